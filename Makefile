@@ -1,0 +1,45 @@
+.DEFAULT_GOAL := help
+UV := .uv/bin/uv
+BIN := .venv/bin
+SOURCES := api executor shared deploy tests
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: .venv/.ready ## install what is locked, then start the API and an executor in this terminal
+	@exec $(BIN)/claude-api-server up
+
+test: .venv/.ready ## every test
+	@$(BIN)/pytest
+
+check: .venv/.ready ## types, lint, import contracts
+	@$(BIN)/ruff format --check --quiet $(SOURCES)
+	@$(BIN)/ruff check --quiet $(SOURCES)
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/basedpyright --level error
+
+bench: .venv/.ready ## measure, print a table, write bench.json
+	@$(BIN)/python -m tests.bench
+
+format: .venv/.ready ## format and mend what can be mended
+	@$(BIN)/ruff format --quiet $(SOURCES)
+	@$(BIN)/ruff check --fix --quiet $(SOURCES)
+
+lock: $(UV) ## pin the dependencies anew
+	@$(UV) pip compile --quiet --universal --generate-hashes pyproject.toml --group dev --output-file requirements.lock
+
+clean: ## remove what make made
+	@rm -rf .uv .venv
+
+$(UV):
+	@echo "Installing uv into .uv/ …"
+	@python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check 'uv~=0.13.8'
+
+.venv/.ready: pyproject.toml requirements.lock .python-version | $(UV)
+	@echo "Installing what requirements.lock names into .venv/ (the Claude Code CLI is 160 MB; this is once) …"
+	@$(UV) venv --quiet --clear .venv
+	@$(UV) pip sync requirements.lock
+	@$(UV) pip install --quiet --no-deps --editable .
+	@touch $@
+
+.PHONY: help run test check bench format lock clean

@@ -1,0 +1,65 @@
+"""api: the HTTP face of the server.
+
+usage: python -m api [--parent-fd N]
+
+It listens on HOST:PORT and hands every conversation to an executor whose socket is in RUN_DIR. Its settings come from
+its environment (.env.example shows each). It holds no credential of the model's service: one that is in its
+environment is removed before anything else happens.
+
+  --parent-fd N    drain when this inherited pipe is closed, so that it ends with what started it
+
+SIGTERM and SIGINT drain: no new work, running answers get DRAIN_TIMEOUT seconds, then an honest end.
+Exit status: 0 drained, 1 the address is taken, 2 a setting or an argument can't be used.
+"""
+
+import argparse
+import os
+import sys
+
+import uvloop
+from pydantic import ValidationError
+
+from api.app import create_app
+from api.drain import Drain
+from api.server import Server
+from api.settings import Settings
+from shared import log
+from shared.settings import complaints
+
+SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
+
+
+def without_secrets() -> None:
+    """Start over without the credential, so that it is neither in this process' memory nor in /proc/PID/environ."""
+    if any(name in os.environ for name in SECRETS):
+        clean = {name: value for name, value in os.environ.items() if name not in SECRETS}
+        os.execve(sys.executable, [sys.executable, "-m", "api", *sys.argv[1:]], clean)  # noqa: S606
+
+
+def main() -> int:
+    """Serve until drained."""
+    without_secrets()
+    parser = argparse.ArgumentParser(prog="api", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
+    parsed = parser.parse_args()
+
+    try:
+        settings = Settings()  # pyright: ignore[reportCallIssue] # its values come from the environment
+    except ValidationError as error:
+        print(*complaints(error.errors()), sep="\n", file=sys.stderr)
+        return 2
+    log.configure("api", settings.log_level, settings.log_format)
+    drain = Drain(settings.drain_timeout)
+    server = Server(create_app(settings, drain), settings.host, settings.port, drain)
+
+    async def serve() -> None:
+        if parsed.parent_fd is not None:
+            server.end_with(parsed.parent_fd)
+        await server.serve()
+
+    uvloop.run(serve())
+    return 0 if server.started else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Everything of the API put together, in one place."""
+
+import structlog
+from litestar import Litestar, Request, Response
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.middleware import DefineMiddleware
+from litestar.types import ASGIApp
+
+from api import health
+from api.auth import RequireKey
+from api.catalogue import Catalogue
+from api.dispatch import Dispatch
+from api.drain import Drain
+from api.executors import Executors
+from api.openai_chat import routes as openai_chat
+from api.openai_chat.encode import envelope
+from api.problems import Problem, of_failure, of_framework
+from api.request_context import RequestContext
+from api.settings import Settings
+from shared.errors import ErrorKind
+from shared.events import Failed
+
+LARGEST_BODY = 32 * 1024 * 1024
+
+log = structlog.get_logger()
+
+
+def create_app(settings: Settings, drain: Drain) -> ASGIApp:
+    """The whole application, for one set of settings."""
+    executors = Executors(settings.run_dir.absolute(), "claude")
+    catalogue = Catalogue(executors, settings.default_model, settings.model_aliases)
+    dispatch = Dispatch(executors, drain, settings.request_timeout)
+    app = Litestar(
+        route_handlers=[openai_chat.router, health.router],
+        dependencies={
+            "executors": Provide(lambda: executors, sync_to_thread=False),
+            "catalogue": Provide(lambda: catalogue, sync_to_thread=False),
+            "dispatch": Provide(lambda: dispatch, sync_to_thread=False),
+            "drain": Provide(lambda: drain, sync_to_thread=False),
+        },
+        middleware=[DefineMiddleware(RequireKey, token=settings.api_secret_token.get_secret_value())],
+        exception_handlers={Problem: on_problem, HTTPException: on_framework, Exception: on_exception},
+        cors_config=cors(settings),
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=LARGEST_BODY,
+    )
+    return RequestContext(app)
+
+
+def cors(settings: Settings) -> CORSConfig | None:
+    """Cross-origin rules for browsers: none unless ENABLE_CORS; never with credentials, since keys travel in a header."""
+    if not settings.enable_cors:
+        return None
+    return CORSConfig(
+        allow_origins=list(settings.cors_origins) or ["*"],
+        allow_methods=["GET", "POST", "DELETE", "PATCH", "OPTIONS"],
+        allow_headers=["*"],
+        allow_credentials=False,
+        expose_headers=["x-request-id", "retry-after", openai_chat.IGNORED_HEADER],
+    )
+
+
+def on_problem(_request: Request[object, object, State], problem: Problem) -> Response[bytes]:
+    """A request that is refused."""
+    return Response(
+        envelope(problem), status_code=problem.status, headers=problem.headers(), media_type="application/json"
+    )
+
+
+def on_framework(request: Request[object, object, State], error: HTTPException) -> Response[bytes]:
+    """A request that the framework refuses."""
+    return on_problem(request, of_framework(error))
+
+
+def on_exception(request: Request[object, object, State], error: Exception) -> Response[bytes]:
+    """A fault of ours: the log has it whole, the client gets a sentence."""
+    log.error("a request failed", exc_info=error)
+    return on_problem(request, of_failure(Failed(ErrorKind.INTERNAL)))

@@ -1,0 +1,83 @@
+"""The models there are, and what a client's name for one means.
+
+Law: a name means, in this order: an alias of MODEL_ALIASES, a well-known name of another vendor's, a name of the CLI's
+own, a full `claude-…` id. Nothing else is a model.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from api.executors import Executors
+from api.problems import Problem
+from shared.wire import Model
+
+OWN = ("haiku", "sonnet", "opus")
+WELL_KNOWN = {"gpt-4o": "opus", "gpt-4o-mini": "sonnet", "gpt-3.5-turbo": "haiku"}
+FRESH = 60.0
+
+
+class Listed(Struct, frozen=True):
+    """A model as it is listed. means: what the CLI is asked for when it is named."""
+
+    id: str
+    means: str
+    alias: bool
+
+
+def listing(models: tuple[Model, ...], aliases: Mapping[str, str]) -> list[Listed]:
+    """Every name that a client may use, the full ids first."""
+    offered = [model for model in models if model.value != "default"]
+    ids = {model.resolved: Listed(model.resolved, model.resolved, alias=False) for model in offered}
+    names = {name: Listed(name, name, alias=False) for name in (*OWN, *(model.value for model in offered))}
+    others = {name: Listed(name, means, alias=True) for name, means in {**WELL_KNOWN, **aliases}.items()}
+    return [*(names | ids | others).values()]
+
+
+def meaning(name: str, aliases: Mapping[str, str], offered: tuple[Model, ...]) -> str:
+    """What the CLI is asked for when a client names `name`. Raises Problem (404 model_not_found)."""
+    known = {**WELL_KNOWN, **aliases}
+    values = {*OWN, *(model.value for model in offered), *(model.resolved for model in offered)}
+    wanted = name.strip()
+    seen: set[str] = set()
+    while wanted not in seen:
+        seen.add(wanted)
+        if wanted in known:
+            wanted = known[wanted]
+        elif wanted.lower() in values or wanted.lower().startswith("claude-"):
+            return wanted.lower()
+    raise Problem(
+        404,
+        "model_not_found",
+        f"The model `{name}` does not exist here. GET /v1/models lists the models; MODEL_ALIASES can add a name.",
+        param="model",
+    )
+
+
+class Catalogue:
+    """Mutable: the models the executors last told of, and when."""
+
+    def __init__(self, executors: Executors, default: str, aliases: Mapping[str, str]) -> None:
+        self.default = default
+        self.aliases = aliases
+        self._executors = executors
+        self._models: tuple[Model, ...] = ()
+        self._asked = float("-inf")
+
+    async def models(self) -> tuple[Model, ...]:
+        """What the CLI offers this account, asked for again after a minute; the last answer when there is none."""
+        now = asyncio.get_running_loop().time()
+        if now - self._asked > FRESH or not self._models:
+            self._asked = now
+            statuses = (await self._executors.statuses()).values()
+            self._models = next((status.models for status in statuses if status and status.models), self._models)
+        return self._models
+
+    async def resolve(self, name: str | None) -> str:
+        """What the CLI is asked for; the default when no model was named. Raises Problem (404 model_not_found)."""
+        wanted = name or self.default
+        try:
+            return meaning(wanted, self.aliases, self._models)
+        except Problem:
+            return meaning(wanted, self.aliases, await self.models())

@@ -1,0 +1,121 @@
+"""A Turn's life on this side: find it an executor, hand it over, give back its events, end it early.
+
+Law: the events of a job end in exactly one Done or Failed, whatever happens to the executor; closing the events closes
+the connection, and that ends the job.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack
+from pathlib import Path
+
+import structlog
+
+from api.drain import Drain
+from api.executors import Executors
+from shared.errors import ErrorKind
+from shared.events import Admitted, Done, Event, Failed, Queued
+from shared.turn import Turn
+from shared.wire import Status, Submit, WireError, frame, read_to_api
+
+CONNECT_TIMEOUT = 5.0
+# Another executor may have a place where one has none.
+TRY_ELSEWHERE = {ErrorKind.QUEUE_FULL, ErrorKind.DRAINING}
+
+log = structlog.get_logger()
+
+
+class Dispatch:
+    """Hands turns to executors."""
+
+    def __init__(self, executors: Executors, drain: Drain, request_timeout: float) -> None:
+        self._executors = executors
+        self._drain = drain
+        self._request_timeout = request_timeout
+
+    async def run(self, turn: Turn, request_id: str) -> AsyncGenerator[Event]:
+        """The events of a turn. Close the generator to end the job."""
+        if self._drain.begun:
+            yield Failed(ErrorKind.DRAINING, retry_after=1)
+            return
+        refusal = Failed(ErrorKind.NO_EXECUTOR, retry_after=1)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._request_timeout
+        for path in self._executors.by_load():
+            connection = await _connect(path)
+            if connection is None:
+                continue
+            job = Job(*connection)
+            with ExitStack() as stack:
+                stack.callback(job.close)
+                stack.enter_context(self._executors.job(path))
+                stack.enter_context(self._drain.job(job.fail))
+                timer = loop.call_at(deadline, job.fail, Failed(ErrorKind.REQUEST_TIMEOUT))
+                stack.callback(timer.cancel)
+                first = await job.start(turn, request_id)
+                if isinstance(first, Failed) and first.kind in TRY_ELSEWHERE:
+                    refusal = first
+                    continue
+                log.debug("handed over", executor=path.stem)
+                yield first
+                event = first
+                while not isinstance(event, Done | Failed):
+                    event = await job.next()
+                    yield event
+                return
+        yield refusal
+
+
+class Job:
+    """One connection to an executor. Mutable: why we ended it ourselves, if we did."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._reason: Failed | None = None
+
+    async def start(self, turn: Turn, request_id: str) -> Event:
+        """Hand the turn over; its first event."""
+        try:
+            self._writer.write(frame(Submit(turn, request_id)))
+            await self._writer.drain()
+        except WireError:
+            return Failed(ErrorKind.PROMPT_TOO_LONG)
+        except ConnectionError:
+            return self._reason or Failed(ErrorKind.EXECUTOR_LOST)
+        return await self.next()
+
+    async def next(self) -> Event:
+        """The next event; Failed when the executor is lost."""
+        try:
+            event = await read_to_api(self._reader)
+        except (WireError, OSError) as error:
+            log.warning("an executor's connection broke", reason=str(error))
+            event = None
+        if self._reason and not isinstance(event, Done | Failed):
+            return self._reason
+        if event is None or isinstance(event, Status):
+            return Failed(ErrorKind.EXECUTOR_LOST)
+        return event
+
+    def fail(self, reason: Failed) -> None:
+        """End the job here and now; its next event is `reason`."""
+        self._reason = self._reason or reason
+        self._writer.transport.abort()
+
+    def close(self) -> None:
+        """Close the connection, which ends the job wherever it is."""
+        self._writer.transport.abort()
+
+
+async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            return await asyncio.open_unix_connection(str(path))
+    except (OSError, TimeoutError):
+        return None
+
+
+def decided(event: Event) -> bool:
+    """Whether an event says that the job will be answered or has failed, so that a status can be given."""
+    return not isinstance(event, Queued | Admitted)

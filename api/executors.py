@@ -1,0 +1,68 @@
+"""The executors known: whatever sockets are in RUN_DIR now.
+
+Law: nothing is remembered of an executor but how many of our jobs it has; one that is gone is skipped, one that is back
+is used.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Generator
+from pathlib import Path
+
+from shared.wire import AskStatus, Status, WireError, frame, read_to_api
+
+STATUS_TIMEOUT = 1.0
+
+
+class Executors:
+    """Mutable: the jobs each socket has of ours, and whose turn it is among equals."""
+
+    def __init__(self, run_dir: Path, role: str) -> None:
+        self._run_dir = run_dir
+        self._role = role
+        self._jobs: Counter[str] = Counter()
+        self._served: Counter[str] = Counter()
+
+    def __repr__(self) -> str:
+        loads = ", ".join(f"{path.stem}: {self._jobs[path.stem]}" for path in self.sockets())
+        return f"<Executors [{loads or 'none'}]>"
+
+    def sockets(self) -> list[Path]:
+        """The sockets there are, in order of their names."""
+        return sorted(self._run_dir.glob(f"{self._role}-*.sock"))
+
+    def by_load(self) -> list[Path]:
+        """The sockets, least loaded first."""
+        return sorted(self.sockets(), key=lambda path: (self._jobs[path.stem], self._served[path.stem]))
+
+    @contextlib.contextmanager
+    def job(self, path: Path) -> Generator[None]:
+        """Count a job against an executor."""
+        self._jobs[path.stem] += 1
+        self._served[path.stem] += 1
+        try:
+            yield
+        finally:
+            self._jobs[path.stem] -= 1
+
+    async def statuses(self) -> dict[str, Status | None]:
+        """Every executor's state by name; None for one that does not answer."""
+        paths = self.sockets()
+        answers = await asyncio.gather(*(status(path) for path in paths))
+        return {path.stem: answer for path, answer in zip(paths, answers, strict=True)}
+
+
+async def status(path: Path) -> Status | None:
+    """Ask one executor how it is; None when it does not answer in time."""
+    try:
+        async with asyncio.timeout(STATUS_TIMEOUT):
+            reader, writer = await asyncio.open_unix_connection(str(path))
+            try:
+                writer.write(frame(AskStatus()))
+                answer = await read_to_api(reader)
+            finally:
+                writer.close()
+    except (OSError, WireError, TimeoutError):
+        return None
+    return answer if isinstance(answer, Status) else None

@@ -1,0 +1,101 @@
+"""Is it up, can it answer, and what is it made of: for people, supervisors and load balancers. No key needed.
+
+Law: nothing here names an account, a path or a prompt.
+"""
+
+from typing import Literal
+
+from litestar import Response, Router, get
+from litestar.di import NamedDependency
+from msgspec import Struct
+
+from api.auth import PUBLIC
+from api.catalogue import Catalogue
+from api.drain import Drain
+from api.executors import Executors
+from shared.wire import Status
+
+type Mode = Literal["online", "offline", "unknown"]
+
+
+class ExecutorHealth(Struct, frozen=True):
+    """One executor. up: it answers and has a CLI that starts; problem says what to do when it is not."""
+
+    name: str
+    up: bool
+    problem: str = ""
+    max_concurrent: int = 0
+    running: int = 0
+    max_queue: int = 0
+    waiting: int = 0
+    parked: int = 0
+
+
+class Health(Struct, frozen=True):
+    """The whole server. status: ok, degraded (some executor is down), down (nothing can answer) or draining."""
+
+    status: Literal["ok", "degraded", "down", "draining"]
+    claude_cli_found: bool
+    cli_version: str
+    mode: Mode
+    default_model: str
+    max_concurrent: int
+    executors: list[ExecutorHealth]
+
+
+def health_of(name: str, status: Status | None) -> ExecutorHealth:
+    """The health of one executor, from its own words."""
+    if status is None:
+        return ExecutorHealth(name, up=False, problem="It does not answer; its log says why.")
+    return ExecutorHealth(
+        name,
+        up=bool(status.cli_version) and not status.draining,
+        problem=status.problem,
+        max_concurrent=status.max_concurrent,
+        running=status.running,
+        max_queue=status.max_queue,
+        waiting=status.waiting,
+        parked=status.parked,
+    )
+
+
+def health(statuses: dict[str, Status | None], default_model: str, *, draining: bool) -> Health:
+    """The health of the whole, from its parts."""
+    executors = [health_of(name, status) for name, status in statuses.items()]
+    known = [status for status in statuses.values() if status]
+    up = [executor for executor in executors if executor.up]
+    modes = {status.mode for status in known}
+    return Health(
+        status="draining" if draining else "down" if not up else "ok" if len(up) == len(executors) else "degraded",
+        claude_cli_found=any(status.cli_found for status in known),
+        cli_version=next((status.cli_version for status in known if status.cli_version), ""),
+        mode="unknown" if not modes else "offline" if "offline" in modes else "online",
+        default_model=default_model,
+        max_concurrent=sum(executor.max_concurrent for executor in up),
+        executors=executors,
+    )
+
+
+@get("/health", opt={PUBLIC: True})
+async def get_health(
+    executors: NamedDependency[Executors], catalogue: NamedDependency[Catalogue], drain: NamedDependency[Drain]
+) -> Response[Health]:
+    """Tell how the server is; 200 while it answers at all."""
+    return Response(health(await executors.statuses(), catalogue.default, draining=drain.begun))
+
+
+@get("/health/live", opt={PUBLIC: True})
+async def get_live() -> Response[dict[str, str]]:
+    """Tell that this process answers."""
+    return Response({"status": "live"})
+
+
+@get("/health/ready", opt={PUBLIC: True})
+async def get_ready(executors: NamedDependency[Executors], drain: NamedDependency[Drain]) -> Response[dict[str, str]]:
+    """Tell whether a chat would be answered now: 200 or 503."""
+    state = health(await executors.statuses(), "", draining=drain.begun).status
+    ready = state in {"ok", "degraded"}
+    return Response({"status": "ready" if ready else state}, status_code=200 if ready else 503)
+
+
+router = Router("/", route_handlers=[get_health, get_live, get_ready])

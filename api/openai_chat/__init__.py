@@ -1,0 +1,1 @@
+"""OpenAI's chat completions and models (https://platform.openai.com/docs/api-reference/chat)."""

@@ -1,0 +1,58 @@
+"""The handlers of chat completions and models: decode, dispatch, respond."""
+
+import time
+import uuid
+
+from litestar import Request, Response, Router, get, post
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.types import ASGIApp
+
+from api.catalogue import Catalogue, Listed, listing
+from api.dispatch import Dispatch
+from api.openai_chat.decode import decode
+from api.openai_chat.encode import ChatEncoder
+from api.openai_chat.models import ModelList, ModelObject
+from api.problems import Problem
+from api.request_context import STATE_KEY
+from api.respond import Answer
+
+IGNORED_HEADER = "x-ignored-parameters"
+
+
+@post("/v1/chat/completions", status_code=200)
+async def create_chat_completion(
+    request: Request[object, object, State], dispatch: NamedDependency[Dispatch], catalogue: NamedDependency[Catalogue]
+) -> ASGIApp:
+    """Answer a conversation."""
+    call = decode(await request.body())
+    model = await catalogue.resolve(call.model)
+    encoder = ChatEncoder(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), model, include_usage=call.include_usage)
+    events = dispatch.run(call.turn(model), request.scope["state"][STATE_KEY])
+    headers = {IGNORED_HEADER: ", ".join(call.ignored)} if call.ignored else {}
+    return Answer(events, encoder, stream=call.stream, headers=headers)
+
+
+@get("/v1/models")
+async def list_models(catalogue: NamedDependency[Catalogue]) -> Response[ModelList]:
+    """List every model that may be named."""
+    models = listing(await catalogue.models(), catalogue.aliases)
+    return Response(ModelList(data=[described(model) for model in models]))
+
+
+@get("/v1/models/{model_id:path}")
+async def get_model(model_id: str, catalogue: NamedDependency[Catalogue]) -> Response[ModelObject]:
+    """Tell of one model."""
+    name = model_id.removeprefix("/")
+    for model in listing(await catalogue.models(), catalogue.aliases):
+        if model.id == name:
+            return Response(described(model))
+    raise Problem(404, "model_not_found", f"The model `{name}` does not exist here.", param="model")
+
+
+def described(model: Listed) -> ModelObject:
+    """A model as OpenAI describes one; Anthropic's release dates are not known here, so `created` is 0."""
+    return ModelObject(id=model.id, created=0, owned_by="claude-api-server" if model.alias else "anthropic")
+
+
+router = Router("/", route_handlers=[create_chat_completion, list_models, get_model])

@@ -1,0 +1,94 @@
+"""What went wrong, before it is said in a dialect: a status, a code, a sentence.
+
+Law: every way a request can fail is a Problem; a dialect only chooses the envelope. Nothing internal is in a sentence.
+"""
+
+from litestar.exceptions import HTTPException
+
+from shared.errors import MEANINGS, ErrorKind
+from shared.events import Failed
+
+
+class Problem(Exception):
+    """A request that gets no (whole) answer.
+
+    param: the field of the request that is at fault. retry_after: seconds. retryable: whether the same request may
+    succeed later by itself.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after: float | None = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.param = param
+        self.retry_after = retry_after
+        self.retryable = retryable
+
+    def headers(self) -> dict[str, str]:
+        """The headers that tell a client's library what to do (RFC 9110 §10.2.3, RFC 6750 §3, the SDKs' own)."""
+        headers = {"x-should-retry": "true" if self.retryable else "false"}
+        if self.retry_after is not None:
+            headers["retry-after"] = str(max(1, round(self.retry_after)))
+            headers["retry-after-ms"] = str(max(1, round(self.retry_after * 1000)))
+        if self.status == 401:
+            headers["www-authenticate"] = "Bearer"
+        return headers
+
+
+# kind -> status and code
+KINDS: dict[ErrorKind, tuple[int, str]] = {
+    ErrorKind.INVALID_REQUEST: (400, "invalid_request"),
+    ErrorKind.MODEL_NOT_FOUND: (404, "model_not_found"),
+    ErrorKind.PROMPT_TOO_LONG: (400, "context_length_exceeded"),
+    ErrorKind.NOT_LOGGED_IN: (503, "not_logged_in"),
+    ErrorKind.CREDENTIAL_REFUSED: (503, "credential_refused"),
+    ErrorKind.BILLING: (402, "billing"),
+    ErrorKind.USAGE_LIMIT: (429, "insufficient_quota"),
+    ErrorKind.RATE_LIMIT: (429, "rate_limit_exceeded"),
+    ErrorKind.OVERLOADED: (503, "overloaded"),
+    ErrorKind.UPSTREAM: (502, "upstream_error"),
+    ErrorKind.UPSTREAM_CUT: (502, "upstream_cut"),
+    ErrorKind.QUEUE_FULL: (429, "queue_full"),
+    ErrorKind.QUEUE_TIMEOUT: (429, "queue_timeout"),
+    ErrorKind.REQUEST_TIMEOUT: (504, "request_timeout"),
+    ErrorKind.CLI_FAILED: (502, "cli_failed"),
+    ErrorKind.NO_EXECUTOR: (503, "no_executor"),
+    ErrorKind.EXECUTOR_LOST: (502, "executor_lost"),
+    ErrorKind.DRAINING: (503, "draining"),
+    ErrorKind.INTERNAL: (500, "internal_error"),
+}
+
+
+def of_failure(failed: Failed) -> Problem:
+    """The problem that a failed job is."""
+    status, code = KINDS[failed.kind]
+    meaning = MEANINGS[failed.kind]
+    message = f"{meaning.sentence} {failed.detail}".rstrip()
+    return Problem(status, code, message, retry_after=failed.retry_after, retryable=meaning.retryable)
+
+
+def of_framework(error: HTTPException) -> Problem:
+    """The problem that one of the framework's own errors is."""
+    known = {
+        404: ("not_found", "There is nothing at this address. GET /v1/models and POST /v1/chat/completions are there."),
+        405: ("method_not_allowed", "This address does not take this method."),
+        413: ("request_too_large", "The request is larger than this server takes."),
+        415: ("unsupported_media_type", "Send JSON, with Content-Type: application/json."),
+    }
+    code, message = known.get(error.status_code, ("invalid_request", "The request can't be understood."))
+    return Problem(error.status_code, code, message)
+
+
+def invalid(message: str, param: str | None = None, code: str = "invalid_value") -> Problem:
+    """A request that says something it may not."""
+    return Problem(400, code, message, param=param)

@@ -1,0 +1,59 @@
+"""What every request gets, whoever answers it: an id, a line in the log, and headers that tell both.
+
+Law: a caller's own id is kept when it is sane (1 to 128 of letters, digits, `-`, `_`, `.`), so that logs can be joined.
+"""
+
+import re
+import time
+import uuid
+
+import structlog
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+SANE = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+STATE_KEY = "request_id"
+
+log = structlog.get_logger()
+
+
+class RequestContext:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        request_id = chosen_id(dict(scope["headers"]).get(b"x-request-id"))
+        scope.setdefault("state", {})[STATE_KEY] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        began = time.perf_counter()
+        status = 0
+
+        async def tagged(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                spent = round((time.perf_counter() - began) * 1000)
+                extra = [
+                    (b"x-request-id", request_id.encode()),
+                    (b"request-id", request_id.encode()),
+                    (b"openai-processing-ms", str(spent).encode()),
+                ]
+                message = {**message, "headers": [*message["headers"], *extra]}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, tagged)
+        finally:
+            spent = round((time.perf_counter() - began) * 1000)
+            log.info("request", method=scope["method"], path=scope["path"], status=status, ms=spent)
+            structlog.contextvars.unbind_contextvars("request_id")
+
+
+def chosen_id(given: bytes | None) -> str:
+    """The caller's id, or a new one."""
+    if given and SANE.fullmatch(given):
+        return given.decode("ascii")
+    return f"req_{uuid.uuid4().hex}"

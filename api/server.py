@@ -1,0 +1,51 @@
+"""uvicorn, taught to drain: a signal begins the end at once, for streams too."""
+
+import asyncio
+from types import FrameType
+
+import uvicorn
+from litestar.types import ASGIApp
+
+from api.drain import Drain
+
+# After the grace period every stream has said its last word; this is for one that can't.
+LAST_RESORT = 1.0
+IDLE_TIMEOUT = 75
+
+
+class Server(uvicorn.Server):
+    """Serves until a signal, then drains. Mutable: whether draining began."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int, drain: Drain) -> None:
+        config = uvicorn.Config(
+            app,  # pyright: ignore[reportArgumentType] # Litestar's and uvicorn's ASGI types differ in name only
+            host=host,
+            port=port,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            timeout_keep_alive=IDLE_TIMEOUT,
+            timeout_graceful_shutdown=int(drain.grace + LAST_RESORT + 0.5),
+        )
+        super().__init__(config)
+        self._drain = drain
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain; a second signal ends it now."""
+        self._drain.begin()
+        super().handle_exit(sig, frame)
+
+    def end_with(self, parent_fd: int) -> None:
+        """Drain too when the pipe `parent_fd` is closed."""
+
+        def closed() -> None:
+            asyncio.get_running_loop().remove_reader(parent_fd)
+            self._drain.begin()
+            self.should_exit = True
+
+        asyncio.get_running_loop().add_reader(parent_fd, closed)

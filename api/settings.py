@@ -1,0 +1,61 @@
+"""The API's settings: its environment, checked at start.
+
+Law: only the environment is read; a message names the setting and the mend. No credential of the model's service is
+among them.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+SHORTEST_TOKEN = 16
+WELL_KNOWN = ("change", "your-", "your_", "secret", "password", "example", "1234", "test", "token", "default", "xxxx")
+
+
+def strong(token: SecretStr) -> SecretStr:
+    """A token that can't be guessed from a tutorial. Raises ValueError."""
+    words = token.get_secret_value()
+    if len(words) < SHORTEST_TOKEN:
+        raise ValueError(f"shorter than {SHORTEST_TOKEN} characters; `openssl rand -hex 32` makes a good one")
+    if not words.isascii() or not words.isprintable() or " " in words:
+        raise ValueError("must be printable ASCII without spaces, since it travels in a header")
+    if len(set(words)) < 8 or any(words.lower().startswith(known) for known in WELL_KNOWN):
+        raise ValueError("easy to guess; `openssl rand -hex 32` makes a good one")
+    return token
+
+
+def aliases(value: object) -> object:
+    """MODEL_ALIASES from its JSON text. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise ValueError('must be a JSON object of names, such as {"my-model": "opus"}') from error
+
+
+def listed(value: object) -> object:
+    """A comma-separated list."""
+    return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """What an operator may set. Times are in seconds."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    api_secret_token: Annotated[SecretStr, AfterValidator(strong)]
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8020
+    default_model: str = "sonnet"
+    model_aliases: Annotated[dict[str, str], NoDecode, BeforeValidator(aliases)] = {}
+    request_timeout: Annotated[float, Field(gt=0, le=86400)] = 600
+    drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 3
+    enable_cors: bool = False
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()
+    run_dir: Path = Path(".run")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"

@@ -1,0 +1,40 @@
+"""Which credential the CLI gets, decided from the executor's environment.
+
+Law: a credential is handed to the CLI the way its own documentation says; nothing here reads or changes it. A login
+stays in the folder where `claude` put it, so that the CLI itself can refresh it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+type CredentialKind = Literal["none", "api_key", "auth_token", "oauth_token", "login"]
+
+LOGIN_FILE = ".credentials.json"
+
+
+class Credential(Struct, frozen=True):
+    """kind: which one. environment: what the CLI gets of it. bare: the CLI's `--bare` mode takes this kind."""
+
+    kind: CredentialKind
+    environment: dict[str, str]
+    bare: bool
+
+    def __repr__(self) -> str:
+        return f"<Credential {self.kind}>"
+
+
+def credential(environ: Mapping[str, str]) -> Credential:
+    """The first credential that is there: an API key, a bearer token, a subscription token, a login."""
+    if key := environ.get("ANTHROPIC_API_KEY"):
+        return Credential("api_key", {"ANTHROPIC_API_KEY": key}, bare=True)
+    if token := environ.get("ANTHROPIC_AUTH_TOKEN"):
+        return Credential("auth_token", {"ANTHROPIC_AUTH_TOKEN": token}, bare=True)
+    if token := environ.get("CLAUDE_CODE_OAUTH_TOKEN"):
+        return Credential("oauth_token", {"CLAUDE_CODE_OAUTH_TOKEN": token}, bare=False)
+    folder = environ.get("CLAUDE_CONFIG_DIR")
+    if folder and (Path(folder) / LOGIN_FILE).is_file():
+        return Credential("login", {"CLAUDE_SECURESTORAGE_CONFIG_DIR": str(Path(folder).absolute())}, bare=False)
+    return Credential("none", {}, bare=True)

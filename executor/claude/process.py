@@ -1,0 +1,116 @@
+"""One CLI process, in a folder and a process group of its own.
+
+Law: it never outlives the executor (the kernel kills it when its parent dies), and its folder goes with it.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import tempfile
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from executor.claude.cli import Launch
+from executor.claude.protocol import Line, parse
+
+LINE_LIMIT = 64 * 1024 * 1024
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class CliLost(Exception):
+    """The CLI could not be started, closed its output, or stopped reading its input."""
+
+
+class CliProcess:
+    """Lines in, lines out. Mutable: the process itself and the last words it said on stderr."""
+
+    def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
+        self.process = process
+        self.folder = folder
+        self.last_words: deque[bytes] = deque(maxlen=5)
+        self._stderr = asyncio.create_task(self._listen())
+        self.exited = asyncio.create_task(process.wait())
+
+    def __repr__(self) -> str:
+        return f"<CliProcess pid={self.process.pid} exit={self.process.returncode}>"
+
+    @classmethod
+    async def start(cls, launch: Launch, base: Path) -> "CliProcess":
+        """Start a CLI whose private folder is made in `base`. Raises CliLost."""
+        folder = Path(tempfile.mkdtemp(prefix="cli-", dir=base))
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *launch.argv(),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=launch.environment(folder),
+                # The CLI tells the model its working folder; this one says nothing about the host.
+                cwd="/",
+                limit=LINE_LIMIT,
+                start_new_session=True,
+                preexec_fn=_die_with(os.getpid()),
+            )
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise CliLost(f"{launch.binary.name} could not be started: {error.strerror}") from error
+        return cls(process, folder)
+
+    async def write(self, lines: bytes) -> None:
+        """Write whole lines. Raises CliLost."""
+        assert self.process.stdin
+        try:
+            self.process.stdin.write(lines)
+            await self.process.stdin.drain()
+        except ConnectionError as error:
+            raise CliLost("it closed its input") from error
+
+    async def read(self) -> Line:
+        """The next line. Raises CliLost at the end of the output."""
+        assert self.process.stdout
+        try:
+            line = await self.process.stdout.readline()
+        except ValueError as error:
+            raise CliLost(f"it wrote a line of over {LINE_LIMIT} bytes") from error
+        if not line:
+            raise CliLost("it closed its output")
+        return parse(line)
+
+    def yield_cpu(self, nice: int) -> None:
+        """Ask the scheduler to favour (0) or disfavour (19) this process group, where the kernel groups by session."""
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{self.process.pid}/autogroup").write_text(str(nice), encoding="ascii")
+
+    def kill(self) -> None:
+        """End the whole process group at once."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    async def bury(self) -> None:
+        """Kill, reap, and remove the folder."""
+        self.kill()
+        await self.exited
+        self._stderr.cancel()
+        if self.process.stdin:
+            self.process.stdin.close()
+        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+    async def _listen(self) -> None:
+        assert self.process.stderr
+        with contextlib.suppress(ValueError):
+            async for line in self.process.stderr:
+                self.last_words.append(line[:500])
+
+
+def _die_with(parent: int) -> Callable[[], None]:
+    def before_exec() -> None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return before_exec

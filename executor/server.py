@@ -1,0 +1,100 @@
+"""The executor's socket: bound before anything listens, for its owner and group only; drained before it goes."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from pathlib import Path
+
+import structlog
+
+from executor.claude.role import ClaudeRole
+from executor.session import Session
+
+FOLDER_MODE = 0o750
+SOCKET_MODE = 0o660
+# What sun_path holds (unix(7)), less the final NUL.
+LONGEST_PATH = 107
+
+log = structlog.get_logger()
+
+
+class CannotBind(Exception):
+    """The socket can't be had; the message says why and what to do."""
+
+
+def bind(path: Path) -> socket.socket:
+    """A socket bound at `path`, not yet listening. Raises CannotBind."""
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise CannotBind(f"RUN_DIR: {path} is longer than a Unix socket's path may be. Set RUN_DIR to a shorter path.")
+    try:
+        path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        _remove_stale(path)
+        sock = socket.socket(socket.AF_UNIX)
+        mask = os.umask(0o777 - SOCKET_MODE)
+        try:
+            sock.bind(str(path))
+        finally:
+            os.umask(mask)
+    except OSError as error:
+        raise CannotBind(
+            f"RUN_DIR: {path} can't be made: {error.strerror}. Set RUN_DIR to a writable folder."
+        ) from error
+    sock.setblocking(False)
+    return sock
+
+
+def _remove_stale(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            path.unlink(missing_ok=True)
+        else:
+            raise CannotBind(f"{path}: an executor of this name is running. End it, or give this one another --name.")
+
+
+class Server:
+    """Mutable: the sessions under way, and whether it drains."""
+
+    def __init__(self, role: ClaudeRole, path: Path, drain_timeout: float) -> None:
+        self._role = role
+        self._path = path
+        self._drain_timeout = drain_timeout
+        self._sessions: dict[asyncio.Task[None], Session] = {}
+        self._draining = asyncio.Event()
+
+    def drain(self) -> None:
+        """Take no new work; a second call changes nothing."""
+        self._draining.set()
+
+    async def serve(self, sock: socket.socket) -> None:
+        """Serve until drained: running jobs get `drain_timeout` seconds, then an honest end."""
+        server = await asyncio.start_unix_server(self._accept, sock=sock)
+        try:
+            await self._draining.wait()
+            self._path.unlink(missing_ok=True)
+            server.close()
+            log.info("draining", jobs=len(self._sessions))
+            if self._sessions:
+                await asyncio.wait(list(self._sessions), timeout=self._drain_timeout)
+            for session in self._sessions.values():
+                session.give_up()
+            if self._sessions:
+                await asyncio.wait(list(self._sessions), timeout=1)
+        finally:
+            server.close()
+            for task in self._sessions:
+                task.cancel()
+            self._path.unlink(missing_ok=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        session = Session(self._role, reader, writer)
+        self._sessions[task] = session
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await session.serve(draining=self._draining.is_set())
+        finally:
+            del self._sessions[task]

@@ -1,0 +1,102 @@
+"""One connection: what the API asked for, and what it is told.
+
+Law: exactly one message comes in; what is allowed is the one `match` below. The API's closing cancels the job.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+
+import structlog
+
+from executor.claude.role import ClaudeRole
+from shared.errors import ErrorKind
+from shared.events import Done, Event, Failed
+from shared.wire import VERSION, AskStatus, Submit, ToApi, WireError, frame, read_to_executor
+
+FIRST_MESSAGE_TIMEOUT = 10.0
+HANG_UP_TIMEOUT = 30.0
+
+log = structlog.get_logger()
+
+
+class Session:
+    """Mutable: the job under way, and whether its end was said."""
+
+    def __init__(self, role: ClaudeRole, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._role = role
+        self._reader = reader
+        self._writer = writer
+        self._job: asyncio.Task[None] | None = None
+        self._ended = False
+        self._draining = False
+
+    async def serve(self, *, draining: bool) -> None:
+        """Serve the connection to its end."""
+        try:
+            async with asyncio.timeout(FIRST_MESSAGE_TIMEOUT):
+                message = await read_to_executor(self._reader)
+            match message:
+                case None:
+                    pass
+                case Submit(version=version) | AskStatus(version=version) if version != VERSION:
+                    await self._send(Failed(ErrorKind.INTERNAL, f"protocol {version}; this executor speaks {VERSION}"))
+                case AskStatus():
+                    await self._send(self._role.status(draining=draining))
+                case Submit() if draining:
+                    await self._send(Failed(ErrorKind.DRAINING, retry_after=1))
+                case Submit():
+                    await self._run(message)
+        except (WireError, TimeoutError) as error:
+            log.warning("a connection did not keep to the protocol", reason=str(error), **peer(self._writer))
+        except ConnectionError:
+            pass
+        finally:
+            self._writer.close()
+            with contextlib.suppress(ConnectionError):
+                await self._writer.wait_closed()
+
+    def give_up(self) -> None:
+        """End the job because the executor ends."""
+        self._draining = True
+        if self._job:
+            self._job.cancel()
+
+    async def _run(self, submit: Submit) -> None:
+        structlog.contextvars.bind_contextvars(request_id=submit.request_id)
+        self._job = asyncio.create_task(self._role.run(submit.turn, self._emit))
+        hangup = asyncio.create_task(self._reader.read(1))
+        try:
+            await asyncio.wait({self._job, hangup}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hangup.cancel()
+            self._job.cancel()
+            failed = False
+            try:
+                await self._job
+            except asyncio.CancelledError:
+                pass
+            except ConnectionError:
+                log.debug("the API closed the connection")
+            except Exception:
+                failed = True
+                log.exception("a job failed")
+        if not self._ended and (self._draining or failed):
+            async with asyncio.timeout(HANG_UP_TIMEOUT):
+                await self._send(Failed(ErrorKind.DRAINING if self._draining else ErrorKind.INTERNAL))
+
+    async def _emit(self, event: Event) -> None:
+        self._ended = self._ended or isinstance(event, Done | Failed)
+        await self._send(event)
+
+    async def _send(self, message: ToApi) -> None:
+        self._writer.write(frame(message))
+        await self._writer.drain()
+
+
+def peer(writer: asyncio.StreamWriter) -> dict[str, int]:
+    """Who is at the other end: process and user, as the kernel knows them (unix(7), SO_PEERCRED)."""
+    sock: socket.socket = writer.get_extra_info("socket")
+    pid, uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return {"peer_pid": pid, "peer_uid": uid}

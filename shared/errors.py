@@ -1,0 +1,83 @@
+"""Every way a job can fail: one kind each, with what a client may do about it and the sentence its user reads.
+
+Law: a sentence never holds a path, an argument, a prompt or another program's words; `Failed.detail` may only add
+what the caller sent or must know.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class ErrorKind(StrEnum):
+    """The kinds; dialects map them to a status and a body of their own."""
+
+    INVALID_REQUEST = "invalid_request"
+    MODEL_NOT_FOUND = "model_not_found"
+    PROMPT_TOO_LONG = "prompt_too_long"
+    NOT_LOGGED_IN = "not_logged_in"
+    CREDENTIAL_REFUSED = "credential_refused"
+    BILLING = "billing"
+    USAGE_LIMIT = "usage_limit"
+    RATE_LIMIT = "rate_limit"
+    OVERLOADED = "overloaded"
+    UPSTREAM = "upstream"
+    UPSTREAM_CUT = "upstream_cut"
+    QUEUE_FULL = "queue_full"
+    QUEUE_TIMEOUT = "queue_timeout"
+    REQUEST_TIMEOUT = "request_timeout"
+    CLI_FAILED = "cli_failed"
+    NO_EXECUTOR = "no_executor"
+    EXECUTOR_LOST = "executor_lost"
+    DRAINING = "draining"
+    INTERNAL = "internal"
+
+
+class Meaning(Struct, frozen=True):
+    """retryable: whether the same request may succeed later by itself. sentence: what the user reads."""
+
+    retryable: bool
+    sentence: str
+
+
+MEANINGS: dict[ErrorKind, Meaning] = {
+    ErrorKind.INVALID_REQUEST: Meaning(False, "The model's service refused the request as invalid."),
+    ErrorKind.MODEL_NOT_FOUND: Meaning(
+        False, "This model does not exist or this account may not use it. GET /v1/models lists what it may use."
+    ),
+    ErrorKind.PROMPT_TOO_LONG: Meaning(False, "The conversation is longer than the model can read. Send less of it."),
+    ErrorKind.NOT_LOGGED_IN: Meaning(
+        False,
+        "The server has no Claude login. Its owner can run `claude setup-token` and set CLAUDE_CODE_OAUTH_TOKEN, or set "
+        "ANTHROPIC_API_KEY, and start it again.",
+    ),
+    ErrorKind.CREDENTIAL_REFUSED: Meaning(
+        False,
+        "The model's service refused the server's own credential. Its owner must renew it (`claude setup-token`, or a "
+        "new ANTHROPIC_API_KEY) and start the server again.",
+    ),
+    ErrorKind.BILLING: Meaning(False, "The account behind this server has a billing problem; its owner must mend it."),
+    ErrorKind.USAGE_LIMIT: Meaning(False, "The usage limit of the subscription behind this server is reached."),
+    ErrorKind.RATE_LIMIT: Meaning(True, "The model's service limits the rate of requests. Try again later."),
+    ErrorKind.OVERLOADED: Meaning(True, "The model's service is overloaded. Try again in a moment."),
+    ErrorKind.UPSTREAM: Meaning(True, "The model's service failed to answer. Try again in a moment."),
+    ErrorKind.UPSTREAM_CUT: Meaning(
+        True, "The connection to the model's service was lost before the answer was whole. Try again."
+    ),
+    ErrorKind.QUEUE_FULL: Meaning(
+        True, "All places are taken and the queue is full. Try again later, or raise MAX_CONCURRENT or MAX_QUEUE."
+    ),
+    ErrorKind.QUEUE_TIMEOUT: Meaning(
+        True, "No place became free in time. Try again later, or raise MAX_CONCURRENT or QUEUE_TIMEOUT."
+    ),
+    ErrorKind.REQUEST_TIMEOUT: Meaning(
+        True, "The answer was not whole in time and was given up. Ask for less, or raise REQUEST_TIMEOUT."
+    ),
+    ErrorKind.CLI_FAILED: Meaning(True, "The Claude Code CLI ended without an answer. Try again; the log says more."),
+    ErrorKind.NO_EXECUTOR: Meaning(
+        True, "No executor is running, so nothing can answer. GET /health shows the executors known."
+    ),
+    ErrorKind.EXECUTOR_LOST: Meaning(True, "The executor ended while it worked on this request. Try again."),
+    ErrorKind.DRAINING: Meaning(True, "The server is shutting down. Try again in a moment."),
+    ErrorKind.INTERNAL: Meaning(True, "Something went wrong inside the server. The log says what."),
+}

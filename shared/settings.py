@@ -1,0 +1,14 @@
+"""How both programs refuse settings they cannot use: one line each, with the name, the problem and the mend."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def complaints(errors: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The lines to print for pydantic's list of errors (`ValidationError.errors()`)."""
+    lines: list[str] = []
+    for error in errors:
+        name = ".".join(str(part) for part in error["loc"]).upper() or "settings"
+        reason = str(error["msg"]).removeprefix("Value error, ")
+        lines.append(f"{name}: {reason}. Set {name} in the environment or in .env (.env.example shows each setting).")
+    return lines

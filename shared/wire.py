@@ -1,0 +1,127 @@
+"""The protocol between the API and an executor, and the only I/O in `shared`.
+
+Specification. An executor listens on a Unix stream socket. A connection carries one job:
+
+    frame   = length payload
+    length  = 4 bytes, big-endian, unsigned: the payload's size in bytes, 1 to MAX_FRAME
+    payload = one msgpack map: a struct below, its kind in the field "type"
+
+1. The API connects and sends one frame, a `Submit` or an `AskStatus`. Both carry `version`; an executor that does not
+   speak that version answers `Failed(internal)` and closes.
+2. To `AskStatus` the executor answers one `Status` and closes.
+3. To `Submit` it answers events in the order of `shared.events`, ending in exactly one `Done` or `Failed`, and closes.
+4. Closing is the only other message: the API closes to cancel a job, and an executor that closes before `Done` or
+   `Failed` has lost it.
+5. Each direction has its own union, so neither side can send the other's messages. A frame over MAX_FRAME is refused
+   before it is read; a frame cut short, or of an unknown type, ends the connection.
+
+The kernel's socket buffer is the back-pressure: a sender waits in `drain` until the other side has read.
+"""
+
+import asyncio
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from shared.events import Event
+from shared.turn import Turn
+
+VERSION = 1
+MAX_FRAME = 64 * 1024 * 1024
+LENGTH = 4
+
+
+class WireError(Exception):
+    """The other side did not keep to the protocol."""
+
+
+class Submit(Struct, frozen=True, tag="submit"):
+    """Do this turn. request_id: what the logs of both programs call it."""
+
+    turn: Turn
+    request_id: str
+    version: int = VERSION
+
+
+class AskStatus(Struct, frozen=True, tag="status?"):
+    """Say how you are."""
+
+    version: int = VERSION
+
+
+class Model(Struct, frozen=True):
+    """A model the CLI offers. value: what it is asked for by; resolved: the full id that means today."""
+
+    value: str
+    resolved: str
+    name: str
+    description: str = ""
+
+
+class Status(Struct, frozen=True, tag="status"):
+    """An executor's state. running, waiting and parked are counts; max_concurrent and max_queue their limits."""
+
+    role: Literal["claude"]
+    mode: Literal["online", "offline"]
+    credential: str
+    cli_found: bool
+    cli_version: str
+    max_concurrent: int
+    max_queue: int
+    running: int
+    waiting: int
+    parked: int
+    draining: bool
+    problem: str = ""
+    models: tuple[Model, ...] = ()
+
+
+type ToExecutor = Submit | AskStatus
+type ToApi = Event | Status
+
+_to_executor = msgspec.msgpack.Decoder[ToExecutor](Submit | AskStatus)
+_to_api = msgspec.msgpack.Decoder[ToApi](Event | Status)
+_encoder = msgspec.msgpack.Encoder()
+
+
+def frame(message: ToExecutor | ToApi) -> bytes:
+    """The bytes of one frame. Raises WireError when the message is larger than MAX_FRAME."""
+    payload = _encoder.encode(message)
+    if len(payload) > MAX_FRAME:
+        raise WireError(f"a message of {len(payload)} bytes is over the limit of {MAX_FRAME}")
+    return len(payload).to_bytes(LENGTH) + payload
+
+
+async def _payload(reader: asyncio.StreamReader) -> bytes | None:
+    """The next frame's payload; None when the other side closed between frames."""
+    head = await reader.read(LENGTH)
+    if not head:
+        return None
+    try:
+        head += await reader.readexactly(LENGTH - len(head))
+        size = int.from_bytes(head)
+        if not 0 < size <= MAX_FRAME:
+            raise WireError(f"a frame of {size} bytes; 1 to {MAX_FRAME} are allowed")
+        return await reader.readexactly(size)
+    except asyncio.IncompleteReadError as cut:
+        raise WireError("the connection was closed inside a frame") from cut
+
+
+async def read_to_executor(reader: asyncio.StreamReader) -> ToExecutor | None:
+    """What the API sent; None when it closed. Raises WireError."""
+    return _decoded(await _payload(reader), _to_executor)
+
+
+async def read_to_api(reader: asyncio.StreamReader) -> ToApi | None:
+    """What an executor sent; None when it closed. Raises WireError."""
+    return _decoded(await _payload(reader), _to_api)
+
+
+def _decoded[T](payload: bytes | None, decoder: msgspec.msgpack.Decoder[T]) -> T | None:
+    if payload is None:
+        return None
+    try:
+        return decoder.decode(payload)
+    except msgspec.DecodeError as error:
+        raise WireError(f"not a message of this protocol: {error}") from error

@@ -1,0 +1,206 @@
+"""The real programs, for tests: an API and executors as processes of their own, over the real CLI and a scripted service.
+
+Law: everything is private to one stack (folder, socket, port, HOME), and nothing of it outlives the `async with`.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import httpx2
+import openai
+import psutil
+
+REPOSITORY = Path(__file__).parent.parent
+KEY = "sk-tests-0f1e2d3c4b5a6978"
+READY_TIMEOUT = 30.0
+
+
+class Program:
+    """One of our programs, running. Mutable: the process, which can be started anew."""
+
+    def __init__(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
+        self._arguments = arguments
+        self._environment = dict(environment)
+        self.log = log
+        self.process: asyncio.subprocess.Process | None = None
+        self._output: IO[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self.process
+        return self.process.pid
+
+    async def start(self) -> None:
+        self._output = self.log.open("ab")
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", *self._arguments, env=self._environment, cwd=REPOSITORY, stderr=self._output
+        )
+
+    def send(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    async def end(self, number: signal.Signals = signal.SIGTERM, timeout: float = 15) -> int:
+        assert self.process
+        assert self._output
+        with contextlib.suppress(ProcessLookupError):
+            self.send(number)
+        try:
+            async with asyncio.timeout(timeout):
+                return await self.process.wait()
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+            raise
+        finally:
+            self._output.close()
+
+    def clis(self) -> list[psutil.Process]:
+        """The CLI processes under this program."""
+        try:
+            return psutil.Process(self.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+
+class Stack:
+    """An API and some executors. Mutable: the programs."""
+
+    def __init__(
+        self,
+        upstream_url: str | None,
+        *,
+        executors: int = 1,
+        parked: int = 1,
+        settings: Mapping[str, str] | None = None,
+        credential: Mapping[str, str] | None = None,
+    ) -> None:
+        self._upstream_url = upstream_url
+        self._count = executors
+        self._parked = parked
+        self._settings = dict(settings or {})
+        self._credential = {"ANTHROPIC_API_KEY": "sk-ant-invented"} if credential is None else dict(credential)
+        self.folder = Path(tempfile.mkdtemp(prefix="cas-"))
+        self.run_dir = self.folder / "run"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.key = KEY
+        self.headers = {"authorization": f"Bearer {KEY}"}
+        self.executors: list[Program] = []
+        self.api = self._program("api", ["api"], {"API_SECRET_TOKEN": KEY, "HOST": "127.0.0.1", "PORT": str(self.port)})
+        self.client = httpx2.AsyncClient(base_url=self.url, headers=self.headers, timeout=30)
+        self.openai = openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=KEY, max_retries=0, timeout=30)
+
+    def _program(self, name: str, arguments: list[str], extra: Mapping[str, str]) -> Program:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "RUN_DIR": str(self.run_dir),
+            "LOG_LEVEL": "debug",
+            "PYTHONWARNINGS": "error",
+            **self._settings,
+            **extra,
+        }
+        return Program(arguments, environment, self.folder / f"{name}.log")
+
+    def executor(self, number: int) -> Program:
+        """An executor, not yet started."""
+        upstream = {"ANTHROPIC_BASE_URL": self._upstream_url} if self._upstream_url else {}
+        extra = {"PARKED": str(self._parked), **self._settings, **self._credential, **upstream}
+        name = f"claude-{number}"
+        return self._program(name, ["executor", "--role", "claude", "--name", name], extra)
+
+    async def __aenter__(self) -> Self:
+        self.executors = [self.executor(number + 1) for number in range(self._count)]
+        try:
+            for program in (*self.executors, self.api):
+                await program.start()
+            await self.ready()
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error:
+            print(self.logs())
+        await self._end()
+
+    async def _end(self) -> None:
+        await self.client.aclose()
+        await self.openai.close()
+        for program in (self.api, *self.executors):
+            if program.process and program.process.returncode is None:
+                await program.end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def ready(self) -> None:
+        """Wait until every executor is up and has parked what it should."""
+
+        async def is_ready() -> bool:
+            for program in (self.api, *self.executors):
+                assert program.process
+                if program.process.returncode is not None:
+                    raise RuntimeError(f"a program ended early:\n{self.logs()}")
+            health = await self.health()
+            return bool(
+                health
+                and len([e for e in health["executors"] if e["up"] and e["parked"] >= self._parked]) == self._count
+            )
+
+        await until(is_ready, READY_TIMEOUT)
+
+    async def health(self) -> dict[str, Any] | None:
+        try:
+            return (await self.client.get("/health")).json()
+        except httpx2.TransportError:
+            return None
+
+    def clis(self) -> list[psutil.Process]:
+        """The CLI processes of every executor."""
+        return [cli for program in self.executors if program.process for cli in program.clis()]
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {path.name}\n{path.read_text()}" for path in sorted(self.folder.glob("*.log")))
+
+    async def idle(self, timeout: float = 10) -> None:
+        """Wait until no job runs or waits, and only parked CLI processes are left."""
+
+        async def is_idle() -> bool:
+            health = await self.health()
+            return bool(
+                health
+                and all(not e["running"] and not e["waiting"] for e in health["executors"])
+                and len(self.clis()) == self._parked * len(self.executors)
+                and all(e["parked"] == self._parked for e in health["executors"])
+            )
+
+        await until(is_idle, timeout)
+
+
+async def until(condition: Callable[[], object], timeout: float = 5) -> None:
+    """Wait for a condition of another process, which can only be polled. Raises TimeoutError."""
+    async with asyncio.timeout(timeout):
+        while True:
+            result = condition()
+            if await result if asyncio.iscoroutine(result) else result:
+                return
+            await asyncio.sleep(0.02)
+
+
+def free_port() -> int:
+    """A TCP port nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
