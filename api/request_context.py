@@ -48,7 +48,9 @@ class RequestContext:
             await self._app(scope, receive, tagged)
         finally:
             spent = round((time.perf_counter() - began) * 1000)
-            log.info("request", method=scope["method"], path=scope["path"], status=status, ms=spent)
+            # Who watches health asks often: that is nothing to tell.
+            say = log.debug if scope["path"].startswith("/health") else log.info
+            say("request", method=scope["method"], path=scope["path"], status=status, ms=spent)
             structlog.contextvars.unbind_contextvars("request_id")
 
 

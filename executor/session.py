@@ -91,6 +91,9 @@ class Session:
         await self._send(event)
 
     async def _send(self, message: ToApi) -> None:
+        # uvloop's closed transport raises something else than asyncio's.
+        if self._writer.is_closing():
+            raise ConnectionResetError
         self._writer.write(frame(message))
         await self._writer.drain()
 

@@ -37,7 +37,11 @@ def configure(program: str, level: str, form: Format) -> None:
             structlog.processors.JSONRenderer(),
         ]
     else:
-        ends = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=34)]
+        # Not rich's traceback, which is the default where rich is installed: it shows the values of local variables.
+        traceback = structlog.dev.plain_traceback
+        ends = [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=34, exception_formatter=traceback)
+        ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -8,7 +8,11 @@ def complaints(errors: Iterable[Mapping[str, Any]]) -> list[str]:
     """The lines to print for pydantic's list of errors (`ValidationError.errors()`)."""
     lines: list[str] = []
     for error in errors:
-        name = ".".join(str(part) for part in error["loc"]).upper() or "settings"
+        name, *inside = [str(part) for part in error["loc"]] or ["settings"]
+        name = name.upper()
         reason = str(error["msg"]).removeprefix("Value error, ")
-        lines.append(f"{name}: {reason}. Set {name} in the environment or in .env (.env.example shows each setting).")
+        where = "".join(f", at {part}" for part in inside)
+        lines.append(
+            f"{name}: {reason}{where}. Set {name} in the environment or in .env (.env.example shows each setting)."
+        )
     return lines

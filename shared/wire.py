@@ -123,5 +123,5 @@ def _decoded[T](payload: bytes | None, decoder: msgspec.msgpack.Decoder[T]) -> T
         return None
     try:
         return decoder.decode(payload)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"not a message of this protocol: {error}") from error

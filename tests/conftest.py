@@ -1,9 +1,76 @@
-"""What every test may ask for."""
+"""What every test may ask for.
+
+The real programs take seconds to start, so tests that leave them whole share them: each gets the scripted service with
+an empty record and the usual script, and leaves no job behind.
+"""
+
+from collections.abc import AsyncGenerator
 
 import pytest
+
+from tests.scripted.upstream import Says, Upstream
+from tests.stack import Stack
+
+OAUTH_TOKEN = "sk-ant-oat01-invented"
+USUAL = Says(("Hello", " world", "!"))
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """Asyncio, as in production."""
     return ("asyncio", {"use_uvloop": False})
+
+
+@pytest.fixture(scope="session")
+async def shared_upstream() -> AsyncGenerator[Upstream]:
+    """The scripted service behind the shared programs."""
+    async with Upstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="session")
+async def shared_stack(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+    """Programs with an API key."""
+    async with Stack(shared_upstream.url) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+async def shared_subscribed(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+    """Programs with a subscription's token."""
+    async with Stack(shared_upstream.url, credential={"CLAUDE_CODE_OAUTH_TOKEN": OAUTH_TOKEN}) as stack:
+        yield stack
+
+
+@pytest.fixture
+async def upstream(shared_upstream: Upstream) -> AsyncGenerator[Upstream]:
+    """The scripted service, as if new."""
+    shared_upstream.script(USUAL)
+    shared_upstream.requests.clear()
+    shared_upstream.others.clear()
+    shared_upstream.hangups = 0
+    yield shared_upstream
+    await shared_upstream.until(lambda: shared_upstream.answering == 0)
+    faults, shared_upstream._faults = shared_upstream._faults, []
+    if faults:
+        raise ExceptionGroup("the script, or what was sent to it", faults)
+
+
+@pytest.fixture
+async def stack(shared_stack: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
+    """The API and one executor, over the real CLI and `upstream`; an API key is the credential."""
+    yield shared_stack
+    await shared_stack.quiet()
+
+
+@pytest.fixture
+async def subscribed(shared_subscribed: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
+    """As `stack`, with a subscription's token, with which the CLI says more of its own."""
+    yield shared_subscribed
+    await shared_subscribed.quiet()
+
+
+@pytest.fixture(params=["stack", "subscribed"])
+def either(request: pytest.FixtureRequest) -> Stack:
+    """`stack`, and again with `subscribed`."""
+    return request.getfixturevalue(request.param)

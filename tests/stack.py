@@ -126,6 +126,7 @@ class Stack:
                 await program.start()
             await self.ready()
         except BaseException:
+            print(self.logs())
             await self._end()
             raise
         return self
@@ -172,7 +173,21 @@ class Stack:
         return [cli for program in self.executors if program.process for cli in program.clis()]
 
     def logs(self) -> str:
-        return "\n".join(f"--- {path.name}\n{path.read_text()}" for path in sorted(self.folder.glob("*.log")))
+        """Every log, but for the lines that waiting makes."""
+        lines: list[str] = []
+        for path in sorted(self.folder.glob("*.log")):
+            lines.append(f"--- {path.name}")
+            lines.extend(line for line in path.read_text().splitlines() if "path=/health " not in line)
+        return "\n".join(lines)
+
+    async def quiet(self, timeout: float = 10) -> None:
+        """Wait until no job runs or waits."""
+
+        async def is_quiet() -> bool:
+            health = await self.health()
+            return bool(health and all(not e["running"] and not e["waiting"] for e in health["executors"]))
+
+        await until(is_quiet, timeout)
 
     async def idle(self, timeout: float = 10) -> None:
         """Wait until no job runs or waits, and only parked CLI processes are left."""

@@ -6,6 +6,7 @@ import uuid
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from api.catalogue import Catalogue, Listed, listing
@@ -41,7 +42,7 @@ async def list_models(catalogue: NamedDependency[Catalogue]) -> Response[ModelLi
 
 
 @get("/v1/models/{model_id:path}")
-async def get_model(model_id: str, catalogue: NamedDependency[Catalogue]) -> Response[ModelObject]:
+async def get_model(model_id: FromPath[str], catalogue: NamedDependency[Catalogue]) -> Response[ModelObject]:
     """Tell of one model."""
     name = model_id.removeprefix("/")
     for model in listing(await catalogue.models(), catalogue.aliases):

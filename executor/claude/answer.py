@@ -34,6 +34,7 @@ class Answer:
     def __init__(self) -> None:
         self.over = False
         self._usage = Usage()
+        self._started = False
         self._said = False
         self._complaint: Complained | None = None
 
@@ -71,6 +72,9 @@ class Answer:
                     # The connection was lost and the CLI asks again; what was already sent can't be taken back.
                     return [Failed(ErrorKind.UPSTREAM_CUT)]
                 self._usage = added(Usage(), event.message.usage)
+                if self._started:
+                    return []
+                self._started = True
                 return [Started(event.message.model)]
             case "content_block_delta" if event.delta.type == "text_delta" and event.delta.text:
                 self._said = True
@@ -95,6 +99,8 @@ class Answer:
                 return Failed(ErrorKind.PROMPT_TOO_LONG)
             if kind := COMPLAINTS.get(self._complaint.error):
                 return Failed(kind)
+            if status == 400:  # the CLI calls most of these "unknown"
+                return Failed(ErrorKind.INVALID_REQUEST)
         return Failed(ErrorKind.UPSTREAM if ended.is_error else ErrorKind.CLI_FAILED)
 
 

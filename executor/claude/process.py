@@ -42,7 +42,10 @@ class CliProcess:
     @classmethod
     async def start(cls, launch: Launch, base: Path) -> "CliProcess":
         """Start a CLI whose private folder is made in `base`. Raises CliLost."""
-        folder = Path(tempfile.mkdtemp(prefix="cli-", dir=base))
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="cli-", dir=base))
+        except OSError as error:
+            raise CliLost(f"its private folder could not be made: {error.strerror}") from error
         try:
             process = await asyncio.create_subprocess_exec(
                 *launch.argv(),
@@ -64,6 +67,9 @@ class CliProcess:
     async def write(self, lines: bytes) -> None:
         """Write whole lines. Raises CliLost."""
         assert self.process.stdin
+        # uvloop's closed transport raises something else than asyncio's.
+        if self.process.stdin.is_closing():
+            raise CliLost("it closed its input")
         try:
             self.process.stdin.write(lines)
             await self.process.stdin.drain()

@@ -154,7 +154,7 @@ def parse(line: bytes) -> Line:
     """What one line of the CLI's output says. Never raises."""
     try:
         return _parse(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Garbage(str(error))
 
 

@@ -1,0 +1,1 @@
+"""Ways to run the two programs: in one terminal (`local`), under systemd, in containers."""

@@ -1,0 +1,53 @@
+"""The console script `claude-api-server`."""
+
+import io
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from deploy.local import CannotStart, login
+from deploy.local.up import read_dotenv, up
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="claude-api-server", prog_name="claude-api-server")
+def main() -> None:
+    """Turn your own Claude Code into an API that every OpenAI client can use.
+
+    Settings come from the environment or from .env in the current folder; .env.example shows each.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that has no "…" shows a "?" for it.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+@main.command("up", short_help="Run the server in this terminal.")
+def up_command() -> None:
+    """Run the server in this terminal: the API and an executor, until Ctrl-C.
+
+    Without a Claude login or an API key an offline model answers, and the lines to go online are shown. Ctrl-C lets
+    answers under way come to an end for a few seconds; a second one ends everything at once.
+
+    Exit status: 0 ended by Ctrl-C or SIGTERM, 1 could not start or could not go on.
+    """
+    sys.exit(up(os.environ, Path.cwd()))
+
+
+@main.command("login", short_help="Get a Claude token for the server.")
+def login_command() -> None:
+    """Get a token for your Claude subscription: runs `claude setup-token` of the CLI installed with the server.
+
+    Put the token that it prints in .env as CLAUDE_CODE_OAUTH_TOKEN=… and start the server again.
+    """
+    click.echo("When the token is shown, put it in .env as CLAUDE_CODE_OAUTH_TOKEN=… and run: make run", err=True)
+    try:
+        login.become(os.environ, read_dotenv(Path.cwd()))
+    except CannotStart as problem:
+        raise click.ClickException(str(problem)) from problem
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Which program gets which variable, as tables and functions of values.
+
+Law: a program's environment is made of names listed here and nothing else. The credential of the model's service goes
+to the executor only, the clients' key to the API only.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+# What any program needs to run and to write readable lines.
+COMMON = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "TERM", "NO_COLOR", "FORCE_COLOR")
+COMMON_PREFIX = "LC_"
+
+# What only the program that talks to the model's service needs.
+NETWORK = (
+    *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"),
+)
+
+CREDENTIALS = (
+    *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CONFIG_DIR"),
+    "ANTHROPIC_BASE_URL",
+)
+
+SHARED_SETTINGS = ("RUN_DIR", "DEFAULT_MODEL", "DRAIN_TIMEOUT", "LOG_LEVEL", "LOG_FORMAT")
+API_SETTINGS = (
+    *("API_SECRET_TOKEN", "HOST", "PORT", "REQUEST_TIMEOUT", "MODEL_ALIASES", "ENABLE_CORS", "CORS_ORIGINS"),
+    *SHARED_SETTINGS,
+)
+EXECUTOR_SETTINGS = ("CLAUDE_CLI_PATH", "MAX_CONCURRENT", "MAX_QUEUE", "QUEUE_TIMEOUT", "PARKED", *SHARED_SETTINGS)
+
+SETTINGS = tuple(dict.fromkeys((*API_SETTINGS, *EXECUTOR_SETTINGS, *CREDENTIALS)))
+
+# A shell expands a leading ~, a line in .env does not.
+PATHS = ("RUN_DIR", "CLAUDE_CLI_PATH", "CLAUDE_CONFIG_DIR")
+
+
+def merged(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> dict[str, str]:
+    """One view of both; the environment wins, and what is empty is as if it were not there."""
+    both = {name: value for name, value in {**dotenv, **environ}.items() if value}
+    for name in PATHS:
+        if both.get(name, "").startswith("~/") and "HOME" in both:
+            both[name] = both["HOME"] + both[name][1:]
+    return both
+
+
+def environments(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> tuple[dict[str, str], dict[str, str]]:
+    """The API's whole environment, and the executor's."""
+    given = merged(environ, dotenv)
+    return _only(given, API_SETTINGS), _only(given, (*EXECUTOR_SETTINGS, *CREDENTIALS, *NETWORK))
+
+
+def warnings(dotenv: Iterable[str]) -> list[str]:
+    """A sentence for each name in .env that nothing reads."""
+    known = {*SETTINGS, *COMMON, *NETWORK}
+    return [_warning(name) for name in dotenv if name not in known and not name.startswith(COMMON_PREFIX)]
+
+
+def _only(given: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    wanted = {*COMMON, *names}
+    return {name: value for name, value in given.items() if name in wanted or name.startswith(COMMON_PREFIX)}
+
+
+def _warning(name: str) -> str:
+    close = difflib.get_close_matches(name.upper(), SETTINGS, n=1)
+    hint = f"did you mean {close[0]}?" if close else ".env.example shows the settings there are."
+    return f"{name} in .env is not a setting; {hint}"

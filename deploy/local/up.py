@@ -1,0 +1,127 @@
+"""`claude-api-server up`: reads .env, checks, starts both programs, says how to use them, looks after them.
+
+Law: this is the only place that sees all settings; the programs see only their own (`environments`).
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+from msgspec import Struct
+from rich.console import Console
+
+from deploy.local import CannotStart, checks, readiness, token
+from deploy.local.banner import Banner, Key
+from deploy.local.checks import Address
+from deploy.local.environments import environments, merged, warnings
+from deploy.local.progress import step
+from deploy.local.supervise import Program, Supervisor
+
+START_TIMEOUT = 60.0
+DEFAULT_RUN_DIR = ".run"
+TOKEN_FILE = "api-token"  # noqa: S105 # its name
+
+# -P: a folder named `api` where the server is started is not the server's.
+API = (sys.executable, "-P", "-m", "api")
+EXECUTOR = (sys.executable, "-P", "-m", "executor", "--role", "claude", "--name", checks.SOCKET.removesuffix(".sock"))
+
+
+class Plan(Struct, frozen=True):
+    """Everything that was decided before the start. folder: where the owner stands."""
+
+    folder: Path
+    run_dir: Path
+    where: Address
+    key: Key
+    api: Program
+    executor: Program
+
+
+def read_dotenv(folder: Path) -> dict[str, str | None]:
+    """The settings in .env; none when there is no such file. Raises CannotStart."""
+    try:
+        return dotenv_values(folder / ".env", encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        raise CannotStart(
+            f".env can't be read: {error}. It is a text file in UTF-8; .env.example shows one."
+        ) from error
+
+
+def plan(
+    environ: Mapping[str, str],
+    dotenv: Mapping[str, str | None],
+    folder: Path,
+    *,
+    api: tuple[str, ...] = API,
+    executor: tuple[str, ...] = EXECUTOR,
+) -> Plan:
+    """Check what can be checked now, and decide. Raises CannotStart."""
+    given = merged(environ, dotenv)
+    run_dir = folder / given.get("RUN_DIR", DEFAULT_RUN_DIR)
+    where = checks.address(given)
+    checks.cli(given)
+    checks.run_dir(run_dir)
+    checks.free(where)
+    decided = {"RUN_DIR": str(run_dir)}
+    file = run_dir / TOKEN_FILE
+    if "API_SECRET_TOKEN" in given:
+        key = Key("environment" if "API_SECRET_TOKEN" in environ else ".env", file)
+    else:
+        made = token.kept(file)
+        key = Key("file", file, made.value if made.made else "")
+        decided["API_SECRET_TOKEN"] = made.value
+    api_environment, executor_environment = environments({**environ, **decided}, dotenv)
+    return Plan(
+        folder,
+        run_dir,
+        where,
+        key,
+        Program("API", api, api_environment),
+        Program("executor", executor, executor_environment),
+    )
+
+
+async def serve(decided: Plan, console: Console, errors: Console) -> int:
+    """Start both programs and look after them; the exit status."""
+
+    async def until_ready() -> None:
+        try:
+            async with asyncio.timeout(START_TIMEOUT):
+                async with step(console, "Starting the executor …"):
+                    await readiness.accepting(decided.run_dir / checks.SOCKET)
+                async with step(console, "Starting the API and Claude Code …"):
+                    health = await readiness.healthy(decided.where)
+        except TimeoutError as error:
+            raise CannotStart(
+                f"Not ready after {START_TIMEOUT:g} s{await readiness.problems(decided.where)}. The lines above may say "
+                "why; LOG_LEVEL=debug make run says more."
+            ) from error
+        Banner(decided.where, health, decided.key, decided.folder, Path(sys.executable).parent).show(console)
+
+    def say(words: str) -> None:
+        errors.print(words, style="yellow", soft_wrap=True)
+
+    return await Supervisor(decided.executor, decided.api, say).run(until_ready)
+
+
+def up(
+    environ: Mapping[str, str],
+    folder: Path,
+    *,
+    api: tuple[str, ...] = API,
+    executor: tuple[str, ...] = EXECUTOR,
+) -> int:
+    """Run the server until it is asked to end; the exit status."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    errors = Console(highlight=False, markup=False, emoji=False, stderr=True)
+    try:
+        dotenv = read_dotenv(folder)
+        for warning in warnings(dotenv):
+            errors.print(warning, style="yellow", soft_wrap=True)
+        decided = plan(environ, dotenv, folder, api=api, executor=executor)
+    except CannotStart as problem:
+        errors.print(str(problem), style="red", soft_wrap=True)
+        return 1
+    return asyncio.run(serve(decided, console, errors))

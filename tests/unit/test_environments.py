@@ -1,0 +1,109 @@
+"""What each program's environment is made of."""
+
+import re
+
+import pytest
+
+import api.settings
+import executor.settings
+from deploy.local.environments import (
+    API_SETTINGS,
+    CREDENTIALS,
+    EXECUTOR_SETTINGS,
+    SETTINGS,
+    environments,
+    merged,
+    warnings,
+)
+from tests.stack import REPOSITORY
+
+KEY = "sk-clients-0f1e2d3c4b5a"
+EVERYTHING = {name: f"value of {name}" for name in SETTINGS} | {"PATH": "/bin", "HOME": "/home/somebody"}
+
+
+def test_the_api_gets_no_credential_wherever_it_is_set():
+    """The credential reaches the executor only, be it set in the environment or in .env."""
+    for environ, dotenv in ((EVERYTHING, {}), ({}, EVERYTHING)):
+        of_api, of_executor = environments(environ, dotenv)
+        assert not [name for name in of_api if name.startswith(("ANTHROPIC_", "CLAUDE_"))]
+        assert {name: EVERYTHING[name] for name in CREDENTIALS}.items() <= of_executor.items()
+
+
+def test_the_executor_does_not_get_the_clients_key():
+    """API_SECRET_TOKEN is for the API only."""
+    of_api, of_executor = environments({"API_SECRET_TOKEN": KEY}, {})
+    assert of_api == {"API_SECRET_TOKEN": KEY}
+    assert of_executor == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ANTHROPIC_CUSTOM_HEADERS", "CLAUDE_CODE_USE_BEDROCK", "CLAUDECODE", "AWS_SECRET_ACCESS_KEY", "PYTHONPATH", "LCD"],
+)
+def test_a_variable_that_no_table_names_reaches_neither_program(name: str):
+    """The environments are made of listed names; nothing is passed on because it happened to be there."""
+    assert environments({name: "x"}, {name: "x"}) == ({}, {})
+
+
+def test_the_language_reaches_both_and_the_way_out_only_the_executor():
+    """LC_* is for every program; proxies and certificates are for the one that talks to the model's service."""
+    of_api, of_executor = environments({"LC_CTYPE": "C.UTF-8", "https_proxy": "http://p", "SSL_CERT_FILE": "c"}, {})
+    assert of_api == {"LC_CTYPE": "C.UTF-8"}
+    assert of_executor == {"LC_CTYPE": "C.UTF-8", "https_proxy": "http://p", "SSL_CERT_FILE": "c"}
+
+
+def test_the_environment_wins_over_dotenv():
+    """A variable that is set in both has the environment's value; one that is only in .env has that."""
+    of_api, _ = environments({"PORT": "1111"}, {"PORT": "2222", "HOST": "::1"})
+    assert of_api == {"PORT": "1111", "HOST": "::1"}
+
+
+def test_an_empty_variable_is_as_if_it_were_not_set():
+    """`NAME=` in .env sets nothing, and in the environment it also takes back what .env says."""
+    assert environments({"PORT": ""}, {"PORT": "2222", "HOST": "", "LOG_LEVEL": None}) == ({}, {})
+
+
+def test_a_leading_tilde_in_dotenv_means_the_home_folder():
+    """As in a shell, for settings that are paths and for no other."""
+    given = merged({"HOME": "/home/somebody"}, {"RUN_DIR": "~/run", "API_SECRET_TOKEN": "~/not-a-path"})
+    assert given["RUN_DIR"] == "/home/somebody/run"
+    assert given["API_SECRET_TOKEN"] == "~/not-a-path"
+
+
+def test_each_table_names_exactly_the_settings_of_its_program():
+    """A setting that a program gains or loses is gained or lost by its table."""
+    assert sorted(API_SETTINGS) == sorted(name.upper() for name in api.settings.Settings.model_fields)
+    assert sorted(EXECUTOR_SETTINGS) == sorted(name.upper() for name in executor.settings.Settings.model_fields)
+
+
+def test_the_example_shows_every_setting_once():
+    """.env.example is complete, and shows nothing that does not exist."""
+    text = (REPOSITORY / ".env.example").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^#([A-Z_]+)=", text, re.MULTILINE)) == sorted(SETTINGS)
+
+
+def test_the_example_shows_the_defaults():
+    """The value beside a setting in .env.example is the one that holds without it."""
+    text = (REPOSITORY / ".env.example").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^#([A-Z_]+)=([^'\n]+)$", text, re.MULTILINE))
+    fields = executor.settings.Settings.model_fields | api.settings.Settings.model_fields
+    defaults = {name.upper(): field.default for name, field in fields.items()}
+    assert shown == {name: str(defaults[name]).lower() for name in shown}
+
+
+@pytest.mark.parametrize(
+    ("name", "warning"),
+    [
+        ("MAX_CONCURENT", "MAX_CONCURENT in .env is not a setting; did you mean MAX_CONCURRENT?"),
+        ("port", "port in .env is not a setting; did you mean PORT?"),
+        ("FAVOURITE_COLOUR", "FAVOURITE_COLOUR in .env is not a setting; .env.example shows the settings there are."),
+    ],
+)
+def test_a_name_in_dotenv_that_nothing_reads_is_reported_with_its_likeliest_mend(name: str, warning: str):
+    """A misspelt setting is never ignored in silence."""
+    assert warnings({name: "8"}) == [warning]
+
+
+def test_names_that_something_reads_are_not_reported():
+    """Settings, credentials, proxies and the language may stand in .env."""
+    assert warnings([*SETTINGS, "HTTPS_PROXY", "LC_ALL", "NO_COLOR"]) == []
