@@ -7,6 +7,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.middleware import DefineMiddleware
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp
 
 from api import health
@@ -72,8 +73,19 @@ def on_problem(_request: Request[object, object, State], problem: Problem) -> Re
 
 
 def on_framework(request: Request[object, object, State], error: HTTPException) -> Response[bytes]:
-    """A request that the framework refuses."""
-    return on_problem(request, of_framework(error))
+    """A request that the framework refuses. It leaves out which methods there are (RFC 9110 §15.5.6)."""
+    response = on_problem(request, of_framework(error))
+    if error.status_code == 405:
+        routes = [route for route in request.app.routes if isinstance(route, HTTPRoute) and matches(route, request)]
+        response.headers["allow"] = ", ".join(sorted({method for route in routes for method in route.methods}))
+    return response
+
+
+def matches(route: HTTPRoute, request: Request[object, object, State]) -> bool:
+    """Whether a route is the one of the request's path; a parameter stands for all that follows."""
+    fixed, parameter, _ = route.path_format.partition("{")
+    path = request.scope["path"].rstrip("/")
+    return path.startswith(fixed) if parameter else path == fixed
 
 
 def on_exception(request: Request[object, object, State], error: Exception) -> Response[bytes]:

@@ -28,17 +28,22 @@ class Listed(Struct, frozen=True):
 
 def listing(models: tuple[Model, ...], aliases: Mapping[str, str]) -> list[Listed]:
     """Every name that a client may use, the full ids first."""
-    offered = [model for model in models if model.value != "default"]
+    offered = choices(models)
     ids = {model.resolved: Listed(model.resolved, model.resolved, alias=False) for model in offered}
     names = {name: Listed(name, name, alias=False) for name in (*OWN, *(model.value for model in offered))}
     others = {name: Listed(name, means, alias=True) for name, means in {**WELL_KNOWN, **aliases}.items()}
     return [*(names | ids | others).values()]
 
 
+def choices(models: tuple[Model, ...]) -> list[Model]:
+    """The models without the CLI's `default`, which is a wish for any of them; DEFAULT_MODEL says which here."""
+    return [model for model in models if model.value != "default"]
+
+
 def meaning(name: str, aliases: Mapping[str, str], offered: tuple[Model, ...]) -> str:
     """What the CLI is asked for when a client names `name`. Raises Problem (404 model_not_found)."""
     known = {**WELL_KNOWN, **aliases}
-    values = {*OWN, *(model.value for model in offered), *(model.resolved for model in offered)}
+    values = {*OWN, *(name for model in choices(offered) for name in (model.value, model.resolved))}
     wanted = name.strip()
     seen: set[str] = set()
     while wanted not in seen:

@@ -1,6 +1,7 @@
 """uvicorn, taught to drain: a signal begins the end at once, for streams too."""
 
 import asyncio
+import signal
 from types import FrameType
 
 import uvicorn
@@ -35,10 +36,11 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._drain = drain
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain; a second signal ends it now."""
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 # a signal handler's form
+        """Begin to drain; a second SIGINT ends it now. uvicorn's own would raise the signal again after the drain."""
         self._drain.begin()
-        super().handle_exit(sig, frame)
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
     def end_with(self, parent_fd: int) -> None:
         """Drain too when the pipe `parent_fd` is closed."""

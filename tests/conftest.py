@@ -42,6 +42,14 @@ async def shared_subscribed(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
         yield stack
 
 
+@pytest.fixture(scope="session")
+async def shared_narrow(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+    """Programs with one place and one place to wait."""
+    settings = {"MAX_CONCURRENT": "1", "MAX_QUEUE": "1", "QUEUE_TIMEOUT": "30"}
+    async with Stack(shared_upstream.url, settings=settings) as stack:
+        yield stack
+
+
 @pytest.fixture
 async def upstream(shared_upstream: Upstream) -> AsyncGenerator[Upstream]:
     """The scripted service, as if new."""
@@ -68,6 +76,13 @@ async def subscribed(shared_subscribed: Stack, upstream: Upstream) -> AsyncGener
     """As `stack`, with a subscription's token, with which the CLI says more of its own."""
     yield shared_subscribed
     await shared_subscribed.quiet()
+
+
+@pytest.fixture
+async def narrow(shared_narrow: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
+    """As `stack`, with one place and one place to wait."""
+    yield shared_narrow
+    await shared_narrow.quiet()
 
 
 @pytest.fixture(params=["stack", "subscribed"])

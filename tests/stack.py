@@ -22,7 +22,7 @@ import psutil
 
 REPOSITORY = Path(__file__).parent.parent
 KEY = "sk-tests-0f1e2d3c4b5a6978"
-READY_TIMEOUT = 30.0
+READY_TIMEOUT = 45.0
 
 
 class Program:
@@ -50,10 +50,15 @@ class Program:
         os.kill(self.pid, number)
 
     async def end(self, number: signal.Signals = signal.SIGTERM, timeout: float = 15) -> int:
-        assert self.process
-        assert self._output
+        """Send a signal and wait for the end; the exit status."""
         with contextlib.suppress(ProcessLookupError):
             self.send(number)
+        return await self.ended(timeout)
+
+    async def ended(self, timeout: float = 15) -> int:
+        """Wait for the end; the exit status. Raises TimeoutError."""
+        assert self.process
+        assert self._output
         try:
             async with asyncio.timeout(timeout):
                 return await self.process.wait()
@@ -73,7 +78,11 @@ class Program:
 
 
 class Stack:
-    """An API and some executors. Mutable: the programs."""
+    """An API and some executors. Mutable: the programs.
+
+    credential: the executors' (None: an API key). api_settings: what only the API has in its environment.
+    executor_module: another program in the executor's place. wait_ready: False takes executors that can't answer.
+    """
 
     def __init__(
         self,
@@ -83,12 +92,17 @@ class Stack:
         parked: int = 1,
         settings: Mapping[str, str] | None = None,
         credential: Mapping[str, str] | None = None,
+        api_settings: Mapping[str, str] | None = None,
+        executor_module: str = "executor",
+        wait_ready: bool = True,
     ) -> None:
         self._upstream_url = upstream_url
         self._count = executors
         self._parked = parked
         self._settings = dict(settings or {})
         self._credential = {"ANTHROPIC_API_KEY": "sk-ant-invented"} if credential is None else dict(credential)
+        self._executor_module = executor_module
+        self._wait_ready = wait_ready
         self.folder = Path(tempfile.mkdtemp(prefix="cas-"))
         self.run_dir = self.folder / "run"
         self.port = free_port()
@@ -96,7 +110,8 @@ class Stack:
         self.key = KEY
         self.headers = {"authorization": f"Bearer {KEY}"}
         self.executors: list[Program] = []
-        self.api = self._program("api", ["api"], {"API_SECRET_TOKEN": KEY, "HOST": "127.0.0.1", "PORT": str(self.port)})
+        own = {"API_SECRET_TOKEN": KEY, "HOST": "127.0.0.1", "PORT": str(self.port), **(api_settings or {})}
+        self.api = self._program("api", ["api"], own)
         self.client = httpx2.AsyncClient(base_url=self.url, headers=self.headers, timeout=30)
         self.openai = openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=KEY, max_retries=0, timeout=30)
 
@@ -117,7 +132,7 @@ class Stack:
         upstream = {"ANTHROPIC_BASE_URL": self._upstream_url} if self._upstream_url else {}
         extra = {"PARKED": str(self._parked), **self._settings, **self._credential, **upstream}
         name = f"claude-{number}"
-        return self._program(name, ["executor", "--role", "claude", "--name", name], extra)
+        return self._program(name, [self._executor_module, "--role", "claude", "--name", name], extra)
 
     async def __aenter__(self) -> Self:
         self.executors = [self.executor(number + 1) for number in range(self._count)]
@@ -155,10 +170,9 @@ class Stack:
                 if program.process.returncode is not None:
                     raise RuntimeError(f"a program ended early:\n{self.logs()}")
             health = await self.health()
-            return bool(
-                health
-                and len([e for e in health["executors"] if e["up"] and e["parked"] >= self._parked]) == self._count
-            )
+            executors = health["executors"] if health else []
+            ready = [e for e in executors if not self._wait_ready or (e["up"] and e["parked"] >= self._parked)]
+            return health is not None and len(ready) == self._count
 
         await until(is_ready, READY_TIMEOUT)
 
@@ -171,6 +185,12 @@ class Stack:
     def clis(self) -> list[psutil.Process]:
         """The CLI processes of every executor."""
         return [cli for program in self.executors if program.process for cli in program.clis()]
+
+    async def cli(self) -> psutil.Process:
+        """The CLI process that waits for the next job, where only one is parked."""
+        await self.idle()
+        [cli] = self.clis()
+        return cli
 
     def logs(self) -> str:
         """Every log, but for the lines that waiting makes."""
@@ -202,6 +222,16 @@ class Stack:
             )
 
         await until(is_idle, timeout)
+
+
+def group(leader: int) -> list[int]:
+    """The processes of a process group, but for those that only wait to be reaped."""
+    members: list[int] = []
+    for pid in psutil.pids():
+        with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if os.getpgid(pid) == leader and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                members.append(pid)
+    return members
 
 
 async def until(condition: Callable[[], object], timeout: float = 5) -> None:

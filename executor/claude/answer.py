@@ -97,6 +97,8 @@ class Answer:
                 return Failed(ErrorKind.NOT_LOGGED_IN)
             if status == 413 or "prompt is too long" in text.lower():
                 return Failed(ErrorKind.PROMPT_TOO_LONG)
+            if status == 529:  # the CLI calls it "server_error" once its tries are used up
+                return Failed(ErrorKind.OVERLOADED)
             if kind := COMPLAINTS.get(self._complaint.error):
                 return Failed(kind)
             if status == 400:  # the CLI calls most of these "unknown"

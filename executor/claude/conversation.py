@@ -6,6 +6,7 @@ line is `client_composed`: without it the CLI would expand `@path` and run `/com
 What the CLI and the Messages API behind it can't take is decided here, once:
 - Neighbouring user messages become one message with the same text blocks: the CLI would merge them and add line ends.
 - Text without a visible character is left out: the Messages API refuses it.
+- An assistant message of nothing but "(no content)" is the CLI's own placeholder, which it drops; in two blocks it is not.
 - A conversation that ends with an assistant message is the beginning of the answer; an empty user line then only tells
   the CLI to go on, and adds no message.
 """
@@ -20,6 +21,7 @@ from shared.turn import Message, Text, Turn
 
 # The CLI takes an element of exactly this text as a mark, not as words.
 BOUNDARY = "__SYSTEM_PROMPT_DYNAMIC_BOUNDARY__"
+PLACEHOLDER = "(no content)"
 
 
 class Step(Struct, frozen=True):
@@ -47,15 +49,10 @@ def steps(turn: Turn) -> Iterator[Step]:
 
 
 def setup(turn: Turn) -> Step:
-    """System text, model and limits, in one go."""
-    flags: dict[str, object] = {}
-    if turn.max_tokens is not None:
-        flags["env"] = {"CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(turn.max_tokens)}
-    requests: list[dict[str, object]] = [initialize(turn.system), set_model(turn.model)]
-    if flags:
-        requests.append({"subtype": "apply_flag_settings", "settings": flags})
-    lines = b"".join(control(f"setup-{number}", request) for number, request in enumerate(requests))
-    return Step(lines, "answers", answers=len(requests))
+    """System text, then model and limits, in one go."""
+    chosen = set_model(turn.model, turn.max_tokens)
+    lines = control("setup-0", initialize(turn.system)) + control("setup-1", chosen)
+    return Step(lines, "answers", answers=2)
 
 
 def initialize(system: Sequence[str]) -> dict[str, object]:
@@ -64,9 +61,16 @@ def initialize(system: Sequence[str]) -> dict[str, object]:
     return {"subtype": "initialize", "systemPrompt": texts, "systemPromptSnapshot": False}
 
 
-def set_model(model: str) -> dict[str, object]:
-    """The control request that chooses the model."""
-    return {"subtype": "set_model", "model": model}
+def set_model(model: str, max_tokens: int | None = None) -> dict[str, object]:
+    """The control request that chooses the model, and the most it may write.
+
+    As a setting, because the CLI tries a model that it does not know, with a message of its own to the service, when
+    it is told of it by the request `set_model`.
+    """
+    settings: dict[str, object] = {"model": model}
+    if max_tokens is not None:
+        settings["env"] = {"CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(max_tokens)}
+    return {"subtype": "apply_flag_settings", "settings": settings}
 
 
 def control(request_id: str, request: dict[str, object]) -> bytes:
@@ -95,8 +99,13 @@ def said(messages: Sequence[Message]) -> list[Message]:
 
 
 def _message(message: Message, *, query: bool) -> bytes:
-    content = [_block(block) for block in message.content]
-    return _user(content, query=query) if message.role == "user" else _assistant(content)
+    if message.role == "user":
+        return _user([_block(block) for block in message.content], query=query)
+    blocks = message.content
+    if all(block.text.strip() == PLACEHOLDER for block in blocks):
+        head, tail = blocks[0].text.split(" content", 1)
+        blocks = (Text(head), Text(f" content{tail}"), *blocks[1:])
+    return _assistant([_block(block) for block in blocks])
 
 
 def _user(content: list[dict[str, object]], *, query: bool) -> bytes:

@@ -1,0 +1,135 @@
+"""The ways to a first token that are compared: each takes the same chat and gives the milliseconds to its first words."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from msgspec import Struct
+
+from executor.claude.cli import QUIET, Launch
+from executor.claude.conversation import Step, control, set_model, steps
+from executor.claude.process import CliProcess
+from executor.claude.protocol import Answered, Ended, Line, Streamed, parse
+from shared.turn import Message, Text, Turn
+from tests.bench.client import Connection
+
+TIMEOUT = 30.0
+LINE_LIMIT = 1024 * 1024
+
+
+class Chat(Struct, frozen=True):
+    """One request, in the form of each path."""
+
+    prompt: str
+    system: str = "s"
+    model: str = "haiku"
+
+    def argv(self, binary: Path) -> tuple[str, ...]:
+        """As the known wrappers call the CLI."""
+        output = ("--verbose", "--output-format", "stream-json", "--include-partial-messages")
+        chosen = ("--model", self.model, "--system-prompt", self.system, "--tools", "")
+        return (str(binary), "-p", self.prompt, *output, *chosen)
+
+    def turn(self) -> Turn:
+        """As the executor gets it."""
+        return Turn(self.model, (Message("user", (Text(self.prompt),)),), (self.system,))
+
+    def body(self) -> dict[str, object]:
+        """As an OpenAI client sends it."""
+        messages = [{"role": "system", "content": self.system}, {"role": "user", "content": self.prompt}]
+        return {"model": self.model, "messages": messages, "stream": True}
+
+
+async def fresh(launch: Launch, home: Path, chat: Chat) -> float:
+    """Start the CLI for this one request. `home` is kept between calls, as a wrapper's user's is."""
+    began = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(
+        *chat.argv(launch.binary),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={
+            **launch.inherited,
+            **QUIET,
+            **launch.credential.environment,
+            "HOME": str(home),
+            "CLAUDE_CONFIG_DIR": str(home / "config"),
+            "TMPDIR": str(home),
+            "ANTHROPIC_BASE_URL": str(launch.base_url),
+        },
+        cwd=home,
+        limit=LINE_LIMIT,
+        start_new_session=True,
+    )
+    assert process.stdout
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            while not says(parse(await process.stdout.readline())):
+                assert not process.stdout.at_eof(), "the CLI ended without a word"
+            took = (time.perf_counter() - began) * 1000
+            await process.communicate()
+        return took
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def parked(launch: Launch, base: Path) -> AsyncGenerator[CliProcess]:
+    """A CLI that was started and warmed up as the executor does it."""
+    process = await CliProcess.start(launch, base)
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            await process.write(control("warm", set_model("sonnet")))
+            await _taken_in(process, Step(b"", "answers", answers=1))
+        yield process
+    finally:
+        await process.bury()
+
+
+async def direct(process: CliProcess, chat: Chat) -> float:
+    """Drive a parked CLI by its stdin, with nothing in between."""
+    began = time.perf_counter()
+    async with asyncio.timeout(TIMEOUT):
+        for step in steps(chat.turn()):
+            await process.write(step.lines)
+            await _taken_in(process, step)
+        while not says(await process.read()):
+            pass
+        return (time.perf_counter() - began) * 1000
+
+
+async def server(connection: Connection, headers: dict[str, str], chat: Chat) -> float:
+    """Ask the whole server."""
+    took: float | None = None
+    began = time.perf_counter()
+    async for at, data in connection.post("/v1/chat/completions", chat.body(), headers):
+        if took is None and data and data["choices"] and data["choices"][0]["delta"].get("content"):
+            took = (at - began) * 1000
+    assert took is not None, "the server answered without a word"
+    return took
+
+
+def says(line: Line) -> bool:
+    """Whether a line of the CLI brings words of the answer."""
+    return isinstance(line, Streamed) and line.event.type == "content_block_delta" and bool(line.event.delta.text)
+
+
+async def _taken_in(process: CliProcess, step: Step) -> None:
+    """Read until the CLI has taken a step in."""
+    answers = 0
+    while (step.then == "answers" and answers < step.answers) or step.then == "result":
+        match await process.read():
+            case Answered(error=None):
+                answers += 1
+            case Ended(is_error=False) if step.then == "result":
+                return
+            case Answered() | Ended() as refused:
+                raise AssertionError(refused)
+            case _:
+                pass

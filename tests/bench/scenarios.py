@@ -1,0 +1,75 @@
+"""The scenarios: each a function that measures one thing and gives its figures. A new one is a function and a place in ALL."""
+
+import statistics
+from collections.abc import Awaitable, Callable
+
+from tests.bench import paths
+from tests.bench.client import Connection
+from tests.bench.ground import Bench, resting
+from tests.bench.measure import memory, percentile, spread
+from tests.bench.race import race
+from tests.bench.report import Figure
+from tests.bench.service import prompt
+from tests.bench.streams import Round, side_by_side
+
+SAMPLES = 20
+SERVED_BEFORE_REST = 10
+STREAMS, TOKENS, PER_SECOND, ROUNDS = 16, 150, 50, 3
+
+type Scenario = Callable[[Bench], Awaitable[list[Figure]]]
+
+
+async def first_token(bench: Bench) -> list[Figure]:
+    """How soon the first words come, against what wrappers do and against the CLI itself."""
+    name = "first token"
+    return (await race(bench, paths.Chat(prompt()), name, SAMPLES)).figures(name, of_fresh=0.30)
+
+
+async def streams(bench: Bench) -> list[Figure]:
+    """Many answers at a natural pace, side by side."""
+    name = f"{STREAMS} streams at {PER_SECOND} tokens a second"
+    rounds: list[Round] = []
+    async with bench.stack(parked=STREAMS, MAX_CONCURRENT=str(STREAMS)) as stack:
+        for number in range(ROUNDS):
+            bench.say(f"{name}: {number + 1} of {ROUNDS}: {STREAMS} CLIs park, then say {TOKENS} tokens each")
+            await resting(stack, STREAMS)
+            rounds.append(await side_by_side(stack, str(bench.launch.base_url), STREAMS, TOKENS, PER_SECOND))
+    thousands = STREAMS * TOKENS * ROUNDS / 1000
+    seen = [gap for of in rounds for gap in of.gaps]
+    own = [gap for of in rounds for gap in of.own_gaps]
+    median, own_median = statistics.median(seen), statistics.median(own)
+    api = sum(of.api_cpu for of in rounds) / thousands
+    executor = sum(of.executor_cpu for of in rounds) / thousands
+    first = [took for of in rounds for took in of.first_tokens]
+    incomplete = STREAMS * ROUNDS - sum(of.whole for of in rounds)
+    return [
+        Figure(name, "streams not complete", incomplete, "", at_most=0, note=f"of {STREAMS * ROUNDS}"),
+        Figure(name, "tokens lost or out of order", sum(of.wrong_tokens for of in rounds), "", at_most=0),
+        Figure(name, "gap off the service's own, median", abs(median / own_median - 1) * 100, "%", at_most=10),
+        Figure(name, "gap at the client, median", median, note=f"service {own_median:.2f}"),
+        Figure(name, "gap at the client, p99", percentile(seen, 99), note=f"service {percentile(own, 99):.1f}"),
+        Figure(name, "CPU per 1,000 deltas", api + executor, "s", note=f"API {api:.2f}, executor {executor:.2f}"),
+        Figure(name, "first token, all at once, median", statistics.median(first), note=spread(first)),
+    ]
+
+
+async def rest(bench: Bench) -> list[Figure]:
+    """What is held when nothing happens, after some requests."""
+    name = "memory at rest"
+    bench.say(f"{name}: {SERVED_BEFORE_REST} requests, then a look")
+    async with bench.stack(parked=2) as stack:
+        for _ in range(SERVED_BEFORE_REST):
+            await resting(stack, 2)
+            async with Connection.to(stack.url) as connection:
+                await paths.server(connection, stack.headers, paths.Chat(prompt()))
+        await resting(stack, 2)
+        pids = {"API": stack.api.pid, "executor": stack.executors[0].pid, "one parked CLI": stack.clis()[0].pid}
+        held = {who: memory(pid) for who, pid in pids.items()}
+    limits = {"API": 110, "executor": 60}
+    return [
+        Figure(name, who, of.rss, "MB", limits.get(who), f"RSS; PSS {of.pss:.0f}, USS {of.uss:.0f}")
+        for who, of in held.items()
+    ]
+
+
+ALL: dict[str, Scenario] = {"first-token": first_token, "streams": streams, "memory": rest}

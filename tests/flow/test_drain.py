@@ -1,0 +1,100 @@
+"""SIGTERM: no new work, what is under way gets a grace period, and then an end that says why."""
+
+import asyncio
+import signal
+
+import httpx2
+import pytest
+
+from tests.chat import ask, error_of, finish_of, streaming, text_of
+from tests.scripted.upstream import Gated, Stalls, Upstream
+from tests.stack import Program, Stack, until
+
+
+def drained(stack: Stack, name: str) -> Program:
+    return stack.api if name == "api" else stack.executors[0]
+
+
+async def refused(stack: Stack) -> bool:
+    """Whether new work is refused, on a connection of its own."""
+    try:
+        async with httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=5) as client:
+            response = await client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "x"}]})
+    except httpx2.TransportError:
+        return True
+    assert response.status_code == 503
+    assert error_of(response)["code"] in {"draining", "no_executor"}
+    return True
+
+
+@pytest.mark.parametrize("name", ["api", "executor"])
+async def test_a_stream_that_ends_within_the_grace_ends_well(upstream: Upstream, name: str):
+    """Whole, with its finish reason; meanwhile nobody new is let in."""
+    upstream.script(Gated(("one ", "two ", "three")))
+    async with (
+        Stack(upstream.url, settings={"DRAIN_TIMEOUT": "20"}) as stack,
+        asyncio.timeout(30),
+        streaming(stack) as stream,
+    ):
+        await upstream.release()
+        assert await stream.text() == "one "
+        program = drained(stack, name)
+        program.send(signal.SIGTERM)
+        await until(lambda: is_draining(stack, name))
+        assert await refused(stack)
+        for _ in range(2):
+            await upstream.release()
+        chunks = await stream.rest()
+        assert (text_of(chunks), finish_of(chunks)) == ("two three", ["stop"])
+        assert await program.ended(5) == 0
+        assert len(upstream.requests) == 1
+
+
+async def is_draining(stack: Stack, name: str) -> bool:
+    if name == "executor":
+        return not list(stack.run_dir.glob("*.sock"))
+    try:
+        async with httpx2.AsyncClient(base_url=stack.url, timeout=5) as client:
+            return (await client.get("/health/ready")).status_code == 503
+    except httpx2.TransportError:
+        return True
+
+
+@pytest.mark.parametrize("name", ["api", "executor"])
+async def test_a_stream_that_outlasts_the_grace_ends_with_the_reason(upstream: Upstream, name: str):
+    """Streamed: an error event and the stream's end; whole: 503. Nothing is cut, and the end comes in time."""
+    upstream.script(Stalls(1))
+    async with (
+        Stack(upstream.url, settings={"DRAIN_TIMEOUT": "0.5"}) as stack,
+        asyncio.timeout(30),
+        streaming(stack) as stream,
+    ):
+        assert await stream.text() == "w0 "
+        whole = asyncio.create_task(ask(stack))
+        await upstream.until(lambda: upstream.answering == 2)
+        clis = stack.clis()
+        program = drained(stack, name)
+        program.send(signal.SIGTERM)
+        *answer, last = await stream.rest()
+        assert finish_of(answer) == []
+        assert last["error"]["code"] == "draining"
+        response = await whole
+        assert (response.status_code, error_of(response)["code"]) == (503, "draining")
+        assert await program.ended(5) == 0
+        await upstream.until(lambda: upstream.hangups == 2)
+        if name == "executor":
+            assert not any(cli.is_running() for cli in clis)
+            assert not list(stack.run_dir.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_what_has_nothing_to_do_ends_at_once(upstream: Upstream, number: signal.Signals):
+    """The grace is only for work; nothing is left in RUN_DIR, and no complaint in the logs."""
+    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": "20"}) as stack:
+        clis = stack.clis()
+        await stack.client.aclose()
+        statuses = [await program.end(number, timeout=5) for program in (stack.api, *stack.executors)]
+        assert statuses == [0, 0]
+        assert not any(cli.is_running() for cli in clis)
+        assert not list(stack.run_dir.iterdir())
+        assert "Traceback" not in stack.logs()

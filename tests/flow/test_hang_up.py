@@ -1,0 +1,106 @@
+"""A client that leaves, in every phase: its place is free, its CLI gone, the service told, within a second."""
+
+import asyncio
+import json
+import socket
+
+import psutil
+import pytest
+
+from tests.chat import PATH, answered, ask, body, streaming
+from tests.scripted.upstream import Says, Stalls, Upstream
+from tests.stack import KEY, Stack, group, until
+
+# A second is promised; a busy machine gets three.
+SOON = 3
+
+
+async def assert_ended(stack: Stack, upstream: Upstream, cli: psutil.Process) -> None:
+    """Assert that the job of `cli` is over, soon, and that the next one is answered."""
+    async with asyncio.timeout(SOON):
+        await until(lambda: not group(cli.pid))
+        await upstream.until(lambda: upstream.hangups == 1 and upstream.answering == 0)
+        await stack.quiet()
+    upstream.script(Says("next"))
+    assert answered(await ask(stack)) == "next"
+
+
+@pytest.mark.parametrize("said", [0, 3], ids=["before the first word", "mid-stream"])
+async def test_a_stream_that_is_left_ends_its_job(stack: Stack, upstream: Upstream, said: int):
+    """Whether or not a word was said."""
+    upstream.script(Stalls(said))
+    cli = await stack.cli()
+    async with asyncio.timeout(20), streaming(stack) as stream:
+        assert (await stream.chunk())["choices"][0]["delta"]["role"] == "assistant"
+        for number in range(said):
+            assert await stream.text() == f"w{number} "
+        assert group(cli.pid)
+    await assert_ended(stack, upstream, cli)
+
+
+@pytest.mark.parametrize("said", [0, 3], ids=["before the first word", "mid-answer"])
+async def test_a_whole_answer_that_is_not_waited_for_ends_its_job(stack: Stack, upstream: Upstream, said: int):
+    """A client of plain JSON is seen to leave too."""
+    upstream.script(Stalls(said))
+    cli = await stack.cli()
+    waiting = asyncio.create_task(ask(stack))
+    await upstream.until(lambda: upstream.answering == 1)
+    waiting.cancel()
+    await assert_ended(stack, upstream, cli)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_queued_client_that_leaves_never_reaches_the_model(narrow: Stack, upstream: Upstream, *, stream: bool):
+    """Its place in the queue is free at once, and the one who is being answered notices nothing."""
+    upstream.script(Stalls(1))
+    async with asyncio.timeout(20), streaming(narrow, "first") as first:
+        await first.text()
+        queued = asyncio.create_task(ask(narrow, "queued", stream=stream))
+        await until(lambda: waiting(narrow, 1))
+        queued.cancel()
+        await until(lambda: waiting(narrow, 0), SOON)
+        await upstream.release()
+        await first.rest()
+    assert len(upstream.requests) == 1
+
+
+async def waiting(stack: Stack, count: int) -> bool:
+    health = await stack.health()
+    assert health
+    return sum(executor["waiting"] for executor in health["executors"]) == count
+
+
+async def test_a_client_that_does_not_read_can_still_be_seen_to_leave(stack: Stack, upstream: Upstream):
+    """An answer that nobody takes off the socket holds its place only while its client is there."""
+    upstream.script(Says(["x" * 1000] * 20_000))
+    cli = await stack.cli()
+    request = json.dumps(body("hi", stream=True)).encode()
+    head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(request)}\r\n\r\n"
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", stack.port))
+        client.sendall(head.encode() + request)
+        # The whole answer waits on this side of the CLI.
+        await until(lambda: upstream.requests and not upstream.answering, 20)
+        health = await stack.health()
+        assert health
+        assert [executor["running"] for executor in health["executors"]] == [1]
+    async with asyncio.timeout(SOON):
+        await until(lambda: not group(cli.pid))
+        await stack.quiet()
+    upstream.script(Says("next"))
+    assert answered(await ask(stack)) == "next"
+
+
+async def test_twenty_clients_that_leave_at_once_leave_nothing(stack: Stack, upstream: Upstream):
+    """Running and queued, streamed and not."""
+    upstream.script(Stalls(1))
+    clients = [asyncio.create_task(ask(stack, stream=number % 2 == 0)) for number in range(20)]
+    await upstream.until(lambda: upstream.answering == 4, 20)
+    for client in clients:
+        client.cancel()
+    async with asyncio.timeout(2 * SOON):
+        await stack.quiet()
+        await upstream.until(lambda: upstream.answering == 0)
+    await stack.idle()
+    assert len(upstream.requests) == 4

@@ -1,0 +1,288 @@
+"""The settings of both programs: what holds without any, what is taken, and how what can't be used is refused.
+
+Law: a refusal names the setting and the mend, and never shows a secret.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr, ValidationError
+
+import api.settings
+import executor.settings
+from api.settings import SHORTEST_TOKEN, WELL_KNOWN, strong
+from deploy.local.environments import SETTINGS
+from shared.settings import complaints
+
+KEY = "sk-local-0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment without any setting but a good key."""
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("API_SECRET_TOKEN", KEY)
+
+
+def of_api() -> api.settings.Settings:
+    """The API's settings as its environment has them."""
+    return api.settings.Settings()  # pyright: ignore[reportCallIssue] # its values come from the environment
+
+
+def of_executor() -> executor.settings.Settings:
+    """The executor's."""
+    return executor.settings.Settings()
+
+
+PROGRAMS = {"api": of_api, "executor": of_executor}
+
+
+def refusals(program: str) -> list[str]:
+    """What the program prints, because it can't use its environment."""
+    with pytest.raises(ValidationError) as error:
+        PROGRAMS[program]()
+    return complaints(error.value.errors())
+
+
+REFUSED = [
+    ("api", "API_SECRET_TOKEN", "short", "shorter than 16 characters; `openssl rand -hex 32` makes a good one"),
+    ("api", "API_SECRET_TOKEN", "your-secret-key-here", "easy to guess; `openssl rand -hex 32` makes a good one"),
+    ("api", "API_SECRET_TOKEN", "a-good-key with-a-blank", "must be printable ASCII without spaces"),
+    ("api", "PORT", "http", "Input should be a valid integer"),
+    ("api", "PORT", "65536", "Input should be less than or equal to 65535"),
+    ("api", "PORT", "-1", "Input should be greater than or equal to 0"),
+    ("api", "MODEL_ALIASES", "opus", 'must be a JSON object of names, such as {"my-model": "opus"}'),
+    ("api", "MODEL_ALIASES", '{"a": "opus"', 'must be a JSON object of names, such as {"my-model": "opus"}'),
+    ("api", "MODEL_ALIASES", '["opus"]', "Input should be a valid dictionary"),
+    ("api", "MODEL_ALIASES", '{"my-model": 7}', "Input should be a valid string, at my-model"),
+    ("api", "REQUEST_TIMEOUT", "0", "Input should be greater than 0"),
+    ("api", "REQUEST_TIMEOUT", "86401", "Input should be less than or equal to 86400"),
+    ("api", "REQUEST_TIMEOUT", "inf", "Input should be less than or equal to 86400"),
+    ("api", "REQUEST_TIMEOUT", "nan", "Input should be"),
+    ("api", "REQUEST_TIMEOUT", "1m", "Input should be a valid number"),
+    ("api", "DRAIN_TIMEOUT", "-1", "Input should be greater than or equal to 0"),
+    ("api", "DRAIN_TIMEOUT", "3601", "Input should be less than or equal to 3600"),
+    ("api", "ENABLE_CORS", "maybe", "Input should be a valid boolean"),
+    ("api", "LOG_LEVEL", "verbose", "Input should be 'debug', 'info', 'warning' or 'error'"),
+    ("api", "LOG_FORMAT", "xml", "Input should be 'console' or 'json'"),
+    ("executor", "MAX_CONCURRENT", "0", "Input should be greater than or equal to 1"),
+    ("executor", "MAX_CONCURRENT", "513", "Input should be less than or equal to 512"),
+    ("executor", "MAX_CONCURRENT", "2.5", "Input should be a valid integer"),
+    ("executor", "MAX_QUEUE", "-1", "Input should be greater than or equal to 0"),
+    ("executor", "MAX_QUEUE", "10001", "Input should be less than or equal to 10000"),
+    ("executor", "QUEUE_TIMEOUT", "0", "Input should be greater than 0"),
+    ("executor", "QUEUE_TIMEOUT", "nan", "Input should be"),
+    ("executor", "QUEUE_TIMEOUT", "3601", "Input should be less than or equal to 3600"),
+    ("executor", "PARKED", "-1", "Input should be greater than or equal to 0"),
+    ("executor", "PARKED", "65", "Input should be less than or equal to 64"),
+    ("executor", "DRAIN_TIMEOUT", "-0.1", "Input should be greater than or equal to 0"),
+    ("executor", "DRAIN_TIMEOUT", "3601", "Input should be less than or equal to 3600"),
+    ("executor", "LOG_LEVEL", "INFO", "Input should be 'debug', 'info', 'warning' or 'error'"),
+    ("executor", "LOG_FORMAT", "text", "Input should be 'console' or 'json'"),
+]
+
+
+@pytest.mark.parametrize(("program", "name", "value", "reason"), REFUSED)
+def test_a_value_that_can_not_be_used_is_refused_with_its_name_and_the_mend(
+    program: str, name: str, value: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line: what, why, and what to do."""
+    monkeypatch.setenv(name, value)
+    (line,) = refusals(program)
+    assert line.startswith(f"{name}: {reason}")
+    assert line.endswith(f". Set {name} in the environment or in .env (.env.example shows each setting).")
+
+
+def test_every_setting_that_can_be_refused_is_shown_to_be() -> None:
+    """Only words and paths are taken as they come; a new setting needs a line in the table above."""
+    for program, settings in (("api", api.settings.Settings), ("executor", executor.settings.Settings)):
+        shown = {name.lower() for shown_for, name, _, _ in REFUSED if shown_for == program}
+        free = {"host", "default_model", "run_dir", "claude_cli_path", "cors_origins"}
+        assert shown == set(settings.model_fields) - free
+
+
+def test_all_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The owner mends once, not once a start."""
+    for name, value in {"PORT": "x", "LOG_LEVEL": "x", "REQUEST_TIMEOUT": "x"}.items():
+        monkeypatch.setenv(name, value)
+    assert sorted(line.partition(":")[0] for line in refusals("api")) == ["LOG_LEVEL", "PORT", "REQUEST_TIMEOUT"]
+
+
+def test_a_missing_key_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API never runs without one."""
+    monkeypatch.delenv("API_SECRET_TOKEN")
+    (line,) = refusals("api")
+    assert line.startswith("API_SECRET_TOKEN: Field required. Set API_SECRET_TOKEN in")
+
+
+@pytest.mark.parametrize("key", ["hunter2", "password-hunter2-hunter2", "hunter2 hunter2 hunter2"])
+def test_a_refused_key_is_not_shown(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message goes to a terminal or a log."""
+    monkeypatch.setenv("API_SECRET_TOKEN", key)
+    assert "hunter2" not in "".join(refusals("api"))
+
+
+def test_an_accepted_key_is_not_shown() -> None:
+    """Settings may land in a log line."""
+    assert KEY not in f"{of_api()!r} {of_api()}"
+    assert of_api().api_secret_token.get_secret_value() == KEY
+
+
+def test_what_holds_without_any_setting() -> None:
+    """A newcomer sets nothing."""
+    assert of_api().model_dump(exclude={"api_secret_token"}) == {
+        "host": "127.0.0.1",
+        "port": 8020,
+        "default_model": "sonnet",
+        "model_aliases": {},
+        "request_timeout": 600,
+        "drain_timeout": 3,
+        "enable_cors": False,
+        "cors_origins": (),
+        "run_dir": Path(".run"),
+        "log_level": "info",
+        "log_format": "console",
+    }
+    assert of_executor().model_dump() == {
+        "run_dir": Path(".run"),
+        "claude_cli_path": None,
+        "default_model": "sonnet",
+        "max_concurrent": 4,
+        "max_queue": 32,
+        "queue_timeout": 10,
+        "parked": 2,
+        "drain_timeout": 3,
+        "log_level": "info",
+        "log_format": "console",
+    }
+
+
+TAKEN: list[tuple[str, str, str, Any]] = [
+    ("api", "HOST", "::1", "::1"),
+    ("api", "PORT", "0", 0),
+    ("api", "PORT", "65535", 65535),
+    ("api", "DEFAULT_MODEL", "claude-opus-5-5", "claude-opus-5-5"),
+    ("api", "MODEL_ALIASES", '{"My Model": "opus", "é": "haiku"}', {"My Model": "opus", "é": "haiku"}),
+    ("api", "MODEL_ALIASES", "{}", {}),
+    ("api", "REQUEST_TIMEOUT", "0.5", 0.5),
+    ("api", "REQUEST_TIMEOUT", "86400", 86400),
+    ("api", "DRAIN_TIMEOUT", "0", 0),
+    ("api", "ENABLE_CORS", "true", True),
+    ("api", "ENABLE_CORS", "1", True),
+    ("api", "ENABLE_CORS", "false", False),
+    ("api", "CORS_ORIGINS", "https://a.example, https://b.example,", ("https://a.example", "https://b.example")),
+    ("api", "CORS_ORIGINS", " , ", ()),
+    ("api", "RUN_DIR", "/run/claude", Path("/run/claude")),
+    ("api", "LOG_FORMAT", "json", "json"),
+    ("executor", "CLAUDE_CLI_PATH", "/opt/claude", Path("/opt/claude")),
+    ("executor", "MAX_CONCURRENT", "512", 512),
+    ("executor", "MAX_QUEUE", "0", 0),
+    ("executor", "PARKED", "0", 0),
+    ("executor", "PARKED", "64", 64),
+    ("executor", "QUEUE_TIMEOUT", "0.1", 0.1),
+    ("executor", "LOG_LEVEL", "debug", "debug"),
+]
+
+
+@pytest.mark.parametrize(("program", "name", "value", "meaning"), TAKEN)
+def test_a_value_at_the_edge_of_what_is_allowed_is_taken(
+    program: str, name: str, value: str, meaning: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Limits are part of what they limit."""
+    monkeypatch.setenv(name, value)
+    assert getattr(PROGRAMS[program](), name.lower()) == meaning
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_an_empty_value_is_the_default(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`NAME=` in a file sets nothing."""
+    expected = PROGRAMS[program]()
+    for name in SETTINGS:
+        if name != "API_SECRET_TOKEN":
+            monkeypatch.setenv(name, "")
+    assert PROGRAMS[program]() == expected
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_only_the_environment_is_read(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What reads .env is the launcher; a file in the working folder changes nothing here."""
+    (tmp_path / ".env").write_text("LOG_LEVEL=error\nPORT=1\nPARKED=9\n", encoding="ascii")
+    monkeypatch.chdir(tmp_path)
+    assert PROGRAMS[program]().log_level == "info"
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_has_no_setting_for_a_credential_of_the_service(program: str) -> None:
+    """The API holds none at all; the executor takes it from its environment and hands it on."""
+    fields = type(PROGRAMS[program]()).model_fields
+    assert not [name for name in fields if re.search("anthropic|oauth|auth_token|api_key", name)]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_settings_do_not_change_while_a_program_runs(program: str) -> None:
+    """What was checked at start is what holds."""
+    with pytest.raises(ValidationError, match="frozen"):
+        PROGRAMS[program]().log_level = "debug"
+
+
+@pytest.mark.parametrize("word", WELL_KNOWN)
+def test_a_key_that_begins_like_those_of_tutorials_is_refused(word: str) -> None:
+    """In any case."""
+    for key in (f"{word}-0123456789abcdef", f"{word.upper()}-0123456789abcdef"):
+        with pytest.raises(ValueError, match="easy to guess"):
+            strong(SecretStr(key))
+
+
+@pytest.mark.parametrize("key", ["a" * 40, "ababab" * 9, "abcdefg" * 5])
+def test_a_key_of_few_characters_is_refused(key: str) -> None:
+    """Length alone is no strength."""
+    with pytest.raises(ValueError, match="easy to guess"):
+        strong(SecretStr(key))
+
+
+@pytest.mark.parametrize(
+    "key", ["0f1e2d3c4b5a6978é", "0f1e2d3c4b5a6978\n", "0f1e2d3c4b5a6978\x7f", "\u202e0f1e2d3c4b5a6978"]
+)
+def test_a_key_that_a_header_can_not_carry_is_refused(key: str) -> None:
+    """Clients would be refused, and nobody would see why."""
+    with pytest.raises(ValueError, match="printable ASCII"):
+        strong(SecretStr(key))
+
+
+def test_the_shortest_key_has_sixteen_characters() -> None:
+    """One fewer is refused, one of that length is taken."""
+    key = "qwfpgjluyarstdhn"
+    assert len(key) == SHORTEST_TOKEN
+    assert strong(SecretStr(key)).get_secret_value() == key
+    with pytest.raises(ValueError, match="shorter than 16"):
+        strong(SecretStr(key[1:]))
+
+
+@given(st.binary(min_size=32, max_size=32).filter(lambda chance: len(set(chance.hex())) >= 8))
+def test_what_the_messages_advise_is_taken(chance: bytes) -> None:
+    """`openssl rand -hex 32`, almost whatever comes out of it."""
+    key = chance.hex()
+    if not key.startswith("1234"):
+        assert strong(SecretStr(key)).get_secret_value() == key
+
+
+def test_complaints_name_a_setting_as_it_is_set() -> None:
+    """The environment's name, not a path into a value; what is inside is said in the reason."""
+    error = {"loc": ("model_aliases", "a", 0), "msg": "Value error, no good"}
+    (line,) = complaints([error])
+    assert line == (
+        "MODEL_ALIASES: no good, at a, at 0. "
+        "Set MODEL_ALIASES in the environment or in .env (.env.example shows each setting)."
+    )
+    assert complaints([]) == []
+
+
+def test_the_tests_environment_has_no_setting_of_its_own() -> None:
+    """What these tests see is what they set."""
+    assert [name for name in SETTINGS if name in os.environ] == ["API_SECRET_TOKEN"]

@@ -1,0 +1,208 @@
+"""The models there are, and what a client's name for one means."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import api.catalogue
+from api.catalogue import OWN, WELL_KNOWN, Catalogue, Listed, listing, meaning
+from api.executors import Executors
+from api.problems import Problem
+from shared.wire import Model, Status
+
+OFFERED = (
+    Model("default", "claude-opus-5-5", "Default"),
+    Model("opus", "claude-opus-5-5", "Opus"),
+    Model("fable", "claude-fable-5-2", "Fable"),
+    Model("sonnet[1m]", "claude-sonnet-5-1[1m]", "Sonnet, long"),
+)
+
+
+def status(models: tuple[Model, ...]) -> Status:
+    """An executor whose CLI offers these."""
+    return Status("claude", "online", "api_key", True, "2.1", 4, 32, 0, 0, 2, False, models=models)
+
+
+class Told(Executors):
+    """Executors that say what they are told to. asked: how often."""
+
+    def __init__(self, *said: Status | None) -> None:
+        super().__init__(Path("/nowhere"), "claude")
+        self.said = said
+        self.asked = 0
+
+    async def statuses(self) -> dict[str, Status | None]:
+        self.asked += 1
+        return {f"claude-{number}": one for number, one in enumerate(self.said)}
+
+
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [
+        ("gpt-4o", "opus"),
+        ("gpt-4o-mini", "sonnet"),
+        ("gpt-3.5-turbo", "haiku"),
+        ("haiku", "haiku"),
+        ("sonnet", "sonnet"),
+        ("opus", "opus"),
+        ("Opus", "opus"),
+        (" opus ", "opus"),
+        ("fable", "fable"),
+        ("sonnet[1m]", "sonnet[1m]"),
+        ("claude-fable-5-2", "claude-fable-5-2"),
+        ("claude-of-tomorrow", "claude-of-tomorrow"),
+        ("CLAUDE-Opus-5-5", "claude-opus-5-5"),
+    ],
+)
+def test_a_name_means_what_the_cli_is_asked_for(name: str, means: str) -> None:
+    """Well-known names, the CLI's own and full ids, in any case and with blanks around."""
+    assert meaning(name, {}, OFFERED) == means
+
+
+@pytest.mark.parametrize("name", ["", " ", "gpt-5", "claude", "opus-4", "--model", "../opus", "opus\n--help", "GPT-4O"])
+def test_any_other_name_is_not_found(name: str) -> None:
+    """The name is the client's own, so it is in the message; so is the way to a name that works."""
+    with pytest.raises(Problem) as problem:
+        meaning(name, {}, OFFERED)
+    assert (problem.value.status, problem.value.code, problem.value.param) == (404, "model_not_found", "model")
+    assert f"`{name}`" in problem.value.message
+    assert "GET /v1/models" in problem.value.message
+
+
+def test_what_the_cli_does_not_offer_is_not_found() -> None:
+    """Beside the three names it always takes."""
+    with pytest.raises(Problem):
+        meaning("fable", {}, ())
+    assert [meaning(name, {}, ()) for name in OWN] == list(OWN)
+
+
+def test_an_owners_alias_comes_before_everything() -> None:
+    """It can give a new name, another meaning to a well-known one, and another one to the CLI's own."""
+    aliases = {"fast": "haiku", "gpt-4o": "sonnet", "opus": "claude-opus-5-5", "same": "fast"}
+    assert {name: meaning(name, aliases, ()) for name in aliases} == {
+        "fast": "haiku",
+        "gpt-4o": "sonnet",
+        "opus": "claude-opus-5-5",
+        "same": "haiku",
+    }
+
+
+def test_an_alias_of_a_well_known_name_means_what_that_means() -> None:
+    """The order of the meanings is followed to the end."""
+    assert meaning("mine", {"mine": "gpt-4o"}, ()) == "opus"
+
+
+@pytest.mark.parametrize(
+    "aliases", [{"a": "a"}, {"a": "b", "b": "a"}, {"a": "b", "b": "c", "c": "b"}, {"a": "nothing"}]
+)
+def test_an_alias_that_leads_nowhere_is_not_found(aliases: dict[str, str]) -> None:
+    """Also one that leads in a circle, in bounded time; the client reads of the name it sent."""
+    with pytest.raises(Problem, match="`a`"):
+        meaning("a", aliases, OFFERED)
+
+
+NAMES = st.sampled_from(["a", "b", "c", "opus", "gpt-4o", "claude-x", "nothing", " A "])
+
+
+@given(NAMES, st.dictionaries(NAMES, NAMES))
+def test_a_name_is_a_model_or_not_found_and_never_an_alias(name: str, aliases: dict[str, str]) -> None:
+    """Whatever the aliases, the CLI is only ever asked for what it may know."""
+    values = {*OWN, *(model.value for model in OFFERED), *(model.resolved for model in OFFERED)}
+    with contextlib.suppress(Problem):
+        means = meaning(name, aliases, OFFERED)
+        assert means in values or means.startswith("claude-")
+
+
+def test_the_listing_names_each_model_once() -> None:
+    """The CLI's own names, the full ids, well-known names and aliases; `default` is none."""
+    models = listing(OFFERED, {"mine": "haiku"})
+    ids = [model.id for model in models]
+    assert len(ids) == len(set(ids))
+    assert set(ids) == {
+        *OWN,
+        *("fable", "sonnet[1m]"),
+        *("claude-opus-5-5", "claude-fable-5-2", "claude-sonnet-5-1[1m]"),
+        *WELL_KNOWN,
+        "mine",
+    }
+
+
+def test_the_listing_tells_aliases_from_models() -> None:
+    """A client can see what a name stands for; an owner's alias replaces what was there under its name."""
+    listed = {model.id: model for model in listing(OFFERED, {"mine": "haiku", "gpt-4o": "sonnet", "opus": "haiku"})}
+    assert listed["mine"] == Listed("mine", "haiku", alias=True)
+    assert listed["gpt-4o"] == Listed("gpt-4o", "sonnet", alias=True)
+    assert listed["opus"] == Listed("opus", "haiku", alias=True)
+    assert listed["fable"] == Listed("fable", "fable", alias=False)
+    assert listed["claude-fable-5-2"] == Listed("claude-fable-5-2", "claude-fable-5-2", alias=False)
+
+
+@pytest.mark.parametrize("offered", [(), OFFERED])
+def test_every_listed_name_can_be_asked_for(offered: tuple[Model, ...]) -> None:
+    """A client that picks from the list is never told that its pick does not exist."""
+    aliases = {"mine": "gpt-4o", "haiku": "sonnet"}
+    for model in listing(offered, aliases):
+        assert meaning(model.id, aliases, offered)
+
+
+async def test_the_default_is_meant_when_no_model_is_named() -> None:
+    """DEFAULT_MODEL may be an alias too; an empty name is no name."""
+    catalogue = Catalogue(Told(), "mine", {"mine": "haiku"})
+    assert await catalogue.resolve(None) == "haiku"
+    assert await catalogue.resolve("") == "haiku"
+    assert await catalogue.resolve("opus") == "opus"
+
+
+async def test_a_name_that_is_known_anyway_costs_no_question() -> None:
+    """The usual request does not wait for the executors to say what they offer."""
+    executors = Told(status(OFFERED))
+    assert await Catalogue(executors, "sonnet", {}).resolve("opus") == "opus"
+    assert executors.asked == 0
+
+
+async def test_a_name_that_only_the_cli_may_know_is_asked_about() -> None:
+    """And then found, or not."""
+    executors = Told(status(OFFERED))
+    catalogue = Catalogue(executors, "sonnet", {})
+    assert await catalogue.resolve("fable") == "fable"
+    with pytest.raises(Problem):
+        await catalogue.resolve("gpt-5")
+    assert executors.asked == 1
+
+
+async def test_the_models_are_remembered_for_a_while() -> None:
+    """A client that lists them often asks the executors once."""
+    executors = Told(status(OFFERED))
+    catalogue = Catalogue(executors, "sonnet", {})
+    assert [await catalogue.models(), await catalogue.models()] == [OFFERED, OFFERED]
+    assert executors.asked == 1
+
+
+async def test_after_a_while_the_models_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an account may use changes; when nobody answers, the last answer stands."""
+    monkeypatch.setattr(api.catalogue, "FRESH", -1)
+    executors = Told(status(OFFERED))
+    catalogue = Catalogue(executors, "sonnet", {})
+    assert await catalogue.models() == OFFERED
+    executors.said = (status(OFFERED[:2]),)
+    assert await catalogue.models() == OFFERED[:2]
+    executors.said = (None, status(()))
+    assert await catalogue.models() == OFFERED[:2]
+    assert executors.asked == 3
+
+
+async def test_models_that_were_not_known_yet_are_asked_for_at_once() -> None:
+    """An executor that is still starting does not empty the list for a minute."""
+    executors = Told(None)
+    catalogue = Catalogue(executors, "sonnet", {})
+    assert await catalogue.models() == ()
+    executors.said = (status(OFFERED),)
+    assert await catalogue.models() == OFFERED
+
+
+async def test_the_first_executor_that_offers_models_is_listened_to() -> None:
+    """One that is down or starting does not hide the others."""
+    assert await Catalogue(Told(None, status(()), status(OFFERED)), "sonnet", {}).models() == OFFERED

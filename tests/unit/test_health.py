@@ -1,0 +1,170 @@
+"""How the server says it is."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from api.catalogue import Catalogue
+from api.drain import Drain
+from api.executors import Executors
+from api.health import ExecutorHealth, get_health, get_live, get_ready, health, health_of, router
+from shared.wire import Status
+
+UP = Status(
+    role="claude",
+    mode="online",
+    credential="oauth_token",
+    cli_found=True,
+    cli_version="2.1.330",
+    max_concurrent=4,
+    max_queue=32,
+    running=3,
+    waiting=1,
+    parked=2,
+    draining=False,
+)
+STARTING = msgspec.structs.replace(UP, cli_version="", parked=0, running=0, waiting=0, problem="starting")
+NO_CLI = msgspec.structs.replace(STARTING, cli_found=False, problem="the Claude Code CLI was not found")
+DRAINING = msgspec.structs.replace(UP, draining=True)
+OFFLINE = msgspec.structs.replace(UP, mode="offline", credential="none")
+
+
+class Told(Executors):
+    """Executors that say what they are told to."""
+
+    def __init__(self, **said: Status | None) -> None:
+        super().__init__(Path("/nowhere"), "claude")
+        self.said = said
+
+    async def statuses(self) -> dict[str, Status | None]:
+        return dict(self.said)
+
+
+def test_an_executor_that_answers_and_has_a_cli_is_up() -> None:
+    """Each number is its own."""
+    assert health_of("claude-1", UP) == ExecutorHealth(
+        name="claude-1", up=True, problem="", max_concurrent=4, running=3, max_queue=32, waiting=1, parked=2
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "problem"),
+    [
+        (None, "It does not answer; its log says why."),
+        (STARTING, "starting"),
+        (NO_CLI, "the Claude Code CLI was not found"),
+        (DRAINING, ""),
+    ],
+)
+def test_an_executor_that_could_not_take_a_job_is_not_up(status: Status | None, problem: str) -> None:
+    """And says what to do, where there is something to do."""
+    said = health_of("claude-1", status)
+    assert not said.up
+    assert said.problem == problem
+
+
+@pytest.mark.parametrize(
+    ("statuses", "state"),
+    [
+        ([UP], "ok"),
+        ([UP, UP], "ok"),
+        ([UP, None], "degraded"),
+        ([UP, STARTING], "degraded"),
+        ([DRAINING, UP], "degraded"),
+        ([None], "down"),
+        ([STARTING, NO_CLI], "down"),
+        ([DRAINING], "down"),
+        ([], "down"),
+    ],
+)
+def test_the_whole_is_as_well_as_its_executors(statuses: list[Status | None], state: str) -> None:
+    """All up: ok; some: degraded; none: down. When the API itself drains, that is what it says."""
+    said: dict[str, Status | None] = {f"claude-{number}": status for number, status in enumerate(statuses)}
+    assert health(said, "sonnet", draining=False).status == state
+    assert health(said, "sonnet", draining=True).status == "draining"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "mode"),
+    [
+        ([UP], "online"),
+        ([OFFLINE], "offline"),
+        ([UP, OFFLINE], "offline"),
+        ([None, UP], "online"),
+        ([None], "unknown"),
+        ([], "unknown"),
+    ],
+)
+def test_offline_is_never_hidden_by_an_executor_that_is_online(statuses: list[Status | None], mode: str) -> None:
+    """A client might get either."""
+    said: dict[str, Status | None] = {f"claude-{number}": status for number, status in enumerate(statuses)}
+    assert health(said, "sonnet", draining=False).mode == mode
+
+
+def test_the_places_are_those_of_the_executors_that_are_up() -> None:
+    """What is down takes no job."""
+    said: dict[str, Status | None] = {"claude-1": UP, "claude-2": UP, "claude-3": STARTING, "claude-4": None}
+    assert health(said, "sonnet", draining=False).max_concurrent == 8
+
+
+def test_the_cli_is_known_if_any_executor_knows_it() -> None:
+    """A version comes from one that has it; a server that does not know says so."""
+    known = health({"claude-1": None, "claude-2": NO_CLI, "claude-3": UP}, "sonnet", draining=False)
+    assert (known.claude_cli_found, known.cli_version) == (True, "2.1.330")
+    unknown = health({"claude-1": None, "claude-2": NO_CLI}, "sonnet", draining=False)
+    assert (unknown.claude_cli_found, unknown.cli_version) == (False, "")
+
+
+def test_health_names_no_credential() -> None:
+    """Who has no key sees it; what kind of account is behind the server is not theirs to know."""
+    said = msgspec.json.encode(health({"claude-1": UP}, "sonnet", draining=False)).decode()
+    assert "oauth" not in said
+    assert "credential" not in said
+
+
+async def test_health_is_the_executors_now_and_the_default_model() -> None:
+    """It answers 200 whatever it has to say."""
+    for executors, drain in ((Told(), Drain(1)), (Told(**{"claude-1": UP}), Drain(1))):
+        response = await get_health.fn(executors, Catalogue(executors, "mine", {}), drain)
+        assert response.status_code in {None, 200}
+        assert response.content == health(await executors.statuses(), "mine", draining=False)
+
+
+@pytest.mark.parametrize(
+    ("status", "draining", "answer"),
+    [
+        (UP, False, (200, "ready")),
+        (STARTING, False, (503, "down")),
+        (None, False, (503, "down")),
+        (UP, True, (503, "draining")),
+    ],
+)
+async def test_ready_means_that_a_chat_would_be_answered(
+    status: Status | None,
+    draining: bool,  # noqa: FBT001
+    answer: tuple[int, str],
+) -> None:
+    """A load balancer sends work elsewhere on anything but 200."""
+    drain = Drain(1)
+    drain.begun = draining
+    response = await get_ready.fn(Told(**{"claude-1": status}), drain)
+    assert (response.status_code, response.content["status"]) == answer
+
+
+async def test_a_degraded_server_is_ready() -> None:
+    """It answers, if with fewer places."""
+    response = await get_ready.fn(Told(**{"claude-1": UP, "claude-2": None}), Drain(1))
+    assert response.status_code == 200
+
+
+async def test_live_asks_nobody() -> None:
+    """That this process answers is all it says."""
+    assert (await get_live.fn()).content == {"status": "live"}
+
+
+def test_all_of_health_is_open_to_everyone() -> None:
+    """Supervisors and load balancers have no key."""
+    handlers = [get_health, get_live, get_ready]
+    assert router.routes
+    assert [handler.opt for handler in handlers] == [{"public": True}] * 3

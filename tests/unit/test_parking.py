@@ -1,0 +1,379 @@
+"""Processes that wait for work. No real ones: what is parked here only looks like a CLI."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+import executor.claude.parking
+from executor.claude.cli import Launch
+from executor.claude.credential import credential
+from executor.claude.parking import FIRST_PAUSE, LONGEST_PAUSE, Parking
+from executor.claude.process import CliLost, CliProcess
+
+
+class Fake(CliProcess):
+    """What Parking sees of a process. said: what was done to it, in order."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.said: list[object] = []
+        self.process = cast("Any", SimpleNamespace(returncode=None, pid=number))
+        self._end = asyncio.Event()
+        self.exited = asyncio.create_task(self._exit())
+        self.buried = asyncio.Event()
+
+    async def _exit(self) -> int:
+        await self._end.wait()
+        return -9
+
+    def die(self) -> None:
+        """It ends by itself."""
+        self.process.returncode = -9
+        self._end.set()
+
+    def yield_cpu(self, nice: int) -> None:
+        self.said.append(nice)
+
+    def kill(self) -> None:
+        self.said.append("killed")
+        self.die()
+
+    async def bury(self) -> None:
+        await self.exited
+        self.said.append("buried")
+        self.buried.set()
+
+
+class Yard:
+    """Starts fakes as Parking asks for them. Mutable: what was started, and what is to go wrong."""
+
+    def __init__(self, size: int) -> None:
+        self.made: list[Fake] = []
+        self.failures: list[str] = []
+        self.warm_failures: list[BaseException] = []
+        self.starting = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.parking = Parking(self.start, self.warm, size)
+
+    async def start(self) -> CliProcess:
+        """One more fake, or a failure."""
+        if self.failures:
+            raise CliLost(self.failures.pop(0))
+        fake = Fake(len(self.made))
+        self.made.append(fake)
+        return fake
+
+    async def warm(self, process: CliProcess) -> None:
+        """Wait until the gate is open."""
+        assert isinstance(process, Fake)
+        process.said.append("warming")
+        self.starting += 1
+        try:
+            await self.gate.wait()
+        finally:
+            self.starting -= 1
+        if self.warm_failures:
+            raise self.warm_failures.pop(0)
+
+    async def take(self) -> tuple[Fake, bool]:
+        """As Parking's, for a fake."""
+        process, parked = await self.parking.take()
+        assert isinstance(process, Fake)
+        return process, parked
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Give the other tasks their turns until this holds."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never came to hold")
+
+
+@asynccontextmanager
+async def yard(size: int) -> AsyncGenerator[Yard]:
+    """A yard whose parking is closed in the end, in bounded time."""
+    made = Yard(size)
+    try:
+        yield made
+    finally:
+        async with asyncio.timeout(5):
+            await made.parking.close()
+            for fake in made.made:
+                fake.die()
+            await asyncio.gather(*(fake.exited for fake in made.made))
+
+
+@asynccontextmanager
+async def full(size: int) -> AsyncGenerator[Yard]:
+    """A yard with every place taken."""
+    async with yard(size) as made:
+        made.parking.open()
+        await until(lambda: made.parking.ready == size)
+        yield made
+
+
+async def idle() -> None:
+    """Give every task as many turns as it could want."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def test_as_many_are_parked_as_were_asked_for_and_no_more() -> None:
+    """The size is a limit and a promise; its repr tells."""
+    async with full(3) as made:
+        await idle()
+        assert len(made.made) == 3
+        assert repr(made.parking) == "<Parking [3/3 ready]>"
+
+
+async def test_nothing_starts_before_it_is_opened() -> None:
+    """Who builds it decides when."""
+    async with yard(2) as made:
+        await idle()
+        assert made.made == []
+
+
+async def test_size_zero_parks_nothing_and_still_serves() -> None:
+    """Every conversation then starts cold."""
+    async with full(0) as made:
+        await idle()
+        assert made.made == []
+        process, parked = await made.take()
+        assert not parked
+        assert process.process.returncode is None
+
+
+async def test_one_starts_at_a_time() -> None:
+    """Starting takes CPU from the answers under way: the second waits for the first to be ready."""
+    async with yard(3) as made:
+        made.gate.clear()
+        made.parking.open()
+        await until(lambda: made.starting == 1)
+        await idle()
+        assert (made.starting, len(made.made), made.parking.ready) == (1, 1, 0)
+        made.gate.set()
+        await until(lambda: made.parking.ready == 3)
+
+
+async def test_a_process_yields_the_cpu_until_it_is_ready() -> None:
+    """Least favoured first, then warmed, then as favoured as any."""
+    async with full(1) as made:
+        assert made.made[0].said == [19, "warming", 0]
+
+
+async def test_a_taken_process_is_the_longest_parked_and_its_place_is_refilled() -> None:
+    """A process serves once; the next is started at once."""
+    async with full(2) as made:
+        process, parked = await made.take()
+        assert parked
+        assert process is made.made[0]
+        await until(lambda: made.parking.ready == 2)
+        assert len(made.made) == 3
+        assert made.parking.ready == 2
+        assert await made.take() == (made.made[1], True)
+
+
+async def test_a_process_is_never_given_twice() -> None:
+    """Each conversation has a process of its own, parked or cold."""
+    async with full(2) as made:
+        taken = await asyncio.gather(*(made.take() for _ in range(6)))
+        assert len({process.number for process, _ in taken}) == 6
+        assert [parked for _, parked in taken].count(True) == 2
+
+
+async def test_without_a_parked_one_the_process_is_cold_and_not_waited_for() -> None:
+    """One that is being started for the parking is not what a conversation waits for."""
+    async with yard(1) as made:
+        made.gate.clear()
+        made.parking.open()
+        await until(lambda: made.starting == 1)
+        async with asyncio.timeout(5):
+            process, parked = await made.take()
+        assert not parked
+        assert process is made.made[1]
+        assert process.said == []
+
+
+async def test_a_cold_start_that_fails_is_the_callers_to_know() -> None:
+    """A conversation without a process ends at once."""
+    async with yard(0) as made:
+        made.failures.append("no memory")
+        with pytest.raises(CliLost, match="no memory"):
+            await made.take()
+
+
+async def test_a_parked_process_that_dies_is_buried_and_replaced() -> None:
+    """Without anyone asking for it first."""
+    async with full(2) as made:
+        dead = made.made[0]
+        dead.die()
+        await until(lambda: len(made.made) == 3 and made.parking.ready == 2)
+        async with asyncio.timeout(5):
+            await dead.buried.wait()
+        assert [await made.take(), await made.take()] == [(made.made[1], True), (made.made[2], True)]
+
+
+async def test_a_process_that_has_just_died_is_not_given_out() -> None:
+    """Though nobody has noticed yet: the next one is."""
+    async with full(2) as made:
+        made.made[0].process.returncode = 1
+        assert await made.take() == (made.made[1], True)
+        async with asyncio.timeout(5):
+            await made.made[0].buried.wait()
+
+
+async def test_when_all_parked_ones_have_just_died_a_cold_one_is_given() -> None:
+    """A conversation never gets a dead process."""
+    async with full(2) as made:
+        for fake in made.made:
+            fake.process.returncode = 1
+        process, parked = await made.take()
+        assert not parked
+        assert process.process.returncode is None
+
+
+async def test_the_end_of_a_taken_process_starts_nothing() -> None:
+    """It is no longer the parking's to replace."""
+    async with full(1) as made:
+        process, _ = await made.take()
+        await until(lambda: made.parking.ready == 1)
+        process.die()
+        await idle()
+        assert len(made.made) == 2
+        assert "buried" not in process.said
+
+
+class Pauses:
+    """Stands for asyncio in the parking: its sleep is over at once and remembered."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.taken: list[float] = []
+        self.problems: list[str] = []
+        self.yard: Yard | None = None
+        stand_in = SimpleNamespace(**{**vars(asyncio), "sleep": self.sleep})
+        monkeypatch.setattr(executor.claude.parking, "asyncio", stand_in)
+
+    async def sleep(self, seconds: float) -> None:
+        """What a pause is."""
+        assert self.yard
+        self.taken.append(seconds)
+        self.problems.append(self.yard.parking.problem)
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
+    """The parking's pauses."""
+    return Pauses(monkeypatch)
+
+
+async def test_a_start_that_fails_is_tried_again_after_ever_longer_pauses(pauses: Pauses) -> None:
+    """Each twice as long, up to a limit; the problem is told all the while, and gone when it is gone."""
+    async with yard(1) as made:
+        pauses.yard = made
+        made.failures = ["no memory"] * 8
+        made.parking.open()
+        await until(lambda: made.parking.ready == 1)
+        assert pauses.taken == [FIRST_PAUSE, 1, 2, 4, 8, 16, LONGEST_PAUSE, LONGEST_PAUSE]
+        assert pauses.problems == ["no memory"] * 8
+        assert made.parking.problem == ""
+
+
+async def test_after_a_success_the_pauses_are_short_again(pauses: Pauses) -> None:
+    """A problem of yesterday does not slow down today."""
+    async with yard(1) as made:
+        pauses.yard = made
+        made.failures = ["a", "b"]
+        made.parking.open()
+        await until(lambda: made.parking.ready == 1)
+        made.failures = ["c"]
+        await made.take()
+        await until(lambda: made.parking.ready == 1)
+        assert pauses.taken == [FIRST_PAUSE, 2 * FIRST_PAUSE, FIRST_PAUSE]
+        assert pauses.problems == ["a", "b", "c"]
+
+
+async def test_a_process_that_does_not_get_warm_is_buried_and_reported(pauses: Pauses) -> None:
+    """It is not parked, and it is not left behind."""
+    async with yard(1) as made:
+        pauses.yard = made
+        made.warm_failures.append(CliLost("it did not answer in time"))
+        made.parking.open()
+        await until(lambda: made.parking.ready == 1)
+        assert pauses.problems == ["it did not answer in time"]
+        assert made.made[0].said == [19, "warming", "killed", "buried"]
+        assert await made.take() == (made.made[1], True)
+
+
+async def test_closing_ends_every_parked_process_and_waits_for_it() -> None:
+    """Nothing is left, and nothing is started any more."""
+    async with full(3) as made:
+        async with asyncio.timeout(5):
+            await made.parking.close()
+        assert [fake.said[-2:] for fake in made.made] == [["killed", "buried"]] * 3
+        assert repr(made.parking) == "<Parking [0/3 ready]>"
+        await idle()
+        assert len(made.made) == 3
+
+
+async def test_closing_ends_a_process_that_is_being_started() -> None:
+    """It belongs to nobody else."""
+    async with yard(1) as made:
+        made.gate.clear()
+        made.parking.open()
+        await until(lambda: made.starting == 1)
+        async with asyncio.timeout(5):
+            await made.parking.close()
+        assert made.made[0].said[-2:] == ["killed", "buried"]
+
+
+async def test_closing_waits_for_what_is_being_buried() -> None:
+    """A conversation's process may be on its way out when the executor ends."""
+    async with full(1) as made:
+        process, _ = await made.take()
+        made.parking.bury(process)
+        assert process.said[-1] == "killed"
+        async with asyncio.timeout(5):
+            await made.parking.close()
+        assert process.said[-1] == "buried"
+
+
+async def test_closing_what_was_never_opened_is_nothing() -> None:
+    """An executor without a CLI closes it too."""
+    async with yard(2) as made:
+        await made.parking.close()
+        assert made.made == []
+
+
+async def test_a_burial_kills_at_once_and_cleans_up_later() -> None:
+    """The caller does not wait for the remains."""
+    async with full(1) as made:
+        process, _ = await made.take()
+        made.parking.bury(process)
+        assert process.said[-1] == "killed"
+        async with asyncio.timeout(5):
+            await process.buried.wait()
+
+
+async def test_a_start_without_a_folder_to_start_in_is_a_lost_cli(tmp_path: Path) -> None:
+    """A full or vanished RUN_DIR is a problem to report and to try again, not the end of the parking."""
+    launch = Launch(Path("/bin/true"), credential({}), None, {})
+    with pytest.raises(CliLost, match="No such file or directory"):
+        await CliProcess.start(launch, tmp_path / "gone")
+
+
+async def test_a_binary_that_can_not_be_started_is_a_lost_cli_and_leaves_no_folder(tmp_path: Path) -> None:
+    """The system's own words, without the path."""
+    launch = Launch(tmp_path / "not-there", credential({}), None, {})
+    with pytest.raises(CliLost, match=r"^not-there could not be started: No such file or directory$"):
+        await CliProcess.start(launch, tmp_path)
+    assert await asyncio.to_thread(os.listdir, tmp_path) == []
