@@ -209,7 +209,7 @@ class Stack:
 
         await until(is_quiet, timeout)
 
-    async def idle(self, timeout: float = 10) -> None:
+    async def idle(self, timeout: float = 30) -> None:
         """Wait until no job runs or waits, and only parked CLI processes are left."""
 
         async def is_idle() -> bool:

@@ -140,6 +140,9 @@ class ClaudeRole:
                 elif isinstance(line, Asked):
                     await process.write(not_available(line.request_id))
                 events = answer.feed(line)
+            if answer.over:
+                # At once, since the CLI goes on after some answers: nothing it does from here on counts.
+                process.kill()
             for event in events:
                 await emit(event)
 

@@ -67,7 +67,7 @@ def main() -> int:
         print(restless, file=sys.stderr)
         return 3
     except TimeoutError:
-        print(f"Not done within {TIMEOUT:.0f} s. Is this machine busy?", file=sys.stderr)
+        print("Something took too long. Is this machine busy?", file=sys.stderr)
         return 3
     show(report, console)
     write(report, RESULT)

@@ -9,7 +9,7 @@ from executor.claude.cli import Launch
 from tests.bench.measure import quiet
 from tests.stack import Stack, until
 
-REST_TIMEOUT = 90.0
+REST_TIMEOUT = 120.0
 
 
 class Restless(Exception):
@@ -24,12 +24,12 @@ class Bench(Struct, frozen=True):
     say: Callable[[str], None]
 
     def stack(self, parked: int, **settings: str) -> Stack:
-        """The real programs, before the same service and CLI, up as soon as one CLI is parked.
+        """The real programs, before the same service and CLI; `resting` waits until they have parked what they should.
 
         The stack's own log level says every step; as operators run it, nothing is logged before an answer ends.
         """
         own = {"LOG_LEVEL": "warning", "PARKED": str(parked), **settings}
-        return Stack(self.launch.base_url, parked=1, settings=own)
+        return Stack(self.launch.base_url, parked=0, settings=own)
 
 
 async def resting(stack: Stack, parked: int) -> bool:

@@ -16,7 +16,7 @@ def echo(received: Received) -> Says:
 
 async def traces(stack: Stack) -> dict[str, object]:
     """What programs at rest hold."""
-    await stack.idle(20)
+    await stack.idle()
     processes = [psutil.Process(program.pid) for program in (stack.api, *stack.executors)]
     return {
         "descriptors": [process.num_fds() for process in processes],
@@ -35,7 +35,7 @@ async def one(stack: Stack, number: int) -> None:
         assert text_of(await streamed(stack, said)) == f"You said: {said}"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_a_hundred_requests_leave_nothing_behind(upstream: Upstream):
     """Streamed and not."""
     upstream.script(echo)

@@ -186,7 +186,7 @@ async def test_a_cli_that_does_not_work_is_an_honest_502(tmp_path: Path, upstrea
             [executor] = health["executors"]
             return health["status"] == "down" and executor["problem"].startswith("the CLI does not start: it ")
 
-        await until(complained)
+        await until(complained, 20)
         ready = await stack.client.get("/health/ready")
         assert (ready.status_code, ready.json()) == (503, {"status": "down"})
         health = await stack.health()
