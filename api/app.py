@@ -10,21 +10,22 @@ from litestar.middleware import DefineMiddleware
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp
 
-from api import health
+from api import body, health
 from api.auth import RequireKey
 from api.catalogue import Catalogue
 from api.dispatch import Dispatch
+from api.docs import routes as docs
 from api.drain import Drain
 from api.executors import Executors
+from api.fetch import Fetcher
 from api.openai_chat import routes as openai_chat
 from api.openai_chat.encode import envelope
+from api.parameters import Policy
 from api.problems import Problem, of_failure, of_framework
 from api.request_context import RequestContext
 from api.settings import Settings
 from shared.errors import ErrorKind
 from shared.events import Failed
-
-LARGEST_BODY = 32 * 1024 * 1024
 
 log = structlog.get_logger()
 
@@ -34,20 +35,27 @@ def create_app(settings: Settings, drain: Drain) -> ASGIApp:
     executors = Executors(settings.run_dir.absolute(), "claude")
     catalogue = Catalogue(executors, settings.default_model, settings.model_aliases)
     dispatch = Dispatch(executors, drain, settings.request_timeout)
+    fetcher = Fetcher(settings.fetch_images)
+    policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive)
+    documentation = docs.Documentation(policy)
     app = Litestar(
-        route_handlers=[openai_chat.router, health.router],
+        route_handlers=[openai_chat.router, health.router, docs.router],
         dependencies={
             "executors": Provide(lambda: executors, sync_to_thread=False),
             "catalogue": Provide(lambda: catalogue, sync_to_thread=False),
             "dispatch": Provide(lambda: dispatch, sync_to_thread=False),
             "drain": Provide(lambda: drain, sync_to_thread=False),
+            "fetcher": Provide(lambda: fetcher, sync_to_thread=False),
+            "policy": Provide(lambda: policy, sync_to_thread=False),
+            "documentation": Provide(lambda: documentation, sync_to_thread=False),
         },
+        on_shutdown=[fetcher.close],
         middleware=[DefineMiddleware(RequireKey, token=settings.api_secret_token.get_secret_value())],
         exception_handlers={Problem: on_problem, HTTPException: on_framework, Exception: on_exception},
         cors_config=cors(settings),
         openapi_config=None,
         logging_config=None,
-        request_max_body_size=LARGEST_BODY,
+        request_max_body_size=body.LARGEST,
     )
     return RequestContext(app)
 
@@ -61,7 +69,7 @@ def cors(settings: Settings) -> CORSConfig | None:
         allow_methods=["GET", "POST", "DELETE", "PATCH", "OPTIONS"],
         allow_headers=["*"],
         allow_credentials=False,
-        expose_headers=["x-request-id", "retry-after", openai_chat.IGNORED_HEADER],
+        expose_headers=["*", "x-request-id"],
     )
 
 

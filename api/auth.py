@@ -14,6 +14,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from api.problems import Problem
 
 PUBLIC = "public"
+HAS_KEY = "has_key"
 
 
 class RequireKey:
@@ -25,7 +26,9 @@ class RequireKey:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handler: BaseRouteHandler = scope["route_handler"]
-        if not handler.opt.get(PUBLIC) and not self._known(Headers.from_scope(scope)):
+        known = self._known(Headers.from_scope(scope))
+        scope["state"][HAS_KEY] = known
+        if not known and not handler.opt.get(PUBLIC):
             raise Problem(
                 401,
                 "invalid_api_key",

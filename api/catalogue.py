@@ -27,7 +27,7 @@ class Listed(Struct, frozen=True):
 
 
 def listing(models: tuple[Model, ...], aliases: Mapping[str, str]) -> list[Listed]:
-    """Every name that a client may use, the full ids first."""
+    """Every name that a client may use: the CLI's own, the full ids, the aliases."""
     offered = choices(models)
     ids = {model.resolved: Listed(model.resolved, model.resolved, alias=False) for model in offered}
     names = {name: Listed(name, name, alias=False) for name in (*OWN, *(model.value for model in offered))}
@@ -44,14 +44,12 @@ def meaning(name: str, aliases: Mapping[str, str], offered: tuple[Model, ...]) -
     """What the CLI is asked for when a client names `name`. Raises Problem (404 model_not_found)."""
     known = {**WELL_KNOWN, **aliases}
     values = {*OWN, *(name for model in choices(offered) for name in (model.value, model.resolved))}
-    wanted = name.strip()
-    seen: set[str] = set()
-    while wanted not in seen:
-        seen.add(wanted)
-        if wanted in known:
-            wanted = known[wanted]
-        elif wanted.lower() in values or wanted.lower().startswith("claude-"):
+    # An alias may have the name of a model; what it leads to is then the model, and not an alias again.
+    wanted = known.get(name.strip(), name.strip())
+    for _ in range(len(known) + 1):
+        if wanted.lower() in values or wanted.lower().startswith("claude-"):
             return wanted.lower()
+        wanted = known.get(wanted, wanted)
     raise Problem(
         404,
         "model_not_found",

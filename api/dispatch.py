@@ -5,6 +5,7 @@ the connection, and that ends the job.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +15,7 @@ import structlog
 from api.drain import Drain
 from api.executors import Executors
 from shared.errors import ErrorKind
-from shared.events import Admitted, Done, Event, Failed, Queued
+from shared.events import Admitted, Done, Event, Failed, Queued, Windows
 from shared.turn import Turn
 from shared.wire import Status, Submit, WireError, frame, read_to_api
 
@@ -32,6 +33,18 @@ class Dispatch:
         self._executors = executors
         self._drain = drain
         self._request_timeout = request_timeout
+        self._windows: Windows | None = None
+
+    def window_headers(self) -> dict[str, str]:
+        """The subscription's usage windows as the service last told of them; times in seconds from now."""
+        headers: dict[str, str] = {}
+        for window in self._windows.windows if self._windows else ():
+            name = f"x-ratelimit-{window.name.replace('_', '-')}"
+            if window.utilization is not None:
+                headers[f"{name}-utilization"] = f"{window.utilization:g}"
+            if window.resets_at is not None:
+                headers[f"{name}-reset"] = str(max(0, round(window.resets_at - time.time())))
+        return headers
 
     async def run(self, turn: Turn, request_id: str) -> AsyncGenerator[Event]:
         """The events of a turn. Close the generator to end the job."""
@@ -61,6 +74,8 @@ class Dispatch:
                 event = first
                 while not isinstance(event, Done | Failed):
                     event = await job.next()
+                    if isinstance(event, Windows):
+                        self._windows = event
                     yield event
                 return
         yield refusal
@@ -118,4 +133,4 @@ async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
 
 def decided(event: Event) -> bool:
     """Whether an event says that the job will be answered or has failed, so that a status can be given."""
-    return not isinstance(event, Queued | Admitted)
+    return not isinstance(event, Queued | Admitted | Windows)

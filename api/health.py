@@ -5,14 +5,16 @@ Law: nothing here names an account, a path or a prompt.
 
 from typing import Literal
 
-from litestar import Response, Router, get
+from litestar import Request, Response, Router, get
+from litestar.datastructures import State
 from litestar.di import NamedDependency
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType, structs
 
-from api.auth import PUBLIC
+from api.auth import HAS_KEY, PUBLIC
 from api.catalogue import Catalogue
 from api.drain import Drain
 from api.executors import Executors
+from shared.events import Windows
 from shared.wire import Status
 
 type Mode = Literal["online", "offline", "unknown"]
@@ -32,7 +34,10 @@ class ExecutorHealth(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
-    """The whole server. status: ok, degraded (some executor is down), down (nothing can answer) or draining."""
+    """The whole server. status: ok, degraded (some executor is down), down (nothing can answer) or draining.
+
+    usage_windows: the subscription's, as the service last told of them; only for callers with a key.
+    """
 
     status: Literal["ok", "degraded", "down", "draining"]
     claude_cli_found: bool
@@ -41,6 +46,7 @@ class Health(Struct, frozen=True):
     default_model: str
     max_concurrent: int
     executors: list[ExecutorHealth]
+    usage_windows: Windows | UnsetType = UNSET
 
 
 def health_of(name: str, status: Status | None) -> ExecutorHealth:
@@ -78,10 +84,18 @@ def health(statuses: dict[str, Status | None], default_model: str, *, draining: 
 
 @get("/health", opt={PUBLIC: True})
 async def get_health(
-    executors: NamedDependency[Executors], catalogue: NamedDependency[Catalogue], drain: NamedDependency[Drain]
+    request: Request[object, object, State],
+    executors: NamedDependency[Executors],
+    catalogue: NamedDependency[Catalogue],
+    drain: NamedDependency[Drain],
 ) -> Response[Health]:
     """Tell how the server is; 200 while it answers at all."""
-    return Response(health(await executors.statuses(), catalogue.default, draining=drain.begun))
+    statuses = await executors.statuses()
+    told = [status.windows for status in statuses.values() if status and status.windows]
+    state = health(statuses, catalogue.default, draining=drain.begun)
+    if told and request.scope["state"].get(HAS_KEY):
+        state = structs.replace(state, usage_windows=told[0])
+    return Response(state)
 
 
 @get("/health/live", opt={PUBLIC: True})
@@ -98,4 +112,10 @@ async def get_ready(executors: NamedDependency[Executors], drain: NamedDependenc
     return Response({"status": "ready" if ready else state}, status_code=200 if ready else 503)
 
 
-router = Router("/", route_handlers=[get_health, get_live, get_ready])
+@get(["/", "/v1"], opt={PUBLIC: True})
+async def get_root() -> Response[dict[str, str]]:
+    """Tell what this is, for clients and people that look here first."""
+    return Response({"name": "Claude API Server", "health": "/health", "models": "/v1/models", "docs": "/docs"})
+
+
+router = Router("/", route_handlers=[get_root, get_health, get_live, get_ready])

@@ -58,6 +58,8 @@ KINDS: dict[ErrorKind, tuple[int, str]] = {
     ErrorKind.OVERLOADED: (503, "overloaded"),
     ErrorKind.UPSTREAM: (502, "upstream_error"),
     ErrorKind.UPSTREAM_CUT: (502, "upstream_cut"),
+    ErrorKind.UNMET: (502, "unmet"),
+    ErrorKind.BUDGET: (402, "budget_exceeded"),
     ErrorKind.QUEUE_FULL: (429, "queue_full"),
     ErrorKind.QUEUE_TIMEOUT: (429, "queue_timeout"),
     ErrorKind.REQUEST_TIMEOUT: (504, "request_timeout"),

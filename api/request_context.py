@@ -29,6 +29,8 @@ class RequestContext:
         scope.setdefault("state", {})[STATE_KEY] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
         began = time.perf_counter()
+        # What GET answers, HEAD answers without the body, which the server leaves out by itself (RFC 9110 §9.3.2).
+        inner: Scope = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope  # pyright: ignore[reportAssignmentType]
         status = 0
 
         async def tagged(message: Message) -> None:
@@ -45,7 +47,7 @@ class RequestContext:
             await send(message)
 
         try:
-            await self._app(scope, receive, tagged)
+            await self._app(inner, receive, tagged)
         finally:
             spent = round((time.perf_counter() - began) * 1000)
             # Who watches health asks often: that is nothing to tell.

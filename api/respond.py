@@ -17,6 +17,7 @@ from litestar.types import Receive, Scope, Send
 
 from api.dispatch import decided
 from api.problems import Problem, of_failure
+from api.side_by_side import Numbered
 from shared.errors import ErrorKind
 from shared.events import Admitted, Done, Event, Failed
 
@@ -27,8 +28,7 @@ STREAM_HEADERS = {
 }
 JSON_HEADERS = {"content-type": "application/json"}
 OFFLINE_HEADER = "x-claude-api-server-mode"
-# A silent connection is cut by proxies after a minute or less, and the status can't wait for ever.
-KEEP_ALIVE = 10.0
+COST_HEADER = "x-cost-usd"
 
 log = structlog.get_logger()
 
@@ -36,8 +36,8 @@ log = structlog.get_logger()
 class Encoder(Protocol):
     """What a dialect makes of the events of one answer. Pure."""
 
-    def event(self, event: Event) -> bytes:
-        """The bytes of a stream that say `event`; empty when there is nothing to say."""
+    def event(self, event: Event, choice: int = 0) -> bytes:
+        """The bytes of a stream that say `event` of the answer `choice`; empty when there is nothing to say."""
         ...
 
     def whole(self) -> bytes:
@@ -53,13 +53,21 @@ class Answer:
     """An ASGI application that answers one request with the events of one job."""
 
     def __init__(
-        self, events: AsyncGenerator[Event], encoder: Encoder, *, stream: bool, headers: dict[str, str] | None = None
+        self,
+        events: AsyncGenerator[Numbered],
+        encoder: Encoder,
+        *,
+        stream: bool,
+        keep_alive: float,
+        headers: dict[str, str] | None = None,
     ) -> None:
         self._events = events
         self._encoder = encoder
         self._stream = stream
+        self._silence = keep_alive
         self._headers = headers or {}
         self._begun = False
+        self._cost = 0.0
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         respond = asyncio.create_task(self._respond(send))
@@ -74,40 +82,41 @@ class Answer:
             raise error
 
     async def _respond(self, send: Send) -> None:
-        async with aclosing(self._events) as events:
+        async with aclosing(honest(self._events)) as events:
             if self._stream:
                 await self._send_stream(events, send)
             else:
                 await self._send_whole(events, send)
 
-    async def _send_whole(self, events: AsyncGenerator[Event], send: Send) -> None:
-        async for event in events:
+    async def _send_whole(self, events: AsyncGenerator[Numbered], send: Send) -> None:
+        async for choice, event in events:
             self._note(event)
             if isinstance(event, Failed):
                 return await self._send_problem(of_failure(event), send)
-            self._encoder.event(event)
+            self._encoder.event(event, choice)
         return await self._send_all(200, JSON_HEADERS, self._encoder.whole(), send)
 
-    async def _send_stream(self, events: AsyncGenerator[Event], send: Send) -> None:
+    async def _send_stream(self, events: AsyncGenerator[Numbered], send: Send) -> None:
         """Headers wait for the first event that decides the status, but not for ever; then every event as it comes."""
         pulse = asyncio.create_task(self._keep_alive(send))
         try:
-            async for event in events:
+            async for choice, event in events:
                 self._note(event)
                 if isinstance(event, Failed) and not self._begun:
                     pulse.cancel()
                     return await self._send_problem(of_failure(event), send)
                 if decided(event):
                     await self._begin(send)
-                    if body := self._encoder.event(event):
+                    if body := self._encoder.event(event, choice):
                         await send({"type": "http.response.body", "body": body, "more_body": True})
             return await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             pulse.cancel()
 
     async def _keep_alive(self, send: Send) -> None:
+        """Say that we are alive: proxies cut silent connections, so that the status can't wait for ever either."""
         while True:
-            await asyncio.sleep(KEEP_ALIVE)
+            await asyncio.sleep(self._silence)
             await self._begin(send)
             await send({"type": "http.response.body", "body": b": keep-alive\n\n", "more_body": True})
 
@@ -128,13 +137,26 @@ class Answer:
         match event:
             case Admitted(offline=True):
                 self._headers[OFFLINE_HEADER] = "offline"
-            case Failed(kind, detail):
-                level = log.exception if kind is ErrorKind.INTERNAL else log.warning
-                level("no answer", kind=kind.value, detail=detail)
-            case Done(stop_reason, usage):
-                log.info("answered", stop_reason=stop_reason, tokens=usage.output_tokens)
+            case Failed(kind):
+                log.warning("no answer", kind=kind.value)
+            case Done(stop_reason, usage, cost):
+                log.info("answered", stop_reason=stop_reason, tokens=usage.output_tokens, cost_usd=cost)
+                self._cost += cost or 0
+                if cost is not None:
+                    self._headers[COST_HEADER] = f"{self._cost:.6f}"
             case _:
                 pass
+
+
+async def honest(events: AsyncGenerator[Numbered]) -> AsyncGenerator[Numbered]:
+    """The events; a fault of ours among them ends the answer as any other failure does."""
+    async with aclosing(events):
+        try:
+            async for numbered in events:
+                yield numbered
+        except Exception:
+            log.exception("a job failed")
+            yield 0, Failed(ErrorKind.INTERNAL)
 
 
 async def _start(status: int, headers: dict[str, str], send: Send) -> None:

@@ -6,10 +6,13 @@ among them.
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from api.catalogue import meaning
+from api.problems import Problem
 
 SHORTEST_TOKEN = 16
 WELL_KNOWN = ("change", "your-", "your_", "secret", "password", "example", "1234", "test", "token", "default", "xxxx")
@@ -49,13 +52,28 @@ class Settings(BaseSettings):
 
     api_secret_token: Annotated[SecretStr, AfterValidator(strong)]
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8020
+    port: Annotated[int, Field(ge=1, le=65535)] = 8020
     default_model: str = "sonnet"
     model_aliases: Annotated[dict[str, str], NoDecode, BeforeValidator(aliases)] = {}
     request_timeout: Annotated[float, Field(gt=0, le=86400)] = 600
+    keep_alive: Annotated[float, Field(gt=0, le=3600)] = 15
+    strict_params: bool = False
+    max_choices: Annotated[int, Field(ge=1, le=128)] = 4
+    fetch_images: bool = True
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 3
     enable_cors: bool = False
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()
     run_dir: Path = Path(".run")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
+
+    @model_validator(mode="after")
+    def _names_lead_somewhere(self) -> Self:
+        for name in (self.default_model, *self.model_aliases):
+            try:
+                meaning(name, self.model_aliases, ())
+            except Problem:
+                setting = "DEFAULT_MODEL" if name == self.default_model else "MODEL_ALIASES"
+                known = "haiku, sonnet, opus, a full claude-… id, or a name that MODEL_ALIASES leads to one of these"
+                raise ValueError(f"{setting}: `{name}` leads to no model; use {known}") from None
+        return self

@@ -27,8 +27,8 @@ from pydantic import ValidationError
 from executor.admission import Admission
 from executor.claude.cli import Launch, find_binary, inherited
 from executor.claude.credential import Credential, credential
-from executor.claude.offline import OfflineModel
 from executor.claude.role import ClaudeRole
+from executor.offline.server import OfflineModel
 from executor.server import CannotBind, Server, bind
 from executor.settings import Settings
 from shared import log as logs

@@ -23,6 +23,8 @@ class ErrorKind(StrEnum):
     OVERLOADED = "overloaded"
     UPSTREAM = "upstream"
     UPSTREAM_CUT = "upstream_cut"
+    UNMET = "unmet"
+    BUDGET = "budget"
     QUEUE_FULL = "queue_full"
     QUEUE_TIMEOUT = "queue_timeout"
     REQUEST_TIMEOUT = "request_timeout"
@@ -64,6 +66,8 @@ MEANINGS: dict[ErrorKind, Meaning] = {
     ErrorKind.UPSTREAM_CUT: Meaning(
         True, "The connection to the model's service was lost before the answer was whole. Try again."
     ),
+    ErrorKind.UNMET: Meaning(True, "The model did not keep to what the request demands of its answer. Try again."),
+    ErrorKind.BUDGET: Meaning(False, "The cost of the answer went over `max_budget_usd` before it was whole."),
     ErrorKind.QUEUE_FULL: Meaning(
         True, "All places are taken and the queue is full. Try again later, or raise MAX_CONCURRENT or MAX_QUEUE."
     ),

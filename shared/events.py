@@ -37,20 +37,65 @@ class TextDelta(Struct, frozen=True, tag="text"):
     text: str
 
 
+class ThinkingDelta(Struct, frozen=True, tag="thinking"):
+    """The next words of the model's thinking, as far as it is shown."""
+
+    text: str
+
+
+class ToolCall(Struct, frozen=True, tag="tool_call"):
+    """The model begins to call a tool. id: the model's own; name: as the client gave it."""
+
+    id: str
+    name: str
+
+
+class ToolArguments(Struct, frozen=True, tag="tool_arguments"):
+    """The next piece of the last ToolCall's arguments: JSON text; all pieces together are one object."""
+
+    json: str
+
+
+class Declined(Struct, frozen=True, tag="declined"):
+    """The model would not give the structured answer that was asked for. text: what it said instead."""
+
+    text: str
+
+
+class Window(Struct, frozen=True):
+    """A usage window of the subscription. utilization: 0 to 1, if known; resets_at: seconds since 1970, if known."""
+
+    name: str
+    utilization: float | None = None
+    resets_at: float | None = None
+
+
+class Windows(Struct, frozen=True, tag="windows"):
+    """The subscription's usage windows, as the service last told of them. status: allowed, allowed_warning, rejected."""
+
+    status: str
+    windows: tuple[Window, ...]
+
+
 class Usage(Struct, frozen=True):
-    """Tokens, as the service counted them. input_tokens excludes what was read from or written to the cache."""
+    """Tokens, as the service counted them.
+
+    input_tokens excludes what was read from or written to the cache; reasoning_tokens are part of output_tokens.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 class Done(Struct, frozen=True, tag="done"):
-    """The answer is whole. stop_reason: the model's own."""
+    """The answer is whole. stop_reason: the model's own. cost_usd: what the CLI says it cost, where it said so in time."""
 
     stop_reason: StopReason
     usage: Usage
+    cost_usd: float | None = None
 
 
 class Failed(Struct, frozen=True, tag="failed"):
@@ -61,5 +106,17 @@ class Failed(Struct, frozen=True, tag="failed"):
     retry_after: float | None = None
 
 
-type Event = Queued | Admitted | Started | TextDelta | Done | Failed
+type Event = (
+    Queued
+    | Admitted
+    | Started
+    | TextDelta
+    | ThinkingDelta
+    | ToolCall
+    | ToolArguments
+    | Declined
+    | Windows
+    | Done
+    | Failed
+)
 type Terminal = Done | Failed

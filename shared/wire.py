@@ -24,10 +24,10 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from shared.events import Event
+from shared.events import Event, Windows
 from shared.turn import Turn
 
-VERSION = 1
+VERSION = 2
 MAX_FRAME = 64 * 1024 * 1024
 LENGTH = 4
 
@@ -75,6 +75,7 @@ class Status(Struct, frozen=True, tag="status"):
     draining: bool
     problem: str = ""
     models: tuple[Model, ...] = ()
+    windows: Windows | None = None
 
 
 type ToExecutor = Submit | AskStatus

@@ -52,19 +52,30 @@ class Stream:
         self._chunks: AsyncIterator[bytes] = response.aiter_bytes()
         self._received = b""
 
+    async def _event(self) -> bytes | None:
+        """The next event or comment; None at the end of the stream."""
+        while b"\n\n" not in self._received:
+            chunk = await anext(self._chunks, None)
+            if chunk is None:
+                assert not self._received, f"the stream ends inside an event: {self._received!r}"
+                return None
+            self._received += chunk
+        event, _, self._received = self._received.partition(b"\n\n")
+        return event
+
+    async def comment(self) -> None:
+        """The next event, which is a comment."""
+        event = await self._event()
+        assert event is not None
+        assert event.startswith(b":"), event
+
     async def data(self) -> str | None:
         """The data of the next event; None at the end of the stream. Comments are skipped."""
-        while True:
-            while b"\n\n" not in self._received:
-                chunk = await anext(self._chunks, None)
-                if chunk is None:
-                    assert not self._received, f"the stream ends inside an event: {self._received!r}"
-                    return None
-                self._received += chunk
-            event, _, self._received = self._received.partition(b"\n\n")
+        while (event := await self._event()) is not None:
             if event.startswith(b"data: "):
                 return event.removeprefix(b"data: ").decode()
             assert event.startswith(b":"), event
+        return None
 
     async def chunk(self) -> Json:
         """The next event, which is a chunk."""

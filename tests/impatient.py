@@ -3,9 +3,9 @@
 import sys
 
 from executor.__main__ import main
-from executor.claude import role
+from executor.claude import talk
 
-role.SETUP_TIMEOUT = 1.0
+talk.SETUP_TIMEOUT = 1.0
 
 if __name__ == "__main__":
     sys.exit(main())

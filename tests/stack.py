@@ -22,7 +22,7 @@ import psutil
 
 REPOSITORY = Path(__file__).parent.parent
 KEY = "sk-tests-0f1e2d3c4b5a6978"
-READY_TIMEOUT = 45.0
+READY_TIMEOUT = 90.0
 
 
 class Program:

@@ -1,138 +1,185 @@
-"""A chat completion request as a Turn. Pure.
+"""A chat completion request as drafts of a Turn. Pure.
 
-Law: nothing that was sent is lost without a word. A field is honoured (it is in `ChatRequest`), ignored (IGNORED: it
-changes nothing of the answer, or the models no longer take it; the response names it in a header), or refused with its
-name (REFUSED). Fields that OpenAI does not document are accepted and mean nothing, as OpenAI's own service has it.
+Law: nothing that was sent is lost without a word: `api.parameters` says what becomes of each parameter, and fields that
+OpenAI does not document are accepted and mean nothing, as OpenAI's own service has it. Bodies in the shapes of other
+APIs, which some clients post to this address, are read as what they are.
 """
 
 import msgspec
 from msgspec import Struct
 
-from api.openai_chat.models import ChatMessage, ChatRequest, Part
+from api import content, tooling
+from api.conversation import Draft, DraftBlock, DraftResult, paired, says_something
+from api.openai_chat.models import CalledFunction, ChatMessage, ChatRequest, ReasoningOptions
+from api.parameters import CHAT, Policy, checked
 from api.problems import Problem, invalid
-from shared.turn import Message, Role, Text, Turn
+from api.schemas import usable
+from api.shapes import as_chat
+from shared.turn import Effort, Message, Text, ToolUse, Turn
 
-SAMPLING = ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty", "logit_bias", "prediction")
-BOOKKEEPING = (
-    *("user", "metadata", "store", "service_tier", "prompt_cache_key", "prompt_cache_retention"),
-    *("safety_identifier", "verbosity"),
-)
-IGNORED = SAMPLING
-
-# Field -> the values that ask for nothing beyond what is done anyway.
-REFUSED: dict[str, tuple[object, ...]] = {
-    "tools": (None, []),
-    "tool_choice": (None, "none", "auto"),
-    "parallel_tool_calls": (None, True, False),
-    "functions": (None, []),
-    "function_call": (None, "none", "auto"),
-    "response_format": (None, {"type": "text"}),
-    "reasoning_effort": (None,),
-    "stop": (None, [], ""),
-    "n": (None, 1),
-    "logprobs": (None, False),
-    "top_logprobs": (None, 0),
-    "audio": (None,),
-    "modalities": (None, ["text"]),
-    "web_search_options": (None,),
+MOST_STOPS = 4
+EFFORTS: dict[str, Effort] = {
+    "none": "low",
+    "minimal": "low",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "xhigh",
+    "max": "max",
 }
-
-SYSTEM_ROLES = ("system", "developer")
-TEXT_PARTS = ("text", "input_text", "output_text", "refusal")
 
 _fields = msgspec.json.Decoder(dict[str, object])
 _request = msgspec.json.Decoder(ChatRequest)
 
 
 class ChatCall(Struct, frozen=True):
-    """A request, understood. ignored: the names of the fields that were sent and mean nothing here."""
+    """A request, understood. ignored: the names of the parameters that were sent and mean nothing here."""
 
     model: str | None
     system: tuple[str, ...]
-    messages: tuple[Message, ...]
+    drafts: tuple[Draft, ...]
     max_tokens: int | None
+    offered: tooling.Offered
+    schema: str | None
+    effort: Effort | None
+    stop: tuple[str, ...]
+    choices: int
+    max_budget_usd: float | None
     stream: bool
     include_usage: bool
     ignored: tuple[str, ...]
 
-    def turn(self, model: str) -> Turn:
-        """The turn, for the model that `self.model` was found to mean."""
-        return Turn(model=model, messages=self.messages, system=self.system, max_tokens=self.max_tokens)
+    def turn(self, model: str, messages: tuple[Message, ...]) -> Turn:
+        """The turn, for the model that `self.model` was found to mean and the messages with their pictures."""
+        return Turn(
+            model=model,
+            messages=messages,
+            system=self.system,
+            max_tokens=self.max_tokens,
+            tools=self.offered.tools,
+            tool_choice=self.offered.choice,
+            forced_tool=self.offered.forced,
+            parallel_tools=self.offered.parallel,
+            schema=self.schema,
+            effort=self.effort,
+            stop=self.stop,
+            max_budget_usd=self.max_budget_usd,
+        )
 
 
-def decode(body: bytes) -> ChatCall:
-    """Read the body of POST /v1/chat/completions. Raises Problem (400), with the field at fault in `param`."""
-    fields = _decoded(body, _fields)
-    refuse(fields)
-    request = _decoded(body, _request)
+def decode(body: bytes, policy: Policy) -> ChatCall:
+    """Read the body of POST /v1/chat/completions. Raises Problem (400, 413), with the field at fault in `param`."""
+    sent = decoded(body, _fields)
+    fields = as_chat(sent)
+    ignored = checked(CHAT, fields, strict=policy.strict)
+    # What is in the usual shape is read from the body itself, so that schemas stay as they were sent.
+    request = decoded(body, _request) if fields is sent else decoded(msgspec.json.encode(fields), _request)
     if request.stream_options is not None and not request.stream:
         raise invalid("`stream_options` goes with `stream: true` only.", "stream_options")
-    system, messages = conversation(request.messages)
+    system, drafts = conversation(request.messages)
     return ChatCall(
         model=request.model,
         system=system,
-        messages=messages,
+        drafts=drafts,
         max_tokens=max_tokens(request),
+        offered=tooling.offered(request),
+        schema=answer_schema(request),
+        effort=effort(request.reasoning_effort, request.reasoning),
+        stop=stops(request.stop),
+        choices=choices(request.n, policy.most_choices),
+        max_budget_usd=budget(request.max_budget_usd),
         stream=bool(request.stream),
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
-        ignored=tuple(name for name in IGNORED if fields.get(name) is not None),
+        ignored=(*ignored, *without_effect(request)),
     )
 
 
-def refuse(fields: dict[str, object]) -> None:
-    """Refuse what can't be honoured. Raises Problem."""
-    for name, harmless in REFUSED.items():
-        if name in fields and fields[name] not in harmless:
-            raise invalid(f"`{name}` is not supported here.", name, "unsupported_parameter")
+def without_effect(request: ChatRequest) -> tuple[str, ...]:
+    """What is honoured elsewhere and means nothing in this request."""
+    has_schema = request.response_format is not None and request.response_format.type != "text"
+    stop = ("stop",) if has_schema and request.stop else ()
+    customs = [tool.custom or tool for tool in request.tools or [] if tool.custom or tool.type == "custom"]
+    grammars = any(bytes(custom.format) != b"null" for custom in customs)
+    return (*stop, *(("tools.custom.format",) if grammars else ()))
 
 
-def conversation(messages: list[ChatMessage]) -> tuple[tuple[str, ...], tuple[Message, ...]]:
+def conversation(messages: list[ChatMessage]) -> tuple[tuple[str, ...], tuple[Draft, ...]]:
     """The system texts and the conversation, each in order. Raises Problem."""
     system: list[str] = []
-    said: list[Message] = []
+    drafts: list[Draft] = []
+    legacy_call: str | None = None
     for index, message in enumerate(messages):
         where = f"messages[{index}]"
-        texts = content(message, where)
-        if message.role in SYSTEM_ROLES:
-            system.append("".join(texts))
+        match message.role:
+            case "system" | "developer":
+                system.append(content.text_only(message.content, f"{where}.content"))
+            case "user":
+                drafts.append(Draft("user", content.blocks(message.content, f"{where}.content"), where))
+            case "assistant":
+                drafts.append(Draft("assistant", assistant(message, index, where), where))
+                legacy_call = legacy_id(index) if message.function_call else None
+            case "tool" | "function":
+                drafts.append(Draft("user", (result(message, legacy_call, where),), where))
+            case other:
+                known = "system, developer, user, assistant or tool"
+                raise invalid(f"`{where}.role` must be {known}, not `{other}`.", f"{where}.role")
+    if not says_something(drafts):
+        raise invalid(
+            "`messages` must hold a message of the user's or the assistant's that says something.", "messages"
+        )
+    paired(drafts)
+    return tuple(system), tuple(drafts)
+
+
+def assistant(message: ChatMessage, index: int, where: str) -> tuple[DraftBlock, ...]:
+    """What an assistant's message says and calls. Raises Problem."""
+    said = content.blocks(message.content, f"{where}.content")
+    if message.refusal and not said:
+        said = (Text(message.refusal),)
+    calls: list[ToolUse] = []
+    for number, call in enumerate(message.tool_calls or []):
+        place = f"{where}.tool_calls[{number}]"
+        if not call.id:
+            raise invalid(f"`{place}.id` is missing.", f"{place}.id")
+        called = call.custom or call.function
+        if called and not called.name:
+            kind = "custom" if call.custom else "function"
+            raise invalid(f"`{place}.{kind}.name` is missing.", f"{place}.{kind}.name")
+        if call.custom:
+            text = msgspec.json.encode({tooling.CUSTOM_FIELD: call.custom.input}).decode()
+            calls.append(ToolUse(call.id, call.custom.name, text))
+        elif call.function:
+            calls.append(ToolUse(call.id, call.function.name, arguments(call.function, f"{place}.function")))
         else:
-            said.append(Message(role(message, where), tuple(Text(text) for text in texts)))
-    if not any(block.text.strip() for message in said for block in message.content):
-        raise invalid("`messages` must hold a user or assistant message with text in it.", "messages")
-    return tuple(system), tuple(said)
+            raise invalid(f"`{place}.function` is missing.", f"{place}.function")
+    if message.function_call:
+        call = message.function_call
+        calls.append(ToolUse(legacy_id(index), call.name, arguments(call, f"{where}.function_call")))
+    return (*said, *calls)
 
 
-def role(message: ChatMessage, where: str) -> Role:
-    """The role of a message of the conversation. Raises Problem."""
-    match message.role:
-        case "user" | "assistant" as known:
-            return known
-        case "tool" | "function":
-            raise invalid(f"Messages of role `{message.role}` are not supported here.", f"{where}.role")
-        case _:
-            raise invalid(
-                f"`{where}.role` must be system, developer, user or assistant, not `{message.role}`.", f"{where}.role"
-            )
+def legacy_id(index: int) -> str:
+    """The id of a legacy call, which has none of its own: its message's place."""
+    return f"call_legacy_{index}"
 
 
-def content(message: ChatMessage, where: str) -> list[str]:
-    """The texts of a message, each as it was sent. Raises Problem."""
-    match message.content:
-        case None:
-            return []
-        case str(text):
-            return [text]
-        case list(parts):
-            return [part_text(part, f"{where}.content[{index}]") for index, part in enumerate(parts)]
+def arguments(function: CalledFunction, where: str) -> str:
+    """The arguments of a call, which must be a JSON object. Raises Problem."""
+    text = function.arguments or "{}"
+    try:
+        msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, RecursionError) as error:
+        message = f"`{where}.arguments` must be a JSON object, as text."
+        raise invalid(message, f"{where}.arguments") from error
+    return text
 
 
-def part_text(part: Part, where: str) -> str:
-    """The text of a part. Raises Problem."""
-    if part.type not in TEXT_PARTS:
-        raise invalid(f"A part of type `{part.type}` is not supported here.", f"{where}.type", "unsupported_parameter")
-    if part.text is None:
-        raise invalid(f"`{where}.text` is missing.", f"{where}.text")
-    return part.text
+def result(message: ChatMessage, legacy_call: str | None, where: str) -> DraftResult:
+    """What a tool brought. Raises Problem."""
+    call = message.tool_call_id or (legacy_call if message.role == "function" else None)
+    if not call:
+        raise invalid(f"`{where}.tool_call_id` is missing.", f"{where}.tool_call_id")
+    return DraftResult(call, content.parts(message.content, f"{where}.content"))
 
 
 def max_tokens(request: ChatRequest) -> int | None:
@@ -140,28 +187,84 @@ def max_tokens(request: ChatRequest) -> int | None:
     for name in ("max_completion_tokens", "max_tokens"):
         value: int | None = getattr(request, name)
         if value is not None:
-            if value < 1:
-                raise invalid(f"`{name}` must be at least 1.", name)
+            if not 1 <= value <= 10_000_000:
+                raise invalid(f"`{name}` must be at least 1, and not beyond reason.", name)
             return value
     return None
 
 
-def _decoded[T](body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+def answer_schema(request: ChatRequest) -> str | None:
+    """The schema that the answer must meet, as text. Raises Problem."""
+    form = request.response_format
+    match form.type if form else "text":
+        case "json_object":
+            return '{"type":"object"}'
+        case "json_schema":
+            assert form
+            inner = form.json_schema.schema if form.json_schema else form.schema
+            where = "response_format.json_schema.schema" if form.json_schema else "response_format.schema"
+            usable(msgspec.json.decode(bytes(inner)), where)
+            return bytes(inner).decode()
+        case "text":
+            return None
+        case other:
+            where = "response_format.type"
+            raise invalid(f"`{where}` must be text, json_object or json_schema, not `{other}`.", where)
+
+
+def effort(named: str | None, options: ReasoningOptions | None) -> Effort | None:
+    """How hard to think. Raises Problem."""
+    where = "reasoning_effort"
+    if named is None and options:
+        where = "reasoning.effort"
+        named = options.effort or ("none" if options.enabled is False else None)
+    if named is None:
+        return None
+    if named not in EFFORTS:
+        raise invalid(f"`{where}` must be one of {', '.join(EFFORTS)}, not `{named}`.", where)
+    return EFFORTS[named]
+
+
+def stops(stop: str | list[str] | None) -> tuple[str, ...]:
+    """The texts that end the answer. Raises Problem."""
+    texts = [stop] if isinstance(stop, str) else stop or []
+    if len(texts) > MOST_STOPS:
+        raise invalid(f"`stop` takes up to {MOST_STOPS} texts, not {len(texts)}.", "stop")
+    return tuple(text for text in texts if text)
+
+
+def choices(number: int | None, most: int) -> int:
+    """How many answers are wanted. Raises Problem."""
+    if number is None:
+        return 1
+    if not 1 <= number <= most:
+        raise invalid(f"`n` must be from 1 to {most}; the server's owner sets the limit with MAX_CHOICES.", "n")
+    return number
+
+
+def budget(dollars: float | None) -> float | None:
+    """What the answer may cost. Raises Problem."""
+    if dollars is not None and not 0 < dollars <= 10_000:
+        raise invalid("`max_budget_usd` must be more than 0, in US dollars.", "max_budget_usd")
+    return dollars
+
+
+def decoded[T](body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """JSON of the client's. Raises Problem (400)."""
     try:
         return decoder.decode(body.removeprefix(b"\xef\xbb\xbf"))
     except msgspec.ValidationError as error:
-        message, param = explained(str(error))
-        raise invalid(message, param) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _unfitting(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, "invalid_json", "The body is not valid JSON in UTF-8.") from error
 
 
-def explained(error: str) -> tuple[str, str | None]:
+def _unfitting(error: msgspec.ValidationError) -> Problem:
     """Msgspec's message as a sentence, and the field it speaks of: `… - at `$.messages[0].role``."""
-    what, _, where = error.partition(" - at ")
-    path = where.strip("`").removeprefix("$").removeprefix(".")
+    what, _, where = str(error).partition(" - at ")
+    path = where.strip("`").partition("[...]")[0].removeprefix("$").removeprefix(".")
     if "missing required field" in what:
         name = what.rpartition(" ")[2].strip("`")
         path = f"{path}.{name}" if path else name
-        return f"`{path}` is missing.", path
-    return (f"`{path}`: {what}." if path else f"The body: {what}."), path or None
+        return invalid(f"`{path}` is missing.", path)
+    return invalid(f"`{path}`: {what}." if path else f"The body: {what}.", path or None)

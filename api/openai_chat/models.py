@@ -5,14 +5,74 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-type FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+type FinishReason = Literal["stop", "length", "tool_calls", "function_call", "content_filter"]
+
+
+class ImageUrl(Struct, frozen=True):
+    """Where a picture is: a data URL or an https address. detail is for models that scale pictures; Claude's do not."""
+
+    url: str
+    detail: str | None = None
+
+
+class FilePart(Struct, frozen=True):
+    """A file in the request. file_data: a data URL or bare base64."""
+
+    file_data: str | None = None
+    filename: str | None = None
+    file_id: str | None = None
+
+
+class Source(Struct, frozen=True):
+    """The source of an Anthropic image or document block, which some OpenAI clients send."""
+
+    type: str = ""
+    media_type: str = ""
+    data: str = ""
+    url: str = ""
 
 
 class Part(Struct, frozen=True):
-    """A part of a message's content; only text so far."""
+    """A part of a message's content; which fields it has depends on its type."""
 
     type: str
     text: str | None = None
+    refusal: str | None = None
+    image_url: str | ImageUrl | None = None
+    file: FilePart | None = None
+    file_data: str | None = None
+    filename: str | None = None
+    source: Source | None = None
+    title: str | None = None
+    id: str | None = None
+    name: str | None = None
+    input: msgspec.Raw = msgspec.Raw(b"{}")
+    tool_use_id: str | None = None
+    content: "str | list[Part] | None" = None
+    is_error: bool | None = None
+
+
+class CalledFunction(Struct, frozen=True):
+    """The function of a call. arguments: JSON, as text."""
+
+    name: str = ""
+    arguments: str | None = None
+
+
+class CalledCustom(Struct, frozen=True):
+    """The custom tool of a call. input: free text."""
+
+    name: str = ""
+    input: str = ""
+
+
+class ToolCallIn(Struct, frozen=True):
+    """A call in the history."""
+
+    id: str | None = None
+    type: str | None = None
+    function: CalledFunction | None = None
+    custom: CalledCustom | None = None
 
 
 class ChatMessage(Struct, frozen=True):
@@ -20,6 +80,42 @@ class ChatMessage(Struct, frozen=True):
 
     role: str
     content: str | list[Part] | None = None
+    refusal: str | None = None
+    name: str | None = None
+    tool_calls: list[ToolCallIn] | None = None
+    tool_call_id: str | None = None
+    function_call: CalledFunction | None = None
+
+
+class FunctionDefinition(Struct, frozen=True):
+    """A function on offer. parameters: its arguments' JSON Schema."""
+
+    name: str
+    description: str | None = None
+    parameters: msgspec.Raw = msgspec.Raw(b"null")
+    strict: bool | None = None
+
+
+class CustomDefinition(Struct, frozen=True):
+    """A tool that takes free text. format: a grammar, which no Claude model can be held to."""
+
+    name: str
+    description: str | None = None
+    format: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class ToolDefinition(Struct, frozen=True):
+    """A tool on offer: nested as in chat completions, flat as in responses, or as Anthropic has it."""
+
+    type: str | None = None
+    function: FunctionDefinition | None = None
+    custom: CustomDefinition | None = None
+    name: str | None = None
+    description: str | None = None
+    parameters: msgspec.Raw = msgspec.Raw(b"null")
+    input_schema: msgspec.Raw = msgspec.Raw(b"null")
+    format: msgspec.Raw = msgspec.Raw(b"null")
+    strict: bool | None = None
 
 
 class StreamOptions(Struct, frozen=True):
@@ -28,15 +124,49 @@ class StreamOptions(Struct, frozen=True):
     include_usage: bool | None = None
 
 
-class ChatRequest(Struct, frozen=True):
-    """The body of POST /v1/chat/completions, as far as it is honoured; `decode` has the table of the rest."""
+class ReasoningOptions(Struct, frozen=True):
+    """How hard to think, as other gateways name it."""
 
-    messages: list[ChatMessage]
+    effort: str | None = None
+    enabled: bool | None = None
+
+
+class JsonSchemaFormat(Struct, frozen=True):
+    """The schema of the answer."""
+
+    name: str | None = None
+    schema: msgspec.Raw = msgspec.Raw(b"null")
+    strict: bool | None = None
+
+
+class ResponseFormat(Struct, frozen=True):
+    """The form of the answer. schema: where lenient clients put it."""
+
+    type: str
+    json_schema: JsonSchemaFormat | None = None
+    schema: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class ChatRequest(Struct, frozen=True):
+    """The body of POST /v1/chat/completions, as far as it is honoured; `api.parameters` has the table of the rest."""
+
+    messages: list[ChatMessage] = []
     model: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
+    tools: list[ToolDefinition] | None = None
+    tool_choice: msgspec.Raw = msgspec.Raw(b"null")
+    parallel_tool_calls: bool | None = None
+    functions: list[FunctionDefinition] | None = None
+    function_call: str | CalledFunction | None = None
+    response_format: ResponseFormat | None = None
+    reasoning_effort: str | None = None
+    reasoning: ReasoningOptions | None = None
+    stop: str | list[str] | None = None
+    n: int | None = None
+    max_budget_usd: float | None = None
 
 
 class PromptDetails(Struct, frozen=True):
@@ -46,21 +176,56 @@ class PromptDetails(Struct, frozen=True):
     cache_write_tokens: int
 
 
+class CompletionDetails(Struct, frozen=True):
+    """What the completion's tokens were spent on."""
+
+    reasoning_tokens: int
+
+
 class ChatUsage(Struct, frozen=True):
-    """Tokens. prompt_tokens includes those read from and written to the cache."""
+    """Tokens. prompt_tokens includes those read from and written to the cache. cost_usd: the CLI's estimate."""
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptDetails
+    completion_tokens_details: CompletionDetails
+    cost_usd: float | UnsetType = UNSET
 
 
-class AnswerMessage(Struct, frozen=True):
-    """The assistant's message."""
+class FunctionOut(Struct, frozen=True, omit_defaults=True):
+    """The function of a call, or the next piece of its arguments. arguments: JSON, as text."""
 
-    content: str | None
+    arguments: str
+    name: str | UnsetType = UNSET
+
+
+class CustomOut(Struct, frozen=True, omit_defaults=True):
+    """The custom tool of a call. input: free text."""
+
+    input: str
+    name: str | UnsetType = UNSET
+
+
+class ToolCallOut(Struct, frozen=True, omit_defaults=True):
+    """A call of the answer, or the next piece of one; index counts the calls of an answer, in streams only."""
+
+    index: int | UnsetType = UNSET
+    id: str | UnsetType = UNSET
+    type: Literal["function", "custom"] | UnsetType = UNSET
+    function: FunctionOut | UnsetType = UNSET
+    custom: CustomOut | UnsetType = UNSET
+
+
+class AnswerMessage(Struct, frozen=True, kw_only=True):
+    """The assistant's message. reasoning_content: the model's thinking, as far as it is shown."""
+
     role: Literal["assistant"] = "assistant"
+    content: str | None
     refusal: str | None = None
+    reasoning_content: str | UnsetType = UNSET
+    tool_calls: list[ToolCallOut] | UnsetType = UNSET
+    function_call: FunctionOut | UnsetType = UNSET
 
 
 class Choice(Struct, frozen=True):
@@ -89,6 +254,10 @@ class Delta(Struct, frozen=True, omit_defaults=True):
 
     role: Literal["assistant"] | UnsetType = UNSET
     content: str | UnsetType = UNSET
+    refusal: str | UnsetType = UNSET
+    reasoning_content: str | UnsetType = UNSET
+    tool_calls: list[ToolCallOut] | UnsetType = UNSET
+    function_call: FunctionOut | UnsetType = UNSET
 
 
 class ChunkChoice(Struct, frozen=True):

@@ -9,29 +9,42 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
+from api import body
+from api.arguments import kept, promises
 from api.catalogue import Catalogue, Listed, listing
+from api.conversation import messages
 from api.dispatch import Dispatch
+from api.fetch import Fetcher
 from api.openai_chat.decode import decode
-from api.openai_chat.encode import ChatEncoder
+from api.openai_chat.encode import ChatEncoder, Form
 from api.openai_chat.models import ModelList, ModelObject
+from api.parameters import Policy
 from api.problems import Problem
 from api.request_context import STATE_KEY
 from api.respond import Answer
+from api.side_by_side import side_by_side
 
 IGNORED_HEADER = "x-ignored-parameters"
 
 
 @post("/v1/chat/completions", status_code=200)
 async def create_chat_completion(
-    request: Request[object, object, State], dispatch: NamedDependency[Dispatch], catalogue: NamedDependency[Catalogue]
+    request: Request[object, object, State],
+    policy: NamedDependency[Policy],
+    dispatch: NamedDependency[Dispatch],
+    catalogue: NamedDependency[Catalogue],
+    fetcher: NamedDependency[Fetcher],
 ) -> ASGIApp:
     """Answer a conversation."""
-    call = decode(await request.body())
+    call = decode(await body.read(request), policy)
     model = await catalogue.resolve(call.model)
-    encoder = ChatEncoder(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), model, include_usage=call.include_usage)
-    events = dispatch.run(call.turn(model), request.scope["state"][STATE_KEY])
-    headers = {IGNORED_HEADER: ", ".join(call.ignored)} if call.ignored else {}
-    return Answer(events, encoder, stream=call.stream, headers=headers)
+    turn = call.turn(model, await messages(call.drafts, fetcher))
+    form = Form(include_usage=call.include_usage, custom=call.offered.custom, legacy=call.offered.legacy)
+    encoder = ChatEncoder(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), model, form, call.choices)
+    request_id = request.scope["state"][STATE_KEY]
+    jobs = [kept(dispatch.run(turn, request_id), promises(call.offered)) for _ in range(call.choices)]
+    headers = {**dispatch.window_headers(), **({IGNORED_HEADER: ", ".join(call.ignored)} if call.ignored else {})}
+    return Answer(side_by_side(jobs), encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)
 
 
 @get("/v1/models")

@@ -29,7 +29,7 @@ QUIET = {
 }
 
 # What a client asked for reaches the model once, as asked: no second request in another form, to another model, or
-# after the model refused; the tool names are the client's, and no tool rides along that the client did not send. How long
+# after the model refused; the tools' names and descriptions are the client's, and no tool rides along that the client did not send. How long
 # a conversation may be is the service's to say, not the CLI's guess.
 FAITHFUL = {
     "CLAUDE_CODE_MAX_RETRIES": "2",
@@ -40,8 +40,11 @@ FAITHFUL = {
     "CLAUDE_CODE_DISABLE_REFUSAL_FALLBACK": "1",
     "CLAUDE_CODE_DISABLE_FILE_MENTIONS": "1",
     "CLAUDE_CODE_DISABLE_CLAUDE_MDS": "1",
+    "CLAUDE_CODE_DISABLE_ATTACHMENTS": "1",
+    "CLAUDE_CODE_ATTRIBUTION_ANNOUNCEMENT": "0",
     "CLAUDE_CODE_BLOCKING_LIMIT_OVERRIDE": "1000000000",
     "CLAUDE_AGENT_SDK_MCP_NO_PREFIX": "1",
+    "CLAUDE_CODE_MAX_MCP_DESCRIPTION_LENGTH": "1000000000",
     "ENABLE_TOOL_SEARCH": "false",
     "DISABLE_AUTO_COMPACT": "1",
 }

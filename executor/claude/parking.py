@@ -15,6 +15,9 @@ from executor.claude.process import CliLost, CliProcess
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
+PATIENCE = 2.0
+# Starting a process holds this one up for some milliseconds: not while a conversation is being set up.
+SETTLED = 0.3
 
 type Start = Callable[[], Awaitable[CliProcess]]
 
@@ -24,9 +27,13 @@ log = structlog.get_logger()
 class Parking:
     """Keeps `size` processes ready. Mutable: the ready ones, those being buried, and what went wrong last."""
 
-    def __init__(self, start: Start, warm: Callable[[CliProcess], Awaitable[None]], size: int) -> None:
+    def __init__(
+        self, start: Start, warm: Callable[[CliProcess], Awaitable[None]], size: int, settled: float = SETTLED
+    ) -> None:
         self.size = size
         self.problem = ""
+        self._settled = settled
+        self._taken_at = float("-inf")
         self._start = start
         self._warm = warm
         self._ready: deque[CliProcess] = deque()
@@ -58,6 +65,7 @@ class Parking:
 
     async def take(self) -> tuple[CliProcess, bool]:
         """A process for one conversation, and whether it was parked. Raises CliLost."""
+        self._taken_at = asyncio.get_running_loop().time()
         while self._ready:
             process = self._ready.popleft()
             self._wanted.set()
@@ -82,6 +90,10 @@ class Parking:
             if self.ready >= self.size:
                 await self._wanted.wait()
                 continue
+            loop = asyncio.get_running_loop()
+            if (rest := self._taken_at + self._settled - loop.time()) > 0:
+                await asyncio.sleep(rest)
+                continue
             try:
                 await self._park()
             except CliLost as error:
@@ -98,7 +110,12 @@ class Parking:
         process = await self._start()
         try:
             process.yield_cpu(19)
-            await self._warm(process)
+            # On a host that is always busy it would never be ready: after a while it takes its share.
+            patience = asyncio.get_running_loop().call_later(PATIENCE, process.yield_cpu, 0)
+            try:
+                await self._warm(process)
+            finally:
+                patience.cancel()
             process.yield_cpu(0)
         except BaseException:
             self.bury(process)

@@ -18,6 +18,8 @@ from executor.claude.cli import Launch
 from executor.claude.protocol import Line, parse
 
 LINE_LIMIT = 64 * 1024 * 1024
+# What is read ahead of a slow client; beyond it the CLI has to wait, and with it the service.
+READ_AHEAD = 256 * 1024
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -40,8 +42,8 @@ class CliProcess:
         return f"<CliProcess pid={self.process.pid} exit={self.process.returncode}>"
 
     @classmethod
-    async def start(cls, launch: Launch, base: Path) -> "CliProcess":
-        """Start a CLI whose private folder is made in `base`. Raises CliLost."""
+    async def start(cls, launch: Launch, base: Path, options: tuple[str, ...] = ()) -> "CliProcess":
+        """Start a CLI, with further options, whose private folder is made in `base`. Raises CliLost."""
         try:
             folder = Path(tempfile.mkdtemp(prefix="cli-", dir=base))
         except OSError as error:
@@ -49,19 +51,22 @@ class CliProcess:
         try:
             process = await asyncio.create_subprocess_exec(
                 *launch.argv(),
+                *options,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 env=launch.environment(folder),
                 # The CLI tells the model its working folder; this one says nothing about the host.
                 cwd="/",
-                limit=LINE_LIMIT,
+                limit=READ_AHEAD,
                 start_new_session=True,
                 preexec_fn=_die_with(os.getpid()),
             )
-        except OSError as error:
+        except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise CliLost(f"{launch.binary.name} could not be started: {error.strerror}") from error
+            if isinstance(error, OSError):
+                raise CliLost(f"{launch.binary.name} could not be started: {error.strerror}") from error
+            raise
         return cls(process, folder)
 
     async def write(self, lines: bytes) -> None:
@@ -79,13 +84,18 @@ class CliProcess:
     async def read(self) -> Line:
         """The next line. Raises CliLost at the end of the output."""
         assert self.process.stdout
-        try:
-            line = await self.process.stdout.readline()
-        except ValueError as error:
-            raise CliLost(f"it wrote a line of over {LINE_LIMIT} bytes") from error
-        if not line:
-            raise CliLost("it closed its output")
-        return parse(line)
+        pieces: list[bytes] = []
+        while sum(map(len, pieces)) <= LINE_LIMIT:
+            try:
+                pieces.append(await self.process.stdout.readuntil(b"\n"))
+                return parse(b"".join(pieces))
+            except asyncio.LimitOverrunError as longer:
+                pieces.append(await self.process.stdout.readexactly(longer.consumed))
+            except asyncio.IncompleteReadError as end:
+                if end.partial or pieces:
+                    return parse(b"".join([*pieces, end.partial]))
+                raise CliLost("it closed its output") from end
+        raise CliLost(f"it wrote a line of over {LINE_LIMIT} bytes")
 
     def yield_cpu(self, nice: int) -> None:
         """Ask the scheduler to favour (0) or disfavour (19) this process group, where the kernel groups by session."""

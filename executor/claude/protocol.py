@@ -9,38 +9,8 @@ type declarations of the CLI's agent SDK, and of the Messages API's streaming ev
 import msgspec
 from msgspec import Struct
 
-
-class ServiceUsage(Struct, frozen=True):
-    """Token counts as the service sends them; None where a message does not speak of one."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-
-
-class ServiceMessage(Struct, frozen=True):
-    """The `message` of `message_start`."""
-
-    model: str = ""
-    usage: ServiceUsage = ServiceUsage()
-
-
-class ServiceDelta(Struct, frozen=True):
-    """The `delta` of `content_block_delta` and of `message_delta`."""
-
-    type: str = ""
-    text: str = ""
-    stop_reason: str | None = None
-
-
-class ServiceEvent(Struct, frozen=True):
-    """One event of the Messages API's stream."""
-
-    type: str
-    message: ServiceMessage = ServiceMessage()
-    delta: ServiceDelta = ServiceDelta()
-    usage: ServiceUsage = ServiceUsage()
+from executor.claude.service import ServiceEvent
+from shared.events import Window, Windows
 
 
 class Streamed(Struct, frozen=True):
@@ -58,10 +28,11 @@ class Answered(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """`control_request`: the CLI wants an answer of us."""
+    """`control_request`: the CLI wants an answer of us. message: the JSON-RPC message of an `mcp_message`."""
 
     request_id: str
     subtype: str
+    message: dict[str, object] | None
 
 
 class Complained(Struct, frozen=True):
@@ -72,13 +43,41 @@ class Complained(Struct, frozen=True):
     text: str
 
 
+class Introduced(Struct, frozen=True):
+    """`system/init`: a turn begins. tools: every tool the model is about to be offered, by wire name."""
+
+    tools: tuple[str, ...]
+
+
+class Retrying(Struct, frozen=True):
+    """`system/api_retry`: the service refused, and the CLI will ask again. delay: in how many seconds."""
+
+    error: str
+    status: int | None
+    delay: float
+
+
+class Limited(Struct, frozen=True):
+    """`rate_limit_event`: the subscription's usage windows."""
+
+    windows: Windows
+
+
 class Ended(Struct, frozen=True):
-    """`result`: the CLI is through with what it was sent. num_turns is 0 when it did not ask the model."""
+    """`result`: the CLI is through with what it was sent. num_turns is 0 when it did not ask the model.
+
+    structured: the answer met the schema. api_error, terminal_reason: the CLI's words for what went wrong.
+    """
 
     is_error: bool
     num_turns: int
     status: int | None
     text: str
+    structured: bool
+    cost_usd: float | None
+    subtype: str
+    api_error: str
+    terminal_reason: str
 
 
 class Other(Struct, frozen=True):
@@ -93,11 +92,12 @@ class Garbage(Struct, frozen=True):
     reason: str
 
 
-type Line = Streamed | Answered | Asked | Complained | Ended | Other | Garbage
+type Line = Streamed | Answered | Asked | Complained | Introduced | Retrying | Limited | Ended | Other | Garbage
 
 
 class _Head(Struct, frozen=True):
     type: str
+    subtype: str | None = None
 
 
 class _Response(Struct, frozen=True):
@@ -113,6 +113,7 @@ class _ControlResponse(Struct, frozen=True):
 
 class _Request(Struct, frozen=True):
     subtype: str
+    message: dict[str, object] | None = None
 
 
 class _ControlRequest(Struct, frozen=True):
@@ -136,10 +137,42 @@ class _Assistant(Struct, frozen=True):
 
 
 class _Result(Struct, frozen=True):
+    subtype: str = ""
     is_error: bool = False
     num_turns: int = 0
     api_error_status: int | None = None
-    result: str = ""
+    result: str | None = None
+    structured_output: msgspec.Raw = msgspec.Raw(b"null")
+    total_cost_usd: float | None = None
+    api_error: str | None = None
+    terminal_reason: str | None = None
+
+
+class _Init(Struct, frozen=True):
+    tools: tuple[str, ...] = ()
+
+
+class _ApiRetry(Struct, frozen=True):
+    error: str = ""
+    error_status: int | None = None
+    retry_delay_ms: float = 0
+
+
+class _Window(Struct, frozen=True, rename="camel"):
+    utilization: float | None = None
+    resets_at: float | None = None
+
+
+class _RateLimitInfo(Struct, frozen=True, rename="camel"):
+    status: str = ""
+    resets_at: float | None = None
+    rate_limit_type: str | None = None
+    utilization: float | None = None
+    unified_windows: dict[str, _Window] = {}
+
+
+class _RateLimit(Struct, frozen=True):
+    rate_limit_info: _RateLimitInfo
 
 
 _head = msgspec.json.Decoder(_Head)
@@ -148,6 +181,9 @@ _control_response = msgspec.json.Decoder(_ControlResponse)
 _control_request = msgspec.json.Decoder(_ControlRequest)
 _assistant = msgspec.json.Decoder(_Assistant)
 _result = msgspec.json.Decoder(_Result)
+_init = msgspec.json.Decoder(_Init)
+_api_retry = msgspec.json.Decoder(_ApiRetry)
+_rate_limit = msgspec.json.Decoder(_RateLimit)
 
 
 def parse(line: bytes) -> Line:
@@ -159,7 +195,8 @@ def parse(line: bytes) -> Line:
 
 
 def _parse(line: bytes) -> Line:
-    match _head.decode(line).type:
+    head = _head.decode(line)
+    match head.type:
         case "stream_event":
             return _streamed.decode(line)
         case "control_response":
@@ -168,7 +205,7 @@ def _parse(line: bytes) -> Line:
             return Answered(response.request_id, error, response.response)
         case "control_request":
             asked = _control_request.decode(line)
-            return Asked(asked.request_id, asked.request.subtype)
+            return Asked(asked.request_id, asked.request.subtype, asked.request.message)
         case "assistant":
             assistant = _assistant.decode(line)
             if assistant.error is None:
@@ -177,9 +214,35 @@ def _parse(line: bytes) -> Line:
             return Complained(assistant.error, assistant.api_error_status, text)
         case "result":
             result = _result.decode(line)
-            return Ended(result.is_error, result.num_turns, result.api_error_status, result.result)
+            return Ended(
+                is_error=result.is_error,
+                num_turns=result.num_turns,
+                status=result.api_error_status,
+                text=result.result or "",
+                structured=bytes(result.structured_output) != b"null",
+                cost_usd=result.total_cost_usd,
+                subtype=result.subtype,
+                api_error=result.api_error or "",
+                terminal_reason=result.terminal_reason or "",
+            )
+        case "system" if head.subtype == "init":
+            return Introduced(_init.decode(line).tools)
+        case "system" if head.subtype == "api_retry":
+            retry = _api_retry.decode(line)
+            return Retrying(retry.error, retry.error_status, retry.retry_delay_ms / 1000)
+        case "rate_limit_event":
+            return Limited(_windows(_rate_limit.decode(line).rate_limit_info))
         case other:
             return Other(other)
+
+
+def _windows(info: _RateLimitInfo) -> Windows:
+    windows = {
+        name: Window(name, window.utilization, window.resets_at) for name, window in info.unified_windows.items()
+    }
+    if info.rate_limit_type and info.rate_limit_type not in windows:
+        windows[info.rate_limit_type] = Window(info.rate_limit_type, info.utilization, info.resets_at)
+    return Windows(info.status, tuple(windows.values()))
 
 
 class OfferedModel(Struct, frozen=True, rename="camel"):

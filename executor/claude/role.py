@@ -3,36 +3,26 @@
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 
 import structlog
 
 from executor.admission import Admission, Refused
-from executor.claude.answer import Answer
 from executor.claude.cli import Launch
-from executor.claude.conversation import Step, control, initialize, not_available, set_model, steps
 from executor.claude.parking import FIRST_PAUSE, LONGEST_PAUSE, Parking
 from executor.claude.process import CliLost, CliProcess
-from executor.claude.protocol import Answered, Asked, Complained, Ended, Garbage, Introduction, introduction
+from executor.claude.protocol import Introduction
+from executor.claude.talk import Emit, Talk, TurnRefused, introduced, warm
 from shared.errors import ErrorKind
-from shared.events import Admitted, Event, Failed, Queued
+from shared.events import Admitted, Event, Failed, Queued, Windows
 from shared.turn import Turn
 from shared.wire import Model, Status
 
-SETUP_TIMEOUT = 30.0
-
-type Emit = Callable[[Event], Awaitable[None]]
+# What a CLI says may hold paths of this host: it is for the log, not for whoever asks how we are.
+NOT_STARTED = "the Claude Code CLI does not start; the executor's log says why"
+NOT_PARKED = "no CLI process can be parked; the executor's log says why"
 
 log = structlog.get_logger()
-
-
-class TurnRefused(Exception):
-    """The CLI would not set the conversation up."""
-
-    def __init__(self, kind: ErrorKind) -> None:
-        super().__init__(kind)
-        self.kind = kind
 
 
 class ClaudeRole:
@@ -57,6 +47,7 @@ class ClaudeRole:
         self._about: Introduction | None = None
         self._asking: asyncio.Task[None] | None = None
         self._problem = ""
+        self._windows: Windows | None = None
 
     async def open(self) -> None:
         """Make the folder of the private folders anew, let a CLI introduce itself, then park; the latter goes on later."""
@@ -93,11 +84,12 @@ class ClaudeRole:
             waiting=self.admission.waiting,
             parked=self._parking.ready,
             draining=draining,
-            problem=self._problem or self._parking.problem,
+            problem=self._problem or (NOT_PARKED if self._parking.problem else ""),
             models=tuple(
                 Model(model.value, model.resolved_model or model.value, model.display_name, model.description)
                 for model in models
             ),
+            windows=self._windows,
         )
 
     async def run(self, turn: Turn, emit: Emit) -> None:
@@ -106,128 +98,70 @@ class ClaudeRole:
         async def queued(ahead: int) -> None:
             await emit(Queued(ahead))
 
+        async def noted(event: Event) -> None:
+            if isinstance(event, Windows):
+                self._windows = event
+            await emit(event)
+
         try:
             async with self.admission.place(queued):
-                process, parked = await self._parking.take()
-                try:
-                    await emit(Admitted(parked=parked, offline=self.offline))
-                    await self._converse(process, turn, emit)
-                finally:
-                    self._parking.bury(process)
+                await self._talk(turn, noted)
         except Refused as refused:
             await emit(Failed(refused.kind, retry_after=refused.retry_after))
         except TurnRefused as refused:
-            await emit(Failed(refused.kind))
+            await emit(Failed(refused.kind, refused.detail))
         except CliLost as lost:
             log.error("the CLI failed", reason=str(lost))
             await emit(Failed(ErrorKind.CLI_FAILED))
 
-    async def _converse(self, process: CliProcess, turn: Turn, emit: Emit) -> None:
-        for step in steps(turn):
-            await process.write(step.lines)
-            if step.then != "events":
-                await self._complete(process, step)
-        answer = Answer()
-        while not answer.over:
+    async def _talk(self, turn: Turn, emit: Emit) -> None:
+        talk = Talk(turn, bare=bool(self.launch and self.launch.credential.bare))
+        process, parked = await self._process_for(turn)
+        try:
+            await emit(Admitted(parked=parked, offline=self.offline))
             try:
-                line = await process.read()
+                await talk.say(process)
             except CliLost as lost:
-                log.error("the CLI failed", reason=str(lost), last_words=_last_words(process))
-                events = answer.end()
-            else:
-                if isinstance(line, Garbage):
-                    log.error("the CLI wrote something else than its protocol", reason=line.reason)
-                elif isinstance(line, Asked):
-                    await process.write(not_available(line.request_id))
-                events = answer.feed(line)
-            if answer.over:
-                # At once, since the CLI goes on after some answers: nothing it does from here on counts.
-                process.kill()
-            for event in events:
-                await emit(event)
+                if not parked or process.process.returncode is None:
+                    raise
+                # It ended while it was parked, unnoticed: that is no fault of this turn.
+                log.warning("a parked CLI process had ended", reason=str(lost))
+                self._parking.bury(process)
+                process = await self._start()
+                await talk.say(process)
+            await talk.hear(process, emit)
+        finally:
+            self._parking.bury(process)
 
-    async def _complete(self, process: CliProcess, step: Step) -> None:
-        """Read until the CLI has taken `step` in. Raises CliLost, TurnRefused."""
-        answers = step.answers
-        with _in_time("the CLI did not answer in time"):
-            async with asyncio.timeout(SETUP_TIMEOUT):
-                while True:
-                    match await process.read():
-                        case Answered(request_id, error, _) if error is not None:
-                            log.error("the CLI refused a control request", request=request_id, reason=error)
-                            raise TurnRefused(
-                                ErrorKind.MODEL_NOT_FOUND if request_id == "setup-1" else ErrorKind.CLI_FAILED
-                            )
-                        case Answered():
-                            answers -= 1
-                            if step.then == "answers" and answers == 0:
-                                return
-                        case Ended(is_error=True) | Complained():
-                            raise TurnRefused(ErrorKind.CLI_FAILED)
-                        case Ended() if step.then == "result":
-                            return
-                        case Garbage(reason):
-                            raise CliLost(f"it wrote something else than its protocol: {reason}")
-                        case Asked() as asked:
-                            await process.write(not_available(asked.request_id))
-                        case _:
-                            pass
+    async def _process_for(self, turn: Turn) -> tuple[CliProcess, bool]:
+        """A parked process; a budget is an option of the CLI's command line, so it takes one of its own."""
+        if turn.max_budget_usd is None:
+            return await self._parking.take()
+        return await self._start("--max-budget-usd", str(turn.max_budget_usd)), False
 
-    async def _start(self) -> CliProcess:
+    async def _start(self, *options: str) -> CliProcess:
         if self.launch is None:
             raise CliLost("the Claude Code CLI was not found")
-        return await CliProcess.start(self.launch, self._folder)
+        return await CliProcess.start(self.launch, self._folder, options)
 
     async def _warm(self, process: CliProcess) -> None:
-        """Wait until a parked process is up: it has answered something that fixes nothing."""
-        try:
-            await process.write(control("warm", set_model(self._default_model)))
-            await self._complete(process, Step(b"", "answers", answers=1))
-        except (CliLost, TurnRefused) as error:
-            raise CliLost(f"{error}; it said: {_last_words(process) or 'nothing'}") from error
+        await warm(process, self._default_model)
 
     async def _introduce(self) -> None:
         """Ask one CLI process for its version and the models of this account, until it answers."""
         pause = FIRST_PAUSE
         while True:
             try:
-                self._about = await self._asked()
+                process = await self._start()
+                try:
+                    self._about = await introduced(process)
+                finally:
+                    self._parking.bury(process)
                 self._problem = ""
                 self._parking.open()
                 return
             except CliLost as lost:
-                self._problem = f"the CLI does not start: {lost}"
-                log.error(self._problem)
+                self._problem = NOT_STARTED
+                log.error("the CLI does not start", reason=str(lost))
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
-
-    async def _asked(self) -> Introduction:
-        process = await self._start()
-        try:
-            await process.write(control("hello", initialize(())))
-            with _in_time("it did not answer in time"):
-                async with asyncio.timeout(SETUP_TIMEOUT):
-                    while True:
-                        match await process.read():
-                            case Answered(request_id="hello", error=None, response=response):
-                                return introduction(response)
-                            case Garbage(reason):
-                                raise CliLost(f"it wrote something else than its protocol: {reason}")
-                            case _:
-                                pass
-        except CliLost as lost:
-            raise CliLost(f"{lost}; it said: {_last_words(process) or 'nothing'}") from lost
-        finally:
-            self._parking.bury(process)
-
-
-@contextlib.contextmanager
-def _in_time(reason: str) -> Generator[None]:
-    try:
-        yield
-    except TimeoutError as error:
-        raise CliLost(reason) from error
-
-
-def _last_words(process: CliProcess) -> str:
-    return b" ".join(process.last_words).decode(errors="replace").strip()

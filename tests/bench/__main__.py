@@ -7,6 +7,7 @@ Exit status: 0 every target met, 1 one missed, 2 no such scenario, 3 the machine
 
 import asyncio
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -30,6 +31,10 @@ RESULT = REPOSITORY / "bench.json"
 async def measured(names: list[str], console: Console) -> Report:
     """Run these scenarios, one after the other."""
     began = time.monotonic()
+    task = asyncio.current_task()
+    assert task
+    # An end from outside takes the way of Ctrl-C: nothing that was started stays behind.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     binary = find_binary(None)
     assert binary, "the CLI is not installed"
     invented = credential({"ANTHROPIC_API_KEY": "sk-ant-invented"})
@@ -66,6 +71,8 @@ def main() -> int:
     except Restless as restless:
         print(restless, file=sys.stderr)
         return 3
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 130
     except TimeoutError:
         print("Something took too long. Is this machine busy?", file=sys.stderr)
         return 3

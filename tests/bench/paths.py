@@ -8,13 +8,15 @@ import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from executor.claude.cli import QUIET, Launch
 from executor.claude.conversation import Step, control, set_model, steps
 from executor.claude.process import CliProcess
 from executor.claude.protocol import Answered, Ended, Line, Streamed, parse
-from shared.turn import Message, Text, Turn
+from executor.claude.tools import names_of
+from shared.turn import Message, Text, Tool, Turn
 from tests.bench.client import Connection
 
 TIMEOUT = 30.0
@@ -22,11 +24,12 @@ LINE_LIMIT = 1024 * 1024
 
 
 class Chat(Struct, frozen=True):
-    """One request, in the form of each path."""
+    """One request, in the form of each path. tools: how many are offered, which a plain CLI can't be given."""
 
     prompt: str
     system: str = "s"
     model: str = "haiku"
+    tools: int = 0
 
     def argv(self, binary: Path) -> tuple[str, ...]:
         """As the known wrappers call the CLI."""
@@ -36,12 +39,27 @@ class Chat(Struct, frozen=True):
 
     def turn(self) -> Turn:
         """As the executor gets it."""
-        return Turn(self.model, (Message("user", (Text(self.prompt),)),), (self.system,))
+        messages = (Message("user", (Text(self.prompt),)),)
+        return Turn(self.model, messages, (self.system,), tools=tuple(tool(number) for number in range(self.tools)))
 
     def body(self) -> dict[str, object]:
         """As an OpenAI client sends it."""
         messages = [{"role": "system", "content": self.system}, {"role": "user", "content": self.prompt}]
-        return {"model": self.model, "messages": messages, "stream": True}
+        functions = [
+            {"name": one.name, "description": one.description, "parameters": msgspec.Raw(one.schema.encode())}
+            for one in self.turn().tools
+        ]
+        tools = [{"type": "function", "function": function} for function in functions]
+        return {"model": self.model, "messages": messages, "stream": True, "tools": tools}
+
+
+def tool(number: int) -> Tool:
+    """A tool of an ordinary size."""
+    names = ("query", "limit", "since", "author", "path", "recursive")
+    properties = {name: {"type": "string", "description": f"The {name} to look for, if any."} for name in names}
+    schema = {"type": "object", "properties": properties, "required": ["query"], "additionalProperties": False}
+    described = "Looks things up in one of the places where things are kept, and tells what it found there, in order."
+    return Tool(f"look_up_{number}", described, msgspec.json.encode(schema).decode())
 
 
 async def fresh(launch: Launch, home: Path, chat: Chat) -> float:
@@ -96,7 +114,8 @@ async def direct(process: CliProcess, chat: Chat) -> float:
     """Drive a parked CLI by its stdin, with nothing in between."""
     began = time.perf_counter()
     async with asyncio.timeout(TIMEOUT):
-        for step in steps(chat.turn()):
+        turn = chat.turn()
+        for step in steps(turn, names_of(turn), bare=True):
             await process.write(step.lines)
             await _taken_in(process, step)
         while not says(await process.read()):

@@ -13,6 +13,7 @@ from tests.bench.service import prompt
 from tests.bench.streams import Round, side_by_side
 
 SAMPLES = 20
+TOOLS = 20
 SERVED_BEFORE_REST = 10
 STREAMS, TOKENS, PER_SECOND, ROUNDS = 16, 150, 50, 3
 
@@ -23,6 +24,13 @@ async def first_token(bench: Bench) -> list[Figure]:
     """How soon the first words come, against what wrappers do and against the CLI itself."""
     name = "first token"
     return (await race(bench, paths.Chat(prompt()), name, SAMPLES)).figures(name, of_fresh=0.30)
+
+
+async def first_token_with_tools(bench: Bench) -> list[Figure]:
+    """The same with tools on offer, against a plain CLI that has none."""
+    name = f"first token with {TOOLS} tools"
+    chat = paths.Chat(prompt(), tools=TOOLS)
+    return (await race(bench, chat, name, SAMPLES)).figures(name, of_fresh=0.45)
 
 
 async def streams(bench: Bench) -> list[Figure]:
@@ -72,4 +80,9 @@ async def rest(bench: Bench) -> list[Figure]:
     ]
 
 
-ALL: dict[str, Scenario] = {"first-token": first_token, "streams": streams, "memory": rest}
+ALL: dict[str, Scenario] = {
+    "first-token": first_token,
+    "tools": first_token_with_tools,
+    "streams": streams,
+    "memory": rest,
+}

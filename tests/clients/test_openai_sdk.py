@@ -15,6 +15,7 @@ from tests.stack import Stack, until
 HI: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hi"}]
 
 
+@pytest.mark.wire(61)
 async def test_an_answer(stack: Stack, upstream: Upstream):
     """With its text, its reason and its cost."""
     upstream.script(Says(("Hello", " you"), input=10, output=5, cache_read=4))
@@ -48,6 +49,7 @@ async def test_a_stream_arrives_as_it_is_made(stack: Stack, upstream: Upstream):
     assert chunks[-1].usage.completion_tokens == 3
 
 
+@pytest.mark.wire(61)
 async def test_the_clients_own_accumulator_gets_the_whole_answer(stack: Stack, upstream: Upstream):
     """`chat.completions.stream` checks the chunks against each other."""
     upstream.script(Says(("one ", "two")))
@@ -72,6 +74,7 @@ async def test_models(stack: Stack):
     assert await stack.openai.models.retrieve("sonnet") in models
 
 
+@pytest.mark.wire(41, 61)
 async def test_a_wrong_key_is_an_authentication_error(stack: Stack):
     """401."""
     with pytest.raises(openai.AuthenticationError) as caught:
@@ -82,8 +85,8 @@ async def test_a_wrong_key_is_an_authentication_error(stack: Stack):
 async def test_a_parameter_that_is_not_supported_is_a_bad_request_that_names_it(stack: Stack):
     """400, with `param`."""
     with pytest.raises(openai.BadRequestError) as caught:
-        await stack.openai.chat.completions.create(model="sonnet", messages=HI, n=2)
-    assert (caught.value.param, caught.value.code) == ("n", "unsupported_parameter")
+        await stack.openai.chat.completions.create(model="sonnet", messages=HI, logprobs=True)
+    assert (caught.value.param, caught.value.code) == ("logprobs", "unsupported_parameter")
 
 
 async def test_a_model_that_is_not_there_is_not_found(stack: Stack):
@@ -127,6 +130,7 @@ async def test_a_failure_of_the_service_is_a_server_error(stack: Stack, upstream
     assert (caught.value.status_code, caught.value.code) == (503, "credential_refused")
 
 
+@pytest.mark.wire(36, 61)
 async def test_a_failure_amid_a_stream_is_raised(stack: Stack, upstream: Upstream):
     """The loop over the chunks ends with the error, not as if all were said."""
     upstream.script(Stalls(("half ", "an answer")))

@@ -184,7 +184,7 @@ async def test_a_cli_that_does_not_work_is_an_honest_502(tmp_path: Path, upstrea
             health = await stack.health()
             assert health
             [executor] = health["executors"]
-            return health["status"] == "down" and executor["problem"].startswith("the CLI does not start: it ")
+            return health["status"] == "down" and executor["problem"].startswith("the Claude Code CLI does not start")
 
         await until(complained, 20)
         ready = await stack.client.get("/health/ready")
@@ -245,6 +245,7 @@ def cut(upstream: Upstream) -> None:
         connection.cancel()
 
 
+@pytest.mark.wire(36)
 async def test_a_stream_that_is_cut_is_never_passed_for_a_whole_one(stack: Stack, upstream: Upstream):
     """The words that came were sent; then the truth. The CLI's second try is not put behind them."""
     upstream.script(Stalls(("some", " text")), Says("the second try"))
@@ -261,16 +262,16 @@ async def test_a_stream_that_the_service_breaks_off_is_never_passed_for_a_whole_
     upstream.script(Breaks(("some", " text")), Says("the second try"))
     chunks = await streamed(stack)
     assert text_of(chunks) == "some text"
-    assert told(chunks)["code"] == "upstream_cut"
+    assert told(chunks)["code"] in {"upstream_cut", "overloaded"}
 
 
 @pytest.mark.parametrize("reply", [Cuts(("some", " text")), Breaks(("some", " text"))])
-async def test_an_answer_that_is_cut_is_a_502(stack: Stack, upstream: Upstream, reply: Any):
+async def test_an_answer_that_is_cut_is_none(stack: Stack, upstream: Upstream, reply: Any):
     """Half an answer is none. How much of it the CLI passes on is a matter of chance, and so is the code."""
     upstream.script(reply)
     response = await ask(stack)
-    assert response.status_code == 502
-    assert error_of(response)["code"] in {"upstream_cut", "upstream_error"}
+    told_as = (response.status_code, error_of(response)["code"])
+    assert told_as in {(502, "upstream_cut"), (502, "upstream_error"), (503, "overloaded")}
 
 
 async def test_a_connection_that_is_lost_before_the_first_word_is_tried_again(stack: Stack, upstream: Upstream):
@@ -312,6 +313,7 @@ async def test_a_connection_that_is_lost_every_time_is_an_honest_error(stack: St
     ],
     ids=["401", "403", "400", "400 too long", "413", "404", "429", "500", "529"],
 )
+@pytest.mark.wire(41, 42)
 async def test_a_refusal_of_the_service_is_told_as_what_it_is(
     stack: Stack, upstream: Upstream, refusal: Refuses, status: int, code: str
 ):
@@ -335,10 +337,11 @@ async def test_a_service_that_is_not_there_is_an_honest_error():
         assert (response.status_code, error_of(response)["code"]) == (502, "upstream_error")
 
 
+@pytest.mark.wire(41, 60)
 async def test_an_answer_that_takes_too_long_is_given_up(upstream: Upstream):
     """REQUEST_TIMEOUT, in both ways of answering."""
     upstream.script(Stalls(1))
-    async with Stack(upstream.url, settings={"REQUEST_TIMEOUT": "1"}) as stack:
+    async with Stack(upstream.url, settings={"REQUEST_TIMEOUT": "3"}) as stack:
         response = await ask(stack)
         assert (response.status_code, error_of(response)["code"]) == (504, "request_timeout")
         assert told(await streamed(stack))["code"] == "request_timeout"

@@ -114,6 +114,7 @@ SUSPICIOUS = [
 
 
 @pytest.mark.parametrize("text", COMMANDS)
+@pytest.mark.wire(56)
 async def test_a_command_to_the_cli_arrives_as_text(either: Stack, upstream: Upstream, text: str):
     """User text is never interpreted: no file is read, no command run, no option taken."""
     assert answered(await ask(either, text)) == "Hello world!"
@@ -121,6 +122,7 @@ async def test_a_command_to_the_cli_arrives_as_text(either: Stack, upstream: Ups
     assert_seen(received, [user(text)])
 
 
+@pytest.mark.wire(56)
 async def test_text_that_means_something_to_the_cli_arrives_as_text_in_any_place(either: Stack, upstream: Upstream):
     """Not in an earlier message either, nor in the assistant's, nor in a part."""
     messages = [said for text in SUSPICIOUS for said in (user(text), assistant(text), user(texts(text, f"{text} x")))]

@@ -26,6 +26,7 @@ async def assert_ended(stack: Stack, upstream: Upstream, cli: psutil.Process) ->
 
 
 @pytest.mark.parametrize("said", [0, 3], ids=["before the first word", "mid-stream"])
+@pytest.mark.wire(39)
 async def test_a_stream_that_is_left_ends_its_job(stack: Stack, upstream: Upstream, said: int):
     """Whether or not a word was said."""
     upstream.script(Stalls(said))
@@ -39,6 +40,7 @@ async def test_a_stream_that_is_left_ends_its_job(stack: Stack, upstream: Upstre
 
 
 @pytest.mark.parametrize("said", [0, 3], ids=["before the first word", "mid-answer"])
+@pytest.mark.wire(39)
 async def test_a_whole_answer_that_is_not_waited_for_ends_its_job(stack: Stack, upstream: Upstream, said: int):
     """A client of plain JSON is seen to leave too."""
     upstream.script(Stalls(said))
@@ -50,6 +52,7 @@ async def test_a_whole_answer_that_is_not_waited_for_ends_its_job(stack: Stack, 
 
 
 @pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.wire(39)
 async def test_a_queued_client_that_leaves_never_reaches_the_model(narrow: Stack, upstream: Upstream, *, stream: bool):
     """Its place in the queue is free at once, and the one who is being answered notices nothing."""
     upstream.script(Stalls(1))
@@ -70,6 +73,7 @@ async def waiting(stack: Stack, count: int) -> bool:
     return sum(executor["waiting"] for executor in health["executors"]) == count
 
 
+@pytest.mark.wire(38, 39)
 async def test_a_client_that_does_not_read_can_still_be_seen_to_leave(stack: Stack, upstream: Upstream):
     """An answer that nobody takes off the socket holds its place only while its client is there."""
     upstream.script(Says(["x" * 1000] * 20_000))
@@ -92,6 +96,7 @@ async def test_a_client_that_does_not_read_can_still_be_seen_to_leave(stack: Sta
     assert answered(await ask(stack)) == "next"
 
 
+@pytest.mark.wire(39, 79)
 async def test_twenty_clients_that_leave_at_once_leave_nothing(stack: Stack, upstream: Upstream):
     """Running and queued, streamed and not."""
     upstream.script(Stalls(1))

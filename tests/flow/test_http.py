@@ -88,6 +88,7 @@ async def test_a_supervisor_needs_no_key(stack: Stack, path: str, status: str):
     ],
 )
 @pytest.mark.parametrize("path", [PATH, "/v1/models", "/v1/models/sonnet"])
+@pytest.mark.wire(40, 41)
 async def test_without_the_key_the_answer_is_401(stack: Stack, headers: Mapping[str, Any], path: str):
     """Missing or wrong, in one envelope, with the way to do it right."""
     async with httpx2.AsyncClient(base_url=stack.url, headers=headers) as client:
@@ -112,8 +113,7 @@ async def test_the_key_may_come_in_either_form(stack: Stack, headers: dict[str, 
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/", 404, "not_found"),
-        ("GET", "/v1", 404, "not_found"),
+        ("GET", "/v1/nothing", 404, "not_found"),
         ("POST", "/v1/completions", 404, "not_found"),
         ("GET", PATH, 405, "method_not_allowed"),
         ("PUT", PATH, 405, "method_not_allowed"),
@@ -122,6 +122,7 @@ async def test_the_key_may_come_in_either_form(stack: Stack, headers: dict[str, 
         ("POST", "/health", 405, "method_not_allowed"),
     ],
 )
+@pytest.mark.wire(40, 46)
 async def test_an_address_or_a_method_that_is_not_there_is_told_in_the_envelope(
     stack: Stack, method: str, path: str, status: int, code: str
 ):
@@ -133,6 +134,7 @@ async def test_an_address_or_a_method_that_is_not_there_is_told_in_the_envelope(
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"not json", b'{"messages": [}', b"\xff\xfe", b'{"messages": "\xff"}'])
+@pytest.mark.wire(20)
 async def test_what_is_no_json_is_told_so(stack: Stack, upstream: Upstream, content: bytes):
     """400, and nobody is asked."""
     response = await stack.client.post(PATH, content=content)
@@ -158,7 +160,7 @@ async def test_what_is_no_json_is_told_so(stack: Stack, upstream: Upstream, cont
         (body("hi", max_tokens="many"), "max_tokens"),
         (body("hi", stream="yes"), "stream"),
         (body("hi", stream_options={"include_usage": True}), "stream_options"),
-        (body("hi", n=2), "n"),
+        (body("hi", n=200), "n"),
         (body("hi", logprobs=True), "logprobs"),
     ],
 )
@@ -172,6 +174,7 @@ async def test_a_request_that_cannot_be_honoured_names_the_field(
     assert not upstream.requests
 
 
+@pytest.mark.wire(20)
 async def test_a_body_that_is_too_large_is_refused(stack: Stack, upstream: Upstream):
     """At 32 MiB, before it is read to its end."""
     response = await stack.client.post(PATH, content=b'{"messages": "' + b"x" * (33 * 1024 * 1024) + b'"}')
@@ -179,6 +182,7 @@ async def test_a_body_that_is_too_large_is_refused(stack: Stack, upstream: Upstr
     assert not upstream.requests
 
 
+@pytest.mark.wire(16)
 async def test_what_is_ignored_is_named_in_a_header(stack: Stack, upstream: Upstream):
     """A field that changes nothing of the answer is no reason to refuse."""
     response = await ask(stack, temperature=0.3, seed=7, user="me")
@@ -189,6 +193,7 @@ async def test_what_is_ignored_is_named_in_a_header(stack: Stack, upstream: Upst
 # --- ids
 
 
+@pytest.mark.wire(43)
 async def test_every_response_has_an_id_of_its_own(stack: Stack):
     """Errors and health too."""
     responses = [await stack.client.get(path) for path in ("/health", "/nowhere", "/v1/models", "/v1/models")]
@@ -197,6 +202,7 @@ async def test_every_response_has_an_id_of_its_own(stack: Stack):
     assert all(name.startswith("req_") for name in ids)
 
 
+@pytest.mark.wire(43)
 async def test_a_callers_id_is_kept(stack: Stack):
     """So that logs can be joined."""
     response = await ask(stack, headers={"x-request-id": "my-id.1_2"})
@@ -205,6 +211,7 @@ async def test_a_callers_id_is_kept(stack: Stack):
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 129, "<script>", "a\tb"])
+@pytest.mark.wire(43)
 async def test_an_id_that_is_not_sane_is_replaced(stack: Stack, given: str):
     """It would go into logs and headers."""
     response = await stack.client.get("/health/live", headers={"x-request-id": given})
@@ -232,6 +239,7 @@ async def test_each_listed_model_can_be_looked_up(stack: Stack):
 
 
 @pytest.mark.parametrize("name", ["no-such-model", "gpt-5", "default", "claude"])
+@pytest.mark.wire(19)
 async def test_a_model_that_is_not_there_is_404(stack: Stack, upstream: Upstream, name: str):
     """Asked for or looked up."""
     for response in (await ask(stack, model=name), await ask(stack, model=name, stream=True)):
@@ -256,6 +264,7 @@ async def test_a_model_that_is_not_there_is_404(stack: Stack, upstream: Upstream
         (None, "sonnet"),
     ],
 )
+@pytest.mark.wire(19)
 async def test_a_models_name_means_a_model(stack: Stack, upstream: Upstream, name: str | None, family: str):
     """What the service is asked for, and what the answer says it is from."""
     response = await ask(stack, model=name)
@@ -275,6 +284,7 @@ async def test_a_full_id_is_passed_on(stack: Stack, upstream: Upstream, name: st
 @pytest.mark.parametrize(
     ("name", "family"), [("my-model", "opus"), ("gpt-4o", "haiku"), ("gpt-4o-mini", "sonnet"), (None, "haiku")]
 )
+@pytest.mark.wire(19)
 async def test_the_owners_names_come_first(browsed: Stack, upstream: Upstream, name: str | None, family: str):
     """MODEL_ALIASES overrides what is built in, and may name an alias; DEFAULT_MODEL is asked when none is named."""
     answered(await ask(browsed, model=name))
@@ -290,6 +300,7 @@ async def test_the_owners_names_are_listed(browsed: Stack):
 # --- other origins
 
 
+@pytest.mark.wire(45)
 async def test_a_page_of_an_allowed_origin_may_ask_before_it_has_a_key(browsed: Stack):
     """A browser's question in advance carries no key."""
     async with httpx2.AsyncClient(base_url=browsed.url) as client:
@@ -309,6 +320,7 @@ async def test_a_page_of_an_allowed_origin_may_ask_before_it_has_a_key(browsed: 
     assert "access-control-allow-credentials" not in response.headers
 
 
+@pytest.mark.wire(45)
 async def test_a_page_can_read_answers_and_errors(browsed: Stack, upstream: Upstream):
     """Also that its key is wrong, that there is nothing here, and that its request is refused."""
     page = {"origin": ORIGIN}
@@ -316,7 +328,7 @@ async def test_a_page_can_read_answers_and_errors(browsed: Stack, upstream: Upst
         await ask(browsed, headers=page),
         await ask(browsed, headers=page, stream=True),
         await ask(browsed, headers={**page, "authorization": "Bearer wrong"}),
-        await ask(browsed, headers=page, n=2),
+        await ask(browsed, headers=page, n=200),
         await browsed.client.get("/nowhere", headers=page),
         await browsed.client.get("/health", headers=page),
     ]
@@ -326,12 +338,14 @@ async def test_a_page_can_read_answers_and_errors(browsed: Stack, upstream: Upst
         assert "x-request-id" in response.headers["access-control-expose-headers"]
 
 
+@pytest.mark.wire(45)
 async def test_a_page_of_another_origin_gets_no_leave(browsed: Stack):
     """Its browser keeps the answer from it."""
     response = await browsed.client.get("/v1/models", headers={"origin": "https://evil.example"})
     assert response.headers.get("access-control-allow-origin") in {None, ORIGIN}
 
 
+@pytest.mark.wire(45)
 async def test_without_enable_cors_no_origin_gets_leave(stack: Stack):
     """The default."""
     response = await stack.client.get("/v1/models", headers={"origin": ORIGIN})

@@ -56,6 +56,7 @@ async def test_the_credential_is_nowhere_in_the_api(upstream: Upstream, given: t
         assert not any(SECRET in part or PROMPT in part for part in command_lines)
 
 
+@pytest.mark.wire(44)
 async def test_no_log_has_a_secret_or_a_word_of_a_client(upstream: Upstream):
     """At the level that says most, when things go wrong too."""
     async with Stack(upstream.url, credential={"ANTHROPIC_API_KEY": SECRET}) as stack:

@@ -64,7 +64,8 @@ class Says(Struct, frozen=True):
     """An answer: text in deltas (a number means so many words), after thinking and before tool calls, if any.
 
     stop_reason: None is `tool_use` with tools, else `end_turn`. output: None counts the deltas.
-    per_second: the pace of all deltas; None is as fast as they can be written.
+    per_second: the pace of all deltas; None is as fast as they can be written. reasoning: the part of `output` that was
+    thought.
     """
 
     text: Words = ""
@@ -78,6 +79,7 @@ class Says(Struct, frozen=True):
     tools: Sequence[ToolCall] = ()
     stop_sequence: str | None = None
     headers: Mapping[str, str] = {}
+    reasoning: int | None = None
 
 
 class Refuses(Struct, frozen=True):
@@ -112,7 +114,9 @@ class Stalls(Struct, frozen=True):
 class Gated(Struct, frozen=True):
     """Each delta waits for a `release`; the answer's end does not."""
 
-    text: Words
+    text: Words = ""
+    thinking: Words | None = None
+    tools: Sequence[ToolCall] = ()
 
 
 type Streamed = Says | Cuts | Breaks | Stalls | Gated
@@ -156,9 +160,13 @@ def events(says: Says, received: Received) -> Iterator[Json]:
     yield {
         "type": "message_delta",
         "delta": end,
-        "usage": {"output_tokens": counted if says.output is None else says.output},
+        "usage": {"output_tokens": counted if says.output is None else says.output, **_reasoned(says)},
     }
     yield {"type": "message_stop"}
+
+
+def _reasoned(says: Says) -> Json:
+    return {} if says.reasoning is None else {"output_tokens_details": {"thinking_tokens": says.reasoning}}
 
 
 def _content(says: Says) -> Iterator[tuple[Json, list[Json]]]:
@@ -188,8 +196,8 @@ def said(reply: Streamed) -> Says:
     match reply:
         case Says():
             return reply
-        case Gated(text):
-            return Says(text)
+        case Gated(text, thinking, tools):
+            return Says(text, thinking=thinking, tools=tools)
         case Cuts(after) | Breaks(after) | Stalls(after):
             return Says(deltas(after))
 

@@ -3,7 +3,23 @@
 from hypothesis import strategies as st
 
 from shared.errors import ErrorKind
-from shared.events import Admitted, Done, Event, Failed, Queued, Started, StopReason, TextDelta, Usage
+from shared.events import (
+    Admitted,
+    Declined,
+    Done,
+    Event,
+    Failed,
+    Queued,
+    Started,
+    StopReason,
+    TextDelta,
+    ThinkingDelta,
+    ToolArguments,
+    ToolCall,
+    Usage,
+    Window,
+    Windows,
+)
 from shared.turn import Message, Role, Text, Turn
 from shared.wire import AskStatus, Model, Status, Submit, ToApi, ToExecutor
 
@@ -28,11 +44,16 @@ counts = st.integers(0, 2**53)
 seconds = st.floats(0, 1e9)
 
 
+def texts_of(message: Message) -> list[str]:
+    """The texts of a message, block by block."""
+    return [block.text for block in message.content if isinstance(block, Text)]
+
+
 def conversations(texts: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[Message, ...]]:
     """Messages of these texts, at least one of which is spoken."""
     contents = st.lists(st.builds(Text, texts), max_size=4).map(tuple)
     messages = st.lists(st.builds(Message, st.sampled_from(ROLES), contents), max_size=8)
-    return messages.filter(lambda many: any(block.text.strip() for one in many for block in one.content)).map(tuple)
+    return messages.filter(lambda many: any(text.strip() for one in many for text in texts_of(one))).map(tuple)
 
 
 turns = st.builds(
@@ -50,7 +71,17 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Admitted, parked=st.booleans(), offline=st.booleans()),
     st.builds(Started, words),
     st.builds(TextDelta, words | awkward),
-    st.builds(Done, st.sampled_from(STOP_REASONS), st.builds(Usage, counts, counts, counts, counts)),
+    st.builds(ThinkingDelta, words | awkward),
+    st.builds(ToolCall, words, words | awkward),
+    st.builds(ToolArguments, words | awkward),
+    st.builds(Declined, words | awkward),
+    st.builds(Windows, words, st.lists(st.builds(Window, words, st.none() | seconds, st.none() | seconds)).map(tuple)),
+    st.builds(
+        Done,
+        st.sampled_from(STOP_REASONS),
+        st.builds(Usage, counts, counts, counts, counts, counts),
+        st.none() | seconds,
+    ),
     st.builds(Failed, st.sampled_from(ErrorKind), words, st.none() | seconds),
 )
 

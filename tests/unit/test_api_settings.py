@@ -56,7 +56,7 @@ REFUSED = [
     ("api", "API_SECRET_TOKEN", "a-good-key with-a-blank", "must be printable ASCII without spaces"),
     ("api", "PORT", "http", "Input should be a valid integer"),
     ("api", "PORT", "65536", "Input should be less than or equal to 65535"),
-    ("api", "PORT", "-1", "Input should be greater than or equal to 0"),
+    ("api", "PORT", "0", "Input should be greater than or equal to 1"),
     ("api", "MODEL_ALIASES", "opus", 'must be a JSON object of names, such as {"my-model": "opus"}'),
     ("api", "MODEL_ALIASES", '{"a": "opus"', 'must be a JSON object of names, such as {"my-model": "opus"}'),
     ("api", "MODEL_ALIASES", '["opus"]', "Input should be a valid dictionary"),
@@ -66,6 +66,12 @@ REFUSED = [
     ("api", "REQUEST_TIMEOUT", "inf", "Input should be less than or equal to 86400"),
     ("api", "REQUEST_TIMEOUT", "nan", "Input should be"),
     ("api", "REQUEST_TIMEOUT", "1m", "Input should be a valid number"),
+    ("api", "KEEP_ALIVE", "0", "Input should be greater than 0"),
+    ("api", "KEEP_ALIVE", "3601", "Input should be less than or equal to 3600"),
+    ("api", "STRICT_PARAMS", "maybe", "Input should be a valid boolean"),
+    ("api", "MAX_CHOICES", "0", "Input should be greater than or equal to 1"),
+    ("api", "MAX_CHOICES", "129", "Input should be less than or equal to 128"),
+    ("api", "FETCH_IMAGES", "maybe", "Input should be a valid boolean"),
     ("api", "DRAIN_TIMEOUT", "-1", "Input should be greater than or equal to 0"),
     ("api", "DRAIN_TIMEOUT", "3601", "Input should be less than or equal to 3600"),
     ("api", "ENABLE_CORS", "maybe", "Input should be a valid boolean"),
@@ -107,6 +113,24 @@ def test_every_setting_that_can_be_refused_is_shown_to_be() -> None:
         assert shown == set(settings.model_fields) - free
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEFAULT_MODEL", "nonsense"),
+        ("MODEL_ALIASES", '{"mine": "nonsense"}'),
+        ("MODEL_ALIASES", '{"a": "b", "b": "a"}'),
+    ],
+)
+def test_a_name_that_leads_to_no_model_is_refused_at_the_start(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at the first request."""
+    monkeypatch.setenv(name, value)
+    (line,) = refusals("api")
+    assert line.startswith(f"{name}: `")
+    assert "use haiku, sonnet, opus" in line
+
+
 def test_all_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The owner mends once, not once a start."""
     for name, value in {"PORT": "x", "LOG_LEVEL": "x", "REQUEST_TIMEOUT": "x"}.items():
@@ -142,6 +166,10 @@ def test_what_holds_without_any_setting() -> None:
         "default_model": "sonnet",
         "model_aliases": {},
         "request_timeout": 600,
+        "keep_alive": 15,
+        "strict_params": False,
+        "max_choices": 4,
+        "fetch_images": True,
         "drain_timeout": 3,
         "enable_cors": False,
         "cors_origins": (),
@@ -165,7 +193,7 @@ def test_what_holds_without_any_setting() -> None:
 
 TAKEN: list[tuple[str, str, str, Any]] = [
     ("api", "HOST", "::1", "::1"),
-    ("api", "PORT", "0", 0),
+    ("api", "PORT", "1", 1),
     ("api", "PORT", "65535", 65535),
     ("api", "DEFAULT_MODEL", "claude-opus-5-5", "claude-opus-5-5"),
     ("api", "MODEL_ALIASES", '{"My Model": "opus", "é": "haiku"}', {"My Model": "opus", "é": "haiku"}),

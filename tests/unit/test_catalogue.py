@@ -57,12 +57,14 @@ class Told(Executors):
         ("CLAUDE-Opus-5-5", "claude-opus-5-5"),
     ],
 )
+@pytest.mark.wire(19)
 def test_a_name_means_what_the_cli_is_asked_for(name: str, means: str) -> None:
     """Well-known names, the CLI's own and full ids, in any case and with blanks around."""
     assert meaning(name, {}, OFFERED) == means
 
 
 @pytest.mark.parametrize("name", ["", " ", "gpt-5", "claude", "opus-4", "--model", "../opus", "opus\n--help", "GPT-4O"])
+@pytest.mark.wire(19)
 def test_any_other_name_is_not_found(name: str) -> None:
     """The name is the client's own, so it is in the message; so is the way to a name that works."""
     with pytest.raises(Problem) as problem:

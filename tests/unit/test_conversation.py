@@ -9,8 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from executor.claude.conversation import BOUNDARY, Step, control, initialize, not_available, set_model, setup, steps
+from executor.claude.tools import names_of
 from shared.turn import Message, Role, Text, Turn
-from tests.unit.made import awkward, conversations, turns, words
+from tests.unit.made import awkward, conversations, texts_of, turns, words
 
 type Said = list[tuple[Role, list[str]]]
 
@@ -18,6 +19,11 @@ type Said = list[tuple[Role, list[str]]]
 def turn(*messages: tuple[Role, str], system: tuple[str, ...] = ()) -> Turn:
     """A turn of one-block messages."""
     return Turn("opus", tuple(Message(role, (Text(text),)) for role, text in messages), system)
+
+
+def all_steps(given_turn: Turn) -> list[Step]:
+    """Everything that is written for a turn."""
+    return list(steps(given_turn, names_of(given_turn)))
 
 
 def values(lines: bytes) -> list[dict[str, Any]]:
@@ -28,14 +34,14 @@ def values(lines: bytes) -> list[dict[str, Any]]:
 
 def written(given_turn: Turn) -> list[dict[str, Any]]:
     """Everything but the setting up, in order."""
-    return [value for step in list(steps(given_turn))[1:] for value in values(step.lines)]
+    return [value for step in list(steps(given_turn, names_of(given_turn)))[1:] for value in values(step.lines)]
 
 
 def spoken(messages: tuple[Message, ...]) -> Said:
     """What the model must hear: texts without a visible character left out, neighbouring users in one message."""
     result: Said = []
     for message in messages:
-        texts = [block.text for block in message.content if block.text.strip()]
+        texts = [text for text in texts_of(message) if text.strip()]
         if texts and message.role == "user" and result and result[-1][0] == "user":
             result[-1][1].extend(texts)
         elif texts:
@@ -70,7 +76,7 @@ def test_awkward_text_arrives_as_it_is(messages: tuple[Message, ...]) -> None:
 @given(turns)
 def test_every_line_is_one_json_object_of_a_known_kind(given_turn: Turn) -> None:
     """No client's line end can begin a line of its own; the model's messages carry no marks for the CLI."""
-    for step in steps(given_turn):
+    for step in steps(given_turn, names_of(given_turn)):
         assert b"\r" not in step.lines
         for value in values(step.lines):
             match value["type"]:
@@ -86,6 +92,7 @@ def test_every_line_is_one_json_object_of_a_known_kind(given_turn: Turn) -> None
 
 
 @given(turns)
+@pytest.mark.wire(56)
 def test_every_user_line_is_the_clients_own_composition(given_turn: Turn) -> None:
     """Without that mark the CLI would read files and run commands that a client's text names."""
     users = [value for value in written(given_turn) if value["type"] == "user"]
@@ -106,8 +113,8 @@ def test_only_the_last_line_asks_the_model(given_turn: Turn) -> None:
 @given(turns)
 def test_each_earlier_user_line_is_taken_in_before_the_next_step(given_turn: Turn) -> None:
     """Sent without waiting for its result, it would merge with the next and lose its order."""
-    first, *rest = steps(given_turn)
-    assert first == setup(given_turn)
+    first, *rest = steps(given_turn, names_of(given_turn))
+    assert first == setup(given_turn, names_of(given_turn), bare=False)
     assert [step.then for step in rest] == ["result"] * (len(rest) - 1) + ["events"]
     for step in rest:
         kinds = [value["type"] for value in values(step.lines)]
@@ -178,7 +185,7 @@ def test_the_assistant_may_begin() -> None:
 
 def test_a_single_message_is_one_step() -> None:
     """Setting up, then the question: nothing else to wait for."""
-    assert [step.then for step in steps(turn(("user", "a")))] == ["answers", "events"]
+    assert [step.then for step in all_steps(turn(("user", "a")))] == ["answers", "events"]
 
 
 texts = words | awkward | st.just(BOUNDARY)
@@ -187,7 +194,8 @@ texts = words | awkward | st.just(BOUNDARY)
 @given(turns, st.lists(texts, max_size=4).map(tuple))
 def test_the_set_up_says_system_model_and_limit_and_waits_for_each(given_turn: Turn, system: tuple[str, ...]) -> None:
     """Both go out at once, the model in the second (its refusal is told from the other), and each is answered."""
-    step = setup(Turn(given_turn.model, given_turn.messages, system, given_turn.max_tokens))
+    asked = Turn(given_turn.model, given_turn.messages, system, given_turn.max_tokens)
+    step = setup(asked, names_of(asked), bare=False)
     requests = values(step.lines)
     assert step.then == "answers"
     assert step.answers == len(requests)
@@ -237,7 +245,7 @@ def test_a_control_request_is_one_line_with_its_id() -> None:
 
 def test_separators_of_unicode_do_not_part_lines() -> None:
     """U+2028 and U+0085 end no line for the CLI, and stay as they are."""
-    step = list(steps(turn(("user", "a\u2028b\u0085c\rd\x0be"))))[-1]
+    step = all_steps(turn(("user", "a\u2028b\u0085c\rd\x0be")))[-1]
     assert step == Step(step.lines, "events")
     assert step.lines.count(b"\n") == 1
     assert heard(values(step.lines)) == [("user", ["a\u2028b\u0085c\rd\x0be"])]

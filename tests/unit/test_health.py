@@ -1,10 +1,13 @@
 """How the server says it is."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
 
+from api.auth import HAS_KEY
 from api.catalogue import Catalogue
 from api.drain import Drain
 from api.executors import Executors
@@ -125,8 +128,9 @@ def test_health_names_no_credential() -> None:
 
 async def test_health_is_the_executors_now_and_the_default_model() -> None:
     """It answers 200 whatever it has to say."""
+    request = cast("Any", SimpleNamespace(scope={"state": {HAS_KEY: False}}))
     for executors, drain in ((Told(), Drain(1)), (Told(**{"claude-1": UP}), Drain(1))):
-        response = await get_health.fn(executors, Catalogue(executors, "mine", {}), drain)
+        response = await get_health.fn(request, executors, Catalogue(executors, "mine", {}), drain)
         assert response.status_code in {None, 200}
         assert response.content == health(await executors.statuses(), "mine", draining=False)
 

@@ -14,20 +14,9 @@ import msgspec
 import pytest
 import uvloop
 
-from executor.claude.offline import (
-    ECHO_LIMIT,
-    NOTICE,
-    Block,
-    Message,
-    OfflineModel,
-    Request,
-    Tool,
-    ToolChoice,
-    echo,
-    events,
-    instance,
-    reply,
-)
+from executor.offline.instance import instance
+from executor.offline.reply import ECHO_LIMIT, NOTICE, Block, Message, Request, Tool, ToolChoice, echo, events, reply
+from executor.offline.server import OfflineModel
 from tests.scripted import cli
 
 COLOUR = {

@@ -60,7 +60,7 @@ class Yard:
         self.starting = 0
         self.gate = asyncio.Event()
         self.gate.set()
-        self.parking = Parking(self.start, self.warm, size)
+        self.parking = Parking(self.start, self.warm, size, settled=0)
 
     async def start(self) -> CliProcess:
         """One more fake, or a failure."""
@@ -180,6 +180,26 @@ async def test_a_taken_process_is_the_longest_parked_and_its_place_is_refilled()
         assert len(made.made) == 3
         assert made.parking.ready == 2
         assert await made.take() == (made.made[1], True)
+
+
+async def test_a_place_is_refilled_only_when_the_conversation_that_took_it_is_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Starting a process holds the others up."""
+    rests: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        rests.append(seconds)
+        made.parking._settled = 0
+        await asyncio.sleep(0)
+
+    async with full(1) as made:
+        made.parking._settled = 60
+        monkeypatch.setattr(executor.claude.parking, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
+        await made.take()
+        await until(lambda: made.parking.ready == 1)
+        assert len(rests) == 1
+        assert 59 < rests[0] <= 60
 
 
 async def test_a_process_is_never_given_twice() -> None:

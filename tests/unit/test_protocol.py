@@ -12,16 +12,15 @@ from executor.claude.protocol import (
     Ended,
     Garbage,
     Introduction,
+    Limited,
     OfferedModel,
     Other,
-    ServiceDelta,
-    ServiceEvent,
-    ServiceMessage,
-    ServiceUsage,
     Streamed,
     introduction,
     parse,
 )
+from executor.claude.service import ServiceDelta, ServiceEvent, ServiceMessage, ServiceUsage
+from shared.events import Windows
 
 START = (
     b'{"type":"stream_event","event":{"type":"message_start","message":{"id":"msg_0","type":"message","role":'
@@ -85,13 +84,27 @@ PERMISSION = (
 )
 
 
+def ended(
+    text: str,
+    *,
+    is_error: bool = False,
+    status: int | None = None,
+    cost_usd: float | None = None,
+    terminal_reason: str = "",
+) -> Ended:
+    """A result of one turn."""
+    return Ended(is_error, 1, status, text, False, cost_usd, "success", "", terminal_reason)
+
+
 @pytest.mark.parametrize(
     ("line", "value"),
     [
         (
             START,
             Streamed(
-                ServiceEvent("message_start", message=ServiceMessage("claude-opus-5-5", ServiceUsage(10, 1, 4, 3)))
+                ServiceEvent(
+                    "message_start", message=ServiceMessage("claude-opus-5-5", ServiceUsage(10, 1, None, 4, 3))
+                )
             ),
         ),
         (DELTA, Streamed(ServiceEvent("content_block_delta", delta=ServiceDelta("text_delta", "Hel\u2028\n")))),
@@ -103,15 +116,23 @@ PERMISSION = (
         ),
         (BLOCK, Other("assistant")),
         (COMPLAINT, Complained("unknown", 400, "API Error: 400 refused by the script")),
-        (RESULT, Ended(is_error=False, num_turns=1, status=None, text="Hello")),
-        (FAILED_RESULT, Ended(is_error=True, num_turns=1, status=400, text="API Error: 400 refused by the script")),
+        (RESULT, ended("Hello", cost_usd=0.00007999999999999999, terminal_reason="completed")),
+        (
+            FAILED_RESULT,
+            ended(
+                "API Error: 400 refused by the script",
+                is_error=True,
+                status=400,
+                cost_usd=0.0,
+                terminal_reason="api_error",
+            ),
+        ),
         (UNSUPPORTED, Answered("bad", "Unsupported control request subtype: nonsense", msgspec.Raw(b"null"))),
-        (PERMISSION, Asked("7d", "can_use_tool")),
+        (PERMISSION, Asked("7d", "can_use_tool", None)),
         (b'{"type":"system","subtype":"ui_invalidate","event":"ui.render","uuid":"5d"}\n', Other("system")),
-        (b'{"type":"rate_limit_event","rate_limit_info":{"status":"allowed"}}\n', Other("rate_limit_event")),
+        (b'{"type":"rate_limit_event","rate_limit_info":{"status":"allowed"}}\n', Limited(Windows("allowed", ()))),
         (b'{"type":"user","message":{"role":"user","content":"Output token limit hit."}}\n', Other("user")),
     ],
-    ids=str,
 )
 def test_a_line_the_cli_wrote_is_read_as_what_it_says(line: bytes, value: object) -> None:
     """Recorded lines, with all their further fields."""
@@ -186,7 +207,6 @@ def test_the_texts_of_a_complaint_are_joined_and_other_blocks_passed_over() -> N
         b'{"type":"assistant"}',
         b'{"type":"assistant","error":"x","message":{"content":"words"}}',
         b'{"type":"result","is_error":"no"}',
-        b'{"type":"result","result":null}',
         b'{"type":"result"} {"type":"result"}',
         b"Error: Cannot find module",
         b'{"type":"resu',

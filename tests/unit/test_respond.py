@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import api.respond
 from api.dispatch import decided
 from api.problems import KINDS, Problem
 from api.respond import Answer
+from api.side_by_side import Numbered
 from shared.errors import MEANINGS, ErrorKind
 from shared.events import Admitted, Done, Event, Failed, Queued, Started, TextDelta, Usage
 from tests.unit.made import events as any_event
@@ -32,12 +32,10 @@ class Plain:
     def __init__(self) -> None:
         self.told: list[Event] = []
 
-    def event(self, event: Event) -> bytes:
+    def event(self, event: Event, choice: int = 0) -> bytes:
         """One line; nothing for what no dialect speaks of."""
         self.told.append(event)
         match event:
-            case Queued() | Admitted():
-                return b""
             case TextDelta(text):
                 return f"text {text}\n".encode()
             case Failed(kind):
@@ -46,6 +44,8 @@ class Plain:
                 return b"end\n"
             case Started():
                 return b"start\n"
+            case _:
+                return b""
 
     def whole(self) -> bytes:
         """All the text."""
@@ -65,7 +65,7 @@ class Job:
         self.waiting = asyncio.Event()
         self.closed = asyncio.Event()
 
-    async def events(self) -> AsyncGenerator[Event]:
+    async def events(self) -> AsyncGenerator[Numbered]:
         """The script: events are given, asyncio's are waited for."""
         try:
             for step in self.script:
@@ -74,7 +74,7 @@ class Job:
                     await step.wait()
                 else:
                     self.given.append(step)
-                    yield step
+                    yield 0, step
         finally:
             self.closed.set()
 
@@ -133,10 +133,16 @@ class Client:
 
 
 def answering(
-    job: Job, client: Client, *, stream: bool, headers: dict[str, str] | None = None, encoder: Plain | None = None
+    job: Job,
+    client: Client,
+    *,
+    stream: bool,
+    headers: dict[str, str] | None = None,
+    encoder: Plain | None = None,
+    keep_alive: float = BOUND,
 ) -> asyncio.Task[None]:
     """An answer under way."""
-    answer = Answer(job.events(), encoder or Plain(), stream=stream, headers=headers)
+    answer = Answer(job.events(), encoder or Plain(), stream=stream, keep_alive=keep_alive, headers=headers)
     return asyncio.create_task(_call(answer, client))
 
 
@@ -172,6 +178,7 @@ async def test_a_stream_is_its_events_each_sent_as_it_comes() -> None:
     assert client.body.endswith(b"end\n")
 
 
+@pytest.mark.wire(28, 59)
 async def test_a_streams_headers_keep_proxies_from_holding_it_back() -> None:
     """Type, no cache, no buffering; no length."""
     client = await answered(WHOLE, stream=True, headers={"x-ignored-parameters": "seed"})
@@ -197,6 +204,7 @@ async def test_a_whole_answer_is_one_body_with_its_length() -> None:
 @pytest.mark.parametrize("before", [[], [Queued(3)], [Queued(3), ADMITTED]])
 @pytest.mark.parametrize("kind", ErrorKind)
 @both_ways
+@pytest.mark.wire(28, 40)
 async def test_a_failure_before_the_first_word_is_a_status_and_a_json_problem(
     stream: bool,  # noqa: FBT001
     kind: ErrorKind,
@@ -213,6 +221,7 @@ async def test_a_failure_before_the_first_word_is_a_status_and_a_json_problem(
 
 
 @pytest.mark.parametrize("waits", [[Queued(0)], [Queued(2), ADMITTED], [ADMITTED]])
+@pytest.mark.wire(28)
 async def test_nothing_is_sent_before_an_event_decides_the_status(waits: list[Event]) -> None:
     """Waiting for a place and getting one decide nothing; the model's first word does."""
     gate = asyncio.Event()
@@ -226,6 +235,7 @@ async def test_nothing_is_sent_before_an_event_decides_the_status(waits: list[Ev
     assert client.status == 200
 
 
+@pytest.mark.wire(38)
 async def test_each_piece_of_a_stream_is_sent_before_the_next_event_is_asked_for() -> None:
     """A client sees a word when the model says it; a slow client slows the model down."""
     gate = asyncio.Event()
@@ -242,6 +252,7 @@ async def test_each_piece_of_a_stream_is_sent_before_the_next_event_is_asked_for
         await task
 
 
+@pytest.mark.wire(38)
 async def test_a_client_that_does_not_read_holds_the_events_back() -> None:
     """No more than one event is taken from the job that can't be sent."""
     job, client = Job(*WHOLE), Client()
@@ -257,6 +268,7 @@ async def test_a_client_that_does_not_read_holds_the_events_back() -> None:
     assert client.body == b"start\ntext Hel\ntext lo\nend\n"
 
 
+@pytest.mark.wire(36)
 async def test_a_failure_in_the_middle_of_a_stream_is_the_dialects_error_and_end() -> None:
     """The status stands; the stream is ended, not cut."""
     client = await answered([ADMITTED, Started("x"), TextDelta("a"), Failed(ErrorKind.UPSTREAM_CUT)], stream=True)
@@ -304,6 +316,7 @@ async def hang_up(job: Job, client: Client, task: asyncio.Task[None]) -> None:
 
 @pytest.mark.parametrize("before", [[], [Queued(1)], [ADMITTED], [ADMITTED, Started("x")], WHOLE[:3]])
 @both_ways
+@pytest.mark.wire(39)
 async def test_a_client_that_hangs_up_while_it_waits_ends_its_job(stream: bool, before: list[Event]) -> None:  # noqa: FBT001
     """In every phase: queued, admitted, answering; streaming or not. Nothing more is sent."""
     job, client = Job(*before, asyncio.Event(), DONE), Client()
@@ -329,6 +342,7 @@ async def test_a_client_that_hangs_up_while_a_send_never_returns_ends_its_job(st
     assert client.sent == []
 
 
+@pytest.mark.wire(39)
 async def test_a_client_that_hangs_up_in_the_middle_of_a_stream_ends_its_job() -> None:
     """The same after the headers and some words were sent."""
     gate = asyncio.Event()
@@ -362,7 +376,7 @@ async def test_a_fault_of_a_dialect_is_raised_and_closes_the_job(stream: bool) -
     """It is ours to see, and the job is not left running."""
 
     class Faulty(Plain):
-        def event(self, event: Event) -> bytes:
+        def event(self, event: Event, choice: int = 0) -> bytes:
             raise LookupError
 
     job, client = Job(*WHOLE), Client()
@@ -380,10 +394,8 @@ async def test_nothing_of_an_answer_runs_on_when_it_is_over(stream: bool) -> Non
     await until(lambda: asyncio.all_tasks() <= before)
 
 
-@pytest.fixture
-def restless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A silence that counts as long after hardly any time."""
-    monkeypatch.setattr(api.respond, "KEEP_ALIVE", 0.001)
+# A silence that counts as long after hardly any time.
+RESTLESS = 0.001
 
 
 async def alive(client: Client, pulses: int) -> None:
@@ -394,12 +406,12 @@ async def alive(client: Client, pulses: int) -> None:
             await client.came.wait()
 
 
-@pytest.mark.usefixtures("restless")
+@pytest.mark.wire(35, 54)
 async def test_a_silent_stream_is_kept_alive_by_comments() -> None:
     """Again and again, before the first word too; a comment is no event for a client."""
     gate, more = asyncio.Event(), asyncio.Event()
     job, client = Job(Queued(0), gate, *WHOLE[:3], more, *WHOLE[3:]), Client()
-    task = answering(job, client, stream=True, headers={"x-ignored-parameters": "seed"})
+    task = answering(job, client, stream=True, keep_alive=RESTLESS, headers={"x-ignored-parameters": "seed"})
     await alive(client, 2)
     assert client.status == 200
     assert client.headers["x-ignored-parameters"] == "seed"
@@ -413,12 +425,12 @@ async def test_a_silent_stream_is_kept_alive_by_comments() -> None:
     assert client.body.endswith(b"end\n")
 
 
-@pytest.mark.usefixtures("restless")
+@pytest.mark.wire(35, 36)
 async def test_a_failure_after_a_keep_alive_is_told_inside_the_stream() -> None:
     """The status is out by then; the error and the end are the dialect's."""
     gate = asyncio.Event()
     job, client = Job(Queued(0), gate, BUSY), Client()
-    task = answering(job, client, stream=True)
+    task = answering(job, client, stream=True, keep_alive=RESTLESS)
     await alive(client, 1)
     gate.set()
     async with asyncio.timeout(BOUND):
@@ -427,11 +439,11 @@ async def test_a_failure_after_a_keep_alive_is_told_inside_the_stream() -> None:
     assert client.body.endswith(b"error queue_full\nend\n")
 
 
-@pytest.mark.usefixtures("restless")
+@pytest.mark.wire(35, 39)
 async def test_a_client_that_hangs_up_while_it_is_kept_alive_ends_its_job() -> None:
     """Also when the comment is what can't be sent."""
     job, client = Job(ADMITTED, asyncio.Event()), Client()
-    task = answering(job, client, stream=True)
+    task = answering(job, client, stream=True, keep_alive=RESTLESS)
     await alive(client, 1)
     client.reads.clear()
     async with asyncio.timeout(BOUND):
@@ -439,12 +451,11 @@ async def test_a_client_that_hangs_up_while_it_is_kept_alive_ends_its_job() -> N
     await hang_up(job, client, task)
 
 
-@pytest.mark.usefixtures("restless")
 async def test_a_whole_answer_is_not_kept_alive() -> None:
     """A JSON body can't hold comments: its status is decided at the end, however long that takes."""
     gate = asyncio.Event()
     job, client = Job(ADMITTED, gate, BUSY), Client()
-    task = answering(job, client, stream=False)
+    task = answering(job, client, stream=False, keep_alive=RESTLESS)
     later = asyncio.Event()
     asyncio.get_running_loop().call_later(0.02, later.set)
     async with asyncio.timeout(BOUND):

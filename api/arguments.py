@@ -1,0 +1,47 @@
+"""Tool calls held against the schemas they promise to meet.
+
+Law: the arguments of a `strict` tool are given out only once they are whole and valid; if they are not, the answer
+fails honestly and may be asked for again; only the token limit may cut them off. Other tools' arguments stream as the model writes them, as OpenAI's do, and a
+violation is the client's to report back to the model as the tool's result.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+
+import msgspec
+
+from api.schemas import Schema, fault
+from api.tooling import Offered
+from shared.errors import ErrorKind
+from shared.events import Done, Event, Failed, ToolArguments, ToolCall
+
+
+def promises(offered: Offered) -> dict[str, Schema]:
+    """The schemas of the strict tools, by name."""
+    return {
+        tool.name: msgspec.json.decode(tool.schema, type=dict[str, object])
+        for tool in offered.tools
+        if tool.name in offered.strict
+    }
+
+
+async def kept(events: AsyncGenerator[Event], schemas: Mapping[str, Schema]) -> AsyncGenerator[Event]:
+    """The events, with the arguments of strict tools in one piece each; Failed when they break their promise."""
+    name = ""
+    arguments = ""
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, ToolArguments) and name in schemas:
+                arguments += event.json
+                continue
+            if isinstance(event, ToolCall | Done) and name in schemas:
+                # What the token limit cut off is no violation: the finish reason says so.
+                cut = isinstance(event, Done) and event.stop_reason == "max_tokens"
+                if not cut and (wrong := fault(arguments, schemas[name])):
+                    yield Failed(ErrorKind.UNMET, f"The arguments for `{name}` do not meet its schema: {wrong}.")
+                    return
+                yield ToolArguments(arguments)
+            if isinstance(event, ToolCall | Done):
+                name = event.name if isinstance(event, ToolCall) else ""
+                arguments = ""
+            yield event

@@ -1,0 +1,43 @@
+"""The body of a request, unpacked.
+
+Law: what is unpacked is bounded like what is sent.
+"""
+
+import zlib
+
+from litestar import Request
+from litestar.datastructures import State
+
+from api.problems import Problem
+
+LARGEST = 32 * 1024 * 1024
+# zlib takes both gzip's header and its own (zlib.h, inflateInit2: 32 added to windowBits).
+ANY_HEADER = 32 + zlib.MAX_WBITS
+
+
+async def read(request: Request[object, object, State]) -> bytes:
+    """The body, with gzip and deflate undone. Raises Problem (400, 413, 415)."""
+    body = await request.body()
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    match encoding:
+        case "identity" | "":
+            return body
+        case "gzip" | "x-gzip" | "deflate":
+            return unpacked(body)
+        case _:
+            message = "Send the body as it is, or with Content-Encoding: gzip."
+            raise Problem(415, "unsupported_encoding", message)
+
+
+def unpacked(body: bytes) -> bytes:
+    """A compressed body as it was. Raises Problem."""
+    inflate = zlib.decompressobj(ANY_HEADER)
+    try:
+        plain = inflate.decompress(body, LARGEST + 1)
+    except zlib.error as error:
+        raise Problem(400, "invalid_encoding", "The body is not what its Content-Encoding says.") from error
+    if len(plain) > LARGEST:
+        raise Problem(413, "request_too_large", "The request is larger than this server takes.")
+    if not inflate.eof:
+        raise Problem(400, "invalid_encoding", "The compressed body ends too early.")
+    return plain

@@ -1,0 +1,54 @@
+"""The request's parameters in the document: those that are read, from the struct, and all others, from the table. Pure."""
+
+from api.docs.structs import Json
+from api.parameters import CHAT, Parameter, Policy
+
+MARK = "x-treatment"
+
+MEANING = {
+    "honoured": "",
+    "emulated": "",
+    "ignored": "Without effect; the response names it in `x-ignored-parameters`.",
+    "meaningless": "Accepted, and means nothing here.",
+    "refused": "Refused, unless it asks for nothing.",
+}
+STRICT = "Refused (STRICT_PARAMS)."
+
+TYPES: dict[str, Json] = {
+    "seed": {"type": ["integer", "null"]},
+    "prediction": {"type": ["object", "null"]},
+    "verbosity": {"enum": ["low", "medium", "high", None]},
+    "metadata": {"type": ["object", "null"]},
+    "store": {"type": ["boolean", "null"]},
+}
+
+
+def with_parameters(request: Json, policy: Policy) -> Json:
+    """The schema of a request with every parameter of the table, in the table's order."""
+    read: Json = request["properties"]
+    properties: Json = {name: _parameter(name, what, read.get(name), policy) for name, what in CHAT.items()}
+    properties["n"] |= {"minimum": 1, "maximum": policy.most_choices}
+    return {**request, "properties": read | properties}
+
+
+def _parameter(name: str, what: Parameter, read: Json | None, policy: Policy) -> Json:
+    treatment = "refused" if policy.strict and what.treatment == "ignored" else what.treatment
+    if read:
+        return {**read, "description": _sentences(read["description"], what.note), MARK: treatment}
+    meaning = STRICT if treatment != what.treatment else MEANING[treatment]
+    return {**_type(name, what), "description": _sentences(meaning, what.note), MARK: treatment}
+
+
+def _type(name: str, what: Parameter) -> Json:
+    if what.range:
+        low, high = what.range
+        return {"type": ["number", "null"], "minimum": low, "maximum": high}
+    if what.harmless:
+        return {"enum": [*what.harmless]}
+    return TYPES.get(name, {"type": ["string", "null"]})
+
+
+def _sentences(first: str, note: str) -> str:
+    if not note or note.lower().rstrip(".") in first.lower():
+        return first
+    return f"{first} {note[0].upper()}{note[1:]}.".strip()

@@ -1,0 +1,144 @@
+"""What every response has beside its body: headers, and the ways it can fail, with the codes and sentences of the code. Pure."""
+
+from collections.abc import Iterable
+
+from api.docs.structs import Json, reference
+from api.openai_chat.encode import error_type
+from api.problems import KINDS, Problem, invalid, of_failure
+from shared.events import Failed
+
+WINDOWS = ("five-hour", "seven-day")
+
+
+def _header(description: str, schema: Json, *, always: bool = False) -> Json:
+    return {"description": description, "schema": schema, **({"required": True} if always else {})}
+
+
+HEADERS: dict[str, Json] = {
+    "x-request-id": _header(
+        "The request's id, which the server's log has too. Send your own (1 to 128 of letters, digits, `-`, `_`, `.`) "
+        "and it is kept.",
+        {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+        always=True,
+    ),
+    "openai-processing-ms": _header(
+        "The time until this response began, in milliseconds.", {"type": "integer", "minimum": 0}, always=True
+    ),
+    "x-should-retry": _header(
+        "Whether the same request may succeed later by itself. The official OpenAI libraries obey it.",
+        {"enum": ["true", "false"]},
+        always=True,
+    ),
+    "retry-after": _header(
+        "Seconds to wait before asking again, where that is known.", {"type": "integer", "minimum": 1}
+    ),
+    "retry-after-ms": _header("The same in milliseconds.", {"type": "integer", "minimum": 1}),
+    "www-authenticate": _header("Always `Bearer`.", {"const": "Bearer"}, always=True),
+    "x-cost-usd": _header(
+        "What the answer cost by the Claude Code CLI's own count, in US dollars; of a whole answer only, since a "
+        "stream's headers are sent before it is known (see `usage.cost_usd`).",
+        {"type": "number", "minimum": 0},
+    ),
+    "x-ignored-parameters": _header(
+        "The parameters of the request that had no effect, with commas between them.", {"type": "string"}
+    ),
+    "x-claude-api-server-mode": _header(
+        "`offline`: the server has no Claude login, and a stand-in answered.", {"const": "offline"}
+    ),
+    **{
+        f"x-ratelimit-{name}-{what}": _header(words.format(name), schema)
+        for name in WINDOWS
+        for what, words, schema in (
+            (
+                "utilization",
+                "How much of the subscription's {} window is used, from 0 to 1, as last told.",
+                {"type": "number", "minimum": 0},
+            ),
+            ("reset", "Seconds until the {} window begins anew.", {"type": "integer", "minimum": 0}),
+        )
+    },
+}
+
+ALWAYS = ("x-request-id", "openai-processing-ms")
+ANSWERED = (
+    *("x-cost-usd", "x-ignored-parameters", "x-claude-api-server-mode"),
+    *(name for name in HEADERS if name.startswith("x-ratelimit-")),
+)
+
+TITLES = {
+    400: "The request says something it may not; `param` names the field",
+    401: "No key, or a wrong one",
+    402: "It costs more than may be spent",
+    404: "There is no such model",
+    413: "The request, or something in it, is too large",
+    415: "The body is packed in a way that is not known here",
+    429: "Not now: a limit is reached",
+    500: "A fault of the server's own; its log says more",
+    502: "No whole answer was had",
+    503: "Nothing can answer now",
+    504: "The answer was not whole in time",
+}
+
+_where = "messages[0].content[1]"
+OWN: tuple[Problem, ...] = (
+    Problem(400, "invalid_json", "The body is not valid JSON in UTF-8."),
+    invalid("`messages[0].role` is missing.", "messages[0].role"),
+    invalid("`logprobs` is not supported: the service has none.", "logprobs", "unsupported_parameter"),
+    invalid(
+        "`response_format.json_schema.schema.type` is not valid JSON Schema: 'objet' is not valid.",
+        "response_format.json_schema.schema.type",
+        "invalid_schema",
+    ),
+    invalid("The tool calls `call_1` have no result; send one for each.", "messages[1]", "invalid_tool_results"),
+    invalid(f"`{_where}`: the picture is empty. Send PNG, JPEG, GIF or WebP.", _where, "invalid_image"),
+    invalid(f"`{_where}`: neither a data URL nor base64 that can be decoded.", _where, "invalid_file"),
+    invalid(f"`{_where}`: nothing is fetched from this address.", _where, "image_fetch_refused"),
+    invalid(f"`{_where}`: the picture could not be fetched.", _where, "image_fetch_failed"),
+    Problem(400, "invalid_encoding", "The body is not what its Content-Encoding says."),
+    Problem(
+        401, "invalid_api_key", "Incorrect API key provided. Send the server's key as `Authorization: Bearer KEY`."
+    ),
+    Problem(413, "request_too_large", "The request is larger than this server takes."),
+    Problem(413, "image_too_large", f"`{_where}`: the picture is larger than 5 MiB.", param=_where),
+    Problem(413, "file_too_large", f"`{_where}`: the file is larger than 20 MiB.", param=_where),
+    Problem(415, "unsupported_encoding", "Send the body as it is, or with Content-Encoding: gzip."),
+)
+CHAT_PROBLEMS = (*OWN, *(of_failure(Failed(kind)) for kind in KINDS))
+
+
+def headed(names: Iterable[str]) -> Json:
+    """Headers by reference."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*ALWAYS, *names)}
+
+
+def refusals(statuses: Iterable[int]) -> dict[str, Json]:
+    """The responses of a request that is refused or fails, by status."""
+    return {str(status): {"$ref": f"#/components/responses/Error{status}"} for status in statuses}
+
+
+def errors() -> dict[str, Json]:
+    """Every such response, by name."""
+    return {f"Error{status}": _error(status, title) for status, title in TITLES.items()}
+
+
+def _error(status: int, title: str) -> Json:
+    problems = [problem for problem in CHAT_PROBLEMS if problem.status == status]
+    again = {problem.retryable for problem in problems}
+    advice = "Asking again may help." if again == {True} else "" if True in again else "Asking again does not help."
+    names = ("x-should-retry", *(("retry-after", "retry-after-ms") if status in {429, 503} else ()))
+    return {
+        "description": f"{title}. {advice}".strip(),
+        "headers": headed((*names, *(("www-authenticate",) if status == 401 else ()))),
+        "content": {
+            "application/json": {
+                "schema": reference("ErrorEnvelope"),
+                "examples": {problem.code: _example(problem) for problem in problems},
+            }
+        },
+    }
+
+
+def _example(problem: Problem) -> Json:
+    kind = error_type(problem.status, problem.code)
+    body = {"message": problem.message, "type": kind, "param": problem.param, "code": problem.code}
+    return {"summary": "Asking again may help." if problem.retryable else "", "value": {"error": body}}

@@ -1,0 +1,190 @@
+"""Fetching the pictures that a request names by address.
+
+Law: nothing is fetched from an address that is not public. A name is resolved once a hop, every address it has is
+checked, and the connection goes to a checked address itself, so that no second answer of a name server counts. A
+redirect is a new address and is checked anew. No proxy, cookie, credential or Referer takes part; size and time are
+limited while the bytes come. Why an address was refused is not told: a name that is not there and one that leads inside
+sound alike.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+import httpx2
+
+from api import media
+from api.media import MAX_IMAGE, Remote
+from api.problems import Problem
+from shared.turn import Image
+
+type Address = IPv4Address | IPv6Address
+type Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
+
+PORTS = {"http": 80, "https": 443}
+REDIRECTS = (301, 302, 303, 307, 308)
+MOST_AT_ONCE = 32
+UNICAST = IPv6Network("2000::/3")
+NAT64 = IPv6Network("64:ff9b::/96")
+HEADERS = {
+    "Accept": "image/png, image/jpeg, image/gif, image/webp",
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+    "User-Agent": "claude-api-server",
+}
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is one of the whole internet, and so is every IPv4 address that it carries inside."""
+    if isinstance(address, IPv4Address):
+        return address.is_global and not address.is_multicast
+    if address.ipv4_mapped:
+        return is_public(address.ipv4_mapped)
+    if address in NAT64:
+        return is_public(IPv4Address(address.packed[12:]))
+    # 6to4 and Teredo carry an IPv4 address too; both are retired, and nothing public is to be had there.
+    tunnelled = address.sixtofour or address.teredo
+    return address in UNICAST and address.is_global and not address.is_multicast and not tunnelled
+
+
+async def resolved(host: str, port: int) -> Sequence[Address]:
+    """The addresses of a name, as the system finds them. Raises OSError, UnicodeError."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [ip_address(socket_address[0]) for *_, socket_address in found]
+
+
+class Fetcher:
+    """Fetches pictures. Mutable: its transport's open connections, none of which outlives its fetch."""
+
+    def __init__(
+        self,
+        enabled: bool,  # noqa: FBT001
+        *,
+        may_connect: Callable[[Address], bool] = is_public,
+        resolve: Resolve = resolved,
+        verify: ssl.SSLContext | bool = True,
+        ports: frozenset[int] | None = frozenset(PORTS.values()),
+        connect_timeout: float = 4,
+        read_timeout: float = 8,
+        total_timeout: float = 20,
+        max_bytes: int = MAX_IMAGE,
+        max_redirects: int = 3,
+    ) -> None:
+        # A connection is never used twice: one that was made for a name must not serve another name of its address.
+        limits = httpx2.Limits(max_connections=MOST_AT_ONCE, max_keepalive_connections=0)
+        # A transport, not a client: a client would keep cookies, add headers and follow redirects by itself.
+        self._transport: httpx2.AsyncBaseTransport | None = (
+            httpx2.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits) if enabled else None
+        )
+        self._may_connect = may_connect
+        self._resolve = resolve
+        self._ports = ports
+        self._timeouts = {"connect": connect_timeout, "read": read_timeout, "write": read_timeout}
+        self._total_timeout = total_timeout
+        self._max_bytes = max_bytes
+        self._max_redirects = max_redirects
+
+    async def image(self, remote: Remote) -> Image:
+        """The picture. Raises Problem."""
+        if self._transport is None:
+            raise refused("the server's owner turned the fetching of pictures off (FETCH_IMAGES).", remote.where)
+        try:
+            async with asyncio.timeout(self._total_timeout):
+                data = await self._fetch(self._transport, remote)
+        except TimeoutError as error:
+            raise failed("it did not come in time.", remote.where) from error
+        except httpx2.TransportError as error:
+            raise failed("its server did not answer as it should.", remote.where) from error
+        return media.image(data, remote.where)
+
+    async def close(self) -> None:
+        """End what is under way."""
+        if self._transport is not None:
+            await self._transport.aclose()
+
+    async def _fetch(self, transport: httpx2.AsyncBaseTransport, remote: Remote) -> bytes:
+        """The bytes at an address, over redirects. Raises Problem, httpx2.TransportError."""
+        url = parsed(None, remote.url, remote.where)
+        for _ in range(self._max_redirects + 1):
+            response = await self._answer(transport, url, remote.where)
+            try:
+                if response.status_code not in REDIRECTS or "location" not in response.headers:
+                    return await self._body(response, remote.where)
+                url = parsed(url, response.headers["location"], remote.where)
+            finally:
+                await response.aclose()
+        raise failed(f"it redirects more than {self._max_redirects} times.", remote.where)
+
+    async def _answer(self, transport: httpx2.AsyncBaseTransport, url: httpx2.URL, where: str) -> httpx2.Response:
+        """The response of the first address that answers. Raises Problem, httpx2.TransportError."""
+        lost: httpx2.TransportError | None = None
+        for address in await self._checked(url, where):
+            request = httpx2.Request(
+                "GET",
+                url.copy_with(host=str(address)),
+                headers={"Host": url.netloc.decode(), **HEADERS},
+                extensions={"timeout": self._timeouts, "sni_hostname": url.raw_host.decode().rstrip(".")},
+            )
+            try:
+                return await transport.handle_async_request(request)
+            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+                lost = error
+        raise failed("its server can't be reached.", where) from lost
+
+    async def _checked(self, url: httpx2.URL, where: str) -> Sequence[Address]:
+        """The addresses to connect to: two of each family that there is, IPv4 first. Raises Problem."""
+        if url.scheme not in PORTS or not url.host:
+            raise refused("it is not http or https.", where)
+        if url.userinfo:
+            raise refused("it has a user or password in it.", where)
+        port = PORTS[url.scheme] if url.port is None else url.port
+        if self._ports is not None and port not in self._ports:
+            raise refused("its port is not 80 or 443.", where)
+        try:
+            addresses = await self._resolve(url.raw_host.decode(), port)
+        except (OSError, UnicodeError):
+            addresses = ()
+        if not addresses or not all(self._may_connect(address) for address in addresses):
+            raise refused("its host is not on the public internet.", where)
+        ordered = sorted(dict.fromkeys(addresses), key=lambda address: address.version)
+        return tuple(dict.fromkeys((*ordered[:2], *ordered[-2:])))
+
+    async def _body(self, response: httpx2.Response, where: str) -> bytes:
+        """The body, no more of it than is allowed. Raises Problem, httpx2.TransportError."""
+        if response.status_code != 200:
+            raise failed(f"its server answered with status {response.status_code}.", where)
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            raise failed("its server sends it compressed.", where)
+        length = response.headers.get("content-length", "0")
+        data = bytearray()
+        if int(length) <= self._max_bytes:
+            async for chunk in response.aiter_raw():
+                data += chunk
+                if len(data) > self._max_bytes:
+                    break
+            else:
+                return bytes(data)
+        sentence = f"`{where}`: the picture is larger than {self._max_bytes} bytes. Send a smaller one."
+        raise Problem(413, "image_too_large", sentence, param=where)
+
+
+def parsed(base: httpx2.URL | None, url: str, where: str) -> httpx2.URL:
+    """An address, absolute or seen from another. Raises Problem."""
+    try:
+        return base.join(url) if base else httpx2.URL(url)
+    except (httpx2.InvalidURL, ValueError) as error:
+        raise refused("it can't be read.", where) from error
+
+
+def refused(sentence: str, where: str) -> Problem:
+    """An address that nothing is fetched from."""
+    sentence = f"`{where}`: nothing is fetched from this address: {sentence} Send the picture as a data URL."
+    return Problem(400, "image_fetch_refused", sentence, param=where)
+
+
+def failed(sentence: str, where: str) -> Problem:
+    """A picture that did not come."""
+    sentence = f"`{where}`: the picture could not be fetched: {sentence} Send it as a data URL."
+    return Problem(400, "image_fetch_failed", sentence, param=where)

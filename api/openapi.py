@@ -1,0 +1,65 @@
+"""The service's own OpenAPI document (https://spec.openapis.org/oas/v3.1.1). Pure.
+
+Law: it is made of the code that it describes (structs, tables, encoders), and every route of the application is in it.
+"""
+
+import importlib.metadata
+
+from api.docs import operations
+from api.docs.parameters import with_parameters
+from api.docs.replies import HEADERS, errors
+from api.docs.structs import Json, schemas
+from api.health import Health
+from api.openai_chat.models import ChatRequest, Chunk, Completion, ErrorEnvelope, ModelList, ModelObject
+from api.parameters import Policy
+
+TITLE = "Claude API Server"
+ABOUT = """\
+The Claude Code CLI of this server's owner, as an API that speaks OpenAI's language: point any OpenAI client at `/v1` \
+and use the server's key.
+
+Every request but those for health and for this page needs the key. Every error has the same body, whose `code` is for \
+programs and whose `message` says what can be done; `x-should-retry` tells the official libraries whether to ask again.\
+"""
+TAGS = {
+    "Chat": "Answers to conversations.",
+    "Models": "What may be named as `model`.",
+    "Health": "For people, supervisors and load balancers. No key needed.",
+    "About": "What this is. No key needed.",
+}
+
+
+def document(policy: Policy) -> Json:
+    """The document, for what the server's owner decided."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": TITLE, "version": version(), "description": ABOUT, "license": {"name": "MIT"}},
+        "servers": [{"url": "/", "description": "This server"}],
+        "security": [{"bearer": []}, {"key": []}],
+        "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
+        "paths": operations.paths(),
+        "components": {
+            "schemas": components(policy),
+            "headers": HEADERS,
+            "responses": errors(),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer KEY`"},
+                "key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "`x-api-key: KEY`"},
+            },
+        },
+    }
+
+
+def version() -> str:
+    """The version that is installed; 0 for code that is not."""
+    try:
+        return importlib.metadata.version("claude-api-server")
+    except importlib.metadata.PackageNotFoundError:
+        return "0"
+
+
+def components(policy: Policy) -> dict[str, Json]:
+    """Every schema by name."""
+    read = schemas(ChatRequest, answers=False)
+    written = schemas(Completion, Chunk, ErrorEnvelope, ModelList, ModelObject, Health, answers=True)
+    return {**read, "ChatRequest": with_parameters(read["ChatRequest"], policy), **written}

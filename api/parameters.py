@@ -1,0 +1,113 @@
+"""Every parameter of a request and what becomes of it: a table for each dialect, which the manual repeats.
+
+Law: a parameter is honoured, emulated, ignored (it changes nothing of what is promised, and the response names it in a
+header; STRICT_PARAMS refuses it instead), meaningless here (bookkeeping of another vendor's), or refused by name.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from api.problems import invalid
+
+type Treatment = Literal["honoured", "emulated", "ignored", "meaningless", "refused"]
+
+
+class Parameter(Struct, frozen=True):
+    """harmless: values of a refused parameter that ask for nothing beyond what is done anyway. range: of a number."""
+
+    treatment: Treatment
+    note: str
+    harmless: tuple[object, ...] = ()
+    range: tuple[float, float] | None = None
+
+
+class Policy(Struct, frozen=True):
+    """What the server's owner decided.
+
+    strict: refuse what would be ignored. most_choices: the largest `n`. keep_alive: seconds between signs of life.
+    """
+
+    strict: bool = False
+    most_choices: int = 4
+    keep_alive: float = 10
+
+
+def _ignored(note: str, low: float | None = None, high: float | None = None) -> Parameter:
+    return Parameter("ignored", note, range=None if low is None or high is None else (low, high))
+
+
+CHAT: dict[str, Parameter] = {
+    "messages": Parameter("honoured", "each message reaches the model as a message of its own role"),
+    "model": Parameter("honoured", "a name of GET /v1/models; DEFAULT_MODEL without one"),
+    "stream": Parameter("honoured", ""),
+    "stream_options": Parameter("honoured", "`include_usage`"),
+    "max_tokens": Parameter("honoured", "the service's own limit"),
+    "max_completion_tokens": Parameter("honoured", "wins over `max_tokens`"),
+    "tools": Parameter("honoured", "with their names, descriptions and schemas"),
+    "tool_choice": Parameter("honoured", "the service's own `tool_choice`, and checked"),
+    "parallel_tool_calls": Parameter("honoured", "the service's own switch, and checked"),
+    "functions": Parameter("honoured", "the legacy form of `tools`"),
+    "function_call": Parameter("honoured", "the legacy form of `tool_choice`"),
+    "response_format": Parameter("honoured", "the CLI's structured output, validated by it"),
+    "reasoning_effort": Parameter("honoured", "`none` and `minimal` are the CLI's `low`"),
+    "reasoning": Parameter("honoured", "`effort`, as other gateways name it"),
+    "stop": Parameter("honoured", "up to 4; texts of white space only are watched for here"),
+    "max_budget_usd": Parameter(
+        "honoured",
+        "the CLI's own, which looks between its calls of the model; takes a process of its own, so it starts slower",
+    ),
+    "n": Parameter("emulated", "several conversations side by side, to MAX_CHOICES"),
+    "temperature": _ignored("current models take none", 0, 2),
+    "top_p": _ignored("current models take none", 0, 1),
+    "seed": _ignored("the service has none"),
+    "frequency_penalty": _ignored("the service has none", -2, 2),
+    "presence_penalty": _ignored("the service has none", -2, 2),
+    "prediction": _ignored("only speeds up what the service can't speed up"),
+    "verbosity": _ignored("the service has none"),
+    "user": Parameter("meaningless", ""),
+    "metadata": Parameter("meaningless", ""),
+    "store": Parameter("meaningless", "nothing is stored"),
+    "service_tier": Parameter("meaningless", ""),
+    "prompt_cache_key": Parameter("meaningless", "the CLI caches by content"),
+    "prompt_cache_retention": Parameter("meaningless", "the CLI caches by content"),
+    "safety_identifier": Parameter("meaningless", ""),
+    "logprobs": Parameter("refused", "the service has none", harmless=(None, False)),
+    "top_logprobs": Parameter("refused", "the service has none", harmless=(None, 0)),
+    "logit_bias": Parameter("refused", "the service has none", harmless=(None, {})),
+    "audio": Parameter("refused", "the models do not speak", harmless=(None,)),
+    "modalities": Parameter("refused", "the models answer in text", harmless=(None, ["text"])),
+    "web_search_options": Parameter("refused", "the server gives the model no tools of its own", harmless=(None,)),
+}
+
+
+def checked(table: Mapping[str, Parameter], fields: Mapping[str, object], *, strict: bool) -> tuple[str, ...]:
+    """The names of the parameters that were sent and are ignored. Raises Problem for one that is refused."""
+    ignored: list[str] = []
+    for name, parameter in table.items():
+        value = fields.get(name)
+        match parameter.treatment:
+            case "refused" if name in fields and value not in parameter.harmless:
+                raise invalid(f"`{name}` is not supported: {parameter.note}.", name, "unsupported_parameter")
+            case "ignored" if value is not None:
+                _in_range(name, value, parameter.range)
+                ignored.append(name)
+            case _:
+                pass
+    if strict and ignored:
+        note = table[ignored[0]].note
+        raise invalid(
+            f"`{ignored[0]}` would be ignored: {note}. STRICT_PARAMS refuses it; leave it out.",
+            ignored[0],
+            "unsupported_parameter",
+        )
+    return tuple(ignored)
+
+
+def _in_range(name: str, value: object, limits: tuple[float, float] | None) -> None:
+    if limits is None:
+        return
+    low, high = limits
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise invalid(f"`{name}` must be a number from {low:g} to {high:g}.", name)

@@ -1,0 +1,38 @@
+"""Where an answer must stop: the client's stop texts, found across the borders of deltas. Pure.
+
+Law: what is given out never holds a stop text nor the beginning of one that may still become whole; nothing else is
+held back.
+"""
+
+from collections.abc import Sequence
+
+
+class StopScanner:
+    """Feed it text; it gives out what is safe to say. Mutable: the text held back."""
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = [stop for stop in stops if stop]
+        self._held = ""
+
+    def feed(self, text: str) -> tuple[str, bool]:
+        """What may be said now, and whether a stop text was met; after that nothing more may be said."""
+        self._held += text
+        met = [(at + len(stop), at) for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        if met:
+            # The one that is whole first, as the service has it: so the answer is the same wherever deltas are cut.
+            said, self._held = self._held[: min(met)[1]], ""
+            return said, True
+        keep = max((_overlap(self._held, stop) for stop in self._stops), default=0)
+        said, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        return said, False
+
+    def rest(self) -> str:
+        """What was held back, once nothing more comes."""
+        rest, self._held = self._held, ""
+        return rest
+
+
+def _overlap(text: str, stop: str) -> int:
+    """How many of the last characters of `text` are the first of `stop`."""
+    longest = min(len(text), len(stop) - 1)
+    return next((size for size in range(longest, 0, -1) if text.endswith(stop[:size])), 0)

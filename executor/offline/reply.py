@@ -1,0 +1,166 @@
+"""What the offline model says, as the Messages API would say it. Pure.
+
+Law: it remembers nothing and never passes for a model: what it writes says that it is offline. The formats are those of
+https://docs.claude.com/en/api/messages and .../messages-streaming.
+
+Its tokens are estimates: four characters of text read are one (files and tools count nothing), and so is each piece written:
+a word of text, or eight characters of a tool's arguments. `max_tokens` cuts text; arguments are always whole.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from executor.offline.instance import Json, instance
+
+NOTICE = "This is the offline model: no Claude login was found, so nothing was sent to Anthropic."
+STRUCTURED_OUTPUT = "StructuredOutput"  # the tool that the CLI offers when an answer must keep to a JSON schema
+ECHO_LIMIT = 2000
+FILES = {"image": "image", "document": "document", "tool_result": "tool result"}
+
+
+class Block(Struct, frozen=True):
+    """A content block, as far as it is echoed."""
+
+    type: str
+    text: str = ""
+
+
+type Content = str | list[Block]
+
+
+class Message(Struct, frozen=True):
+    """A message; the CLI adds some of role `system` after the client's own."""
+
+    role: str
+    content: Content
+
+
+class Tool(Struct, frozen=True):
+    """A tool on offer."""
+
+    name: str
+    input_schema: dict[str, Any] = {}
+
+
+class ToolChoice(Struct, frozen=True):
+    """Which tool must be called: `tool` the one named, `any` the first; `auto` and `none` force nothing."""
+
+    type: str
+    name: str = ""
+
+
+class Request(Struct, frozen=True):
+    """What the model is asked, as far as it matters here."""
+
+    model: str
+    messages: list[Message]
+    system: Content = ""
+    max_tokens: Annotated[int, Meta(ge=1)] | None = None
+    stream: bool = False
+    tools: list[Tool] = []
+    tool_choice: ToolChoice | None = None
+
+
+class Reply(Struct, frozen=True):
+    """What the model answers: pieces of text, or of the arguments for `tool`."""
+
+    pieces: tuple[str, ...]
+    stop_reason: str
+    tool: str | None = None
+
+
+def tokens_read(request: Request) -> int:
+    """How many tokens the request counts for."""
+    contents = (request.system, *(message.content for message in request.messages))
+    return 1 + sum(len(block.text) for content in contents for block in _blocks(content)) // 4
+
+
+def reply(request: Request) -> Reply:
+    """The answer: a call of the tool that must be called, or the notice and an echo."""
+    if tool := _must_call(request):
+        arguments = msgspec.json.encode(instance(tool.input_schema)).decode()
+        return Reply(tuple(re.findall(r"(?s).{1,8}", arguments)), "tool_use", tool.name)
+    words = re.findall(r"\s*\S+|\s+", f"{NOTICE} {echo(_asked(request))}")
+    said = tuple(words[: request.max_tokens])
+    return Reply(said, "end_turn" if len(said) == len(words) else "max_tokens")
+
+
+def echo(blocks: Sequence[Block]) -> str:
+    """What was asked, in one sentence."""
+    text = "\n".join(block.text for block in blocks if block.type == "text")
+    counts = {name: sum(block.type == kind for block in blocks) for kind, name in FILES.items()}
+    parts: list[str] = []
+    if len(text) > ECHO_LIMIT:
+        parts.append(f"asked: «{text[:ECHO_LIMIT]}…» (the first {ECHO_LIMIT} of {len(text)} characters)")
+    elif text:
+        parts.append(f"asked: «{text}»")
+    if any(counts.values()):
+        sent = (f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts.items() if count)
+        parts.append(f"sent {' and '.join(sent)}")
+    return f"You {' and '.join(parts) or 'asked nothing'}."
+
+
+def _asked(request: Request) -> list[Block]:
+    """The last message of the user's."""
+    last = next((message for message in reversed(request.messages) if message.role == "user"), None)
+    return _blocks(last.content) if last else []
+
+
+def _blocks(content: Content) -> list[Block]:
+    return [Block("text", content)] if isinstance(content, str) else content
+
+
+def _must_call(request: Request) -> Tool | None:
+    match request.tool_choice:
+        case ToolChoice("tool", name):
+            return next((tool for tool in request.tools if tool.name == name), None)
+        case ToolChoice("any"):
+            return next(iter(request.tools), None)
+        case ToolChoice("none"):
+            return None
+        case _:
+            # After a call, the CLI sends its result alone, and wants a last word rather than the same call again.
+            called = all(block.type == "tool_result" for block in _asked(request))
+            return next((tool for tool in request.tools if tool.name == STRUCTURED_OUTPUT and not called), None)
+
+
+def message(request: Request, answer: Reply, name: str) -> Json:
+    """The answer as one message. name: what makes its ids unlike any other's."""
+    whole = "".join(answer.pieces)
+    block: Json = {"type": "text", "text": whole}
+    if answer.tool is not None:
+        block = {"type": "tool_use", "id": f"toolu_{name}", "name": answer.tool, "input": msgspec.json.decode(whole)}
+    return {
+        "id": f"msg_{name}",
+        "type": "message",
+        "role": "assistant",
+        "model": request.model,
+        "content": [block],
+        "stop_reason": answer.stop_reason,
+        "stop_sequence": None,
+        "usage": {"input_tokens": tokens_read(request), "output_tokens": len(answer.pieces)},
+    }
+
+
+def events(request: Request, answer: Reply, name: str) -> Iterator[Json]:
+    """The answer as the events of a stream, a delta for each piece."""
+    whole = message(request, answer, name)
+    block, usage = whole["content"][0], whole["usage"]
+    start: Json = {"content": [], "stop_reason": None, "usage": usage | {"output_tokens": 1}}
+    yield {"type": "message_start", "message": whole | start}
+    empty: Json = {"text": ""} if answer.tool is None else {"input": {}}
+    yield {"type": "content_block_start", "index": 0, "content_block": block | empty}
+    kind, field = ("text_delta", "text") if answer.tool is None else ("input_json_delta", "partial_json")
+    for piece in answer.pieces:
+        yield {"type": "content_block_delta", "index": 0, "delta": {"type": kind, field: piece}}
+    yield {"type": "content_block_stop", "index": 0}
+    yield {
+        "type": "message_delta",
+        "delta": {"stop_reason": answer.stop_reason, "stop_sequence": None},
+        "usage": {"output_tokens": usage["output_tokens"]},
+    }
+    yield {"type": "message_stop"}

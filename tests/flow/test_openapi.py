@@ -1,0 +1,260 @@
+"""The OpenAPI document is true: of the code that it is made of, and of what the real programs answer to anything at all."""
+
+import ast
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import msgspec
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from schemathesis import GenerationMode, Response
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
+from schemathesis.specs.openapi import checks
+
+from api.app import create_app
+from api.docs.operations import CHAT_ERRORS, paths
+from api.docs.structs import plain
+from api.drain import Drain
+from api.openai_chat.decode import decode
+from api.openapi import document
+from api.parameters import CHAT, Policy
+from api.problems import KINDS
+from api.settings import Settings
+from tests.scripted.upstream import Says, Upstream
+from tests.stack import KEY, REPOSITORY, Stack
+
+DOCUMENT = document(Policy())
+CHAT_OPERATION = DOCUMENT["paths"]["/v1/chat/completions"]["post"]
+EXAMPLES: dict[str, Any] = CHAT_OPERATION["requestBody"]["content"]["application/json"]["examples"]
+OPERATIONS = [(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods]
+KEYED = [(method, path) for method, path in OPERATIONS if "security" not in DOCUMENT["paths"][path][method]]
+POSITIVE, NEGATIVE = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
+SENT = [(method, path, POSITIVE) for method, path in OPERATIONS] + [
+    (method, path, NEGATIVE) for method, path in OPERATIONS if "parameters" in DOCUMENT["paths"][path][method]
+]
+CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+# Each example is a request to real programs, so a failure is shown as it was found instead of being made small.
+MANNER = settings(
+    max_examples=30,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
+
+
+def validator(schema: Any) -> Draft202012Validator:
+    return Draft202012Validator({**schema, "components": DOCUMENT["components"]})
+
+
+def described(place: str, schema: Any) -> Iterator[tuple[str, str]]:
+    """Every property in a schema, and what is said of it."""
+    for name, field in schema.get("properties", {}).items():
+        yield f"{place}.{name}", field.get("description", "")
+        yield from described(f"{place}.{name}", field)
+    for part in (*schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else ())):
+        yield from described(place, part)
+
+
+def test_document_is_valid_openapi():
+    """It keeps to the schema of OpenAPI 3.1, and to JSON Schema."""
+    schemathesis.openapi.from_dict(deepcopy(DOCUMENT)).validate()
+    for schema in DOCUMENT["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_every_route_is_in_the_document_and_every_operation_has_a_route(tmp_path: Path):
+    """OPTIONS is the framework's own, for browsers."""
+    application: Any = create_app(Settings(api_secret_token=KEY, run_dir=tmp_path), Drain(0))  # pyright: ignore[reportArgumentType]
+    routes = {
+        (method.lower(), route.path_format)
+        for route in application._app.routes
+        for method in route.methods - {"OPTIONS"}
+    }
+    assert routes == set(OPERATIONS)
+
+
+def test_every_parameter_of_a_chat_is_described():
+    """With what becomes of it."""
+    properties = DOCUMENT["components"]["schemas"]["ChatRequest"]["properties"]
+    assert {name: properties[name]["x-treatment"] for name in CHAT} == {n: p.treatment for n, p in CHAT.items()}
+    assert all(len(properties[name]["description"]) > 10 for name in CHAT)
+
+
+def test_strict_parameters_are_refused_in_the_document_too():
+    """What the owner decided is what a reader sees."""
+    request = document(Policy(strict=True, most_choices=7))["components"]["schemas"]["ChatRequest"]
+    assert request["properties"]["temperature"]["x-treatment"] == "refused"
+    assert request["properties"]["n"]["maximum"] == 7
+
+
+def test_every_field_is_described():
+    """In the components and in what stands inside operations."""
+    found = [
+        *(pair for name, schema in DOCUMENT["components"]["schemas"].items() for pair in described(name, schema)),
+        *(
+            pair
+            for path, methods in paths().items()
+            for operation in methods.values()
+            for response in operation["responses"].values()
+            for content in response.get("content", {}).values()
+            for pair in described(path, content["schema"])
+        ),
+    ]
+    assert len(found) > 100
+    assert [place for place, words in found if not words] == []
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example_of_a_request_is_accepted(name: str):
+    """By the decoder, and by its own schema."""
+    sent = EXAMPLES[name]["value"]
+    decode(msgspec.json.encode(sent), Policy())
+    validator({"$ref": "#/components/schemas/ChatRequest"}).validate(sent)
+
+
+def test_every_example_of_an_answer_meets_its_schema():
+    """Errors too."""
+    responses = [*CHAT_OPERATION["responses"].values(), *DOCUMENT["components"]["responses"].values()]
+    contents = [content for response in responses for content in response.get("content", {}).values()]
+    pairs = [
+        (content["schema"], each["value"]) for content in contents for each in content.get("examples", {}).values()
+    ]
+    assert len(pairs) > 30
+    for schema, value in pairs:
+        if isinstance(value, str):
+            chunks_of(value.encode())
+        else:
+            validator(schema).validate(value)
+
+
+def test_every_code_of_an_error_is_in_the_document():
+    """Those of failures, and those that are written where a request is refused."""
+    shown = {
+        code
+        for response in DOCUMENT["components"]["responses"].values()
+        for code in response["content"]["application/json"]["examples"]
+    }
+    assert {code for _, code in KINDS.values()} | set(written_codes()) == shown
+    assert {f"Error{status}" for status in CHAT_ERRORS} == set(DOCUMENT["components"]["responses"])
+
+
+def written_codes() -> Iterator[str]:
+    place = {"Problem": 1, "invalid": 2, "refused": 0}
+    for path in REPOSITORY.joinpath("api").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in place:
+                at = place[node.func.id]
+                code = node.args[at] if len(node.args) > at else None
+                if isinstance(code, ast.Constant) and str(code.value).isidentifier():
+                    yield str(code.value)
+                elif node.func.id == "invalid" and code is None:
+                    yield "invalid_value"
+
+
+def chunks_of(body: bytes) -> list[Any]:
+    """The chunks of a stream, which all meet their schema. Raises AssertionError."""
+    events = [event for event in body.decode().split("\n\n") if event and not event.startswith(":")]
+    assert all(event.startswith("data: ") and "\n" not in event for event in events)
+    assert events[-1] == "data: [DONE]"
+    chunks = [msgspec.json.decode(event.removeprefix("data: ")) for event in events[:-1]]
+    event = CHAT_OPERATION["responses"]["200"]["content"]["text/event-stream"]["schema"]
+    for chunk in chunks:
+        validator(event["properties"]["data"]["anyOf"][0]["contentSchema"]).validate(chunk)
+    return chunks
+
+
+def checked(case: Any, response: Response) -> None:
+    """Hold a response against the document. Raises on what is not in it."""
+    try:
+        case.validate_response(response, checks=CHECKS)
+    except FailureGroup as failures:
+        # It is no Exception, and would end the loop that other tests need.
+        raise AssertionError(str(failures)) from None
+    if response.headers["content-type"][0].startswith("text/event-stream"):
+        assert chunks_of(response.content)
+
+
+def operation(stack: Stack, method: str, path: str) -> Any:
+    # A copy, since what it reads it also changes.
+    schema = schemathesis.openapi.from_dict(deepcopy(DOCUMENT))
+    schema.config.update(base_url=stack.url)
+    return schema[path][method.upper()]
+
+
+def made_coherent(body: Any) -> None:
+    """Take out of a request what is seldom right by chance, so that the rest of it reaches the model."""
+    if not isinstance(body, dict):
+        return
+    body["model"] = "sonnet"
+    if not body.get("stream"):
+        body.pop("stream_options", None)
+    if not isinstance(body.get("messages"), list):
+        return
+    body["messages"].append({"role": "user", "content": "Hello!"})
+    for message in body["messages"]:
+        if isinstance(message, dict):
+            message["role"] = {"tool": "user", "function": "user"}.get(str(message.get("role")), message.get("role"))
+            for name in ("tool_calls", "function_call"):
+                message.pop(name, None)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(("method", "path", "mode"), SENT, ids=lambda part: getattr(part, "value", part))
+async def test_whatever_is_sent_the_answer_is_in_the_document(
+    stack: Stack, upstream: Upstream, method: str, path: str, mode: GenerationMode
+):
+    """No fault of the server's, no status, header or body that the document does not tell of."""
+    upstream.script(Says(("Hello", " world", "!"), thinking="Hm."))
+    tested = operation(stack, method, path)
+
+    @MANNER
+    @given(case=tested.as_strategy(generation_mode=mode), coherent=st.booleans())
+    def ask(case: Any, *, coherent: bool) -> None:
+        if coherent:
+            made_coherent(case.body)
+        checked(case, case.call(headers=stack.headers, timeout=30))
+
+    await anyio.to_thread.run_sync(ask)
+
+
+@pytest.mark.parametrize(("method", "path"), KEYED)
+async def test_without_a_key_the_answer_is_the_documented_401(stack: Stack, method: str, path: str):
+    """Before anything is read of what was sent."""
+    sent = {"body": EXAMPLES["hello"]["value"]} if method == "post" else {}
+    case = operation(stack, method, path).Case(path_parameters={"model_id": "sonnet"}, **sent)
+    response = await anyio.to_thread.run_sync(case.call)
+    assert response.status_code == 401
+    checked(case, response)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+async def test_example_of_a_request_is_answered(stack: Stack, upstream: Upstream, name: str):
+    """By the real programs, with what the document promises."""
+    upstream.script(Says('{"name": "x", "minutes": 1, "ingredients": []}'))
+    if name == "structured":
+        upstream.script(Says(tools=[("toolu_1", "StructuredOutput", ['{"name":"x","minutes":1,"ingredients":[]}'])]))
+    case = operation(stack, "post", "/v1/chat/completions").Case(body=EXAMPLES[name]["value"])
+    response = await anyio.to_thread.run_sync(lambda: case.call(headers=stack.headers, timeout=30))
+    assert response.status_code == 200, response.text
+    checked(case, response)
+
+
+async def test_document_is_served_without_a_key(stack: Stack):
+    """To tools that make clients of it."""
+    response = await stack.client.get("/openapi.json", headers={"authorization": ""})
+    assert response.json() == plain(DOCUMENT)

@@ -1,0 +1,160 @@
+"""Why there is no answer: the kind is the CLI's own word for it, and waiting is advised where it helps."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from executor.claude.failure import COMPLAINTS, failure, too_long
+from executor.claude.protocol import Complained, Ended, Retrying
+from shared.errors import ErrorKind
+from shared.events import Failed, Window, Windows
+
+NOW = 1_700_000_000.0
+SYNTHETIC = "API Error: the CLI's own words about /home/someone"
+
+
+def ended(
+    *,
+    is_error: bool = True,
+    status: int | None = None,
+    text: str = SYNTHETIC,
+    subtype: str = "success",
+    api_error: str = "",
+    terminal_reason: str = "",
+) -> Ended:
+    return Ended(is_error, 1, status, text, False, None, subtype, api_error, terminal_reason)
+
+
+def kind(end: Ended, complaint: Complained | None = None, *, said: bool = False) -> ErrorKind:
+    return failure(end, complaint, None, said=said, now=NOW).kind
+
+
+@pytest.mark.wire(41)
+@pytest.mark.parametrize(
+    ("error", "status", "expected"),
+    [
+        ("authentication_failed", 401, ErrorKind.CREDENTIAL_REFUSED),
+        ("oauth_org_not_allowed", 403, ErrorKind.CREDENTIAL_REFUSED),
+        ("billing_error", 400, ErrorKind.BILLING),
+        ("rate_limit", 429, ErrorKind.RATE_LIMIT),
+        ("overloaded", 529, ErrorKind.OVERLOADED),
+        ("rate_limit", 529, ErrorKind.OVERLOADED),
+        ("server_error", 500, ErrorKind.UPSTREAM),
+        ("invalid_request", 400, ErrorKind.INVALID_REQUEST),
+        ("invalid_request", 413, ErrorKind.PROMPT_TOO_LONG),
+        ("model_not_found", 404, ErrorKind.MODEL_NOT_FOUND),
+        ("a word of tomorrow", 400, ErrorKind.INVALID_REQUEST),
+        ("a word of tomorrow", 402, ErrorKind.BILLING),
+        ("a word of tomorrow", 429, ErrorKind.RATE_LIMIT),
+        ("a word of tomorrow", 503, ErrorKind.UPSTREAM),
+        ("a word of tomorrow", None, ErrorKind.UPSTREAM),
+    ],
+)
+def test_the_clis_word_decides_then_the_status(error: str, status: int | None, expected: ErrorKind):
+    """The status may be with the complaint or with the result."""
+    assert kind(ended(), Complained(error, status, SYNTHETIC)) is expected
+    assert kind(ended(status=status), Complained(error, None, SYNTHETIC)) is expected
+
+
+@pytest.mark.wire(41)
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        (ended(subtype="error_max_budget_usd"), ErrorKind.BUDGET),
+        (ended(subtype="error_max_structured_output_retries"), ErrorKind.UNMET),
+        (ended(api_error="usage_limit_reached", status=429), ErrorKind.USAGE_LIMIT),
+        (ended(terminal_reason="prompt_too_long"), ErrorKind.PROMPT_TOO_LONG),
+        (ended(status=413), ErrorKind.PROMPT_TOO_LONG),
+        (ended(status=404), ErrorKind.MODEL_NOT_FOUND),
+        (ended(status=401), ErrorKind.CREDENTIAL_REFUSED),
+        (ended(text="Not logged in · Please run /login"), ErrorKind.NOT_LOGGED_IN),
+        (ended(text="Not logged in", status=401), ErrorKind.CREDENTIAL_REFUSED),
+        (ended(), ErrorKind.UPSTREAM),
+        (ended(is_error=False), ErrorKind.CLI_FAILED),
+        (ended(subtype="error_during_execution"), ErrorKind.UPSTREAM),
+    ],
+)
+def test_a_result_alone_has_its_kind_too(end: Ended, expected: ErrorKind):
+    """Without a complaint before it."""
+    assert kind(end) is expected
+
+
+def test_who_is_not_logged_in_is_told_so_whatever_the_word():
+    """The CLI has one word for a missing credential and for one that was refused."""
+    complaint = Complained("authentication_failed", None, "Not logged in · Please run /login")
+    assert kind(ended(), complaint) is ErrorKind.NOT_LOGGED_IN
+    assert kind(ended(), Complained("authentication_failed", 401, "Not logged in")) is ErrorKind.CREDENTIAL_REFUSED
+
+
+@pytest.mark.wire(36)
+def test_after_words_a_fault_of_the_line_is_a_cut_and_other_kinds_stay_what_they_are():
+    """Part of an answer is out: that is what the client must know."""
+    assert kind(ended(), said=True) is ErrorKind.UPSTREAM_CUT
+    assert kind(ended(is_error=False), said=True) is ErrorKind.UPSTREAM_CUT
+    assert kind(ended(), Complained("server_error", 500, ""), said=True) is ErrorKind.UPSTREAM_CUT
+    assert kind(ended(), Complained("overloaded", 529, ""), said=True) is ErrorKind.OVERLOADED
+    assert kind(ended(subtype="error_max_budget_usd"), said=True) is ErrorKind.BUDGET
+
+
+@pytest.mark.wire(42)
+@pytest.mark.parametrize(
+    ("windows", "seconds"),
+    [
+        (None, None),
+        (Windows("rejected", ()), None),
+        (Windows("rejected", (Window("five_hour"),)), None),
+        (Windows("rejected", (Window("five_hour", 1.0, NOW + 90),)), 90),
+        (Windows("rejected", (Window("a", 1.0, NOW + 90), Window("b", 1.0, NOW + 30), Window("c"))), 30),
+        (Windows("rejected", (Window("five_hour", 1.0, NOW - 90),)), 1),
+    ],
+)
+def test_a_used_up_subscription_says_when_the_first_window_opens(windows: Windows | None, seconds: float | None):
+    """If it is known; never a time that is over."""
+    end = ended(api_error="usage_limit_reached")
+    assert failure(end, None, windows, said=False, now=NOW) == Failed(ErrorKind.USAGE_LIMIT, retry_after=seconds)
+
+
+@pytest.mark.wire(42)
+@pytest.mark.parametrize("status", [400, 401, 402, 404, 413, 429, 500, 529])
+def test_how_long_the_service_wants_to_be_left_alone_is_passed_on_where_waiting_helps(status: int):
+    """Not with a request that will be refused again."""
+    failed = failure(ended(status=status), None, None, said=False, now=NOW, delay=7.5)
+    assert failed.retry_after == (7.5 if status in {429, 529} else None)
+
+
+@pytest.mark.wire(42)
+@pytest.mark.parametrize(
+    ("error", "status", "expected"),
+    [
+        ("rate_limit", 429, ErrorKind.RATE_LIMIT),
+        ("overloaded", 529, ErrorKind.OVERLOADED),
+        ("unknown", None, ErrorKind.UPSTREAM),
+    ],
+)
+def test_a_pause_that_is_too_long_is_handed_to_the_client(error: str, status: int | None, expected: ErrorKind):
+    """It can wait better than a connection can."""
+    assert too_long(Retrying(error, status, 600)) == Failed(expected, retry_after=600)
+
+
+@pytest.mark.wire(44, 56)
+@given(
+    st.sampled_from([*COMPLAINTS, "unknown"]),
+    st.none() | st.sampled_from([400, 401, 404, 429, 500, 529]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_the_clis_words_for_it_reach_nobody(error: str, status: int | None, said: bool, is_error: bool):  # noqa: FBT001
+    """They hold paths and advice for another program; only what the service said of the request may be repeated."""
+    complaints = (None, Complained(error, status, SYNTHETIC))
+    for complaint, end in itertools.product(complaints, (ended(is_error=is_error, status=status),)):
+        assert failure(end, complaint, None, said=said, now=NOW).detail == ""
+
+
+@pytest.mark.wire(44)
+def test_what_the_service_said_of_the_request_is_repeated_and_nothing_behind_it():
+    """It is the client's own request, and a client can mend it only if it knows."""
+    words = 'API Error: 400 {"message":"messages.0: too odd"}\nat /home/someone/cli.js'
+    failed = failure(ended(), Complained("invalid_request", 400, words), None, said=False, now=NOW)
+    assert failed == Failed(ErrorKind.INVALID_REQUEST, 'It said: {"message":"messages.0: too odd"}')

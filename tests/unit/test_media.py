@@ -1,0 +1,283 @@
+"""Pictures and files become blocks by what their bytes are, or a Problem that names the part."""
+
+import base64
+import struct
+from collections.abc import Callable
+from urllib.parse import quote_from_bytes
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.media import MAX_FILE, MAX_IMAGE, data_url, file, image
+from api.problems import Problem
+from shared.turn import Document, Image
+
+WHERE = "messages[0].content[1]"
+PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n"
+
+
+def png(width: int = 3, height: int = 2) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBBI", 13, b"IHDR", width, height, 8, 2, 0, 0, 0, 0)
+
+
+def gif(width: int = 3, height: int = 2) -> bytes:
+    return b"GIF89a" + struct.pack("<HHBBB", width, height, 0, 0, 0) + b";"
+
+
+def jpeg(width: int = 3, height: int = 2, marker: int = 0xC0) -> bytes:
+    thumbnail = b"\xff\xc0\x00\x11\x08\xff\xff\xff\xff"
+    exif = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
+    huffman = b"\xff\xc4\x00\x03\x00"
+    frame = struct.pack(">BBHBHHB", 0xFF, marker, 17, 8, height, width, 3)
+    return b"\xff\xd8\xff\xe0\x00\x10JFIF\0\1\1\0\0\1\0\1\0\0" + exif + huffman + b"\xff" + frame + b"\xff\xd9"
+
+
+def webp(kind: bytes, body: bytes) -> bytes:
+    return b"RIFF" + struct.pack("<I", len(body) + 12) + b"WEBP" + kind + struct.pack("<I", len(body)) + body
+
+
+def webp_lossy(width: int = 3, height: int = 2) -> bytes:
+    return webp(b"VP8 ", b"\x30\x01\x00\x9d\x01\x2a" + struct.pack("<HH", width, height))
+
+
+def webp_lossless(width: int = 3, height: int = 2) -> bytes:
+    return webp(b"VP8L", b"\x2f" + struct.pack("<I", (width - 1) | (height - 1) << 14))
+
+
+def webp_extended(width: int = 3, height: int = 2) -> bytes:
+    return webp(b"VP8X", b"\0" * 4 + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little"))
+
+
+PICTURES: dict[str, tuple[Callable[[int, int], bytes], str]] = {
+    "png": (png, "image/png"),
+    "gif": (gif, "image/gif"),
+    "jpeg": (jpeg, "image/jpeg"),
+    "webp lossy": (webp_lossy, "image/webp"),
+    "webp lossless": (webp_lossless, "image/webp"),
+    "webp extended": (webp_extended, "image/webp"),
+}
+each_picture = pytest.mark.parametrize(("picture", "media_type"), PICTURES.values(), ids=PICTURES)
+
+
+def url(data: bytes, media_type: str = "image/png") -> str:
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+
+def outcome[T](call: Callable[[], T]) -> T | Problem:
+    try:
+        return call()
+    except Problem as problem:
+        return problem
+
+
+def problem_of(call: Callable[[], object]) -> Problem:
+    with pytest.raises(Problem) as caught:
+        call()
+    assert caught.value.param == WHERE
+    assert f"`{WHERE}`" in caught.value.message
+    return caught.value
+
+
+@each_picture
+def test_a_picture_is_known_by_its_bytes_and_keeps_every_one_of_them(
+    picture: Callable[[int, int], bytes], media_type: str
+):
+    """The media type is what the bytes say; the data is them, in base64."""
+    data = picture(3, 2)
+    assert image(data, WHERE) == Image(media_type, base64.b64encode(data).decode())
+
+
+@each_picture
+@pytest.mark.parametrize(("width", "height"), [(8001, 2), (2, 8001)])
+def test_a_picture_with_a_side_over_8000_pixels_is_refused(
+    picture: Callable[[int, int], bytes], media_type: str, width: int, height: int
+):
+    """8000 is the most on either side."""
+    assert image(picture(8000, 8000), WHERE).media_type == media_type
+    problem = problem_of(lambda: image(picture(width, height), WHERE))
+    assert (problem.status, problem.code) == (400, "invalid_image")
+    assert "8000" in problem.message
+    assert "8001" in problem.message
+
+
+@each_picture
+def test_a_picture_cut_before_its_size_is_told_is_refused_wherever_it_is_cut(
+    picture: Callable[[int, int], bytes], media_type: str
+):
+    """No prefix fails in another way than a Problem; one too short to tell the size is never taken."""
+    whole = picture(300, 200)
+    outcomes = [taken(whole[:end]) for end in range(len(whole))]
+    assert not any(outcomes[:10])
+    assert outcomes == sorted(outcomes)
+
+
+def taken(data: bytes) -> bool:
+    found = outcome(lambda: image(data, WHERE))
+    assert isinstance(found, Image) or (found.status, found.code) == (400, "invalid_image")
+    return isinstance(found, Image)
+
+
+@pytest.mark.parametrize("data", [b"", b"<svg/>", b"BM" + bytes(60), PDF, b"GIF", bytes(99)])
+def test_what_is_no_picture_is_refused_with_the_types_that_are_taken(data: bytes):
+    """400 that names the part and PNG, JPEG, GIF, WebP."""
+    problem = problem_of(lambda: image(data, WHERE))
+    assert (problem.status, problem.code) == (400, "invalid_image")
+    assert all(name in problem.message for name in ("PNG", "JPEG", "GIF", "WebP"))
+
+
+@pytest.mark.parametrize("data", [png(0, 5), gif(5, 0), jpeg(0, 0), webp_lossy(0, 1), jpeg(marker=0xD9)])
+def test_a_picture_without_a_size_is_refused(data: bytes):
+    """A side of no pixels, or no frame header at all, is damage."""
+    assert "damaged" in problem_of(lambda: image(data, WHERE)).message
+
+
+@pytest.mark.parametrize("marker", [0xC0, 0xC1, 0xC2, 0xC9, 0xCF])
+def test_every_kind_of_jpeg_frame_tells_the_size(marker: int):
+    """SOF0 to SOF15 but DHT, JPG and DAC."""
+    assert image(jpeg(marker=marker), WHERE).media_type == "image/jpeg"
+
+
+def test_a_picture_may_have_5_mib_and_no_byte_more():
+    """MAX_IMAGE is the last size taken; 413 after it."""
+    data = png() + bytes(MAX_IMAGE - len(png()))
+    assert image(data, WHERE).media_type == "image/png"
+    problem = problem_of(lambda: image(data + b"\0", WHERE))
+    assert (problem.status, problem.code) == (413, "image_too_large")
+    assert "5 MiB" in problem.message
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", *(picture(3, 2)[:30] for picture, _ in PICTURES.values())]))
+def test_no_bytes_fail_in_another_way_than_a_problem(tail: bytes, head: bytes):
+    """Anything is a picture or a Problem."""
+    taken(head + tail)
+
+
+@given(st.binary(max_size=300), st.sampled_from(["", "\n", " ", "\r\n\t"]), st.integers(1, 80))
+def test_base64_comes_through_with_white_space_anywhere(tail: bytes, space: str, every: int):
+    """Lines of any length, as mail and shells make them."""
+    text = base64.b64encode(png() + tail).decode()
+    spaced = space.join(text[at : at + every] for at in range(0, len(text), every))
+    assert data_url(f"data:image/png;base64,{spaced}", WHERE) == image(png() + tail, WHERE)
+
+
+@given(st.binary(max_size=300))
+def test_base64_may_be_url_safe_unpadded_or_percent_encoded(tail: bytes):
+    """What a URL needs, and what JavaScript makes of it."""
+    data = png() + tail
+    expected = image(data, WHERE)
+    assert data_url(f"data:;base64,{base64.urlsafe_b64encode(data).decode().rstrip('=')}", WHERE) == expected
+    escaped = quote_from_bytes(base64.b64encode(data), safe="")
+    assert data_url(f"DATA:image/png;charset=x;BASE64,{escaped}", WHERE) == expected
+
+
+@given(st.binary(max_size=100))
+def test_bytes_may_be_percent_encoded(tail: bytes):
+    """RFC 2397 without `;base64`."""
+    data = png() + tail
+    assert data_url("data:image/png," + quote_from_bytes(data), WHERE) == image(data, WHERE)
+
+
+@pytest.mark.parametrize(
+    "declared", ["image/jpeg", "image/svg+xml", "application/octet-stream", "text/plain", "pdf", ""]
+)
+def test_a_wrong_declared_type_does_not_matter(declared: str):
+    """The bytes are right."""
+    assert data_url(url(png(), declared), WHERE) == image(png(), WHERE)
+    assert data_url(url(PDF, declared), WHERE) == Document("application/pdf", base64.b64encode(PDF).decode())
+
+
+@given(st.text(min_size=1).filter(lambda text: "\0" not in text and text[0] != "\ufeff"))
+def test_a_text_is_a_document_word_for_word(text: str):
+    """text/plain is the text itself, from a data URL of either form."""
+    expected = Document("text/plain", text)
+    assert data_url(url(text.encode(), "text/plain;charset=utf-8"), WHERE) == expected
+    assert data_url("data:," + quote_from_bytes(text.encode()), WHERE) == expected
+
+
+def test_a_text_about_pictures_is_a_text():
+    """Words that begin as a GIF does are words, if they are declared so or come as a file."""
+    text = "GIF89a was the second version of the format."
+    assert data_url(url(text.encode(), "text/plain"), WHERE) == Document("text/plain", text)
+    assert file(base64.b64encode(text.encode()).decode(), None, WHERE) == Document("text/plain", text)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "",
+        "data:",
+        "data:image/png;base64",
+        "https://example.com/a.png",
+        "image/png;base64,AAAA",
+        "data:image/png;base64,A",
+        "data:image/png;base64,AAA*",
+        "data:image/png;base64,AA=A",
+        "data:image/png;base64,ÄÄÄÄ",
+        "data:image/png;base64,%FF",
+        url(b"", "image/png"),
+        url(b"", "text/plain"),
+        url(b"\xff\xfe\0", "text/plain"),
+        url(b"{}", "application/json"),
+        url(b"RIFF\0\0\0\0WAVE", "audio/wav"),
+    ],
+)
+def test_a_data_url_that_can_t_be_used_is_refused_with_the_types_that_are_taken(sent: str):
+    """400 that names the part and what to send."""
+    problem = problem_of(lambda: data_url(sent, WHERE))
+    assert (problem.status, problem.code) == (400, "invalid_image")
+    assert all(name in problem.message for name in ("PNG", "JPEG", "GIF", "WebP"))
+
+
+@pytest.mark.parametrize("head", ["data:application/pdf;base64,", "data:;base64,", ""])
+def test_a_file_is_a_pdf_a_text_or_a_picture_by_its_bytes(head: str):
+    """With the client's name as title, from a data URL or base64 alone."""
+
+    def form(data: bytes) -> str:
+        return head + base64.b64encode(data).decode()
+
+    assert file(form(PDF), "a.pdf", WHERE) == Document("application/pdf", base64.b64encode(PDF).decode(), "a.pdf")
+    assert file(form("wörter\n".encode()), "a.txt", WHERE) == Document("text/plain", "wörter\n", "a.txt")
+    assert file(form(b"\xef\xbb\xbfx"), "", WHERE) == Document("text/plain", "x", None)
+    assert file(form(png()), "a.png", WHERE) == image(png(), WHERE)
+
+
+@each_picture
+def test_no_picture_is_taken_for_a_text(picture: Callable[[int, int], bytes], media_type: str):
+    """A file part may hold a picture of any type we take."""
+    block = file(base64.b64encode(picture(3, 2)).decode(), None, WHERE)
+    assert isinstance(block, Image)
+    assert block.media_type == media_type
+
+
+@pytest.mark.parametrize(
+    "sent", ["", "data:text/plain,", "!!", "A", "data:x", url(b"PK\3\4\0\0\xff"), url(b"\xff\xfeh\0i\0")]
+)
+def test_a_file_that_can_t_be_read_is_refused(sent: str):
+    """400 invalid_file."""
+    problem = problem_of(lambda: file(sent, "a.bin", WHERE))
+    assert (problem.status, problem.code) == (400, "invalid_file")
+
+
+@pytest.mark.parametrize("head", [PDF, b"words"])
+def test_a_file_may_have_20_mib_and_no_byte_more(head: bytes):
+    """MAX_FILE is the last size taken; 413 after it."""
+    data = head.ljust(MAX_FILE, b" ")
+    assert isinstance(file(base64.b64encode(data).decode(), None, WHERE), Document)
+    problem = problem_of(lambda: file(base64.b64encode(data + b" ").decode(), None, WHERE))
+    assert (problem.status, problem.code) == (413, "file_too_large")
+    assert "20 MiB" in problem.message
+
+
+def test_a_picture_in_a_file_has_the_limit_of_pictures():
+    """The same 413 as anywhere."""
+    problem = problem_of(lambda: file(url(png().ljust(MAX_IMAGE + 1, b"\0")), None, WHERE))
+    assert (problem.status, problem.code) == (413, "image_too_large")
+
+
+@given(st.text(max_size=60), st.sampled_from(["", "data:", "data:image/png;base64,", "data:text/plain,"]))
+def test_no_text_fails_in_another_way_than_a_problem(tail: str, head: str):
+    """Anything is a block or a Problem with its part."""
+    for read in (lambda: data_url(head + tail, WHERE), lambda: file(head + tail, tail, WHERE)):
+        found = outcome(read)
+        assert isinstance(found, Image | Document) or (found.status, found.param) == (400, WHERE)

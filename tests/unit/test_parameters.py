@@ -1,0 +1,147 @@
+"""Every parameter is honoured, ignored by name, meaningless or refused, as one table says."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from api.openai_chat.models import ChatRequest
+from api.parameters import CHAT, Parameter, checked
+from api.problems import Problem
+
+# The parameters that OpenAI documents (https://platform.openai.com/docs/api-reference/chat/create).
+DOCUMENTED = [
+    "messages",
+    "model",
+    "audio",
+    "frequency_penalty",
+    "function_call",
+    "functions",
+    "logit_bias",
+    "logprobs",
+    "max_completion_tokens",
+    "max_tokens",
+    "metadata",
+    "modalities",
+    "n",
+    "parallel_tool_calls",
+    "prediction",
+    "presence_penalty",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "reasoning_effort",
+    "response_format",
+    "safety_identifier",
+    "seed",
+    "service_tier",
+    "stop",
+    "store",
+    "stream",
+    "stream_options",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "user",
+    "verbosity",
+    "web_search_options",
+]
+
+
+def problem(fields: dict[str, Any], *, strict: bool = False) -> Problem:
+    with pytest.raises(Problem) as caught:
+        checked(CHAT, fields, strict=strict)
+    assert caught.value.status == 400
+    return caught.value
+
+
+@pytest.mark.wire(15, 16)
+def test_every_documented_parameter_is_in_the_table():
+    """With what becomes of it; the two besides are other gateways'."""
+    assert set(CHAT) == {*DOCUMENTED, "reasoning", "max_budget_usd"}
+
+
+def test_what_the_table_says_is_honoured_is_read_and_nothing_else_is():
+    """The table and the request's struct can't drift apart."""
+    honoured = {name for name, parameter in CHAT.items() if parameter.treatment in {"honoured", "emulated"}}
+    assert honoured == {field.encode_name for field in msgspec.structs.fields(ChatRequest)}
+
+
+def test_every_parameter_that_does_not_do_what_it_says_has_its_reason():
+    """The manual and the refusals repeat it."""
+    assert all(p.note for p in CHAT.values() if p.treatment in {"ignored", "emulated", "refused"})
+
+
+@pytest.mark.wire(15)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("logprobs", True),
+        ("top_logprobs", 3),
+        ("logit_bias", {"50256": -100}),
+        ("audio", {"voice": "alloy", "format": "mp3"}),
+        ("modalities", ["text", "audio"]),
+        ("modalities", []),
+        ("web_search_options", {}),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_its_name(name: str, value: object):
+    """Also where the owner is not strict: the answer would not be what was asked for."""
+    for strict in (False, True):
+        refused = problem({name: value}, strict=strict)
+        assert (refused.code, refused.param) == ("unsupported_parameter", name)
+        assert CHAT[name].note in refused.message
+
+
+@pytest.mark.wire(15, 67)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("logprobs", False), ("logprobs", None), ("top_logprobs", 0), ("top_logprobs", None)),
+        *(("logit_bias", {}), ("logit_bias", None), ("audio", None), ("modalities", ["text"])),
+        *(("modalities", None), ("web_search_options", None), ("n", 1), ("temperature", None)),
+    ],
+)
+def test_values_that_ask_for_nothing_pass(name: str, value: object):
+    """Clients send defaults and nulls, and mean nothing by them; a strict owner does not mind either."""
+    assert checked(CHAT, {name: value}, strict=True) == ()
+
+
+@pytest.mark.wire(16)
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [("temperature", 0, 2), ("top_p", 0, 1), ("frequency_penalty", -2, 2), ("presence_penalty", -2, 2)],
+)
+def test_numbers_that_are_ignored_must_still_be_in_range(name: str, low: int, high: int):
+    """A wrong value is a mistake of the client's, whatever becomes of a right one."""
+    for value in (low, high, (low + high) / 2):
+        assert checked(CHAT, {name: value}, strict=False) == (name,)
+    for wrong in (low - 0.1, high + 0.1, "1", True, [], {}):
+        refused = problem({name: wrong})
+        assert (refused.code, refused.param) == ("invalid_value", name)
+        assert f"from {low} to {high}" in refused.message
+
+
+@pytest.mark.wire(16)
+def test_what_is_ignored_is_named_in_the_order_of_the_table():
+    """For the header; meaningless bookkeeping is not among it."""
+    sent = {"user": "u", "seed": 1, "top_p": 1.0, "verbosity": "low", "prediction": {}, "store": True, "unknown": 1}
+    assert checked(CHAT, sent, strict=False) == ("top_p", "seed", "prediction", "verbosity")
+
+
+@pytest.mark.wire(10, 16)
+def test_a_strict_owner_refuses_what_would_be_ignored():
+    """The first of them, by name, with the reason and the setting."""
+    refused = problem({"seed": 1, "user": "u"}, strict=True)
+    assert (refused.code, refused.param) == ("unsupported_parameter", "seed")
+    assert "STRICT_PARAMS" in refused.message
+    assert checked(CHAT, {"seed": None, "user": "u", "unknown": 1}, strict=True) == ()
+
+
+def test_another_table_is_another_policy():
+    """The rules are the table's, not the code's."""
+    table = {"a": Parameter("refused", "no"), "b": Parameter("honoured", "")}
+    assert checked(table, {"b": 1, "temperature": 99}, strict=True) == ()
+    with pytest.raises(Problem):
+        checked(table, {"a": None}, strict=False)
