@@ -10,7 +10,9 @@ run: .venv/.ready ## install what is locked, then start the API and an executor 
 	@exec $(BIN)/claude-api-server up
 
 test: .venv/.ready ## every test
-	@$(BIN)/pytest
+	@# Apart: the flows share one event loop for their programs' whole life, the units have one each.
+	@$(BIN)/pytest tests/unit tests/golden tests/docs
+	@$(BIN)/pytest tests/clients tests/flow
 
 check: .venv/.ready ## types, lint, import contracts
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
