@@ -12,7 +12,7 @@ from tests.bench.report import Figure
 from tests.bench.service import prompt
 from tests.bench.streams import Round, side_by_side
 
-SAMPLES = 12
+SAMPLES = 20
 TOOLS = 20
 SERVED_BEFORE_REST = 10
 STREAMS, TOKENS, PER_SECOND, ROUNDS = 16, 150, 50, 3
