@@ -1,7 +1,7 @@
 """Every way a job can fail: one kind each, with what a client may do about it and the sentence its user reads.
 
 Law: a sentence never holds a path, an argument, a prompt or another program's words; `Failed.detail` may only add
-what the caller sent or must know.
+what the caller sent or must know, such as what the service said of the caller's own request.
 """
 
 from enum import StrEnum
