@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from api.conversation import DraftBlock, DraftResult, PartBlock
+from api.forms import ImageUrl, Part
 from api.media import Remote, data_url, file
-from api.openai_chat.models import ImageUrl, Part
 from api.problems import invalid
 from shared.turn import Document, Text, ToolUse
 

@@ -10,7 +10,7 @@ from typing import Literal, cast
 import msgspec
 from msgspec import Struct
 
-from api.openai_chat.models import CalledFunction, ChatRequest, FunctionDefinition, ToolDefinition
+from api.forms import CalledFunction, FunctionDefinition, Offering, ToolDefinition
 from api.problems import invalid
 from api.schemas import usable
 from shared.turn import Tool
@@ -40,8 +40,8 @@ class Offered(Struct, frozen=True):
     legacy: bool = False
 
 
-def offered(request: ChatRequest) -> Offered:
-    """What a chat completion request offers. Raises Problem (400)."""
+def offered(request: Offering) -> Offered:
+    """What a request offers. Raises Problem (400)."""
     if request.functions and not request.tools:
         tools = [_function(function, f"functions[{index}]") for index, function in enumerate(request.functions)]
         listed, custom = [tool for tool, _ in tools], frozenset[str]()

@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from api import content, tooling
 from api.conversation import Draft, DraftBlock, DraftResult, paired, says_something
-from api.openai_chat.models import CalledFunction, ChatMessage, ChatRequest, ReasoningOptions
+from api.forms import CalledFunction
+from api.openai_chat.models import ChatMessage, ChatRequest, ReasoningOptions
 from api.parameters import CHAT, Policy, checked
 from api.problems import Problem, invalid
 from api.schemas import usable

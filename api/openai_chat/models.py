@@ -5,58 +5,9 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from api.forms import CalledFunction, Offering, Part
+
 type FinishReason = Literal["stop", "length", "tool_calls", "function_call", "content_filter"]
-
-
-class ImageUrl(Struct, frozen=True):
-    """Where a picture is: a data URL or an https address. detail is for models that scale pictures; Claude's do not."""
-
-    url: str
-    detail: str | None = None
-
-
-class FilePart(Struct, frozen=True):
-    """A file in the request. file_data: a data URL or bare base64."""
-
-    file_data: str | None = None
-    filename: str | None = None
-    file_id: str | None = None
-
-
-class Source(Struct, frozen=True):
-    """The source of an Anthropic image or document block, which some OpenAI clients send."""
-
-    type: str = ""
-    media_type: str = ""
-    data: str = ""
-    url: str = ""
-
-
-class Part(Struct, frozen=True):
-    """A part of a message's content; which fields it has depends on its type."""
-
-    type: str
-    text: str | None = None
-    refusal: str | None = None
-    image_url: str | ImageUrl | None = None
-    file: FilePart | None = None
-    file_data: str | None = None
-    filename: str | None = None
-    source: Source | None = None
-    title: str | None = None
-    id: str | None = None
-    name: str | None = None
-    input: msgspec.Raw = msgspec.Raw(b"{}")
-    tool_use_id: str | None = None
-    content: "str | list[Part] | None" = None
-    is_error: bool | None = None
-
-
-class CalledFunction(Struct, frozen=True):
-    """The function of a call. arguments: JSON, as text."""
-
-    name: str = ""
-    arguments: str | None = None
 
 
 class CalledCustom(Struct, frozen=True):
@@ -85,37 +36,6 @@ class ChatMessage(Struct, frozen=True):
     tool_calls: list[ToolCallIn] | None = None
     tool_call_id: str | None = None
     function_call: CalledFunction | None = None
-
-
-class FunctionDefinition(Struct, frozen=True):
-    """A function on offer. parameters: its arguments' JSON Schema."""
-
-    name: str
-    description: str | None = None
-    parameters: msgspec.Raw = msgspec.Raw(b"null")
-    strict: bool | None = None
-
-
-class CustomDefinition(Struct, frozen=True):
-    """A tool that takes free text. format: a grammar, which no Claude model can be held to."""
-
-    name: str
-    description: str | None = None
-    format: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class ToolDefinition(Struct, frozen=True):
-    """A tool on offer: nested as in chat completions, flat as in responses, or as Anthropic has it."""
-
-    type: str | None = None
-    function: FunctionDefinition | None = None
-    custom: CustomDefinition | None = None
-    name: str | None = None
-    description: str | None = None
-    parameters: msgspec.Raw = msgspec.Raw(b"null")
-    input_schema: msgspec.Raw = msgspec.Raw(b"null")
-    format: msgspec.Raw = msgspec.Raw(b"null")
-    strict: bool | None = None
 
 
 class StreamOptions(Struct, frozen=True):
@@ -147,20 +67,15 @@ class ResponseFormat(Struct, frozen=True):
     schema: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class ChatRequest(Struct, frozen=True):
+class ChatRequest(Offering, frozen=True):
     """The body of POST /v1/chat/completions, as far as it is honoured; `api.parameters` has the table of the rest."""
 
-    messages: list[ChatMessage] = []
+    messages: list[ChatMessage] = msgspec.field(default_factory=list[ChatMessage])
     model: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
-    tools: list[ToolDefinition] | None = None
-    tool_choice: msgspec.Raw = msgspec.Raw(b"null")
-    parallel_tool_calls: bool | None = None
-    functions: list[FunctionDefinition] | None = None
-    function_call: str | CalledFunction | None = None
     response_format: ResponseFormat | None = None
     reasoning_effort: str | None = None
     reasoning: ReasoningOptions | None = None

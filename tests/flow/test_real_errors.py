@@ -14,7 +14,7 @@ from tests.scripted.upstream import Breaks, Gated, Received, Refuses, Reply, Say
 from tests.stack import KEY, Stack, until
 
 SOON = 1800
-SENSIBLE = "a sentence of the service's own: /root/.claude secret-detail"
+SENSIBLE = "a sentence of the service's own: /home/owner/.claude secret-detail"
 WRONG_BODY = "messages.0.content: Input should be a valid list"
 
 

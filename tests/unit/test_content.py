@@ -9,8 +9,8 @@ import pytest
 
 from api.content import blocks, parts, text_only
 from api.conversation import DraftResult
+from api.forms import Part
 from api.media import Remote
-from api.openai_chat.models import Part
 from api.problems import Problem
 from shared.turn import Document, Image, Text, ToolUse
 
