@@ -16,10 +16,10 @@ from api.catalogue import Catalogue
 from api.dispatch import Dispatch
 from api.docs import routes as docs
 from api.drain import Drain
+from api.envelopes import envelope
 from api.executors import Executors
 from api.fetch import Fetcher
 from api.openai_chat import routes as openai_chat
-from api.openai_chat.encode import envelope
 from api.parameters import Policy
 from api.problems import Problem, of_failure, of_framework
 from api.request_context import RequestContext
@@ -73,10 +73,13 @@ def cors(settings: Settings) -> CORSConfig | None:
     )
 
 
-def on_problem(_request: Request[object, object, State], problem: Problem) -> Response[bytes]:
+def on_problem(request: Request[object, object, State], problem: Problem) -> Response[bytes]:
     """A request that is refused."""
     return Response(
-        envelope(problem), status_code=problem.status, headers=problem.headers(), media_type="application/json"
+        envelope(request.scope["path"], problem),
+        status_code=problem.status,
+        headers=problem.headers(),
+        media_type="application/json",
     )
 
 

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import structlog
 
+from api.asking import Asking
 from api.drain import Drain
 from api.executors import Executors
 from shared.errors import ErrorKind
 from shared.events import Admitted, Done, Event, Failed, Queued, Windows
+from shared.jobs import JobDone, Output, ToolsStatus
 from shared.turn import Turn
 from shared.wire import Status, Submit, WireError, frame, read_to_api
 
@@ -46,7 +48,7 @@ class Dispatch:
                 headers[f"{name}-reset"] = str(max(0, round(window.resets_at - time.time())))
         return headers
 
-    async def run(self, turn: Turn, request_id: str) -> AsyncGenerator[Event]:
+    async def run(self, turn: Turn, asking: Asking) -> AsyncGenerator[Event]:
         """The events of a turn. Close the generator to end the job."""
         if self._drain.begun:
             yield Failed(ErrorKind.DRAINING, retry_after=1)
@@ -65,7 +67,7 @@ class Dispatch:
                 stack.enter_context(self._drain.job(job.fail))
                 timer = loop.call_at(deadline, job.fail, Failed(ErrorKind.REQUEST_TIMEOUT))
                 stack.callback(timer.cancel)
-                first = await job.start(turn, request_id)
+                first = await job.start(turn, asking)
                 if isinstance(first, Failed) and first.kind in TRY_ELSEWHERE:
                     refusal = first
                     continue
@@ -89,10 +91,10 @@ class Job:
         self._writer = writer
         self._reason: Failed | None = None
 
-    async def start(self, turn: Turn, request_id: str) -> Event:
+    async def start(self, turn: Turn, asking: Asking) -> Event:
         """Hand the turn over; its first event."""
         try:
-            self._writer.write(frame(Submit(turn, request_id)))
+            self._writer.write(frame(Submit(turn, asking.request_id, asking.key, asking.traceparent)))
             await self._writer.drain()
         except WireError:
             return Failed(ErrorKind.PROMPT_TOO_LONG)
@@ -109,7 +111,7 @@ class Job:
             event = None
         if self._reason and not isinstance(event, Done | Failed):
             return self._reason
-        if event is None or isinstance(event, Status):
+        if event is None or isinstance(event, Status | ToolsStatus | Output | JobDone):
             return Failed(ErrorKind.EXECUTOR_LOST)
         return event
 

@@ -66,6 +66,11 @@ KINDS: dict[ErrorKind, tuple[int, str]] = {
     ErrorKind.CLI_FAILED: (502, "cli_failed"),
     ErrorKind.NO_EXECUTOR: (503, "no_executor"),
     ErrorKind.EXECUTOR_LOST: (502, "executor_lost"),
+    ErrorKind.NOT_ALLOWED: (403, "not_allowed"),
+    ErrorKind.NOT_FOUND: (404, "file_not_found"),
+    ErrorKind.BAD_JOB: (400, "invalid_job"),
+    ErrorKind.TOO_LARGE: (413, "too_large"),
+    ErrorKind.NO_TOOLS: (503, "no_tools"),
     ErrorKind.DRAINING: (503, "draining"),
     ErrorKind.INTERNAL: (500, "internal_error"),
 }

@@ -13,7 +13,7 @@ import structlog
 from executor.claude.role import ClaudeRole
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed
-from shared.wire import VERSION, AskStatus, Submit, ToApi, WireError, frame, read_to_executor
+from shared.wire import VERSION, AskStatus, Bring, Do, Submit, ToApi, WireError, frame, read_to_executor
 
 FIRST_MESSAGE_TIMEOUT = 10.0
 HANG_UP_TIMEOUT = 30.0
@@ -40,7 +40,7 @@ class Session:
             match message:
                 case None:
                     pass
-                case Submit(version=version) | AskStatus(version=version) if version != VERSION:
+                case Submit(version=version) | Do(version=version) | AskStatus(version=version) if version != VERSION:
                     await self._send(Failed(ErrorKind.INTERNAL, f"protocol {version}; this executor speaks {VERSION}"))
                 case AskStatus():
                     await self._send(self._role.status(draining=draining))
@@ -48,6 +48,8 @@ class Session:
                     await self._send(Failed(ErrorKind.DRAINING, retry_after=1))
                 case Submit():
                     await self._run(message)
+                case Do() | Bring():
+                    await self._send(Failed(ErrorKind.INTERNAL, "this executor has another role"))
         except (WireError, TimeoutError) as error:
             log.warning("a connection did not keep to the protocol", reason=str(error), **peer(self._writer))
         except ConnectionError:

@@ -31,6 +31,11 @@ class ErrorKind(StrEnum):
     CLI_FAILED = "cli_failed"
     NO_EXECUTOR = "no_executor"
     EXECUTOR_LOST = "executor_lost"
+    NOT_ALLOWED = "not_allowed"
+    NOT_FOUND = "not_found"
+    BAD_JOB = "bad_job"
+    TOO_LARGE = "too_large"
+    NO_TOOLS = "no_tools"
     DRAINING = "draining"
     INTERNAL = "internal"
 
@@ -82,6 +87,13 @@ MEANINGS: dict[ErrorKind, Meaning] = {
         True, "No executor is running, so nothing can answer. GET /health shows the executors known."
     ),
     ErrorKind.EXECUTOR_LOST: Meaning(True, "The executor ended while it worked on this request. Try again."),
+    ErrorKind.NOT_ALLOWED: Meaning(False, "This server does not allow that."),
+    ErrorKind.NOT_FOUND: Meaning(False, "There is no such file or folder among the allowed ones."),
+    ErrorKind.BAD_JOB: Meaning(False, "This can't be done."),
+    ErrorKind.TOO_LARGE: Meaning(False, "This is larger than this server takes."),
+    ErrorKind.NO_TOOLS: Meaning(
+        True, "No tools executor serves files and commands now. GET /health says why and what to do."
+    ),
     ErrorKind.DRAINING: Meaning(True, "The server is shutting down. Try again in a moment."),
     ErrorKind.INTERNAL: Meaning(True, "Something went wrong inside the server. The log says what."),
 }

@@ -43,6 +43,18 @@ class ThinkingDelta(Struct, frozen=True, tag="thinking"):
     text: str
 
 
+class ThinkingSigned(Struct, frozen=True, tag="thinking_signed"):
+    """The signature of the thinking before it, which it needs to be accepted back."""
+
+    signature: str
+
+
+class ThinkingRedacted(Struct, frozen=True, tag="thinking_redacted"):
+    """A block of thinking that only the service can read."""
+
+    data: str
+
+
 class ToolCall(Struct, frozen=True, tag="tool_call"):
     """The model begins to call a tool. id: the model's own; name: as the client gave it."""
 
@@ -54,6 +66,14 @@ class ToolArguments(Struct, frozen=True, tag="tool_arguments"):
     """The next piece of the last ToolCall's arguments: JSON text; all pieces together are one object."""
 
     json: str
+
+
+class Wanted(Struct, frozen=True, tag="wanted"):
+    """A held turn waits for the result of this call. arguments: JSON, whole."""
+
+    id: str
+    name: str
+    arguments: str
 
 
 class Declined(Struct, frozen=True, tag="declined"):
@@ -91,11 +111,16 @@ class Usage(Struct, frozen=True):
 
 
 class Done(Struct, frozen=True, tag="done"):
-    """The answer is whole. stop_reason: the model's own. cost_usd: what the CLI says it cost, where it said so in time."""
+    """The answer is whole.
+
+    stop_reason: the model's own. cost_usd: what the CLI says it cost, where it said so in time. stop_sequence: the
+    client's text that ended the answer, if one did.
+    """
 
     stop_reason: StopReason
     usage: Usage
     cost_usd: float | None = None
+    stop_sequence: str | None = None
 
 
 class Failed(Struct, frozen=True, tag="failed"):
@@ -112,8 +137,11 @@ type Event = (
     | Started
     | TextDelta
     | ThinkingDelta
+    | ThinkingSigned
+    | ThinkingRedacted
     | ToolCall
     | ToolArguments
+    | Wanted
     | Declined
     | Windows
     | Done

@@ -34,6 +34,19 @@ class Document(Struct, frozen=True, tag="document", tag_field="type"):
     title: str | None = None
 
 
+class Thinking(Struct, frozen=True, tag="thinking", tag_field="type"):
+    """What the assistant thought, as it was given out. signature: the service's own, which proves it unchanged."""
+
+    text: str
+    signature: str
+
+
+class RedactedThinking(Struct, frozen=True, tag="redacted_thinking", tag_field="type"):
+    """What the assistant thought, readable by the service only."""
+
+    data: str
+
+
 class ToolUse(Struct, frozen=True, tag="tool_use", tag_field="type"):
     """A call the assistant made. arguments: a JSON object, as text."""
 
@@ -50,7 +63,7 @@ class ToolResult(Struct, frozen=True, tag="tool_result", tag_field="type"):
     is_error: bool = False
 
 
-type Block = Text | Image | Document | ToolUse | ToolResult
+type Block = Text | Image | Document | Thinking | RedactedThinking | ToolUse | ToolResult
 
 
 class Message(Struct, frozen=True):
@@ -81,6 +94,7 @@ class Turn(Struct, frozen=True):
     schema: the JSON Schema that the whole answer must meet, as text.
     stop: texts that end the answer before them.
     max_budget_usd: what the answer may cost, in US dollars.
+    held: a call does not end the answer; whoever asked brings its result, and the model goes on.
     """
 
     model: str
@@ -95,3 +109,4 @@ class Turn(Struct, frozen=True):
     effort: Effort | None = None
     stop: tuple[str, ...] = ()
     max_budget_usd: float | None = None
+    held: bool = False

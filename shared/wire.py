@@ -6,13 +6,16 @@ Specification. An executor listens on a Unix stream socket. A connection carries
     length  = 4 bytes, big-endian, unsigned: the payload's size in bytes, 1 to MAX_FRAME
     payload = one msgpack map: a struct below, its kind in the field "type"
 
-1. The API connects and sends one frame, a `Submit` or an `AskStatus`. Both carry `version`; an executor that does not
-   speak that version answers `Failed(internal)` and closes.
-2. To `AskStatus` the executor answers one `Status` and closes.
+1. The API connects and sends one frame: `Submit` (claude role), `Do` (tools role) or `AskStatus` (both). Each carries
+   `version`; an executor that does not speak that version answers `Failed(internal)` and closes. What belongs to the
+   other role is answered with `Failed(internal)` too.
+2. To `AskStatus` the executor answers one `Status` or, in the tools role, one `ToolsStatus`, and closes.
 3. To `Submit` it answers events in the order of `shared.events`, ending in exactly one `Done` or `Failed`, and closes.
-4. Closing is the only other message: the API closes to cancel a job, and an executor that closes before `Done` or
-   `Failed` has lost it.
-5. Each direction has its own union, so neither side can send the other's messages. A frame over MAX_FRAME is refused
+   In a turn that is `held`, each `Wanted` waits for one `Bring` with the same id, and the turn goes on.
+4. To `Do` it answers any number of `Output`, then exactly one `JobDone` or `Failed`, and closes.
+5. Closing is the only other message: the API closes to cancel a job, and an executor that closes before the last
+   message has lost it.
+6. Each direction has its own union, so neither side can send the other's messages. A frame over MAX_FRAME is refused
    before it is read; a frame cut short, or of an unknown type, ends the connection.
 
 The kernel's socket buffer is the back-pressure: a sender waits in `drain` until the other side has read.
@@ -25,9 +28,10 @@ import msgspec
 from msgspec import Struct
 
 from shared.events import Event, Windows
-from shared.turn import Turn
+from shared.jobs import JobDone, Output, ToolJob, ToolsStatus
+from shared.turn import ToolResult, Turn
 
-VERSION = 2
+VERSION = 3
 MAX_FRAME = 64 * 1024 * 1024
 LENGTH = 4
 
@@ -37,10 +41,32 @@ class WireError(Exception):
 
 
 class Submit(Struct, frozen=True, tag="submit"):
-    """Do this turn. request_id: what the logs of both programs call it."""
+    """Do this turn.
+
+    request_id: what the logs of both programs call it. tenant: whose it is, for fair queueing.
+    traceparent: the trace it belongs to (https://www.w3.org/TR/trace-context/).
+    """
 
     turn: Turn
     request_id: str
+    tenant: str = ""
+    traceparent: str = ""
+    version: int = VERSION
+
+
+class Bring(Struct, frozen=True, tag="bring"):
+    """What a call of a held turn brought."""
+
+    result: ToolResult
+
+
+class Do(Struct, frozen=True, tag="do"):
+    """Do this job of the tools role; the other fields are those of `Submit`."""
+
+    job: ToolJob
+    request_id: str
+    tenant: str = ""
+    traceparent: str = ""
     version: int = VERSION
 
 
@@ -78,11 +104,11 @@ class Status(Struct, frozen=True, tag="status"):
     windows: Windows | None = None
 
 
-type ToExecutor = Submit | AskStatus
-type ToApi = Event | Status
+type ToExecutor = Submit | Bring | Do | AskStatus
+type ToApi = Event | Output | JobDone | Status | ToolsStatus
 
-_to_executor = msgspec.msgpack.Decoder[ToExecutor](Submit | AskStatus)
-_to_api = msgspec.msgpack.Decoder[ToApi](Event | Status)
+_to_executor = msgspec.msgpack.Decoder[ToExecutor](Submit | Bring | Do | AskStatus)
+_to_api = msgspec.msgpack.Decoder[ToApi](Event | Output | JobDone | Status | ToolsStatus)
 _encoder = msgspec.msgpack.Encoder()
 
 

@@ -11,6 +11,7 @@ from litestar.types import ASGIApp
 
 from api import body
 from api.arguments import kept, promises
+from api.asking import asking
 from api.catalogue import Catalogue, Listed, listing
 from api.conversation import messages
 from api.dispatch import Dispatch
@@ -20,7 +21,6 @@ from api.openai_chat.encode import ChatEncoder, Form
 from api.openai_chat.models import ModelList, ModelObject
 from api.parameters import Policy
 from api.problems import Problem
-from api.request_context import STATE_KEY
 from api.respond import Answer
 from api.side_by_side import side_by_side
 
@@ -41,8 +41,8 @@ async def create_chat_completion(
     turn = call.turn(model, await messages(call.drafts, fetcher))
     form = Form(include_usage=call.include_usage, custom=call.offered.custom, legacy=call.offered.legacy)
     encoder = ChatEncoder(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), model, form, call.choices)
-    request_id = request.scope["state"][STATE_KEY]
-    jobs = [kept(dispatch.run(turn, request_id), promises(call.offered)) for _ in range(call.choices)]
+    who = asking(request, "chat")
+    jobs = [kept(dispatch.run(turn, who), promises(call.offered)) for _ in range(call.choices)]
     headers = {**dispatch.window_headers(), **({IGNORED_HEADER: ", ".join(call.ignored)} if call.ignored else {})}
     return Answer(side_by_side(jobs), encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)
 

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from executor.claude.schema import wrapped
 from executor.claude.tools import STRUCTURED, Names, offer
-from shared.turn import Block, Document, Image, Message, Text, ToolResult, ToolUse, Turn
+from shared.turn import Block, Document, Image, Message, RedactedThinking, Text, Thinking, ToolResult, ToolUse, Turn
 
 # The CLI takes an element of exactly this text as a mark, not as words.
 BOUNDARY = "__SYSTEM_PROMPT_DYNAMIC_BOUNDARY__"
@@ -184,6 +184,10 @@ def _block(block: Block, names: Names) -> dict[str, object]:
             form = "text" if media_type == "text/plain" else "base64"
             source = {"type": form, "media_type": media_type, "data": data}
             return {"type": "document", "source": source, **({"title": title} if title else {})}
+        case Thinking(text, signature):
+            return {"type": "thinking", "thinking": text, "signature": signature}
+        case RedactedThinking(data):
+            return {"type": "redacted_thinking", "data": data}
         case ToolUse(call_id, name, arguments):
             return {
                 "type": "tool_use",

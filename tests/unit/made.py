@@ -1,5 +1,8 @@
 """Values of the contract, made by hypothesis: every message, every event, whole conversations."""
 
+from typing import Any
+
+import msgspec
 from hypothesis import strategies as st
 
 from shared.errors import ErrorKind
@@ -14,14 +17,38 @@ from shared.events import (
     StopReason,
     TextDelta,
     ThinkingDelta,
+    ThinkingRedacted,
+    ThinkingSigned,
     ToolArguments,
     ToolCall,
     Usage,
+    Wanted,
     Window,
     Windows,
 )
-from shared.turn import Message, Role, Text, Turn
-from shared.wire import AskStatus, Model, Status, Submit, ToApi, ToExecutor
+from shared.jobs import (
+    CommandEnded,
+    EditFile,
+    Entry,
+    FileRead,
+    FilesFound,
+    FileWritten,
+    FindFiles,
+    FolderListed,
+    JobDone,
+    JobResult,
+    ListFolder,
+    Output,
+    ReadFile,
+    RunCommand,
+    SearchFiles,
+    SearchFound,
+    ToolJob,
+    ToolsStatus,
+    WriteFile,
+)
+from shared.turn import Message, Role, Text, ToolResult, Turn
+from shared.wire import AskStatus, Bring, Do, Model, Status, Submit, ToApi, ToExecutor
 
 STOP_REASONS: tuple[StopReason, ...] = (
     *("end_turn", "max_tokens", "stop_sequence"),
@@ -72,7 +99,10 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Started, words),
     st.builds(TextDelta, words | awkward),
     st.builds(ThinkingDelta, words | awkward),
+    st.builds(ThinkingSigned, words),
+    st.builds(ThinkingRedacted, words),
     st.builds(ToolCall, words, words | awkward),
+    st.builds(Wanted, words, words, words | awkward),
     st.builds(ToolArguments, words | awkward),
     st.builds(Declined, words | awkward),
     st.builds(Windows, words, st.lists(st.builds(Window, words, st.none() | seconds, st.none() | seconds)).map(tuple)),
@@ -81,6 +111,7 @@ events: st.SearchStrategy[Event] = st.one_of(
         st.sampled_from(STOP_REASONS),
         st.builds(Usage, counts, counts, counts, counts, counts),
         st.none() | seconds,
+        st.none() | words,
     ),
     st.builds(Failed, st.sampled_from(ErrorKind), words, st.none() | seconds),
 )
@@ -102,7 +133,38 @@ statuses = st.builds(
     models=st.lists(models, max_size=3).map(tuple),
 )
 
-to_executor: st.SearchStrategy[ToExecutor] = st.one_of(
-    st.builds(Submit, turns, words, counts), st.builds(AskStatus, counts)
+
+def made(kind: type[Any]) -> st.SearchStrategy[Any]:
+    """Any value of a struct; its numbers are those that can be there."""
+    numbers = {int: counts, int | None: st.none() | counts, float | None: st.none() | seconds}
+    named = {**numbers, dict[str, int]: st.dictionaries(words, counts, max_size=3)}
+    return st.builds(
+        kind,
+        **{
+            field.name: named.get(field.type, st.from_type(field.type) if field.type != tuple[Entry, ...] else entries)
+            for field in msgspec.structs.fields(kind)
+        },
+    )
+
+
+entries = st.lists(st.builds(Entry, words, st.sampled_from(["file", "folder", "other"]), counts), max_size=3).map(tuple)
+jobs: st.SearchStrategy[ToolJob] = st.one_of(
+    *(made(kind) for kind in (ReadFile, FindFiles, SearchFiles, RunCommand, WriteFile, EditFile, ListFolder))
 )
-to_api: st.SearchStrategy[ToApi] = events | statuses
+results: st.SearchStrategy[JobResult] = st.one_of(
+    *(made(kind) for kind in (FileRead, FilesFound, SearchFound, CommandEnded, FileWritten, FolderListed))
+)
+
+to_executor: st.SearchStrategy[ToExecutor] = st.one_of(
+    st.builds(Submit, turns, words, words, words, counts),
+    st.builds(Bring, st.builds(ToolResult, words, st.lists(st.builds(Text, words | awkward)).map(tuple))),
+    st.builds(Do, jobs, words, words, words, counts),
+    st.builds(AskStatus, counts),
+)
+to_api: st.SearchStrategy[ToApi] = st.one_of(
+    events,
+    statuses,
+    st.builds(Output, st.sampled_from(["stdout", "stderr"]), st.binary(max_size=50)),
+    st.builds(JobDone, results),
+    made(ToolsStatus),
+)

@@ -293,6 +293,11 @@ EXPECTED: dict[ErrorKind, tuple[int, str, bool]] = {
     ErrorKind.CLI_FAILED: (502, "server_error", True),
     ErrorKind.NO_EXECUTOR: (503, "server_error", True),
     ErrorKind.EXECUTOR_LOST: (502, "server_error", True),
+    ErrorKind.NOT_ALLOWED: (403, "permission_error", False),
+    ErrorKind.NOT_FOUND: (404, "invalid_request_error", False),
+    ErrorKind.BAD_JOB: (400, "invalid_request_error", False),
+    ErrorKind.TOO_LARGE: (413, "invalid_request_error", False),
+    ErrorKind.NO_TOOLS: (503, "server_error", True),
     ErrorKind.DRAINING: (503, "server_error", True),
     ErrorKind.INTERNAL: (500, "server_error", True),
 }

@@ -1,0 +1,16 @@
+"""Whose envelope an error has: each address speaks its own dialect, in its refusals too. Pure."""
+
+from collections.abc import Callable
+
+from api.openai_chat.encode import envelope as openai
+from api.problems import Problem
+
+type Envelope = Callable[[Problem], bytes]
+
+# The first prefix that fits; everything else is OpenAI's.
+BY_PATH: tuple[tuple[str, Envelope], ...] = ()
+
+
+def envelope(path: str, problem: Problem) -> bytes:
+    """The JSON body of an error at `path`."""
+    return next((write for prefix, write in BY_PATH if path.startswith(prefix)), openai)(problem)
