@@ -1,13 +1,15 @@
 """JSON Schemas that clients send: usable or refused, and what a model wrote checked against them. Pure.
 
 Law: a schema is refused before anything is spent on it, with the place in it that is at fault.
-(https://json-schema.org/draft/2020-12, by the library `jsonschema`.)
+(https://json-schema.org/draft/2020-12, by the library `jsonschema`. `jsonschema_rs` passes what is valid, which is nearly
+all, in a hundredth of the time; its words for what is not are not used.)
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 from urllib.parse import unquote
 
+import jsonschema_rs
 import msgspec
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, relevance
@@ -16,6 +18,11 @@ from jsonschema.validators import validator_for
 from api.problems import invalid
 
 DEEPEST = 64
+# A dialect of another name would be looked up on the network.
+DIALECTS = (
+    *(f"http://json-schema.org/draft-0{number}/schema" for number in (4, 6, 7)),
+    *(f"https://json-schema.org/draft/{date}/schema" for date in ("2019-09", "2020-12")),
+)
 
 type Schema = Mapping[str, object]
 
@@ -29,7 +36,8 @@ def usable(schema: object, where: str) -> Schema:
         raise invalid(f"`{where}.$schema` must be a text.", f"{where}.$schema", "invalid_schema")
     try:
         _depth(fields)
-        validator_for(fields, Draft202012Validator).check_schema(fields)
+        if not _surely_valid(fields):
+            validator_for(fields, Draft202012Validator).check_schema(fields)
     except SchemaError as error:
         place = _place(where, error.absolute_path)
         raise invalid(
@@ -47,6 +55,20 @@ def usable(schema: object, where: str) -> Schema:
         message = f"`{where}` leads back to itself before it says anything."
         raise invalid(message, where, "invalid_schema") from error
     return fields
+
+
+def _surely_valid(schema: dict[str, object]) -> bool:
+    dialect = schema.get("$schema", DIALECTS[-1])
+    known = isinstance(dialect, str) and dialect.removesuffix("#") in DIALECTS
+    return known and not _has_patterns(schema) and jsonschema_rs.meta.is_valid(schema)
+
+
+def _has_patterns(part: object) -> bool:
+    """Whether there may be regular expressions in it, which the quick check does not look at."""
+    if isinstance(part, dict):
+        fields = cast("dict[str, object]", part)
+        return "pattern" in fields or "patternProperties" in fields or any(map(_has_patterns, fields.values()))
+    return isinstance(part, list) and any(map(_has_patterns, cast("list[object]", part)))
 
 
 def fault(document: str, schema: Schema) -> str | None:

@@ -4,6 +4,7 @@ import contextlib
 import json
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,3 +153,14 @@ def test_a_schema_that_only_leads_back_to_itself_can_be_met_by_nothing():
         usable({"$ref": "#"}, WHERE)
     inside = usable({"properties": {"a": {"$ref": "#/properties/a"}}}, WHERE)
     assert fault('{"a":1}', inside) == "its schema leads back to itself"
+
+
+@pytest.mark.parametrize("dialect", ["http://127.0.0.1:9/schema", "https://json-schema.org/draft/2099-01/schema"])
+def test_a_dialect_nobody_knows_is_not_looked_up_on_the_network(dialect: str, monkeypatch: pytest.MonkeyPatch):
+    """What a client names as `$schema` is a name, not an address to fetch from."""
+
+    def never(_schema: object) -> bool:
+        raise AssertionError("asked a library that fetches what it does not know")
+
+    monkeypatch.setattr(jsonschema_rs.meta, "is_valid", never)
+    assert usable({"$schema": dialect, "type": "object"}, "here")["type"] == "object"
