@@ -20,6 +20,11 @@ check: .venv/.ready ## types, lint, import contracts
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/basedpyright --level error
 
+system: ## what some tests need of Debian's packages, where apt-get may install them; without it those tests are skipped
+	@{ command -v chromedriver && command -v promtool; } >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" -ne 0 ] || \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+			chromium chromium-driver prometheus >/dev/null; }
+
 bench: .venv/.ready ## measure, print a table, write bench.json
 	@$(BIN)/python -m tests.bench
 
@@ -44,4 +49,4 @@ $(UV):
 	@$(UV) pip install --quiet --no-deps --editable .
 	@touch $@
 
-.PHONY: help run test check bench format lock clean
+.PHONY: help run test check system bench format lock clean
