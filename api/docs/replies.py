@@ -69,6 +69,7 @@ TITLES = {
     400: "The request says something it may not; `param` names the field",
     401: "No key, or a wrong one",
     402: "It costs more than may be spent",
+    403: "It is not on the lists of what this server allows",
     404: "There is no such model",
     413: "The request, or something in it, is too large",
     415: "The body is packed in a way that is not known here",
