@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from api.docs.structs import Json, reference
 from api.openai_chat.encode import error_type
 from api.problems import KINDS, Problem, invalid, of_failure
+from shared.errors import ErrorKind
 from shared.events import Failed
 
 WINDOWS = ("five-hour", "seven-day")
@@ -69,7 +70,6 @@ TITLES = {
     400: "The request says something it may not; `param` names the field",
     401: "No key, or a wrong one",
     402: "It costs more than may be spent",
-    403: "It is not on the lists of what this server allows",
     404: "There is no such model",
     413: "The request, or something in it, is too large",
     415: "The body is packed in a way that is not known here",
@@ -104,7 +104,12 @@ OWN: tuple[Problem, ...] = (
     Problem(413, "file_too_large", f"`{_where}`: the file is larger than 20 MiB.", param=_where),
     Problem(415, "unsupported_encoding", "Send the body as it is, or with Content-Encoding: gzip."),
 )
-CHAT_PROBLEMS = (*OWN, *(of_failure(Failed(kind)) for kind in KINDS))
+# What only jobs on files and commands can end in.
+OF_TOOLS = (
+    *(ErrorKind.NOT_ALLOWED, ErrorKind.NOT_FOUND, ErrorKind.BAD_JOB, ErrorKind.TOO_LARGE),
+    ErrorKind.NO_TOOLS,
+)
+CHAT_PROBLEMS = (*OWN, *(of_failure(Failed(kind)) for kind in KINDS if kind not in OF_TOOLS))
 
 
 def headed(names: Iterable[str]) -> Json:
