@@ -23,8 +23,8 @@ class Race(Struct):
     server: list[float] = []
     disturbed: int = 0
 
-    def figures(self, scenario: str, of_fresh: float) -> list[Figure]:
-        """What they say together. of_fresh: the most that the server may take, as a part of what a fresh CLI takes."""
+    def figures(self, scenario: str, of_fresh: float, most_added: float | None = None) -> list[Figure]:
+        """What they say together. of_fresh: the most that the server may take, as a part of what a fresh CLI takes. most_added: in ms."""
         fresh, direct, server = (statistics.median(times) for times in (self.fresh, self.direct, self.server))
         disturbed = 100 * self.disturbed / (3 * len(self.fresh))
         pairs = [through - without for through, without in zip(self.server, self.direct, strict=True)]
@@ -34,7 +34,11 @@ class Race(Struct):
             Figure(scenario, "parked CLI, through the server", server, note=spread(self.server)),
             Figure(scenario, "through the server / fresh", server / fresh, "", at_most=of_fresh),
             Figure(
-                scenario, "added by API and executor", server - direct, at_most=5, note=f"in pairs: {spread(pairs)}"
+                scenario,
+                "added by API and executor",
+                server - direct,
+                at_most=most_added,
+                note=f"in pairs: {spread(pairs)}",
             ),
             Figure(
                 scenario, "taken while something else ran", disturbed, "%", DISTURBED, "above it, these mean little"

@@ -23,7 +23,7 @@ type Scenario = Callable[[Bench], Awaitable[list[Figure]]]
 async def first_token(bench: Bench) -> list[Figure]:
     """How soon the first words come, against what wrappers do and against the CLI itself."""
     name = "first token"
-    return (await race(bench, paths.Chat(prompt()), name, SAMPLES)).figures(name, of_fresh=0.30)
+    return (await race(bench, paths.Chat(prompt()), name, SAMPLES)).figures(name, of_fresh=0.30, most_added=5)
 
 
 async def first_token_with_tools(bench: Bench) -> list[Figure]:

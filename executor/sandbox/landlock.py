@@ -1,0 +1,119 @@
+"""Landlock: which paths, ports and processes a process may reach. (https://docs.kernel.org/userspace-api/landlock.html)
+
+Law: everything that the kernel can govern is governed; a right is only had by a rule. What a kernel lacks is told by
+`missing`, never passed over.
+"""
+
+import ctypes
+import os
+import stat
+import struct
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
+CREATE_RULESET_VERSION = 1
+PATH_BENEATH, NET_PORT = 1, 2
+PR_SET_NO_NEW_PRIVS = 38
+
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+REMOVE = 1 << 4 | 1 << 5
+MAKE_DIR, MAKE_REG = 1 << 7, 1 << 8
+REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
+# How many rights each version of the interface knows (ABI 1 to 5; later ones added none for files until 9).
+FS_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
+OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
+NET_ABI, SCOPE_ABI = 4, 6
+BIND_TCP, CONNECT_TCP = 1, 2
+ABSTRACT_SOCKETS, SIGNALS = 1, 2
+
+READ = READ_FILE | READ_DIR
+RUN = EXECUTE | READ_FILE
+CHANGE = READ | WRITE_FILE | TRUNCATE | REMOVE | MAKE_DIR | MAKE_REG | REFER
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class Rules(Struct, frozen=True):
+    """What is allowed; everything else is not. Paths stand for what is below them too. connect: TCP ports."""
+
+    read: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+    change: tuple[str, ...] = ()
+    use: tuple[str, ...] = ()
+    connect: tuple[int, ...] = ()
+
+
+def abi() -> int:
+    """The version of the kernel's interface; 0 without Landlock."""
+    return max(0, int(LIBC.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), CREATE_RULESET_VERSION)))
+
+
+def missing(version: int) -> tuple[str, ...]:
+    """What this kernel's Landlock can't hold, for people. What else covers it is said with it."""
+    if version == 0:
+        return ("this kernel has no Landlock: boot one of 5.13 or newer with `lsm=landlock,…`",)
+    lacks: list[str] = []
+    if version < 2:
+        lacks.append("files can't be moved between folders (Landlock ABI 2, Linux 5.19)")
+    if version < 3:
+        lacks.append("truncating is not governed by Landlock (ABI 3, Linux 6.2); file permissions are what holds")
+    if version < SCOPE_ABI:
+        lacks.append("signals are denied altogether, for want of Landlock's scopes (ABI 6, Linux 6.12)")
+    return tuple(lacks)
+
+
+def ruleset(rules: Rules, version: int) -> int:
+    """A file descriptor of the rules, for `restrict`. Paths that are not there are left out. Raises OSError."""
+    handled = (1 << FS_RIGHTS.get(version, FS_RIGHTS[5])) - 1
+    net = BIND_TCP | CONNECT_TCP if version >= NET_ABI else 0
+    scope = ABSTRACT_SOCKETS | SIGNALS if version >= SCOPE_ABI else 0
+    size = 24 if version >= SCOPE_ABI else 16 if version >= NET_ABI else 8
+    made = _called(CREATE_RULESET, struct.pack("=QQQ", handled, net, scope)[:size], size, 0)
+    try:
+        for paths, rights in (
+            (rules.read, READ),
+            (rules.run, RUN),
+            (rules.change, CHANGE),
+            (rules.use, READ_FILE | WRITE_FILE),
+        ):
+            _allow(made, paths, rights & handled)
+        if net:
+            for port in rules.connect:
+                _called(ADD_RULE, made, NET_PORT, struct.pack("=QQ", CONNECT_TCP, port), 0)
+    except BaseException:
+        os.close(made)
+        raise
+    return made
+
+
+def restrict(made: int) -> None:
+    """Bind this thread, and all that it starts, to the rules; there is no way back. Raises OSError."""
+    if LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "no_new_privs")
+    _called(RESTRICT_SELF, made, 0)
+
+
+def _allow(made: int, paths: Iterable[str], rights: int) -> None:
+    for path in paths:
+        try:
+            place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            folder = stat.S_ISDIR(os.fstat(place).st_mode)
+            granted = rights if folder else rights & OF_FILES
+            # The kernel's struct is packed: 8 bytes of rights, 4 of the descriptor.
+            _called(ADD_RULE, made, PATH_BENEATH, struct.pack("=Qi", granted, place), 0)
+        finally:
+            os.close(place)
+
+
+def _called(number: int, *arguments: object) -> int:
+    given = [ctypes.c_char_p(each) if isinstance(each, bytes) else each for each in arguments]
+    result = int(LIBC.syscall(number, *given))
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    return result

@@ -1,0 +1,128 @@
+"""Seccomp: which system calls a process may not make. (https://docs.kernel.org/userspace-api/seccomp_filter.html)
+
+Law: the filter is a function of the machine and of what is asked for. A call of another architecture ends the process;
+a denied call is EPERM, so that programs go on and say so; what is not denied is allowed, and Landlock governs its paths.
+"""
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+
+from executor.sandbox.landlock import LIBC
+
+PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
+PR_SET_MDWE, MDWE_REFUSE_EXEC_GAIN = 65, 1
+LOAD, JUMP_EQ, JUMP_GE, JUMP_ANY_BIT, AND, RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
+ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+ARCH_AT, NR_AT, ARGUMENTS_AT = 4, 0, 16
+X32 = 0x40000000
+NAMESPACES = 0x7E020080  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, NEWTIME
+WRITE_AND_EXEC = 6
+AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
+STREAM, DATAGRAM, KIND_MASK = 1, 2, 0xF
+
+# name -> numbers on x86-64 and on arm64
+CALLS: dict[str, tuple[int, int]] = {
+    **{"socket": (41, 198), "socketpair": (53, 199), "bind": (49, 200), "connect": (42, 203)},
+    **{"memfd_create": (319, 279), "memfd_secret": (447, 447), "execveat": (322, 281), "personality": (135, 92)},
+    **{"unshare": (272, 97), "setns": (308, 268), "ptrace": (101, 117), "kcmp": (312, 272)},
+    **{"process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "pidfd_open": (434, 434)},
+    **{"pidfd_getfd": (438, 438), "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218)},
+    **{"userfaultfd": (323, 282), "bpf": (321, 280), "perf_event_open": (298, 241), "mount": (165, 40)},
+    **{"umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51), "open_tree": (428, 428)},
+    **{"move_mount": (429, 429), "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432)},
+    **{"fspick": (433, 433), "mount_setattr": (442, 442), "io_uring_setup": (425, 425)},
+    **{"io_uring_enter": (426, 426), "io_uring_register": (427, 427), "kexec_load": (246, 104)},
+    **{"init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106), "reboot": (169, 142)},
+    **{"swapon": (167, 224), "swapoff": (168, 225), "quotactl": (179, 60), "acct": (163, 89)},
+    **{"settimeofday": (164, 170), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265)},
+    **{"shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180)},
+    **{"clone3": (435, 435), "clone": (56, 220), "mmap": (9, 222), "mprotect": (10, 226), "pkey_mprotect": (329, 288)},
+    **{"kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138)},
+    **{"pidfd_send_signal": (424, 424)},
+}
+OF_NETWORK = ("socket", "socketpair", "bind", "connect")
+OF_SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "pidfd_send_signal")
+OF_MEMORY = ("mmap", "mprotect", "pkey_mprotect")
+SPECIAL = (*OF_NETWORK, *OF_SIGNALS, *OF_MEMORY, "clone", "clone3")
+ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
+
+
+class Unsupported(Exception):
+    """There is no filter for this machine."""
+
+
+def supported() -> bool:
+    """Whether there is a filter for this machine."""
+    return platform.machine() in ARCHITECTURES
+
+
+def command_filter(*, signals: bool, machine: str = "") -> bytes:
+    """For a command: no socket of any kind, no memory both written and run. signals: leave them to Landlock's scope."""
+    denied = [name for name in CALLS if name not in SPECIAL] + list(OF_NETWORK)
+    denied += [] if signals else list(OF_SIGNALS)
+    return _program(denied, machine or platform.machine(), frozen_memory=True)
+
+
+def cli_filter(*, machine: str = "") -> bytes:
+    """For the CLI: sockets of the internet only, TCP and what names are looked up by; its JIT may make code."""
+    denied = [name for name in CALLS if name not in SPECIAL] + ["socketpair"]
+    # The CLI finds its own programs by pidfd, and talks to nothing else's.
+    denied.remove("pidfd_open")
+    return _program(denied, machine or platform.machine(), internet=True)
+
+
+def install(program: bytes) -> None:
+    """Bind this thread, and all that it starts. Needs no_new_privs. Raises OSError."""
+    code = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
+    if LIBC.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header, 0, 0):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def freeze_memory() -> bool:
+    """No memory of this process may ever become code that was not (Linux 6.3); whether the kernel has that."""
+    return LIBC.prctl(PR_SET_MDWE, MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0
+
+
+def _program(denied: list[str], machine: str, *, frozen_memory: bool = False, internet: bool = False) -> bytes:
+    if machine not in ARCHITECTURES:
+        raise Unsupported(f"there is no system call filter for {machine}; x86_64 and aarch64 have one")
+    arch, column = ARCHITECTURES[machine]
+    steps = [_op(LOAD, ARCH_AT), _op(JUMP_EQ, arch, 1, 0), _op(RETURN, KILL), _op(LOAD, NR_AT)]
+    if machine == "x86_64":
+        steps += [_op(JUMP_GE, X32, 0, 1), _op(RETURN, KILL)]
+    for name in denied:
+        steps += [_op(JUMP_EQ, CALLS[name][column], 0, 1), _refuse(errno.EPERM)]
+    # glibc falls back to clone, whose flags can be looked at.
+    steps += [_op(JUMP_EQ, CALLS["clone3"][column], 0, 1), _refuse(errno.ENOSYS)]
+    steps += _when(CALLS["clone"][column], [_argument(0), _op(JUMP_ANY_BIT, NAMESPACES, 0, 1), _refuse(errno.EPERM)])
+    if frozen_memory:
+        for name in OF_MEMORY:
+            both = [_argument(2), _op(AND, WRITE_AND_EXEC), _op(JUMP_EQ, WRITE_AND_EXEC, 0, 1), _refuse(errno.EPERM)]
+            steps += _when(CALLS[name][column], both)
+    if internet:
+        families = [_argument(0), *(_op(JUMP_EQ, family, 3 - at, 0) for at, family in enumerate((AF_INET, AF_INET6)))]
+        families += [_op(JUMP_EQ, AF_NETLINK, 1, 0), _refuse(errno.EAFNOSUPPORT)]
+        kinds = [_argument(2), _op(JUMP_EQ, 0, 3, 0), _op(JUMP_EQ, 6, 2, 0), _op(JUMP_EQ, 17, 1, 0)]
+        steps += _when(CALLS["socket"][column], [*families, *kinds, _refuse(errno.EPROTONOSUPPORT)])
+    return b"".join([*steps, _op(RETURN, ALLOW)])
+
+
+def _when(number: int, steps: list[bytes]) -> list[bytes]:
+    """The steps for one call; the number is loaded again after them."""
+    return [_op(JUMP_EQ, number, 0, len(steps) + 1), *steps, _op(LOAD, NR_AT)]
+
+
+def _argument(index: int) -> bytes:
+    return _op(LOAD, ARGUMENTS_AT + 8 * index)
+
+
+def _refuse(error: int) -> bytes:
+    return _op(RETURN, ERRNO | error)
+
+
+def _op(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
+    return struct.pack("=HBBI", code, if_true, if_false, value)

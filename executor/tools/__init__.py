@@ -1,0 +1,1 @@
+"""The tools role: files and commands, as far as the owner allows them."""
