@@ -6,8 +6,8 @@ the connection, and that ends the job.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 
 import structlog
@@ -18,12 +18,14 @@ from api.executors import Executors
 from shared.errors import ErrorKind
 from shared.events import Admitted, Done, Event, Failed, Queued, Windows
 from shared.jobs import JobDone, Output, ToolsStatus
-from shared.turn import Turn
-from shared.wire import Status, Submit, WireError, frame, read_to_api
+from shared.turn import ToolResult, Turn
+from shared.wire import Bring, Do, Status, Submit, ToApi, WireError, frame, read_to_api
 
 CONNECT_TIMEOUT = 5.0
 # Another executor may have a place where one has none.
 TRY_ELSEWHERE = {ErrorKind.QUEUE_FULL, ErrorKind.DRAINING}
+
+type BringResult = Callable[[ToolResult], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -50,14 +52,20 @@ class Dispatch:
 
     async def run(self, turn: Turn, asking: Asking) -> AsyncGenerator[Event]:
         """The events of a turn. Close the generator to end the job."""
+        async with aclosing(self.hold(turn, asking)) as held:
+            async for event, _ in held:
+                yield event
+
+    async def hold(self, turn: Turn, asking: Asking) -> AsyncGenerator[tuple[Event, BringResult]]:
+        """The events of a turn, each with how to bring the result of a call. Close the generator to end the job."""
         if self._drain.begun:
-            yield Failed(ErrorKind.DRAINING, retry_after=1)
+            yield Failed(ErrorKind.DRAINING, retry_after=1), nowhere
             return
         refusal = Failed(ErrorKind.NO_EXECUTOR, retry_after=1)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._request_timeout
         for path in self._executors.by_load():
-            connection = await _connect(path)
+            connection = await connect(path)
             if connection is None:
                 continue
             job = Job(*connection)
@@ -72,15 +80,15 @@ class Dispatch:
                     refusal = first
                     continue
                 log.debug("handed over", executor=path.stem)
-                yield first
+                yield first, job.bring
                 event = first
                 while not isinstance(event, Done | Failed):
                     event = await job.next()
                     if isinstance(event, Windows):
                         self._windows = event
-                    yield event
+                    yield event, job.bring
                 return
-        yield refusal
+        yield refusal, nowhere
 
 
 class Job:
@@ -93,27 +101,42 @@ class Job:
 
     async def start(self, turn: Turn, asking: Asking) -> Event:
         """Hand the turn over; its first event."""
-        try:
-            self._writer.write(frame(Submit(turn, asking.request_id, asking.key, asking.traceparent)))
-            await self._writer.drain()
-        except WireError:
-            return Failed(ErrorKind.PROMPT_TOO_LONG)
-        except ConnectionError:
-            return self._reason or Failed(ErrorKind.EXECUTOR_LOST)
-        return await self.next()
+        submit = Submit(turn, asking.request_id, asking.key, asking.traceparent)
+        return await self.send(submit, ErrorKind.PROMPT_TOO_LONG) or await self.next()
+
+    async def bring(self, result: ToolResult) -> None:
+        """Give the result of a call of a held turn; what goes wrong is the next event."""
+        if lost := await self.send(Bring(result), ErrorKind.PROMPT_TOO_LONG):
+            self.fail(lost)
 
     async def next(self) -> Event:
         """The next event; Failed when the executor is lost."""
-        try:
-            event = await read_to_api(self._reader)
-        except (WireError, OSError) as error:
-            log.warning("an executor's connection broke", reason=str(error))
-            event = None
-        if self._reason and not isinstance(event, Done | Failed):
-            return self._reason
-        if event is None or isinstance(event, Status | ToolsStatus | Output | JobDone):
+        event = await self.receive()
+        if isinstance(event, Status | ToolsStatus | Output | JobDone):
             return Failed(ErrorKind.EXECUTOR_LOST)
         return event
+
+    async def send(self, message: Submit | Bring | Do, too_large: ErrorKind) -> Failed | None:
+        """Send a message; why not, if it could not be. too_large: what a message over the wire's limit is."""
+        try:
+            self._writer.write(frame(message))
+            await self._writer.drain()
+        except WireError:
+            return Failed(too_large)
+        except ConnectionError:
+            return self._reason or Failed(ErrorKind.EXECUTOR_LOST)
+        return None
+
+    async def receive(self) -> ToApi:
+        """What the executor says next; Failed when it is lost, or when we ended the job."""
+        try:
+            message = await read_to_api(self._reader)
+        except (WireError, OSError) as error:
+            log.warning("an executor's connection broke", reason=str(error))
+            message = None
+        if self._reason and not isinstance(message, Done | Failed | JobDone):
+            return self._reason
+        return Failed(ErrorKind.EXECUTOR_LOST) if message is None else message
 
     def fail(self, reason: Failed) -> None:
         """End the job here and now; its next event is `reason`."""
@@ -125,7 +148,7 @@ class Job:
         self._writer.transport.abort()
 
 
-async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+async def connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             return await asyncio.open_unix_connection(str(path))
@@ -133,6 +156,10 @@ async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
         return None
 
 
-def decided(event: Event) -> bool:
+async def nowhere(_result: ToolResult) -> None:
+    """Bring a result to a turn that has ended."""
+
+
+def decided(event: object) -> bool:
     """Whether an event says that the job will be answered or has failed, so that a status can be given."""
     return not isinstance(event, Queued | Admitted | Windows)
