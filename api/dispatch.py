@@ -6,11 +6,12 @@ the connection, and that ends the job.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import ExitStack, aclosing
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import structlog
+from msgspec import structs
 
 from api.asking import Asking
 from api.drain import Drain
@@ -24,8 +25,6 @@ from shared.wire import Bring, Do, Status, Submit, ToApi, WireError, frame, read
 CONNECT_TIMEOUT = 5.0
 # Another executor may have a place where one has none.
 TRY_ELSEWHERE = {ErrorKind.QUEUE_FULL, ErrorKind.DRAINING}
-
-type BringResult = Callable[[ToolResult], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -50,16 +49,23 @@ class Dispatch:
                 headers[f"{name}-reset"] = str(max(0, round(window.resets_at - time.time())))
         return headers
 
-    async def run(self, turn: Turn, asking: Asking) -> AsyncGenerator[Event]:
+    def run(self, turn: Turn, asking: Asking) -> AsyncGenerator[Event]:
         """The events of a turn. Close the generator to end the job."""
-        async with aclosing(self.hold(turn, asking)) as held:
-            async for event, _ in held:
-                yield event
+        return self._run(turn, asking, lambda _job: None)
 
-    async def hold(self, turn: Turn, asking: Asking) -> AsyncGenerator[tuple[Event, BringResult]]:
-        """The events of a turn, each with how to bring the result of a call. Close the generator to end the job."""
+    @asynccontextmanager
+    async def hold(self, turn: Turn, asking: Asking) -> AsyncGenerator["Held"]:
+        """A turn whose calls' results are brought while it goes on; leaving ends the job. The turn becomes `held`."""
+        held = Held()
+        held.events = self._run(structs.replace(turn, held=True), asking, held.handed_to)
+        try:
+            yield held
+        finally:
+            await held.events.aclose()
+
+    async def _run(self, turn: Turn, asking: Asking, handed_to: Callable[["Job"], None]) -> AsyncGenerator[Event]:
         if self._drain.begun:
-            yield Failed(ErrorKind.DRAINING, retry_after=1), nowhere
+            yield Failed(ErrorKind.DRAINING, retry_after=1)
             return
         refusal = Failed(ErrorKind.NO_EXECUTOR, retry_after=1)
         loop = asyncio.get_running_loop()
@@ -79,16 +85,17 @@ class Dispatch:
                 if isinstance(first, Failed) and first.kind in TRY_ELSEWHERE:
                     refusal = first
                     continue
+                handed_to(job)
                 log.debug("handed over", executor=path.stem)
-                yield first, job.bring
+                yield first
                 event = first
                 while not isinstance(event, Done | Failed):
                     event = await job.next()
                     if isinstance(event, Windows):
                         self._windows = event
-                    yield event, job.bring
+                    yield event
                 return
-        yield refusal, nowhere
+        yield refusal
 
 
 class Job:
@@ -105,8 +112,9 @@ class Job:
         return await self.send(submit, ErrorKind.PROMPT_TOO_LONG) or await self.next()
 
     async def bring(self, result: ToolResult) -> None:
-        """Give the result of a call of a held turn; what goes wrong is the next event."""
-        if lost := await self.send(Bring(result), ErrorKind.PROMPT_TOO_LONG):
+        """Give the executor what a call brought; what goes wrong with it is the job's next event."""
+        lost = await self.send(Bring(result), ErrorKind.PROMPT_TOO_LONG)
+        if lost and lost.kind is ErrorKind.PROMPT_TOO_LONG:
             self.fail(lost)
 
     async def next(self) -> Event:
@@ -148,16 +156,31 @@ class Job:
         self._writer.transport.abort()
 
 
+class Held:
+    """A held turn under way. events: those of the turn, to be read to the end. Mutable: who does it, once known."""
+
+    events: AsyncGenerator[Event]
+
+    def __init__(self) -> None:
+        self._job: Job | None = None
+
+    def handed_to(self, job: Job) -> None:
+        """An executor has taken the turn."""
+        self._job = job
+
+    async def bring(self, result: ToolResult) -> None:
+        """Answer a Wanted: its id, and what the call brought."""
+        if self._job is None:
+            raise RuntimeError("a result was brought before a call was wanted")
+        await self._job.bring(result)
+
+
 async def connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             return await asyncio.open_unix_connection(str(path))
     except (OSError, TimeoutError):
         return None
-
-
-async def nowhere(_result: ToolResult) -> None:
-    """Bring a result to a turn that has ended."""
 
 
 def decided(event: object) -> bool:

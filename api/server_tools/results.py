@@ -137,7 +137,7 @@ def blocks(file: FileRead, title: str) -> tuple[Text | Image | Document, ...]:
         return (Text(f"The picture {title}:"), media.image(file.data, title))
     raise Problem(
         400,
-        "unsupported_file",
+        "invalid_file",
         f"`{title}` is {file.media_type}; text in UTF-8, pictures ({media.IMAGES}) and PDF work.",
     )
 

@@ -40,8 +40,8 @@ async def work(ground: Ground, turn: Turn, asking: Asking) -> AsyncGenerator[Ste
     saying = Saying(turn.model)
     turns = 0
     called = False
-    async with aclosing(ground.dispatch.hold(turn, asking)) as held:
-        async for event, bring in held:
+    async with ground.dispatch.hold(turn, asking) as held:
+        async for event in held.events:
             if isinstance(event, ToolCall) and (called or not turns):
                 turns, called = turns + 1, False
             if turns > ground.max_turns + 1:
@@ -58,7 +58,7 @@ async def work(ground: Ground, turn: Turn, asking: Asking) -> AsyncGenerator[Ste
                     async for step in steps:
                         if isinstance(step, ToolResult):
                             saying.used.append(ToolUsed(event.name, summary(event.arguments), step.is_error))
-                            await bring(step)
+                            await held.bring(step)
                         else:
                             yield step
     yield saying.code(out_of_turns=turns > ground.max_turns)

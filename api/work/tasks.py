@@ -70,7 +70,6 @@ async def code(shop: Workshop, ask: CodeAsk, asking: Asking) -> AsyncGenerator[S
         system=(guide(status), *turn.system),
         tools=tuple(tool(name) for name in offered),
         max_budget_usd=turn.max_budget_usd,
-        held=True,
     )
     return work(ground, held, asking)
 
