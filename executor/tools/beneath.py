@@ -22,7 +22,9 @@ TRIES = 20
 
 def opened(ground: Ground, root: Root, path: str, flags: int, mode: int = 0) -> int:
     """A descriptor. Raises Refused."""
-    how = struct.pack("=QQQ", flags | QUIET, mode, BENEATH | NO_SYMLINKS | NO_MAGICLINKS)
+    # O_PATH takes no other flags but these.
+    quiet = os.O_CLOEXEC if flags & os.O_PATH else QUIET
+    how = struct.pack("=QQQ", flags | quiet, mode, BENEATH | NO_SYMLINKS | NO_MAGICLINKS)
     error = errno.EAGAIN
     for _ in range(TRIES):
         made = LIBC.syscall(OPENAT2, root.descriptor, os.fsencode(path), how, ctypes.c_size_t(len(how)))
