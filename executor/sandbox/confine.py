@@ -63,6 +63,7 @@ def confine(rules: landlock.Rules, filter_: bytes, defences: Defences) -> None:
 def close_others(keep: set[int]) -> None:
     """Close every file descriptor but the first three and these."""
     low = 3
+    keep = {each for each in keep if each > 2}
     for each in sorted(keep):
         os.closerange(low, each)
         low = max(low, each + 1)

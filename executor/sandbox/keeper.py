@@ -1,4 +1,4 @@
-"""Keeps one job: starts its process, watches it, and ends all that it started, wherever that went.
+"""Keeps one job: forks its process ahead of time, watches it, and ends all that it started, wherever that went.
 
 Law: when `keep` returns, no process of the job lives. The keeper is what orphans come to (prctl(2),
 PR_SET_CHILD_SUBREAPER), so a second fork and a session of its own do not leave it; and it is outside of the sandbox,
@@ -20,6 +20,8 @@ from msgspec import Struct
 from executor.sandbox.landlock import LIBC
 
 PR_SET_CHILD_SUBREAPER = 36
+# What comes with a job: what is asked, the control socket, and the standard input, output and error.
+DESCRIPTORS = 5
 PAUSE = 0.1
 GRACE = 1.0
 UNSEEN = 32
@@ -43,23 +45,62 @@ class Ended(Struct, frozen=True):
     over: str = ""
 
 
-def keep(control: socket.socket, watch: Watch, start: Callable[[], None]) -> None:
-    """Run `start` in a child, to its end, and tell `control` how it was. `start` must not return."""
+def keep(
+    jobs: socket.socket, watching: Callable[[bytes], Watch], work: Callable[[bytes, int], None], taken: int
+) -> None:
+    """Fork a process that waits for a job and does it; watch it to its end, and tell the job's control socket how it was.
+
+    taken: a pipe that hears when a job came. work: gets what was asked, and how many other processes this user has.
+    """
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    mine, childs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         try:
-            control.close()
+            mine.close()
+            os.close(taken)
             os.setsid()
-            start()
+            _child(jobs, childs, work)
         finally:
             os._exit(127)
-    for each in (0, 1, 2):
+    childs.close()
+    jobs.close()
+    said, descriptors, _, _ = socket.recv_fds(mine, 1, 2)
+    if not said:
+        return
+    os.write(taken, b"+")
+    os.close(taken)
+    asked, number = descriptors
+    with socket.socket(fileno=number) as control:
+        ended = _watched(control, watching(whole(asked)), pid)
+        end_all()
+        with contextlib.suppress(OSError):
+            control.sendall(msgspec.msgpack.encode(ended))
+
+
+def _child(jobs: socket.socket, keeper: socket.socket, work: Callable[[bytes, int], None]) -> None:
+    others = of_this_user()
+    said, descriptors, _, _ = socket.recv_fds(jobs, 1, DESCRIPTORS)
+    if not said:
+        return
+    jobs.close()
+    payload, control, *stdio = descriptors
+    socket.send_fds(keeper, [b"+"], [payload, control])
+    keeper.close()
+    os.close(control)
+    for number, each in enumerate(stdio):
+        os.dup2(each, number)
         os.close(each)
-    ended = _watched(control, watch, pid)
-    end_all()
-    with contextlib.suppress(OSError):
-        control.sendall(msgspec.msgpack.encode(ended))
+    work(whole(payload), others)
+
+
+def whole(descriptor: int) -> bytes:
+    """All of a file in memory, wherever another reader of it is."""
+    size = os.fstat(descriptor).st_size
+    found = bytearray()
+    while len(found) < size:
+        found += os.pread(descriptor, size - len(found), len(found))
+    return bytes(found)
 
 
 def _watched(control: socket.socket, watch: Watch, pid: int) -> Ended:

@@ -1,13 +1,15 @@
 """A small process from which every job's process is a fork: nothing is imported and no program of ours is run for a job.
 
 Law: the zygote is forked before anything else runs in the executor, holds no connection and no other job, and has one
-thread. A job comes as one byte with five file descriptors (unix(7), SCM_RIGHTS): what is asked, the control socket,
-and the job's standard input, output and error.
+thread. A job comes as one byte with five file descriptors (unix(7), SCM_RIGHTS); a process that waits, forked ahead of
+time, takes it, and ends with it.
 """
 
 import asyncio
 import contextlib
+import gc
 import os
+import select
 import signal
 import socket
 from collections.abc import Callable
@@ -18,9 +20,7 @@ from msgspec import Struct
 from executor.sandbox.confine import close_others
 from executor.sandbox.keeper import Ended, Watch, keep
 
-DESCRIPTORS = 5
-
-type Work = Callable[[bytes], None]
+type Work = Callable[[bytes, int], None]
 type Watching = Callable[[bytes], Watch]
 
 
@@ -46,17 +46,22 @@ class Running(Struct, frozen=True):
 class Zygote:
     """The executor's end of it."""
 
-    def __init__(self, work: Work, watching: Watching, held: frozenset[int] = frozenset()) -> None:
-        """Fork it. work: run in each job's process, with what was asked; it must not return. held: descriptors it needs."""
-        self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def __init__(self, work: Work, watching: Watching, held: frozenset[int] = frozenset(), spare: int = 2) -> None:
+        """Fork it.
+
+        work: run in each job's process; it must not return. held: descriptors it needs. spare: processes that wait.
+        """
+        self._sock, jobs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._alive, alive = socket.socketpair()
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                close_others({theirs.fileno(), *held})
-                _serve(theirs, work, watching)
+                close_others({0, 1, 2, jobs.fileno(), alive.fileno(), *held})
+                _serve(jobs, alive, spare, work, watching)
             finally:
                 os._exit(0)
-        theirs.close()
+        jobs.close()
+        alive.close()
 
     def start(self, asked: bytes, stdin: bytes | None = None) -> Running:
         """Start a job. Raises ZygoteLost, OSError."""
@@ -87,6 +92,7 @@ class Zygote:
     def close(self) -> None:
         """End it."""
         self._sock.close()
+        self._alive.close()
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
 
@@ -101,32 +107,29 @@ def _held(data: bytes) -> int:
     return descriptor
 
 
-def _serve(sock: socket.socket, work: Work, watching: Watching) -> None:
+def _serve(jobs: socket.socket, alive: socket.socket, spare: int, work: Work, watching: Watching) -> None:
+    """Keep so many keepers waiting, until the executor ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     # Whoever ends is not waited for: the keepers tell the executor themselves.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    gc.freeze()
+    heard, taken = os.pipe()
+    wanted = spare
+    poll = select.poll()
+    for each in (heard, alive.fileno()):
+        poll.register(each, select.POLLIN)
     while True:
-        said, descriptors, _, _ = socket.recv_fds(sock, 1, DESCRIPTORS)
-        if not said:
+        for _ in range(wanted):
+            if os.fork() == 0:
+                try:
+                    alive.close()
+                    os.close(heard)
+                    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+                        signal.signal(number, signal.SIG_DFL)
+                    keep(jobs, watching, work, taken)
+                finally:
+                    os._exit(0)
+        if alive.fileno() in [descriptor for descriptor, _ in poll.poll()]:
             return
-        if os.fork() == 0:
-            sock.close()
-            _keeper(descriptors, work, watching)
-        for each in descriptors:
-            os.close(each)
-
-
-def _keeper(descriptors: list[int], work: Work, watching: Watching) -> None:
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)
-        payload, control, *stdio = descriptors
-        for number, each in enumerate(stdio):
-            os.dup2(each, number)
-            os.close(each)
-        with os.fdopen(payload, "rb") as file:
-            asked = file.read()
-        keep(socket.socket(fileno=control), watching(asked), lambda: work(asked))
-    finally:
-        os._exit(0)
+        wanted = len(os.read(heard, spare))

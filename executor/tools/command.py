@@ -23,8 +23,13 @@ type Stream = Literal["stdout", "stderr"]
 type Take = Callable[[Stream, bytes], Awaitable[None]]
 
 
-async def ran(zygote: Zygote, asked: bytes, take: Take, *, stdin: bytes | None = None) -> Ended:
-    """Run it to its end; `take` gets what it writes. Being cancelled ends it. Raises ZygoteLost."""
+async def ran(
+    zygote: Zygote, asked: bytes, take: Take, *, stdin: bytes | None = None, only_output: bool = False
+) -> Ended:
+    """Run it to its end; `take` gets what it writes. Being cancelled ends it. Raises ZygoteLost.
+
+    only_output: all is said when its output is closed; how it ended is not waited for.
+    """
     async with _running(zygote, asked, stdin) as running:
         work = [
             asyncio.ensure_future(_pump(running.stdout, "stdout", take, running.control)),
@@ -32,7 +37,7 @@ async def ran(zygote: Zygote, asked: bytes, take: Take, *, stdin: bytes | None =
         ]
         try:
             await asyncio.gather(*work)
-            return await running.ended()
+            return Ended(0) if only_output else await running.ended()
         finally:
             for each in work:
                 each.cancel()

@@ -8,7 +8,7 @@ import msgspec
 
 from executor.sandbox import landlock, probe, seccomp
 from executor.sandbox.confine import Defences, close_others, confine, limit
-from executor.sandbox.keeper import Watch, of_this_user
+from executor.sandbox.keeper import Watch
 from executor.sandbox.landlock import Rules
 from executor.tools import edit, listing, read, search
 from executor.tools.beneath import opened
@@ -65,9 +65,9 @@ def watching(ground: Ground, asked: bytes) -> Watch:
     return Watch(task.timeout, ground.limits.memory, folders, ground.disk)
 
 
-def perform(ground: Ground, asked: bytes, defences: Defences) -> NoReturn:
-    """Do the task."""
-    limit(ground.limits, of_this_user())
+def perform(ground: Ground, asked: bytes, others: int, defences: Defences) -> NoReturn:
+    """Do the task. others: how many other processes this user has."""
+    limit(ground.limits, others)
     os.umask(0o022)
     if asked == PROBE:
         confine(Rules(read=_held(ground), use=("/dev/null",)), _filter(), defences)

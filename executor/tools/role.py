@@ -30,6 +30,7 @@ from shared.jobs import (
     ToolsStatus,
 )
 
+OVER = "it took more time or memory than is allowed"
 NOTHING_LEFT = "the tools executor lost a part of itself; start it again"
 
 # A frame of the protocol holds it.
@@ -115,9 +116,10 @@ class ToolsRole:
                 return await self._search(zygote, task, task.job)
             case _:
                 output, _, _ = await self._all(zygote, task)
-                if not output:
-                    raise Refused(ErrorKind.TOO_LARGE, "it took more time or memory than is allowed")
-                outcome = _outcome.decode(output)
+                try:
+                    outcome = _outcome.decode(output)
+                except msgspec.DecodeError as cut:
+                    raise Refused(ErrorKind.TOO_LARGE, OVER) from cut
                 if isinstance(outcome, Failed):
                     raise Refused(outcome.kind, outcome.detail)
                 return outcome
@@ -169,7 +171,8 @@ class ToolsRole:
                 cut = True
                 raise Enough
 
-        ended = await ran(zygote, _encoder.encode(task), take)
+        short = not isinstance(task.job, FindFiles | SearchFiles)
+        ended = await ran(zygote, _encoder.encode(task), take, only_output=short)
         return bytes(written["stdout"]), bytes(written["stderr"]), cut or ended.timed_out or bool(ended.over)
 
 

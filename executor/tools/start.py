@@ -23,6 +23,7 @@ from executor.tools.ground import Ground
 from executor.tools.role import ToolsRole
 
 MEGABYTE = 1 << 20
+SPARE = 4
 PROBE_TIMEOUT = 20.0
 
 
@@ -42,7 +43,10 @@ def main(settings: Settings, name: str, parent_fd: int | None) -> None:
     privileges.hide()
     held = frozenset({*(root.descriptor for root in ground.roots), ground.search} - {-1})
     zygote = Zygote(
-        lambda asked: inside.perform(ground, asked, Defences()), lambda asked: inside.watching(ground, asked), held
+        lambda asked, others: inside.perform(ground, asked, others, Defences()),
+        lambda asked: inside.watching(ground, asked),
+        held,
+        spare=min(settings.max_concurrent, SPARE),
     )
     log.info("allowed", paths=ground.readable, writable=ground.writable, commands=ground.listed)
     for lack in missing:
