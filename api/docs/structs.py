@@ -13,12 +13,14 @@ import msgspec
 from msgspec import NODEFAULT, Struct, inspect
 
 from api.docs.answer_words import ANSWERS, STATE
-from api.docs.limits import LIMITS
+from api.docs.limits import LIMITS as OF_CHAT
 from api.docs.request_words import REQUEST
+from api.docs.rest_words import REST_LIMITS, REST_WORDS
 
 type Json = dict[str, Any]
 
-WORDS = REQUEST | ANSWERS | STATE
+WORDS = REQUEST | ANSWERS | STATE | REST_WORDS
+LIMITS = OF_CHAT | REST_LIMITS
 PLACE = "#/components/schemas/"
 
 
