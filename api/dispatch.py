@@ -6,11 +6,12 @@ the connection, and that ends the job.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import structlog
+from msgspec import structs
 
 from api.asking import Asking
 from api.drain import Drain
@@ -18,8 +19,8 @@ from api.executors import Executors
 from shared.errors import ErrorKind
 from shared.events import Admitted, Done, Event, Failed, Queued, Windows
 from shared.jobs import JobDone, Output, ToolsStatus
-from shared.turn import Turn
-from shared.wire import Status, Submit, WireError, frame, read_to_api
+from shared.turn import ToolResult, Turn
+from shared.wire import Bring, Status, Submit, WireError, frame, read_to_api
 
 CONNECT_TIMEOUT = 5.0
 # Another executor may have a place where one has none.
@@ -48,8 +49,21 @@ class Dispatch:
                 headers[f"{name}-reset"] = str(max(0, round(window.resets_at - time.time())))
         return headers
 
-    async def run(self, turn: Turn, asking: Asking) -> AsyncGenerator[Event]:
+    def run(self, turn: Turn, asking: Asking) -> AsyncGenerator[Event]:
         """The events of a turn. Close the generator to end the job."""
+        return self._run(turn, asking, lambda _job: None)
+
+    @asynccontextmanager
+    async def hold(self, turn: Turn, asking: Asking) -> AsyncGenerator["Held"]:
+        """A turn whose calls' results are brought while it goes on; leaving ends the job. The turn becomes `held`."""
+        held = Held()
+        held.events = self._run(structs.replace(turn, held=True), asking, held.handed_to)
+        try:
+            yield held
+        finally:
+            await held.events.aclose()
+
+    async def _run(self, turn: Turn, asking: Asking, handed_to: Callable[["Job"], None]) -> AsyncGenerator[Event]:
         if self._drain.begun:
             yield Failed(ErrorKind.DRAINING, retry_after=1)
             return
@@ -71,6 +85,7 @@ class Dispatch:
                 if isinstance(first, Failed) and first.kind in TRY_ELSEWHERE:
                     refusal = first
                     continue
+                handed_to(job)
                 log.debug("handed over", executor=path.stem)
                 yield first
                 event = first
@@ -102,6 +117,16 @@ class Job:
             return self._reason or Failed(ErrorKind.EXECUTOR_LOST)
         return await self.next()
 
+    async def bring(self, result: ToolResult) -> None:
+        """Give the executor what a call brought; what goes wrong with it is the job's next event."""
+        try:
+            self._writer.write(frame(Bring(result)))
+            await self._writer.drain()
+        except WireError:
+            self.fail(Failed(ErrorKind.PROMPT_TOO_LONG))
+        except ConnectionError as error:
+            log.debug("a result found nobody", reason=str(error))
+
     async def next(self) -> Event:
         """The next event; Failed when the executor is lost."""
         try:
@@ -123,6 +148,25 @@ class Job:
     def close(self) -> None:
         """Close the connection, which ends the job wherever it is."""
         self._writer.transport.abort()
+
+
+class Held:
+    """A held turn under way. events: those of the turn, to be read to the end. Mutable: who does it, once known."""
+
+    events: AsyncGenerator[Event]
+
+    def __init__(self) -> None:
+        self._job: Job | None = None
+
+    def handed_to(self, job: Job) -> None:
+        """An executor has taken the turn."""
+        self._job = job
+
+    async def bring(self, result: ToolResult) -> None:
+        """Answer a Wanted: its id, and what the call brought."""
+        if self._job is None:
+            raise RuntimeError("a result was brought before a call was wanted")
+        await self._job.bring(result)
 
 
 async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:

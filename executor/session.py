@@ -1,6 +1,7 @@
 """One connection: what the API asked for, and what it is told.
 
-Law: exactly one message comes in; what is allowed is the one `match` below. The API's closing cancels the job.
+Law: one message comes in, and after it only what the calls of a held turn brought; what is allowed is the one `match`
+below. The API's closing cancels the job.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import struct
 
 import structlog
 
+from executor.claude.held import NotAwaited, Results
 from executor.claude.role import ClaudeRole
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed
@@ -67,14 +69,14 @@ class Session:
 
     async def _run(self, submit: Submit) -> None:
         structlog.contextvars.bind_contextvars(request_id=submit.request_id)
-        self._job = asyncio.create_task(self._role.run(submit.turn, self._emit))
-        hangup = asyncio.create_task(self._reader.read(1))
+        results = Results()
+        self._job = asyncio.create_task(self._role.run(submit.turn, results, self._emit))
+        heard = asyncio.create_task(self._hear(results))
         try:
-            await asyncio.wait({self._job, hangup}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({self._job, heard}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            hangup.cancel()
             self._job.cancel()
-            failed = False
+            failed = await self._misheard(heard)
             try:
                 await self._job
             except asyncio.CancelledError:
@@ -87,6 +89,26 @@ class Session:
         if not self._ended and (self._draining or failed):
             async with asyncio.timeout(HANG_UP_TIMEOUT):
                 await self._send(Failed(ErrorKind.DRAINING if self._draining else ErrorKind.INTERNAL))
+
+    async def _hear(self, results: Results) -> None:
+        """Take results in until the API closes. Raises WireError, NotAwaited."""
+        with contextlib.suppress(ConnectionError):
+            while message := await read_to_executor(self._reader):
+                if not isinstance(message, Bring):
+                    raise WireError("a second job on one connection")
+                await results.bring(message.result)
+
+    async def _misheard(self, heard: asyncio.Task[None]) -> bool:
+        """End the hearing; whether the API had not kept to the protocol."""
+        heard.cancel()
+        try:
+            await heard
+        except asyncio.CancelledError:
+            pass
+        except (WireError, NotAwaited) as error:
+            log.warning("a connection did not keep to the protocol", reason=str(error), **peer(self._writer))
+            return True
+        return False
 
     async def _emit(self, event: Event) -> None:
         self._ended = self._ended or isinstance(event, Done | Failed)
