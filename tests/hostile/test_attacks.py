@@ -40,6 +40,8 @@ PYTHON = shutil.which("python3", path="/usr/bin:/bin")
 WIDE = "ls,cat,head,find,echo,pwd,sort,wc,cp,env,xargs,dd,sleep,chmod,mkfifo,ln,mkdir,bash,yes,true,sed,git,truncate"
 NOT_ALLOWED, BAD_JOB, NOT_FOUND = ErrorKind.NOT_ALLOWED, ErrorKind.BAD_JOB, ErrorKind.NOT_FOUND
 ORDINARY = 4711
+# The library of the attacker's Python, which would not run without it.
+LIBRARIES = tuple(str(path) for path in Path("/usr/lib").glob("python3*") if path.is_dir())
 LIBRARY = os.path.realpath("/lib/x86_64-linux-gnu/libm.so.6")
 
 
@@ -63,9 +65,7 @@ async def tools(request: pytest.FixtureRequest) -> AsyncIterator[Tools]:
         "OUTPUT_LIMIT_KB": "64",
         "READ_LIMIT_MB": "1",
     }
-    # The library of the attacker's Python, which would not run without it.
-    library = tuple(str(path) for path in Path("/usr/lib").glob("python3*") if path.is_dir())
-    async with Tools(settings, readable=library, uid=ORDINARY if ordinary and os.getuid() == 0 else 0) as started:
+    async with Tools(settings, readable=LIBRARIES, uid=ORDINARY if ordinary and os.getuid() == 0 else 0) as started:
         (started.root / "a.txt").write_text("hello\n")
         (started.root / "link").symlink_to(started.outside / "secret.txt")
         (started.root / "linked").symlink_to(started.outside)
