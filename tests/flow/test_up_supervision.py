@@ -197,9 +197,13 @@ async def test_the_line_to_paste_stands_on_a_line_of_its_own(tmp_path: Path):
     """Nothing frames or breaks it, however long it is."""
     async with running(tmp_path) as server:
         await server.ready()
-        await server.says('"stream": true}')
+        await server.says("/api/tools/bash")
         lines = [line for line in server.output().splitlines() if line.startswith("curl -N http://127.0.0.1:")]
-        assert len(lines) == 1
+        assert [line.split()[2].rsplit("/", 2)[-2:] for line in lines] == [
+            ["chat", "completions"],
+            ["api", "code"],
+            ["tools", "bash"],
+        ]
         assert lines[0].endswith('"stream": true}\'')
 
 
@@ -352,7 +356,7 @@ async def test_a_second_server_in_the_same_folder_is_refused(tmp_path: Path):
         async with running(second_folder, RUN_DIR=str(tmp_path / "run")) as second:
             assert await second.status() == 1
             assert "a server is running in" in second.output()
-        assert len(first.left()) == 2
+        assert len(first.left()) == 3
 
 
 async def test_the_tools_have_no_credential_and_a_folder_made_for_them(tmp_path: Path):
