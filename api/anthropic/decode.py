@@ -217,7 +217,8 @@ def thought(thinking: ThinkingOptions | None, max_tokens: int | None) -> Effort 
             where = "thinking.budget_tokens"
             if budget is None or budget < LEAST_BUDGET or (max_tokens is not None and budget >= max_tokens):
                 raise invalid(f"`{where}` must be at least {LEAST_BUDGET} and less than `max_tokens`.", where)
-            return next((effort for most, effort in BUDGETS if budget < most), "max")
+            reached: list[Effort] = [effort for most, effort in BUDGETS if budget < most]
+            return reached[0] if reached else "max"
         case other:
             where = "thinking.type"
             raise invalid(f"`{where}` must be enabled, adaptive or disabled, not `{other}`.", where)
