@@ -11,6 +11,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp
 
 from api import body, health
+from api.anthropic import routes as anthropic
 from api.auth import RequireKey
 from api.catalogue import Catalogue
 from api.dispatch import Dispatch
@@ -45,7 +46,7 @@ def create_app(settings: Settings, drain: Drain) -> ASGIApp:
     policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive)
     documentation = docs.Documentation(policy)
     app = Litestar(
-        route_handlers=[openai_chat.router, rest.router, health.router, docs.router],
+        route_handlers=[openai_chat.router, anthropic.router, rest.router, health.router, docs.router],
         dependencies={
             "executors": Provide(lambda: executors, sync_to_thread=False),
             "catalogue": Provide(lambda: catalogue, sync_to_thread=False),
@@ -84,7 +85,7 @@ def cors(settings: Settings) -> CORSConfig | None:
 def on_problem(request: Request[object, object, State], problem: Problem) -> Response[bytes]:
     """A request that is refused."""
     return Response(
-        envelope(request.scope["path"], problem),
+        envelope(request, problem),
         status_code=problem.status,
         headers=problem.headers(),
         media_type="application/json",

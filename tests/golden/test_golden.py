@@ -25,12 +25,18 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from anthropic.lib.streaming._messages import accumulate_event
+from anthropic.types import Message as AnthropicMessage
+from anthropic.types import RawMessageStreamEvent
 from litestar.types import Message, Scope
 from openai._models import construct_type
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from pydantic import TypeAdapter
 
+from api.anthropic.encode import MessageEncoder, status
 from api.openai_chat.encode import ChatEncoder, Form
+from api.problems import Problem
 from api.respond import Answer, Encoder
 from api.side_by_side import Numbered
 from shared.events import Event
@@ -41,6 +47,7 @@ UPDATE = bool(os.environ.get("UPDATE_GOLDEN"))
 
 type Options = dict[str, Any]
 
+_anthropics: TypeAdapter[RawMessageStreamEvent] = TypeAdapter(RawMessageStreamEvent)
 _event = msgspec.json.Decoder[Event](Event)
 
 
@@ -54,7 +61,20 @@ def openai_chat(options: Options) -> Encoder[Event]:
     return ChatEncoder("chatcmpl-golden", 1_700_000_000, "sonnet", form, options.get("choices", 1))
 
 
-DIALECTS: dict[str, Callable[[Options], Encoder[Event]]] = {"openai_chat": openai_chat}
+def anthropic(options: Options) -> Encoder[Event]:
+    """The encoder of Anthropic's messages, with ids that stay."""
+    return MessageEncoder(
+        "msg_golden",
+        "sonnet",
+        "req_golden",
+        thinking=options.get("thinking", False),
+        shown=options.get("shown", True),
+    )
+
+
+DIALECTS: dict[str, Callable[[Options], Encoder[Event]]] = {"openai_chat": openai_chat, "anthropic": anthropic}
+# A status that is the dialect's own.
+STATUS: dict[str, Callable[[Problem], int]] = {"anthropic": status}
 
 
 class Case:
@@ -82,7 +102,8 @@ class Case:
             await asyncio.Event().wait()
 
         encoder = DIALECTS[self.path.parent.name](self.options)
-        await Answer(self._played(), encoder, stream=stream, keep_alive=60)(no_scope(), receive, send)
+        own = STATUS.get(self.path.parent.name, lambda problem: problem.status)
+        await Answer(self._played(), encoder, stream=stream, keep_alive=60, status=own)(no_scope(), receive, send)
         head, *bodies = messages
         assert head["type"] == "http.response.start"
         lines = [f"HTTP {head['status']}", *(f"{n.decode()}: {v.decode()}" for n, v in head["headers"]), "", ""]
@@ -114,7 +135,11 @@ def each(cases: list[Case]) -> Callable[[Callable[..., Any]], Callable[..., Any]
     return pytest.mark.parametrize(
         "case",
         [
-            pytest.param(case, id=case.path.stem, marks=[pytest.mark.wire(*case.wire)] if case.wire else [])
+            pytest.param(
+                case,
+                id=f"{case.path.parent.name}-{case.path.stem}",
+                marks=[pytest.mark.wire(*case.wire)] if case.wire else [],
+            )
             for case in cases
         ],
     )
@@ -173,3 +198,31 @@ def without_index(completion: dict[str, Any]) -> dict[str, Any]:
             if call["type"] == "function":
                 call["function"].pop("parsed_arguments", None)
     return completion
+
+
+def told(response: str) -> list[dict[str, Any]]:
+    """The events of a stream of Anthropic's; each is under its own name."""
+    _, _, body = response.partition("\n\n")
+    found: list[dict[str, Any]] = []
+    for event in body.removesuffix("\n\n").split("\n\n"):
+        name, data = event.split("\n")
+        found.append(json.loads(data.removeprefix("data: ")))
+        assert name == f"event: {found[-1]['type']}"
+    return found
+
+
+@each([case for case in CASES if case.path.parent.name == "anthropic" and "error" not in case.path.stem])
+async def test_anthropics_events_add_up_to_the_whole_message(case: Case):
+    """Put together by the official client, the events are the very message that a plain request gets."""
+    snapshot: Any = None
+    buffers: dict[int, bytes] = {}
+    for event in told(await case.response(stream=True)):
+        if event["type"] != "ping":
+            made: RawMessageStreamEvent = _anthropics.validate_python(event)
+            snapshot = accumulate_event(event=made, current_snapshot=snapshot, json_bufs=buffers)
+    _, _, body = (await case.response(stream=False)).partition("\n\n")
+    whole = AnthropicMessage.model_validate_json(body, strict=True)
+    if case.path.stem == "call_cut_by_the_limit":
+        # The client guesses at what was cut off; a whole answer does not.
+        snapshot.content[-1].input = {}
+    assert snapshot.model_dump(exclude_none=True) == whole.model_dump(exclude_none=True)
