@@ -22,6 +22,8 @@ from api.executors import Executors
 from api.fetch import Fetcher
 from api.hands import Hands
 from api.openai_chat import routes as openai_chat
+from api.openai_responses import routes as openai_responses
+from api.openai_responses.store import Store
 from api.parameters import Policy
 from api.problems import Problem, of_failure, of_framework
 from api.request_context import RequestContext
@@ -44,9 +46,10 @@ def create_app(settings: Settings, drain: Drain) -> ASGIApp:
     shop = Workshop(dispatch, hands, catalogue, Limits(settings.max_prompt, settings.max_turns))
     fetcher = Fetcher(settings.fetch_images)
     policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive)
+    store = Store(settings.stored_responses, settings.stored_bytes, settings.stored_age)
     documentation = docs.Documentation(policy)
     app = Litestar(
-        route_handlers=[openai_chat.router, anthropic.router, rest.router, health.router, docs.router],
+        route_handlers=[openai_chat.router, openai_responses.router, anthropic.router, rest.router, health.router, docs.router],
         dependencies={
             "executors": Provide(lambda: executors, sync_to_thread=False),
             "catalogue": Provide(lambda: catalogue, sync_to_thread=False),
@@ -55,6 +58,7 @@ def create_app(settings: Settings, drain: Drain) -> ASGIApp:
             "shop": Provide(lambda: shop, sync_to_thread=False),
             "drain": Provide(lambda: drain, sync_to_thread=False),
             "fetcher": Provide(lambda: fetcher, sync_to_thread=False),
+            "store": Provide(lambda: store, sync_to_thread=False),
             "policy": Provide(lambda: policy, sync_to_thread=False),
             "documentation": Provide(lambda: documentation, sync_to_thread=False),
         },

@@ -32,17 +32,25 @@ from litestar.types import Message, Scope
 from openai._models import construct_type
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from api.anthropic.encode import MessageEncoder, status
 from api.openai_chat.encode import ChatEncoder, Form
 from api.problems import Problem
+from api.openai_responses.decode import decode as decode_response
+from api.openai_responses.encode import Form as ResponsesForm
+from api.openai_responses.encode import ResponsesEncoder
+from api.openai_responses.shown import begun
+from api.openai_responses.store import Store
+from api.parameters import Policy
 from api.respond import Answer, Encoder
 from api.side_by_side import Numbered
 from shared.events import Event
 
 FOLDER = Path(__file__).parent
 DASHES = re.compile(r"(?m)^-{10}\n")
+ENDS = ("completed", "incomplete", "failed")
 UPDATE = bool(os.environ.get("UPDATE_GOLDEN"))
 
 type Options = dict[str, Any]
@@ -72,7 +80,20 @@ def anthropic(options: Options) -> Encoder[Event]:
     )
 
 
-DIALECTS: dict[str, Callable[[Options], Encoder[Event]]] = {"openai_chat": openai_chat, "anthropic": anthropic}
+def openai_responses(options: Options) -> Encoder[Event]:
+    """The encoder of responses, with an id and a time that stay."""
+    sent = {"input": "Hi", **options.get("request", {})}
+    call = decode_response(msgspec.json.encode(sent), Policy(), Store(0, 0, 1).shelf("owner"))
+    form = ResponsesForm(call.tools.offered.custom, call.tools.namespaces, summaries=call.summaries, sealed=call.sealed)
+    response = begun("resp_golden", 1_700_000_000, "sonnet", call)
+    return ResponsesEncoder(response, form, lambda: 1_700_000_001)
+
+
+DIALECTS: dict[str, Callable[[Options], Encoder[Event]]] = {
+    "openai_chat": openai_chat,
+    "anthropic": anthropic,
+    "openai_responses": openai_responses,
+}
 # A status that is the dialect's own.
 STATUS: dict[str, Callable[[Problem], int]] = {"anthropic": status}
 
@@ -128,6 +149,7 @@ def numbered(line: str) -> Numbered:
 
 CASES = [Case(path) for path in sorted(FOLDER.glob("*/*.txt"))]
 CHATS = [case for case in CASES if case.path.parent.name == "openai_chat"]
+RESPONSES = [case for case in CASES if case.path.parent.name == "openai_responses" and case.path.stem != "error_first"]
 
 
 def each(cases: list[Case]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -201,7 +223,7 @@ def without_index(completion: dict[str, Any]) -> dict[str, Any]:
 
 
 def told(response: str) -> list[dict[str, Any]]:
-    """The events of a stream of Anthropic's; each is under its own name."""
+    """The events of a stream whose events have names; each is under its own."""
     _, _, body = response.partition("\n\n")
     found: list[dict[str, Any]] = []
     for event in body.removesuffix("\n\n").split("\n\n"):
@@ -226,3 +248,50 @@ async def test_anthropics_events_add_up_to_the_whole_message(case: Case):
         # The client guesses at what was cut off; a whole answer does not.
         snapshot.content[-1].input = {}
     assert snapshot.model_dump(exclude_none=True) == whole.model_dump(exclude_none=True)
+
+
+@each(RESPONSES)
+async def test_every_event_of_a_response_is_one_the_official_client_knows(case: Case):
+    """By its own types, with numbers that count up; the last has the response that a plain request gets."""
+    events = told(await case.response(stream=True))
+    known: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+    for event in events:
+        known.validate_python(event)
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert [event["type"] for event in events[:2]] == ["response.created", "response.in_progress"]
+    ends = [event for event in events if event["type"] in {f"response.{end}" for end in ENDS}]
+    assert ends == [events[-1]]
+    if events[-1]["type"] != "response.failed":
+        _, _, body = (await case.response(stream=False)).partition("\n\n")
+        assert json.loads(body) == events[-1]["response"]
+        Response.model_validate_json(body)
+
+
+@each(RESPONSES)
+async def test_the_events_of_a_response_add_up_to_its_items(case: Case):
+    """Each item is begun and done in its place, one after another; its deltas are its text."""
+    events = told(await case.response(stream=True))
+    open_items: list[str] = []
+    pieces = ""
+    for event in events:
+        match event["type"].removeprefix("response."):
+            case "output_item.added":
+                assert not open_items
+                open_items, pieces = [event["item"]["id"]], ""
+            case "output_item.done":
+                assert open_items == [event["item"]["id"]]
+                open_items = []
+            case kind if kind.endswith(".delta"):
+                assert [event["item_id"]] == open_items
+                pieces += event["delta"]
+            case "output_text.done" | "refusal.done" | "reasoning_summary_text.done":
+                assert event.get("text", event.get("refusal")) == pieces
+            case "function_call_arguments.done" | "custom_tool_call_input.done":
+                assert event.get("arguments", event.get("input")) == pieces
+            case _:
+                pass
+    done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    assert [event["output_index"] for event in events if event["type"] == "response.output_item.done"] == list(
+        range(len(done))
+    )
+    assert events[-1]["response"]["output"] == done
