@@ -7,7 +7,7 @@ import msgspec
 from litestar import Request, Response, Router, delete, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.types import ASGIApp
 
 from api import body
@@ -28,17 +28,15 @@ from api.problems import Problem, invalid
 from api.respond import Answer
 from api.side_by_side import side_by_side
 
-type Asked = Request[object, object, State]
 
-
-def who(request: Asked) -> Asking:
+def who(request: Request[object, object, State]) -> Asking:
     """Who asks."""
     return asking(request, "responses")
 
 
 @post("/v1/responses", status_code=200)
 async def create_response(
-    request: Asked,
+    request: Request[object, object, State],
     *,
     policy: NamedDependency[Policy],
     dispatch: NamedDependency[Dispatch],
@@ -71,7 +69,7 @@ def keep(shelf: Shelf, call: ResponsesCall, finished: Finished) -> None:
 
 
 @get("/v1/responses", status_code=405)
-async def no_websocket(request: Asked) -> None:
+async def no_websocket(request: Request[object, object, State]) -> None:
     """Send clients that try a WebSocket to POST at once (RFC 9110 §15.5.22)."""
     if request.headers.get("upgrade", "").lower() == "websocket":
         raise Problem(426, "upgrade_required", "There is no WebSocket here. POST to this address, with `stream: true`.")
@@ -80,7 +78,10 @@ async def no_websocket(request: Asked) -> None:
 
 @get("/v1/responses/{response_id:str}")
 async def get_response(
-    request: Asked, response_id: FromPath[str], store: NamedDependency[Store], stream: str | None = None
+    request: Request[object, object, State],
+    response_id: FromPath[str],
+    store: NamedDependency[Store],
+    stream: FromQuery[str | None] = None,
 ) -> Response[bytes]:
     """Give a response that is kept."""
     if stream not in {None, "false"}:
@@ -91,7 +92,7 @@ async def get_response(
 
 @delete("/v1/responses/{response_id:str}", status_code=200)
 async def delete_response(
-    request: Asked, response_id: FromPath[str], store: NamedDependency[Store]
+    request: Request[object, object, State], response_id: FromPath[str], store: NamedDependency[Store]
 ) -> Response[DeletedResponse]:
     """Keep a response no longer."""
     store.shelf(who(request).key).drop(response_id)
@@ -100,13 +101,13 @@ async def delete_response(
 
 @get("/v1/responses/{response_id:str}/input_items")
 async def list_input_items(
-    request: Asked,
+    request: Request[object, object, State],
     *,
     response_id: FromPath[str],
     store: NamedDependency[Store],
-    limit: str = "20",
-    order: str = "desc",
-    after: str | None = None,
+    limit: FromQuery[str] = "20",
+    order: FromQuery[str] = "desc",
+    after: FromQuery[str | None] = None,
 ) -> Response[ItemList]:
     """List the items that a response answers."""
     stored = store.shelf(who(request).key).get(response_id)
@@ -114,7 +115,9 @@ async def list_input_items(
 
 
 @post("/v1/responses/{response_id:str}/cancel", status_code=200)
-async def cancel_response(request: Asked, response_id: FromPath[str], store: NamedDependency[Store]) -> None:
+async def cancel_response(
+    request: Request[object, object, State], response_id: FromPath[str], store: NamedDependency[Store]
+) -> None:
     """Say that there is nothing to cancel: a response that is kept has ended."""
     store.shelf(who(request).key).get(response_id)
     message = "Only a response made with `background: true` can be cancelled; to end one under way, hang up."
