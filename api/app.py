@@ -49,7 +49,14 @@ def create_app(settings: Settings, drain: Drain) -> ASGIApp:
     store = Store(settings.stored_responses, settings.stored_bytes, settings.stored_age)
     documentation = docs.Documentation(policy)
     app = Litestar(
-        route_handlers=[openai_chat.router, openai_responses.router, anthropic.router, rest.router, health.router, docs.router],
+        route_handlers=[
+            openai_chat.router,
+            openai_responses.router,
+            anthropic.router,
+            rest.router,
+            health.router,
+            docs.router,
+        ],
         dependencies={
             "executors": Provide(lambda: executors, sync_to_thread=False),
             "catalogue": Provide(lambda: catalogue, sync_to_thread=False),

@@ -1,5 +1,7 @@
 """The request's parameters in the document: those that are read, from the struct, and all others, from the table. Pure."""
 
+from collections.abc import Mapping
+
 from api.docs.structs import Json
 from api.parameters import CHAT, Parameter, Policy
 
@@ -20,14 +22,19 @@ TYPES: dict[str, Json] = {
     "verbosity": {"enum": ["low", "medium", "high", None]},
     "metadata": {"type": ["object", "null"]},
     "store": {"type": ["boolean", "null"]},
+    "context_management": {"type": ["array", "null"]},
+    "max_tool_calls": {"type": ["integer", "null"]},
+    "stream_options": {"type": ["object", "null"]},
+    "client_metadata": {"type": ["object", "null"]},
 }
 
 
-def with_parameters(request: Json, policy: Policy) -> Json:
+def with_parameters(request: Json, policy: Policy, table: Mapping[str, Parameter] = CHAT) -> Json:
     """The schema of a request with every parameter of the table, in the table's order."""
     read: Json = request["properties"]
-    properties: Json = {name: _parameter(name, what, read.get(name), policy) for name, what in CHAT.items()}
-    properties["n"] |= {"minimum": 1, "maximum": policy.most_choices}
+    properties: Json = {name: _parameter(name, what, read.get(name), policy) for name, what in table.items()}
+    if "n" in properties:
+        properties["n"] |= {"minimum": 1, "maximum": policy.most_choices}
     return {**request, "properties": read | properties}
 
 

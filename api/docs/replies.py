@@ -70,9 +70,11 @@ TITLES = {
     400: "The request says something it may not; `param` names the field",
     401: "No key, or a wrong one",
     402: "It costs more than may be spent",
-    404: "There is no such model",
+    404: "There is no such model, or nothing of that id is kept",
+    405: "Not by this method",
     413: "The request, or something in it, is too large",
     415: "The body is packed in a way that is not known here",
+    426: "There is no WebSocket",
     429: "Not now: a limit is reached",
     500: "A fault of the server's own; its log says more",
     502: "No whole answer was had",
@@ -99,6 +101,22 @@ OWN: tuple[Problem, ...] = (
     Problem(
         401, "invalid_api_key", "Incorrect API key provided. Send the server's key as `Authorization: Bearer KEY`."
     ),
+    Problem(
+        400,
+        "previous_response_not_found",
+        "Previous response with id 'resp_1' not found: it was not stored, or is kept no longer. Send its conversation as "
+        "`input`.",
+        param="previous_response_id",
+    ),
+    invalid("`input[1]`: no item with id `msg_1` is kept here; send the item itself.", "input[1].id", "item_not_found"),
+    invalid(
+        "Only a response made with `background: true` can be cancelled; to end one under way, hang up.",
+        "response_id",
+        "not_cancellable",
+    ),
+    Problem(404, "response_not_found", "No response with id 'resp_1' is kept here.", param="response_id"),
+    Problem(405, "method_not_allowed", "This address does not take this method."),
+    Problem(426, "upgrade_required", "There is no WebSocket here. POST to this address, with `stream: true`."),
     Problem(413, "request_too_large", "The request is larger than this server takes."),
     Problem(413, "image_too_large", f"`{_where}`: the picture is larger than 5 MiB.", param=_where),
     Problem(413, "file_too_large", f"`{_where}`: the file is larger than 20 MiB.", param=_where),

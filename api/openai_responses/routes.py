@@ -17,6 +17,7 @@ from api.catalogue import Catalogue
 from api.conversation import messages
 from api.dispatch import Dispatch
 from api.fetch import Fetcher
+from api.openai_chat.encode import envelope
 from api.openai_chat.routes import IGNORED_HEADER
 from api.openai_responses.decode import ResponsesCall, decode
 from api.openai_responses.encode import Finished, Form, ResponsesEncoder
@@ -68,12 +69,23 @@ def keep(shelf: Shelf, call: ResponsesCall, finished: Finished) -> None:
         shelf.put(Stored(number, encoder.encode(finished.response), call.before, items, output))
 
 
-@get("/v1/responses", status_code=405)
-async def no_websocket(request: Request[object, object, State]) -> None:
+@get("/v1/responses")
+async def no_websocket(request: Request[object, object, State]) -> Response[bytes]:
     """Send clients that try a WebSocket to POST at once (RFC 9110 §15.5.22)."""
     if request.headers.get("upgrade", "").lower() == "websocket":
-        raise Problem(426, "upgrade_required", "There is no WebSocket here. POST to this address, with `stream: true`.")
-    raise Problem(405, "method_not_allowed", "This address does not take this method.")
+        problem = Problem(
+            426, "upgrade_required", "There is no WebSocket here. POST to this address, with `stream: true`."
+        )
+        headers = {"upgrade": "HTTP/1.1"}
+    else:
+        problem = Problem(405, "method_not_allowed", "This address does not take this method.")
+        headers = {"allow": "POST"}
+    return Response(
+        envelope(problem),
+        status_code=problem.status,
+        headers={**problem.headers(), **headers},
+        media_type="application/json",
+    )
 
 
 @get("/v1/responses/{response_id:str}")

@@ -37,13 +37,13 @@ from pydantic import TypeAdapter
 
 from api.anthropic.encode import MessageEncoder, status
 from api.openai_chat.encode import ChatEncoder, Form
-from api.problems import Problem
 from api.openai_responses.decode import decode as decode_response
 from api.openai_responses.encode import Form as ResponsesForm
 from api.openai_responses.encode import ResponsesEncoder
 from api.openai_responses.shown import begun
 from api.openai_responses.store import Store
 from api.parameters import Policy
+from api.problems import Problem
 from api.respond import Answer, Encoder
 from api.side_by_side import Numbered
 from shared.events import Event
