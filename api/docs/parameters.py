@@ -22,7 +22,7 @@ TYPES: dict[str, Json] = {
     "verbosity": {"enum": ["low", "medium", "high", None]},
     "metadata": {"type": ["object", "null"]},
     "store": {"type": ["boolean", "null"]},
-    "context_management": {"type": ["array", "null"]},
+    "context_management": {"type": ["array", "null"], "items": {"type": "object"}},
     "max_tool_calls": {"type": ["integer", "null"]},
     "stream_options": {"type": ["object", "null"]},
     "client_metadata": {"type": ["object", "null"]},

@@ -122,8 +122,13 @@ def test_items_are_listed_by_pages():
 
 @pytest.mark.parametrize(
     ("limit", "order", "after", "param"),
-    [("0", "asc", None, "limit"), ("101", "asc", None, "limit"), ("x", "asc", None, "limit")]
-    + [("1", "up", None, "order"), ("1", "asc", "i9", "after")],
+    [
+        ("0", "asc", None, "limit"),
+        ("101", "asc", None, "limit"),
+        ("x", "asc", None, "limit"),
+        ("1", "up", None, "order"),
+        ("1", "asc", "i9", "after"),
+    ],
 )
 def test_a_page_that_can_not_be_is_refused(limit: str, order: str, after: str | None, param: str):
     """By name."""
