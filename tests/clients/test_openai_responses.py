@@ -99,9 +99,8 @@ async def test_a_tool_loop_by_sending_everything(stack: Stack, upstream: Upstrea
     first = await stack.openai.responses.create(input="Weather in Paris?", **ask)
     history = [item.model_dump(exclude_none=True) for item in first.output]
     result = {"type": "function_call_output", "call_id": "toolu_1", "output": [{"type": "input_text", "text": "sun"}]}
-    second = await stack.openai.responses.create(
-        input=[{"role": "user", "content": "Weather in Paris?"}, *history, result], **ask
-    )
+    everything: Any = [{"role": "user", "content": "Weather in Paris?"}, *history, result]
+    second = await stack.openai.responses.create(input=everything, **ask)
     assert second.output_text == "Sunny."
     with pytest.raises(openai.NotFoundError) as caught:
         await stack.openai.responses.retrieve(first.id)

@@ -321,10 +321,8 @@ def test_the_table_is_what_the_vendor_documents():
 @pytest.mark.wire(1, 67, 77)
 def test_nulls_defaults_and_unknown_fields_mean_nothing():
     """Everywhere."""
-    call = read(
-        **dict.fromkeys(RESPONSES.keys() - {"input"}),
-        opts=1,
-    )
+    nothing: Json = dict.fromkeys(RESPONSES.keys() - {"input"})
+    call = decode(msgspec.json.encode({"input": "Hi", "opts": 1, **nothing}), Policy(), shelf())
     assert call.ignored == ()
     assert read(text={}, truncation="disabled", background=False, top_logprobs=0, tools=[], include=[]).ignored == ()
 
