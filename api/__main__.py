@@ -2,7 +2,7 @@
 
 usage: python -m api [--parent-fd N]
 
-It listens on HOST:PORT and hands every conversation to an executor whose socket is in RUN_DIR. Its settings come from
+It listens on HOST:PORT, or on the socket that systemd hands down, and hands every conversation to an executor whose socket is in RUN_DIR. Its settings come from
 its environment (.env.example shows each). It holds no credential of the model's service: one that is in its
 environment is removed before anything else happens.
 
@@ -13,6 +13,7 @@ Exit status: 0 drained, 1 the address is taken, 2 a setting or an argument can't
 """
 
 import argparse
+import asyncio
 import os
 import sys
 
@@ -24,7 +25,9 @@ from api.drain import Drain
 from api.server import Server
 from api.settings import Settings
 from shared import log
+from shared.notify import alive, credentials, listening
 from shared.settings import complaints
+from shared.trace import tracing
 
 SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 
@@ -43,21 +46,30 @@ def main() -> int:
     parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     parsed = parser.parse_args()
 
+    given = {name.lower(): value for name, value in credentials(os.environ, ("API_SECRET_TOKEN",)).items()}
     try:
-        settings = Settings()  # pyright: ignore[reportCallIssue] # its values come from the environment
+        settings = Settings(**given)  # pyright: ignore[reportCallIssue, reportArgumentType] # its values come from the environment
     except ValidationError as error:
         print(*complaints(error.errors()), sep="\n", file=sys.stderr)
         return 2
     log.configure("api", settings.log_level, settings.log_format)
     drain = Drain(settings.drain_timeout)
-    server = Server(create_app(settings, drain), settings.host, settings.port, drain)
+    traces = tracing("api", os.environ)
+    server = Server(create_app(settings, drain, traces), settings.host, settings.port, drain)
+
+    sockets = listening(os.environ, os.getpid())
 
     async def serve() -> None:
+        living = asyncio.create_task(alive(os.environ, os.getpid()))
         if parsed.parent_fd is not None:
             server.end_with(parsed.parent_fd)
-        await server.serve()
+        await server.serve(sockets or None)
+        living.cancel()
 
-    uvloop.run(serve())
+    try:
+        uvloop.run(serve())
+    finally:
+        traces.close()
     return 0 if server.started else 1
 
 

@@ -10,7 +10,7 @@ from litestar.middleware import DefineMiddleware
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp
 
-from api import body, health
+from api import body, health, scrape
 from api.anthropic import routes as anthropic
 from api.auth import RequireKey
 from api.catalogue import Catalogue
@@ -21,6 +21,10 @@ from api.envelopes import envelope
 from api.executors import Executors
 from api.fetch import Fetcher
 from api.hands import Hands
+from api.http_metrics import HttpMetrics
+from api.http_trace import HttpTrace
+from api.job_metrics import JobMetrics
+from api.metrics import Metrics
 from api.openai_chat import routes as openai_chat
 from api.openai_responses import routes as openai_responses
 from api.openai_responses.store import Store
@@ -33,16 +37,19 @@ from api.work.checks import Limits
 from api.work.tasks import Workshop
 from shared.errors import ErrorKind
 from shared.events import Failed
+from shared.trace import Tracing
 
 log = structlog.get_logger()
 
 
-def create_app(settings: Settings, drain: Drain) -> ASGIApp:
+def create_app(settings: Settings, drain: Drain, tracing: Tracing | None = None) -> ASGIApp:
     """The whole application, for one set of settings."""
     executors = Executors(settings.run_dir.absolute(), "claude")
+    tools = Executors(settings.run_dir.absolute(), "tools")
     catalogue = Catalogue(executors, settings.default_model, settings.model_aliases)
-    dispatch = Dispatch(executors, drain, settings.request_timeout)
-    hands = Hands(Executors(settings.run_dir.absolute(), "tools"), drain, settings.request_timeout)
+    metrics = Metrics()
+    dispatch = Dispatch(executors, drain, settings.request_timeout, (JobMetrics(metrics),), tracing)
+    hands = Hands(tools, drain, settings.request_timeout)
     shop = Workshop(dispatch, hands, catalogue, Limits(settings.max_prompt, settings.max_turns))
     fetcher = Fetcher(settings.fetch_images)
     policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive)
@@ -55,10 +62,13 @@ def create_app(settings: Settings, drain: Drain) -> ASGIApp:
             anthropic.router,
             rest.router,
             health.router,
+            scrape.router,
             docs.router,
         ],
         dependencies={
             "executors": Provide(lambda: executors, sync_to_thread=False),
+            "tools": Provide(lambda: tools, sync_to_thread=False),
+            "metrics": Provide(lambda: metrics, sync_to_thread=False),
             "catalogue": Provide(lambda: catalogue, sync_to_thread=False),
             "dispatch": Provide(lambda: dispatch, sync_to_thread=False),
             "hands": Provide(lambda: hands, sync_to_thread=False),
@@ -70,14 +80,18 @@ def create_app(settings: Settings, drain: Drain) -> ASGIApp:
             "documentation": Provide(lambda: documentation, sync_to_thread=False),
         },
         on_shutdown=[fetcher.close],
-        middleware=[DefineMiddleware(RequireKey, token=settings.api_secret_token.get_secret_value())],
+        middleware=[
+            DefineMiddleware(
+                RequireKey, token=settings.api_secret_token.get_secret_value(), neighbours=settings.metrics_allow
+            )
+        ],
         exception_handlers={Problem: on_problem, HTTPException: on_framework, Exception: on_exception},
         cors_config=cors(settings),
         openapi_config=None,
         logging_config=None,
         request_max_body_size=body.LARGEST,
     )
-    return RequestContext(app)
+    return RequestContext(HttpTrace(HttpMetrics(app, metrics), tracing or Tracing()))
 
 
 def cors(settings: Settings) -> CORSConfig | None:

@@ -7,7 +7,7 @@ the connection, and that ends the job.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -16,9 +16,12 @@ from msgspec import structs
 from api.asking import Asking
 from api.drain import Drain
 from api.executors import Executors
+from api.job_trace import JobTrace
+from api.watch import Watcher
 from shared.errors import ErrorKind
 from shared.events import Admitted, Done, Event, Failed, Queued, Windows
 from shared.jobs import JobDone, Output, ToolsStatus
+from shared.trace import Tracing
 from shared.turn import ToolResult, Turn
 from shared.wire import Bring, Do, Status, Submit, ToApi, WireError, frame, read_to_api
 
@@ -32,10 +35,19 @@ log = structlog.get_logger()
 class Dispatch:
     """Hands turns to executors."""
 
-    def __init__(self, executors: Executors, drain: Drain, request_timeout: float) -> None:
+    def __init__(
+        self,
+        executors: Executors,
+        drain: Drain,
+        request_timeout: float,
+        watchers: tuple[Watcher, ...] = (),
+        tracing: Tracing | None = None,
+    ) -> None:
         self._executors = executors
         self._drain = drain
         self._request_timeout = request_timeout
+        self._watchers = watchers
+        self._tracing = tracing or Tracing()
         self._windows: Windows | None = None
 
     def window_headers(self) -> dict[str, str]:
@@ -64,6 +76,20 @@ class Dispatch:
             await held.events.aclose()
 
     async def _run(self, turn: Turn, asking: Asking, handed_to: Callable[["Job"], None]) -> AsyncGenerator[Event]:
+        trace = JobTrace(self._tracing, turn, asking)
+        asking = structs.replace(asking, traceparent=trace.traceparent)
+        watches = [trace, *(watcher(turn, asking) for watcher in self._watchers)]
+        try:
+            async with aclosing(self._events(turn, asking, handed_to)) as events:
+                async for event in events:
+                    for watch in watches:
+                        watch.see(event)
+                    yield event
+        finally:
+            for watch in watches:
+                watch.end()
+
+    async def _events(self, turn: Turn, asking: Asking, handed_to: Callable[["Job"], None]) -> AsyncGenerator[Event]:
         if self._drain.begun:
             yield Failed(ErrorKind.DRAINING, retry_after=1)
             return

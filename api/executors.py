@@ -49,8 +49,13 @@ class Executors:
 
     async def statuses(self) -> dict[str, Status | None]:
         """Every executor's state by name; None for one that does not answer."""
+        answers = await self.answers()
+        return {name: answer if isinstance(answer, Status) else None for name, answer in answers.items()}
+
+    async def answers(self) -> dict[str, Status | ToolsStatus | None]:
+        """As `statuses`, of whichever role."""
         paths = self.sockets()
-        answers = await asyncio.gather(*(status(path) for path in paths))
+        answers = await asyncio.gather(*(ask(path) for path in paths))
         return {path.stem: answer for path, answer in zip(paths, answers, strict=True)}
 
     async def tools_statuses(self) -> dict[str, ToolsStatus | None]:

@@ -53,7 +53,7 @@ class RequestContext:
             # Who watches health asks often: that is nothing to tell.
             say = log.debug if scope["path"].startswith("/health") else log.info
             say("request", method=scope["method"], path=scope["path"], status=status, ms=spent)
-            structlog.contextvars.unbind_contextvars("request_id")
+            structlog.contextvars.unbind_contextvars("request_id", "trace_id")
 
 
 def chosen_id(given: bytes | None) -> str:

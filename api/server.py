@@ -1,13 +1,16 @@
 """uvicorn, taught to drain: a signal begins the end at once, for streams too."""
 
 import asyncio
+import os
 import signal
+import socket
 from types import FrameType
 
 import uvicorn
 from litestar.types import ASGIApp
 
 from api.drain import Drain
+from shared.notify import notify
 
 # After the grace period every stream has said its last word; this is for one that can't.
 LAST_RESORT = 1.0
@@ -36,8 +39,15 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._drain = drain
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, on `sockets` if there are some, and tell systemd."""
+        await super().startup(sockets)
+        if self.started:
+            notify(os.environ, "READY=1")
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 # a signal handler's form
         """Begin to drain; a second SIGINT ends it now. uvicorn's own would raise the signal again after the drain."""
+        notify(os.environ, "STOPPING=1")
         self._drain.begin()
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True

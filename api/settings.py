@@ -4,6 +4,7 @@ Law: only the environment is read; a message names the setting and the mend. No 
 among them.
 """
 
+import ipaddress
 import json
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -11,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from api.auth import Network
 from api.catalogue import meaning
 from api.problems import Problem
 
@@ -45,6 +47,16 @@ def listed(value: object) -> object:
     return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
 
 
+def networks(value: object) -> object:
+    """Addresses and networks from a comma-separated list. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(ipaddress.ip_network(item.strip()) for item in value.split(",") if item.strip())
+    except ValueError as error:
+        raise ValueError(f"{error}; list addresses and networks, such as 127.0.0.1,10.1.0.0/16") from error
+
+
 class Settings(BaseSettings):
     """What an operator may set. Times are in seconds."""
 
@@ -68,6 +80,7 @@ class Settings(BaseSettings):
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 3
     enable_cors: bool = False
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()
+    metrics_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)] = ()
     run_dir: Path = Path(".run")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"

@@ -17,6 +17,7 @@ SIGTERM and SIGINT drain. Exit status: 0 drained, 2 a setting or an argument can
 """
 
 import argparse
+import asyncio
 import os
 import re
 import sys
@@ -36,7 +37,12 @@ from executor.settings import Settings
 from executor.tools import start as tools
 from executor.tools.ground import CannotAllow
 from shared import log as logs
+from shared.notify import credentials
 from shared.settings import complaints
+from shared.trace import tracing
+
+# What systemd may hand down as files.
+SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -81,7 +87,7 @@ async def run(settings: Settings, name: str, parent_fd: int | None) -> None:
     folder = settings.run_dir.absolute()
     path = folder / f"{name}.sock"
     sock = bind(path)
-    secret = credential(os.environ)
+    secret = credential({**os.environ, **credentials(os.environ, SECRETS)})
     base_url = os.environ.get("ANTHROPIC_BASE_URL")
     offline = OfflineModel() if secret.kind == "none" else None
     if offline:
@@ -98,7 +104,8 @@ async def run(settings: Settings, name: str, parent_fd: int | None) -> None:
         settings.default_model,
         offline=offline is not None,
     )
-    server = Server(role, path, settings.drain_timeout)
+    traces = tracing(name, os.environ)
+    server = Server(role, path, settings.drain_timeout, traces)
     drained_by(server, parent_fd)
     try:
         await role.open()
@@ -108,6 +115,7 @@ async def run(settings: Settings, name: str, parent_fd: int | None) -> None:
         await role.close()
         if offline:
             await offline.close()
+        await asyncio.to_thread(traces.close)
 
 
 if __name__ == "__main__":

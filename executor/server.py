@@ -12,6 +12,8 @@ import structlog
 from executor.claude.role import ClaudeRole
 from executor.session import Session
 from executor.tools.role import ToolsRole
+from shared.notify import alive, listening, notify
+from shared.trace import Tracing
 
 FOLDER_MODE = 0o750
 SOCKET_MODE = 0o660
@@ -26,7 +28,9 @@ class CannotBind(Exception):
 
 
 def bind(path: Path) -> socket.socket:
-    """A socket bound at `path`, not yet listening. Raises CannotBind."""
+    """The socket that systemd handed down, or one bound at `path`, not yet listening. Raises CannotBind."""
+    if handed := listening(os.environ, os.getpid()):
+        return handed[0]
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise CannotBind(f"RUN_DIR: {path} is longer than a Unix socket's path may be. Set RUN_DIR to a shorter path.")
     try:
@@ -59,7 +63,11 @@ def _remove_stale(path: Path) -> None:
 class Server:
     """Mutable: the sessions under way, and whether it drains."""
 
-    def __init__(self, role: ClaudeRole | ToolsRole, path: Path, drain_timeout: float) -> None:
+    def __init__(
+        self, role: ClaudeRole | ToolsRole, path: Path, drain_timeout: float, tracing: Tracing | None = None
+    ) -> None:
+        self._tracing = tracing or Tracing()
+        self._ours = True
         self._role = role
         self._path = path
         self._drain_timeout = drain_timeout
@@ -72,9 +80,14 @@ class Server:
 
     async def serve(self, sock: socket.socket) -> None:
         """Serve until drained: running jobs get `drain_timeout` seconds, then an honest end."""
+        # What systemd made is systemd's to take away.
+        self._ours = sock.getsockname() == str(self._path)
         server = await asyncio.start_unix_server(self._accept, sock=sock)
+        living = asyncio.create_task(alive(os.environ, os.getpid()))
         try:
+            notify(os.environ, "READY=1")
             await self._draining.wait()
+            notify(os.environ, "STOPPING=1")
             self._unlink()
             server.close()
             log.info("draining", jobs=len(self._sessions))
@@ -85,12 +98,15 @@ class Server:
             if self._sessions:
                 await asyncio.wait(list(self._sessions), timeout=1)
         finally:
+            living.cancel()
             server.close()
             for task in self._sessions:
                 task.cancel()
             self._unlink()
 
     def _unlink(self) -> None:
+        if not self._ours:
+            return
         # Who came down from root may not; the next one of this name does.
         with contextlib.suppress(PermissionError):
             self._path.unlink(missing_ok=True)
@@ -98,7 +114,7 @@ class Server:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task
-        session = Session(self._role, reader, writer)
+        session = Session(self._role, reader, writer, self._tracing)
         self._sessions[task] = session
         try:
             with contextlib.suppress(asyncio.CancelledError):

@@ -15,10 +15,12 @@ import structlog
 
 from executor.claude.held import NotAwaited, Results
 from executor.claude.role import ClaudeRole
+from executor.job_trace import JobTrace
 from executor.tools.role import ToolsRole
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed
 from shared.jobs import JobDone, Output
+from shared.trace import Tracing, trace_id
 from shared.wire import VERSION, AskStatus, Bring, Do, Submit, ToApi, WireError, frame, read_to_executor
 
 FIRST_MESSAGE_TIMEOUT = 10.0
@@ -31,8 +33,14 @@ class Session:
     """Mutable: the job under way, and whether its end was said."""
 
     def __init__(
-        self, role: ClaudeRole | ToolsRole, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        role: ClaudeRole | ToolsRole,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        tracing: Tracing | None = None,
     ) -> None:
+        self._tracing = tracing or Tracing()
+        self._trace: JobTrace | None = None
         self._role = role
         self._reader = reader
         self._writer = writer
@@ -56,9 +64,9 @@ class Session:
                     await self._send(Failed(ErrorKind.DRAINING, retry_after=1))
                 case Submit() if isinstance(self._role, ClaudeRole):
                     results = Results()
-                    await self._run(message.request_id, self._role.run(message.turn, results, self._emit), results)
+                    await self._traced(message, self._role.run(message.turn, results, self._emit), results)
                 case Do() if isinstance(self._role, ToolsRole):
-                    await self._run(message.request_id, self._role.run(message.job, self._emit), Results())
+                    await self._traced(message, self._role.run(message.job, self._emit), Results())
                 case Submit() | Do() | Bring():
                     await self._send(Failed(ErrorKind.INTERNAL, "this executor has another role"))
         except (WireError, TimeoutError) as error:
@@ -76,8 +84,16 @@ class Session:
         if self._job:
             self._job.cancel()
 
-    async def _run(self, request_id: str, work: Coroutine[Any, Any, None], results: Results) -> None:
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+    async def _traced(self, message: Submit | Do, work: Coroutine[Any, Any, None], results: Results) -> None:
+        self._trace = JobTrace(self._tracing, message.traceparent, message.request_id)
+        traced = {"trace_id": trace_id(self._trace.traceparent)} if self._trace.traceparent else {}
+        structlog.contextvars.bind_contextvars(request_id=message.request_id, **traced)
+        try:
+            await self._run(work, results)
+        finally:
+            self._trace.end()
+
+    async def _run(self, work: Coroutine[Any, Any, None], results: Results) -> None:
         self._job = asyncio.create_task(work)
         heard = asyncio.create_task(self._hear(results))
         try:
@@ -96,7 +112,7 @@ class Session:
                 log.exception("a job failed")
         if not self._ended and (self._draining or failed):
             async with asyncio.timeout(HANG_UP_TIMEOUT):
-                await self._send(Failed(ErrorKind.DRAINING if self._draining else ErrorKind.INTERNAL))
+                await self._emit(Failed(ErrorKind.DRAINING if self._draining else ErrorKind.INTERNAL))
 
     async def _hear(self, results: Results) -> None:
         """Take results in until the API closes. Raises WireError, NotAwaited."""
@@ -120,6 +136,8 @@ class Session:
 
     async def _emit(self, event: Event | Output | JobDone) -> None:
         self._ended = self._ended or isinstance(event, Done | JobDone | Failed)
+        if self._trace:
+            self._trace.see(event)
         await self._send(event)
 
     async def _send(self, message: ToApi) -> None:

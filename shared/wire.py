@@ -86,7 +86,11 @@ class Model(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True, tag="status"):
-    """An executor's state. running, waiting and parked are counts; max_concurrent and max_queue their limits."""
+    """An executor's state. running, waiting and parked are counts; max_concurrent and max_queue their limits.
+
+    Since it started: cli_starts counts CLI processes started, cli_ready those that became ready to be parked,
+    cli_ready_seconds is what those took, together.
+    """
 
     role: Literal["claude"]
     mode: Literal["online", "offline"]
@@ -102,6 +106,9 @@ class Status(Struct, frozen=True, tag="status"):
     problem: str = ""
     models: tuple[Model, ...] = ()
     windows: Windows | None = None
+    cli_starts: int = 0
+    cli_ready: int = 0
+    cli_ready_seconds: float = 0.0
 
 
 type ToExecutor = Submit | Bring | Do | AskStatus

@@ -18,6 +18,7 @@ def paths() -> Json:
         "/health": {"get": health()},
         "/health/live": {"get": live()},
         "/health/ready": {"get": ready()},
+        "/metrics": {"get": metrics()},
         "/": {"get": about("getRoot")},
         "/v1": {"get": about("getV1")},
         "/openapi.json": {"get": shown("getOpenapi", "This document", "application/json", {"type": "object"})},
@@ -166,6 +167,21 @@ def about(name: str) -> Json:
         "For clients and people that look here first.",
         security=[],
         responses={"200": answer("Where everything is.", json(schema))},
+    )
+
+
+def metrics() -> Json:
+    """GET /metrics."""
+    return operation(
+        "Health",
+        "getMetrics",
+        "Every number",
+        "For Prometheus. Machines of METRICS_ALLOW need no key.",
+        parameters=[REQUEST_ID],
+        responses={
+            "200": answer("The numbers, in Prometheus' text format.", {"text/plain": {"schema": {"type": "string"}}}),
+            **refusals((401, 500)),
+        },
     )
 
 

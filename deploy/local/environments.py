@@ -17,6 +17,14 @@ NETWORK = (
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"),
 )
 
+# Where traces go, if anywhere: read by OpenTelemetry's own library, in both programs.
+TELEMETRY = (
+    *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"),
+    *("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_TRACES_SAMPLER"),
+    *("OTEL_TRACES_SAMPLER_ARG", "OTEL_TRACES_EXPORTER", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_SDK_DISABLED"),
+    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+)
+
 CREDENTIALS = (
     *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CONFIG_DIR"),
     "ANTHROPIC_BASE_URL",
@@ -26,7 +34,7 @@ SHARED_SETTINGS = ("RUN_DIR", "DEFAULT_MODEL", "DRAIN_TIMEOUT", "LOG_LEVEL", "LO
 API_SETTINGS = (
     *("API_SECRET_TOKEN", "HOST", "PORT", "REQUEST_TIMEOUT", "MODEL_ALIASES", "ENABLE_CORS", "CORS_ORIGINS"),
     *("STRICT_PARAMS", "MAX_CHOICES", "FETCH_IMAGES", "KEEP_ALIVE", "MAX_PROMPT", "MAX_TURNS"),
-    *("STORED_RESPONSES", "STORED_BYTES", "STORED_AGE"),
+    *("STORED_RESPONSES", "STORED_BYTES", "STORED_AGE", "METRICS_ALLOW"),
     *SHARED_SETTINGS,
 )
 EXECUTOR_SETTINGS = ("CLAUDE_CLI_PATH", "MAX_CONCURRENT", "MAX_QUEUE", "QUEUE_TIMEOUT", "PARKED", *SHARED_SETTINGS)
@@ -58,7 +66,8 @@ def merged(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> dict
 def environments(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> tuple[dict[str, str], dict[str, str]]:
     """The API's whole environment, and the executor's."""
     given = merged(environ, dotenv)
-    return _only(given, API_SETTINGS), _only(given, (*EXECUTOR_SETTINGS, *CREDENTIALS, *NETWORK))
+    api = _only(given, (*API_SETTINGS, *TELEMETRY))
+    return api, _only(given, (*EXECUTOR_SETTINGS, *CREDENTIALS, *NETWORK, *TELEMETRY))
 
 
 def of_tools(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> dict[str, str]:
@@ -68,7 +77,7 @@ def of_tools(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> di
 
 def warnings(dotenv: Iterable[str]) -> list[str]:
     """A sentence for each name in .env that nothing reads."""
-    known = {*SETTINGS, *COMMON, *NETWORK}
+    known = {*SETTINGS, *COMMON, *NETWORK, *TELEMETRY}
     return [_warning(name) for name in dotenv if name not in known and not name.startswith(COMMON_PREFIX)]
 
 

@@ -25,13 +25,18 @@ log = structlog.get_logger()
 
 
 class Parking:
-    """Keeps `size` processes ready. Mutable: the ready ones, those being buried, and what went wrong last."""
+    """Keeps `size` processes ready. Mutable: the ready ones, those being buried, and what went wrong last.
+
+    made: how many became ready; making_seconds: what those took, together.
+    """
 
     def __init__(
         self, start: Start, warm: Callable[[CliProcess], Awaitable[None]], size: int, settled: float = SETTLED
     ) -> None:
         self.size = size
         self.problem = ""
+        self.made = 0
+        self.making_seconds = 0.0
         self._settled = settled
         self._taken_at = float("-inf")
         self._start = start
@@ -107,6 +112,8 @@ class Parking:
                 pause = FIRST_PAUSE
 
     async def _park(self) -> None:
+        clock = asyncio.get_running_loop().time
+        began = clock()
         process = await self._start()
         try:
             process.yield_cpu(19)
@@ -120,6 +127,8 @@ class Parking:
         except BaseException:
             self.bury(process)
             raise
+        self.made += 1
+        self.making_seconds += clock() - began
         process.exited.add_done_callback(self._gone)
         self._ready.append(process)
 

@@ -48,6 +48,7 @@ class ClaudeRole:
         self._about: Introduction | None = None
         self._asking: asyncio.Task[None] | None = None
         self._problem = ""
+        self._starts = 0
         self._windows: Windows | None = None
 
     async def open(self) -> None:
@@ -91,6 +92,9 @@ class ClaudeRole:
                 for model in models
             ),
             windows=self._windows,
+            cli_starts=self._starts,
+            cli_ready=self._parking.made,
+            cli_ready_seconds=self._parking.making_seconds,
         )
 
     async def run(self, turn: Turn, results: Results, emit: Emit) -> None:
@@ -143,6 +147,7 @@ class ClaudeRole:
     async def _start(self, *options: str) -> CliProcess:
         if self.launch is None:
             raise CliLost("the Claude Code CLI was not found")
+        self._starts += 1
         return await CliProcess.start(self.launch, self._folder, options)
 
     async def _warm(self, process: CliProcess) -> None:

@@ -21,7 +21,7 @@ from api.drain import Drain
 from api.parameters import CHAT
 from api.problems import KINDS, of_framework
 from deploy.local.__main__ import main as claude_api_server
-from deploy.local.environments import COMMON, CREDENTIALS, NETWORK
+from deploy.local.environments import COMMON, CREDENTIALS, NETWORK, TELEMETRY
 from shared import errors, turn, wire
 from tests.stack import KEY, REPOSITORY
 
@@ -129,7 +129,7 @@ def test_the_settings_table_is_the_settings():
 def test_no_document_names_a_setting_that_does_not_exist(name: str):
     """What looks like an environment variable is one that something reads."""
     named = set(re.findall(r"(?<![\w/])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?![\w/])", TEXTS[name]))
-    assert named - {*fields(), *COMMON, *NETWORK, *OTHERS} == set()
+    assert named - {*fields(), *COMMON, *NETWORK, *TELEMETRY, *OTHERS} == set()
 
 
 def test_the_error_table_is_the_kinds():

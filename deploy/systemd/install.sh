@@ -1,0 +1,25 @@
+#!/bin/sh
+# Installs the units. Run as root in a checkout at /opt/claude-api-server, after `make run` has installed what is locked.
+# Twice is as good as once; nothing that is there is overwritten but the units.
+set -eu
+here=$(dirname "$0")
+[ "$(id -u)" -eq 0 ] || { echo "run it as root: sudo $0" >&2; exit 1; }
+[ -x /opt/claude-api-server/.venv/bin/python ] || { echo "put the checkout at /opt/claude-api-server and run \`make run\` there once" >&2; exit 1; }
+
+install -m 0644 "$here/sysusers.conf" /etc/sysusers.d/claude-api-server.conf
+install -m 0644 "$here/tmpfiles.conf" /etc/tmpfiles.d/claude-api-server.conf
+systemd-sysusers claude-api-server.conf
+systemd-tmpfiles --create claude-api-server.conf
+install -m 0644 "$here"/*.service "$here"/*.socket /etc/systemd/system/
+
+secrets=/etc/claude-api-server
+umask 077
+[ -s "$secrets/api-secret-token" ] || openssl rand -hex 32 >"$secrets/api-secret-token"
+# One of these two gets a line; the other stays empty.
+touch "$secrets/claude-code-oauth-token" "$secrets/anthropic-api-key"
+
+systemctl daemon-reload
+systemctl enable --now claude-executor@1.socket tools-executor@1.socket claude-api.socket
+systemctl enable --now claude-executor@1.service tools-executor@1.service claude-api.service
+echo "The clients' key is in $secrets/api-secret-token. Put a credential in $secrets/claude-code-oauth-token or"
+echo "$secrets/anthropic-api-key, then: systemctl restart claude-executor@1"

@@ -1,0 +1,140 @@
+"""What systemd hands down and is told: sockets, credentials, signs of life; by the real programs and the real kernel."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from shared.notify import alive, credentials, listening, notify, watchdog
+from shared.wire import AskStatus, Status, frame, read_to_api
+from tests.stack import KEY, REPOSITORY
+
+# A shell knows its own process' id, which the program then has.
+BECOME = 'LISTEN_PID=$$ exec "$@"'
+
+
+@contextlib.asynccontextmanager
+async def handed(
+    sock: socket.socket, environment: Mapping[str, str], *arguments: str
+) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """A program of ours that is handed a socket that listens, as systemd does it."""
+    given = {"PATH": os.environ["PATH"], "LISTEN_FDS": "1", **environment}
+    process = await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-c", BECOME, "sh", sys.executable, "-m", *arguments),
+        env=given,
+        cwd=REPOSITORY,
+        preexec_fn=lambda: os.dup2(sock.fileno(), 3),
+        pass_fds=(3,),
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+def listener(folder: Path) -> tuple[socket.socket, str]:
+    """Where a program tells how it is."""
+    path = str(folder / "notify")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sock.bind(path)
+    sock.setblocking(False)
+    return sock, path
+
+
+async def told(sock: socket.socket, state: str) -> None:
+    """Wait until it says so."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(40):
+        while (await loop.sock_recv(sock, 100)).decode() != state:
+            pass
+
+
+async def test_the_api_serves_on_the_socket_it_was_handed_and_no_client_is_refused_meanwhile(tmp_path: Path):
+    """Who connects before it is up, or while it is replaced, waits; the key comes from a file of systemd's."""
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/API_SECRET_TOKEN").write_text(f"{KEY}\n", encoding="utf-8")
+    said, where = listener(tmp_path)
+    environment = {
+        "HOME": str(tmp_path),
+        "RUN_DIR": str(tmp_path / "run"),
+        "CREDENTIALS_DIRECTORY": str(tmp_path / "secrets"),
+        "NOTIFY_SOCKET": where,
+        "WATCHDOG_USEC": "200000",
+    }
+    with said, socket.create_server(("127.0.0.1", 0)) as sock:
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        headers = {"authorization": f"Bearer {KEY}"}
+        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=40) as client:
+            for _ in range(2):
+                early = asyncio.create_task(client.get("/v1/models"))
+                async with handed(sock, environment, "api") as process:
+                    assert (await early).status_code == 200
+                    await told(said, "READY=1")
+                    await told(said, "WATCHDOG=1")
+                    process.send_signal(signal.SIGTERM)
+                    await told(said, "STOPPING=1")
+                    assert await process.wait() == 0
+
+
+async def test_an_executor_leaves_the_socket_it_was_handed_to_systemd(tmp_path: Path):
+    """It answers there, and the socket's file is still there when it has gone; its credential is a file."""
+    (tmp_path / "ANTHROPIC_API_KEY").write_text("sk-ant-invented\n", encoding="utf-8")
+    path = tmp_path / "claude-1.sock"
+    environment = {
+        "HOME": str(tmp_path),
+        "RUN_DIR": str(tmp_path / "run"),
+        "CREDENTIALS_DIRECTORY": str(tmp_path),
+        # No CLI is needed for it to say how it is.
+        "CLAUDE_CLI_PATH": str(tmp_path / "nothing"),
+    }
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        sock.listen()
+        async with handed(sock, environment, "executor", "--role", "claude") as process:
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(frame(AskStatus()))
+            async with asyncio.timeout(40):
+                status = await read_to_api(reader)
+            writer.close()
+            assert isinstance(status, Status)
+            assert status.mode == "online"
+            process.send_signal(signal.SIGTERM)
+            assert await process.wait() == 0
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    "environ", [{}, {"LISTEN_FDS": "1", "LISTEN_PID": "2"}, {"LISTEN_FDS": "x", "LISTEN_PID": "7"}]
+)
+def test_sockets_for_another_process_are_left_alone(environ: dict[str, str]):
+    """And a child never takes them for its own."""
+    assert listening(environ, 7) == []
+    assert environ == {}
+
+
+def test_credentials_are_the_files_that_are_there_and_not_empty(tmp_path: Path):
+    """Those that were asked for, and no others."""
+    (tmp_path / "ONE").write_text("first\n", encoding="utf-8")
+    (tmp_path / "TWO").write_text("", encoding="utf-8")
+    (tmp_path / "OTHER").write_text("not asked for", encoding="utf-8")
+    assert credentials({"CREDENTIALS_DIRECTORY": str(tmp_path)}, ("ONE", "TWO", "THREE")) == {"ONE": "first"}
+    assert credentials({}, ("ONE",)) == {}
+
+
+async def test_who_is_not_watched_says_nothing_and_does_not_mind(tmp_path: Path):
+    """Without systemd, with one that is gone, and with another process' watchdog."""
+    notify({}, "READY=1")
+    notify({"NOTIFY_SOCKET": str(tmp_path / "gone")}, "READY=1")
+    assert watchdog({}, 7) is None
+    assert watchdog({"WATCHDOG_USEC": "2000000", "WATCHDOG_PID": "8"}, 7) is None
+    assert watchdog({"WATCHDOG_USEC": "2000000", "WATCHDOG_PID": "7"}, 7) == 1
+    await alive({}, 7)

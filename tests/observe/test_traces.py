@@ -1,0 +1,152 @@
+"""One trace from the client over the API and the executor to the CLI's run, sent to a collector."""
+
+import json
+import secrets
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+
+from shared.trace import Exporting, Tracing, trace_id, tracing
+from tests.observe.collector import Collector
+from tests.scripted.upstream import Refuses, Says, Upstream
+from tests.stack import Stack
+
+SECRET = "the-words-of-a-client"
+ANSWER = "the-words-of-the-model"
+QUICK = {"OTEL_BSP_SCHEDULE_DELAY": "100"}
+CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+
+@pytest.fixture(scope="module")
+async def traced() -> AsyncGenerator[tuple[Stack, Upstream, Collector]]:
+    """Programs that send their traces."""
+    with Collector() as collector:
+        settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, **QUICK}
+        async with (
+            Upstream() as upstream,
+            # The API is asked for content, the executor is not: it has none to give.
+            Stack(upstream.url, settings=settings, api_settings={CAPTURE: "true"}) as stack,
+        ):
+            yield stack, upstream, collector
+
+
+async def ask(stack: Stack) -> tuple[str, str, Any]:
+    """Ask with a trace of one's own: the trace, the caller's span, the response."""
+    trace, span = secrets.token_hex(16), secrets.token_hex(8)
+    response = await stack.client.post(
+        "/v1/chat/completions",
+        json={"model": "sonnet", "messages": [{"role": "user", "content": SECRET}]},
+        headers={"traceparent": f"00-{trace}-{span}-01", "x-request-id": f"req-{trace}"},
+    )
+    return trace, span, response
+
+
+async def test_a_request_is_one_trace_over_both_programs(traced: tuple[Stack, Upstream, Collector]):
+    """Client → request → job → executor → CLI's run, each below the one before, each with what is known there."""
+    stack, upstream, collector = traced
+    upstream.script(Says((ANSWER,), input=12))
+    trace, caller, response = await ask(stack)
+    assert response.status_code == 200
+    names = ("POST /v1/chat/completions", "chat sonnet", "executor.job", "cli.run")
+    request, job, work, run = [await collector.named(name, trace) for name in names]
+    assert [span.parent for span in (request, job, work, run)] == [caller, request.id, job.id, work.id]
+    assert [span.service.rpartition("/")[2] for span in (request, job, work, run)] == ["api", "api", *["claude-1"] * 2]
+    assert not any(span.failed for span in (request, job, work, run))
+    assert request.attributes["http.route"] == "/v1/chat/completions"
+    assert request.attributes["http.response.status_code"] == "200"
+    assert job.attributes["gen_ai.operation.name"] == "chat"
+    assert job.attributes["gen_ai.request.model"] == "sonnet"
+    assert job.attributes["gen_ai.response.model"] == run.attributes["gen_ai.response.model"]
+    assert job.attributes["gen_ai.usage.input_tokens"] == "12"
+    assert job.attributes["gen_ai.response.finish_reasons"] == "end_turn"
+    assert {span.attributes["claude_api.request_id"] for span in (request, job, work)} == {f"req-{trace}"}
+
+
+async def test_the_logs_of_both_programs_have_the_trace(traced: tuple[Stack, Upstream, Collector]):
+    """So that a line leads to its trace and back."""
+    stack, upstream, _ = traced
+    upstream.script(Refuses(400, "invalid_request_error"))
+    trace, _, _ = await ask(stack)
+    told = [line for line in stack.logs().splitlines() if f"request_id=req-{trace}" in line]
+    assert any("path=/v1/chat/completions" in line for line in told)
+    assert [line for line in told if f"trace_id={trace}" not in line] == []
+
+
+async def test_a_job_that_fails_is_a_span_that_failed(traced: tuple[Stack, Upstream, Collector]):
+    """With the kind of error."""
+    stack, upstream, collector = traced
+    upstream.script(Refuses(400, "invalid_request_error"))
+    trace, _, _ = await ask(stack)
+    for name in ("chat sonnet", "executor.job", "cli.run"):
+        span = await collector.named(name, trace)
+        assert span.failed
+        assert span.attributes["error.type"]
+
+
+async def test_content_is_in_the_job_s_span_where_it_was_asked_for_and_nowhere_else(
+    traced: tuple[Stack, Upstream, Collector],
+):
+    """In the form of the conventions."""
+    stack, upstream, collector = traced
+    upstream.script(Says((ANSWER,)))
+    trace, _, _ = await ask(stack)
+    job = await collector.named("chat sonnet", trace)
+    await collector.named("POST /v1/chat/completions", trace)
+    await collector.named("executor.job", trace)
+    assert json.loads(job.attributes["gen_ai.input.messages"]) == [
+        {"role": "user", "parts": [{"type": "text", "content": SECRET}]}
+    ]
+    [answer] = json.loads(job.attributes["gen_ai.output.messages"])
+    assert answer["parts"] == [{"type": "text", "content": ANSWER}]
+    others = [span for span in collector.spans if span.name != "chat sonnet"]
+    assert others
+    assert not any(word in str(span.attributes) for span in others for word in (SECRET, ANSWER))
+
+
+async def test_health_and_metrics_begin_no_trace(traced: tuple[Stack, Upstream, Collector]):
+    """They are asked every few seconds."""
+    stack, upstream, collector = traced
+    upstream.script(Says((ANSWER,)))
+    await stack.client.get("/health")
+    await stack.client.get("/metrics")
+    trace, _, _ = await ask(stack)
+    await collector.named("POST /v1/chat/completions", trace)
+    assert not any("/health" in span.name or "/metrics" in span.name for span in collector.spans)
+
+
+def test_without_a_collector_nothing_is_loaded():
+    """And a caller's trace goes on all the same."""
+    assert type(tracing("api", {})) is Tracing
+    assert (
+        type(tracing("api", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_SDK_DISABLED": "true"}))
+        is Tracing
+    )
+    given = f"00-{'a' * 32}-{'b' * 16}-01"
+    assert Tracing().span("x", given).traceparent == given
+    assert Tracing().span("x", "nonsense").traceparent == ""
+
+
+def test_content_is_only_told_when_that_was_asked_for():
+    """The switch is off by default, and `false` is off."""
+    for value, wanted in (("", False), ("false", False), ("true", True)):
+        made = Exporting("api", {CAPTURE: value})
+        assert made.content is wanted
+        made.close()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "00-1-2-01",
+        f"ff-{'a' * 32}-{'b' * 16}-01",
+        f"00-{'0' * 32}-{'b' * 16}-01",
+        f"00-{'a' * 32}-{'0' * 16}-01",
+        f"00-{'A' * 32}-{'b' * 16}-01",
+        f"00-{'a' * 32}-{'b' * 16}-01\n",
+    ],
+)
+def test_what_is_no_traceparent_begins_nothing(bad: str):
+    """By the rules of W3C's Trace Context."""
+    assert trace_id(bad) == ""
