@@ -5,7 +5,9 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -19,6 +21,9 @@ FOLDER_MODE = 0o750
 SOCKET_MODE = 0o660
 # What sun_path holds (unix(7)), less the final NUL.
 LONGEST_PATH = 107
+
+# From Python 3.13 on, a loop removes the socket's file when it closes; what systemd made must stay.
+OURS_TO_REMOVE: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 
 log = structlog.get_logger()
 
@@ -82,7 +87,7 @@ class Server:
         """Serve until drained: running jobs get `drain_timeout` seconds, then an honest end."""
         # What systemd made is systemd's to take away.
         self._ours = sock.getsockname() == str(self._path)
-        server = await asyncio.start_unix_server(self._accept, sock=sock)
+        server = await asyncio.start_unix_server(self._accept, sock=sock, **OURS_TO_REMOVE)
         living = asyncio.create_task(alive(os.environ, os.getpid()))
         try:
             notify(os.environ, "READY=1")
