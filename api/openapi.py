@@ -5,6 +5,8 @@ Law: it is made of the code that it describes (structs, tables, encoders), and e
 
 import importlib.metadata
 
+from api.anthropic.models import ErrorMessage, MessageOut, MessagesRequest, TokenCount
+from api.anthropic.parameters import MESSAGES
 from api.docs import operations, rest
 from api.docs.parameters import with_parameters
 from api.docs.replies import HEADERS, errors
@@ -28,6 +30,7 @@ programs and whose `message` says what can be done; `x-should-retry` tells the o
 TAGS = {
     "Chat": "Answers to conversations.",
     "REST": "Prompts, work on files, files and commands, in plain JSON. Errors are `{detail, code}`.",
+    "Messages": "Answers to conversations, in Anthropic's form.",
     "Responses": "Answers to conversations, in OpenAI's newer form, kept for a while.",
     "Models": "What may be named as `model`.",
     "Health": "For people, supervisors and load balancers. No key needed.",
@@ -67,7 +70,8 @@ def version() -> str:
 def components(policy: Policy) -> dict[str, Json]:
     """Every schema by name."""
     read = schemas(
-        *(ChatRequest, ResponsesRequest, Item, ChatAsk, CodeAsk, AnalyzeAsk, FileReadAsk, BashAsk), answers=False
+        *(ChatRequest, ResponsesRequest, Item, MessagesRequest, ChatAsk, CodeAsk, AnalyzeAsk, FileReadAsk, BashAsk),
+        answers=False,
     )
     written = schemas(Completion, Chunk, ErrorEnvelope, ModelList, ModelObject, Health, answers=True)
     done = schemas(ChatAnswer, CodeAnswer, FileAnswer, BashAnswer, ModelEntries, Refusal, answers=True)
@@ -75,8 +79,10 @@ def components(policy: Policy) -> dict[str, Json]:
     return {
         **read,
         **done,
+        **schemas(MessageOut, TokenCount, ErrorMessage, answers=True),
         "ChatRequest": with_parameters(read["ChatRequest"], policy),
         "ResponsesRequest": with_parameters(read["ResponsesRequest"], policy, RESPONSES),
+        "MessagesRequest": with_parameters(read["MessagesRequest"], policy, MESSAGES),
         **written,
         **responses,
     }

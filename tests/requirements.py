@@ -16,9 +16,6 @@ class Requirement(NamedTuple):
     elsewhere: str = ""
 
 
-MODELS = "the listing has tests of its own (tests/flow/test_http.py); Anthropic's form of it comes with /v1/messages"
-MESSAGES = "issue of /v1/messages"
-
 GOLDEN = "golden/openai_chat"
 GOLDEN_RESPONSES = "golden/openai_responses"
 RESPONSES_DECODE = "unit/test_responses_decode.py"
@@ -142,13 +139,15 @@ WIRE: dict[int, Requirement] = {
     ),
     46: Requirement("Probes are answered in JSON, HEAD as GET; unknown addresses are a JSON 404.", (EDGES,)),
     # other endpoints
-    47: Requirement("`/v1/models` in both vendors' forms.", elsewhere=MODELS),
+    47: Requirement("`/v1/models` in both vendors' forms.", ("clients/test_anthropic_sdk.py",)),
     48: Requirement("Background calls of chat pages go to a cheap model.", elsewhere="issue of keys and routing"),
     49: Requirement("Legacy completions and embeddings are a clear 404.", elsewhere="unknown addresses, number 46"),
     50: Requirement("Clients that only know `/v1/responses` are served.", (RESPONSES_SDK, AGENTS)),
     51: Requirement("The order of the events of a streamed response.", (GOLDEN_RESPONSES, RESPONSES_SDK)),
     52: Requirement("The items of a response's input.", (RESPONSES_DECODE, RESPONSES_SDK, GOLDEN_RESPONSES)),
-    53: Requirement("Anthropic's messages, their stream and `count_tokens`.", elsewhere=MESSAGES),
+    53: Requirement(
+        "Anthropic's messages, their stream and `count_tokens`.", ("golden/anthropic", "clients/test_anthropic_sdk.py")
+    ),
     # behaviour behind them all
     54: Requirement("Between bursts of arguments a stream is kept alive.", (RESPOND,)),
     55: Requirement("Words of two rounds of the model's are parted by a blank line.", (ANSWER,)),
@@ -167,8 +166,8 @@ WIRE: dict[int, Requirement] = {
         "The requests of the clients there are, and the official library's helpers, work.", (RECORDED, ENCODE)
     ),
     # seen on current versions of clients
-    62: Requirement("`thread` of Anthropic's tool runner.", elsewhere=MESSAGES),
-    63: Requirement("Anthropic's headers and request ids.", elsewhere=MESSAGES),
+    62: Requirement("`thread` of Anthropic's tool runner.", ("clients/test_anthropic_sdk.py",)),
+    63: Requirement("Anthropic's headers and request ids.", ("clients/test_anthropic_sdk.py",)),
     64: Requirement("A 401 has the words that LiteLLM looks for.", (EDGES,)),
     65: Requirement("A history comes back with nulls and fields of the libraries' own.", (RECORDED,)),
     66: Requirement("`Accept` does not decide about streaming.", ("flow/test_connections.py",)),
@@ -178,14 +177,26 @@ WIRE: dict[int, Requirement] = {
     70: Requirement("The usage of responses.", (RESPONSES_SDK, GOLDEN_RESPONSES)),
     71: Requirement("Codex's tools, items and retries.", (RESPONSES_DECODE, RESPONSES_SDK, GOLDEN_RESPONSES)),
     72: Requirement("Codex's WebSocket is turned down at once.", (RESPONSES_SDK,)),
-    73: Requirement("Claude Code as a client.", elsewhere=MESSAGES),
+    73: Requirement(
+        "Claude Code as a client.",
+        (
+            "clients/test_claude_code.py",
+            "unit/test_anthropic_decode.py",
+            "golden/anthropic",
+            "clients/test_anthropic_sdk.py",
+        ),
+    ),
     74: Requirement("Probes of new MCP clients.", elsewhere="issue of /mcp"),
     75: Requirement(
         "Small requests beside the turn, two user messages in a row, empty content beside calls.", (RECORDED,)
     ),
-    76: Requirement("The AI SDK's Anthropic provider.", elsewhere=MESSAGES),
+    76: Requirement(
+        "The AI SDK's Anthropic provider.", ("clients/test_anthropic_sdk.py", "unit/test_anthropic_decode.py")
+    ),
     77: Requirement("Schemas carry `$schema` of either dialect.", ("unit/test_schemas.py", RECORDED)),
-    78: Requirement("Parameters that a version of Anthropic's interface took away.", elsewhere=MESSAGES),
+    78: Requirement(
+        "Parameters that a version of Anthropic's interface took away.", ("unit/test_anthropic_decode.py",)
+    ),
     79: Requirement("A cut request's place is free for the next.", ("flow/test_hang_up.py",)),
-    80: Requirement("A `thread` that is neither served nor refused.", elsewhere=MESSAGES),
+    80: Requirement("A `thread` that is neither served nor refused.", ("clients/test_anthropic_sdk.py",)),
 }

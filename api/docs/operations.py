@@ -1,6 +1,6 @@
 """Every operation of the service, for the OpenAPI document. Pure."""
 
-from api.docs import examples, responses
+from api.docs import examples, messages, responses
 from api.docs.operation import REQUEST_ID, answer, json, operation
 from api.docs.replies import ANSWERED, refusals
 from api.docs.structs import Json, reference
@@ -13,6 +13,7 @@ def paths() -> Json:
     return {
         "/v1/chat/completions": {"post": chat()},
         **responses.paths(),
+        **messages.paths(),
         "/v1/models": {"get": models()},
         "/v1/models/{model_id}": {"get": model()},
         "/health": {"get": health()},

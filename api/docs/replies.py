@@ -46,6 +46,7 @@ HEADERS: dict[str, Json] = {
     "x-claude-api-server-mode": _header(
         "`offline`: the server has no Claude login, and a stand-in answered.", {"const": "offline"}
     ),
+    "x-token-count": _header("Always `estimate`: how the tokens were counted.", {"const": "estimate"}, always=True),
     **{
         f"x-ratelimit-{name}-{what}": _header(words.format(name), schema)
         for name in WINDOWS

@@ -14,13 +14,14 @@ from msgspec import NODEFAULT, Struct, inspect
 
 from api.docs.answer_words import ANSWERS, STATE
 from api.docs.limits import LIMITS as OF_CHAT
+from api.docs.message_words import MESSAGE_WORDS
 from api.docs.request_words import REQUEST
 from api.docs.response_words import RESPONSES
 from api.docs.rest_words import REST_LIMITS, REST_WORDS
 
 type Json = dict[str, Any]
 
-WORDS = REQUEST | ANSWERS | STATE | REST_WORDS | RESPONSES
+WORDS = REQUEST | ANSWERS | STATE | REST_WORDS | RESPONSES | MESSAGE_WORDS
 LIMITS = OF_CHAT | REST_LIMITS
 PLACE = "#/components/schemas/"
 

@@ -114,7 +114,8 @@ async def test_errors_are_the_clients_own(client: anthropic.AsyncAnthropic, upst
     with pytest.raises(anthropic.APIStatusError) as caught:
         await client.messages.create(model="sonnet", max_tokens=50, messages=HI)
     assert (caught.value.status_code, caught.value.type) == (529, "overloaded_error")
-    assert caught.value.body["request_id"] == caught.value.request_id  # pyright: ignore[reportIndexIssue, reportCallIssue, reportArgumentType, reportUnknownMemberType]
+    body: Any = caught.value.body
+    assert body["request_id"] == caught.value.request_id
     other = client.with_options(api_key="wrong")
     with pytest.raises(anthropic.AuthenticationError):
         await other.messages.create(model="sonnet", max_tokens=50, messages=HI)

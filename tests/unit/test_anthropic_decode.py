@@ -138,8 +138,9 @@ def test_server_tools_are_dropped_and_named():
 @pytest.mark.parametrize("name", ["temperature", "top_p", "top_k"])
 def test_parameters_that_a_version_took_away_are_ignored_in_any_version(name: str):
     """Named in a header, and refused under STRICT_PARAMS."""
-    assert call(**{name: 1}).ignored == (name,)
-    assert problem(policy=Policy(strict=True), **{name: 1}).param == name
+    sent: dict[str, Any] = {name: 1}
+    assert call(**sent).ignored == (name,)
+    assert problem(policy=Policy(strict=True), **sent).param == name
 
 
 @pytest.mark.wire(76)
