@@ -11,6 +11,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp
 
 from api import body, health
+from api.absent import absent
 from api.auth import RequireKey
 from api.catalogue import Catalogue
 from api.dispatch import Dispatch
@@ -20,6 +21,7 @@ from api.envelopes import envelope
 from api.executors import Executors
 from api.fetch import Fetcher
 from api.openai_chat import routes as openai_chat
+from api.openai_completions import routes as openai_completions
 from api.parameters import Policy
 from api.problems import Problem, of_failure, of_framework
 from api.request_context import RequestContext
@@ -39,7 +41,7 @@ def create_app(settings: Settings, drain: Drain) -> ASGIApp:
     policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive)
     documentation = docs.Documentation(policy)
     app = Litestar(
-        route_handlers=[openai_chat.router, health.router, docs.router],
+        route_handlers=[openai_chat.router, openai_completions.router, health.router, docs.router],
         dependencies={
             "executors": Provide(lambda: executors, sync_to_thread=False),
             "catalogue": Provide(lambda: catalogue, sync_to_thread=False),
@@ -85,7 +87,8 @@ def on_problem(request: Request[object, object, State], problem: Problem) -> Res
 
 def on_framework(request: Request[object, object, State], error: HTTPException) -> Response[bytes]:
     """A request that the framework refuses. It leaves out which methods there are (RFC 9110 §15.5.6)."""
-    response = on_problem(request, of_framework(error))
+    known = absent(request.scope["path"]) if error.status_code == 404 else None
+    response = on_problem(request, known or of_framework(error))
     if error.status_code == 405:
         routes = [route for route in request.app.routes if isinstance(route, HTTPRoute) and matches(route, request)]
         response.headers["allow"] = ", ".join(sorted({method for route in routes for method in route.methods}))

@@ -11,7 +11,8 @@ from api.docs.replies import HEADERS, errors
 from api.docs.structs import Json, schemas
 from api.health import Health
 from api.openai_chat.models import ChatRequest, Chunk, Completion, ErrorEnvelope, ModelList, ModelObject
-from api.parameters import Policy
+from api.openai_completions.models import CompletionRequest, TextCompletion
+from api.parameters import COMPLETIONS, Policy
 
 TITLE = "Claude API Server"
 ABOUT = """\
@@ -60,6 +61,10 @@ def version() -> str:
 
 def components(policy: Policy) -> dict[str, Json]:
     """Every schema by name."""
-    read = schemas(ChatRequest, answers=False)
-    written = schemas(Completion, Chunk, ErrorEnvelope, ModelList, ModelObject, Health, answers=True)
-    return {**read, "ChatRequest": with_parameters(read["ChatRequest"], policy), **written}
+    read = schemas(ChatRequest, CompletionRequest, answers=False)
+    written = schemas(Completion, Chunk, ErrorEnvelope, ModelList, ModelObject, TextCompletion, Health, answers=True)
+    asked = {
+        "ChatRequest": with_parameters(read["ChatRequest"], policy),
+        "CompletionRequest": with_parameters(read["CompletionRequest"], policy, COMPLETIONS),
+    }
+    return read | asked | written

@@ -142,7 +142,10 @@ WIRE: dict[int, Requirement] = {
     # other endpoints
     47: Requirement("`/v1/models` in both vendors' forms.", elsewhere=MODELS),
     48: Requirement("Background calls of chat pages go to a cheap model.", elsewhere="issue of keys and routing"),
-    49: Requirement("Legacy completions and embeddings are a clear 404.", elsewhere="unknown addresses, number 46"),
+    49: Requirement(
+        "Legacy completions are answered, `suffix` too; embeddings and other known paths are a clear 404.",
+        ("unit/test_completions.py", "clients/test_openai_completions.py"),
+    ),
     50: Requirement("Clients that only know `/v1/responses` are served.", elsewhere=RESPONSES),
     51: Requirement("The order of the events of a streamed response.", elsewhere=RESPONSES),
     52: Requirement("The items of a response's input.", elsewhere=RESPONSES),

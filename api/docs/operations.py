@@ -3,6 +3,7 @@
 from typing import Any
 
 from api.docs import examples
+from api.docs.completions import completion
 from api.docs.replies import ANSWERED, headed, refusals
 from api.docs.structs import Json, reference
 
@@ -19,6 +20,7 @@ def paths() -> Json:
     """Every path and its operations."""
     return {
         "/v1/chat/completions": {"post": chat()},
+        "/v1/completions": {"post": completion(REQUEST_ID)},
         "/v1/models": {"get": models()},
         "/v1/models/{model_id}": {"get": model()},
         "/health": {"get": health()},

@@ -1,5 +1,7 @@
 """The request's parameters in the document: those that are read, from the struct, and all others, from the table. Pure."""
 
+from collections.abc import Mapping
+
 from api.docs.structs import Json
 from api.parameters import CHAT, Parameter, Policy
 
@@ -23,10 +25,10 @@ TYPES: dict[str, Json] = {
 }
 
 
-def with_parameters(request: Json, policy: Policy) -> Json:
+def with_parameters(request: Json, policy: Policy, table: Mapping[str, Parameter] = CHAT) -> Json:
     """The schema of a request with every parameter of the table, in the table's order."""
     read: Json = request["properties"]
-    properties: Json = {name: _parameter(name, what, read.get(name), policy) for name, what in CHAT.items()}
+    properties: Json = {name: _parameter(name, what, read.get(name), policy) for name, what in table.items()}
     properties["n"] |= {"minimum": 1, "maximum": policy.most_choices}
     return {**request, "properties": read | properties}
 

@@ -70,7 +70,7 @@ TITLES = {
     400: "The request says something it may not; `param` names the field",
     401: "No key, or a wrong one",
     402: "It costs more than may be spent",
-    404: "There is no such model",
+    404: "There is no such model, or nothing like this here",
     413: "The request, or something in it, is too large",
     415: "The body is packed in a way that is not known here",
     429: "Not now: a limit is reached",
@@ -99,6 +99,7 @@ OWN: tuple[Problem, ...] = (
     Problem(
         401, "invalid_api_key", "Incorrect API key provided. Send the server's key as `Authorization: Bearer KEY`."
     ),
+    Problem(404, "not_supported", "This server has no `/v1/embeddings`. Use an embedding model of another service."),
     Problem(413, "request_too_large", "The request is larger than this server takes."),
     Problem(413, "image_too_large", f"`{_where}`: the picture is larger than 5 MiB.", param=_where),
     Problem(413, "file_too_large", f"`{_where}`: the file is larger than 20 MiB.", param=_where),

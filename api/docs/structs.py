@@ -12,13 +12,15 @@ from typing import Any
 import msgspec
 from msgspec import NODEFAULT, Struct, inspect
 
+from api.docs import limits
 from api.docs.answer_words import ANSWERS, STATE
-from api.docs.limits import LIMITS
+from api.docs.completions_words import COMPLETION_LIMITS, COMPLETION_WORDS
 from api.docs.request_words import REQUEST
 
 type Json = dict[str, Any]
 
-WORDS = REQUEST | ANSWERS | STATE
+WORDS = REQUEST | ANSWERS | STATE | COMPLETION_WORDS
+LIMITS = limits.LIMITS | COMPLETION_LIMITS
 PLACE = "#/components/schemas/"
 
 

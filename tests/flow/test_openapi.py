@@ -19,13 +19,15 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks
 
 from api.app import create_app
+from api.docs import completions
 from api.docs.operations import CHAT_ERRORS, paths
 from api.docs.replies import OF_TOOLS
 from api.docs.structs import plain
 from api.drain import Drain
 from api.openai_chat.decode import decode
+from api.openai_completions.decode import decode as read_completion
 from api.openapi import document
-from api.parameters import CHAT, Policy
+from api.parameters import CHAT, COMPLETIONS, Policy
 from api.problems import KINDS
 from api.settings import Settings
 from tests.scripted.upstream import Says, Upstream
@@ -96,6 +98,22 @@ def test_every_parameter_of_a_chat_is_described():
     assert all(len(properties[name]["description"]) > 10 for name in CHAT)
 
 
+def test_every_parameter_of_a_completion_is_described():
+    """As a chat's are."""
+    properties = DOCUMENT["components"]["schemas"]["CompletionRequest"]["properties"]
+    assert {name: properties[name]["x-treatment"] for name in COMPLETIONS} == {
+        name: parameter.treatment for name, parameter in COMPLETIONS.items()
+    }
+
+
+@pytest.mark.parametrize("name", completions.REQUESTS)
+def test_example_of_a_completion_is_accepted(name: str):
+    """By the decoder, and by its own schema."""
+    sent = completions.REQUESTS[name]["value"]
+    read_completion(msgspec.json.encode(sent), Policy())
+    validator({"$ref": "#/components/schemas/CompletionRequest"}).validate(sent)
+
+
 def test_strict_parameters_are_refused_in_the_document_too():
     """What the owner decided is what a reader sees."""
     request = document(Policy(strict=True, most_choices=7))["components"]["schemas"]["ChatRequest"]
@@ -130,7 +148,13 @@ def test_example_of_a_request_is_accepted(name: str):
 
 def test_every_example_of_an_answer_meets_its_schema():
     """Errors too."""
-    responses = [*CHAT_OPERATION["responses"].values(), *DOCUMENT["components"]["responses"].values()]
+    of_operations = [
+        DOCUMENT["paths"][path]["post"]["responses"] for path in ("/v1/chat/completions", "/v1/completions")
+    ]
+    responses = [
+        *(response for responses in of_operations for response in responses.values()),
+        *DOCUMENT["components"]["responses"].values(),
+    ]
     contents = [content for response in responses for content in response.get("content", {}).values()]
     pairs = [
         (content["schema"], each["value"]) for content in contents for each in content.get("examples", {}).values()
@@ -138,7 +162,7 @@ def test_every_example_of_an_answer_meets_its_schema():
     assert len(pairs) > 30
     for schema, value in pairs:
         if isinstance(value, str):
-            chunks_of(value.encode())
+            chunks_of(value.encode(), schema)
         else:
             validator(schema).validate(value)
 
@@ -168,13 +192,12 @@ def written_codes() -> Iterator[str]:
                     yield "invalid_value"
 
 
-def chunks_of(body: bytes) -> list[Any]:
+def chunks_of(body: bytes, event: Any) -> list[Any]:
     """The chunks of a stream, which all meet their schema. Raises AssertionError."""
     events = [event for event in body.decode().split("\n\n") if event and not event.startswith(":")]
     assert all(event.startswith("data: ") and "\n" not in event for event in events)
     assert events[-1] == "data: [DONE]"
     chunks = [msgspec.json.decode(event.removeprefix("data: ")) for event in events[:-1]]
-    event = CHAT_OPERATION["responses"]["200"]["content"]["text/event-stream"]["schema"]
     for chunk in chunks:
         validator(event["properties"]["data"]["anyOf"][0]["contentSchema"]).validate(chunk)
     return chunks
@@ -188,7 +211,8 @@ def checked(case: Any, response: Response) -> None:
         # It is no Exception, and would end the loop that other tests need.
         raise AssertionError(str(failures)) from None
     if response.headers["content-type"][0].startswith("text/event-stream"):
-        assert chunks_of(response.content)
+        described = DOCUMENT["paths"][case.operation.path][case.method.lower()]["responses"]["200"]["content"]
+        assert chunks_of(response.content, described["text/event-stream"]["schema"])
 
 
 def operation(stack: Stack, method: str, path: str) -> Any:
@@ -205,6 +229,9 @@ def made_coherent(body: Any) -> None:
     body["model"] = "sonnet"
     if not body.get("stream"):
         body.pop("stream_options", None)
+    if "prompt" in body:
+        body["n"] = body["best_of"] = None
+        body["prompt"] = "Hello!"
     if not isinstance(body.get("messages"), list):
         return
     body["messages"].append({"role": "user", "content": "Hello!"})
