@@ -20,12 +20,16 @@ from api.drain import Drain
 from api.envelopes import envelope
 from api.executors import Executors
 from api.fetch import Fetcher
+from api.hands import Hands
 from api.openai_chat import routes as openai_chat
 from api.openai_completions import routes as openai_completions
 from api.parameters import Policy
 from api.problems import Problem, of_failure, of_framework
 from api.request_context import RequestContext
+from api.rest import routes as rest
 from api.settings import Settings
+from api.work.checks import Limits
+from api.work.tasks import Workshop
 from shared.errors import ErrorKind
 from shared.events import Failed
 
@@ -37,15 +41,19 @@ def create_app(settings: Settings, drain: Drain) -> ASGIApp:
     executors = Executors(settings.run_dir.absolute(), "claude")
     catalogue = Catalogue(executors, settings.default_model, settings.model_aliases)
     dispatch = Dispatch(executors, drain, settings.request_timeout)
+    hands = Hands(Executors(settings.run_dir.absolute(), "tools"), drain, settings.request_timeout)
+    shop = Workshop(dispatch, hands, catalogue, Limits(settings.max_prompt, settings.max_turns))
     fetcher = Fetcher(settings.fetch_images)
     policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive)
     documentation = docs.Documentation(policy)
     app = Litestar(
-        route_handlers=[openai_chat.router, openai_completions.router, health.router, docs.router],
+        route_handlers=[openai_chat.router, openai_completions.router, rest.router, health.router, docs.router],
         dependencies={
             "executors": Provide(lambda: executors, sync_to_thread=False),
             "catalogue": Provide(lambda: catalogue, sync_to_thread=False),
             "dispatch": Provide(lambda: dispatch, sync_to_thread=False),
+            "hands": Provide(lambda: hands, sync_to_thread=False),
+            "shop": Provide(lambda: shop, sync_to_thread=False),
             "drain": Provide(lambda: drain, sync_to_thread=False),
             "fetcher": Provide(lambda: fetcher, sync_to_thread=False),
             "policy": Provide(lambda: policy, sync_to_thread=False),

@@ -6,11 +6,12 @@ the connection, and that ends the job.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import structlog
+from msgspec import structs
 
 from api.asking import Asking
 from api.drain import Drain
@@ -18,8 +19,8 @@ from api.executors import Executors
 from shared.errors import ErrorKind
 from shared.events import Admitted, Done, Event, Failed, Queued, Windows
 from shared.jobs import JobDone, Output, ToolsStatus
-from shared.turn import Turn
-from shared.wire import Status, Submit, WireError, frame, read_to_api
+from shared.turn import ToolResult, Turn
+from shared.wire import Bring, Do, Status, Submit, ToApi, WireError, frame, read_to_api
 
 CONNECT_TIMEOUT = 5.0
 # Another executor may have a place where one has none.
@@ -48,8 +49,21 @@ class Dispatch:
                 headers[f"{name}-reset"] = str(max(0, round(window.resets_at - time.time())))
         return headers
 
-    async def run(self, turn: Turn, asking: Asking) -> AsyncGenerator[Event]:
+    def run(self, turn: Turn, asking: Asking) -> AsyncGenerator[Event]:
         """The events of a turn. Close the generator to end the job."""
+        return self._run(turn, asking, lambda _job: None)
+
+    @asynccontextmanager
+    async def hold(self, turn: Turn, asking: Asking) -> AsyncGenerator["Held"]:
+        """A turn whose calls' results are brought while it goes on; leaving ends the job. The turn becomes `held`."""
+        held = Held()
+        held.events = self._run(structs.replace(turn, held=True), asking, held.handed_to)
+        try:
+            yield held
+        finally:
+            await held.events.aclose()
+
+    async def _run(self, turn: Turn, asking: Asking, handed_to: Callable[["Job"], None]) -> AsyncGenerator[Event]:
         if self._drain.begun:
             yield Failed(ErrorKind.DRAINING, retry_after=1)
             return
@@ -57,7 +71,7 @@ class Dispatch:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._request_timeout
         for path in self._executors.by_load():
-            connection = await _connect(path)
+            connection = await connect(path)
             if connection is None:
                 continue
             job = Job(*connection)
@@ -71,6 +85,7 @@ class Dispatch:
                 if isinstance(first, Failed) and first.kind in TRY_ELSEWHERE:
                     refusal = first
                     continue
+                handed_to(job)
                 log.debug("handed over", executor=path.stem)
                 yield first
                 event = first
@@ -93,27 +108,43 @@ class Job:
 
     async def start(self, turn: Turn, asking: Asking) -> Event:
         """Hand the turn over; its first event."""
-        try:
-            self._writer.write(frame(Submit(turn, asking.request_id, asking.key, asking.traceparent)))
-            await self._writer.drain()
-        except WireError:
-            return Failed(ErrorKind.PROMPT_TOO_LONG)
-        except ConnectionError:
-            return self._reason or Failed(ErrorKind.EXECUTOR_LOST)
-        return await self.next()
+        submit = Submit(turn, asking.request_id, asking.key, asking.traceparent)
+        return await self.send(submit, ErrorKind.PROMPT_TOO_LONG) or await self.next()
+
+    async def bring(self, result: ToolResult) -> None:
+        """Give the executor what a call brought; what goes wrong with it is the job's next event."""
+        lost = await self.send(Bring(result), ErrorKind.PROMPT_TOO_LONG)
+        if lost and lost.kind is ErrorKind.PROMPT_TOO_LONG:
+            self.fail(lost)
 
     async def next(self) -> Event:
         """The next event; Failed when the executor is lost."""
-        try:
-            event = await read_to_api(self._reader)
-        except (WireError, OSError) as error:
-            log.warning("an executor's connection broke", reason=str(error))
-            event = None
-        if self._reason and not isinstance(event, Done | Failed):
-            return self._reason
-        if event is None or isinstance(event, Status | ToolsStatus | Output | JobDone):
+        event = await self.receive()
+        if isinstance(event, Status | ToolsStatus | Output | JobDone):
             return Failed(ErrorKind.EXECUTOR_LOST)
         return event
+
+    async def send(self, message: Submit | Bring | Do, too_large: ErrorKind) -> Failed | None:
+        """Send a message; why not, if it could not be. too_large: what a message over the wire's limit is."""
+        try:
+            self._writer.write(frame(message))
+            await self._writer.drain()
+        except WireError:
+            return Failed(too_large)
+        except ConnectionError:
+            return self._reason or Failed(ErrorKind.EXECUTOR_LOST)
+        return None
+
+    async def receive(self) -> ToApi:
+        """What the executor says next; Failed when it is lost, or when we ended the job."""
+        try:
+            message = await read_to_api(self._reader)
+        except (WireError, OSError) as error:
+            log.warning("an executor's connection broke", reason=str(error))
+            message = None
+        if self._reason and not isinstance(message, Done | Failed | JobDone):
+            return self._reason
+        return Failed(ErrorKind.EXECUTOR_LOST) if message is None else message
 
     def fail(self, reason: Failed) -> None:
         """End the job here and now; its next event is `reason`."""
@@ -125,7 +156,26 @@ class Job:
         self._writer.transport.abort()
 
 
-async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+class Held:
+    """A held turn under way. events: those of the turn, to be read to the end. Mutable: who does it, once known."""
+
+    events: AsyncGenerator[Event]
+
+    def __init__(self) -> None:
+        self._job: Job | None = None
+
+    def handed_to(self, job: Job) -> None:
+        """An executor has taken the turn."""
+        self._job = job
+
+    async def bring(self, result: ToolResult) -> None:
+        """Answer a Wanted: its id, and what the call brought."""
+        if self._job is None:
+            raise RuntimeError("a result was brought before a call was wanted")
+        await self._job.bring(result)
+
+
+async def connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             return await asyncio.open_unix_connection(str(path))
@@ -133,6 +183,6 @@ async def _connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrit
         return None
 
 
-def decided(event: Event) -> bool:
+def decided(event: object) -> bool:
     """Whether an event says that the job will be answered or has failed, so that a status can be given."""
     return not isinstance(event, Queued | Admitted | Windows)

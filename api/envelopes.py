@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 from api.openai_chat.encode import envelope as openai
 from api.problems import Problem
+from api.rest.encode import envelope as rest
 
 type Envelope = Callable[[Problem], bytes]
 
 # The first prefix that fits; everything else is OpenAI's.
-BY_PATH: tuple[tuple[str, Envelope], ...] = ()
+BY_PATH: tuple[tuple[str, Envelope], ...] = (("/api/", rest),)
 
 
 def envelope(path: str, problem: Problem) -> bytes:

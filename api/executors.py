@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 
+from shared.jobs import ToolsStatus
 from shared.wire import AskStatus, Status, WireError, frame, read_to_api
 
 STATUS_TIMEOUT = 1.0
@@ -52,8 +53,21 @@ class Executors:
         answers = await asyncio.gather(*(status(path) for path in paths))
         return {path.stem: answer for path, answer in zip(paths, answers, strict=True)}
 
+    async def tools_statuses(self) -> dict[str, ToolsStatus | None]:
+        """The same of executors of the tools role."""
+        paths = self.sockets()
+        answers = await asyncio.gather(*(ask(path) for path in paths))
+        told = [answer if isinstance(answer, ToolsStatus) else None for answer in answers]
+        return {path.stem: answer for path, answer in zip(paths, told, strict=True)}
+
 
 async def status(path: Path) -> Status | None:
+    """Ask one executor of the claude role how it is; None when it does not answer in time."""
+    answer = await ask(path)
+    return answer if isinstance(answer, Status) else None
+
+
+async def ask(path: Path) -> Status | ToolsStatus | None:
     """Ask one executor how it is; None when it does not answer in time."""
     try:
         async with asyncio.timeout(STATUS_TIMEOUT):
@@ -65,4 +79,4 @@ async def status(path: Path) -> Status | None:
                 writer.close()
     except (OSError, WireError, TimeoutError):
         return None
-    return answer if isinstance(answer, Status) else None
+    return answer if isinstance(answer, Status | ToolsStatus) else None

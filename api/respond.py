@@ -17,9 +17,8 @@ from litestar.types import Receive, Scope, Send
 
 from api.dispatch import decided
 from api.problems import Problem, of_failure
-from api.side_by_side import Numbered
 from shared.errors import ErrorKind
-from shared.events import Admitted, Done, Event, Failed
+from shared.events import Admitted, Done, Failed
 
 STREAM_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -33,15 +32,15 @@ COST_HEADER = "x-cost-usd"
 log = structlog.get_logger()
 
 
-class Encoder(Protocol):
+class Encoder[E](Protocol):
     """What a dialect makes of the events of one answer. Pure."""
 
-    def event(self, event: Event, choice: int = 0) -> bytes:
+    def event(self, event: E, choice: int = 0) -> bytes:
         """The bytes of a stream that say `event` of the answer `choice`; empty when there is nothing to say."""
         ...
 
     def whole(self) -> bytes:
-        """The JSON body of the answer, after Done was seen."""
+        """The JSON body of the answer, after the last event was seen."""
         ...
 
     def problem(self, problem: Problem) -> bytes:
@@ -49,13 +48,13 @@ class Encoder(Protocol):
         ...
 
 
-class Answer:
+class Answer[E]:
     """An ASGI application that answers one request with the events of one job."""
 
     def __init__(
         self,
-        events: AsyncGenerator[Numbered],
-        encoder: Encoder,
+        events: AsyncGenerator[tuple[int, E]],
+        encoder: Encoder[E | Failed],
         *,
         stream: bool,
         keep_alive: float,
@@ -88,7 +87,7 @@ class Answer:
             else:
                 await self._send_whole(events, send)
 
-    async def _send_whole(self, events: AsyncGenerator[Numbered], send: Send) -> None:
+    async def _send_whole(self, events: AsyncGenerator[tuple[int, E | Failed]], send: Send) -> None:
         async for choice, event in events:
             self._note(event)
             if isinstance(event, Failed):
@@ -96,7 +95,7 @@ class Answer:
             self._encoder.event(event, choice)
         return await self._send_all(200, JSON_HEADERS, self._encoder.whole(), send)
 
-    async def _send_stream(self, events: AsyncGenerator[Numbered], send: Send) -> None:
+    async def _send_stream(self, events: AsyncGenerator[tuple[int, E | Failed]], send: Send) -> None:
         """Headers wait for the first event that decides the status, but not for ever; then every event as it comes."""
         pulse = asyncio.create_task(self._keep_alive(send))
         try:
@@ -133,7 +132,7 @@ class Answer:
         await _start(status, {**headers, **self._headers, "content-length": str(len(body))}, send)
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: object) -> None:
         match event:
             case Admitted(offline=True):
                 self._headers[OFFLINE_HEADER] = "offline"
@@ -148,7 +147,7 @@ class Answer:
                 pass
 
 
-async def honest(events: AsyncGenerator[Numbered]) -> AsyncGenerator[Numbered]:
+async def honest[E](events: AsyncGenerator[tuple[int, E]]) -> AsyncGenerator[tuple[int, E | Failed]]:
     """The events; a fault of ours among them ends the answer as any other failure does."""
     async with aclosing(events):
         try:

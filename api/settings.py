@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     strict_params: bool = False
     max_choices: Annotated[int, Field(ge=1, le=128)] = 4
     fetch_images: bool = True
+    max_prompt: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+    max_turns: Annotated[int, Field(ge=1, le=1000)] = 40
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 3
     enable_cors: bool = False
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()

@@ -1,12 +1,15 @@
-"""executor: runs the Claude Code CLI for the API.
+"""executor: runs the Claude Code CLI for the API, or files and commands.
 
-usage: python -m executor --role claude [--name NAME] [--parent-fd N]
+usage: python -m executor --role claude|tools [--name NAME] [--parent-fd N]
 
-It listens on RUN_DIR/NAME.sock (default name: claude-1), keeps PARKED CLI processes waiting, and serves at most
+It listens on RUN_DIR/NAME.sock (default name: claude-1, or tools-1), keeps PARKED CLI processes waiting, and serves at most
 MAX_CONCURRENT conversations at a time. The credential (ANTHROPIC_API_KEY, CLAUDE_CODE_OAUTH_TOKEN, or a login in
 CLAUDE_CONFIG_DIR) comes from its environment and goes to the CLI only; without one, an offline model answers.
 
-  --role claude    the only role so far
+In the tools role it reads files and runs commands, below ALLOWED_PATHS and of ALLOWED_COMMANDS only, each job in a
+sandbox of its own. It has no credential. Started as root, it becomes TOOLS_USER first.
+
+  --role ROLE      claude, or tools
   --name NAME      names the socket; several executors of one RUN_DIR share the load
   --parent-fd N    drain when this inherited pipe is closed, so that it ends with what started it
 
@@ -14,10 +17,8 @@ SIGTERM and SIGINT drain. Exit status: 0 drained, 2 a setting or an argument can
 """
 
 import argparse
-import asyncio
 import os
 import re
-import signal
 import sys
 
 import structlog
@@ -29,8 +30,11 @@ from executor.claude.cli import Launch, find_binary, inherited
 from executor.claude.credential import Credential, credential
 from executor.claude.role import ClaudeRole
 from executor.offline.server import OfflineModel
-from executor.server import CannotBind, Server, bind
+from executor.sandbox.privileges import CannotDrop
+from executor.server import CannotBind, Server, bind, drained_by
 from executor.settings import Settings
+from executor.tools import start as tools
+from executor.tools.ground import CannotAllow
 from shared import log as logs
 from shared.settings import complaints
 
@@ -40,12 +44,14 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="executor", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--role", required=True, choices=["claude"], help=argparse.SUPPRESS)
-    parser.add_argument("--name", default="claude-1", help=argparse.SUPPRESS)
+    parser.add_argument("--role", required=True, choices=["claude", "tools"], help=argparse.SUPPRESS)
+    parser.add_argument("--name", help=argparse.SUPPRESS)
     parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     parsed = parser.parse_args(argv)
-    if not re.fullmatch(r"claude-[a-z0-9-]{1,32}", parsed.name):
-        parser.error("--name: claude-, then 1 to 32 of a-z, 0-9 and -; for example claude-2")
+    role = parsed.role
+    parsed.name = parsed.name or f"{role}-1"
+    if not re.fullmatch(rf"{role}-[a-z0-9-]{{1,32}}", parsed.name):
+        parser.error(f"--name: {role}-, then 1 to 32 of a-z, 0-9 and -; for example {role}-2")
     return parsed
 
 
@@ -59,8 +65,11 @@ def main() -> int:
         return 2
     logs.configure(parsed.name, settings.log_level, settings.log_format)
     try:
-        uvloop.run(run(settings, parsed.name, parsed.parent_fd))
-    except CannotBind as error:
+        if parsed.role == "tools":
+            tools.main(settings, parsed.name, parsed.parent_fd)
+        else:
+            uvloop.run(run(settings, parsed.name, parsed.parent_fd))
+    except (CannotBind, CannotAllow, CannotDrop) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
@@ -90,11 +99,7 @@ async def run(settings: Settings, name: str, parent_fd: int | None) -> None:
         offline=offline is not None,
     )
     server = Server(role, path, settings.drain_timeout)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.drain)
-    if parent_fd is not None:
-        loop.add_reader(parent_fd, server.drain)
+    drained_by(server, parent_fd)
     try:
         await role.open()
         log.info("serving", socket=path.name, credential=secret.kind, places=settings.max_concurrent)

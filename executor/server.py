@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import structlog
 
 from executor.claude.role import ClaudeRole
 from executor.session import Session
+from executor.tools.role import ToolsRole
 
 FOLDER_MODE = 0o750
 SOCKET_MODE = 0o660
@@ -57,7 +59,7 @@ def _remove_stale(path: Path) -> None:
 class Server:
     """Mutable: the sessions under way, and whether it drains."""
 
-    def __init__(self, role: ClaudeRole, path: Path, drain_timeout: float) -> None:
+    def __init__(self, role: ClaudeRole | ToolsRole, path: Path, drain_timeout: float) -> None:
         self._role = role
         self._path = path
         self._drain_timeout = drain_timeout
@@ -73,7 +75,7 @@ class Server:
         server = await asyncio.start_unix_server(self._accept, sock=sock)
         try:
             await self._draining.wait()
-            self._path.unlink(missing_ok=True)
+            self._unlink()
             server.close()
             log.info("draining", jobs=len(self._sessions))
             if self._sessions:
@@ -86,6 +88,11 @@ class Server:
             server.close()
             for task in self._sessions:
                 task.cancel()
+            self._unlink()
+
+    def _unlink(self) -> None:
+        # Who came down from root may not; the next one of this name does.
+        with contextlib.suppress(PermissionError):
             self._path.unlink(missing_ok=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -98,3 +105,12 @@ class Server:
                 await session.serve(draining=self._draining.is_set())
         finally:
             del self._sessions[task]
+
+
+def drained_by(server: Server, parent_fd: int | None) -> None:
+    """SIGTERM, SIGINT and the end of what started this program drain it."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.drain)
+    if parent_fd is not None:
+        loop.add_reader(parent_fd, server.drain)

@@ -7,12 +7,16 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections.abc import Coroutine
+from typing import Any
 
 import structlog
 
 from executor.claude.role import ClaudeRole
+from executor.tools.role import ToolsRole
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed
+from shared.jobs import JobDone, Output
 from shared.wire import VERSION, AskStatus, Bring, Do, Submit, ToApi, WireError, frame, read_to_executor
 
 FIRST_MESSAGE_TIMEOUT = 10.0
@@ -24,7 +28,9 @@ log = structlog.get_logger()
 class Session:
     """Mutable: the job under way, and whether its end was said."""
 
-    def __init__(self, role: ClaudeRole, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, role: ClaudeRole | ToolsRole, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self._role = role
         self._reader = reader
         self._writer = writer
@@ -44,11 +50,13 @@ class Session:
                     await self._send(Failed(ErrorKind.INTERNAL, f"protocol {version}; this executor speaks {VERSION}"))
                 case AskStatus():
                     await self._send(self._role.status(draining=draining))
-                case Submit() if draining:
+                case Submit() | Do() if draining:
                     await self._send(Failed(ErrorKind.DRAINING, retry_after=1))
-                case Submit():
-                    await self._run(message)
-                case Do() | Bring():
+                case Submit() if isinstance(self._role, ClaudeRole):
+                    await self._run(message.request_id, self._role.run(message.turn, self._emit))
+                case Do() if isinstance(self._role, ToolsRole):
+                    await self._run(message.request_id, self._role.run(message.job, self._emit))
+                case Submit() | Do() | Bring():
                     await self._send(Failed(ErrorKind.INTERNAL, "this executor has another role"))
         except (WireError, TimeoutError) as error:
             log.warning("a connection did not keep to the protocol", reason=str(error), **peer(self._writer))
@@ -65,9 +73,9 @@ class Session:
         if self._job:
             self._job.cancel()
 
-    async def _run(self, submit: Submit) -> None:
-        structlog.contextvars.bind_contextvars(request_id=submit.request_id)
-        self._job = asyncio.create_task(self._role.run(submit.turn, self._emit))
+    async def _run(self, request_id: str, work: Coroutine[Any, Any, None]) -> None:
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        self._job = asyncio.create_task(work)
         hangup = asyncio.create_task(self._reader.read(1))
         try:
             await asyncio.wait({self._job, hangup}, return_when=asyncio.FIRST_COMPLETED)
@@ -88,8 +96,8 @@ class Session:
             async with asyncio.timeout(HANG_UP_TIMEOUT):
                 await self._send(Failed(ErrorKind.DRAINING if self._draining else ErrorKind.INTERNAL))
 
-    async def _emit(self, event: Event) -> None:
-        self._ended = self._ended or isinstance(event, Done | Failed)
+    async def _emit(self, event: Event | Output | JobDone) -> None:
+        self._ended = self._ended or isinstance(event, Done | JobDone | Failed)
         await self._send(event)
 
     async def _send(self, message: ToApi) -> None:

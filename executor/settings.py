@@ -23,5 +23,19 @@ class Settings(BaseSettings):
     queue_timeout: Annotated[float, Field(gt=0, le=3600)] = 10
     parked: Annotated[int, Field(ge=0, le=64)] = 2
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 3
+    allowed_paths: str = ""
+    writable_paths: str = ""
+    allowed_commands: str = (
+        "ls,cat,head,tail,wc,grep,find,date,uptime,df,du,free,whoami,pwd,echo,file,stat,sort,uniq,cut,tr"
+    )
+    tools_user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = "nobody"
+    command_timeout: Annotated[float, Field(gt=0, le=3600)] = 120
+    command_cpu: Annotated[int, Field(ge=1, le=3600)] = 60
+    command_memory_mb: Annotated[int, Field(ge=256, le=1_048_576)] = 1024
+    command_processes: Annotated[int, Field(ge=4, le=4096)] = 64
+    command_file_mb: Annotated[int, Field(ge=1, le=1_048_576)] = 256
+    command_disk_mb: Annotated[int, Field(ge=1, le=1_048_576)] = 1024
+    output_limit_kb: Annotated[int, Field(ge=1, le=32_768)] = 1024
+    read_limit_mb: Annotated[int, Field(ge=1, le=32)] = 16
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"

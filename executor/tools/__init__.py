@@ -1,1 +1,1 @@
-"""The tools role: files and commands, as far as the owner allows them."""
+"""The tools role: files and commands, for every door alike. Each job runs in a process of its own, in a sandbox."""

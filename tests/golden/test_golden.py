@@ -44,7 +44,7 @@ type Options = dict[str, Any]
 _event = msgspec.json.Decoder[Event](Event)
 
 
-def openai_chat(options: Options) -> Encoder:
+def openai_chat(options: Options) -> Encoder[Event]:
     """The encoder of chat completions, with an id and a time that stay."""
     form = Form(
         include_usage=options.get("include_usage", False),
@@ -54,7 +54,7 @@ def openai_chat(options: Options) -> Encoder:
     return ChatEncoder("chatcmpl-golden", 1_700_000_000, "sonnet", form, options.get("choices", 1))
 
 
-DIALECTS: dict[str, Callable[[Options], Encoder]] = {"openai_chat": openai_chat}
+DIALECTS: dict[str, Callable[[Options], Encoder[Event]]] = {"openai_chat": openai_chat}
 
 
 class Case:

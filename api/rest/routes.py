@@ -1,0 +1,78 @@
+"""The handlers of REST: decode, do, respond."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from litestar import Request, Response, Router, get, post
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.types import ASGIApp
+
+from api import body
+from api.asking import asking
+from api.parameters import Policy
+from api.respond import Answer
+from api.rest import decode
+from api.rest.encode import RestEncoder
+from api.work import tasks
+from api.work.answers import ModelEntries, Step
+from api.work.tasks import Workshop
+
+type Asked = Request[object, object, State]
+
+
+def answer(shop: Workshop, policy: Policy, steps: AsyncGenerator[Step], *, stream: bool | None) -> ASGIApp:
+    """The steps as a response."""
+    headers = shop.dispatch.window_headers()
+    return Answer(one(steps), RestEncoder(), stream=bool(stream), keep_alive=policy.keep_alive, headers=headers)
+
+
+async def one(steps: AsyncGenerator[Step]) -> AsyncGenerator[tuple[int, Step]]:
+    """The steps of the only answer."""
+    async with aclosing(steps):
+        async for step in steps:
+            yield 0, step
+
+
+@post("/api/chat", status_code=200)
+async def post_chat(request: Asked, policy: NamedDependency[Policy], shop: NamedDependency[Workshop]) -> ASGIApp:
+    """Answer a prompt."""
+    ask = decode.chat(await body.read(request))
+    return answer(shop, policy, await tasks.chat(shop, ask, asking(request, "rest")), stream=ask.stream)
+
+
+@post("/api/code", status_code=200)
+async def post_code(request: Asked, policy: NamedDependency[Policy], shop: NamedDependency[Workshop]) -> ASGIApp:
+    """Let a model work on files and with commands."""
+    ask = decode.code(await body.read(request))
+    return answer(shop, policy, await tasks.code(shop, ask, asking(request, "rest")), stream=ask.stream)
+
+
+@post("/api/analyze", status_code=200)
+async def post_analyze(request: Asked, policy: NamedDependency[Policy], shop: NamedDependency[Workshop]) -> ASGIApp:
+    """Answer a prompt about files."""
+    ask = decode.analyze(await body.read(request))
+    return answer(shop, policy, await tasks.analyze(shop, ask, asking(request, "rest")), stream=ask.stream)
+
+
+@post("/api/tools/file-read", status_code=200)
+async def post_file_read(request: Asked, policy: NamedDependency[Policy], shop: NamedDependency[Workshop]) -> ASGIApp:
+    """Read a file."""
+    ask = decode.file_read(await body.read(request))
+    return answer(shop, policy, await tasks.file_read(shop, ask, asking(request, "rest")), stream=False)
+
+
+@post("/api/tools/bash", status_code=200)
+async def post_bash(request: Asked, policy: NamedDependency[Policy], shop: NamedDependency[Workshop]) -> ASGIApp:
+    """Run commands."""
+    ask = decode.bash(await body.read(request))
+    return answer(shop, policy, await tasks.bash(shop, ask, asking(request, "rest")), stream=ask.stream)
+
+
+@get("/api/models")
+async def get_models(shop: NamedDependency[Workshop]) -> Response[ModelEntries]:
+    """List every name for a model."""
+    return Response(await tasks.list_models(shop))
+
+
+router = Router("/", route_handlers=[post_chat, post_code, post_analyze, post_file_read, post_bash, get_models])

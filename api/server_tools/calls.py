@@ -1,0 +1,162 @@
+"""A model's call of one of the server's tools, as a job. Pure.
+
+Law: a call that can't be a job comes back as a sentence that says what to mend; nothing is guessed.
+"""
+
+import msgspec
+from msgspec import Struct, field
+
+from api.server_tools.offers import LONGEST_TIMEOUT_MS, READ_LINES
+from shared.jobs import EditFile, FindFiles, ReadFile, RunCommand, SearchFiles, ToolJob, WriteFile
+
+SUMMARY = 200
+SHOWN = {"content": "content", "files_with_matches": "files", "count": "count"}
+
+
+class Mistake(Struct, frozen=True):
+    """A call that can't be done. text: why, and what to mend."""
+
+    text: str
+
+
+class ReadCall(Struct, frozen=True, forbid_unknown_fields=True):
+    file_path: str
+    offset: int | None = None
+    limit: int | None = None
+
+
+class GlobCall(Struct, frozen=True, forbid_unknown_fields=True):
+    pattern: str
+    path: str | None = None
+
+
+class GrepCall(Struct, frozen=True, forbid_unknown_fields=True):
+    pattern: str
+    path: str | None = None
+    glob: str | None = None
+    type: str | None = None
+    output_mode: str | None = None
+    ignore_case: bool | None = field(default=None, name="-i")
+    line_numbers: bool | None = field(default=None, name="-n")
+    after: int | None = field(default=None, name="-A")
+    before: int | None = field(default=None, name="-B")
+    around: int | None = field(default=None, name="-C")
+    multiline: bool | None = None
+    head_limit: int | None = None
+
+
+class BashCall(Struct, frozen=True, forbid_unknown_fields=True):
+    command: str
+    timeout: float | None = None
+    description: str | None = None
+    cwd: str | None = None
+
+
+class WriteCall(Struct, frozen=True, forbid_unknown_fields=True):
+    file_path: str
+    content: str
+
+
+class EditCall(Struct, frozen=True, forbid_unknown_fields=True):
+    file_path: str
+    old_string: str
+    new_string: str
+    replace_all: bool | None = None
+
+
+SHAPES: dict[str, type[Struct]] = {
+    "Read": ReadCall,
+    "Glob": GlobCall,
+    "Grep": GrepCall,
+    "Bash": BashCall,
+    "Write": WriteCall,
+    "Edit": EditCall,
+}
+
+
+def job(name: str, arguments: str, offered: tuple[str, ...]) -> ToolJob | Mistake:
+    """The job that a call asks for."""
+    if name not in offered:
+        return Mistake(f"There is no tool `{name}` here. There are: {', '.join(offered) or 'none'}.")
+    try:
+        # Models write numbers and flags as texts at times: what is meant is clear.
+        call = msgspec.json.decode(arguments or "{}", type=SHAPES[name], strict=False)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Mistake(f"The arguments of `{name}` can't be used: {error}. Mend them and call it again.")
+    return wrong(call) or _job(call)
+
+
+def wrong(call: Struct) -> Mistake | None:
+    """Why a call can't be done though its types fit."""
+    match call:
+        case ReadCall(offset=int(offset)) if offset < 1:
+            return Mistake(f"`offset` counts lines from 1; it is {offset}.")
+        case ReadCall(limit=int(limit)) if limit < 1:
+            return Mistake(f"`limit` must be at least 1; it is {limit}.")
+        case GrepCall(output_mode=str(mode)) if mode not in SHOWN:
+            return Mistake(f"`output_mode` must be one of {', '.join(SHOWN)}; it is `{mode}`.")
+        case GrepCall(head_limit=int(limit)) if limit < 1:
+            return Mistake(f"`head_limit` must be at least 1; it is {limit}.")
+        case GrepCall() if min(call.after or 0, call.before or 0, call.around or 0) < 0:
+            return Mistake("`-A`, `-B` and `-C` must be 0 or more.")
+        case BashCall(timeout=float(timeout)) if not 0 < timeout <= LONGEST_TIMEOUT_MS:
+            return Mistake(f"`timeout` is in milliseconds, more than 0, to {LONGEST_TIMEOUT_MS}; it is {timeout:g}.")
+        case BashCall(command=command) if not command.strip():
+            return Mistake("`command` is empty.")
+        case EditCall(old_string=""):
+            return Mistake("`old_string` is empty; to write a whole file, use Write.")
+        case EditCall() if call.old_string == call.new_string:
+            return Mistake("`old_string` and `new_string` are the same, so nothing would change.")
+        case _:
+            return None
+
+
+def _job(call: Struct) -> ToolJob:
+    match call:
+        case ReadCall():
+            return ReadFile(call.file_path, call.offset, call.limit or READ_LINES)
+        case GlobCall():
+            return FindFiles(call.pattern, call.path)
+        case GrepCall():
+            return _search(call)
+        case BashCall():
+            return RunCommand(call.command, call.cwd, call.timeout and call.timeout / 1000)
+        case WriteCall():
+            return WriteFile(call.file_path, call.content)
+        case EditCall():
+            return EditFile(call.file_path, call.old_string, call.new_string, bool(call.replace_all))
+        case _:
+            raise TypeError(call)
+
+
+def _search(call: GrepCall) -> SearchFiles:
+    around = call.around or 0
+    return SearchFiles(
+        pattern=call.pattern,
+        path=call.path,
+        glob=call.glob,
+        file_type=call.type,
+        show="count" if call.output_mode == "count" else "content" if call.output_mode == "content" else "files",
+        ignore_case=bool(call.ignore_case),
+        line_numbers=call.line_numbers is not False,
+        multiline=bool(call.multiline),
+        before=around if call.before is None else call.before,
+        after=around if call.after is None else call.after,
+        limit=call.head_limit,
+    )
+
+
+def summary(arguments: str) -> str:
+    """The arguments of a call in a line, for a person who watches."""
+    try:
+        fields = msgspec.json.decode(arguments or "{}", type=dict[str, object])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return shortened(arguments)
+    words = [value for name, value in fields.items() if name in {"file_path", "pattern", "command", "path"}]
+    return shortened(" in ".join(str(word) for word in words) or arguments)
+
+
+def shortened(text: str) -> str:
+    """A text in one line, cut where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= SUMMARY else f"{line[: SUMMARY - 1]}…"

@@ -1,0 +1,202 @@
+"""Keeps one job: forks its process ahead of time, watches it, and ends all that it started, wherever that went.
+
+Law: when `keep` returns, no process of the job lives. The keeper is what orphans come to (prctl(2),
+PR_SET_CHILD_SUBREAPER), so a second fork and a session of its own do not leave it; and it is outside of the sandbox,
+so the job can't signal it. Should the executor end, the control socket is closed, and so does the job.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from executor.sandbox.landlock import LIBC
+
+PR_SET_CHILD_SUBREAPER = 36
+# What comes with a job: what is asked, the control socket, and the standard input, output and error.
+DESCRIPTORS = 5
+PAUSE = 0.1
+GRACE = 1.0
+UNSEEN = 32
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Watch(Struct, frozen=True):
+    """What is looked at while it runs. timeout: seconds; memory: bytes of all its processes; folders, disk: what they may lose."""
+
+    timeout: float
+    memory: int
+    folders: tuple[str, ...] = ()
+    disk: int = 0
+
+
+class Ended(Struct, frozen=True):
+    """How it ended. returncode: its exit status, or minus the signal. over: the limit that it went over."""
+
+    returncode: int
+    timed_out: bool = False
+    over: str = ""
+
+
+def keep(
+    jobs: socket.socket, watching: Callable[[bytes], Watch], work: Callable[[bytes, int], None], taken: int
+) -> None:
+    """Fork a process that waits for a job and does it; watch it to its end, and tell the job's control socket how it was.
+
+    taken: a pipe that hears when a job came. work: gets what was asked, and how many other processes this user has.
+    """
+    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    mine, childs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            mine.close()
+            os.close(taken)
+            os.setsid()
+            _child(jobs, childs, work)
+        finally:
+            os._exit(127)
+    childs.close()
+    jobs.close()
+    said, descriptors, _, _ = socket.recv_fds(mine, 1, 2)
+    if not said:
+        return
+    os.write(taken, b"+")
+    os.close(taken)
+    asked, number = descriptors
+    with socket.socket(fileno=number) as control:
+        ended = _watched(control, watching(whole(asked)), pid)
+        end_all()
+        with contextlib.suppress(OSError):
+            control.sendall(msgspec.msgpack.encode(ended))
+
+
+def _child(jobs: socket.socket, keeper: socket.socket, work: Callable[[bytes, int], None]) -> None:
+    others = of_this_user()
+    said, descriptors, _, _ = socket.recv_fds(jobs, 1, DESCRIPTORS)
+    if not said:
+        return
+    jobs.close()
+    payload, control, *stdio = descriptors
+    socket.send_fds(keeper, [b"+"], [payload, control])
+    keeper.close()
+    os.close(control)
+    for number, each in enumerate(stdio):
+        os.dup2(each, number)
+        os.close(each)
+    work(whole(payload), others)
+
+
+def whole(descriptor: int) -> bytes:
+    """All of a file in memory, wherever another reader of it is."""
+    size = os.fstat(descriptor).st_size
+    found = bytearray()
+    while len(found) < size:
+        found += os.pread(descriptor, size - len(found), len(found))
+    return bytes(found)
+
+
+def _watched(control: socket.socket, watch: Watch, pid: int) -> Ended:
+    process = os.pidfd_open(pid)
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    poll.register(control, select.POLLIN)
+    start = time.monotonic()
+    free = [_free(folder) for folder in watch.folders]
+    timed_out, over = False, ""
+    while True:
+        left = start + watch.timeout + (GRACE if timed_out else 0) - time.monotonic()
+        ready = [descriptor for descriptor, _ in poll.poll(max(0, min(left, PAUSE)) * 1000)]
+        if process in ready:
+            break
+        if left <= 0 and not timed_out:
+            timed_out = True
+            for each in descendants(os.getpid()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGTERM)
+        elif control.fileno() in ready or left <= 0:
+            break
+        elif sum(_resident(each) for each in descendants(os.getpid())) > watch.memory:
+            over = "memory"
+            break
+        elif watch.disk and any(
+            before - _free(folder) > watch.disk for before, folder in zip(free, watch.folders, strict=True)
+        ):
+            over = "disk"
+            break
+    if process not in ready:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    return Ended(os.waitstatus_to_exitcode(status), timed_out, over)
+
+
+def end_all() -> None:
+    """End every process below this one, however many it makes of itself meanwhile."""
+    while True:
+        seen: set[int] = set()
+        # Those that are stopped make no new ones.
+        while more := set(descendants(os.getpid())) - seen:
+            for each in more:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGSTOP)
+            seen |= more
+        for each in seen:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+            time.sleep(0.001)
+            continue
+        return
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below this one."""
+    found: list[int] = []
+    todo = [pid]
+    while todo:
+        parent = todo.pop()
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{parent}/task"):  # noqa: PTH208 # names
+                children = Path(f"/proc/{parent}/task/{task}/children").read_text()
+                new = [int(each) for each in children.split()]
+                found += new
+                todo += new
+    return found
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+def _free(folder: str) -> int:
+    try:
+        state = os.statvfs(folder)
+    except OSError:
+        return 0
+    return state.f_bavail * state.f_frsize
+
+
+def of_this_user() -> int:
+    """How many processes and threads this user has: the kernel's limit counts them all."""
+    me = os.getuid()
+    count = 0
+    for name in os.listdir("/proc"):  # noqa: PTH208 # names
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                if os.stat(f"/proc/{name}").st_uid == me:  # noqa: PTH116
+                    count += len(os.listdir(f"/proc/{name}/task"))  # noqa: PTH208
+    # Those that may not be looked into (the executor's own) are shown as root's.
+    return count + UNSEEN

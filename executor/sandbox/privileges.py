@@ -1,0 +1,63 @@
+"""Whose rights a process has: down from root, to a user who owns nothing, and no capability left.
+
+Law: after `drop` this process is not root, in no other group, without capabilities, and nothing it starts can gain any.
+"""
+
+import ctypes
+import os
+import pwd
+import struct
+
+from executor.sandbox.landlock import LIBC, PR_SET_NO_NEW_PRIVS
+
+CAPABILITY_VERSION = 0x20080522
+PR_SET_DUMPABLE = 4
+
+
+class CannotDrop(Exception):
+    """Root can't be left; the message says what to do."""
+
+
+class User:
+    """A user by number. Never root."""
+
+    def __init__(self, name: str) -> None:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            raise CannotDrop(f"TOOLS_USER: there is no user {name}. Make one, or set TOOLS_USER=nobody.") from None
+        if entry.pw_uid == 0:
+            raise CannotDrop("TOOLS_USER: the tools never run as root. Set TOOLS_USER to another user, such as nobody.")
+        self.name, self.uid, self.gid = name, entry.pw_uid, entry.pw_gid
+
+    def __repr__(self) -> str:
+        return f"<User {self.name}>"
+
+
+def drop(user: User | None) -> None:
+    """Become the user, if this is root; give up every capability. Raises CannotDrop."""
+    try:
+        if user:
+            os.setgroups([])
+            os.setresgid(user.gid, user.gid, user.gid)
+            os.setresuid(user.uid, user.uid, user.uid)
+        give_up()
+    except OSError as error:
+        raise CannotDrop(
+            f"TOOLS_USER: root can't be left: {error.strerror}. Start the tools executor as an ordinary user."
+        ) from error
+    if 0 in (*os.getresuid(), *os.getresgid()):
+        raise CannotDrop("TOOLS_USER: the tools never run as root, nor in its group. Start them as an ordinary user.")
+
+
+def give_up() -> None:
+    """No capability, now and later. Raises OSError."""
+    if LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "no_new_privs")
+    if LIBC.capset(struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24)):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def hide() -> None:
+    """No process of the same user may look into this one's memory or environment."""
+    LIBC.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,0 +1,101 @@
+"""Runs a task in the sandbox and brings what it writes, as it comes.
+
+Law: nothing is held without a bound: what is over the limit of output is read and thrown away, then the job is ended.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from executor.sandbox.keeper import Ended
+from executor.sandbox.zygote import Running, Zygote
+from shared.jobs import CommandEnded, Output
+
+PIECE = 64 * 1024
+# How much more than the limit a command may write before it is ended.
+PATIENCE = 10
+
+type Stream = Literal["stdout", "stderr"]
+type Take = Callable[[Stream, bytes], Awaitable[None]]
+
+
+async def ran(
+    zygote: Zygote, asked: bytes, take: Take, *, stdin: bytes | None = None, only_output: bool = False
+) -> Ended:
+    """Run it to its end; `take` gets what it writes. Being cancelled ends it. Raises ZygoteLost.
+
+    only_output: all is said when its output is closed; how it ended is not waited for.
+    """
+    async with _running(zygote, asked, stdin) as running:
+        work = [
+            asyncio.ensure_future(_pump(running.stdout, "stdout", take, running.control)),
+            asyncio.ensure_future(_pump(running.stderr, "stderr", take, running.control)),
+        ]
+        try:
+            await asyncio.gather(*work)
+            return Ended(0) if only_output else await running.ended()
+        finally:
+            for each in work:
+                each.cancel()
+
+
+class Enough(Exception):
+    """It wrote too much: it is to be ended."""
+
+
+class Bounded:
+    """Gives output on, up to a limit. Mutable: how much there was."""
+
+    def __init__(self, emit: Callable[[Output], Awaitable[None]], limit: int) -> None:
+        self._emit = emit
+        self._limit = limit
+        self._seen = 0
+
+    async def __call__(self, stream: Stream, data: bytes) -> None:
+        room = max(0, self._limit - self._seen)
+        self._seen += len(data)
+        if room:
+            await self._emit(Output(stream, data[:room]))
+        if self._seen > self._limit * PATIENCE:
+            raise Enough
+
+    @property
+    def truncated(self) -> bool:
+        return self._seen > self._limit
+
+
+def command_ended(ended: Ended, *, truncated: bool) -> CommandEnded:
+    """The end, in the words of the contract."""
+    return CommandEnded(ended.returncode, ended.timed_out, truncated)
+
+
+@asynccontextmanager
+async def _running(zygote: Zygote, asked: bytes, stdin: bytes | None) -> AsyncGenerator[Running]:
+    running = zygote.start(asked, stdin)
+    try:
+        yield running
+    finally:
+        running.control.close()
+
+
+async def _pump(descriptor: int, stream: Stream, take: Take, control: socket.socket) -> None:
+    reader = asyncio.StreamReader(limit=PIECE)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
+    )
+    enough = False
+    try:
+        while data := await reader.read(PIECE):
+            if not enough:
+                try:
+                    await take(stream, data)
+                except Enough:
+                    enough = True
+                    with contextlib.suppress(OSError):
+                        control.shutdown(socket.SHUT_WR)
+    finally:
+        transport.close()

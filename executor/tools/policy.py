@@ -1,0 +1,108 @@
+"""What may be done: a job and what the owner allows, in; a task for the sandbox, or a refusal, out. Pure.
+
+Law: every door's job passes here, and nothing else decides. A path is compared as it is written: what a symbolic link
+would make of it is not asked, since none is followed.
+"""
+
+import os
+
+from msgspec import Struct
+
+from executor.tools import shell
+from executor.tools.ground import Ground
+from executor.tools.refusal import Refused
+from shared.errors import ErrorKind
+from shared.jobs import EditFile, FindFiles, ListFolder, ReadFile, RunCommand, SearchFiles, ToolJob, WriteFile
+
+LONGEST_PATH = 4096
+
+
+class Task(Struct, frozen=True):
+    """What the sandbox does. root: which of the allowed folders; path: below it; programs: names of those it may run."""
+
+    job: ToolJob
+    root: int = 0
+    path: str = "."
+    programs: tuple[str, ...] = ()
+    timeout: float = 30
+
+
+def granted(ground: Ground, job: ToolJob) -> Task:
+    """The task. Raises Refused."""
+    if isinstance(job, RunCommand):
+        root, path = place(ground, job.cwd)
+        return Task(job, root, path, _programs(ground, job.command), _timeout(ground, job.timeout))
+    root, path = place(ground, job.path)
+    match job:
+        case WriteFile() | EditFile():
+            if not ground.roots[root].writable:
+                raise Refused(ErrorKind.NOT_ALLOWED, f"{job.path} can't be written. Writable: {ground.writable}")
+            if isinstance(job, EditFile) and not job.old:
+                raise Refused(ErrorKind.BAD_JOB, "old: the text to replace is empty; write the whole file instead")
+            if isinstance(job, EditFile) and job.old == job.new:
+                raise Refused(ErrorKind.BAD_JOB, "new: it is the same as the text to replace")
+        case ReadFile():
+            _counts(offset=job.offset, limit=job.limit)
+        case FindFiles() | SearchFiles():
+            _searchable(job)
+        case ListFolder():
+            pass
+    return Task(job, root, path)
+
+
+def _searchable(job: FindFiles | SearchFiles) -> None:
+    _counts(limit=job.limit)
+    if "\0" in job.pattern or not job.pattern:
+        raise Refused(ErrorKind.BAD_JOB, "pattern: it is empty, or has a NUL character")
+    if isinstance(job, SearchFiles):
+        _counts(before=job.before + 1, after=job.after + 1)
+        if "\0" in (job.glob or "") + (job.file_type or ""):
+            raise Refused(ErrorKind.BAD_JOB, "glob, file_type: no NUL character can be in them")
+
+
+def place(ground: Ground, path: str | None) -> tuple[int, str]:
+    """Which allowed folder, and where below it. Raises Refused."""
+    if not ground.roots:
+        raise Refused(ErrorKind.NOT_ALLOWED, "no path is allowed. ALLOWED_PATHS sets which")
+    if path is None:
+        return 0, "."
+    if not path or "\0" in path or len(path) > LONGEST_PATH:
+        raise Refused(ErrorKind.BAD_JOB, "path: it is empty, too long, or has a NUL character")
+    whole = os.path.normpath(path if path.startswith("/") else f"{ground.roots[0].path}/{path}").replace("//", "/")
+    best: tuple[int, str] | None = None
+    length = -1
+    for index, root in enumerate(ground.roots):
+        for start in {root.path, root.spelled}:
+            under = start.rstrip("/") + "/"
+            if (whole == start or whole.startswith(under)) and len(under) > length:
+                best, length = (index, whole[len(under) :] or "."), len(under)
+    if best is None:
+        raise Refused(ErrorKind.NOT_ALLOWED, f"{path} is not in an allowed path. Allowed: {ground.readable}")
+    return best
+
+
+def _programs(ground: Ground, command: str) -> tuple[str, ...]:
+    by_path = {program.path: name for name, program in ground.commands.items() if program}
+    programs: list[str] = []
+    for name in shell.names(command):
+        known = name if name in ground.commands else by_path.get(os.path.realpath(name) if name[0] == "/" else "")
+        if known is None:
+            raise Refused(ErrorKind.NOT_ALLOWED, f"the command {name} is not allowed. Allowed: {ground.listed}")
+        programs.append(known)
+    return tuple(programs)
+
+
+def _timeout(ground: Ground, wanted: float | None) -> float:
+    if wanted is None:
+        return ground.timeout
+    if not 0 < wanted <= ground.timeout:
+        raise Refused(
+            ErrorKind.BAD_JOB, f"timeout: more than 0 and at most {ground.timeout:g} seconds; COMMAND_TIMEOUT sets that"
+        )
+    return wanted
+
+
+def _counts(**counts: int | None) -> None:
+    for name, count in counts.items():
+        if count is not None and not 1 <= count <= 1_000_000_000:
+            raise Refused(ErrorKind.BAD_JOB, f"{name}: it counts from 1, or from 0 for context")

@@ -1,0 +1,12 @@
+"""A job that is not done, and why."""
+
+from shared.errors import ErrorKind
+
+
+class Refused(Exception):
+    """detail: names what the client sent, what is allowed, and what to do."""
+
+    def __init__(self, kind: ErrorKind, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail

@@ -1,0 +1,181 @@
+"""What an executor of the tools role does: ask the policy, have the job done in the sandbox, report."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from executor.admission import Admission
+from executor.admission import Refused as NoPlace
+from executor.sandbox.zygote import Zygote, ZygoteLost
+from executor.tools import inside, policy, search
+from executor.tools.command import Bounded, Enough, Stream, command_ended, ran
+from executor.tools.ground import Ground
+from executor.tools.policy import Task
+from executor.tools.refusal import Refused
+from shared.errors import ErrorKind
+from shared.events import Failed, Queued
+from shared.jobs import (
+    Entry,
+    FindFiles,
+    FolderListed,
+    JobDone,
+    JobResult,
+    ListFolder,
+    Output,
+    RunCommand,
+    SearchFiles,
+    ToolJob,
+    ToolsStatus,
+)
+
+OVER = "it took more time or memory than is allowed"
+NOTHING_LEFT = "the tools executor lost a part of itself; start it again"
+
+# A frame of the protocol holds it.
+MOST_OF_FILE = 60 << 20
+
+type Emit = Callable[[Queued | Output | JobDone | Failed], Awaitable[None]]
+
+log = structlog.get_logger()
+_outcome = msgspec.msgpack.Decoder[JobResult | Failed](JobResult | Failed)
+_failed = msgspec.msgpack.Decoder(Failed)
+_encoder = msgspec.msgpack.Encoder()
+
+
+class ToolsRole:
+    """Mutable: the places, what was done and refused, and whether something is wrong."""
+
+    def __init__(
+        self, ground: Ground, zygote: Zygote | None, admission: Admission, *, problem: str, missing: tuple[str, ...]
+    ) -> None:
+        self._ground = ground
+        self._zygote = zygote
+        self.admission = admission
+        self._problem = problem
+        self._missing = missing
+        self._done = 0
+        self._refusals: Counter[str] = Counter()
+
+    async def open(self) -> None:
+        """Everything was made ready before."""
+
+    async def close(self) -> None:
+        """End the zygote; jobs end with their connections."""
+        if self._zygote:
+            self._zygote.close()
+
+    def status(self, *, draining: bool) -> ToolsStatus:
+        """How this executor is."""
+        return ToolsStatus(
+            allowed_paths=tuple(root.path for root in self._ground.roots),
+            writable_paths=tuple(root.path for root in self._ground.roots if root.writable),
+            allowed_commands=tuple(sorted(self._ground.commands)),
+            max_concurrent=self.admission.places,
+            running=self.admission.running,
+            waiting=self.admission.waiting,
+            draining=draining,
+            problem=self._problem,
+            missing=self._missing,
+            jobs_done=self._done,
+            refusals=dict(self._refusals),
+        )
+
+    async def run(self, job: ToolJob, emit: Emit) -> None:
+        """Do a job; the last message is JobDone or Failed."""
+
+        async def queued(_ahead: int) -> None:
+            """Only what a command writes comes before the end of a job."""
+
+        try:
+            if self._problem or self._zygote is None:
+                raise Refused(ErrorKind.NO_TOOLS, self._problem)
+            async with self.admission.place(queued):
+                result = await self._result(self._zygote, policy.granted(self._ground, job), emit)
+            self._done += 1
+            await emit(JobDone(result))
+        except NoPlace as none:
+            await emit(Failed(none.kind, retry_after=none.retry_after))
+        except Refused as refused:
+            self._refusals[refused.kind] += 1
+            log.info("refused", kind=str(refused.kind), job=type(job).__name__)
+            await emit(Failed(refused.kind, refused.detail))
+        except ZygoteLost:
+            self._problem = NOTHING_LEFT
+            log.error(NOTHING_LEFT)
+            await emit(Failed(ErrorKind.NO_TOOLS, NOTHING_LEFT))
+
+    async def _result(self, zygote: Zygote, task: Task, emit: Emit) -> JobResult:
+        match task.job:
+            case RunCommand():
+                return await self._command(zygote, task, task.job, emit)
+            case ListFolder(path=None):
+                return FolderListed(tuple(Entry(root.path, "folder") for root in self._ground.roots))
+            case FindFiles() | SearchFiles():
+                return await self._search(zygote, task, task.job)
+            case _:
+                output, _, _ = await self._all(zygote, task)
+                try:
+                    outcome = _outcome.decode(output)
+                except msgspec.DecodeError as cut:
+                    raise Refused(ErrorKind.TOO_LARGE, OVER) from cut
+                if isinstance(outcome, Failed):
+                    raise Refused(outcome.kind, outcome.detail)
+                return outcome
+
+    async def _command(self, zygote: Zygote, task: Task, job: RunCommand, emit: Emit) -> JobResult:
+        bounded = Bounded(emit, self._ground.output)
+        refusal = b""
+
+        async def take(stream: Stream, data: bytes) -> None:
+            nonlocal refusal
+            if refusal or data.startswith(inside.REFUSED):
+                refusal += data
+            else:
+                await bounded(stream, data)
+
+        stdin = None if job.stdin is None else job.stdin.encode(errors="surrogatepass")
+        ended = await ran(zygote, _encoder.encode(task), take, stdin=stdin)
+        if refusal and ended.returncode == inside.REFUSED_STATUS:
+            raise _refused(refusal)
+        if ended.over:
+            said = f"\nEnded: the command took more {ended.over} than is allowed.\n"
+            await emit(Output("stderr", said.encode()))
+        return command_ended(ended, truncated=bounded.truncated)
+
+    async def _search(self, zygote: Zygote, task: Task, job: FindFiles | SearchFiles) -> JobResult:
+        output, errors, cut = await self._all(zygote, task)
+        if errors.startswith(inside.REFUSED):
+            raise _refused(errors)
+        told, output = output[:1], output[1:]
+        if errors and not output:
+            raise Refused(ErrorKind.BAD_JOB, f"pattern: {errors.decode(errors='replace').strip()[:500]}")
+        root = self._ground.roots[task.root]
+        return search.found(job, output, search.folder(root.path, task.path, told), cut=cut)
+
+    async def _all(self, zygote: Zygote, task: Task) -> tuple[bytes, bytes, bool]:
+        """All that a task writes, in memory: what is read is no larger than may be read."""
+        written: dict[Stream, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
+        most = (
+            self._ground.read + self._ground.read // 2
+            if isinstance(task.job, FindFiles | SearchFiles)
+            else MOST_OF_FILE
+        )
+        cut = False
+
+        async def take(stream: Stream, data: bytes) -> None:
+            nonlocal cut
+            written[stream] += data
+            if len(written[stream]) > most:
+                cut = True
+                raise Enough
+
+        short = not isinstance(task.job, FindFiles | SearchFiles)
+        ended = await ran(zygote, _encoder.encode(task), take, only_output=short)
+        return bytes(written["stdout"]), bytes(written["stderr"]), cut or ended.timed_out or bool(ended.over)
+
+
+def _refused(said: bytes) -> Refused:
+    failed = _failed.decode(said.removeprefix(inside.REFUSED))
+    return Refused(failed.kind, failed.detail)
