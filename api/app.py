@@ -21,8 +21,11 @@ from api.envelopes import envelope
 from api.executors import Executors
 from api.fetch import Fetcher
 from api.hands import Hands
+from api.mcp.hosts import Hosts
+from api.mcp.routes import Mcp
 from api.openai_chat import routes as openai_chat
 from api.openai_completions import routes as openai_completions
+from api.openapi import version
 from api.parameters import Policy
 from api.problems import Problem, of_failure, of_framework
 from api.request_context import RequestContext
@@ -46,8 +49,16 @@ def create_app(settings: Settings, drain: Drain) -> ASGIApp:
     fetcher = Fetcher(settings.fetch_images)
     policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive)
     documentation = docs.Documentation(policy)
+    mcp = Mcp(shop, hosts(settings), drain, version())
     app = Litestar(
-        route_handlers=[openai_chat.router, openai_completions.router, rest.router, health.router, docs.router],
+        route_handlers=[
+            openai_chat.router,
+            openai_completions.router,
+            rest.router,
+            mcp.route(),
+            health.router,
+            docs.router,
+        ],
         dependencies={
             "executors": Provide(lambda: executors, sync_to_thread=False),
             "catalogue": Provide(lambda: catalogue, sync_to_thread=False),
@@ -60,6 +71,7 @@ def create_app(settings: Settings, drain: Drain) -> ASGIApp:
             "documentation": Provide(lambda: documentation, sync_to_thread=False),
         },
         on_shutdown=[fetcher.close],
+        lifespan=[mcp.lifespan],
         middleware=[DefineMiddleware(RequireKey, token=settings.api_secret_token.get_secret_value())],
         exception_handlers={Problem: on_problem, HTTPException: on_framework, Exception: on_exception},
         cors_config=cors(settings),
@@ -68,6 +80,12 @@ def create_app(settings: Settings, drain: Drain) -> ASGIApp:
         request_max_body_size=body.LARGEST,
     )
     return RequestContext(app)
+
+
+def hosts(settings: Settings) -> Hosts:
+    """The names that browsers may reach /mcp by."""
+    origins = settings.cors_origins or ("*",) if settings.enable_cors else ()
+    return Hosts(frozenset({settings.host, *(name.lower() for name in settings.allowed_hosts)}), frozenset(origins))
 
 
 def cors(settings: Settings) -> CORSConfig | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from api.mcp.encode import envelope as mcp
 from api.openai_chat.encode import envelope as openai
 from api.problems import Problem
 from api.rest.encode import envelope as rest
@@ -9,7 +10,7 @@ from api.rest.encode import envelope as rest
 type Envelope = Callable[[Problem], bytes]
 
 # The first prefix that fits; everything else is OpenAI's.
-BY_PATH: tuple[tuple[str, Envelope], ...] = (("/api/", rest),)
+BY_PATH: tuple[tuple[str, Envelope], ...] = (("/api/", rest), ("/mcp", mcp))
 
 
 def envelope(path: str, problem: Problem) -> bytes:

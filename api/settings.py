@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 3
     enable_cors: bool = False
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()
     run_dir: Path = Path(".run")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
