@@ -15,7 +15,7 @@ from api.dispatch import TRY_ELSEWHERE, Job, connect
 from api.drain import Drain
 from api.executors import Executors
 from shared.errors import ErrorKind
-from shared.events import Failed
+from shared.events import Failed, Queued
 from shared.jobs import JobDone, JobResult, Output, ToolJob, ToolsStatus
 from shared.wire import Do
 
@@ -92,5 +92,7 @@ def serves(status: ToolsStatus) -> bool:
 
 
 async def _next(link: Job) -> Said:
-    message = await link.receive()
+    # That it waits for a place is nothing that its caller is told.
+    while isinstance(message := await link.receive(), Queued):
+        pass
     return message if isinstance(message, Output | JobDone | Failed) else Failed(ErrorKind.EXECUTOR_LOST)

@@ -1,8 +1,9 @@
 """Is it up, can it answer, and what is it made of: for people, supervisors and load balancers. No key needed.
 
-Law: nothing here names an account, a path or a prompt.
+Law: nothing here names an account or a prompt; a path only to callers with a key.
 """
 
+import asyncio
 from typing import Literal
 
 from litestar import Request, Response, Router, get
@@ -14,7 +15,9 @@ from api.auth import HAS_KEY, PUBLIC
 from api.catalogue import Catalogue
 from api.drain import Drain
 from api.executors import Executors
+from api.hands import Hands, serves
 from shared.events import Windows
+from shared.jobs import ToolsStatus
 from shared.wire import Status
 
 type Mode = Literal["online", "offline", "unknown"]
@@ -33,6 +36,21 @@ class ExecutorHealth(Struct, frozen=True):
     parked: int = 0
 
 
+class ToolsHealth(Struct, frozen=True):
+    """A tools executor. What follows `waiting` is for callers with a key only."""
+
+    name: str
+    up: bool
+    max_concurrent: int = 0
+    running: int = 0
+    waiting: int = 0
+    problem: str | UnsetType = UNSET
+    missing: tuple[str, ...] | UnsetType = UNSET
+    allowed_paths: tuple[str, ...] | UnsetType = UNSET
+    writable_paths: tuple[str, ...] | UnsetType = UNSET
+    allowed_commands: tuple[str, ...] | UnsetType = UNSET
+
+
 class Health(Struct, frozen=True):
     """The whole server. status: ok, degraded (some executor is down), down (nothing can answer) or draining.
 
@@ -46,6 +64,7 @@ class Health(Struct, frozen=True):
     default_model: str
     max_concurrent: int
     executors: list[ExecutorHealth]
+    tools: tuple[ToolsHealth, ...] = ()
     usage_windows: Windows | UnsetType = UNSET
 
 
@@ -62,6 +81,23 @@ def health_of(name: str, status: Status | None) -> ExecutorHealth:
         max_queue=status.max_queue,
         waiting=status.waiting,
         parked=status.parked,
+    )
+
+
+def tools_health(name: str, status: ToolsStatus | None, *, has_key: bool) -> ToolsHealth:
+    """The health of one tools executor, from its own words."""
+    if status is None:
+        return ToolsHealth(name, up=False, problem="It does not answer; its log says why." if has_key else UNSET)
+    known = ToolsHealth(name, serves(status), status.max_concurrent, status.running, status.waiting)
+    if not has_key:
+        return known
+    return structs.replace(
+        known,
+        problem=status.problem,
+        missing=status.missing,
+        allowed_paths=status.allowed_paths,
+        writable_paths=status.writable_paths,
+        allowed_commands=status.allowed_commands,
     )
 
 
@@ -86,14 +122,19 @@ def health(statuses: dict[str, Status | None], default_model: str, *, draining: 
 async def get_health(
     request: Request[object, object, State],
     executors: NamedDependency[Executors],
+    hands: NamedDependency[Hands],
     catalogue: NamedDependency[Catalogue],
     drain: NamedDependency[Drain],
 ) -> Response[Health]:
     """Tell how the server is; 200 while it answers at all."""
-    statuses = await executors.statuses()
+    statuses, of_tools = await asyncio.gather(executors.statuses(), hands.statuses())
+    has_key = bool(request.scope["state"].get(HAS_KEY))
     told = [status.windows for status in statuses.values() if status and status.windows]
     state = health(statuses, catalogue.default, draining=drain.begun)
-    if told and request.scope["state"].get(HAS_KEY):
+    state = structs.replace(
+        state, tools=tuple(tools_health(name, told, has_key=has_key) for name, told in of_tools.items())
+    )
+    if told and has_key:
         state = structs.replace(state, usage_windows=told[0])
     return Response(state)
 

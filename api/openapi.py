@@ -5,7 +5,7 @@ Law: it is made of the code that it describes (structs, tables, encoders), and e
 
 import importlib.metadata
 
-from api.docs import operations
+from api.docs import operations, rest
 from api.docs.parameters import with_parameters
 from api.docs.replies import HEADERS, errors
 from api.docs.structs import Json, schemas
@@ -13,6 +13,9 @@ from api.health import Health
 from api.openai_chat.models import ChatRequest, Chunk, Completion, ErrorEnvelope, ModelList, ModelObject
 from api.openai_completions.models import CompletionRequest, TextCompletion
 from api.parameters import COMPLETIONS, Policy
+from api.rest.models import Refusal
+from api.work.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, ModelEntries
+from api.work.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
 
 TITLE = "Claude API Server"
 ABOUT = """\
@@ -24,6 +27,7 @@ programs and whose `message` says what can be done; `x-should-retry` tells the o
 """
 TAGS = {
     "Chat": "Answers to conversations.",
+    "REST": "Prompts, work on files, files and commands, in plain JSON. Errors are `{detail, code}`.",
     "Models": "What may be named as `model`.",
     "Health": "For people, supervisors and load balancers. No key needed.",
     "About": "What this is. No key needed.",
@@ -38,7 +42,7 @@ def document(policy: Policy) -> Json:
         "servers": [{"url": "/", "description": "This server"}],
         "security": [{"bearer": []}, {"key": []}],
         "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
-        "paths": operations.paths(),
+        "paths": operations.paths() | rest.paths(),
         "components": {
             "schemas": components(policy),
             "headers": HEADERS,
@@ -61,10 +65,11 @@ def version() -> str:
 
 def components(policy: Policy) -> dict[str, Json]:
     """Every schema by name."""
-    read = schemas(ChatRequest, CompletionRequest, answers=False)
+    read = schemas(ChatRequest, CompletionRequest, ChatAsk, CodeAsk, AnalyzeAsk, FileReadAsk, BashAsk, answers=False)
     written = schemas(Completion, Chunk, ErrorEnvelope, ModelList, ModelObject, TextCompletion, Health, answers=True)
+    done = schemas(ChatAnswer, CodeAnswer, FileAnswer, BashAnswer, ModelEntries, Refusal, answers=True)
     asked = {
         "ChatRequest": with_parameters(read["ChatRequest"], policy),
         "CompletionRequest": with_parameters(read["CompletionRequest"], policy, COMPLETIONS),
     }
-    return read | asked | written
+    return read | asked | written | done

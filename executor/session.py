@@ -1,6 +1,7 @@
 """One connection: what the API asked for, and what it is told.
 
-Law: exactly one message comes in; what is allowed is the one `match` below. The API's closing cancels the job.
+Law: one message comes in, and after it only what the calls of a held turn brought; what is allowed is the one `match`
+below. The API's closing cancels the job.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from executor.claude.held import NotAwaited, Results
 from executor.claude.role import ClaudeRole
 from executor.tools.role import ToolsRole
 from shared.errors import ErrorKind
@@ -53,9 +55,10 @@ class Session:
                 case Submit() | Do() if draining:
                     await self._send(Failed(ErrorKind.DRAINING, retry_after=1))
                 case Submit() if isinstance(self._role, ClaudeRole):
-                    await self._run(message.request_id, self._role.run(message.turn, self._emit))
+                    results = Results()
+                    await self._run(message.request_id, self._role.run(message.turn, results, self._emit), results)
                 case Do() if isinstance(self._role, ToolsRole):
-                    await self._run(message.request_id, self._role.run(message.job, self._emit))
+                    await self._run(message.request_id, self._role.run(message.job, self._emit), Results())
                 case Submit() | Do() | Bring():
                     await self._send(Failed(ErrorKind.INTERNAL, "this executor has another role"))
         except (WireError, TimeoutError) as error:
@@ -73,16 +76,15 @@ class Session:
         if self._job:
             self._job.cancel()
 
-    async def _run(self, request_id: str, work: Coroutine[Any, Any, None]) -> None:
+    async def _run(self, request_id: str, work: Coroutine[Any, Any, None], results: Results) -> None:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         self._job = asyncio.create_task(work)
-        hangup = asyncio.create_task(self._reader.read(1))
+        heard = asyncio.create_task(self._hear(results))
         try:
-            await asyncio.wait({self._job, hangup}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({self._job, heard}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            hangup.cancel()
             self._job.cancel()
-            failed = False
+            failed = await self._misheard(heard)
             try:
                 await self._job
             except asyncio.CancelledError:
@@ -95,6 +97,26 @@ class Session:
         if not self._ended and (self._draining or failed):
             async with asyncio.timeout(HANG_UP_TIMEOUT):
                 await self._send(Failed(ErrorKind.DRAINING if self._draining else ErrorKind.INTERNAL))
+
+    async def _hear(self, results: Results) -> None:
+        """Take results in until the API closes. Raises WireError, NotAwaited."""
+        with contextlib.suppress(ConnectionError):
+            while message := await read_to_executor(self._reader):
+                if not isinstance(message, Bring):
+                    raise WireError("a second job on one connection")
+                await results.bring(message.result)
+
+    async def _misheard(self, heard: asyncio.Task[None]) -> bool:
+        """End the hearing; whether the API had not kept to the protocol."""
+        heard.cancel()
+        try:
+            await heard
+        except asyncio.CancelledError:
+            pass
+        except (WireError, NotAwaited) as error:
+            log.warning("a connection did not keep to the protocol", reason=str(error), **peer(self._writer))
+            return True
+        return False
 
     async def _emit(self, event: Event | Output | JobDone) -> None:
         self._ended = self._ended or isinstance(event, Done | JobDone | Failed)

@@ -23,8 +23,8 @@ class Settings(BaseSettings):
     queue_timeout: Annotated[float, Field(gt=0, le=3600)] = 10
     parked: Annotated[int, Field(ge=0, le=64)] = 2
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 3
-    allowed_paths: str = ""
-    writable_paths: str = ""
+    allowed_paths: str | None = None
+    writable_paths: str | None = None
     allowed_commands: str = (
         "ls,cat,head,tail,wc,grep,find,date,uptime,df,du,free,whoami,pwd,echo,file,stat,sort,uniq,cut,tr"
     )

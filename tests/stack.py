@@ -44,7 +44,13 @@ class Program:
     async def start(self) -> None:
         self._output = self.log.open("ab")
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", *self._arguments, env=self._environment, cwd=REPOSITORY, stderr=self._output, user=self.become
+            sys.executable,
+            "-m",
+            *self._arguments,
+            env=self._environment,
+            cwd=REPOSITORY,
+            stderr=self._output,
+            user=self.become,
         )
 
     def send(self, number: signal.Signals) -> None:
@@ -83,6 +89,7 @@ class Stack:
 
     credential: the executors' (None: an API key). api_settings: what only the API has in its environment.
     executor_module: another program in the executor's place. wait_ready: False takes executors that can't answer.
+    tools: what a tools executor has in its environment; None runs none. Its folders are `files` and `work`.
     """
 
     def __init__(
@@ -96,6 +103,7 @@ class Stack:
         api_settings: Mapping[str, str] | None = None,
         executor_module: str = "executor",
         wait_ready: bool = True,
+        tools: Mapping[str, str] | None = None,
     ) -> None:
         self._upstream_url = upstream_url
         self._count = executors
@@ -106,6 +114,7 @@ class Stack:
         self._wait_ready = wait_ready
         self.folder = Path(tempfile.mkdtemp(prefix="cas-"))
         self.run_dir = self.folder / "run"
+        self.tools = self._tools(tools) if tools is not None else None
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.key = KEY
@@ -135,10 +144,21 @@ class Stack:
         name = f"claude-{number}"
         return self._program(name, [self._executor_module, "--role", "claude", "--name", name], extra)
 
+    def _tools(self, tools: Mapping[str, str]) -> Program:
+        self.folder.chmod(0o755)
+        # Started as root, it becomes another user, who must reach its own socket.
+        self.run_dir.mkdir(mode=0o755)
+        self.files, self.work = self.folder / "files", self.folder / "work"
+        self.files.mkdir()
+        self.work.mkdir()
+        self.work.chmod(0o777)
+        paths = {"ALLOWED_PATHS": str(self.files), "WRITABLE_PATHS": str(self.work)}
+        return self._program("tools-1", ["executor", "--role", "tools", "--name", "tools-1"], {**paths, **tools})
+
     async def __aenter__(self) -> Self:
         self.executors = [self.executor(number + 1) for number in range(self._count)]
         try:
-            for program in (*self.executors, self.api):
+            for program in self.programs():
                 await program.start()
             await self.ready()
         except BaseException:
@@ -146,6 +166,9 @@ class Stack:
             await self._end()
             raise
         return self
+
+    def programs(self) -> list[Program]:
+        return [*self.executors, *([self.tools] if self.tools else []), self.api]
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -157,7 +180,7 @@ class Stack:
     async def _end(self) -> None:
         await self.client.aclose()
         await self.openai.close()
-        for program in (self.api, *self.executors):
+        for program in reversed(self.programs()):
             if program.process and program.process.returncode is None:
                 await program.end()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -166,14 +189,15 @@ class Stack:
         """Wait until every executor is up and has parked what it should."""
 
         async def is_ready() -> bool:
-            for program in (self.api, *self.executors):
+            for program in self.programs():
                 assert program.process
                 if program.process.returncode is not None:
                     raise RuntimeError(f"a program ended early:\n{self.logs()}")
             health = await self.health()
             executors = health["executors"] if health else []
             ready = [e for e in executors if not self._wait_ready or (e["up"] and e["parked"] >= self._parked)]
-            return health is not None and len(ready) == self._count
+            hands = [each for each in health["tools"] if each["up"]] if health else []
+            return len(ready) == self._count and len(hands) == bool(self.tools)
 
         await until(is_ready, READY_TIMEOUT)
 

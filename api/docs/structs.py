@@ -12,15 +12,16 @@ from typing import Any
 import msgspec
 from msgspec import NODEFAULT, Struct, inspect
 
-from api.docs import limits
 from api.docs.answer_words import ANSWERS, STATE
 from api.docs.completions_words import COMPLETION_LIMITS, COMPLETION_WORDS
+from api.docs.limits import LIMITS as OF_CHAT
 from api.docs.request_words import REQUEST
+from api.docs.rest_words import REST_LIMITS, REST_WORDS
 
 type Json = dict[str, Any]
 
-WORDS = REQUEST | ANSWERS | STATE | COMPLETION_WORDS
-LIMITS = limits.LIMITS | COMPLETION_LIMITS
+WORDS = REQUEST | ANSWERS | STATE | REST_WORDS | COMPLETION_WORDS
+LIMITS = OF_CHAT | REST_LIMITS | COMPLETION_LIMITS
 PLACE = "#/components/schemas/"
 
 

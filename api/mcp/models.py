@@ -6,6 +6,7 @@ import msgspec
 from mcp_types import Tool, ToolAnnotations
 from msgspec import Struct
 
+from api.docs.rest_words import REST_WORDS
 from api.work.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, ModelEntries
 from api.work.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
 
@@ -13,21 +14,6 @@ type Json = dict[str, Any]
 
 # Fields that mean something over plain HTTP only.
 ELSEWHERE = {"stream"}
-WORDS = {
-    "prompt": "What to say to the model.",
-    "model": "A name that `list_models` gives; the server's default without one.",
-    "system_prompt": "How the model is to behave.",
-    "max_budget_usd": "What the answer may cost, in US dollars.",
-    "allowed_tools": "Offer the model only these of the server's tools.",
-    "context_files": "Paths of allowed files, which the model gets to read first.",
-    "path": "The path of an allowed file.",
-    "offset": "The first line to read, counted from 1.",
-    "limit": "How many lines to read.",
-    "command": "Shell text; only allowed commands run.",
-    "cwd": "An allowed folder to run in.",
-    "timeout": "Seconds after which the command is ended.",
-    "stdin": "What the command reads.",
-}
 
 
 class Nothing(Struct, frozen=True):
@@ -51,7 +37,7 @@ class Offer(Struct, frozen=True):
             name=self.name,
             title=self.title,
             description=self.description,
-            input_schema=schema(self.ask, words=WORDS),
+            input_schema=schema(self.ask),
             output_schema=schema(self.answer),
             annotations=ToolAnnotations(
                 title=self.title,
@@ -95,19 +81,20 @@ OFFERS = (
 BY_NAME = {offer.name: offer for offer in OFFERS}
 
 
-def schema(struct: type[Struct], words: dict[str, str] | None = None) -> Json:
+def schema(struct: type[Struct]) -> Json:
     """The JSON Schema of a struct, an object at its root, as the protocol wants it."""
     (root,), parts = msgspec.json.schema_components([struct], ref_template="#/$defs/{name}")
-    whole: Json = parts.pop(root["$ref"].rpartition("/")[2])
+    told = {name: _told(name, part) for name, part in parts.items()}
+    whole = told.pop(root["$ref"].rpartition("/")[2])
+    return {**whole, **({"$defs": told} if told else {})}
+
+
+def _told(name: str, part: Json) -> Json:
+    """A struct's schema with what is said of its fields, where they mean something here."""
     fields: Json = {
-        name: {**field, **({"description": words[name]} if words and name in words else {})}
-        for name, field in whole.get("properties", {}).items()
-        if name not in ELSEWHERE
+        field: {**what, **({"description": words} if (words := REST_WORDS.get(f"{name}.{field}")) else {})}
+        for field, what in part.get("properties", {}).items()
+        if field not in ELSEWHERE
     }
-    required: list[str] = whole.get("required", [])
-    return {
-        "type": "object",
-        "properties": fields,
-        **({"required": required} if required else {}),
-        **({"$defs": parts} if parts else {}),
-    }
+    required: list[str] = part.get("required", [])
+    return {"type": "object", "properties": fields, **({"required": required} if required else {})}

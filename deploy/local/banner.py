@@ -18,6 +18,7 @@ from rich.text import Text
 
 from deploy.local.checks import Address
 from deploy.local.readiness import Health
+from shared.jobs import ToolsStatus
 
 READY = "Claude API Server is ready"
 
@@ -46,6 +47,7 @@ class Banner(Struct, frozen=True):
     key: Key
     folder: Path
     bin_folder: Path
+    tools: ToolsStatus | None = None
 
     def rows(self) -> list[tuple[str, str]]:
         """The facts, by name."""
@@ -64,25 +66,46 @@ class Banner(Struct, frozen=True):
             ("Model", f"{self.health.default_model}, unless a request names another"),
             ("Key", sources[self.key.source] + ("; made now, and shown this once:" if self.key.shown else "")),
         ]
+        facts += self._tools()
         if self.key.shown:
             facts.append(("", self.key.shown))
         if self.where.open_to_others():
             facts.append(("Open to", f"other machines, unencrypted (HOST={self.where.host})"))
         return [*facts, ("End it", "Ctrl-C")]
 
+    def _tools(self) -> list[tuple[str, str]]:
+        if self.tools is None:
+            return []
+        if self.tools.problem:
+            return [("Tools", f"none: {self.tools.problem}")]
+        read = ", ".join(near(Path(path), self.folder) for path in self.tools.allowed_paths)
+        write = ", ".join(near(Path(path), self.folder) for path in self.tools.writable_paths)
+        lacks = [("", f"the sandbox lacks something: {lack}") for lack in self.tools.missing]
+        return [("Tools", f"read {read}; write {write or 'nothing'}"), *lacks]
+
     def curl(self) -> str:
         """The line to paste: a chat, streamed."""
+        message = {"role": "user", "content": "Hello!"}
+        return self._post("/v1/chat/completions", model=self.health.default_model, messages=[message], stream=True)
+
+    def code(self) -> str:
+        """The line to paste: Claude reads files."""
+        return self._post("/api/code", prompt="What is in the files here?", stream=True)
+
+    def bash(self) -> str:
+        """The line to paste: a command is run."""
+        return self._post("/api/tools/bash", command="ls -l")
+
+    def _post(self, path: str, **body: object) -> str:
         words = {
             "environment": "$API_SECRET_TOKEN",
             # What stands in .env is not in the shell that this is pasted into.
             ".env": f"$({self._command('dotenv')} get API_SECRET_TOKEN)",
             "file": f"$(cat {shlex.quote(near(self.key.file, self.folder))})",
         }[self.key.source]
-        message = {"role": "user", "content": "Hello!"}
-        body = json.dumps({"model": self.health.default_model, "messages": [message], "stream": True})
         return (
-            f'curl -N {self.where.url()}/v1/chat/completions -H "Authorization: Bearer {words}" '
-            f'-H "Content-Type: application/json" -d {shlex.quote(body)}'
+            f'curl -N {self.where.url()}{path} -H "Authorization: Bearer {words}" '
+            f'-H "Content-Type: application/json" -d {shlex.quote(json.dumps(body))}'
         )
 
     def invitation(self) -> str:
@@ -112,6 +135,10 @@ class Banner(Struct, frozen=True):
                 console.print(line, soft_wrap=True)
         console.print(self.invitation(), style="bold", soft_wrap=True)
         console.print(self.curl(), soft_wrap=True)
+        if self.tools and not self.tools.problem:
+            console.print("To let Claude look at files, and to run a command:", style="bold", soft_wrap=True)
+            console.print(self.code(), soft_wrap=True)
+            console.print(self.bash(), soft_wrap=True)
         console.print()
 
     def _command(self, name: str) -> str:

@@ -13,6 +13,7 @@ from deploy.local import CannotStart
 
 FOLDER_MODE = 0o750
 SOCKET = "claude-1.sock"
+TOOLS_SOCKET = "tools-1.sock"
 # What fits into a socket's address (unix(7)) on every system, with room to spare for a longer name.
 LONGEST_PATH = 100
 

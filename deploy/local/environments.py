@@ -1,7 +1,7 @@
 """Which program gets which variable, as tables and functions of values.
 
 Law: a program's environment is made of names listed here and nothing else. The credential of the model's service goes
-to the executor only, the clients' key to the API only.
+to the claude executor only, the clients' key to the API only.
 """
 
 import difflib
@@ -24,13 +24,31 @@ CREDENTIALS = (
 
 SHARED_SETTINGS = ("RUN_DIR", "DEFAULT_MODEL", "DRAIN_TIMEOUT", "LOG_LEVEL", "LOG_FORMAT")
 API_SETTINGS = (
-    *("API_SECRET_TOKEN", "HOST", "PORT", "REQUEST_TIMEOUT", "MODEL_ALIASES", "ENABLE_CORS", "CORS_ORIGINS", "ALLOWED_HOSTS"),
+    *(
+        "API_SECRET_TOKEN",
+        "HOST",
+        "PORT",
+        "REQUEST_TIMEOUT",
+        "MODEL_ALIASES",
+        "ENABLE_CORS",
+        "CORS_ORIGINS",
+        "ALLOWED_HOSTS",
+    ),
     *("STRICT_PARAMS", "MAX_CHOICES", "FETCH_IMAGES", "KEEP_ALIVE", "MAX_PROMPT", "MAX_TURNS"),
     *SHARED_SETTINGS,
 )
 EXECUTOR_SETTINGS = ("CLAUDE_CLI_PATH", "MAX_CONCURRENT", "MAX_QUEUE", "QUEUE_TIMEOUT", "PARKED", *SHARED_SETTINGS)
 
-SETTINGS = tuple(dict.fromkeys((*API_SETTINGS, *EXECUTOR_SETTINGS, *CREDENTIALS)))
+# The tools executor's; it has no credential. CLAUDE_CONFIG_DIR only says which folder it must not serve.
+TOOLS_SETTINGS = (
+    *("ALLOWED_PATHS", "WRITABLE_PATHS", "ALLOWED_COMMANDS", "TOOLS_USER", "COMMAND_TIMEOUT", "COMMAND_CPU"),
+    *("COMMAND_MEMORY_MB", "COMMAND_PROCESSES", "COMMAND_FILE_MB", "COMMAND_DISK_MB", "OUTPUT_LIMIT_KB"),
+    *("READ_LIMIT_MB", "MAX_CONCURRENT", "MAX_QUEUE", "QUEUE_TIMEOUT"),
+    *SHARED_SETTINGS,
+)
+SECRET_FOLDERS = ("CLAUDE_CONFIG_DIR", "DATA_DIR")
+
+SETTINGS = tuple(dict.fromkeys((*API_SETTINGS, *EXECUTOR_SETTINGS, *TOOLS_SETTINGS, *CREDENTIALS)))
 
 # A shell expands a leading ~, a line in .env does not.
 PATHS = ("RUN_DIR", "CLAUDE_CLI_PATH", "CLAUDE_CONFIG_DIR")
@@ -49,6 +67,11 @@ def environments(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -
     """The API's whole environment, and the executor's."""
     given = merged(environ, dotenv)
     return _only(given, API_SETTINGS), _only(given, (*EXECUTOR_SETTINGS, *CREDENTIALS, *NETWORK))
+
+
+def of_tools(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> dict[str, str]:
+    """The tools executor's whole environment."""
+    return _only(merged(environ, dotenv), (*TOOLS_SETTINGS, *SECRET_FOLDERS))
 
 
 def warnings(dotenv: Iterable[str]) -> list[str]:

@@ -8,6 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from deploy.local.checks import Address
+from shared.jobs import ToolsStatus
+from shared.wire import AskStatus, WireError, frame, read_to_api
 
 PAUSE = 0.2
 LAST_WORD = 2.0
@@ -48,6 +50,21 @@ async def healthy(where: Address) -> Health:
             if status == 200:
                 _, body = await get(where, "/health")
                 return _health(body)
+        await asyncio.sleep(PAUSE)
+
+
+async def tools(path: Path) -> ToolsStatus:
+    """What the tools executor says of itself, once it does."""
+    while True:
+        with contextlib.suppress(OSError, WireError):
+            reader, writer = await asyncio.open_unix_connection(str(path))
+            try:
+                writer.write(frame(AskStatus()))
+                answer = await read_to_api(reader)
+            finally:
+                writer.close()
+            if isinstance(answer, ToolsStatus):
+                return answer
         await asyncio.sleep(PAUSE)
 
 

@@ -1,7 +1,7 @@
-"""Runs the two programs and looks after them.
+"""Runs the programs and looks after them.
 
-Law: in whatever way this process ends, neither program goes on. It ends them itself, by SIGTERM and, after a grace
-period, SIGKILL to all of their process groups; and should it be killed, the pipe whose other end both of them watch
+Law: in whatever way this process ends, none of the programs goes on. It ends them itself, by SIGTERM and, after a grace
+period, SIGKILL to all of their process groups; and should it be killed, the pipe whose other end all of them watch
 (`--parent-fd`) is closed by the kernel. An executor that dies is started again; without the API there is nothing left
 to do.
 """
@@ -89,8 +89,11 @@ class Child:
 class Supervisor:
     """Mutable: the programs running, and whether an end was asked for, and asked for twice."""
 
-    def __init__(self, executor: Program, api: Program, say: Say, patience: Patience | None = None) -> None:
-        self._programs = (api, executor)
+    def __init__(
+        self, executor: Program, api: Program, say: Say, patience: Patience | None = None, *others: Program
+    ) -> None:
+        """others: more executors."""
+        self._programs = (api, executor, *others)
         self._say = say
         self._patience = patience or Patience()
         self._children: list[Child] = []
@@ -141,9 +144,9 @@ class Supervisor:
         return True
 
     async def _kept(self, parent_fd: int) -> int:
-        """Keep both running until asked to end; 1 when the API can't go on."""
+        """Keep all running until asked to end; 1 when the API can't go on."""
         api = self._children[0]
-        async with _cancelled(self._keep_executor(parent_fd)) as keeping, _cancelled(self._stop.wait()) as stop:
+        async with _cancelled(self._keep_executors(parent_fd)) as keeping, _cancelled(self._stop.wait()) as stop:
             await _first(keeping, stop, api.exited)
         if self._stop.is_set():
             return 0
@@ -152,10 +155,15 @@ class Supervisor:
         self._say(f"The {api.name} ended {api.last_words()}, so everything ends.")
         return 1
 
-    async def _keep_executor(self, parent_fd: int) -> None:
+    async def _keep_executors(self, parent_fd: int) -> None:
+        async with asyncio.TaskGroup() as group:
+            for index in range(1, len(self._programs)):
+                group.create_task(self._keep_executor(index, parent_fd))
+
+    async def _keep_executor(self, index: int, parent_fd: int) -> None:
         pause = self._patience.first
         while True:
-            executor = self._children[1]
+            executor = self._children[index]
             await _first(executor.exited)
             executor.kill()
             if executor.age() >= self._patience.steady:
@@ -163,7 +171,7 @@ class Supervisor:
             self._say(f"The {executor.name} ended {executor.last_words()}; it is started again in {pause:g} s.")
             await asyncio.sleep(pause)
             pause = min(pause * 2, self._patience.longest)
-            self._children[1] = await Child.start(self._programs[1], parent_fd)
+            self._children[index] = await Child.start(self._programs[index], parent_fd)
 
     async def _end(self) -> None:
         """End what runs, gently at first. From here on one Ctrl-C is enough to hurry."""

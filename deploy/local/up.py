@@ -1,4 +1,4 @@
-"""`claude-api-server up`: reads .env, checks, starts both programs, says how to use them, looks after them.
+"""`claude-api-server up`: reads .env, checks, starts the programs, says how to use them, looks after them.
 
 Law: this is the only place that sees all settings; the programs see only their own (`environments`).
 """
@@ -12,10 +12,10 @@ from dotenv import dotenv_values
 from msgspec import Struct
 from rich.console import Console
 
-from deploy.local import CannotStart, checks, readiness, token
+from deploy.local import CannotStart, checks, readiness, token, workspace
 from deploy.local.banner import Banner, Key
 from deploy.local.checks import Address
-from deploy.local.environments import environments, merged, warnings
+from deploy.local.environments import environments, merged, of_tools, warnings
 from deploy.local.progress import step
 from deploy.local.supervise import Program, Supervisor
 
@@ -28,6 +28,9 @@ API = (sys.executable, "-P", "-m", "api")
 EXECUTOR = (sys.executable, "-P", "-m", "executor", "--role", "claude", "--name", checks.SOCKET.removesuffix(".sock"))
 
 
+TOOLS = (sys.executable, "-P", "-m", "executor", "--role", "tools", "--name", checks.TOOLS_SOCKET.removesuffix(".sock"))
+
+
 class Plan(Struct, frozen=True):
     """Everything that was decided before the start. folder: where the owner stands."""
 
@@ -37,6 +40,7 @@ class Plan(Struct, frozen=True):
     key: Key
     api: Program
     executor: Program
+    tools: Program
 
 
 def read_dotenv(folder: Path) -> dict[str, str | None]:
@@ -56,6 +60,7 @@ def plan(
     *,
     api: tuple[str, ...] = API,
     executor: tuple[str, ...] = EXECUTOR,
+    tools: tuple[str, ...] = TOOLS,
 ) -> Plan:
     """Check what can be checked now, and decide. Raises CannotStart."""
     given = merged(environ, dotenv)
@@ -72,6 +77,8 @@ def plan(
         made = token.kept(file)
         key = Key("file", file, made.value if made.made else "")
         decided["API_SECRET_TOKEN"] = made.value
+    if "ALLOWED_PATHS" not in given:
+        decided["ALLOWED_PATHS"] = str(workspace.made(folder))
     api_environment, executor_environment = environments({**environ, **decided}, dotenv)
     return Plan(
         folder,
@@ -80,11 +87,12 @@ def plan(
         key,
         Program("API", api, api_environment),
         Program("executor", executor, executor_environment),
+        Program("tools executor", tools, of_tools({**environ, **decided}, dotenv)),
     )
 
 
 async def serve(decided: Plan, console: Console, errors: Console) -> int:
-    """Start both programs and look after them; the exit status."""
+    """Start the programs and look after them; the exit status."""
 
     async def until_ready() -> None:
         try:
@@ -93,17 +101,19 @@ async def serve(decided: Plan, console: Console, errors: Console) -> int:
                     await readiness.accepting(decided.run_dir / checks.SOCKET)
                 async with step(console, "Starting the API and Claude Code …"):
                     health = await readiness.healthy(decided.where)
+                async with step(console, "Trying the sandbox of the tools …"):
+                    tools = await readiness.tools(decided.run_dir / checks.TOOLS_SOCKET)
         except TimeoutError as error:
             raise CannotStart(
                 f"Not ready after {START_TIMEOUT:g} s{await readiness.problems(decided.where)}. The lines above may say "
                 "why; LOG_LEVEL=debug make run says more."
             ) from error
-        Banner(decided.where, health, decided.key, decided.folder, Path(sys.executable).parent).show(console)
+        Banner(decided.where, health, decided.key, decided.folder, Path(sys.executable).parent, tools).show(console)
 
     def say(words: str) -> None:
         errors.print(words, style="yellow", soft_wrap=True)
 
-    return await Supervisor(decided.executor, decided.api, say).run(until_ready)
+    return await Supervisor(decided.executor, decided.api, say, None, decided.tools).run(until_ready)
 
 
 def up(
@@ -112,6 +122,7 @@ def up(
     *,
     api: tuple[str, ...] = API,
     executor: tuple[str, ...] = EXECUTOR,
+    tools: tuple[str, ...] = TOOLS,
 ) -> int:
     """Run the server until it is asked to end; the exit status."""
     console = Console(highlight=False, markup=False, emoji=False)
@@ -120,7 +131,7 @@ def up(
         dotenv = read_dotenv(folder)
         for warning in warnings(dotenv):
             errors.print(warning, style="yellow", soft_wrap=True)
-        decided = plan(environ, dotenv, folder, api=api, executor=executor)
+        decided = plan(environ, dotenv, folder, api=api, executor=executor, tools=tools)
     except CannotStart as problem:
         errors.print(str(problem), style="red", soft_wrap=True)
         return 1

@@ -3,8 +3,8 @@
 Law: an answer ends where the model ended it, whatever the CLI does next; words of the CLI's own (its errors are phrased
 as an assistant's) are never part of it; nothing follows Done or Failed.
 
-The CLI may ask the model more than once for one answer: when a structured answer does not meet its schema, and when the
-model calls a tool that is not on offer. Such rounds are one answer: their tokens add up, and a blank line parts their
+The CLI may ask the model more than once for one answer: when a structured answer does not meet its schema, when the
+model calls a tool that is not on offer, and in a held turn after each call. Such rounds are one answer: their tokens add up, and a blank line parts their
 words.
 """
 
@@ -29,6 +29,8 @@ from shared.events import (
     StopReason,
     TextDelta,
     ThinkingDelta,
+    ThinkingRedacted,
+    ThinkingSigned,
     ToolArguments,
     ToolCall,
     Usage,
@@ -36,6 +38,8 @@ from shared.events import (
 )
 from shared.turn import Turn
 
+# What a client has seen can't be taken back.
+SAID = TextDelta | ThinkingDelta | ThinkingSigned | ThinkingRedacted | ToolCall
 STOP_REASONS: dict[str, StopReason] = {
     "end_turn": "end_turn",
     "max_tokens": "max_tokens",
@@ -53,12 +57,13 @@ PATIENCE = 5.0
 class Answer:
     """Feed it lines; it gives events. Mutable: what was seen so far.
 
-    over: Done or Failed was given. closing: the model has ended the answer, and only the CLI's word on what it cost is
+    over: Done or Failed was given. between: a message of the model is whole and the next has not begun. closing: the model has ended the answer, and only the CLI's word on what it cost is
     still awaited.
     """
 
     def __init__(self, turn: Turn, names: Names, clock: Callable[[], float] = time.time) -> None:
         self.over = False
+        self.between = False
         self.closing: Done | None = None
         self._turn = turn
         self._names = names
@@ -75,6 +80,7 @@ class Answer:
         self._seam = ""
         self._block = ""
         self._calls = 0
+        self._calls_earlier = 0
         self._unmet = ""
         self._delay: float | None = None
         self._arguments = ""
@@ -96,7 +102,7 @@ class Answer:
 
     def _noted(self, events: list[Event]) -> list[Event]:
         self.over = any(isinstance(event, Done | Failed) for event in events)
-        self._said = self._said or any(isinstance(event, TextDelta | ThinkingDelta | ToolCall) for event in events)
+        self._said = self._said or any(isinstance(event, SAID) for event in events)
         return events
 
     def _feed(self, line: Line) -> list[Event]:
@@ -125,6 +131,7 @@ class Answer:
                 if self._said:
                     # The connection was lost and the CLI asks again; what was already given out can't be taken back.
                     return [Failed(ErrorKind.UPSTREAM_CUT)]
+                self.between = False
                 self._round = added(Usage(), event.message.usage)
                 first, self._started = not self._started, True
                 return [Started(event.message.model)] if first else []
@@ -136,18 +143,21 @@ class Answer:
                 return self._closed()
             case "message_delta" if event.delta.stop_reason is not None:
                 self._round = added(self._round, event.usage)
-                return self._stopped(STOP_REASONS.get(event.delta.stop_reason, "end_turn"))
+                reason = STOP_REASONS.get(event.delta.stop_reason, "end_turn")
+                return self._stopped(reason, event.delta.stop_sequence)
             case _:
                 return []
 
     def _opened(self, block: ServiceBlock) -> list[Event]:
         self._block = block.type
+        if block.type == "redacted_thinking":
+            return [ThinkingRedacted(block.data)]
         if block.type != "tool_use":
             return []
         self._arguments = ""
         if self._turn.schema and block.name == STRUCTURED:
             self._block = "structured"
-        elif block.name not in self._offered or (self._calls and not self._turn.parallel_tools):
+        elif block.name not in self._offered or (self._calls > self._calls_earlier and not self._turn.parallel_tools):
             self._block = "stray"
         elif self._turn.tool_choice == "none":
             self._block = "stray"
@@ -169,9 +179,11 @@ class Answer:
                 self._spoke, self._seam = True, ""
                 self._visible = self._visible or bool(delta.text.strip())
                 said: list[Event] = [TextDelta(text)] if text else []
-                return [*said, Done("stop_sequence", self._usage())] if met else said
+                return said if met is None else [*said, Done("stop_sequence", self._usage(), stop_sequence=met)]
             case "thinking", "thinking_delta" if delta.thinking:
                 return [ThinkingDelta(delta.thinking)]
+            case "thinking", "signature_delta" if delta.signature:
+                return [ThinkingSigned(delta.signature)]
             case "tool_use", "input_json_delta" if delta.partial_json:
                 self._arguments += delta.partial_json
                 return [ToolArguments(delta.partial_json)]
@@ -190,10 +202,10 @@ class Answer:
         # A call without arguments is a call with an empty object: clients parse what they get.
         return [ToolArguments("{}")] if block == "tool_use" and not self._arguments else []
 
-    def _stopped(self, reason: StopReason) -> list[Event]:
+    def _stopped(self, reason: StopReason, sequence: str | None) -> list[Event]:
         if self._unmet:
             return [Failed(ErrorKind.UNMET, self._unmet)]
-        if reason == "tool_use" and not self._calls:
+        if reason == "tool_use" and (self._turn.held or not self._calls):
             return self._next_round()
         if reason == "end_turn" and self._turn.schema:
             return self._next_round()
@@ -201,7 +213,7 @@ class Answer:
             return [Failed(ErrorKind.UNMET, "It called no tool although `tool_choice` demands it.")]
         if reason == "refusal" and self._turn.schema:
             return [Declined(self._words), Done(reason, self._usage())]
-        done = Done(reason, self._usage())
+        done = Done(reason, self._usage(), stop_sequence=sequence)
         called = reason == "tool_use" and not self._unreadable
         if called or (reason in {"end_turn", "stop_sequence"} and self._visible):
             self.closing = done
@@ -211,17 +223,19 @@ class Answer:
 
     def _next_round(self) -> list[Event]:
         """The CLI now tells the model what was wrong, or has its structured answer."""
+        self.between = True
         flushed = self._flushed()
         self._earlier = self._usage()
         self._round = Usage()
         self._said = self._visible = False
+        self._calls_earlier = self._calls
         self._seam = SEAM if self._spoke else ""
         self._refusal, self._words = self._words or self._refusal, ""
         return flushed
 
     def _ended(self, ended: Ended) -> list[Event]:
         if self.closing:
-            return [Done(self.closing.stop_reason, self.closing.usage, ended.cost_usd)]
+            return [msgspec.structs.replace(self.closing, cost_usd=ended.cost_usd)]
         if self._turn.schema and not ended.is_error and ended.subtype == "success":
             done = Done("end_turn", self._usage(), ended.cost_usd)
             if ended.structured and self._draft:

@@ -46,6 +46,10 @@ FAITHFUL = {
     "CLAUDE_AGENT_SDK_MCP_NO_PREFIX": "1",
     "CLAUDE_CODE_MAX_MCP_DESCRIPTION_LENGTH": "1000000000",
     "ENABLE_TOOL_SEARCH": "false",
+    "MAX_MCP_OUTPUT_TOKENS": "999999999",
+    "ENABLE_MCP_LARGE_OUTPUT_FILES": "false",
+    # How long a client's tool may take is the client's to say; eleven days are the longest the CLI takes.
+    "MCP_TOOL_TIMEOUT": "999999999",
     "DISABLE_AUTO_COMPACT": "1",
 }
 

@@ -60,7 +60,7 @@ def steps(turn: Turn, names: Names, *, bare: bool = False) -> Iterator[Step]:
 
 def setup(turn: Turn, names: Names, *, bare: bool) -> Step:
     """System text, tools, schema, model and limits, in one go."""
-    begin = {**initialize(turn.system), **offer(turn.tools, names, bare=bare)}
+    begin = {**initialize(turn.system), **offer(turn.tools, names, bare=bare, held=turn.held)}
     if turn.schema:
         begin["jsonSchema"] = wrapped(turn.schema)
     lines = control("setup-0", begin) + control("setup-1", set_model(turn.model, **settings(turn, names)))
@@ -120,6 +120,23 @@ def mcp_answer(request_id: str, message: dict[str, object]) -> bytes:
     """The answer to a message of the CLI for our MCP server."""
     response = {"subtype": "success", "request_id": request_id, "response": {"mcp_response": message}}
     return _line({"type": "control_response", "response": response})
+
+
+def allowed(request_id: str, arguments: str) -> bytes:
+    """Leave for a call, with its arguments as they are."""
+    leave = {"behavior": "allow", "updatedInput": msgspec.Raw(arguments.encode())}
+    response = {"subtype": "success", "request_id": request_id, "response": leave}
+    return _line({"type": "control_response", "response": response})
+
+
+def unforced(turn: Turn, names: Names) -> bytes:
+    """What lets the model choose for itself from its second message on: a call that was demanded was made."""
+    free = msgspec.structs.replace(turn, tool_choice="auto", forced_tool=None)
+    body = {**extra_body(turn, names), **extra_body(free, names)}
+    if turn.parallel_tools:
+        del body["tool_choice"]
+    settings = {"env": {"CLAUDE_CODE_EXTRA_BODY": msgspec.json.encode(body).decode()}}
+    return control("unforced", {"subtype": "apply_flag_settings", "settings": settings})
 
 
 def not_available(request_id: str) -> bytes:

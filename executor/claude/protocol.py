@@ -28,11 +28,15 @@ class Answered(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """`control_request`: the CLI wants an answer of us. message: the JSON-RPC message of an `mcp_message`."""
+    """`control_request`: the CLI wants an answer of us.
+
+    message: the JSON-RPC message of an `mcp_message`. input: what `can_use_tool` asks leave for, as JSON text.
+    """
 
     request_id: str
     subtype: str
     message: dict[str, object] | None
+    input: str = "{}"
 
 
 class Complained(Struct, frozen=True):
@@ -114,6 +118,7 @@ class _ControlResponse(Struct, frozen=True):
 class _Request(Struct, frozen=True):
     subtype: str
     message: dict[str, object] | None = None
+    input: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class _ControlRequest(Struct, frozen=True):
@@ -205,7 +210,8 @@ def _parse(line: bytes) -> Line:
             return Answered(response.request_id, error, response.response)
         case "control_request":
             asked = _control_request.decode(line)
-            return Asked(asked.request_id, asked.request.subtype, asked.request.message)
+            request = asked.request
+            return Asked(asked.request_id, request.subtype, request.message, bytes(request.input).decode())
         case "assistant":
             assistant = _assistant.decode(line)
             if assistant.error is None:

@@ -9,6 +9,7 @@ import structlog
 
 from executor.admission import Admission, Refused
 from executor.claude.cli import Launch
+from executor.claude.held import Results
 from executor.claude.parking import FIRST_PAUSE, LONGEST_PAUSE, Parking
 from executor.claude.process import CliLost, CliProcess
 from executor.claude.protocol import Introduction
@@ -92,8 +93,8 @@ class ClaudeRole:
             windows=self._windows,
         )
 
-    async def run(self, turn: Turn, emit: Emit) -> None:
-        """Do a turn; its last event is Done or Failed."""
+    async def run(self, turn: Turn, results: Results, emit: Emit) -> None:
+        """Do a turn; its last event is Done or Failed. results: where those of its calls are brought, if it is held."""
 
         async def queued(ahead: int) -> None:
             await emit(Queued(ahead))
@@ -105,7 +106,7 @@ class ClaudeRole:
 
         try:
             async with self.admission.place(queued):
-                await self._talk(turn, noted)
+                await self._talk(turn, results, noted)
         except Refused as refused:
             await emit(Failed(refused.kind, retry_after=refused.retry_after))
         except TurnRefused as refused:
@@ -114,8 +115,8 @@ class ClaudeRole:
             log.error("the CLI failed", reason=str(lost))
             await emit(Failed(ErrorKind.CLI_FAILED))
 
-    async def _talk(self, turn: Turn, emit: Emit) -> None:
-        talk = Talk(turn, bare=bool(self.launch and self.launch.credential.bare))
+    async def _talk(self, turn: Turn, results: Results, emit: Emit) -> None:
+        talk = Talk(turn, results, bare=bool(self.launch and self.launch.credential.bare))
         process, parked = await self._process_for(turn)
         try:
             await emit(Admitted(parked=parked, offline=self.offline))

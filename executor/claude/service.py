@@ -36,7 +36,9 @@ class ServiceDelta(Struct, frozen=True):
     text: str = ""
     thinking: str = ""
     partial_json: str = ""
+    signature: str = ""
     stop_reason: str | None = None
+    stop_sequence: str | None = None
 
 
 class ServiceBlock(Struct, frozen=True):
@@ -45,6 +47,7 @@ class ServiceBlock(Struct, frozen=True):
     type: str = ""
     id: str = ""
     name: str = ""
+    data: str = ""
 
 
 class ServiceEvent(Struct, frozen=True):

@@ -14,17 +14,18 @@ class StopScanner:
         self._stops = [stop for stop in stops if stop]
         self._held = ""
 
-    def feed(self, text: str) -> tuple[str, bool]:
-        """What may be said now, and whether a stop text was met; after that nothing more may be said."""
+    def feed(self, text: str) -> tuple[str, str | None]:
+        """What may be said now, and the stop text that was met, if one was; after that nothing more may be said."""
         self._held += text
-        met = [(at + len(stop), at) for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        met = [(at + len(stop), at, stop) for stop in self._stops if (at := self._held.find(stop)) >= 0]
         if met:
             # The one that is whole first, as the service has it: so the answer is the same wherever deltas are cut.
-            said, self._held = self._held[: min(met)[1]], ""
-            return said, True
+            _, at, stop = min(met)
+            said, self._held = self._held[:at], ""
+            return said, stop
         keep = max((_overlap(self._held, stop) for stop in self._stops), default=0)
         said, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
-        return said, False
+        return said, None
 
     def rest(self) -> str:
         """What was held back, once nothing more comes."""

@@ -11,7 +11,18 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 import structlog
 
 from executor.claude.answer import Answer
-from executor.claude.conversation import Step, control, initialize, mcp_answer, not_available, set_model, steps
+from executor.claude.conversation import (
+    Step,
+    allowed,
+    control,
+    initialize,
+    mcp_answer,
+    not_available,
+    set_model,
+    steps,
+    unforced,
+)
+from executor.claude.held import Calls, Results, is_call
 from executor.claude.process import CliLost, CliProcess
 from executor.claude.protocol import Answered, Asked, Complained, Ended, Garbage, Introduced, Introduction, introduction
 from executor.claude.tools import answered, names_of, offer
@@ -37,13 +48,19 @@ class TurnRefused(Exception):
 
 
 class Talk:
-    """A turn, ready to be had with any process. bare: the process was started so."""
+    """A turn, ready to be had with any process. bare: the process was started so. results: where those of a held turn come.
 
-    def __init__(self, turn: Turn, *, bare: bool) -> None:
+    Mutable: the calls of a held turn.
+    """
+
+    def __init__(self, turn: Turn, results: Results, *, bare: bool) -> None:
         self._turn = turn
         self._bare = bare
         self._names = names_of(turn)
-        self._tools = offer(turn.tools, self._names, bare=bare)
+        self._tools = offer(turn.tools, self._names, bare=bare, held=turn.held)
+        self._results = results
+        self._calls = Calls(self._names)
+        self._forced = turn.held and turn.tool_choice in {"any", "tool"}
 
     async def say(self, process: CliProcess) -> None:
         """Say everything, the question last. Raises CliLost, TurnRefused."""
@@ -72,11 +89,41 @@ class Talk:
         if isinstance(line, Garbage):
             log.error("the CLI wrote something else than its protocol", reason=line.reason)
         elif isinstance(line, Asked) and not answer.closing:
-            await process.write(reply(line, self._tools))
+            await self._asked(process, line)
         events = answer.feed(line)
+        if self._turn.held:
+            self._calls.note(events)
+            if answer.between:
+                events += await self._wanted(process)
         if answer.over:
             process.kill()
         return events
+
+    async def _asked(self, process: CliProcess, asked: Asked) -> None:
+        if self._turn.held and is_call(asked):
+            self._calls.ask(asked)
+        elif self._turn.held and asked.subtype == "can_use_tool":
+            await process.write(allowed(asked.request_id, asked.input))
+        else:
+            await process.write(reply(asked, self._tools))
+
+    async def _wanted(self, process: CliProcess) -> list[Event]:
+        """The calls that wait from now on."""
+
+        async def deliver(line: bytes) -> None:
+            # A process that is lost is found out where its next line is read.
+            with contextlib.suppress(CliLost):
+                await process.write(line)
+
+        wanted, refused = self._calls.due()
+        if wanted and self._forced:
+            self._forced = False
+            await deliver(unforced(self._turn, self._names))
+        for line in refused:
+            await deliver(line)
+        for asked, call in wanted:
+            self._results.expect(call.id, asked, deliver)
+        return [call for _, call in wanted]
 
     async def _close(self, process: CliProcess, answer: Answer, done: Done, emit: Emit) -> None:
         """Wait, but not long, for the CLI's word on what the answer cost."""

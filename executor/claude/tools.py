@@ -22,6 +22,8 @@ OWN = frozenset({"Agent", "Artifact", "ToolSearch"})
 # The CLI's own tool for structured answers; a client's tool of that name steps aside when both are in play.
 STRUCTURED = "StructuredOutput"
 PROTOCOL = "2025-11-25"
+# Results of one message are asked for at once, and reach the model whole, not as the name of a file.
+HELD = {"annotations": {"readOnlyHint": True}, "_meta": {"anthropic/maxResultSizeChars": 1_000_000_000}}
 
 
 class Names:
@@ -66,8 +68,11 @@ def _wire_name(name: str, taken: set[str]) -> str:
     return wire
 
 
-def offer(tools: Sequence[Tool], names: Names, *, bare: bool = False) -> dict[str, object]:
-    """The part of `initialize` that offers the client's tools; empty without tools. bare: the CLI runs with `--bare`."""
+def offer(tools: Sequence[Tool], names: Names, *, bare: bool = False, held: bool = False) -> dict[str, object]:
+    """The part of `initialize` that offers the client's tools; empty without tools. bare: the CLI runs with `--bare`.
+
+    held: their results are brought to this process; see HELD.
+    """
     if not tools:
         return {}
     listed = [
@@ -75,6 +80,7 @@ def offer(tools: Sequence[Tool], names: Names, *, bare: bool = False) -> dict[st
             "name": names.wire(tool.name),
             "description": _whole(tool.description) if bare else tool.description,
             "inputSchema": msgspec.Raw(_object_schema(tool.schema).encode()),
+            **(HELD if held else {}),
         }
         for tool in tools
     ]

@@ -62,9 +62,9 @@ class Ground(Struct, frozen=True):
         return ", ".join(sorted(self.commands)) or "none"
 
 
-def several(text: str) -> tuple[str, ...]:
+def several(text: str | None) -> tuple[str, ...]:
     """What stands in a setting, separated by commas."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
 def roots(allowed: Iterable[str], writable: Iterable[str], secrets: Mapping[str, str]) -> tuple[Root, ...]:

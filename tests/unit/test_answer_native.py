@@ -41,6 +41,8 @@ from shared.events import (
     Started,
     TextDelta,
     ThinkingDelta,
+    ThinkingRedacted,
+    ThinkingSigned,
     ToolArguments,
     ToolCall,
     Usage,
@@ -122,6 +124,37 @@ def done(reason: Any = "end_turn", tokens: int = 2, cost: float | None = 0.5, **
 
 
 STARTED = Started("claude-x")
+
+
+def test_thinking_comes_with_what_it_takes_to_be_accepted_back():
+    """Its signature after its words; what only the service can read, as it came."""
+    signed = block(
+        "thinking",
+        ServiceDelta("thinking_delta", thinking="Hm."),
+        ServiceDelta(signature="c2ln", type="signature_delta"),
+    )
+    redacted = Streamed(
+        ServiceEvent("content_block_start", content_block=ServiceBlock("redacted_thinking", data="ZGF0YQ=="))
+    )
+    events = fed(turn(), start(), signed, redacted, says("Yes."), stops("end_turn"), through())
+    assert events[1:4] == [ThinkingDelta("Hm."), ThinkingSigned("c2ln"), ThinkingRedacted("ZGF0YQ==")]
+
+
+def test_the_stop_text_that_the_service_met_is_told():
+    """Also where the service met it before it was given out."""
+    met = Streamed(ServiceEvent("message_delta", delta=ServiceDelta(stop_reason="stop_sequence", stop_sequence="END")))
+    last = fed(turn(stop=("END",)), start(), says("one"), met, through())[-1]
+    assert isinstance(last, Done)
+    assert (last.stop_reason, last.stop_sequence) == ("stop_sequence", "END")
+
+
+def test_a_held_turn_does_not_end_with_a_call():
+    """The next message of the model begins with a blank line behind the words before it."""
+    called = block("tool_use", name="get_weather")
+    held = turn(held=True, tools=(Tool("get_weather", "", "{}"),))
+    events = fed(held, start(), says("a"), called, stops("tool_use"), start(), says("b"), stops("end_turn"), through())
+    assert [event.text for event in events if isinstance(event, TextDelta)] == ["a", "\n\nb"]
+    assert [type(event) for event in events].count(Done) == 1
 
 
 @pytest.mark.wire(33, 34)
@@ -327,7 +360,7 @@ def test_a_stop_text_ends_the_answer_there_and_then():
     assert fed(turn(stop=("END",)), start(), says("one E", "N", "D two"), says("three"), stops("end_turn")) == [
         STARTED,
         TextDelta("one "),
-        done("stop_sequence", tokens=1, cost=None),
+        Done("stop_sequence", Usage(10, 1), stop_sequence="END"),
     ]
 
 

@@ -11,6 +11,7 @@ from deploy.local.environments import (
     CREDENTIALS,
     EXECUTOR_SETTINGS,
     SETTINGS,
+    TOOLS_SETTINGS,
     environments,
     merged,
     warnings,
@@ -73,7 +74,9 @@ def test_a_leading_tilde_in_dotenv_means_the_home_folder():
 def test_each_table_names_exactly_the_settings_of_its_program():
     """A setting that a program gains or loses is gained or lost by its table."""
     assert sorted(API_SETTINGS) == sorted(name.upper() for name in api.settings.Settings.model_fields)
-    assert sorted(EXECUTOR_SETTINGS) == sorted(name.upper() for name in executor.settings.Settings.model_fields)
+    assert sorted({*EXECUTOR_SETTINGS, *TOOLS_SETTINGS}) == sorted(
+        name.upper() for name in executor.settings.Settings.model_fields
+    )
 
 
 def test_the_example_shows_every_setting_once():

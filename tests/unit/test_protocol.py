@@ -128,7 +128,7 @@ def ended(
             ),
         ),
         (UNSUPPORTED, Answered("bad", "Unsupported control request subtype: nonsense", msgspec.Raw(b"null"))),
-        (PERMISSION, Asked("7d", "can_use_tool", None)),
+        (PERMISSION, Asked("7d", "can_use_tool", None, '{"command":"id"}')),
         (b'{"type":"system","subtype":"ui_invalidate","event":"ui.render","uuid":"5d"}\n', Other("system")),
         (b'{"type":"rate_limit_event","rate_limit_info":{"status":"allowed"}}\n', Limited(Windows("allowed", ()))),
         (b'{"type":"user","message":{"role":"user","content":"Output token limit hit."}}\n', Other("user")),

@@ -94,6 +94,6 @@ def test_some_answers_end_so(parts: list[str], stops: list[str], answer: tuple[s
 def test_what_was_held_is_given_out_once():
     """At the end nothing more can make a stop of it."""
     scanner = StopScanner(["abc"])
-    assert scanner.feed("ab") == ("", False)
+    assert scanner.feed("ab") == ("", None)
     assert scanner.rest() == "ab"
     assert scanner.rest() == ""
