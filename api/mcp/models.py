@@ -92,7 +92,14 @@ def schema(struct: type[Struct]) -> Json:
 def _told(name: str, part: Json) -> Json:
     """A struct's schema with what is said of its fields, where they mean something here."""
     fields: Json = {
-        field: {**what, **({"description": words} if (words := REST_WORDS.get(f"{name}.{field}")) else {})}
+        field: {
+            **what,
+            **(
+                {"description": words.replace("`GET /api/models`", "`list_models`")}
+                if (words := REST_WORDS.get(f"{name}.{field}"))
+                else {}
+            ),
+        }
         for field, what in part.get("properties", {}).items()
         if field not in ELSEWHERE
     }

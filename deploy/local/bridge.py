@@ -5,12 +5,12 @@ when its stdin does.
 """
 
 import contextlib
-import sys
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 import anyio
+import click
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.stdio import stdio_server
@@ -80,7 +80,7 @@ async def bridge(found: Server) -> None:
             async def back() -> None:
                 async for message in from_server:
                     if isinstance(message, Exception):
-                        print(f"The server's answer can't be read: {type(message).__name__}", file=sys.stderr)
+                        click.echo(f"The server's answer can't be read: {type(message).__name__}", err=True)
                         continue
                     stamp.came(message.message)
                     await to_program.send(SessionMessage(message.message))
@@ -88,7 +88,7 @@ async def bridge(found: Server) -> None:
             group.start_soon(back)
             async for message in from_program:
                 if isinstance(message, Exception):
-                    print("A line on stdin is no message of the protocol.", file=sys.stderr)
+                    click.echo("A line on stdin is no message of the protocol.", err=True)
                     continue
                 headers = stamp.goes(message.message)
                 await to_server.send(SessionMessage(message.message, ClientMessageMetadata(headers=headers)))
