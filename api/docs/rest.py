@@ -50,7 +50,7 @@ def paths() -> Json:
 
 def _post(summary: str, name: str, stem: str, words: str) -> Json:
     answered = "CodeAnswer" if stem == "Code" else "ChatAnswer"
-    content = {**json(reference(answered)), **_stream()}
+    content = {**json(reference(answered)), **_stream(answered)}
     return operation(
         "REST",
         name,
@@ -63,7 +63,7 @@ def _post(summary: str, name: str, stem: str, words: str) -> Json:
 
 
 def _job(summary: str, name: str, stem: str, answered: str, *, stream: bool) -> Json:
-    content = {**json(reference(answered)), **(_stream() if stream else {})}
+    content = {**json(reference(answered)), **(_stream(answered) if stream else {})}
     return operation(
         "REST",
         name,
@@ -75,8 +75,22 @@ def _job(summary: str, name: str, stem: str, answered: str, *, stream: bool) -> 
     )
 
 
-def _stream() -> Json:
-    return {"text/event-stream": {"schema": {"type": "string", "description": EVENTS}}}
+def _stream(answered: str) -> Json:
+    data: Json = {
+        "type": "string",
+        "description": "What happened, as JSON.",
+        "anyOf": [
+            {
+                "contentMediaType": "application/json",
+                "contentSchema": {"anyOf": [reference(answered), reference("Refusal"), {"type": "object"}]},
+            }
+        ],
+    }
+    names = ["start", "text", "thinking", "tool_start", "tool_output", "tool_end", "output", "result", "error"]
+    name: Json = {"enum": names, "description": "What kind of thing happened."}
+    properties = {"event": name, "data": data}
+    schema = {"type": "object", "description": EVENTS, "properties": properties, "required": ["event", "data"]}
+    return {"text/event-stream": {"schema": schema}}
 
 
 def _example(stem: str) -> Json:
@@ -87,7 +101,7 @@ def _example(stem: str) -> Json:
         "FileRead": {"path": "workspace/README.md"},
         "Bash": {"command": "ls -l"},
     }
-    return {"usual": {"summary": "The usual", "value": values[stem]}}
+    return {"usual": {"summary": "The usual", "description": "Hanging up ends it.", "value": values[stem]}}
 
 
 def _refusals(statuses: tuple[int, ...]) -> dict[str, Json]:

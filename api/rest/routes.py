@@ -18,8 +18,6 @@ from api.work import tasks
 from api.work.answers import ModelEntries, Step
 from api.work.tasks import Workshop
 
-type Asked = Request[object, object, State]
-
 
 def answer(shop: Workshop, policy: Policy, steps: AsyncGenerator[Step], *, stream: bool | None) -> ASGIApp:
     """The steps as a response."""
@@ -35,35 +33,45 @@ async def one(steps: AsyncGenerator[Step]) -> AsyncGenerator[tuple[int, Step]]:
 
 
 @post("/api/chat", status_code=200)
-async def post_chat(request: Asked, policy: NamedDependency[Policy], shop: NamedDependency[Workshop]) -> ASGIApp:
+async def post_chat(
+    request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
+) -> ASGIApp:
     """Answer a prompt."""
     ask = decode.chat(await body.read(request))
     return answer(shop, policy, await tasks.chat(shop, ask, asking(request, "rest")), stream=ask.stream)
 
 
 @post("/api/code", status_code=200)
-async def post_code(request: Asked, policy: NamedDependency[Policy], shop: NamedDependency[Workshop]) -> ASGIApp:
+async def post_code(
+    request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
+) -> ASGIApp:
     """Let a model work on files and with commands."""
     ask = decode.code(await body.read(request))
     return answer(shop, policy, await tasks.code(shop, ask, asking(request, "rest")), stream=ask.stream)
 
 
 @post("/api/analyze", status_code=200)
-async def post_analyze(request: Asked, policy: NamedDependency[Policy], shop: NamedDependency[Workshop]) -> ASGIApp:
+async def post_analyze(
+    request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
+) -> ASGIApp:
     """Answer a prompt about files."""
     ask = decode.analyze(await body.read(request))
     return answer(shop, policy, await tasks.analyze(shop, ask, asking(request, "rest")), stream=ask.stream)
 
 
 @post("/api/tools/file-read", status_code=200)
-async def post_file_read(request: Asked, policy: NamedDependency[Policy], shop: NamedDependency[Workshop]) -> ASGIApp:
+async def post_file_read(
+    request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
+) -> ASGIApp:
     """Read a file."""
     ask = decode.file_read(await body.read(request))
     return answer(shop, policy, await tasks.file_read(shop, ask, asking(request, "rest")), stream=False)
 
 
 @post("/api/tools/bash", status_code=200)
-async def post_bash(request: Asked, policy: NamedDependency[Policy], shop: NamedDependency[Workshop]) -> ASGIApp:
+async def post_bash(
+    request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
+) -> ASGIApp:
     """Run commands."""
     ask = decode.bash(await body.read(request))
     return answer(shop, policy, await tasks.bash(shop, ask, asking(request, "rest")), stream=ask.stream)

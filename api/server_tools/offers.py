@@ -45,8 +45,8 @@ WHERE = "The absolute path of the folder or file to look in; without it, the fir
 DESCRIPTIONS = {
     "Read": f"""\
 Reads a file. Text comes with line numbers as `cat -n` prints them, counted from 1, up to {READ_LINES} lines unless \
-`limit` says otherwise; of a longer file, read on with `offset`. Pictures (PNG, JPEG, GIF, WebP) and PDF files are shown \
-to you as what they are. Reads files only; to see what is in a folder, use Glob or `ls`. A file that you will need as a \
+`limit` says otherwise; of a longer file, read on with `offset`. Pictures (PNG, JPEG, GIF, WebP) are shown to you \
+as pictures; PDF files can't be shown. Reads files only; to see what is in a folder, use Glob or `ls`. A file that you will need as a \
 whole is best read as a whole; several files are best read by several calls at once.""",
     "Glob": """\
 Finds files by the pattern of their paths, such as `**/*.py` or `src/**/*.{ts,tsx}`: the newest first, without those that \

@@ -27,6 +27,10 @@ from shared.turn import Document, Image, Text, ToolResult
 
 LONGEST_LINE = 2000
 MOST_OUTPUT = 30_000
+PDF_WORDS = (
+    "{path} is a PDF, which a tool's result can't hold. Say so: whoever asked can send it along with `context_files` of "
+    "POST /api/analyze."
+)
 
 
 def tool_result(
@@ -38,8 +42,8 @@ def tool_result(
             return _error(call_id, text)
         case Failed():
             return _error(call_id, refusal(came, status))
-        case FileRead(data=bytes(data)):
-            return _binary(call_id, came, data)
+        case FileRead(data=bytes()):
+            return _binary(call_id, came)
         case FileRead():
             return _said(call_id, numbered(came))
         case FilesFound(paths, truncated):
@@ -142,13 +146,15 @@ def blocks(file: FileRead, title: str) -> tuple[Text | Image | Document, ...]:
     )
 
 
-def _binary(call_id: str, file: FileRead, data: bytes) -> ToolResult:
+def _binary(call_id: str, file: FileRead) -> ToolResult:
     try:
         found = blocks(file, file.path)
     except Problem as problem:
         return _error(call_id, problem.message)
+    if any(isinstance(block, Document) for block in found):
+        return _error(call_id, PDF_WORDS.format(path=file.path))
     # A picture that was asked for needs no heading.
-    return ToolResult(call_id, tuple(block for block in found if not isinstance(block, Text)) if data else found)
+    return ToolResult(call_id, tuple(block for block in found if not isinstance(block, Text)))
 
 
 def _said(call_id: str, text: str) -> ToolResult:

@@ -1,0 +1,160 @@
+"""/api/code over the real CLI and the real tools executor: a scripted model reads, searches, runs, is refused, goes on."""
+
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+
+from tests.flow.test_rest import events_of
+from tests.scripted.upstream import Received, Says, Upstream
+from tests.stack import Stack, until
+
+CREDENTIAL = "sk-ant-invented"
+COMMANDS = {"ALLOWED_COMMANDS": "ls,cat,echo,head,sleep,grep,sort,wc"}
+
+
+@pytest.fixture(scope="module")
+async def shared_coders(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+    """Programs with a tools executor, and few turns."""
+    async with Stack(shared_upstream.url, tools=COMMANDS, api_settings={"MAX_TURNS": "3"}) as stack:
+        (stack.files / "notes.txt").write_text("alpha\nneedle\nomega\n")
+        yield stack
+
+
+@pytest.fixture
+async def coders(shared_coders: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
+    """The same, left quiet."""
+    yield shared_coders
+    await shared_coders.quiet()
+
+
+def calls(*wanted: tuple[str, dict[str, Any]]) -> Any:
+    """A message of the model's that calls these tools, by the names that they travel by."""
+
+    def say(received: Received) -> Says:
+        names = {tool["name"].rpartition("__")[2]: tool["name"] for tool in received.body["tools"]}
+        tools = [
+            (f"toolu_{received.number}_{at}", names[name], [json.dumps(arguments)])
+            for at, (name, arguments) in enumerate(wanted)
+        ]
+        return Says(tools=tools)
+
+    return say
+
+
+def results(upstream: Upstream, request: int) -> list[tuple[str, bool]]:
+    """The results in the last message of a request: text, and whether it is an error."""
+    found: list[tuple[str, bool]] = []
+    for block in upstream.requests[request].conversation[-1]["content"]:
+        if block["type"] == "tool_result":
+            content = block["content"]
+            text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+            found.append((text, bool(block.get("is_error"))))
+    return found
+
+
+async def test_model_reads_searches_runs_is_refused_and_goes_on(coders: Stack, upstream: Upstream):
+    """Every result is what the tool found; the answer lists what was used."""
+    notes, work = str(coders.files / "notes.txt"), str(coders.work)
+    upstream.script(
+        calls(("Read", {"file_path": notes}), ("Grep", {"pattern": "needle", "path": str(coders.files)})),
+        calls(("Bash", {"command": f"wc -l < {notes}; id"}), ("Read", {"file_path": "/etc/passwd"})),
+        calls(("Write", {"file_path": f"{work}/made.txt", "content": "made\n"}), ("Glob", {"pattern": "*.txt"})),
+        Says("The notes have a needle."),
+    )
+    response = await coders.client.post("/api/code", json={"prompt": "Find the needle."})
+    assert response.status_code == 200, response.text
+    got = response.json()
+    assert (got["result"], got["is_error"], got["stop_reason"]) == ("The notes have a needle.", False, "end_turn")
+    used = [(tool["name"], tool["is_error"]) for tool in got["tools_used"]]
+    assert used == [
+        *(("Read", False), ("Grep", False)),
+        *(("Bash", True), ("Read", True)),
+        *(("Write", False), ("Glob", False)),
+    ]
+    read, grep = results(upstream, 1)
+    assert read == ("     1\talpha\n     2\tneedle\n     3\tomega", False)
+    assert grep == (notes, False)
+    bash, passwd = results(upstream, 2)
+    assert bash[1]
+    assert "id" in bash[0]
+    assert "Commands that may be run: cat, echo" in bash[0]
+    assert passwd[1]
+    assert str(coders.files) in passwd[0]
+    assert "root:" not in passwd[0]
+    assert (coders.work / "made.txt").read_text() == "made\n"
+
+
+async def test_watcher_sees_the_tools_at_work_in_order(coders: Stack, upstream: Upstream):
+    """A start, what the command writes, an end, the words, the result."""
+    upstream.script(calls(("Bash", {"command": "echo seen"})), Says("Done."))
+    response = await coders.client.post("/api/code", json={"prompt": "Go.", "stream": True})
+    events = events_of(response.text)
+    assert [name for name, _ in events if name != "start"] == [
+        "tool_start",
+        "tool_output",
+        "tool_end",
+        "text",
+        "result",
+    ]
+    told = dict(events)
+    assert (told["tool_start"]["name"], told["tool_start"]["input"]) == ("Bash", "echo seen")
+    assert (told["tool_output"]["text"], told["tool_end"]["content"]) == ("seen\n", "seen")
+    assert told["result"]["result"].strip() == "Done."
+
+
+async def test_allowed_tools_only_narrow(coders: Stack, upstream: Upstream):
+    """The model is offered those alone; a name that is none is refused."""
+    await coders.client.post("/api/code", json={"prompt": "Go.", "allowed_tools": ["Read"]})
+    names = [tool["name"].rpartition("__")[2] for tool in upstream.requests[0].body["tools"]]
+    assert names == ["Read"]
+    refused = await coders.client.post("/api/code", json={"prompt": "Go.", "allowed_tools": ["Read", "WebFetch"]})
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_value")
+    assert "WebFetch" in refused.json()["detail"]
+
+
+async def test_model_that_never_ends_is_ended_and_the_answer_says_so(coders: Stack, upstream: Upstream):
+    """The last turns' calls are not done; the answer is marked."""
+    upstream.script(calls(("Bash", {"command": "echo again"})))
+    got = (await coders.client.post("/api/code", json={"prompt": "Go."})).json()
+    assert (got["is_error"], got["stop_reason"], got["usage"]) == (True, "max_turns", None)
+    assert [tool["is_error"] for tool in got["tools_used"]] == [False, False, False, True]
+
+
+async def test_hanging_up_ends_the_model_and_its_command(coders: Stack, upstream: Upstream):
+    """At once, though the command would go on for a minute."""
+    upstream.script(calls(("Bash", {"command": "echo begun; sleep 60"})))
+    ask = {"prompt": "Go.", "stream": True}
+    async with coders.client.stream("POST", "/api/code", json=ask) as response:
+        async for line in response.aiter_lines():
+            if line == "event: tool_output":
+                break
+
+    async def is_over() -> bool:
+        health = await coders.health()
+        return bool(health and not any(each["running"] for each in (*health["tools"], *health["executors"])))
+
+    await until(is_over, 20)
+
+
+async def test_model_that_looks_for_the_credential_finds_none(coders: Stack, upstream: Upstream):
+    """By files, by commands, by the processes' environments."""
+    upstream.script(
+        calls(
+            ("Grep", {"pattern": "sk-ant", "path": "/", "output_mode": "content"}),
+            ("Bash", {"command": "cat /proc/*/environ /proc/self/environ"}),
+            (
+                "Bash",
+                {"command": f"cat {coders.run_dir}/* {coders.folder}/*.log; grep -r sk-ant {coders.folder} /proc"},
+            ),
+            ("Read", {"file_path": "/proc/self/environ"}),
+        ),
+        Says("Nothing."),
+    )
+    response = await coders.client.post("/api/code", json={"prompt": "Find the key."})
+    assert response.status_code == 200, response.text
+    found = results(upstream, 1)
+    assert len(found) == 4
+    assert not [text for text, _ in found if CREDENTIAL in text or coders.key in text]
+    assert CREDENTIAL not in response.text
