@@ -180,7 +180,7 @@ WIRE: dict[int, Requirement] = {
     71: Requirement("Codex's tools, items and retries.", elsewhere=CODEX),
     72: Requirement("Codex's WebSocket is turned down at once.", elsewhere=CODEX),
     73: Requirement("Claude Code as a client.", elsewhere=MESSAGES),
-    74: Requirement("Probes of new MCP clients.", elsewhere="issue of /mcp"),
+    74: Requirement("MCP clients of both eras are answered, and probes of the new one.", ("clients/test_mcp.py",)),
     75: Requirement(
         "Small requests beside the turn, two user messages in a row, empty content beside calls.", (RECORDED,)
     ),

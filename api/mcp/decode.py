@@ -8,7 +8,9 @@ import msgspec
 from msgspec import Struct
 
 from api.mcp.models import Offer
-from api.problems import Problem, invalid
+from api.problems import Problem, invalid, of_failure
+from shared.errors import ErrorKind
+from shared.events import Failed
 
 
 def asked(offer: Offer, arguments: Mapping[str, Any] | None) -> Struct:
@@ -48,8 +50,5 @@ def path_of(address: str) -> str:
 
 
 def _unknown(address: str) -> Problem:
-    return Problem(
-        404,
-        "file_not_found",
-        f"`{address[:200]}` is no resource here. Resources are file:///… addresses of allowed paths.",
-    )
+    said = f"`{address[:200]}` is no resource here; resources are file:///… addresses of allowed paths."
+    return of_failure(Failed(ErrorKind.NOT_FOUND, said))

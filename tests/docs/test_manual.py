@@ -32,6 +32,8 @@ MANUAL = TEXTS["MANUAL.md"]
 
 # How the manual writes that a setting has no default.
 NONE = "none"
+# /mcp hands every method on; these are the protocol's.
+MCP_METHODS = {"POST", "GET", "DELETE"}
 # What clients set in environments of their own.
 OTHERS = {"OPENAI_API_KEY", "OPENAI_BASE_URL"}
 
@@ -116,7 +118,7 @@ def routes() -> set[str]:
     return {
         f"{method} {re.sub(r'{[^}]*}', '{id}', route.path)}"
         for route in app.routes
-        for method in getattr(route, "methods", {"GET"})
+        for method in getattr(route, "methods", MCP_METHODS)
         if method not in {"OPTIONS", "HEAD"}
     }
 
