@@ -61,7 +61,7 @@ class Mcp:
         key = asking(_Scoped(scope), "mcp").key  # pyright: ignore[reportArgumentType] # only its scope is looked at
         inner["user"] = AuthenticatedUser(AccessToken(token="", client_id=key, scopes=[]))
         wire = Wire(receive, send)
-        if scope["method"] == "GET":
+        if inner["method"] == "GET":
             with self._drain.waiting(wire.hang_up):
                 await self._manager.handle_request(inner, wire.receive, wire.send)  # pyright: ignore[reportArgumentType]
         else:

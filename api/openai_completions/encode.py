@@ -49,7 +49,7 @@ class CompletionEncoder:
 
     def whole(self) -> bytes:
         """Every answer, as one object."""
-        ends = [finish(done) if done else None for done in self._done]
+        ends: list[EndReason | None] = [finish(done) if done else None for done in self._done]
         choices = [TextChoice("".join(texts), index, ends[index]) for index, texts in enumerate(self._texts)]
         return encoder.encode(self._completion(choices, self._usage()))
 

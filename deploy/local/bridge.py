@@ -110,7 +110,8 @@ class Stamp:
         if message.method == "initialize" and isinstance(message, JSONRPCRequest):
             self._asked = message.id
             return {}
-        version = (params.get("_meta") or {}).get(PROTOCOL_VERSION_META_KEY)
+        meta: Mapping[str, Any] = params.get("_meta") or {}
+        version = meta.get(PROTOCOL_VERSION_META_KEY)
         if not isinstance(version, str):
             return self._agreed()
         headers = {"mcp-protocol-version": version, "mcp-method": message.method}

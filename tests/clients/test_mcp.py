@@ -48,7 +48,7 @@ async def test_a_chat_has_its_answer_twice_and_its_words_as_progress(stack: Stac
     upstream.script(Says(("Hello", " world"), output=2))
     told: list[str | None] = []
 
-    async def tell(_progress: float, _total: float | None, message: str | None) -> None:
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
         told.append(message)
 
     async with connected(stack, mode) as client:
@@ -70,7 +70,7 @@ async def test_a_cancelled_call_ends_its_job(stack: Stack, upstream: Upstream, m
     upstream.script(Stalls(1))
     began = asyncio.Event()
 
-    async def tell(_progress: float, _total: float | None, message: str | None) -> None:
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
         if message and "answers" not in message and "begins" not in message:
             began.set()
 
@@ -90,7 +90,7 @@ async def test_progress_comes_while_the_work_goes_on(stack: Stack, upstream: Ups
     upstream.script(Gated(("one ", "two")))
     told: asyncio.Queue[str | None] = asyncio.Queue()
 
-    async def tell(_progress: float, _total: float | None, message: str | None) -> None:
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
         told.put_nowait(message)
 
     async with asyncio.timeout(50), connected(stack) as client:
@@ -228,7 +228,7 @@ async def test_the_bridge_carries_everything(stack: Stack, upstream: Upstream, m
     upstream.script(Says(("Hello", " world")))
     told: list[str | None] = []
 
-    async def tell(_progress: float, _total: float | None, message: str | None) -> None:
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
         told.append(message)
 
     async with (
@@ -259,3 +259,19 @@ async def test_the_bridge_says_why_it_can_t(stack: Stack, tmp_path: Path, key: s
         output, errors = await process.communicate(b"")
     assert (process.returncode, output) == (1, b"")
     assert said in errors.decode()
+
+
+async def test_a_client_that_only_listens_does_not_hold_up_the_end(upstream: Upstream):
+    """Its stream is ended, in good order, before the grace of answers under way is over."""
+    settings = {"DRAIN_TIMEOUT": "600"}
+    async with asyncio.timeout(55), Stack(upstream.url, parked=0, settings=settings) as stack:
+        headers = {**ACCEPT, "content-type": "application/json"}
+        hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+        asked = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
+        answer = await stack.client.post("/mcp", json=asked, headers=headers)
+        session = {"mcp-session-id": answer.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
+        async with stack.client.stream("GET", "/mcp", headers={**ACCEPT, **session}) as listening:
+            assert listening.status_code == 200
+            assert await stack.api.end(timeout=40) == 0
+            assert [chunk async for chunk in listening.aiter_bytes() if chunk.startswith(b"data:")] == []
+        assert "Traceback" not in stack.logs()

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from litestar import Litestar
 from litestar.exceptions import HTTPException
+from litestar.routes import HTTPRoute
 from pydantic_core import PydanticUndefined
 
 import api.settings
@@ -118,7 +119,7 @@ def routes() -> set[str]:
     return {
         f"{method} {re.sub(r'{[^}]*}', '{id}', route.path)}"
         for route in app.routes
-        for method in getattr(route, "methods", MCP_METHODS)
+        for method in (route.methods if isinstance(route, HTTPRoute) else MCP_METHODS)
         if method not in {"OPTIONS", "HEAD"}
     }
 

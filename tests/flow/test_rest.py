@@ -20,7 +20,7 @@ PDF = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
 @pytest.fixture(scope="module")
 async def shared_workshop(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs with a tools executor, and some files for it."""
-    commands = {"ALLOWED_COMMANDS": "ls,cat,echo,head,sleep,grep,sort,wc,tail,pwd,yes,true"}
+    commands = {"MAX_QUEUE": "64", "ALLOWED_COMMANDS": "ls,cat,echo,head,sleep,grep,sort,wc,tail,pwd,yes,true"}
     async with Stack(shared_upstream.url, tools=commands) as stack:
         (stack.files / "notes.txt").write_text("one\ntwo\nthree\n")
         (stack.files / "dot.png").write_bytes(PNG)

@@ -11,9 +11,11 @@ from api.auth import HAS_KEY
 from api.catalogue import Catalogue
 from api.drain import Drain
 from api.executors import Executors
+from api.hands import Hands
 from api.health import ExecutorHealth, get_health, get_live, get_ready, health, health_of, router
 from shared.wire import Status
 
+NO_HANDS = Hands(Executors(Path("/nonexistent"), "tools"), Drain(0), 1)
 UP = Status(
     role="claude",
     mode="online",
@@ -130,7 +132,7 @@ async def test_health_is_the_executors_now_and_the_default_model() -> None:
     """It answers 200 whatever it has to say."""
     request = cast("Any", SimpleNamespace(scope={"state": {HAS_KEY: False}}))
     for executors, drain in ((Told(), Drain(1)), (Told(**{"claude-1": UP}), Drain(1))):
-        response = await get_health.fn(request, executors, Catalogue(executors, "mine", {}), drain)
+        response = await get_health.fn(request, executors, NO_HANDS, Catalogue(executors, "mine", {}), drain)
         assert response.status_code in {None, 200}
         assert response.content == health(await executors.statuses(), "mine", draining=False)
 

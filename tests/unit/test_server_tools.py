@@ -1,0 +1,136 @@
+"""The server's own tools: a model's call as a job, and what came of it as a result."""
+
+import pytest
+
+from api.server_tools.calls import Mistake, job, summary
+from api.server_tools.offers import NAMES, possible
+from api.server_tools.results import MOST_OUTPUT, tool_result
+from shared.errors import ErrorKind
+from shared.events import Failed
+from shared.jobs import (
+    CommandEnded,
+    EditFile,
+    FileRead,
+    FindFiles,
+    JobResult,
+    Output,
+    ReadFile,
+    RunCommand,
+    SearchFiles,
+    SearchFound,
+    ToolJob,
+    ToolsStatus,
+    WriteFile,
+)
+from shared.turn import Text
+
+STATUS = ToolsStatus(("/a",), ("/w",), ("cat", "ls"), 4, 0, 0, draining=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("Read", '{"file_path":"/a/x","offset":3,"limit":"5"}', ReadFile("/a/x", 3, 5)),
+        ("Read", '{"file_path":"/a/x"}', ReadFile("/a/x", None, 2000)),
+        ("Glob", '{"pattern":"**/*.py","path":"/a"}', FindFiles("**/*.py", "/a")),
+        (
+            "Grep",
+            '{"pattern":"x","output_mode":"content","-i":true,"-C":2,"-A":1,"-n":false,"type":"py","head_limit":9}',
+            SearchFiles("x", None, None, "py", "content", True, False, False, 2, 1, 9),
+        ),
+        ("Bash", '{"command":"ls","timeout":1500,"description":"Lists"}', RunCommand("ls", None, 1.5)),
+        ("Write", '{"file_path":"/w/x","content":""}', WriteFile("/w/x", "")),
+        (
+            "Edit",
+            '{"file_path":"/w/x","old_string":"a","new_string":"b","replace_all":true}',
+            EditFile("/w/x", "a", "b", everywhere=True),
+        ),
+    ],
+)
+def test_call_becomes_the_job_it_asks_for(name: str, arguments: str, expected: ToolJob):
+    """In the units of jobs."""
+    assert job(name, arguments, NAMES) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "word"),
+    [
+        ("Read", "{}", "file_path"),
+        ("Read", '{"file_path":"x","offset":0}', "offset"),
+        ("Read", '{"file_path":"x","limit":0}', "limit"),
+        ("Read", '{"path":"x"}', "path"),
+        ("Read", "[", "Read"),
+        ("Grep", '{"pattern":"x","output_mode":"lines"}', "files_with_matches"),
+        ("Grep", '{"pattern":"x","-A":-1}', "-A"),
+        ("Grep", '{"pattern":"x","head_limit":0}', "head_limit"),
+        ("Bash", '{"command":" "}', "command"),
+        ("Bash", '{"command":"ls","timeout":0}', "timeout"),
+        ("Edit", '{"file_path":"x","old_string":"","new_string":"b"}', "old_string"),
+        ("Edit", '{"file_path":"x","old_string":"b","new_string":"b"}', "same"),
+        ("WebFetch", "{}", "Read, Glob"),
+    ],
+)
+def test_call_that_cannot_be_done_says_what_to_mend(name: str, arguments: str, word: str):
+    """By the name of the argument."""
+    made = job(name, arguments, NAMES)
+    assert isinstance(made, Mistake)
+    assert word in made.text
+
+
+def told(came: JobResult | Failed | Mistake, *output: Output) -> tuple[str, bool]:
+    """The text of a result, and whether it is an error."""
+    result = tool_result("toolu_1", came, output, STATUS)
+    return "".join(block.text for block in result.content if isinstance(block, Text)), result.is_error
+
+
+def test_lines_are_numbered_and_the_rest_is_told_of():
+    """As `cat -n` prints them."""
+    file = FileRead("/a/x", 99, "text/plain", text="b\nc\n", first_line=2, lines=9)
+    assert told(file) == ("     2\tb\n     3\tc\n(Lines 2 to 3 of 9. Read on with offset 4.)", False)
+    assert told(FileRead("/a/x", 0, "text/plain", text=""))[0] == "The file is empty."
+
+
+def test_outputs_are_merged_in_order_and_the_status_is_told():
+    """Letters that were cut between two pieces are whole again."""
+    euro = "€".encode()
+    pieces = (Output("stdout", b"a" + euro[:1]), Output("stdout", euro[1:]), Output("stderr", b"!\n"))
+    assert told(CommandEnded(2), *pieces) == ("a€!\nExit code 2", True)
+    assert told(CommandEnded(0)) == ("(No output.)", False)
+    assert told(CommandEnded(-9, timed_out=True))[0] == "The command was ended: its time was up."
+
+
+def test_long_output_says_what_is_left_out():
+    """Its middle."""
+    text, _ = told(CommandEnded(0), Output("stdout", b"x" * (MOST_OUTPUT + 7)))
+    assert "7 characters are left out" in text
+
+
+def test_refusal_says_what_is_allowed():
+    """Paths and commands."""
+    text, is_error = told(Failed(ErrorKind.NOT_ALLOWED, "`id` is not on the list."))
+    assert is_error
+    assert all(word in text for word in ("`id`", "/a", "/w", "cat, ls"))
+
+
+def test_pdf_is_an_error_that_says_what_to_do_instead():
+    """No tool's result can hold one."""
+    text, is_error = told(FileRead("/a/x.pdf", 9, "application/pdf", data=b"%PDF-1.4"))
+    assert is_error
+    assert "context_files" in text
+
+
+def test_nothing_found_is_said():
+    """An empty result would look like a fault."""
+    assert told(SearchFound(())) == ("No matches found.", False)
+
+
+def test_writing_is_offered_only_where_it_is_allowed():
+    """And commands only where there are some."""
+    assert possible(STATUS) == NAMES
+    assert possible(ToolsStatus(("/a",), (), (), 4, 0, 0, draining=False)) == ("Read", "Glob", "Grep")
+
+
+def test_summary_is_one_short_line():
+    """Of what matters in the arguments."""
+    assert summary('{"pattern":"a\\nb","path":"/x"}') == "a b in /x"
+    assert len(summary('{"command":"' + "x" * 999 + '"}')) == 200
