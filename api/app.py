@@ -12,6 +12,7 @@ from litestar.types import ASGIApp
 
 from api import body, health
 from api.absent import absent
+from api.anthropic import routes as anthropic
 from api.auth import RequireKey
 from api.catalogue import Catalogue
 from api.dispatch import Dispatch
@@ -25,6 +26,8 @@ from api.mcp.hosts import Hosts
 from api.mcp.routes import Mcp
 from api.openai_chat import routes as openai_chat
 from api.openai_completions import routes as openai_completions
+from api.openai_responses import routes as openai_responses
+from api.openai_responses.store import Store
 from api.openapi import version
 from api.parameters import Policy
 from api.problems import Problem, of_failure, of_framework
@@ -48,11 +51,14 @@ def create_app(settings: Settings, drain: Drain) -> ASGIApp:
     shop = Workshop(dispatch, hands, catalogue, Limits(settings.max_prompt, settings.max_turns))
     fetcher = Fetcher(settings.fetch_images)
     policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive)
+    store = Store(settings.stored_responses, settings.stored_bytes, settings.stored_age)
     documentation = docs.Documentation(policy)
     mcp = Mcp(shop, hosts(settings), drain, version())
     app = Litestar(
         route_handlers=[
             openai_chat.router,
+            openai_responses.router,
+            anthropic.router,
             openai_completions.router,
             rest.router,
             mcp.route(),
@@ -67,6 +73,7 @@ def create_app(settings: Settings, drain: Drain) -> ASGIApp:
             "shop": Provide(lambda: shop, sync_to_thread=False),
             "drain": Provide(lambda: drain, sync_to_thread=False),
             "fetcher": Provide(lambda: fetcher, sync_to_thread=False),
+            "store": Provide(lambda: store, sync_to_thread=False),
             "policy": Provide(lambda: policy, sync_to_thread=False),
             "documentation": Provide(lambda: documentation, sync_to_thread=False),
         },
@@ -104,7 +111,7 @@ def cors(settings: Settings) -> CORSConfig | None:
 def on_problem(request: Request[object, object, State], problem: Problem) -> Response[bytes]:
     """A request that is refused."""
     return Response(
-        envelope(request.scope["path"], problem),
+        envelope(request, problem),
         status_code=problem.status,
         headers=problem.headers(),
         media_type="application/json",

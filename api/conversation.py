@@ -14,10 +14,21 @@ from msgspec import Struct
 from api.fetch import Fetcher
 from api.media import Remote
 from api.problems import Problem, invalid
-from shared.turn import Block, Document, Image, Message, Role, Text, ToolResult, ToolUse
+from shared.turn import (
+    Block,
+    Document,
+    Image,
+    Message,
+    RedactedThinking,
+    Role,
+    Text,
+    Thinking,
+    ToolResult,
+    ToolUse,
+)
 
 type PartBlock = Text | Image | Document | Remote
-type DraftBlock = PartBlock | ToolUse | DraftResult
+type DraftBlock = PartBlock | Thinking | RedactedThinking | ToolUse | DraftResult
 
 
 class DraftResult(Struct, frozen=True):
@@ -94,7 +105,7 @@ async def messages(drafts: Sequence[Draft], fetcher: Fetcher) -> tuple[Message, 
         match draft:
             case DraftResult(call, content, is_error):
                 return ToolResult(call, tuple(whole(part) for part in content), is_error)
-            case ToolUse():
+            case ToolUse() | Thinking() | RedactedThinking():
                 return draft
             case _:
                 return whole(draft)

@@ -1,18 +1,34 @@
 """Whose envelope an error has: each address speaks its own dialect, in its refusals too. Pure."""
 
 from collections.abc import Callable
+from typing import Any
 
+from litestar import Request
+
+from api.anthropic.encode import envelope as anthropic
 from api.mcp.encode import envelope as mcp
 from api.openai_chat.encode import envelope as openai
 from api.problems import Problem
+from api.request_context import STATE_KEY
 from api.rest.encode import envelope as rest
 
-type Envelope = Callable[[Problem], bytes]
+type Envelope = Callable[[Problem, str], bytes]
 
 # The first prefix that fits; everything else is OpenAI's.
-BY_PATH: tuple[tuple[str, Envelope], ...] = (("/api/", rest), ("/mcp", mcp))
+BY_PATH: tuple[tuple[str, Envelope], ...] = (
+    ("/v1/messages", anthropic),
+    ("/api/", lambda problem, _: rest(problem)),
+    ("/mcp", lambda problem, _: mcp(problem)),
+)
+# The header that tells Anthropic's clients from OpenAI's where both ask at one address.
+ANTHROPIC_HEADER = "anthropic-version"
 
 
-def envelope(path: str, problem: Problem) -> bytes:
-    """The JSON body of an error at `path`."""
-    return next((write for prefix, write in BY_PATH if path.startswith(prefix)), openai)(problem)
+def envelope(request: Request[Any, Any, Any], problem: Problem) -> bytes:
+    """The JSON body of an error that answers `request`."""
+    path = request.scope["path"]
+    request_id = request.scope["state"].get(STATE_KEY, "")
+    if path.startswith("/v1/models") and ANTHROPIC_HEADER in request.headers:
+        return anthropic(problem, request_id)
+    write = next((write for prefix, write in BY_PATH if path.startswith(prefix)), None)
+    return write(problem, request_id) if write else openai(problem)

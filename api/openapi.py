@@ -12,7 +12,8 @@ from api.docs.structs import Json, schemas
 from api.health import Health
 from api.openai_chat.models import ChatRequest, Chunk, Completion, ErrorEnvelope, ModelList, ModelObject
 from api.openai_completions.models import CompletionRequest, TextCompletion
-from api.parameters import COMPLETIONS, Policy
+from api.openai_responses.models import DeletedResponse, Item, ItemList, ResponseObject, ResponsesRequest, StreamEvent
+from api.parameters import COMPLETIONS, RESPONSES, Policy
 from api.rest.models import Refusal
 from api.work.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, ModelEntries
 from api.work.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
@@ -28,6 +29,7 @@ programs and whose `message` says what can be done; `x-should-retry` tells the o
 TAGS = {
     "Chat": "Answers to conversations.",
     "REST": "Prompts, work on files, files and commands, in plain JSON. Errors are `{detail, code}`.",
+    "Responses": "Answers to conversations, in OpenAI's newer form, kept for a while.",
     "Models": "What may be named as `model`.",
     "Health": "For people, supervisors and load balancers. No key needed.",
     "About": "What this is. No key needed.",
@@ -65,11 +67,19 @@ def version() -> str:
 
 def components(policy: Policy) -> dict[str, Json]:
     """Every schema by name."""
-    read = schemas(ChatRequest, CompletionRequest, ChatAsk, CodeAsk, AnalyzeAsk, FileReadAsk, BashAsk, answers=False)
+    read = schemas(
+        *(ChatRequest, CompletionRequest, ResponsesRequest, Item, ChatAsk, CodeAsk, AnalyzeAsk, FileReadAsk, BashAsk),
+        answers=False,
+    )
     written = schemas(Completion, Chunk, ErrorEnvelope, ModelList, ModelObject, TextCompletion, Health, answers=True)
     done = schemas(ChatAnswer, CodeAnswer, FileAnswer, BashAnswer, ModelEntries, Refusal, answers=True)
-    asked = {
+    responses = schemas(ResponseObject, StreamEvent, DeletedResponse, ItemList, answers=True)
+    return {
+        **read,
+        **done,
         "ChatRequest": with_parameters(read["ChatRequest"], policy),
         "CompletionRequest": with_parameters(read["CompletionRequest"], policy, COMPLETIONS),
+        "ResponsesRequest": with_parameters(read["ResponsesRequest"], policy, RESPONSES),
+        **written,
+        **responses,
     }
-    return read | asked | written | done

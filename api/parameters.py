@@ -103,6 +103,40 @@ COMPLETIONS: dict[str, Parameter] = {
     "logit_bias": Parameter("refused", "the service has none", harmless=(None, {})),
 }
 
+RESPONSES: dict[str, Parameter] = {
+    "input": Parameter("honoured", "a text, or items; each reaches the model in its own role"),
+    "model": Parameter("honoured", "a name of GET /v1/models; DEFAULT_MODEL without one"),
+    "instructions": Parameter("honoured", "the first system text; not carried over from an earlier response"),
+    "previous_response_id": Parameter("honoured", "of a response that is still kept for the same key"),
+    "store": Parameter("honoured", "kept unless `false`, within STORED_RESPONSES, STORED_BYTES and STORED_AGE"),
+    "stream": Parameter("honoured", ""),
+    "max_output_tokens": Parameter("honoured", "the service's own limit"),
+    "tools": Parameter("honoured", "functions, custom tools, namespaces; tools that OpenAI runs itself are ignored"),
+    "tool_choice": Parameter("honoured", "the service's own `tool_choice`, and checked"),
+    "parallel_tool_calls": Parameter("honoured", "the service's own switch, and checked"),
+    "text": Parameter("honoured", "`format`: the CLI's structured output; `verbosity` is ignored"),
+    "reasoning": Parameter("honoured", "`effort`; `summary` shows the thinking"),
+    "include": Parameter("honoured", "`reasoning.encrypted_content`; any other value is ignored"),
+    "metadata": Parameter("honoured", "given back, and kept with the response"),
+    "truncation": Parameter("honoured", "`disabled`; `auto` is ignored: nothing is left out of a conversation"),
+    "max_budget_usd": Parameter("honoured", "as of chat completions"),
+    "temperature": _ignored("current models take none", 0, 2),
+    "top_p": _ignored("current models take none", 0, 1),
+    "context_management": _ignored("nothing is left out of a conversation"),
+    "max_tool_calls": Parameter("meaningless", "it counts calls of tools that OpenAI runs itself"),
+    "stream_options": Parameter("meaningless", "`include_obfuscation`: no event is padded"),
+    "user": Parameter("meaningless", ""),
+    "service_tier": Parameter("meaningless", ""),
+    "prompt_cache_key": Parameter("meaningless", "the CLI caches by content"),
+    "prompt_cache_retention": Parameter("meaningless", "the CLI caches by content"),
+    "safety_identifier": Parameter("meaningless", ""),
+    "client_metadata": Parameter("meaningless", ""),
+    "background": Parameter("refused", "a response is answered while its client waits", harmless=(None, False)),
+    "conversation": Parameter("refused", "send `previous_response_id`, or the whole input", harmless=(None,)),
+    "prompt": Parameter("refused", "no prompts are kept here; send `instructions` and `input`", harmless=(None,)),
+    "top_logprobs": Parameter("refused", "the service has none", harmless=(None, 0)),
+}
+
 
 def checked(table: Mapping[str, Parameter], fields: Mapping[str, object], *, strict: bool) -> tuple[str, ...]:
     """The names of the parameters that were sent and are ignored. Raises Problem for one that is refused."""

@@ -3,6 +3,8 @@
 Law: every way a request can fail is a Problem; a dialect only chooses the envelope. Nothing internal is in a sentence.
 """
 
+from collections.abc import Mapping
+
 from litestar.exceptions import HTTPException
 
 from shared.errors import MEANINGS, ErrorKind
@@ -13,7 +15,7 @@ class Problem(Exception):
     """A request that gets no (whole) answer.
 
     param: the field of the request that is at fault. retry_after: seconds. retryable: whether the same request may
-    succeed later by itself.
+    succeed later by itself. details: what a client's program may act on.
     """
 
     def __init__(
@@ -25,6 +27,7 @@ class Problem(Exception):
         param: str | None = None,
         retry_after: float | None = None,
         retryable: bool = False,
+        details: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -33,6 +36,7 @@ class Problem(Exception):
         self.param = param
         self.retry_after = retry_after
         self.retryable = retryable
+        self.details = details
 
     def headers(self) -> dict[str, str]:
         """The headers that tell a client's library what to do (RFC 9110 §10.2.3, RFC 6750 §3, the SDKs' own)."""

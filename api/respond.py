@@ -8,7 +8,7 @@ unclosed when the client goes, and never sees a client of a plain JSON answer go
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
@@ -26,6 +26,7 @@ STREAM_HEADERS = {
     "x-accel-buffering": "no",
 }
 JSON_HEADERS = {"content-type": "application/json"}
+COMMENT = b": keep-alive\n\n"
 OFFLINE_HEADER = "x-claude-api-server-mode"
 COST_HEADER = "x-cost-usd"
 
@@ -59,12 +60,16 @@ class Answer[E]:
         stream: bool,
         keep_alive: float,
         headers: dict[str, str] | None = None,
+        sign_of_life: bytes = COMMENT,
+        status: Callable[[Problem], int] = lambda problem: problem.status,
     ) -> None:
         self._events = events
         self._encoder = encoder
         self._stream = stream
         self._silence = keep_alive
         self._headers = headers or {}
+        self._sign_of_life = sign_of_life
+        self._status = status
         self._begun = False
         self._cost = 0.0
 
@@ -117,7 +122,7 @@ class Answer[E]:
         while True:
             await asyncio.sleep(self._silence)
             await self._begin(send)
-            await send({"type": "http.response.body", "body": b": keep-alive\n\n", "more_body": True})
+            await send({"type": "http.response.body", "body": self._sign_of_life, "more_body": True})
 
     async def _begin(self, send: Send) -> None:
         if not self._begun:
@@ -126,7 +131,7 @@ class Answer[E]:
 
     async def _send_problem(self, problem: Problem, send: Send) -> None:
         headers = {**JSON_HEADERS, **problem.headers()}
-        await self._send_all(problem.status, headers, self._encoder.problem(problem), send)
+        await self._send_all(self._status(problem), headers, self._encoder.problem(problem), send)
 
     async def _send_all(self, status: int, headers: dict[str, str], body: bytes, send: Send) -> None:
         await _start(status, {**headers, **self._headers, "content-length": str(len(body))}, send)

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     fetch_images: bool = True
     max_prompt: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
     max_turns: Annotated[int, Field(ge=1, le=1000)] = 40
+    stored_responses: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
+    stored_bytes: Annotated[int, Field(ge=0, le=2**40)] = 64 * 1024 * 1024
+    stored_age: Annotated[float, Field(gt=0, le=31 * 86400)] = 86400
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 3
     enable_cors: bool = False
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()

@@ -40,14 +40,16 @@ class Offered(Struct, frozen=True):
     legacy: bool = False
 
 
-def offered(request: Offering) -> Offered:
-    """What a request offers. Raises Problem (400)."""
+def offered(request: Offering, places: Sequence[str] | None = None) -> Offered:
+    """What a request offers. places: where each tool is in it, if not in order. Raises Problem (400)."""
     if request.functions and not request.tools:
-        tools = [_function(function, f"functions[{index}]") for index, function in enumerate(request.functions)]
-        listed, custom = [tool for tool, _ in tools], frozenset[str]()
-        strict = frozenset(tool.name for tool, is_strict in tools if is_strict)
+        functions = [_function(function, f"functions[{index}]") for index, function in enumerate(request.functions)]
+        listed, custom = [tool for tool, _ in functions], frozenset[str]()
+        strict = frozenset(tool.name for tool, is_strict in functions if is_strict)
     else:
-        read = [_tool(tool, f"tools[{index}]") for index, tool in enumerate(request.tools or [])]
+        tools = request.tools or []
+        places = places or [f"tools[{index}]" for index in range(len(tools))]
+        read = [_tool(tool, place) for tool, place in zip(tools, places, strict=True)]
         listed = [tool for tool, _, _ in read]
         custom = frozenset(tool.name for tool, is_custom, _ in read if is_custom)
         strict = frozenset(tool.name for tool, _, is_strict in read if is_strict)

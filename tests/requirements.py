@@ -17,11 +17,13 @@ class Requirement(NamedTuple):
 
 
 MODELS = "the listing has tests of its own (tests/flow/test_http.py); Anthropic's form of it comes with /v1/messages"
-RESPONSES = "issue of /v1/responses"
 MESSAGES = "issue of /v1/messages"
-CODEX = "Codex speaks only /v1/responses"
 
 GOLDEN = "golden/openai_chat"
+GOLDEN_RESPONSES = "golden/openai_responses"
+RESPONSES_DECODE = "unit/test_responses_decode.py"
+RESPONSES_SDK = "clients/test_openai_responses.py"
+AGENTS = "clients/test_openai_agents.py"
 DECODE = "unit/test_chat_decode.py"
 ENCODE = "unit/test_chat_encode.py"
 TOOLING = "unit/test_tooling.py"
@@ -146,9 +148,9 @@ WIRE: dict[int, Requirement] = {
         "Legacy completions are answered, `suffix` too; embeddings and other known paths are a clear 404.",
         ("unit/test_completions.py", "clients/test_openai_completions.py"),
     ),
-    50: Requirement("Clients that only know `/v1/responses` are served.", elsewhere=RESPONSES),
-    51: Requirement("The order of the events of a streamed response.", elsewhere=RESPONSES),
-    52: Requirement("The items of a response's input.", elsewhere=RESPONSES),
+    50: Requirement("Clients that only know `/v1/responses` are served.", (RESPONSES_SDK, AGENTS)),
+    51: Requirement("The order of the events of a streamed response.", (GOLDEN_RESPONSES, RESPONSES_SDK)),
+    52: Requirement("The items of a response's input.", (RESPONSES_DECODE, RESPONSES_SDK, GOLDEN_RESPONSES)),
     53: Requirement("Anthropic's messages, their stream and `count_tokens`.", elsewhere=MESSAGES),
     # behaviour behind them all
     54: Requirement("Between bursts of arguments a stream is kept alive.", (RESPOND,)),
@@ -176,9 +178,9 @@ WIRE: dict[int, Requirement] = {
     67: Requirement("Explicit nulls and defaults are legal everywhere.", (RECORDED, "unit/test_parameters.py")),
     68: Requirement("A history may hold calls while nothing is on offer.", (RECORDED,)),
     69: Requirement("An alias such as `gpt-4o` behaves like the real thing.", elsewhere="the whole of this endpoint"),
-    70: Requirement("The usage of responses.", elsewhere=RESPONSES),
-    71: Requirement("Codex's tools, items and retries.", elsewhere=CODEX),
-    72: Requirement("Codex's WebSocket is turned down at once.", elsewhere=CODEX),
+    70: Requirement("The usage of responses.", (RESPONSES_SDK, GOLDEN_RESPONSES)),
+    71: Requirement("Codex's tools, items and retries.", (RESPONSES_DECODE, RESPONSES_SDK, GOLDEN_RESPONSES)),
+    72: Requirement("Codex's WebSocket is turned down at once.", (RESPONSES_SDK,)),
     73: Requirement("Claude Code as a client.", elsewhere=MESSAGES),
     74: Requirement("MCP clients of both eras are answered, and probes of the new one.", ("clients/test_mcp.py",)),
     75: Requirement(

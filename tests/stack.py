@@ -32,7 +32,6 @@ class Program:
         self._arguments = arguments
         self._environment = dict(environment)
         self.log = log
-        self.become: int | None = None
         self.process: asyncio.subprocess.Process | None = None
         self._output: IO[bytes] | None = None
 
@@ -44,13 +43,7 @@ class Program:
     async def start(self) -> None:
         self._output = self.log.open("ab")
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            *self._arguments,
-            env=self._environment,
-            cwd=REPOSITORY,
-            stderr=self._output,
-            user=self.become,
+            sys.executable, "-m", *self._arguments, env=self._environment, cwd=REPOSITORY, stderr=self._output
         )
 
     def send(self, number: signal.Signals) -> None:

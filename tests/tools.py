@@ -6,7 +6,6 @@ Law: everything is private to it (folder, socket, allowed paths), and nothing of
 import asyncio
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from msgspec import Struct
 from shared.events import Failed
 from shared.jobs import CommandEnded, JobDone, JobResult, Output, RunCommand, ToolJob, ToolsStatus
 from shared.wire import AskStatus, Do, frame, read_to_api
-from tests.stack import REPOSITORY, Program, until
+from tests.stack import Program, until
 
 SECRET = "sk-ant-not-to-be-found"
 
@@ -44,7 +43,10 @@ class Said(Struct):
 class Tools:
     """Mutable: the program, and the files in its folders. root: allowed; writable: that too, to write."""
 
-    def __init__(self, settings: Mapping[str, str] | None = None, *, uid: int = 0) -> None:
+    def __init__(
+        self, settings: Mapping[str, str] | None = None, *, readable: tuple[str, ...] = (), uid: int = 0
+    ) -> None:
+        """readable: more allowed paths. uid: who starts it, if this is root."""
         self.folder = Path(tempfile.mkdtemp(prefix="cat-"))
         self.folder.chmod(0o755)
         self.root, self.writable, self.outside = (self.folder / name for name in ("files", "work", "outside"))
@@ -61,17 +63,17 @@ class Tools:
             "HOME": str(self.folder),
             "RUN_DIR": str(self.run_dir),
             "LOG_LEVEL": "debug",
-            "ALLOWED_PATHS": str(self.root),
+            "ALLOWED_PATHS": ",".join([str(self.root), *readable]),
             "WRITABLE_PATHS": str(self.writable),
             "COMMAND_TIMEOUT": "20",
             **(settings or {}),
         }
-        self.program = Program(["executor", "--role", "tools"], environment, self.folder / "tools.log")
-        self._uid = uid
+        module = ["tests.as_user", str(uid)] if uid else ["executor"]
+        self.program = Program([*module, "--role", "tools"], environment, self.folder / "tools.log")
 
     async def __aenter__(self) -> Self:
         try:
-            await self._start()
+            await self.program.start()
             await until(self._answers, 30)
         except BaseException:
             print(self.log())
@@ -85,11 +87,6 @@ class Tools:
         if error:
             print(self.log())
         await self._end()
-
-    async def _start(self) -> None:
-        if self._uid:
-            self.program.become = self._uid
-        await self.program.start()
 
     async def _answers(self) -> bool:
         process = self.program.process
@@ -142,6 +139,3 @@ class Tools:
     async def run(self, command: str, cwd: str | None = None, timeout: float | None = None) -> Said:
         """Have a command run."""
         return await self.do(RunCommand(command, cwd, timeout))
-
-
-__all__ = ["REPOSITORY", "SECRET", "Said", "Tools", "sys"]

@@ -85,15 +85,24 @@ def responses(operation: Json, document: Json) -> str:
 
 def event_of(shape: Json) -> Json:
     """What the data of an event of a stream is, but for errors and the end."""
-    return shape["properties"]["data"]["anyOf"][0]["contentSchema"]["anyOf"][0]
+    told: Json = shape.get("properties", {}).get("data", shape)
+    while "anyOf" in told or "contentSchema" in told:
+        told = told["anyOf"][0] if "anyOf" in told else told["contentSchema"]
+    return told
 
 
 def curl(method: str, path: str, operation: Json, sent: Json | None) -> str:
     """The same as a command. HTML."""
-    lines = [f"curl {'-N ' if sent and sent.get('stream') else ''}{ORIGIN}{path.replace('{model_id}', 'sonnet')}"]
+    place = path
+    for parameter in cast("list[Json]", operation.get("parameters", [])):
+        if parameter["in"] == "path":
+            place = place.replace(f"{{{parameter['name']}}}", parameter["example"])
+    # curl knows by itself that a body is posted.
+    manner = "" if method == "get" or sent else f"-X {method.upper()} "
+    lines = [f"curl {'-N ' if sent and sent.get('stream') else ''}{manner}{ORIGIN}{place}"]
     if needs_key(operation):
         lines.append('-H "Authorization: Bearer $KEY"')
-    if method == "post":
+    if sent:
         lines.append('-H "Content-Type: application/json"')
     head = escaped(" \\\n  ".join(lines)).replace(ORIGIN, element("span", ORIGIN, class_="origin"))
     if sent is None:
@@ -122,7 +131,7 @@ def examples(method: str, path: str, operation: Json) -> str:
 
 def answers(operation: Json) -> str:
     """What comes back, for example."""
-    content: Json = operation["responses"]["200"]["content"]
+    content: Json = operation["responses"].get("200", {}).get("content", {})
     shown = [
         details(escaped(example["summary"]), block(_value(example["value"]), example["summary"]), class_="example")
         for media_type in (JSON, STREAM)

@@ -1,19 +1,12 @@
 """Every operation of the service, for the OpenAPI document. Pure."""
 
-from typing import Any
-
-from api.docs import examples
+from api.docs import examples, responses
 from api.docs.completions import completion
-from api.docs.replies import ANSWERED, headed, refusals
+from api.docs.operation import REQUEST_ID, answer, json, operation
+from api.docs.replies import ANSWERED, refusals
 from api.docs.structs import Json, reference
 
 CHAT_ERRORS = (400, 401, 402, 404, 413, 415, 429, 500, 502, 503, 504)
-REQUEST_ID: Json = {
-    "name": "x-request-id",
-    "in": "header",
-    "description": "Your own id for this request, to find it again in the server's log; one is made otherwise.",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
-}
 
 
 def paths() -> Json:
@@ -21,6 +14,7 @@ def paths() -> Json:
     return {
         "/v1/chat/completions": {"post": chat()},
         "/v1/completions": {"post": completion(REQUEST_ID)},
+        **responses.paths(),
         "/v1/models": {"get": models()},
         "/v1/models/{model_id}": {"get": model()},
         "/health": {"get": health()},
@@ -31,21 +25,6 @@ def paths() -> Json:
         "/openapi.json": {"get": shown("getOpenapi", "This document", "application/json", {"type": "object"})},
         "/docs": {"get": shown("getDocs", "This page", "text/html", {"type": "string"})},
     }
-
-
-def operation(tag: str, name: str, summary: str, description: str, **more: Any) -> Json:
-    """An operation."""
-    return {"tags": [tag], "operationId": name, "summary": summary, "description": description, **more}
-
-
-def answer(description: str, content: Json, headers: tuple[str, ...] = ()) -> Json:
-    """A response with a body. content: by media type."""
-    return {"description": description, "headers": headed(headers), "content": content}
-
-
-def json(schema: Json, examples: Json | None = None) -> Json:
-    """A JSON body."""
-    return {"application/json": {"schema": schema, **({"examples": examples} if examples else {})}}
 
 
 def chat() -> Json:

@@ -22,6 +22,10 @@ TYPES: dict[str, Json] = {
     "verbosity": {"enum": ["low", "medium", "high", None]},
     "metadata": {"type": ["object", "null"]},
     "store": {"type": ["boolean", "null"]},
+    "context_management": {"type": ["array", "null"], "items": {"type": "object"}},
+    "max_tool_calls": {"type": ["integer", "null"]},
+    "stream_options": {"type": ["object", "null"]},
+    "client_metadata": {"type": ["object", "null"]},
 }
 
 
@@ -29,7 +33,8 @@ def with_parameters(request: Json, policy: Policy, table: Mapping[str, Parameter
     """The schema of a request with every parameter of the table, in the table's order."""
     read: Json = request["properties"]
     properties: Json = {name: _parameter(name, what, read.get(name), policy) for name, what in table.items()}
-    properties["n"] |= {"minimum": 1, "maximum": policy.most_choices}
+    if "n" in properties:
+        properties["n"] |= {"minimum": 1, "maximum": policy.most_choices}
     return {**request, "properties": read | properties}
 
 

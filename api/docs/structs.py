@@ -1,7 +1,7 @@
 """The service's structs as JSON Schemas, which are what the code reads and writes. Pure.
 
 Law: a name, a type, and whether a field is there always, come from the struct; what a struct can't say (the words, the
-limits, JSON that is carried along unread) comes from `request_words`, `answer_words` and `api.docs.limits`.
+limits, JSON that is carried along unread) comes from `request_words`, `response_words`, `answer_words` and `api.docs.limits`.
 
 msgspec's own schemas would do, but they can't be made of a struct that carries JSON along unread.
 """
@@ -16,11 +16,12 @@ from api.docs.answer_words import ANSWERS, STATE
 from api.docs.completions_words import COMPLETION_LIMITS, COMPLETION_WORDS
 from api.docs.limits import LIMITS as OF_CHAT
 from api.docs.request_words import REQUEST
+from api.docs.response_words import RESPONSES
 from api.docs.rest_words import REST_LIMITS, REST_WORDS
 
 type Json = dict[str, Any]
 
-WORDS = REQUEST | ANSWERS | STATE | REST_WORDS | COMPLETION_WORDS
+WORDS = REQUEST | ANSWERS | STATE | REST_WORDS | RESPONSES | COMPLETION_WORDS
 LIMITS = OF_CHAT | REST_LIMITS | COMPLETION_LIMITS
 PLACE = "#/components/schemas/"
 

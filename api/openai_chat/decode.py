@@ -250,20 +250,20 @@ def budget(dollars: float | None) -> float | None:
     return dollars
 
 
-def decoded[T](body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """JSON of the client's. Raises Problem (400)."""
+def decoded[T](body: bytes, decoder: msgspec.json.Decoder[T], where: str = "") -> T:
+    """JSON of the client's. where: its place in the request, if it is not the whole. Raises Problem (400)."""
     try:
         return decoder.decode(body.removeprefix(b"\xef\xbb\xbf"))
     except msgspec.ValidationError as error:
-        raise _unfitting(error) from error
+        raise _unfitting(error, where) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, "invalid_json", "The body is not valid JSON in UTF-8.") from error
 
 
-def _unfitting(error: msgspec.ValidationError) -> Problem:
+def _unfitting(error: msgspec.ValidationError, within: str) -> Problem:
     """Msgspec's message as a sentence, and the field it speaks of: `… - at `$.messages[0].role``."""
     what, _, where = str(error).partition(" - at ")
-    path = where.strip("`").partition("[...]")[0].removeprefix("$").removeprefix(".")
+    path = (within + where.strip("`").partition("[...]")[0].removeprefix("$")).removeprefix(".")
     if "missing required field" in what:
         name = what.rpartition(" ")[2].strip("`")
         path = f"{path}.{name}" if path else name

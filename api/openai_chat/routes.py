@@ -10,11 +10,14 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from api import body
+from api.anthropic import routes as anthropic
+from api.anthropic.models import ModelInfo, ModelPage
 from api.arguments import kept, promises
 from api.asking import asking
 from api.catalogue import Catalogue, Listed, listing
 from api.conversation import messages
 from api.dispatch import Dispatch
+from api.envelopes import ANTHROPIC_HEADER
 from api.fetch import Fetcher
 from api.openai_chat.decode import decode
 from api.openai_chat.encode import ChatEncoder, Form
@@ -48,18 +51,27 @@ async def create_chat_completion(
 
 
 @get("/v1/models")
-async def list_models(catalogue: NamedDependency[Catalogue]) -> Response[ModelList]:
-    """List every model that may be named."""
+async def list_models(
+    request: Request[object, object, State], catalogue: NamedDependency[Catalogue]
+) -> Response[ModelList] | Response[ModelPage]:
+    """List every model that may be named, in the form of the vendor whose client asks."""
     models = listing(await catalogue.models(), catalogue.aliases)
+    if ANTHROPIC_HEADER in request.headers:
+        asked = request.query_params
+        return Response(anthropic.page(models, asked.get("limit"), asked.get("before_id"), asked.get("after_id")))
     return Response(ModelList(data=[described(model) for model in models]))
 
 
 @get("/v1/models/{model_id:path}")
-async def get_model(model_id: FromPath[str], catalogue: NamedDependency[Catalogue]) -> Response[ModelObject]:
-    """Tell of one model."""
+async def get_model(
+    request: Request[object, object, State], model_id: FromPath[str], catalogue: NamedDependency[Catalogue]
+) -> Response[ModelObject] | Response[ModelInfo]:
+    """Tell of one model, in the form of the vendor whose client asks."""
     name = model_id.removeprefix("/")
     for model in listing(await catalogue.models(), catalogue.aliases):
         if model.id == name:
+            if ANTHROPIC_HEADER in request.headers:
+                return Response(anthropic.described(model))
             return Response(described(model))
     raise Problem(404, "model_not_found", f"The model `{name}` does not exist here.", param="model")
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from executor.sandbox.landlock import LIBC
 
 NEW_MOUNTS, NEW_USER = 0x00020000, 0x10000000
+PR_SET_DUMPABLE = 4
 BIND, RECURSIVE, SLAVE = 4096, 16384, 1 << 19
 MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE = 442, -100, 0x8000
 NO_SUID, NO_DEVICES, NO_EXEC = 2, 4, 8
@@ -25,6 +26,8 @@ def lay(folders: Iterable[str]) -> str:
         if uid == 0:
             _called(LIBC.unshare(NEW_MOUNTS))
         else:
+            # Its own maps are only its to write while it may be looked into.
+            LIBC.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
             _called(LIBC.unshare(NEW_MOUNTS | NEW_USER))
             for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
                 with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123 # this module knows no more than it must

@@ -3,6 +3,7 @@
 Law: a path or command that is not there, or that uncovers the server's own secrets, is said at start with its mend.
 """
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -89,7 +90,11 @@ def roots(allowed: Iterable[str], writable: Iterable[str], secrets: Mapping[str,
 def secrets(environ: Mapping[str, str], run_dir: Path) -> dict[str, str]:
     """Where this server keeps what no tool may see."""
     places = {"RUN_DIR": str(run_dir), ".env": str(Path.cwd() / ".env")}
-    homes = {environ.get("HOME", ""), pwd.getpwuid(os.getuid()).pw_dir} - {"", "/"}
+    homes = {environ.get("HOME", "")}
+    # A user may have a number only.
+    with contextlib.suppress(KeyError):
+        homes.add(pwd.getpwuid(os.getuid()).pw_dir)
+    homes -= {"", "/"}
     places |= {f"Claude config folder in {home}": f"{home}/.claude" for home in homes}
     places |= {f"Claude login in {home}": f"{home}/.claude.json" for home in homes}
     for name in ("DATA_DIR", "CLAUDE_CONFIG_DIR"):

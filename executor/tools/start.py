@@ -24,6 +24,8 @@ from executor.tools.role import ToolsRole
 
 MEGABYTE = 1 << 20
 SPARE = 4
+# How many more may wait than in the claude role: jobs here are short.
+SHORT = 4
 PROBE_TIMEOUT = 20.0
 
 
@@ -59,7 +61,7 @@ def main(settings: Settings, name: str, parent_fd: int | None) -> None:
             problem = "no path is allowed: set ALLOWED_PATHS to a folder that the tools may read"
         if problem:
             log.error("no tools are served", reason=problem)
-        admission = Admission(settings.max_concurrent, settings.max_queue, settings.queue_timeout)
+        admission = Admission(settings.max_concurrent, settings.max_queue * SHORT, settings.queue_timeout)
         role = ToolsRole(ground, zygote, admission, problem=problem, missing=missing)
         server = Server(role, path, settings.drain_timeout)
         drained_by(server, parent_fd)

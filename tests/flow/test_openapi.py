@@ -36,6 +36,9 @@ from tests.stack import KEY, REPOSITORY, Stack
 DOCUMENT = document(Policy())
 CHAT_OPERATION = DOCUMENT["paths"]["/v1/chat/completions"]["post"]
 EXAMPLES: dict[str, Any] = CHAT_OPERATION["requestBody"]["content"]["application/json"]["examples"]
+RESPONSE_EXAMPLES: dict[str, Any] = DOCUMENT["paths"]["/v1/responses"]["post"]["requestBody"]["content"][
+    "application/json"
+]["examples"]
 OPERATIONS = [(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods]
 KEYED = [(method, path) for method, path in OPERATIONS if "security" not in DOCUMENT["paths"][path][method]]
 POSITIVE, NEGATIVE = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
@@ -162,7 +165,7 @@ def test_every_example_of_an_answer_meets_its_schema():
     assert len(pairs) > 30
     for schema, value in pairs:
         if isinstance(value, str):
-            chunks_of(value.encode(), schema)
+            _ = chunks_of(value.encode(), schema) if "[DONE]" in value else events_of(value.encode())
         else:
             validator(schema).validate(value)
 
@@ -176,7 +179,7 @@ def test_every_code_of_an_error_is_in_the_document():
     }
     of_chat = {code for kind, (_, code) in KINDS.items() if kind not in OF_TOOLS}
     assert of_chat | set(written_codes()) == shown
-    assert {f"Error{status}" for status in CHAT_ERRORS} == set(DOCUMENT["components"]["responses"])
+    assert {f"Error{status}" for status in (*CHAT_ERRORS, 405, 426)} == set(DOCUMENT["components"]["responses"])
 
 
 def written_codes() -> Iterator[str]:
@@ -206,6 +209,16 @@ def chunks_of(body: bytes, event: Any) -> list[Any]:
     return chunks
 
 
+def events_of(body: bytes) -> list[Any]:
+    """The events of a streamed response, which all meet their schema. Raises AssertionError."""
+    events = [event.split("\n") for event in body.decode().split("\n\n") if event and not event.startswith(":")]
+    told = [msgspec.json.decode(data.removeprefix("data: ")) for _, data in events]
+    assert [name for name, _ in events] == [f"event: {event['type']}" for event in told]
+    for event in told:
+        validator({"$ref": "#/components/schemas/StreamEvent"}).validate(event)
+    return told
+
+
 def checked(case: Any, response: Response) -> None:
     """Hold a response against the document. Raises on what is not in it."""
     try:
@@ -214,6 +227,9 @@ def checked(case: Any, response: Response) -> None:
         # It is no Exception, and would end the loop that other tests need.
         raise AssertionError(str(failures)) from None
     if response.headers["content-type"][0].startswith("text/event-stream") and case.operation.path.startswith("/v1"):
+        if "completions" not in case.operation.path:
+            assert events_of(response.content)
+            return
         described = DOCUMENT["paths"][case.operation.path][case.method.lower()]["responses"]["200"]["content"]
         assert chunks_of(response.content, described["text/event-stream"]["schema"])
 
@@ -235,6 +251,9 @@ def made_coherent(body: Any) -> None:
     if "prompt" in body:
         body["n"] = body["best_of"] = None
         body["prompt"] = "Hello!"
+    if "input" in body:
+        body["input"] = "Hello!"
+        body.pop("previous_response_id", None)
     if not isinstance(body.get("messages"), list):
         return
     body["messages"].append({"role": "user", "content": "Hello!"})
@@ -268,7 +287,7 @@ async def test_whatever_is_sent_the_answer_is_in_the_document(
 async def test_without_a_key_the_answer_is_the_documented_401(stack: Stack, method: str, path: str):
     """Before anything is read of what was sent."""
     sent = {"body": EXAMPLES["hello"]["value"]} if method == "post" else {}
-    case = operation(stack, method, path).Case(path_parameters={"model_id": "sonnet"}, **sent)
+    case = operation(stack, method, path).Case(path_parameters={"model_id": "sonnet", "response_id": "resp_1"}, **sent)
     response = await anyio.to_thread.run_sync(case.call)
     assert response.status_code == 401
     checked(case, response)
@@ -281,6 +300,17 @@ async def test_example_of_a_request_is_answered(stack: Stack, upstream: Upstream
     if name == "structured":
         upstream.script(Says(tools=[("toolu_1", "StructuredOutput", ['{"name":"x","minutes":1,"ingredients":[]}'])]))
     case = operation(stack, "post", "/v1/chat/completions").Case(body=EXAMPLES[name]["value"])
+    response = await anyio.to_thread.run_sync(lambda: case.call(headers=stack.headers, timeout=30))
+    assert response.status_code == 200, response.text
+    checked(case, response)
+
+
+@pytest.mark.parametrize("name", RESPONSE_EXAMPLES)
+async def test_example_of_a_request_for_a_response_is_answered(stack: Stack, upstream: Upstream, name: str):
+    """By the real programs, with what the document promises."""
+    recipe = '{"name":"x","minutes":1,"ingredients":[]}'
+    upstream.script(Says(tools=[("toolu_1", "StructuredOutput", [recipe])]) if name == "structured" else Says("Hi"))
+    case = operation(stack, "post", "/v1/responses").Case(body=RESPONSE_EXAMPLES[name]["value"])
     response = await anyio.to_thread.run_sync(lambda: case.call(headers=stack.headers, timeout=30))
     assert response.status_code == 200, response.text
     checked(case, response)

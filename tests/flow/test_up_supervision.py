@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from shared.jobs import ToolsStatus
+from shared.wire import frame
 from tests.stack import REPOSITORY, free_port, until
 
 # The documented bound is 5 s; the rest is for a busy machine.
@@ -45,11 +47,18 @@ if role == "api":
     server = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Health)
     threading.Thread(target=server.serve_forever, daemon=True).start()
 else:
-    path = pathlib.Path(os.environ["RUN_DIR"], "claude-1.sock")
+    path = pathlib.Path(os.environ["RUN_DIR"], "tools-1.sock" if role == "tools" else "claude-1.sock")
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen()
+    def answer():
+        while True:
+            with listener.accept()[0] as said:
+                said.recv(1)
+                said.sendall((folder / "status").read_bytes())
+    if role == "tools":
+        threading.Thread(target=answer, daemon=True).start()
 os.read(parent, 1)
 """
 
@@ -58,7 +67,8 @@ import os, pathlib, sys
 from deploy.local.up import up
 folder, api, executor = sys.argv[1:]
 program = (sys.executable, "-I", folder + "/stand_in.py")
-sys.exit(up(os.environ, pathlib.Path(folder), api=(*program, "api", folder, api), executor=(*program, "executor", folder, executor)))
+sys.exit(up(os.environ, pathlib.Path(folder), api=(*program, "api", folder, api), executor=(*program, "executor", folder, executor),
+    tools=(*program, "tools", folder, "well")))
 """
 
 # Its grace period is longer than any test, so that only a second Ctrl-C can end it.
@@ -106,8 +116,8 @@ class Running:
         return json.loads((self.folder / f"{role}.environment").read_text(encoding="utf-8"))
 
     def left(self) -> list[int]:
-        """The processes of both programs that are still there."""
-        return [pid for pid in (*self.pids("api"), *self.pids("executor")) if is_alive(pid)]
+        """The processes of all programs that are still there."""
+        return [pid for role in ("api", "executor", "tools") for pid in self.pids(role) if is_alive(pid)]
 
     async def status(self) -> int:
         async with asyncio.timeout(30):
@@ -123,10 +133,13 @@ def is_alive(pid: int) -> bool:
 
 @contextlib.asynccontextmanager
 async def running(
-    folder: Path, *, api: str = "well", executor: str = "well", script: str = UP, **environment: str
+    folder: Path, *, api: str = "well", executor: str = "well", script: str = UP, problem: str = "", **environment: str
 ) -> AsyncGenerator[Running]:
     """A supervisor over stand-ins of the given manners; nothing of it outlives the block."""
     (folder / "stand_in.py").write_text(STAND_IN, encoding="utf-8")
+    (folder / "status").write_bytes(
+        frame(ToolsStatus((str(folder / "workspace"),), (), ("ls",), 4, 0, 0, draining=False, problem=problem))
+    )
     output = folder / "output"
     inherited = {"PATH": os.environ["PATH"], "HOME": str(folder), "PORT": str(free_port())}
     with output.open("wb") as stream:
@@ -184,9 +197,13 @@ async def test_the_line_to_paste_stands_on_a_line_of_its_own(tmp_path: Path):
     """Nothing frames or breaks it, however long it is."""
     async with running(tmp_path) as server:
         await server.ready()
-        await server.says('"stream": true}')
+        await server.says("/api/tools/bash")
         lines = [line for line in server.output().splitlines() if line.startswith("curl -N http://127.0.0.1:")]
-        assert len(lines) == 1
+        assert [line.split()[2].rsplit("/", 2)[-2:] for line in lines] == [
+            ["chat", "completions"],
+            ["api", "code"],
+            ["tools", "bash"],
+        ]
         assert lines[0].endswith('"stream": true}\'')
 
 
@@ -339,4 +356,24 @@ async def test_a_second_server_in_the_same_folder_is_refused(tmp_path: Path):
         async with running(second_folder, RUN_DIR=str(tmp_path / "run")) as second:
             assert await second.status() == 1
             assert "a server is running in" in second.output()
-        assert len(first.left()) == 2
+        assert len(first.left()) == 3
+
+
+async def test_the_tools_have_no_credential_and_a_folder_made_for_them(tmp_path: Path):
+    """The tools executor gets the folder `workspace`, with a first file, and neither the credential nor the key."""
+    async with running(tmp_path, ANTHROPIC_API_KEY="sk-ant-x", API_SECRET_TOKEN="0123456789abcdef") as server:
+        await server.ready()
+        given = server.environment("tools")
+        assert given["ALLOWED_PATHS"] == str(tmp_path / "workspace")
+        assert not {"ANTHROPIC_API_KEY", "API_SECRET_TOKEN"} & set(given)
+        assert (tmp_path / "workspace" / "welcome.txt").is_file()
+        await server.says("/api/tools/bash")
+        assert "/api/code" in server.output()
+
+
+async def test_chat_starts_where_no_tools_can_be_served_and_the_banner_says_why(tmp_path: Path):
+    """What is missing for the tools is no reason not to chat."""
+    async with running(tmp_path, problem="this kernel has no Landlock") as server:
+        await server.ready()
+        await server.says("none: this kernel has no Landlock")
+        assert "/api/tools/bash" not in server.output()

@@ -25,22 +25,37 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from anthropic.lib.streaming._messages import accumulate_event
+from anthropic.types import Message as AnthropicMessage
+from anthropic.types import RawMessageStreamEvent
 from litestar.types import Message, Scope
 from openai._models import construct_type
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response, ResponseStreamEvent
+from pydantic import TypeAdapter
 
+from api.anthropic.encode import MessageEncoder, status
 from api.openai_chat.encode import ChatEncoder, Form
+from api.openai_responses.decode import decode as decode_response
+from api.openai_responses.encode import Form as ResponsesForm
+from api.openai_responses.encode import ResponsesEncoder
+from api.openai_responses.shown import begun
+from api.openai_responses.store import Store
+from api.parameters import Policy
+from api.problems import Problem
 from api.respond import Answer, Encoder
 from api.side_by_side import Numbered
 from shared.events import Event
 
 FOLDER = Path(__file__).parent
 DASHES = re.compile(r"(?m)^-{10}\n")
+ENDS = ("completed", "incomplete", "failed")
 UPDATE = bool(os.environ.get("UPDATE_GOLDEN"))
 
 type Options = dict[str, Any]
 
+_anthropics: TypeAdapter[RawMessageStreamEvent] = TypeAdapter(RawMessageStreamEvent)
 _event = msgspec.json.Decoder[Event](Event)
 
 
@@ -54,7 +69,33 @@ def openai_chat(options: Options) -> Encoder[Event]:
     return ChatEncoder("chatcmpl-golden", 1_700_000_000, "sonnet", form, options.get("choices", 1))
 
 
-DIALECTS: dict[str, Callable[[Options], Encoder[Event]]] = {"openai_chat": openai_chat}
+def anthropic(options: Options) -> Encoder[Event]:
+    """The encoder of Anthropic's messages, with ids that stay."""
+    return MessageEncoder(
+        "msg_golden",
+        "sonnet",
+        "req_golden",
+        thinking=options.get("thinking", False),
+        shown=options.get("shown", True),
+    )
+
+
+def openai_responses(options: Options) -> Encoder[Event]:
+    """The encoder of responses, with an id and a time that stay."""
+    sent = {"input": "Hi", **options.get("request", {})}
+    call = decode_response(msgspec.json.encode(sent), Policy(), Store(0, 0, 1).shelf("owner"))
+    form = ResponsesForm(call.tools.offered.custom, call.tools.namespaces, summaries=call.summaries, sealed=call.sealed)
+    response = begun("resp_golden", 1_700_000_000, "sonnet", call)
+    return ResponsesEncoder(response, form, lambda: 1_700_000_001)
+
+
+DIALECTS: dict[str, Callable[[Options], Encoder[Event]]] = {
+    "openai_chat": openai_chat,
+    "anthropic": anthropic,
+    "openai_responses": openai_responses,
+}
+# A status that is the dialect's own.
+STATUS: dict[str, Callable[[Problem], int]] = {"anthropic": status}
 
 
 class Case:
@@ -82,7 +123,8 @@ class Case:
             await asyncio.Event().wait()
 
         encoder = DIALECTS[self.path.parent.name](self.options)
-        await Answer(self._played(), encoder, stream=stream, keep_alive=60)(no_scope(), receive, send)
+        own = STATUS.get(self.path.parent.name, lambda problem: problem.status)
+        await Answer(self._played(), encoder, stream=stream, keep_alive=60, status=own)(no_scope(), receive, send)
         head, *bodies = messages
         assert head["type"] == "http.response.start"
         lines = [f"HTTP {head['status']}", *(f"{n.decode()}: {v.decode()}" for n, v in head["headers"]), "", ""]
@@ -107,6 +149,7 @@ def numbered(line: str) -> Numbered:
 
 CASES = [Case(path) for path in sorted(FOLDER.glob("*/*.txt"))]
 CHATS = [case for case in CASES if case.path.parent.name == "openai_chat"]
+RESPONSES = [case for case in CASES if case.path.parent.name == "openai_responses" and case.path.stem != "error_first"]
 
 
 def each(cases: list[Case]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -114,7 +157,11 @@ def each(cases: list[Case]) -> Callable[[Callable[..., Any]], Callable[..., Any]
     return pytest.mark.parametrize(
         "case",
         [
-            pytest.param(case, id=case.path.stem, marks=[pytest.mark.wire(*case.wire)] if case.wire else [])
+            pytest.param(
+                case,
+                id=f"{case.path.parent.name}-{case.path.stem}",
+                marks=[pytest.mark.wire(*case.wire)] if case.wire else [],
+            )
             for case in cases
         ],
     )
@@ -173,3 +220,78 @@ def without_index(completion: dict[str, Any]) -> dict[str, Any]:
             if call["type"] == "function":
                 call["function"].pop("parsed_arguments", None)
     return completion
+
+
+def told(response: str) -> list[dict[str, Any]]:
+    """The events of a stream whose events have names; each is under its own."""
+    _, _, body = response.partition("\n\n")
+    found: list[dict[str, Any]] = []
+    for event in body.removesuffix("\n\n").split("\n\n"):
+        name, data = event.split("\n")
+        found.append(json.loads(data.removeprefix("data: ")))
+        assert name == f"event: {found[-1]['type']}"
+    return found
+
+
+@each([case for case in CASES if case.path.parent.name == "anthropic" and "error" not in case.path.stem])
+async def test_anthropics_events_add_up_to_the_whole_message(case: Case):
+    """Put together by the official client, the events are the very message that a plain request gets."""
+    snapshot: Any = None
+    buffers: dict[int, bytes] = {}
+    for event in told(await case.response(stream=True)):
+        if event["type"] != "ping":
+            made: RawMessageStreamEvent = _anthropics.validate_python(event)
+            snapshot = accumulate_event(event=made, current_snapshot=snapshot, json_bufs=buffers)
+    _, _, body = (await case.response(stream=False)).partition("\n\n")
+    whole = AnthropicMessage.model_validate_json(body, strict=True)
+    if case.path.stem == "call_cut_by_the_limit":
+        # The client guesses at what was cut off; a whole answer does not.
+        snapshot.content[-1].input = {}
+    assert snapshot.model_dump(exclude_none=True) == whole.model_dump(exclude_none=True)
+
+
+@each(RESPONSES)
+async def test_every_event_of_a_response_is_one_the_official_client_knows(case: Case):
+    """By its own types, with numbers that count up; the last has the response that a plain request gets."""
+    events = told(await case.response(stream=True))
+    known: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+    for event in events:
+        known.validate_python(event)
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert [event["type"] for event in events[:2]] == ["response.created", "response.in_progress"]
+    ends = [event for event in events if event["type"] in {f"response.{end}" for end in ENDS}]
+    assert ends == [events[-1]]
+    if events[-1]["type"] != "response.failed":
+        _, _, body = (await case.response(stream=False)).partition("\n\n")
+        assert json.loads(body) == events[-1]["response"]
+        Response.model_validate_json(body)
+
+
+@each(RESPONSES)
+async def test_the_events_of_a_response_add_up_to_its_items(case: Case):
+    """Each item is begun and done in its place, one after another; its deltas are its text."""
+    events = told(await case.response(stream=True))
+    open_items: list[str] = []
+    pieces = ""
+    for event in events:
+        match event["type"].removeprefix("response."):
+            case "output_item.added":
+                assert not open_items
+                open_items, pieces = [event["item"]["id"]], ""
+            case "output_item.done":
+                assert open_items == [event["item"]["id"]]
+                open_items = []
+            case kind if kind.endswith(".delta"):
+                assert [event["item_id"]] == open_items
+                pieces += event["delta"]
+            case "output_text.done" | "refusal.done" | "reasoning_summary_text.done":
+                assert event.get("text", event.get("refusal")) == pieces
+            case "function_call_arguments.done" | "custom_tool_call_input.done":
+                assert event.get("arguments", event.get("input")) == pieces
+            case _:
+                pass
+    done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    assert [event["output_index"] for event in events if event["type"] == "response.output_item.done"] == list(
+        range(len(done))
+    )
+    assert events[-1]["response"]["output"] == done

@@ -40,6 +40,9 @@ PYTHON = shutil.which("python3", path="/usr/bin:/bin")
 WIDE = "ls,cat,head,find,echo,pwd,sort,wc,cp,env,xargs,dd,sleep,chmod,mkfifo,ln,mkdir,bash,yes,true,sed,git,truncate"
 NOT_ALLOWED, BAD_JOB, NOT_FOUND = ErrorKind.NOT_ALLOWED, ErrorKind.BAD_JOB, ErrorKind.NOT_FOUND
 ORDINARY = 4711
+# The library of the attacker's Python, which would not run without it.
+LIBRARIES = tuple(str(path) for path in Path("/usr/lib").glob("python3*") if path.is_dir())
+LIBRARY = os.path.realpath("/lib/x86_64-linux-gnu/libm.so.6")
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +55,6 @@ async def tools(request: pytest.FixtureRequest) -> AsyncIterator[Tools]:
     ordinary = request.param == "as an ordinary user"
     if not ordinary and os.getuid() != 0:
         pytest.skip("this test run is not root, so it can't start one as root")
-    if ordinary and os.getuid() == 0 and not reachable():
-        pytest.skip("the interpreter or the checkout lies in a folder that an ordinary user can't enter")
     names = [name for name in WIDE.split(",") if shutil.which(name)]
     settings = {
         "ALLOWED_COMMANDS": ",".join([*names, *([PYTHON] if PYTHON else [])]),
@@ -64,18 +65,12 @@ async def tools(request: pytest.FixtureRequest) -> AsyncIterator[Tools]:
         "OUTPUT_LIMIT_KB": "64",
         "READ_LIMIT_MB": "1",
     }
-    async with Tools(settings, uid=ORDINARY if ordinary and os.getuid() == 0 else 0) as started:
+    async with Tools(settings, readable=LIBRARIES, uid=ORDINARY if ordinary and os.getuid() == 0 else 0) as started:
         (started.root / "a.txt").write_text("hello\n")
         (started.root / "link").symlink_to(started.outside / "secret.txt")
         (started.root / "linked").symlink_to(started.outside)
         assert (await started.status()).problem == ""
         yield started
-
-
-def reachable() -> bool:
-    """Whether an ordinary user can start the interpreter and read the code."""
-    places = [Path(sys.executable), Path(sys.executable).resolve(), Path(__file__).resolve(), Path(sys.prefix)]
-    return all(above.stat().st_mode & stat.S_IXOTH for place in places for above in place.parents)
 
 
 async def outcome(tools: Tools, command: str) -> str:
@@ -175,10 +170,10 @@ async def test_a_planted_program_does_not_run(tools: Tools, plant: str):
         # What can't be read can't be copied: it is put there from outside.
         shutil.copy("/usr/bin/id", binary)
         binary.chmod(0o755)
-    said = await tools.run(
-        "bash -c ./planted; echo $?; bash -c '/lib64/ld-linux-x86-64.so.2 ./planted'", str(tools.writable)
-    )
-    assert said.stdout.strip().endswith(b"126"), said
+    said = await tools.run("bash -c ./planted", str(tools.writable))
+    assert said.code in {126, 127}, said
+    said = await tools.run("bash -c '/lib64/ld-linux-x86-64.so.2 ./planted'", str(tools.writable))
+    assert said.code, said
     assert b"uid=" not in said.stdout
     binary.unlink(missing_ok=True)
 
@@ -187,7 +182,7 @@ async def test_a_planted_library_is_not_loaded(tools: Tools):
     """A library in a writable folder can't become code: the folder is mounted without exec."""
     if any("libraries" in lack for lack in (await tools.status()).missing):
         pytest.skip("this host lets an ordinary user make no mounts, and the status says so")
-    shutil.copy(os.path.realpath("/lib/x86_64-linux-gnu/libm.so.6"), tools.writable / "evil.so")
+    shutil.copy(LIBRARY, tools.writable / "evil.so")
     said = await tools.run("bash -c 'LD_PRELOAD=./evil.so cat /dev/null'; cat /dev/null", str(tools.writable))
     assert b"failed to map" in said.stderr, said
     said = await tools.run("bash -c 'enable -f ./evil.so evil'", str(tools.writable))
@@ -330,7 +325,7 @@ async def test_a_command_writes_nothing_outside(tools: Tools, command: str):
     """Neither beside the allowed folders nor in one that may only be read."""
     for place in (tools.outside / "new", tools.root / "new"):
         await tools.run(command.format(place=place))
-        assert not os.path.lexists(place)
+        assert place.name not in {each.name for each in place.parent.iterdir()}
 
 
 async def test_writing_stays_in_the_writable_folders(tools: Tools):
@@ -378,13 +373,9 @@ PROBES = {
     "a name looked up": "import socket; socket.getaddrinfo('localhost', 80)[0]; socket.create_connection(('localhost', 80))",
     "a file in memory": "import os; os.memfd_create('x')",
     "a namespace": "import os; os.unshare(os.CLONE_NEWUSER)",
-    "ptrace": "import ctypes,os; assert ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0) == 0",
-    "memory that is written and run": "import mmap; mmap.mmap(-1, 4096, prot=7)",
-    "a signal to its keeper": "import os; os.kill(os.getppid(), 0)",
-    "the kernel's keys": "import ctypes; assert ctypes.CDLL(None).syscall(250, 0, -3, 0) >= 0",
-    "io_uring": "import ctypes; assert ctypes.CDLL(None).syscall(425, 1, ctypes.create_string_buffer(120)) >= 0",
+    "a signal to the executor": "import os; os.kill({executor}, 0)",
     "root": "import os; os.setuid(0)",
-    "an inherited descriptor": "import os; assert [x for x in range(3, 256) if os.path.exists(f'/dev/fd/{x}')] or os.fstat(3)",
+    "an inherited descriptor": "import os; os.fstat(3)",
 }
 
 
@@ -393,8 +384,17 @@ PROBES = {
 async def test_a_program_of_the_attackers_own_reaches_nothing(tools: Tools, probe: str):
     """An interpreter on the list may run any program; sockets, memory tricks, signals and other processes stay closed."""
     assert PYTHON
-    said = await tools.do(RunCommand(f"{PYTHON} -I -S - && echo it went through", stdin=PROBES[probe]))
+    said = await tools.do(
+        RunCommand(f"{PYTHON} -I -S - && echo it went through", stdin=PROBES[probe].format(executor=tools.program.pid))
+    )
     assert b"it went through" not in said.stdout, said
+
+
+@pytest.mark.skipif(PYTHON is None, reason="no system Python, whose programs the sandbox could hold")
+async def test_the_attackers_program_does_run(tools: Tools):
+    """Else the other tests would show nothing."""
+    said = await tools.do(RunCommand(f"{PYTHON} -I -S - && echo it went through", stdin="import os"))
+    assert b"it went through" in said.stdout, said
 
 
 async def ended(tools: Tools, mark: str) -> None:

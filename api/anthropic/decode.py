@@ -1,0 +1,231 @@
+"""A request for a message as drafts of a Turn. Pure.
+
+Law: nothing that was sent is lost without a word: `api.anthropic.parameters` says what becomes of each parameter.
+Anthropic's server tools, which clients send by default, are dropped and named; a choice that forces one is refused.
+"""
+
+import re
+
+import msgspec
+from msgspec import Struct
+
+from api import tooling
+from api.anthropic import content
+from api.anthropic.models import InputMessage, InputTool, MessagesRequest, OutputFormat, ThinkingOptions
+from api.anthropic.parameters import MESSAGES
+from api.conversation import Draft, paired, says_something
+from api.forms import Offering, ToolDefinition
+from api.openai_chat.decode import decoded
+from api.parameters import Policy, checked
+from api.problems import Problem, invalid
+from api.schemas import usable
+from shared.turn import Effort, Message, Turn
+
+MOST_STOPS = 64
+LEAST_BUDGET = 1024
+EFFORTS: dict[str, Effort] = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
+# The first budget that is not reached gives the effort.
+BUDGETS: tuple[tuple[int, Effort], ...] = ((4_096, "low"), (16_384, "medium"), (32_768, "high"), (65_536, "xhigh"))
+# Tools that run at the vendor's: nothing of the client's waits for a call of them.
+SERVER_TOOLS = re.compile(r"(web_search|web_fetch|code_execution|tool_search_tool|advisor|mcp_toolset)(_.*)?")
+
+_fields = msgspec.json.Decoder(dict[str, object])
+_request = msgspec.json.Decoder(MessagesRequest)
+
+
+class MessagesCall(Struct, frozen=True):
+    """A request, understood. thinking: it is wanted. shown: in words. ignored: what was sent and means nothing."""
+
+    model: str | None
+    system: tuple[str, ...]
+    drafts: tuple[Draft, ...]
+    max_tokens: int | None
+    offered: tooling.Offered
+    schema: str | None
+    effort: Effort | None
+    stop: tuple[str, ...]
+    stream: bool
+    thinking: bool
+    shown: bool
+    ignored: tuple[str, ...]
+
+    def turn(self, model: str, messages: tuple[Message, ...]) -> Turn:
+        """The turn, for the model that `self.model` was found to mean and the messages with their pictures."""
+        return Turn(
+            model=model,
+            messages=messages,
+            system=self.system,
+            max_tokens=self.max_tokens,
+            tools=self.offered.tools,
+            tool_choice=self.offered.choice,
+            forced_tool=self.offered.forced,
+            parallel_tools=self.offered.parallel,
+            schema=self.schema,
+            effort=self.effort,
+            stop=self.stop,
+        )
+
+
+def decode(body: bytes, policy: Policy, *, counting: bool = False) -> MessagesCall:
+    """Read the body of POST /v1/messages, or of count_tokens if `counting`. Raises Problem (400, 413)."""
+    fields = decoded(body, _fields)
+    if fields.get("thread") is not None:
+        raise no_threads()
+    ignored = checked(MESSAGES, fields, strict=policy.strict)
+    request = decoded(body, _request)
+    if not counting:
+        limit(request.max_tokens)
+    tools, dropped = own_tools(request.tools or [], strict=policy.strict)
+    system, drafts = conversation(request)
+    thinking = request.thinking
+    return MessagesCall(
+        model=request.model,
+        system=system,
+        drafts=drafts,
+        max_tokens=request.max_tokens,
+        offered=offered(request, tools),
+        schema=answer_schema(request),
+        effort=effort(request),
+        stop=stops(request.stop_sequences),
+        stream=bool(request.stream),
+        thinking=thinking is not None and thinking.type != "disabled",
+        shown=thinking is None or thinking.display != "omitted",
+        ignored=(*ignored, *dropped),
+    )
+
+
+def no_threads() -> Problem:
+    """What makes the vendor's own tool runner send the whole conversation instead."""
+    return Problem(
+        400,
+        "unsupported_parameter",
+        "`thread` is not supported: nothing is kept between requests; send the whole conversation.",
+        param="thread",
+        details={"error_code": "thread_unsupported_request", "unsupported": ["thread"]},
+    )
+
+
+def limit(max_tokens: int | None) -> None:
+    """Check the most that the model may write. Raises Problem."""
+    if max_tokens is None:
+        raise invalid("`max_tokens` is missing; it is the most the model may write.", "max_tokens")
+    if not 1 <= max_tokens <= 10_000_000:
+        raise invalid("`max_tokens` must be at least 1, and not beyond reason.", "max_tokens")
+
+
+def conversation(request: MessagesRequest) -> tuple[tuple[str, ...], tuple[Draft, ...]]:
+    """The system texts and the conversation, each in order. Raises Problem."""
+    system = list(content.texts(request.system, "system"))
+    drafts: list[Draft] = []
+    for index, message in enumerate(request.messages):
+        where = f"messages[{index}]"
+        match message:
+            case InputMessage(role="system"):
+                system.extend(content.texts(message.content, f"{where}.content"))
+            case InputMessage(role="user"):
+                drafts.append(Draft("user", content.blocks(message.content, "user", f"{where}.content"), where))
+            case InputMessage(role="assistant"):
+                said = content.blocks(message.content, "assistant", f"{where}.content")
+                drafts.append(Draft("assistant", said, where))
+            case _:
+                raise invalid(
+                    f"`{where}.role` must be user, assistant or system, not `{message.role}`.", f"{where}.role"
+                )
+    if not says_something(drafts):
+        raise invalid("`messages` must hold a message that says something.", "messages")
+    paired(drafts)
+    return tuple(text for text in system if text), tuple(drafts)
+
+
+def own_tools(tools: list[InputTool], *, strict: bool) -> tuple[list[ToolDefinition], tuple[str, ...]]:
+    """The client's own tools, and the names of those of the vendor's that are dropped. Raises Problem."""
+    own: list[ToolDefinition] = []
+    dropped: list[str] = []
+    for index, tool in enumerate(tools):
+        where = f"tools[{index}]"
+        if tool.type in {None, "custom"}:
+            if bytes(tool.input_schema) == b"null":
+                raise invalid(f"`{where}.input_schema` is missing.", f"{where}.input_schema")
+            own.append(
+                ToolDefinition(
+                    name=tool.name, description=tool.description, input_schema=tool.input_schema, strict=tool.strict
+                )
+            )
+        elif SERVER_TOOLS.fullmatch(tool.type or "") and not strict:
+            dropped.append(f"tools.{tool.type}")
+        else:
+            raise invalid(
+                f"`{where}`: tools of type `{tool.type}` are not supported; offer one of your own, with `name`, "
+                "`description` and `input_schema`.",
+                f"{where}.type",
+                "unsupported_parameter",
+            )
+    return own, tuple(dict.fromkeys(dropped))
+
+
+def offered(request: MessagesRequest, tools: list[ToolDefinition]) -> tooling.Offered:
+    """The tools and how they may be used. Raises Problem."""
+    choice = request.tool_choice
+    if choice is None:
+        return tooling.offered(Offering(tools=tools))
+    if choice.type not in {"auto", "any", "tool", "none"}:
+        message = f"`tool_choice.type` must be auto, any, tool or none, not `{choice.type}`."
+        raise invalid(message, "tool_choice.type")
+    raw = msgspec.Raw(msgspec.json.encode({"type": choice.type, "name": choice.name}))
+    return tooling.offered(Offering(tools, raw, not choice.disable_parallel_tool_use))
+
+
+def answer_schema(request: MessagesRequest) -> str | None:
+    """The schema that the answer must meet, as text. Raises Problem."""
+    inner = request.output_config.format if request.output_config else None
+    form: OutputFormat | None = inner or request.output_format
+    if form is None:
+        return None
+    where = "output_config.format" if inner else "output_format"
+    if form.type != "json_schema":
+        raise invalid(f"`{where}.type` must be json_schema, not `{form.type}`.", f"{where}.type")
+    usable(msgspec.json.decode(bytes(form.schema)), f"{where}.schema")
+    return bytes(form.schema).decode()
+
+
+def effort(request: MessagesRequest) -> Effort | None:
+    """How hard to think: what is named, or what the thinking's budget amounts to. Raises Problem."""
+    of_thinking = thought(request.thinking, request.max_tokens)
+    named = request.output_config.effort if request.output_config else None
+    if named is None:
+        return of_thinking
+    if named not in EFFORTS:
+        where = "output_config.effort"
+        raise invalid(f"`{where}` must be one of {', '.join(EFFORTS)}, not `{named}`.", where)
+    return EFFORTS[named]
+
+
+def thought(thinking: ThinkingOptions | None, max_tokens: int | None) -> Effort | None:
+    """The effort that the thinking's own options amount to. Raises Problem."""
+    if thinking is None:
+        return None
+    if thinking.display not in {None, "summarized", "omitted", "full"}:
+        where = "thinking.display"
+        raise invalid(f"`{where}` must be summarized or omitted, not `{thinking.display}`.", where)
+    match thinking.type:
+        case "disabled":
+            return "low"
+        case "adaptive":
+            return None
+        case "enabled":
+            budget = thinking.budget_tokens
+            where = "thinking.budget_tokens"
+            if budget is None or budget < LEAST_BUDGET or (max_tokens is not None and budget >= max_tokens):
+                raise invalid(f"`{where}` must be at least {LEAST_BUDGET} and less than `max_tokens`.", where)
+            reached: list[Effort] = [effort for most, effort in BUDGETS if budget < most]
+            return reached[0] if reached else "max"
+        case other:
+            where = "thinking.type"
+            raise invalid(f"`{where}` must be enabled, adaptive or disabled, not `{other}`.", where)
+
+
+def stops(texts: list[str] | None) -> tuple[str, ...]:
+    """The texts that end the answer. Raises Problem."""
+    if texts and len(texts) > MOST_STOPS:
+        raise invalid(f"`stop_sequences` takes up to {MOST_STOPS} texts, not {len(texts)}.", "stop_sequences")
+    return tuple(text for text in texts or () if text)

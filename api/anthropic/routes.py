@@ -1,0 +1,97 @@
+"""The handlers of Anthropic's messages: decode, dispatch, respond; and the count of tokens."""
+
+import uuid
+from collections.abc import AsyncGenerator
+
+from anyio import CapacityLimiter, to_thread
+from litestar import Request, Response, Router, post
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.types import ASGIApp
+
+from api import body
+from api.anthropic.decode import decode
+from api.anthropic.encode import PING, MessageEncoder, status
+from api.anthropic.models import ModelInfo, ModelPage, TokenCount
+from api.anthropic.tokens import estimate
+from api.arguments import kept, promises
+from api.asking import asking
+from api.catalogue import Catalogue, Listed
+from api.conversation import messages
+from api.dispatch import Dispatch
+from api.fetch import Fetcher
+from api.parameters import Policy
+from api.problems import invalid
+from api.respond import Answer
+from api.side_by_side import side_by_side
+from shared.events import Event
+
+IGNORED_HEADER = "x-ignored-parameters"
+ESTIMATE_HEADER = "x-token-count"
+MOST_MODELS = 1000
+USUAL_MODELS = 20
+# Counting is work for the processor: more at once would only slow each other down, and the loop with them.
+_counting = CapacityLimiter(1)
+
+
+@post("/v1/messages", status_code=200)
+async def create_message(
+    request: Request[object, object, State],
+    policy: NamedDependency[Policy],
+    dispatch: NamedDependency[Dispatch],
+    catalogue: NamedDependency[Catalogue],
+    fetcher: NamedDependency[Fetcher],
+) -> ASGIApp:
+    """Answer a conversation with the assistant's next message."""
+    call = decode(await body.read(request), policy)
+    model = await catalogue.resolve(call.model)
+    turn = call.turn(model, await messages(call.drafts, fetcher))
+    who = asking(request, "messages")
+    encoder = MessageEncoder(f"msg_{uuid.uuid4().hex}", model, who.request_id, thinking=call.thinking, shown=call.shown)
+    job: AsyncGenerator[Event] = kept(dispatch.run(turn, who), promises(call.offered))
+    headers = {**dispatch.window_headers(), **({IGNORED_HEADER: ", ".join(call.ignored)} if call.ignored else {})}
+    return Answer(
+        side_by_side([job]),
+        encoder,
+        stream=call.stream,
+        keep_alive=policy.keep_alive,
+        headers=headers,
+        sign_of_life=PING,
+        status=status,
+    )
+
+
+@post("/v1/messages/count_tokens", status_code=200)
+async def count_tokens(
+    request: Request[object, object, State],
+    policy: NamedDependency[Policy],
+    catalogue: NamedDependency[Catalogue],
+) -> Response[TokenCount]:
+    """Estimate the tokens of a request."""
+    call = decode(await body.read(request), policy, counting=True)
+    await catalogue.resolve(call.model)
+    number = await to_thread.run_sync(estimate, call, limiter=_counting)
+    return Response(TokenCount(number), headers={ESTIMATE_HEADER: "estimate"})
+
+
+def page(listed: list[Listed], limit: str | None, before: str | None, after: str | None) -> ModelPage:
+    """A page of the models. Raises Problem (400)."""
+    if limit is not None and not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= MOST_MODELS):
+        raise invalid(f"`limit` must be a number from 1 to {MOST_MODELS}.", "limit")
+    size = int(limit) if limit else USUAL_MODELS
+    ids = [model.id for model in listed]
+    for name, cursor in (("before_id", before), ("after_id", after)):
+        if cursor is not None and cursor not in ids:
+            raise invalid(f"`{name}` is no id of a model.", name)
+    inside = listed[ids.index(after) + 1 if after else 0 : ids.index(before) if before else None]
+    chosen = inside[-size:] if before and not after else inside[:size]
+    data = [described(model) for model in chosen]
+    return ModelPage(data, len(inside) > len(chosen), data[0].id if data else None, data[-1].id if data else None)
+
+
+def described(model: Listed) -> ModelInfo:
+    """A model as Anthropic describes one."""
+    return ModelInfo(id=model.id, display_name=model.id)
+
+
+router = Router("/", route_handlers=[create_message, count_tokens])

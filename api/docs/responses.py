@@ -1,0 +1,129 @@
+"""The operations on responses, for the OpenAPI document. Pure."""
+
+from typing import Any
+
+from api.docs import response_examples as examples
+from api.docs.operation import REQUEST_ID, answer, json, operation
+from api.docs.replies import ANSWERED, refusals
+from api.docs.structs import Json, reference
+
+ERRORS = (400, 401, 402, 404, 413, 415, 429, 500, 502, 503, 504)
+RESPONSE_ID: Json = {
+    "name": "response_id",
+    "in": "path",
+    "required": True,
+    "description": "The response's id.",
+    "schema": {"type": "string", "minLength": 1},
+    "example": "resp_5d3f0c2a9b7e4f1c",
+}
+
+
+def paths() -> Json:
+    """Every path and its operations."""
+    one = "/v1/responses/{response_id}"
+    return {
+        "/v1/responses": {"post": create(), "get": upgrade()},
+        one: {"get": kept(), "delete": deleted()},
+        f"{one}/input_items": {"get": items()},
+        f"{one}/cancel": {"post": cancel()},
+    }
+
+
+def create() -> Json:
+    """POST /v1/responses."""
+    event: Json = {
+        "type": "object",
+        "description": "Each event has its type as `event` and itself, as JSON, as `data`. The last one has the whole "
+        "response: `response.completed`, `response.incomplete` or `response.failed`. Lines that begin with a colon only "
+        "keep the connection alive.",
+        "properties": {
+            "event": {"type": "string", "description": "The event's type."},
+            "data": {
+                "type": "string",
+                "description": "The event.",
+                "contentMediaType": "application/json",
+                "contentSchema": reference("StreamEvent"),
+            },
+        },
+        "required": ["event", "data"],
+    }
+    return operation(
+        "Responses",
+        "createResponse",
+        "Answer an input",
+        "The model's next items: text, calls of your tools, JSON by your schema, thoughts; whole, or streamed as they are "
+        "written. Hanging up ends the answer at once. The response is kept for a while unless `store` is false, so that "
+        "`previous_response_id` can go on from it.",
+        parameters=[REQUEST_ID],
+        requestBody={"required": True, "content": json(reference("ResponsesRequest"), examples.REQUESTS)},
+        responses={
+            "200": answer(
+                "The response: one JSON object, or a stream if `stream` is true.",
+                {
+                    **json(reference("ResponseObject"), examples.ANSWERS),
+                    "text/event-stream": {"schema": event, "examples": examples.STREAMS},
+                },
+                ANSWERED,
+            ),
+            **refusals(ERRORS),
+        },
+    )
+
+
+def upgrade() -> Json:
+    """GET /v1/responses."""
+    return operation(
+        "Responses",
+        "tryWebSocket",
+        "No WebSocket",
+        "Clients that try a WebSocket here are told at once that there is none. POST instead.",
+        parameters=[REQUEST_ID],
+        responses=refusals((401, 405, 426, 500)),
+    )
+
+
+def _on_kept(name: str, summary: str, description: str, responses: Json, *more: Json) -> Json:
+    return operation(
+        "Responses", name, summary, description, parameters=[RESPONSE_ID, *more, REQUEST_ID], responses=responses
+    )
+
+
+def kept() -> Json:
+    """GET /v1/responses/{response_id}."""
+    found = {"200": answer("The response.", json(reference("ResponseObject"))), **refusals((400, 401, 404, 500))}
+    stream = _query("stream", "Only `false`: what is kept is given as a whole.", {"enum": ["false"]})
+    return _on_kept("getResponse", "Look up a response", "One that is still kept for this key.", found, stream)
+
+
+def deleted() -> Json:
+    """DELETE /v1/responses/{response_id}."""
+    gone = {"200": answer("It is kept no longer.", json(reference("DeletedResponse"))), **refusals((401, 404, 500))}
+    return _on_kept("deleteResponse", "Delete a response", "Responses that went on from it stay.", gone)
+
+
+def items() -> Json:
+    """GET /v1/responses/{response_id}/input_items."""
+    return _on_kept(
+        "listInputItems",
+        "List what a response answers",
+        "The items of its input, after those of the conversation before it.",
+        {"200": answer("The items.", json(reference("ItemList"))), **refusals((400, 401, 404, 500))},
+        _query("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
+        _query("order", "The newest first, or the oldest.", {"enum": ["desc", "asc"], "default": "desc"}),
+        _query("after", "The id of the item after which the page begins.", {"type": "string"}),
+    )
+
+
+def cancel() -> Json:
+    """POST /v1/responses/{response_id}/cancel."""
+    return _on_kept(
+        "cancelResponse",
+        "Cancel a response",
+        "Only responses made with `background: true` could be cancelled, and there are none here. To end one under way, "
+        "hang up.",
+        refusals((400, 401, 404, 500)),
+    )
+
+
+def _query(name: str, description: str, schema: dict[str, Any]) -> Json:
+    return {"name": name, "in": "query", "description": description, "schema": schema}

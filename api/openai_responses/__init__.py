@@ -1,0 +1,1 @@
+"""OpenAI's responses (https://platform.openai.com/docs/api-reference/responses)."""

@@ -1,0 +1,193 @@
+"""A Responses request as drafts of a Turn. Pure.
+
+Law: as of chat completions: nothing that was sent is lost without a word. What an earlier response said comes before
+what this request says, by the same rules.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+import msgspec
+from msgspec import Struct
+
+from api.conversation import Draft, paired, says_something
+from api.openai_chat.decode import budget, decoded, effort
+from api.openai_chat.models import ReasoningOptions
+from api.openai_responses.items import said
+from api.openai_responses.models import Item, ResponsesRequest, TextFormat, TextOptions
+from api.openai_responses.tools import Tools, tools
+from api.parameters import RESPONSES, Policy, checked
+from api.problems import Problem, invalid
+from api.schemas import usable
+from shared.turn import Effort, Message, Turn
+
+ENCRYPTED = "reasoning.encrypted_content"
+SUMMARIES = ("auto", "concise", "detailed", "none")
+VERBOSITIES = ("low", "medium", "high")
+MOST_METADATA = 16
+
+_fields = msgspec.json.Decoder(dict[str, object])
+_request = msgspec.json.Decoder(ResponsesRequest)
+_item = msgspec.json.Decoder(Item)
+
+
+class Memory(Protocol):
+    """What earlier responses left."""
+
+    def conversation(self, response_id: str) -> Sequence[msgspec.Raw] | None:
+        """Every item up to the end of a response; None when it is not kept."""
+        ...
+
+    def item(self, item_id: str) -> msgspec.Raw | None:
+        """An item of a response; None when it is not kept."""
+        ...
+
+
+class ResponsesCall(Struct, frozen=True):
+    """A request, understood.
+
+    before: the items of the responses before. items: those of this request. ignored: the names of what was sent and
+    means nothing here. summaries: show the model's thoughts. sealed: give out what gives them back to the model.
+    """
+
+    request: ResponsesRequest
+    before: tuple[msgspec.Raw, ...]
+    items: tuple[msgspec.Raw, ...]
+    system: tuple[str, ...]
+    drafts: tuple[Draft, ...]
+    tools: Tools
+    schema: str | None
+    effort: Effort | None
+    store: bool
+    stream: bool
+    summaries: bool
+    sealed: bool
+    ignored: tuple[str, ...]
+    echoed: dict[str, object]
+
+    def turn(self, model: str, messages: tuple[Message, ...]) -> Turn:
+        """The turn, for the model that was found and the messages with their pictures."""
+        offered = self.tools.offered
+        return Turn(
+            model=model,
+            messages=messages,
+            system=self.system,
+            max_tokens=self.request.max_output_tokens,
+            tools=offered.tools,
+            tool_choice=offered.choice,
+            forced_tool=offered.forced,
+            parallel_tools=offered.parallel,
+            schema=self.schema,
+            effort=self.effort,
+            max_budget_usd=budget(self.request.max_budget_usd),
+        )
+
+
+def decode(body: bytes, policy: Policy, memory: Memory) -> ResponsesCall:
+    """Read the body of POST /v1/responses. Raises Problem (400, 413), with the field at fault in `param`."""
+    fields = decoded(body, _fields)
+    ignored = checked(RESPONSES, fields, strict=policy.strict)
+    request = decoded(body, _request)
+    before = _before(request.previous_response_id, memory)
+    items = tuple(recalled(request.input, memory))
+    places = [(f"previous_response_id[{index}]", item) for index, item in enumerate(before)]
+    spoken = said([*places, *((f"input[{index}]", item) for index, item in enumerate(items))])
+    if not says_something(spoken.drafts):
+        raise invalid("`input` must hold a message or another item that says something.", "input")
+    paired(spoken.drafts)
+    limited(request)
+    budget(request.max_budget_usd)
+    offered = tools(request)
+    reasoning = request.reasoning
+    summary = (reasoning.summary or reasoning.generate_summary) if reasoning else None
+    if summary not in {None, *SUMMARIES}:
+        raise invalid(f"`reasoning.summary` must be auto, concise or detailed, not `{summary}`.", "reasoning.summary")
+    return ResponsesCall(
+        request=request,
+        before=before,
+        items=items,
+        system=((request.instructions,) if request.instructions else ()) + spoken.system,
+        drafts=spoken.drafts,
+        tools=offered,
+        schema=answer_schema(request.text),
+        effort=effort(None, ReasoningOptions(reasoning.effort)) if reasoning else None,
+        store=request.store is not False,
+        stream=bool(request.stream),
+        summaries=summary not in {None, "none"},
+        sealed=ENCRYPTED in (request.include or ()),
+        ignored=(*ignored, *offered.ignored, *spoken.skipped, *without_effect(request)),
+        echoed=fields,
+    )
+
+
+def _before(response_id: str | None, memory: Memory) -> tuple[msgspec.Raw, ...]:
+    if not response_id:
+        return ()
+    found = memory.conversation(response_id)
+    if found is None:
+        message = (
+            f"Previous response with id '{response_id}' not found: it was not stored, or is kept no longer. Send its "
+            "conversation as `input`."
+        )
+        raise Problem(400, "previous_response_not_found", message, param="previous_response_id")
+    return tuple(found)
+
+
+def recalled(sent: str | list[msgspec.Raw] | None, memory: Memory) -> Sequence[msgspec.Raw]:
+    """The items of the input, with what references point at in their place. Raises Problem."""
+    if sent is None:
+        return []
+    if isinstance(sent, str):
+        return [msgspec.Raw(msgspec.json.encode({"type": "message", "role": "user", "content": sent}))]
+    items: list[msgspec.Raw] = []
+    for index, raw in enumerate(sent):
+        item = decoded(bytes(raw), _item, f"input[{index}]")
+        # Some clients leave the type out of a reference, which then has nothing but an id.
+        refers = item.type == "item_reference" or (item.type is None and item.role is None and item.id is not None)
+        if not refers:
+            items.append(raw)
+        elif found := memory.item(item.id or ""):
+            items.append(found)
+        elif not (item.id or "").startswith("rs_"):
+            message = f"`input[{index}]`: no item with id `{item.id}` is kept here; send the item itself."
+            raise invalid(message, f"input[{index}].id", "item_not_found")
+    return items
+
+
+def limited(request: ResponsesRequest) -> None:
+    """Check what has limits and closed lists. Raises Problem."""
+    most = request.max_output_tokens
+    if most is not None and not 1 <= most <= 10_000_000:
+        name = "max_output_tokens"
+        raise invalid(f"`{name}` must be at least 1, and not beyond reason.", name)
+    if request.truncation not in {None, "auto", "disabled"}:
+        raise invalid(f"`truncation` must be auto or disabled, not `{request.truncation}`.", "truncation")
+    if request.metadata and len(request.metadata) > MOST_METADATA:
+        raise invalid(f"`metadata` takes up to {MOST_METADATA} pairs, not {len(request.metadata)}.", "metadata")
+    verbosity = request.text.verbosity if request.text else None
+    if verbosity not in {None, *VERBOSITIES}:
+        raise invalid(f"`text.verbosity` must be low, medium or high, not `{verbosity}`.", "text.verbosity")
+
+
+def without_effect(request: ResponsesRequest) -> tuple[str, ...]:
+    """What is honoured elsewhere and means nothing in this request."""
+    truncation = ("truncation",) if request.truncation == "auto" else ()
+    verbosity = ("text.verbosity",) if request.text and request.text.verbosity else ()
+    others = tuple(f"include.{each}" for each in request.include or () if each != ENCRYPTED)
+    return (*truncation, *verbosity, *others)
+
+
+def answer_schema(text: TextOptions | None) -> str | None:
+    """The schema that the answer must meet, as text. Raises Problem."""
+    form = (text and text.format) or TextFormat()
+    match form.type:
+        case "text":
+            return None
+        case "json_object":
+            return '{"type":"object"}'
+        case "json_schema":
+            usable(cast("object", msgspec.json.decode(bytes(form.schema))), "text.format.schema")
+            return bytes(form.schema).decode()
+        case other:
+            where = "text.format.type"
+            raise invalid(f"`{where}` must be text, json_object or json_schema, not `{other}`.", where)

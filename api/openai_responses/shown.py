@@ -1,0 +1,102 @@
+"""What a response shows of its request: the parameters as they were sent, and the items of its input. Pure."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+
+from api.openai_responses.decode import ResponsesCall
+from api.openai_responses.models import ItemList, ResponseObject
+from api.problems import invalid
+
+MOST_ITEMS = 100
+# item type -> the beginning of its ids
+IDS = {
+    "message": "msg",
+    "function_call": "fc",
+    "function_call_output": "fco",
+    "custom_tool_call": "ctc",
+    "custom_tool_call_output": "ctco",
+    "reasoning": "rs",
+}
+
+type Json = dict[str, object]
+
+
+def begun(response_id: str, created: int, model: str, call: ResponsesCall) -> ResponseObject:
+    """A response that has just begun."""
+    request, sent = call.request, call.echoed
+    text: Json = {"format": {"type": "text"}, **cast("Json", sent.get("text") or {})}
+    reasoning: Json = {"effort": None, "summary": None, **cast("Json", sent.get("reasoning") or {})}
+    choice = sent.get("tool_choice")
+    return ResponseObject(
+        id=response_id,
+        created_at=created,
+        status="in_progress",
+        instructions=request.instructions,
+        max_output_tokens=request.max_output_tokens,
+        max_tool_calls=_whole(sent.get("max_tool_calls")),
+        model=model,
+        output=[],
+        parallel_tool_calls=request.parallel_tool_calls is not False,
+        previous_response_id=request.previous_response_id,
+        reasoning=_raw(reasoning),
+        store=call.store,
+        temperature=_number(sent.get("temperature")),
+        text=_raw({**text, "format": text["format"] or {"type": "text"}}),
+        tool_choice=_raw("auto" if choice is None else choice),
+        tools=_raw(sent.get("tools") or []),
+        top_p=_number(sent.get("top_p")),
+        truncation=request.truncation or "disabled",
+        user=user if isinstance(user := sent.get("user"), str) else None,
+        metadata=request.metadata or {},
+    )
+
+
+def shown(item: msgspec.Raw, number: str) -> msgspec.Raw:
+    """An item of the input as it is kept: with a type, an id, and its content in parts."""
+    fields = msgspec.json.decode(bytes(item), type=dict[str, object])
+    kind = fields.get("type") or "message"
+    start = IDS.get(kind, "item") if isinstance(kind, str) else "item"
+    whole: Json = {**fields, "type": kind, "id": fields.get("id") or f"{start}_{number}"}
+    content = fields.get("content")
+    if kind == "message" and isinstance(content, str):
+        part = "output_text" if fields.get("role") == "assistant" else "input_text"
+        extra: Json = {"annotations": []} if part == "output_text" else {}
+        whole["content"] = [{"type": part, "text": content, **extra}]
+    if kind == "message":
+        whole.setdefault("status", "completed")
+    return _raw(whole)
+
+
+def listed(items: Sequence[msgspec.Raw], limit: str, order: str, after: str | None) -> ItemList:
+    """A page of items. Raises Problem (400)."""
+    if not limit.isdecimal() or not 1 <= int(limit) <= MOST_ITEMS:
+        raise invalid(f"`limit` must be from 1 to {MOST_ITEMS}.", "limit")
+    if order not in {"asc", "desc"}:
+        raise invalid("`order` must be asc or desc.", "order")
+    ordered = list(items if order == "asc" else reversed(items))
+    ids = [cast("str", msgspec.json.decode(bytes(item), type=dict[str, object]).get("id")) for item in ordered]
+    if after is not None and after not in ids:
+        raise invalid(f"`after`: no item with id `{after}` is among them.", "after")
+    first = ids.index(after) + 1 if after is not None else 0
+    last = first + int(limit)
+    page = ids[first:last]
+    return ItemList(
+        data=ordered[first:last],
+        first_id=page[0] if page else None,
+        last_id=page[-1] if page else None,
+        has_more=last < len(ordered),
+    )
+
+
+def _raw(value: object) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) else None

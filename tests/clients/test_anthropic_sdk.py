@@ -1,0 +1,120 @@
+"""The official `anthropic` client takes the server for the service it knows."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import anthropic
+import pytest
+from anthropic import beta_async_tool
+from pydantic import BaseModel
+
+from tests.scripted.upstream import Refuses, Says, Upstream
+from tests.stack import KEY, Stack
+
+HI: Any = [{"role": "user", "content": "hi"}]
+
+
+@pytest.fixture
+async def client(stack: Stack) -> AsyncGenerator[anthropic.AsyncAnthropic]:
+    """The client, which does not try again by itself."""
+    async with anthropic.AsyncAnthropic(base_url=stack.url, api_key=KEY, max_retries=0, timeout=30) as client:
+        yield client
+
+
+@pytest.mark.wire(63, 53)
+async def test_an_answer(client: anthropic.AsyncAnthropic, upstream: Upstream):
+    """With its text, its reason, its tokens and the request's id."""
+    upstream.script(Says(("Hello", " you"), input=10, output=5, cache_read=4, cache_write=2))
+    answer = await client.messages.create(model="sonnet", max_tokens=50, messages=HI, system="Be brief.")
+    [block] = answer.content
+    assert (block.type, getattr(block, "text", None), answer.stop_reason) == ("text", "Hello you", "end_turn")
+    assert (answer.usage.input_tokens, answer.usage.output_tokens) == (10, 5)
+    assert (answer.usage.cache_read_input_tokens, answer.usage.cache_creation_input_tokens) == (4, 2)
+    assert answer._request_id
+    [asked] = [request for request in upstream.requests if request.asks]
+    assert asked.conversation == [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]
+    assert asked.system_texts == ["Be brief."]
+    assert asked.body["max_tokens"] == 50
+
+
+async def test_a_stream_adds_up(client: anthropic.AsyncAnthropic, upstream: Upstream):
+    """The client's own accumulator gets the whole answer."""
+    upstream.script(Says(("one ", "two"), tools=[("toolu_1", "Read", ['{"pa', 'th":"x"}'])]))
+    tool: Any = {"name": "Read", "description": "reads", "input_schema": {"type": "object"}}
+    async with client.messages.stream(model="sonnet", max_tokens=50, messages=HI, tools=[tool]) as stream:
+        answer = await stream.get_final_message()
+    text, call = answer.content
+    assert (getattr(text, "text", None), getattr(call, "input", None)) == ("one two", {"path": "x"})
+    assert answer.stop_reason == "tool_use"
+
+
+@pytest.mark.wire(62, 80)
+async def test_the_tool_runner_runs(client: anthropic.AsyncAnthropic, upstream: Upstream):
+    """It tries a thread first, is refused, and sends the whole conversation instead."""
+
+    @beta_async_tool
+    async def weather(city: str) -> str:
+        """The weather of a city."""
+        await asyncio.sleep(0)
+        return f"sunny in {city}"
+
+    upstream.script(Says(tools=[("toolu_1", "weather", ['{"city":"Bern"}'])]), Says("It is sunny."))
+    runner = client.beta.messages.tool_runner(model="sonnet", max_tokens=50, messages=HI, tools=[weather])
+    answer = await runner.until_done()
+    assert answer.content[0].type == "text"
+    last = [request for request in upstream.requests if request.asks][-1]
+    assert [message["role"] for message in last.conversation] == ["user", "assistant", "user"]
+    assert "sunny in Bern" in str(last.conversation[-1])
+
+
+class Person(BaseModel):
+    """What is asked for."""
+
+    name: str
+
+
+@pytest.mark.wire(63, 76)
+async def test_a_structured_answer(client: anthropic.AsyncAnthropic, upstream: Upstream):
+    """`messages.parse` gets the object."""
+    upstream.script(Says(tools=[("toolu_1", "StructuredOutput", ['{"name":"Ada"}'])]))
+    answer = await client.messages.parse(model="sonnet", max_tokens=50, messages=HI, output_format=Person)
+    assert answer.parsed_output == Person(name="Ada")
+
+
+@pytest.mark.wire(53, 73)
+async def test_tokens_are_estimated_many_at_once(client: anthropic.AsyncAnthropic):
+    """And said to be an estimate."""
+    counts = await asyncio.gather(
+        *(client.messages.count_tokens(model="sonnet", messages=HI, system=f"{number}") for number in range(26))
+    )
+    assert all(count.input_tokens > 0 for count in counts)
+    raw = await client.messages.with_raw_response.count_tokens(model="sonnet", messages=HI)
+    assert raw.headers["x-token-count"] == "estimate"
+
+
+@pytest.mark.wire(47)
+async def test_models_in_the_vendors_form(client: anthropic.AsyncAnthropic):
+    """Paged, and one by one; an unknown one is the vendor's own error."""
+    page = await client.models.list(limit=2)
+    assert len(page.data) == 2
+    assert page.has_more
+    every = [model.id async for model in page]
+    assert len(every) == len(set(every))
+    assert "sonnet" in every
+    assert (await client.models.retrieve("sonnet")).type == "model"
+    with pytest.raises(anthropic.NotFoundError) as caught:
+        await client.models.retrieve("gpt-9")
+    assert caught.value.type == "not_found_error"
+
+
+async def test_errors_are_the_clients_own(client: anthropic.AsyncAnthropic, upstream: Upstream):
+    """By their types, with the request's id in the body too."""
+    upstream.script(Refuses(529, "overloaded_error"))
+    with pytest.raises(anthropic.APIStatusError) as caught:
+        await client.messages.create(model="sonnet", max_tokens=50, messages=HI)
+    assert (caught.value.status_code, caught.value.type) == (529, "overloaded_error")
+    assert caught.value.body["request_id"] == caught.value.request_id  # pyright: ignore[reportIndexIssue, reportCallIssue, reportArgumentType, reportUnknownMemberType]
+    other = client.with_options(api_key="wrong")
+    with pytest.raises(anthropic.AuthenticationError):
+        await other.messages.create(model="sonnet", max_tokens=50, messages=HI)

@@ -1,0 +1,63 @@
+"""The Claude Code CLI itself, as a client of this server: its own tools run at its side."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+import claude_agent_sdk
+import pytest
+
+from tests.scripted.upstream import Says, Upstream
+from tests.stack import KEY, Stack
+
+BINARY = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
+
+
+@pytest.fixture
+def home() -> Generator[Path]:
+    """A private home."""
+    folder = Path(tempfile.mkdtemp(prefix="cas-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.wire(73)
+async def test_claude_code_runs_a_tool_and_answers(stack: Stack, upstream: Upstream, home: Path):
+    """It asks, the model calls its Bash, it brings what the command said, the model answers."""
+    upstream.script(
+        Says(tools=[("toolu_1", "Bash", ['{"command":"echo from-the-', 'client","description":"says"}'])]),
+        Says("All done."),
+    )
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "CLAUDE_CONFIG_DIR": str(home / "config"),
+        "TMPDIR": str(home),
+        "ANTHROPIC_BASE_URL": stack.url,
+        "ANTHROPIC_API_KEY": KEY,
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "DISABLE_TELEMETRY": "1",
+        "DISABLE_ERROR_REPORTING": "1",
+        "DISABLE_AUTOUPDATER": "1",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(BINARY, "-p", "say it", "--model", "sonnet", "--allowedTools", "Bash"),
+        cwd=home,
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(60):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert output.decode().strip() == "All done."
+    last = [request for request in upstream.requests if request.asks][-1]
+    assert "from-the-client" in str(last.conversation[-1])

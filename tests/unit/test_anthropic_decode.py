@@ -1,0 +1,186 @@
+"""A request for a message becomes a turn as it is, or a refusal that names the field and the mend."""
+
+import json
+from typing import Any
+
+import pytest
+
+from api.anthropic.decode import MessagesCall, decode
+from api.anthropic.tokens import estimate
+from api.conversation import Draft, DraftResult
+from api.media import Remote
+from api.parameters import Policy
+from api.problems import Problem
+from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+HI: list[dict[str, Any]] = [{"role": "user", "content": "hi"}]
+TOOL = {"name": "Read", "description": "reads", "input_schema": {"type": "object"}}
+USE = {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"a": 1.0}}
+WEB = {"type": "web_search_20250305", "name": "web_search"}
+
+
+def call(*, policy: Policy | None = None, **fields: Any) -> MessagesCall:
+    """A request of these fields, decoded; one that says nothing else says hi."""
+    return decode(json.dumps({"max_tokens": 9000, "messages": HI, **fields}).encode(), policy or Policy())
+
+
+def problem(*, policy: Policy | None = None, **fields: Any) -> Problem:
+    """The refusal of a request."""
+    with pytest.raises(Problem) as caught:
+        call(policy=policy, **fields)
+    return caught.value
+
+
+def user(*content: Any) -> Problem | tuple[Draft, ...]:
+    """The drafts of a user's message of these blocks."""
+    return call(messages=[{"role": "user", "content": list(content)}]).drafts
+
+
+@pytest.mark.wire(73)
+def test_system_texts_of_every_place_are_kept_in_order():
+    """Claude Code sends some after the user's words, as blocks or as a text."""
+    middle = [*HI, {"role": "system", "content": "two"}, {"role": "system", "content": [{"type": "text", "text": "3"}]}]
+    understood = call(system=[{"type": "text", "text": "one", "cache_control": {"type": "ephemeral"}}], messages=middle)
+    assert understood.system == ("one", "two", "3")
+    assert understood.drafts == (Draft("user", (Text("hi"),), "messages[0]"),)
+
+
+def test_every_block_becomes_what_it_is():
+    """In its place, byte for byte."""
+    base64 = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
+    address = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
+    text = {"type": "document", "title": "T", "source": {"type": "text", "media_type": "text/plain", "data": "words"}}
+    of_parts = {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "part"}]}}
+    place = "messages[0].content"
+    assert user(base64, address, text, of_parts) == (
+        Draft(
+            "user",
+            (
+                Image("image/png", PIXEL),
+                Remote("https://example.com/a.png", f"{place}[1].source"),
+                Document("text/plain", "words", "T"),
+                Document("text/plain", "part"),
+            ),
+            "messages[0]",
+        ),
+    )
+
+
+def test_calls_results_and_thinking_come_back_as_they_went_out():
+    """With signatures; numbers stay as they were written."""
+    said = [
+        {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"},
+        {"type": "redacted_thinking", "data": "eA=="},
+        USE,
+    ]
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "no", "is_error": True}
+    drafts = call(messages=[*HI, {"role": "assistant", "content": said}, {"role": "user", "content": [result]}]).drafts
+    assert drafts[1].content == (
+        Thinking("Hm.", "c2ln"),
+        RedactedThinking("eA=="),
+        ToolUse("toolu_1", "Read", '{"a": 1.0}'),
+    )
+    assert drafts[2].content == (DraftResult("toolu_1", (Text("no"),), is_error=True),)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"max_tokens": None}, "max_tokens"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"messages": []}, "messages"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user", "content": [{"type": "search_result"}]}]}, "messages[0].content[0].type"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
+        ({"messages": [{"role": "user", "content": [USE]}]}, "messages[0].content[0]"),
+        ({"messages": [{"role": "assistant", "content": [{"type": "thinking"}]}]}, "messages[0].content[0]"),
+        ({"messages": [{"role": "assistant", "content": [USE]}]}, "messages[0]"),
+        ({"tools": [{"name": "x"}]}, "tools[0].input_schema"),
+        ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, "tools[0].type"),
+        ({"tools": [WEB], "tool_choice": {"type": "tool", "name": "web_search"}}, "tool_choice"),
+        ({"tool_choice": {"type": "any"}}, "tool_choice"),
+        ({"tool_choice": {"type": "function"}}, "tool_choice.type"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 1}}, "thinking.budget_tokens"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 9000}}, "thinking.budget_tokens"),
+        ({"thinking": {"type": "maybe"}}, "thinking.type"),
+        ({"thinking": {"type": "adaptive", "display": "x"}}, "thinking.display"),
+        ({"output_config": {"effort": "huge"}}, "output_config.effort"),
+        ({"output_config": {"format": {"type": "xml"}}}, "output_config.format.type"),
+        ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format.schema"),
+        ({"stop_sequences": ["x"] * 65}, "stop_sequences"),
+        ({"temperature": 2}, "temperature"),
+        ({"mcp_servers": [{}]}, "mcp_servers"),
+        ({"container": "x"}, "container"),
+    ],
+)
+def test_what_is_wrong_is_named(fields: dict[str, Any], param: str):
+    """A 400 with the field at fault."""
+    found = problem(**fields)
+    assert (found.status, found.param) == (400, param)
+
+
+def test_a_thread_is_refused_so_that_the_runner_sends_everything():
+    """Its details are what the vendor's library looks for."""
+    found = problem(thread={"type": "create"})
+    assert found.details == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+
+
+def test_server_tools_are_dropped_and_named():
+    """Clients send them by default; STRICT_PARAMS refuses them."""
+    understood = call(tools=[WEB, TOOL], temperature=1.0)
+    assert [tool.name for tool in understood.offered.tools] == ["Read"]
+    assert understood.ignored == ("temperature", "tools.web_search_20250305")
+    assert problem(tools=[WEB], policy=Policy(strict=True)).param == "tools[0].type"
+
+
+@pytest.mark.wire(78)
+@pytest.mark.parametrize("name", ["temperature", "top_p", "top_k"])
+def test_parameters_that_a_version_took_away_are_ignored_in_any_version(name: str):
+    """Named in a header, and refused under STRICT_PARAMS."""
+    assert call(**{name: 1}).ignored == (name,)
+    assert problem(policy=Policy(strict=True), **{name: 1}).param == name
+
+
+@pytest.mark.wire(76)
+def test_a_forced_choice_of_one_call():
+    """As the AI SDK asks for JSON."""
+    offered = call(tools=[TOOL], tool_choice={"type": "any", "disable_parallel_tool_use": True}).offered
+    assert (offered.choice, offered.parallel) == ("any", False)
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    assert call(output_config={"format": {"type": "json_schema", "schema": schema}}).schema == json.dumps(schema)
+
+
+@pytest.mark.parametrize(
+    ("fields", "effort", "thinking", "shown"),
+    [
+        ({}, None, False, True),
+        ({"thinking": {"type": "disabled"}}, "low", False, True),
+        ({"thinking": {"type": "adaptive", "display": "omitted"}}, None, True, False),
+        ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, "low", True, True),
+        (
+            {"thinking": {"type": "enabled", "budget_tokens": 5000}, "output_config": {"effort": "max"}},
+            "max",
+            True,
+            True,
+        ),
+    ],
+)
+def test_thinking_is_an_effort_and_whether_it_is_shown(
+    fields: dict[str, Any], effort: str | None, *, thinking: bool, shown: bool
+):
+    """A named effort wins over a budget."""
+    understood = call(**fields)
+    assert (understood.effort, understood.thinking, understood.shown) == (effort, thinking, shown)
+
+
+def test_an_estimate_grows_with_everything_that_is_read():
+    """Words, tools, pictures, pages; and far beyond what is counted."""
+    hi = estimate(call())
+    assert 0 < hi < 50
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
+    long = estimate(call(messages=[{"role": "user", "content": "word " * 100_000}]))
+    assert estimate(call(tools=[TOOL])) > hi
+    assert estimate(call(system="Be brief.")) > hi
+    assert estimate(call(messages=[{"role": "user", "content": [*[image] * 30]}])) > hi
+    assert 90_000 < long < 220_000

@@ -1,0 +1,384 @@
+"""A Responses request becomes the turn that it means, or a refusal that names the field."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from api.conversation import DraftResult
+from api.openai_responses.decode import ResponsesCall, decode
+from api.openai_responses.items import sealed, unsealed
+from api.openai_responses.store import Shelf, Store, Stored
+from api.parameters import RESPONSES, Policy
+from api.problems import Problem
+from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
+from tests.calls import CITY
+
+type Json = dict[str, Any]
+
+USER: Json = {"role": "user", "content": "Hi"}
+CALL: Json = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+OUTPUT: Json = {"type": "function_call_output", "call_id": "c1", "output": "done"}
+DOT = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+M8AAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+)
+
+# Fields of the request as OpenAI documents them.
+DOCUMENTED = {
+    *("background", "context_management", "conversation", "include", "input", "instructions", "max_output_tokens"),
+    *("max_tool_calls", "metadata", "model", "parallel_tool_calls", "previous_response_id", "prompt"),
+    *(
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "reasoning",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "stream",
+    ),
+    *("stream_options", "temperature", "text", "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "user"),
+}
+
+
+def shelf() -> Shelf:
+    return Store(10, 10**6, 60).shelf("owner")
+
+
+def read(sent: Any = "Hi", memory: Shelf | None = None, *, strict: bool = False, **fields: Any) -> ResponsesCall:
+    body = msgspec.json.encode({"input": sent, **fields})
+    return decode(body, Policy(strict=strict), memory or shelf())
+
+
+def refused(sent: Any = "Hi", **fields: Any) -> Problem:
+    with pytest.raises(Problem) as caught:
+        read(sent, **fields)
+    return caught.value
+
+
+def roles(call: ResponsesCall) -> list[tuple[str, list[str]]]:
+    return [(draft.role, [type(block).__name__ for block in draft.content]) for draft in call.drafts]
+
+
+def raw(*items: Json) -> tuple[msgspec.Raw, ...]:
+    return tuple(msgspec.Raw(msgspec.json.encode(item)) for item in items)
+
+
+def kept(memory: Shelf, output: Sequence[Json], name: str = "resp_1") -> None:
+    memory.put(Stored(name, b"{}", (), raw(USER), raw(*output)))
+
+
+# --- Items ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.wire(52)
+def test_a_text_is_a_message_of_the_users():
+    """To the byte."""
+    assert read(" Hi\n").drafts[0].content == (Text(" Hi\n"),)
+
+
+@pytest.mark.wire(3, 52, 71)
+def test_instructions_come_before_system_and_developer_items():
+    """All are kept, in order."""
+    developer = {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "b"}]}
+    call = read([{"role": "system", "content": "a"}, USER, developer], instructions="first")
+    assert call.system == ("first", "a", "b")
+    assert roles(call) == [("user", ["Text"])]
+
+
+@pytest.mark.wire(52)
+def test_parts_are_what_they_are():
+    """Texts, pictures and files, in their order."""
+    parts = [
+        {"type": "input_text", "text": "a"},
+        {"type": "input_image", "image_url": DOT, "detail": "auto"},
+        {"type": "input_file", "filename": "a.txt", "file_data": "data:text/plain;base64,aGk="},
+    ]
+    [draft] = read([{"role": "user", "content": parts}]).drafts
+    text, image, document = draft.content
+    assert text == Text("a")
+    assert isinstance(image, Image)
+    assert document == Document("text/plain", "hi", "a.txt")
+
+
+@pytest.mark.wire(52, 65)
+def test_neighbours_of_the_assistants_are_one_message():
+    """With or without `id`, `status` and `type`, so that parallel calls belong together."""
+    second = {**CALL, "call_id": "c2", "id": "fc_2", "status": "completed"}
+    said = {"role": "assistant", "content": [{"type": "output_text", "text": "I look.", "annotations": []}]}
+    call = read([USER, said, CALL, second, OUTPUT, {**OUTPUT, "call_id": "c2"}])
+    assert roles(call) == [
+        ("user", ["Text"]),
+        ("assistant", ["Text", "ToolUse", "ToolUse"]),
+        ("user", ["DraftResult"]),
+        ("user", ["DraftResult"]),
+    ]
+
+
+def test_custom_and_local_calls_are_calls():
+    """Free text travels as the one argument; a shell's action as it is."""
+    custom = {"type": "custom_tool_call", "call_id": "c1", "name": "patch", "input": "x\n"}
+    shell = {"type": "local_shell_call", "call_id": "c2", "action": {"type": "exec", "command": ["ls"]}}
+    outputs = [
+        {"type": "custom_tool_call_output", "call_id": "c1", "output": [{"type": "input_text", "text": "ok"}]},
+        {"type": "local_shell_call_output", "call_id": "c2", "output": "a"},
+    ]
+    call = read([USER, custom, shell, *outputs])
+    assert call.drafts[1].content == (
+        ToolUse("c1", "patch", '{"input":"x\\n"}'),
+        ToolUse("c2", "local_shell", '{"type":"exec","command":["ls"]}'),
+    )
+    assert call.drafts[2].content == (DraftResult("c1", (Text("ok"),)),)
+
+
+@pytest.mark.wire(52, 71)
+def test_thoughts_of_ours_go_back_and_others_do_not():
+    """An item of another's, or without what seals it, is nothing; what leads to nothing is left out."""
+    ours = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed([Thinking("Hm.", "sig")])}
+    said = {"role": "assistant", "content": "Yes."}
+    for other in (None, "gAAAA", "claude-api-server.1.!", "claude-api-server.1.e30="):
+        call = read([USER, {**ours, "encrypted_content": other}, said, USER])
+        assert roles(call)[1] == ("assistant", ["Text"])
+    assert read([USER, ours, said, USER]).drafts[1].content == (Thinking("Hm.", "sig"), Text("Yes."))
+    assert roles(read([USER, ours])) == [("user", ["Text"])]
+
+
+def test_what_is_sealed_comes_back():
+    """Both kinds of thoughts."""
+    thoughts = (Thinking("é\u2028", "s=="), RedactedThinking("x"))
+    assert unsealed(sealed(thoughts)) == thoughts
+
+
+def test_calls_of_hosted_tools_are_left_out_by_name():
+    """Once each."""
+    searched = {"type": "web_search_call", "id": "ws_1", "status": "completed"}
+    assert read([USER, searched, searched]).ignored == ("input.web_search_call",)
+
+
+@pytest.mark.parametrize(
+    ("items", "param"),
+    [
+        ([], "input"),
+        ([{"role": "user", "content": " "}], "input"),
+        ([{"role": "robot", "content": "x"}], "input[0].role"),
+        ([USER, {"type": "dance"}], "input[1].type"),
+        ([USER, {"role": "user", "content": 3}], "input[1].content"),
+        ([USER, {"role": 3}], "input[1].role"),
+        ([USER, {"role": "user", "content": [{"type": "input_text"}]}], "input[1].content[0].text"),
+        ([USER, {**CALL, "call_id": None}], "input[1].call_id"),
+        ([USER, {**CALL, "name": None}], "input[1].name"),
+        ([USER, {**CALL, "arguments": "[]"}], "input[1].arguments"),
+        ([USER, CALL], "input[1]"),
+        ([USER, OUTPUT], "input[1]"),
+        (
+            [USER, {"role": "system", "content": [{"type": "input_image", "image_url": DOT}]}],
+            "input[1].content[0].type",
+        ),
+        (3, "input"),
+        ([3], "input[0]"),
+    ],
+)
+def test_an_item_that_can_not_be_read_is_named(items: Any, param: str):
+    """By its place."""
+    problem = refused(items)
+    assert (problem.status, problem.param) == (400, param)
+
+
+# --- What is kept -----------------------------------------------------------------------------------------------------
+
+
+def test_a_conversation_goes_on_from_what_is_kept():
+    """Its items come first, those of this request after them."""
+    memory = shelf()
+    kept(memory, [CALL])
+    call = read([OUTPUT], memory, previous_response_id="resp_1")
+    assert roles(call) == [("user", ["Text"]), ("assistant", ["ToolUse"]), ("user", ["DraftResult"])]
+
+
+def test_a_reference_is_the_item_that_it_names():
+    """With or without its type; one to thoughts that are not kept is nothing."""
+    memory = shelf()
+    kept(memory, [{"type": "message", "id": "msg_1", "role": "assistant", "content": "Yes."}])
+    for reference in ({"type": "item_reference", "id": "msg_1"}, {"id": "msg_1"}):
+        assert roles(read([USER, reference, {"type": "item_reference", "id": "rs_9"}, USER], memory))[1] == (
+            "assistant",
+            ["Text"],
+        )
+
+
+def test_what_is_not_kept_is_refused_by_code():
+    """So that a client can send the whole conversation."""
+    assert refused(previous_response_id="resp_9").code == "previous_response_not_found"
+    problem = refused([USER, {"type": "item_reference", "id": "msg_9"}])
+    assert (problem.code, problem.param) == ("item_not_found", "input[1].id")
+
+
+# --- Tools ------------------------------------------------------------------------------------------------------------
+
+FLAT: Json = {"type": "function", "name": "f", "parameters": CITY, "strict": True}
+SPACE: Json = {
+    "type": "namespace",
+    "name": "mcp__files__",
+    "description": "Files.",
+    "tools": [{**FLAT, "name": "read"}],
+}
+
+
+@pytest.mark.wire(71)
+def test_a_hosted_tool_is_left_out_by_name():
+    """The others stay."""
+    call = read(tools=[{"type": "web_search"}, FLAT, {"type": "mcp", "server_label": "x"}])
+    assert [tool.name for tool in call.tools.offered.tools] == ["f"]
+    assert call.ignored == ("tools.web_search", "tools.mcp")
+    assert call.tools.offered.strict == {"f"}
+
+
+@pytest.mark.wire(71)
+def test_a_tool_of_a_namespace_has_both_names():
+    """To the model, in a choice, and in the history."""
+    history = [USER, {**CALL, "name": "read", "namespace": "mcp__files__"}, OUTPUT]
+    call = read(history, tools=[SPACE, FLAT], tool_choice={"type": "function", "name": "read"})
+    [first, _] = call.tools.offered.tools
+    assert (first.name, first.description, call.tools.offered.forced) == (
+        "mcp__files__read",
+        "Files.",
+        "mcp__files__read",
+    )
+    assert call.drafts[1].content == (ToolUse("c1", "mcp__files__read", "{}"),)
+
+
+@pytest.mark.parametrize(
+    ("choice", "names", "mode"),
+    [
+        (None, ["mcp__files__read", "f"], "auto"),
+        ("none", ["mcp__files__read", "f"], "none"),
+        ("required", ["mcp__files__read", "f"], "any"),
+        ({"type": "custom", "name": "f"}, ["mcp__files__read", "f"], "tool"),
+        ({"type": "function", "name": "read", "namespace": "mcp__files__"}, ["mcp__files__read", "f"], "tool"),
+        ({"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "f"}]}, ["f"], "any"),
+        (
+            {
+                "type": "allowed_tools",
+                "mode": "auto",
+                "tools": [{"type": "web_search"}, {"type": "function", "name": "f"}],
+            },
+            ["f"],
+            "auto",
+        ),
+        (
+            {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "namespace", "name": "mcp__files__"}]},
+            ["mcp__files__read"],
+            "auto",
+        ),
+    ],
+)
+def test_every_form_of_a_choice_is_kept_to(choice: Any, names: list[str], mode: str):
+    """Or the request is refused."""
+    offered = read(tools=[SPACE, FLAT, {"type": "web_search"}], tool_choice=choice).tools.offered
+    assert ([tool.name for tool in offered.tools], offered.choice) == (names, mode)
+
+
+@pytest.mark.parametrize(
+    ("choice", "code"),
+    [
+        ({"type": "web_search"}, "unsupported_parameter"),
+        ({"type": "mcp", "server_label": "x"}, "unsupported_parameter"),
+        ({"type": "allowed_tools", "mode": "auto", "tools": [{"type": "web_search"}]}, "unsupported_parameter"),
+        ({"type": "allowed_tools", "mode": "auto"}, "invalid_value"),
+        ({"type": "function", "name": "g"}, "invalid_value"),
+        ("required", "invalid_value"),
+    ],
+)
+def test_a_choice_that_can_not_be_kept_is_refused(choice: Any, code: str):
+    """Nothing is answered that was not asked for."""
+    problem = refused(tools=[{"type": "web_search"}], tool_choice=choice)
+    assert (problem.param, problem.code) == ("tool_choice", code)
+
+
+def test_a_tool_at_fault_is_named_by_its_own_place():
+    """Also after one that was left out, and within a namespace."""
+    bad = {**FLAT, "parameters": {"type": "objet"}}
+    assert refused(tools=[{"type": "web_search"}, bad]).param == "tools[1].parameters.type"
+    assert refused(tools=[{**SPACE, "tools": [bad]}]).param == "tools[0].tools[0].parameters.type"
+    assert refused(tools=[{**SPACE, "name": None}]).param == "tools[0].name"
+
+
+def test_a_grammar_is_named_as_without_effect():
+    """A text's format is no grammar."""
+    custom = {"type": "custom", "name": "p"}
+    assert read(tools=[{**custom, "format": {"type": "grammar"}}]).ignored == ("tools.custom.format",)
+    assert read(tools=[{**custom, "format": {"type": "text"}}]).ignored == ()
+
+
+# --- Parameters -------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_is_what_the_vendor_documents():
+    """And what is ours or a well-known client's own."""
+    assert set(RESPONSES) == {*DOCUMENTED, "max_budget_usd", "client_metadata"}
+
+
+@pytest.mark.wire(1, 67, 77)
+def test_nulls_defaults_and_unknown_fields_mean_nothing():
+    """Everywhere."""
+    nothing: Json = dict.fromkeys(RESPONSES.keys() - {"input"})
+    call = decode(msgspec.json.encode({"input": "Hi", "opts": 1, **nothing}), Policy(), shelf())
+    assert call.ignored == ()
+    assert read(text={}, truncation="disabled", background=False, top_logprobs=0, tools=[], include=[]).ignored == ()
+
+
+def test_what_changes_nothing_is_named():
+    """In one list."""
+    call = read(temperature=0.5, truncation="auto", text={"verbosity": "low"}, include=["message.output_text.logprobs"])
+    assert call.ignored == ("temperature", "truncation", "text.verbosity", "include.message.output_text.logprobs")
+
+
+def test_what_is_asked_for_reaches_the_turn():
+    """Limits, effort, schema."""
+    schema = {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}
+    call = read(
+        max_output_tokens=7,
+        reasoning={"effort": "minimal", "summary": "auto"},
+        text={"format": {"type": "json_schema", "name": "x", "schema": schema, "strict": True}},
+        max_budget_usd=1,
+        parallel_tool_calls=False,
+        include=["reasoning.encrypted_content"],
+    )
+    turn = call.turn("m", ())
+    assert (turn.max_tokens, turn.effort, turn.max_budget_usd, turn.parallel_tools) == (7, "low", 1, False)
+    assert turn.schema == msgspec.json.encode(schema).decode()
+    assert (call.summaries, call.sealed, call.store) == (True, True, True)
+    assert read(text={"format": {"type": "json_object"}}).schema == '{"type":"object"}'
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "param"),
+    [
+        ("background", True, "background"),
+        ("conversation", "conv_1", "conversation"),
+        ("prompt", {"id": "p"}, "prompt"),
+        ("top_logprobs", 3, "top_logprobs"),
+        ("temperature", 3, "temperature"),
+        ("truncation", "some", "truncation"),
+        ("max_output_tokens", 0, "max_output_tokens"),
+        ("max_budget_usd", 0, "max_budget_usd"),
+        ("text", {"verbosity": "loud"}, "text.verbosity"),
+        ("text", {"format": {"type": "xml"}}, "text.format.type"),
+        ("text", {"format": {"type": "json_schema", "schema": {"type": "objet"}}}, "text.format.schema.type"),
+        ("text", {"format": {"type": "json_schema"}}, "text.format.schema"),
+        ("reasoning", {"effort": "huge"}, "reasoning.effort"),
+        ("reasoning", {"summary": "long"}, "reasoning.summary"),
+        ("metadata", {str(number): "x" for number in range(17)}, "metadata"),
+        ("store", "yes", "store"),
+    ],
+)
+def test_a_value_that_means_nothing_is_refused_by_name(field: str, value: Any, param: str):
+    """With what would do."""
+    assert refused(**{field: value}).param == param
+
+
+def test_a_strict_owner_refuses_what_would_be_ignored():
+    """By name."""
+    with pytest.raises(Problem) as caught:
+        read(strict=True, temperature=1)
+    assert caught.value.param == "temperature"
