@@ -11,6 +11,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp
 
 from api import body, health, scrape
+from api.absent import absent
 from api.anthropic import routes as anthropic
 from api.auth import RequireKey
 from api.catalogue import Catalogue
@@ -24,10 +25,14 @@ from api.hands import Hands
 from api.http_metrics import HttpMetrics
 from api.http_trace import HttpTrace
 from api.job_metrics import JobMetrics
+from api.mcp.hosts import Hosts
+from api.mcp.routes import Mcp
 from api.metrics import Metrics
 from api.openai_chat import routes as openai_chat
+from api.openai_completions import routes as openai_completions
 from api.openai_responses import routes as openai_responses
 from api.openai_responses.store import Store
+from api.openapi import version
 from api.parameters import Policy
 from api.problems import Problem, of_failure, of_framework
 from api.request_context import RequestContext
@@ -55,12 +60,15 @@ def create_app(settings: Settings, drain: Drain, tracing: Tracing | None = None)
     policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive)
     store = Store(settings.stored_responses, settings.stored_bytes, settings.stored_age)
     documentation = docs.Documentation(policy)
+    mcp = Mcp(shop, hosts(settings), drain, version())
     app = Litestar(
         route_handlers=[
             openai_chat.router,
             openai_responses.router,
             anthropic.router,
+            openai_completions.router,
             rest.router,
+            mcp.route(),
             health.router,
             scrape.router,
             docs.router,
@@ -85,6 +93,7 @@ def create_app(settings: Settings, drain: Drain, tracing: Tracing | None = None)
                 RequireKey, token=settings.api_secret_token.get_secret_value(), neighbours=settings.metrics_allow
             )
         ],
+        lifespan=[mcp.lifespan],
         exception_handlers={Problem: on_problem, HTTPException: on_framework, Exception: on_exception},
         cors_config=cors(settings),
         openapi_config=None,
@@ -92,6 +101,12 @@ def create_app(settings: Settings, drain: Drain, tracing: Tracing | None = None)
         request_max_body_size=body.LARGEST,
     )
     return RequestContext(HttpTrace(HttpMetrics(app, metrics), tracing or Tracing()))
+
+
+def hosts(settings: Settings) -> Hosts:
+    """The names that browsers may reach /mcp by."""
+    origins = settings.cors_origins or ("*",) if settings.enable_cors else ()
+    return Hosts(frozenset({settings.host, *(name.lower() for name in settings.allowed_hosts)}), frozenset(origins))
 
 
 def cors(settings: Settings) -> CORSConfig | None:
@@ -119,7 +134,8 @@ def on_problem(request: Request[object, object, State], problem: Problem) -> Res
 
 def on_framework(request: Request[object, object, State], error: HTTPException) -> Response[bytes]:
     """A request that the framework refuses. It leaves out which methods there are (RFC 9110 §15.5.6)."""
-    response = on_problem(request, of_framework(error))
+    known = absent(request.scope["path"]) if error.status_code == 404 else None
+    response = on_problem(request, known or of_framework(error))
     if error.status_code == 405:
         routes = [route for route in request.app.routes if isinstance(route, HTTPRoute) and matches(route, request)]
         response.headers["allow"] = ", ".join(sorted({method for route in routes for method in route.methods}))

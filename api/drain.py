@@ -20,11 +20,14 @@ class Drain:
         self.begun = False
         self.grace = grace
         self._jobs: set[GiveUp] = set()
+        self._waiting: set[Callable[[], None]] = set()
 
     def begin(self) -> None:
         """Take no new work; running jobs have `grace` seconds."""
         if not self.begun:
             self.begun = True
+            for leave in tuple(self._waiting):
+                leave()
             asyncio.get_running_loop().call_later(self.grace, self._over)
 
     @contextlib.contextmanager
@@ -35,6 +38,15 @@ class Drain:
             yield
         finally:
             self._jobs.discard(give_up)
+
+    @contextlib.contextmanager
+    def waiting(self, leave: Callable[[], None]) -> Generator[None]:
+        """Something that only waits for what may come; `leave` ends it as soon as draining begins."""
+        self._waiting.add(leave)
+        try:
+            yield
+        finally:
+            self._waiting.discard(leave)
 
     def _over(self) -> None:
         for give_up in tuple(self._jobs):

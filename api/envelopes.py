@@ -6,6 +6,7 @@ from typing import Any
 from litestar import Request
 
 from api.anthropic.encode import envelope as anthropic
+from api.mcp.encode import envelope as mcp
 from api.openai_chat.encode import envelope as openai
 from api.problems import Problem
 from api.request_context import STATE_KEY
@@ -17,6 +18,7 @@ type Envelope = Callable[[Problem, str], bytes]
 BY_PATH: tuple[tuple[str, Envelope], ...] = (
     ("/v1/messages", anthropic),
     ("/api/", lambda problem, _: rest(problem)),
+    ("/mcp", lambda problem, _: mcp(problem)),
 )
 # The header that tells Anthropic's clients from OpenAI's where both ask at one address.
 ANTHROPIC_HEADER = "anthropic-version"

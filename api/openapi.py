@@ -13,8 +13,9 @@ from api.docs.replies import HEADERS, errors
 from api.docs.structs import Json, schemas
 from api.health import Health
 from api.openai_chat.models import ChatRequest, Chunk, Completion, ErrorEnvelope, ModelList, ModelObject
+from api.openai_completions.models import CompletionRequest, TextCompletion
 from api.openai_responses.models import DeletedResponse, Item, ItemList, ResponseObject, ResponsesRequest, StreamEvent
-from api.parameters import RESPONSES, Policy
+from api.parameters import COMPLETIONS, RESPONSES, Policy
 from api.rest.models import Refusal
 from api.work.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, ModelEntries
 from api.work.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
@@ -70,10 +71,21 @@ def version() -> str:
 def components(policy: Policy) -> dict[str, Json]:
     """Every schema by name."""
     read = schemas(
-        *(ChatRequest, ResponsesRequest, Item, MessagesRequest, ChatAsk, CodeAsk, AnalyzeAsk, FileReadAsk, BashAsk),
+        *(
+            ChatRequest,
+            CompletionRequest,
+            ResponsesRequest,
+            Item,
+            MessagesRequest,
+            ChatAsk,
+            CodeAsk,
+            AnalyzeAsk,
+            FileReadAsk,
+            BashAsk,
+        ),
         answers=False,
     )
-    written = schemas(Completion, Chunk, ErrorEnvelope, ModelList, ModelObject, Health, answers=True)
+    written = schemas(Completion, Chunk, ErrorEnvelope, ModelList, ModelObject, TextCompletion, Health, answers=True)
     done = schemas(ChatAnswer, CodeAnswer, FileAnswer, BashAnswer, ModelEntries, Refusal, answers=True)
     responses = schemas(ResponseObject, StreamEvent, DeletedResponse, ItemList, answers=True)
     return {
@@ -81,6 +93,7 @@ def components(policy: Policy) -> dict[str, Json]:
         **done,
         **schemas(MessageOut, TokenCount, ErrorMessage, answers=True),
         "ChatRequest": with_parameters(read["ChatRequest"], policy),
+        "CompletionRequest": with_parameters(read["CompletionRequest"], policy, COMPLETIONS),
         "ResponsesRequest": with_parameters(read["ResponsesRequest"], policy, RESPONSES),
         "MessagesRequest": with_parameters(read["MessagesRequest"], policy, MESSAGES),
         **written,

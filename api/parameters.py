@@ -81,6 +81,28 @@ CHAT: dict[str, Parameter] = {
     "web_search_options": Parameter("refused", "the server gives the model no tools of its own", harmless=(None,)),
 }
 
+COMPLETIONS: dict[str, Parameter] = {
+    "prompt": Parameter("emulated", "a text, or a list of texts; the model is told to continue it"),
+    "suffix": Parameter("emulated", "the text after the gap; the model is told to fill it"),
+    "model": Parameter("honoured", "a name of GET /v1/models; DEFAULT_MODEL without one"),
+    "max_tokens": Parameter("honoured", "the service's own limit; none if it is left out, not OpenAI's 16"),
+    "stop": Parameter("honoured", "up to 4; texts of white space only are watched for here"),
+    "stream": Parameter("honoured", ""),
+    "stream_options": Parameter("honoured", "`include_usage`"),
+    "max_budget_usd": Parameter("honoured", "as of chat completions"),
+    "n": Parameter("emulated", "several conversations side by side; with several prompts MAX_CHOICES limits them all"),
+    "echo": Parameter("emulated", "the prompt goes before the answer"),
+    "best_of": Parameter("emulated", "where it is `n`; else refused: nothing tells which answer is the best"),
+    "temperature": _ignored("current models take none", 0, 2),
+    "top_p": _ignored("current models take none", 0, 1),
+    "seed": _ignored("the service has none"),
+    "frequency_penalty": _ignored("the service has none", -2, 2),
+    "presence_penalty": _ignored("the service has none", -2, 2),
+    "user": Parameter("meaningless", ""),
+    "logprobs": Parameter("refused", "the service has none", harmless=(None,)),
+    "logit_bias": Parameter("refused", "the service has none", harmless=(None, {})),
+}
+
 RESPONSES: dict[str, Parameter] = {
     "input": Parameter("honoured", "a text, or items; each reaches the model in its own role"),
     "model": Parameter("honoured", "a name of GET /v1/models; DEFAULT_MODEL without one"),

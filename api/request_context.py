@@ -36,7 +36,7 @@ class RequestContext:
         async def tagged(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = int(message["status"])
                 spent = round((time.perf_counter() - began) * 1000)
                 extra = [
                     (b"x-request-id", request_id.encode()),

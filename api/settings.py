@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     enable_cors: bool = False
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()
     metrics_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)] = ()
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()
     run_dir: Path = Path(".run")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"

@@ -52,7 +52,7 @@ def configure(program: str, level: str, form: Format) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for chatty in ("uvicorn.access", "asyncio", "httpx"):
+    for chatty in ("uvicorn.access", "asyncio", "httpx", "mcp"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

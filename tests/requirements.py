@@ -141,7 +141,10 @@ WIRE: dict[int, Requirement] = {
     # other endpoints
     47: Requirement("`/v1/models` in both vendors' forms.", ("clients/test_anthropic_sdk.py",)),
     48: Requirement("Background calls of chat pages go to a cheap model.", elsewhere="issue of keys and routing"),
-    49: Requirement("Legacy completions and embeddings are a clear 404.", elsewhere="unknown addresses, number 46"),
+    49: Requirement(
+        "Legacy completions are answered, `suffix` too; embeddings and other known paths are a clear 404.",
+        ("unit/test_completions.py", "clients/test_openai_completions.py"),
+    ),
     50: Requirement("Clients that only know `/v1/responses` are served.", (RESPONSES_SDK, AGENTS)),
     51: Requirement("The order of the events of a streamed response.", (GOLDEN_RESPONSES, RESPONSES_SDK)),
     52: Requirement("The items of a response's input.", (RESPONSES_DECODE, RESPONSES_SDK, GOLDEN_RESPONSES)),
@@ -186,7 +189,7 @@ WIRE: dict[int, Requirement] = {
             "clients/test_anthropic_sdk.py",
         ),
     ),
-    74: Requirement("Probes of new MCP clients.", elsewhere="issue of /mcp"),
+    74: Requirement("MCP clients of both eras are answered, and probes of the new one.", ("clients/test_mcp.py",)),
     75: Requirement(
         "Small requests beside the turn, two user messages in a row, empty content beside calls.", (RECORDED,)
     ),

@@ -1,6 +1,7 @@
 """Every operation of the service, for the OpenAPI document. Pure."""
 
 from api.docs import examples, messages, responses
+from api.docs.completions import completion
 from api.docs.operation import REQUEST_ID, answer, json, operation
 from api.docs.replies import ANSWERED, refusals
 from api.docs.structs import Json, reference
@@ -12,6 +13,7 @@ def paths() -> Json:
     """Every path and its operations."""
     return {
         "/v1/chat/completions": {"post": chat()},
+        "/v1/completions": {"post": completion(REQUEST_ID)},
         **responses.paths(),
         **messages.paths(),
         "/v1/models": {"get": models()},

@@ -71,7 +71,7 @@ TITLES = {
     400: "The request says something it may not; `param` names the field",
     401: "No key, or a wrong one",
     402: "It costs more than may be spent",
-    404: "There is no such model, or nothing of that id is kept",
+    404: "There is no such model, nothing of that id is kept, or nothing like this is here",
     405: "Not by this method",
     413: "The request, or something in it, is too large",
     415: "The body is packed in a way that is not known here",
@@ -102,6 +102,7 @@ OWN: tuple[Problem, ...] = (
     Problem(
         401, "invalid_api_key", "Incorrect API key provided. Send the server's key as `Authorization: Bearer KEY`."
     ),
+    Problem(404, "not_supported", "This server has no `/v1/embeddings`. Use an embedding model of another service."),
     Problem(
         400,
         "previous_response_not_found",

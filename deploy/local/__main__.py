@@ -49,5 +49,20 @@ def login_command() -> None:
         raise click.ClickException(str(problem)) from problem
 
 
+@main.command("mcp", short_help="Serve MCP over stdin and stdout, from the running server.")
+@click.option("--url", help="The server's address, if it is not HOST and PORT of the environment or .env.")
+def mcp_command(url: str | None) -> None:
+    """Connect a program that only starts programs, such as Claude Desktop, to the running server's MCP.
+
+    The key is API_SECRET_TOKEN of the environment or .env, or the one that the server made in RUN_DIR.
+    """
+    from deploy.local import bridge  # noqa: PLC0415 # half a second that the other commands need not wait
+
+    try:
+        bridge.run(os.environ, Path.cwd(), url)
+    except CannotStart as problem:
+        raise click.ClickException(str(problem)) from problem
+
+
 if __name__ == "__main__":
     main()

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from litestar import Litestar
 from litestar.exceptions import HTTPException
+from litestar.routes import HTTPRoute
 from pydantic_core import PydanticUndefined
 
 import api.settings
@@ -18,7 +19,8 @@ import executor.settings
 from api import body, media, tooling
 from api.app import create_app
 from api.drain import Drain
-from api.parameters import CHAT
+from api.openai_completions import decode as completions
+from api.parameters import CHAT, COMPLETIONS
 from api.problems import KINDS, of_framework
 from deploy.local.__main__ import main as claude_api_server
 from deploy.local.environments import COMMON, CREDENTIALS, NETWORK, TELEMETRY
@@ -31,6 +33,8 @@ MANUAL = TEXTS["MANUAL.md"]
 
 # How the manual writes that a setting has no default.
 NONE = "none"
+# /mcp hands every method on; these are the protocol's.
+MCP_METHODS = {"POST", "GET", "DELETE"}
 # What clients set in environments of their own.
 OTHERS = {"OPENAI_API_KEY", "OPENAI_BASE_URL"}
 
@@ -115,7 +119,7 @@ def routes() -> set[str]:
     return {
         f"{method} {re.sub(r'{[^}]*}', '{id}', route.path)}"
         for route in app.routes
-        for method in getattr(route, "methods", {"GET"})
+        for method in (route.methods if isinstance(route, HTTPRoute) else MCP_METHODS)
         if method not in {"OPTIONS", "HEAD"}
     }
 
@@ -164,6 +168,19 @@ def test_the_parameter_table_is_the_parameters():
     """Each parameter of chat completions has a row with its treatment, in the code's order."""
     table = rows(section("Parameters of chat completions"))
     assert [(row[0], row[1]) for row in table] == [(name, parameter.treatment) for name, parameter in CHAT.items()]
+
+
+def test_the_table_of_completions_is_the_parameters():
+    """And their ranges; the words that the model is told are in the manual too."""
+    text = section("Legacy completions")
+    found = rows(text)
+    assert [(row[0], row[1]) for row in found] == [(name, what.treatment) for name, what in COMPLETIONS.items()]
+    for row in found:
+        if limits := COMPLETIONS[row[0]].range:
+            assert "from {:g} to {:g}".format(*limits) in row[2]
+    plain = text.replace("\n> ", " ").replace("\\<", "<")
+    assert completions.CONTINUE in plain
+    assert completions.FILL in plain
 
 
 def test_the_parameter_table_has_the_ranges():

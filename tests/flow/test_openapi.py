@@ -19,13 +19,15 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks
 
 from api.app import create_app
+from api.docs import completions
 from api.docs.operations import CHAT_ERRORS, paths
 from api.docs.replies import OF_TOOLS
 from api.docs.structs import plain
 from api.drain import Drain
 from api.openai_chat.decode import decode
+from api.openai_completions.decode import decode as read_completion
 from api.openapi import document
-from api.parameters import CHAT, Policy
+from api.parameters import CHAT, COMPLETIONS, Policy
 from api.problems import KINDS
 from api.settings import Settings
 from tests.scripted.upstream import Says, Upstream
@@ -82,12 +84,12 @@ def test_document_is_valid_openapi():
 
 
 def test_every_route_is_in_the_document_and_every_operation_has_a_route(tmp_path: Path):
-    """OPTIONS is the framework's own, for browsers."""
+    """OPTIONS is the framework's own, for browsers; /mcp has a protocol and schemas of its own."""
     application: Any = create_app(Settings(api_secret_token=KEY, run_dir=tmp_path), Drain(0))  # pyright: ignore[reportArgumentType]
     routes = {
         (method.lower(), route.path_format)
         for route in application._app.routes
-        for method in route.methods - {"OPTIONS"}
+        for method in getattr(route, "methods", set[str]()) - {"OPTIONS"}
     }
     assert routes == set(OPERATIONS)
 
@@ -97,6 +99,22 @@ def test_every_parameter_of_a_chat_is_described():
     properties = DOCUMENT["components"]["schemas"]["ChatRequest"]["properties"]
     assert {name: properties[name]["x-treatment"] for name in CHAT} == {n: p.treatment for n, p in CHAT.items()}
     assert all(len(properties[name]["description"]) > 10 for name in CHAT)
+
+
+def test_every_parameter_of_a_completion_is_described():
+    """As a chat's are."""
+    properties = DOCUMENT["components"]["schemas"]["CompletionRequest"]["properties"]
+    assert {name: properties[name]["x-treatment"] for name in COMPLETIONS} == {
+        name: parameter.treatment for name, parameter in COMPLETIONS.items()
+    }
+
+
+@pytest.mark.parametrize("name", completions.REQUESTS)
+def test_example_of_a_completion_is_accepted(name: str):
+    """By the decoder, and by its own schema."""
+    sent = completions.REQUESTS[name]["value"]
+    read_completion(msgspec.json.encode(sent), Policy())
+    validator({"$ref": "#/components/schemas/CompletionRequest"}).validate(sent)
 
 
 def test_strict_parameters_are_refused_in_the_document_too():
@@ -133,7 +151,13 @@ def test_example_of_a_request_is_accepted(name: str):
 
 def test_every_example_of_an_answer_meets_its_schema():
     """Errors too."""
-    responses = [*CHAT_OPERATION["responses"].values(), *DOCUMENT["components"]["responses"].values()]
+    of_operations = [
+        DOCUMENT["paths"][path]["post"]["responses"] for path in ("/v1/chat/completions", "/v1/completions")
+    ]
+    responses = [
+        *(response for responses in of_operations for response in responses.values()),
+        *DOCUMENT["components"]["responses"].values(),
+    ]
     contents = [content for response in responses for content in response.get("content", {}).values()]
     pairs = [
         (content["schema"], each["value"]) for content in contents for each in content.get("examples", {}).values()
@@ -141,7 +165,7 @@ def test_every_example_of_an_answer_meets_its_schema():
     assert len(pairs) > 30
     for schema, value in pairs:
         if isinstance(value, str):
-            (chunks_of if "[DONE]" in value else events_of)(value.encode())
+            _ = chunks_of(value.encode(), schema) if "[DONE]" in value else events_of(value.encode())
         else:
             validator(schema).validate(value)
 
@@ -161,6 +185,9 @@ def test_every_code_of_an_error_is_in_the_document():
 def written_codes() -> Iterator[str]:
     place = {"Problem": 1, "invalid": 2, "refused": 0}
     for path in REPOSITORY.joinpath("api").rglob("*.py"):
+        if path.parent.name == "mcp":
+            # What it refuses is said by another protocol.
+            continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in place:
                 at = place[node.func.id]
@@ -171,13 +198,12 @@ def written_codes() -> Iterator[str]:
                     yield "invalid_value"
 
 
-def chunks_of(body: bytes) -> list[Any]:
+def chunks_of(body: bytes, event: Any) -> list[Any]:
     """The chunks of a stream, which all meet their schema. Raises AssertionError."""
     events = [event for event in body.decode().split("\n\n") if event and not event.startswith(":")]
     assert all(event.startswith("data: ") and "\n" not in event for event in events)
     assert events[-1] == "data: [DONE]"
     chunks = [msgspec.json.decode(event.removeprefix("data: ")) for event in events[:-1]]
-    event = CHAT_OPERATION["responses"]["200"]["content"]["text/event-stream"]["schema"]
     for chunk in chunks:
         validator(event["properties"]["data"]["anyOf"][0]["contentSchema"]).validate(chunk)
     return chunks
@@ -201,7 +227,11 @@ def checked(case: Any, response: Response) -> None:
         # It is no Exception, and would end the loop that other tests need.
         raise AssertionError(str(failures)) from None
     if response.headers["content-type"][0].startswith("text/event-stream") and case.operation.path.startswith("/v1"):
-        assert (chunks_of if case.operation.path.startswith("/v1/chat") else events_of)(response.content)
+        if "completions" not in case.operation.path:
+            assert events_of(response.content)
+            return
+        described = DOCUMENT["paths"][case.operation.path][case.method.lower()]["responses"]["200"]["content"]
+        assert chunks_of(response.content, described["text/event-stream"]["schema"])
 
 
 def operation(stack: Stack, method: str, path: str) -> Any:
@@ -218,6 +248,9 @@ def made_coherent(body: Any) -> None:
     body["model"] = "sonnet"
     if not body.get("stream"):
         body.pop("stream_options", None)
+    if "prompt" in body:
+        body["n"] = body["best_of"] = None
+        body["prompt"] = "Hello!"
     if "input" in body:
         body["input"] = "Hello!"
         body.pop("previous_response_id", None)

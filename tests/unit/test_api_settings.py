@@ -142,7 +142,7 @@ def test_every_setting_that_can_be_refused_is_shown_to_be() -> None:
     """Only words and paths are taken as they come; a new setting needs a line in the table above."""
     for program, settings in (("api", api.settings.Settings), ("executor", executor.settings.Settings)):
         shown = {name.lower() for shown_for, name, _, _ in REFUSED if shown_for == program}
-        free = {"host", "default_model", "run_dir", "claude_cli_path", "cors_origins"}
+        free = {"host", "default_model", "run_dir", "claude_cli_path", "cors_origins", "allowed_hosts"}
         # The tools role looks at these itself, at its start.
         free |= {"allowed_paths", "writable_paths", "allowed_commands"}
         assert shown == set(settings.model_fields) - free
@@ -213,6 +213,7 @@ def test_what_holds_without_any_setting() -> None:
         "drain_timeout": 3,
         "enable_cors": False,
         "cors_origins": (),
+        "allowed_hosts": (),
         "metrics_allow": (),
         "run_dir": Path(".run"),
         "log_level": "info",

@@ -120,3 +120,15 @@ async def test_the_event_loop_keeps_the_time() -> None:
             drain.begin()
             async with asyncio.timeout(5):
                 assert await told == GIVEN_UP
+
+
+async def test_what_only_waits_is_ended_at_once_and_once():
+    """It needs no grace; what has ended by itself is left alone."""
+    left: list[str] = []
+    drain = Drain(60)
+    with drain.waiting(lambda: left.append("gone")):
+        pass
+    with drain.waiting(lambda: left.append("waits")):
+        drain.begin()
+        drain.begin()
+    assert left == ["waits"]

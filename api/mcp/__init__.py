@@ -1,0 +1,1 @@
+"""The Model Context Protocol (https://modelcontextprotocol.io): what REST does, as tools of other programs' models."""

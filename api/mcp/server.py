@@ -1,0 +1,170 @@
+"""The protocol's server: each method that is served, and which function of ours it calls.
+
+Law: a call that is cancelled ends its job: closing the steps closes the executor's connection. Nothing here knows how an
+answer is had; `api.work` does, as for REST.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import structlog
+from mcp.server import Server, ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    GetPromptRequestParams,
+    GetPromptResult,
+    ListPromptsResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+)
+from msgspec import Struct
+
+from api.asking import Asking, asking
+from api.mcp import prompts, resources
+from api.mcp.decode import asked
+from api.mcp.encode import progress, refusal, result
+from api.mcp.models import BY_NAME, OFFERS
+from api.problems import Problem, of_failure
+from api.work import tasks
+from api.work.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, Step
+from api.work.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
+from shared.errors import ErrorKind
+from shared.events import Failed
+
+INSTRUCTIONS = (
+    "Claude models of this server's owner, and the files and commands that the owner allows. `chat` asks a model; `analyze` "
+    "asks it about files; `code` lets it work on them; `file_read` and `bash` work without a model. What is allowed is "
+    "listed as resources."
+)
+# The protocol's own code up to 2025-11-25; later versions say that an address is a wrong parameter.
+RESOURCE_NOT_FOUND = -32002
+
+type Context = ServerRequestContext[Any, Any]
+
+log = structlog.get_logger()
+
+
+class Door:
+    """The handlers. They hold nothing of a session's."""
+
+    def __init__(self, shop: tasks.Workshop, version: str) -> None:
+        self._shop = shop
+        self.server: Server[Any] = Server(
+            "claude-api-server",
+            version=version,
+            title="Claude API Server",
+            instructions=INSTRUCTIONS,
+            on_list_tools=self.list_tools,
+            on_call_tool=self.call_tool,
+            on_list_resources=self.list_resources,
+            on_list_resource_templates=self.list_templates,
+            on_read_resource=self.read_resource,
+            on_list_prompts=self.list_prompts,
+            on_get_prompt=self.get_prompt,
+        )
+
+    async def list_tools(self, _context: Context, _params: PaginatedRequestParams | None) -> ListToolsResult:
+        """Every tool."""
+        return ListToolsResult(tools=[offer.tool() for offer in OFFERS])
+
+    async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
+        """Do what a tool does, telling of it on the way."""
+        offer = BY_NAME.get(params.name)
+        if offer is None:
+            known = ", ".join(BY_NAME)
+            raise MCPError(INVALID_PARAMS, f"There is no tool `{params.name[:100]}`; there are {known}.")
+        try:
+            ask = asked(offer, params.arguments)
+            steps = await self._steps(ask, who(context))
+            return result(await tasks.list_models(self._shop) if steps is None else await told(steps, context))
+        except Problem as problem:
+            return refusal(problem)
+        except Exception:
+            log.exception("a tool failed", tool=offer.name)
+            return refusal(of_failure(Failed(ErrorKind.INTERNAL)))
+
+    async def _steps(self, ask: Struct, asking: Asking) -> AsyncGenerator[Step] | None:
+        """What happens; None when the answer is there at once. Raises Problem."""
+        match ask:
+            case ChatAsk():
+                return await tasks.chat(self._shop, ask, asking)
+            case CodeAsk():
+                return await tasks.code(self._shop, ask, asking)
+            case AnalyzeAsk():
+                return await tasks.analyze(self._shop, ask, asking)
+            case FileReadAsk():
+                return await tasks.file_read(self._shop, ask, asking)
+            case BashAsk():
+                return await tasks.bash(self._shop, ask, asking)
+            case _:
+                return None
+
+    async def list_resources(self, context: Context, _params: PaginatedRequestParams | None) -> ListResourcesResult:
+        """The allowed paths."""
+        return ListResourcesResult(resources=await resources.listed(self._shop.hands, who(context)))
+
+    async def list_templates(
+        self, _context: Context, _params: PaginatedRequestParams | None
+    ) -> ListResourceTemplatesResult:
+        """How addresses are made."""
+        return ListResourceTemplatesResult(resource_templates=resources.TEMPLATES)
+
+    async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
+        """A file, or what a folder holds."""
+        try:
+            return ReadResourceResult(
+                contents=[await resources.contents(str(params.uri), self._shop.hands, who(context))]
+            )
+        except Problem as problem:
+            raise failed(problem, context, {"uri": str(params.uri)}) from problem
+
+    async def list_prompts(self, _context: Context, _params: PaginatedRequestParams | None) -> ListPromptsResult:
+        """Every prompt."""
+        return ListPromptsResult(prompts=prompts.listed())
+
+    async def get_prompt(self, context: Context, params: GetPromptRequestParams) -> GetPromptResult:
+        """A prompt with its file."""
+        try:
+            return await prompts.filled(params.name, params.arguments, self._shop.hands, who(context))
+        except Problem as problem:
+            raise MCPError(INVALID_PARAMS, problem.message) from problem
+
+
+async def told(steps: AsyncGenerator[Step], context: Context) -> Struct:
+    """The answer, after telling of each step. Raises Problem."""
+    count = 0
+    async with aclosing(steps):
+        async for step in steps:
+            match step:
+                case Failed():
+                    raise of_failure(step)
+                case ChatAnswer() | CodeAnswer() | FileAnswer() | BashAnswer():
+                    return step
+                case _ if message := progress(step):
+                    count += 1
+                    await context.session.report_progress(count, message=message)
+                case _:
+                    pass
+    raise of_failure(Failed(ErrorKind.INTERNAL))
+
+
+def who(context: Context) -> Asking:
+    """Who asks, by the HTTP request that brought the message."""
+    return asking(context.request, "mcp")  # pyright: ignore[reportArgumentType] # Starlette's, with the same scope
+
+
+def failed(problem: Problem, context: Context, data: dict[str, str]) -> MCPError:
+    """A problem as the protocol's own error."""
+    if problem.status == 404:
+        legacy = context.protocol_version < "2026"
+        return MCPError(RESOURCE_NOT_FOUND if legacy else INVALID_PARAMS, problem.message, data)
+    return MCPError(INTERNAL_ERROR if problem.status >= 500 else INVALID_PARAMS, problem.message, data)

@@ -1,0 +1,42 @@
+"""The official conformance suite of MCP passes every scenario that applies to this server."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conformance import lacking, scenario, scenarios, way_in
+from tests.stack import REPOSITORY, Stack
+
+APPLY = (
+    "server-initialize",
+    "ping",
+    "tools-list",
+    "resources-list",
+    "prompts-list",
+    "server-sse-multiple-streams",
+    "dns-rebinding-protection",
+)
+
+
+def others() -> set[str]:
+    """The scenarios that the manual lists as not applying."""
+    text = (REPOSITORY / "MANUAL.md").read_text(encoding="utf-8").partition("### Conformance")[2].partition("\n## ")[0]
+    return {
+        name.strip("`")
+        for line in text.splitlines()
+        if line.startswith("| `")
+        for name in line.split(" | ")[0].strip("| ").split(", ")
+    }
+
+
+@pytest.mark.timeout(420)
+async def test_every_scenario_that_applies_passes(stack: Stack, tmp_path: Path):
+    """And the manual has the reason for each of the others."""
+    if reason := await lacking():
+        pytest.skip(reason)
+    assert await scenarios() == {*APPLY} | others()
+    assert not {*APPLY} & others()
+    async with way_in(stack) as url:
+        for name in APPLY:
+            status, said = await scenario(name, url, tmp_path)
+            assert status == 0, f"{name}: {said}"

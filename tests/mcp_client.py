@@ -1,0 +1,28 @@
+"""The official MCP client, for tests: over HTTP with the key, in either era of the protocol."""
+
+import contextlib
+from collections.abc import AsyncGenerator
+
+import httpx2
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from tests.stack import Stack
+
+ERAS = ("legacy", "2026-07-28")
+
+
+@contextlib.asynccontextmanager
+async def connected(stack: Stack, mode: str = "auto") -> AsyncGenerator[Client]:
+    """A client at /mcp."""
+    async with (
+        httpx2.AsyncClient(headers=stack.headers, timeout=60) as http,
+        Client(streamable_http_client(f"{stack.url}/mcp", http_client=http), mode=mode) as client,
+    ):
+        yield client
+
+
+def words(result: object) -> str:
+    """The text of a tool's result."""
+    [content] = result.content  # pyright: ignore[reportAttributeAccessIssue]
+    return content.text
