@@ -85,6 +85,20 @@ async def narrow(shared_narrow: Stack, upstream: Upstream) -> AsyncGenerator[Sta
     await shared_narrow.quiet()
 
 
+@pytest.fixture(scope="session")
+async def shared_handy(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+    """Programs with a tools executor too."""
+    async with Stack(shared_upstream.url, tools={}) as stack:
+        yield stack
+
+
+@pytest.fixture
+async def handy(shared_handy: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
+    """As `stack`, with files and commands."""
+    yield shared_handy
+    await shared_handy.quiet()
+
+
 @pytest.fixture(params=["stack", "subscribed"])
 def either(request: pytest.FixtureRequest) -> Stack:
     """`stack`, and again with `subscribed`."""

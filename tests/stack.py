@@ -190,7 +190,7 @@ class Stack:
             executors = health["executors"] if health else []
             ready = [e for e in executors if not self._wait_ready or (e["up"] and e["parked"] >= self._parked)]
             hands = [each for each in health["tools"] if each["up"]] if health else []
-            return len(ready) == self._count and len(hands) == bool(self.tools)
+            return health is not None and len(ready) == self._count and len(hands) == bool(self.tools)
 
         await until(is_ready, READY_TIMEOUT)
 

@@ -8,6 +8,7 @@ to who asked for it only.
 from collections.abc import Mapping
 
 import msgspec
+from msgspec import UNSET
 
 from api.anthropic.models import (
     BlockOut,
@@ -222,7 +223,7 @@ def envelope(problem: Problem, request_id: str) -> bytes:
     """An error in Anthropic's envelope."""
     fallback = "api_error" if problem.status >= 500 else "invalid_request_error"
     kind = TYPES.get(status(problem), fallback)
-    body = ErrorDetail(kind, problem.message, dict(problem.details) if problem.details else None)
+    body = ErrorDetail(kind, problem.message, dict(problem.details) if problem.details else UNSET)
     return encoder.encode(ErrorMessage(error=body, request_id=request_id))
 
 

@@ -6,7 +6,7 @@ Law: what is not declared here is accepted and means nothing, unless `api.anthro
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from shared.events import StopReason
 
@@ -155,12 +155,12 @@ class MessageOut(Struct, frozen=True, kw_only=True):
     usage: MessageUsage
 
 
-class ErrorDetail(Struct, frozen=True, omit_defaults=True):
+class ErrorDetail(Struct, frozen=True):
     """What went wrong. details: what a program may act on."""
 
     type: str
     message: str
-    details: dict[str, object] | None = None
+    details: dict[str, object] | UnsetType = UNSET
 
 
 class ErrorMessage(Struct, frozen=True, kw_only=True):

@@ -57,6 +57,7 @@ async def test_health_tells_what_the_server_is_made_of(stack: Stack):
                     "parked": 1,
                 }
             ],
+            "tools": [],
         },
     )
 
@@ -114,7 +115,7 @@ async def test_the_key_may_come_in_either_form(stack: Stack, headers: dict[str, 
     ("method", "path", "status", "code"),
     [
         ("GET", "/v1/nothing", 404, "not_found"),
-        ("POST", "/v1/completions", 404, "not_found"),
+        ("POST", "/v1/embeddings", 404, "not_supported"),
         ("GET", PATH, 405, "method_not_allowed"),
         ("PUT", PATH, 405, "method_not_allowed"),
         ("DELETE", "/v1/models", 405, "method_not_allowed"),

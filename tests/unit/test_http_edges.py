@@ -71,7 +71,6 @@ async def test_what_clients_probe_answers_in_json_and_head_is_get_without_a_body
     [
         ("GET", "/nowhere", 404),
         ("POST", "/v1/v1/chat/completions", 404),
-        ("POST", "/v1/completions", 404),
         ("POST", "/v1/embeddings", 404),
         ("GET", "/v1/models/nobody", 404),
         ("GET", CHAT, 405),
