@@ -66,9 +66,9 @@ class Banner(Struct, frozen=True):
             ("Model", f"{self.health.default_model}, unless a request names another"),
             ("Key", sources[self.key.source] + ("; made now, and shown this once:" if self.key.shown else "")),
         ]
-        facts += self._tools()
         if self.key.shown:
             facts.append(("", self.key.shown))
+        facts += self._tools()
         if self.where.open_to_others():
             facts.append(("Open to", f"other machines, unencrypted (HOST={self.where.host})"))
         return [*facts, ("End it", "Ctrl-C")]
