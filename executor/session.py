@@ -56,7 +56,7 @@ class Session:
                     await self._send(Failed(ErrorKind.DRAINING, retry_after=1))
                 case Submit() if isinstance(self._role, ClaudeRole):
                     results = Results()
-                    await self._run(message.request_id, self._role.run(message.turn, results, self._emit), results)
+                    await self._run(message.request_id, self._role.run(message.turn, results, self._emit, message.tenant), results)
                 case Do() if isinstance(self._role, ToolsRole):
                     await self._run(message.request_id, self._role.run(message.job, self._emit), Results())
                 case Submit() | Do() | Bring():
