@@ -12,6 +12,7 @@ from litestar.types import ASGIApp
 
 from api import body, health
 from api.auth import RequireKey
+from api.books import Books
 from api.catalogue import Catalogue
 from api.dispatch import Dispatch
 from api.docs import routes as docs
@@ -20,6 +21,10 @@ from api.envelopes import envelope
 from api.executors import Executors
 from api.fetch import Fetcher
 from api.hands import Hands
+from api.keeper import JOURNAL, Keeper, unavailable
+from api.keys import Keyring
+from api.ledger import Ledger
+from api.limits import Counters
 from api.openai_chat import routes as openai_chat
 from api.parameters import Policy
 from api.problems import Problem, of_failure, of_framework
@@ -28,6 +33,9 @@ from api.rest import routes as rest
 from api.settings import Settings
 from api.work.checks import Limits
 from api.work.tasks import Workshop
+from api.rest_admin import routes as rest_admin
+from api.settings import Settings
+from api.store.engine import Unavailable
 from shared.errors import ErrorKind
 from shared.events import Failed
 
@@ -38,14 +46,28 @@ def create_app(settings: Settings, drain: Drain) -> ASGIApp:
     """The whole application, for one set of settings."""
     executors = Executors(settings.run_dir.absolute(), "claude")
     catalogue = Catalogue(executors, settings.default_model, settings.model_aliases)
-    dispatch = Dispatch(executors, drain, settings.request_timeout)
+    keyring = Keyring()
+    counters = Counters(settings.rate_limit_url.get_secret_value() if settings.rate_limit_url else None)
+    folder = settings.data_dir.absolute()
+    ledger = Ledger(folder / JOURNAL)
+    keeper = Keeper(
+        folder,
+        settings.database_url,
+        settings.key_pepper,
+        settings.usage_retention_days,
+        keyring=keyring,
+        counters=counters,
+        ledger=ledger,
+    )
+    books = Books(keyring, counters, ledger, catalogue.meanings)
+    dispatch = Dispatch(executors, drain, settings.request_timeout, books)
     hands = Hands(Executors(settings.run_dir.absolute(), "tools"), drain, settings.request_timeout)
     shop = Workshop(dispatch, hands, catalogue, Limits(settings.max_prompt, settings.max_turns))
     fetcher = Fetcher(settings.fetch_images)
     policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive)
     documentation = docs.Documentation(policy)
     app = Litestar(
-        route_handlers=[openai_chat.router, rest.router, health.router, docs.router],
+        route_handlers=[openai_chat.router, rest.router, rest_admin.router, health.router, docs.router],
         dependencies={
             "executors": Provide(lambda: executors, sync_to_thread=False),
             "catalogue": Provide(lambda: catalogue, sync_to_thread=False),
@@ -53,13 +75,26 @@ def create_app(settings: Settings, drain: Drain) -> ASGIApp:
             "hands": Provide(lambda: hands, sync_to_thread=False),
             "shop": Provide(lambda: shop, sync_to_thread=False),
             "drain": Provide(lambda: drain, sync_to_thread=False),
+            "keyring": Provide(lambda: keyring, sync_to_thread=False),
+            "keeper": Provide(lambda: keeper, sync_to_thread=False),
+            "books": Provide(lambda: books, sync_to_thread=False),
             "fetcher": Provide(lambda: fetcher, sync_to_thread=False),
             "policy": Provide(lambda: policy, sync_to_thread=False),
             "documentation": Provide(lambda: documentation, sync_to_thread=False),
         },
-        on_shutdown=[fetcher.close],
-        middleware=[DefineMiddleware(RequireKey, token=settings.api_secret_token.get_secret_value())],
-        exception_handlers={Problem: on_problem, HTTPException: on_framework, Exception: on_exception},
+        on_startup=[keeper.start],
+        on_shutdown=[fetcher.close, keeper.close],
+        middleware=[
+            DefineMiddleware(
+                RequireKey, token=settings.api_secret_token.get_secret_value(), keyring=keyring, left=books.headers
+            )
+        ],
+        exception_handlers={
+            Problem: on_problem,
+            Unavailable: on_unavailable,
+            HTTPException: on_framework,
+            Exception: on_exception,
+        },
         cors_config=cors(settings),
         openapi_config=None,
         logging_config=None,
@@ -89,6 +124,11 @@ def on_problem(request: Request[object, object, State], problem: Problem) -> Res
         headers=problem.headers(),
         media_type="application/json",
     )
+
+
+def on_unavailable(request: Request[object, object, State], error: Unavailable) -> Response[bytes]:
+    """What needs the database can't be done now."""
+    return on_problem(request, unavailable(str(error)))
 
 
 def on_framework(request: Request[object, object, State], error: HTTPException) -> Response[bytes]:

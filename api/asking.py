@@ -5,6 +5,7 @@ from typing import Any
 from litestar import Request
 from msgspec import Struct
 
+from api.auth import principal_of
 from api.request_context import STATE_KEY
 
 
@@ -19,4 +20,4 @@ class Asking(Struct, frozen=True):
 
 def asking(request: Request[Any, Any, Any], dialect: str) -> Asking:
     """Who asks by this request."""
-    return Asking(request.scope["state"][STATE_KEY], dialect=dialect)
+    return Asking(request.scope["state"][STATE_KEY], principal_of(request).name, dialect)

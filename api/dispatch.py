@@ -7,19 +7,20 @@ the connection, and that ends the job.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 
 import structlog
 from msgspec import structs
 
 from api.asking import Asking
+from api.books import Books
 from api.drain import Drain
 from api.executors import Executors
 from shared.errors import ErrorKind
 from shared.events import Admitted, Done, Event, Failed, Queued, Windows
 from shared.jobs import JobDone, Output, ToolsStatus
-from shared.turn import ToolResult, Turn
+from shared.turn import Text, ToolResult, Turn
 from shared.wire import Bring, Do, Status, Submit, ToApi, WireError, frame, read_to_api
 
 CONNECT_TIMEOUT = 5.0
@@ -32,7 +33,8 @@ log = structlog.get_logger()
 class Dispatch:
     """Hands turns to executors."""
 
-    def __init__(self, executors: Executors, drain: Drain, request_timeout: float) -> None:
+    def __init__(self, executors: Executors, drain: Drain, request_timeout: float, books: Books) -> None:
+        self._books = books
         self._executors = executors
         self._drain = drain
         self._request_timeout = request_timeout
@@ -64,6 +66,13 @@ class Dispatch:
             await held.events.aclose()
 
     async def _run(self, turn: Turn, asking: Asking, handed_to: Callable[["Job"], None]) -> AsyncGenerator[Event]:
+        """As `_served`, within the limits of who asks, and written down."""
+        metered = self._books.metered(self._served(turn, asking, handed_to), asking, turn.model, length(turn))
+        async with aclosing(metered) as events:
+            async for event in events:
+                yield event
+
+    async def _served(self, turn: Turn, asking: Asking, handed_to: Callable[["Job"], None]) -> AsyncGenerator[Event]:
         if self._drain.begun:
             yield Failed(ErrorKind.DRAINING, retry_after=1)
             return
@@ -181,6 +190,13 @@ async def connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
             return await asyncio.open_unix_connection(str(path))
     except (OSError, TimeoutError):
         return None
+
+
+def length(turn: Turn) -> int:
+    """How many characters of text the model will read, but for pictures and files."""
+    texts = sum(len(block.text) for message in turn.messages for block in message.content if isinstance(block, Text))
+    tools = sum(len(tool.schema) + len(tool.description) for tool in turn.tools)
+    return sum(map(len, turn.system)) + texts + tools
 
 
 def decided(event: object) -> bool:

@@ -71,6 +71,8 @@ KINDS: dict[ErrorKind, tuple[int, str]] = {
     ErrorKind.BAD_JOB: (400, "invalid_job"),
     ErrorKind.TOO_LARGE: (413, "too_large"),
     ErrorKind.NO_TOOLS: (503, "no_tools"),
+    ErrorKind.KEY_LIMIT: (429, "rate_limit_exceeded"),
+    ErrorKind.KEY_BUDGET: (429, "insufficient_quota"),
     ErrorKind.DRAINING: (503, "draining"),
     ErrorKind.INTERNAL: (500, "internal_error"),
 }

@@ -12,22 +12,26 @@ from litestar.types import ASGIApp
 from api import body
 from api.arguments import kept, promises
 from api.asking import asking
+from api.auth import principal_of
+from api.books import allows
 from api.catalogue import Catalogue, Listed, listing
 from api.conversation import messages
 from api.dispatch import Dispatch
 from api.fetch import Fetcher
+from api.keys import Principal
 from api.openai_chat.decode import decode
 from api.openai_chat.encode import ChatEncoder, Form
 from api.openai_chat.models import ModelList, ModelObject
 from api.parameters import Policy
 from api.problems import Problem
 from api.respond import Answer
+from api.scopes import ANY, SCOPE
 from api.side_by_side import side_by_side
 
 IGNORED_HEADER = "x-ignored-parameters"
 
 
-@post("/v1/chat/completions", status_code=200)
+@post("/v1/chat/completions", status_code=200, opt={SCOPE: "chat"})
 async def create_chat_completion(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
@@ -47,21 +51,31 @@ async def create_chat_completion(
     return Answer(side_by_side(jobs), encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)
 
 
-@get("/v1/models")
-async def list_models(catalogue: NamedDependency[Catalogue]) -> Response[ModelList]:
-    """List every model that may be named."""
-    models = listing(await catalogue.models(), catalogue.aliases)
+@get("/v1/models", opt={SCOPE: ANY})
+async def list_models(
+    request: Request[object, object, State], catalogue: NamedDependency[Catalogue]
+) -> Response[ModelList]:
+    """List every model that this key may name."""
+    models = listed_for(principal_of(request), listing(await catalogue.models(), catalogue.aliases), catalogue)
     return Response(ModelList(data=[described(model) for model in models]))
 
 
-@get("/v1/models/{model_id:path}")
-async def get_model(model_id: FromPath[str], catalogue: NamedDependency[Catalogue]) -> Response[ModelObject]:
+@get("/v1/models/{model_id:path}", opt={SCOPE: ANY})
+async def get_model(
+    request: Request[object, object, State], model_id: FromPath[str], catalogue: NamedDependency[Catalogue]
+) -> Response[ModelObject]:
     """Tell of one model."""
     name = model_id.removeprefix("/")
-    for model in listing(await catalogue.models(), catalogue.aliases):
+    for model in listed_for(principal_of(request), listing(await catalogue.models(), catalogue.aliases), catalogue):
         if model.id == name:
             return Response(described(model))
     raise Problem(404, "model_not_found", f"The model `{name}` does not exist here.", param="model")
+
+
+def listed_for(principal: Principal, models: list[Listed], catalogue: Catalogue) -> list[Listed]:
+    """Those that one may name."""
+    key = principal.key
+    return [model for model in models if key is None or allows(key, model.id, catalogue.meanings)]
 
 
 def described(model: Listed) -> ModelObject:

@@ -1,0 +1,112 @@
+"""The keys in the database.
+
+Law: whatever changes a key raises `keys_version` in the same transaction, by which every process sees that it must read
+them anew.
+"""
+
+import msgspec
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from api.keys import Allowance, Key
+from api.store.engine import Unavailable, transaction
+from api.store.tables import facts, keys
+
+CHANGES = "keys_version"
+PEPPER = "pepper_check"
+
+
+class NameTaken(Exception):
+    """There is a key of this name already."""
+
+
+def _row(key: Key) -> dict[str, object]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "digest": key.digest,
+        "scopes": " ".join(key.scopes),
+        "models": None if key.models is None else msgspec.json.encode(key.models).decode(),
+        "created": key.created,
+        "expires": key.expires,
+        "disabled": key.disabled,
+        "allowance": msgspec.json.encode(key.allowance).decode(),
+    }
+
+
+def _key(row: RowMapping) -> Key:
+    models = row["models"]
+    return msgspec.convert(
+        {
+            **row,
+            "scopes": tuple(row["scopes"].split()),
+            "models": None if models is None else msgspec.json.decode(models),
+            "allowance": msgspec.json.decode(row["allowance"], type=Allowance),
+        },
+        Key,
+    )
+
+
+async def changes(engine: AsyncEngine) -> str:
+    """A word that is another one after each change. Raises Unavailable."""
+    async with transaction(engine) as connection:
+        return (await connection.execute(select(facts.c.value).where(facts.c.name == CHANGES))).scalar() or ""
+
+
+async def everyone(engine: AsyncEngine) -> list[Key]:
+    """All keys, by name. Raises Unavailable."""
+    async with transaction(engine) as connection:
+        rows = (await connection.execute(select(keys).order_by(keys.c.name))).mappings().all()
+    return [_key(row) for row in rows]
+
+
+async def one(engine: AsyncEngine, name: str) -> Key | None:
+    """The key of this name. Raises Unavailable."""
+    async with transaction(engine) as connection:
+        row = (await connection.execute(select(keys).where(keys.c.name == name))).mappings().first()
+    return _key(row) if row else None
+
+
+async def add(engine: AsyncEngine, key: Key) -> None:
+    """Keep a new key. Raises NameTaken, Unavailable."""
+    try:
+        async with transaction(engine) as connection:
+            await connection.execute(insert(keys).values(**_row(key)))
+            await _changed(connection, key.id)
+    except Unavailable as error:
+        if isinstance(error.__cause__, IntegrityError):
+            raise NameTaken from error
+        raise
+
+
+async def change(engine: AsyncEngine, key: Key, mark: str) -> bool:
+    """Keep a key as it is now; False if there is none. mark: a word never used before. Raises Unavailable."""
+    async with transaction(engine) as connection:
+        done = await connection.execute(update(keys).where(keys.c.id == key.id).values(**_row(key)))
+        await _changed(connection, mark)
+    return bool(done.rowcount)
+
+
+async def remove(engine: AsyncEngine, name: str, mark: str) -> bool:
+    """Remove a key; False if there is none. Raises Unavailable."""
+    async with transaction(engine) as connection:
+        done = await connection.execute(delete(keys).where(keys.c.name == name))
+        await _changed(connection, mark)
+    return bool(done.rowcount)
+
+
+async def same_pepper(engine: AsyncEngine, check: str) -> bool:
+    """Whether the keys there were made with this pepper; the first to ask decides. Raises Unavailable."""
+    async with transaction(engine) as connection:
+        found = (await connection.execute(select(facts.c.value).where(facts.c.name == PEPPER))).scalar()
+        if found is None:
+            await connection.execute(insert(facts).values(name=PEPPER, value=check))
+    return found in {None, check}
+
+
+async def _changed(connection: AsyncConnection, mark: str) -> None:
+    done = await connection.execute(update(facts).where(facts.c.name == CHANGES).values(value=mark))
+    if not done.rowcount:
+        await connection.execute(insert(facts).values(name=CHANGES, value=mark))
