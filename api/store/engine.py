@@ -5,6 +5,7 @@ Law: a driver's exception ends here. Nothing of an address, a user or a password
 
 import contextlib
 import fcntl
+import logging
 import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -21,6 +22,9 @@ TIMEOUT = 5.0
 FILE = "server.db"
 # Chosen at random; who upgrades holds it (pg_advisory_xact_lock).
 UPGRADING = 7_406_113_902_551
+
+# It tells of every call twice.
+logging.getLogger("aiosqlite").setLevel(logging.WARNING)
 
 
 class Unavailable(Exception):

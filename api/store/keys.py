@@ -40,7 +40,8 @@ def _key(row: RowMapping) -> Key:
     models = row["models"]
     return msgspec.convert(
         {
-            **row,
+            # Its names are more than texts.
+            **{str.__str__(name): value for name, value in row.items()},
             "scopes": tuple(row["scopes"].split()),
             "models": None if models is None else msgspec.json.decode(models),
             "allowance": msgspec.json.decode(row["allowance"], type=Allowance),

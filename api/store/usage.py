@@ -108,4 +108,5 @@ async def summed(engine: AsyncEngine, asked: Asked) -> list[dict[str, Any]]:
         statement = statement.where(ledger.c.key == asked.key)
     async with transaction(engine) as connection:
         rows = (await connection.execute(statement.group_by(*groups).order_by(*groups))).mappings().all()
-    return [dict(row) for row in rows]
+    # The names are more than texts.
+    return [{str.__str__(name): value for name, value in row.items()} for row in rows]
