@@ -15,6 +15,7 @@ from api.parameters import Policy
 from api.rest.models import Refusal
 from api.work.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, ModelEntries
 from api.work.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
+from api.rest_admin.models import KeyFields, KeyList, KeyRecord, OwnUsage, UsageReport
 
 TITLE = "Claude API Server"
 ABOUT = """\
@@ -24,10 +25,12 @@ and use the server's key.
 Every request but those for health and for this page needs the key. Every error has the same body, whose `code` is for \
 programs and whose `message` says what can be done; `x-should-retry` tells the official libraries whether to ask again.\
 """
+OF_KEYS = (KeyRecord, KeyList, UsageReport, OwnUsage)
 TAGS = {
     "Chat": "Answers to conversations.",
     "REST": "Prompts, work on files, files and commands, in plain JSON. Errors are `{detail, code}`.",
     "Models": "What may be named as `model`.",
+    "Keys": "Who may do what, and what was used.",
     "Health": "For people, supervisors and load balancers. No key needed.",
     "About": "What this is. No key needed.",
 }
@@ -64,7 +67,7 @@ def version() -> str:
 
 def components(policy: Policy) -> dict[str, Json]:
     """Every schema by name."""
-    read = schemas(ChatRequest, ChatAsk, CodeAsk, AnalyzeAsk, FileReadAsk, BashAsk, answers=False)
-    written = schemas(Completion, Chunk, ErrorEnvelope, ModelList, ModelObject, Health, answers=True)
+    read = schemas(ChatRequest, ChatAsk, CodeAsk, AnalyzeAsk, FileReadAsk, BashAsk, KeyFields, answers=False)
+    written = schemas(Completion, Chunk, ErrorEnvelope, ModelList, ModelObject, Health, *OF_KEYS, answers=True)
     done = schemas(ChatAnswer, CodeAnswer, FileAnswer, BashAnswer, ModelEntries, Refusal, answers=True)
     return {**read, **done, "ChatRequest": with_parameters(read["ChatRequest"], policy), **written}

@@ -90,7 +90,9 @@ def event_of(shape: Json) -> Json:
 
 def curl(method: str, path: str, operation: Json, sent: Json | None) -> str:
     """The same as a command. HTML."""
-    lines = [f"curl {'-N ' if sent and sent.get('stream') else ''}{ORIGIN}{path.replace('{model_id}', 'sonnet')}"]
+    lines = [
+        f"curl {'-N ' if sent and sent.get('stream') else ''}{ORIGIN}{path.replace('{model_id}', 'sonnet').replace('{name}', 'notes-app')}"
+    ]
     if needs_key(operation):
         lines.append('-H "Authorization: Bearer $KEY"')
     if method == "post":

@@ -3,10 +3,12 @@
 from typing import Any
 
 from api.docs import examples
+from api.docs.key_operations import ERRORS as KEY_ERRORS
+from api.docs.key_operations import key_paths
 from api.docs.replies import ANSWERED, headed, refusals
 from api.docs.structs import Json, reference
 
-CHAT_ERRORS = (400, 401, 402, 404, 413, 415, 429, 500, 502, 503, 504)
+CHAT_ERRORS = (400, 401, 402, 403, 404, 413, 415, 429, 500, 502, 503, 504)
 REQUEST_ID: Json = {
     "name": "x-request-id",
     "in": "header",
@@ -21,6 +23,7 @@ def paths() -> Json:
         "/v1/chat/completions": {"post": chat()},
         "/v1/models": {"get": models()},
         "/v1/models/{model_id}": {"get": model()},
+        **{path: {method: whole(of) for method, of in methods.items()} for path, methods in key_paths().items()},
         "/health": {"get": health()},
         "/health/live": {"get": live()},
         "/health/ready": {"get": ready()},
@@ -29,6 +32,12 @@ def paths() -> Json:
         "/openapi.json": {"get": shown("getOpenapi", "This document", "application/json", {"type": "object"})},
         "/docs": {"get": shown("getDocs", "This page", "text/html", {"type": "string"})},
     }
+
+
+def whole(of: Json) -> Json:
+    """An operation of keys, with what all operations share."""
+    answers = {status: {**answer, "headers": headed(())} for status, answer in of["responses"].items()}
+    return {**of, "parameters": [*of["parameters"], REQUEST_ID], "responses": {**answers, **refusals(KEY_ERRORS)}}
 
 
 def operation(tag: str, name: str, summary: str, description: str, **more: Any) -> Json:
@@ -101,7 +110,7 @@ def models() -> Json:
         "Every name that a request may use: the ids that the account offers, the CLI's own names, and names that stand "
         "for another.",
         parameters=[REQUEST_ID],
-        responses={"200": answer("The models.", found), **refusals((401, 500))},
+        responses={"200": answer("The models.", found), **refusals((401, 500, 503))},
     )
 
 
@@ -121,7 +130,7 @@ def model() -> Json:
         "Look up a model",
         "One of the names that `GET /v1/models` lists.",
         parameters=[where, REQUEST_ID],
-        responses={"200": answer("The model.", json(reference("ModelObject"))), **refusals((401, 404, 500))},
+        responses={"200": answer("The model.", json(reference("ModelObject"))), **refusals((401, 404, 500, 503))},
     )
 
 

@@ -70,7 +70,9 @@ TITLES = {
     400: "The request says something it may not; `param` names the field",
     401: "No key, or a wrong one",
     402: "It costs more than may be spent",
-    404: "There is no such model",
+    403: "The key may not do this",
+    404: "There is no such model or key",
+    409: "There is one already",
     413: "The request, or something in it, is too large",
     415: "The body is packed in a way that is not known here",
     429: "Not now: a limit is reached",
@@ -99,6 +101,12 @@ OWN: tuple[Problem, ...] = (
     Problem(
         401, "invalid_api_key", "Incorrect API key provided. Send the server's key as `Authorization: Bearer KEY`."
     ),
+    Problem(401, "key_disabled", "This key is disabled; the server's owner can enable it again."),
+    Problem(401, "key_expired", "This key has expired; ask the server's owner for another one."),
+    Problem(403, "missing_scope", "This key does not have the scope `admin`, which this needs; it has: chat."),
+    Problem(404, "key_not_found", "There is no key `x`. GET /api/admin/keys lists them."),
+    Problem(409, "name_taken", "There is a key `x` already. Take another name, or remove that one.", param="name"),
+    Problem(503, "database_unavailable", "The database does not answer.", retryable=True),
     Problem(413, "request_too_large", "The request is larger than this server takes."),
     Problem(413, "image_too_large", f"`{_where}`: the picture is larger than 5 MiB.", param=_where),
     Problem(413, "file_too_large", f"`{_where}`: the file is larger than 20 MiB.", param=_where),

@@ -13,13 +13,14 @@ import msgspec
 from msgspec import NODEFAULT, Struct, inspect
 
 from api.docs.answer_words import ANSWERS, STATE
+from api.docs.key_words import KEYS
 from api.docs.limits import LIMITS as OF_CHAT
 from api.docs.request_words import REQUEST
 from api.docs.rest_words import REST_LIMITS, REST_WORDS
 
 type Json = dict[str, Any]
 
-WORDS = REQUEST | ANSWERS | STATE | REST_WORDS
+WORDS = REQUEST | ANSWERS | STATE | REST_WORDS | KEYS
 LIMITS = OF_CHAT | REST_LIMITS
 PLACE = "#/components/schemas/"
 

@@ -152,7 +152,7 @@ def test_every_code_of_an_error_is_in_the_document():
     }
     of_chat = {code for kind, (_, code) in KINDS.items() if kind not in OF_TOOLS}
     assert of_chat | set(written_codes()) == shown
-    assert {f"Error{status}" for status in CHAT_ERRORS} == set(DOCUMENT["components"]["responses"])
+    assert {f"Error{status}" for status in (*CHAT_ERRORS, 409)} == set(DOCUMENT["components"]["responses"])
 
 
 def written_codes() -> Iterator[str]:
@@ -238,7 +238,7 @@ async def test_whatever_is_sent_the_answer_is_in_the_document(
 async def test_without_a_key_the_answer_is_the_documented_401(stack: Stack, method: str, path: str):
     """Before anything is read of what was sent."""
     sent = {"body": EXAMPLES["hello"]["value"]} if method == "post" else {}
-    case = operation(stack, method, path).Case(path_parameters={"model_id": "sonnet"}, **sent)
+    case = operation(stack, method, path).Case(path_parameters={"model_id": "sonnet", "name": "x"}, **sent)
     response = await anyio.to_thread.run_sync(case.call)
     assert response.status_code == 401
     checked(case, response)
