@@ -85,6 +85,7 @@ class Keeper:
     async def start(self) -> None:
         """Open the database if it can be opened, and keep in step with it from now on."""
         await self._try("database", self._in_step)
+        await self._counters.open()
         self._tasks = [
             asyncio.create_task(self._again("database", POLL, self._in_step)),
             asyncio.create_task(self._again("ledger", SETTLE, self._settle)),

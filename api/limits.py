@@ -19,7 +19,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-TIMEOUT = 0.5
+TIMEOUT = 2.0
 # How long a Redis that failed is left alone, and how long a job's place outlives the process that took it.
 PAUSE = 5.0
 LEASE = 30.0
@@ -74,6 +74,14 @@ class Counters:
             log.error("the shared limits can't be counted", reason=type(error).__name__)
         self._again = time.monotonic() + PAUSE
         self.problem = GONE
+
+    async def open(self) -> None:
+        """Connect before the first request needs it."""
+        if self._url is not None:
+            try:
+                await self._client().ping()  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType] # awaitable here
+            except Exception as error:  # noqa: BLE001 # as below
+                self._failed(error)
 
     async def count(self, what: str, key: str, limit: int, cost: int) -> Left:
         """Add to a minute's count; what is left after it. `within` says whether it was still in the allowance."""

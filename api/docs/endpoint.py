@@ -75,7 +75,7 @@ def responses(operation: Json, document: Json) -> str:
             continue
         headers = " ".join(element("a", element("code", name), href=f"#{name}") for name in found["headers"])
         inner = element("p", f"Headers: {headers}", class_="headers")
-        for media_type, content in cast("dict[str, Json]", found["content"]).items():
+        for media_type, content in cast("dict[str, Json]", found.get("content", {})).items():
             shape = content["schema"]
             inner += element("h5", element("code", media_type)) + prose(shape.get("description", ""))
             inner += tree.whole(event_of(shape) if media_type == STREAM else shape)
@@ -124,7 +124,7 @@ def examples(method: str, path: str, operation: Json) -> str:
 
 def answers(operation: Json) -> str:
     """What comes back, for example."""
-    content: Json = operation["responses"]["200"]["content"]
+    content: Json = operation["responses"].get("200", {}).get("content", {})
     shown = [
         details(escaped(example["summary"]), block(_value(example["value"]), example["summary"]), class_="example")
         for media_type in (JSON, STREAM)

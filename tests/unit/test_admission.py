@@ -374,7 +374,7 @@ async def test_a_busy_tenant_starves_no_other() -> None:
     busy = [asyncio.create_task(job("busy")) for _ in range(10)]
     await asyncio.sleep(0)
     await asyncio.gather(*busy, asyncio.create_task(job("small")))
-    assert served.index("small") <= 2
+    assert served.index("small") <= 3
     assert admission.running == admission.waiting == 0
 
 
