@@ -130,7 +130,8 @@ async def test_health_is_the_executors_now_and_the_default_model() -> None:
     """It answers 200 whatever it has to say."""
     request = cast("Any", SimpleNamespace(scope={"state": {HAS_KEY: False}}))
     for executors, drain in ((Told(), Drain(1)), (Told(**{"claude-1": UP}), Drain(1))):
-        response = await get_health.fn(request, executors, Catalogue(executors, "mine", {}), drain)
+        keeper = cast("Any", SimpleNamespace(problems=[]))
+        response = await get_health.fn(request, executors, Catalogue(executors, "mine", {}), drain, keeper)
         assert response.status_code in {None, 200}
         assert response.content == health(await executors.statuses(), "mine", draining=False)
 
