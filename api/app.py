@@ -30,12 +30,11 @@ from api.parameters import Policy
 from api.problems import Problem, of_failure, of_framework
 from api.request_context import RequestContext
 from api.rest import routes as rest
-from api.settings import Settings
-from api.work.checks import Limits
-from api.work.tasks import Workshop
 from api.rest_admin import routes as rest_admin
 from api.settings import Settings
 from api.store.engine import Unavailable
+from api.work.checks import Limits
+from api.work.tasks import Workshop
 from shared.errors import ErrorKind
 from shared.events import Failed
 
@@ -61,7 +60,7 @@ def create_app(settings: Settings, drain: Drain) -> ASGIApp:
     )
     books = Books(keyring, counters, ledger, catalogue.meanings)
     dispatch = Dispatch(executors, drain, settings.request_timeout, books)
-    hands = Hands(Executors(settings.run_dir.absolute(), "tools"), drain, settings.request_timeout)
+    hands = Hands(Executors(settings.run_dir.absolute(), "tools"), drain, settings.request_timeout, books)
     shop = Workshop(dispatch, hands, catalogue, Limits(settings.max_prompt, settings.max_turns))
     fetcher = Fetcher(settings.fetch_images)
     policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive)

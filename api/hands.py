@@ -11,6 +11,7 @@ from contextlib import ExitStack, aclosing
 import structlog
 
 from api.asking import Asking
+from api.books import Books, Denied
 from api.dispatch import TRY_ELSEWHERE, Job, connect
 from api.drain import Drain
 from api.executors import Executors
@@ -30,7 +31,8 @@ log = structlog.get_logger()
 class Hands:
     """Hands jobs to tools executors."""
 
-    def __init__(self, executors: Executors, drain: Drain, request_timeout: float) -> None:
+    def __init__(self, executors: Executors, drain: Drain, request_timeout: float, books: Books | None = None) -> None:
+        self._books = books
         self._executors = executors
         self._drain = drain
         self._request_timeout = request_timeout
@@ -44,7 +46,27 @@ class Hands:
         return next((told for told in (await self.statuses()).values() if told and serves(told)), None)
 
     async def do(self, job: ToolJob, asking: Asking) -> AsyncGenerator[Said]:
-        """What comes of a job. Close the generator to end it."""
+        """What comes of a job, within the limits of who asks, and written down. Close the generator to end it."""
+        if self._books is None:
+            async with aclosing(self._done(job, asking)) as served:
+                async for said in served:
+                    yield said
+            return
+        try:
+            async with self._books.job(asking) as account, aclosing(self._done(job, asking)) as served:
+                async for said in served:
+                    match said:
+                        case Failed():
+                            account.saw(said)
+                        case JobDone():
+                            account.ended()
+                        case _:
+                            pass
+                    yield said
+        except Denied as denied:
+            yield denied.failed
+
+    async def _done(self, job: ToolJob, asking: Asking) -> AsyncGenerator[Said]:
         if self._drain.begun:
             yield Failed(ErrorKind.DRAINING, retry_after=1)
             return

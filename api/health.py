@@ -132,7 +132,7 @@ def health(
 
 
 @get("/health", opt={PUBLIC: True})
-async def get_health(
+async def get_health(  # noqa: PLR0917 # the framework gives each by its name
     request: Request[object, object, State],
     executors: NamedDependency[Executors],
     hands: NamedDependency[Hands],

@@ -13,9 +13,9 @@ from api.health import Health
 from api.openai_chat.models import ChatRequest, Chunk, Completion, ErrorEnvelope, ModelList, ModelObject
 from api.parameters import Policy
 from api.rest.models import Refusal
+from api.rest_admin.models import KeyFields, KeyList, KeyRecord, OwnUsage, UsageReport
 from api.work.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, ModelEntries
 from api.work.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
-from api.rest_admin.models import KeyFields, KeyList, KeyRecord, OwnUsage, UsageReport
 
 TITLE = "Claude API Server"
 ABOUT = """\

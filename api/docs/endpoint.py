@@ -85,7 +85,7 @@ def responses(operation: Json, document: Json) -> str:
 
 def event_of(shape: Json) -> Json:
     """What the data of an event of a stream is, but for errors and the end."""
-    return shape["properties"]["data"]["anyOf"][0]["contentSchema"]["anyOf"][0]
+    return shape["properties"]["data"]["anyOf"][0]["contentSchema"]["anyOf"][0] if "properties" in shape else shape
 
 
 def curl(method: str, path: str, operation: Json, sent: Json | None) -> str:

@@ -14,6 +14,7 @@ from api.parameters import Policy
 from api.respond import Answer
 from api.rest import decode
 from api.rest.encode import RestEncoder
+from api.scopes import ANY, SCOPE
 from api.work import tasks
 from api.work.answers import ModelEntries, Step
 from api.work.tasks import Workshop
@@ -32,7 +33,7 @@ async def one(steps: AsyncGenerator[Step]) -> AsyncGenerator[tuple[int, Step]]:
             yield 0, step
 
 
-@post("/api/chat", status_code=200)
+@post("/api/chat", status_code=200, opt={SCOPE: "chat"})
 async def post_chat(
     request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
 ) -> ASGIApp:
@@ -41,7 +42,7 @@ async def post_chat(
     return answer(shop, policy, await tasks.chat(shop, ask, asking(request, "rest")), stream=ask.stream)
 
 
-@post("/api/code", status_code=200)
+@post("/api/code", status_code=200, opt={SCOPE: "code"})
 async def post_code(
     request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
 ) -> ASGIApp:
@@ -50,7 +51,7 @@ async def post_code(
     return answer(shop, policy, await tasks.code(shop, ask, asking(request, "rest")), stream=ask.stream)
 
 
-@post("/api/analyze", status_code=200)
+@post("/api/analyze", status_code=200, opt={SCOPE: "code"})
 async def post_analyze(
     request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
 ) -> ASGIApp:
@@ -59,7 +60,7 @@ async def post_analyze(
     return answer(shop, policy, await tasks.analyze(shop, ask, asking(request, "rest")), stream=ask.stream)
 
 
-@post("/api/tools/file-read", status_code=200)
+@post("/api/tools/file-read", status_code=200, opt={SCOPE: "files"})
 async def post_file_read(
     request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
 ) -> ASGIApp:
@@ -68,7 +69,7 @@ async def post_file_read(
     return answer(shop, policy, await tasks.file_read(shop, ask, asking(request, "rest")), stream=False)
 
 
-@post("/api/tools/bash", status_code=200)
+@post("/api/tools/bash", status_code=200, opt={SCOPE: "bash"})
 async def post_bash(
     request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
 ) -> ASGIApp:
@@ -77,7 +78,7 @@ async def post_bash(
     return answer(shop, policy, await tasks.bash(shop, ask, asking(request, "rest")), stream=ask.stream)
 
 
-@get("/api/models")
+@get("/api/models", opt={SCOPE: ANY})
 async def get_models(shop: NamedDependency[Workshop]) -> Response[ModelEntries]:
     """List every name for a model."""
     return Response(await tasks.list_models(shop))
