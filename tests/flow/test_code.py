@@ -44,14 +44,16 @@ def calls(*wanted: tuple[str, dict[str, Any]]) -> Any:
 
 
 def results(upstream: Upstream, request: int) -> list[tuple[str, bool]]:
-    """The results in the last message of a request: text, and whether it is an error."""
-    found: list[tuple[str, bool]] = []
-    for block in upstream.requests[request].conversation[-1]["content"]:
+    """The results in the last message of a request, in the order of their calls: text, and whether it is an error."""
+    said = upstream.requests[request].conversation
+    order = [block["id"] for block in said[-2]["content"] if block["type"] == "tool_use"]
+    found: dict[str, tuple[str, bool]] = {}
+    for block in said[-1]["content"]:
         if block["type"] == "tool_result":
             content = block["content"]
             text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
-            found.append((text, bool(block.get("is_error"))))
-    return found
+            found[block["tool_use_id"]] = (text, bool(block.get("is_error")))
+    return [found[call] for call in order]
 
 
 async def test_model_reads_searches_runs_is_refused_and_goes_on(coders: Stack, upstream: Upstream):
