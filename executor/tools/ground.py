@@ -100,7 +100,15 @@ def secrets(environ: Mapping[str, str], run_dir: Path) -> dict[str, str]:
     for name in ("DATA_DIR", "CLAUDE_CONFIG_DIR"):
         if environ.get(name):
             places[name] = environ[name]
-    return {name: place for name, place in places.items() if Path(place).exists()}
+    return {name: place for name, place in places.items() if _is_there(place)}
+
+
+def _is_there(place: str) -> bool:
+    # What this user can't even look at may be there, and is guarded as if it were.
+    try:
+        return Path(place).exists()
+    except PermissionError:
+        return True
 
 
 def commands(names: Iterable[str]) -> dict[str, Program | None]:
