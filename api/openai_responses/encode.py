@@ -4,6 +4,7 @@ Law: every event has its type and the next sequence number; an item is added, to
 last event, and only the last, has the whole response, whether it is complete, incomplete or failed.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping
 
 import msgspec
@@ -70,7 +71,7 @@ class Finished(Struct, frozen=True):
     output: tuple[OutputItem, ...]
 
 
-class ItemDraft:
+class ItemDraft(ABC):
     """An item in the making: what it adds to the stream. Mutable: what was said so far."""
 
     def __init__(self, item_id: str, index: int) -> None:
@@ -85,9 +86,9 @@ class ItemDraft:
         """The events that close it."""
         yield self.event("response.output_item.done", item=self.whole(status))
 
+    @abstractmethod
     def whole(self, status: Status) -> OutputItem:
         """The item as it stands."""
-        raise NotImplementedError
 
     def event(self, kind: str, *, item: OutputItem | UnsetType = UNSET, **fields: object) -> StreamEvent:
         """An event of this item's; the number comes later."""
