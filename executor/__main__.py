@@ -30,7 +30,10 @@ from executor.admission import Admission
 from executor.claude.cli import Launch, find_binary, inherited
 from executor.claude.credential import Credential, credential
 from executor.claude.role import ClaudeRole
+from executor.claude.sandbox import CannotConfine, sandbox
+from executor.claude.trial import lacks
 from executor.offline.server import OfflineModel
+from executor.sandbox import landlock
 from executor.sandbox.privileges import CannotDrop
 from executor.server import CannotBind, Server, bind, drained_by
 from executor.settings import Settings
@@ -75,10 +78,23 @@ def main() -> int:
             tools.main(settings, parsed.name, parsed.parent_fd)
         else:
             uvloop.run(run(settings, parsed.name, parsed.parent_fd))
-    except (CannotBind, CannotAllow, CannotDrop) as error:
+    except (CannotBind, CannotAllow, CannotConfine, CannotDrop) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
+
+
+def launched(settings: Settings, secret: Credential, base_url: str | None) -> tuple[Launch | None, tuple[str, ...]]:
+    """How to start the CLI, if there is one, and what its sandbox lacks here. Raises CannotConfine."""
+    binary = find_binary(settings.claude_cli_path)
+    if binary is None:
+        return None, ()
+    given = inherited(os.environ)
+    confined = sandbox(binary, secret, base_url, given, landlock.abi())
+    missing = lacks(confined)
+    for lack in missing:
+        structlog.get_logger().warning("the CLI's sandbox lacks something", what=lack)
+    return Launch(binary, secret, base_url, given, confined), missing
 
 
 async def run(settings: Settings, name: str, parent_fd: int | None) -> None:
@@ -94,8 +110,7 @@ async def run(settings: Settings, name: str, parent_fd: int | None) -> None:
         base_url = await offline.start()
         secret = Credential("none", {"ANTHROPIC_API_KEY": "offline"}, bare=True)
         log.warning("no Claude login and no API key: the offline model answers")
-    binary = find_binary(settings.claude_cli_path)
-    launch = Launch(binary, secret, base_url, inherited(os.environ)) if binary else None
+    launch, missing = launched(settings, secret, base_url)
     role = ClaudeRole(
         launch,
         Admission(settings.max_concurrent, settings.max_queue, settings.queue_timeout),
@@ -103,6 +118,7 @@ async def run(settings: Settings, name: str, parent_fd: int | None) -> None:
         folder / f"{name}.work",
         settings.default_model,
         offline=offline is not None,
+        missing=missing,
     )
     traces = tracing(name, os.environ)
     server = Server(role, path, settings.drain_timeout, traces)

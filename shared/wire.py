@@ -88,6 +88,7 @@ class Model(Struct, frozen=True):
 class Status(Struct, frozen=True, tag="status"):
     """An executor's state. running, waiting and parked are counts; max_concurrent and max_queue their limits.
 
+    missing: what the CLI's sandbox lacks on this host, for people.
     Since it started: cli_starts counts CLI processes started, cli_ready those that became ready to be parked,
     cli_ready_seconds is what those took, together.
     """
@@ -109,6 +110,7 @@ class Status(Struct, frozen=True, tag="status"):
     cli_starts: int = 0
     cli_ready: int = 0
     cli_ready_seconds: float = 0.0
+    missing: tuple[str, ...] = ()
 
 
 type ToExecutor = Submit | Bring | Do | AskStatus

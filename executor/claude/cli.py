@@ -13,6 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from executor.claude.credential import Credential
+from executor.claude.sandbox import Sandbox
 
 FLAGS = (
     *("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"),
@@ -61,12 +62,13 @@ INHERITED = (
 
 
 class Launch(Struct, frozen=True):
-    """How to start one CLI process in a private folder."""
+    """How to start one CLI process in a private folder, and in a sandbox."""
 
     binary: Path
     credential: Credential
     base_url: str | None
     inherited: dict[str, str]
+    sandbox: Sandbox
 
     def argv(self) -> tuple[str, ...]:
         """The command line; the same for every request."""

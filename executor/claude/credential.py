@@ -16,11 +16,15 @@ LOGIN_FILE = ".credentials.json"
 
 
 class Credential(Struct, frozen=True):
-    """kind: which one. environment: what the CLI gets of it. bare: the CLI's `--bare` mode takes this kind."""
+    """kind: which one. environment: what the CLI gets of it. bare: the CLI's `--bare` mode takes this kind.
+
+    folder: where a login lies, which the CLI reads and refreshes; empty for the other kinds.
+    """
 
     kind: CredentialKind
     environment: dict[str, str]
     bare: bool
+    folder: str = ""
 
     def __repr__(self) -> str:
         return f"<Credential {self.kind}>"
@@ -36,5 +40,6 @@ def credential(environ: Mapping[str, str]) -> Credential:
         return Credential("oauth_token", {"CLAUDE_CODE_OAUTH_TOKEN": token}, bare=False)
     folder = environ.get("CLAUDE_CONFIG_DIR")
     if folder and (Path(folder) / LOGIN_FILE).is_file():
-        return Credential("login", {"CLAUDE_SECURESTORAGE_CONFIG_DIR": str(Path(folder).absolute())}, bare=False)
+        path = str(Path(folder).absolute())
+        return Credential("login", {"CLAUDE_SECURESTORAGE_CONFIG_DIR": path}, bare=False, folder=path)
     return Credential("none", {}, bare=True)

@@ -1,4 +1,4 @@
-"""One CLI process, in a folder and a process group of its own.
+"""One CLI process, in a folder, a process group and a sandbox of its own.
 
 Law: it never outlives the executor (the kernel kills it when its parent dies), and its folder goes with it.
 """
@@ -9,6 +9,7 @@ import ctypes
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from executor.claude.cli import Launch
 from executor.claude.protocol import Line, parse
+from executor.claude.sandbox import entry
 
 LINE_LIMIT = 64 * 1024 * 1024
 # What is read ahead of a slow client; beyond it the CLI has to wait, and with it the service.
@@ -49,23 +51,26 @@ class CliProcess:
         except OSError as error:
             raise CliLost(f"its private folder could not be made: {error.strerror}") from error
         try:
-            process = await asyncio.create_subprocess_exec(
-                *launch.argv(),
-                *options,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=launch.environment(folder),
-                # The CLI tells the model its working folder; this one says nothing about the host.
-                cwd="/",
-                limit=READ_AHEAD,
-                start_new_session=True,
-                preexec_fn=_die_with(os.getpid()),
-            )
+            with entry(launch.sandbox, folder) as enter:
+                process = await asyncio.create_subprocess_exec(
+                    *launch.argv(),
+                    *options,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.PIPE,
+                    env=launch.environment(folder),
+                    # The CLI tells the model its working folder; this one says nothing about the host.
+                    cwd="/",
+                    limit=READ_AHEAD,
+                    start_new_session=True,
+                    preexec_fn=_confined(os.getpid(), enter),
+                )
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
             if isinstance(error, OSError):
                 raise CliLost(f"{launch.binary.name} could not be started: {error.strerror}") from error
+            if isinstance(error, subprocess.SubprocessError):
+                raise CliLost(f"{launch.binary.name} could not be started: its sandbox can't be put up") from error
             raise
         return cls(process, folder)
 
@@ -123,10 +128,11 @@ class CliProcess:
                 self.last_words.append(line[:500])
 
 
-def _die_with(parent: int) -> Callable[[], None]:
+def _confined(parent: int, enter: Callable[[], None]) -> Callable[[], None]:
     def before_exec() -> None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+        enter()
 
     return before_exec

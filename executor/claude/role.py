@@ -38,10 +38,13 @@ class ClaudeRole:
         default_model: str,
         *,
         offline: bool,
+        missing: tuple[str, ...] = (),
     ) -> None:
+        """missing: what the CLI's sandbox lacks on this host."""
         self.launch = launch
         self.admission = admission
         self.offline = offline
+        self._missing = missing
         self._default_model = default_model
         self._folder = folder
         self._parking = Parking(self._start, self._warm, parked)
@@ -87,6 +90,7 @@ class ClaudeRole:
             parked=self._parking.ready,
             draining=draining,
             problem=self._problem or (NOT_PARKED if self._parking.problem else ""),
+            missing=self._missing,
             models=tuple(
                 Model(model.value, model.resolved_model or model.value, model.display_name, model.description)
                 for model in models

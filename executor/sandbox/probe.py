@@ -1,4 +1,4 @@
-"""What this host really stops, tried from inside the sandbox. It runs in a job's process, and returns what was not stopped.
+"""What this host really stops, tried from inside a sandbox: a command's, or the CLI's. Returns what was not stopped.
 
 Law: each trial is harmless where it succeeds; nothing is taken as held because a call said so.
 """
@@ -8,36 +8,61 @@ import ctypes
 import mmap
 import os
 import socket
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Callable, Iterable, Iterator
 
 from executor.sandbox.landlock import LIBC
+from executor.sandbox.privileges import CAPABILITY_VERSION
+from executor.sandbox.seccomp import MSG_FASTOPEN
 
 FORBIDDEN = "/etc/passwd"
 NEW_USER = 0x10000000
-UNKEPT = 0x7FFFFFFF
+MPTCP = 262
 
 
-def not_stopped() -> list[str]:
+type Trial = tuple[str, Callable[[], object]]
+
+
+def not_stopped(trials: Iterable[Trial]) -> list[str]:
     """The names of the trials that succeeded."""
-    return [name for name, trial in _trials() if _succeeds(trial)]
+    return [name for name, trial in trials if _succeeds(trial)]
 
 
-def _trials() -> Iterator[tuple[str, Callable[[], object]]]:
-    yield "reading a file outside", lambda: os.close(os.open(FORBIDDEN, os.O_RDONLY))
-    yield "listing a folder outside", lambda: os.listdir("/etc")  # noqa: PTH208
-    yield "running a program", lambda: _runs("/usr/bin/env")
-    yield "the environment of the executor", lambda: os.close(os.open(f"/proc/{os.getppid()}/environ", os.O_RDONLY))
-    for family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK):
+def of_command() -> Iterator[Trial]:
+    """What no command may do."""
+    yield from _of_both()
+    for family in (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK):
         yield f"a socket of {family.name}", lambda family=family: socket.socket(family, socket.SOCK_DGRAM).close()
-    yield "a socket pair", lambda: [each.close() for each in socket.socketpair()]
-    yield "a file in memory", lambda: os.close(os.memfd_create("probe"))
-    yield "a signal to the executor", lambda: os.kill(os.getppid(), 0)
     yield (
         "memory both written and run",
         lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close(),
     )
-    yield "a namespace of its own", lambda: _called(LIBC.unshare(NEW_USER))
     yield "root", _root
+
+
+def of_cli(port: int, outside: str, *, names: bool) -> Iterator[Trial]:
+    """What the CLI may not do. port: of loopback, where somebody listens. outside: a folder to write to. names: it may use UDP."""
+    yield from _of_both()
+    yield "writing a file outside", lambda: _writes(f"{outside}/trial")
+    yield "TCP to another port", lambda: socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    yield "TCP that is sent early", lambda: _sends_early(port)
+    yield "MPTCP", lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP).close()
+    yield "a port of its own", lambda: socket.create_server(("127.0.0.1", 0)).close()
+    if not names:
+        yield "UDP", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
+    yield "a capability", _capability
+
+
+def _of_both() -> Iterator[Trial]:
+    yield "reading a file outside", lambda: os.close(os.open(FORBIDDEN, os.O_RDONLY))
+    yield "listing a folder outside", lambda: os.listdir("/etc")  # noqa: PTH208
+    yield "running a program", lambda: _runs("/usr/bin/env")
+    yield "the environment of the executor", lambda: os.close(os.open(f"/proc/{os.getppid()}/environ", os.O_RDONLY))
+    yield "a Unix socket", lambda: socket.socket(socket.AF_UNIX).close()
+    yield "a socket pair", lambda: [each.close() for each in socket.socketpair()]
+    yield "a file in memory", lambda: os.close(os.memfd_create("probe"))
+    yield "a signal to the executor", lambda: os.kill(os.getppid(), 0)
+    yield "a namespace of its own", lambda: _called(LIBC.unshare(NEW_USER))
 
 
 def _runs(path: str) -> None:
@@ -53,6 +78,23 @@ def _runs(path: str) -> None:
 
 def _root() -> None:
     if 0 not in os.getresuid():
+        raise PermissionError
+
+
+def _writes(path: str) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT))
+
+
+def _sends_early(port: int) -> None:
+    with socket.socket() as early:
+        early.sendto(b"x", MSG_FASTOPEN, ("127.0.0.1", port))
+
+
+def _capability() -> None:
+    # capget(2): effective, permitted and inheritable, twice 32 of each.
+    held = ctypes.create_string_buffer(24)
+    _called(LIBC.capget(struct.pack("Ii", CAPABILITY_VERSION, 0), held))
+    if not any(held.raw):
         raise PermissionError
 
 

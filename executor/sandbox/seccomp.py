@@ -22,6 +22,8 @@ NAMESPACES = 0x7E020080  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWP
 WRITE_AND_EXEC = 6
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 STREAM, DATAGRAM, KIND_MASK = 1, 2, 0xF
+TCP, UDP = 6, 17
+MSG_FASTOPEN = 0x20000000
 
 # name -> numbers on x86-64 and on arm64
 CALLS: dict[str, tuple[int, int]] = {
@@ -29,6 +31,9 @@ CALLS: dict[str, tuple[int, int]] = {
     "socketpair": (53, 199),
     "bind": (49, 200),
     "connect": (42, 203),
+    "sendto": (44, 206),
+    "sendmsg": (46, 211),
+    "sendmmsg": (307, 269),
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
     "execveat": (322, 281),
@@ -89,9 +94,11 @@ CALLS: dict[str, tuple[int, int]] = {
     "pidfd_send_signal": (424, 424),
 }
 OF_NETWORK = ("socket", "socketpair", "bind", "connect")
+# The index of the argument that holds the flags.
+OF_SENDING = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}
 OF_SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "pidfd_send_signal")
 OF_MEMORY = ("mmap", "mprotect", "pkey_mprotect")
-SPECIAL = (*OF_NETWORK, *OF_SIGNALS, *OF_MEMORY, "clone", "clone3")
+SPECIAL = (*OF_NETWORK, *OF_SENDING, *OF_SIGNALS, *OF_MEMORY, "clone", "clone3")
 ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 
 
@@ -111,12 +118,17 @@ def command_filter(*, signals: bool, machine: str = "") -> bytes:
     return _program(denied, machine or platform.machine(), frozen_memory=True)
 
 
-def cli_filter(*, machine: str = "") -> bytes:
-    """For the CLI: sockets of the internet only, TCP and what names are looked up by; its JIT may make code."""
-    denied = [name for name in CALLS if name not in SPECIAL] + ["socketpair"]
+def cli_filter(*, signals: bool, names: bool, machine: str = "") -> bytes:
+    """For the CLI: TCP, and what names are looked up by; its JIT may make code.
+
+    signals: leave them to Landlock's scope. names: it has to look some up, which takes UDP.
+    """
+    denied = [name for name in CALLS if name not in SPECIAL] + ["socketpair", "bind"]
     # The CLI finds its own programs by pidfd, and talks to nothing else's.
     denied.remove("pidfd_open")
-    return _program(denied, machine or platform.machine(), internet=True)
+    # Its threads signal one another by tgkill.
+    denied += [] if signals else [name for name in OF_SIGNALS if name != "tgkill"]
+    return _program(denied, machine or platform.machine(), internet=_internet(names=names))
 
 
 def install(program: bytes) -> None:
@@ -132,7 +144,20 @@ def freeze_memory() -> bool:
     return LIBC.prctl(PR_SET_MDWE, MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0
 
 
-def _program(denied: list[str], machine: str, *, frozen_memory: bool = False, internet: bool = False) -> bytes:
+def _internet(*, names: bool) -> list[bytes]:
+    """The steps for a call of socket: of the internet only, and TCP; for names UDP too. Netlink tells which addresses there are."""
+    kinds, protocols = ((STREAM, DATAGRAM), (0, TCP, UDP)) if names else ((STREAM,), (0, TCP))
+    of_internet = [
+        *_among((AF_INET, AF_INET6), errno.EAFNOSUPPORT),
+        *(_argument(1), _op(AND, KIND_MASK), *_among(kinds, errno.EPROTONOSUPPORT)),
+        *(_argument(2), *_among(protocols, errno.EPROTONOSUPPORT)),
+    ]
+    return [_argument(0), _op(JUMP_EQ, AF_NETLINK, len(of_internet), 0), *of_internet]
+
+
+def _program(
+    denied: list[str], machine: str, *, frozen_memory: bool = False, internet: list[bytes] | None = None
+) -> bytes:
     if machine not in ARCHITECTURES:
         raise Unsupported(f"there is no system call filter for {machine}; x86_64 and aarch64 have one")
     arch, column = ARCHITECTURES[machine]
@@ -149,11 +174,18 @@ def _program(denied: list[str], machine: str, *, frozen_memory: bool = False, in
             both = [_argument(2), _op(AND, WRITE_AND_EXEC), _op(JUMP_EQ, WRITE_AND_EXEC, 0, 1), _refuse(errno.EPERM)]
             steps += _when(CALLS[name][column], both)
     if internet:
-        families = [_argument(0), *(_op(JUMP_EQ, family, 3 - at, 0) for at, family in enumerate((AF_INET, AF_INET6)))]
-        families += [_op(JUMP_EQ, AF_NETLINK, 1, 0), _refuse(errno.EAFNOSUPPORT)]
-        kinds = [_argument(2), _op(JUMP_EQ, 0, 3, 0), _op(JUMP_EQ, 6, 2, 0), _op(JUMP_EQ, 17, 1, 0)]
-        steps += _when(CALLS["socket"][column], [*families, *kinds, _refuse(errno.EPROTONOSUPPORT)])
+        steps += _when(CALLS["socket"][column], internet)
+        # What is sent with the call that connects would not be asked of Landlock.
+        for name, flags in OF_SENDING.items():
+            early = [_argument(flags), _op(JUMP_ANY_BIT, MSG_FASTOPEN, 0, 1), _refuse(errno.EPERM)]
+            steps += _when(CALLS[name][column], early)
     return b"".join([*steps, _op(RETURN, ALLOW)])
+
+
+def _among(values: tuple[int, ...], error: int) -> list[bytes]:
+    """Go on if what is loaded is one of them."""
+    last = len(values)
+    return [*(_op(JUMP_EQ, value, last - at, 0) for at, value in enumerate(values)), _refuse(error)]
 
 
 def _when(number: int, steps: list[bytes]) -> list[bytes]:

@@ -71,7 +71,7 @@ def perform(ground: Ground, asked: bytes, others: int, defences: Defences) -> No
     os.umask(0o022)
     if asked == PROBE:
         confine(Rules(read=_held(ground), use=("/dev/null",)), _filter(), defences)
-        _say(1, msgspec.msgpack.encode(probe.not_stopped()))
+        _say(1, msgspec.msgpack.encode(probe.not_stopped(probe.of_command())))
         os._exit(0)
     task = _task.decode(asked)
     match task.job:

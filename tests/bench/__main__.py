@@ -18,6 +18,8 @@ from rich.console import Console
 
 from executor.claude.cli import Launch, find_binary, inherited
 from executor.claude.credential import credential
+from executor.claude.sandbox import sandbox
+from executor.sandbox import landlock
 from tests.bench.ground import Bench, Restless
 from tests.bench.report import Figure, Report, machine, missed, show, write
 from tests.bench.scenarios import ALL
@@ -41,7 +43,8 @@ async def measured(names: list[str], console: Console) -> Report:
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         async with asyncio.timeout(TIMEOUT), service() as url:
             at = machine(await version(binary, folder))
-            launch = Launch(binary, invented, url, inherited({"PATH": os.environ["PATH"]}))
+            given = inherited({"PATH": os.environ["PATH"]})
+            launch = Launch(binary, invented, url, given, sandbox(binary, invented, url, given, landlock.abi()))
             bench = Bench(launch, Path(folder), lambda words: console.print(f"[dim]{words}"))
             figures: list[Figure] = []
             for name in names:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from executor.claude.cli import FAITHFUL, FLAGS, INHERITED, QUIET, Launch, find_binary, inherited
 from executor.claude.credential import LOGIN_FILE, Credential, credential
+from executor.claude.sandbox import Sandbox
+from executor.sandbox.landlock import Rules
 
 BINARY = Path("/opt/claude")
 FOLDER = Path("/run/cli-1")
@@ -21,7 +23,7 @@ OAUTH = credential({"CLAUDE_CODE_OAUTH_TOKEN": SECRET})
 
 def launch(secret: Credential = API_KEY, base_url: str | None = None, **more: str) -> Launch:
     """How to start a CLI with this credential."""
-    return Launch(BINARY, secret, base_url, more)
+    return Launch(BINARY, secret, base_url, more, Sandbox(Rules()))
 
 
 def followed_by(argv: tuple[str, ...], flag: str) -> str:
@@ -131,7 +133,7 @@ def test_a_credential_does_not_show_in_its_repr() -> None:
 def test_every_folder_that_the_cli_may_write_to_is_its_private_one() -> None:
     """Two CLIs share nothing; what the executor itself has for these names does not get through."""
     theirs: dict[str, str] = dict.fromkeys(("HOME", "CLAUDE_CONFIG_DIR", "TMPDIR", "CLAUDE_CODE_TMPDIR"), "/home/owner")
-    environment = Launch(BINARY, API_KEY, None, theirs).environment(FOLDER)
+    environment = Launch(BINARY, API_KEY, None, theirs, Sandbox(Rules())).environment(FOLDER)
     assert {name: environment[name] for name in theirs} == {
         "HOME": str(FOLDER),
         "CLAUDE_CONFIG_DIR": str(FOLDER / "config"),
@@ -183,7 +185,7 @@ def test_without_an_address_the_cli_uses_its_own(base_url: str | None) -> None:
 def test_what_is_inherited_never_overrides_what_is_decided() -> None:
     """The order of the parts is a law: telemetry stays off, the address and the credential stay ours."""
     theirs = {"DISABLE_TELEMETRY": "0", "ANTHROPIC_API_KEY": "theirs", "ANTHROPIC_BASE_URL": "http://theirs"}
-    environment = Launch(BINARY, API_KEY, "http://ours", theirs).environment(FOLDER)
+    environment = Launch(BINARY, API_KEY, "http://ours", theirs, Sandbox(Rules())).environment(FOLDER)
     assert [environment[name] for name in theirs] == ["1", SECRET, "http://ours"]
 
 

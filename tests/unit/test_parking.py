@@ -15,6 +15,8 @@ from executor.claude.cli import Launch
 from executor.claude.credential import credential
 from executor.claude.parking import FIRST_PAUSE, LONGEST_PAUSE, Parking
 from executor.claude.process import CliLost, CliProcess
+from executor.claude.sandbox import Sandbox
+from executor.sandbox.landlock import Rules
 
 
 class Fake(CliProcess):
@@ -386,14 +388,14 @@ async def test_a_burial_kills_at_once_and_cleans_up_later() -> None:
 
 async def test_a_start_without_a_folder_to_start_in_is_a_lost_cli(tmp_path: Path) -> None:
     """A full or vanished RUN_DIR is a problem to report and to try again, not the end of the parking."""
-    launch = Launch(Path("/bin/true"), credential({}), None, {})
+    launch = Launch(Path("/bin/true"), credential({}), None, {}, Sandbox(Rules()))
     with pytest.raises(CliLost, match="No such file or directory"):
         await CliProcess.start(launch, tmp_path / "gone")
 
 
 async def test_a_binary_that_can_not_be_started_is_a_lost_cli_and_leaves_no_folder(tmp_path: Path) -> None:
     """The system's own words, without the path."""
-    launch = Launch(tmp_path / "not-there", credential({}), None, {})
+    launch = Launch(tmp_path / "not-there", credential({}), None, {}, Sandbox(Rules()))
     with pytest.raises(CliLost, match=r"^not-there could not be started: No such file or directory$"):
         await CliProcess.start(launch, tmp_path)
     assert await asyncio.to_thread(os.listdir, tmp_path) == []
