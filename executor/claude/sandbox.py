@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
-from executor.claude.credential import Credential
+from executor.claude.credential import LOGIN_FILE, Credential
 from executor.sandbox import landlock, needs, privileges, seccomp
 from executor.sandbox.landlock import Rules
 from executor.sandbox.needs import NotAProgram
@@ -67,6 +67,7 @@ def sandbox(
             f"CLAUDE_CLI_PATH: {problem}. The sandbox runs the CLI's own program only: set it to the `claude` binary, or "
             "leave it out; one is installed with the server."
         ) from problem
+    _own(credential.folder)
     folders = {str(Path(library).parent) for library in program.libraries}
     supported = seccomp.supported()
     known = peers(credential, base_url, inherited)
@@ -106,6 +107,18 @@ def is_name(host: str) -> bool:
     except ValueError:
         return host != "localhost"
     return False
+
+
+def _own(folder: str) -> None:
+    """Root without capabilities reads what is root's, and nothing of others. Raises CannotConfine."""
+    if not folder or os.getuid():
+        return
+    owner = (Path(folder) / LOGIN_FILE).stat().st_uid
+    if owner:
+        raise CannotConfine(
+            f"CLAUDE_CONFIG_DIR: the login in {folder} belongs to user {owner}, and the CLI that root starts can't read it: "
+            "the sandbox leaves it no rights over others. Start the executor as that user."
+        )
 
 
 @contextlib.contextmanager
