@@ -1,35 +1,27 @@
-"""A Turn's life on this side: find it an executor, hand it over, give back its events, end it early.
+"""A Turn's life on this side: hand it over, give back its events, bring what its calls brought, end it early.
 
 Law: the events of a job end in exactly one Done or Failed, whatever happens to the executor; closing the events closes
 the connection, and that ends the job.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack, aclosing, asynccontextmanager
-from pathlib import Path
+from contextlib import aclosing, asynccontextmanager
 
-import structlog
 from msgspec import structs
 
 from api.asking import Asking
 from api.drain import Drain
 from api.executors import Executors
+from api.handover import Handover, Link
 from api.job_trace import JobTrace
 from api.watch import Watcher
 from shared.errors import ErrorKind
-from shared.events import Admitted, Done, Event, Failed, Queued, Windows
+from shared.events import Admitted, Event, Failed, Queued, Windows
 from shared.jobs import JobDone, Output, ToolsStatus
 from shared.trace import Tracing
 from shared.turn import ToolResult, Turn
-from shared.wire import Bring, Do, Status, Submit, ToApi, WireError, frame, read_to_api
-
-CONNECT_TIMEOUT = 5.0
-# Another executor may have a place where one has none.
-TRY_ELSEWHERE = {ErrorKind.QUEUE_FULL, ErrorKind.DRAINING}
-
-log = structlog.get_logger()
+from shared.wire import Bring, Status, Submit, ToApi
 
 
 class Dispatch:
@@ -43,9 +35,13 @@ class Dispatch:
         watchers: tuple[Watcher, ...] = (),
         tracing: Tracing | None = None,
     ) -> None:
-        self._executors = executors
-        self._drain = drain
-        self._request_timeout = request_timeout
+        self._handover = Handover(
+            executors,
+            drain,
+            request_timeout,
+            nobody=ErrorKind.NO_EXECUTOR,
+            too_large=ErrorKind.PROMPT_TOO_LONG,
+        )
         self._watchers = watchers
         self._tracing = tracing or Tracing()
         self._windows: Windows | None = None
@@ -63,7 +59,7 @@ class Dispatch:
 
     def run(self, turn: Turn, asking: Asking) -> AsyncGenerator[Event]:
         """The events of a turn. Close the generator to end the job."""
-        return self._run(turn, asking, lambda _job: None)
+        return self._run(turn, asking, lambda _link: None)
 
     @asynccontextmanager
     async def hold(self, turn: Turn, asking: Asking) -> AsyncGenerator["Held"]:
@@ -75,111 +71,22 @@ class Dispatch:
         finally:
             await held.events.aclose()
 
-    async def _run(self, turn: Turn, asking: Asking, handed_to: Callable[["Job"], None]) -> AsyncGenerator[Event]:
+    async def _run(self, turn: Turn, asking: Asking, handed_to: Callable[[Link], None]) -> AsyncGenerator[Event]:
         trace = JobTrace(self._tracing, turn, asking)
         asking = structs.replace(asking, traceparent=trace.traceparent)
         watches = [trace, *(watcher(turn, asking) for watcher in self._watchers)]
         try:
-            async with aclosing(self._events(turn, asking, handed_to)) as events:
+            submit = Submit(turn, asking.request_id, asking.key, asking.traceparent)
+            async with aclosing(self._handover.messages(submit, _event, handed_to)) as events:
                 async for event in events:
+                    if isinstance(event, Windows):
+                        self._windows = event
                     for watch in watches:
                         watch.see(event)
                     yield event
         finally:
             for watch in watches:
                 watch.end()
-
-    async def _events(self, turn: Turn, asking: Asking, handed_to: Callable[["Job"], None]) -> AsyncGenerator[Event]:
-        if self._drain.begun:
-            yield Failed(ErrorKind.DRAINING, retry_after=1)
-            return
-        refusal = Failed(ErrorKind.NO_EXECUTOR, retry_after=1)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._request_timeout
-        for path in self._executors.by_load():
-            connection = await connect(path)
-            if connection is None:
-                continue
-            job = Job(*connection)
-            with ExitStack() as stack:
-                stack.callback(job.close)
-                stack.enter_context(self._executors.job(path))
-                stack.enter_context(self._drain.job(job.fail))
-                timer = loop.call_at(deadline, job.fail, Failed(ErrorKind.REQUEST_TIMEOUT))
-                stack.callback(timer.cancel)
-                first = await job.start(turn, asking)
-                if isinstance(first, Failed) and first.kind in TRY_ELSEWHERE:
-                    refusal = first
-                    continue
-                handed_to(job)
-                log.debug("handed over", executor=path.stem)
-                yield first
-                event = first
-                while not isinstance(event, Done | Failed):
-                    event = await job.next()
-                    if isinstance(event, Windows):
-                        self._windows = event
-                    yield event
-                return
-        yield refusal
-
-
-class Job:
-    """One connection to an executor. Mutable: why we ended it ourselves, if we did."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._reason: Failed | None = None
-
-    async def start(self, turn: Turn, asking: Asking) -> Event:
-        """Hand the turn over; its first event."""
-        submit = Submit(turn, asking.request_id, asking.key, asking.traceparent)
-        return await self.send(submit, ErrorKind.PROMPT_TOO_LONG) or await self.next()
-
-    async def bring(self, result: ToolResult) -> None:
-        """Give the executor what a call brought; what goes wrong with it is the job's next event."""
-        lost = await self.send(Bring(result), ErrorKind.PROMPT_TOO_LONG)
-        if lost and lost.kind is ErrorKind.PROMPT_TOO_LONG:
-            self.fail(lost)
-
-    async def next(self) -> Event:
-        """The next event; Failed when the executor is lost."""
-        event = await self.receive()
-        if isinstance(event, Status | ToolsStatus | Output | JobDone):
-            return Failed(ErrorKind.EXECUTOR_LOST)
-        return event
-
-    async def send(self, message: Submit | Bring | Do, too_large: ErrorKind) -> Failed | None:
-        """Send a message; why not, if it could not be. too_large: what a message over the wire's limit is."""
-        try:
-            self._writer.write(frame(message))
-            await self._writer.drain()
-        except WireError:
-            return Failed(too_large)
-        except ConnectionError:
-            return self._reason or Failed(ErrorKind.EXECUTOR_LOST)
-        return None
-
-    async def receive(self) -> ToApi:
-        """What the executor says next; Failed when it is lost, or when we ended the job."""
-        try:
-            message = await read_to_api(self._reader)
-        except (WireError, OSError) as error:
-            log.warning("an executor's connection broke", reason=str(error))
-            message = None
-        if self._reason and not isinstance(message, Done | Failed | JobDone):
-            return self._reason
-        return Failed(ErrorKind.EXECUTOR_LOST) if message is None else message
-
-    def fail(self, reason: Failed) -> None:
-        """End the job here and now; its next event is `reason`."""
-        self._reason = self._reason or reason
-        self._writer.transport.abort()
-
-    def close(self) -> None:
-        """Close the connection, which ends the job wherever it is."""
-        self._writer.transport.abort()
 
 
 class Held:
@@ -188,25 +95,25 @@ class Held:
     events: AsyncGenerator[Event]
 
     def __init__(self) -> None:
-        self._job: Job | None = None
+        self._link: Link | None = None
 
-    def handed_to(self, job: Job) -> None:
+    def handed_to(self, link: Link) -> None:
         """An executor has taken the turn."""
-        self._job = job
+        self._link = link
 
     async def bring(self, result: ToolResult) -> None:
         """Answer a Wanted: its id, and what the call brought."""
-        if self._job is None:
+        if self._link is None:
             raise RuntimeError("a result was brought before a call was wanted")
-        await self._job.bring(result)
+        lost = await self._link.send(Bring(result), ErrorKind.PROMPT_TOO_LONG)
+        # What else is wrong with it is the next event.
+        if lost and lost.kind is ErrorKind.PROMPT_TOO_LONG:
+            self._link.fail(lost)
 
 
-async def connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-    try:
-        async with asyncio.timeout(CONNECT_TIMEOUT):
-            return await asyncio.open_unix_connection(str(path))
-    except (OSError, TimeoutError):
-        return None
+def _event(message: ToApi) -> Event:
+    of_tools = isinstance(message, Status | ToolsStatus | Output | JobDone)
+    return Failed(ErrorKind.EXECUTOR_LOST) if of_tools else message
 
 
 def decided(event: object) -> bool:

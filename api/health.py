@@ -4,6 +4,8 @@ Law: nothing here names an account or a prompt; a path only to callers with a ke
 """
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from litestar import Request, Response, Router, get
@@ -19,6 +21,9 @@ from api.hands import Hands, serves
 from shared.events import Windows
 from shared.jobs import ToolsStatus
 from shared.wire import Status
+
+SILENT = "It does not answer; its log says why."
+ASK = "Something is wrong with it, or missing in its sandbox: ask with a key, or look into its log."
 
 type Mode = Literal["online", "offline", "unknown"]
 
@@ -37,14 +42,14 @@ class ExecutorHealth(Struct, frozen=True):
 
 
 class ToolsHealth(Struct, frozen=True):
-    """A tools executor. What follows `waiting` is for callers with a key only."""
+    """A tools executor. problem: what to do. What follows `problem` is for callers with a key only."""
 
     name: str
     up: bool
     max_concurrent: int = 0
     running: int = 0
     waiting: int = 0
-    problem: str | UnsetType = UNSET
+    problem: str = ""
     missing: tuple[str, ...] | UnsetType = UNSET
     allowed_paths: tuple[str, ...] | UnsetType = UNSET
     writable_paths: tuple[str, ...] | UnsetType = UNSET
@@ -52,8 +57,9 @@ class ToolsHealth(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
-    """The whole server. status: ok, degraded (some executor is down), down (nothing can answer) or draining.
+    """The whole server. status: ok, degraded, down (no chat can be answered) or draining.
 
+    degraded: some executor is down, of whichever role, or a sandbox of the tools lacks something on this host.
     usage_windows: the subscription's, as the service last told of them; only for callers with a key.
     """
 
@@ -71,7 +77,7 @@ class Health(Struct, frozen=True):
 def health_of(name: str, status: Status | None) -> ExecutorHealth:
     """The health of one executor, from its own words."""
     if status is None:
-        return ExecutorHealth(name, up=False, problem="It does not answer; its log says why.")
+        return ExecutorHealth(name, up=False, problem=SILENT)
     return ExecutorHealth(
         name,
         up=bool(status.cli_version) and not status.draining,
@@ -87,10 +93,11 @@ def health_of(name: str, status: Status | None) -> ExecutorHealth:
 def tools_health(name: str, status: ToolsStatus | None, *, has_key: bool) -> ToolsHealth:
     """The health of one tools executor, from its own words."""
     if status is None:
-        return ToolsHealth(name, up=False, problem="It does not answer; its log says why." if has_key else UNSET)
+        return ToolsHealth(name, up=False, problem=SILENT)
     known = ToolsHealth(name, serves(status), status.max_concurrent, status.running, status.waiting)
     if not has_key:
-        return known
+        # Its words may name a path.
+        return structs.replace(known, problem=ASK if status.problem or status.missing else "")
     return structs.replace(
         known,
         problem=status.problem,
@@ -101,21 +108,34 @@ def tools_health(name: str, status: ToolsStatus | None, *, has_key: bool) -> Too
     )
 
 
-def health(statuses: dict[str, Status | None], default_model: str, *, draining: bool) -> Health:
-    """The health of the whole, from its parts."""
+def health(
+    statuses: dict[str, Status | None],
+    default_model: str,
+    *,
+    draining: bool,
+    of_tools: Mapping[str, ToolsStatus | None] = MappingProxyType({}),
+    has_key: bool = False,
+) -> Health:
+    """The health of the whole, from its parts. Without tools executors, it is as well as it can be without tools."""
     executors = [health_of(name, status) for name, status in statuses.items()]
     known = [status for status in statuses.values() if status]
     up = [executor for executor in executors if executor.up]
     modes = {status.mode for status in known}
+    whole = len(up) == len(executors) and all(_whole(status) for status in of_tools.values())
     return Health(
-        status="draining" if draining else "down" if not up else "ok" if len(up) == len(executors) else "degraded",
+        status="draining" if draining else "down" if not up else "ok" if whole else "degraded",
         claude_cli_found=any(status.cli_found for status in known),
         cli_version=next((status.cli_version for status in known if status.cli_version), ""),
         mode="unknown" if not modes else "offline" if "offline" in modes else "online",
         default_model=default_model,
         max_concurrent=sum(executor.max_concurrent for executor in up),
         executors=executors,
+        tools=tuple(tools_health(name, status, has_key=has_key) for name, status in of_tools.items()),
     )
+
+
+def _whole(status: ToolsStatus | None) -> bool:
+    return status is not None and serves(status) and not status.missing
 
 
 @get("/health", opt={PUBLIC: True})
@@ -130,10 +150,7 @@ async def get_health(
     statuses, of_tools = await asyncio.gather(executors.statuses(), hands.statuses())
     has_key = bool(request.scope["state"].get(HAS_KEY))
     told = [status.windows for status in statuses.values() if status and status.windows]
-    state = health(statuses, catalogue.default, draining=drain.begun)
-    state = structs.replace(
-        state, tools=tuple(tools_health(name, told, has_key=has_key) for name, told in of_tools.items())
-    )
+    state = health(statuses, catalogue.default, draining=drain.begun, of_tools=of_tools, has_key=has_key)
     if told and has_key:
         state = structs.replace(state, usage_windows=told[0])
     return Response(state)

@@ -85,7 +85,7 @@ STATE: dict[str, str] = {
     "ModelObject.created": "Always 0; release dates are not known here.",
     "ModelObject.owned_by": "`anthropic`, or `claude-api-server` for a name that stands for another.",
     "Health": "How the server is, and what it is made of.",
-    "Health.status": "All is well, some executor is down, nothing can answer, or the server is ending.",
+    "Health.status": "All is well, some executor is down or lacks something, nothing can answer, or the server is ending.",
     "Health.claude_cli_found": "An executor has found the Claude Code CLI.",
     "Health.cli_version": "The CLI's version; empty if it does not start.",
     "Health.mode": "`offline`: there is no Claude login, and a stand-in answers.",

@@ -93,7 +93,7 @@ REST_WORDS: dict[str, str] = {
     "ToolsHealth.max_concurrent": "Jobs at a time.",
     "ToolsHealth.running": "Jobs under way.",
     "ToolsHealth.waiting": "Jobs that wait.",
-    "ToolsHealth.problem": "Why it serves nothing, and what to do; for callers with a key.",
+    "ToolsHealth.problem": "Why it serves nothing, and what to do; without a key, whether something is wrong.",
     "ToolsHealth.missing": "What its sandbox lacks on this host; for callers with a key.",
     "ToolsHealth.allowed_paths": "What may be read; for callers with a key.",
     "ToolsHealth.writable_paths": "What may be written to; for callers with a key.",

@@ -65,7 +65,8 @@ def keep(
             os._exit(127)
     childs.close()
     jobs.close()
-    said, descriptors, _, _ = socket.recv_fds(mine, 1, 2)
+    with mine:
+        said, descriptors, _, _ = socket.recv_fds(mine, 1, 2)
     if not said:
         return
     os.write(taken, b"+")

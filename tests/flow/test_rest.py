@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import signal
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -193,7 +194,31 @@ async def test_health_shows_paths_only_to_callers_with_a_key(workshop: Stack):
     without = (await workshop.client.get("/health", headers={"authorization": ""})).json()["tools"]
     assert with_key[0]["allowed_paths"]
     assert with_key[0]["allowed_commands"]
-    assert [set(each) for each in without] == [{"name", "up", "max_concurrent", "running", "waiting"}]
+    assert [set(each) for each in without] == [{"name", "up", "max_concurrent", "running", "waiting", "problem"}]
+
+
+async def test_killed_tools_executor_degrades_the_health_until_it_is_back(upstream: Upstream):
+    """Chats go on; who asks is told which executor it is, and where to look."""
+    async with Stack(upstream.url, tools={}) as stack:
+        assert stack.tools
+        whole = await stack.health()
+        assert whole
+        assert whole["status"] == ("degraded" if whole["tools"][0]["missing"] else "ok")
+        await stack.tools.end(signal.SIGKILL)
+        health = await stack.health()
+        assert health
+        [gone] = health["tools"]
+        assert (health["status"], gone["up"], gone["problem"]) == (
+            "degraded",
+            False,
+            "It does not answer; its log says why.",
+        )
+        assert (await stack.client.get("/health/ready")).status_code == 200
+        response = await stack.client.post("/api/tools/bash", json={"command": "ls"})
+        assert (response.status_code, response.json()["code"]) == (503, "no_tools")
+        await stack.tools.start()
+        await stack.ready()
+        assert await stack.health() == whole
 
 
 @pytest.mark.parametrize("path", ["/api/code", "/api/tools/bash", "/api/tools/file-read", "/api/analyze"])

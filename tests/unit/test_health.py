@@ -13,6 +13,7 @@ from api.drain import Drain
 from api.executors import Executors
 from api.hands import Hands
 from api.health import ExecutorHealth, get_health, get_live, get_ready, health, health_of, router
+from shared.jobs import ToolsStatus
 from shared.wire import Status
 
 NO_HANDS = Hands(Executors(Path("/nonexistent"), "tools"), Drain(0), 1)
@@ -29,6 +30,7 @@ UP = Status(
     parked=2,
     draining=False,
 )
+TOOLS = ToolsStatus(("/srv/files",), (), ("ls",), max_concurrent=4, running=0, waiting=0, draining=False)
 STARTING = msgspec.structs.replace(UP, cli_version="", parked=0, running=0, waiting=0, problem="starting")
 NO_CLI = msgspec.structs.replace(STARTING, cli_found=False, problem="the Claude Code CLI was not found")
 DRAINING = msgspec.structs.replace(UP, draining=True)
@@ -88,6 +90,35 @@ def test_the_whole_is_as_well_as_its_executors(statuses: list[Status | None], st
     said: dict[str, Status | None] = {f"claude-{number}": status for number, status in enumerate(statuses)}
     assert health(said, "sonnet", draining=False).status == state
     assert health(said, "sonnet", draining=True).status == "draining"
+
+
+@pytest.mark.parametrize(
+    ("of_tools", "state", "has_words"),
+    [
+        ([], "ok", False),
+        ([TOOLS], "ok", False),
+        ([None], "degraded", True),
+        ([TOOLS, None], "degraded", True),
+        ([msgspec.structs.replace(TOOLS, problem="the sandbox does not hold: use a newer kernel")], "degraded", True),
+        ([msgspec.structs.replace(TOOLS, missing=("it can't be mounted without exec: allow it",))], "degraded", True),
+        ([msgspec.structs.replace(TOOLS, draining=True)], "degraded", False),
+    ],
+)
+@pytest.mark.parametrize("has_key", [True, False])
+def test_a_tools_executor_that_is_not_whole_degrades_the_whole(
+    of_tools: list[ToolsStatus | None], state: str, *, has_words: bool, has_key: bool
+) -> None:
+    """And says what to do: with a key in its own words, without one where to ask. Chats are ready all the same."""
+    told = {f"tools-{number}": status for number, status in enumerate(of_tools)}
+    for up, draining, expected in (([UP], False, state), ([None], False, "down"), ([UP], True, "draining")):
+        said: dict[str, Status | None] = {f"claude-{number}": status for number, status in enumerate(up)}
+        found = health(said, "sonnet", draining=draining, of_tools=told, has_key=has_key)
+        assert found.status == expected
+        words = [word for each in found.tools for word in (each.problem, *(each.missing or ())) if word]
+        assert bool(words) == has_words
+        for status in filter(None, of_tools):
+            own = {status.problem, *status.missing} - {""}
+            assert (own <= set(words)) == (has_key or not own)
 
 
 @pytest.mark.parametrize(
