@@ -29,7 +29,10 @@ type Mode = Literal["online", "offline", "unknown"]
 
 
 class ExecutorHealth(Struct, frozen=True):
-    """One executor. up: it answers and has a CLI that starts; problem says what to do when it is not."""
+    """One executor. up: it answers and has a CLI that starts; problem says what to do when it is not.
+
+    missing: what the CLI's sandbox lacks on that host; only for callers with a key.
+    """
 
     name: str
     up: bool
@@ -39,6 +42,7 @@ class ExecutorHealth(Struct, frozen=True):
     max_queue: int = 0
     waiting: int = 0
     parked: int = 0
+    missing: tuple[str, ...] | UnsetType = UNSET
 
 
 class ToolsHealth(Struct, frozen=True):
@@ -59,7 +63,7 @@ class ToolsHealth(Struct, frozen=True):
 class Health(Struct, frozen=True):
     """The whole server. status: ok, degraded, down (no chat can be answered) or draining.
 
-    degraded: some executor is down, of whichever role, or a sandbox of the tools lacks something on this host.
+    degraded: some executor is down, of whichever role. What a sandbox lacks is told, and covered in another way.
     usage_windows: the subscription's, as the service last told of them; only for callers with a key.
     """
 
@@ -74,7 +78,7 @@ class Health(Struct, frozen=True):
     usage_windows: Windows | UnsetType = UNSET
 
 
-def health_of(name: str, status: Status | None) -> ExecutorHealth:
+def health_of(name: str, status: Status | None, *, has_key: bool = False) -> ExecutorHealth:
     """The health of one executor, from its own words."""
     if status is None:
         return ExecutorHealth(name, up=False, problem=SILENT)
@@ -87,6 +91,7 @@ def health_of(name: str, status: Status | None) -> ExecutorHealth:
         max_queue=status.max_queue,
         waiting=status.waiting,
         parked=status.parked,
+        missing=status.missing if has_key else UNSET,
     )
 
 
@@ -117,11 +122,11 @@ def health(
     has_key: bool = False,
 ) -> Health:
     """The health of the whole, from its parts. Without tools executors, it is as well as it can be without tools."""
-    executors = [health_of(name, status) for name, status in statuses.items()]
+    executors = [health_of(name, status, has_key=has_key) for name, status in statuses.items()]
     known = [status for status in statuses.values() if status]
     up = [executor for executor in executors if executor.up]
     modes = {status.mode for status in known}
-    whole = len(up) == len(executors) and all(_whole(status) for status in of_tools.values())
+    whole = len(up) == len(executors) and all(status and serves(status) for status in of_tools.values())
     return Health(
         status="draining" if draining else "down" if not up else "ok" if whole else "degraded",
         claude_cli_found=any(status.cli_found for status in known),
@@ -132,10 +137,6 @@ def health(
         executors=executors,
         tools=tuple(tools_health(name, status, has_key=has_key) for name, status in of_tools.items()),
     )
-
-
-def _whole(status: ToolsStatus | None) -> bool:
-    return status is not None and serves(status) and not status.missing
 
 
 @get("/health", opt={PUBLIC: True})

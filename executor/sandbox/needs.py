@@ -45,7 +45,7 @@ def _loader(path: str) -> str:
         with Path(path).open("rb") as file:
             head = file.read(64)
             if head[:2] == b"#!":
-                raise NotAProgram(f"{path} is a script: allow the program that does the work")
+                raise NotAProgram(f"{path} is a script, not the program that does the work")
             if head[:6] != b"\x7fELF\x02\x01":
                 raise NotAProgram(f"{path} is not a program of this machine")
             at, size, count = *struct.unpack_from("<Q", head, 32), *struct.unpack_from("<HH", head, 54)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from tests.bench import paths
 from tests.bench.client import Connection
+from tests.bench.confined import sandboxed
 from tests.bench.ground import Bench, resting
 from tests.bench.measure import memory, percentile, spread
 from tests.bench.race import race
@@ -80,9 +81,15 @@ async def rest(bench: Bench) -> list[Figure]:
     ]
 
 
+async def sandbox(bench: Bench) -> list[Figure]:
+    """What a CLI's sandbox costs it; no request waits for that, since the CLI is parked."""
+    return await sandboxed(bench, "a CLI's sandbox", SAMPLES)
+
+
 ALL: dict[str, Scenario] = {
     "first-token": first_token,
     "tools": first_token_with_tools,
     "streams": streams,
     "memory": rest,
+    "sandbox": sandbox,
 }

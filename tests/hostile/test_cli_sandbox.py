@@ -1,4 +1,4 @@
-"""The sandbox of the CLI, attacked: by a Python in the CLI's place, and looked at on the real CLI at work.
+"""The sandbox of the CLI, attacked by a Python in the CLI's place.
 
 Law: each attack is shown to work where the defence that stops it is taken out.
 """

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from api.auth import HAS_KEY
 from api.catalogue import Catalogue
@@ -100,7 +101,7 @@ def test_the_whole_is_as_well_as_its_executors(statuses: list[Status | None], st
         ([None], "degraded", True),
         ([TOOLS, None], "degraded", True),
         ([msgspec.structs.replace(TOOLS, problem="the sandbox does not hold: use a newer kernel")], "degraded", True),
-        ([msgspec.structs.replace(TOOLS, missing=("it can't be mounted without exec: allow it",))], "degraded", True),
+        ([msgspec.structs.replace(TOOLS, missing=("it can't be mounted without exec: allow it",))], "ok", True),
         ([msgspec.structs.replace(TOOLS, draining=True)], "degraded", False),
     ],
 )
@@ -119,6 +120,14 @@ def test_a_tools_executor_that_is_not_whole_degrades_the_whole(
         for status in filter(None, of_tools):
             own = {status.problem, *status.missing} - {""}
             assert (own <= set(words)) == (has_key or not own)
+
+
+def test_what_the_clis_sandbox_lacks_is_for_those_with_a_key() -> None:
+    """It degrades nothing: an older kernel is no fault."""
+    lacking = msgspec.structs.replace(UP, missing=("signals are denied altogether",))
+    for has_key, missing in ((True, lacking.missing), (False, UNSET)):
+        found = health({"claude-1": lacking}, "sonnet", draining=False, has_key=has_key)
+        assert (found.status, found.executors[0].missing) == ("ok", missing)
 
 
 @pytest.mark.parametrize(
