@@ -189,6 +189,17 @@ def _internet(*, names: bool) -> list[bytes]:
     return [_argument(0), _op(JUMP_EQ, AF_NETLINK, len(of_internet), 0), *of_internet]
 
 
+def _alone(column: int) -> list[bytes]:
+    """The steps that leave a process its own limits and priority, and nobody else's."""
+    steps: list[bytes] = []
+    for name, (whose, users) in OF_OTHERS.items():
+        own = [_argument(whose), _op(JUMP_EQ, 0, 1, 0), _refuse(errno.EPERM)]
+        if users is not None:
+            own += [_argument(0), _op(JUMP_EQ, users, 0, 1), _refuse(errno.EPERM)]
+        steps += _when(CALLS[name][column], own)
+    return steps
+
+
 def _program(
     denied: list[str],
     machine: str,
@@ -212,12 +223,7 @@ def _program(
         for name in OF_MEMORY:
             both = [_argument(2), _op(AND, WRITE_AND_EXEC), _op(JUMP_EQ, WRITE_AND_EXEC, 0, 1), _refuse(errno.EPERM)]
             steps += _when(CALLS[name][column], both)
-    if alone:
-        for name, (whose, users) in OF_OTHERS.items():
-            own = [_argument(whose), _op(JUMP_EQ, 0, 1, 0), _refuse(errno.EPERM)]
-            if users is not None:
-                own += [_argument(0), _op(JUMP_EQ, users, 0, 1), _refuse(errno.EPERM)]
-            steps += _when(CALLS[name][column], own)
+    steps += _alone(column) if alone else []
     if internet:
         steps += _when(CALLS["socket"][column], internet)
         # What is sent with the call that connects would not be asked of Landlock.
