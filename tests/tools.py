@@ -7,7 +7,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -44,16 +44,31 @@ class Tools:
     """Mutable: the program, and the files in its folders. root: allowed; writable: that too, to write."""
 
     def __init__(
-        self, settings: Mapping[str, str] | None = None, *, readable: tuple[str, ...] = (), uid: int = 0
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        readable: tuple[str, ...] = (),
+        uid: int = 0,
+        programs: Mapping[str, bytes] | None = None,
+        without: Iterable[str] = (),
     ) -> None:
-        """readable: more allowed paths. uid: who starts it, if this is root."""
+        """readable: more allowed paths. uid: who starts it, if this is root. programs: more commands, made here.
+
+        without: defences that are not put up (`tests.unfenced`).
+        """
         self.folder = Path(tempfile.mkdtemp(prefix="cat-"))
         self.folder.chmod(0o755)
         self.root, self.writable, self.outside = (self.folder / name for name in ("files", "work", "outside"))
         for each in (self.root, self.writable, self.outside):
             each.mkdir()
         self.writable.chmod(0o777)
+        # Whoever comes there may do as he likes: what stops him is the sandbox.
+        self.outside.chmod(0o777)
         (self.outside / "secret.txt").write_text(SECRET)
+        for name, program in (programs or {}).items():
+            place = self.folder / name
+            place.write_bytes(program)
+            place.chmod(0o755)
         self.run_dir = self.folder / "run"
         self.run_dir.mkdir()
         if uid:
@@ -68,7 +83,11 @@ class Tools:
             "COMMAND_TIMEOUT": "20",
             **(settings or {}),
         }
+        if programs:
+            made = [str(self.folder / name) for name in programs]
+            environment["ALLOWED_COMMANDS"] = ",".join([environment["ALLOWED_COMMANDS"], *made])
         module = ["tests.as_user", str(uid)] if uid else ["executor"]
+        module = ["tests.unfenced", ",".join(without), str(uid)] if without else module
         self.program = Program([*module, "--role", "tools"], environment, self.folder / "tools.log")
 
     async def __aenter__(self) -> Self:

@@ -1,26 +1,32 @@
-"""Folders whose files can't become code: mounted without exec, in a mount namespace of this process.
+"""What mounts hold: files of allowed folders can't become code, and what may not be written can't be changed at all.
 
 Landlock does not govern mapping a file as code, so that a library laid into a readable folder could be loaded by a
-program that is allowed. A mount without exec closes that. Where neither root nor user namespaces are to be had it can't
-be made, and `lay` says so.
+program that is allowed: allowed folders are mounted without exec. Nor does it govern modes, owners, times and attributes,
+which a program could change of any file of its user's: everything but the writable folders is mounted to be read only.
+Both in a mount namespace of this process. Where neither root nor user namespaces are to be had it can't be made, and
+`lay` says so.
 """
 
 import ctypes
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from executor.sandbox.landlock import LIBC
 
 NEW_MOUNTS, NEW_USER = 0x00020000, 0x10000000
 PR_SET_DUMPABLE = 4
-BIND, RECURSIVE, SLAVE = 4096, 16384, 1 << 19
-MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE = 442, -100, 0x8000
-NO_SUID, NO_DEVICES, NO_EXEC = 2, 4, 8
+RECURSIVE, SLAVE = 16384, 1 << 19
+OPEN_TREE, MOVE_MOUNT, MOUNT_SETATTR = 428, 429, 442
+AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE, COPY, FROM_DESCRIPTOR = -100, 0x1000, 0x8000, 1, 4
+READ_ONLY, NO_SUID, NO_DEVICES, NO_EXEC = 1, 2, 4, 8
 
 
-def lay(folders: Iterable[str]) -> str:
-    """Mount them so, for this process and what it starts; what is wrong, or nothing. Only one thread may run."""
+def lay(folders: Mapping[str, bool]) -> str:
+    """Mount them so, for this process and what it starts; what is wrong, or nothing. Only one thread may run.
+
+    folders: by path, whether it is one to write.
+    """
     uid, gid = os.getuid(), os.getgid()
     try:
         if uid == 0:
@@ -33,19 +39,34 @@ def lay(folders: Iterable[str]) -> str:
                 with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123 # this module knows no more than it must
                     file.write(line)
         _called(LIBC.mount(None, b"/", None, ctypes.c_ulong(SLAVE | RECURSIVE), None))
-        for folder in folders:
-            place = os.fsencode(folder)
-            _called(LIBC.mount(place, place, None, ctypes.c_ulong(BIND | RECURSIVE), None))
-            wanted = struct.pack("=QQQQ", NO_SUID | NO_DEVICES | NO_EXEC, 0, 0, 0)
-            _called(LIBC.syscall(MOUNT_SETATTR, AT_FDCWD, place, AT_RECURSIVE, wanted, ctypes.c_size_t(len(wanted))))
+        # Copies, which keep what is to be written as it was mounted; laid over their places, the outer ones first.
+        copies = [(_copy(folder, folders[folder]), os.fsencode(folder)) for folder in sorted(folders)]
+        _set(AT_FDCWD, b"/", READ_ONLY)
+        for copy, place in copies:
+            _called(LIBC.syscall(MOVE_MOUNT, copy, b"", AT_FDCWD, place, FROM_DESCRIPTOR))
+            os.close(copy)
     except OSError as error:
         return (
-            "libraries that lie in an allowed path could be loaded by an allowed command: it can't be mounted without exec "
-            f"({error.strerror}). Start as root with TOOLS_USER, allow user namespaces, or mount it noexec"
+            "libraries that lie in an allowed path could be loaded by an allowed command, and it could change the modes "
+            f"and times of files of its user's: mounts can't be made ({error.strerror}). Start as root with TOOLS_USER, "
+            "or allow user namespaces"
         )
     return ""
 
 
-def _called(result: int) -> None:
+def _copy(folder: str, writable: bool) -> int:  # noqa: FBT001 # it stands beside its folder
+    copy = _called(LIBC.syscall(OPEN_TREE, AT_FDCWD, os.fsencode(folder), COPY | AT_RECURSIVE | os.O_CLOEXEC))
+    _set(copy, b"", NO_SUID | NO_DEVICES | NO_EXEC | (0 if writable else READ_ONLY))
+    return copy
+
+
+def _set(above: int, place: bytes, held: int) -> None:
+    wanted = struct.pack("=QQQQ", held, 0, 0, 0)
+    flags = AT_RECURSIVE | (0 if place else AT_EMPTY_PATH)
+    _called(LIBC.syscall(MOUNT_SETATTR, above, place, flags, wanted, ctypes.c_size_t(len(wanted))))
+
+
+def _called(result: int) -> int:
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result

@@ -79,9 +79,22 @@ CALLS: dict[str, tuple[int, int]] = {
     "name_to_handle_at": (303, 264),
     "open_by_handle_at": (304, 265),
     "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
     "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
     "semget": (64, 190),
+    "semop": (65, 193),
+    "semctl": (66, 191),
+    "semtimedop": (220, 192),
     "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
+    "syslog": (103, 116),
+    "fanotify_init": (300, 262),
+    "inotify_init": (253, 26),
+    "inotify_init1": (294, 26),
     "clone3": (435, 435),
     "clone": (56, 220),
     "mmap": (9, 222),
@@ -92,13 +105,31 @@ CALLS: dict[str, tuple[int, int]] = {
     "tgkill": (234, 131),
     "rt_sigqueueinfo": (129, 138),
     "pidfd_send_signal": (424, 424),
+    "prlimit64": (302, 261),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    "sched_setaffinity": (203, 122),
+    "sched_setscheduler": (144, 119),
+    "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274),
 }
 OF_NETWORK = ("socket", "socketpair", "bind", "connect")
 # The index of the argument that holds the flags.
 OF_SENDING = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}
 OF_SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "pidfd_send_signal")
 OF_MEMORY = ("mmap", "mprotect", "pkey_mprotect")
-SPECIAL = (*OF_NETWORK, *OF_SENDING, *OF_SIGNALS, *OF_MEMORY, "clone", "clone3")
+# What bounds or slows a process: which argument says whose (0 is the caller's own), and what the first one is when all of
+# the user's are meant.
+OF_OTHERS: dict[str, tuple[int, int | None]] = {
+    "prlimit64": (0, None),
+    "setpriority": (1, 2),
+    "ioprio_set": (1, 3),
+    "sched_setaffinity": (0, None),
+    "sched_setscheduler": (0, None),
+    "sched_setparam": (0, None),
+    "sched_setattr": (0, None),
+}
+SPECIAL = (*OF_NETWORK, *OF_SENDING, *OF_SIGNALS, *OF_MEMORY, *OF_OTHERS, "clone", "clone3")
 ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 
 
@@ -112,10 +143,13 @@ def supported() -> bool:
 
 
 def command_filter(*, signals: bool, machine: str = "") -> bytes:
-    """For a command: no socket of any kind, no memory both written and run. signals: leave them to Landlock's scope."""
+    """For a command: no socket of any kind, no memory both written and run, no other process of the same user.
+
+    signals: leave them to Landlock's scope.
+    """
     denied = [name for name in CALLS if name not in SPECIAL] + list(OF_NETWORK)
     denied += [] if signals else list(OF_SIGNALS)
-    return _program(denied, machine or platform.machine(), frozen_memory=True)
+    return _program(denied, machine or platform.machine(), frozen_memory=True, alone=True)
 
 
 def cli_filter(*, signals: bool, names: bool, machine: str = "") -> bytes:
@@ -124,8 +158,8 @@ def cli_filter(*, signals: bool, names: bool, machine: str = "") -> bytes:
     signals: leave them to Landlock's scope. names: it has to look some up, which takes UDP.
     """
     denied = [name for name in CALLS if name not in SPECIAL] + ["socketpair", "bind"]
-    # The CLI finds its own programs by pidfd, and talks to nothing else's.
-    denied.remove("pidfd_open")
+    # The CLI finds its own programs by pidfd, and talks to nothing else's; it watches its own files.
+    denied = [name for name in denied if name not in {"pidfd_open", "inotify_init", "inotify_init1"}]
     # Its threads signal one another by tgkill.
     denied += [] if signals else [name for name in OF_SIGNALS if name != "tgkill"]
     return _program(denied, machine or platform.machine(), internet=_internet(names=names))
@@ -155,8 +189,24 @@ def _internet(*, names: bool) -> list[bytes]:
     return [_argument(0), _op(JUMP_EQ, AF_NETLINK, len(of_internet), 0), *of_internet]
 
 
+def _alone(column: int) -> list[bytes]:
+    """The steps that leave a process its own limits and priority, and nobody else's."""
+    steps: list[bytes] = []
+    for name, (whose, users) in OF_OTHERS.items():
+        own = [_argument(whose), _op(JUMP_EQ, 0, 1, 0), _refuse(errno.EPERM)]
+        if users is not None:
+            own += [_argument(0), _op(JUMP_EQ, users, 0, 1), _refuse(errno.EPERM)]
+        steps += _when(CALLS[name][column], own)
+    return steps
+
+
 def _program(
-    denied: list[str], machine: str, *, frozen_memory: bool = False, internet: list[bytes] | None = None
+    denied: list[str],
+    machine: str,
+    *,
+    frozen_memory: bool = False,
+    alone: bool = False,
+    internet: list[bytes] | None = None,
 ) -> bytes:
     if machine not in ARCHITECTURES:
         raise Unsupported(f"there is no system call filter for {machine}; x86_64 and aarch64 have one")
@@ -173,6 +223,7 @@ def _program(
         for name in OF_MEMORY:
             both = [_argument(2), _op(AND, WRITE_AND_EXEC), _op(JUMP_EQ, WRITE_AND_EXEC, 0, 1), _refuse(errno.EPERM)]
             steps += _when(CALLS[name][column], both)
+    steps += _alone(column) if alone else []
     if internet:
         steps += _when(CALLS["socket"][column], internet)
         # What is sent with the call that connects would not be asked of Landlock.

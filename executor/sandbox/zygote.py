@@ -29,11 +29,12 @@ class ZygoteLost(Exception):
 
 
 class Running(Struct, frozen=True):
-    """A job under way. Closing `control` ends it."""
+    """A job under way. Closing `control` ends it. stdin: where its input is written, if it has any."""
 
     control: socket.socket
     stdout: int
     stderr: int
+    stdin: int | None = None
 
     async def ended(self) -> Ended:
         """How it ended, once nothing of it lives. Raises ZygoteLost."""
@@ -63,8 +64,8 @@ class Zygote:
         jobs.close()
         alive.close()
 
-    def start(self, asked: bytes, stdin: bytes | None = None) -> Running:
-        """Start a job. Raises ZygoteLost, OSError."""
+    def start(self, asked: bytes, *, stdin: bool = False) -> Running:
+        """Start a job. stdin: it gets an input, by a pipe: a file could be mapped and run. Raises ZygoteLost, OSError."""
         with contextlib.ExitStack() as given:
 
             def owned(descriptor: int) -> int:
@@ -72,7 +73,8 @@ class Zygote:
                 return descriptor
 
             payload = owned(_held(asked))
-            source = owned(os.open(os.devnull, os.O_RDONLY) if stdin is None else _held(stdin))
+            source, into = os.pipe() if stdin else (os.open(os.devnull, os.O_RDONLY), None)
+            owned(source)
             control, theirs = socket.socketpair()
             given.callback(theirs.close)
             stdout, stdout_end = os.pipe()
@@ -84,10 +86,11 @@ class Zygote:
                 socket.send_fds(self._sock, [b"+"], [payload, theirs.fileno(), source, stdout_end, stderr_end])
             except (BrokenPipeError, ConnectionError) as error:
                 control.close()
-                os.close(stdout)
-                os.close(stderr)
+                for each in (stdout, stderr, into):
+                    if each is not None:
+                        os.close(each)
                 raise ZygoteLost from error
-        return Running(control, stdout, stderr)
+        return Running(control, stdout, stderr, into)
 
     def close(self) -> None:
         """End it."""

@@ -75,11 +75,20 @@ def command_ended(ended: Ended, *, truncated: bool) -> CommandEnded:
 
 @asynccontextmanager
 async def _running(zygote: Zygote, asked: bytes, stdin: bytes | None) -> AsyncGenerator[Running]:
-    running = zygote.start(asked, stdin)
+    running = zygote.start(asked, stdin=stdin is not None)
+    source: asyncio.WriteTransport | None = None
     try:
+        if running.stdin is not None:
+            pipe = os.fdopen(running.stdin, "wb", buffering=0)
+            source, _ = await asyncio.get_running_loop().connect_write_pipe(asyncio.BaseProtocol, pipe)
+            source.write(stdin or b"")
+            # After all of it is read.
+            source.close()
         yield running
     finally:
         running.control.close()
+        if source:
+            source.abort()
 
 
 async def _pump(descriptor: int, stream: Stream, take: Take, control: socket.socket) -> None:

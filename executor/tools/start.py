@@ -36,9 +36,10 @@ def main(settings: Settings, name: str, parent_fd: int | None) -> None:
     ground = _ground(settings)
     path = settings.run_dir.absolute() / f"{name}.sock"
     sock = bind(path)
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     problem = unserved()
     missing = landlock.missing(landlock.abi()) if not problem else ()
-    if not problem and (lacks := noexec.lay(root.path for root in ground.roots)):
+    if not problem and (lacks := noexec.lay({root.path: root.writable for root in ground.roots})):
         missing = (*missing, lacks)
     ground = grounds.opened(ground)
     privileges.drop(user)
@@ -63,7 +64,7 @@ def main(settings: Settings, name: str, parent_fd: int | None) -> None:
             log.error("no tools are served", reason=problem)
         admission = Admission(settings.max_concurrent, settings.max_queue * SHORT, settings.queue_timeout)
         role = ToolsRole(ground, zygote, admission, problem=problem, missing=missing)
-        server = Server(role, path, settings.drain_timeout)
+        server = Server(role, path, settings.drain_timeout, folder=folder)
         drained_by(server, parent_fd)
         try:
             await role.open()
