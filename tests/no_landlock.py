@@ -4,26 +4,13 @@ usage: python -m tests.no_landlock --role claude|tools …
 """
 
 import errno
-import struct
 import sys
 
 from executor.__main__ import main
-from executor.sandbox import landlock, seccomp
-
-OF_LANDLOCK = (landlock.CREATE_RULESET, landlock.ADD_RULE, landlock.RESTRICT_SELF)
-
-
-def take_out() -> None:
-    """Every call of Landlock, from now on, is one that this kernel does not know."""
-    steps = [(seccomp.LOAD, 0, 0, seccomp.NR_AT)]
-    for number in OF_LANDLOCK:
-        steps += [(seccomp.JUMP_EQ, 0, 1, number), (seccomp.RETURN, 0, 0, seccomp.ERRNO | errno.ENOSYS)]
-    steps.append((seccomp.RETURN, 0, 0, seccomp.ALLOW))
-    landlock.LIBC.prctl(landlock.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    seccomp.install(b"".join(struct.pack("=HBBI", *step) for step in steps))
-    assert not landlock.abi()
-
+from executor.sandbox import landlock
+from tests import kernel
 
 if __name__ == "__main__":
-    take_out()
+    kernel.refuse((landlock.CREATE_RULESET, landlock.ADD_RULE, landlock.RESTRICT_SELF), errno.ENOSYS)
+    assert not landlock.abi()
     sys.exit(main())

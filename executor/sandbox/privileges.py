@@ -54,8 +54,18 @@ def give_up() -> None:
     """No capability, now and later. Raises OSError."""
     if LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "no_new_privs")
-    if LIBC.capset(struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24)):
+    # Where there is none left, a supervisor may have forbidden the call as well.
+    if held() and LIBC.capset(struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24)):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def held() -> bool:
+    """Whether this process has, or may take, a capability. Raises OSError."""
+    # capget(2): effective, permitted and inheritable, twice 32 of each.
+    sets = ctypes.create_string_buffer(24)
+    if LIBC.capget(struct.pack("Ii", CAPABILITY_VERSION, 0), sets):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return any(sets.raw)
 
 
 def hide() -> None:

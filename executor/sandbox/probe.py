@@ -8,11 +8,10 @@ import ctypes
 import mmap
 import os
 import socket
-import struct
 from collections.abc import Callable, Iterable, Iterator
 
+from executor.sandbox import privileges
 from executor.sandbox.landlock import LIBC
-from executor.sandbox.privileges import CAPABILITY_VERSION
 from executor.sandbox.seccomp import MSG_FASTOPEN
 
 FORBIDDEN = "/etc/passwd"
@@ -91,10 +90,7 @@ def _sends_early(port: int) -> None:
 
 
 def _capability() -> None:
-    # capget(2): effective, permitted and inheritable, twice 32 of each.
-    held = ctypes.create_string_buffer(24)
-    _called(LIBC.capget(struct.pack("Ii", CAPABILITY_VERSION, 0), held))
-    if not any(held.raw):
+    if not privileges.held():
         raise PermissionError
 
 

@@ -1,0 +1,16 @@
+"""A kernel, or a supervisor, that refuses some system calls: for this process and all that it starts."""
+
+import struct
+from collections.abc import Iterable
+
+from executor.sandbox import landlock, seccomp
+
+
+def refuse(numbers: Iterable[int], error: int) -> None:
+    """Answer these calls with this error from now on; there is no way back. Raises OSError."""
+    steps = [(seccomp.LOAD, 0, 0, seccomp.NR_AT)]
+    for number in numbers:
+        steps += [(seccomp.JUMP_EQ, 0, 1, number), (seccomp.RETURN, 0, 0, seccomp.ERRNO | error)]
+    steps.append((seccomp.RETURN, 0, 0, seccomp.ALLOW))
+    landlock.LIBC.prctl(landlock.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    seccomp.install(b"".join(struct.pack("=HBBI", *step) for step in steps))
