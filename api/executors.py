@@ -6,6 +6,7 @@ is used.
 
 import asyncio
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
@@ -31,7 +32,13 @@ class Executors:
 
     def sockets(self) -> list[Path]:
         """The sockets there are, in order of their names."""
-        return sorted(self._run_dir.glob(f"{self._role}-*.sock"))
+        try:
+            # Asked for every job: globbing takes ten times as long.
+            names = os.listdir(self._run_dir)  # noqa: PTH208
+        except FileNotFoundError:
+            return []
+        ours = (name for name in names if name.startswith(f"{self._role}-") and name.endswith(".sock"))
+        return [self._run_dir / name for name in sorted(ours)]
 
     def by_load(self) -> list[Path]:
         """The sockets, least loaded first."""

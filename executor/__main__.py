@@ -17,35 +17,11 @@ SIGTERM and SIGINT drain. Exit status: 0 drained, 2 a setting or an argument can
 """
 
 import argparse
-import asyncio
-import os
 import re
 import sys
 
-import structlog
-import uvloop
-from pydantic import ValidationError
-
-from executor.admission import Admission
-from executor.claude.cli import Launch, find_binary, inherited
-from executor.claude.credential import Credential, credential
-from executor.claude.role import ClaudeRole
-from executor.claude.sandbox import CannotConfine, sandbox
-from executor.claude.trial import lacks
-from executor.offline.server import OfflineModel
-from executor.sandbox import landlock
-from executor.sandbox.privileges import CannotDrop
-from executor.server import CannotBind, Server, bind, drained_by
-from executor.settings import Settings
-from executor.tools import start as tools
-from executor.tools.ground import CannotAllow
-from shared import log as logs
-from shared.notify import credentials
-from shared.settings import complaints
-from shared.trace import tracing
-
-# What systemd may hand down as files.
-SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
+from executor.sandbox.zygote import Zygote
+from executor.tools.grown import grown
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -67,71 +43,11 @@ def arguments(argv: list[str]) -> argparse.Namespace:
 def main() -> int:
     """Run until drained."""
     parsed = arguments(sys.argv[1:])
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        print(*complaints(error.errors()), sep="\n", file=sys.stderr)
-        return 2
-    logs.configure(parsed.name, settings.log_level, settings.log_format)
-    try:
-        if parsed.role == "tools":
-            tools.main(settings, parsed.name, parsed.parent_fd)
-        else:
-            uvloop.run(run(settings, parsed.name, parsed.parent_fd))
-    except (CannotBind, CannotAllow, CannotConfine, CannotDrop) as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    zygote = Zygote(grown) if parsed.role == "tools" else None
+    # Loaded after the fork: every process of a job is a copy of what was there before.
+    from executor import program  # noqa: PLC0415
 
-
-def launched(settings: Settings, secret: Credential, base_url: str | None) -> tuple[Launch | None, tuple[str, ...]]:
-    """How to start the CLI, if there is one, and what its sandbox lacks here. Raises CannotConfine."""
-    binary = find_binary(settings.claude_cli_path)
-    if binary is None:
-        return None, ()
-    given = inherited(os.environ)
-    confined = sandbox(binary, secret, base_url, given, landlock.abi())
-    missing = lacks(confined)
-    for lack in missing:
-        structlog.get_logger().warning("the CLI's sandbox lacks something", what=lack)
-    return Launch(binary, secret, base_url, given, confined), missing
-
-
-async def run(settings: Settings, name: str, parent_fd: int | None) -> None:
-    """Put everything together, serve, take everything apart."""
-    log = structlog.get_logger()
-    folder = settings.run_dir.absolute()
-    path = folder / f"{name}.sock"
-    sock = bind(path)
-    secret = credential({**os.environ, **credentials(os.environ, SECRETS)})
-    base_url = os.environ.get("ANTHROPIC_BASE_URL")
-    offline = OfflineModel() if secret.kind == "none" else None
-    if offline:
-        base_url = await offline.start()
-        secret = Credential("none", {"ANTHROPIC_API_KEY": "offline"}, bare=True)
-        log.warning("no Claude login and no API key: the offline model answers")
-    launch, missing = launched(settings, secret, base_url)
-    role = ClaudeRole(
-        launch,
-        Admission(settings.max_concurrent, settings.max_queue, settings.queue_timeout),
-        settings.parked,
-        folder / f"{name}.work",
-        settings.default_model,
-        offline=offline is not None,
-        missing=missing,
-    )
-    traces = tracing(name, os.environ)
-    server = Server(role, path, settings.drain_timeout, traces)
-    drained_by(server, parent_fd)
-    try:
-        await role.open()
-        log.info("serving", socket=path.name, credential=secret.kind, places=settings.max_concurrent)
-        await server.serve(sock)
-    finally:
-        await role.close()
-        if offline:
-            await offline.close()
-        await asyncio.to_thread(traces.close)
+    return program.main(parsed, zygote)
 
 
 if __name__ == "__main__":

@@ -69,17 +69,9 @@ class Server:
     """Mutable: the sessions under way, and whether it drains."""
 
     def __init__(
-        self,
-        role: ClaudeRole | ToolsRole,
-        path: Path,
-        drain_timeout: float,
-        tracing: Tracing | None = None,
-        *,
-        folder: int | None = None,
+        self, role: ClaudeRole | ToolsRole, path: Path, drain_timeout: float, tracing: Tracing | None = None
     ) -> None:
-        """folder: a descriptor of the socket's folder, where its name is for reading only by now."""
         self._tracing = tracing or Tracing()
-        self._folder = folder
         self._ours = True
         self._role = role
         self._path = path
@@ -121,8 +113,8 @@ class Server:
         if not self._ours:
             return
         # Who came down from root may not; the next one of this name does.
-        with contextlib.suppress(PermissionError, FileNotFoundError):
-            os.unlink(self._path if self._folder is None else self._path.name, dir_fd=self._folder)
+        with contextlib.suppress(PermissionError):
+            self._path.unlink(missing_ok=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -5,12 +5,32 @@ usage: python -m tests.as_user UID --role tools …
 
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 
-from executor.__main__ import main
+from executor.__main__ import arguments
+from executor.sandbox.zygote import Zygote
+from executor.tools.grown import grown
+
+
+def become(uid: int) -> None:
+    """Be this user from now on; 0 is whoever this is."""
+    if uid:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+
+
+def main(loaded: Callable[[], None] = lambda: None) -> int:
+    """Run until drained. loaded: called when everything is imported."""
+    uid = int(sys.argv.pop(1))
+    zygote = Zygote(grown, first=partial(become, uid))
+    from executor import program  # noqa: PLC0415 # after the fork, as the executor does
+
+    loaded()
+    become(uid)
+    return program.main(arguments(sys.argv[1:]), zygote)
+
 
 if __name__ == "__main__":
-    uid = int(sys.argv.pop(1))
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
     sys.exit(main())

@@ -3,23 +3,26 @@
 usage: python -m tests.unfenced landlock,seccomp,… UID --role tools …
 """
 
-import os
 import sys
 from collections.abc import Iterable
+from functools import partial
 
-from executor.__main__ import main
 from executor.sandbox.confine import Defences
-from executor.tools import start
+from tests.as_user import main
 
 
 def without(names: Iterable[str]) -> None:
     """Take these defences down. `mounts` are those without exec and without change; `probe` is the trial at start."""
+    from executor.tools import start  # noqa: PLC0415 # after the fork
+
     down = set(names)
     start.Defences = lambda: Defences(  # pyright: ignore[reportAttributeAccessIssue] # what the start puts up
-        landlock="landlock" not in down, seccomp="seccomp" not in down, memory="seccomp" not in down
+        landlock="landlock" not in down,
+        seccomp="seccomp" not in down,
+        memory="seccomp" not in down,
+        mounts="mounts" not in down,
+        hidden="hiding" not in down,
     )
-    if "mounts" in down:
-        start.noexec.lay = lambda *_: ""
     if "hiding" in down:
         start.privileges.hide = lambda: None
 
@@ -30,9 +33,4 @@ def without(names: Iterable[str]) -> None:
 
 
 if __name__ == "__main__":
-    without(sys.argv.pop(1).split(","))
-    if uid := int(sys.argv.pop(1)):
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
-    sys.exit(main())
+    sys.exit(main(partial(without, sys.argv.pop(1).split(","))))

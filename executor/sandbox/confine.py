@@ -6,7 +6,7 @@ Law: a step that fails ends the process before anything of the job runs. Nothing
 import os
 import resource
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from executor.sandbox import landlock, seccomp
 
@@ -23,22 +23,35 @@ class Limits(Struct, frozen=True):
     files: int = 256
 
 
+class Program(Struct, frozen=True):
+    """An ELF program. path: the real one. loader: empty if it needs none."""
+
+    path: str
+    loader: str = ""
+    libraries: tuple[str, ...] = ()
+
+
 class Defences(Struct, frozen=True):
-    """What is put up. All of it, but for tests that show what each is for."""
+    """What is put up. All of it, but for tests that show what each is for.
+
+    mounts: those of `noexec`. hidden: no process of the same user may look into the executor's.
+    """
 
     landlock: bool = True
     seccomp: bool = True
     memory: bool = True
+    mounts: bool = True
+    hidden: bool = True
 
 
-def limit(limits: Limits, others: int) -> None:
-    """Set the resource limits. others: processes of this user that are not the job's."""
+def limit(limits: Limits, processes: int) -> None:
+    """Set the resource limits. processes: how many this user may have, those that are not the job's among them."""
     for kind, value in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_CPU, limits.cpu),
         (resource.RLIMIT_AS, limits.memory),
         (resource.RLIMIT_FSIZE, limits.file_size),
-        (resource.RLIMIT_NPROC, others + limits.processes),
+        (resource.RLIMIT_NPROC, processes),
         (resource.RLIMIT_NOFILE, limits.files),
     ):
         _, hard = resource.getrlimit(kind)
@@ -46,18 +59,48 @@ def limit(limits: Limits, others: int) -> None:
         resource.setrlimit(kind, (most, most))
 
 
+class Fence(Struct, frozen=True):
+    """The defences of a process. made: the rules of paths so far; -1: there are none. filter: of system calls."""
+
+    made: int
+    version: int
+    filter: bytes
+    defences: Defences
+
+    def begin(self) -> None:
+        """Put up all that can be before a job is known. Raises OSError."""
+        if self.defences.memory:
+            seccomp.freeze_memory()
+        landlock.LIBC.prctl(landlock.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        if self.defences.seccomp:
+            seccomp.install(self.filter)
+
+    def close(self, more: landlock.Rules | None = None) -> None:
+        """Bind this process to the rules, for good. more: what the job needs besides. Raises OSError."""
+        if self.made >= 0:
+            if more:
+                landlock.allow(self.made, more, self.version)
+            landlock.restrict(self.made)
+            os.close(self.made)
+
+    def instead(self, rules: landlock.Rules) -> None:
+        """Bind it to other rules than those so far. Raises OSError."""
+        if self.made >= 0:
+            os.close(self.made)
+            structs.replace(self, made=landlock.ruleset(rules, self.version)).close()
+
+
+def fence(rules: landlock.Rules, filter_: bytes, defences: Defences) -> Fence:
+    """A fence that is not up yet. Raises OSError."""
+    version = landlock.abi()
+    return Fence(landlock.ruleset(rules, version) if defences.landlock else -1, version, filter_, defences)
+
+
 def confine(rules: landlock.Rules, filter_: bytes, defences: Defences) -> None:
     """Put up the defences. Raises OSError."""
-    version = landlock.abi()
-    made = landlock.ruleset(rules, version) if defences.landlock else -1
-    if defences.memory:
-        seccomp.freeze_memory()
-    landlock.LIBC.prctl(landlock.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    if made >= 0:
-        landlock.restrict(made)
-        os.close(made)
-    if defences.seccomp:
-        seccomp.install(filter_)
+    whole = fence(rules, filter_, defences)
+    whole.begin()
+    whole.close()
 
 
 def close_others(keep: set[int]) -> None:

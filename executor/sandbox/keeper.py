@@ -17,15 +17,17 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from executor.sandbox import post
 from executor.sandbox.landlock import LIBC
 
 PR_SET_CHILD_SUBREAPER = 36
-# What comes with a job: what is asked, the control socket, and the standard input, output and error.
-DESCRIPTORS = 5
 PAUSE = 0.1
+PAUSE_TO_DIE = 0.001
 GRACE = 1.0
 UNSEEN = 32
 PAGE = os.sysconf("SC_PAGE_SIZE")
+
+type Work = Callable[[bytes], None]
 
 
 class Watch(Struct, frozen=True):
@@ -45,63 +47,57 @@ class Ended(Struct, frozen=True):
     over: str = ""
 
 
+_watch = msgspec.msgpack.Decoder(Watch)
+
+
 def keep(
-    jobs: socket.socket, watching: Callable[[bytes], Watch], work: Callable[[bytes, int], None], taken: int
+    jobs: socket.socket, watching: Callable[[bytes], Watch], ready: Callable[[], Work], began: Callable[[], None]
 ) -> None:
     """Fork a process that waits for a job and does it; watch it to its end, and tell the job's control socket how it was.
 
-    taken: a pipe that hears when a job came. work: gets what was asked, and how many other processes this user has.
+    ready: called in that process before it waits; it gives back what does the job. began: called when a job came.
     """
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    mine, childs = socket.socketpair()
+    mine, childs = post.pair()
     pid = os.fork()
     if pid == 0:
         try:
             mine.close()
-            os.close(taken)
             os.setsid()
-            _child(jobs, childs, work)
+            _child(jobs, childs, watching, ready)
         finally:
             os._exit(127)
     childs.close()
     jobs.close()
     with mine:
-        said, descriptors, _, _ = socket.recv_fds(mine, 1, 2)
-    if not said:
+        told = post.take(mine)
+    if told is None:
         return
-    os.write(taken, b"+")
-    os.close(taken)
-    asked, number = descriptors
+    began()
+    watch, [number] = told
     with socket.socket(fileno=number) as control:
-        ended = _watched(control, watching(whole(asked)), pid)
+        ended = _watched(control, _watch.decode(watch), pid)
         end_all()
         with contextlib.suppress(OSError):
             control.sendall(msgspec.msgpack.encode(ended))
 
 
-def _child(jobs: socket.socket, keeper: socket.socket, work: Callable[[bytes, int], None]) -> None:
-    others = of_this_user()
-    said, descriptors, _, _ = socket.recv_fds(jobs, 1, DESCRIPTORS)
-    if not said:
+def _child(
+    jobs: socket.socket, keeper: socket.socket, watching: Callable[[bytes], Watch], ready: Callable[[], Work]
+) -> None:
+    work = ready()
+    told = post.take(jobs)
+    if told is None:
         return
     jobs.close()
-    payload, control, *stdio = descriptors
-    socket.send_fds(keeper, [b"+"], [payload, control])
+    asked, (control, *stdio) = told
+    post.give(keeper, msgspec.msgpack.encode(watching(asked)), [control])
     keeper.close()
     os.close(control)
     for number, each in enumerate(stdio):
         os.dup2(each, number)
         os.close(each)
-    work(whole(payload), others)
-
-
-def whole(descriptor: int) -> bytes:
-    """All of a file in memory, wherever another reader of it is."""
-    size = os.fstat(descriptor).st_size
-    found = bytearray()
-    while len(found) < size:
-        found += os.pread(descriptor, size - len(found), len(found))
-    return bytes(found)
+    work(asked)
 
 
 def _watched(control: socket.socket, watch: Watch, pid: int) -> Ended:
@@ -141,7 +137,7 @@ def _watched(control: socket.socket, watch: Watch, pid: int) -> Ended:
 
 def end_all() -> None:
     """End every process below this one, however many it makes of itself meanwhile."""
-    while True:
+    while _has_children():
         seen: set[int] = set()
         # Those that are stopped make no new ones.
         while more := set(descendants(os.getpid())) - seen:
@@ -152,12 +148,17 @@ def end_all() -> None:
         for each in seen:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(each, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-            time.sleep(0.001)
-            continue
-        return
+        time.sleep(PAUSE_TO_DIE)
+
+
+def _has_children() -> bool:
+    """Whether one lives, or is stopped; those that ended are done with. What comes to an orphan comes here too."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
 
 
 def descendants(pid: int) -> list[int]:

@@ -66,26 +66,35 @@ def missing(version: int) -> tuple[str, ...]:
 
 def ruleset(rules: Rules, version: int) -> int:
     """A file descriptor of the rules, for `restrict`. Paths that are not there are left out. Raises OSError."""
-    handled = (1 << FS_RIGHTS.get(version, FS_RIGHTS[5])) - 1
-    net = BIND_TCP | CONNECT_TCP if version >= NET_ABI else 0
+    handled, net = _files(version), BIND_TCP | CONNECT_TCP if version >= NET_ABI else 0
     scope = ABSTRACT_SOCKETS | SIGNALS if version >= SCOPE_ABI else 0
     size = 24 if version >= SCOPE_ABI else 16 if version >= NET_ABI else 8
     made = _called(CREATE_RULESET, struct.pack("=QQQ", handled, net, scope)[:size], size, 0)
     try:
-        for paths, rights in (
-            (rules.read, READ),
-            (rules.run, RUN),
-            (rules.change, CHANGE),
-            (rules.use, READ_FILE | WRITE_FILE),
-        ):
-            _allow(made, paths, rights & handled)
-        if net:
-            for port in rules.connect:
-                _called(ADD_RULE, made, NET_PORT, struct.pack("=QQ", CONNECT_TCP, port), 0)
+        allow(made, rules, version)
     except BaseException:
         os.close(made)
         raise
     return made
+
+
+def allow(made: int, rules: Rules, version: int) -> None:
+    """Add to a ruleset that binds nobody yet. Raises OSError."""
+    handled = _files(version)
+    for paths, rights in (
+        (rules.read, READ),
+        (rules.run, RUN),
+        (rules.change, CHANGE),
+        (rules.use, READ_FILE | WRITE_FILE),
+    ):
+        _allow(made, paths, rights & handled)
+    if version >= NET_ABI:
+        for port in rules.connect:
+            _called(ADD_RULE, made, NET_PORT, struct.pack("=QQ", CONNECT_TCP, port), 0)
+
+
+def _files(version: int) -> int:
+    return (1 << FS_RIGHTS.get(version, FS_RIGHTS[5])) - 1
 
 
 def restrict(made: int) -> None:

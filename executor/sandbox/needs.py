@@ -9,21 +9,13 @@ import struct
 import subprocess
 from pathlib import Path
 
-from msgspec import Struct
+from executor.sandbox.confine import Program
 
 PROGRAM_INTERPRETER = 3
 
 
 class NotAProgram(Exception):
     """It can't be run by itself; the message says why."""
-
-
-class Program(Struct, frozen=True):
-    """An ELF program. path: the real one. loader: empty if it needs none."""
-
-    path: str
-    loader: str = ""
-    libraries: tuple[str, ...] = ()
 
 
 def program(path: str) -> Program:

@@ -1,90 +1,112 @@
 """A small process from which every job's process is a fork: nothing is imported and no program of ours is run for a job.
 
-Law: the zygote is forked before anything else runs in the executor, holds no connection and no other job, and has one
-thread. A job comes as one byte with five file descriptors (unix(7), SCM_RIGHTS); a process that waits, forked ahead of
-time, takes it, and ends with it.
+Law: the zygote is forked before the executor loads what only the executor needs, so that its copies are cheap; it holds
+no connection and no other job, and has one thread. A job goes to a process that waits, forked ahead of time, which ends
+with it. What can leave processes behind has a keeper; what can't is a single process.
 """
 
-import asyncio
 import contextlib
 import gc
 import os
 import select
 import signal
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NoReturn
 
-import msgspec
 from msgspec import Struct
 
+from executor.sandbox import post
 from executor.sandbox.confine import close_others
-from executor.sandbox.keeper import Ended, Watch, keep
+from executor.sandbox.keeper import Watch, Work, keep, of_this_user
 
-type Work = Callable[[bytes, int], None]
-type Watching = Callable[[bytes], Watch]
+KEPT, ALONE = b"k", b"a"
+COUNTED_FOR = 1.0
+RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)
 
 
 class ZygoteLost(Exception):
     """The zygote ended; the executor has to be started again."""
 
 
+class Trade(Struct, frozen=True):
+    """What the processes do. Each is called in one that waits: it makes ready, and gives back what does a job.
+
+    kept: where a job may start programs, given how many other processes this user has; watching: how long, as its keeper
+    is told. alone: where it may not, with its standard output and nothing else. spare: how many of each wait.
+    """
+
+    kept: Callable[[int], Work]
+    watching: Callable[[bytes], Watch]
+    alone: Callable[[], Work]
+    spare: int
+
+
+type Grow = Callable[[bytes], tuple[bytes, Trade | None]]
+
+
 class Running(Struct, frozen=True):
-    """A job under way. Closing `control` ends it. stdin: where its input is written, if it has any."""
+    """A job under way that has a keeper. Closing `control` ends it. stdin: where its input is written, if it has any."""
 
     control: socket.socket
     stdout: int
     stderr: int
     stdin: int | None = None
 
-    async def ended(self) -> Ended:
-        """How it ended, once nothing of it lives. Raises ZygoteLost."""
-        told = await asyncio.get_running_loop().sock_recv(self.control, 4096)
-        if not told:
-            raise ZygoteLost
-        return msgspec.msgpack.decode(told, type=Ended)
-
 
 class Zygote:
     """The executor's end of it."""
 
-    def __init__(self, work: Work, watching: Watching, held: frozenset[int] = frozenset(), spare: int = 2) -> None:
+    def __init__(self, grown: Grow, first: Callable[[], None] = lambda: None) -> None:
         """Fork it.
 
-        work: run in each job's process; it must not return. held: descriptors it needs. spare: processes that wait.
+        grown: called there with what `grow` was given; what to answer, and what its processes do. first: called there
+        before anything.
         """
-        self._sock, jobs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._alive, alive = socket.socketpair()
+        self._line, line = post.pair()
+        self._kept, kept = post.pair()
+        self._alone, alone = post.pair()
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                close_others({0, 1, 2, jobs.fileno(), alive.fileno(), *held})
-                _serve(jobs, alive, spare, work, watching)
+                close_others({0, 1, 2, line.fileno(), kept.fileno(), alone.fileno()})
+                first()
+                _live(line, kept, alone, grown)
             finally:
                 os._exit(0)
-        jobs.close()
-        alive.close()
+        for each in (line, kept, alone):
+            each.close()
+
+    def grow(self, told: bytes) -> bytes:
+        """Tell it what it is for; what it answers, once it is ready. Raises ZygoteLost."""
+        try:
+            post.give(self._line, told)
+            answer = post.take(self._line)
+        except OSError as error:
+            raise ZygoteLost from error
+        if answer is None:
+            raise ZygoteLost
+        return answer[0]
 
     def start(self, asked: bytes, *, stdin: bool = False) -> Running:
-        """Start a job. stdin: it gets an input, by a pipe: a file could be mapped and run. Raises ZygoteLost, OSError."""
+        """Start a job that has a keeper. Raises ZygoteLost, OSError.
+
+        stdin: it gets an input, by a pipe: a file could be mapped and run.
+        """
         with contextlib.ExitStack() as given:
-
-            def owned(descriptor: int) -> int:
-                given.callback(os.close, descriptor)
-                return descriptor
-
-            payload = owned(_held(asked))
             source, into = os.pipe() if stdin else (os.open(os.devnull, os.O_RDONLY), None)
-            owned(source)
+            _owned(given, source)
             control, theirs = socket.socketpair()
             given.callback(theirs.close)
             stdout, stdout_end = os.pipe()
-            owned(stdout_end)
             stderr, stderr_end = os.pipe()
-            owned(stderr_end)
+            ends = [_owned(given, each) for each in (stdout_end, stderr_end)]
             control.setblocking(False)
             try:
-                socket.send_fds(self._sock, [b"+"], [payload, theirs.fileno(), source, stdout_end, stderr_end])
-            except (BrokenPipeError, ConnectionError) as error:
+                post.give(self._kept, asked, [theirs.fileno(), source, *ends])
+            except ConnectionError as error:
                 control.close()
                 for each in (stdout, stderr, into):
                     if each is not None:
@@ -92,47 +114,130 @@ class Zygote:
                 raise ZygoteLost from error
         return Running(control, stdout, stderr, into)
 
+    def start_alone(self, asked: bytes) -> int:
+        """Start a job without a keeper; its output. Closing that ends it. Raises ZygoteLost, OSError."""
+        stdout, end = os.pipe()
+        try:
+            post.give(self._alone, asked, [end])
+        except ConnectionError as error:
+            os.close(stdout)
+            raise ZygoteLost from error
+        finally:
+            os.close(end)
+        return stdout
+
+    @property
+    def lives(self) -> bool:
+        """Whether it is there."""
+        poll = select.poll()
+        poll.register(self._line, select.POLLIN)
+        return not poll.poll(0)
+
     def close(self) -> None:
         """End it."""
-        self._sock.close()
-        self._alive.close()
+        for each in (self._line, self._kept, self._alone):
+            each.close()
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
 
 
-def _held(data: bytes) -> int:
-    """A file descriptor from which the data can be read."""
-    descriptor = os.memfd_create("job")
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-    os.lseek(descriptor, 0, os.SEEK_SET)
+def _owned(given: contextlib.ExitStack, descriptor: int) -> int:
+    given.callback(os.close, descriptor)
     return descriptor
 
 
-def _serve(jobs: socket.socket, alive: socket.socket, spare: int, work: Work, watching: Watching) -> None:
-    """Keep so many keepers waiting, until the executor ends."""
+def _live(line: socket.socket, kept: socket.socket, alone: socket.socket, grown: Grow) -> None:
+    """Grow, then keep so many processes waiting, until the executor ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    told = post.take(line)
+    if told is None:
+        return
+    answer, trade = grown(told[0])
+    post.give(line, answer)
+    if trade:
+        _serve(line, kept, alone, trade)
+
+
+def _serve(line: socket.socket, kept: socket.socket, alone: socket.socket, trade: Trade) -> None:
     # Whoever ends is not waited for: the keepers tell the executor themselves.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for number in (0, 1):
+        _silence(number)
+    # A collection would touch, and so copy, all there is.
+    gc.collect()
+    gc.disable()
     gc.freeze()
     heard, taken = os.pipe()
-    wanted = spare
+    census = Census()
+    work = {
+        KEPT: lambda: keep(kept, trade.watching, partial(trade.kept, census.others), partial(_tell, taken, KEPT)),
+        ALONE: lambda: _alone(alone, trade.alone, partial(_tell, taken, ALONE)),
+    }
+    others = {KEPT: (line, alone), ALONE: (line, kept)}
     poll = select.poll()
-    for each in (heard, alive.fileno()):
+    for each in (heard, line.fileno()):
         poll.register(each, select.POLLIN)
+    wanted = KEPT * trade.spare + ALONE * trade.spare
     while True:
-        for _ in range(wanted):
+        if KEPT in wanted:
+            census.count()
+        for each in wanted:
+            kind = bytes([each])
             if os.fork() == 0:
-                try:
-                    alive.close()
-                    os.close(heard)
-                    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
-                        signal.signal(number, signal.SIG_DFL)
-                    keep(jobs, watching, work, taken)
-                finally:
-                    os._exit(0)
-        if alive.fileno() in [descriptor for descriptor, _ in poll.poll()]:
+                _wait(work[kind], [heard, *(other.detach() for other in others[kind])])
+        if line.fileno() in [descriptor for descriptor, _ in poll.poll()]:
             return
-        wanted = len(os.read(heard, spare))
+        wanted = os.read(heard, 2 * trade.spare)
+
+
+class Census:
+    """How many processes this user has. Mutable: the count, and when it was made; to count takes as long as a short job."""
+
+    def __init__(self) -> None:
+        self.others = 0
+        self._due = 0.0
+
+    def count(self) -> None:
+        """Count, unless that was done just before."""
+        now = time.monotonic()
+        if now >= self._due:
+            self.others = of_this_user()
+            self._due = now + COUNTED_FOR
+
+
+def _wait(work: Callable[[], None], others: Iterable[int]) -> NoReturn:
+    """What a process does that was forked to wait for a job. others: descriptors that are not its own."""
+    try:
+        for each in others:
+            os.close(each)
+        for number in RESET:
+            signal.signal(number, signal.SIG_DFL)
+        work()
+    finally:
+        os._exit(0)
+
+
+def _silence(number: int) -> None:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, number)
+    os.close(nothing)
+
+
+def _tell(taken: int, kind: bytes) -> None:
+    os.write(taken, kind)
+    os.close(taken)
+
+
+def _alone(jobs: socket.socket, ready: Callable[[], Work], began: Callable[[], None]) -> None:
+    _silence(2)
+    work = ready()
+    told = post.take(jobs)
+    if told is None:
+        return
+    jobs.close()
+    began()
+    asked, [stdout] = told
+    os.dup2(stdout, 1)
+    os.close(stdout)
+    work(asked)

@@ -8,11 +8,13 @@ import contextlib
 import os
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Literal
 
+import msgspec
+
 from executor.sandbox.keeper import Ended
-from executor.sandbox.zygote import Running, Zygote
+from executor.sandbox.zygote import Running, Zygote, ZygoteLost
 from shared.jobs import CommandEnded, Output
 
 PIECE = 64 * 1024
@@ -22,14 +24,11 @@ PATIENCE = 10
 type Stream = Literal["stdout", "stderr"]
 type Take = Callable[[Stream, bytes], Awaitable[None]]
 
+_end = msgspec.msgpack.Decoder(Ended)
 
-async def ran(
-    zygote: Zygote, asked: bytes, take: Take, *, stdin: bytes | None = None, only_output: bool = False
-) -> Ended:
-    """Run it to its end; `take` gets what it writes. Being cancelled ends it. Raises ZygoteLost.
 
-    only_output: all is said when its output is closed; how it ended is not waited for.
-    """
+async def ran(zygote: Zygote, asked: bytes, take: Take, *, stdin: bytes | None = None) -> Ended:
+    """Run it to its end, with a keeper; `take` gets what it writes. Being cancelled ends it. Raises ZygoteLost."""
     async with _running(zygote, asked, stdin) as running:
         work = [
             asyncio.ensure_future(_pump(running.stdout, "stdout", take, running.control)),
@@ -37,10 +36,30 @@ async def ran(
         ]
         try:
             await asyncio.gather(*work)
-            return Ended(0) if only_output else await running.ended()
+            return await _ended(running)
         finally:
             for each in work:
                 each.cancel()
+
+
+async def ran_alone(zygote: Zygote, asked: bytes, most: int) -> bytes:
+    """All that it writes, up to `most` bytes and a piece. Being cancelled ends it. Raises ZygoteLost."""
+    written = bytearray()
+    async with aclosing(_pieces(zygote.start_alone(asked))) as pieces:
+        async for data in pieces:
+            written += data
+            if len(written) > most:
+                break
+    if not written and not zygote.lives:
+        raise ZygoteLost
+    return bytes(written)
+
+
+async def _ended(running: Running) -> Ended:
+    told = await asyncio.get_running_loop().sock_recv(running.control, 4096)
+    if not told:
+        raise ZygoteLost
+    return _end.decode(told)
 
 
 class Enough(Exception):
@@ -92,13 +111,9 @@ async def _running(zygote: Zygote, asked: bytes, stdin: bytes | None) -> AsyncGe
 
 
 async def _pump(descriptor: int, stream: Stream, take: Take, control: socket.socket) -> None:
-    reader = asyncio.StreamReader(limit=PIECE)
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
-    )
     enough = False
-    try:
-        while data := await reader.read(PIECE):
+    async with aclosing(_pieces(descriptor)) as pieces:
+        async for data in pieces:
             if not enough:
                 try:
                     await take(stream, data)
@@ -106,5 +121,30 @@ async def _pump(descriptor: int, stream: Stream, take: Take, control: socket.soc
                     enough = True
                     with contextlib.suppress(OSError):
                         control.shutdown(socket.SHUT_WR)
+
+
+async def _pieces(descriptor: int) -> AsyncGenerator[bytes]:
+    """What is written to a pipe, as it comes; the pipe is closed at the end."""
+    loop = asyncio.get_running_loop()
+    os.set_blocking(descriptor, False)
+    try:
+        while True:
+            try:
+                data = os.read(descriptor, PIECE)
+            except BlockingIOError:
+                await _readable(loop, descriptor)
+                continue
+            if not data:
+                return
+            yield data
     finally:
-        transport.close()
+        os.close(descriptor)
+
+
+async def _readable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
+    readable: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(descriptor, lambda: readable.done() or readable.set_result(None))
+    try:
+        await readable
+    finally:
+        loop.remove_reader(descriptor)

@@ -1,20 +1,25 @@
-"""What runs in a job's own process: the sandbox is put up, then the job is done or the program run. It does not return."""
+"""What runs in a job's own process: the sandbox is put up, then the job is done or the program run. It does not return.
+
+Law: what a job reads, writes or runs comes after the whole of the sandbox.
+"""
 
 import os
+import signal
 import stat
+from functools import partial
 from typing import NoReturn
 
 import msgspec
 
-from executor.sandbox import landlock, probe, seccomp
-from executor.sandbox.confine import Defences, close_others, confine, limit
-from executor.sandbox.keeper import Watch
+from executor.sandbox import probe
+from executor.sandbox.confine import Defences, Fence, close_others, fence, limit
+from executor.sandbox.keeper import Watch, Work
 from executor.sandbox.landlock import Rules
 from executor.tools import edit, listing, read, search
 from executor.tools.beneath import opened
 from executor.tools.ground import SHELL, Ground
-from executor.tools.policy import Task
 from executor.tools.refusal import Refused
+from executor.tools.task import Task
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.jobs import (
@@ -48,6 +53,7 @@ ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
 }
 
+MASK = 0o022
 PROBE, PROBE_TIMEOUT = b"probe", 15.0
 
 type Outcome = JobResult | Failed
@@ -65,27 +71,38 @@ def watching(ground: Ground, asked: bytes) -> Watch:
     return Watch(task.timeout, ground.limits.memory, folders, ground.disk)
 
 
-def perform(ground: Ground, asked: bytes, others: int, defences: Defences) -> NoReturn:
-    """Do the task. others: how many other processes this user has."""
-    limit(ground.limits, others)
-    os.umask(0o022)
-    if asked == PROBE:
-        confine(Rules(read=_held(ground), use=("/dev/null",)), _filter(), defences)
-        _say(1, msgspec.msgpack.encode(probe.not_stopped(probe.of_command())))
-        os._exit(0)
-    task = _task.decode(asked)
-    match task.job:
-        case RunCommand():
-            _command(ground, task, task.job, defences)
-        case FindFiles() | SearchFiles():
-            _search(ground, task, task.job, defences)
-        case _:
-            _file(ground, task, defences)
-    os._exit(0)
+def fence_alone(ground: Ground, filter_: bytes, defences: Defences) -> Fence:
+    """What deeds on files are done behind. It is the same for all of them. Raises OSError."""
+    return fence(Rules(read=_held(ground), change=_held(ground, writable=True)), filter_, defences)
 
 
-def _filter() -> bytes:
-    return seccomp.command_filter(signals=landlock.abi() >= landlock.SCOPE_ABI)
+def alone(ground: Ground, fence: Fence) -> Work:
+    """Make ready for a deed on files: all of the sandbox is put up before one is known. Raises OSError."""
+    # It starts no process, so that none can be left behind.
+    limit(ground.limits, 0)
+    os.umask(MASK)
+    fence.begin()
+    fence.close()
+    return partial(_file, ground)
+
+
+def kept(ground: Ground, filter_: bytes, defences: Defences, others: int) -> Work:
+    """Make ready to run a program: what is still missing is to bind itself to what this program may reach.
+
+    others: how many other processes this user has. Raises OSError.
+    """
+    limit(ground.limits, others + ground.limits.processes)
+    os.umask(MASK)
+    shell = ground.shell
+    rules = Rules(
+        read=(*_held(ground), *OF_SYSTEM, *shell.libraries),
+        run=tuple(path for path in (shell.path, shell.loader) if path),
+        change=_held(ground, writable=True),
+        use=("/dev/null",),
+    )
+    behind = fence(rules, filter_, defences)
+    behind.begin()
+    return partial(_program, ground, behind)
 
 
 def _held(ground: Ground, *, writable: bool | None = None) -> tuple[str, ...]:
@@ -95,9 +112,13 @@ def _held(ground: Ground, *, writable: bool | None = None) -> tuple[str, ...]:
     )
 
 
-def _file(ground: Ground, task: Task, defences: Defences) -> None:
+def _file(ground: Ground, asked: bytes) -> None:
+    if asked == PROBE:
+        _probe()
+    task = _task.decode(asked)
+    # Nothing is left behind that would have to be looked for: it is one process, and ends itself.
+    signal.setitimer(signal.ITIMER_REAL, task.timeout)
     close_others({root.descriptor for root in ground.roots})
-    confine(Rules(read=_held(ground), change=_held(ground, writable=True)), _filter(), defences)
     root = ground.roots[task.root]
     outcome: Outcome
     try:
@@ -117,39 +138,55 @@ def _file(ground: Ground, task: Task, defences: Defences) -> None:
     except (OSError, MemoryError) as error:
         outcome = Failed(ErrorKind.BAD_JOB, f"it failed: {error.strerror if isinstance(error, OSError) else 'memory'}")
     _say(1, _outcome.encode(outcome))
+    os._exit(0)
 
 
-def _search(ground: Ground, task: Task, job: FindFiles | SearchFiles, defences: Defences) -> None:
+def _program(ground: Ground, fence: Fence, asked: bytes) -> None:
+    if asked == PROBE:
+        fence.instead(Rules(read=_held(ground), use=("/dev/null",)))
+        _probe()
+    task = _task.decode(asked)
+    match task.job:
+        case RunCommand():
+            _command(ground, fence, task, task.job)
+        case FindFiles() | SearchFiles():
+            _search(ground, fence, task, task.job)
+        case _:
+            pass
+    os._exit(REFUSED_STATUS)
+
+
+def _probe() -> NoReturn:
+    _say(1, msgspec.msgpack.encode(probe.not_stopped(probe.of_command())))
+    os._exit(0)
+
+
+def _search(ground: Ground, fence: Fence, task: Task, job: FindFiles | SearchFiles) -> None:
     try:
         target = _enter(ground, task)
     except Refused as refused:
         _refuse(refused)
-    rules = Rules(
-        read=_held(ground),
-        run=(f"/proc/self/fd/{ground.search}",),
-        use=("/dev/null",),
-    )
-    confine(rules, _filter(), defences)
+    fence.instead(Rules(read=_held(ground), run=(f"/proc/self/fd/{ground.search}",), use=("/dev/null",)))
     close_others({ground.search})
     _say(1, search.OF_FOLDER if target == "." else search.OF_FILE)
     os.execve(f"/proc/self/fd/{ground.search}", search.arguments(job, target), ENVIRONMENT)  # noqa: S606
 
 
-def _command(ground: Ground, task: Task, job: RunCommand, defences: Defences) -> None:
+def _command(ground: Ground, fence: Fence, task: Task, job: RunCommand) -> None:
     try:
         if _enter(ground, task) != ".":
             raise Refused(ErrorKind.BAD_JOB, "cwd: it is not a folder")
     except Refused as refused:
         _refuse(refused)
-    programs = [program for name in task.programs if (program := ground.commands[name])] + [ground.shell]
-    extra = tuple(path for name in task.programs for path in READS.get(name, ()))
-    rules = Rules(
-        read=(*_held(ground), *OF_SYSTEM, *extra, *(library for each in programs for library in each.libraries)),
-        run=tuple({path for each in programs for path in (each.path, each.loader) if path}),
-        change=_held(ground, writable=True),
-        use=("/dev/null",),
+    programs = [program for name in task.programs if (program := ground.commands[name])]
+    extra = {path for name in task.programs for path in READS.get(name, ())}
+    extra |= {library for each in programs for library in each.libraries}
+    fence.close(
+        Rules(
+            read=tuple(extra.difference(ground.shell.libraries)),
+            run=tuple({path for each in programs for path in (each.path, each.loader) if path}),
+        )
     )
-    confine(rules, _filter(), defences)
     close_others(set())
     folders = dict.fromkeys(os.path.dirname(program.path) for program in ground.commands.values() if program)  # noqa: PTH120
     environment = {**ENVIRONMENT, "PATH": ":".join(folders) or "/usr/bin"}

@@ -6,25 +6,14 @@ would make of it is not asked, since none is followed.
 
 import os
 
-from msgspec import Struct
-
 from executor.tools import shell
 from executor.tools.ground import Ground
 from executor.tools.refusal import Refused
+from executor.tools.task import Task
 from shared.errors import ErrorKind
 from shared.jobs import EditFile, FindFiles, ListFolder, ReadFile, RunCommand, SearchFiles, ToolJob, WriteFile
 
 LONGEST_PATH = 4096
-
-
-class Task(Struct, frozen=True):
-    """What the sandbox does. root: which of the allowed folders; path: below it; programs: names of those it may run."""
-
-    job: ToolJob
-    root: int = 0
-    path: str = "."
-    programs: tuple[str, ...] = ()
-    timeout: float = 30
 
 
 def granted(ground: Ground, job: ToolJob) -> Task:

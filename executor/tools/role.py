@@ -5,15 +5,16 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
+from msgspec import structs
 
 from executor.admission import Admission
 from executor.admission import Refused as NoPlace
 from executor.sandbox.zygote import Zygote, ZygoteLost
 from executor.tools import inside, policy, search
-from executor.tools.command import Bounded, Enough, Stream, command_ended, ran
+from executor.tools.command import Bounded, Enough, Stream, command_ended, ran, ran_alone
 from executor.tools.ground import Ground
-from executor.tools.policy import Task
 from executor.tools.refusal import Refused
+from executor.tools.task import Task
 from shared.errors import ErrorKind
 from shared.events import Failed, Queued
 from shared.jobs import (
@@ -115,7 +116,7 @@ class ToolsRole:
             case FindFiles() | SearchFiles():
                 return await self._search(zygote, task, task.job)
             case _:
-                output, _, _ = await self._all(zygote, task)
+                output = await ran_alone(zygote, _encoder.encode(task), MOST_OF_FILE)
                 try:
                     outcome = _outcome.decode(output)
                 except msgspec.DecodeError as cut:
@@ -136,7 +137,9 @@ class ToolsRole:
                 await bounded(stream, data)
 
         stdin = None if job.stdin is None else job.stdin.encode(errors="surrogatepass")
-        ended = await ran(zygote, _encoder.encode(task), take, stdin=stdin)
+        # Its input has a way of its own.
+        asked = structs.replace(task, job=structs.replace(job, stdin=None))
+        ended = await ran(zygote, _encoder.encode(asked), take, stdin=stdin)
         if refusal and ended.returncode == inside.REFUSED_STATUS:
             raise _refused(refusal)
         if ended.over:
@@ -155,13 +158,9 @@ class ToolsRole:
         return search.found(job, output, search.folder(root.path, task.path, told), cut=cut)
 
     async def _all(self, zygote: Zygote, task: Task) -> tuple[bytes, bytes, bool]:
-        """All that a task writes, in memory: what is read is no larger than may be read."""
+        """All that a search writes, in memory: what is found is not much larger than what may be read."""
         written: dict[Stream, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
-        most = (
-            self._ground.read + self._ground.read // 2
-            if isinstance(task.job, FindFiles | SearchFiles)
-            else MOST_OF_FILE
-        )
+        most = self._ground.read + self._ground.read // 2
         cut = False
 
         async def take(stream: Stream, data: bytes) -> None:
@@ -171,8 +170,7 @@ class ToolsRole:
                 cut = True
                 raise Enough
 
-        short = not isinstance(task.job, FindFiles | SearchFiles)
-        ended = await ran(zygote, _encoder.encode(task), take, only_output=short)
+        ended = await ran(zygote, _encoder.encode(task), take)
         return bytes(written["stdout"]), bytes(written["stderr"]), cut or ended.timed_out or bool(ended.over)
 
 

@@ -1,4 +1,4 @@
-"""Starts the tools role: what is allowed is resolved and opened, root is left, the zygote forked, the sandbox tried.
+"""Starts the tools role: what is allowed is resolved, the zygote grows, root is left, the sandbox is tried.
 
 Law: in this order. Nothing is served before the sandbox was tried, and nothing at all where it does not hold.
 """
@@ -10,47 +10,42 @@ import structlog
 import uvloop
 
 from executor.admission import Admission
-from executor.sandbox import landlock, noexec, privileges, seccomp
+from executor.sandbox import landlock, privileges, seccomp
 from executor.sandbox.confine import Defences, Limits
 from executor.sandbox.privileges import User
 from executor.sandbox.zygote import Zygote, ZygoteLost
 from executor.server import Server, bind, drained_by
 from executor.settings import Settings
-from executor.tools import ground as grounds
-from executor.tools import inside
-from executor.tools.command import Stream, ran
+from executor.tools import allowed, inside
+from executor.tools.allowed import CannotAllow
+from executor.tools.command import PIECE, Stream, ran, ran_alone
 from executor.tools.ground import Ground
+from executor.tools.grown import NO_SANDBOX, Grown, Plan
 from executor.tools.role import ToolsRole
 
 MEGABYTE = 1 << 20
 SPARE = 4
 # How many more may wait than in the claude role: jobs here are short.
 SHORT = 4
-PROBE_TIMEOUT = 20.0
 
 
-def main(settings: Settings, name: str, parent_fd: int | None) -> None:
-    """Run until drained. Raises CannotBind, CannotAllow, CannotDrop."""
+def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -> None:
+    """Run until drained. zygote: one that is to grow yet. Raises CannotBind, CannotAllow, CannotDrop."""
     log = structlog.get_logger()
     user = User(settings.tools_user) if os.getuid() == 0 else None
     ground = _ground(settings)
     path = settings.run_dir.absolute() / f"{name}.sock"
     sock = bind(path)
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     problem = unserved()
     missing = landlock.missing(landlock.abi()) if not problem else ()
-    if not problem and (lacks := noexec.lay({root.path: root.writable for root in ground.roots})):
-        missing = (*missing, lacks)
-    ground = grounds.opened(ground)
+    if not problem:
+        plan = Plan(
+            ground, allowed.search(), user.name if user else "", min(settings.max_concurrent, SPARE), Defences()
+        )
+        answer = grow(zygote, plan)
+        missing, problem = missing + answer.missing, answer.problem
     privileges.drop(user)
     privileges.hide()
-    held = frozenset({*(root.descriptor for root in ground.roots), ground.search} - {-1})
-    zygote = Zygote(
-        lambda asked, others: inside.perform(ground, asked, others, Defences()),
-        lambda asked: inside.watching(ground, asked),
-        held,
-        spare=min(settings.max_concurrent, SPARE),
-    )
     log.info("allowed", paths=ground.readable, writable=ground.writable, commands=ground.listed)
     for lack in missing:
         log.warning("the sandbox lacks something", what=lack)
@@ -64,7 +59,7 @@ def main(settings: Settings, name: str, parent_fd: int | None) -> None:
             log.error("no tools are served", reason=problem)
         admission = Admission(settings.max_concurrent, settings.max_queue * SHORT, settings.queue_timeout)
         role = ToolsRole(ground, zygote, admission, problem=problem, missing=missing)
-        server = Server(role, path, settings.drain_timeout, folder=folder)
+        server = Server(role, path, settings.drain_timeout)
         drained_by(server, parent_fd)
         try:
             await role.open()
@@ -85,8 +80,21 @@ def unserved() -> str:
     return ""
 
 
+def grow(zygote: Zygote, plan: Plan) -> Grown:
+    """Make the zygote what it is for; how that went. Raises CannotAllow."""
+    try:
+        answer = msgspec.msgpack.decode(zygote.grow(msgspec.msgpack.encode(plan)), type=Grown)
+    except ZygoteLost as lost:
+        raise CannotAllow(
+            "The tools executor can't start the process that its jobs come from; its log says why."
+        ) from lost
+    if answer.failed:
+        raise CannotAllow(answer.failed)
+    return answer
+
+
 async def probed(zygote: Zygote) -> str:
-    """What the sandbox does not hold here, and what to do; nothing if it holds."""
+    """What the sandboxes do not hold here, and what to do; nothing if they hold."""
     said = bytearray()
 
     async def take(stream: Stream, data: bytes) -> None:
@@ -95,20 +103,21 @@ async def probed(zygote: Zygote) -> str:
 
     try:
         await ran(zygote, inside.PROBE, take)
-        failures = msgspec.msgpack.decode(bytes(said), type=list[str])
+        alone = await ran_alone(zygote, inside.PROBE, PIECE)
+        failures = {name for each in (bytes(said), alone) for name in msgspec.msgpack.decode(each, type=list[str])}
     except (ZygoteLost, OSError, msgspec.DecodeError):
-        return "the sandbox can't be put up here; a container may forbid Landlock or seccomp: allow both"
+        return NO_SANDBOX
     if failures:
-        return f"the sandbox does not hold here ({', '.join(failures)}): use a newer kernel, or another host"
+        return f"the sandbox does not hold here ({', '.join(sorted(failures))}): use a newer kernel, or another host"
     return ""
 
 
 def _ground(settings: Settings) -> Ground:
-    places = grounds.secrets(os.environ, settings.run_dir.absolute())
+    places = allowed.secrets(os.environ, settings.run_dir.absolute())
     return Ground(
-        grounds.roots(grounds.several(settings.allowed_paths), grounds.several(settings.writable_paths), places),
-        grounds.commands(grounds.several(settings.allowed_commands)),
-        grounds.shell(),
+        allowed.roots(allowed.several(settings.allowed_paths), allowed.several(settings.writable_paths), places),
+        allowed.commands(allowed.several(settings.allowed_commands)),
+        allowed.shell(),
         limits=Limits(
             settings.command_cpu,
             settings.command_memory_mb * MEGABYTE,

@@ -43,12 +43,7 @@ class Connection:
 
     async def post(self, path: str, body: object, headers: Mapping[str, str]) -> AsyncGenerator[Arrived]:
         """Send a request; the events of its answer as they arrive. Raises TimeoutError when one is late."""
-        payload = msgspec.json.encode(body)
-        fields = {"host": "127.0.0.1", "content-type": "application/json", "content-length": str(len(payload))}
-        head = "".join(f"{name}: {value}\r\n" for name, value in {**fields, **headers}.items())
-        self._writer.write(f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + payload)
-        async with asyncio.timeout(TIMEOUT):
-            answer = await self._reader.readuntil(b"\r\n\r\n")
+        answer = await self._send(path, body, headers)
         assert b" 200 " in answer.split(b"\r\n")[0], answer
         assert b"transfer-encoding: chunked" in answer.lower(), answer
         pending = b""
@@ -60,6 +55,22 @@ class Connection:
                     if line.startswith(DATA):
                         said = line.removeprefix(DATA)
                         yield Arrived(now, None if said == b"[DONE]" else msgspec.json.decode(said))
+
+    async def ask(self, path: str, body: object, headers: Mapping[str, str]) -> dict[str, Any]:
+        """Send a request; its whole answer, whatever its status. Raises TimeoutError when it is late."""
+        answer = await self._send(path, body, headers)
+        [length] = [line for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        async with asyncio.timeout(TIMEOUT):
+            return msgspec.json.decode(await self._reader.readexactly(int(length.partition(b":")[2])))
+
+    async def _send(self, path: str, body: object, headers: Mapping[str, str]) -> bytes:
+        """Send a request; the head of its answer."""
+        payload = msgspec.json.encode(body)
+        fields = {"host": "127.0.0.1", "content-type": "application/json", "content-length": str(len(payload))}
+        head = "".join(f"{name}: {value}\r\n" for name, value in {**fields, **headers}.items())
+        self._writer.write(f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + payload)
+        async with asyncio.timeout(TIMEOUT):
+            return await self._reader.readuntil(b"\r\n\r\n")
 
     async def _chunk(self) -> bytes:
         """The next chunk of the body; empty at its end."""

@@ -7,13 +7,16 @@ from tests.bench import paths
 from tests.bench.client import Connection
 from tests.bench.confined import sandboxed
 from tests.bench.ground import Bench, resting
-from tests.bench.measure import memory, percentile, spread
+from tests.bench.hands import AT_ONCE, alone, at_once
+from tests.bench.measure import memory, percentile, quiet, spread
 from tests.bench.race import race
 from tests.bench.report import Figure
 from tests.bench.service import prompt
 from tests.bench.streams import Round, side_by_side
+from tests.stack import Stack
 
 SAMPLES = 20
+DEEDS = 50
 TOOLS = 20
 SERVED_BEFORE_REST = 10
 STREAMS, TOKENS, PER_SECOND, ROUNDS = 16, 150, 50, 3
@@ -86,10 +89,31 @@ async def sandbox(bench: Bench) -> list[Figure]:
     return await sandboxed(bench, "a CLI's sandbox", SAMPLES)
 
 
+async def hands(bench: Bench) -> list[Figure]:
+    """Files and commands, in the sandbox, by HTTP."""
+    name = "files and commands"
+    bench.say(f"{name}: {DEEDS} of each, one after the other, then {AT_ONCE} at once")
+    settings = {"LOG_LEVEL": "warning", "MAX_QUEUE": str(AT_ONCE)}
+    async with Stack(
+        bench.launch.base_url, executors=0, parked=0, settings=settings, tools={"ALLOWED_COMMANDS": "ls,true"}
+    ) as stack:
+        disturbed = not await quiet()
+        times = await alone(stack, DEEDS)
+        await quiet()
+        failed, took = await at_once(stack)
+    return [
+        *times.figures(name, most=15, most_read=5),
+        Figure(name, f"{AT_ONCE} at once: not answered", failed, "", at_most=0, note="half commands, half files"),
+        Figure(name, f"{AT_ONCE} at once: until the last", took),
+        *([Figure(name, "measured on a busy machine", 1, "")] if disturbed else []),
+    ]
+
+
 ALL: dict[str, Scenario] = {
     "first-token": first_token,
     "tools": first_token_with_tools,
     "streams": streams,
     "memory": rest,
     "sandbox": sandbox,
+    "hands": hands,
 }

@@ -1,0 +1,62 @@
+"""What the zygote becomes in the tools role: mounts are laid, folders opened, root is left; then it forks what does the jobs.
+
+Law: in this order, and all of it before the first job. What fails is told to the executor, which says it and ends.
+"""
+
+from functools import partial
+
+import msgspec
+from msgspec import Struct
+
+from executor.sandbox import landlock, noexec, privileges, seccomp
+from executor.sandbox.confine import Defences
+from executor.sandbox.privileges import CannotDrop, User
+from executor.sandbox.zygote import Trade
+from executor.tools import ground as grounds
+from executor.tools import inside
+from executor.tools.ground import Ground
+
+NO_SANDBOX = "the sandbox can't be put up here; a container may forbid Landlock or seccomp: allow both"
+
+
+class Plan(Struct, frozen=True):
+    """What it is for. search: where the program is that searches. user: who it becomes, if it is root. spare: as in Trade."""
+
+    ground: Ground
+    search: str
+    user: str
+    spare: int
+    defences: Defences = Defences()
+
+
+class Grown(Struct, frozen=True):
+    """How it went. missing: what can't be had here. problem: why nothing can be served, and what to do. failed: why to end."""
+
+    missing: tuple[str, ...] = ()
+    problem: str = ""
+    failed: str = ""
+
+
+def grown(told: bytes) -> tuple[bytes, Trade | None]:
+    """Do as the plan says."""
+    plan = msgspec.msgpack.decode(told, type=Plan)
+    try:
+        lacks = noexec.lay({root.path: root.writable for root in plan.ground.roots}) if plan.defences.mounts else ""
+        ground = grounds.opened(plan.ground, plan.search)
+        privileges.drop(User(plan.user) if plan.user else None)
+    except (CannotDrop, OSError) as error:
+        return msgspec.msgpack.encode(Grown(failed=str(error))), None
+    if plan.defences.hidden:
+        privileges.hide()
+    filter_ = seccomp.command_filter(signals=landlock.abi() >= landlock.SCOPE_ABI)
+    try:
+        alone = inside.fence_alone(ground, filter_, plan.defences)
+    except OSError:
+        return msgspec.msgpack.encode(Grown(problem=NO_SANDBOX)), None
+    trade = Trade(
+        kept=partial(inside.kept, ground, filter_, plan.defences),
+        watching=partial(inside.watching, ground),
+        alone=partial(inside.alone, ground, alone),
+        spare=plan.spare,
+    )
+    return msgspec.msgpack.encode(Grown((lacks,) if lacks else ())), trade

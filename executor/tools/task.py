@@ -1,0 +1,15 @@
+"""What a job has become once it is granted."""
+
+from msgspec import Struct
+
+from shared.jobs import ToolJob
+
+
+class Task(Struct, frozen=True):
+    """What the sandbox does. root: which of the allowed folders; path: below it; programs: names of those it may run."""
+
+    job: ToolJob
+    root: int = 0
+    path: str = "."
+    programs: tuple[str, ...] = ()
+    timeout: float = 30
