@@ -84,8 +84,12 @@ def _ids(ids: list[str]) -> str:
 
 
 def says_something(drafts: Sequence[Draft]) -> bool:
-    """Whether there is anything for the model to answer."""
-    return any(not isinstance(block, Text) or block.text.strip() for draft in drafts for block in draft.content)
+    """Whether there is anything for the model to answer; its own thinking is nothing of the kind."""
+    blocks = [block for draft in drafts for block in draft.content]
+    return any(
+        block.text.strip() if isinstance(block, Text) else not isinstance(block, Thinking | RedactedThinking)
+        for block in blocks
+    )
 
 
 async def messages(drafts: Sequence[Draft], fetcher: Fetcher) -> tuple[Message, ...]:

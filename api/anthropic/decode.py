@@ -19,7 +19,7 @@ from api.openai_chat.decode import decoded
 from api.parameters import Policy, checked
 from api.problems import Problem, invalid
 from api.schemas import usable
-from shared.turn import Effort, Message, Turn
+from shared.turn import Effort, Message, RedactedThinking, Thinking, Turn
 
 MOST_STOPS = 64
 LEAST_BUDGET = 1024
@@ -133,6 +133,11 @@ def conversation(request: MessagesRequest) -> tuple[tuple[str, ...], tuple[Draft
                 )
     if not says_something(drafts):
         raise invalid("`messages` must hold a message that says something.", "messages")
+    if drafts[-1].content and isinstance(drafts[-1].content[-1], Thinking | RedactedThinking):
+        where = f"{drafts[-1].where}.content"
+        raise invalid(
+            f"`{where}`: an answer can't go on from thinking; end with text, or with a user's message.", where
+        )
     paired(drafts)
     return tuple(text for text in system if text), tuple(drafts)
 

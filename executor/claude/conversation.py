@@ -9,11 +9,14 @@ What the CLI and the Messages API behind it can't take is decided here, once:
 - An assistant message of nothing but "(no content)" is the CLI's own placeholder, which it drops; in two blocks it is not.
 - A conversation that ends with an assistant message is the beginning of the answer; an empty user line then only tells
   the CLI to go on, and adds no message.
+- Thinking goes to the service only under the name of the model that is asked, in full: the CLI drops that of another's.
+- An assistant message of nothing but thinking is left out, as the CLI would: users' words around it are then neighbours.
 """
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from itertools import takewhile
 from typing import Literal
 
 import msgspec
@@ -26,6 +29,7 @@ from shared.turn import Block, Document, Image, Message, RedactedThinking, Text,
 # The CLI takes an element of exactly this text as a mark, not as words.
 BOUNDARY = "__SYSTEM_PROMPT_DYNAMIC_BOUNDARY__"
 PLACEHOLDER = "(no content)"
+THOUGHT = Thinking | RedactedThinking
 # Models that refuse to be forced to call a tool while they think; later ones take both.
 THINKS_OR_IS_FORCED = re.compile(r"claude-(3|(opus|sonnet|haiku)-4(-[0-7])?(-20\d{6})?$)")
 
@@ -39,23 +43,29 @@ class Step(Struct, frozen=True):
     needs: str = ""
 
 
-def steps(turn: Turn, names: Names, *, bare: bool = False) -> Iterator[Step]:
-    """All that is written for a turn: the setting up, the conversation so far, and the message to answer."""
+def steps(turn: Turn, names: Names, *, bare: bool = False) -> Generator[Step, str | None]:
+    """All that is written for a turn: the setting up, the conversation so far, and the message to answer.
+
+    A step that waits for a result may be sent the model's full id, which the CLI tells by then.
+    """
     yield setup(turn, names, bare=bare)
+    model = turn.model
+    messages = said(turn.messages)
     if turn.schema:
         # The CLI drops a schema that it can't compile without a word; what it has is known before anything is spent.
-        yield Step(_user([], query=False), "result", needs=STRUCTURED)
-    messages = said(turn.messages)
+        model = (yield Step(_user([], query=False), "result", needs=STRUCTURED)) or model
+    elif any(_thought(message) for message in takewhile(lambda message: message.role == "assistant", messages)):
+        model = (yield Step(_user([], query=False), "result")) or model
     *earlier, last = messages
     if last.role == "assistant":
         earlier, last = messages, None
     lines = b""
     for message in earlier:
-        lines += _message(message, names, query=False)
+        lines += _message(message, names, model, query=False)
         if message.role == "user":
-            yield Step(lines, "result")
+            model = (yield Step(lines, "result")) or model
             lines = b""
-    yield Step(lines + (_message(last, names, query=True) if last else _user([], query=True)), "events")
+    yield Step(lines + (_message(last, names, model, query=True) if last else _user([], query=True)), "events")
 
 
 def setup(turn: Turn, names: Names, *, bare: bool) -> Step:
@@ -150,7 +160,7 @@ def said(messages: Sequence[Message]) -> list[Message]:
     result: list[Message] = []
     for message in messages:
         content = tuple(block for block in message.content if _says_something(block))
-        if not content:
+        if all(isinstance(block, THOUGHT) for block in content):
             continue
         if message.role == "user" and result and result[-1].role == "user":
             result[-1] = Message("user", result[-1].content + content)
@@ -159,14 +169,18 @@ def said(messages: Sequence[Message]) -> list[Message]:
     return result
 
 
-def _message(message: Message, names: Names, *, query: bool) -> bytes:
+def _message(message: Message, names: Names, model: str, *, query: bool) -> bytes:
     if message.role == "user":
         return _user([_block(block, names) for block in message.content], query=query)
     blocks = message.content
     if isinstance(blocks[0], Text) and all(isinstance(b, Text) and b.text.strip() == PLACEHOLDER for b in blocks):
         head, tail = blocks[0].text.split(" content", 1)
         blocks = (Text(head), Text(f" content{tail}"), *blocks[1:])
-    return _assistant([_block(block, names) for block in blocks])
+    return _assistant([_block(block, names) for block in blocks], model if _thought(message) else None)
+
+
+def _thought(message: Message) -> bool:
+    return any(isinstance(block, THOUGHT) for block in message.content)
 
 
 def _user(content: list[dict[str, object]], *, query: bool) -> bytes:
@@ -180,11 +194,11 @@ def _user(content: list[dict[str, object]], *, query: bool) -> bytes:
     return _line(line if query else {**line, "shouldQuery": False})
 
 
-def _assistant(content: list[dict[str, object]]) -> bytes:
+def _assistant(content: list[dict[str, object]], model: str | None) -> bytes:
     return _line(
         {
             "type": "assistant",
-            "message": {"role": "assistant", "content": content},
+            "message": {"role": "assistant", "content": content, **({"model": model} if model else {})},
             "parent_tool_use_id": None,
             "session_id": "",
         }

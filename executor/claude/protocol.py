@@ -48,9 +48,10 @@ class Complained(Struct, frozen=True):
 
 
 class Introduced(Struct, frozen=True):
-    """`system/init`: a turn begins. tools: every tool the model is about to be offered, by wire name."""
+    """`system/init`: a turn begins. tools: every tool the model is about to be offered, by wire name. model: its full id."""
 
     tools: tuple[str, ...]
+    model: str = ""
 
 
 class Retrying(Struct, frozen=True):
@@ -155,6 +156,7 @@ class _Result(Struct, frozen=True):
 
 class _Init(Struct, frozen=True):
     tools: tuple[str, ...] = ()
+    model: str = ""
 
 
 class _ApiRetry(Struct, frozen=True):
@@ -232,7 +234,8 @@ def _parse(line: bytes) -> Line:
                 terminal_reason=result.terminal_reason or "",
             )
         case "system" if head.subtype == "init":
-            return Introduced(_init.decode(line).tools)
+            begun = _init.decode(line)
+            return Introduced(begun.tools, begun.model)
         case "system" if head.subtype == "api_retry":
             retry = _api_retry.decode(line)
             return Retrying(retry.error, retry.error_status, retry.retry_delay_ms / 1000)

@@ -24,7 +24,17 @@ from executor.claude.conversation import (
 )
 from executor.claude.held import Calls, Results, is_call
 from executor.claude.process import CliLost, CliProcess
-from executor.claude.protocol import Answered, Asked, Complained, Ended, Garbage, Introduced, Introduction, introduction
+from executor.claude.protocol import (
+    Answered,
+    Asked,
+    Complained,
+    Ended,
+    Garbage,
+    Introduced,
+    Introduction,
+    Line,
+    introduction,
+)
 from executor.claude.tools import answered, names_of, offer
 from shared.errors import ErrorKind
 from shared.events import Done, Event
@@ -64,10 +74,12 @@ class Talk:
 
     async def say(self, process: CliProcess) -> None:
         """Say everything, the question last. Raises CliLost, TurnRefused."""
-        for step in steps(self._turn, self._names, bare=self._bare):
+        plan = steps(self._turn, self._names, bare=self._bare)
+        step = next(plan)
+        while step.then != "events":
             await process.write(step.lines)
-            if step.then != "events":
-                await taken_in(process, step, self._tools)
+            step = plan.send(await taken_in(process, step, self._tools))
+        await process.write(step.lines)
 
     async def hear(self, process: CliProcess, emit: Emit) -> None:
         """Tell the events of the answer; the last is Done or Failed. The process is dead then."""
@@ -168,33 +180,44 @@ async def introduced(process: CliProcess) -> Introduction:
         raise CliLost(f"{lost}; it said: {last_words(process) or 'nothing'}") from lost
 
 
-async def taken_in(process: CliProcess, step: Step, tools: Mapping[str, object]) -> None:
-    """Read until the CLI has taken `step` in. Raises CliLost, TurnRefused."""
+async def taken_in(process: CliProcess, step: Step, tools: Mapping[str, object]) -> str:
+    """Read until the CLI has taken `step` in; the model's full id, if it was told. Raises CliLost, TurnRefused."""
     answers = step.answers
+    model = ""
     with in_time("the CLI did not answer in time"):
         async with asyncio.timeout(SETUP_TIMEOUT):
             while True:
-                match await process.read():
-                    case Answered(request_id, error, _) if error is not None:
-                        log.error("the CLI refused a control request", request=request_id, reason=error)
-                        kind = ErrorKind.MODEL_NOT_FOUND if request_id == "setup-1" else ErrorKind.CLI_FAILED
-                        raise TurnRefused(kind)
+                line = await process.read()
+                refuse(line, step)
+                match line:
                     case Answered():
                         answers -= 1
                         if step.then == "answers" and answers == 0:
-                            return
-                    case Introduced(has) if step.needs and step.needs not in has:
-                        raise TurnRefused(ErrorKind.INVALID_REQUEST, "The schema of the answer can't be compiled.")
-                    case Ended(is_error=True) | Complained():
-                        raise TurnRefused(ErrorKind.CLI_FAILED)
+                            return model
+                    case Introduced():
+                        model = line.model
                     case Ended() if step.then == "result":
-                        return
-                    case Garbage(reason):
-                        raise CliLost(f"it wrote something else than its protocol: {reason}")
-                    case Asked() as asked:
-                        await process.write(reply(asked, tools))
+                        return model
+                    case Asked():
+                        await process.write(reply(line, tools))
                     case _:
                         pass
+
+
+def refuse(line: Line, step: Step) -> None:
+    """Raise what a line says of a step that can't be taken in. Raises CliLost, TurnRefused."""
+    match line:
+        case Answered(request_id, error, _) if error is not None:
+            log.error("the CLI refused a control request", request=request_id, reason=error)
+            raise TurnRefused(ErrorKind.MODEL_NOT_FOUND if request_id == "setup-1" else ErrorKind.CLI_FAILED)
+        case Introduced(has) if step.needs and step.needs not in has:
+            raise TurnRefused(ErrorKind.INVALID_REQUEST, "The schema of the answer can't be compiled.")
+        case Ended(is_error=True) | Complained():
+            raise TurnRefused(ErrorKind.CLI_FAILED)
+        case Garbage(reason):
+            raise CliLost(f"it wrote something else than its protocol: {reason}")
+        case _:
+            pass
 
 
 def reply(asked: Asked, tools: Mapping[str, object]) -> bytes:

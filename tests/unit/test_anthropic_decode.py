@@ -17,6 +17,7 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgG
 HI: list[dict[str, Any]] = [{"role": "user", "content": "hi"}]
 TOOL = {"name": "Read", "description": "reads", "input_schema": {"type": "object"}}
 USE = {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"a": 1.0}}
+THOUGHT = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
 WEB = {"type": "web_search_20250305", "name": "web_search"}
 
 
@@ -104,6 +105,11 @@ def test_calls_results_and_thinking_come_back_as_they_went_out():
         ({"thinking": {"type": "enabled", "budget_tokens": 1}}, "thinking.budget_tokens"),
         ({"thinking": {"type": "enabled", "budget_tokens": 9000}}, "thinking.budget_tokens"),
         ({"thinking": {"type": "maybe"}}, "thinking.type"),
+        (
+            {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": [THOUGHT]}]},
+            "messages[1].content",
+        ),
+        ({"messages": [{"role": "assistant", "content": [THOUGHT]}]}, "messages"),
         ({"thinking": {"type": "adaptive", "display": "x"}}, "thinking.display"),
         ({"output_config": {"effort": "huge"}}, "output_config.effort"),
         ({"output_config": {"format": {"type": "xml"}}}, "output_config.format.type"),

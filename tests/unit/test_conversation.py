@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from executor.claude.conversation import BOUNDARY, Step, control, initialize, not_available, set_model, setup, steps
 from executor.claude.tools import names_of
-from shared.turn import Message, Role, Text, Turn
+from shared.turn import Message, RedactedThinking, Role, Text, Thinking, Turn
 from tests.unit.made import awkward, conversations, texts_of, turns, words
 
 type Said = list[tuple[Role, list[str]]]
@@ -249,3 +249,44 @@ def test_separators_of_unicode_do_not_part_lines() -> None:
     assert step == Step(step.lines, "events")
     assert step.lines.count(b"\n") == 1
     assert heard(values(step.lines)) == [("user", ["a\u2028b\u0085c\rd\x0be"])]
+
+
+THOUGHT = Message("assistant", (Thinking("Hm.", "c2ln"), Text("b")))
+
+
+def models_of(given_turn: Turn, *told: str | None) -> list[str | None]:
+    """The models under whose names the assistant's lines are written, if each result tells one of `told`."""
+    plan = steps(given_turn, names_of(given_turn))
+    written = [next(plan)]
+    names = iter(told)
+    while written[-1].then != "events":
+        written.append(plan.send(next(names, None) if written[-1].then == "result" else None))
+    lines = [line for step in written[1:] for line in values(step.lines)]
+    return [line["message"].get("model") for line in lines if line["type"] == "assistant"]
+
+
+def test_thinking_goes_under_the_full_id_of_the_model_and_words_alone_under_none():
+    """It is known from the first message that the CLI took in."""
+    said = (Message("user", (Text("a"),)), THOUGHT, Message("user", (Text("c"),)), Message("assistant", (Text("d"),)))
+    assert models_of(Turn("opus", (*said, *said)), "claude-opus-9") == ["claude-opus-9", None, "claude-opus-9", None]
+
+
+def test_a_conversation_that_begins_with_thinking_waits_for_the_id_first():
+    """An empty line that asks nothing brings it; without thinking there is none."""
+    end = Message("user", (Text("c"),))
+    plain = Message("assistant", (Text("b"),))
+    assert models_of(Turn("opus", (THOUGHT, end)), "claude-opus-9") == ["claude-opus-9"]
+    assert models_of(Turn("opus", (plain, THOUGHT, end)), "claude-opus-9") == [None, "claude-opus-9"]
+    assert [step.then for step in all_steps(Turn("opus", (plain, end)))] == ["answers", "events"]
+
+
+def test_without_a_word_of_the_clis_the_name_that_was_asked_for_stands():
+    """It may be the full id already."""
+    assert models_of(Turn("claude-opus-9", (Message("user", (Text("a"),)), THOUGHT))) == ["claude-opus-9"]
+
+
+def test_nothing_but_thinking_is_left_out_and_its_neighbours_are_one_message():
+    """The CLI would drop it, and join the words around it by line ends of its own."""
+    thinking = Message("assistant", (Thinking("Hm.", "c2ln"), RedactedThinking("eA==")))
+    said = (Message("user", (Text("a"),)), thinking, Message("user", (Text("b"),)))
+    assert heard(written(Turn("opus", said))) == [("user", ["a", "b"])]

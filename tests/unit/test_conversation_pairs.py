@@ -10,7 +10,7 @@ from api.conversation import Draft, DraftBlock, DraftResult, messages, paired, s
 from api.fetch import Fetcher
 from api.media import Remote
 from api.problems import Problem
-from shared.turn import Image, Message, Role, Text, ToolResult, ToolUse
+from shared.turn import Image, Message, RedactedThinking, Role, Text, Thinking, ToolResult, ToolUse
 
 
 def draft(role: Role, *content: DraftBlock, number: int = 0) -> Draft:
@@ -101,6 +101,7 @@ def test_a_conversation_of_blanks_says_nothing():
     """There is nothing for the model to answer; a picture or a result is something."""
     assert not says_something([])
     assert not says_something([said(" \n"), said("\u2003", "assistant"), draft("user")])
+    assert not says_something([draft("assistant", Thinking("Hm.", "c2ln"), RedactedThinking("eA=="))])
     assert says_something([said(" "), said("a", "assistant")])
     assert says_something([brought("a")])
     assert says_something([draft("user", Image("image/png", ""))])
