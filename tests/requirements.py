@@ -26,6 +26,7 @@ ENCODE = "unit/test_chat_encode.py"
 TOOLING = "unit/test_tooling.py"
 ANSWER = "unit/test_answer_native.py"
 RECORDED = "unit/test_recorded_requests.py"
+REALLY_SENT = "flow/test_recorded_clients.py"
 EDGES = "unit/test_http_edges.py"
 RESPOND = "unit/test_respond.py"
 
@@ -145,7 +146,7 @@ WIRE: dict[int, Requirement] = {
         "Legacy completions are answered, `suffix` too; embeddings and other known paths are a clear 404.",
         ("unit/test_completions.py", "clients/test_openai_completions.py"),
     ),
-    50: Requirement("Clients that only know `/v1/responses` are served.", (RESPONSES_SDK, AGENTS)),
+    50: Requirement("Clients that only know `/v1/responses` are served.", (RESPONSES_SDK, AGENTS, REALLY_SENT)),
     51: Requirement("The order of the events of a streamed response.", (GOLDEN_RESPONSES, RESPONSES_SDK)),
     52: Requirement("The items of a response's input.", (RESPONSES_DECODE, RESPONSES_SDK, GOLDEN_RESPONSES)),
     53: Requirement(
@@ -166,7 +167,8 @@ WIRE: dict[int, Requirement] = {
     ),
     60: Requirement("A request has a longest time, and ends with 504 or an error event.", ("flow/test_failures.py",)),
     61: Requirement(
-        "The requests of the clients there are, and the official library's helpers, work.", (RECORDED, ENCODE)
+        "The requests of the clients there are, and the official library's helpers, work.",
+        (RECORDED, REALLY_SENT, ENCODE),
     ),
     # seen on current versions of clients
     62: Requirement("`thread` of Anthropic's tool runner.", ("clients/test_anthropic_sdk.py",)),
@@ -178,7 +180,9 @@ WIRE: dict[int, Requirement] = {
     68: Requirement("A history may hold calls while nothing is on offer.", (RECORDED,)),
     69: Requirement("An alias such as `gpt-4o` behaves like the real thing.", elsewhere="the whole of this endpoint"),
     70: Requirement("The usage of responses.", (RESPONSES_SDK, GOLDEN_RESPONSES)),
-    71: Requirement("Codex's tools, items and retries.", (RESPONSES_DECODE, RESPONSES_SDK, GOLDEN_RESPONSES)),
+    71: Requirement(
+        "Codex's tools, items and retries.", (RESPONSES_DECODE, RESPONSES_SDK, GOLDEN_RESPONSES, REALLY_SENT)
+    ),
     72: Requirement("Codex's WebSocket is turned down at once.", (RESPONSES_SDK,)),
     73: Requirement(
         "Claude Code as a client.",

@@ -25,27 +25,18 @@ from api.problems import KINDS, of_framework
 from deploy.local.__main__ import main as claude_api_server
 from deploy.local.environments import COMMON, CREDENTIALS, NETWORK, TELEMETRY
 from shared import errors, turn, wire
+from tests.manual import MANUAL, section
 from tests.stack import KEY, REPOSITORY
 
 DOCUMENTS = ("README.md", "MANUAL.md", "CHANGELOG.md", "CONTRIBUTING.md")
 TEXTS = {name: (REPOSITORY / name).read_text(encoding="utf-8") for name in DOCUMENTS}
-MANUAL = TEXTS["MANUAL.md"]
 
 # How the manual writes that a setting has no default.
 NONE = "none"
 # /mcp hands every method on; these are the protocol's.
 MCP_METHODS = {"POST", "GET", "DELETE"}
 # What clients set in environments of their own.
-OTHERS = {"OPENAI_API_KEY", "OPENAI_BASE_URL"}
-
-
-def section(title: str) -> str:
-    """The text below a heading of the manual, down to the next of its rank."""
-    found = re.search(rf"^(##+) {re.escape(title)}$", MANUAL, re.MULTILINE)
-    assert found, f"the manual has no section {title!r}"
-    rest = MANUAL[found.end() :]
-    end = re.search(rf"^#{{2,{len(found[1])}}} ", rest, re.MULTILINE)
-    return rest[: end.start()] if end else rest
+OTHERS = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE_URL", "ENABLE_OLLAMA_API"}
 
 
 def rows(text: str) -> list[list[str]]:
