@@ -3,9 +3,9 @@
 import sys
 
 from executor.claude import talk
-from tests import unconfined
+from tests.unconfined import main
 
 talk.SETUP_TIMEOUT = 1.0
 
 if __name__ == "__main__":
-    sys.exit(unconfined.program.main())
+    sys.exit(main())

@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from executor import __main__ as program
+from executor import program
+from executor.__main__ import main
 from executor.claude.sandbox import Sandbox
 from executor.sandbox.landlock import Rules
 
@@ -16,4 +17,4 @@ def unconfined(_binary: Path, *_of_host: object) -> Sandbox:
 program.sandbox = unconfined
 
 if __name__ == "__main__":
-    sys.exit(program.main())
+    sys.exit(main())

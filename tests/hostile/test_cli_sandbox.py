@@ -158,13 +158,14 @@ class Prey:
         for name in ("secret", "spare"):
             (folder / "outside" / name).write_text(SECRET)
         self.abstract = f"attacked-{folder.name}"
-        self.told = {
+        self.socket = folder / "outside" / "socket"
+        self.told: dict[str, object] = {
             "program": os.path.realpath(PYTHON),
             "inside": str(folder / "inside"),
             "another": str(folder / "another"),
             "secret": str(folder / "outside" / "secret"),
             "spare": str(folder / "outside" / "spare"),
-            "socket": str(folder / "outside" / "socket"),
+            "socket": str(self.socket),
             "abstract": self.abstract,
             "port": upstream.getsockname()[1],
             "other": other.getsockname()[1],
@@ -204,11 +205,11 @@ def prey(request: pytest.FixtureRequest) -> Iterator[Prey]:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="prey-")))
         upstream, other = (opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2))
         made = Prey(folder, ORDINARY if ordinary and os.getuid() == 0 else 0, upstream, other)
-        for address in (made.told["socket"], f"\0{made.abstract}"):
+        for address in (str(made.socket), f"\0{made.abstract}"):
             listening = opened.enter_context(socket.socket(socket.AF_UNIX))
             listening.bind(address)
             listening.listen()
-        Path(made.told["socket"]).chmod(0o666)
+        made.socket.chmod(0o666)
         yield made
 
 
