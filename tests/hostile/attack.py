@@ -74,7 +74,7 @@ def command(text: str, *, down: Sequence[str], sign: bytes = b"uid=", stdin: str
 
     async def attempt(tools: Tools) -> bool:
         inside, outside, run = folders(tools)
-        filled = text.format(inside=inside, outside=outside, run=run)
+        filled = text.format(inside=inside, outside=outside, run=run, **tools.told)
         said = await tools.do(RunCommand(filled, str(tools.writable), stdin=stdin))
         return sign in said.stdout + said.stderr
 
