@@ -88,6 +88,8 @@ class Tools:
             environment["ALLOWED_COMMANDS"] = ",".join([environment["ALLOWED_COMMANDS"], *made])
         module = ["tests.as_user", str(uid)] if uid else ["executor"]
         module = ["tests.unfenced", ",".join(without), str(uid)] if without else module
+        # What attackers are told.
+        self.told: dict[str, object] = {}
         self.program = Program([*module, "--role", "tools"], environment, self.folder / "tools.log")
 
     async def __aenter__(self) -> Self:

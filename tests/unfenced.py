@@ -13,7 +13,9 @@ from tests.as_user import main
 
 def without(names: Iterable[str]) -> None:
     """Take these defences down. `mounts` are those without exec and without change; `probe` is the trial at start."""
-    from executor.tools import start  # noqa: PLC0415 # after the fork
+    from executor.sandbox import privileges  # noqa: PLC0415 # after the fork
+    from executor.sandbox.landlock import LIBC  # noqa: PLC0415
+    from executor.tools import start  # noqa: PLC0415
 
     down = set(names)
     start.Defences = lambda: Defences(  # pyright: ignore[reportAttributeAccessIssue] # what the start puts up
@@ -24,7 +26,7 @@ def without(names: Iterable[str]) -> None:
         hidden="hiding" not in down,
     )
     if "hiding" in down:
-        start.privileges.hide = lambda: None
+        privileges.hide = lambda: LIBC.prctl(privileges.PR_SET_DUMPABLE, 1, 0, 0, 0)
 
     async def holds(_zygote: object) -> str:
         return ""

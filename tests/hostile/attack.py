@@ -51,7 +51,7 @@ def call(
 
 
 def code(text: str, *, down: Sequence[str]) -> Attack:
-    """A program in Python. It may use `executor`, its process; `inside`, `outside`, `run`: folders."""
+    """A program in Python. It may use `executor`, its process; `inside`, `outside`, `run`: folders; and what is `told`."""
     body = "\n".join(f"    {line}" for line in text.splitlines())
     whole = (
         f"import os, socket\ntry:\n{body}\nexcept OSError as error:\n    os.write(1, b'{STOPPED.decode()}')\n"
@@ -59,8 +59,10 @@ def code(text: str, *, down: Sequence[str]) -> Attack:
     )
 
     async def attempt(tools: Tools) -> bool:
-        places = f"executor, inside, outside, run = {tools.program.pid}, *{[str(each) for each in folders(tools)]}\n"
-        said = await tools.do(RunCommand(f"{PYTHON} -I -S -", stdin=places + whole))
+        known = {**dict(zip(("inside", "outside", "run"), folders(tools), strict=True)), **tools.told}
+        known["executor"] = tools.program.pid
+        given = "".join(f"{name} = {value!r}\n" for name, value in known.items())
+        said = await tools.do(RunCommand(f"{PYTHON} -I -S -", stdin=given + whole))
         assert said.stdout in {STOPPED, machine.THROUGH}, said
         return said.stdout == machine.THROUGH
 
@@ -72,7 +74,7 @@ def command(text: str, *, down: Sequence[str], sign: bytes = b"uid=", stdin: str
 
     async def attempt(tools: Tools) -> bool:
         inside, outside, run = folders(tools)
-        filled = text.format(inside=inside, outside=outside, run=run)
+        filled = text.format(inside=inside, outside=outside, run=run, **tools.told)
         said = await tools.do(RunCommand(filled, str(tools.writable), stdin=stdin))
         return sign in said.stdout + said.stderr
 
