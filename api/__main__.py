@@ -1,15 +1,16 @@
 """api: the HTTP face of the server.
 
-usage: python -m api [--parent-fd N]
+usage: python -m api [--parent-fd N] [--check]
 
 It listens on HOST:PORT, or on the socket that systemd hands down, and hands every conversation to an executor whose socket is in RUN_DIR. Its settings come from
 its environment (.env.example shows each). It holds no credential of the model's service: one that is in its
 environment is removed before anything else happens.
 
   --parent-fd N    drain when this inherited pipe is closed, so that it ends with what started it
+  --check          serve nothing: write what is wrong with the settings as JSON (`claude-api-server doctor` reads it), and end
 
 SIGTERM and SIGINT drain: no new work, running answers get DRAIN_TIMEOUT seconds, then an honest end.
-Exit status: 0 drained, 1 the address is taken, 2 a setting or an argument can't be used.
+Exit status: 0 drained or checked, 1 the address is taken, 2 a setting or an argument can't be used.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import asyncio
 import os
 import sys
 
+import msgspec
 import uvloop
 from pydantic import ValidationError
 
@@ -25,6 +27,7 @@ from api.drain import Drain
 from api.server import Server
 from api.settings import Settings
 from shared import log
+from shared.checks import ApiCheck
 from shared.notify import alive, credentials, listening
 from shared.settings import complaints
 from shared.trace import tracing
@@ -44,14 +47,22 @@ def main() -> int:
     without_secrets()
     parser = argparse.ArgumentParser(prog="api", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     parsed = parser.parse_args()
 
     given = {name.lower(): value for name, value in credentials(os.environ, ("API_SECRET_TOKEN",)).items()}
     try:
         settings = Settings(**given)  # pyright: ignore[reportCallIssue, reportArgumentType] # its values come from the environment
     except ValidationError as error:
-        print(*complaints(error.errors()), sep="\n", file=sys.stderr)
+        told = tuple(complaints(error.errors()))
+        if parsed.check:
+            print(msgspec.json.encode(ApiCheck(told)).decode())
+            return 0
+        print(*told, sep="\n", file=sys.stderr)
         return 2
+    if parsed.check:
+        print(msgspec.json.encode(ApiCheck()).decode())
+        return 0
     log.configure("api", settings.log_level, settings.log_format)
     drain = Drain(settings.drain_timeout)
     traces = tracing("api", os.environ)

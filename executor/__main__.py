@@ -1,6 +1,7 @@
 """executor: runs the Claude Code CLI for the API, or files and commands.
 
 usage: python -m executor --role claude|tools [--name NAME] [--parent-fd N]
+       python -m executor --role claude|tools --check [--ask]
 
 It listens on RUN_DIR/NAME.sock (default name: claude-1, or tools-1), keeps PARKED CLI processes waiting, and serves at most
 MAX_CONCURRENT conversations at a time. The credential (ANTHROPIC_API_KEY, CLAUDE_CODE_OAUTH_TOKEN, or a login in
@@ -12,8 +13,10 @@ sandbox of its own. It has no credential. Started as root, it becomes TOOLS_USER
   --role ROLE      claude, or tools
   --name NAME      names the socket; several executors of one RUN_DIR share the load
   --parent-fd N    drain when this inherited pipe is closed, so that it ends with what started it
+  --check          serve nothing: write what would be so, tried, as JSON (`claude-api-server doctor` reads it), and end
+  --ask            with --check, in the claude role: put one short question to the service, to see that it answers
 
-SIGTERM and SIGINT drain. Exit status: 0 drained, 2 a setting or an argument can't be used.
+SIGTERM and SIGINT drain. Exit status: 0 drained or checked, 2 a setting or an argument can't be used.
 """
 
 import argparse
@@ -32,11 +35,15 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--role", required=True, choices=["claude", "tools"], help=argparse.SUPPRESS)
     parser.add_argument("--name", help=argparse.SUPPRESS)
     parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--ask", action="store_true", help=argparse.SUPPRESS)
     parsed = parser.parse_args(argv)
     role = parsed.role
     parsed.name = parsed.name or f"{role}-1"
     if not re.fullmatch(rf"{role}-[a-z0-9-]{{1,32}}", parsed.name):
         parser.error(f"--name: {role}-, then 1 to 32 of a-z, 0-9 and -; for example {role}-2")
+    if parsed.ask and not (parsed.check and role == "claude"):
+        parser.error("--ask: only with --check, and in the claude role")
     return parsed
 
 

@@ -5,13 +5,15 @@ import asyncio
 import os
 import sys
 
+import msgspec
 import structlog
 import uvloop
 from pydantic import ValidationError
 
 from executor.admission import Admission
+from executor.claude import check as claude_check
 from executor.claude.cli import Launch, find_binary, inherited
-from executor.claude.credential import Credential, credential
+from executor.claude.credential import Credential, credential, kinds
 from executor.claude.role import ClaudeRole
 from executor.claude.sandbox import CannotConfine, sandbox
 from executor.claude.trial import lacks
@@ -21,9 +23,11 @@ from executor.sandbox.privileges import CannotDrop
 from executor.sandbox.zygote import Zygote
 from executor.server import CannotBind, Server, bind, drained_by
 from executor.settings import Settings
+from executor.tools import check as tools_check
 from executor.tools import start as tools
 from executor.tools.allowed import CannotAllow
 from shared import log as logs
+from shared.checks import ClaudeCheck, ToolsCheck
 from shared.notify import credentials
 from shared.settings import complaints
 from shared.trace import tracing
@@ -34,6 +38,9 @@ SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN
 
 def main(parsed: argparse.Namespace, zygote: Zygote | None) -> int:
     """Run until drained; the exit status. zygote: for the tools role."""
+    if parsed.check:
+        print(msgspec.json.encode(check(zygote, ask=parsed.ask)).decode())
+        return 0
     try:
         settings = Settings()
     except ValidationError as error:
@@ -49,6 +56,32 @@ def main(parsed: argparse.Namespace, zygote: Zygote | None) -> int:
         print(error, file=sys.stderr)
         return 2
     return 0
+
+
+def check(zygote: Zygote | None, *, ask: bool) -> ClaudeCheck | ToolsCheck:
+    """What would be so at a start. What is logged of it is for nobody: the answer says all."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        told = tuple(complaints(error.errors()))
+        return ToolsCheck(told) if zygote else ClaudeCheck(told)
+    logs.configure("check", "critical", settings.log_format)
+    if zygote:
+        return tools_check.checked(settings, zygote)
+    environ = with_credentials()
+    secret = credential(environ)
+    offline = secret.kind == "none"
+    base_url = claude_check.NOWHERE if offline else os.environ.get("ANTHROPIC_BASE_URL")
+    try:
+        launch, missing = launched(settings, claude_check.STAND_IN if offline else secret, base_url)
+    except CannotConfine as problem:
+        return ClaudeCheck((str(problem),))
+    return uvloop.run(claude_check.checked(launch, missing, kinds(environ), ask=ask))
+
+
+def with_credentials() -> dict[str, str]:
+    """The environment, and what systemd hands down as files."""
+    return {**os.environ, **credentials(os.environ, SECRETS)}
 
 
 def launched(settings: Settings, secret: Credential, base_url: str | None) -> tuple[Launch | None, tuple[str, ...]]:
@@ -70,12 +103,12 @@ async def run(settings: Settings, name: str, parent_fd: int | None) -> None:
     folder = settings.run_dir.absolute()
     path = folder / f"{name}.sock"
     sock = bind(path)
-    secret = credential({**os.environ, **credentials(os.environ, SECRETS)})
+    secret = credential(with_credentials())
     base_url = os.environ.get("ANTHROPIC_BASE_URL")
     offline = OfflineModel() if secret.kind == "none" else None
     if offline:
         base_url = await offline.start()
-        secret = Credential("none", {"ANTHROPIC_API_KEY": "offline"}, bare=True)
+        secret = claude_check.STAND_IN
         log.warning("no Claude login and no API key: the offline model answers")
     launch, missing = launched(settings, secret, base_url)
     role = ClaudeRole(

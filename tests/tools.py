@@ -51,10 +51,11 @@ class Tools:
         uid: int = 0,
         programs: Mapping[str, bytes] | None = None,
         without: Iterable[str] = (),
+        contained: str = "",
     ) -> None:
         """readable: more allowed paths. uid: who starts it, if this is root. programs: more commands, made here.
 
-        without: defences that are not put up (`tests.unfenced`).
+        without: defences that are not put up (`tests.unfenced`). contained: `plain` or `noexec` (`tests.contained`).
         """
         self.folder = Path(tempfile.mkdtemp(prefix="cat-"))
         self.folder.chmod(0o755)
@@ -88,6 +89,7 @@ class Tools:
             environment["ALLOWED_COMMANDS"] = ",".join([environment["ALLOWED_COMMANDS"], *made])
         module = ["tests.as_user", str(uid)] if uid else ["executor"]
         module = ["tests.unfenced", ",".join(without), str(uid)] if without else module
+        module = ["tests.contained", str(uid), contained] if contained else module
         # What attackers are told.
         self.told: dict[str, object] = {}
         self.program = Program([*module, "--role", "tools"], environment, self.folder / "tools.log")

@@ -1,11 +1,13 @@
 """The console script `claude-api-server`."""
 
+import asyncio
 import io
 import os
 import sys
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from deploy.local import CannotStart, login
 from deploy.local.up import read_dotenv, up
@@ -62,6 +64,29 @@ def mcp_command(url: str | None) -> None:
         bridge.run(os.environ, Path.cwd(), url)
     except CannotStart as problem:
         raise click.ClickException(str(problem)) from problem
+
+
+@main.command("doctor", short_help="Look at everything the server needs.")
+@click.option("--json", "as_json", is_flag=True, help="Write the findings as JSON.")
+@click.option("--ask", is_flag=True, help="Also put one short question to the model's service, to see that it answers.")
+@click.option(
+    "--systemd/--here",
+    default=None,
+    help="Look at the installed units, or at this folder; without either, at the units if nothing was started here.",
+)
+def doctor_command(*, as_json: bool, ask: bool, systemd: bool | None) -> None:
+    """Look at everything the server needs, and say of each how it is and what to do. It changes nothing.
+
+    Exit status: 0 nothing is an error, 1 something is, 2 bad usage.
+    """
+    from deploy.local.doctor import report  # noqa: PLC0415 # an HTTP client that the other commands need not wait for
+
+    found = asyncio.run(report.examined(report.installed(os.environ, Path.cwd(), systemd=systemd), ask=ask))
+    if as_json:
+        click.echo(found.json())
+    else:
+        found.show(Console(highlight=False, markup=False, emoji=False))
+    sys.exit(0 if found.ok else 1)
 
 
 if __name__ == "__main__":

@@ -84,10 +84,10 @@ def of_tools(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> di
     return _only(merged(environ, dotenv), (*TOOLS_SETTINGS, *SECRET_FOLDERS))
 
 
-def warnings(dotenv: Iterable[str]) -> list[str]:
-    """A sentence for each name in .env that nothing reads."""
+def warnings(names: Iterable[str], file: str = ".env") -> list[str]:
+    """A sentence for each name in a file of settings that nothing reads."""
     known = {*SETTINGS, *COMMON, *NETWORK, *TELEMETRY}
-    return [_warning(name) for name in dotenv if name not in known and not name.startswith(COMMON_PREFIX)]
+    return [_warning(name, file) for name in names if name not in known and not name.startswith(COMMON_PREFIX)]
 
 
 def _only(given: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
@@ -95,7 +95,7 @@ def _only(given: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
     return {name: value for name, value in given.items() if name in wanted or name.startswith(COMMON_PREFIX)}
 
 
-def _warning(name: str) -> str:
+def _warning(name: str, file: str) -> str:
     close = difflib.get_close_matches(name.upper(), SETTINGS, n=1)
     hint = f"did you mean {close[0]}?" if close else ".env.example shows the settings there are."
-    return f"{name} in .env is not a setting; {hint}"
+    return f"{name} in {file} is not a setting; {hint}"

@@ -15,6 +15,9 @@ from msgspec import Struct
 from executor.claude.credential import Credential
 from executor.claude.sandbox import Sandbox
 
+# The version that the tests run, and that requirements.lock installs.
+TESTED = "2.1.330"
+
 FLAGS = (
     *("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"),
     *("--include-partial-messages", "--no-session-persistence", "--strict-mcp-config"),

@@ -4,7 +4,7 @@ Law: a credential is handed to the CLI the way its own documentation says; nothi
 stays in the folder where `claude` put it, so that the CLI itself can refresh it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -32,14 +32,22 @@ class Credential(Struct, frozen=True):
 
 def credential(environ: Mapping[str, str]) -> Credential:
     """The first credential that is there: an API key, a bearer token, a subscription token, a login."""
+    return next(_credentials(environ), Credential("none", {}, bare=True))
+
+
+def kinds(environ: Mapping[str, str]) -> list[CredentialKind]:
+    """The kinds that are there; the first is the one used."""
+    return [found.kind for found in _credentials(environ)]
+
+
+def _credentials(environ: Mapping[str, str]) -> Iterator[Credential]:
     if key := environ.get("ANTHROPIC_API_KEY"):
-        return Credential("api_key", {"ANTHROPIC_API_KEY": key}, bare=True)
+        yield Credential("api_key", {"ANTHROPIC_API_KEY": key}, bare=True)
     if token := environ.get("ANTHROPIC_AUTH_TOKEN"):
-        return Credential("auth_token", {"ANTHROPIC_AUTH_TOKEN": token}, bare=True)
+        yield Credential("auth_token", {"ANTHROPIC_AUTH_TOKEN": token}, bare=True)
     if token := environ.get("CLAUDE_CODE_OAUTH_TOKEN"):
-        return Credential("oauth_token", {"CLAUDE_CODE_OAUTH_TOKEN": token}, bare=False)
+        yield Credential("oauth_token", {"CLAUDE_CODE_OAUTH_TOKEN": token}, bare=False)
     folder = environ.get("CLAUDE_CONFIG_DIR")
     if folder and (Path(folder) / LOGIN_FILE).is_file():
         path = str(Path(folder).absolute())
-        return Credential("login", {"CLAUDE_SECURESTORAGE_CONFIG_DIR": path}, bare=False, folder=path)
-    return Credential("none", {}, bare=True)
+        yield Credential("login", {"CLAUDE_SECURESTORAGE_CONFIG_DIR": path}, bare=False, folder=path)

@@ -9,6 +9,7 @@ Both in a mount namespace of this process. Where neither root nor user namespace
 
 import ctypes
 import os
+import re
 import struct
 from collections.abc import Mapping
 
@@ -19,13 +20,14 @@ PR_SET_DUMPABLE = 4
 RECURSIVE, SLAVE = 16384, 1 << 19
 OPEN_TREE, MOVE_MOUNT, MOUNT_SETATTR = 428, 429, 442
 AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE, COPY, FROM_DESCRIPTOR = -100, 0x1000, 0x8000, 1, 4
+LOADED = "libraries that lie in an allowed path could be loaded by an allowed command, unless the path is mounted noexec, and "
 READ_ONLY, NO_SUID, NO_DEVICES, NO_EXEC = 1, 2, 4, 8
 
 
 def lay(folders: Mapping[str, bool]) -> str:
     """Mount them so, for this process and what it starts; what is wrong, or nothing. Only one thread may run.
 
-    folders: by path, whether it is one to write.
+    folders: by path, whether it is one to write. Those that are mounted without exec already lack that no more.
     """
     uid, gid = os.getuid(), os.getgid()
     try:
@@ -47,11 +49,28 @@ def lay(folders: Mapping[str, bool]) -> str:
             os.close(copy)
     except OSError as error:
         return (
-            "libraries that lie in an allowed path could be loaded by an allowed command, and it could change the modes "
-            f"and times of files of its user's: mounts can't be made ({error.strerror}). Start as root with TOOLS_USER, "
-            "or allow user namespaces"
+            f"{LOADED if any(not held(folder) for folder in folders) else ''}an allowed command could change the modes and "
+            f"times of files of its user's: mounts can't be made ({error.strerror}). Start as root with TOOLS_USER, or "
+            "allow user namespaces"
         )
     return ""
+
+
+def held(folder: str) -> bool:
+    """Whether the owner, a unit or a container has mounted it without exec, and all below it (proc(5), mountinfo)."""
+    try:
+        if not os.statvfs(folder).f_flag & os.ST_NOEXEC:
+            return False
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+            mounts = [line.split(" ")[4:6] for line in file]
+    except OSError:
+        return False
+    below = f"{folder.rstrip('/')}/"
+    return all(
+        "noexec" in options.split(",")
+        for place, options in mounts
+        if re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), place).startswith(below)
+    )
 
 
 def _copy(folder: str, writable: bool) -> int:  # noqa: FBT001 # it stands beside its folder

@@ -35,7 +35,7 @@ def roots(allowed: Iterable[str], writable: Iterable[str], secrets: Mapping[str,
         for path in paths:
             spelled = os.path.normpath(Path.cwd() / Path(path).expanduser())
             real = os.path.realpath(spelled)
-            if not Path(real).is_dir():
+            if not _is_folder(real, setting):
                 raise CannotAllow(f"{setting}: {spelled} is not a folder. Make it, or take it out of {setting}.")
             for name, secret in secrets.items():
                 kept = os.path.realpath(secret)
@@ -45,6 +45,16 @@ def roots(allowed: Iterable[str], writable: Iterable[str], secrets: Mapping[str,
                     )
             found[real] = Root(real, spelled, writable=setting == "WRITABLE_PATHS")
     return tuple(found.values())
+
+
+def _is_folder(path: str, setting: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except PermissionError as error:
+        raise CannotAllow(
+            f"{setting}: {path} can't be reached by the user who starts the tools executor. Let that user enter every "
+            "folder above it."
+        ) from error
 
 
 def secrets(environ: Mapping[str, str], run_dir: Path) -> dict[str, str]:

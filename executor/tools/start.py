@@ -33,19 +33,11 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
     """Run until drained. zygote: one that is to grow yet. Raises CannotBind, CannotAllow, CannotDrop."""
     log = structlog.get_logger()
     user = User(settings.tools_user) if os.getuid() == 0 else None
-    ground = _ground(settings)
+    ground = ground_of(settings)
     path = settings.run_dir.absolute() / f"{name}.sock"
     sock = bind(path)
-    problem = unserved()
-    missing = landlock.missing(landlock.abi()) if not problem else ()
-    if not problem:
-        plan = Plan(
-            ground, allowed.search(), user.name if user else "", min(settings.max_concurrent, SPARE), Defences()
-        )
-        answer = grow(zygote, plan)
-        missing, problem = missing + answer.missing, answer.problem
-    privileges.drop(user)
-    privileges.hide()
+    problem, mounts = raised(ground, user, settings, zygote)
+    missing = (*(() if unserved() else landlock.missing(landlock.abi())), *mounts)
     log.info("allowed", paths=ground.readable, writable=ground.writable, commands=ground.listed)
     for lack in missing:
         log.warning("the sandbox lacks something", what=lack)
@@ -69,6 +61,20 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
             await role.close()
 
     uvloop.run(serve())
+
+
+def raised(ground: Ground, user: User | None, settings: Settings, zygote: Zygote) -> tuple[str, tuple[str, ...]]:
+    """Let the zygote grow and become the user: why nothing can be served, and what mounts lack. Raises CannotAllow, CannotDrop."""
+    problem, mounts = unserved(), ()
+    if not problem:
+        plan = Plan(
+            ground, allowed.search(), user.name if user else "", min(settings.max_concurrent, SPARE), Defences()
+        )
+        answer = grow(zygote, plan)
+        problem, mounts = answer.problem, answer.missing
+    privileges.drop(user)
+    privileges.hide()
+    return problem, mounts
 
 
 def unserved() -> str:
@@ -112,7 +118,8 @@ async def probed(zygote: Zygote) -> str:
     return ""
 
 
-def _ground(settings: Settings) -> Ground:
+def ground_of(settings: Settings) -> Ground:
+    """What the settings allow. Raises CannotAllow."""
     places = allowed.secrets(os.environ, settings.run_dir.absolute())
     return Ground(
         allowed.roots(allowed.several(settings.allowed_paths), allowed.several(settings.writable_paths), places),

@@ -37,6 +37,10 @@ NONE = "none"
 MCP_METHODS = {"POST", "GET", "DELETE"}
 # What clients set in environments of their own.
 OTHERS = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE_URL", "ENABLE_OLLAMA_API"}
+# What Compose reads of the file beside it.
+OF_COMPOSE = set(
+    re.findall(r"^#(\w+)=", (REPOSITORY / "deploy/compose/.env.example").read_text(encoding="utf-8"), re.MULTILINE)
+)
 
 
 def rows(text: str) -> list[list[str]]:
@@ -124,7 +128,7 @@ def test_the_settings_table_is_the_settings():
 def test_no_document_names_a_setting_that_does_not_exist(name: str):
     """What looks like an environment variable is one that something reads."""
     named = set(re.findall(r"(?<![\w/])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?![\w/])", TEXTS[name]))
-    assert named - {*fields(), *COMMON, *NETWORK, *TELEMETRY, *OTHERS} == set()
+    assert named - {*fields(), *COMMON, *NETWORK, *TELEMETRY, *OTHERS, *OF_COMPOSE} == set()
 
 
 def test_the_error_table_is_the_kinds():

@@ -1,0 +1,103 @@
+"""What an executor of the tools role would find at a start: the kernel, tried, and each path and command by itself.
+
+Law: it leaves root like the executor, so what it may read is what jobs may read. It serves nothing.
+"""
+
+import os
+import pwd
+from collections.abc import Mapping
+
+import uvloop
+from msgspec import structs
+
+from executor.sandbox import landlock, seccomp
+from executor.sandbox.privileges import CannotDrop, User
+from executor.sandbox.zygote import Zygote
+from executor.settings import Settings
+from executor.tools import allowed
+from executor.tools.allowed import CannotAllow
+from executor.tools.start import ground_of, probed, raised
+from shared.checks import AllowedPath, ToolsCheck
+
+
+def checked(settings: Settings, zygote: Zygote) -> ToolsCheck:
+    """Try it. zygote: one that is to grow yet. This process is a job's user afterwards."""
+    places = allowed.secrets(os.environ, settings.run_dir.absolute())
+    paths = [
+        _path(AllowedPath(path, writable=writable), places)
+        for listed, writable in ((settings.allowed_paths, False), (settings.writable_paths, True))
+        for path in allowed.several(listed)
+    ]
+    commands, refused = _commands(settings)
+    usable = settings.model_copy(
+        update={
+            "allowed_paths": ",".join(path.path for path in paths if not path.problem and not path.writable),
+            "writable_paths": ",".join(path.path for path in paths if not path.problem and path.writable),
+            "allowed_commands": ",".join(commands),
+        }
+    )
+    # As the executor holds them: who opened a folder as root needs no way to it afterwards.
+    held = {path.path: os.open(path.path, os.O_PATH | os.O_DIRECTORY) for path in paths if not path.problem}
+    mounts: tuple[str, ...] = ()
+    try:
+        user = User(settings.tools_user) if os.getuid() == 0 else None
+        problem, mounts = raised(ground_of(usable), user, usable, zygote)
+        problem = problem or uvloop.run(probed(zygote))
+    except (CannotAllow, CannotDrop) as error:
+        problem = str(error)
+    finally:
+        zygote.close()
+    return ToolsCheck(
+        user=_user(),
+        landlock=landlock.abi(),
+        system_calls=seccomp.supported(),
+        missing=landlock.missing(landlock.abi()),
+        mounts=" ".join(mounts),
+        sandbox=problem,
+        paths=tuple(_seen(path, held) for path in paths),
+        commands=len(commands),
+        refused=tuple(refused),
+    )
+
+
+def _path(path: AllowedPath, places: dict[str, str]) -> AllowedPath:
+    listed = (path.path,)
+    try:
+        [root] = allowed.roots(*(((), listed) if path.writable else (listed, ())), places)
+    except CannotAllow as problem:
+        return structs.replace(path, problem=str(problem))
+    return structs.replace(path, path=root.path)
+
+
+def _seen(path: AllowedPath, held: Mapping[str, int]) -> AllowedPath:
+    """What this process, which is a job's user, may do there."""
+    if path.problem:
+        return path
+    folder, enter = held[path.path], os.R_OK | os.X_OK
+    return structs.replace(
+        path,
+        readable=os.access(".", enter, dir_fd=folder),
+        writes=not path.writable or os.access(".", os.W_OK | os.X_OK, dir_fd=folder),
+        reachable=os.access(path.path, os.F_OK),
+    )
+
+
+def _commands(settings: Settings) -> tuple[list[str], list[str]]:
+    """Those that can be allowed, and why others can't."""
+    usable: list[str] = []
+    refused: list[str] = []
+    for name in allowed.several(settings.allowed_commands):
+        try:
+            allowed.commands([name])
+        except CannotAllow as problem:
+            refused.append(str(problem))
+        else:
+            usable.append(name)
+    return usable, refused
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
