@@ -14,6 +14,7 @@ import structlog
 from msgspec import structs
 
 from api.asking import Asking
+from api.books import Books
 from api.drain import Drain
 from api.executors import Executors
 from api.job_trace import JobTrace
@@ -22,7 +23,7 @@ from shared.errors import ErrorKind
 from shared.events import Admitted, Done, Event, Failed, Queued, Windows
 from shared.jobs import JobDone, Output, ToolsStatus
 from shared.trace import Tracing
-from shared.turn import ToolResult, Turn
+from shared.turn import Text, ToolResult, Turn
 from shared.wire import Bring, Do, Status, Submit, ToApi, WireError, frame, read_to_api
 
 CONNECT_TIMEOUT = 5.0
@@ -40,9 +41,12 @@ class Dispatch:
         executors: Executors,
         drain: Drain,
         request_timeout: float,
+        books: Books,
+        *,
         watchers: tuple[Watcher, ...] = (),
         tracing: Tracing | None = None,
     ) -> None:
+        self._books = books
         self._executors = executors
         self._drain = drain
         self._request_timeout = request_timeout
@@ -80,7 +84,8 @@ class Dispatch:
         asking = structs.replace(asking, traceparent=trace.traceparent)
         watches = [trace, *(watcher(turn, asking) for watcher in self._watchers)]
         try:
-            async with aclosing(self._events(turn, asking, handed_to)) as events:
+            served = self._events(turn, asking, handed_to)
+            async with aclosing(self._books.metered(served, asking, turn.model, length(turn))) as events:
                 async for event in events:
                     for watch in watches:
                         watch.see(event)
@@ -207,6 +212,13 @@ async def connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
             return await asyncio.open_unix_connection(str(path))
     except (OSError, TimeoutError):
         return None
+
+
+def length(turn: Turn) -> int:
+    """How many characters of text the model will read, but for pictures and files."""
+    texts = sum(len(block.text) for message in turn.messages for block in message.content if isinstance(block, Text))
+    tools = sum(len(tool.schema) + len(tool.description) for tool in turn.tools)
+    return sum(map(len, turn.system)) + texts + tools
 
 
 def decided(event: object) -> bool:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, aclosing
 import structlog
 
 from api.asking import Asking
+from api.books import Books
 from api.dispatch import TRY_ELSEWHERE, Job, connect
 from api.drain import Drain
 from api.executors import Executors
@@ -30,7 +31,8 @@ log = structlog.get_logger()
 class Hands:
     """Hands jobs to tools executors."""
 
-    def __init__(self, executors: Executors, drain: Drain, request_timeout: float) -> None:
+    def __init__(self, executors: Executors, drain: Drain, request_timeout: float, books: Books) -> None:
+        self._books = books
         self._executors = executors
         self._drain = drain
         self._request_timeout = request_timeout
@@ -43,8 +45,11 @@ class Hands:
         """The state of one that serves; None when none does."""
         return next((told for told in (await self.statuses()).values() if told and serves(told)), None)
 
-    async def do(self, job: ToolJob, asking: Asking) -> AsyncGenerator[Said]:
-        """What comes of a job. Close the generator to end it."""
+    def do(self, job: ToolJob, asking: Asking) -> AsyncGenerator[Said]:
+        """What comes of a job, within the limits of who asks, and written down. Close the generator to end it."""
+        return self._books.metered(self._done(job, asking), asking)
+
+    async def _done(self, job: ToolJob, asking: Asking) -> AsyncGenerator[Said]:
         if self._drain.begun:
             yield Failed(ErrorKind.DRAINING, retry_after=1)
             return

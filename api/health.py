@@ -1,9 +1,10 @@
 """Is it up, can it answer, and what is it made of: for people, supervisors and load balancers. No key needed.
 
-Law: nothing here names an account or a prompt; a path only to callers with a key.
+Law: nothing here names an account or a prompt; a path only to callers whose key is for files or commands.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Literal
 
 from litestar import Request, Response, Router, get
@@ -11,14 +12,18 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from api.auth import HAS_KEY, PUBLIC
+from api.auth import PRINCIPAL, PUBLIC
 from api.catalogue import Catalogue
 from api.drain import Drain
 from api.executors import Executors
 from api.hands import Hands, serves
+from api.keeper import Keeper
 from shared.events import Windows
 from shared.jobs import ToolsStatus
 from shared.wire import Status
+
+# Whose keys may know what the server's paths and commands are.
+OF_PATHS = ("code", "files", "bash", "admin")
 
 type Mode = Literal["online", "offline", "unknown"]
 
@@ -37,7 +42,7 @@ class ExecutorHealth(Struct, frozen=True):
 
 
 class ToolsHealth(Struct, frozen=True):
-    """A tools executor. What follows `waiting` is for callers with a key only."""
+    """A tools executor. What follows `waiting` is for callers whose key is for files or commands only."""
 
     name: str
     up: bool
@@ -52,8 +57,10 @@ class ToolsHealth(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
-    """The whole server. status: ok, degraded (some executor is down), down (nothing can answer) or draining.
+    """The whole server.
 
+    status: ok, degraded (some executor is down, or there are problems), down (nothing can answer) or draining.
+    problems: what can't be done with keys, limits and the ledger, and the mend; chat goes on.
     usage_windows: the subscription's, as the service last told of them; only for callers with a key.
     """
 
@@ -65,6 +72,7 @@ class Health(Struct, frozen=True):
     max_concurrent: int
     executors: list[ExecutorHealth]
     tools: tuple[ToolsHealth, ...] = ()
+    problems: list[str] = []
     usage_windows: Windows | UnsetType = UNSET
 
 
@@ -101,40 +109,47 @@ def tools_health(name: str, status: ToolsStatus | None, *, has_key: bool) -> Too
     )
 
 
-def health(statuses: dict[str, Status | None], default_model: str, *, draining: bool) -> Health:
+def health(
+    statuses: dict[str, Status | None], default_model: str, *, draining: bool, problems: Sequence[str] = ()
+) -> Health:
     """The health of the whole, from its parts."""
     executors = [health_of(name, status) for name, status in statuses.items()]
     known = [status for status in statuses.values() if status]
     up = [executor for executor in executors if executor.up]
     modes = {status.mode for status in known}
+    whole = len(up) == len(executors) and not problems
     return Health(
-        status="draining" if draining else "down" if not up else "ok" if len(up) == len(executors) else "degraded",
+        status="draining" if draining else "down" if not up else "ok" if whole else "degraded",
         claude_cli_found=any(status.cli_found for status in known),
         cli_version=next((status.cli_version for status in known if status.cli_version), ""),
         mode="unknown" if not modes else "offline" if "offline" in modes else "online",
         default_model=default_model,
         max_concurrent=sum(executor.max_concurrent for executor in up),
         executors=executors,
+        problems=list(problems),
     )
 
 
 @get("/health", opt={PUBLIC: True})
 async def get_health(
     request: Request[object, object, State],
+    *,
     executors: NamedDependency[Executors],
     hands: NamedDependency[Hands],
     catalogue: NamedDependency[Catalogue],
     drain: NamedDependency[Drain],
+    keeper: NamedDependency[Keeper],
 ) -> Response[Health]:
     """Tell how the server is; 200 while it answers at all."""
     statuses, of_tools = await asyncio.gather(executors.statuses(), hands.statuses())
-    has_key = bool(request.scope["state"].get(HAS_KEY))
+    principal = request.scope["state"].get(PRINCIPAL)
+    sees_paths = principal is not None and principal.may(*OF_PATHS)
     told = [status.windows for status in statuses.values() if status and status.windows]
-    state = health(statuses, catalogue.default, draining=drain.begun)
+    state = health(statuses, catalogue.default, draining=drain.begun, problems=keeper.problems)
     state = structs.replace(
-        state, tools=tuple(tools_health(name, told, has_key=has_key) for name, told in of_tools.items())
+        state, tools=tuple(tools_health(name, told, has_key=sees_paths) for name, told in of_tools.items())
     )
-    if told and has_key:
+    if told and principal:
         state = structs.replace(state, usage_windows=told[0])
     return Response(state)
 
