@@ -14,6 +14,7 @@ from api import body, health, scrape
 from api.absent import absent
 from api.anthropic import routes as anthropic
 from api.auth import RequireKey
+from api.books import Books
 from api.catalogue import Catalogue
 from api.dispatch import Dispatch
 from api.docs import routes as docs
@@ -25,6 +26,10 @@ from api.hands import Hands
 from api.http_metrics import HttpMetrics
 from api.http_trace import HttpTrace
 from api.job_metrics import JobMetrics
+from api.keeper import Keeper, Place, unavailable
+from api.keys import Keyring
+from api.ledger import Ledger
+from api.limits import Counters
 from api.mcp.hosts import Hosts
 from api.mcp.routes import Mcp
 from api.metrics import Metrics
@@ -37,7 +42,10 @@ from api.parameters import Policy
 from api.problems import Problem, of_failure, of_framework
 from api.request_context import RequestContext
 from api.rest import routes as rest
+from api.rest_admin import routes as rest_admin
 from api.settings import Settings
+from api.store.engine import Unavailable
+from api.store.folder import JOURNAL
 from api.work.checks import Limits
 from api.work.tasks import Workshop
 from shared.errors import ErrorKind
@@ -53,8 +61,16 @@ def create_app(settings: Settings, drain: Drain, tracing: Tracing | None = None)
     tools = Executors(settings.run_dir.absolute(), "tools")
     catalogue = Catalogue(executors, settings.default_model, settings.model_aliases)
     metrics = Metrics()
-    dispatch = Dispatch(executors, drain, settings.request_timeout, (JobMetrics(metrics),), tracing)
-    hands = Hands(tools, drain, settings.request_timeout)
+    keyring = Keyring()
+    counters = Counters(settings.rate_limit_url.get_secret_value() if settings.rate_limit_url else None)
+    place = kept_in(settings)
+    ledger = Ledger(place.folder / JOURNAL)
+    keeper = Keeper(place, keyring, counters, ledger)
+    books = Books(keyring, counters, ledger, catalogue)
+    dispatch = Dispatch(
+        executors, drain, settings.request_timeout, books, watchers=(JobMetrics(metrics),), tracing=tracing
+    )
+    hands = Hands(tools, drain, settings.request_timeout, books)
     shop = Workshop(dispatch, hands, catalogue, Limits(settings.max_prompt, settings.max_turns))
     fetcher = Fetcher(settings.fetch_images)
     policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive)
@@ -68,6 +84,7 @@ def create_app(settings: Settings, drain: Drain, tracing: Tracing | None = None)
             anthropic.router,
             openai_completions.router,
             rest.router,
+            rest_admin.router,
             mcp.route(),
             health.router,
             scrape.router,
@@ -82,25 +99,44 @@ def create_app(settings: Settings, drain: Drain, tracing: Tracing | None = None)
             "hands": Provide(lambda: hands, sync_to_thread=False),
             "shop": Provide(lambda: shop, sync_to_thread=False),
             "drain": Provide(lambda: drain, sync_to_thread=False),
+            "keyring": Provide(lambda: keyring, sync_to_thread=False),
+            "keeper": Provide(lambda: keeper, sync_to_thread=False),
+            "books": Provide(lambda: books, sync_to_thread=False),
             "fetcher": Provide(lambda: fetcher, sync_to_thread=False),
             "store": Provide(lambda: store, sync_to_thread=False),
             "policy": Provide(lambda: policy, sync_to_thread=False),
             "documentation": Provide(lambda: documentation, sync_to_thread=False),
         },
-        on_shutdown=[fetcher.close],
+        on_startup=[keeper.start],
+        on_shutdown=[fetcher.close, keeper.close],
         middleware=[
             DefineMiddleware(
-                RequireKey, token=settings.api_secret_token.get_secret_value(), neighbours=settings.metrics_allow
+                RequireKey,
+                token=settings.api_secret_token.get_secret_value(),
+                neighbours=settings.metrics_allow,
+                keyring=keyring,
+                left=books.headers,
             )
         ],
         lifespan=[mcp.lifespan],
-        exception_handlers={Problem: on_problem, HTTPException: on_framework, Exception: on_exception},
+        exception_handlers={
+            Problem: on_problem,
+            Unavailable: on_unavailable,
+            HTTPException: on_framework,
+            Exception: on_exception,
+        },
         cors_config=cors(settings),
         openapi_config=None,
         logging_config=None,
         request_max_body_size=body.LARGEST,
     )
     return RequestContext(HttpTrace(HttpMetrics(app, metrics), tracing or Tracing()))
+
+
+def kept_in(settings: Settings) -> Place:
+    """Where keys and ledger are."""
+    folder = settings.data_dir.absolute()
+    return Place(folder, settings.database_url, settings.key_pepper, settings.usage_retention_days)
 
 
 def hosts(settings: Settings) -> Hosts:
@@ -130,6 +166,11 @@ def on_problem(request: Request[object, object, State], problem: Problem) -> Res
         headers=problem.headers(),
         media_type="application/json",
     )
+
+
+def on_unavailable(request: Request[object, object, State], error: Unavailable) -> Response[bytes]:
+    """What needs the database can't be done now."""
+    return on_problem(request, unavailable(str(error)))
 
 
 def on_framework(request: Request[object, object, State], error: HTTPException) -> Response[bytes]:

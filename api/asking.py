@@ -1,24 +1,45 @@
 """Who asks for a job, through which door: what every job carries beside what is to be done."""
 
+import asyncio
 from typing import Any
 
 from litestar import Request
-from msgspec import Struct
+from msgspec import Struct, field
 
+from api.auth import principal_of
 from api.http_trace import TRACEPARENT
+from api.keys import OWNER
 from api.request_context import STATE_KEY
 
 
+class Visit:
+    """What is shared by all jobs of one request. Mutable: whether its key's limits of a minute have let it in.
+
+    admission: held while that is decided, so that it is decided once.
+    """
+
+    def __init__(self) -> None:
+        self.admission = asyncio.Lock()
+        self.let_in = False
+
+
 class Asking(Struct, frozen=True):
-    """request_id: as in the logs. key: the name of the key that asks. dialect: the door. traceparent: the caller's trace."""
+    """request_id: as in the logs. key: the name of the key that asks; holder: its id, which no other key ever has.
+
+    dialect: the door. traceparent: the caller's trace. within: it is asked for by a job that is under way.
+    """
 
     request_id: str
-    key: str = "owner"
+    key: str = OWNER
     dialect: str = ""
     traceparent: str = ""
+    holder: str = OWNER
+    within: bool = False
+    visit: Visit = field(default_factory=Visit)
 
 
 def asking(request: Request[Any, Any, Any], dialect: str) -> Asking:
     """Who asks by this request."""
     state = request.scope["state"]
-    return Asking(state[STATE_KEY], dialect=dialect, traceparent=state.get(TRACEPARENT, ""))
+    principal = principal_of(request)
+    return Asking(state[STATE_KEY], principal.name, dialect, state.get(TRACEPARENT, ""), principal.id)

@@ -1,59 +1,129 @@
-"""Who asks: the bearer token, compared in constant time.
+"""Who asks: the bearer token, known again in constant time, and what it may.
 
-Law: everything needs a key but what is marked `public`, and what is marked `by_address` when a neighbour asks; a missing
-key and a wrong one get the same answer in the same time. (RFC 6750)
+Law: everything needs a key with the route's scope but what is marked `public`, and what is marked `by_address` when a
+neighbour asks; a missing key and a wrong one get the same answer in the same time (RFC 6750). The owner's token has
+every scope; a named key has its own. Nothing here waits for anything.
 """
 
 import hashlib
 import hmac
 import ipaddress
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from litestar import Request
 from litestar.datastructures import Headers
 from litestar.handlers import BaseRouteHandler
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.keys import PREFIX, Key, Keyring, Principal
 from api.problems import Problem
+from api.scopes import ANY, SCOPE
 
 PUBLIC = "public"
-HAS_KEY = "has_key"
-# Which scope of a key a route needs.
-SCOPE = "scope"
+PRINCIPAL = "principal"
 # Machines of METRICS_ALLOW need no key for this route.
 BY_ADDRESS = "by_address"
 
 type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+type Left = Callable[[Key, str], Mapping[str, str]]
 
 
 class RequireKey:
-    """ASGI middleware in front of every route."""
+    """ASGI middleware in front of every route. left: the headers that tell a key what it has left, at a path."""
 
-    def __init__(self, app: ASGIApp, token: str, neighbours: tuple[Network, ...] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        token: str,
+        neighbours: tuple[Network, ...] = (),
+        keyring: Keyring | None = None,
+        left: Left | None = None,
+    ) -> None:
         self._app = app
         self._neighbours = neighbours
         self._digest = _digest(token)
+        self._keyring = keyring or Keyring()
+        self._left = left
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handler: BaseRouteHandler = scope["route_handler"]
-        known = self._known(Headers.from_scope(scope))
-        scope["state"][HAS_KEY] = known
-        waived = handler.opt.get(PUBLIC) or (handler.opt.get(BY_ADDRESS) and self._neighbour(scope))
-        if not known and not waived:
-            raise Problem(
-                401,
-                "invalid_api_key",
-                "Incorrect API key provided. Send the server's key as `Authorization: Bearer KEY`; its owner finds it in "
-                "API_SECRET_TOKEN or in the file that the server named when it first started.",
-            )
+        given = _given(Headers.from_scope(scope))
+        waived = bool(handler.opt.get(PUBLIC)) or (bool(handler.opt.get(BY_ADDRESS)) and self._neighbour(scope))
+        principal = Principal() if self._owner(given) else self._holder(given, waived=waived)
+        scope["state"][PRINCIPAL] = principal
+        if not waived:
+            permit(principal, handler.opt.get(SCOPE, "admin"))
+            if principal and principal.key and self._left:
+                send = _telling(principal.key, scope["path"], self._left, send)
         await self._app(scope, receive, send)
 
     def _neighbour(self, scope: Scope) -> bool:
         address = _address(scope)
         return address is not None and any(address in network for network in self._neighbours)
 
-    def _known(self, headers: Headers) -> bool:
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        given = key.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+    def _owner(self, given: str) -> bool:
         return hmac.compare_digest(_digest(given), self._digest)
+
+    def _holder(self, given: str, *, waived: bool) -> Principal | None:
+        """The holder of a named key. Raises Problem for one that is known and may not be used."""
+        if not given.startswith(PREFIX):
+            return None
+        key = self._keyring.find(given)
+        problem = unread() if key is None and not self._keyring.loaded else key and ended(key)
+        if problem and not waived:
+            raise problem
+        return None if key is None or problem else Principal(key)
+
+
+def unread() -> Problem:
+    """The keys were never read, so nobody can be told that a key is wrong."""
+    message = "The server's keys can't be read now. GET /health says why."
+    return Problem(503, "database_unavailable", message, retryable=True, retry_after=1)
+
+
+def ended(key: Key) -> Problem | None:
+    """Why a key opens no longer; None if it does."""
+    if key.disabled:
+        return Problem(401, "key_disabled", "This key is disabled; the server's owner can enable it again.")
+    if key.expired:
+        return Problem(401, "key_expired", "This key has expired; ask the server's owner for another one.")
+    return None
+
+
+def permit(principal: Principal | None, scope: str) -> None:
+    """Let pass who has a scope. Raises Problem."""
+    if principal is None:
+        raise Problem(
+            401,
+            "invalid_api_key",
+            "Incorrect API key provided. Send the server's key as `Authorization: Bearer KEY`; its owner finds it in "
+            "API_SECRET_TOKEN or in the file that the server named when it first started.",
+        )
+    if scope not in {ANY, *principal.scopes}:
+        has = ", ".join(principal.scopes)
+        message = f"This key does not have the scope `{scope}`, which this needs; it has: {has}."
+        raise Problem(403, "missing_scope", message)
+
+
+def principal_of(request: Request[Any, Any, Any]) -> Principal:
+    """Who asks by this request, of a route that is not public."""
+    return request.scope["state"][PRINCIPAL]
+
+
+def _telling(key: Key, path: str, left: Left, send: Send) -> Send:
+    async def told(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            extra = [(name.encode(), value.encode()) for name, value in left(key, path).items()]
+            message = {**message, "headers": [*message["headers"], *extra]}
+        await send(message)
+
+    return told
+
+
+def _given(headers: Headers) -> str:
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
 
 
 def _address(scope: Scope) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

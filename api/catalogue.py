@@ -77,6 +77,14 @@ class Catalogue:
             self._models = next((status.models for status in statuses if status and status.models), self._models)
         return self._models
 
+    def meanings(self, name: str) -> set[str]:
+        """Every name of the model that a name means; the name itself if it means none."""
+        try:
+            found = meaning(name, self.aliases, self._models)
+        except Problem:
+            return {name}
+        return {found}.union(*({m.value, m.resolved} for m in choices(self._models) if found in {m.value, m.resolved}))
+
     async def resolve(self, name: str | None) -> str:
         """What the CLI is asked for; the default when no model was named. Raises Problem (404 model_not_found)."""
         wanted = name or self.default

@@ -11,6 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 from msgspec import structs
 
 from api.asking import Asking
+from api.books import Books
 from api.drain import Drain
 from api.executors import Executors
 from api.handover import Handover, Link
@@ -20,7 +21,7 @@ from shared.errors import ErrorKind
 from shared.events import Admitted, Event, Failed, Queued, Windows
 from shared.jobs import JobDone, Output, ToolsStatus
 from shared.trace import Tracing
-from shared.turn import ToolResult, Turn
+from shared.turn import Text, ToolResult, Turn
 from shared.wire import Bring, Status, Submit, ToApi
 
 
@@ -32,6 +33,8 @@ class Dispatch:
         executors: Executors,
         drain: Drain,
         request_timeout: float,
+        books: Books,
+        *,
         watchers: tuple[Watcher, ...] = (),
         tracing: Tracing | None = None,
     ) -> None:
@@ -42,6 +45,7 @@ class Dispatch:
             nobody=ErrorKind.NO_EXECUTOR,
             too_large=ErrorKind.PROMPT_TOO_LONG,
         )
+        self._books = books
         self._watchers = watchers
         self._tracing = tracing or Tracing()
         self._windows: Windows | None = None
@@ -77,7 +81,8 @@ class Dispatch:
         watches = [trace, *(watcher(turn, asking) for watcher in self._watchers)]
         try:
             submit = Submit(turn, asking.request_id, asking.key, asking.traceparent)
-            async with aclosing(self._handover.messages(submit, _event, handed_to)) as events:
+            served = self._handover.messages(submit, _event, handed_to)
+            async with aclosing(self._books.metered(served, asking, turn.model, length(turn))) as events:
                 async for event in events:
                     if isinstance(event, Windows):
                         self._windows = event
@@ -114,6 +119,13 @@ class Held:
 def _event(message: ToApi) -> Event:
     of_tools = isinstance(message, Status | ToolsStatus | Output | JobDone)
     return Failed(ErrorKind.EXECUTOR_LOST) if of_tools else message
+
+
+def length(turn: Turn) -> int:
+    """How many characters of text the model will read, but for pictures and files."""
+    texts = sum(len(block.text) for message in turn.messages for block in message.content if isinstance(block, Text))
+    tools = sum(len(tool.schema) + len(tool.description) for tool in turn.tools)
+    return sum(map(len, turn.system)) + texts + tools
 
 
 def decided(event: object) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from api.asking import Asking
+from api.books import Books
 from api.drain import Drain
 from api.executors import Executors
 from api.handover import Handover
@@ -22,7 +23,8 @@ type Said = Output | JobDone | Failed
 class Hands:
     """Hands jobs to tools executors."""
 
-    def __init__(self, executors: Executors, drain: Drain, request_timeout: float) -> None:
+    def __init__(self, executors: Executors, drain: Drain, request_timeout: float, books: Books) -> None:
+        self._books = books
         self._executors = executors
         self._handover = Handover(
             executors, drain, request_timeout, nobody=ErrorKind.NO_TOOLS, too_large=ErrorKind.TOO_LARGE
@@ -37,8 +39,9 @@ class Hands:
         return next((told for told in (await self.statuses()).values() if told and serves(told)), None)
 
     def do(self, job: ToolJob, asking: Asking) -> AsyncGenerator[Said]:
-        """What comes of a job. Close the generator to end it."""
-        return self._handover.messages(Do(job, asking.request_id, asking.key, asking.traceparent), _said)
+        """What comes of a job, within the limits of who asks, and written down. Close the generator to end it."""
+        message = Do(job, asking.request_id, asking.key, asking.traceparent)
+        return self._books.metered(self._handover.messages(message, _said), asking)
 
     async def result(self, job: ToolJob, asking: Asking) -> JobResult | Failed:
         """The end of a job that has no output before it."""

@@ -1,10 +1,10 @@
 """Is it up, can it answer, and what is it made of: for people, supervisors and load balancers. No key needed.
 
-Law: nothing here names an account or a prompt; a path only to callers with a key.
+Law: nothing here names an account or a prompt; a path only to callers whose key is for files or commands.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
@@ -13,17 +13,20 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from api.auth import HAS_KEY, PUBLIC
+from api.auth import PRINCIPAL, PUBLIC
 from api.catalogue import Catalogue
 from api.drain import Drain
 from api.executors import Executors
 from api.hands import Hands, serves
+from api.keeper import Keeper
 from shared.events import Windows
 from shared.jobs import ToolsStatus
 from shared.wire import Status
 
 SILENT = "It does not answer; its log says why."
 ASK = "Something is wrong with it, or missing in its sandbox: ask with a key, or look into its log."
+# Whose keys may know what the server's paths and commands are.
+OF_PATHS = ("code", "files", "bash", "admin")
 
 type Mode = Literal["online", "offline", "unknown"]
 
@@ -46,7 +49,7 @@ class ExecutorHealth(Struct, frozen=True):
 
 
 class ToolsHealth(Struct, frozen=True):
-    """A tools executor. problem: what to do. What follows `problem` is for callers with a key only."""
+    """A tools executor. problem: what to do. What follows it is for callers whose key is for files or commands only."""
 
     name: str
     up: bool
@@ -63,7 +66,9 @@ class ToolsHealth(Struct, frozen=True):
 class Health(Struct, frozen=True):
     """The whole server. status: ok, degraded, down (no chat can be answered) or draining.
 
-    degraded: some executor is down, of whichever role. What a sandbox lacks is told, and covered in another way.
+    degraded: some executor is down, of whichever role, or there are problems. What a sandbox lacks is told, and covered
+    in another way.
+    problems: what can't be done with keys, limits and the ledger, and the mend; chat goes on.
     usage_windows: the subscription's, as the service last told of them; only for callers with a key.
     """
 
@@ -75,6 +80,7 @@ class Health(Struct, frozen=True):
     max_concurrent: int
     executors: list[ExecutorHealth]
     tools: tuple[ToolsHealth, ...] = ()
+    problems: list[str] = []
     usage_windows: Windows | UnsetType = UNSET
 
 
@@ -120,39 +126,56 @@ def health(
     draining: bool,
     of_tools: Mapping[str, ToolsStatus | None] = MappingProxyType({}),
     has_key: bool = False,
+    sees_paths: bool = False,
+    problems: Sequence[str] = (),
 ) -> Health:
-    """The health of the whole, from its parts. Without tools executors, it is as well as it can be without tools."""
+    """The health of the whole, from its parts. Without tools executors, it is as well as it can be without tools.
+
+    has_key: the caller has one. sees_paths: it is for files or commands.
+    """
     executors = [health_of(name, status, has_key=has_key) for name, status in statuses.items()]
     known = [status for status in statuses.values() if status]
     up = [executor for executor in executors if executor.up]
     modes = {status.mode for status in known}
     whole = len(up) == len(executors) and all(status and serves(status) for status in of_tools.values())
     return Health(
-        status="draining" if draining else "down" if not up else "ok" if whole else "degraded",
+        status="draining" if draining else "down" if not up else "ok" if whole and not problems else "degraded",
         claude_cli_found=any(status.cli_found for status in known),
         cli_version=next((status.cli_version for status in known if status.cli_version), ""),
         mode="unknown" if not modes else "offline" if "offline" in modes else "online",
         default_model=default_model,
         max_concurrent=sum(executor.max_concurrent for executor in up),
         executors=executors,
-        tools=tuple(tools_health(name, status, has_key=has_key) for name, status in of_tools.items()),
+        problems=list(problems),
+        tools=tuple(tools_health(name, status, has_key=sees_paths) for name, status in of_tools.items()),
     )
 
 
 @get("/health", opt={PUBLIC: True})
 async def get_health(
     request: Request[object, object, State],
+    *,
     executors: NamedDependency[Executors],
     hands: NamedDependency[Hands],
     catalogue: NamedDependency[Catalogue],
     drain: NamedDependency[Drain],
+    keeper: NamedDependency[Keeper],
 ) -> Response[Health]:
     """Tell how the server is; 200 while it answers at all."""
     statuses, of_tools = await asyncio.gather(executors.statuses(), hands.statuses())
-    has_key = bool(request.scope["state"].get(HAS_KEY))
+    principal = request.scope["state"].get(PRINCIPAL)
+    sees_paths = principal is not None and principal.may(*OF_PATHS)
     told = [status.windows for status in statuses.values() if status and status.windows]
-    state = health(statuses, catalogue.default, draining=drain.begun, of_tools=of_tools, has_key=has_key)
-    if told and has_key:
+    state = health(
+        statuses,
+        catalogue.default,
+        draining=drain.begun,
+        of_tools=of_tools,
+        has_key=principal is not None,
+        sees_paths=sees_paths,
+        problems=keeper.problems,
+    )
+    if told and principal:
         state = structs.replace(state, usage_windows=told[0])
     return Response(state)
 

@@ -7,7 +7,7 @@ import importlib.metadata
 
 from api.anthropic.models import ErrorMessage, MessageOut, MessagesRequest, TokenCount
 from api.anthropic.parameters import MESSAGES
-from api.docs import operations, rest
+from api.docs import key_operations, operations, rest
 from api.docs.parameters import with_parameters
 from api.docs.replies import HEADERS, errors
 from api.docs.structs import Json, schemas
@@ -17,6 +17,7 @@ from api.openai_completions.models import CompletionRequest, TextCompletion
 from api.openai_responses.models import DeletedResponse, Item, ItemList, ResponseObject, ResponsesRequest, StreamEvent
 from api.parameters import COMPLETIONS, RESPONSES, Policy
 from api.rest.models import Refusal
+from api.rest_admin.models import KeyFields, KeyList, KeyRecord, OwnUsage, UsageReport
 from api.work.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, ModelEntries
 from api.work.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
 
@@ -34,6 +35,7 @@ TAGS = {
     "Messages": "Answers to conversations, in Anthropic's form.",
     "Responses": "Answers to conversations, in OpenAI's newer form, kept for a while.",
     "Models": "What may be named as `model`.",
+    "Keys": "Who may do what, and what was used.",
     "Health": "For people, supervisors and load balancers. No key needed.",
     "About": "What this is. No key needed.",
 }
@@ -47,7 +49,7 @@ def document(policy: Policy) -> Json:
         "servers": [{"url": "/", "description": "This server"}],
         "security": [{"bearer": []}, {"key": []}],
         "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
-        "paths": operations.paths() | rest.paths(),
+        "paths": operations.paths() | rest.paths() | key_operations.paths(),
         "components": {
             "schemas": components(policy),
             "headers": HEADERS,
@@ -82,11 +84,13 @@ def components(policy: Policy) -> dict[str, Json]:
             AnalyzeAsk,
             FileReadAsk,
             BashAsk,
+            KeyFields,
         ),
         answers=False,
     )
     written = schemas(Completion, Chunk, ErrorEnvelope, ModelList, ModelObject, TextCompletion, Health, answers=True)
     done = schemas(ChatAnswer, CodeAnswer, FileAnswer, BashAnswer, ModelEntries, Refusal, answers=True)
+    keys = schemas(KeyRecord, KeyList, UsageReport, OwnUsage, answers=True)
     responses = schemas(ResponseObject, StreamEvent, DeletedResponse, ItemList, answers=True)
     return {
         **read,
@@ -98,4 +102,5 @@ def components(policy: Policy) -> dict[str, Json]:
         "MessagesRequest": with_parameters(read["MessagesRequest"], policy, MESSAGES),
         **written,
         **responses,
+        **keys,
     }

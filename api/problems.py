@@ -75,6 +75,9 @@ KINDS: dict[ErrorKind, tuple[int, str]] = {
     ErrorKind.BAD_JOB: (400, "invalid_job"),
     ErrorKind.TOO_LARGE: (413, "too_large"),
     ErrorKind.NO_TOOLS: (503, "no_tools"),
+    ErrorKind.KEY_ENDED: (401, "key_ended"),
+    ErrorKind.KEY_LIMIT: (429, "rate_limit_exceeded"),
+    ErrorKind.KEY_BUDGET: (429, "insufficient_quota"),
     ErrorKind.DRAINING: (503, "draining"),
     ErrorKind.INTERNAL: (500, "internal_error"),
 }

@@ -9,10 +9,11 @@ import asyncio
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
 
-from api.auth import BY_ADDRESS, SCOPE
+from api.auth import BY_ADDRESS
 from api.executor_metrics import told
 from api.executors import Executors
 from api.metrics import CONTENT_TYPE, Metrics
+from api.scopes import SCOPE
 
 
 @get("/metrics", opt={SCOPE: "metrics", BY_ADDRESS: True})

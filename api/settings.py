@@ -8,6 +8,7 @@ import ipaddress
 import json
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -30,6 +31,34 @@ def strong(token: SecretStr) -> SecretStr:
     if len(set(words)) < 8 or any(words.lower().startswith(known) for known in WELL_KNOWN):
         raise ValueError("easy to guess; `openssl rand -hex 32` makes a good one")
     return token
+
+
+def strong_if_given(token: SecretStr | None) -> SecretStr | None:
+    """As `strong`. Raises ValueError."""
+    return token and strong(token)
+
+
+def database(url: SecretStr | None) -> SecretStr | None:
+    """DATABASE_URL, if it can be one. Raises ValueError."""
+    return _address(url, ("postgresql", "postgres"), "postgresql://USER:PASSWORD@HOST:5432/DATABASE")
+
+
+def counters(url: SecretStr | None) -> SecretStr | None:
+    """RATE_LIMIT_URL, if it can be one. Raises ValueError."""
+    return _address(url, ("redis", "rediss", "valkey", "valkeys"), "redis://HOST:6379/0")
+
+
+def _address(url: SecretStr | None, schemes: tuple[str, ...], example: str) -> SecretStr | None:
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url.get_secret_value())
+        good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError(f"is no address that can be used; one looks like {example}")
+    return url
 
 
 def aliases(value: object) -> object:
@@ -82,6 +111,11 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()
     metrics_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)] = ()
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()
+    data_dir: Path = Path(".data")
+    database_url: Annotated[SecretStr | None, AfterValidator(database)] = None
+    rate_limit_url: Annotated[SecretStr | None, AfterValidator(counters)] = None
+    key_pepper: Annotated[SecretStr | None, AfterValidator(strong_if_given)] = None
+    usage_retention_days: Annotated[int, Field(ge=1, le=36500)] = 400
     run_dir: Path = Path(".run")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"

@@ -1,10 +1,13 @@
 """Who may run now, who waits, who is turned away.
 
-Law: at most `places` jobs run; at most `queue` wait, first come first served; everyone else is refused at once.
+Law: at most `places` jobs run; at most `queue` wait. A place that becomes free goes to the tenant that has the fewest
+jobs running and, among equals, to the one that was served longest ago; a tenant's own jobs are first come first served.
+When the queue is full, a newcomer is refused at once, unless another tenant has at least two jobs more waiting: then
+that one's last is refused in its stead.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -21,61 +24,90 @@ class Refused(Exception):
 
 
 class Admission:
-    """Places for jobs. Mutable: `running` and the queue; touched only from the event loop's thread."""
+    """Places for jobs. Mutable: `running` and the queues; touched only from the event loop's thread."""
 
     def __init__(self, places: int, queue: int, timeout: float) -> None:
         self.places = places
         self.queue = queue
         self.timeout = timeout
         self.running = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        # Each tenant that waits, in the order in which they were last served.
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._running_of: Counter[str] = Counter()
 
     def __repr__(self) -> str:
         return f"<Admission [{self.running}/{self.places} running | {self.waiting}/{self.queue} waiting]>"
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        return sum(map(len, self._waiting.values()))
 
     @asynccontextmanager
-    async def place(self, on_wait: Callable[[int], Awaitable[None]]) -> AsyncGenerator[None]:
-        """Hold a place. `on_wait` hears, before a wait, how many wait ahead. Raises Refused."""
+    async def place(self, on_wait: Callable[[int], Awaitable[None]], tenant: str = "") -> AsyncGenerator[None]:
+        """Hold a place. `on_wait` hears, before a wait, how many are likely to be served before. Raises Refused."""
         if self.running >= self.places or self._waiting:
-            await self._wait(on_wait)
+            await self._wait(on_wait, tenant)
         else:
             self.running += 1
+            self._running_of[tenant] += 1
         try:
             yield
         finally:
-            self._release()
+            self._release(tenant)
 
-    async def _wait(self, on_wait: Callable[[int], Awaitable[None]]) -> None:
-        if self.waiting >= self.queue:
-            raise Refused(ErrorKind.QUEUE_FULL, retry_after=min(self.timeout, 5))
+    async def _wait(self, on_wait: Callable[[int], Awaitable[None]], tenant: str) -> None:
+        if self.waiting >= self.queue and not self._made_room(tenant):
+            raise self._full()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        ahead = self.waiting
-        self._waiting.append(turn)
+        line = self._waiting.setdefault(tenant, deque())
+        # One of each other tenant is served for one of this tenant's.
+        ahead = len(line) + sum(min(len(other), len(line) + 1) for other in self._waiting.values() if other is not line)
+        line.append(turn)
         try:
             async with asyncio.timeout(self.timeout):
                 await on_wait(ahead)
                 await turn
         except BaseException as error:
-            self._leave(turn)
+            self._leave(turn, tenant)
             if isinstance(error, TimeoutError):
                 raise Refused(ErrorKind.QUEUE_TIMEOUT, retry_after=min(self.timeout, 5)) from error
             raise
 
-    def _leave(self, turn: asyncio.Future[None]) -> None:
-        """A waiting job goes away; if a place had just been given to it, the next in line gets that place."""
-        if turn in self._waiting:
-            self._waiting.remove(turn)
-        elif turn.done() and not turn.cancelled():
-            self._release()
+    def _full(self) -> Refused:
+        return Refused(ErrorKind.QUEUE_FULL, retry_after=min(self.timeout, 5))
 
-    def _release(self) -> None:
+    def _made_room(self, tenant: str) -> bool:
+        """Turn the last job of the longest line away, if that is fairer than to refuse this tenant's."""
+        longest = max(self._waiting, key=lambda name: len(self._waiting[name]), default=tenant)
+        if len(self._waiting.get(longest, ())) < len(self._waiting.get(tenant, ())) + 2:
+            return False
+        last = self._waiting[longest].pop()
+        if not last.done():
+            last.set_exception(self._full())
+        return True
+
+    def _leave(self, turn: asyncio.Future[None], tenant: str) -> None:
+        """A waiting job goes away; if a place had just been given to it, the next in line gets that place."""
+        line = self._waiting.get(tenant, ())
+        if turn in line:
+            self._waiting[tenant].remove(turn)
+            if not self._waiting[tenant]:
+                del self._waiting[tenant]
+        elif turn.done() and not turn.cancelled() and turn.exception() is None:
+            self._release(tenant)
+
+    def _release(self, tenant: str) -> None:
+        self._running_of[tenant] -= 1
+        if not self._running_of[tenant]:
+            del self._running_of[tenant]
         while self._waiting:
-            turn = self._waiting.popleft()
+            chosen = min(self._waiting, key=lambda name: self._running_of[name])
+            line = self._waiting.pop(chosen)
+            turn = line.popleft()
+            if line:
+                self._waiting[chosen] = line  # last in the order of those that wait
             if not turn.done():
+                self._running_of[chosen] += 1
                 turn.set_result(None)
                 return
         self.running -= 1

@@ -64,9 +64,11 @@ class Session:
                     await self._send(Failed(ErrorKind.DRAINING, retry_after=1))
                 case Submit() if isinstance(self._role, ClaudeRole):
                     results = Results()
-                    await self._traced(message, self._role.run(message.turn, results, self._emit), results)
+                    await self._traced(
+                        message, self._role.run(message.turn, results, self._emit, message.tenant), results
+                    )
                 case Do() if isinstance(self._role, ToolsRole):
-                    await self._traced(message, self._role.run(message.job, self._emit), Results())
+                    await self._traced(message, self._role.run(message.job, self._emit, message.tenant), Results())
                 case Submit() | Do() | Bring():
                     await self._send(Failed(ErrorKind.INTERNAL, "this executor has another role"))
         except (WireError, TimeoutError) as error:

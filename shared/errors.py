@@ -36,6 +36,9 @@ class ErrorKind(StrEnum):
     BAD_JOB = "bad_job"
     TOO_LARGE = "too_large"
     NO_TOOLS = "no_tools"
+    KEY_ENDED = "key_ended"
+    KEY_LIMIT = "key_limit"
+    KEY_BUDGET = "key_budget"
     DRAINING = "draining"
     INTERNAL = "internal"
 
@@ -94,6 +97,11 @@ MEANINGS: dict[ErrorKind, Meaning] = {
     ErrorKind.NO_TOOLS: Meaning(
         True, "No tools executor serves files and commands now. GET /health says why and what to do."
     ),
+    ErrorKind.KEY_ENDED: Meaning(
+        False, "This key was disabled or removed, or has expired, while its work was under way."
+    ),
+    ErrorKind.KEY_LIMIT: Meaning(True, "A limit of this key is reached. Try again later."),
+    ErrorKind.KEY_BUDGET: Meaning(False, "A budget of this key is used up."),
     ErrorKind.DRAINING: Meaning(True, "The server is shutting down. Try again in a moment."),
     ErrorKind.INTERNAL: Meaning(True, "Something went wrong inside the server. The log says what."),
 }

@@ -123,6 +123,7 @@ class Stack:
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
             "RUN_DIR": str(self.run_dir),
+            "DATA_DIR": str(self.folder / "data"),
             "LOG_LEVEL": "debug",
             "PYTHONWARNINGS": "error",
             **self._settings,

@@ -23,6 +23,7 @@ from api.fetch import Fetcher
 from api.parameters import Policy
 from api.problems import invalid
 from api.respond import Answer
+from api.scopes import SCOPE
 from api.side_by_side import side_by_side
 from shared.events import Event
 
@@ -34,7 +35,7 @@ USUAL_MODELS = 20
 _counting = CapacityLimiter(1)
 
 
-@post("/v1/messages", status_code=200)
+@post("/v1/messages", status_code=200, opt={SCOPE: "chat"})
 async def create_message(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
@@ -61,7 +62,7 @@ async def create_message(
     )
 
 
-@post("/v1/messages/count_tokens", status_code=200)
+@post("/v1/messages/count_tokens", status_code=200, opt={SCOPE: "chat"})
 async def count_tokens(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],

@@ -9,7 +9,7 @@ from api.docs.structs import Json, reference
 from api.openai_completions.encode import CompletionEncoder
 from shared.events import Done, Event, Started, TextDelta, Usage
 
-STATUSES = (400, 401, 402, 404, 413, 415, 429, 500, 502, 503, 504)
+STATUSES = (400, 401, 402, 403, 404, 413, 415, 429, 500, 502, 503, 504)
 MODEL = "claude-haiku-4-5"
 SAID: tuple[Event, ...] = (
     Started(MODEL),

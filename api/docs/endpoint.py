@@ -75,7 +75,7 @@ def responses(operation: Json, document: Json) -> str:
             continue
         headers = " ".join(element("a", element("code", name), href=f"#{name}") for name in found["headers"])
         inner = element("p", f"Headers: {headers}", class_="headers")
-        for media_type, content in cast("dict[str, Json]", found["content"]).items():
+        for media_type, content in cast("dict[str, Json]", found.get("content", {})).items():
             shape = content["schema"]
             inner += element("h5", element("code", media_type)) + prose(shape.get("description", ""))
             inner += tree.whole(event_of(shape) if media_type == STREAM else shape)

@@ -1,11 +1,11 @@
 """The operations of Anthropic's messages, for the OpenAPI document. Pure."""
 
 from api.docs.operation import REQUEST_ID, answer, json, operation
-from api.docs.replies import ANSWERED, TITLES, headed
+from api.docs.replies import ANSWERED_MESSAGES, TITLES, headed
 from api.docs.structs import Json, reference
 
-REFUSED = (400, 401, 402, 404, 413, 415, 429, 500, 502, 503, 504, 529)
-NOT_COUNTED = (400, 401, 404, 413, 415, 500)
+REFUSED = (400, 401, 402, 403, 404, 413, 415, 429, 500, 502, 503, 504, 529)
+NOT_COUNTED = (400, 401, 403, 404, 413, 415, 500, 503)
 OVERLOADED = "The model's service is overloaded. Asking again may help"
 EVENTS = """\
 Anthropic's events in their order: `message_start`; for each block `content_block_start`, `content_block_delta`s and \
@@ -37,7 +37,7 @@ def _message() -> Json:
         parameters=[REQUEST_ID],
         requestBody={"required": True, "content": json(reference("MessagesRequest"), EXAMPLE)},
         responses={
-            "200": answer("The answer: one message, or a stream if `stream` is true.", content, ANSWERED),
+            "200": answer("The answer: one message, or a stream if `stream` is true.", content, ANSWERED_MESSAGES),
             **_refusals(REFUSED),
         },
     )

@@ -6,7 +6,7 @@ from api.docs.operation import REQUEST_ID, answer, json, operation
 from api.docs.replies import ANSWERED, refusals
 from api.docs.structs import Json, reference
 
-CHAT_ERRORS = (400, 401, 402, 404, 413, 415, 429, 500, 502, 503, 504)
+CHAT_ERRORS = (400, 401, 402, 403, 404, 413, 415, 429, 500, 502, 503, 504)
 
 
 def paths() -> Json:
@@ -84,7 +84,7 @@ def models() -> Json:
         "Every name that a request may use: the ids that the account offers, the CLI's own names, and names that stand "
         "for another.",
         parameters=[REQUEST_ID],
-        responses={"200": answer("The models.", found), **refusals((401, 500))},
+        responses={"200": answer("The models.", found), **refusals((401, 500, 503))},
     )
 
 
@@ -104,7 +104,7 @@ def model() -> Json:
         "Look up a model",
         "One of the names that `GET /v1/models` lists.",
         parameters=[where, REQUEST_ID],
-        responses={"200": answer("The model.", json(reference("ModelObject"))), **refusals((401, 404, 500))},
+        responses={"200": answer("The model.", json(reference("ModelObject"))), **refusals((401, 404, 500, 503))},
     )
 
 
@@ -183,7 +183,7 @@ def metrics() -> Json:
         parameters=[REQUEST_ID],
         responses={
             "200": answer("The numbers, in Prometheus' text format.", {"text/plain": {"schema": {"type": "string"}}}),
-            **refusals((401, 500)),
+            **refusals((401, 403, 500, 503)),
         },
     )
 

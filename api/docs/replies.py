@@ -15,6 +15,23 @@ def _header(description: str, schema: Json, *, always: bool = False) -> Json:
     return {"description": description, "schema": schema, **({"required": True} if always else {})}
 
 
+_OF_KEYS: dict[str, Json] = {
+    name: header
+    for what in ("requests", "tokens")
+    for name, header in {
+        f"x-ratelimit-limit-{what}": _header(f"How many {what} the key has in a minute.", {"type": "integer"}),
+        f"x-ratelimit-remaining-{what}": _header(f"How many {what} it has left.", {"type": "integer", "minimum": 0}),
+        f"x-ratelimit-reset-{what}": _header(
+            f"When {what} are counted afresh, such as `12.500s`.", {"type": "string", "pattern": "^[0-9.]+s$"}
+        ),
+        f"anthropic-ratelimit-{what}-limit": _header(f"How many {what} the key has in a minute.", {"type": "integer"}),
+        f"anthropic-ratelimit-{what}-remaining": _header(f"How many {what} it has left.", {"type": "integer"}),
+        f"anthropic-ratelimit-{what}-reset": _header(
+            f"When {what} are counted afresh (RFC 3339).", {"type": "string", "format": "date-time"}
+        ),
+    }.items()
+}
+
 HEADERS: dict[str, Json] = {
     "x-request-id": _header(
         "The request's id, which the server's log has too. Send your own (1 to 128 of letters, digits, `-`, `_`, `.`) "
@@ -59,18 +76,21 @@ HEADERS: dict[str, Json] = {
             ("reset", "Seconds until the {} window begins anew.", {"type": "integer", "minimum": 0}),
         )
     },
+    **_OF_KEYS,
 }
 
 ALWAYS = ("x-request-id", "openai-processing-ms")
-ANSWERED = (
-    *("x-cost-usd", "x-ignored-parameters", "x-claude-api-server-mode"),
-    *(name for name in HEADERS if name.startswith("x-ratelimit-")),
-)
+_OF_ANSWERS = ("x-cost-usd", "x-ignored-parameters", "x-claude-api-server-mode")
+_OF_WINDOWS = tuple(name for name in HEADERS if name.startswith("x-ratelimit-") and name not in _OF_KEYS)
+ANSWERED = (*_OF_ANSWERS, *_OF_WINDOWS, *(name for name in _OF_KEYS if name.startswith("x-")))
+# The same as Anthropic's clients know them.
+ANSWERED_MESSAGES = (*_OF_ANSWERS, *_OF_WINDOWS, *(name for name in _OF_KEYS if name.startswith("anthropic-")))
 
 TITLES = {
     400: "The request says something it may not; `param` names the field",
     401: "No key, or a wrong one",
     402: "It costs more than may be spent",
+    403: "The key may not do this",
     404: "There is no such model, nothing of that id is kept, or nothing like this is here",
     405: "Not by this method",
     413: "The request, or something in it, is too large",
@@ -119,6 +139,10 @@ OWN: tuple[Problem, ...] = (
     Problem(404, "response_not_found", "No response with id 'resp_1' is kept here.", param="response_id"),
     Problem(405, "method_not_allowed", "This address does not take this method."),
     Problem(426, "upgrade_required", "There is no WebSocket here. POST to this address, with `stream: true`."),
+    Problem(401, "key_disabled", "This key is disabled; the server's owner can enable it again."),
+    Problem(401, "key_expired", "This key has expired; ask the server's owner for another one."),
+    Problem(403, "missing_scope", "This key does not have the scope `admin`, which this needs; it has: chat."),
+    Problem(503, "database_unavailable", "The database does not answer.", retryable=True),
     Problem(413, "request_too_large", "The request is larger than this server takes."),
     Problem(413, "image_too_large", f"`{_where}`: the picture is larger than 5 MiB.", param=_where),
     Problem(413, "file_too_large", f"`{_where}`: the file is larger than 20 MiB.", param=_where),

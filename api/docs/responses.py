@@ -7,7 +7,7 @@ from api.docs.operation import REQUEST_ID, answer, json, operation
 from api.docs.replies import ANSWERED, refusals
 from api.docs.structs import Json, reference
 
-ERRORS = (400, 401, 402, 404, 413, 415, 429, 500, 502, 503, 504)
+ERRORS = (400, 401, 402, 403, 404, 413, 415, 429, 500, 502, 503, 504)
 RESPONSE_ID: Json = {
     "name": "response_id",
     "in": "path",
@@ -78,7 +78,7 @@ def upgrade() -> Json:
         "No WebSocket",
         "Clients that try a WebSocket here are told at once that there is none. POST instead.",
         parameters=[REQUEST_ID],
-        responses=refusals((401, 405, 426, 500)),
+        responses=refusals((401, 403, 405, 426, 500, 503)),
     )
 
 
@@ -90,14 +90,20 @@ def _on_kept(name: str, summary: str, description: str, responses: Json, *more: 
 
 def kept() -> Json:
     """GET /v1/responses/{response_id}."""
-    found = {"200": answer("The response.", json(reference("ResponseObject"))), **refusals((400, 401, 404, 500))}
+    found = {
+        "200": answer("The response.", json(reference("ResponseObject"))),
+        **refusals((400, 401, 403, 404, 500, 503)),
+    }
     stream = _query("stream", "Only `false`: what is kept is given as a whole.", {"enum": ["false"]})
     return _on_kept("getResponse", "Look up a response", "One that is still kept for this key.", found, stream)
 
 
 def deleted() -> Json:
     """DELETE /v1/responses/{response_id}."""
-    gone = {"200": answer("It is kept no longer.", json(reference("DeletedResponse"))), **refusals((401, 404, 500))}
+    gone = {
+        "200": answer("It is kept no longer.", json(reference("DeletedResponse"))),
+        **refusals((401, 403, 404, 500, 503)),
+    }
     return _on_kept("deleteResponse", "Delete a response", "Responses that went on from it stay.", gone)
 
 
@@ -107,7 +113,7 @@ def items() -> Json:
         "listInputItems",
         "List what a response answers",
         "The items of its input, after those of the conversation before it.",
-        {"200": answer("The items.", json(reference("ItemList"))), **refusals((400, 401, 404, 500))},
+        {"200": answer("The items.", json(reference("ItemList"))), **refusals((400, 401, 403, 404, 500, 503))},
         _query("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
         _query("order", "The newest first, or the oldest.", {"enum": ["desc", "asc"], "default": "desc"}),
         _query("after", "The id of the item after which the page begins.", {"type": "string"}),
@@ -121,7 +127,7 @@ def cancel() -> Json:
         "Cancel a response",
         "Only responses made with `background: true` could be cancelled, and there are none here. To end one under way, "
         "hang up.",
-        refusals((400, 401, 404, 500)),
+        refusals((400, 401, 403, 404, 500, 503)),
     )
 
 

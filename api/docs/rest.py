@@ -1,5 +1,7 @@
 """The operations of REST, for the OpenAPI document. Pure."""
 
+from collections.abc import Mapping
+
 from api.docs.operations import REQUEST_ID, answer, json, operation
 from api.docs.replies import ANSWERED, TITLES, headed
 from api.docs.structs import Json, reference
@@ -7,7 +9,8 @@ from api.docs.structs import Json, reference
 OF_MODEL = (400, 401, 402, 403, 404, 413, 415, 429, 500, 502, 503, 504)
 OF_JOB = (400, 401, 403, 404, 413, 415, 429, 500, 502, 503, 504)
 NOT_FOUND = "There is no such model, file or folder"
-NOT_ALLOWED = "The server does not allow it; `detail` says what it allows"
+NOT_ALLOWED = "The server does not allow it, or the key may not do it; `detail` says what may be done"
+OF_REST = {**TITLES, 403: NOT_ALLOWED, 404: NOT_FOUND, 400: "The request says something it may not"}
 EVENTS = """\
 Named events. `start` {model}; `text` {text} and `thinking` {text}: the next words; `tool_start` {id, name, input}, \
 `tool_output` {id, stream, text} and `tool_end` {id, name, is_error, content}: a tool at work; `output` {stream, text}: what \
@@ -42,7 +45,7 @@ def paths() -> Json:
                 "List the names of models",
                 "Every name that a request may use, and the model that it means.",
                 parameters=[REQUEST_ID],
-                responses={"200": answer("The names.", json(reference("ModelEntries"))), **_refusals((401, 500))},
+                responses={"200": answer("The names.", json(reference("ModelEntries"))), **refusals((401, 500, 503))},
             )
         },
     }
@@ -58,7 +61,7 @@ def _post(summary: str, name: str, stem: str, words: str) -> Json:
         f"{words} Hanging up ends it at once.",
         parameters=[REQUEST_ID],
         requestBody={"required": True, "content": json(reference(f"{stem}Ask"), _example(stem))},
-        responses={"200": answer("The answer, or a stream of it.", content, ANSWERED), **_refusals(OF_MODEL)},
+        responses={"200": answer("The answer, or a stream of it.", content, ANSWERED), **refusals(OF_MODEL)},
     )
 
 
@@ -71,7 +74,7 @@ def _job(summary: str, name: str, stem: str, answered: str, *, stream: bool) -> 
         "Done by a tools executor, in a sandbox of its own. Hanging up ends it at once.",
         parameters=[REQUEST_ID],
         requestBody={"required": True, "content": json(reference(f"{stem}Ask"), _example(stem))},
-        responses={"200": answer("What came of it.", content, ANSWERED), **_refusals(OF_JOB)},
+        responses={"200": answer("What came of it.", content, ANSWERED), **refusals(OF_JOB)},
     )
 
 
@@ -104,8 +107,8 @@ def _example(stem: str) -> Json:
     return {"usual": {"summary": "The usual", "description": "Hanging up ends it.", "value": values[stem]}}
 
 
-def _refusals(statuses: tuple[int, ...]) -> dict[str, Json]:
-    titles = {**TITLES, 403: NOT_ALLOWED, 404: NOT_FOUND, 400: "The request says something it may not"}
+def refusals(statuses: tuple[int, ...], titles: Mapping[int, str] = OF_REST) -> dict[str, Json]:
+    """The responses of a request that is refused or fails, with the bodies of REST."""
     return {
         str(status): {
             "description": titles[status],

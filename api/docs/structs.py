@@ -14,6 +14,7 @@ from msgspec import NODEFAULT, Struct, inspect
 
 from api.docs.answer_words import ANSWERS, STATE
 from api.docs.completions_words import COMPLETION_LIMITS, COMPLETION_WORDS
+from api.docs.key_words import KEYS
 from api.docs.limits import LIMITS as OF_CHAT
 from api.docs.message_words import MESSAGE_WORDS
 from api.docs.request_words import REQUEST
@@ -22,7 +23,7 @@ from api.docs.rest_words import REST_LIMITS, REST_WORDS
 
 type Json = dict[str, Any]
 
-WORDS = REQUEST | ANSWERS | STATE | REST_WORDS | RESPONSES | MESSAGE_WORDS | COMPLETION_WORDS
+WORDS = REQUEST | ANSWERS | STATE | REST_WORDS | RESPONSES | MESSAGE_WORDS | COMPLETION_WORDS | KEYS
 LIMITS = OF_CHAT | REST_LIMITS | COMPLETION_LIMITS
 PLACE = "#/components/schemas/"
 

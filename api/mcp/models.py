@@ -7,6 +7,7 @@ from mcp_types import Tool, ToolAnnotations
 from msgspec import Struct
 
 from api.docs.rest_words import REST_WORDS
+from api.scopes import ANY
 from api.work.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, ModelEntries
 from api.work.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
 
@@ -21,8 +22,9 @@ class Nothing(Struct, frozen=True):
 
 
 class Offer(Struct, frozen=True):
-    """A tool. changes: it may change what it works on. outside: it talks to the model's service."""
+    """A tool. scope: who may call it. changes: it may change what it works on. outside: it talks to the model's service."""
 
+    scope: str
     name: str
     title: str
     description: str
@@ -49,8 +51,16 @@ class Offer(Struct, frozen=True):
 
 
 OFFERS = (
-    Offer("chat", "Ask Claude", "Ask a Claude model. It sees the prompt only and uses no tools.", ChatAsk, ChatAnswer),
     Offer(
+        "chat",
+        "chat",
+        "Ask Claude",
+        "Ask a Claude model. It sees the prompt only and uses no tools.",
+        ChatAsk,
+        ChatAnswer,
+    ),
+    Offer(
+        "code",
         "code",
         "Let Claude work on files",
         "Let a Claude model read, search and, where that is allowed, change the server's files and run its allowed "
@@ -60,14 +70,24 @@ OFFERS = (
         changes=True,
     ),
     Offer(
+        "code",
         "analyze",
         "Ask Claude about files",
         "Ask a Claude model about files of the server's, which it gets whole.",
         AnalyzeAsk,
         ChatAnswer,
     ),
-    Offer("file_read", "Read a file", "Read an allowed file, or lines of it.", FileReadAsk, FileAnswer, outside=False),
     Offer(
+        "files",
+        "file_read",
+        "Read a file",
+        "Read an allowed file, or lines of it.",
+        FileReadAsk,
+        FileAnswer,
+        outside=False,
+    ),
+    Offer(
+        "bash",
         "bash",
         "Run a command",
         "Run allowed commands where the server's files are. What they write is reported as progress.",
@@ -76,7 +96,15 @@ OFFERS = (
         changes=True,
         outside=False,
     ),
-    Offer("list_models", "List the models", "Every name that `model` may have.", Nothing, ModelEntries, outside=False),
+    Offer(
+        ANY,
+        "list_models",
+        "List the models",
+        "Every name that `model` may have.",
+        Nothing,
+        ModelEntries,
+        outside=False,
+    ),
 )
 BY_NAME = {offer.name: offer for offer in OFFERS}
 

@@ -22,6 +22,7 @@ from api.asking import asking
 from api.drain import Drain
 from api.mcp.hosts import Hosts
 from api.mcp.server import Door
+from api.scopes import SCOPE
 from api.work.tasks import Workshop
 
 SESSION_IDLE = 15 * 60.0
@@ -51,14 +52,14 @@ class Mcp:
 
     def route(self) -> ASGIRouteHandler:
         """The handler of /mcp."""
-        return asgi("/mcp", copy_scope=True)(self.handle)
+        return asgi("/mcp", copy_scope=True, opt={SCOPE: "mcp"})(self.handle)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request of the protocol's. Raises Problem."""
         headers = Headers.from_scope(scope)
         self._hosts.check(headers.get("host", ""), headers.get("origin", ""))
         inner: Any = dict(scope)
-        key = asking(_Scoped(scope), "mcp").key  # pyright: ignore[reportArgumentType] # only its scope is looked at
+        key = asking(_Scoped(scope), "mcp").holder  # pyright: ignore[reportArgumentType] # only its scope is looked at
         inner["user"] = AuthenticatedUser(AccessToken(token="", client_id=key, scopes=[]))
         wire = Wire(receive, send)
         if inner["method"] == "GET":

@@ -29,11 +29,14 @@ from mcp_types import (
 from msgspec import Struct
 
 from api.asking import Asking, asking
+from api.auth import permit, principal_of
+from api.keys import Principal
 from api.mcp import prompts, resources
 from api.mcp.decode import asked
 from api.mcp.encode import progress, refusal, result
 from api.mcp.models import BY_NAME, OFFERS
 from api.problems import Problem, of_failure
+from api.scopes import ANY
 from api.work import tasks
 from api.work.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, Step
 from api.work.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
@@ -47,6 +50,8 @@ INSTRUCTIONS = (
 )
 # The protocol's own code up to 2025-11-25; later versions say that an address is a wrong parameter.
 RESOURCE_NOT_FOUND = -32002
+# The scope of resources and prompts.
+FILES = "files"
 
 type Context = ServerRequestContext[Any, Any]
 
@@ -72,20 +77,23 @@ class Door:
             on_get_prompt=self.get_prompt,
         )
 
-    async def list_tools(self, _context: Context, _params: PaginatedRequestParams | None) -> ListToolsResult:
-        """Every tool."""
-        return ListToolsResult(tools=[offer.tool() for offer in OFFERS])
+    async def list_tools(self, context: Context, _params: PaginatedRequestParams | None) -> ListToolsResult:
+        """Every tool that the key may call."""
+        return ListToolsResult(tools=[offer.tool() for offer in OFFERS if may(context, offer.scope)])
 
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
         """Do what a tool does, telling of it on the way."""
         offer = BY_NAME.get(params.name)
         if offer is None:
-            known = ", ".join(BY_NAME)
+            known = ", ".join(offer.name for offer in OFFERS if may(context, offer.scope))
             raise MCPError(INVALID_PARAMS, f"There is no tool `{params.name[:100]}`; there are {known}.")
         try:
+            permit(principal(context), offer.scope)
             ask = asked(offer, params.arguments)
             steps = await self._steps(ask, who(context))
-            return result(await tasks.list_models(self._shop) if steps is None else await told(steps, context))
+            if steps is None:
+                return result(await tasks.list_models(self._shop, principal(context).key))
+            return result(await told(steps, context))
         except Problem as problem:
             return refusal(problem)
         except Exception:
@@ -109,31 +117,35 @@ class Door:
                 return None
 
     async def list_resources(self, context: Context, _params: PaginatedRequestParams | None) -> ListResourcesResult:
-        """The allowed paths."""
+        """The allowed paths, for keys that may read files."""
+        if not may(context, FILES):
+            return ListResourcesResult(resources=[])
         return ListResourcesResult(resources=await resources.listed(self._shop.hands, who(context)))
 
     async def list_templates(
-        self, _context: Context, _params: PaginatedRequestParams | None
+        self, context: Context, _params: PaginatedRequestParams | None
     ) -> ListResourceTemplatesResult:
-        """How addresses are made."""
-        return ListResourceTemplatesResult(resource_templates=resources.TEMPLATES)
+        """How addresses are made, for keys that may read files."""
+        return ListResourceTemplatesResult(resource_templates=resources.TEMPLATES if may(context, FILES) else [])
 
     async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
         """A file, or what a folder holds."""
         try:
+            permit(principal(context), FILES)
             return ReadResourceResult(
                 contents=[await resources.contents(str(params.uri), self._shop.hands, who(context))]
             )
         except Problem as problem:
             raise failed(problem, context, {"uri": str(params.uri)}) from problem
 
-    async def list_prompts(self, _context: Context, _params: PaginatedRequestParams | None) -> ListPromptsResult:
-        """Every prompt."""
-        return ListPromptsResult(prompts=prompts.listed())
+    async def list_prompts(self, context: Context, _params: PaginatedRequestParams | None) -> ListPromptsResult:
+        """Every prompt, for keys that may read files, since each is about one."""
+        return ListPromptsResult(prompts=prompts.listed() if may(context, FILES) else [])
 
     async def get_prompt(self, context: Context, params: GetPromptRequestParams) -> GetPromptResult:
         """A prompt with its file."""
         try:
+            permit(principal(context), FILES)
             return await prompts.filled(params.name, params.arguments, self._shop.hands, who(context))
         except Problem as problem:
             raise MCPError(INVALID_PARAMS, problem.message) from problem
@@ -155,6 +167,16 @@ async def told(steps: AsyncGenerator[Step], context: Context) -> Struct:
                 case _:
                     pass
     raise of_failure(Failed(ErrorKind.INTERNAL))
+
+
+def principal(context: Context) -> Principal:
+    """Whose key brought the message."""
+    return principal_of(context.request)  # pyright: ignore[reportArgumentType] # Starlette's, with the same scope
+
+
+def may(context: Context, scope: str) -> bool:
+    """Whether that key has a scope."""
+    return scope == ANY or principal(context).may(scope)
 
 
 def who(context: Context) -> Asking:

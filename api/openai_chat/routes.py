@@ -10,10 +10,12 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from api import body
+from api.allowed import nameable
 from api.anthropic import routes as anthropic
 from api.anthropic.models import ModelInfo, ModelPage
 from api.arguments import kept, promises
 from api.asking import asking
+from api.auth import principal_of
 from api.catalogue import Catalogue, Listed, listing
 from api.conversation import messages
 from api.dispatch import Dispatch
@@ -25,12 +27,13 @@ from api.openai_chat.models import ModelList, ModelObject
 from api.parameters import Policy
 from api.problems import Problem
 from api.respond import Answer
+from api.scopes import ANY, SCOPE
 from api.side_by_side import side_by_side
 
 IGNORED_HEADER = "x-ignored-parameters"
 
 
-@post("/v1/chat/completions", status_code=200)
+@post("/v1/chat/completions", status_code=200, opt={SCOPE: "chat"})
 async def create_chat_completion(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
@@ -50,25 +53,30 @@ async def create_chat_completion(
     return Answer(side_by_side(jobs), encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)
 
 
-@get("/v1/models")
+@get("/v1/models", opt={SCOPE: ANY})
 async def list_models(
     request: Request[object, object, State], catalogue: NamedDependency[Catalogue]
 ) -> Response[ModelList] | Response[ModelPage]:
     """List every model that may be named, in the form of the vendor whose client asks."""
-    models = listing(await catalogue.models(), catalogue.aliases)
+    models = nameable(
+        principal_of(request).key, listing(await catalogue.models(), catalogue.aliases), catalogue.meanings
+    )
     if ANTHROPIC_HEADER in request.headers:
         asked = request.query_params
         return Response(anthropic.page(models, asked.get("limit"), asked.get("before_id"), asked.get("after_id")))
     return Response(ModelList(data=[described(model) for model in models]))
 
 
-@get("/v1/models/{model_id:path}")
+@get("/v1/models/{model_id:path}", opt={SCOPE: ANY})
 async def get_model(
     request: Request[object, object, State], model_id: FromPath[str], catalogue: NamedDependency[Catalogue]
 ) -> Response[ModelObject] | Response[ModelInfo]:
     """Tell of one model, in the form of the vendor whose client asks."""
     name = model_id.removeprefix("/")
-    for model in listing(await catalogue.models(), catalogue.aliases):
+    models = nameable(
+        principal_of(request).key, listing(await catalogue.models(), catalogue.aliases), catalogue.meanings
+    )
+    for model in models:
         if model.id == name:
             if ANTHROPIC_HEADER in request.headers:
                 return Response(anthropic.described(model))

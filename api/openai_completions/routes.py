@@ -17,10 +17,11 @@ from api.openai_completions.decode import decode
 from api.openai_completions.encode import CompletionEncoder
 from api.parameters import Policy
 from api.respond import Answer
+from api.scopes import SCOPE
 from api.side_by_side import side_by_side
 
 
-@post("/v1/completions", status_code=200)
+@post("/v1/completions", status_code=200, opt={SCOPE: "chat"})
 async def create_completion(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],

@@ -27,6 +27,7 @@ from api.openai_responses.store import Shelf, Store, Stored
 from api.parameters import Policy
 from api.problems import Problem, invalid
 from api.respond import Answer
+from api.scopes import SCOPE
 from api.side_by_side import side_by_side
 
 
@@ -35,7 +36,7 @@ def who(request: Request[object, object, State]) -> Asking:
     return asking(request, "responses")
 
 
-@post("/v1/responses", status_code=200)
+@post("/v1/responses", status_code=200, opt={SCOPE: "chat"})
 async def create_response(
     request: Request[object, object, State],
     *,
@@ -47,7 +48,7 @@ async def create_response(
 ) -> ASGIApp:
     """Answer an input."""
     asked = who(request)
-    shelf = store.shelf(asked.key)
+    shelf = store.shelf(asked.holder)
     call = decode(await body.read(request), policy, shelf)
     model = await catalogue.resolve(call.request.model)
     turn = call.turn(model, await messages(call.drafts, fetcher))
@@ -69,7 +70,7 @@ def keep(shelf: Shelf, call: ResponsesCall, finished: Finished) -> None:
         shelf.put(Stored(number, encoder.encode(finished.response), call.before, items, output))
 
 
-@get("/v1/responses")
+@get("/v1/responses", opt={SCOPE: "chat"})
 async def no_websocket(request: Request[object, object, State]) -> Response[bytes]:
     """Send clients that try a WebSocket to POST at once (RFC 9110 §15.5.22)."""
     if request.headers.get("upgrade", "").lower() == "websocket":
@@ -88,7 +89,7 @@ async def no_websocket(request: Request[object, object, State]) -> Response[byte
     )
 
 
-@get("/v1/responses/{response_id:str}")
+@get("/v1/responses/{response_id:str}", opt={SCOPE: "chat"})
 async def get_response(
     request: Request[object, object, State],
     response_id: FromPath[str],
@@ -98,20 +99,20 @@ async def get_response(
     """Give a response that is kept."""
     if stream not in {None, "false"}:
         raise invalid("`stream`: a response that is kept is given as a whole only.", "stream", "unsupported_parameter")
-    stored = store.shelf(who(request).key).get(response_id)
+    stored = store.shelf(who(request).holder).get(response_id)
     return Response(stored.body, media_type="application/json")
 
 
-@delete("/v1/responses/{response_id:str}", status_code=200)
+@delete("/v1/responses/{response_id:str}", status_code=200, opt={SCOPE: "chat"})
 async def delete_response(
     request: Request[object, object, State], response_id: FromPath[str], store: NamedDependency[Store]
 ) -> Response[DeletedResponse]:
     """Keep a response no longer."""
-    store.shelf(who(request).key).drop(response_id)
+    store.shelf(who(request).holder).drop(response_id)
     return Response(DeletedResponse(id=response_id))
 
 
-@get("/v1/responses/{response_id:str}/input_items")
+@get("/v1/responses/{response_id:str}/input_items", opt={SCOPE: "chat"})
 async def list_input_items(
     request: Request[object, object, State],
     *,
@@ -122,16 +123,16 @@ async def list_input_items(
     after: FromQuery[str | None] = None,
 ) -> Response[ItemList]:
     """List the items that a response answers."""
-    stored = store.shelf(who(request).key).get(response_id)
+    stored = store.shelf(who(request).holder).get(response_id)
     return Response(listed((*stored.before, *stored.items), limit, order, after))
 
 
-@post("/v1/responses/{response_id:str}/cancel", status_code=200)
+@post("/v1/responses/{response_id:str}/cancel", status_code=200, opt={SCOPE: "chat"})
 async def cancel_response(
     request: Request[object, object, State], response_id: FromPath[str], store: NamedDependency[Store]
 ) -> None:
     """Say that there is nothing to cancel: a response that is kept has ended."""
-    store.shelf(who(request).key).get(response_id)
+    store.shelf(who(request).holder).get(response_id)
     message = "Only a response made with `background: true` can be cancelled; to end one under way, hang up."
     raise invalid(message, "response_id", "not_cancellable")
 

@@ -10,10 +10,12 @@ from litestar.types import ASGIApp
 
 from api import body
 from api.asking import asking
+from api.auth import principal_of
 from api.parameters import Policy
 from api.respond import Answer
 from api.rest import decode
 from api.rest.encode import RestEncoder
+from api.scopes import ANY, SCOPE
 from api.work import tasks
 from api.work.answers import ModelEntries, Step
 from api.work.tasks import Workshop
@@ -32,7 +34,7 @@ async def one(steps: AsyncGenerator[Step]) -> AsyncGenerator[tuple[int, Step]]:
             yield 0, step
 
 
-@post("/api/chat", status_code=200)
+@post("/api/chat", status_code=200, opt={SCOPE: "chat"})
 async def post_chat(
     request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
 ) -> ASGIApp:
@@ -41,7 +43,7 @@ async def post_chat(
     return answer(shop, policy, await tasks.chat(shop, ask, asking(request, "rest")), stream=ask.stream)
 
 
-@post("/api/code", status_code=200)
+@post("/api/code", status_code=200, opt={SCOPE: "code"})
 async def post_code(
     request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
 ) -> ASGIApp:
@@ -50,7 +52,7 @@ async def post_code(
     return answer(shop, policy, await tasks.code(shop, ask, asking(request, "rest")), stream=ask.stream)
 
 
-@post("/api/analyze", status_code=200)
+@post("/api/analyze", status_code=200, opt={SCOPE: "code"})
 async def post_analyze(
     request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
 ) -> ASGIApp:
@@ -59,7 +61,7 @@ async def post_analyze(
     return answer(shop, policy, await tasks.analyze(shop, ask, asking(request, "rest")), stream=ask.stream)
 
 
-@post("/api/tools/file-read", status_code=200)
+@post("/api/tools/file-read", status_code=200, opt={SCOPE: "files"})
 async def post_file_read(
     request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
 ) -> ASGIApp:
@@ -68,7 +70,7 @@ async def post_file_read(
     return answer(shop, policy, await tasks.file_read(shop, ask, asking(request, "rest")), stream=False)
 
 
-@post("/api/tools/bash", status_code=200)
+@post("/api/tools/bash", status_code=200, opt={SCOPE: "bash"})
 async def post_bash(
     request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
 ) -> ASGIApp:
@@ -77,10 +79,12 @@ async def post_bash(
     return answer(shop, policy, await tasks.bash(shop, ask, asking(request, "rest")), stream=ask.stream)
 
 
-@get("/api/models")
-async def get_models(shop: NamedDependency[Workshop]) -> Response[ModelEntries]:
-    """List every name for a model."""
-    return Response(await tasks.list_models(shop))
+@get("/api/models", opt={SCOPE: ANY})
+async def get_models(
+    request: Request[object, object, State], shop: NamedDependency[Workshop]
+) -> Response[ModelEntries]:
+    """List every name that the key may use for a model."""
+    return Response(await tasks.list_models(shop, principal_of(request).key))
 
 
 router = Router("/", route_handlers=[post_chat, post_code, post_analyze, post_file_read, post_bash, get_models])

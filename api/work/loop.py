@@ -8,7 +8,7 @@ from codecs import getincrementaldecoder
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from api.asking import Asking
 from api.dispatch import Dispatch
@@ -76,7 +76,7 @@ async def call(
         came = asked
     else:
         words = {stream: getincrementaldecoder("utf-8")("replace") for stream in ("stdout", "stderr")}
-        async with aclosing(ground.hands.do(asked, asking)) as messages:
+        async with aclosing(ground.hands.do(asked, structs.replace(asking, within=True))) as messages:
             async for said in messages:
                 match said:
                     case Output(stream, data):

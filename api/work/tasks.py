@@ -11,10 +11,12 @@ from contextlib import aclosing
 
 from msgspec import UNSET, Struct
 
+from api.allowed import nameable
 from api.asking import Asking
 from api.catalogue import Catalogue, choices, listing
 from api.dispatch import Dispatch
 from api.hands import Hands
+from api.keys import Key
 from api.openai_chat.decode import budget
 from api.problems import Problem, of_failure
 from api.server_tools.offers import NAMES, guide, possible, tool
@@ -94,13 +96,14 @@ async def bash(shop: Workshop, ask: BashAsk, asking: Asking) -> AsyncGenerator[S
     return _bash(shop, job, asking)
 
 
-async def list_models(shop: Workshop) -> ModelEntries:
-    """Every name for a model, and what each means."""
+async def list_models(shop: Workshop, key: Key | None) -> ModelEntries:
+    """Every name for a model that a key may use, and what each means. key: None is the owner."""
     models = await shop.catalogue.models()
+    listed = nameable(key, listing(models, shop.catalogue.aliases), shop.catalogue.meanings)
     resolved = {model.value: model.resolved for model in choices(models)}
     entries = [
         ModelEntry(model.id, resolved.get(model.means, model.means), default=model.id == shop.catalogue.default)
-        for model in listing(models, shop.catalogue.aliases)
+        for model in listed
     ]
     return ModelEntries(entries)
 

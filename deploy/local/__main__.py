@@ -3,6 +3,8 @@
 import asyncio
 import io
 import os
+import secrets
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import click
 from rich.console import Console
 
 from deploy.local import CannotStart, login
+from deploy.local.environments import environments
+from deploy.local.keys import keys
 from deploy.local.up import read_dotenv, up
 
 
@@ -87,6 +91,23 @@ def doctor_command(*, as_json: bool, ask: bool, systemd: bool | None) -> None:
     else:
         found.show(Console(highlight=False, markup=False, emoji=False))
     sys.exit(0 if found.ok else 1)
+
+
+main.add_command(keys)
+
+
+@main.group("db", short_help="Look after the database.")
+def db() -> None:
+    """Look after the database of keys and ledger."""
+
+
+@db.command("upgrade", short_help="Bring the tables to this version.")
+def upgrade_command() -> None:
+    """Bring the database's tables to this version; the server does it too, when it starts."""
+    settings, _ = environments(os.environ, read_dotenv(Path.cwd()))
+    # It has no use for the token, which the API's settings want.
+    environment = {"API_SECRET_TOKEN": secrets.token_hex(32), **settings}
+    sys.exit(subprocess.run([sys.executable, "-m", "api.store", "upgrade"], env=environment, check=False).returncode)
 
 
 if __name__ == "__main__":

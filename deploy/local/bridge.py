@@ -17,43 +17,14 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.inbound import encode_header_value
 from mcp.shared.message import ClientMessageMetadata, SessionMessage
 from mcp_types import PROTOCOL_VERSION_META_KEY, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
-from msgspec import Struct
 
-from deploy.local import CannotStart, checks, token
-from deploy.local.environments import merged
-from deploy.local.up import DEFAULT_RUN_DIR, TOKEN_FILE, read_dotenv
+from deploy.local import CannotStart
+from deploy.local.running import Server, server
 
 # A call may work for as long as the server lets it; only to connect has a limit.
 TIMES = httpx2.Timeout(None, connect=10)
 # The parameter that goes into the header Mcp-Name, which 2026-07-28 asks for, by method.
 NAMES = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
-
-
-class Server(Struct, frozen=True):
-    """The server, and the key to it."""
-
-    url: str
-    key: str
-
-    def client(self) -> httpx2.AsyncClient:
-        """An HTTP client for it. It goes there directly: a proxy of the environment is for elsewhere."""
-        headers = {"authorization": f"Bearer {self.key}"}
-        return httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=TIMES, trust_env=False)
-
-
-def server(environ: Mapping[str, str], folder: Path, url: str | None) -> Server:
-    """Where the server is and its key: from the environment, .env, or the key's file. Raises CannotStart."""
-    given = merged(environ, read_dotenv(folder))
-    where = url or checks.address(given).url()
-    if key := given.get("API_SECRET_TOKEN"):
-        return Server(where.rstrip("/"), key)
-    file = folder / given.get("RUN_DIR", DEFAULT_RUN_DIR) / TOKEN_FILE
-    if not file.exists():
-        raise CannotStart(
-            f"There is no key: set API_SECRET_TOKEN to the server's, or start this in the server's folder, where {file} is "
-            "once `make run` has run."
-        )
-    return Server(where.rstrip("/"), token.kept(file).value)
 
 
 async def reached(found: Server, client: httpx2.AsyncClient) -> None:
@@ -68,7 +39,7 @@ async def reached(found: Server, client: httpx2.AsyncClient) -> None:
 
 async def bridge(found: Server) -> None:
     """Carry messages until stdin ends. Raises CannotStart."""
-    async with found.client() as client:
+    async with found.client(TIMES) as client:
         await reached(found, client)
         async with (
             streamable_http_client(f"{found.url}/mcp", http_client=client) as (from_server, to_server),

@@ -4,6 +4,7 @@ Law: this is the only place that sees all settings; the programs see only their 
 """
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from deploy.local.supervise import Program, Supervisor
 
 START_TIMEOUT = 60.0
 DEFAULT_RUN_DIR = ".run"
+DEFAULT_DATA_DIR = ".data"
 TOKEN_FILE = "api-token"  # noqa: S105 # its name
 
 # -P: a folder named `api` where the server is started is not the server's.
@@ -69,7 +71,11 @@ def plan(
     checks.cli(given)
     checks.run_dir(run_dir)
     checks.free(where)
-    decided = {"RUN_DIR": str(run_dir)}
+    data = folder / given.get("DATA_DIR", DEFAULT_DATA_DIR)
+    # Made before the tools executor looks where secrets are; what is wrong with it the API says.
+    with contextlib.suppress(OSError):
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    decided = {"RUN_DIR": str(run_dir), "DATA_DIR": str(data)}
     file = run_dir / TOKEN_FILE
     if "API_SECRET_TOKEN" in given:
         key = Key("environment" if "API_SECRET_TOKEN" in environ else ".env", file)

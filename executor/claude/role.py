@@ -101,7 +101,7 @@ class ClaudeRole:
             cli_ready_seconds=self._parking.making_seconds,
         )
 
-    async def run(self, turn: Turn, results: Results, emit: Emit) -> None:
+    async def run(self, turn: Turn, results: Results, emit: Emit, tenant: str = "") -> None:
         """Do a turn; its last event is Done or Failed. results: where those of its calls are brought, if it is held."""
 
         async def queued(ahead: int) -> None:
@@ -113,7 +113,7 @@ class ClaudeRole:
             await emit(event)
 
         try:
-            async with self.admission.place(queued):
+            async with self.admission.place(queued, tenant):
                 await self._talk(turn, results, noted)
         except Refused as refused:
             await emit(Failed(refused.kind, retry_after=refused.retry_after))

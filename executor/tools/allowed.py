@@ -67,9 +67,9 @@ def secrets(environ: Mapping[str, str], run_dir: Path) -> dict[str, str]:
     homes -= {"", "/"}
     places |= {f"Claude config folder in {home}": f"{home}/.claude" for home in homes}
     places |= {f"Claude login in {home}": f"{home}/.claude.json" for home in homes}
-    for name in ("DATA_DIR", "CLAUDE_CONFIG_DIR"):
-        if environ.get(name):
-            places[name] = environ[name]
+    for name, usual in (("DATA_DIR", ".data"), ("CLAUDE_CONFIG_DIR", "")):
+        if place := environ.get(name, usual):
+            places[name] = place
     return {name: place for name, place in places.items() if _is_there(place)}
 
 

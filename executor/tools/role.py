@@ -83,7 +83,7 @@ class ToolsRole:
             refusals=dict(self._refusals),
         )
 
-    async def run(self, job: ToolJob, emit: Emit) -> None:
+    async def run(self, job: ToolJob, emit: Emit, tenant: str = "") -> None:
         """Do a job; the last message is JobDone or Failed."""
 
         async def queued(_ahead: int) -> None:
@@ -92,7 +92,7 @@ class ToolsRole:
         try:
             if self._problem or self._zygote is None:
                 raise Refused(ErrorKind.NO_TOOLS, self._problem)
-            async with self.admission.place(queued):
+            async with self.admission.place(queued, tenant):
                 result = await self._result(self._zygote, policy.granted(self._ground, job), emit)
             self._done += 1
             await emit(JobDone(result))

@@ -15,6 +15,7 @@ from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed, TextDelta, ToolArguments, ToolCall, Wanted
 from shared.turn import Document, Image, Message, Text, Tool, ToolResult, Turn
 from shared.wire import Bring, Submit, frame, read_to_api
+from tests.books import books
 from tests.chat import Json
 from tests.scripted.upstream import Refuses, Says, Upstream
 from tests.stack import Stack, group, until
@@ -34,7 +35,7 @@ def turn(**more: object) -> Turn:
 @asynccontextmanager
 async def held(stack: Stack, asked: Turn) -> AsyncGenerator[Held]:
     """A held turn under way."""
-    dispatch = Dispatch(Executors(stack.run_dir, "claude"), Drain(30), 60)
+    dispatch = Dispatch(Executors(stack.run_dir, "claude"), Drain(30), 60, books(stack.folder))
     async with asyncio.timeout(PATIENCE), dispatch.hold(asked, Asking("req_held")) as job:
         yield job
 

@@ -58,6 +58,7 @@ async def test_health_tells_what_the_server_is_made_of(stack: Stack):
                 }
             ],
             "tools": [],
+            "problems": [],
         },
     )
 

@@ -356,3 +356,53 @@ async def test_no_story_breaks_the_law(places: int, queue: int, story: list[Act]
             assert here.admission.running == len(running) <= places
             assert here.admission.waiting == len(waiting) <= queue
             assert here.admitted == sorted(here.admitted)
+
+
+async def test_a_busy_tenant_starves_no_other() -> None:
+    """One job of another tenant is served after one of the busy one's, though ten were there before it."""
+    admission = Admission(1, 20, LONG)
+    served: list[str] = []
+
+    async def nothing(ahead: int) -> None:
+        pass
+
+    async def job(tenant: str) -> None:
+        async with admission.place(nothing, tenant):
+            served.append(tenant)
+            await asyncio.sleep(0)
+
+    busy = [asyncio.create_task(job("busy")) for _ in range(10)]
+    await asyncio.sleep(0)
+    await asyncio.gather(*busy, asyncio.create_task(job("small")))
+    assert served.index("small") <= 3
+    assert admission.running == admission.waiting == 0
+
+
+async def test_a_full_queue_has_room_for_a_tenant_that_waits_less() -> None:
+    """The last of the longest line is refused in its stead; a tenant can't push its own out."""
+    admission = Admission(1, 3, LONG)
+    end = asyncio.Event()
+    ends: list[str] = []
+
+    async def nothing(ahead: int) -> None:
+        pass
+
+    async def job(tenant: str) -> None:
+        try:
+            async with admission.place(nothing, tenant):
+                await end.wait()
+        except Refused:
+            ends.append(tenant)
+
+    jobs = [asyncio.create_task(job("busy")) for _ in range(4)]
+    await settle()
+    jobs.append(asyncio.create_task(job("busy")))
+    await settle()
+    assert ends == ["busy"]
+    jobs.append(asyncio.create_task(job("small")))
+    await settle()
+    assert ends == ["busy", "busy"]
+    assert admission.waiting == 3
+    end.set()
+    await asyncio.gather(*jobs)
+    assert admission.running == admission.waiting == 0

@@ -71,6 +71,15 @@ REFUSED = [
     ("api", "STRICT_PARAMS", "maybe", "Input should be a valid boolean"),
     ("api", "MAX_CHOICES", "0", "Input should be greater than or equal to 1"),
     ("api", "MAX_CHOICES", "129", "Input should be less than or equal to 128"),
+    (
+        "api",
+        "DATABASE_URL",
+        "mysql://h/d",
+        "is no address that can be used; one looks like postgresql://USER:PASSWORD@HOST:5432/DATABASE",
+    ),
+    ("api", "RATE_LIMIT_URL", "http://h", "is no address that can be used; one looks like redis://HOST:6379/0"),
+    ("api", "KEY_PEPPER", "short", "shorter than 16 characters; `openssl rand -hex 32` makes a good one"),
+    ("api", "USAGE_RETENTION_DAYS", "0", "Input should be greater than or equal to 1"),
     ("api", "FETCH_IMAGES", "maybe", "Input should be a valid boolean"),
     ("api", "MAX_PROMPT", "0", "Input should be greater than or equal to 1"),
     ("api", "MAX_PROMPT", "10000001", "Input should be less than or equal to 10000000"),
@@ -142,7 +151,7 @@ def test_every_setting_that_can_be_refused_is_shown_to_be() -> None:
     """Only words and paths are taken as they come; a new setting needs a line in the table above."""
     for program, settings in (("api", api.settings.Settings), ("executor", executor.settings.Settings)):
         shown = {name.lower() for shown_for, name, _, _ in REFUSED if shown_for == program}
-        free = {"host", "default_model", "run_dir", "claude_cli_path", "cors_origins", "allowed_hosts"}
+        free = {"host", "default_model", "run_dir", "claude_cli_path", "cors_origins", "allowed_hosts", "data_dir"}
         # The tools role looks at these itself, at its start.
         free |= {"allowed_paths", "writable_paths", "allowed_commands"}
         assert shown == set(settings.model_fields) - free
@@ -215,6 +224,11 @@ def test_what_holds_without_any_setting() -> None:
         "cors_origins": (),
         "allowed_hosts": (),
         "metrics_allow": (),
+        "data_dir": Path(".data"),
+        "database_url": None,
+        "rate_limit_url": None,
+        "key_pepper": None,
+        "usage_retention_days": 400,
         "run_dir": Path(".run"),
         "log_level": "info",
         "log_format": "console",

@@ -298,6 +298,9 @@ EXPECTED: dict[ErrorKind, tuple[int, str, bool]] = {
     ErrorKind.BAD_JOB: (400, "invalid_request_error", False),
     ErrorKind.TOO_LARGE: (413, "invalid_request_error", False),
     ErrorKind.NO_TOOLS: (503, "server_error", True),
+    ErrorKind.KEY_ENDED: (401, "authentication_error", False),
+    ErrorKind.KEY_LIMIT: (429, "rate_limit_error", True),
+    ErrorKind.KEY_BUDGET: (429, "insufficient_quota", False),
     ErrorKind.DRAINING: (503, "server_error", True),
     ErrorKind.INTERNAL: (500, "server_error", True),
 }
@@ -315,6 +318,7 @@ def test_each_kind_of_failure_has_its_status_type_code_and_advice(kind: ErrorKin
         "x-should-retry": str(retryable).lower(),
         "retry-after": "2",
         "retry-after-ms": "2400",
+        **({"www-authenticate": "Bearer"} if status == 401 else {}),
     }
     body = {"message": f"{MEANINGS[kind].sentence} More.", "type": error, "param": None, "code": KINDS[kind][1]}
     assert json.loads(encoder().problem(problem)) == {"error": body}

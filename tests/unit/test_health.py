@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from api.auth import HAS_KEY
+from api.auth import PRINCIPAL
 from api.catalogue import Catalogue
 from api.drain import Drain
 from api.executors import Executors
@@ -16,8 +16,9 @@ from api.hands import Hands
 from api.health import ExecutorHealth, get_health, get_live, get_ready, health, health_of, router
 from shared.jobs import ToolsStatus
 from shared.wire import Status
+from tests.books import books
 
-NO_HANDS = Hands(Executors(Path("/nonexistent"), "tools"), Drain(0), 1)
+NO_HANDS = Hands(Executors(Path("/nonexistent"), "tools"), Drain(0), 1, books(Path("/nonexistent")))
 UP = Status(
     role="claude",
     mode="online",
@@ -170,9 +171,16 @@ def test_health_names_no_credential() -> None:
 
 async def test_health_is_the_executors_now_and_the_default_model() -> None:
     """It answers 200 whatever it has to say."""
-    request = cast("Any", SimpleNamespace(scope={"state": {HAS_KEY: False}}))
+    request = cast("Any", SimpleNamespace(scope={"state": {PRINCIPAL: None}}))
     for executors, drain in ((Told(), Drain(1)), (Told(**{"claude-1": UP}), Drain(1))):
-        response = await get_health.fn(request, executors, NO_HANDS, Catalogue(executors, "mine", {}), drain)
+        response = await get_health.fn(
+            request,
+            executors=executors,
+            hands=NO_HANDS,
+            catalogue=Catalogue(executors, "mine", {}),
+            drain=drain,
+            keeper=cast("Any", SimpleNamespace(problems=[])),
+        )
         assert response.status_code in {None, 200}
         assert response.content == health(await executors.statuses(), "mine", draining=False)
 

@@ -1,0 +1,13 @@
+"""What a key may do. Pure.
+
+Law: a route says which scope it needs (`opt={SCOPE: "chat"}`), or ANY for every key; one that says nothing is for
+`admin`, so that what was forgotten is shut.
+"""
+
+from typing import Literal, get_args
+
+type Scope = Literal["chat", "code", "files", "bash", "mcp", "metrics", "admin"]
+
+SCOPES: tuple[Scope, ...] = get_args(Scope.__value__)
+SCOPE = "scope"
+ANY = "any"

@@ -1,0 +1,280 @@
+"""Named keys, limits and the ledger, over the real programs; two APIs over a real PostgreSQL and a real Redis."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sqlite3
+import uuid
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx2
+import msgspec
+import pytest
+from redis.asyncio import Redis
+
+from api.problems import Problem
+from api.rest_admin.decode import fields, new
+from tests.chat import PATH, body
+from tests.scripted.upstream import Says, Upstream
+from tests.stack import Stack, until
+
+POSTGRESQL = "postgresql://root@127.0.0.1:5432"
+REDIS = "redis://127.0.0.1:6379/9"
+
+
+async def made(stack: Stack, name: str, **fields: Any) -> dict[str, str]:
+    """A new key, as the headers that send it."""
+    response = await stack.client.post("/api/admin/keys", json={"name": name, "scopes": ["chat"], **fields})
+    assert response.status_code == 201, response.text
+    return {"authorization": f"Bearer {response.json()['key']}"}
+
+
+async def chat(stack: Stack, key: dict[str, str]) -> httpx2.Response:
+    return await stack.client.post(PATH, json=body("hi"), headers=key)
+
+
+async def totals(stack: Stack, **query: str) -> dict[str, Any]:
+    response = await stack.client.get("/api/usage", params=query)
+    assert response.status_code == 200, response.text
+    return response.json()["totals"]
+
+
+@contextlib.asynccontextmanager
+async def bare(**settings: str) -> AsyncGenerator[Stack]:
+    """An API without executors: its jobs fail at once, which is enough for limits and lines."""
+    async with Stack(None, executors=0, api_settings=settings) as stack:
+        yield stack
+
+
+async def test_a_key_opens_what_its_scopes_say_and_nothing_else():
+    """The owner's token opens all; a refusal names the scope; a key is told once and never again."""
+    async with bare() as stack:
+        key = await made(stack, "one")
+        assert (await chat(stack, key)).status_code == 503
+        refused = await stack.client.get("/api/usage", headers=key)
+        assert refused.status_code == 403
+        assert "`admin`" in refused.json()["detail"]
+        listed = (await stack.client.get("/api/admin/keys")).text
+        assert key["authorization"].removeprefix("Bearer ") not in listed
+        stored = b"".join(path.read_bytes() for path in (stack.folder / "data").rglob("*") if path.is_file())
+        assert key["authorization"].removeprefix("Bearer ").encode() not in stored
+        assert (stack.folder / "data").stat().st_mode & 0o777 == 0o700
+        assert (stack.folder / "data" / "pepper").stat().st_mode & 0o777 == 0o600
+
+
+async def test_disabled_rotated_and_removed_keys_are_shut_out_at_once():
+    """Each with words that say which it is, where the key is still known."""
+    async with bare() as stack:
+        key = await made(stack, "one")
+        await stack.client.patch("/api/admin/keys/one", json={"disabled": True})
+        assert (await chat(stack, key)).json()["error"]["code"] == "key_disabled"
+        await stack.client.patch("/api/admin/keys/one", json={"disabled": False})
+        assert (await chat(stack, key)).status_code == 503
+        rotated = await stack.client.post("/api/admin/keys/one/rotate")
+        assert (await chat(stack, key)).json()["error"]["code"] == "invalid_api_key"
+        key = {"authorization": f"Bearer {rotated.json()['key']}"}
+        assert (await chat(stack, key)).status_code == 503
+        assert (await stack.client.delete("/api/admin/keys/one")).status_code == 204
+        assert (await chat(stack, key)).status_code == 401
+        assert (await stack.client.delete("/api/admin/keys/one")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ({"name": "x", "scopes": ["chat", "fly"]}, "scopes"),
+        ({"name": "x", "scopes": []}, "scopes"),
+        ({"name": "owner", "scopes": ["chat"]}, "name"),
+        ({"name": "a b", "scopes": ["chat"]}, "name"),
+        ({"name": "x"}, "scopes"),
+        ({"name": "x", "scopes": ["chat"], "usd_per_day": -1}, "usd_per_day"),
+        ({"name": "x", "scopes": ["chat"], "requests_per_minute": 1.5}, "requests_per_minute"),
+        ({"name": "x", "scopes": ["chat"], "expires_at": "2020-01-01"}, "expires_at"),
+        ({"name": "x", "scopes": ["chat"], "speed": 1}, "speed"),
+    ],
+)
+def test_what_can_t_be_said_of_a_key_is_refused_by_its_field(said: dict[str, Any], field: str):
+    """With the field's name, for programs and in the sentence."""
+    with pytest.raises(Problem) as refusal:
+        new(fields(msgspec.json.encode(said), name=True), 1.7e9)
+    assert refusal.value.param == field
+    assert f"`{field}`" in refusal.value.message
+
+
+async def test_a_taken_name_is_a_409():
+    """And the key that has it stays as it is."""
+    async with bare() as stack:
+        key = await made(stack, "one")
+        response = await stack.client.post("/api/admin/keys", json={"name": "one", "scopes": ["chat"]})
+        assert response.status_code == 409
+        assert (await chat(stack, key)).status_code == 503
+
+
+async def test_requests_beyond_the_minute_are_refused_with_what_the_sdks_read():
+    """429 with Retry-After and x-ratelimit headers; another key is not touched."""
+    async with bare() as stack:
+        key, other = await made(stack, "one", requests_per_minute=1), await made(stack, "two")
+        first = await chat(stack, key)
+        assert first.headers["x-ratelimit-limit-requests"] == "1"
+        assert first.headers["x-ratelimit-remaining-requests"] == "0"
+        refused = await chat(stack, key)
+        assert refused.status_code == 429
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        assert refused.headers["x-ratelimit-reset-requests"].endswith("s")
+        assert (await chat(stack, other)).status_code == 503
+
+
+async def test_every_job_has_a_line_with_its_tokens_and_nothing_of_its_words(stack: Stack, upstream: Upstream):
+    """By key and model; the budget of a key counts it at once; a table is CSV."""
+    upstream.script(Says(("marmalade",)))
+    name = f"n{uuid.uuid4().hex[:8]}"
+    key = await made(stack, name, tokens_per_day=1)
+    assert (await chat(stack, key)).status_code == 200
+    refused = await chat(stack, key)
+    assert refused.status_code == 429
+    assert refused.json()["error"]["code"] == "insufficient_quota"
+
+    async def written() -> bool:
+        return (await totals(stack, key=name))["jobs"] == 1
+
+    await until(written)
+    found = await totals(stack, key=name)
+    assert found["output_tokens"] > 0
+    assert found["not_ok"] == 0
+    table = await stack.client.get(
+        "/api/usage", params={"by": "key,dialect", "key": name}, headers={"accept": "text/csv"}
+    )
+    assert table.text.startswith("key,dialect,jobs,")
+    assert f"{name},chat,1," in table.text
+    for path in (stack.folder / "data").rglob("*"):
+        assert not path.is_file() or b"marmalade" not in path.read_bytes()
+    me = (await stack.client.get("/api/usage/me", headers=key)).json()
+    assert [(limit["name"], limit["remaining"]) for limit in me["limits"]] == [("tokens_per_day", 0)]
+    await stack.client.delete(f"/api/admin/keys/{name}")
+
+
+async def test_a_key_may_name_only_its_models(stack: Stack, upstream: Upstream):
+    """By any name of theirs; the list shows no others."""
+    name = f"n{uuid.uuid4().hex[:8]}"
+    key = await made(stack, name, models=["haiku"])
+    refused = await chat(stack, key)
+    assert refused.status_code == 404
+    assert "haiku" in refused.json()["error"]["message"]
+    shown = {model["id"] for model in (await stack.client.get("/v1/models", headers=key)).json()["data"]}
+    assert {"haiku", "gpt-3.5-turbo"} <= shown
+    assert not shown & {"sonnet", "opus"}
+    await stack.client.delete(f"/api/admin/keys/{name}")
+
+
+async def test_no_line_is_lost_when_the_api_is_killed():
+    """Whatever was not in the database yet is there after the next start, once."""
+    async with bare() as stack:
+        key = await made(stack, "one")
+        await asyncio.gather(*(chat(stack, key) for _ in range(20)))
+        stack.api.send(signal.SIGKILL)
+        await stack.api.ended()
+        await stack.api.start()
+        await until(stack.health, 30)
+        assert (await totals(stack))["jobs"] == 20
+        assert list((stack.folder / "data" / "journal").glob("*.journal")) == []
+
+
+def damage_newer(data: Path) -> None:
+    with contextlib.closing(sqlite3.connect(data / "server.db")) as database:
+        database.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        database.execute("INSERT INTO alembic_version VALUES ('9999')")
+        database.commit()
+
+
+def damage_bytes(data: Path) -> None:
+    (data / "server.db").write_bytes(b"no database " * 1000)
+
+
+@pytest.mark.parametrize(("damage", "words"), [(damage_newer, "newer"), (damage_bytes, "damaged")])
+async def test_without_its_database_chat_goes_on_and_health_says_why(damage: Any, words: str):
+    """The owner is served; what needs the database is a 503 with the mend."""
+    stack = Stack(None, executors=0)
+    (stack.folder / "data").mkdir(mode=0o700)
+    damage(stack.folder / "data")
+    async with stack:
+        health = await stack.health()
+        assert health
+        assert words in health["problems"][0]
+        response = await stack.client.get("/api/admin/keys")
+        assert response.status_code == 503
+        assert words in response.json()["detail"]
+        assert (await chat(stack, stack.headers)).json()["error"]["code"] == "no_executor"
+        assert (await chat(stack, {"authorization": "Bearer sk-cas-unknown"})).status_code == 503
+
+
+@pytest.fixture
+async def shared() -> AsyncGenerator[dict[str, str]]:
+    """Settings of a database and a Redis of this test's own; both are emptied after it."""
+    name = f"cas_{uuid.uuid4().hex[:12]}"
+    try:
+        admin = await asyncpg.connect(f"{POSTGRESQL}/postgres", timeout=3)
+    except (OSError, TimeoutError, asyncpg.PostgresError):
+        pytest.skip("no PostgreSQL answers at 127.0.0.1:5432")
+    redis = Redis.from_url(REDIS)
+    try:
+        await redis.ping()
+    except Exception:  # noqa: BLE001 # whatever it is, there is none
+        await admin.close()
+        await redis.aclose()
+        pytest.skip("no Redis answers at 127.0.0.1:6379")
+    await admin.execute(f"CREATE DATABASE {name}")
+    yield {
+        "DATABASE_URL": f"{POSTGRESQL}/{name}",
+        "RATE_LIMIT_URL": REDIS,
+        "KEY_PEPPER": os.urandom(16).hex(),
+    }
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+    async for key in redis.scan_iter("*claude-api-server*"):
+        await redis.delete(key)
+    await redis.aclose()
+
+
+@pytest.mark.xdist_group("redis")
+async def test_two_apis_share_keys_limits_and_books(shared: dict[str, str]):
+    """A key made by one opens the other within a second; a minute's requests count at both; both see all lines."""
+    async with bare(**shared) as one, bare(**shared) as two:
+        key = await made(one, f"n{uuid.uuid4().hex[:8]}", requests_per_minute=3)
+
+        async def known() -> bool:
+            return (await two.client.get("/v1/models", headers=key)).status_code == 200
+
+        await until(known)
+        statuses = [(await chat(stack, key)).status_code for stack in (one, two, one, two, one)]
+        assert statuses == [503, 503, 503, 429, 429]
+        for stack in (one, two):
+
+            async def written(stack: Stack = stack) -> bool:
+                return (await totals(stack))["jobs"] == 3
+
+            await until(written)
+            health = await stack.health()
+            assert health
+            assert health["problems"] == []
+
+
+async def test_hosts_with_different_peppers_are_told(shared: dict[str, str]):
+    """Since their keys could not open each other's doors."""
+    async with bare(**shared), bare(**{**shared, "KEY_PEPPER": os.urandom(16).hex()}) as other:
+        health = await other.health()
+        assert health
+        assert "another pepper" in health["problems"][0]
+
+
+async def test_a_redis_that_does_not_answer_stops_nothing():
+    """Limits are counted by the process itself, and health says so."""
+    async with bare(RATE_LIMIT_URL="redis://127.0.0.1:1/0") as stack:
+        key = await made(stack, "one", requests_per_minute=1)
+        assert [(await chat(stack, key)).status_code for _ in range(2)] == [503, 429]
+        health = await stack.health()
+        assert health
+        assert "RATE_LIMIT_URL" in health["problems"][0]
