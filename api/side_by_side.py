@@ -1,34 +1,62 @@
-"""Several jobs as one: their events as they come, each with the number of the job it belongs to.
+"""Several jobs at the same time: what each says as it comes, with what it is known by.
 
-Law: one that fails ends all; closing ends all.
+Law: closing ends all. What ends one is raised here.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from shared.events import Event, Failed
 
 type Numbered = tuple[int, Event]
 
 
+class Together[K, T]:
+    """Jobs under way. Mutable: which; more may join."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[K, AsyncGenerator[T]] = {}
+        self._awaited: dict[asyncio.Future[T], K] = {}
+
+    def join(self, key: K, job: AsyncGenerator[T]) -> None:
+        """One more. It is closed when it has ended, or with all the others."""
+        self._jobs[key] = job
+        self._awaited[asyncio.ensure_future(anext(job))] = key
+
+    async def steps(self) -> AsyncGenerator[tuple[K, T | None]]:
+        """What each says, until all have ended; None at the end of each. Closing this closes them."""
+        try:
+            while self._awaited:
+                done, _ = await asyncio.wait(self._awaited, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    key = self._awaited.pop(task)
+                    if isinstance(task.exception(), StopAsyncIteration):
+                        await self._jobs.pop(key).aclose()
+                        yield key, None
+                        continue
+                    step = task.result()
+                    yield key, step
+                    self._awaited[asyncio.ensure_future(anext(self._jobs[key]))] = key
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        for task in self._awaited:
+            task.cancel()
+        await asyncio.gather(*self._awaited, return_exceptions=True)
+        for job in self._jobs.values():
+            await job.aclose()
+
+
 async def side_by_side(jobs: Sequence[AsyncGenerator[Event]]) -> AsyncGenerator[Numbered]:
     """The events of all jobs, until each has ended or one has failed."""
-    awaited = {asyncio.ensure_future(anext(job)): number for number, job in enumerate(jobs)}
-    try:
-        while awaited:
-            done, _ = await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                number = awaited.pop(task)
-                if isinstance(task.exception(), StopAsyncIteration):
-                    continue
-                event = task.result()
+    together = Together[int, Event]()
+    for number, job in enumerate(jobs):
+        together.join(number, job)
+    async with aclosing(together.steps()) as steps:
+        async for number, event in steps:
+            if event is not None:
                 yield number, event
-                if isinstance(event, Failed):
-                    return
-                awaited[asyncio.ensure_future(anext(jobs[number]))] = number
-    finally:
-        for task in awaited:
-            task.cancel()
-        await asyncio.gather(*awaited, return_exceptions=True)
-        for job in jobs:
-            await job.aclose()
+            if isinstance(event, Failed):
+                return

@@ -15,8 +15,9 @@ type Schema = dict[str, Any]
 
 READ_LINES = 2000
 LONGEST_TIMEOUT_MS = 600_000
+READING = ("Read", "Glob", "Grep")
 WRITING = ("Write", "Edit")
-NAMES = ("Read", "Glob", "Grep", "Bash", *WRITING)
+NAMES = (*READING, "Bash", *WRITING)
 
 
 def _text(words: str, **more: Any) -> Schema:
@@ -122,6 +123,11 @@ def possible(status: ToolsStatus) -> tuple[str, ...]:
     """The names of the tools that can be used there."""
     without = (() if status.writable_paths else WRITING) + (() if status.allowed_commands else ("Bash",))
     return tuple(name for name in NAMES if name not in without)
+
+
+def only_reads(name: str, status: ToolsStatus) -> bool:
+    """Whether a call of this tool changes nothing there: a command can't, where nothing may be written."""
+    return name in READING or (name == "Bash" and not status.writable_paths)
 
 
 def tool(name: str) -> Tool:

@@ -1,7 +1,8 @@
 """A model at work with the server's tools: its calls are done as it makes them, until it has said all.
 
-Law: each call gets exactly one result, in the order of the calls; a model that goes on beyond the limit of turns is
-ended, and the answer says so; closing ends the model and the command that runs.
+Law: each call gets exactly one result, in the order of the calls; calls that only read are done at the same time, one that may
+change something is done alone. A model that goes on beyond the limit of turns is ended, and the answer says so; closing
+ends the model and the commands that run.
 """
 
 from codecs import getincrementaldecoder
@@ -11,18 +12,25 @@ from contextlib import aclosing
 from msgspec import Struct, structs
 
 from api.asking import Asking
-from api.dispatch import Dispatch
+from api.dispatch import Dispatch, Held
 from api.hands import Hands
 from api.server_tools.calls import Mistake, job, summary
 from api.server_tools.results import tool_result
+from api.side_by_side import Together
 from api.work.answers import CallBegan, CallEnded, CallWrote, Step, ToolUsed
+from api.work.calls import Calls
 from api.work.saying import Saying
 from shared.errors import ErrorKind
-from shared.events import Failed, ToolCall, Wanted
+from shared.events import Event, Failed, ToolCall, Wanted
 from shared.jobs import JobDone, JobResult, Output, ToolsStatus
 from shared.turn import Text, ToolResult, Turn
 
 ENOUGH = "This call was not done: the limit of turns is reached. Say now what you have found, without calling a tool."
+
+# The key of the model's events, beside the ids of its calls.
+MODEL = ""
+
+type CallStep = CallBegan | CallWrote | CallEnded | ToolResult
 
 
 class Ground(Struct, frozen=True):
@@ -38,35 +46,68 @@ class Ground(Struct, frozen=True):
 async def work(ground: Ground, turn: Turn, asking: Asking) -> AsyncGenerator[Step]:
     """All that happens, to the answer or to Failed."""
     saying = Saying(turn.model)
-    turns = 0
-    called = False
-    async with ground.dispatch.hold(turn, asking) as held:
-        async for event in held.events:
-            if isinstance(event, ToolCall) and (called or not turns):
-                turns, called = turns + 1, False
-            if turns > ground.max_turns + 1:
-                yield saying.code(out_of_turns=True)
+    turns = Turns(ground.max_turns)
+    calls = Calls(ground.status)
+    together = Together[str, Event | CallStep]()
+    async with ground.dispatch.hold(turn, asking) as held, aclosing(together.steps()) as steps:
+        together.join(MODEL, held.events)
+        async for key, step in steps:
+            if isinstance(step, ToolResult):
+                await _bring(held, saying, calls.brought(step))
+            elif isinstance(step, CallBegan | CallWrote | CallEnded):
+                yield step
+            elif step is not None:
+                turns.see(step)
+                if turns.gone:
+                    break
+                saying.hear(step)
+                yield step
+            elif key == MODEL:
+                break
+            else:
+                calls.ended(key)
+            if isinstance(step, Failed):
                 return
-            saying.hear(event)
-            yield event
-            if isinstance(event, Failed):
-                return
-            if isinstance(event, Wanted):
-                called = True
-                over = Mistake(ENOUGH) if turns > ground.max_turns else None
-                async with aclosing(call(ground, event, asking, over)) as steps:
-                    async for step in steps:
-                        if isinstance(step, ToolResult):
-                            saying.used.append(ToolUsed(event.name, summary(event.arguments), step.is_error))
-                            await held.bring(step)
-                        else:
-                            yield step
-    yield saying.code(out_of_turns=turns > ground.max_turns)
+            if isinstance(step, Wanted):
+                calls.want(step)
+            for wanted in calls.due():
+                together.join(wanted.id, call(ground, wanted, asking, turns.over))
+    yield saying.code(out_of_turns=turns.over is not None)
 
 
-async def call(
-    ground: Ground, wanted: Wanted, asking: Asking, over: Mistake | None
-) -> AsyncGenerator[CallBegan | CallWrote | CallEnded | ToolResult]:
+async def _bring(held: Held, saying: Saying, brought: list[tuple[Wanted, ToolResult]]) -> None:
+    for wanted, result in brought:
+        saying.used.append(ToolUsed(wanted.name, summary(wanted.arguments), result.is_error))
+        await held.bring(result)
+
+
+class Turns:
+    """How often the model called. Mutable: the count. over: what a call is told that is one too many.
+
+    gone: it calls all the same.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._count = 0
+        self._called = False
+
+    def see(self, event: Event) -> None:
+        """Take in what happened: calls that come before the first is wanted belong to one message."""
+        if isinstance(event, ToolCall) and (self._called or not self._count):
+            self._count, self._called = self._count + 1, False
+        self._called = self._called or isinstance(event, Wanted)
+
+    @property
+    def over(self) -> Mistake | None:
+        return Mistake(ENOUGH) if self._count > self._most else None
+
+    @property
+    def gone(self) -> bool:
+        return self._count > self._most + 1
+
+
+async def call(ground: Ground, wanted: Wanted, asking: Asking, over: Mistake | None) -> AsyncGenerator[CallStep]:
     """What happens in a call, and its result."""
     yield CallBegan(wanted.id, wanted.name, summary(wanted.arguments))
     asked = over or job(wanted.name, wanted.arguments, ground.offered)

@@ -1,7 +1,11 @@
 """/api/code over the real CLI and the real tools executor: a scripted model reads, searches, runs, is refused, goes on."""
 
+import asyncio
+import contextlib
 import json
+import os
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,6 +90,46 @@ async def test_model_reads_searches_runs_is_refused_and_goes_on(coders: Stack, u
     assert str(coders.files) in passwd[0]
     assert "root:" not in passwd[0]
     assert (coders.work / "made.txt").read_text() == "made\n"
+
+
+async def test_calls_that_only_read_are_done_at_the_same_time(upstream: Upstream):
+    """Where nothing may be written, commands too: each waits until the other is there. Results keep the order of the calls."""
+    async with Stack(upstream.url, tools={**COMMANDS, "WRITABLE_PATHS": ""}) as stack:
+        (stack.files / "notes.txt").write_text("alpha\n")
+        pipes = [stack.files / name for name in ("one", "two")]
+        for pipe in pipes:
+            os.mkfifo(pipe, 0o644)
+        upstream.script(
+            calls(
+                ("Bash", {"command": f"cat {pipes[0]}"}),
+                ("Read", {"file_path": str(stack.files / "notes.txt")}),
+                ("Bash", {"command": f"cat {pipes[1]}"}),
+            ),
+            Says("Both."),
+        )
+        asked = asyncio.create_task(stack.client.post("/api/code", json={"prompt": "Go."}))
+        writers: dict[Path, int] = {}
+
+        def both_are_read() -> bool:
+            for pipe in pipes:
+                # Refused as long as nobody reads.
+                with contextlib.suppress(OSError):
+                    writers[pipe] = writers.get(pipe) or os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            return len(writers) == len(pipes)
+
+        await until(both_are_read, 30)
+        # The last one ends first.
+        for pipe in reversed(pipes):
+            os.write(writers[pipe], pipe.name.encode())
+            os.close(writers[pipe])
+        got = (await asked).json()
+        assert got["result"] == "Both."
+        assert [tool["input"] for tool in got["tools_used"]] == [
+            f"cat {pipes[0]}",
+            str(stack.files / "notes.txt"),
+            f"cat {pipes[1]}",
+        ]
+        assert [text for text, _ in results(upstream, 1)] == ["one", "     1\talpha", "two"]
 
 
 async def test_watcher_sees_the_tools_at_work_in_order(coders: Stack, upstream: Upstream):

@@ -1,0 +1,338 @@
+"""Jobs on files and commands handed over: to whom, and what is said when an executor refuses, ends or is lost.
+
+The executors are sockets that say what the test wants: the real ones are not lost at a chosen moment.
+"""
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from api.asking import Asking
+from api.dispatch import Dispatch
+from api.drain import Drain
+from api.executors import Executors
+from api.hands import Hands, Said
+from api.server_tools.offers import NAMES
+from api.work.answers import CodeAnswer, Step
+from api.work.calls import AT_ONCE, Calls
+from api.work.loop import Ground, work
+from shared.errors import MEANINGS, ErrorKind
+from shared.events import Done, Event, Failed, TextDelta, ToolCall, Usage, Wanted
+from shared.jobs import CommandEnded, JobDone, Output, RunCommand, ToolsStatus
+from shared.turn import Message, Text, ToolResult, Turn
+from shared.wire import Do, ToApi, frame, read_to_executor
+
+JOB, ASKING = RunCommand("ls"), Asking("req_hands")
+WROTE, ENDED = Output("stdout", b"a.txt\n"), JobDone(CommandEnded(0))
+FULL = Failed(ErrorKind.QUEUE_FULL, retry_after=5)
+DRAINING = Failed(ErrorKind.DRAINING, retry_after=1)
+LOST = Failed(ErrorKind.EXECUTOR_LOST)
+STATUS = ToolsStatus(("/f",), (), ("ls",), max_concurrent=4, running=0, waiting=0, draining=False)
+
+type Serve = Callable[[asyncio.StreamWriter], Coroutine[Any, Any, None]]
+
+
+def says(*messages: ToApi | bytes) -> Serve:
+    """An executor that says this, and closes."""
+
+    async def serve(writer: asyncio.StreamWriter) -> None:
+        for message in messages:
+            writer.write(message if isinstance(message, bytes) else frame(message))
+        await writer.drain()
+
+    return serve
+
+
+class Rig:
+    """Hands, and executors by name. Mutable: who was asked."""
+
+    def __init__(self, folder: Path, drain: Drain, timeout: float) -> None:
+        self.hands = Hands(Executors(folder, "tools"), drain, timeout)
+        self.asked: list[str] = []
+
+    async def executor(
+        self, name: str, serve: Serve, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Serve one connection."""
+        with contextlib.suppress(ConnectionError):
+            assert isinstance(await read_to_executor(reader), Do)
+            self.asked.append(name)
+            await serve(writer)
+        writer.close()
+
+    async def done(self) -> list[Said]:
+        """All that comes of a job."""
+        async with asyncio.timeout(30):
+            return [said async for said in self.hands.do(JOB, ASKING)]
+
+
+@asynccontextmanager
+async def rig(*executors: Serve, drain: Drain | None = None, timeout: float = 60) -> AsyncGenerator[Rig]:
+    """Executors tools-1, tools-2 and so on."""
+    with tempfile.TemporaryDirectory(prefix="cah-") as folder:
+        made = Rig(Path(folder), drain or Drain(1), timeout)
+        servers: list[asyncio.Server] = []
+        for number, serve in enumerate(executors, 1):
+            name = f"tools-{number}"
+
+            async def serving(
+                reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str = name, serve: Serve = serve
+            ) -> None:
+                await made.executor(name, serve, reader, writer)
+
+            servers.append(await asyncio.start_unix_server(serving, f"{folder}/{name}.sock"))
+        try:
+            yield made
+        finally:
+            for server in servers:
+                server.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "comes"),
+    [
+        ((WROTE, ENDED), [WROTE, ENDED]),
+        ((ENDED,), [ENDED]),
+        ((), [LOST]),
+        ((WROTE,), [WROTE, LOST]),
+        ((WROTE, WROTE, DRAINING), [WROTE, WROTE, DRAINING]),
+        ((WROTE, b"\0\0"), [WROTE, LOST]),
+        ((WROTE, b"\xff\xff\xff\xff"), [WROTE, LOST]),
+        ((WROTE, STATUS), [WROTE, LOST]),
+        ((TextDelta("no job of this role says that"),), [LOST]),
+        ((WROTE, ENDED, WROTE), [WROTE, ENDED]),
+    ],
+    ids=["whole", "silent", "at once", "midway", "drained", "cut", "garbage", "status", "event", "after the end"],
+)
+async def test_a_job_has_exactly_one_end(said: tuple[ToApi | bytes, ...], comes: list[Said]):
+    """Also where the executor is lost in the middle, or does not keep to the protocol; nobody else is asked to do it again."""
+    async with rig(says(*said), says(WROTE, ENDED)) as made:
+        assert await made.done() == comes
+        assert made.asked == ["tools-1"]
+
+
+@pytest.mark.parametrize("refusal", [FULL, DRAINING, Failed(ErrorKind.NO_TOOLS, "no sandbox here")])
+async def test_who_can_not_take_it_is_passed_over(refusal: Failed):
+    """Nothing of the job was done there; when nobody can, the last refusal says why."""
+    async with rig(says(refusal), says(WROTE, ENDED)) as made:
+        assert await made.done() == [WROTE, ENDED]
+        assert made.asked == ["tools-1", "tools-2"]
+    async with rig(says(DRAINING), says(refusal)) as made:
+        assert await made.done() == [refusal]
+        assert made.asked == ["tools-1", "tools-2"]
+
+
+async def test_another_refusal_is_the_answer():
+    """What one does not allow, none does."""
+    refused = Failed(ErrorKind.NOT_ALLOWED, "the command id is not allowed")
+    async with rig(says(refused), says(WROTE, ENDED)) as made:
+        assert await made.done() == [refused]
+        assert made.asked == ["tools-1"]
+
+
+async def test_without_an_executor_there_are_no_tools():
+    """Neither where none is, nor where the socket of one is left that is gone."""
+    async with rig() as made:
+        assert await made.done() == [Failed(ErrorKind.NO_TOOLS, retry_after=1)]
+        assert await made.hands.result(JOB, ASKING) == Failed(ErrorKind.NO_TOOLS, retry_after=1)
+        assert await made.hands.serving() is None
+
+
+async def test_the_least_loaded_is_asked_first():
+    """While one is at work, the other gets the next."""
+    go_on = asyncio.Event()
+
+    async def works(writer: asyncio.StreamWriter) -> None:
+        writer.write(frame(WROTE))
+        await go_on.wait()
+        writer.write(frame(ENDED))
+
+    async with rig(works, says(ENDED)) as made, aclosing(made.hands.do(JOB, ASKING)) as first:
+        assert await anext(first) == WROTE
+        assert await made.done() == [ENDED]
+        go_on.set()
+        assert await anext(first) == ENDED
+        assert made.asked == ["tools-1", "tools-2"]
+
+
+async def test_closing_the_messages_closes_the_connection():
+    """That is what ends the job where it is done."""
+    gone = asyncio.Event()
+
+    async def works(writer: asyncio.StreamWriter) -> None:
+        writer.write(frame(WROTE))
+        with contextlib.suppress(ConnectionError):
+            while not writer.transport.is_closing():
+                writer.write(frame(WROTE))
+                await writer.drain()
+                await asyncio.sleep(0)
+        gone.set()
+
+    async with rig(works) as made:
+        async with aclosing(made.hands.do(JOB, ASKING)) as messages:
+            assert await anext(messages) == WROTE
+        async with asyncio.timeout(30):
+            await gone.wait()
+
+
+async def test_a_server_that_ends_takes_no_job_and_ends_those_under_way():
+    """After their grace, with an honest last word."""
+    begun = asyncio.Event()
+
+    async def works(writer: asyncio.StreamWriter) -> None:
+        writer.write(frame(WROTE))
+        begun.set()
+        await asyncio.sleep(60)
+
+    drain = Drain(0)
+    async with rig(works, drain=drain) as made:
+        running = asyncio.create_task(made.done())
+        await begun.wait()
+        drain.begin()
+        assert (await running)[-1] == DRAINING
+        assert await made.done() == [DRAINING]
+
+
+async def test_a_job_that_takes_too_long_is_ended():
+    """By REQUEST_TIMEOUT, whatever the executor does."""
+
+    async def works(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    async with rig(works, timeout=0.05) as made:
+        assert await made.done() == [Failed(ErrorKind.REQUEST_TIMEOUT)]
+
+
+class Model:
+    """A model in the place of a held turn: it calls, waits until every result is there, and speaks. Mutable: the results."""
+
+    def __init__(self, *calls: Wanted) -> None:
+        self.results: list[ToolResult] = []
+        self._calls = calls
+        self._all = asyncio.Event()
+
+    @asynccontextmanager
+    async def hold(self, _turn: Turn, _asking: Asking) -> AsyncGenerator["Model"]:
+        self.events = self._events()
+        try:
+            yield self
+        finally:
+            await self.events.aclose()
+
+    async def bring(self, result: ToolResult) -> None:
+        self.results.append(result)
+        if len(self.results) == len(self._calls):
+            self._all.set()
+
+    async def _events(self) -> AsyncGenerator[Event]:
+        for call in self._calls:
+            yield ToolCall(call.id, call.name)
+        for call in self._calls:
+            yield call
+        await self._all.wait()
+        yield TextDelta("So it is.")
+        yield Done("end_turn", Usage())
+
+
+async def worked(model: Model, hands: Hands) -> list[Step]:
+    """All that happens when it is at work."""
+    ground = Ground(cast("Dispatch", model), hands, STATUS, NAMES, max_turns=3)
+    turn = Turn("opus", (Message("user", (Text("Go."),)),))
+    async with asyncio.timeout(30):
+        return [step async for step in work(ground, turn, ASKING)]
+
+
+def bash(call: str) -> Wanted:
+    return Wanted(call, "Bash", '{"command": "ls"}')
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ((WROTE,), ErrorKind.EXECUTOR_LOST),
+        ((), ErrorKind.EXECUTOR_LOST),
+        ((FULL,), ErrorKind.QUEUE_FULL),
+        ((DRAINING,), ErrorKind.DRAINING),
+        ((WROTE, DRAINING), ErrorKind.DRAINING),
+    ],
+    ids=["lost midway", "lost at once", "full", "draining", "drained midway"],
+)
+async def test_a_model_is_told_of_the_call_that_failed_and_goes_on(said: tuple[ToApi, ...], kind: ErrorKind):
+    """It is an error in place of the result, once, and the answer says so."""
+    async with rig(says(*said)) as made:
+        model = Model(bash("a"))
+        steps = await worked(model, made.hands)
+    [result] = model.results
+    assert (result.tool_use_id, result.is_error) == ("a", True)
+    assert result.content == (Text(MEANINGS[kind].sentence),)
+    answer = steps[-1]
+    assert isinstance(answer, CodeAnswer)
+    assert (answer.result, answer.is_error) == ("So it is.", False)
+    assert [(used.name, used.is_error) for used in answer.tools_used] == [("Bash", True)]
+
+
+async def test_one_of_several_calls_that_is_lost_leaves_the_others_whole():
+    """Results go back in the order of the calls, whichever ends first."""
+    others = asyncio.Event()
+
+    async def lost_last(writer: asyncio.StreamWriter) -> None:
+        await others.wait()
+
+    async def done_first(writer: asyncio.StreamWriter) -> None:
+        writer.write(frame(WROTE) + frame(ENDED))
+        others.set()
+
+    async with rig(lost_last, done_first) as made:
+        model = Model(bash("a"), bash("b"))
+        steps = await worked(model, made.hands)
+    assert [(result.tool_use_id, result.is_error) for result in model.results] == [("a", True), ("b", False)]
+    assert isinstance(steps[-1], CodeAnswer)
+    assert [used.is_error for used in steps[-1].tools_used] == [True, False]
+
+
+def begun(calls: Calls) -> list[str]:
+    return [wanted.id for wanted in calls.due()]
+
+
+def test_what_only_reads_is_done_side_by_side_and_what_may_change_something_alone():
+    """Calls begin in their order, and not more of them than so many at once."""
+    calls = Calls(STATUS)
+    for number in range(AT_ONCE + 1):
+        calls.want(bash(f"r{number}"))
+    calls.want(Wanted("w", "Write", "{}"))
+    calls.want(Wanted("after", "Read", "{}"))
+    assert begun(calls) == [f"r{number}" for number in range(AT_ONCE)]
+    calls.ended("r1")
+    assert begun(calls) == [f"r{AT_ONCE}"]
+    for number in (0, 2, 3, 4):
+        assert begun(calls) == []
+        calls.ended(f"r{number}")
+    assert begun(calls) == ["w"]
+    assert begun(calls) == []
+    calls.ended("w")
+    assert begun(calls) == ["after"]
+
+
+def test_a_command_that_could_write_is_done_alone():
+    """Where some path is writable."""
+    calls = Calls(ToolsStatus(("/f",), ("/w",), ("ls",), max_concurrent=4, running=0, waiting=0, draining=False))
+    for wanted in (bash("a"), Wanted("b", "Read", "{}"), Wanted("c", "Grep", "{}"), bash("d")):
+        calls.want(wanted)
+    assert begun(calls) == ["a"]
+    calls.ended("a")
+    assert begun(calls) == ["b", "c"]
+
+
+def test_results_go_back_in_the_order_of_the_calls():
+    """One that is ready early waits for those before it."""
+    calls = Calls(STATUS)
+    for call in "abc":
+        calls.want(bash(call))
+    back = {call: [wanted.id for wanted, _ in calls.brought(ToolResult(call, ()))] for call in "bac"}
+    assert back == {"b": [], "a": ["a", "b"], "c": ["c"]}
