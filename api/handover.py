@@ -100,13 +100,14 @@ class Handover:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._request_timeout
         for path in self._executors.by_load():
-            connection = await connect(path)
-            if connection is None:
-                continue
-            link = Link(*connection)
             with ExitStack() as stack:
-                stack.callback(link.close)
+                # Counted before it is connected: of jobs that come at the same moment, each sees the others.
                 stack.enter_context(self._executors.job(path))
+                connection = await connect(path)
+                if connection is None:
+                    continue
+                link = Link(*connection)
+                stack.callback(link.close)
                 stack.enter_context(self._drain.job(link.fail))
                 timer = loop.call_at(deadline, link.fail, Failed(ErrorKind.REQUEST_TIMEOUT))
                 stack.callback(timer.cancel)

@@ -5,6 +5,7 @@ The executors are sockets that say what the test wants: the real ones are not lo
 
 import asyncio
 import contextlib
+import json
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
@@ -35,13 +36,13 @@ DRAINING = Failed(ErrorKind.DRAINING, retry_after=1)
 LOST = Failed(ErrorKind.EXECUTOR_LOST)
 STATUS = ToolsStatus(("/f",), (), ("ls",), max_concurrent=4, running=0, waiting=0, draining=False)
 
-type Serve = Callable[[asyncio.StreamWriter], Coroutine[Any, Any, None]]
+type Serve = Callable[[asyncio.StreamWriter, Do], Coroutine[Any, Any, None]]
 
 
 def says(*messages: ToApi | bytes) -> Serve:
     """An executor that says this, and closes."""
 
-    async def serve(writer: asyncio.StreamWriter) -> None:
+    async def serve(writer: asyncio.StreamWriter, _asked: Do) -> None:
         for message in messages:
             writer.write(message if isinstance(message, bytes) else frame(message))
         await writer.drain()
@@ -61,9 +62,10 @@ class Rig:
     ) -> None:
         """Serve one connection."""
         with contextlib.suppress(ConnectionError):
-            assert isinstance(await read_to_executor(reader), Do)
+            asked = await read_to_executor(reader)
+            assert isinstance(asked, Do)
             self.asked.append(name)
-            await serve(writer)
+            await serve(writer, asked)
         writer.close()
 
     async def done(self) -> list[Said]:
@@ -148,7 +150,7 @@ async def test_the_least_loaded_is_asked_first():
     """While one is at work, the other gets the next."""
     go_on = asyncio.Event()
 
-    async def works(writer: asyncio.StreamWriter) -> None:
+    async def works(writer: asyncio.StreamWriter, _asked: Do) -> None:
         writer.write(frame(WROTE))
         await go_on.wait()
         writer.write(frame(ENDED))
@@ -161,11 +163,24 @@ async def test_the_least_loaded_is_asked_first():
         assert made.asked == ["tools-1", "tools-2"]
 
 
+async def test_jobs_that_come_at_the_same_moment_are_shared():
+    """None of them waits until another is connected, to be counted."""
+    all_there = asyncio.Barrier(4)
+
+    async def works(writer: asyncio.StreamWriter, _asked: Do) -> None:
+        await all_there.wait()
+        writer.write(frame(ENDED))
+
+    async with rig(works, works) as made:
+        assert await asyncio.gather(*(made.done() for _ in range(4))) == [[ENDED]] * 4
+        assert sorted(made.asked) == ["tools-1", "tools-1", "tools-2", "tools-2"]
+
+
 async def test_closing_the_messages_closes_the_connection():
     """That is what ends the job where it is done."""
     gone = asyncio.Event()
 
-    async def works(writer: asyncio.StreamWriter) -> None:
+    async def works(writer: asyncio.StreamWriter, _asked: Do) -> None:
         writer.write(frame(WROTE))
         with contextlib.suppress(ConnectionError):
             while not writer.transport.is_closing():
@@ -185,7 +200,7 @@ async def test_a_server_that_ends_takes_no_job_and_ends_those_under_way():
     """After their grace, with an honest last word."""
     begun = asyncio.Event()
 
-    async def works(writer: asyncio.StreamWriter) -> None:
+    async def works(writer: asyncio.StreamWriter, _asked: Do) -> None:
         writer.write(frame(WROTE))
         begun.set()
         await asyncio.sleep(60)
@@ -202,7 +217,7 @@ async def test_a_server_that_ends_takes_no_job_and_ends_those_under_way():
 async def test_a_job_that_takes_too_long_is_ended():
     """By REQUEST_TIMEOUT, whatever the executor does."""
 
-    async def works(writer: asyncio.StreamWriter) -> None:
+    async def works(writer: asyncio.StreamWriter, _asked: Do) -> None:
         await asyncio.sleep(60)
 
     async with rig(works, timeout=0.05) as made:
@@ -248,8 +263,8 @@ async def worked(model: Model, hands: Hands) -> list[Step]:
         return [step async for step in work(ground, turn, ASKING)]
 
 
-def bash(call: str) -> Wanted:
-    return Wanted(call, "Bash", '{"command": "ls"}')
+def bash(call: str, command: str = "ls") -> Wanted:
+    return Wanted(call, "Bash", json.dumps({"command": command}))
 
 
 @pytest.mark.parametrize(
@@ -281,15 +296,15 @@ async def test_one_of_several_calls_that_is_lost_leaves_the_others_whole():
     """Results go back in the order of the calls, whichever ends first."""
     others = asyncio.Event()
 
-    async def lost_last(writer: asyncio.StreamWriter) -> None:
-        await others.wait()
+    async def works(writer: asyncio.StreamWriter, asked: Do) -> None:
+        if asked.job == RunCommand("ls a"):
+            await others.wait()
+        else:
+            writer.write(frame(WROTE) + frame(ENDED))
+            others.set()
 
-    async def done_first(writer: asyncio.StreamWriter) -> None:
-        writer.write(frame(WROTE) + frame(ENDED))
-        others.set()
-
-    async with rig(lost_last, done_first) as made:
-        model = Model(bash("a"), bash("b"))
+    async with rig(works) as made:
+        model = Model(bash("a", "ls a"), bash("b", "ls b"))
         steps = await worked(model, made.hands)
     assert [(result.tool_use_id, result.is_error) for result in model.results] == [("a", True), ("b", False)]
     assert isinstance(steps[-1], CodeAnswer)
