@@ -93,7 +93,7 @@ async def hands(bench: Bench) -> list[Figure]:
     """Files and commands, in the sandbox, by HTTP."""
     name = "files and commands"
     bench.say(f"{name}: {DEEDS} of each, one after the other, then {AT_ONCE} at once")
-    settings = {"LOG_LEVEL": "warning", "MAX_QUEUE": str(AT_ONCE)}
+    settings = {"LOG_LEVEL": "warning"}
     async with Stack(
         bench.launch.base_url, executors=0, parked=0, settings=settings, tools={"ALLOWED_COMMANDS": "ls,true"}
     ) as stack:
