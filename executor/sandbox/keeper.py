@@ -21,6 +21,7 @@ from executor.sandbox import post
 from executor.sandbox.landlock import LIBC
 
 PR_SET_CHILD_SUBREAPER = 36
+OF_TERMINALS = (signal.SIGINT, signal.SIGTERM)
 PAUSE = 0.1
 PAUSE_TO_DIE = 0.001
 GRACE = 1.0
@@ -85,6 +86,8 @@ def keep(
 def _child(
     jobs: socket.socket, keeper: socket.socket, watching: Callable[[bytes], Watch], ready: Callable[[], Work]
 ) -> None:
+    for number in OF_TERMINALS:
+        signal.signal(number, signal.SIG_DFL)
     work = ready()
     told = post.take(jobs)
     if told is None:

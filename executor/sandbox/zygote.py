@@ -20,11 +20,11 @@ from msgspec import Struct
 
 from executor.sandbox import post
 from executor.sandbox.confine import close_others
-from executor.sandbox.keeper import Watch, Work, keep, of_this_user
+from executor.sandbox.keeper import OF_TERMINALS, Watch, Work, keep, of_this_user
 
 KEPT, ALONE = b"k", b"a"
 COUNTED_FOR = 1.0
-RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)
+RESET = (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)
 
 
 class ZygoteLost(Exception):
@@ -148,7 +148,8 @@ def _owned(given: contextlib.ExitStack, descriptor: int) -> int:
 
 def _live(line: socket.socket, kept: socket.socket, alone: socket.socket, grown: Grow) -> None:
     """Grow, then keep so many processes waiting, until the executor ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # What a terminal sends to all is for the executor to hear: who looks after a job must not end before it.
+    for number in OF_TERMINALS:
         signal.signal(number, signal.SIG_IGN)
     told = post.take(line)
     if told is None:

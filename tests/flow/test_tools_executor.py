@@ -1,10 +1,12 @@
 """The tools executor as a program: what its jobs are copies of, and what it leaves behind."""
 
 import asyncio
+import os
 import signal
 import sys
 
 import psutil
+import pytest
 
 from shared.errors import ErrorKind
 from shared.jobs import CommandEnded, FileRead, ReadFile, RunCommand, WriteFile
@@ -71,9 +73,29 @@ async def test_nothing_of_it_lives_on_when_it_is_killed():
         assert len(processes) > 4
         await tools.program.end(signal.SIGKILL)
         await asyncio.gather(running, return_exceptions=True)
-        await until(
-            lambda: not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in processes), 30
-        )
+        await until(lambda: not any(alive(each) for each in processes), 30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_what_a_terminal_sends_to_all_leaves_no_job_behind(number: signal.Signals):
+    """Who looks after a job hears the end from the executor, not before it."""
+    async with Tools({"ALLOWED_COMMANDS": "ls,sleep", "DRAIN_TIMEOUT": "0"}) as tools:
+        running = asyncio.create_task(tools.run("sleep 19"))
+        await until(lambda: any(each.name() == "sleep" for each in of(tools)), 30)
+        processes = of(tools)
+        for pid in (each.pid for each in processes if os.getpgid(each.pid) == os.getpgid(tools.program.pid)):
+            os.kill(pid, number)
+        assert await tools.program.end(number) == 0
+        await asyncio.gather(running, return_exceptions=True)
+        await until(lambda: not any(alive(each) for each in processes), 15)
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether it is there, and not only waiting to be reaped."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def of(tools: Tools) -> list[psutil.Process]:
