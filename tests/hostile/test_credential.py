@@ -5,6 +5,7 @@ no process of the tools executor. The same search finds what lies in the allowed
 is made outside of the sandbox.
 """
 
+import asyncio
 import json
 import os
 import subprocess
@@ -135,10 +136,11 @@ async def test_a_command_that_looks_everywhere_finds_it_nowhere(vault: Stack):
 
 
 @pytest.mark.control
-def test_outside_of_the_sandbox_the_same_search_finds_it(vault: Stack):
+async def test_outside_of_the_sandbox_the_same_search_finds_it(vault: Stack):
     """So that the other tests show something."""
     told = search(vault, descriptors=False)
-    ran = subprocess.run([PYTHON, "-I", "-S", "-"], input=told, capture_output=True, text=True, check=True)
+    program = [PYTHON, "-I", "-S", "-"]
+    ran = await asyncio.to_thread(subprocess.run, program, input=told, capture_output=True, text=True, check=True)
     found = json.loads(ran.stdout)["found"]
     assert f"/proc/{vault.executors[0].pid}/environ" in found["credential"]
     assert f"/proc/{vault.api.pid}/environ" in found["key"]
