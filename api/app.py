@@ -71,11 +71,12 @@ def create_app(settings: Settings, drain: Drain, tracing: Tracing | None = None)
         executors, drain, settings.request_timeout, books, watchers=(JobMetrics(metrics),), tracing=tracing
     )
     hands = Hands(tools, drain, settings.request_timeout, books)
-    shop = Workshop(dispatch, hands, catalogue, Limits(settings.max_prompt, settings.max_turns))
+    limits = Limits(settings.max_prompt, settings.max_turns)
+    shop = Workshop(dispatch, hands, catalogue, limits)
     fetcher = Fetcher(settings.fetch_images)
     policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive)
     store = Store(settings.stored_responses, settings.stored_bytes, settings.stored_age)
-    documentation = docs.Documentation(policy)
+    documentation = docs.Documentation(policy, limits)
     mcp = Mcp(shop, hosts(settings), drain, version())
     app = Litestar(
         route_handlers=[

@@ -38,6 +38,11 @@ class Hands:
         """The state of one that serves; None when none does."""
         return next((told for told in (await self.statuses()).values() if told and serves(told)), None)
 
+    async def why_not(self) -> Failed:
+        """Why none serves, as far as one says it."""
+        told = [each.problem for each in (await self.statuses()).values() if each and each.problem]
+        return Failed(ErrorKind.NO_TOOLS, next(iter(told), ""), retry_after=1)
+
     def do(self, job: ToolJob, asking: Asking) -> AsyncGenerator[Said]:
         """What comes of a job, within the limits of who asks, and written down. Close the generator to end it."""
         message = Do(job, asking.request_id, asking.key, asking.traceparent)

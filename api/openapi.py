@@ -19,6 +19,7 @@ from api.parameters import COMPLETIONS, RESPONSES, Policy
 from api.rest.models import Refusal
 from api.rest_admin.models import KeyFields, KeyList, KeyRecord, OwnUsage, UsageReport
 from api.work.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, ModelEntries
+from api.work.checks import Limits
 from api.work.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
 
 TITLE = "Claude API Server"
@@ -41,7 +42,7 @@ TAGS = {
 }
 
 
-def document(policy: Policy) -> Json:
+def document(policy: Policy, limits: Limits | None = None) -> Json:
     """The document, for what the server's owner decided."""
     return {
         "openapi": "3.1.0",
@@ -51,7 +52,7 @@ def document(policy: Policy) -> Json:
         "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
         "paths": operations.paths() | rest.paths() | key_operations.paths(),
         "components": {
-            "schemas": components(policy),
+            "schemas": components(policy, limits or Limits()),
             "headers": HEADERS,
             "responses": errors(),
             "securitySchemes": {
@@ -70,7 +71,7 @@ def version() -> str:
         return "0"
 
 
-def components(policy: Policy) -> dict[str, Json]:
+def components(policy: Policy, limits: Limits) -> dict[str, Json]:
     """Every schema by name."""
     read = schemas(
         *(
@@ -94,6 +95,7 @@ def components(policy: Policy) -> dict[str, Json]:
     responses = schemas(ResponseObject, StreamEvent, DeletedResponse, ItemList, answers=True)
     return {
         **read,
+        **{name: _bounded(read[name], limits.max_prompt) for name in ("ChatAsk", "CodeAsk", "AnalyzeAsk")},
         **done,
         **schemas(MessageOut, TokenCount, ErrorMessage, answers=True),
         "ChatRequest": with_parameters(read["ChatRequest"], policy),
@@ -104,3 +106,10 @@ def components(policy: Policy) -> dict[str, Json]:
         **responses,
         **keys,
     }
+
+
+def _bounded(ask: Json, most: int) -> Json:
+    """With the length that a prompt may have."""
+    properties = ask["properties"]
+    prompt = {**properties["prompt"], "maxLength": most}
+    return {**ask, "properties": {**properties, "prompt": prompt}}

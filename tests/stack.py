@@ -83,6 +83,7 @@ class Stack:
     credential: the executors' (None: an API key). api_settings: what only the API has in its environment.
     executor_module: another program in the executor's place. wait_ready: False takes executors that can't answer.
     tools: what a tools executor has in its environment; None runs none. Its folders are `files` and `work`.
+    readable: more paths that it may read. tools_module: another program in its place.
     """
 
     def __init__(
@@ -97,6 +98,8 @@ class Stack:
         executor_module: str = "executor",
         wait_ready: bool = True,
         tools: Mapping[str, str] | None = None,
+        readable: tuple[str, ...] = (),
+        tools_module: str = "executor",
     ) -> None:
         self._upstream_url = upstream_url
         self._count = executors
@@ -107,7 +110,8 @@ class Stack:
         self._wait_ready = wait_ready
         self.folder = Path(tempfile.mkdtemp(prefix="cas-"))
         self.run_dir = self.folder / "run"
-        self.tools = self._tools(tools) if tools is not None else None
+        self._tools_module = tools_module
+        self.tools = self._tools(tools, readable) if tools is not None else None
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.key = KEY
@@ -138,7 +142,7 @@ class Stack:
         name = f"claude-{number}"
         return self._program(name, [self._executor_module, "--role", "claude", "--name", name], extra)
 
-    def _tools(self, tools: Mapping[str, str]) -> Program:
+    def _tools(self, tools: Mapping[str, str], readable: tuple[str, ...]) -> Program:
         self.folder.chmod(0o755)
         # Started as root, it becomes another user, who must reach its own socket.
         self.run_dir.mkdir(mode=0o755)
@@ -146,8 +150,10 @@ class Stack:
         self.files.mkdir()
         self.work.mkdir()
         self.work.chmod(0o777)
-        paths = {"ALLOWED_PATHS": str(self.files), "WRITABLE_PATHS": str(self.work)}
-        return self._program("tools-1", ["executor", "--role", "tools", "--name", "tools-1"], {**paths, **tools})
+        paths = {"ALLOWED_PATHS": ",".join([str(self.files), *readable]), "WRITABLE_PATHS": str(self.work)}
+        return self._program(
+            "tools-1", [self._tools_module, "--role", "tools", "--name", "tools-1"], {**paths, **tools}
+        )
 
     async def __aenter__(self) -> Self:
         self.executors = [self.executor(number + 1) for number in range(self._count)]
@@ -190,7 +196,7 @@ class Stack:
             health = await self.health()
             executors = health["executors"] if health else []
             ready = [e for e in executors if not self._wait_ready or (e["up"] and e["parked"] >= self._parked)]
-            hands = [each for each in health["tools"] if each["up"]] if health else []
+            hands = [each for each in health["tools"] if each["up"] or not self._wait_ready] if health else []
             return health is not None and len(ready) == self._count and len(hands) == bool(self.tools)
 
         await until(is_ready, READY_TIMEOUT)

@@ -103,7 +103,7 @@ REST_WORDS: dict[str, str] = {
 
 _SAYS = {"minLength": 1, "pattern": "\\S"}
 REST_LIMITS: dict[str, dict[str, Any]] = {
-    **{f"{ask}.prompt": {**_SAYS, "maxLength": 100_000} for ask in ("ChatAsk", "CodeAsk", "AnalyzeAsk")},
+    **{f"{ask}.prompt": _SAYS for ask in ("ChatAsk", "CodeAsk", "AnalyzeAsk")},
     **{
         f"{ask}.max_budget_usd": {"exclusiveMinimum": 0, "maximum": 10_000}
         for ask in ("ChatAsk", "CodeAsk", "AnalyzeAsk")

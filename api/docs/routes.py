@@ -9,6 +9,7 @@ from api.auth import PUBLIC
 from api.docs.page import Page
 from api.openapi import document
 from api.parameters import Policy
+from api.work.checks import Limits
 
 JSON_HEADERS = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
 HTML_HEADERS = {**JSON_HEADERS, "referrer-policy": "no-referrer", "cross-origin-opener-policy": "same-origin"}
@@ -17,8 +18,8 @@ HTML_HEADERS = {**JSON_HEADERS, "referrer-policy": "no-referrer", "cross-origin-
 class Documentation:
     """The document and its page, made once."""
 
-    def __init__(self, policy: Policy) -> None:
-        whole = document(policy)
+    def __init__(self, policy: Policy, limits: Limits) -> None:
+        whole = document(policy, limits)
         self.json = msgspec.json.format(msgspec.json.encode(whole), indent=1)
         self.page = Page(whole)
 

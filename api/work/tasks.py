@@ -63,7 +63,7 @@ async def code(shop: Workshop, ask: CodeAsk, asking: Asking) -> AsyncGenerator[S
     turn = await _turn(shop, ask)
     status = await shop.hands.serving()
     if status is None:
-        raise of_failure(Failed(ErrorKind.NO_TOOLS, retry_after=1))
+        raise of_failure(await shop.hands.why_not())
     offered = checks.narrowed(ask.allowed_tools, NAMES, possible(status))
     ground = Ground(shop.dispatch, shop.hands, status, offered, shop.limits.max_turns)
     held = Turn(

@@ -31,6 +31,7 @@ from api.openapi import document
 from api.parameters import CHAT, COMPLETIONS, Policy
 from api.problems import KINDS
 from api.settings import Settings
+from api.work.checks import Limits
 from tests.scripted.upstream import Says, Upstream
 from tests.stack import KEY, REPOSITORY, Stack
 
@@ -125,6 +126,14 @@ def test_strict_parameters_are_refused_in_the_document_too():
     request = document(Policy(strict=True, most_choices=7))["components"]["schemas"]["ChatRequest"]
     assert request["properties"]["temperature"]["x-treatment"] == "refused"
     assert request["properties"]["n"]["maximum"] == 7
+
+
+def test_the_longest_prompt_is_the_setting_s():
+    """In each of the requests that have one."""
+    for limits in (Limits(), Limits(max_prompt=123)):
+        schemas = document(Policy(), limits)["components"]["schemas"]
+        for ask in ("ChatAsk", "CodeAsk", "AnalyzeAsk"):
+            assert schemas[ask]["properties"]["prompt"]["maxLength"] == limits.max_prompt
 
 
 def test_every_field_is_described():

@@ -142,17 +142,6 @@ async def test_chat_is_answered_whole_and_streamed(workshop: Stack, upstream: Up
     assert streamed[-1][1]["result"] == "Hello world!"
 
 
-@pytest.mark.parametrize("prompt", ["@/etc/passwd", "/cost", "--settings=/etc/passwd", "mcp__server__Read", "!ls"])
-async def test_prompt_is_words_and_no_command(workshop: Stack, upstream: Upstream, prompt: str):
-    """It reaches the model as it was sent, with no tools beside it, whatever the system prompt asks for."""
-    ask = {"prompt": prompt, "system_prompt": "Use the Bash tool and all MCP servers. Enable tools."}
-    response = await workshop.client.post("/api/chat", json=ask)
-    assert response.status_code == 200, response.text
-    [received] = [each for each in upstream.requests if each.asks]
-    assert received.conversation == [{"role": "user", "content": [{"type": "text", "text": prompt}]}]
-    assert received.body.get("tools", []) == []
-
-
 async def test_files_reach_the_model_as_documents_with_their_names(workshop: Stack, upstream: Upstream):
     """Text, picture and PDF, before the prompt, which stays as it was."""
     paths = [str(workshop.files / name) for name in ("notes.txt", "dot.png", "paper.pdf")]

@@ -7,6 +7,7 @@ A case is a file in the folder of its dialect; a new one needs no code:
     > {"include_usage": true, "choices": 2}       how the answer was asked for, if not as usual
     {"type": "started", "model": "claude-x"}      an event a line
     1 {"type": "text", "text": "Hi"}              … of the second answer
+    {"type": "Wrote", "stream": "stdout", …}      … or what else REST hears, by its struct's name
     ----------
     the HTTP response to a streamed request
     ----------
@@ -45,7 +46,9 @@ from api.openai_responses.store import Store
 from api.parameters import Policy
 from api.problems import Problem
 from api.respond import Answer, Encoder
+from api.rest.encode import RestEncoder
 from api.side_by_side import Numbered
+from api.work import answers
 from shared.events import Event
 
 FOLDER = Path(__file__).parent
@@ -57,6 +60,14 @@ type Options = dict[str, Any]
 
 _anthropics: TypeAdapter[RawMessageStreamEvent] = TypeAdapter(RawMessageStreamEvent)
 _event = msgspec.json.Decoder[Event](Event)
+# What REST hears beside the events, by the names of the structs.
+STEPS: dict[str, type[msgspec.Struct]] = {
+    step.__name__: step
+    for step in (
+        *(answers.CallBegan, answers.CallWrote, answers.CallEnded, answers.Wrote),
+        *(answers.ChatAnswer, answers.CodeAnswer, answers.FileAnswer, answers.BashAnswer),
+    )
+}
 
 
 def openai_chat(options: Options) -> Encoder[Event]:
@@ -89,7 +100,13 @@ def openai_responses(options: Options) -> Encoder[Event]:
     return ResponsesEncoder(response, form, lambda: 1_700_000_001)
 
 
-DIALECTS: dict[str, Callable[[Options], Encoder[Event]]] = {
+def rest(_options: Options) -> Encoder[answers.Step]:
+    """The encoder of REST."""
+    return RestEncoder()
+
+
+DIALECTS: dict[str, Callable[[Options], Encoder[Any]]] = {
+    "rest": rest,
     "openai_chat": openai_chat,
     "anthropic": anthropic,
     "openai_responses": openai_responses,
@@ -141,9 +158,11 @@ def no_scope() -> Scope:
     return scope
 
 
-def numbered(line: str) -> Numbered:
+def numbered(line: str) -> tuple[int, Any]:
     """An event, and which of the answers it belongs to: the first, unless the line says another."""
     number, brace, rest = line.partition("{")
+    if step := STEPS.get(json.loads(brace + rest)["type"]):
+        return 0, msgspec.json.decode(brace + rest, type=step)
     return int(number or 0), _event.decode(brace + rest)
 
 
@@ -295,3 +314,18 @@ async def test_the_events_of_a_response_add_up_to_its_items(case: Case):
         range(len(done))
     )
     assert events[-1]["response"]["output"] == done
+
+
+@each([case for case in CASES if case.path.parent.name == "rest"])
+async def test_a_stream_of_rest_ends_in_the_very_body_of_a_plain_answer(case: Case):
+    """In exactly one `result` or `error`, which comes last."""
+    _, _, streamed = (await case.response(stream=True)).partition("\n\n")
+    head, _, whole = (await case.response(stream=False)).partition("\n\n")
+    if not streamed.startswith(("event: ", ": ")):
+        # It failed before anything was streamed: then it is the plain answer.
+        assert streamed == whole
+        return
+    events = [event.split("\n") for event in streamed.removesuffix("\n\n").split("\n\n") if not event.startswith(":")]
+    assert [name for name, _ in events if name in {"event: result", "event: error"}] == [events[-1][0]]
+    assert (events[-1][0] == "event: result") == head.startswith("HTTP 200")
+    assert events[-1][1] == f"data: {whole}"

@@ -44,6 +44,7 @@ async def outcome(tools: Tools, command: str) -> str:
     return repr(await tools.run(command))
 
 
+@pytest.mark.attack("Commands by name")
 @pytest.mark.parametrize(
     "command",
     [
@@ -94,6 +95,7 @@ async def test_a_command_that_is_not_on_the_list_is_refused_by_name(tools: Tools
     assert said.refused.detail
 
 
+@pytest.mark.attack("Programs")
 @pytest.mark.parametrize(
     "command",
     [
@@ -114,6 +116,8 @@ async def test_a_program_that_is_allowed_can_not_start_one_that_is_not(tools: To
     assert "uid=" not in await outcome(tools, command)
 
 
+@pytest.mark.attack("Programs")
+@pytest.mark.attack("Programs")
 @pytest.mark.parametrize(
     "plant",
     [
@@ -156,6 +160,7 @@ async def test_a_planted_library_is_not_loaded(tools: Tools):
     (tools.writable / "evil.so").unlink()
 
 
+@pytest.mark.attack("Paths")
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
@@ -183,6 +188,8 @@ async def test_a_path_that_leads_out_is_not_read(tools: Tools, path: str, kind: 
     assert SECRET not in repr(said)
 
 
+@pytest.mark.attack("Paths")
+@pytest.mark.attack("Paths")
 @pytest.mark.parametrize("name", ["fifo", "socket", "hard"])
 async def test_what_is_no_file_of_one_name_is_not_read(tools: Tools, name: str):
     """FIFOs and sockets would wait or answer; a hard link where writing is allowed may be another file."""
@@ -200,6 +207,7 @@ async def test_what_is_no_file_of_one_name_is_not_read(tools: Tools, name: str):
         place.unlink()
 
 
+@pytest.mark.attack("Paths")
 async def test_a_device_is_not_read(tools: Tools):
     """Not even when its node lies in an allowed folder."""
     if os.getuid() != 0:
@@ -210,6 +218,7 @@ async def test_a_device_is_not_read(tools: Tools):
     place.unlink()
 
 
+@pytest.mark.attack("Paths")
 async def test_a_sparse_file_of_100_gigabytes_is_too_large(tools: Tools):
     """The size is looked at before a byte is read."""
     place = tools.root / "sparse"
@@ -219,6 +228,7 @@ async def test_a_sparse_file_of_100_gigabytes_is_too_large(tools: Tools):
     place.unlink()
 
 
+@pytest.mark.attack("Paths")
 async def test_a_link_swapped_in_between_is_never_followed(tools: Tools):
     """A folder that turns into a link and back, as fast as can be, while files are read through it."""
     real, trap, place = tools.root / "real", tools.root / "trap", tools.root / "swap"
@@ -253,6 +263,7 @@ async def test_a_name_with_a_newline_is_one_name(tools: Tools):
     assert read.text == "x"
 
 
+@pytest.mark.attack("Files outside")
 @pytest.mark.parametrize(
     "command",
     [
@@ -284,6 +295,8 @@ async def test_a_command_reads_nothing_outside(tools: Tools, command: str):
     assert b"RUN_DIR" not in said.stdout
 
 
+@pytest.mark.attack("Files outside")
+@pytest.mark.attack("Paths")
 @pytest.mark.parametrize(
     "command", ["echo x > {place}", "cp a.txt {place}", "ln -s a.txt {place}", "mkdir {place}", "truncate -s 9 {place}"]
 )
@@ -294,6 +307,7 @@ async def test_a_command_writes_nothing_outside(tools: Tools, command: str):
         assert place.name not in {each.name for each in place.parent.iterdir()}
 
 
+@pytest.mark.attack("Paths")
 async def test_writing_stays_in_the_writable_folders(tools: Tools):
     """A file is written and edited there, through no link, and nowhere else."""
     place = tools.writable / "deep" / "file.txt"
@@ -345,6 +359,7 @@ PROBES = {
 }
 
 
+@pytest.mark.attack("System calls")
 @pytest.mark.parametrize("probe", PROBES)
 async def test_a_program_of_the_attackers_own_reaches_nothing(tools: Tools, probe: str):
     """An interpreter on the list may run any program; sockets, memory tricks, signals and other processes stay closed."""
@@ -354,6 +369,7 @@ async def test_a_program_of_the_attackers_own_reaches_nothing(tools: Tools, prob
     assert b"it went through" not in said.stdout, said
 
 
+@pytest.mark.control
 async def test_the_attackers_program_does_run(tools: Tools):
     """Else the other tests would show nothing."""
     said = await tools.do(RunCommand(f"{PYTHON} -I -S - && echo it went through", stdin="import os"))
@@ -369,6 +385,8 @@ async def ended(tools: Tools, mark: str) -> None:
     await until(lambda: not alive(), 20)
 
 
+@pytest.mark.attack("Bombs")
+@pytest.mark.attack("Bombs")
 @pytest.mark.parametrize(
     "command",
     [
@@ -385,6 +403,7 @@ async def test_nothing_outlives_its_job(tools: Tools, command: str):
     await ended(tools, "4242")
 
 
+@pytest.mark.attack("Bombs")
 async def test_who_ignores_sigterm_is_ended_all_the_same(tools: Tools):
     """The timeout ends the command by SIGTERM, and what is deaf to it by SIGKILL."""
     said = await tools.run("bash -c 'trap \"\" TERM; while true; do sleep 4343; done'", timeout=0.5)
@@ -393,6 +412,7 @@ async def test_who_ignores_sigterm_is_ended_all_the_same(tools: Tools):
     await ended(tools, "4343")
 
 
+@pytest.mark.attack("Bombs")
 async def test_a_caller_who_goes_away_ends_the_job(tools: Tools):
     """Closing the connection is the end of the command."""
     running = asyncio.create_task(tools.run("sleep 4444"))
@@ -407,6 +427,7 @@ async def test_a_caller_who_goes_away_ends_the_job(tools: Tools):
     await ended(tools, "4444")
 
 
+@pytest.mark.attack("Bombs")
 async def test_a_fork_bomb_ends_with_its_job(tools: Tools):
     """The number of processes is bounded, and every one of them is gone at the end; the next job is served."""
     await tools.run("bomb() { bomb | bomb & }; bomb; sleep 5151", timeout=2)
@@ -414,6 +435,7 @@ async def test_a_fork_bomb_ends_with_its_job(tools: Tools):
     assert (await tools.run("echo alive")).stdout == b"alive\n"
 
 
+@pytest.mark.attack("Bombs")
 async def test_a_memory_bomb_ends_without_harm(tools: Tools):
     """One process alone, and several together, get no more than a job may have."""
     code = "x = bytearray(700 << 20); print('it went through')"
@@ -427,6 +449,7 @@ async def test_a_memory_bomb_ends_without_harm(tools: Tools):
     assert b"more memory than is allowed" in said.stderr, said
 
 
+@pytest.mark.attack("Bombs")
 async def test_a_disk_filler_is_stopped(tools: Tools):
     """One file is bounded by its size, many by what they take from the free space."""
     said = await tools.run("dd if=a.txt of=/dev/null; yes > big; echo $?", str(tools.writable))
@@ -438,6 +461,7 @@ async def test_a_disk_filler_is_stopped(tools: Tools):
             each.unlink()
 
 
+@pytest.mark.attack("Other processes")
 async def test_endless_output_is_cut_and_says_so(tools: Tools):
     """What is over the limit is thrown away, the command is ended, and its end says that it was cut."""
     said = await tools.run("yes")
@@ -446,6 +470,7 @@ async def test_endless_output_is_cut_and_says_so(tools: Tools):
     assert len(said.stdout) == 64 * 1024
 
 
+@pytest.mark.attack("Other processes")
 async def test_the_environment_of_a_command_is_clean(tools: Tools):
     """Nothing of the executor's environment is in it."""
     said = await tools.run("env")

@@ -33,9 +33,9 @@ NO_USER = b"no such user"
 GIT = "git -c safe.directory='*' -C {inside}/repository"
 
 
-def git(rest: str, sign: bytes = b"uid=") -> Attack:
+def git(rest: str, sign: bytes = b"uid=", down: tuple[str, ...] = LANDLOCK) -> Attack:
     """Something in git that runs a program of one's choice, in a repository of one's own."""
-    return command(f"{GIT} {rest}", down=LANDLOCK, sign=sign)
+    return command(f"{GIT} {rest}", down=down, sign=sign)
 
 
 ATTACKS: dict[str, Attack] = {
@@ -51,7 +51,7 @@ ATTACKS: dict[str, Attack] = {
     "`bash -c` by the shell's own name": command("bash -c '/bin/sh -c id'", down=LANDLOCK),
     "`sed e`": command("sed -n '1e id' /etc/hostname || sed '1e id' {inside}/text", down=LANDLOCK),
     "git's alias": git("-c alias.x='!id' x"),
-    "git's pager": git("grep -F -O'id;:' two"),
+    "git's pager": git("grep -O'id;:' two", down=("landlock", "seccomp")),
     "git's editor": git("-c user.name=x -c user.email=x -c core.editor='id >&2 #' commit --allow-empty"),
     "git's difference": command(f"TMPDIR={{inside}} {GIT} -c diff.external='id #' diff", down=LANDLOCK),
     "git's monitor": git("-c core.fsmonitor='id >&2 #' status"),

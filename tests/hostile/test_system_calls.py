@@ -122,6 +122,7 @@ async def test_without_its_defence_the_kernel_looks_at_the_call(unfenced: Unfenc
     assert await attack.attempt(await unfenced(attack.down))
 
 
+@pytest.mark.control
 async def test_the_attackers_own_limits_are_its_to_set(tools: Tools):
     """Programs do so, and nobody else is touched."""
     for own in (call(302, 0, 7, 0, AT), call(141, 0, 0, 1), call(203, 0, 8, b"\xff" * 8)):
