@@ -101,8 +101,12 @@ def of_systemd(environ: Mapping[str, str], units: Path = UNITS) -> Install:
         name: dict(_credential(value) for value in unit.get("LoadCredential", [])) for name, unit in services.items()
     }
     secret_files = {path for files in credentials.values() for path in files.values()}
-    user = services["tools-executor@"].get("User", ["nobody"])[-1]
     api = environment["claude-api"]
+    key = credentials["claude-api"].get("API_SECRET_TOKEN")
+    if key and not os.access(key, os.R_OK):
+        # That it can't be looked at is told where files with secrets are; all else can be.
+        api = {**api, "API_SECRET_TOKEN": STAND_IN}
+    user = services["tools-executor@"].get("User", ["nobody"])[-1]
     return Install(
         "systemd",
         units,
