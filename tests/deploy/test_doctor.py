@@ -82,7 +82,7 @@ async def test_where_nothing_runs_yet_all_is_well_but_for_the_credential(folder:
     """Every check has a finding, and the one thing to do is told. Nothing is made, and no service is asked."""
     report = await examined(here(folder), ask=False)
     assert report.ok, report
-    assert {each.check for each in report.findings} == {*CHECKS} - {"names"}
+    assert {each.check for each in report.findings} == {*CHECKS}
     one(report, "credential", "warning", "the offline model answers")
     one(report, "cli", "ok", "the version that was tested")
     one(report, "upstream", "ok", "not needed")
