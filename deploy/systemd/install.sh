@@ -23,3 +23,4 @@ systemctl enable --now claude-executor@1.socket tools-executor@1.socket claude-a
 systemctl enable --now claude-executor@1.service tools-executor@1.service claude-api.service
 echo "The clients' key is in $secrets/api-secret-token. Put a credential in $secrets/claude-code-oauth-token or"
 echo "$secrets/anthropic-api-key, then: systemctl restart claude-executor@1"
+echo "What is not as it should be: /opt/claude-api-server/.venv/bin/claude-api-server doctor --systemd"

@@ -82,7 +82,7 @@ async def test_where_nothing_runs_yet_all_is_well_but_for_the_credential(folder:
     """Every check has a finding, and the one thing to do is told. Nothing is made, and no service is asked."""
     report = await examined(here(folder), ask=False)
     assert report.ok, report
-    assert {each.check for each in report.findings} == {*CHECKS} - {"names"}
+    assert {each.check for each in report.findings} == {*CHECKS}
     one(report, "credential", "warning", "the offline model answers")
     one(report, "cli", "ok", "the version that was tested")
     one(report, "upstream", "ok", "not needed")
@@ -333,6 +333,13 @@ def test_a_clock_in_the_past_is_wrong_whatever_the_service_says():
     one([network.clock(datetime(2026, 11, 25, tzinfo=UTC), "never")], "clock", "ok", "2026-11-25")
 
 
+def test_a_clock_that_is_moved_meanwhile_is_told():
+    """By how much; a little is the machine's own."""
+    assert list(network.steady(5.0, 4.5)) == []
+    one(network.steady(3605.0, 5.0), "clock", "warning", "moved by +3600 s")
+    one(network.steady(1.0, 5.0), "clock", "warning", "moved by -4 s")
+
+
 async def test_the_service_s_date_is_looked_at(folder: Path):
     """It comes with whatever answer."""
 
@@ -447,6 +454,24 @@ async def test_under_systemd_a_key_that_is_not_there_is_told_with_its_place(fold
     found = await asked.of_api(server)
     assert "/etc/claude-api-server" in one(found, "settings", "error", "API_SECRET_TOKEN").mend
     one(list(places.secrets(server)), "secrets", "error", "api-secret-token can be read by other users")
+
+
+async def test_who_is_not_root_is_told_to_look_as_root(folder: Path, units: Path, monkeypatch: pytest.MonkeyPatch):
+    """The secrets of the units are root's; everything else is looked at all the same."""
+    real = Path.stat
+
+    def stat(path: Path, **given: bool) -> os.stat_result:
+        if path.parent == folder / "etc":
+            raise PermissionError(13, "Permission denied")
+        return real(path, **given)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    server = structs.replace(of_systemd(environ(folder), units), program=PROGRAM)
+    found = list(places.secrets(server))
+    assert len(found) == 3
+    assert {(each.level, each.mend) for each in found} == {("warning", "Look again as root.")}
+    one(await asked.of_api(server), "settings", "ok", "The API takes its settings")
 
 
 def test_which_install_is_looked_at(folder: Path, units: Path):

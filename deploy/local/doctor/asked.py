@@ -6,6 +6,7 @@ read: where systemd would hand files down, the program is pointed to them.
 
 import asyncio
 import contextlib
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -38,7 +39,7 @@ async def said[T](install: Install, unit: str, environment: Mapping[str, str], k
     """What a program says of itself. unit: whose credentials it gets, under systemd. Raises NotSaid."""
     with tempfile.TemporaryDirectory(prefix="doctor-") as name:
         folder = Path(name)
-        files = install.credentials.get(unit, {})
+        files = {secret: path for secret, path in install.credentials.get(unit, {}).items() if os.access(path, os.R_OK)}
         for secret, path in files.items():
             (folder / secret).symlink_to(path)
         given = {**environment, **({"CREDENTIALS_DIRECTORY": name} if files else {})}

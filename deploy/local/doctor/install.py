@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from deploy.local import CannotStart, checks, workspace
 from deploy.local.checks import Address
-from deploy.local.doctor import Finding, warning, wrong
+from deploy.local.doctor import Finding, ok, warning, wrong
 from deploy.local.environments import environments, merged, of_tools, warnings
 from deploy.local.up import DEFAULT_RUN_DIR, TOKEN_FILE, read_dotenv
 
@@ -57,7 +57,7 @@ def of_folder(environ: Mapping[str, str], folder: Path) -> Install:
     except CannotStart as problem:
         dotenv = {}
         findings.append(wrong("settings", problem))
-    findings += [_unknown(said) for said in warnings(dotenv)]
+    findings += _names(warnings(dotenv))
     given = merged(environ, dotenv)
     run_dir = folder / given.get("RUN_DIR", DEFAULT_RUN_DIR)
     decided = {"RUN_DIR": str(run_dir)}
@@ -71,14 +71,14 @@ def of_folder(environ: Mapping[str, str], folder: Path) -> Install:
         where = checks.address(given)
     api, claude = environments({**environ, **decided}, dotenv)
     return Install(
-        "folder",
-        folder,
-        folder,
-        run_dir,
-        where,
-        api,
-        claude,
-        of_tools({**environ, **decided}, dotenv),
+        kind="folder",
+        seen=folder,
+        folder=folder,
+        run_dir=run_dir,
+        where=where,
+        api=api,
+        claude=claude,
+        tools=of_tools({**environ, **decided}, dotenv),
         secrets=(folder / ".env", run_dir / TOKEN_FILE),
         folders=tuple(Path(given[name]) for name in ("DATA_DIR", "TMPDIR") if name in given),
         findings=tuple(findings),
@@ -91,28 +91,29 @@ def of_systemd(environ: Mapping[str, str], units: Path = UNITS) -> Install:
     common = {name: environ[name] for name in ("PATH", "LANG") if name in environ}
     services = {name: _unit(units, f"{name}.service") for name in ("claude-api", "claude-executor@", "tools-executor@")}
     environment = {name: {**common, **_environment(unit)} for name, unit in services.items()}
-    findings = [
-        _unknown(said)
-        for unit in services.values()
-        for file in _files(unit)
-        for said in warnings(_variables(file), str(file))
-    ]
+    findings = _names(
+        said for unit in services.values() for file in _files(unit) for said in warnings(_variables(file), str(file))
+    )
     credentials = {
         name: dict(_credential(value) for value in unit.get("LoadCredential", [])) for name, unit in services.items()
     }
     secret_files = {path for files in credentials.values() for path in files.values()}
-    user = services["tools-executor@"].get("User", ["nobody"])[-1]
     api = environment["claude-api"]
+    key = credentials["claude-api"].get("API_SECRET_TOKEN")
+    if key and not os.access(key, os.R_OK):
+        # That it can't be looked at is told where files with secrets are; all else can be.
+        api = {**api, "API_SECRET_TOKEN": STAND_IN}
+    user = services["tools-executor@"].get("User", ["nobody"])[-1]
     return Install(
-        "systemd",
-        units,
-        Path(services["claude-api"].get("WorkingDirectory", ["/"])[-1]),
-        Path(api.get("RUN_DIR", "/run/claude-api-server")),
-        _listening(_unit(units, "claude-api.socket")),
-        api,
-        environment["claude-executor@"],
+        kind="systemd",
+        seen=units,
+        folder=Path(services["claude-api"].get("WorkingDirectory", ["/"])[-1]),
+        run_dir=Path(api.get("RUN_DIR", "/run/claude-api-server")),
+        where=_listening(_unit(units, "claude-api.socket")),
+        api=api,
+        claude=environment["claude-executor@"],
         # Who looks as root becomes the user whom the unit names.
-        {**environment["tools-executor@"], "TOOLS_USER": user},
+        tools={**environment["tools-executor@"], "TOOLS_USER": user},
         secrets=tuple(sorted(secret_files)),
         credentials=credentials,
         folders=tuple(Path(api[name]) for name in ("DATA_DIR",) if name in api),
@@ -121,9 +122,12 @@ def of_systemd(environ: Mapping[str, str], units: Path = UNITS) -> Install:
     )
 
 
-def _unknown(said: str) -> Finding:
-    said, _, mend = said.partition("; ")
-    return warning("names", f"{said}.", f"{mend[0].upper()}{mend[1:]}")
+def _names(unknown: Iterable[str]) -> list[Finding]:
+    """A warning for each name that nothing reads."""
+    parts = [said.partition("; ") for said in unknown]
+    return [warning("names", f"{said}.", mend[0].upper() + mend[1:]) for said, _, mend in parts] or [
+        ok("names", "Every name that is set in a file is one that something reads.")
+    ]
 
 
 def _unit(units: Path, name: str) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ Addresses are told without the user names and passwords that stand in them.
 import asyncio
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ PATIENCE = 10.0
 # No clock is right that is before this was written.
 WRITTEN = datetime(2026, 11, 1, tzinfo=UTC)
 OFF, FAR_OFF = 30.0, 300.0
+STEP = 2.0
 
 
 class Root(msgspec.Struct):
@@ -148,6 +149,13 @@ def clock(now: datetime, theirs: str | None) -> Finding:
     said = f"The clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the service's."
     mend = "Set it, or run an NTP client: certificates and logins have times."
     return (error if abs(off) > FAR_OFF else warning)("clock", said, mend)
+
+
+def steady(wall: float, monotonic: float) -> Iterator[Finding]:
+    """What is to be said when the clock was set meanwhile. Both: seconds that passed, by either clock."""
+    if abs(wall - monotonic) > STEP:
+        said = f"The clock was moved by {wall - monotonic:+.0f} s while this looked."
+        yield warning("clock", said, "Run one NTP client, and only one: times in logs and limits go by the clock.")
 
 
 def proxy_for(environment: Mapping[str, str], url: str) -> str | None:

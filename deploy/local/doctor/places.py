@@ -27,6 +27,10 @@ def secrets(install: Install) -> Iterator[Finding]:
     for path in install.secrets:
         try:
             facts = path.stat()
+        except PermissionError:
+            seen += 1
+            yield warning("secrets", f"{path} can't be looked at by you.", "Look again as root.")
+            continue
         except OSError:
             continue
         seen += 1
@@ -43,7 +47,7 @@ def secrets(install: Install) -> Iterator[Finding]:
         else:
             yield ok("secrets", f"{path} is for its owner alone.")
     if not seen:
-        yield ok("secrets", "No file with secrets is there, or for you to see.")
+        yield ok("secrets", "No file with secrets is there yet.")
 
 
 def folder(install: Install) -> Finding:

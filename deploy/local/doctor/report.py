@@ -1,6 +1,7 @@
 """Everything that is looked at, together; and how it is shown, to people and to programs."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def installed(environ: Mapping[str, str], folder: Path, *, systemd: bool | None,
 
 async def examined(install: Install, *, ask: bool) -> Report:
     """Look at everything."""
+    wall, monotonic = time.time(), time.monotonic()
     (of_claude, claude), of_api, of_tools, of_port, of_sockets = await asyncio.gather(
         asked.of_claude(install, ask=ask),
         asked.of_api(install),
@@ -71,6 +73,7 @@ async def examined(install: Install, *, ask: bool) -> Report:
         *of_sockets,
         *of_port,
         *places.disk(install),
+        *network.steady(time.time() - wall, time.monotonic() - monotonic),
     ]
     order = list(CHECKS)
     findings.sort(key=lambda finding: order.index(finding.check))
