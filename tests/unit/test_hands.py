@@ -28,6 +28,7 @@ from shared.events import Done, Event, Failed, TextDelta, ToolCall, Usage, Wante
 from shared.jobs import CommandEnded, JobDone, Output, RunCommand, ToolsStatus
 from shared.turn import Message, Text, ToolResult, Turn
 from shared.wire import Do, ToApi, frame, read_to_executor
+from tests.books import books
 
 JOB, ASKING = RunCommand("ls"), Asking("req_hands")
 WROTE, ENDED = Output("stdout", b"a.txt\n"), JobDone(CommandEnded(0))
@@ -54,7 +55,7 @@ class Rig:
     """Hands, and executors by name. Mutable: who was asked."""
 
     def __init__(self, folder: Path, drain: Drain, timeout: float) -> None:
-        self.hands = Hands(Executors(folder, "tools"), drain, timeout)
+        self.hands = Hands(Executors(folder, "tools"), drain, timeout, books(folder))
         self.asked: list[str] = []
 
     async def executor(

@@ -114,7 +114,7 @@ def test_a_tools_executor_that_is_not_whole_degrades_the_whole(
     told = {f"tools-{number}": status for number, status in enumerate(of_tools)}
     for up, draining, expected in (([UP], False, state), ([None], False, "down"), ([UP], True, "draining")):
         said: dict[str, Status | None] = {f"claude-{number}": status for number, status in enumerate(up)}
-        found = health(said, "sonnet", draining=draining, of_tools=told, has_key=has_key)
+        found = health(said, "sonnet", draining=draining, of_tools=told, has_key=has_key, sees_paths=has_key)
         assert found.status == expected
         words = [word for each in found.tools for word in (each.problem, *(each.missing or ())) if word]
         assert bool(words) == has_words
