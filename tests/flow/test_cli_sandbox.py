@@ -53,7 +53,7 @@ async def test_on_this_host_nothing_is_missing_or_it_is_said(stack: Stack):
 
 async def test_without_landlock_chat_works_and_health_says_what_is_missing(upstream: Upstream):
     """And the log does, at start."""
-    async with Stack(upstream.url, executor_module="tests.no_landlock") as stack:
+    async with Stack(upstream.url, executor_module="tests.without_landlock") as stack:
         assert answered(await ask(stack)) == "Hello world!"
         assert told_by_kernel(await stack.cli())["Seccomp"] == "2"
         health = await stack.health()
