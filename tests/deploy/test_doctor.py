@@ -229,7 +229,7 @@ async def instead(folder: Path, *arguments: str) -> list[Finding]:
 
 async def test_on_a_kernel_without_landlock_no_tools_are_served(folder: Path):
     """And chat is not touched by that."""
-    found = await instead(folder, "tests.no_landlock")
+    found = await instead(folder, "tests.without_landlock")
     assert "chat works" in one(found, "kernel", "error", "no Landlock").mend
     one(found, "sandbox", "error", "No tools are served")
 
