@@ -144,8 +144,6 @@ class Stack:
 
     def _tools(self, tools: Mapping[str, str], readable: tuple[str, ...]) -> Program:
         self.folder.chmod(0o755)
-        # Started as root, it becomes another user, who must reach its own socket.
-        self.run_dir.mkdir(mode=0o755)
         self.files, self.work = self.folder / "files", self.folder / "work"
         self.files.mkdir()
         self.work.mkdir()

@@ -97,6 +97,7 @@ STATE: dict[str, str] = {
     "ExecutorHealth.name": "Its name.",
     "ExecutorHealth.up": "It can answer.",
     "ExecutorHealth.problem": "What to do when it can't; else empty.",
+    "ExecutorHealth.missing": "What the CLI's sandbox lacks on this host; for callers with a key.",
     "ExecutorHealth.max_concurrent": "How many answers it can write at once.",
     "ExecutorHealth.running": "How many it writes now.",
     "ExecutorHealth.max_queue": "How many may wait for a place.",
