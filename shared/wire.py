@@ -22,6 +22,7 @@ The kernel's socket buffer is the back-pressure: a sender waits in `drain` until
 """
 
 import asyncio
+import contextlib
 from typing import Literal
 
 import msgspec
@@ -152,6 +153,18 @@ async def read_to_executor(reader: asyncio.StreamReader) -> ToExecutor | None:
 async def read_to_api(reader: asyncio.StreamReader) -> ToApi | None:
     """What an executor sent; None when it closed. Raises WireError."""
     return _decoded(await _payload(reader), _to_api)
+
+
+async def ask_status(path: str) -> ToApi | None:
+    """What the executor at this socket says of itself; None when it only closed. Raises OSError, WireError."""
+    reader, writer = await asyncio.open_unix_connection(path)
+    try:
+        writer.write(frame(AskStatus()))
+        return await read_to_api(reader)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 def _decoded[T](payload: bytes | None, decoder: msgspec.msgpack.Decoder[T]) -> T | None:

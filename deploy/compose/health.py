@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 from shared.jobs import ToolsStatus
-from shared.wire import AskStatus, Status, WireError, frame, read_to_api
+from shared.wire import Status, WireError, ask_status
 
 PATIENCE = 4.0
 
@@ -30,12 +30,7 @@ async def socket(path: str) -> str:
     """What is wrong with the executor at a socket; nothing if it serves."""
     try:
         async with asyncio.timeout(PATIENCE):
-            reader, writer = await asyncio.open_unix_connection(path)
-            try:
-                writer.write(frame(AskStatus()))
-                answer = await read_to_api(reader)
-            finally:
-                writer.close()
+            answer = await ask_status(path)
     except (OSError, WireError) as error:
         return f"it does not answer: {error or type(error).__name__}"
     return answer.problem if isinstance(answer, Status | ToolsStatus) else "it speaks another protocol"

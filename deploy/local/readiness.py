@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from deploy.local.checks import Address
 from shared.jobs import ToolsStatus
-from shared.wire import AskStatus, WireError, frame, read_to_api
+from shared.wire import WireError, ask_status
 
 PAUSE = 0.2
 LAST_WORD = 2.0
@@ -57,12 +57,7 @@ async def tools(path: Path) -> ToolsStatus:
     """What the tools executor says of itself, once it does."""
     while True:
         with contextlib.suppress(OSError, WireError):
-            reader, writer = await asyncio.open_unix_connection(str(path))
-            try:
-                writer.write(frame(AskStatus()))
-                answer = await read_to_api(reader)
-            finally:
-                writer.close()
+            answer = await ask_status(str(path))
             if isinstance(answer, ToolsStatus):
                 return answer
         await asyncio.sleep(PAUSE)

@@ -1,7 +1,6 @@
 """Files, folders and sockets: who may read what, whether it answers, and whether there is space."""
 
 import asyncio
-import contextlib
 import os
 import pwd
 import stat
@@ -12,7 +11,7 @@ from deploy.local.checks import LONGEST_PATH, SOCKET
 from deploy.local.doctor import Finding, error, ok, warning
 from deploy.local.doctor.install import Install
 from shared.jobs import ToolsStatus
-from shared.wire import VERSION, AskStatus, Status, WireError, frame, read_to_api
+from shared.wire import VERSION, Status, WireError, ask_status
 
 PATIENCE = 3.0
 SOCKET_MODE = 0o660
@@ -107,14 +106,7 @@ async def _socket(path: Path) -> list[Finding]:
         )
     try:
         async with asyncio.timeout(PATIENCE):
-            reader, writer = await asyncio.open_unix_connection(str(path))
-            try:
-                writer.write(frame(AskStatus()))
-                answer = await read_to_api(reader)
-            finally:
-                writer.close()
-                with contextlib.suppress(OSError):
-                    await writer.wait_closed()
+            answer = await ask_status(str(path))
     except PermissionError:
         mend = "Look again as root, or as a member of its group."
         return [*found, warning("sockets", f"{path.stem} is not for you to ask ({_owner(facts)}).", mend)]
