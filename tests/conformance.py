@@ -1,71 +1,35 @@
-"""The official conformance suite of MCP (npm, `@modelcontextprotocol/conformance`), and a way in for it, which knows no keys.
-
-Law: what it installs is in a cache folder outside of this repository; where that can't be had, the test is skipped and says
-why.
-"""
+"""The official conformance suite of MCP (npm, `@modelcontextprotocol/conformance`), and a way in for it, which knows no keys."""
 
 import asyncio
 import contextlib
-import os
 import re
-import shutil
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+from tests import node
 from tests.stack import Stack
 
-PACKAGES = ("@modelcontextprotocol/conformance@0.1.16", "node@22")
-FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "claude-api-server-conformance"
-NODE = FOLDER / "node_modules/node/bin/node"
-SUITE = FOLDER / "node_modules/@modelcontextprotocol/conformance/dist/index.js"
-INSTALL_TIMEOUT = 120
+NAME = "claude-api-server-conformance"
+PACKAGE = "@modelcontextprotocol/conformance"
+FOLDER = node.CACHE / NAME
+SUITE = FOLDER / "node_modules" / PACKAGE / "dist/index.js"
 RUN_TIMEOUT = 60
-
-
-async def run(*command: str, timeout: float, cwd: Path) -> tuple[int, str]:
-    """A command's exit status and what it wrote. Raises TimeoutError."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=cwd,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with asyncio.timeout(timeout):
-            output, _ = await process.communicate()
-    except BaseException:
-        process.kill()
-        await process.wait()
-        raise
-    return process.returncode or 0, output.decode()
 
 
 async def lacking() -> str:
     """Install the suite; why it can't be run, if it can't."""
-    if NODE.exists() and SUITE.exists():
-        return ""
-    npm = shutil.which("npm")
-    if npm is None:
-        return "npm is not installed"
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    command = (npm, "install", "--no-audit", "--no-fund", "--prefix", str(FOLDER), *PACKAGES)
-    try:
-        status, said = await run(*command, timeout=INSTALL_TIMEOUT, cwd=FOLDER)
-    except TimeoutError:
-        return "npm did not install it in time"
-    return "" if status == 0 and NODE.exists() and SUITE.exists() else f"npm could not install it: {said[-300:]}"
+    return await node.lacking(NAME, [f"{PACKAGE}@0.1.16"])
 
 
 async def scenario(name: str, url: str, folder: Path) -> tuple[int, str]:
     """Run one scenario against a server; its exit status and what it wrote."""
-    command = (str(NODE), str(SUITE), "server", "--url", url, "--scenario", name, "-o", str(folder))
-    return await run(*command, timeout=RUN_TIMEOUT, cwd=folder)
+    command = (node.NODE, str(SUITE), "server", "--url", url, "--scenario", name, "-o", str(folder))
+    return await node.run(*command, timeout=RUN_TIMEOUT, cwd=folder)
 
 
 async def scenarios() -> set[str]:
     """The names of all scenarios for servers."""
-    _, listed = await run(str(NODE), str(SUITE), "list", "--server", timeout=RUN_TIMEOUT, cwd=FOLDER)
+    _, listed = await node.run(node.NODE, str(SUITE), "list", "--server", timeout=RUN_TIMEOUT, cwd=FOLDER)
     return set(re.findall(r"^\s+- ([\w-]+)", listed, re.MULTILINE))
 
 

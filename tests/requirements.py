@@ -198,12 +198,15 @@ WIRE: dict[int, Requirement] = {
         "Small requests beside the turn, two user messages in a row, empty content beside calls.", (RECORDED,)
     ),
     76: Requirement(
-        "The AI SDK's Anthropic provider.", ("clients/test_anthropic_sdk.py", "unit/test_anthropic_decode.py")
+        "The AI SDK's Anthropic provider.",
+        ("clients/test_anthropic_sdk.py", "unit/test_anthropic_decode.py", "clients/test_manual_examples.py"),
     ),
     77: Requirement("Schemas carry `$schema` of either dialect.", ("unit/test_schemas.py", RECORDED)),
     78: Requirement(
         "Parameters that a version of Anthropic's interface took away.", ("unit/test_anthropic_decode.py",)
     ),
-    79: Requirement("A cut request's place is free for the next.", ("flow/test_hang_up.py",)),
+    79: Requirement(
+        "A cut request's place is free for the next.", ("flow/test_hang_up.py", "clients/test_mcp_jobs.py")
+    ),
     80: Requirement("A `thread` that is neither served nor refused.", ("clients/test_anthropic_sdk.py",)),
 }

@@ -33,16 +33,28 @@ class Mcp:
     """The door and its sessions. Mutable: the sessions."""
 
     def __init__(
-        self, shop: Workshop, hosts: Hosts, drain: Drain, version: str, *, session_idle: float = SESSION_IDLE
+        self,
+        shop: Workshop,
+        hosts: Hosts,
+        drain: Drain,
+        version: str,
+        *,
+        session_idle: float = SESSION_IDLE,
+        most_sessions: int = MOST_SESSIONS,
     ) -> None:
         self._hosts = hosts
         self._drain = drain
         self._manager = StreamableHTTPSessionManager(
             Door(shop, version).server,
             session_idle_timeout=session_idle,
-            max_sessions=MOST_SESSIONS,
+            max_sessions=most_sessions,
             max_request_body_size=body.LARGEST,
         )
+
+    @property
+    def sessions(self) -> int:
+        """How many there are."""
+        return len(self._manager._server_instances)  # noqa: SLF001 # it has no name for others
 
     @asynccontextmanager
     async def lifespan(self, _app: Litestar) -> AsyncGenerator[None]:

@@ -109,3 +109,29 @@ async def test_twenty_clients_that_leave_at_once_leave_nothing(stack: Stack, ups
         await upstream.until(lambda: upstream.answering == 0)
     await stack.idle()
     assert len(upstream.requests) == 4
+
+
+HELLO = [{"role": "user", "content": "hi"}]
+DIALECTS = {
+    "/v1/completions": {"prompt": "hi"},
+    "/v1/responses": {"input": "hi"},
+    "/v1/messages": {"max_tokens": 99, "messages": HELLO},
+    "/api/chat": {"prompt": "hi"},
+}
+
+
+@pytest.mark.parametrize("path", DIALECTS)
+@pytest.mark.wire(79)
+async def test_the_next_request_of_who_cut_one_finds_a_place(narrow: Stack, upstream: Upstream, path: str):
+    """Of one place: cut while it is answered, ten times, and each time the next is asked at once; in every dialect."""
+    request = {"model": "sonnet", "stream": True, **DIALECTS[path]}
+    upstream.script(Stalls(1))
+    async with asyncio.timeout(50):
+        for number in range(10):
+            async with narrow.client.stream("POST", path, json=request) as response:
+                assert response.status_code == 200
+                await upstream.until(lambda: upstream.answering == 1 and len(upstream.requests) > number, 20)  # noqa: B023
+        upstream.script(Says("next"))
+        response = await narrow.client.post(path, json={**request, "stream": False})
+    assert response.status_code == 200
+    assert "next" in response.text

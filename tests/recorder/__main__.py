@@ -22,7 +22,8 @@ from tests.recorder.heard import Recorder, Session, write
 from tests.scripted.upstream import Upstream
 from tests.stack import Stack, free_port
 
-TIMEOUT = 180
+TIMEOUT = 600
+RECORDER = str(Path(__file__).parent)
 # Nothing but the server can be reached.
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -52,7 +53,16 @@ async def run(client: Client, installed: Path, folder: Path, url: str, key: str)
         (folder / "node_modules").symlink_to(modules)
         (folder / "package.json").write_text('{"type": "module"}')
     path = [str(installed / "bin"), str(modules / ".bin"), os.environ["PATH"]]
-    environment = {"PATH": ":".join(path), "HOME": str(folder), "LANG": "C.UTF-8", "KEY": key, **QUIET}
+    environment = {
+        "PATH": ":".join(path),
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+        "URL": url,
+        "KEY": key,
+        "RECORDER": RECORDER,
+        "INSTALLED": str(installed),
+        **QUIET,
+    }
     process = await asyncio.create_subprocess_exec(
         *("bash", "-ec", client.run), cwd=folder, env=environment, stdin=asyncio.subprocess.DEVNULL
     )

@@ -35,6 +35,14 @@ CLIENTS = {
     "llamaindex": Client("LlamaIndex", "llama-index-llms-openai-like", "python", PYTHON, WEATHER),
     "litellm": Client("LiteLLM", "litellm", "python", PYTHON),
     "ai_sdk": Client("Vercel AI SDK", "ai", "js", NODE, WEATHER),
+    "ai_sdk_more": Client(
+        "Vercel AI SDK",
+        "ai",
+        "js",
+        "cp $RECORDER/ai_sdk_more.js . && node ai_sdk_more.js",
+        WEATHER,
+        '{"city":"Oslo"}',
+    ),
     "codex": Client(
         "Codex CLI",
         "@openai/codex",
@@ -59,4 +67,5 @@ CLIENTS = {
         'aider() { command aider "$@" --analytics-disable --no-check-update --yes-always --no-show-release-notes '
         "--no-show-model-warnings --message 'Say it.' a.py; }; . ./example.sh",
     ),
+    "open_webui": Client("Open WebUI", "open-webui", "sh", ". $RECORDER/open_webui.sh"),
 }

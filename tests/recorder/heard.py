@@ -72,8 +72,9 @@ class Session(Struct):
             offered = {tool["name"] for tool in received.body.get("tools", ())}
             last = received.conversation[-1]["content"] if received.conversation else []
             number = f"toolu_{len(received.conversation)}"
-            if self.answer and "StructuredOutput" in offered:
-                return Says(tools=[(number, "StructuredOutput", [self.answer])])
+            for asks in ("StructuredOutput", "json"):
+                if self.answer and asks in offered:
+                    return Says(tools=[(number, asks, [self.answer])])
             if self.call and self.call[0] in offered and not any(block["type"] == "tool_result" for block in last):
                 return Says("Let me see.", thinking="Hm.", tools=[(number, *self.call[:1], [self.call[1]])])
             return Says(("All ", "done."))
