@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import sqlite3
-import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -201,8 +200,3 @@ async def test_a_server_that_does_not_answer_is_called_so_without_its_address(
     for secret in ("nobody", "secret-word", "127.0.0.1", "none"):
         assert secret not in str(raised.value)
     await engine.dispose()
-
-
-def test_now_is_now() -> None:
-    """The days of the tests are in the past."""
-    assert time.time() > NOW
