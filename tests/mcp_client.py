@@ -1,7 +1,7 @@
 """The official MCP client, for tests: over HTTP with the key, in either era of the protocol."""
 
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 
 import httpx2
 from mcp import Client
@@ -13,10 +13,12 @@ ERAS = ("legacy", "2026-07-28")
 
 
 @contextlib.asynccontextmanager
-async def connected(stack: Stack, mode: str = "auto") -> AsyncGenerator[Client]:
-    """A client at /mcp."""
+async def connected(
+    stack: Stack, mode: str = "auto", headers: Mapping[str, str] | None = None
+) -> AsyncGenerator[Client]:
+    """A client at /mcp. headers: another key than the owner's."""
     async with (
-        httpx2.AsyncClient(headers=stack.headers, timeout=60) as http,
+        httpx2.AsyncClient(headers=headers or stack.headers, timeout=60) as http,
         Client(streamable_http_client(f"{stack.url}/mcp", http_client=http), mode=mode) as client,
     ):
         yield client

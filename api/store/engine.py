@@ -34,7 +34,9 @@ class Unavailable(Exception):
 def engine_for(url: str | None, folder: Path) -> AsyncEngine:
     """An engine; nothing is opened yet."""
     if url is None:
-        engine = create_async_engine(f"sqlite+aiosqlite:///{folder / FILE}", connect_args={"timeout": TIMEOUT})
+        engine = create_async_engine(
+            f"sqlite+aiosqlite:///{folder / FILE}", connect_args={"timeout": TIMEOUT}, pool_size=2, max_overflow=2
+        )
         event.listen(engine.sync_engine, "connect", _tune)
         return engine
     asked = make_url(url).set(drivername="postgresql+asyncpg")
@@ -44,10 +46,15 @@ def engine_for(url: str | None, folder: Path) -> AsyncEngine:
 
 def _tune(connection: Any, _record: object) -> None:
     """SQLite for several processes: readers never wait for a writer (https://sqlite.org/wal.html)."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.close()
+    except BaseException:
+        # The pool does not know of it yet, and its thread would stay.
+        connection.close()
+        raise
 
 
 @contextlib.asynccontextmanager

@@ -4,13 +4,13 @@ Law: a line and what it spent are written in one transaction, so that `spent` is
 them, and makes a budget a question of a few rows.
 """
 
+import importlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, case, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.line import DAY, HOUR, Line
@@ -95,7 +95,8 @@ async def _spend(connection: AsyncConnection, insert: Any, lines: Iterable[Line]
 
 
 def _insert(engine: AsyncEngine) -> Any:
-    return postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+    # Each takes memory, and only one is needed.
+    return importlib.import_module(f"sqlalchemy.dialects.{engine.dialect.name}").insert
 
 
 async def forget(engine: AsyncEngine, now: float, retention_days: int) -> None:

@@ -1,6 +1,8 @@
 """The scenarios: each a function that measures one thing and gives its figures. A new one is a function and a place in ALL."""
 
+import contextlib
 import statistics
+import time
 from collections.abc import Awaitable, Callable
 
 from tests.bench import paths
@@ -8,6 +10,7 @@ from tests.bench.client import Connection
 from tests.bench.confined import sandboxed
 from tests.bench.ground import Bench, resting
 from tests.bench.hands import AT_ONCE, alone, at_once
+from tests.bench.keys import Knocking, added
 from tests.bench.measure import memory, percentile, quiet, spread
 from tests.bench.race import race
 from tests.bench.report import Figure
@@ -19,6 +22,7 @@ SAMPLES = 20
 DEEDS = 50
 TOOLS = 20
 SERVED_BEFORE_REST = 10
+JOBS, KNOCKED = 2000, 4
 STREAMS, TOKENS, PER_SECOND, ROUNDS = 16, 150, 50, 3
 
 type Scenario = Callable[[Bench], Awaitable[list[Figure]]]
@@ -109,6 +113,40 @@ async def hands(bench: Bench) -> list[Figure]:
     ]
 
 
+async def keys(bench: Bench) -> list[Figure]:
+    """What a key's limits and its lines add to a request, and what refused keys add to answers under way."""
+    name = "keys, limits and ledger"
+    bench.say(f"{name}: {JOBS} jobs through the books, then {KNOCKED} streams, without and with refused keys")
+    disturbed = not await quiet()
+    took = await added(bench.folder, JOBS)
+    rounds: list[Round] = []
+    knocking = Knocking()
+    seconds = 0.0
+    async with bench.stack(parked=KNOCKED, MAX_CONCURRENT=str(KNOCKED)) as stack:
+        for knocks in (False, True):
+            disturbed |= not await resting(stack, KNOCKED)
+            async with knocking.at(stack.url) if knocks else contextlib.nullcontext():
+                began = time.perf_counter()
+                rounds.append(await side_by_side(stack, str(bench.launch.base_url), KNOCKED, TOKENS, PER_SECOND))
+                seconds = time.perf_counter() - began
+    before, during = (statistics.median(of.gaps) for of in rounds)
+    late, later = (percentile(of.gaps, 99) for of in rounds)
+    return [
+        Figure(name, "added to a job, median", statistics.median(took), at_most=1, note=spread(took)),
+        Figure(name, "keys refused in a second", knocking.refused / seconds, "", note="while answers were under way"),
+        Figure(
+            name,
+            "gap at the clients meanwhile, median, against none",
+            abs(during / before - 1) * 100,
+            "%",
+            at_most=10,
+            note=f"{before:.2f} and {during:.2f} ms",
+        ),
+        Figure(name, "gap at the clients meanwhile, p99", later, note=f"without them {late:.1f}"),
+        *([Figure(name, "measured on a busy machine", 1, "")] if disturbed else []),
+    ]
+
+
 ALL: dict[str, Scenario] = {
     "first-token": first_token,
     "tools": first_token_with_tools,
@@ -116,4 +154,5 @@ ALL: dict[str, Scenario] = {
     "memory": rest,
     "sandbox": sandbox,
     "hands": hands,
+    "keys": keys,
 }
