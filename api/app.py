@@ -36,6 +36,7 @@ from api.metrics import Metrics
 from api.openai_chat import routes as openai_chat
 from api.openai_completions import routes as openai_completions
 from api.openai_responses import routes as openai_responses
+from api.openai_responses.running import Running
 from api.openai_responses.store import Store
 from api.openapi import version
 from api.parameters import Policy
@@ -76,6 +77,7 @@ def create_app(settings: Settings, drain: Drain, tracing: Tracing | None = None)
     fetcher = Fetcher(settings.fetch_images)
     policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive)
     store = Store(settings.stored_responses, settings.stored_bytes, settings.stored_age)
+    running = Running()
     documentation = docs.Documentation(policy, limits)
     mcp = Mcp(shop, hosts(settings), drain, version())
     app = Litestar(
@@ -105,11 +107,12 @@ def create_app(settings: Settings, drain: Drain, tracing: Tracing | None = None)
             "books": Provide(lambda: books, sync_to_thread=False),
             "fetcher": Provide(lambda: fetcher, sync_to_thread=False),
             "store": Provide(lambda: store, sync_to_thread=False),
+            "running": Provide(lambda: running, sync_to_thread=False),
             "policy": Provide(lambda: policy, sync_to_thread=False),
             "documentation": Provide(lambda: documentation, sync_to_thread=False),
         },
         on_startup=[keeper.start],
-        on_shutdown=[fetcher.close, keeper.close],
+        on_shutdown=[running.close, fetcher.close, keeper.close],
         middleware=[
             DefineMiddleware(
                 RequireKey,

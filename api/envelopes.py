@@ -7,7 +7,7 @@ from litestar import Request
 
 from api.anthropic.encode import envelope as anthropic
 from api.mcp.encode import envelope as mcp
-from api.openai_chat.encode import envelope as openai
+from api.openai_answers import envelope as openai
 from api.problems import Problem
 from api.request_context import STATE_KEY
 from api.rest.encode import envelope as rest

@@ -97,3 +97,26 @@ class Offering(Struct, frozen=True):
     parallel_tool_calls: bool | None = None
     functions: list[FunctionDefinition] | None = None
     function_call: str | CalledFunction | None = None
+
+
+class StreamOptions(Struct, frozen=True):
+    """What a stream has besides the answer."""
+
+    include_usage: bool | None = None
+
+
+class Item(Struct, frozen=True):
+    """An item of the input; which fields it has depends on its type. content, output, action: read by its type."""
+
+    type: str | None = None
+    id: str | None = None
+    role: str | None = None
+    content: msgspec.Raw = msgspec.Raw(b"null")
+    call_id: str | None = None
+    name: str | None = None
+    namespace: str | None = None
+    arguments: str | None = None
+    input: str | None = None
+    output: msgspec.Raw = msgspec.Raw(b"null")
+    action: msgspec.Raw = msgspec.Raw(b"null")
+    encrypted_content: str | None = None

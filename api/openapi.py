@@ -11,10 +11,13 @@ from api.docs import key_operations, operations, rest
 from api.docs.parameters import with_parameters
 from api.docs.replies import HEADERS, errors
 from api.docs.structs import Json, schemas
+from api.forms import Item
 from api.health import Health
-from api.openai_chat.models import ChatRequest, Chunk, Completion, ErrorEnvelope, ModelList, ModelObject
+from api.openai_answers import ErrorEnvelope
+from api.openai_chat.models import ChatRequest, Chunk, Completion, ModelList, ModelObject
 from api.openai_completions.models import CompletionRequest, TextCompletion
-from api.openai_responses.models import DeletedResponse, Item, ItemList, ResponseObject, ResponsesRequest, StreamEvent
+from api.openai_responses.models import ResponsesRequest
+from api.openai_responses.output import DeletedResponse, ItemList, ResponseObject, StreamEvent
 from api.parameters import COMPLETIONS, RESPONSES, Policy
 from api.rest.models import Refusal
 from api.rest_admin.models import KeyFields, KeyList, KeyRecord, OwnUsage, UsageReport

@@ -4,7 +4,7 @@ Law: a parameter is honoured, emulated, ignored (it changes nothing of what is p
 header; STRICT_PARAMS refuses it instead), meaningless here (bookkeeping of another vendor's), or refused by name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -110,6 +110,7 @@ RESPONSES: dict[str, Parameter] = {
     "previous_response_id": Parameter("honoured", "of a response that is still kept for the same key"),
     "store": Parameter("honoured", "kept unless `false`, within STORED_RESPONSES, STORED_BYTES and STORED_AGE"),
     "stream": Parameter("honoured", ""),
+    "background": Parameter("honoured", "answered at once, and looked up by `GET`; needs `store`"),
     "max_output_tokens": Parameter("honoured", "the service's own limit"),
     "tools": Parameter("honoured", "functions, custom tools, namespaces; tools that OpenAI runs itself are ignored"),
     "tool_choice": Parameter("honoured", "the service's own `tool_choice`, and checked"),
@@ -131,7 +132,6 @@ RESPONSES: dict[str, Parameter] = {
     "prompt_cache_retention": Parameter("meaningless", "the CLI caches by content"),
     "safety_identifier": Parameter("meaningless", ""),
     "client_metadata": Parameter("meaningless", ""),
-    "background": Parameter("refused", "a response is answered while its client waits", harmless=(None, False)),
     "conversation": Parameter("refused", "send `previous_response_id`, or the whole input", harmless=(None,)),
     "prompt": Parameter("refused", "no prompts are kept here; send `instructions` and `input`", harmless=(None,)),
     "top_logprobs": Parameter("refused", "the service has none", harmless=(None, 0)),
@@ -151,13 +151,22 @@ def checked(table: Mapping[str, Parameter], fields: Mapping[str, object], *, str
                 ignored.append(name)
             case _:
                 pass
+    if ignored:
+        without_loss(ignored[:1], strict=strict, why=f": {table[ignored[0]].note}")
+    return tuple(ignored)
+
+
+def naming(ignored: Sequence[str]) -> dict[str, str]:
+    """The header that names what was sent and means nothing."""
+    return {"x-ignored-parameters": ", ".join(ignored)} if ignored else {}
+
+
+def without_loss(ignored: Sequence[str], *, strict: bool, why: str = "") -> tuple[str, ...]:
+    """The names of what was sent and means nothing. Raises Problem (400) for the first, if nothing may be ignored."""
     if strict and ignored:
-        note = table[ignored[0]].note
-        raise invalid(
-            f"`{ignored[0]}` would be ignored: {note}. STRICT_PARAMS refuses it; leave it out.",
-            ignored[0],
-            "unsupported_parameter",
-        )
+        name = ignored[0]
+        message = f"`{name}` would be ignored{why}. STRICT_PARAMS refuses it; leave it out."
+        raise invalid(message, name, "unsupported_parameter")
     return tuple(ignored)
 
 

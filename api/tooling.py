@@ -20,6 +20,8 @@ CUSTOM_FIELD = "input"
 CUSTOM_SCHEMA = '{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}'
 NO_ARGUMENTS = '{"type":"object","properties":{}}'
 MOST_TOOLS = 512
+# Between the names of a namespace and of a tool in it.
+SEAM = "__"
 
 type Choice = Literal["auto", "none", "any", "tool"]
 
@@ -173,3 +175,8 @@ def _known(name: str, tools: Sequence[Tool], where: str = "tool_choice") -> str:
 def _some(tools: Sequence[Tool]) -> None:
     if not tools:
         raise invalid("`tool_choice` demands a tool, but none is offered.", "tool_choice")
+
+
+def qualified(namespace: str | None, name: str) -> str:
+    """The name under which a tool is offered to the model."""
+    return f"{namespace.removesuffix(SEAM)}{SEAM}{name}" if namespace else name

@@ -25,10 +25,24 @@ class Admitted(Struct, frozen=True, tag="admitted"):
     offline: bool
 
 
+class Usage(Struct, frozen=True):
+    """Tokens, as the service counted them.
+
+    input_tokens excludes what was read from or written to the cache; reasoning_tokens are part of output_tokens.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
 class Started(Struct, frozen=True, tag="started"):
-    """The model began to answer. model: its full id, as the service names it."""
+    """The model began to answer. model: its full id, as the service names it. usage: what is counted by then."""
 
     model: str
+    usage: Usage = Usage()
 
 
 class TextDelta(Struct, frozen=True, tag="text"):
@@ -95,19 +109,6 @@ class Windows(Struct, frozen=True, tag="windows"):
 
     status: str
     windows: tuple[Window, ...]
-
-
-class Usage(Struct, frozen=True):
-    """Tokens, as the service counted them.
-
-    input_tokens excludes what was read from or written to the cache; reasoning_tokens are part of output_tokens.
-    """
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    reasoning_tokens: int = 0
 
 
 class Done(Struct, frozen=True, tag="done"):

@@ -27,11 +27,15 @@ class Image(Struct, frozen=True, tag="image", tag_field="type"):
 
 
 class Document(Struct, frozen=True, tag="document", tag_field="type"):
-    """A file to read. media_type: application/pdf (data is base64) or text/plain (data is the text itself)."""
+    """A file to read. media_type: application/pdf (data is base64) or text/plain (data is the text itself).
+
+    context: what the client says of it beside its title.
+    """
 
     media_type: str
     data: str
     title: str | None = None
+    context: str | None = None
 
 
 class Thinking(Struct, frozen=True, tag="thinking", tag_field="type"):

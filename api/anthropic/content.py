@@ -5,6 +5,7 @@ ours, and thinking goes back as it came, with its signature.
 """
 
 import msgspec
+from msgspec import structs
 
 from api.anthropic.models import BlockSource, ContentBlock
 from api.conversation import DraftBlock, DraftResult, PartBlock
@@ -122,11 +123,13 @@ def document(item: ContentBlock, source: BlockSource, where: str) -> PartBlock:
     place = f"{where}.source"
     match source.type:
         case "base64":
-            return file(f"data:{source.media_type};base64,{source.data}", item.title, place)
+            read = file(f"data:{source.media_type};base64,{source.data}", item.title, place)
+            return structs.replace(read, context=item.context) if isinstance(read, Document) else read
         case "text":
-            return Document("text/plain", source.data, item.title)
+            return Document("text/plain", source.data, item.title, item.context)
         case "content":
-            return Document("text/plain", "\n".join(texts(source.content, f"{place}.content")), item.title)
+            text = "\n".join(texts(source.content, f"{place}.content"))
+            return Document("text/plain", text, item.title, item.context)
         case "url":
             message = f"`{place}`: documents are not fetched from addresses; send the bytes as base64."
             raise invalid(message, f"{place}.type")

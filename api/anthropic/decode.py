@@ -5,27 +5,26 @@ Anthropic's server tools, which clients send by default, are dropped and named; 
 """
 
 import re
+from collections.abc import Iterator
+from typing import cast
 
 import msgspec
 from msgspec import Struct
 
 from api import tooling
 from api.anthropic import content
-from api.anthropic.models import InputMessage, InputTool, MessagesRequest, OutputFormat, ThinkingOptions
+from api.anthropic.models import InputMessage, InputTool, MessagesRequest, OutputFormat
 from api.anthropic.parameters import MESSAGES
+from api.anthropic.thinking import effort
 from api.conversation import Draft, paired, says_something
+from api.fields import decoded, most_tokens
 from api.forms import Offering, ToolDefinition
-from api.openai_chat.decode import decoded
-from api.parameters import Policy, checked
+from api.parameters import Policy, checked, without_loss
 from api.problems import Problem, invalid
 from api.schemas import usable
 from shared.turn import Effort, Message, RedactedThinking, Thinking, Turn
 
 MOST_STOPS = 64
-LEAST_BUDGET = 1024
-EFFORTS: dict[str, Effort] = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
-# The first budget that is not reached gives the effort.
-BUDGETS: tuple[tuple[int, Effort], ...] = ((4_096, "low"), (16_384, "medium"), (32_768, "high"), (65_536, "xhigh"))
 # Tools that run at the vendor's: nothing of the client's waits for a call of them.
 SERVER_TOOLS = re.compile(r"(web_search|web_fetch|code_execution|tool_search_tool|advisor|mcp_toolset)(_.*)?")
 
@@ -76,6 +75,7 @@ def decode(body: bytes, policy: Policy, *, counting: bool = False) -> MessagesCa
     if not counting:
         limit(request.max_tokens)
     tools, dropped = own_tools(request.tools or [], strict=policy.strict)
+    unmeant = without_loss(without_effect(fields), strict=policy.strict)
     system, drafts = conversation(request)
     thinking = request.thinking
     return MessagesCall(
@@ -90,8 +90,33 @@ def decode(body: bytes, policy: Policy, *, counting: bool = False) -> MessagesCa
         stream=bool(request.stream),
         thinking=thinking is not None and thinking.type != "disabled",
         shown=thinking is None or thinking.display != "omitted",
-        ignored=(*ignored, *dropped),
+        ignored=(*ignored, *dropped, *unmeant),
     )
+
+
+def without_effect(fields: dict[str, object]) -> tuple[str, ...]:
+    """What is asked for inside of messages and tools, and can't be had: an answer's citations, examples of calls."""
+    cited = any(wants_citations(part) for part in parts(fields.get("messages")))
+    examples = any(part.get("input_examples") for part in parts(fields.get("tools")))
+    names = (("messages.content.citations", cited), ("tools.input_examples", examples))
+    return tuple(name for name, sent in names if sent)
+
+
+def parts(value: object) -> Iterator[dict[str, object]]:
+    """Every object inside of what was sent, but for what a tool's call or schema holds."""
+    if isinstance(value, list):
+        for item in cast("list[object]", value):
+            yield from parts(item)
+    elif isinstance(value, dict):
+        part = cast("dict[str, object]", value)
+        yield part
+        yield from parts(part.get("content"))
+
+
+def wants_citations(part: dict[str, object]) -> bool:
+    """Whether a document is to be cited from."""
+    asked = part.get("citations")
+    return isinstance(asked, dict) and bool(cast("dict[str, object]", asked).get("enabled"))
 
 
 def no_threads() -> Problem:
@@ -109,8 +134,7 @@ def limit(max_tokens: int | None) -> None:
     """Check the most that the model may write. Raises Problem."""
     if max_tokens is None:
         raise invalid("`max_tokens` is missing; it is the most the model may write.", "max_tokens")
-    if not 1 <= max_tokens <= 10_000_000:
-        raise invalid("`max_tokens` must be at least 1, and not beyond reason.", "max_tokens")
+    most_tokens(max_tokens, "max_tokens")
 
 
 def conversation(request: MessagesRequest) -> tuple[tuple[str, ...], tuple[Draft, ...]]:
@@ -191,42 +215,6 @@ def answer_schema(request: MessagesRequest) -> str | None:
         raise invalid(f"`{where}.type` must be json_schema, not `{form.type}`.", f"{where}.type")
     usable(msgspec.json.decode(bytes(form.schema)), f"{where}.schema")
     return bytes(form.schema).decode()
-
-
-def effort(request: MessagesRequest) -> Effort | None:
-    """How hard to think: what is named, or what the thinking's budget amounts to. Raises Problem."""
-    of_thinking = thought(request.thinking, request.max_tokens)
-    named = request.output_config.effort if request.output_config else None
-    if named is None:
-        return of_thinking
-    if named not in EFFORTS:
-        where = "output_config.effort"
-        raise invalid(f"`{where}` must be one of {', '.join(EFFORTS)}, not `{named}`.", where)
-    return EFFORTS[named]
-
-
-def thought(thinking: ThinkingOptions | None, max_tokens: int | None) -> Effort | None:
-    """The effort that the thinking's own options amount to. Raises Problem."""
-    if thinking is None:
-        return None
-    if thinking.display not in {None, "summarized", "omitted", "full"}:
-        where = "thinking.display"
-        raise invalid(f"`{where}` must be summarized or omitted, not `{thinking.display}`.", where)
-    match thinking.type:
-        case "disabled":
-            return "low"
-        case "adaptive":
-            return None
-        case "enabled":
-            budget = thinking.budget_tokens
-            where = "thinking.budget_tokens"
-            if budget is None or budget < LEAST_BUDGET or (max_tokens is not None and budget >= max_tokens):
-                raise invalid(f"`{where}` must be at least {LEAST_BUDGET} and less than `max_tokens`.", where)
-            reached: list[Effort] = [effort for most, effort in BUDGETS if budget < most]
-            return reached[0] if reached else "max"
-        case other:
-            where = "thinking.type"
-            raise invalid(f"`{where}` must be enabled, adaptive or disabled, not `{other}`.", where)
 
 
 def stops(texts: list[str] | None) -> tuple[str, ...]:

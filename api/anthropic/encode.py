@@ -23,6 +23,7 @@ from api.anthropic.models import (
     encoder,
 )
 from api.problems import Problem, of_failure
+from api.sse import named
 from shared.events import (
     Declined,
     Done,
@@ -51,8 +52,6 @@ TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-# Line ends to the readers of some clients, though not to the standard's; they only occur inside the JSON's texts.
-LINE_ENDS = {end.encode(): f"\\u{ord(end):04x}".encode() for end in "\u0085\u2028\u2029"}
 NO_INPUT = msgspec.Raw(b"{}")
 
 
@@ -77,13 +76,13 @@ class MessageEncoder:
         """The server-sent events that say `event`."""
         assert choice == 0
         match event:
-            case Started(model):
+            case Started(model, usage):
                 self._model = model or self._model
-                return said("message_start", message=self._message(None, Usage())) + PING
+                return said("message_start", message=self._message(None, usage)) + PING
             case Done():
                 return self._finished(event)
             case Failed():
-                return b"event: error\ndata: " + one_line(self.problem(of_failure(event))) + b"\n\n"
+                return named("error", self.problem(of_failure(event)))
             case ThinkingDelta() | ThinkingSigned() | ThinkingRedacted():
                 return self._thought(event) if self._thinking else b""
             case _:
@@ -189,15 +188,7 @@ class MessageEncoder:
 
 def said(kind: str, **fields: object) -> bytes:
     """A server-sent event under its name."""
-    payload = encoder.encode({"type": kind, **fields})
-    return b"event: " + kind.encode() + b"\ndata: " + one_line(payload) + b"\n\n"
-
-
-def one_line(payload: bytes) -> bytes:
-    """JSON that is one line to every reader."""
-    for end, escaped in LINE_ENDS.items():
-        payload = payload.replace(end, escaped)
-    return payload
+    return named(kind, encoder.encode({"type": kind, **fields}))
 
 
 def as_input(arguments: str) -> msgspec.Raw:

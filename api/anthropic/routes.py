@@ -20,14 +20,13 @@ from api.catalogue import Catalogue, Listed
 from api.conversation import messages
 from api.dispatch import Dispatch
 from api.fetch import Fetcher
-from api.parameters import Policy
+from api.parameters import Policy, naming
 from api.problems import invalid
 from api.respond import Answer
 from api.scopes import SCOPE
 from api.side_by_side import side_by_side
 from shared.events import Event
 
-IGNORED_HEADER = "x-ignored-parameters"
 ESTIMATE_HEADER = "x-token-count"
 MOST_MODELS = 1000
 USUAL_MODELS = 20
@@ -50,7 +49,7 @@ async def create_message(
     who = asking(request, "messages")
     encoder = MessageEncoder(f"msg_{uuid.uuid4().hex}", model, who.request_id, thinking=call.thinking, shown=call.shown)
     job: AsyncGenerator[Event] = kept(dispatch.run(turn, who), promises(call.offered))
-    headers = {**dispatch.window_headers(), **({IGNORED_HEADER: ", ".join(call.ignored)} if call.ignored else {})}
+    headers = {**dispatch.window_headers(), **naming(call.ignored)}
     return Answer(
         side_by_side([job]),
         encoder,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.openai_chat.decode import MOST_STOPS
+from api.fields import MOST_STOPS
 
 TEXT = "CompletionRequest"
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.openai_chat.decode import EFFORTS, MOST_STOPS
+from api.fields import EFFORTS, MOST_STOPS
 from api.tooling import MOST_TOOLS
 
 type Json = dict[str, Any]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from api.docs.structs import Json, reference
-from api.openai_chat.encode import error_type
+from api.openai_answers import error_type
 from api.problems import KINDS, Problem, invalid, of_failure
 from shared.errors import ErrorKind
 from shared.events import Failed
@@ -132,7 +132,7 @@ OWN: tuple[Problem, ...] = (
     ),
     invalid("`input[1]`: no item with id `msg_1` is kept here; send the item itself.", "input[1].id", "item_not_found"),
     invalid(
-        "Only a response made with `background: true` can be cancelled; to end one under way, hang up.",
+        "This response has ended; only one that is under way can be cancelled.",
         "response_id",
         "not_cancellable",
     ),

@@ -7,7 +7,8 @@ import msgspec
 from api.docs.examples import HELLO, MODEL, PICTURE, RECIPE, WEATHER
 from api.docs.structs import Json
 from api.openai_responses.decode import decode
-from api.openai_responses.encode import Form, ResponsesEncoder
+from api.openai_responses.drafts import Form
+from api.openai_responses.encode import ResponsesEncoder
 from api.openai_responses.shown import begun
 from api.openai_responses.store import Store
 from api.parameters import Policy

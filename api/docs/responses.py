@@ -31,22 +31,6 @@ def paths() -> Json:
 
 def create() -> Json:
     """POST /v1/responses."""
-    event: Json = {
-        "type": "object",
-        "description": "Each event has its type as `event` and itself, as JSON, as `data`. The last one has the whole "
-        "response: `response.completed`, `response.incomplete` or `response.failed`. Lines that begin with a colon only "
-        "keep the connection alive.",
-        "properties": {
-            "event": {"type": "string", "description": "The event's type."},
-            "data": {
-                "type": "string",
-                "description": "The event.",
-                "contentMediaType": "application/json",
-                "contentSchema": reference("StreamEvent"),
-            },
-        },
-        "required": ["event", "data"],
-    }
     return operation(
         "Responses",
         "createResponse",
@@ -61,7 +45,7 @@ def create() -> Json:
                 "The response: one JSON object, or a stream if `stream` is true.",
                 {
                     **json(reference("ResponseObject"), examples.ANSWERS),
-                    "text/event-stream": {"schema": event, "examples": examples.STREAMS},
+                    "text/event-stream": {"schema": _event(), "examples": examples.STREAMS},
                 },
                 ANSWERED,
             ),
@@ -90,12 +74,13 @@ def _on_kept(name: str, summary: str, description: str, responses: Json, *more: 
 
 def kept() -> Json:
     """GET /v1/responses/{response_id}."""
-    found = {
-        "200": answer("The response.", json(reference("ResponseObject"))),
-        **refusals((400, 401, 403, 404, 500, 503)),
-    }
-    stream = _query("stream", "Only `false`: what is kept is given as a whole.", {"enum": ["false"]})
-    return _on_kept("getResponse", "Look up a response", "One that is still kept for this key.", found, stream)
+    content = {**json(reference("ResponseObject")), "text/event-stream": {"schema": _event()}}
+    found = {"200": answer("The response.", content), **refusals((400, 401, 403, 404, 500, 503))}
+    stream = _query("stream", "`true`: the stream of one in the background.", {"enum": ["true", "false"]})
+    number = {"type": "integer", "minimum": 0}
+    after = _query("starting_after", "The `sequence_number` of the last event that is known.", number)
+    about = "One that is still kept for this key, or under way: as it stands, or as its stream."
+    return _on_kept("getResponse", "Look up a response", about, found, stream, after)
 
 
 def deleted() -> Json:
@@ -104,7 +89,9 @@ def deleted() -> Json:
         "200": answer("It is kept no longer.", json(reference("DeletedResponse"))),
         **refusals((401, 403, 404, 500, 503)),
     }
-    return _on_kept("deleteResponse", "Delete a response", "Responses that went on from it stay.", gone)
+    return _on_kept(
+        "deleteResponse", "Delete a response", "Responses that went on from it stay; one under way is ended.", gone
+    )
 
 
 def items() -> Json:
@@ -125,10 +112,29 @@ def cancel() -> Json:
     return _on_kept(
         "cancelResponse",
         "Cancel a response",
-        "Only responses made with `background: true` could be cancelled, and there are none here. To end one under way, "
-        "hang up.",
-        refusals((400, 401, 403, 404, 500, 503)),
+        "Ends one that is under way, in the background or streamed. One of the background that has ended is given as it is.",
+        {"200": answer("The response.", json(reference("ResponseObject"))), **refusals((400, 401, 403, 404, 500, 503))},
     )
+
+
+def _event() -> Json:
+    """An event of a stream."""
+    return {
+        "type": "object",
+        "description": "Each event has its type as `event` and itself, as JSON, as `data`. The last one has the whole "
+        "response: `response.completed`, `response.incomplete` or `response.failed`. Lines that begin with a colon only "
+        "keep the connection alive.",
+        "properties": {
+            "event": {"type": "string", "description": "The event's type."},
+            "data": {
+                "type": "string",
+                "description": "The event.",
+                "contentMediaType": "application/json",
+                "contentSchema": reference("StreamEvent"),
+            },
+        },
+        "required": ["event", "data"],
+    }
 
 
 def _query(name: str, description: str, schema: dict[str, Any]) -> Json:

@@ -10,27 +10,18 @@ from msgspec import Struct
 
 from api import content, tooling
 from api.conversation import Draft, DraftBlock, DraftResult, paired, says_something
-from api.forms import CalledFunction
-from api.openai_chat.models import ChatMessage, ChatRequest, ReasoningOptions
-from api.parameters import CHAT, Policy, checked
-from api.problems import Problem, invalid
+from api.fields import arguments, budget, choices, decoded, effort, most_tokens, stops
+from api.items import said
+from api.openai_chat.models import ChatMessage, ChatRequest, Items
+from api.parameters import CHAT, Policy, checked, without_loss
+from api.problems import invalid
 from api.schemas import usable
 from api.shapes import as_chat
 from shared.turn import Effort, Message, Text, ToolUse, Turn
 
-MOST_STOPS = 4
-EFFORTS: dict[str, Effort] = {
-    "none": "low",
-    "minimal": "low",
-    "low": "low",
-    "medium": "medium",
-    "high": "high",
-    "xhigh": "xhigh",
-    "max": "max",
-}
-
 _fields = msgspec.json.Decoder(dict[str, object])
 _request = msgspec.json.Decoder(ChatRequest)
+_items = msgspec.json.Decoder(Items)
 
 
 class ChatCall(Struct, frozen=True):
@@ -77,7 +68,9 @@ def decode(body: bytes, policy: Policy) -> ChatCall:
     request = decoded(body, _request) if fields is sent else decoded(msgspec.json.encode(fields), _request)
     if request.stream_options is not None and not request.stream:
         raise invalid("`stream_options` goes with `stream: true` only.", "stream_options")
-    system, drafts = conversation(request.messages)
+    # An `input` that is left in shape is one of items; beside messages it means nothing.
+    items = decoded(body, _items).input if fields is not sent and "input" in fields else []
+    system, drafts, skipped = conversation(request.messages, items)
     return ChatCall(
         model=request.model,
         system=system,
@@ -85,13 +78,13 @@ def decode(body: bytes, policy: Policy) -> ChatCall:
         max_tokens=max_tokens(request),
         offered=tooling.offered(request),
         schema=answer_schema(request),
-        effort=effort(request.reasoning_effort, request.reasoning),
+        effort=thinking(request),
         stop=stops(request.stop),
         choices=choices(request.n, policy.most_choices),
         max_budget_usd=budget(request.max_budget_usd),
         stream=bool(request.stream),
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
-        ignored=(*ignored, *without_effect(request)),
+        ignored=(*ignored, *without_loss((*without_effect(request), *skipped), strict=policy.strict)),
     )
 
 
@@ -104,8 +97,10 @@ def without_effect(request: ChatRequest) -> tuple[str, ...]:
     return (*stop, *(("tools.custom.format",) if grammars else ()))
 
 
-def conversation(messages: list[ChatMessage]) -> tuple[tuple[str, ...], tuple[Draft, ...]]:
-    """The system texts and the conversation, each in order. Raises Problem."""
+def conversation(
+    messages: list[ChatMessage], items: str | list[msgspec.Raw]
+) -> tuple[tuple[str, ...], tuple[Draft, ...], tuple[str, ...]]:
+    """The system texts and the conversation, each in order, and the kinds of items that mean nothing. Raises Problem."""
     system: list[str] = []
     drafts: list[Draft] = []
     legacy_call: str | None = None
@@ -124,12 +119,18 @@ def conversation(messages: list[ChatMessage]) -> tuple[tuple[str, ...], tuple[Dr
             case other:
                 known = "system, developer, user, assistant or tool"
                 raise invalid(f"`{where}.role` must be {known}, not `{other}`.", f"{where}.role")
+    if isinstance(items, str):
+        drafts.append(Draft("user", (Text(items),), "input"))
+        items = []
+    spoken = said((f"input[{index}]", item) for index, item in enumerate(items))
+    system += spoken.system
+    drafts += spoken.drafts
     if not says_something(drafts):
         raise invalid(
             "`messages` must hold a message of the user's or the assistant's that says something.", "messages"
         )
     paired(drafts)
-    return tuple(system), tuple(drafts)
+    return tuple(system), tuple(drafts), spoken.skipped
 
 
 def assistant(message: ChatMessage, index: int, where: str) -> tuple[DraftBlock, ...]:
@@ -164,34 +165,12 @@ def legacy_id(index: int) -> str:
     return f"call_legacy_{index}"
 
 
-def arguments(function: CalledFunction, where: str) -> str:
-    """The arguments of a call, which must be a JSON object. Raises Problem."""
-    text = function.arguments or "{}"
-    try:
-        msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError) as error:
-        message = f"`{where}.arguments` must be a JSON object, as text."
-        raise invalid(message, f"{where}.arguments") from error
-    return text
-
-
 def result(message: ChatMessage, legacy_call: str | None, where: str) -> DraftResult:
     """What a tool brought. Raises Problem."""
     call = message.tool_call_id or (legacy_call if message.role == "function" else None)
     if not call:
         raise invalid(f"`{where}.tool_call_id` is missing.", f"{where}.tool_call_id")
     return DraftResult(call, content.parts(message.content, f"{where}.content"))
-
-
-def max_tokens(request: ChatRequest) -> int | None:
-    """The most the model may write; `max_completion_tokens` is the newer name and wins. Raises Problem."""
-    for name in ("max_completion_tokens", "max_tokens"):
-        value: int | None = getattr(request, name)
-        if value is not None:
-            if not 1 <= value <= 10_000_000:
-                raise invalid(f"`{name}` must be at least 1, and not beyond reason.", name)
-            return value
-    return None
 
 
 def answer_schema(request: ChatRequest) -> str | None:
@@ -213,59 +192,16 @@ def answer_schema(request: ChatRequest) -> str | None:
             raise invalid(f"`{where}` must be text, json_object or json_schema, not `{other}`.", where)
 
 
-def effort(named: str | None, options: ReasoningOptions | None) -> Effort | None:
-    """How hard to think. Raises Problem."""
-    where = "reasoning_effort"
-    if named is None and options:
-        where = "reasoning.effort"
-        named = options.effort or ("none" if options.enabled is False else None)
-    if named is None:
-        return None
-    if named not in EFFORTS:
-        raise invalid(f"`{where}` must be one of {', '.join(EFFORTS)}, not `{named}`.", where)
-    return EFFORTS[named]
+def max_tokens(request: ChatRequest) -> int | None:
+    """The most the model may write; `max_completion_tokens` is the newer name and wins. Raises Problem."""
+    if request.max_completion_tokens is not None:
+        return most_tokens(request.max_completion_tokens, "max_completion_tokens")
+    return most_tokens(request.max_tokens, "max_tokens")
 
 
-def stops(stop: str | list[str] | None) -> tuple[str, ...]:
-    """The texts that end the answer. Raises Problem."""
-    texts = [stop] if isinstance(stop, str) else stop or []
-    if len(texts) > MOST_STOPS:
-        raise invalid(f"`stop` takes up to {MOST_STOPS} texts, not {len(texts)}.", "stop")
-    return tuple(text for text in texts if text)
-
-
-def choices(number: int | None, most: int) -> int:
-    """How many answers are wanted. Raises Problem."""
-    if number is None:
-        return 1
-    if not 1 <= number <= most:
-        raise invalid(f"`n` must be from 1 to {most}; the server's owner sets the limit with MAX_CHOICES.", "n")
-    return number
-
-
-def budget(dollars: float | None) -> float | None:
-    """What the answer may cost. Raises Problem."""
-    if dollars is not None and not 0 < dollars <= 10_000:
-        raise invalid("`max_budget_usd` must be more than 0, in US dollars.", "max_budget_usd")
-    return dollars
-
-
-def decoded[T](body: bytes, decoder: msgspec.json.Decoder[T], where: str = "") -> T:
-    """JSON of the client's. where: its place in the request, if it is not the whole. Raises Problem (400)."""
-    try:
-        return decoder.decode(body.removeprefix(b"\xef\xbb\xbf"))
-    except msgspec.ValidationError as error:
-        raise _unfitting(error, where) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Problem(400, "invalid_json", "The body is not valid JSON in UTF-8.") from error
-
-
-def _unfitting(error: msgspec.ValidationError, within: str) -> Problem:
-    """Msgspec's message as a sentence, and the field it speaks of: `… - at `$.messages[0].role``."""
-    what, _, where = str(error).partition(" - at ")
-    path = (within + where.strip("`").partition("[...]")[0].removeprefix("$")).removeprefix(".")
-    if "missing required field" in what:
-        name = what.rpartition(" ")[2].strip("`")
-        path = f"{path}.{name}" if path else name
-        return invalid(f"`{path}` is missing.", path)
-    return invalid(f"`{path}`: {what}." if path else f"The body: {what}.", path or None)
+def thinking(request: ChatRequest) -> Effort | None:
+    """How hard to think, by OpenAI's name for it or by that of other gateways. Raises Problem."""
+    options = request.reasoning
+    if request.reasoning_effort is not None or options is None:
+        return effort(request.reasoning_effort, "reasoning_effort")
+    return effort(options.effort or ("none" if options.enabled is False else None), "reasoning.effort")

@@ -4,31 +4,26 @@ Law: every chunk of an answer has the same id, time and model; the role is said 
 last; `[DONE]` ends every stream, also after an error. Calls are counted from 0, and each says its id and name once.
 """
 
-from collections.abc import Sequence
-
 import msgspec
 from msgspec import UNSET, Struct
 
+from api.calls import CallDraft
+from api.openai_answers import DONE, ChatUsage, envelope, usage
 from api.openai_chat.models import (
     AnswerMessage,
-    ChatUsage,
     Choice,
     Chunk,
     ChunkChoice,
     Completion,
-    CompletionDetails,
     CustomOut,
     Delta,
-    ErrorBody,
-    ErrorEnvelope,
     FinishReason,
     FunctionOut,
-    PromptDetails,
     ToolCallOut,
     encoder,
 )
 from api.problems import Problem, of_failure
-from api.tooling import CUSTOM_FIELD
+from api.sse import data
 from shared.events import (
     Declined,
     Done,
@@ -50,9 +45,6 @@ FINISH: dict[StopReason, FinishReason] = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
-DONE = b"data: [DONE]\n\n"
-# Line ends to the readers of some clients, though not to the standard's; they only occur inside the JSON's texts.
-LINE_ENDS = {end.encode(): f"\\u{ord(end):04x}".encode() for end in "\u0085\u2028\u2029"}
 
 
 class Form(Struct, frozen=True):
@@ -61,29 +53,6 @@ class Form(Struct, frozen=True):
     include_usage: bool = False
     custom: frozenset[str] = frozenset()
     legacy: bool = False
-
-
-class CallDraft:
-    """A call in the making. Mutable: its arguments so far."""
-
-    def __init__(self, call: ToolCall, *, custom: bool) -> None:
-        self.id = call.id
-        self.name = call.name
-        self.custom = custom
-        self.arguments = ""
-
-    def free_text(self) -> str:
-        """What a custom tool is given: the one argument that its call has; what can't be read stays as it is."""
-        try:
-            return msgspec.json.decode(self.arguments, type=dict[str, str])[CUSTOM_FIELD]
-        except (msgspec.DecodeError, KeyError):
-            return self.arguments
-
-    def whole(self) -> ToolCallOut:
-        """The finished call."""
-        if self.custom:
-            return ToolCallOut(id=self.id, type="custom", custom=CustomOut(self.free_text(), self.name))
-        return ToolCallOut(id=self.id, type="function", function=FunctionOut(self.arguments, self.name))
 
 
 class ChoiceDraft:
@@ -134,7 +103,7 @@ class ChoiceDraft:
 
     def whole(self) -> Choice:
         """The finished answer."""
-        calls = [call.whole() for call in self._calls]
+        calls = [called(call) for call in self._calls]
         function = calls[0].function if calls and self._form.legacy else UNSET
         text = "".join(self._text)
         message = AnswerMessage(
@@ -167,7 +136,7 @@ class ChoiceDraft:
         if not self._calls or not self._calls[-1].custom:
             return []
         call = self._calls[-1]
-        return [self._delta(Delta(tool_calls=[msgspec.structs.replace(call.whole(), index=self._number)]))]
+        return [self._delta(Delta(tool_calls=[msgspec.structs.replace(called(call), index=self._number)]))]
 
     @property
     def _number(self) -> int:
@@ -221,50 +190,8 @@ class ChatEncoder:
         return usage([draft.done for draft in self._choices if draft.done])
 
 
-def data(payload: bytes) -> bytes:
-    """A server-sent event (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
-    for end, escaped in LINE_ENDS.items():
-        payload = payload.replace(end, escaped)
-    return b"data: " + payload + b"\n\n"
-
-
-def usage(answers: Sequence[Done]) -> ChatUsage:
-    """Tokens of all answers as OpenAI counts them: what was read from or written to the cache is part of the prompt."""
-    counted = [done.usage for done in answers]
-    costs = [done.cost_usd for done in answers if done.cost_usd is not None]
-    prompt = sum(part.input_tokens + part.cache_read_tokens + part.cache_write_tokens for part in counted)
-    completion = sum(part.output_tokens for part in counted)
-    return ChatUsage(
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        total_tokens=prompt + completion,
-        prompt_tokens_details=PromptDetails(
-            cached_tokens=sum(part.cache_read_tokens for part in counted),
-            cache_write_tokens=sum(part.cache_write_tokens for part in counted),
-        ),
-        completion_tokens_details=CompletionDetails(sum(part.reasoning_tokens for part in counted)),
-        cost_usd=round(sum(costs), 6) if costs else UNSET,
-    )
-
-
-def error_type(status: int, code: str) -> str:
-    """OpenAI's type for an error."""
-    if code == "insufficient_quota":
-        return "insufficient_quota"
-    match status:
-        case 401:
-            return "authentication_error"
-        case 403:
-            return "permission_error"
-        case 429:
-            return "rate_limit_error"
-        case _ if status >= 500:
-            return "server_error"
-        case _:
-            return "invalid_request_error"
-
-
-def envelope(problem: Problem) -> bytes:
-    """An error in OpenAI's envelope."""
-    body = ErrorBody(problem.message, error_type(problem.status, problem.code), problem.param, problem.code)
-    return encoder.encode(ErrorEnvelope(body))
+def called(call: CallDraft) -> ToolCallOut:
+    """A finished call."""
+    if call.custom:
+        return ToolCallOut(id=call.id, type="custom", custom=CustomOut(call.free_text(), call.name))
+    return ToolCallOut(id=call.id, type="function", function=FunctionOut(call.arguments, call.name))

@@ -5,7 +5,8 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from api.forms import CalledFunction, Offering, Part
+from api.forms import CalledFunction, Offering, Part, StreamOptions
+from api.openai_answers import ChatUsage
 
 type FinishReason = Literal["stop", "length", "tool_calls", "function_call", "content_filter"]
 
@@ -36,12 +37,6 @@ class ChatMessage(Struct, frozen=True):
     tool_calls: list[ToolCallIn] | None = None
     tool_call_id: str | None = None
     function_call: CalledFunction | None = None
-
-
-class StreamOptions(Struct, frozen=True):
-    """What a stream has besides the answer."""
-
-    include_usage: bool | None = None
 
 
 class ReasoningOptions(Struct, frozen=True):
@@ -84,28 +79,10 @@ class ChatRequest(Offering, frozen=True):
     max_budget_usd: float | None = None
 
 
-class PromptDetails(Struct, frozen=True):
-    """Where the prompt's tokens came from: read from the cache, written to it."""
+class Items(Struct, frozen=True):
+    """What some clients send in the place of messages: the input of a Responses body."""
 
-    cached_tokens: int
-    cache_write_tokens: int
-
-
-class CompletionDetails(Struct, frozen=True):
-    """What the completion's tokens were spent on."""
-
-    reasoning_tokens: int
-
-
-class ChatUsage(Struct, frozen=True):
-    """Tokens. prompt_tokens includes those read from and written to the cache. cost_usd: the CLI's estimate."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: PromptDetails
-    completion_tokens_details: CompletionDetails
-    cost_usd: float | UnsetType = UNSET
+    input: str | list[msgspec.Raw]
 
 
 class FunctionOut(Struct, frozen=True, omit_defaults=True):
@@ -194,21 +171,6 @@ class Chunk(Struct, frozen=True, kw_only=True):
     choices: list[ChunkChoice]
     usage: ChatUsage | UnsetType | None = UNSET
     system_fingerprint: str | None = None
-
-
-class ErrorBody(Struct, frozen=True):
-    """What went wrong, as OpenAI's libraries read it."""
-
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-
-
-class ErrorEnvelope(Struct, frozen=True):
-    """The body of every error."""
-
-    error: ErrorBody
 
 
 class ModelObject(Struct, frozen=True, kw_only=True):

@@ -24,13 +24,11 @@ from api.fetch import Fetcher
 from api.openai_chat.decode import decode
 from api.openai_chat.encode import ChatEncoder, Form
 from api.openai_chat.models import ModelList, ModelObject
-from api.parameters import Policy
+from api.parameters import Policy, naming
 from api.problems import Problem
 from api.respond import Answer
 from api.scopes import ANY, SCOPE
 from api.side_by_side import side_by_side
-
-IGNORED_HEADER = "x-ignored-parameters"
 
 
 @post("/v1/chat/completions", status_code=200, opt={SCOPE: "chat"})
@@ -49,7 +47,7 @@ async def create_chat_completion(
     encoder = ChatEncoder(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), model, form, call.choices)
     who = asking(request, "chat")
     jobs = [kept(dispatch.run(turn, who), promises(call.offered)) for _ in range(call.choices)]
-    headers = {**dispatch.window_headers(), **({IGNORED_HEADER: ", ".join(call.ignored)} if call.ignored else {})}
+    headers = {**dispatch.window_headers(), **naming(call.ignored)}
     return Answer(side_by_side(jobs), encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)
 
 

@@ -9,7 +9,7 @@ from itertools import chain, repeat
 import msgspec
 from msgspec import Struct
 
-from api.openai_chat.decode import budget, choices, decoded, stops
+from api.fields import budget, choices, decoded, most_tokens, stops
 from api.openai_completions.models import CompletionRequest
 from api.parameters import COMPLETIONS, Policy, checked
 from api.problems import Problem, invalid
@@ -85,7 +85,7 @@ def decode(body: bytes, policy: Policy) -> CompletionCall:
         model=request.model,
         prompts=prompts,
         suffix=suffix,
-        max_tokens=most_tokens(request.max_tokens),
+        max_tokens=most_tokens(request.max_tokens, "max_tokens"),
         stop=stops(request.stop),
         choices=number,
         echo=bool(request.echo),
@@ -112,13 +112,6 @@ def texts(prompt: str | list[str | int | list[int]], most: int) -> tuple[str, ..
             "prompt",
         )
     return tuple(text for text in found if isinstance(text, str))
-
-
-def most_tokens(number: int | None) -> int | None:
-    """The most the model may write. Raises Problem."""
-    if number is not None and not 1 <= number <= 10_000_000:
-        raise invalid("`max_tokens` must be at least 1, and not beyond reason.", "max_tokens")
-    return number
 
 
 def unsupported(message: str, param: str) -> Problem:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from api.openai_chat.encode import DONE, data, envelope, usage
-from api.openai_chat.models import ChatUsage, encoder
+from api.openai_answers import DONE, ChatUsage, encoder, envelope, usage
 from api.openai_completions.models import EndReason, TextChoice, TextCompletion
 from api.problems import Problem, of_failure
+from api.sse import data
 from shared.events import Done, Event, Failed, Started, StopReason, TextDelta
 
 FINISH: dict[StopReason, EndReason] = {"max_tokens": "length", "refusal": "content_filter"}

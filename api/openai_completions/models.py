@@ -4,7 +4,8 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from api.openai_chat.models import ChatUsage, StreamOptions
+from api.forms import StreamOptions
+from api.openai_answers import ChatUsage
 
 type EndReason = Literal["stop", "length", "content_filter"]
 

@@ -12,10 +12,9 @@ from api import body
 from api.asking import asking
 from api.catalogue import Catalogue
 from api.dispatch import Dispatch
-from api.openai_chat.routes import IGNORED_HEADER
 from api.openai_completions.decode import decode
 from api.openai_completions.encode import CompletionEncoder
-from api.parameters import Policy
+from api.parameters import Policy, naming
 from api.respond import Answer
 from api.scopes import SCOPE
 from api.side_by_side import side_by_side
@@ -36,7 +35,7 @@ async def create_completion(
     )
     who = asking(request, "completions")
     jobs = [dispatch.run(turn, who) for turn in call.turns(model)]
-    headers = {**dispatch.window_headers(), **({IGNORED_HEADER: ", ".join(call.ignored)} if call.ignored else {})}
+    headers = {**dispatch.window_headers(), **naming(call.ignored)}
     return Answer(side_by_side(jobs), encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)
 
 

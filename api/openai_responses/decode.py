@@ -11,12 +11,12 @@ import msgspec
 from msgspec import Struct
 
 from api.conversation import Draft, paired, says_something
-from api.openai_chat.decode import budget, decoded, effort
-from api.openai_chat.models import ReasoningOptions
-from api.openai_responses.items import said
-from api.openai_responses.models import Item, ResponsesRequest, TextFormat, TextOptions
+from api.fields import budget, decoded, effort, most_tokens
+from api.forms import Item
+from api.items import said
+from api.openai_responses.models import ResponsesRequest, TextFormat, TextOptions
 from api.openai_responses.tools import Tools, tools
-from api.parameters import RESPONSES, Policy, checked
+from api.parameters import RESPONSES, Policy, checked, without_loss
 from api.problems import Problem, invalid
 from api.schemas import usable
 from shared.turn import Effort, Message, Turn
@@ -59,6 +59,7 @@ class ResponsesCall(Struct, frozen=True):
     schema: str | None
     effort: Effort | None
     store: bool
+    background: bool
     stream: bool
     summaries: bool
     sealed: bool
@@ -98,6 +99,7 @@ def decode(body: bytes, policy: Policy, memory: Memory) -> ResponsesCall:
     limited(request)
     budget(request.max_budget_usd)
     offered = tools(request)
+    unmeant = without_loss((*offered.ignored, *spoken.skipped, *without_effect(request)), strict=policy.strict)
     reasoning = request.reasoning
     summary = (reasoning.summary or reasoning.generate_summary) if reasoning else None
     if summary not in {None, *SUMMARIES}:
@@ -110,12 +112,13 @@ def decode(body: bytes, policy: Policy, memory: Memory) -> ResponsesCall:
         drafts=spoken.drafts,
         tools=offered,
         schema=answer_schema(request.text),
-        effort=effort(None, ReasoningOptions(reasoning.effort)) if reasoning else None,
+        effort=effort(reasoning.effort, "reasoning.effort") if reasoning else None,
         store=request.store is not False,
+        background=bool(request.background),
         stream=bool(request.stream),
         summaries=summary not in {None, "none"},
         sealed=ENCRYPTED in (request.include or ()),
-        ignored=(*ignored, *offered.ignored, *spoken.skipped, *without_effect(request)),
+        ignored=(*ignored, *unmeant),
         echoed=fields,
     )
 
@@ -156,10 +159,9 @@ def recalled(sent: str | list[msgspec.Raw] | None, memory: Memory) -> Sequence[m
 
 def limited(request: ResponsesRequest) -> None:
     """Check what has limits and closed lists. Raises Problem."""
-    most = request.max_output_tokens
-    if most is not None and not 1 <= most <= 10_000_000:
-        name = "max_output_tokens"
-        raise invalid(f"`{name}` must be at least 1, and not beyond reason.", name)
+    most_tokens(request.max_output_tokens, "max_output_tokens")
+    if request.background and request.store is False:
+        raise invalid("`background` needs `store`: who does not wait for a response looks it up.", "background")
     if request.truncation not in {None, "auto", "disabled"}:
         raise invalid(f"`truncation` must be auto or disabled, not `{request.truncation}`.", "truncation")
     if request.metadata and len(request.metadata) > MOST_METADATA:

@@ -1,40 +1,31 @@
 """Events as a response: the events of a stream, or one JSON object. Pure.
 
 Law: every event has its type and the next sequence number; an item is added, told and done before the next begins; the
-last event, and only the last, has the whole response, whether it is complete, incomplete or failed.
+last event, and only the last, has the whole response, whether it is complete, incomplete, failed or cancelled.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct
 
-from api.openai_chat.encode import CallDraft, data, envelope
-from api.openai_responses.items import Thought, sealed
-from api.openai_responses.models import (
-    CustomCallItem,
-    FunctionCallItem,
+from api.openai_answers import envelope
+from api.openai_responses.drafts import CalledDraft, Form, ItemDraft, MessageDraft, ThoughtDraft
+from api.openai_responses.output import (
     IncompleteDetails,
     IncompleteReason,
     InputDetails,
-    MessageItem,
     OutputDetails,
     OutputItem,
-    OutputPart,
-    OutputRefusal,
-    OutputText,
-    ReasoningItem,
     ResponseError,
     ResponseObject,
     ResponseUsage,
     Status,
     StreamEvent,
-    SummaryText,
     encoder,
 )
-from api.openai_responses.tools import Names
 from api.problems import Problem, of_failure
+from api.sse import named
 from shared.events import (
     Declined,
     Done,
@@ -50,18 +41,12 @@ from shared.events import (
     ToolCall,
     Usage,
 )
-from shared.turn import RedactedThinking, Thinking
 
 INCOMPLETE: dict[StopReason, IncompleteReason] = {"max_tokens": "max_output_tokens", "refusal": "content_filter"}
 
 
-class Form(Struct, frozen=True):
-    """How a response is to be written. custom: tools that take free text. namespaces: of tools, by the name offered."""
-
-    custom: frozenset[str] = frozenset()
-    namespaces: Mapping[str, Names] = {}
-    summaries: bool = False
-    sealed: bool = False
+class Cancelled(Struct, frozen=True):
+    """The client wants no more of it."""
 
 
 class Finished(Struct, frozen=True):
@@ -71,173 +56,10 @@ class Finished(Struct, frozen=True):
     output: tuple[OutputItem, ...]
 
 
-class ItemDraft(ABC):
-    """An item in the making: what it adds to the stream. Mutable: what was said so far."""
-
-    def __init__(self, item_id: str, index: int) -> None:
-        self.id = item_id
-        self.index = index
-
-    def begun(self) -> Iterator[StreamEvent]:
-        """The events that open it."""
-        yield self.event("response.output_item.added", item=self.whole("in_progress"))
-
-    def done(self, status: Status) -> Iterator[StreamEvent]:
-        """The events that close it."""
-        yield self.event("response.output_item.done", item=self.whole(status))
-
-    @abstractmethod
-    def whole(self, status: Status) -> OutputItem:
-        """The item as it stands."""
-
-    def event(self, kind: str, *, item: OutputItem | UnsetType = UNSET, **fields: object) -> StreamEvent:
-        """An event of this item's; the number comes later."""
-        given = {"item_id": self.id, **fields} if item is UNSET else {"item": item, **fields}
-        return StreamEvent(type=kind, sequence_number=0, output_index=self.index, **given)  # pyright: ignore[reportArgumentType]
-
-
-class MessageDraft(ItemDraft):
-    """Words of the answer, or a refusal. Mutable."""
-
-    def __init__(self, item_id: str, index: int, *, refusal: bool) -> None:
-        super().__init__(item_id, index)
-        self._refusal = refusal
-        self._pieces: list[str] = []
-
-    def begun(self) -> Iterator[StreamEvent]:
-        empty = MessageItem(id=self.id, status="in_progress", content=[])
-        yield self.event("response.output_item.added", item=empty)
-        yield self.event("response.content_part.added", content_index=0, part=self._part())
-
-    def says(self, piece: str) -> Iterator[StreamEvent]:
-        """The next words."""
-        self._pieces.append(piece)
-        if self._refusal:
-            yield self.event("response.refusal.delta", content_index=0, delta=piece)
-        else:
-            yield self.event("response.output_text.delta", content_index=0, delta=piece, logprobs=())
-
-    def done(self, status: Status) -> Iterator[StreamEvent]:
-        text = "".join(self._pieces)
-        if self._refusal:
-            yield self.event("response.refusal.done", content_index=0, refusal=text)
-        else:
-            yield self.event("response.output_text.done", content_index=0, text=text, logprobs=())
-        yield self.event("response.content_part.done", content_index=0, part=self._part())
-        yield from super().done(status)
-
-    def whole(self, status: Status) -> MessageItem:
-        return MessageItem(id=self.id, status=status, content=[self._part()])
-
-    def _part(self) -> OutputPart:
-        text = "".join(self._pieces)
-        return OutputRefusal(text) if self._refusal else OutputText(text)
-
-
-class ThoughtDraft(ItemDraft):
-    """A block of thinking. Mutable."""
-
-    def __init__(self, item_id: str, index: int, form: Form) -> None:
-        super().__init__(item_id, index)
-        self._form = form
-        self._pieces: list[str] = []
-        self._ended: Thought | None = None
-
-    @property
-    def open(self) -> bool:
-        """Whether more may come."""
-        return self._ended is None
-
-    def thinks(self, piece: str) -> Iterator[StreamEvent]:
-        """The next words."""
-        if self._form.summaries:
-            if not self._pieces:
-                empty = SummaryText("")
-                yield self.event("response.reasoning_summary_part.added", summary_index=0, part=empty)
-            yield self.event("response.reasoning_summary_text.delta", summary_index=0, delta=piece)
-        self._pieces.append(piece)
-
-    def signed(self, signature: str) -> None:
-        """The proof of all words before it."""
-        self._ended = Thinking("".join(self._pieces), signature)
-
-    def redacted(self, block: str) -> None:
-        """In place of words."""
-        self._ended = RedactedThinking(block)
-
-    def done(self, status: Status) -> Iterator[StreamEvent]:
-        if self._form.summaries and self._pieces:
-            text = "".join(self._pieces)
-            yield self.event("response.reasoning_summary_text.done", summary_index=0, text=text)
-            yield self.event("response.reasoning_summary_part.done", summary_index=0, part=SummaryText(text))
-        yield from super().done(status)
-
-    def whole(self, status: Status) -> ReasoningItem:
-        text = "".join(self._pieces)
-        summary = [SummaryText(text)] if text and self._form.summaries else []
-        kept = sealed([self._ended]) if self._ended else None
-        return ReasoningItem(
-            id=self.id, status=status, summary=summary, encrypted_content=kept if self._form.sealed else UNSET
-        )
-
-    def remembered(self) -> ReasoningItem:
-        """With its proof, for later requests."""
-        kept = sealed([self._ended]) if self._ended else None
-        return msgspec.structs.replace(self.whole("completed"), encrypted_content=kept)
-
-
-class CalledDraft(ItemDraft):
-    """A call. Mutable."""
-
-    def __init__(self, item_id: str, index: int, call: ToolCall, form: Form) -> None:
-        super().__init__(item_id, index)
-        self._call = CallDraft(call, custom=call.name in form.custom)
-        names = form.namespaces.get(call.name)
-        self._name = names.name if names else call.name
-        self._namespace = names.namespace if names else UNSET
-
-    def argues(self, piece: str) -> Iterator[StreamEvent]:
-        """The next piece of the arguments; free text is inside JSON, and can only be told when that is whole."""
-        self._call.arguments += piece
-        if piece and not self._call.custom:
-            yield self.event("response.function_call_arguments.delta", delta=piece)
-
-    def done(self, status: Status) -> Iterator[StreamEvent]:
-        if self._call.custom:
-            text = self._call.free_text()
-            yield self.event("response.custom_tool_call_input.delta", delta=text)
-            yield self.event("response.custom_tool_call_input.done", input=text)
-        else:
-            if not self._call.arguments:
-                yield from self.argues("{}")
-            whole = self._call.arguments
-            yield self.event("response.function_call_arguments.done", name=self._name, arguments=whole)
-        yield from super().done(status)
-
-    def whole(self, status: Status) -> FunctionCallItem | CustomCallItem:
-        if self._call.custom:
-            return CustomCallItem(
-                id=self.id,
-                status=status,
-                call_id=self._call.id,
-                name=self._name,
-                namespace=self._namespace,
-                input=self._call.free_text(),
-            )
-        return FunctionCallItem(
-            id=self.id,
-            status=status,
-            call_id=self._call.id,
-            name=self._name,
-            namespace=self._namespace,
-            arguments=self._call.arguments,
-        )
-
-
 class ResponsesEncoder:
     """The answer to one request in the making. Mutable: the response, its items, the number of the next event.
 
-    finished: told of the response when it has ended whole, before its last event is given out.
+    finished: told of the response when it has ended, however, before its last event is given out.
     """
 
     def __init__(
@@ -256,20 +78,20 @@ class ResponsesEncoder:
         self._items: list[ItemDraft] = []
         self._done: list[OutputItem] = []
 
-    def event(self, event: Event, choice: int = 0) -> bytes:
+    def event(self, event: Event | Cancelled, choice: int = 0) -> bytes:
         """The events that say `event`; a response is one answer, so `choice` is always 0."""
         assert choice == 0
         return b"".join(self._written(each) for each in self._events(event))
 
     def whole(self) -> bytes:
-        """The response, as one object."""
-        return encoder.encode(self._response)
+        """The response as it stands, as one object."""
+        return encoder.encode(msgspec.structs.replace(self._response, output=list(self._done)))
 
     def problem(self, problem: Problem) -> bytes:
         """An error as its JSON body."""
         return envelope(problem)
 
-    def _events(self, event: Event) -> Iterator[StreamEvent]:
+    def _events(self, event: Event | Cancelled) -> Iterator[StreamEvent]:
         match event:
             case Started(model):
                 self._response = msgspec.structs.replace(self._response, model=model or self._response.model)
@@ -280,11 +102,11 @@ class ResponsesEncoder:
             case Failed():
                 yield from self._begin()
                 problem = of_failure(event)
-                error = ResponseError(problem.code, problem.message)
-                self._response = msgspec.structs.replace(
-                    self._response, status="failed", error=error, output=list(self._done)
-                )
-                yield self._told("response.failed")
+                yield self._last("failed", error=ResponseError(problem.code, problem.message))
+            case Cancelled():
+                yield from self._begin()
+                yield from self._close("incomplete")
+                yield self._last("cancelled")
             case _:
                 yield from self._said(event)
 
@@ -316,6 +138,9 @@ class ResponsesEncoder:
         if not self._begun:
             self._begun = True
             yield self._told("response.created")
+            if self._response.status == "queued":
+                yield self._told("response.queued")
+                self._response = msgspec.structs.replace(self._response, status="in_progress")
             yield self._told("response.in_progress")
 
     def _message(self, *, refusal: bool, text: str) -> Iterator[StreamEvent]:
@@ -350,20 +175,23 @@ class ResponsesEncoder:
             # The model said nothing, which is an answer too.
             yield from self._message(refusal=False, text="")
             yield from self._close(status)
-        self._response = msgspec.structs.replace(
-            self._response,
-            status=status,
+        yield self._last(
+            status,
             completed_at=None if reason else self._clock(),
             incomplete_details=IncompleteDetails(reason) if reason else None,
-            output=list(self._done),
             usage=usage(done.usage, done.cost_usd),
         )
+
+    def _last(self, status: Status, **fields: object) -> StreamEvent:
+        """The event that ends a response, which is remembered first; the vendor has none for one that was cancelled."""
+        output = list(self._done)
+        self._response = msgspec.structs.replace(self._response, status=status, output=output, **fields)
         remembered = [
             draft.remembered() if isinstance(draft, ThoughtDraft) else item
-            for draft, item in zip(self._items, self._done, strict=True)
+            for draft, item in zip(self._items, self._done, strict=False)
         ]
         self._finished(Finished(self._response, tuple(remembered)))
-        yield self._told(f"response.{status}")
+        return self._told("response.incomplete" if status == "cancelled" else f"response.{status}")
 
     @property
     def _current(self) -> ItemDraft | None:
@@ -379,7 +207,7 @@ class ResponsesEncoder:
     def _written(self, event: StreamEvent) -> bytes:
         numbered = msgspec.structs.replace(event, sequence_number=self._number)
         self._number += 1
-        return b"event: " + event.type.encode() + b"\n" + data(encoder.encode(numbered))
+        return named(event.type, encoder.encode(numbered))
 
 
 def usage(counted: Usage, cost: float | None) -> ResponseUsage:

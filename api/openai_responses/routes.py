@@ -2,12 +2,14 @@
 
 import time
 import uuid
+from collections.abc import AsyncGenerator
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
+from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
 from api import body
@@ -17,18 +19,21 @@ from api.catalogue import Catalogue
 from api.conversation import messages
 from api.dispatch import Dispatch
 from api.fetch import Fetcher
-from api.openai_chat.encode import envelope
-from api.openai_chat.routes import IGNORED_HEADER
+from api.openai_answers import envelope
 from api.openai_responses.decode import ResponsesCall, decode
-from api.openai_responses.encode import Finished, Form, ResponsesEncoder
-from api.openai_responses.models import DeletedResponse, ItemList, encoder
+from api.openai_responses.drafts import Form
+from api.openai_responses.encode import Finished, ResponsesEncoder
+from api.openai_responses.output import DeletedResponse, ItemList, encoder
+from api.openai_responses.running import Live, Running, Verbatim, replayed
 from api.openai_responses.shown import begun, listed, shown
 from api.openai_responses.store import Shelf, Store, Stored
-from api.parameters import Policy
+from api.parameters import Policy, naming
 from api.problems import Problem, invalid
 from api.respond import Answer
 from api.scopes import SCOPE
 from api.side_by_side import side_by_side
+
+DIGITS = 10
 
 
 def who(request: Request[object, object, State]) -> Asking:
@@ -45,6 +50,7 @@ async def create_response(
     catalogue: NamedDependency[Catalogue],
     fetcher: NamedDependency[Fetcher],
     store: NamedDependency[Store],
+    running: NamedDependency[Running],
 ) -> ASGIApp:
     """Answer an input."""
     asked = who(request)
@@ -55,19 +61,41 @@ async def create_response(
     response = begun(f"resp_{uuid.uuid4().hex}", int(time.time()), model, call)
     offered = call.tools.offered
     form = Form(offered.custom, call.tools.namespaces, summaries=call.summaries, sealed=call.sealed)
-    writer = ResponsesEncoder(response, form, lambda: int(time.time()), lambda finished: keep(shelf, call, finished))
-    job = kept(dispatch.run(turn, asked), promises(offered))
-    headers = {**dispatch.window_headers(), **({IGNORED_HEADER: ", ".join(call.ignored)} if call.ignored else {})}
-    return Answer(side_by_side([job]), writer, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)
+    live = Live(
+        lambda told: ResponsesEncoder(response, form, lambda: int(time.time()), told),
+        lambda finished, events: keep(shelf, call, finished, events),
+        stored=call.store,
+        background=call.background,
+    )
+    job = side_by_side([kept(dispatch.run(turn, asked), promises(offered))])
+    headers = {**dispatch.window_headers(), **naming(call.ignored)}
+    if not call.background:
+        events = running.events(asked.holder, response.id, live, job)
+        return Answer(events, live.encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)
+    running.begin(asked.holder, response.id, live, job)
+    if call.stream:
+        return followed(live.follow(-1), policy, headers)
+    return given(live.encoder.whole(), headers)
 
 
-def keep(shelf: Shelf, call: ResponsesCall, finished: Finished) -> None:
+def given(body: bytes, headers: dict[str, str] | None = None) -> ASGIApp:
+    """A response as it stands."""
+    return ASGIResponse(body=body, media_type="application/json", headers=headers)
+
+
+def followed(events: AsyncGenerator[tuple[int, bytes]], policy: Policy, headers: dict[str, str]) -> ASGIApp:
+    """The stream of a response that goes on, whoever follows it."""
+    return Answer(events, Verbatim(), stream=True, keep_alive=policy.keep_alive, headers=headers)
+
+
+def keep(shelf: Shelf, call: ResponsesCall, finished: Finished, events: tuple[bytes, ...]) -> None:
     """Keep a response that has ended, unless its client does not want that."""
     if call.store:
         number = finished.response.id
         items = tuple(shown(item, f"{number.removeprefix('resp_')}i{at:02x}") for at, item in enumerate(call.items))
         output = tuple(msgspec.Raw(encoder.encode(item)) for item in finished.output)
-        shelf.put(Stored(number, encoder.encode(finished.response), call.before, items, output))
+        body = encoder.encode(finished.response)
+        shelf.put(Stored(number, body, call.before, items, output, background=call.background, events=events))
 
 
 @get("/v1/responses", opt={SCOPE: "chat"})
@@ -92,23 +120,61 @@ async def no_websocket(request: Request[object, object, State]) -> Response[byte
 @get("/v1/responses/{response_id:str}", opt={SCOPE: "chat"})
 async def get_response(
     request: Request[object, object, State],
+    *,
     response_id: FromPath[str],
+    policy: NamedDependency[Policy],
     store: NamedDependency[Store],
+    running: NamedDependency[Running],
     stream: FromQuery[str | None] = None,
-) -> Response[bytes]:
-    """Give a response that is kept."""
-    if stream not in {None, "false"}:
-        raise invalid("`stream`: a response that is kept is given as a whole only.", "stream", "unsupported_parameter")
-    stored = store.shelf(who(request).holder).get(response_id)
-    return Response(stored.body, media_type="application/json")
+    starting_after: FromQuery[str | None] = None,
+) -> ASGIApp:
+    """Give a response that is kept or under way, as it stands or as its stream."""
+    asked = who(request)
+    after = follows(stream, starting_after)
+    live = running.get(asked.holder, response_id)
+    if live and live.stored:
+        if after is None:
+            return given(live.encoder.whole())
+        if live.background:
+            return followed(live.follow(after), policy, {})
+        raise no_stream()
+    stored = store.shelf(asked.holder).get(response_id)
+    if after is None:
+        return given(stored.body)
+    if not stored.background:
+        raise no_stream()
+    return followed(replayed(stored.events, after), policy, {})
+
+
+def follows(stream: str | None, after: str | None) -> int | None:
+    """The number of the last event that a client has, if it wants a stream: -1 is none. Raises Problem (400)."""
+    if stream not in {None, "true", "false"}:
+        raise invalid("`stream` must be true or false.", "stream")
+    if after is not None and (stream != "true" or not (after.isascii() and after.isdigit() and len(after) < DIGITS)):
+        raise invalid("`starting_after` is the number of an event, and goes with `stream=true`.", "starting_after")
+    return int(after or -1) if stream == "true" else None
+
+
+def no_stream() -> Problem:
+    """Only what is answered in the background can be followed by others than who asked."""
+    message = (
+        "`stream`: only a response made with `background: true` is given as a stream; this one is given as a whole."
+    )
+    return invalid(message, "stream", "unsupported_parameter")
 
 
 @delete("/v1/responses/{response_id:str}", status_code=200, opt={SCOPE: "chat"})
 async def delete_response(
-    request: Request[object, object, State], response_id: FromPath[str], store: NamedDependency[Store]
+    request: Request[object, object, State],
+    response_id: FromPath[str],
+    store: NamedDependency[Store],
+    running: NamedDependency[Running],
 ) -> Response[DeletedResponse]:
-    """Keep a response no longer."""
-    store.shelf(who(request).holder).drop(response_id)
+    """Keep a response no longer; one under way is ended."""
+    asked = who(request)
+    if (live := running.get(asked.holder, response_id)) and live.stored:
+        await live.cancel()
+    store.shelf(asked.holder).drop(response_id)
     return Response(DeletedResponse(id=response_id))
 
 
@@ -129,12 +195,21 @@ async def list_input_items(
 
 @post("/v1/responses/{response_id:str}/cancel", status_code=200, opt={SCOPE: "chat"})
 async def cancel_response(
-    request: Request[object, object, State], response_id: FromPath[str], store: NamedDependency[Store]
-) -> None:
-    """Say that there is nothing to cancel: a response that is kept has ended."""
-    store.shelf(who(request).holder).get(response_id)
-    message = "Only a response made with `background: true` can be cancelled; to end one under way, hang up."
-    raise invalid(message, "response_id", "not_cancellable")
+    request: Request[object, object, State],
+    response_id: FromPath[str],
+    store: NamedDependency[Store],
+    running: NamedDependency[Running],
+) -> ASGIApp:
+    """End a response under way; one of the background that has ended is given as it is."""
+    asked = who(request)
+    if live := running.get(asked.holder, response_id):
+        await live.cancel()
+        return given(live.encoder.whole())
+    stored = store.shelf(asked.holder).get(response_id)
+    if not stored.background:
+        message = "This response has ended; only one that is under way can be cancelled."
+        raise invalid(message, "response_id", "not_cancellable")
+    return given(stored.body)
 
 
 router = Router(

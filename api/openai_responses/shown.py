@@ -6,7 +6,7 @@ from typing import cast
 import msgspec
 
 from api.openai_responses.decode import ResponsesCall
-from api.openai_responses.models import ItemList, ResponseObject
+from api.openai_responses.output import ItemList, ResponseObject
 from api.problems import invalid
 
 MOST_ITEMS = 100
@@ -32,7 +32,8 @@ def begun(response_id: str, created: int, model: str, call: ResponsesCall) -> Re
     return ResponseObject(
         id=response_id,
         created_at=created,
-        status="in_progress",
+        status="queued" if call.background else "in_progress",
+        background=call.background,
         instructions=request.instructions,
         max_output_tokens=request.max_output_tokens,
         max_tool_calls=_whole(sent.get("max_tool_calls")),

@@ -14,18 +14,24 @@ from api.problems import Problem
 
 
 class Stored(Struct, frozen=True):
-    """A response. before: the items of the conversation before it. items: its input. output: its own, thoughts included."""
+    """A response. before: the items of the conversation before it. items: its input. output: its own, thoughts included.
+
+    events: what its stream said, if it was to be answered in the background.
+    """
 
     id: str
     body: bytes
     before: tuple[msgspec.Raw, ...]
     items: tuple[msgspec.Raw, ...]
     output: tuple[msgspec.Raw, ...]
+    background: bool = False
+    events: tuple[bytes, ...] = ()
 
     @property
     def size(self) -> int:
         """Its bytes, with the conversation before it, which it keeps alive."""
-        return len(self.body) + sum(len(bytes(item)) for item in (*self.before, *self.items, *self.output))
+        parts = (*self.before, *self.items, *self.output, *self.events)
+        return len(self.body) + sum(len(bytes(part)) for part in parts)
 
 
 class Store:

@@ -14,10 +14,10 @@ from api import tooling
 from api.forms import Offering, ToolDefinition
 from api.openai_responses.models import ResponsesRequest, ResponsesTool
 from api.problems import Problem, invalid
+from api.tooling import qualified
 
 # Types of tools that the client runs; all others run at the vendor's, or need a model that was trained for them.
 CLIENTS = frozenset({None, "function", "custom"})
-SEAM = "__"
 
 type Json = dict[str, object]
 
@@ -35,11 +35,6 @@ class Tools(Struct, frozen=True):
     offered: tooling.Offered
     namespaces: Mapping[str, Names]
     ignored: tuple[str, ...]
-
-
-def qualified(namespace: str | None, name: str) -> str:
-    """The name under which a tool is offered to the model."""
-    return f"{namespace.removesuffix(SEAM)}{SEAM}{name}" if namespace else name
 
 
 def tools(request: ResponsesRequest) -> Tools:

@@ -5,7 +5,7 @@ Law: a field of a wrong type is refused by its name; fields that are not known m
 
 import msgspec
 
-from api.openai_chat.decode import decoded
+from api.fields import decoded
 from api.work.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
 
 _chat = msgspec.json.Decoder(ChatAsk)

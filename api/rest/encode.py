@@ -17,6 +17,7 @@ from api.rest.models import (
     ToolStartEvent,
     encoder,
 )
+from api.sse import named
 from api.work.answers import (
     BashAnswer,
     CallBegan,
@@ -75,8 +76,8 @@ class RestEncoder:
 
 
 def said(name: str, data: Struct) -> bytes:
-    """An event of a stream (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), encoder.encode(data))
+    """An event of a stream."""
+    return named(name, encoder.encode(data))
 
 
 def refusal(problem: Problem) -> Refusal:

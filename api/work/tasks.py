@@ -15,9 +15,9 @@ from api.allowed import nameable
 from api.asking import Asking
 from api.catalogue import Catalogue, choices, listing
 from api.dispatch import Dispatch
+from api.fields import budget
 from api.hands import Hands
 from api.keys import Key
-from api.openai_chat.decode import budget
 from api.problems import Problem, of_failure
 from api.server_tools.offers import NAMES, guide, possible, tool
 from api.server_tools.results import blocks

@@ -134,7 +134,7 @@ class Answer:
                 self.between = False
                 self._round = added(Usage(), event.message.usage)
                 first, self._started = not self._started, True
-                return [Started(event.message.model)] if first else []
+                return [Started(event.message.model, self._round)] if first else []
             case "content_block_start":
                 return self._opened(event.content_block)
             case "content_block_delta":

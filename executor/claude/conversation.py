@@ -211,10 +211,11 @@ def _block(block: Block, names: Names) -> dict[str, object]:
             return {"type": "text", "text": text}
         case Image(media_type, data):
             return {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}}
-        case Document(media_type, data, title):
+        case Document(media_type, data, title, context):
             form = "text" if media_type == "text/plain" else "base64"
             source = {"type": form, "media_type": media_type, "data": data}
-            return {"type": "document", "source": source, **({"title": title} if title else {})}
+            about = {"title": title, "context": context}
+            return {"type": "document", "source": source, **{name: text for name, text in about.items() if text}}
         case Thinking(text, signature):
             return {"type": "thinking", "thinking": text, "signature": signature}
         case RedactedThinking(data):

@@ -9,7 +9,7 @@ from openai.types.responses import FunctionToolParam
 from pydantic import BaseModel
 
 from tests.chat import Json
-from tests.scripted.upstream import Received, Refuses, Reply, Says, Upstream
+from tests.scripted.upstream import Received, Refuses, Reply, Says, Stalls, Upstream
 from tests.stack import Stack
 
 PATH = "/v1/responses"
@@ -125,6 +125,23 @@ async def test_a_response_that_is_kept(stack: Stack, upstream: Upstream):
     again = await stack.openai.responses.create(model="sonnet", input="three", previous_response_id=second.id)
     assert again.status == "completed"
     assert len(upstream.requests[-1].conversation) == 5
+
+
+async def test_one_in_the_background(stack: Stack, upstream: Upstream):
+    """Asked for, looked up, cancelled; and its stream followed by the client's own means."""
+    upstream.script(Stalls(("one ",)))
+    asked = await stack.openai.responses.create(model="sonnet", input="hi", background=True)
+    assert asked.status == "queued"
+    await upstream.until(lambda: bool(upstream.held))
+    assert (await stack.openai.responses.cancel(asked.id)).status == "cancelled"
+    assert (await stack.openai.responses.retrieve(asked.id)).status == "cancelled"
+    upstream.script(Says(("one ", "two")))
+    stream = await stack.openai.responses.create(model="sonnet", input="hi", background=True, stream=True)
+    seen = [event async for event in stream]
+    again = await stack.openai.responses.retrieve(
+        seen[-1].response.id if seen[-1].type == "response.completed" else "", stream=True, starting_after=3
+    )
+    assert [event async for event in again] == seen[4:]
 
 
 async def test_an_item_may_be_sent_by_its_id(stack: Stack, upstream: Upstream):

@@ -17,10 +17,11 @@ from pydantic_core import PydanticUndefined
 import api.settings
 import executor.settings
 from api import body, media, tooling
+from api.anthropic.parameters import MESSAGES
 from api.app import create_app
 from api.drain import Drain
 from api.openai_completions import decode as completions
-from api.parameters import CHAT, COMPLETIONS
+from api.parameters import CHAT, COMPLETIONS, RESPONSES, Parameter
 from api.problems import KINDS, of_framework
 from deploy.local.__main__ import main as claude_api_server
 from deploy.local.environments import COMMON, CREDENTIALS, NETWORK, TELEMETRY
@@ -30,6 +31,14 @@ from tests.stack import KEY, REPOSITORY
 
 DOCUMENTS = ("README.md", "MANUAL.md", "CHANGELOG.md", "CONTRIBUTING.md")
 TEXTS = {name: (REPOSITORY / name).read_text(encoding="utf-8") for name in DOCUMENTS}
+
+# The dialects' parameters, by the section that has their table.
+PARAMETERS: dict[str, dict[str, Parameter]] = {
+    "Parameters of chat completions": CHAT,
+    "Legacy completions": COMPLETIONS,
+    "Parameters of responses": RESPONSES,
+    "`POST /v1/messages`": MESSAGES,
+}
 
 # How the manual writes that a setting has no default.
 NONE = "none"
@@ -159,31 +168,21 @@ def test_every_problem_is_found():
                     assert shape == [ast.Constant, ast.Constant], f"{path}: {ast.unparse(call)}"
 
 
-def test_the_parameter_table_is_the_parameters():
-    """Each parameter of chat completions has a row with its treatment, in the code's order."""
-    table = rows(section("Parameters of chat completions"))
-    assert [(row[0], row[1]) for row in table] == [(name, parameter.treatment) for name, parameter in CHAT.items()]
+@pytest.mark.parametrize("title", PARAMETERS)
+def test_each_parameter_table_is_the_parameters(title: str):
+    """Each parameter of a dialect has a row with its treatment, in the code's order, and with its range."""
+    table = rows(section(title))
+    assert [(row[0], row[1]) for row in table] == [(name, what.treatment) for name, what in PARAMETERS[title].items()]
+    for row in table:
+        if limits := PARAMETERS[title][row[0]].range:
+            assert "from {:.9g} to {:.9g}".format(*limits) in row[2]
 
 
-def test_the_table_of_completions_is_the_parameters():
-    """And their ranges; the words that the model is told are in the manual too."""
-    text = section("Legacy completions")
-    found = rows(text)
-    assert [(row[0], row[1]) for row in found] == [(name, what.treatment) for name, what in COMPLETIONS.items()]
-    for row in found:
-        if limits := COMPLETIONS[row[0]].range:
-            assert "from {:g} to {:g}".format(*limits) in row[2]
-    plain = text.replace("\n> ", " ").replace("\\<", "<")
+def test_the_words_that_a_completion_is_asked_with_are_in_the_manual():
+    """The very words that the model is told."""
+    plain = section("Legacy completions").replace("\n> ", " ").replace("\\<", "<")
     assert completions.CONTINUE in plain
     assert completions.FILL in plain
-
-
-def test_the_parameter_table_has_the_ranges():
-    """A number's range stands in its row."""
-    table = {row[0]: row[2] for row in rows(section("Parameters of chat completions"))}
-    for name, parameter in CHAT.items():
-        if parameter.range:
-            assert "from {:g} to {:g}".format(*parameter.range) in table[name]
 
 
 def test_the_endpoints_are_the_routes():

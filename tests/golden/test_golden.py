@@ -39,7 +39,7 @@ from pydantic import TypeAdapter
 from api.anthropic.encode import MessageEncoder, status
 from api.openai_chat.encode import ChatEncoder, Form
 from api.openai_responses.decode import decode as decode_response
-from api.openai_responses.encode import Form as ResponsesForm
+from api.openai_responses.drafts import Form as ResponsesForm
 from api.openai_responses.encode import ResponsesEncoder
 from api.openai_responses.shown import begun
 from api.openai_responses.store import Store

@@ -123,7 +123,7 @@ def done(reason: Any = "end_turn", tokens: int = 2, cost: float | None = 0.5, **
     return Done(reason, Usage(**{"input_tokens": 10, "output_tokens": tokens, **counts}), cost)
 
 
-STARTED = Started("claude-x")
+STARTED = Started("claude-x", Usage(10, 1))
 
 
 def test_thinking_comes_with_what_it_takes_to_be_accepted_back():

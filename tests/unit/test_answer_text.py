@@ -6,7 +6,7 @@ from executor.claude.answer import added
 from executor.claude.protocol import Complained, Garbage, Line
 from executor.claude.service import OutputDetails, ServiceUsage
 from shared.errors import ErrorKind
-from shared.events import Failed, TextDelta, Usage
+from shared.events import Failed, Started, TextDelta, Usage
 from tests.unit.test_answer_native import STARTED, SYNTHETIC, done, fed, says, service, start, stops, through, turn
 
 
@@ -14,7 +14,7 @@ def test_a_retry_before_any_words_is_silent() -> None:
     """Nothing that was sent has to be taken back; the counts are those of the answer that came through."""
     first = start(ServiceUsage(99, 98))
     events = fed(turn(), first, service("content_block_start"), start(), says("a"), stops("end_turn"), through())
-    assert events == [STARTED, TextDelta("a"), done()]
+    assert events == [Started("claude-x", Usage(99, 98)), TextDelta("a"), done()]
 
 
 def test_a_complaint_that_a_retry_mends_is_forgotten() -> None:

@@ -181,6 +181,35 @@ def test_thinking_is_an_effort_and_whether_it_is_shown(
     assert (understood.effort, understood.thinking, understood.shown) == (effort, thinking, shown)
 
 
+def test_a_documents_context_is_kept_and_its_citations_are_named():
+    """In messages and in results; of what a call or a schema holds nothing is taken for a wish of the client's."""
+    source = {"type": "text", "media_type": "text/plain", "data": "words"}
+    paper = {"type": "document", "source": source, "title": "T", "context": "C", "citations": {"enabled": True}}
+    pdf = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQKJSVFT0Y="}
+    scan = {"type": "document", "source": pdf, "context": "D", "citations": {"enabled": False}}
+    asked = [{"role": "user", "content": [paper, scan]}]
+    understood = call(messages=asked)
+    [draft] = understood.drafts
+    assert draft.content[0] == Document("text/plain", "words", "T", "C")
+    assert isinstance(draft.content[1], Document)
+    assert draft.content[1].context == "D"
+    assert understood.ignored == ("messages.content.citations",)
+    assert problem(messages=asked, policy=Policy(strict=True)).param == "messages.content.citations"
+    assert call(messages=[{"role": "user", "content": [scan]}]).ignored == ()
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [paper]}
+    use = {**USE, "input": {"citations": {"enabled": True}, "content": [paper]}}
+    history = [{"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
+    assert call(messages=history).ignored == ("messages.content.citations",)
+    history[1] = {"role": "user", "content": [{**result, "content": "done"}]}
+    assert call(messages=history).ignored == ()
+
+
+def test_examples_of_a_tools_calls_are_named():
+    """The CLI has no place for them."""
+    assert call(tools=[{**TOOL, "input_examples": [{"path": "a"}]}]).ignored == ("tools.input_examples",)
+    assert call(tools=[{**TOOL, "input_examples": []}]).ignored == ()
+
+
 def test_an_estimate_grows_with_everything_that_is_read():
     """Words, tools, pictures, pages; and far beyond what is counted."""
     hi = estimate(call())

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.conversation import Draft, DraftResult
+from api.fields import EFFORTS
 from api.media import Remote
-from api.openai_chat.decode import EFFORTS, ChatCall, decode
+from api.openai_chat.decode import ChatCall, decode
 from api.parameters import Policy
 from api.problems import Problem
 from shared.turn import Image, Text, ToolUse

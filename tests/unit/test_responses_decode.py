@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from api.conversation import DraftResult
+from api.items import sealed, unsealed
 from api.openai_responses.decode import ResponsesCall, decode
-from api.openai_responses.items import sealed, unsealed
 from api.openai_responses.store import Shelf, Store, Stored
 from api.parameters import RESPONSES, Policy
 from api.problems import Problem
@@ -354,7 +354,6 @@ def test_what_is_asked_for_reaches_the_turn():
 @pytest.mark.parametrize(
     ("field", "value", "param"),
     [
-        ("background", True, "background"),
         ("conversation", "conv_1", "conversation"),
         ("prompt", {"id": "p"}, "prompt"),
         ("top_logprobs", 3, "top_logprobs"),
@@ -378,7 +377,27 @@ def test_a_value_that_means_nothing_is_refused_by_name(field: str, value: Any, p
 
 
 def test_a_strict_owner_refuses_what_would_be_ignored():
-    """By name."""
-    with pytest.raises(Problem) as caught:
-        read(strict=True, temperature=1)
-    assert caught.value.param == "temperature"
+    """Every field that would be, and what would be of those that are honoured."""
+    ignored: Json = {
+        "temperature": 1,
+        "top_p": 1,
+        "context_management": [],
+        "truncation": "auto",
+        "text": {"verbosity": "low"},
+        "include": ["message.output_text.logprobs"],
+        "tools": [{"type": "web_search"}],
+        "input": [USER, {"type": "web_search_call", "id": "ws_1"}],
+    }
+    assert {name for name, parameter in RESPONSES.items() if parameter.treatment == "ignored"} <= ignored.keys()
+    for name, value in ignored.items():
+        assert read(**{name: value}).ignored
+        with pytest.raises(Problem) as caught:
+            read(strict=True, **{name: value})
+        assert (caught.value.param or "").startswith(name)
+        assert "STRICT_PARAMS" in caught.value.message
+
+
+def test_a_response_in_the_background_is_one_that_is_kept():
+    """Nobody waits for it, so it has to be looked up."""
+    assert read(background=True).background
+    assert refused(background=True, store=False).param == "background"

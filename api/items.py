@@ -1,4 +1,4 @@
-"""The items of a request's input as drafts of messages. Pure.
+"""The items of a Responses `input` as drafts of messages, whichever address they are posted to. Pure.
 
 Law: items keep their order; neighbours of the assistant's are one message, since its calls belong together. Thoughts go
 back to the model only in the form in which this server gave them out.
@@ -14,12 +14,10 @@ from msgspec import Struct
 
 from api import content
 from api.conversation import Draft, DraftBlock, DraftResult
-from api.forms import CalledFunction, Part
-from api.openai_chat.decode import arguments, decoded
-from api.openai_responses.models import Item
-from api.openai_responses.tools import qualified
+from api.fields import arguments, decoded
+from api.forms import CalledFunction, Item, Part
 from api.problems import invalid
-from api.tooling import CUSTOM_FIELD
+from api.tooling import CUSTOM_FIELD, qualified
 from shared.turn import RedactedThinking, Text, Thinking, ToolUse
 
 type Thought = Thinking | RedactedThinking
@@ -75,7 +73,8 @@ def said(items: Iterable[tuple[str, msgspec.Raw]]) -> Said:
     drafts: list[Draft] = []
     skipped: list[str] = []
     for where, raw in items:
-        item = decoded(bytes(raw), _item, where)
+        # Some clients put a text among the items.
+        item = Item(content=raw) if bytes(raw).startswith(b'"') else decoded(bytes(raw), _item, where)
         kind = item.type or "message"
         if kind in HOSTED_CALLS:
             skipped.append(f"input.{kind}")

@@ -1,0 +1,497 @@
+"""Every dialect's encoder as a door: events in; and what a client makes of the stream, and of the plain answer.
+
+Law: a door reads what it is given as its vendor's documentation says, strictly, and shares no code with the encoders.
+Reading a stream checks its order: what is begun, continued, ended, counted.
+"""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from api.anthropic.encode import MessageEncoder
+from api.openai_chat.encode import ChatEncoder, Form
+from api.openai_completions.encode import CompletionEncoder
+from api.openai_responses.decode import decode
+from api.openai_responses.drafts import Form as ResponsesForm
+from api.openai_responses.encode import ResponsesEncoder
+from api.openai_responses.shown import begun
+from api.openai_responses.store import Store
+from api.parameters import Policy
+from api.respond import Encoder
+from api.rest.encode import RestEncoder
+from api.work.saying import Saying
+from shared.events import Done, Event, Failed, StopReason
+
+type Json = dict[str, Any]
+type Told = tuple[str, Json | None]  # the name of an event, if it has one, and its data; None for `[DONE]`
+
+# The names of a stream's last event when there is an answer, and when there is none; "" has none of its own.
+ENDS = {"message_stop", "result", "response.completed", "response.incomplete", "[DONE]"}
+
+
+class Call(Struct, frozen=True):
+    """A call, as a client has it. arguments: JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Heard(Struct, frozen=True):
+    """What a client has of an answer. thoughts: block by block. tokens: as the dialect counts them. reason: its own word."""
+
+    model: str
+    text: str = ""
+    refusal: str = ""
+    thoughts: tuple[str, ...] = ()
+    calls: tuple[Call, ...] = ()
+    reason: str = ""
+    tokens: tuple[int, ...] = ()
+
+
+class Door(Struct, frozen=True):
+    """A dialect. shows: what of an answer it has a place for. reasons: its word for each stop reason.
+
+    tokens: whether a stream tells them. error: the code of an error event. streamed, plain: reads an answer.
+    """
+
+    name: str
+    encoder: Callable[[], Encoder[Any]]
+    shows: frozenset[str]
+    reasons: dict[StopReason, str]
+    streamed: Callable[[list[Told]], Heard]
+    plain: Callable[[Json], Heard]
+    tokens: bool = True
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def told(stream: bytes) -> list[Told]:
+    """The events of a stream, each whole, in one line of JSON for every reader."""
+    found: list[Told] = []
+    assert stream == b"" or stream.endswith(b"\n\n")
+    for event in stream.decode().split("\n\n")[:-1]:
+        matched = re.fullmatch(r"(?:event: ([a-z_.]+)\n)?data: (.*)", event, re.DOTALL)
+        assert matched, event
+        name, data = matched[1] or "", matched[2]
+        assert len(data.splitlines()) == 1, data
+        found.append((name, None if data == "[DONE]" else json.loads(data, parse_constant=lambda word: 1 / 0)))
+    return found
+
+
+def is_end(event: Told) -> bool:
+    """Whether it ends a stream well."""
+    name, data = event
+    return name in ENDS or (not name and data is None)
+
+
+def is_error(event: Told) -> bool:
+    """Whether it says that there is no (whole) answer."""
+    name, data = event
+    return name in {"error", "response.failed"} or bool(not name and data and "error" in data)
+
+
+# --- OpenAI's chat completions -----------------------------------------------------------------------------------
+
+CHAT_REASONS: dict[StopReason, str] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+
+
+def openai_tokens(usage: Json | None) -> tuple[int, ...]:
+    """Tokens of chat completions and of completions."""
+    if usage is None:
+        return ()
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    details = usage["prompt_tokens_details"]
+    cached = (details["cached_tokens"], details["cache_write_tokens"])
+    reasoned = usage["completion_tokens_details"]["reasoning_tokens"]
+    return (usage["prompt_tokens"] - sum(cached), *cached, usage["completion_tokens"], reasoned)
+
+
+def pieces(events: list[Told], kind: str) -> tuple[list[Json], Json | None]:
+    """The chunks that hold something of a choice, and the usage at the end, if it is told."""
+    *chunks, (_, done) = events
+    assert done is None
+    heads = {(data["id"], data["created"], data["object"]) for _, data in chunks if data}
+    assert len(heads) == 1
+    assert next(iter(heads))[2] == kind
+    last = chunks[-1][1]
+    counted = last["usage"] if last and not last["choices"] else None
+    whole = [data for _, data in (chunks[:-1] if counted else chunks) if data]
+    assert all(len(data["choices"]) == 1 for data in whole)
+    assert all(data.get("usage", 0) is (None if counted else 0) or "usage" not in data for data in whole)
+    return whole, counted
+
+
+def chat_choice(chunks: list[Json]) -> Heard:
+    """One choice's chunks: the role first and once, the reason last and once, calls counted without gaps."""
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    reasons = [chunk["choices"][0]["finish_reason"] for chunk in chunks]
+    assert deltas[0] == {"role": "assistant", "content": ""}
+    assert not any("role" in delta for delta in deltas[1:])
+    assert deltas[-1] == {}
+    assert reasons[-1]
+    assert not any(reasons[:-1])
+    calls: list[Call] = []
+    for delta in deltas:
+        assert set(delta) <= {"role", "content", "reasoning_content", "refusal", "tool_calls"}
+        for piece in delta.get("tool_calls", ()):
+            if piece["index"] == len(calls):
+                assert set(piece) == {"index", "id", "type", "function"}
+                assert piece["type"] == "function"
+                calls.append(Call(piece["id"], piece["function"]["name"], ""))
+            else:
+                assert set(piece) == {"index", "function"}
+                assert piece["index"] == len(calls) - 1
+            grown = calls[-1].arguments + piece["function"]["arguments"]
+            calls[-1] = msgspec.structs.replace(calls[-1], arguments=grown)
+    thought = "".join(delta.get("reasoning_content", "") for delta in deltas)
+    return Heard(
+        model=chunks[-1]["model"],
+        text="".join(delta.get("content", "") for delta in deltas),
+        refusal="".join(delta.get("refusal", "") for delta in deltas),
+        thoughts=(thought,) if thought else (),
+        calls=tuple(calls),
+        reason=reasons[-1],
+    )
+
+
+def chat_streamed(events: list[Told]) -> Heard:
+    chunks, counted = pieces(events, "chat.completion.chunk")
+    return msgspec.structs.replace(chat_choice(chunks), tokens=openai_tokens(counted))
+
+
+def chat_plain(body: Json) -> Heard:
+    assert body["object"] == "chat.completion"
+    [choice] = body["choices"]
+    message = choice["message"]
+    calls = message.get("tool_calls", [])
+    assert calls or "tool_calls" not in message
+    assert message["content"] is not None or calls or message["refusal"] is not None
+    return Heard(
+        model=body["model"],
+        text=message["content"] or "",
+        refusal=message["refusal"] or "",
+        thoughts=(message["reasoning_content"],) if "reasoning_content" in message else (),
+        calls=tuple(Call(call["id"], call["function"]["name"], call["function"]["arguments"]) for call in calls),
+        reason=choice["finish_reason"],
+        tokens=openai_tokens(body["usage"]),
+    )
+
+
+def chat(choices: int = 1, *, usage: bool = True) -> Encoder[Event]:
+    return ChatEncoder("chatcmpl-1", 1_700_000_000, "asked", Form(include_usage=usage), choices)
+
+
+# --- OpenAI's legacy completions ---------------------------------------------------------------------------------
+
+
+def text_choice(chunks: list[Json]) -> Heard:
+    """One choice's pieces: the reason last and once."""
+    choices = [chunk["choices"][0] for chunk in chunks]
+    reasons = [choice["finish_reason"] for choice in choices]
+    assert reasons[-1]
+    assert not any(reasons[:-1])
+    assert choices[-1]["text"] == ""
+    text = "".join(choice["text"] for choice in choices)
+    return Heard(chunks[-1]["model"], text, reason=reasons[-1])
+
+
+def completions_streamed(events: list[Told]) -> Heard:
+    chunks, counted = pieces(events, "text_completion")
+    return msgspec.structs.replace(text_choice(chunks), tokens=openai_tokens(counted))
+
+
+def completions_plain(body: Json) -> Heard:
+    [choice] = body["choices"]
+    tokens = openai_tokens(body["usage"])
+    return Heard(body["model"], choice["text"], reason=choice["finish_reason"], tokens=tokens)
+
+
+def completions(choices: int = 1, *, usage: bool = True) -> Encoder[Event]:
+    return CompletionEncoder("cmpl-1", 1_700_000_000, "asked", [""] * choices, include_usage=usage)
+
+
+# --- Anthropic's messages ----------------------------------------------------------------------------------------
+
+CONTINUED = {
+    "text": ("text_delta", "text"),
+    "thinking": ("thinking_delta", "thinking"),
+    "tool_use": ("input_json_delta", "partial_json"),
+}
+
+
+def messages_streamed(events: list[Told]) -> Heard:
+    """message_start, ping; each block begun, continued and ended under the next index; message_delta, message_stop."""
+    assert all(data and data["type"] == name for name, data in events)
+    (_, start), (ping, _), *blocks, (delta_name, delta), (stop, _) = events
+    assert start
+    assert delta
+    message = start["message"]
+    assert (ping, delta_name, stop) == ("ping", "message_delta", "message_stop")
+    assert (message["content"], message["stop_reason"], message["stop_sequence"]) == ([], None, None)
+    assert (message["role"], message["type"]) == ("assistant", "message")
+    content: list[Json] = []
+    is_open = False
+    for name, data in blocks:
+        assert data
+        match name:
+            case "content_block_start":
+                assert not is_open
+                assert data["index"] == len(content)
+                content.append({**data["content_block"], "pieces": ""})
+                is_open = True
+            case "content_block_delta":
+                assert is_open
+                assert data["index"] == len(content) - 1
+                kind = content[-1]["type"]
+                if data["delta"]["type"] == "signature_delta":
+                    assert kind == "thinking"
+                    content[-1]["signature"] = data["delta"]["signature"]
+                else:
+                    assert data["delta"]["type"] == CONTINUED[kind][0]
+                    content[-1]["pieces"] += data["delta"][CONTINUED[kind][1]]
+            case _:
+                assert name == "content_block_stop"
+                assert is_open
+                assert data["index"] == len(content) - 1
+                is_open = False
+    assert not is_open
+    for block in content:
+        block[CONTINUED[block["type"]][1] if block["type"] != "redacted_thinking" else "pieces"] = block["pieces"]
+    calls = [Call(each["id"], each["name"], each["pieces"] or "{}") for each in content if each["type"] == "tool_use"]
+    return _message(message["model"], content, calls, delta["delta"], delta["usage"])
+
+
+def messages_plain(body: Json) -> Heard:
+    assert (body["type"], body["role"]) == ("message", "assistant")
+    uses = [block for block in body["content"] if block["type"] == "tool_use"]
+    assert all(isinstance(block["input"], dict) for block in uses)
+    calls = [Call(block["id"], block["name"], json.dumps(block["input"])) for block in uses]
+    return _message(body["model"], body["content"], calls, body, body["usage"])
+
+
+def _message(model: str, content: Sequence[Json], calls: Sequence[Call], end: Json, usage: Json) -> Heard:
+    texts = [block["text"] for block in content if block["type"] == "text"]
+    thoughts = [
+        f"{block['thinking']}|{block['signature']}" if block["type"] == "thinking" else block["data"]
+        for block in content
+        if block["type"] in {"thinking", "redacted_thinking"}
+    ]
+    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
+    return Heard(
+        model=model,
+        text="".join(texts),
+        thoughts=tuple(thoughts),
+        calls=tuple(calls),
+        reason=end["stop_reason"],
+        tokens=tuple(usage[name] for name in names),
+    )
+
+
+def messages(*, thinking: bool = False, shown: bool = True) -> Encoder[Event]:
+    return MessageEncoder("msg_1", "asked", "req_1", thinking=thinking, shown=shown)
+
+
+# --- OpenAI's responses ------------------------------------------------------------------------------------------
+
+
+def responses_streamed(events: list[Told]) -> Heard:
+    """Numbers count up; an item is added, continued, done under the next index; the last event has the whole response."""
+    assert all(data and data["type"] == name for name, data in events)
+    whole = [data for _, data in events if data]
+    assert [data["sequence_number"] for data in whole] == list(range(len(whole)))
+    created, progress, *items, last = whole
+    assert (created["type"], progress["type"]) == ("response.created", "response.in_progress")
+    assert created["response"]["output"] == progress["response"]["output"] == []
+    assert {data["response"]["id"] for data in (created, progress, last)} == {last["response"]["id"]}
+    assert last["type"] == f"response.{last['response']['status']}"
+    done: list[Json] = []
+    current: Json | None = None
+    said = ""
+    for data in items:
+        kind = data["type"].removeprefix("response.")
+        assert "response" not in data
+        assert data["output_index"] == len(done)
+        if kind == "output_item.added":
+            assert current is None
+            assert data["item"]["status"] == "in_progress"
+            current, said = data["item"], ""
+            continue
+        assert current
+        if kind == "output_item.done":
+            assert data["item"]["id"] == current["id"]
+            done.append(data["item"])
+            current = None
+            continue
+        assert data["item_id"] == current["id"]
+        if kind.endswith(".delta"):
+            said += data["delta"]
+        elif kind in {
+            "output_text.done",
+            "refusal.done",
+            "reasoning_summary_text.done",
+            "function_call_arguments.done",
+        }:
+            assert said == data.get("text", data.get("refusal", data.get("arguments")))
+    assert current is None
+    assert last["response"]["output"] == done
+    return responses_plain(last["response"])
+
+
+def responses_plain(body: Json) -> Heard:
+    text, refusal = "", ""
+    thoughts: list[str] = []
+    calls: list[Call] = []
+    for item in body["output"]:
+        match item["type"]:
+            case "message":
+                [part] = item["content"]
+                text += part.get("text", "")
+                refusal += part.get("refusal", "")
+            case "reasoning":
+                thoughts.append("".join(part["text"] for part in item["summary"]))
+            case _:
+                assert item["type"] == "function_call"
+                calls.append(Call(item["call_id"], item["name"], item["arguments"]))
+    usage = body["usage"]
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+    cached = (usage["input_tokens_details"]["cached_tokens"], usage["input_tokens_details"]["cache_write_tokens"])
+    reasoned = usage["output_tokens_details"]["reasoning_tokens"]
+    incomplete = body["incomplete_details"]
+    assert (body["status"] == "incomplete") == (incomplete is not None)
+    assert (body["status"] == "completed") == (body["completed_at"] is not None)
+    return Heard(
+        model=body["model"],
+        text=text,
+        refusal=refusal,
+        thoughts=tuple(thoughts),
+        calls=tuple(calls),
+        reason=incomplete["reason"] if incomplete else body["status"],
+        tokens=(usage["input_tokens"] - sum(cached), *cached, usage["output_tokens"], reasoned),
+    )
+
+
+def responses(*, thoughts: bool = False) -> Encoder[Event]:
+    sent: Json = {"input": "Hi", "reasoning": {"summary": "auto"}} if thoughts else {"input": "Hi"}
+    call = decode(json.dumps(sent).encode(), Policy(), Store(0, 0, 1).shelf("owner"))
+    form = ResponsesForm(summaries=thoughts, sealed=thoughts)
+    return ResponsesEncoder(begun("resp_1", 1_700_000_000, "asked", call), form, lambda: 1_700_000_001)
+
+
+RESPONSES_REASONS: dict[StopReason, str] = {
+    **dict.fromkeys(CHAT_REASONS, "completed"),
+    "max_tokens": "max_output_tokens",
+    "refusal": "content_filter",
+}
+
+
+# --- REST --------------------------------------------------------------------------------------------------------
+
+
+class Rest:
+    """REST's encoder, fed as its routes feed it: the answer follows the last event. Mutable: what was said."""
+
+    def __init__(self) -> None:
+        self._encoder = RestEncoder()
+        self._saying = Saying("asked")
+        self.whole = self._encoder.whole
+        self.problem = self._encoder.problem
+
+    def event(self, event: Event | Failed, choice: int = 0) -> bytes:
+        self._saying.hear(event)
+        after = self._encoder.event(self._saying.chat()) if isinstance(event, Done) else b""
+        return self._encoder.event(event, choice) + after
+
+
+def rest_streamed(events: list[Told]) -> Heard:
+    """start; text and thinking as they come; the result, which is the plain answer."""
+    (start, first), *middle, (end, result) = events
+    assert (start, end) == ("start", "result")
+    assert first
+    assert result
+    assert {name for name, _ in middle} <= {"text", "thinking"}
+    whole = rest_plain(result)
+    assert whole.model == first["model"]
+    assert whole.text == "".join(data["text"] for name, data in middle if data and name == "text")
+    thought = "".join(data["text"] for name, data in middle if data and name == "thinking")
+    return msgspec.structs.replace(whole, thoughts=(thought,) if thought else ())
+
+
+def rest_plain(body: Json) -> Heard:
+    usage = body["usage"]
+    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
+    assert body["is_error"] == (body["stop_reason"] != "end_turn")
+    tokens = tuple(usage[name] for name in names)
+    return Heard(body["model"], body["result"], reason=body["stop_reason"], tokens=tokens)
+
+
+SAME: dict[StopReason, str] = {reason: reason for reason in CHAT_REASONS}
+COMPLETIONS_REASONS: dict[StopReason, str] = {**CHAT_REASONS, "tool_use": "stop"}
+EVERYTHING = frozenset({"text", "refusal", "thinking", "calls"})
+
+DOORS = [
+    Door("chat", chat, EVERYTHING, CHAT_REASONS, chat_streamed, chat_plain),
+    Door(
+        "chat without usage",
+        lambda: chat(usage=False),
+        EVERYTHING,
+        CHAT_REASONS,
+        chat_streamed,
+        chat_plain,
+        tokens=False,
+    ),
+    Door(
+        "completions",
+        completions,
+        frozenset({"text"}),
+        COMPLETIONS_REASONS,
+        completions_streamed,
+        completions_plain,
+    ),
+    Door("messages", messages, frozenset({"text", "calls"}), SAME, messages_streamed, messages_plain),
+    Door(
+        "messages with thinking",
+        lambda: messages(thinking=True),
+        frozenset({"text", "calls", "thinking", "blocks"}),
+        SAME,
+        messages_streamed,
+        messages_plain,
+    ),
+    Door(
+        "messages with thinking omitted",
+        lambda: messages(thinking=True, shown=False),
+        frozenset({"text", "calls", "omitted", "blocks"}),
+        SAME,
+        messages_streamed,
+        messages_plain,
+    ),
+    Door(
+        "responses",
+        responses,
+        frozenset({"text", "refusal", "calls", "omitted"}),
+        RESPONSES_REASONS,
+        responses_streamed,
+        responses_plain,
+    ),
+    Door(
+        "responses with thoughts",
+        lambda: responses(thoughts=True),
+        frozenset({"text", "refusal", "calls", "thinking"}),
+        RESPONSES_REASONS,
+        responses_streamed,
+        responses_plain,
+    ),
+    Door("rest", Rest, frozenset({"text", "thinking"}), SAME, rest_streamed, rest_plain),
+]

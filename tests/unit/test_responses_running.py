@@ -1,0 +1,127 @@
+"""A response under way: told to whoever follows it, ended when it is cancelled, kept when it is over."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from api.openai_responses.decode import decode
+from api.openai_responses.drafts import Form
+from api.openai_responses.encode import Cancelled, Finished, ResponsesEncoder
+from api.openai_responses.running import Live, Running, replayed
+from api.openai_responses.shown import begun
+from api.openai_responses.store import Store
+from api.parameters import Policy
+from shared.events import Done, Event, Started, TextDelta, Usage
+from tests.unit.doors import told
+
+type Kept = list[tuple[Finished, tuple[bytes, ...]]]
+
+WHOLE: list[Event] = [Started("claude-x"), TextDelta("one "), TextDelta("two"), Done("end_turn", Usage())]
+
+
+class Job:
+    """A job that says one event at each `go`. Mutable: what it may say, and whether it was ended."""
+
+    def __init__(self, events: list[Event]) -> None:
+        self.gates: asyncio.Queue[None] = asyncio.Queue()
+        self.ended = asyncio.Event()
+        self._events = events
+
+    def go(self, number: int = 1) -> None:
+        for _ in range(number):
+            self.gates.put_nowait(None)
+
+    async def run(self) -> AsyncGenerator[tuple[int, Event]]:
+        try:
+            for event in self._events:
+                await self.gates.get()
+                self.gates.task_done()
+                yield 0, event
+        finally:
+            self.ended.set()
+
+
+def live(kept: Kept, *, background: bool = True) -> Live:
+    call = decode(b'{"input": "Hi"}', Policy(), Store(0, 0, 1).shelf("owner"))
+    response = begun("resp_1", 1_700_000_000, "sonnet", call)
+    return Live(
+        lambda finished: ResponsesEncoder(response, Form(), lambda: 1_700_000_001, finished),
+        lambda finished, events: kept.append((finished, events)),
+        background=background,
+    )
+
+
+async def every(events: AsyncGenerator[tuple[int, bytes]]) -> list[bytes]:
+    return [event async for _, event in events]
+
+
+async def test_whoever_follows_is_told_everything_from_where_they_were():
+    """Several at once, early or late; each event is one piece, and what is kept are the very same."""
+    kept: Kept = []
+    job, running, one = Job(WHOLE), Running(), live(kept)
+    running.begin("owner", "resp_1", one, job.run())
+    assert running.get("owner", "resp_1") is one
+    assert running.get("other", "resp_1") is None
+    early = asyncio.create_task(every(one.follow(-1)))
+    job.go(4)
+    await one.over.wait()
+    everything = await early
+    assert [(data or {})["sequence_number"] for _, data in told(b"".join(everything))] == list(range(len(everything)))
+    assert await every(one.follow(2)) == everything[3:]
+    [(finished, events)] = kept
+    assert list(events) == everything == await every(replayed(events, -1))
+    assert await every(replayed(events, 2)) == everything[3:]
+    assert finished.response.status == "completed"
+    await asyncio.sleep(0)
+    assert running.get("owner", "resp_1") is None
+
+
+@pytest.mark.parametrize("said", [0, 1, 3])
+async def test_cancelling_ends_the_job_and_keeps_what_was_said(said: int):
+    """At any time; the last event says so."""
+    kept: Kept = []
+    job, running, one = Job(WHOLE), Running(), live(kept)
+    running.begin("owner", "resp_1", one, job.run())
+    job.go(said)
+    await job.gates.join()
+    await one.cancel()
+    assert job.ended.is_set()
+    [(finished, events)] = kept
+    assert finished.response.status == "cancelled"
+    assert json.loads(one.encoder.whole())["status"] == "cancelled"
+    assert told(events[-1])[0][0] == "response.incomplete"
+
+
+async def test_one_that_is_waited_for_is_found_while_it_lasts_and_kept_before_its_last_event():
+    """Closing its events, as a client does that hangs up, ends its job and keeps nothing."""
+    kept: Kept = []
+    job, running, one = Job(WHOLE), Running(), live(kept, background=False)
+    job.go(4)
+    seen: list[Event | Cancelled] = []
+    async for _, event in running.events("owner", "resp_1", one, job.run()):
+        assert running.get("owner", "resp_1") is one
+        one.encoder.event(event)
+        seen.append(event)
+    assert seen == WHOLE
+    assert [finished.response.status for finished, _ in kept] == ["completed"]
+    assert running.get("owner", "resp_1") is None
+    job, one = Job(WHOLE), live(kept, background=False)
+    job.go(2)
+    events = running.events("owner", "resp_1", one, job.run())
+    await anext(events)
+    await events.aclose()
+    assert job.ended.is_set()
+    assert one.over.is_set()
+    assert len(kept) == 1
+
+
+async def test_closing_ends_what_is_in_the_background():
+    """The programs end; nobody could look it up afterwards."""
+    job, running = Job(WHOLE), Running()
+    running.begin("owner", "resp_1", live([]), job.run())
+    job.go()
+    await job.gates.join()
+    await running.close()
+    assert job.ended.is_set()
