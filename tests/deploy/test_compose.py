@@ -157,6 +157,19 @@ def test_sockets_lie_in_memory_where_nobody_can_remove_another_s():
     assert not [name for name in WATCHING if "sockets" in str(SERVICES[name].get("volumes"))]
 
 
+def test_keys_and_books_have_a_volume_of_the_api_s():
+    """Its own user's, and no other container has it."""
+    [folder] = re.findall(r"DATA_DIR=(\S+)", " ".join(said("api", "ENV")))
+    assert f"data:{folder}" in SERVICES["api"]["volumes"]
+    assert "data" in COMPOSE["volumes"]
+    assert [
+        run
+        for run in said("api", "RUN")
+        if run == f"install --directory --owner 10001 --group 10001 --mode 0700 {folder}"
+    ]
+    assert [name for name, service in SERVICES.items() if folder in str(service.get("volumes"))] == ["api"]
+
+
 def test_the_networks_are_for_those_who_need_them():
     """The tools have none; the executor with the credential has the way out, and takes nobody in."""
     assert SERVICES["tools-executor"]["network_mode"] == "none"

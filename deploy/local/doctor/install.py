@@ -19,7 +19,7 @@ from deploy.local import CannotStart, checks, workspace
 from deploy.local.checks import Address
 from deploy.local.doctor import Finding, ok, warning, wrong
 from deploy.local.environments import environments, merged, of_tools, warnings
-from deploy.local.up import DEFAULT_RUN_DIR, TOKEN_FILE, read_dotenv
+from deploy.local.up import DEFAULT_DATA_DIR, DEFAULT_RUN_DIR, TOKEN_FILE, read_dotenv
 
 # -P: a folder named `api` where this is started is not the server's.
 PROGRAM = (sys.executable, "-P", "-m")
@@ -80,7 +80,10 @@ def of_folder(environ: Mapping[str, str], folder: Path) -> Install:
         claude=claude,
         tools=of_tools({**environ, **decided}, dotenv),
         secrets=(folder / ".env", run_dir / TOKEN_FILE),
-        folders=tuple(Path(given[name]) for name in ("DATA_DIR", "TMPDIR") if name in given),
+        folders=(
+            folder / given.get("DATA_DIR", DEFAULT_DATA_DIR),
+            *([Path(given["TMPDIR"])] if "TMPDIR" in given else []),
+        ),
         findings=tuple(findings),
         program=PROGRAM,
     )
