@@ -136,11 +136,18 @@ def _steps(connection: Connection) -> None:
     # It takes 30 MB that are not given back, so only when there is something to do.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise Unavailable(
+            f"The database says that it is of version {found}, which no version of this program made. Put a backup in its "
+            "place, or give this program another DATA_DIR or DATABASE_URL."
+        ) from error
 
 
 @contextlib.contextmanager
