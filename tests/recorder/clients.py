@@ -68,4 +68,5 @@ CLIENTS = {
         "--no-show-model-warnings --message 'Say it.' a.py; }; . ./example.sh",
     ),
     "open_webui": Client("Open WebUI", "open-webui", "sh", ". $RECORDER/open_webui.sh"),
+    "n8n": Client("n8n", "n8n", "json", ". $RECORDER/n8n.sh", ("Calculator", '{"input":"2 + 2"}')),
 }
