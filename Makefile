@@ -30,6 +30,9 @@ system: ## what some tests need of Debian's packages, where apt-get may install 
 bench: .venv/.ready ## measure, print a table, write bench.json
 	@$(BIN)/python -m tests.bench
 
+soak: .venv/.ready ## a mixed load with mischief for 90 s, and a table of what came of it
+	@$(BIN)/python -m tests.soak
+
 format: .venv/.ready ## format and mend what can be mended
 	@$(BIN)/ruff format --quiet $(SOURCES)
 	@$(BIN)/ruff check --fix --quiet $(SOURCES)
@@ -51,4 +54,4 @@ $(UV):
 	@$(UV) pip install --quiet --no-deps --editable .
 	@touch $@
 
-.PHONY: help run test check system bench format lock clean
+.PHONY: help run test check system bench soak format lock clean

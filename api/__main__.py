@@ -24,6 +24,8 @@ from pydantic import ValidationError
 
 from api.app import create_app
 from api.drain import Drain
+from api.edge import Edge, Limits, affordable
+from api.metrics import Metrics
 from api.server import Server
 from api.settings import Settings
 from shared import log
@@ -66,7 +68,10 @@ def main() -> int:
     log.configure("api", settings.log_level, settings.log_format)
     drain = Drain(settings.drain_timeout)
     traces = tracing("api", os.environ)
-    server = Server(create_app(settings, drain, traces), settings.host, settings.port, drain)
+    metrics = Metrics()
+    limits = Limits(affordable(settings.max_connections), settings.head_timeout, settings.send_timeout)
+    app = create_app(settings, drain, traces, metrics)
+    server = Server(app, settings.host, settings.port, drain, Edge(limits, metrics))
 
     sockets = listening(os.environ, os.getpid())
 

@@ -15,6 +15,7 @@ from api.absent import absent
 from api.anthropic import routes as anthropic
 from api.auth import RequireKey
 from api.books import Books
+from api.bounded_body import BoundedBody, Room
 from api.catalogue import Catalogue
 from api.dispatch import Dispatch
 from api.docs import routes as docs
@@ -55,12 +56,14 @@ from shared.trace import Tracing
 log = structlog.get_logger()
 
 
-def create_app(settings: Settings, drain: Drain, tracing: Tracing | None = None) -> ASGIApp:
+def create_app(
+    settings: Settings, drain: Drain, tracing: Tracing | None = None, metrics: Metrics | None = None
+) -> ASGIApp:
     """The whole application, for one set of settings."""
     executors = Executors(settings.run_dir.absolute(), "claude")
     tools = Executors(settings.run_dir.absolute(), "tools")
     catalogue = Catalogue(executors, settings.default_model, settings.model_aliases)
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     keyring = Keyring()
     counters = Counters(settings.rate_limit_url.get_secret_value() if settings.rate_limit_url else None)
     place = kept_in(settings)
@@ -70,7 +73,7 @@ def create_app(settings: Settings, drain: Drain, tracing: Tracing | None = None)
     dispatch = Dispatch(
         executors, drain, settings.request_timeout, books, watchers=(JobMetrics(metrics),), tracing=tracing
     )
-    hands = Hands(tools, drain, settings.request_timeout, books)
+    hands = Hands(tools, drain, settings.request_timeout, books, tracing)
     limits = Limits(settings.max_prompt, settings.max_turns)
     shop = Workshop(dispatch, hands, catalogue, limits)
     fetcher = Fetcher(settings.fetch_images)
@@ -131,7 +134,8 @@ def create_app(settings: Settings, drain: Drain, tracing: Tracing | None = None)
         logging_config=None,
         request_max_body_size=body.LARGEST,
     )
-    return RequestContext(HttpTrace(HttpMetrics(app, metrics), tracing or Tracing()))
+    bounded = BoundedBody(app, Room(settings.body_bytes), settings.body_timeout)
+    return RequestContext(HttpTrace(HttpMetrics(bounded, metrics), tracing or Tracing()))
 
 
 def kept_in(settings: Settings) -> Place:

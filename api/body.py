@@ -1,13 +1,15 @@
 """The body of a request, unpacked.
 
-Law: what is unpacked is bounded like what is sent.
+Law: what is unpacked is bounded like what is sent, alone and together with the bodies of other requests.
 """
 
+import asyncio
 import zlib
 
 from litestar import Request
 from litestar.datastructures import State
 
+from api.bounded_body import STATE_KEY, Share
 from api.problems import Problem
 
 LARGEST = 32 * 1024 * 1024
@@ -16,14 +18,19 @@ ANY_HEADER = 32 + zlib.MAX_WBITS
 
 
 async def read(request: Request[object, object, State]) -> bytes:
-    """The body, with gzip and deflate undone. Raises Problem (400, 413, 415)."""
+    """The body, with gzip and deflate undone. Raises Problem (400, 413, 415, 503)."""
     body = await request.body()
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     match encoding:
         case "identity" | "":
             return body
         case "gzip" | "x-gzip" | "deflate":
-            return unpacked(body)
+            # Apart from the loop: what unpacks to much takes its time.
+            plain = await asyncio.to_thread(unpacked, body)
+            share: Share | None = request.scope["state"].get(STATE_KEY)
+            if share:
+                share.take(len(plain))
+            return plain
         case _:
             message = "Send the body as it is, or with Content-Encoding: gzip."
             raise Problem(415, "unsupported_encoding", message)

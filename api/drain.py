@@ -1,6 +1,7 @@
 """Ending without cutting anyone off: no new work, then a grace period, then an honest last word.
 
-Law: begins once, and never ends.
+Law: begins once, and never ends. Who asked before it could know is still answered: no connection is accepted any more, and
+what comes on those that are open is refused only after `LATE` seconds, by when they are closed.
 """
 
 import asyncio
@@ -10,14 +11,18 @@ from collections.abc import Callable, Generator
 from shared.errors import ErrorKind
 from shared.events import Failed
 
+# How long what was sent before may be on its way.
+LATE = 1.0
+
 type GiveUp = Callable[[Failed], None]
 
 
 class Drain:
-    """Mutable: whether it began, and how to end each running job."""
+    """begun: it ends. refusing: it takes no new work. Mutable: these, and how to end each running job."""
 
     def __init__(self, grace: float) -> None:
         self.begun = False
+        self.refusing = False
         self.grace = grace
         self._jobs: set[GiveUp] = set()
         self._waiting: set[Callable[[], None]] = set()
@@ -28,7 +33,9 @@ class Drain:
             self.begun = True
             for leave in tuple(self._waiting):
                 leave()
-            asyncio.get_running_loop().call_later(self.grace, self._over)
+            loop = asyncio.get_running_loop()
+            loop.call_later(min(LATE, self.grace), self._refuse)
+            loop.call_later(self.grace, self._over)
 
     @contextlib.contextmanager
     def job(self, give_up: GiveUp) -> Generator[None]:
@@ -47,6 +54,9 @@ class Drain:
             yield
         finally:
             self._waiting.discard(leave)
+
+    def _refuse(self) -> None:
+        self.refusing = True
 
     def _over(self) -> None:
         for give_up in tuple(self._jobs):

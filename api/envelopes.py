@@ -30,5 +30,10 @@ def envelope(request: Request[Any, Any, Any], problem: Problem) -> bytes:
     request_id = request.scope["state"].get(STATE_KEY, "")
     if path.startswith("/v1/models") and ANTHROPIC_HEADER in request.headers:
         return anthropic(problem, request_id)
+    return by_path(path, problem, request_id)
+
+
+def by_path(path: str, problem: Problem, request_id: str) -> bytes:
+    """The JSON body of an error that answers a request of which no more than the address is known."""
     write = next((write for prefix, write in BY_PATH if path.startswith(prefix)), None)
     return write(problem, request_id) if write else openai(problem)

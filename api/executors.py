@@ -8,13 +8,17 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
+from shared.errors import ErrorKind
+from shared.events import Failed
 from shared.jobs import ToolsStatus
 from shared.wire import AskStatus, Status, WireError, frame, read_to_api
 
 STATUS_TIMEOUT = 1.0
+# Who takes a connection and says nothing (a CLI starts in less) is being restarted, its socket kept by systemd.
+FIRST_WORD_TIMEOUT = 15.0
 
 
 class Executors:
@@ -43,6 +47,10 @@ class Executors:
     def by_load(self) -> list[Path]:
         """The sockets, least loaded first."""
         return sorted(self.sockets(), key=lambda path: (self._jobs[path.stem], self._served[path.stem]))
+
+    def trying(self, refusal: Failed) -> "Trying":
+        """Where a job may be handed over. refusal: what it gets if there is no executor at all."""
+        return Trying(self, refusal)
 
     @contextlib.contextmanager
     def job(self, path: Path) -> Generator[None]:
@@ -77,6 +85,24 @@ async def status(path: Path) -> Status | None:
     """Ask one executor of the claude role how it is; None when it does not answer in time."""
     answer = await ask(path)
     return answer if isinstance(answer, Status) else None
+
+
+class Trying:
+    """The executors to try for a job, least loaded first. Mutable: refusal, why none of them has taken it."""
+
+    def __init__(self, executors: Executors, refusal: Failed) -> None:
+        self._executors = executors
+        self.refusal = refusal
+
+    def __iter__(self) -> Iterator[tuple[Path, float | None]]:
+        """Each one's socket, and how long to wait for its first word.
+
+        Once again, where all that is wrong is that one drains: the next one of its name may listen by now.
+        """
+        paths = self._executors.by_load()
+        yield from ((path, FIRST_WORD_TIMEOUT if len(paths) > 1 else None) for path in paths)
+        if self.refusal.kind is ErrorKind.DRAINING:
+            yield from ((path, None) for path in self._executors.by_load())
 
 
 async def ask(path: Path) -> Status | ToolsStatus | None:

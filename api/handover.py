@@ -87,19 +87,21 @@ class Handover:
         message: Submit | Do,
         understood: Callable[[ToApi], T],
         handed_to: Callable[[Link], None] = lambda _link: None,
+        *,
+        going_on: bool = False,
     ) -> AsyncGenerator[T | Failed]:
         """All that comes of a job, to the last.
 
         understood: what a message means in this role; one that has no place in it means that the executor is lost.
-        handed_to: hears who took it, before the first message.
+        handed_to: hears who took it, before the first message. going_on: it belongs to work that is under way.
         """
-        if self._drain.begun:
+        if self._drain.refusing and not going_on:
             yield Failed(ErrorKind.DRAINING, retry_after=1)
             return
-        refusal = Failed(self._nobody, retry_after=1)
+        trying = self._executors.trying(Failed(self._nobody, retry_after=1))
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._request_timeout
-        for path in self._executors.by_load():
+        for path, patience in trying:
             with ExitStack() as stack:
                 # Counted before it is connected: of jobs that come at the same moment, each sees the others.
                 stack.enter_context(self._executors.job(path))
@@ -111,9 +113,10 @@ class Handover:
                 stack.enter_context(self._drain.job(link.fail))
                 timer = loop.call_at(deadline, link.fail, Failed(ErrorKind.REQUEST_TIMEOUT))
                 stack.callback(timer.cancel)
-                said = await link.send(message, self._too_large) or understood(await link.receive())
+                said = await self._first(link, message, patience if isinstance(message, Submit) else None)
+                said = said if isinstance(said, Failed) else understood(said)
                 if isinstance(said, Failed) and said.kind in TRY_ELSEWHERE:
-                    refusal = said
+                    trying.refusal = said
                     continue
                 handed_to(link)
                 log.debug("handed over", executor=path.stem)
@@ -122,7 +125,15 @@ class Handover:
                     said = understood(await link.receive())
                     yield said
                 return
-        yield refusal
+        yield trying.refusal
+
+    async def _first(self, link: Link, message: Submit | Do, patience: float | None) -> ToApi:
+        """What is said to a job first; who says nothing for so many seconds counts as draining."""
+        try:
+            async with asyncio.timeout(patience):
+                return await link.send(message, self._too_large) or await link.receive()
+        except TimeoutError:
+            return Failed(ErrorKind.DRAINING, retry_after=1)
 
 
 async def connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:

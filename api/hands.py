@@ -12,9 +12,11 @@ from api.books import Books
 from api.drain import Drain
 from api.executors import Executors
 from api.handover import Handover
+from api.hands_trace import HandsTrace
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.jobs import JobDone, JobResult, Output, ToolJob, ToolsStatus
+from shared.trace import Tracing
 from shared.wire import Do, ToApi
 
 type Said = Output | JobDone | Failed
@@ -23,9 +25,12 @@ type Said = Output | JobDone | Failed
 class Hands:
     """Hands jobs to tools executors."""
 
-    def __init__(self, executors: Executors, drain: Drain, request_timeout: float, books: Books) -> None:
+    def __init__(
+        self, executors: Executors, drain: Drain, request_timeout: float, books: Books, tracing: Tracing | None = None
+    ) -> None:
         self._books = books
         self._executors = executors
+        self._tracing = tracing or Tracing()
         self._handover = Handover(
             executors, drain, request_timeout, nobody=ErrorKind.NO_TOOLS, too_large=ErrorKind.TOO_LARGE
         )
@@ -43,10 +48,18 @@ class Hands:
         told = [each.problem for each in (await self.statuses()).values() if each and each.problem]
         return Failed(ErrorKind.NO_TOOLS, next(iter(told), ""), retry_after=1)
 
-    def do(self, job: ToolJob, asking: Asking) -> AsyncGenerator[Said]:
+    async def do(self, job: ToolJob, asking: Asking) -> AsyncGenerator[Said]:
         """What comes of a job, within the limits of who asks, and written down. Close the generator to end it."""
-        message = Do(job, asking.request_id, asking.key, asking.traceparent)
-        return self._books.metered(self._handover.messages(message, _said), asking)
+        trace = HandsTrace(self._tracing, job, asking)
+        message = Do(job, asking.request_id, asking.key, trace.traceparent)
+        came = self._handover.messages(message, _said, going_on=asking.within)
+        try:
+            async with aclosing(self._books.metered(came, asking)) as messages:
+                async for said in messages:
+                    trace.see(said)
+                    yield said
+        finally:
+            trace.end()
 
     async def result(self, job: ToolJob, asking: Asking) -> JobResult | Failed:
         """The end of a job that has no output before it."""

@@ -106,6 +106,11 @@ class Settings(BaseSettings):
     stored_responses: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
     stored_bytes: Annotated[int, Field(ge=0, le=2**40)] = 64 * 1024 * 1024
     stored_age: Annotated[float, Field(gt=0, le=31 * 86400)] = 86400
+    max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    head_timeout: Annotated[float, Field(gt=0, le=3600)] = 20
+    body_timeout: Annotated[float, Field(gt=0, le=3600)] = 30
+    send_timeout: Annotated[float, Field(gt=0, le=3600)] = 60
+    body_bytes: Annotated[int, Field(ge=32 * 1024 * 1024, le=2**40)] = 256 * 1024 * 1024
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 3
     enable_cors: bool = False
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()

@@ -85,8 +85,8 @@ class Server:
 
     async def serve(self, sock: socket.socket) -> None:
         """Serve until drained: running jobs get `drain_timeout` seconds, then an honest end."""
-        # What systemd made is systemd's to take away.
-        self._ours = sock.getsockname() == str(self._path)
+        # What systemd made is systemd's to take away: it listens already.
+        self._ours = not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
         server = await asyncio.start_unix_server(self._accept, sock=sock, **OURS_TO_REMOVE)
         living = asyncio.create_task(alive(os.environ, os.getpid()))
         try:

@@ -42,6 +42,7 @@ from api.work.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, Ste
 from api.work.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
 from shared.errors import ErrorKind
 from shared.events import Failed
+from shared.trace import trace_id
 
 INSTRUCTIONS = (
     "Claude models of this server's owner, and the files and commands that the owner allows. `chat` asks a model; `analyze` "
@@ -87,18 +88,21 @@ class Door:
         if offer is None:
             known = ", ".join(offer.name for offer in OFFERS if may(context, offer.scope))
             raise MCPError(INVALID_PARAMS, f"There is no tool `{params.name[:100]}`; there are {known}.")
-        try:
-            permit(principal(context), offer.scope)
-            ask = asked(offer, params.arguments)
-            steps = await self._steps(ask, who(context))
-            if steps is None:
-                return result(await tasks.list_models(self._shop, principal(context).key))
-            return result(await told(steps, context))
-        except Problem as problem:
-            return refusal(problem)
-        except Exception:
-            log.exception("a tool failed", tool=offer.name)
-            return refusal(of_failure(Failed(ErrorKind.INTERNAL)))
+        asking = who(context)
+        # A session's task has the context of the request that began it, not of the one that calls.
+        with structlog.contextvars.bound_contextvars(**names(asking)):
+            try:
+                permit(principal(context), offer.scope)
+                ask = asked(offer, params.arguments)
+                steps = await self._steps(ask, asking)
+                if steps is None:
+                    return result(await tasks.list_models(self._shop, principal(context).key))
+                return result(await told(steps, context))
+            except Problem as problem:
+                return refusal(problem)
+            except Exception:
+                log.exception("a tool failed", tool=offer.name)
+                return refusal(of_failure(Failed(ErrorKind.INTERNAL)))
 
     async def _steps(self, ask: Struct, asking: Asking) -> AsyncGenerator[Step] | None:
         """What happens; None when the answer is there at once. Raises Problem."""
@@ -182,6 +186,12 @@ def may(context: Context, scope: str) -> bool:
 def who(context: Context) -> Asking:
     """Who asks, by the HTTP request that brought the message."""
     return asking(context.request, "mcp")  # pyright: ignore[reportArgumentType] # Starlette's, with the same scope
+
+
+def names(asking: Asking) -> dict[str, str]:
+    """What the lines of the log have of a request."""
+    trace = trace_id(asking.traceparent)
+    return {"request_id": asking.request_id, **({"trace_id": trace} if trace else {})}
 
 
 def failed(problem: Problem, context: Context, data: dict[str, str]) -> MCPError:

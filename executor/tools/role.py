@@ -97,6 +97,7 @@ class ToolsRole:
             self._done += 1
             await emit(JobDone(result))
         except NoPlace as none:
+            self._refusals[none.kind] += 1
             await emit(Failed(none.kind, retry_after=none.retry_after))
         except Refused as refused:
             self._refusals[refused.kind] += 1

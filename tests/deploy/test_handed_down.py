@@ -1,12 +1,8 @@
 """What systemd hands down and is told: sockets, credentials, signs of life; by the real programs and the real kernel."""
 
 import asyncio
-import contextlib
-import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 import httpx2
@@ -14,48 +10,8 @@ import pytest
 
 from shared.notify import alive, credentials, listening, notify, watchdog
 from shared.wire import AskStatus, Status, frame, read_to_api
-from tests.stack import KEY, REPOSITORY
-
-# A shell knows its own process' id, which the program then has.
-BECOME = 'LISTEN_PID=$$ exec "$@"'
-
-
-@contextlib.asynccontextmanager
-async def handed(
-    sock: socket.socket, environment: Mapping[str, str], *arguments: str
-) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """A program of ours that is handed a socket that listens, as systemd does it."""
-    given = {"PATH": os.environ["PATH"], "LISTEN_FDS": "1", **environment}
-    process = await asyncio.create_subprocess_exec(
-        *("/bin/sh", "-c", BECOME, "sh", sys.executable, "-m", *arguments),
-        env=given,
-        cwd=REPOSITORY,
-        preexec_fn=lambda: os.dup2(sock.fileno(), 3),
-        pass_fds=(3,),
-    )
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        await process.wait()
-
-
-def listener(folder: Path) -> tuple[socket.socket, str]:
-    """Where a program tells how it is."""
-    path = str(folder / "notify")
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    sock.bind(path)
-    sock.setblocking(False)
-    return sock, path
-
-
-async def told(sock: socket.socket, state: str) -> None:
-    """Wait until it says so."""
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(40):
-        while (await loop.sock_recv(sock, 100)).decode() != state:
-            pass
+from tests.handed import handed, listener, told
+from tests.stack import KEY
 
 
 async def test_the_api_serves_on_the_socket_it_was_handed_and_no_client_is_refused_meanwhile(tmp_path: Path):

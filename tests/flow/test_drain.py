@@ -1,14 +1,17 @@
 """SIGTERM: no new work, what is under way gets a grace period, and then an end that says why."""
 
 import asyncio
+import json
 import signal
 
 import httpx2
 import pytest
 
-from tests.chat import ask, error_of, finish_of, streaming, text_of
-from tests.scripted.upstream import Gated, Stalls, Upstream
+from tests.chat import answered, ask, error_of, finish_of, streamed, streaming, text_of
+from tests.scripted.upstream import Gated, Received, Says, Stalls, Upstream
 from tests.stack import Program, Stack, until
+
+WORDS = 20
 
 
 def drained(stack: Stack, name: str) -> Program:
@@ -98,3 +101,81 @@ async def test_what_has_nothing_to_do_ends_at_once(upstream: Upstream, number: s
         assert not any(cli.is_running() for cli in clis)
         assert not list(stack.run_dir.iterdir())
         assert "Traceback" not in stack.logs()
+
+
+def echo(received: Received) -> Says:
+    """What was asked, in words that take their time."""
+    return Says([f"{received.conversation[-1]['content'][-1]['text']} "] * WORDS, per_second=20)
+
+
+@pytest.mark.parametrize("name", ["api", "executor"])
+async def test_draining_under_load_loses_nothing(upstream: Upstream, name: str):
+    """Twice as many as there are places, streamed and whole, some waiting in the queue: each gets its own answer."""
+    upstream.script(echo)
+    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": "60", "QUEUE_TIMEOUT": "60"}) as stack:
+
+        async def one(number: int) -> str:
+            if number % 2:
+                return text_of(await streamed(stack, f"number {number}"))
+            return answered(await ask(stack, f"number {number}"))
+
+        asked = [asyncio.create_task(one(number)) for number in range(8)]
+        await until(lambda: all_taken(stack, 8), 30)
+        drained(stack, name).send(signal.SIGTERM)
+        assert await asyncio.gather(*asked) == [f"number {number} " * WORDS for number in range(8)]
+        assert await drained(stack, name).ended() == 0
+        assert "Traceback" not in stack.logs()
+
+
+async def all_taken(stack: Stack, count: int) -> bool:
+    health = await stack.health()
+    assert health
+    [executor] = health["executors"]
+    return executor["running"] + executor["waiting"] == count
+
+
+async def test_commands_under_way_outlast_the_drain_of_their_executor(upstream: Upstream):
+    """Each ends, and its output is whole."""
+    tools = {"ALLOWED_COMMANDS": "sleep,echo"}
+    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": "60"}, tools=tools) as stack:
+        assert stack.tools
+        asked = [
+            asyncio.create_task(
+                stack.client.post("/api/tools/bash", json={"command": f"echo begun; sleep 1; echo {number}"})
+            )
+            for number in range(4)
+        ]
+        await until(lambda: all_run(stack, 4), 30)
+        stack.tools.send(signal.SIGTERM)
+        for number, response in enumerate(await asyncio.gather(*asked)):
+            assert (response.status_code, response.json()["stdout"]) == (200, f"begun\n{number}\n")
+        assert await stack.tools.ended() == 0
+
+
+async def all_run(stack: Stack, count: int) -> bool:
+    health = await stack.health()
+    assert health
+    return health["tools"][0]["running"] == count
+
+
+async def test_a_model_at_work_keeps_its_hands_while_the_api_drains(upstream: Upstream):
+    """The calls that it makes after the drain began are done, and it comes to its end."""
+
+    def call(received: Received, command: str) -> Says:
+        [name] = [tool["name"] for tool in received.body["tools"] if tool["name"].endswith("Bash")]
+        return Says(tools=[(f"toolu_{received.number}", name, [json.dumps({"command": command})])])
+
+    upstream.script(
+        lambda received: call(received, "sleep 3; echo first"),
+        lambda received: call(received, "echo second"),
+        Says("End."),
+    )
+    tools = {"ALLOWED_COMMANDS": "sleep,echo"}
+    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": "60"}, tools=tools) as stack:
+        asked = asyncio.create_task(stack.client.post("/api/code", json={"prompt": "Work."}))
+        await until(lambda: all_run(stack, 1), 30)
+        stack.api.send(signal.SIGTERM)
+        response = await asked
+        assert (response.status_code, response.json()["result"]) == (200, "End.")
+        assert [used["is_error"] for used in response.json()["tools_used"]] == [False, False]
+        assert await stack.api.ended() == 0

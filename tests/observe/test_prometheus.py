@@ -21,6 +21,7 @@ from shared.wire import AskStatus, frame, read_to_executor
 from tests.conftest import OAUTH_TOKEN
 from tests.observe.expressions import alerts, panels, watched
 from tests.observe.test_dashboard import promtool
+from tests.raw import wire
 from tests.scripted.upstream import Refuses, Says, Upstream
 from tests.stack import Stack, free_port, until
 
@@ -94,6 +95,9 @@ async def traffic(stack: Stack, upstream: Upstream) -> None:
     upstream.script(Refuses(400, "invalid_request_error"))
     with contextlib.suppress(openai.APIStatusError):
         await stack.openai.chat.completions.create(model="sonnet", messages=question)
+    async with wire(stack) as connection:
+        await connection.send(b"no HTTP\r\n\r\n")
+        assert await connection.all()
 
 
 @pytest.mark.timeout(180)

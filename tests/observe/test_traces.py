@@ -5,12 +5,16 @@ import secrets
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import httpx2
 import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 
 from shared.trace import Exporting, Tracing, trace_id, tracing
+from tests.mcp_client import ERAS
 from tests.observe.collector import Collector
-from tests.scripted.upstream import Refuses, Says, Upstream
-from tests.stack import Stack
+from tests.scripted.upstream import Received, Refuses, Says, Upstream
+from tests.stack import Stack, until
 
 SECRET = "the-words-of-a-client"
 ANSWER = "the-words-of-the-model"
@@ -150,3 +154,121 @@ def test_content_is_only_told_when_that_was_asked_for():
 def test_what_is_no_traceparent_begins_nothing(bad: str):
     """By the rules of W3C's Trace Context."""
     assert trace_id(bad) == ""
+
+
+PROMPT: dict[str, Any] = {"messages": [{"role": "user", "content": SECRET}]}
+# Each door that asks a model, with what it is asked.
+DOORS: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": PROMPT,
+    "/v1/completions": {"prompt": SECRET},
+    "/v1/responses": {"input": SECRET},
+    "/v1/messages": {"max_tokens": 10, **PROMPT},
+    "/api/chat": {"prompt": SECRET},
+    "/api/code": {"prompt": SECRET},
+    "/api/analyze": {"prompt": SECRET},
+}
+
+
+def caller() -> tuple[str, dict[str, str]]:
+    """A trace of the caller's own, and the headers that hand it on."""
+    trace = secrets.token_hex(16)
+    return trace, {"traceparent": f"00-{trace}-{secrets.token_hex(8)}-01", "x-request-id": f"req-{trace}"}
+
+
+async def logged(stack: Stack, trace: str, program: str) -> None:
+    """Wait until a program has told of a request, in lines that each have both its id and its trace."""
+
+    def lines() -> list[str]:
+        log = (stack.folder / f"{program}.log").read_text(encoding="utf-8")
+        return [line for line in log.splitlines() if f"request_id=req-{trace}" in line]
+
+    await until(lines, 20)
+    assert [line for line in lines() if f"trace_id={trace}" not in line] == []
+
+
+@pytest.fixture(scope="module")
+async def traced_hands() -> AsyncGenerator[tuple[Stack, Upstream, Collector]]:
+    """Programs that send their traces, and a tools executor, which can't."""
+    with Collector() as collector:
+        settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, **QUICK}
+        async with Upstream() as upstream, Stack(upstream.url, api_settings=settings, tools={}) as stack:
+            yield stack, upstream, collector
+
+
+@pytest.mark.parametrize("path", DOORS)
+async def test_a_trace_goes_on_through_every_door(traced_hands: tuple[Stack, Upstream, Collector], path: str):
+    """The caller's, to the job and to the log."""
+    stack, upstream, collector = traced_hands
+    upstream.script(Says((ANSWER,)))
+    trace, headers = caller()
+    response = await stack.client.post(path, json=DOORS[path], headers=headers)
+    assert response.status_code == 200, response.text
+    request = await collector.named(f"POST {path}", trace)
+    job = await collector.named("chat sonnet", trace)
+    assert job.parent == request.id
+    await logged(stack, trace, "api")
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_a_call_over_mcp_belongs_to_the_request_that_brought_it(
+    traced_hands: tuple[Stack, Upstream, Collector], mode: str
+):
+    """Not to the one that began the session."""
+    stack, upstream, collector = traced_hands
+    upstream.script(Says((ANSWER,)))
+    traces: list[str] = []
+
+    async def hand_on(request: httpx2.Request) -> None:
+        trace, headers = caller()
+        request.headers.update(headers)
+        traces.append(trace)
+
+    async with (
+        httpx2.AsyncClient(headers=stack.headers, timeout=60, event_hooks={"request": [hand_on]}) as http,
+        Client(streamable_http_client(f"{stack.url}/mcp", http_client=http), mode=mode) as client,
+    ):
+        before = len(traces)
+        await client.call_tool("chat", {"prompt": SECRET})
+        made = traces[before:]
+    await until(lambda: [span for span in collector.spans if span.name == "chat sonnet" and span.trace in made], 20)
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "name", "failure"),
+    [
+        ("/api/tools/bash", {"command": "echo hi"}, "execute_tool run_command", ""),
+        ("/api/tools/bash", {"command": "id"}, "execute_tool run_command", "not_allowed"),
+        ("/api/tools/file-read", {"path": "/etc/passwd"}, "execute_tool read_file", "not_allowed"),
+    ],
+)
+async def test_a_job_on_files_or_commands_is_a_span(
+    traced_hands: tuple[Stack, Upstream, Collector], path: str, asked: Any, name: str, failure: str
+):
+    """Below its request, with how it ended and none of its words; the logs of the tools executor have the trace."""
+    stack, _, collector = traced_hands
+    trace, headers = caller()
+    await stack.client.post(path, json=asked, headers=headers)
+    request, job = await collector.named(f"POST {path}", trace), await collector.named(name, trace)
+    assert job.parent == request.id
+    assert job.attributes["gen_ai.operation.name"] == "execute_tool"
+    assert job.failed == bool(failure)
+    assert job.attributes.get("error.type", "") == failure
+    assert job.attributes.get("process.exit.code") == (None if failure else "0")
+    assert not any(word in str(job.attributes) for word in ("echo", "passwd"))
+    if failure:
+        await logged(stack, trace, "tools-1")
+
+
+async def test_what_a_model_has_done_is_in_its_trace(traced_hands: tuple[Stack, Upstream, Collector]):
+    """The calls of /api/code."""
+    stack, upstream, collector = traced_hands
+
+    def call(received: Received) -> Says:
+        [name] = [tool["name"] for tool in received.body["tools"] if tool["name"].endswith("Bash")]
+        return Says(tools=[("toolu_1", name, ['{"command": "echo hi"}'])])
+
+    upstream.script(call, Says((ANSWER,)))
+    trace, headers = caller()
+    await stack.client.post("/api/code", json={"prompt": SECRET}, headers=headers)
+    request, job = [await collector.named(name, trace) for name in ("POST /api/code", "execute_tool run_command")]
+    assert job.parent == request.id

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from api.drain import Drain
+from api.drain import LATE, Drain
 from shared.errors import ErrorKind
 from shared.events import Failed
 
@@ -25,8 +25,14 @@ class Clock:
         self.due.append((delay, callback))
 
     def strike(self) -> None:
-        """The time is up."""
-        ((_, callback),) = self.due
+        """All of the time is up."""
+        while self.due:
+            self.tick()
+
+    def tick(self) -> None:
+        """The first of the times is up."""
+        self.due.sort(key=lambda due: due[0])
+        _, callback = self.due.pop(0)
         callback()
 
 
@@ -44,14 +50,17 @@ async def test_before_it_begins_nothing_happens() -> None:
 
 
 async def test_it_begins_at_once_and_ends_jobs_after_the_grace_period(clock: Clock) -> None:
-    """New work is refused from the first moment; running jobs have the whole of the period."""
+    """New work is refused once what was on its way has come; running jobs have the whole of the period."""
     drain, told = Drain(3), list[Failed]()
     with drain.job(told.append):
         drain.begin()
-        assert drain.begun
+        assert (drain.begun, drain.refusing) == (True, False)
         assert told == []
-        assert [delay for delay, _ in clock.due] == [3]
-        clock.strike()
+        assert [delay for delay, _ in clock.due] == [LATE, 3]
+        clock.tick()
+        assert drain.refusing
+        assert told == []
+        clock.tick()
         assert told == [GIVEN_UP]
     assert drain.begun
 
@@ -70,7 +79,7 @@ async def test_a_second_signal_changes_nothing(clock: Clock) -> None:
     drain = Drain(3)
     drain.begin()
     drain.begin()
-    assert len(clock.due) == 1
+    assert len(clock.due) == 2
 
 
 async def test_a_job_that_ended_in_time_is_left_alone(clock: Clock) -> None:

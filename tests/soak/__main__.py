@@ -1,0 +1,47 @@
+"""soak: a mixed load with mischief for some minutes, and a table of what came of it.
+
+usage: python -m tests.soak [SECONDS [CLIENTS [SEED]]]    90 seconds, 8 clients, seed 6
+
+Exit status: 0 all was right, 1 something was not.
+"""
+
+import asyncio
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.soak.run import MIB, Plan, Report, soak
+
+# What memory may grow by: allocators keep some of what the busiest moment needed.
+GROWTH = 40 * MIB
+
+
+def shown(report: Report) -> Table:
+    """What became of the requests."""
+    table = Table("dialect", "right", "error", "gone", title=f"{report.requests} requests in {report.seconds:.0f} s")
+    for name, counted in report.outcomes.items():
+        table.add_row(name, *(str(counted.get(outcome, 0)) for outcome in ("right", "error", "gone")))
+    return table
+
+
+def main() -> int:
+    """Run it and print it."""
+    given = [float(each) for each in sys.argv[1:]]
+    seconds, clients, seed = [*given, *(90, 8, 6)[len(given) :]]
+    report = asyncio.run(soak(Plan(int(clients), seconds, seed=int(seed))))
+    console = Console()
+    console.print(shown(report))
+    console.print(f"the service: {report.replies}; killed: {report.kills}; slowest: {report.slowest:.1f} s")
+    for name, one in (("before", report.before), ("after", report.after)):
+        console.print(f"{name}: {one.memory / MIB:.0f} MiB, {one.descriptors} descriptors, {one.threads} threads")
+    for sentence in (*report.wrong, *report.left):
+        console.print("WRONG", sentence, style="red", markup=False)
+    grown = report.after.memory - report.before.memory
+    return int(
+        bool(report.wrong or report.left or grown > GROWTH or report.after.descriptors > report.before.descriptors)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

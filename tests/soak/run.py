@@ -1,0 +1,196 @@
+"""One soak: clients and mischief for so long, then rest, then what is left of it."""
+
+import asyncio
+import contextlib
+import itertools
+import random
+import time
+from collections import Counter
+from math import inf
+
+import psutil
+from msgspec import Struct
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.scripted.upstream import Upstream
+from tests.soak.load import ALL, Ask, Client
+from tests.soak.mischief import Killer, Script
+from tests.stack import Stack, until
+
+# Dialects that have no jobs but turns; the others have jobs on files and commands too, which no metric of ours counts.
+ONLY_TURNS = {"openai_chat", "openai_responses", "anthropic"}
+MIB = 1024 * 1024
+# REQUEST_TIMEOUT ends what stalls.
+SETTINGS = {"MAX_CONCURRENT": "4", "MAX_QUEUE": "32", "QUEUE_TIMEOUT": "20", "DRAIN_TIMEOUT": "1"}
+PATIENCE = "20"
+HANG_UP = 0.1
+REST = 90.0
+
+
+class Plan(Struct, frozen=True):
+    """How it is done.
+
+    seconds, requests: whichever is reached first; None has no end. trouble: of so many answers of the service. every: so
+    many requests somebody is killed.
+    """
+
+    clients: int
+    seconds: float | None = None
+    requests: int | None = None
+    seed: int = 6
+    trouble: float = 0.1
+    every: int = 8
+
+
+class Held(Struct, frozen=True):
+    """What the API holds at rest. memory: bytes."""
+
+    memory: int
+    descriptors: int
+    threads: int
+
+
+class Report(Struct, frozen=True):
+    """What came of it. wrong: sentences, none of which there should be. slowest: seconds."""
+
+    seconds: float
+    outcomes: dict[str, dict[str, int]]
+    wrong: list[str]
+    slowest: float
+    kills: dict[str, int]
+    replies: dict[str, int]
+    before: Held
+    after: Held
+    left: list[str]
+
+    @property
+    def requests(self) -> int:
+        return sum(sum(each.values()) for each in self.outcomes.values())
+
+
+def held(stack: Stack) -> Held:
+    """What the API has now."""
+    process = psutil.Process(stack.api.pid)
+    return Held(process.memory_info().rss, process.num_fds(), process.num_threads())
+
+
+async def soak(plan: Plan) -> Report:
+    """Do it."""
+    script = Script(plan.seed, plan.trouble)
+    tools = {"ALLOWED_COMMANDS": "echo,sleep", "MAX_CONCURRENT": "8"}
+    outcomes = {ask.__name__: Counter[str]() for ask in ALL}
+    wrong: list[str] = []
+    slowest = 0.0
+    async with (
+        Upstream() as upstream,
+        Stack(
+            upstream.url, executors=2, settings=SETTINGS, api_settings={"REQUEST_TIMEOUT": PATIENCE}, tools=tools
+        ) as stack,
+    ):
+        (stack.files / "notes.txt").write_text("one\ntwo\n")
+        chance = random.Random(plan.seed)
+        numbers = itertools.count()
+        killer = Killer(stack, plan.seed)
+
+        async def one(ask: Ask, client: Client, *, stream: bool) -> None:
+            nonlocal slowest
+            began = time.monotonic()
+            try:
+                outcomes[ask.__name__][await ask(client, f"number {next(numbers)}", stream)] += 1
+            except Exception as fault:  # noqa: BLE001 # the report has it
+                wrong.append(f"{ask.__name__}{' streamed' if stream else ''}: {type(fault).__name__}: {fault}"[:2000])
+            slowest = max(slowest, time.monotonic() - began)
+
+        def over() -> bool:
+            return spent() > (plan.seconds or inf) or next(asked) > (plan.requests or inf)
+
+        async def work() -> None:
+            client = Client(stack, random.Random(chance.random()), HANG_UP)
+            try:
+                while not over():
+                    await one(chance.choice(ALL), client, stream=chance.random() < 0.5)
+                    killer.count(plan.every)
+            finally:
+                await client.http.aclose()
+
+        # Everything is used once, by nobody's mischief, so that what is loaded late is loaded.
+        upstream.script(Script(plan.seed, 0))
+        warm = Client(stack, chance, 0)
+        for ask, stream in itertools.product(ALL, (False, True)):
+            await one(ask, warm, stream=stream)
+        await warm.http.aclose()
+        await rest(stack)
+        before = held(stack)
+
+        upstream.script(script)
+        start, asked = time.monotonic(), itertools.count()
+
+        def spent() -> float:
+            return time.monotonic() - start
+
+        killing = asyncio.create_task(killer.run())
+        await asyncio.gather(*(work() for _ in range(plan.clients)))
+        seconds = spent()
+        await ended(killing, stack)
+        upstream.script(Script(plan.seed, 0))
+        await rest(stack)
+        after = held(stack)
+        killer.look()
+        await until(lambda: not killer.left(), 20)
+        left = [str(process) for process in killer.left()]
+        wrong += await missed(stack)
+        wrong += tracebacks(stack.logs())
+    return Report(
+        seconds,
+        {name: dict(counted) for name, counted in outcomes.items()},
+        wrong,
+        slowest,
+        killer.kills,
+        script.replies,
+        before,
+        after,
+        left,
+    )
+
+
+async def ended(killing: asyncio.Task[None], stack: Stack) -> None:
+    """Nobody is killed any more, and whoever was is back."""
+    killing.cancel()
+    await asyncio.wait({killing})
+    if not killing.cancelled():
+        killing.result()
+    for program in stack.programs():
+        if program.process is None or program.process.returncode is not None:
+            await program.start()
+
+
+def tracebacks(logs: str) -> list[str]:
+    """The first one, with what is around it."""
+    at = logs.find("Traceback")
+    return [] if at < 0 else [f"a traceback is in the logs:\n{logs[max(0, at - 500) : at + 2500]}"]
+
+
+async def missed(stack: Stack) -> list[str]:
+    """Where the ledger has not written down every turn that ended, to the last: it is asked until it has caught up."""
+    said: list[str] = []
+
+    async def complete() -> bool:
+        ended = Counter[str]()
+        for family in text_string_to_metric_families((await stack.client.get("/metrics")).text):
+            for sample in family.samples:
+                if sample.name == "claude_api_jobs_total" and sample.labels["dialect"] in ONLY_TURNS:
+                    ended[sample.labels["dialect"]] += int(sample.value)
+        rows = (await stack.client.get("/api/usage", params={"by": "dialect"})).json()["rows"]
+        written = {row["dialect"]: row["jobs"] for row in rows if row["dialect"] in ONLY_TURNS}
+        said[:] = [] if written == dict(ended) else [f"the ledger has {written}, and {dict(ended)} ended"]
+        return not said
+
+    with contextlib.suppress(TimeoutError):
+        await until(complete, 30)
+    return said
+
+
+async def rest(stack: Stack) -> None:
+    """Wait until every program serves and has nothing to do."""
+    await stack.ready()
+    await stack.idle(REST)
