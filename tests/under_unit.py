@@ -16,7 +16,8 @@ import subprocess
 import sys
 from collections.abc import Iterable
 
-from executor.__main__ import main as executor
+import executor.program  # noqa: F401 # pyright: ignore[reportUnusedImport] # before it is somebody who may not read it, where the checkout is root's
+from executor.__main__ import main as start_executor
 from executor.sandbox import noexec, privileges
 from tests.stack import REPOSITORY
 
@@ -155,7 +156,7 @@ def main() -> int:
     if role == "api":
         from api.__main__ import main as program  # noqa: PLC0415 # an executor has no need of it
     else:
-        program = executor
+        program = start_executor
     if os.getuid() == 0:
         mount(unit)
         os.setgroups([int(group) for group in os.environ.get("UNDER_GROUPS", "").split(",") if group])

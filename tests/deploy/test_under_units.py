@@ -32,6 +32,7 @@ async def under_units(upstream: Upstream, tools: Mapping[str, str] | None = None
         tools={"UNDER_UID": ORDINARY, "ALLOWED_COMMANDS": "ls,cat,echo", **(tools or {})},
     )
     # Systemd gives each its own folder; here they share one.
+    stack.run_dir.mkdir()
     stack.run_dir.chmod(0o777)
     assert stack.tools
     stack.api._arguments = ["tests.under_unit"]

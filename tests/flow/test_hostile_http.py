@@ -17,7 +17,7 @@ import pytest
 
 from tests.chat import answered, ask
 from tests.raw import CHAT, Answered, Wire, chat, head, wire, wires
-from tests.scripted.upstream import Gated, Says, Upstream
+from tests.scripted.upstream import Gated, Says, Stalls, Upstream
 from tests.stack import Stack, until
 
 SLOW = {"HEAD_TIMEOUT": "2", "BODY_TIMEOUT": "2", "SEND_TIMEOUT": "2"}
@@ -134,7 +134,7 @@ async def test_a_connection_that_says_nothing_is_closed_without_a_word(besieged:
 
 async def test_an_answer_that_nobody_reads_is_given_up(besieged: Stack, upstream: Upstream):
     """Its job ends, and its place is free."""
-    upstream.script(Says(["x" * 100_000] * 500))
+    upstream.script(Stalls(["x" * 100_000] * 200))
     payload = json.dumps({"messages": [{"role": "user", "content": "hi"}], "stream": True}).encode()
     async with wires(besieged, 3) as connections:
         for connection in connections:
