@@ -1,6 +1,8 @@
 """The manual's table of what each way in can do: it has them all, and names nothing that its code does not have."""
 
+import ast
 import re
+from pathlib import Path
 
 from api.settings import Settings
 from tests.manual import section
@@ -9,25 +11,28 @@ from tests.stack import REPOSITORY
 LINES = [line for line in section("What each way in can do").splitlines() if line.startswith("|")]
 ROWS = {cells[0]: cells[1:] for cells in ([cell.strip() for cell in line.strip("|").split("|")] for line in LINES)}
 FOLDERS = [cell.strip("`") for cell in ROWS["code"]]
-# What a dialect's folder leaves to code that it shares with others.
-SHARED = {
-    "openai_chat": ("api/content.py", "api/tooling.py", "api/parameters.py"),
-    "openai_responses": ("api/content.py", "api/openai_chat/routes.py"),
-    "openai_completions": ("api/openai_chat", "api/parameters.py"),
-    "rest": ("api/work", "api/parameters.py"),
-    "mcp": ("api/work", "api/parameters.py"),
-}
 # What asks no model.
 NO_DIALECT = {"docs", "rest_admin"}
 # Words that are no dialect's own.
 ELSEWHERE = {"/api", "/mcp"}
 
 
+def imported(file: Path) -> set[Path]:
+    """The modules of the API that a module takes from, other dialects' included."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "api":
+            names = (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+            found |= {REPOSITORY / f"{str(name).replace('.', '/')}.py" for name in names}
+    return {path for path in found if path.exists()}
+
+
 def source(folder: str) -> str:
-    """The code of a dialect, and what it shares."""
-    places = [REPOSITORY / "api" / folder, *(REPOSITORY / place for place in SHARED.get(folder, ()))]
-    files = [file for place in places for file in (sorted(place.rglob("*.py")) if place.is_dir() else [place])]
-    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+    """The code of a dialect, and what it takes from, at first and at second hand."""
+    files = set((REPOSITORY / "api" / folder).glob("*.py"))
+    for _ in range(2):
+        files |= {each for file in files for each in imported(file)}
+    return "\n".join(file.read_text(encoding="utf-8") for file in sorted(files))
 
 
 def test_each_dialect_has_a_column():
