@@ -15,6 +15,15 @@ STATE_KEY = "body_room"
 SLOWEST = 4096
 
 
+FULL = Problem(
+    503,
+    "too_much_at_once",
+    "The requests under way are together as large as this server takes (BODY_BYTES). Try again in a moment.",
+    retry_after=1,
+    retryable=True,
+)
+
+
 class Room:
     """For the bodies of all requests under way. Mutable: how much is taken."""
 
@@ -25,13 +34,7 @@ class Room:
     def take(self, size: int) -> None:
         """Raises Problem (503) when there is not so much."""
         if self._taken + size > self._size:
-            raise Problem(
-                503,
-                "too_much_at_once",
-                "The requests under way are together as large as this server takes (BODY_BYTES). Try again in a moment.",
-                retry_after=1,
-                retryable=True,
-            )
+            raise FULL
         self._taken += size
 
     def give(self, size: int) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from api.bounded_body import FULL
+from api.connection import BAD, LARGE_HEAD, SLOW_HEAD, TOO_MANY
 from api.docs.structs import Json, reference
 from api.openai_answers import error_type
 from api.problems import KINDS, Problem, invalid, of_failure
@@ -93,10 +95,12 @@ TITLES = {
     403: "The key may not do this",
     404: "There is no such model, nothing of that id is kept, or nothing like this is here",
     405: "Not by this method",
+    408: "The request did not come in time",
     413: "The request, or something in it, is too large",
     415: "The body is packed in a way that is not known here",
     426: "There is no WebSocket",
     429: "Not now: a limit is reached",
+    431: "The headers are too large",
     500: "A fault of the server's own; its log says more",
     502: "No whole answer was had",
     503: "Nothing can answer now",
@@ -105,6 +109,11 @@ TITLES = {
 
 _where = "messages[0].content[1]"
 OWN: tuple[Problem, ...] = (
+    BAD,
+    LARGE_HEAD,
+    SLOW_HEAD,
+    TOO_MANY,
+    FULL,
     Problem(400, "invalid_json", "The body is not valid JSON in UTF-8."),
     invalid("`messages[0].role` is missing.", "messages[0].role"),
     invalid("`logprobs` is not supported: the service has none.", "logprobs", "unsupported_parameter"),
@@ -156,6 +165,10 @@ OF_TOOLS = (
 CHAT_PROBLEMS = (*OWN, *(of_failure(Failed(kind)) for kind in KINDS if kind not in OF_TOOLS))
 
 
+# What any request may be refused for before it is read.
+AT_THE_EDGE = (400, 408, 431, 503)
+
+
 def headed(names: Iterable[str]) -> Json:
     """Headers by reference."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in (*ALWAYS, *names)}
@@ -163,7 +176,9 @@ def headed(names: Iterable[str]) -> Json:
 
 def refusals(statuses: Iterable[int]) -> dict[str, Json]:
     """The responses of a request that is refused or fails, by status."""
-    return {str(status): {"$ref": f"#/components/responses/Error{status}"} for status in statuses}
+    return {
+        str(status): {"$ref": f"#/components/responses/Error{status}"} for status in sorted({*statuses, *AT_THE_EDGE})
+    }
 
 
 def errors() -> dict[str, Json]:

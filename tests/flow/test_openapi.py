@@ -22,7 +22,7 @@ from schemathesis.specs.openapi import checks
 from api.app import create_app
 from api.docs import completions
 from api.docs.operations import CHAT_ERRORS, paths
-from api.docs.replies import OF_TOOLS
+from api.docs.replies import AT_THE_EDGE, OF_TOOLS
 from api.docs.structs import plain
 from api.drain import Drain
 from api.openai_chat.decode import decode
@@ -191,7 +191,9 @@ def test_every_code_of_an_error_is_in_the_document():
     }
     of_chat = {code for kind, (_, code) in KINDS.items() if kind not in OF_TOOLS}
     assert of_chat | set(written_codes()) == shown
-    assert {f"Error{status}" for status in (*CHAT_ERRORS, 405, 426)} == set(DOCUMENT["components"]["responses"])
+    assert {f"Error{status}" for status in (*CHAT_ERRORS, *AT_THE_EDGE, 405, 426)} == set(
+        DOCUMENT["components"]["responses"]
+    )
 
 
 def written_codes() -> Iterator[str]:

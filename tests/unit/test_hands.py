@@ -128,7 +128,8 @@ async def test_who_can_not_take_it_is_passed_over(refusal: Failed):
         assert made.asked == ["tools-1", "tools-2"]
     async with rig(says(DRAINING), says(refusal)) as made:
         assert await made.done() == [refusal]
-        assert made.asked == ["tools-1", "tools-2"]
+        # Where all that is wrong is that they drain, the next ones of their names may listen by now.
+        assert made.asked == ["tools-1", "tools-2"] * (2 if refusal is DRAINING else 1)
 
 
 async def test_another_refusal_is_the_answer():
