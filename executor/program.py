@@ -110,7 +110,13 @@ async def run(settings: Settings, name: str, parent_fd: int | None) -> None:
         base_url = await offline.start()
         secret = claude_check.STAND_IN
         log.warning("no Claude login and no API key: the offline model answers")
-    launch, missing = launched(settings, secret, base_url)
+    try:
+        launch, missing = launched(settings, secret, base_url)
+    except CannotConfine:
+        sock.close()
+        if offline:
+            await offline.close()
+        raise
     role = ClaudeRole(
         launch,
         Admission(settings.max_concurrent, settings.max_queue, settings.queue_timeout),

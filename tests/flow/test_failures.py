@@ -219,7 +219,7 @@ async def test_a_cli_that_is_not_there_is_an_honest_502(upstream: Upstream):
 )
 async def test_a_cli_that_breaks_at_work_is_an_honest_error(tmp_path: Path, upstream: Upstream, mode: str):
     """Half an answer is never ended as if it were whole."""
-    async with Stack(upstream.url, settings=broken(tmp_path, mode)) as stack:
+    async with Stack(upstream.url, settings=broken(tmp_path, mode), executor_module="tests.unconfined") as stack:
         expected = "upstream_cut" if mode == "ends its answer with no reason" else "cli_failed"
         response = await ask(stack)
         assert (response.status_code, error_of(response)["code"]) == (502, expected)
@@ -231,7 +231,8 @@ async def test_a_cli_that_breaks_at_work_is_an_honest_error(tmp_path: Path, upst
 
 async def test_what_a_newer_cli_says_besides_changes_nothing(tmp_path: Path, upstream: Upstream):
     """Lines, events and stop reasons from the future are passed over."""
-    async with Stack(upstream.url, settings=broken(tmp_path, "speaks of things unknown")) as stack:
+    settings = broken(tmp_path, "speaks of things unknown")
+    async with Stack(upstream.url, settings=settings, executor_module="tests.unconfined") as stack:
         chunks = await streamed(stack)
         assert (text_of(chunks), finish_of(chunks)) == ("half an ans", ["stop"])
 
