@@ -22,8 +22,10 @@ from api.request_context import chosen_id
 
 LARGEST_HEAD = 64 * 1024
 MOST_HEADERS = 200
-# How long, and how much of, a body is read that nobody wants, so that its client reads the answer (RFC 9112 §9.6).
+# How long, and how much of, a body is read that nobody wants, so that its client reads the answer (RFC 9112 §9.6): most
+# clients read nothing before they have sent all.
 LINGER = 5.0
+MOST_UNWANTED = 4 * LARGEST
 # How long a request may be on its way when the server ends.
 ON_ITS_WAY = 0.2
 
@@ -78,7 +80,7 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._over:
             self._unwanted += len(data)
-            if self._unwanted > LARGEST:
+            if self._unwanted > MOST_UNWANTED:
                 self._close()
             return
         if self._in_head:
@@ -92,7 +94,7 @@ class Connection(HttpToolsProtocol):
         if self._in_head and self._head > LARGEST_HEAD and not self._over:
             self._edge.refused("head_too_large")
             self._refuse(LARGE_HEAD)
-        elif self._unwanted > LARGEST:
+        elif self._unwanted > MOST_UNWANTED:
             self._close()
 
     def on_header(self, name: bytes, value: bytes) -> None:

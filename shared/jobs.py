@@ -8,13 +8,20 @@ from typing import Literal
 
 from msgspec import Struct
 
+# How many pages of a PDF are drawn at once.
+MOST_PAGES = 20
+
 
 class ReadFile(Struct, frozen=True, tag="read_file"):
-    """Read a file. offset: the first line, counted from 1; limit: how many lines; without either, all of it."""
+    """Read a file. offset: the first line, counted from 1; limit: how many lines; without either, all of it.
+
+    pages: the first and the last page of a PDF, counted from 1, to have them drawn; without it, its bytes.
+    """
 
     path: str
     offset: int | None = None
     limit: int | None = None
+    pages: tuple[int, int] | None = None
 
 
 class FindFiles(Struct, frozen=True, tag="find_files"):
@@ -102,6 +109,23 @@ class FileRead(Struct, frozen=True, tag="file_read"):
     truncated: bool = False
 
 
+class Page(Struct, frozen=True):
+    """A page of a PDF. number: counted from 1. picture: a JPEG. text: the words on it, as far as the file has them."""
+
+    number: int
+    picture: bytes
+    text: str
+
+
+class PagesRead(Struct, frozen=True, tag="pages_read"):
+    """Pages of a PDF. path: the real one. size: of the whole file, in bytes. count: how many pages it has."""
+
+    path: str
+    size: int
+    pages: tuple[Page, ...]
+    count: int
+
+
 class FilesFound(Struct, frozen=True, tag="files_found"):
     """Paths, newest first."""
 
@@ -148,7 +172,7 @@ class FolderListed(Struct, frozen=True, tag="folder_listed"):
     truncated: bool = False
 
 
-type JobResult = FileRead | FilesFound | SearchFound | CommandEnded | FileWritten | FolderListed
+type JobResult = FileRead | PagesRead | FilesFound | SearchFound | CommandEnded | FileWritten | FolderListed
 
 
 class JobDone(Struct, frozen=True, tag="job_done"):

@@ -9,16 +9,15 @@ from pathlib import Path
 from tests import node
 from tests.stack import Stack
 
-NAME = "claude-api-server-conformance"
 PACKAGE = "@modelcontextprotocol/conformance"
-FOLDER = node.CACHE / NAME
-SUITE = FOLDER / "node_modules" / PACKAGE / "dist/index.js"
+PACKAGES = node.Packages("conformance", (f"{PACKAGE}@0.1.16",))
+SUITE = PACKAGES.folder / "node_modules" / PACKAGE / "dist/index.js"
 RUN_TIMEOUT = 60
 
 
 async def lacking() -> str:
     """Install the suite; why it can't be run, if it can't."""
-    return await node.lacking(NAME, [f"{PACKAGE}@0.1.16"])
+    return await PACKAGES.lacking()
 
 
 async def scenario(name: str, url: str, folder: Path) -> tuple[int, str]:
@@ -29,7 +28,7 @@ async def scenario(name: str, url: str, folder: Path) -> tuple[int, str]:
 
 async def scenarios() -> set[str]:
     """The names of all scenarios for servers."""
-    _, listed = await node.run(node.NODE, str(SUITE), "list", "--server", timeout=RUN_TIMEOUT, cwd=FOLDER)
+    _, listed = await node.run(node.NODE, str(SUITE), "list", "--server", timeout=RUN_TIMEOUT, cwd=PACKAGES.folder)
     return set(re.findall(r"^\s+- ([\w-]+)", listed, re.MULTILINE))
 
 

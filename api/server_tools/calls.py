@@ -3,13 +3,16 @@
 Law: a call that can't be a job comes back as a sentence that says what to mend; nothing is guessed.
 """
 
+import re
+
 import msgspec
 from msgspec import Struct, field
 
-from api.server_tools.offers import LONGEST_TIMEOUT_MS, READ_LINES
-from shared.jobs import EditFile, FindFiles, ReadFile, RunCommand, SearchFiles, ToolJob, WriteFile
+from api.server_tools.offers import LONGEST_TIMEOUT_MS, READ_LINES, READ_PAGES
+from shared.jobs import MOST_PAGES, EditFile, FindFiles, ReadFile, RunCommand, SearchFiles, ToolJob, WriteFile
 
 SUMMARY = 200
+PAGES = re.compile(r"\s*(?P<first>\d{1,6})\s*(?:(?P<dash>-)\s*(?P<last>\d{1,6})?\s*)?")
 SHOWN = {"content": "content", "files_with_matches": "files", "count": "count"}
 
 
@@ -23,6 +26,7 @@ class ReadCall(Struct, frozen=True, forbid_unknown_fields=True):
     file_path: str
     offset: int | None = None
     limit: int | None = None
+    pages: str | int | None = None
 
 
 class GlobCall(Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,10 +93,8 @@ def job(name: str, arguments: str, offered: tuple[str, ...]) -> ToolJob | Mistak
 def wrong(call: Struct) -> Mistake | None:
     """Why a call can't be done though its types fit."""
     match call:
-        case ReadCall(offset=int(offset)) if offset < 1:
-            return Mistake(f"`offset` counts lines from 1; it is {offset}.")
-        case ReadCall(limit=int(limit)) if limit < 1:
-            return Mistake(f"`limit` must be at least 1; it is {limit}.")
+        case ReadCall():
+            return _wrong_read(call)
         case GrepCall(output_mode=str(mode)) if mode not in SHOWN:
             return Mistake(f"`output_mode` must be one of {', '.join(SHOWN)}; it is `{mode}`.")
         case GrepCall(head_limit=int(limit)) if limit < 1:
@@ -111,10 +113,36 @@ def wrong(call: Struct) -> Mistake | None:
             return None
 
 
+def _wrong_read(call: ReadCall) -> Mistake | None:
+    match call:
+        case ReadCall(offset=int(offset)) if offset < 1:
+            return Mistake(f"`offset` counts lines from 1; it is {offset}.")
+        case ReadCall(limit=int(limit)) if limit < 1:
+            return Mistake(f"`limit` must be at least 1; it is {limit}.")
+        case ReadCall(pages=str(pages) | int(pages)) if not asked_pages(pages):
+            return Mistake(
+                f'`pages` must be like "3" or "11-20", counted from 1, at most {MOST_PAGES} of them; it is `{pages}`.'
+            )
+        case _:
+            return None
+
+
+def asked_pages(said: str | int) -> tuple[int, int] | None:
+    """The first and the last page; None if that is not what it says."""
+    found = PAGES.fullmatch(str(said))
+    if not found:
+        return None
+    first, dash, last = int(found["first"]), found["dash"], found["last"]
+    end = int(last) if last else first + READ_PAGES - 1 if dash else first
+    return (first, end) if 1 <= first <= end < first + MOST_PAGES else None
+
+
 def _job(call: Struct) -> ToolJob:
     match call:
         case ReadCall():
-            return ReadFile(call.file_path, call.offset, call.limit or READ_LINES)
+            # Given for any file: whether it is a PDF is seen where it is read.
+            pages = (1, READ_PAGES) if call.pages is None else asked_pages(call.pages)
+            return ReadFile(call.file_path, call.offset, call.limit or READ_LINES, pages)
         case GlobCall():
             return FindFiles(call.pattern, call.path)
         case GrepCall():

@@ -8,12 +8,13 @@ from typing import Any
 
 import msgspec
 
-from shared.jobs import ToolsStatus
+from shared.jobs import MOST_PAGES, ToolsStatus
 from shared.turn import Tool
 
 type Schema = dict[str, Any]
 
 READ_LINES = 2000
+READ_PAGES = 10
 LONGEST_TIMEOUT_MS = 600_000
 READING = ("Read", "Glob", "Grep")
 WRITING = ("Write", "Edit")
@@ -47,7 +48,8 @@ DESCRIPTIONS = {
     "Read": f"""\
 Reads a file. Text comes with line numbers as `cat -n` prints them, counted from 1, up to {READ_LINES} lines unless \
 `limit` says otherwise; of a longer file, read on with `offset`. Pictures (PNG, JPEG, GIF, WebP) are shown to you \
-as pictures; PDF files can't be shown. Reads files only; to see what is in a folder, use Glob or `ls`. A file that you will need as a \
+as pictures. Of a PDF you are shown the first {READ_PAGES} pages as pictures, each with the words on it, or those that \
+`pages` names, up to {MOST_PAGES}. Reads files only; to see what is in a folder, use Glob or `ls`. A file that you will need as a \
 whole is best read as a whole; several files are best read by several calls at once.""",
     "Glob": """\
 Finds files by the pattern of their paths, such as `**/*.py` or `src/**/*.{ts,tsx}`: the newest first, without those that \
@@ -77,6 +79,7 @@ SCHEMAS: dict[str, Schema] = {
         file_path=_text(FILE),
         offset=_number("The line to begin with, counted from 1.", 1),
         limit=_number("How many lines to read.", 1),
+        pages=_text('Which pages of a PDF, such as "3" or "11-20".'),
     ),
     "Glob": _object(("pattern",), pattern=_text("The pattern, such as `**/*.md`."), path=_text(WHERE)),
     "Grep": _object(

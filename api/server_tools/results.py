@@ -4,12 +4,12 @@ Law: what is cut says so; what is refused says what is allowed; what failed is a
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from api import media
 from api.problems import Problem
 from api.server_tools.calls import Mistake
-from api.server_tools.offers import limits
+from api.server_tools.offers import READ_PAGES, limits
 from shared.errors import MEANINGS, ErrorKind
 from shared.events import Failed
 from shared.jobs import (
@@ -20,6 +20,7 @@ from shared.jobs import (
     FolderListed,
     JobResult,
     Output,
+    PagesRead,
     SearchFound,
     ToolsStatus,
 )
@@ -27,10 +28,6 @@ from shared.turn import Document, Image, Text, ToolResult
 
 LONGEST_LINE = 2000
 MOST_OUTPUT = 30_000
-PDF_WORDS = (
-    "{path} is a PDF, which a tool's result can't hold. Say so: whoever asked can send it along with `context_files` of "
-    "POST /api/analyze."
-)
 
 
 def tool_result(
@@ -42,10 +39,8 @@ def tool_result(
             return _error(call_id, text)
         case Failed():
             return _error(call_id, refusal(came, status))
-        case FileRead(data=bytes()):
-            return _binary(call_id, came)
-        case FileRead():
-            return _said(call_id, numbered(came))
+        case FileRead() | PagesRead():
+            return _file(call_id, came)
         case FilesFound(paths, truncated):
             return _said(call_id, listed(paths, "No files found", "files", cut=truncated))
         case SearchFound(lines, truncated):
@@ -89,6 +84,17 @@ def numbered(file: FileRead) -> str:
         of = f" of {file.lines}" if file.lines is not None else ""
         shown.append(f"(Lines {file.first_line} to {last}{of}. Read on with offset {last + 1}.)")
     return "\n".join(shown)
+
+
+def pages(file: PagesRead) -> Iterator[Text | Image]:
+    """Pages of a PDF, each as its words and how it looks."""
+    for page in file.pages:
+        yield Text(f"Page {page.number} of {file.count}:\n{middle_cut(page.text.strip())}".strip())
+        yield Image("image/jpeg", base64.b64encode(page.picture).decode())
+    last = file.pages[-1].number
+    if last < file.count:
+        further = f"{last + 1}-{min(last + READ_PAGES, file.count)}"
+        yield Text(f'(The file has {file.count} pages. Read on with pages "{further}".)')
 
 
 def listed(lines: tuple[str, ...], nothing: str, what: str, *, cut: bool) -> str:
@@ -146,13 +152,15 @@ def blocks(file: FileRead, title: str) -> tuple[Text | Image | Document, ...]:
     )
 
 
-def _binary(call_id: str, file: FileRead) -> ToolResult:
+def _file(call_id: str, file: FileRead | PagesRead) -> ToolResult:
+    if isinstance(file, PagesRead):
+        return ToolResult(call_id, tuple(pages(file)))
+    if file.data is None:
+        return _said(call_id, numbered(file))
     try:
         found = blocks(file, file.path)
     except Problem as problem:
         return _error(call_id, problem.message)
-    if any(isinstance(block, Document) for block in found):
-        return _error(call_id, PDF_WORDS.format(path=file.path))
     # A picture that was asked for needs no heading.
     return ToolResult(call_id, tuple(block for block in found if not isinstance(block, Text)))
 

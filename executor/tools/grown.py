@@ -3,6 +3,7 @@
 Law: in this order, and all of it before the first job. What fails is told to the executor, which says it and ends.
 """
 
+import importlib
 from functools import partial
 
 import msgspec
@@ -40,6 +41,7 @@ class Grown(Struct, frozen=True):
 def grown(told: bytes) -> tuple[bytes, Trade | None]:
     """Do as the plan says."""
     plan = msgspec.msgpack.decode(told, type=Plan)
+    importlib.import_module("executor.tools.pages")
     try:
         lacks = noexec.lay({root.path: root.writable for root in plan.ground.roots}) if plan.defences.mounts else ""
         ground = grounds.opened(plan.ground, plan.search)

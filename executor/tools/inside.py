@@ -137,6 +137,8 @@ def _file(ground: Ground, asked: bytes) -> None:
         outcome = Failed(refused.kind, refused.detail)
     except (OSError, MemoryError) as error:
         outcome = Failed(ErrorKind.BAD_JOB, f"it failed: {error.strerror if isinstance(error, OSError) else 'memory'}")
+    except Exception as error:  # noqa: BLE001 # nobody else could say what it was
+        outcome = Failed(ErrorKind.INTERNAL, type(error).__name__)
     _say(1, _outcome.encode(outcome))
     os._exit(0)
 

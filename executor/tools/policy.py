@@ -11,7 +11,17 @@ from executor.tools.ground import Ground
 from executor.tools.refusal import Refused
 from executor.tools.task import Task
 from shared.errors import ErrorKind
-from shared.jobs import EditFile, FindFiles, ListFolder, ReadFile, RunCommand, SearchFiles, ToolJob, WriteFile
+from shared.jobs import (
+    MOST_PAGES,
+    EditFile,
+    FindFiles,
+    ListFolder,
+    ReadFile,
+    RunCommand,
+    SearchFiles,
+    ToolJob,
+    WriteFile,
+)
 
 LONGEST_PATH = 4096
 
@@ -32,6 +42,11 @@ def granted(ground: Ground, job: ToolJob) -> Task:
                 raise Refused(ErrorKind.BAD_JOB, "new: it is the same as the text to replace")
         case ReadFile():
             _counts(offset=job.offset, limit=job.limit)
+            first, last = job.pages or (1, 1)
+            if not 1 <= first <= last < first + MOST_PAGES:
+                raise Refused(
+                    ErrorKind.BAD_JOB, f"pages: they count from 1, and at most {MOST_PAGES} are drawn at once"
+                )
         case FindFiles() | SearchFiles():
             _searchable(job)
         case ListFolder():

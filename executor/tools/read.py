@@ -8,20 +8,21 @@ from executor.tools.beneath import regular
 from executor.tools.ground import Ground, Root
 from executor.tools.refusal import Refused
 from shared.errors import ErrorKind
-from shared.jobs import FileRead, ReadFile
+from shared.jobs import FileRead, PagesRead, ReadFile
 
+PDF = b"%PDF-"
 SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"GIF8", "image/gif"),
-    (b"%PDF-", "application/pdf"),
+    (PDF, "application/pdf"),
 )
 LINE = re.compile(r"[^\n]*\n|[^\n]+")
 # Its own tables only: the system's files are not for the sandbox.
 _types = mimetypes.MimeTypes(filenames=())
 
 
-def read(ground: Ground, root: Root, path: str, job: ReadFile) -> FileRead:
+def read(ground: Ground, root: Root, path: str, job: ReadFile) -> FileRead | PagesRead:
     """What was asked for. Raises Refused."""
     descriptor, state = regular(ground, root, path)
     shown = os.path.normpath(f"{root.path}/{path}")
@@ -34,6 +35,11 @@ def read(ground: Ground, root: Root, path: str, job: ReadFile) -> FileRead:
     with os.fdopen(descriptor, "rb") as file:
         # It may grow meanwhile.
         data = file.read(ground.read)
+    if job.pages and data.startswith(PDF):
+        # Loaded only where it is forked from (executor.tools.grown): no other process has a use for it.
+        from executor.tools import pages  # noqa: PLC0415
+
+        return pages.drawn(shown, data, *job.pages)
     text = _text(data)
     if text is None:
         return FileRead(shown, len(data), media_type(shown, data), data=data)
@@ -59,7 +65,7 @@ def media_type(name: str, data: bytes) -> str:
 
 
 def _text(data: bytes) -> str | None:
-    if b"\0" in data or data.startswith(b"%PDF-"):
+    if b"\0" in data or data.startswith(PDF):
         return None
     try:
         return data.decode()

@@ -15,11 +15,13 @@ from tests.stack import KEY, Stack
 
 PYTHON = ("openai_python", "anthropic_python", "openai_agents", "langchain")
 NODE = ("openai_node", "anthropic_node", "ai_sdk", "ai_sdk_more")
-PACKAGES = (
-    *("openai@6.49.0", "@anthropic-ai/sdk@1.13.0", "ai@6.0.326", "zod@4.6.7"),
-    *("@ai-sdk/openai@3.0.141", "@ai-sdk/openai-compatible@2.0.92", "@ai-sdk/anthropic@3.0.140"),
+PACKAGES = node.Packages(
+    "node-clients",
+    (
+        *("openai@6.49.0", "@anthropic-ai/sdk@1.13.0", "ai@6.0.326", "zod@4.6.7"),
+        *("@ai-sdk/openai@3.0.141", "@ai-sdk/openai-compatible@2.0.92", "@ai-sdk/anthropic@3.0.140"),
+    ),
 )
-MODULES = "claude-api-server-node-clients"
 RECORDER = Path(__file__).parent.parent / "recorder"
 
 
@@ -63,14 +65,14 @@ async def test_an_example_in_python_runs(stack: Stack, upstream: Upstream, tmp_p
 @pytest.mark.parametrize("name", NODE)
 async def test_an_example_in_javascript_runs(stack: Stack, upstream: Upstream, tmp_path: Path, name: str):
     """By the versions that the manual names."""
-    if reason := await node.lacking(MODULES, PACKAGES):
+    if reason := await PACKAGES.lacking():
         pytest.skip(reason)
     client = CLIENTS[name]
     scripted(upstream, client)
     own = RECORDER / f"{name}.js"
     program = tmp_path / "example.mjs"
     program.write_text(own.read_text() if own.exists() else example(client.title, client.language, stack.url))
-    (tmp_path / "node_modules").symlink_to(node.CACHE / MODULES / "node_modules")
+    (tmp_path / "node_modules").symlink_to(PACKAGES.folder / "node_modules")
     status, said = await node.run(
         node.NODE, str(program), timeout=90, cwd=tmp_path, environment=environment(stack, tmp_path)
     )

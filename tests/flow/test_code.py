@@ -1,16 +1,20 @@
 """/api/code over the real CLI and the real tools executor: a scripted model reads, searches, runs, is refused, goes on."""
 
 import asyncio
+import base64
 import contextlib
+import io
 import json
 import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 
 from tests.flow.test_rest import events_of
+from tests.paper import pdf
 from tests.scripted.upstream import Received, Says, Upstream
 from tests.stack import Stack, until
 
@@ -58,6 +62,12 @@ def results(upstream: Upstream, request: int) -> list[tuple[str, bool]]:
             text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
             found[block["tool_use_id"]] = (text, bool(block.get("is_error")))
     return [found[call] for call in order]
+
+
+def shown(upstream: Upstream, request: int) -> list[tuple[str, str]]:
+    """What the last result of a request holds: texts, and the data of pictures."""
+    result = upstream.requests[request].conversation[-1]["content"][-1]
+    return [(part["type"], part["text"] if "text" in part else part["source"]["data"]) for part in result["content"]]
 
 
 async def test_model_reads_searches_runs_is_refused_and_goes_on(coders: Stack, upstream: Upstream):
@@ -130,6 +140,38 @@ async def test_calls_that_only_read_are_done_at_the_same_time(upstream: Upstream
             f"cat {pipes[1]}",
         ]
         assert [text for text, _ in results(upstream, 1)] == ["one", "     1\talpha", "two"]
+
+
+async def test_model_sees_the_pages_of_a_pdf(coders: Stack, upstream: Upstream):
+    """Ten at once unless it asks for others, each as a picture with its words; what can't be shown is said."""
+    paper = coders.files / "paper.pdf"
+    paper.write_bytes(pdf(*(f"Leaf {number}" for number in range(1, 13))))
+    (coders.files / "half.pdf").write_bytes(paper.read_bytes()[:200])
+    upstream.script(
+        calls(("Read", {"file_path": str(paper)})),
+        calls(
+            ("Read", {"file_path": str(paper), "pages": "12"}),
+            ("Read", {"file_path": str(paper), "pages": "13"}),
+            ("Read", {"file_path": str(coders.files / "half.pdf")}),
+        ),
+        Says("Twelve leaves."),
+    )
+    response = await coders.client.post("/api/code", json={"prompt": "How many leaves?"})
+    assert response.status_code == 200, response.text
+    assert [tool["is_error"] for tool in response.json()["tools_used"]] == [False, False, True, True]
+    ten = shown(upstream, 1)
+    assert [kind for kind, _ in ten] == ["text", "image"] * 10 + ["text"]
+    assert [text for kind, text in ten if kind == "text"] == [
+        *(f"Page {number} of 12:\nLeaf {number}" for number in range(1, 11)),
+        '(The file has 12 pages. Read on with pages "11-12".)',
+    ]
+    with PIL.Image.open(io.BytesIO(base64.b64decode(ten[-2][1]))) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (918, 1188))
+        assert min(picture.convert("L").tobytes()) < 64, "nothing is drawn"
+    last, beyond, broken = results(upstream, 2)
+    assert last == ("Page 12 of 12:\nLeaf 12", False)
+    assert "12 pages" in beyond[0]
+    assert "damaged" in broken[0]
 
 
 async def test_watcher_sees_the_tools_at_work_in_order(coders: Stack, upstream: Upstream):

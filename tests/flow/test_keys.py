@@ -137,6 +137,9 @@ async def test_every_job_has_a_line_with_its_tokens_and_nothing_of_its_words(sta
     refused = await chat(stack, key)
     assert refused.status_code == 429
     assert refused.json()["error"]["code"] == "insufficient_quota"
+    # What would be answered later is refused now.
+    later = await stack.client.post("/v1/responses", json={"input": "hi", "background": True}, headers=key)
+    assert (later.status_code, later.json()["error"]["code"]) == (429, "insufficient_quota")
 
     async def written() -> bool:
         return (await totals(stack, key=name))["jobs"] == 1

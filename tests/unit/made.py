@@ -39,6 +39,8 @@ from shared.jobs import (
     JobResult,
     ListFolder,
     Output,
+    Page,
+    PagesRead,
     ReadFile,
     RunCommand,
     SearchFiles,
@@ -137,22 +139,27 @@ statuses = st.builds(
 def made(kind: type[Any]) -> st.SearchStrategy[Any]:
     """Any value of a struct; its numbers are those that can be there."""
     numbers = {int: counts, int | None: st.none() | counts, float | None: st.none() | seconds}
-    named = {**numbers, dict[str, int]: st.dictionaries(words, counts, max_size=3)}
-    return st.builds(
-        kind,
-        **{
-            field.name: named.get(field.type, st.from_type(field.type) if field.type != tuple[Entry, ...] else entries)
-            for field in msgspec.structs.fields(kind)
-        },
-    )
+    named: dict[Any, st.SearchStrategy[Any]] = {
+        **numbers,
+        dict[str, int]: st.dictionaries(words, counts, max_size=3),
+        tuple[Entry, ...]: few(st.builds(Entry, words, st.sampled_from(["file", "folder", "other"]), counts)),
+        tuple[Page, ...]: few(st.builds(Page, counts, st.binary(max_size=30), words)),
+        tuple[int, int] | None: st.none() | st.tuples(counts, counts),
+    }
+    fields = msgspec.structs.fields(kind)
+    return st.builds(kind, **{field.name: named.get(field.type, st.from_type(field.type)) for field in fields})
 
 
-entries = st.lists(st.builds(Entry, words, st.sampled_from(["file", "folder", "other"]), counts), max_size=3).map(tuple)
+def few(each: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
+    """Up to three of them."""
+    return st.lists(each, max_size=3).map(tuple)
+
+
 jobs: st.SearchStrategy[ToolJob] = st.one_of(
     *(made(kind) for kind in (ReadFile, FindFiles, SearchFiles, RunCommand, WriteFile, EditFile, ListFolder))
 )
 results: st.SearchStrategy[JobResult] = st.one_of(
-    *(made(kind) for kind in (FileRead, FilesFound, SearchFound, CommandEnded, FileWritten, FolderListed))
+    *(made(kind) for kind in (FileRead, PagesRead, FilesFound, SearchFound, CommandEnded, FileWritten, FolderListed))
 )
 
 to_executor: st.SearchStrategy[ToExecutor] = st.one_of(

@@ -9,11 +9,13 @@ import pytest
 from api.openai_responses.decode import decode
 from api.openai_responses.drafts import Form
 from api.openai_responses.encode import Cancelled, Finished, ResponsesEncoder
-from api.openai_responses.running import Live, Running, replayed
+from api.openai_responses.running import Live, Running, accepted, replayed
 from api.openai_responses.shown import begun
 from api.openai_responses.store import Store
 from api.parameters import Policy
-from shared.events import Done, Event, Started, TextDelta, Usage
+from api.problems import Problem
+from shared.errors import ErrorKind
+from shared.events import Done, Event, Failed, Started, TextDelta, Usage
 from tests.unit.doors import told
 
 type Kept = list[tuple[Finished, tuple[bytes, ...]]]
@@ -115,6 +117,20 @@ async def test_one_that_is_waited_for_is_found_while_it_lasts_and_kept_before_it
     assert job.ended.is_set()
     assert one.over.is_set()
     assert len(kept) == 1
+
+
+async def test_one_that_is_refused_at_once_is_not_begun():
+    """Its client is told; one that waits for its turn, or is admitted, goes on whole."""
+    refused = Job([Failed(ErrorKind.KEY_LIMIT, "3 requests a minute", retry_after=7.0)])
+    refused.go()
+    with pytest.raises(Problem) as problem:
+        await accepted(refused.run())
+    assert (problem.value.status, problem.value.headers()["retry-after"]) == (429, "7")
+    assert refused.ended.is_set()
+    job = Job(WHOLE)
+    job.go(len(WHOLE))
+    assert [event async for _, event in await accepted(job.run())] == WHOLE
+    assert job.ended.is_set()
 
 
 async def test_closing_ends_what_is_in_the_background():

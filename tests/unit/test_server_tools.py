@@ -14,6 +14,8 @@ from shared.jobs import (
     FindFiles,
     JobResult,
     Output,
+    Page,
+    PagesRead,
     ReadFile,
     RunCommand,
     SearchFiles,
@@ -22,7 +24,7 @@ from shared.jobs import (
     ToolsStatus,
     WriteFile,
 )
-from shared.turn import Text
+from shared.turn import Image, Text
 
 STATUS = ToolsStatus(("/a",), ("/w",), ("cat", "ls"), 4, 0, 0, draining=False)
 
@@ -30,8 +32,11 @@ STATUS = ToolsStatus(("/a",), ("/w",), ("cat", "ls"), 4, 0, 0, draining=False)
 @pytest.mark.parametrize(
     ("name", "arguments", "expected"),
     [
-        ("Read", '{"file_path":"/a/x","offset":3,"limit":"5"}', ReadFile("/a/x", 3, 5)),
-        ("Read", '{"file_path":"/a/x"}', ReadFile("/a/x", None, 2000)),
+        ("Read", '{"file_path":"/a/x","offset":3,"limit":"5"}', ReadFile("/a/x", 3, 5, (1, 10))),
+        ("Read", '{"file_path":"/a/x"}', ReadFile("/a/x", None, 2000, (1, 10))),
+        ("Read", '{"file_path":"/a/x.pdf","pages":"11-30"}', ReadFile("/a/x.pdf", None, 2000, (11, 30))),
+        ("Read", '{"file_path":"/a/x.pdf","pages":7}', ReadFile("/a/x.pdf", None, 2000, (7, 7))),
+        ("Read", '{"file_path":"/a/x.pdf","pages":" 7 - "}', ReadFile("/a/x.pdf", None, 2000, (7, 16))),
         ("Glob", '{"pattern":"**/*.py","path":"/a"}', FindFiles("**/*.py", "/a")),
         (
             "Grep",
@@ -58,6 +63,10 @@ def test_call_becomes_the_job_it_asks_for(name: str, arguments: str, expected: T
         ("Read", "{}", "file_path"),
         ("Read", '{"file_path":"x","offset":0}', "offset"),
         ("Read", '{"file_path":"x","limit":0}', "limit"),
+        ("Read", '{"file_path":"x","pages":"0-3"}', "pages"),
+        ("Read", '{"file_path":"x","pages":"3-2"}', "pages"),
+        ("Read", '{"file_path":"x","pages":"1-21"}', "at most 20"),
+        ("Read", '{"file_path":"x","pages":"all"}', "pages"),
         ("Read", '{"path":"x"}', "path"),
         ("Read", "[", "Read"),
         ("Grep", '{"pattern":"x","output_mode":"lines"}', "files_with_matches"),
@@ -112,11 +121,16 @@ def test_refusal_says_what_is_allowed():
     assert all(word in text for word in ("`id`", "/a", "/w", "cat, ls"))
 
 
-def test_pdf_is_an_error_that_says_what_to_do_instead():
-    """No tool's result can hold one."""
-    text, is_error = told(FileRead("/a/x.pdf", 9, "application/pdf", data=b"%PDF-1.4"))
-    assert is_error
-    assert "context_files" in text
+def test_pages_of_a_pdf_are_words_and_pictures_and_say_where_to_read_on():
+    """Unless they are the last ones."""
+    pages = (Page(3, b"\xff\xd8", "Three\n"), Page(4, b"\xff\xd9", ""))
+    said = tool_result("c", PagesRead("/a/x.pdf", 9, pages, 25), (), STATUS).content
+    assert said == (
+        *(Text("Page 3 of 25:\nThree"), Image("image/jpeg", "/9g=")),
+        *(Text("Page 4 of 25:"), Image("image/jpeg", "/9k=")),
+        Text('(The file has 25 pages. Read on with pages "5-14".)'),
+    )
+    assert len(tool_result("c", PagesRead("/a/x.pdf", 9, pages, 4), (), STATUS).content) == 4
 
 
 def test_nothing_found_is_said():
