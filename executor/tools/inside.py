@@ -140,6 +140,8 @@ def _file(ground: Ground, asked: bytes) -> None:
     except Exception as error:  # noqa: BLE001 # nobody else could say what it was
         outcome = Failed(ErrorKind.INTERNAL, type(error).__name__)
     _say(1, _outcome.encode(outcome))
+    # That is its end for the executor, which need not wait until the system has taken this process apart.
+    os.close(1)
     os._exit(0)
 
 
