@@ -3,14 +3,21 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from litestar import Request
 
 from api.anthropic.encode import envelope as anthropic
-from api.mcp.encode import envelope as mcp
 from api.openai_answers import envelope as openai
 from api.problems import Problem
 from api.request_context import STATE_KEY
 from api.rest.encode import envelope as rest
+
+
+def json_rpc(problem: Problem) -> bytes:
+    """An error of MCP's before any message was read (https://www.jsonrpc.org/specification#error_object)."""
+    error = {"code": -32600, "message": problem.message, "data": {"code": problem.code}}
+    return msgspec.json.encode({"jsonrpc": "2.0", "id": None, "error": error})
+
 
 type Envelope = Callable[[Problem, str], bytes]
 
@@ -18,7 +25,7 @@ type Envelope = Callable[[Problem, str], bytes]
 BY_PATH: tuple[tuple[str, Envelope], ...] = (
     ("/v1/messages", anthropic),
     ("/api/", lambda problem, _: rest(problem)),
-    ("/mcp", lambda problem, _: mcp(problem)),
+    ("/mcp", lambda problem, _: json_rpc(problem)),
 )
 # The header that tells Anthropic's clients from OpenAI's where both ask at one address.
 ANTHROPIC_HEADER = "anthropic-version"

@@ -3,6 +3,7 @@
 usage: python -m tests.as_user UID --role tools …
 """
 
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -21,10 +22,16 @@ def become(uid: int) -> None:
         os.setresuid(uid, uid, uid)
 
 
+def begin(uid: int) -> None:
+    """Load what the zygote loads, and be this user."""
+    importlib.import_module("executor.tools.pages")
+    become(uid)
+
+
 def main(loaded: Callable[[], None] = lambda: None) -> int:
     """Run until drained. loaded: called when everything is imported."""
     uid = int(sys.argv.pop(1))
-    zygote = Zygote(grown, first=partial(become, uid))
+    zygote = Zygote(grown, first=partial(begin, uid))
     from executor import program  # noqa: PLC0415 # after the fork, as the executor does
 
     loaded()

@@ -12,6 +12,7 @@ import os
 import sys
 
 from executor.sandbox import noexec, seccomp
+from executor.sandbox.system_calls import CALLS
 from tests import kernel
 from tests.as_user import main
 
@@ -37,5 +38,5 @@ if __name__ == "__main__":
     if sys.argv.pop(2) == "noexec":
         mount([*os.environ["ALLOWED_PATHS"].split(","), os.environ["WRITABLE_PATHS"]])
     _, column = seccomp.ARCHITECTURES[os.uname().machine]
-    kernel.refuse((seccomp.CALLS[name][column] for name in REFUSED), errno.EPERM)
+    kernel.refuse((CALLS[name][column] for name in REFUSED), errno.EPERM)
     sys.exit(main())

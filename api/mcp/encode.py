@@ -70,9 +70,3 @@ def words(answer: Struct) -> str:
 def refusal(problem: Problem) -> CallToolResult:
     """A call that came to nothing."""
     return CallToolResult(content=[TextContent(text=problem.message)], is_error=True)
-
-
-def envelope(problem: Problem) -> bytes:
-    """An error before any message was read, as JSON-RPC has it."""
-    error = {"code": -32600, "message": problem.message, "data": {"code": problem.code}}
-    return msgspec.json.encode({"jsonrpc": "2.0", "id": None, "error": error})

@@ -1,66 +1,83 @@
-"""/mcp: the official implementation of streamable HTTP, behind the same key as everything else.
+"""/mcp: who may come in, and the wire; what speaks the protocol is `api.mcp.sessions`.
 
-Law: a session belongs to the key that began it and ends after a while without requests; what waits for nothing in
-particular ends as soon as the server drains.
+Law: the protocol's implementation is loaded with the first request: it is a quarter of the program's memory, and many
+servers are never asked. What waits for nothing in particular ends as soon as the server drains.
 """
 
 import asyncio
+import importlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import structlog
 from litestar import Litestar, asgi
 from litestar.datastructures import Headers
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import Message, Receive, Scope, Send
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
-from api import body
 from api.asking import asking
 from api.drain import Drain
 from api.mcp.hosts import Hosts
-from api.mcp.server import Door
 from api.scopes import SCOPE
 from api.work.tasks import Workshop
 
-SESSION_IDLE = 15 * 60.0
-MOST_SESSIONS = 256
+if TYPE_CHECKING:
+    from api.mcp.sessions import Sessions
+
+IDLE, MOST = 15 * 60.0, 256
+
+log = structlog.get_logger()
 
 
 class Mcp:
-    """The door and its sessions. Mutable: the sessions."""
+    """The door. Mutable: whether anybody came yet, and the sessions since.
+
+    idle: seconds without a request after which a session ends. most: how many there may be.
+    """
 
     def __init__(
-        self,
-        shop: Workshop,
-        hosts: Hosts,
-        drain: Drain,
-        version: str,
-        *,
-        session_idle: float = SESSION_IDLE,
-        most_sessions: int = MOST_SESSIONS,
+        self, shop: Workshop, hosts: Hosts, drain: Drain, version: str, *, idle: float = IDLE, most: int = MOST
     ) -> None:
+        self._shop = shop
         self._hosts = hosts
         self._drain = drain
-        self._manager = StreamableHTTPSessionManager(
-            Door(shop, version).server,
-            session_idle_timeout=session_idle,
-            max_sessions=most_sessions,
-            max_request_body_size=body.LARGEST,
-        )
+        self._version = version
+        self._idle = idle
+        self._most = most
+        self._wanted = asyncio.Event()
+        self._sessions: asyncio.Future[Sessions] | None = None
 
     @property
     def sessions(self) -> int:
         """How many there are."""
-        return len(self._manager._server_instances)  # noqa: SLF001 # it has no name for others
+        return self._sessions.result().count if self._sessions and self._sessions.done() else 0
 
     @asynccontextmanager
     async def lifespan(self, _app: Litestar) -> AsyncGenerator[None]:
         """Sessions live as long as the application."""
-        async with self._manager.run():
+        self._sessions = asyncio.get_running_loop().create_future()
+        serving = asyncio.create_task(self._serve(self._sessions))
+        try:
             yield
+        finally:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+
+    async def _serve(self, opened: "asyncio.Future[Sessions]") -> None:
+        """Open the sessions when the first request comes, and keep them until this is cancelled."""
+        await self._wanted.wait()
+        try:
+            await asyncio.to_thread(importlib.import_module, "api.mcp.sessions")
+            from api.mcp import sessions  # noqa: PLC0415 # by name, now that it is there
+
+            async with sessions.opened(self._shop, self._version, idle=self._idle, most=self._most) as those:
+                opened.set_result(those)
+                await asyncio.Event().wait()
+        except Exception as error:
+            log.exception("what speaks MCP failed")
+            if not opened.done():
+                opened.set_exception(error)
 
     def route(self) -> ASGIRouteHandler:
         """The handler of /mcp."""
@@ -70,15 +87,16 @@ class Mcp:
         """One HTTP request of the protocol's. Raises Problem."""
         headers = Headers.from_scope(scope)
         self._hosts.check(headers.get("host", ""), headers.get("origin", ""))
-        inner: Any = dict(scope)
         key = asking(_Scoped(scope), "mcp").holder  # pyright: ignore[reportArgumentType] # only its scope is looked at
-        inner["user"] = AuthenticatedUser(AccessToken(token="", client_id=key, scopes=[]))
+        assert self._sessions
+        self._wanted.set()
+        sessions = await asyncio.shield(self._sessions)
         wire = Wire(receive, send)
-        if inner["method"] == "GET":
+        if scope.get("method") == "GET":
             with self._drain.waiting(wire.hang_up):
-                await self._manager.handle_request(inner, wire.receive, wire.send)  # pyright: ignore[reportArgumentType]
+                await sessions.handle(scope, key, wire.receive, wire.send)
         else:
-            await self._manager.handle_request(inner, wire.receive, wire.send)  # pyright: ignore[reportArgumentType]
+            await sessions.handle(scope, key, wire.receive, wire.send)
         await wire.end()
 
 

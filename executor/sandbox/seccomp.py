@@ -11,6 +11,7 @@ import platform
 import struct
 
 from executor.sandbox.landlock import LIBC
+from executor.sandbox.system_calls import CALLS, OF_MEMORY, OF_NETWORK, OF_OTHERS, OF_SENDING, OF_SIGNALS, SPECIAL
 
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 PR_SET_MDWE, MDWE_REFUSE_EXEC_GAIN = 65, 1
@@ -25,111 +26,6 @@ STREAM, DATAGRAM, KIND_MASK = 1, 2, 0xF
 TCP, UDP = 6, 17
 MSG_FASTOPEN = 0x20000000
 
-# name -> numbers on x86-64 and on arm64
-CALLS: dict[str, tuple[int, int]] = {
-    "socket": (41, 198),
-    "socketpair": (53, 199),
-    "bind": (49, 200),
-    "connect": (42, 203),
-    "sendto": (44, 206),
-    "sendmsg": (46, 211),
-    "sendmmsg": (307, 269),
-    "memfd_create": (319, 279),
-    "memfd_secret": (447, 447),
-    "execveat": (322, 281),
-    "personality": (135, 92),
-    "unshare": (272, 97),
-    "setns": (308, 268),
-    "ptrace": (101, 117),
-    "kcmp": (312, 272),
-    "process_vm_readv": (310, 270),
-    "process_vm_writev": (311, 271),
-    "pidfd_open": (434, 434),
-    "pidfd_getfd": (438, 438),
-    "keyctl": (250, 219),
-    "add_key": (248, 217),
-    "request_key": (249, 218),
-    "userfaultfd": (323, 282),
-    "bpf": (321, 280),
-    "perf_event_open": (298, 241),
-    "mount": (165, 40),
-    "umount2": (166, 39),
-    "pivot_root": (155, 41),
-    "chroot": (161, 51),
-    "open_tree": (428, 428),
-    "move_mount": (429, 429),
-    "fsopen": (430, 430),
-    "fsconfig": (431, 431),
-    "fsmount": (432, 432),
-    "fspick": (433, 433),
-    "mount_setattr": (442, 442),
-    "io_uring_setup": (425, 425),
-    "io_uring_enter": (426, 426),
-    "io_uring_register": (427, 427),
-    "kexec_load": (246, 104),
-    "init_module": (175, 105),
-    "finit_module": (313, 273),
-    "delete_module": (176, 106),
-    "reboot": (169, 142),
-    "swapon": (167, 224),
-    "swapoff": (168, 225),
-    "quotactl": (179, 60),
-    "acct": (163, 89),
-    "settimeofday": (164, 170),
-    "name_to_handle_at": (303, 264),
-    "open_by_handle_at": (304, 265),
-    "shmget": (29, 194),
-    "shmat": (30, 196),
-    "shmctl": (31, 195),
-    "msgget": (68, 186),
-    "msgsnd": (69, 189),
-    "msgrcv": (70, 188),
-    "msgctl": (71, 187),
-    "semget": (64, 190),
-    "semop": (65, 193),
-    "semctl": (66, 191),
-    "semtimedop": (220, 192),
-    "mq_open": (240, 180),
-    "mq_unlink": (241, 181),
-    "syslog": (103, 116),
-    "fanotify_init": (300, 262),
-    "inotify_init": (253, 26),
-    "inotify_init1": (294, 26),
-    "clone3": (435, 435),
-    "clone": (56, 220),
-    "mmap": (9, 222),
-    "mprotect": (10, 226),
-    "pkey_mprotect": (329, 288),
-    "kill": (62, 129),
-    "tkill": (200, 130),
-    "tgkill": (234, 131),
-    "rt_sigqueueinfo": (129, 138),
-    "pidfd_send_signal": (424, 424),
-    "prlimit64": (302, 261),
-    "setpriority": (141, 140),
-    "ioprio_set": (251, 30),
-    "sched_setaffinity": (203, 122),
-    "sched_setscheduler": (144, 119),
-    "sched_setparam": (142, 118),
-    "sched_setattr": (314, 274),
-}
-OF_NETWORK = ("socket", "socketpair", "bind", "connect")
-# The index of the argument that holds the flags.
-OF_SENDING = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}
-OF_SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "pidfd_send_signal")
-OF_MEMORY = ("mmap", "mprotect", "pkey_mprotect")
-# What bounds or slows a process: which argument says whose (0 is the caller's own), and what the first one is when all of
-# the user's are meant.
-OF_OTHERS: dict[str, tuple[int, int | None]] = {
-    "prlimit64": (0, None),
-    "setpriority": (1, 2),
-    "ioprio_set": (1, 3),
-    "sched_setaffinity": (0, None),
-    "sched_setscheduler": (0, None),
-    "sched_setparam": (0, None),
-    "sched_setattr": (0, None),
-}
-SPECIAL = (*OF_NETWORK, *OF_SENDING, *OF_SIGNALS, *OF_MEMORY, *OF_OTHERS, "clone", "clone3")
 ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 
 
@@ -149,11 +45,11 @@ def command_filter(*, signals: bool, machine: str = "") -> bytes:
     """
     denied = [name for name in CALLS if name not in SPECIAL] + list(OF_NETWORK)
     denied += [] if signals else list(OF_SIGNALS)
-    return _program(denied, machine or platform.machine(), frozen_memory=True, alone=True)
+    return _program(denied, machine or platform.machine(), frozen_memory=True)
 
 
 def cli_filter(*, signals: bool, names: bool, machine: str = "") -> bytes:
-    """For the CLI: TCP, and what names are looked up by; its JIT may make code.
+    """For the CLI: TCP, and what names are looked up by; its JIT may make code, and other processes are not its own.
 
     signals: leave them to Landlock's scope. names: it has to look some up, which takes UDP.
     """
@@ -205,7 +101,6 @@ def _program(
     machine: str,
     *,
     frozen_memory: bool = False,
-    alone: bool = False,
     internet: list[bytes] | None = None,
 ) -> bytes:
     if machine not in ARCHITECTURES:
@@ -223,7 +118,7 @@ def _program(
         for name in OF_MEMORY:
             both = [_argument(2), _op(AND, WRITE_AND_EXEC), _op(JUMP_EQ, WRITE_AND_EXEC, 0, 1), _refuse(errno.EPERM)]
             steps += _when(CALLS[name][column], both)
-    steps += _alone(column) if alone else []
+    steps += _alone(column)
     if internet:
         steps += _when(CALLS["socket"][column], internet)
         # What is sent with the call that connects would not be asked of Landlock.

@@ -81,7 +81,7 @@ async def rest(bench: Bench) -> list[Figure]:
         await resting(stack, 2)
         pids = {"API": stack.api.pid, "executor": stack.executors[0].pid, "one parked CLI": stack.clis()[0].pid}
         held = {who: memory(pid) for who, pid in pids.items()}
-    limits = {"API": 140, "executor": 60}
+    limits = {"API": 110, "executor": 60}
     return [
         Figure(name, who, of.rss, "MB", limits.get(who), f"RSS; PSS {of.pss:.0f}, USS {of.uss:.0f}")
         for who, of in held.items()

@@ -26,7 +26,7 @@ PYTHON = shutil.which("python3", path="/usr/bin:/bin") or ""
 
 # What a CLI that was taken over would try. Run in place of the CLI, with what it is told in argv.
 ATTACKS = """
-import ctypes, json, os, socket, sys
+import ctypes, json, os, resource, socket, sys
 told = json.loads(sys.argv[1])
 libc = ctypes.CDLL(None, use_errno=True)
 def called(result):
@@ -85,6 +85,9 @@ attacks = {
     "io_uring": lambda: called(libc.syscall(425, 8, ctypes.create_string_buffer(120))),
     "namespace": lambda: called(libc.unshare(0x10000000)),
     "keys": lambda: called(libc.syscall(250 if os.uname().machine == "x86_64" else 219, 0, -3, 1)),
+    "another's limits": lambda: resource.prlimit(os.getppid(), resource.RLIMIT_CPU, (3600, 3600)),
+    "another's priority": lambda: os.setpriority(os.PRIO_PROCESS, os.getppid(), 5),
+    "another's cores": lambda: os.sched_setaffinity(os.getppid(), os.sched_getaffinity(os.getppid())),
     "traced": lambda: called(libc.ptrace(0, 0, 0, 0)),
 }
 through = []
@@ -107,7 +110,17 @@ STOPPED = {
     },
     "seccomp": {
         *("a port of its own", "an abstract socket", "a socket of the server", "sent early", "multipath", "datagram"),
-        *("vsock", "memory file", "io_uring", "namespace", "keys", "traced"),
+        *(
+            "vsock",
+            "memory file",
+            "io_uring",
+            "namespace",
+            "keys",
+            "traced",
+            "another's limits",
+            "another's priority",
+            "another's cores",
+        ),
     },
     "privileges": set[str](),
 }

@@ -93,7 +93,7 @@ async def door(**limits: Any) -> AsyncGenerator[Mcp]:
 
 async def test_a_session_that_nobody_asks_ends():
     """And is then as unknown as one that never was: 404, upon which clients begin anew."""
-    async with door(session_idle=0.05) as opened:
+    async with door(idle=0.05) as opened:
         session = (await ask(opened, "POST", HELLO)).session
         await until(lambda: not opened.sessions)
         assert (await ask(opened, "POST", PING, **session)).status == 404
@@ -102,7 +102,7 @@ async def test_a_session_that_nobody_asks_ends():
 
 async def test_there_are_only_so_many_sessions():
     """One more is turned away, those that are there go on, and one that ends makes room."""
-    async with door(most_sessions=2) as opened:
+    async with door(most=2) as opened:
         first, second = [(await ask(opened, "POST", HELLO)).session for _ in range(2)]
         assert (await ask(opened, "POST", HELLO)).status == 503
         assert (await ask(opened, "POST", PING, **second)).status == 200
