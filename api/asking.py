@@ -7,6 +7,7 @@ from litestar import Request
 from msgspec import Struct, field
 
 from api.auth import principal_of
+from api.dialects import dialect_of
 from api.http_trace import TRACEPARENT
 from api.keys import OWNER
 from api.request_context import STATE_KEY
@@ -26,7 +27,7 @@ class Visit:
 class Asking(Struct, frozen=True):
     """request_id: as in the logs. key: the name of the key that asks; holder: its id, which no other key ever has.
 
-    dialect: the door. traceparent: the caller's trace. within: it is asked for by a job that is under way.
+    dialect: the door, as in `api.dialects`. traceparent: the caller's trace. within: it is asked for by a job that is under way.
     """
 
     request_id: str
@@ -38,8 +39,9 @@ class Asking(Struct, frozen=True):
     visit: Visit = field(default_factory=Visit)
 
 
-def asking(request: Request[Any, Any, Any], dialect: str) -> Asking:
+def asking(request: Request[Any, Any, Any]) -> Asking:
     """Who asks by this request."""
     state = request.scope["state"]
     principal = principal_of(request)
+    dialect = dialect_of(request.scope["path"])
     return Asking(state[STATE_KEY], principal.name, dialect, state.get(TRACEPARENT, ""), principal.id)

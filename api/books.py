@@ -7,7 +7,7 @@ owner's is never limited.
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 
 from msgspec import Struct, structs
@@ -98,6 +98,10 @@ class Books:
                 if key:
                     stack.push_async_callback(self._charge, key, line.tokens - heard // CHARACTERS)
 
+    def tenant(self, asking: Asking) -> str:
+        """Who asks, to those who share places out; empty where nobody else has a key."""
+        return asking.key if self._keyring.any else ""
+
     def used(self, key: Key) -> dict[str, float]:
         """What a key used today and this month, by the names of its limits."""
         return structs.asdict(self._ledger.used(key.name))
@@ -113,10 +117,8 @@ class Books:
 
     def headers(self, key: Key, path: str) -> Mapping[str, str]:
         """What a key has left, as the official SDKs read it, by what was counted last."""
-        seen, headers = self._seen.get(key.id), dict[str, str]()
-        for name, left in (("requests", seen.requests), ("tokens", seen.tokens)) if seen else ():
-            if left is None:
-                continue
+        headers: dict[str, str] = {}
+        for name, left in self._counted(key):
             if path.startswith(ANTHROPIC):
                 at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(left.reset))
                 told = {"limit": str(left.limit), "remaining": str(left.remaining), "reset": at}
@@ -126,6 +128,16 @@ class Books:
                 told = {"limit": str(left.limit), "remaining": str(left.remaining), "reset": f"{reset:.3f}s"}
                 headers |= {f"x-ratelimit-{what}-{name}": value for what, value in told.items()}
         return headers
+
+    def _counted(self, key: Key) -> Iterator[tuple[str, Left]]:
+        """What was counted last of the limits that the key has now; a minute that has ended since leaves all of them."""
+        seen, allowance = self._seen.get(key.id, _Seen()), key.allowance
+        for name, left, limit in (
+            ("requests", seen.requests, allowance.requests_per_minute),
+            ("tokens", seen.tokens, allowance.tokens_per_minute),
+        ):
+            if left is not None and left.limit == limit:
+                yield name, left if left.reset > time.time() else structs.replace(left, remaining=left.limit)
 
     def _holder(self, asking: Asking) -> Key | None:
         """The key that asks, as it is now; None for the owner."""
@@ -154,7 +166,7 @@ class Books:
             if limit is not None and used >= limit:
                 now = time.time()
                 wait = (next_day(now) if name.endswith("day") else next_month(now)) - now
-                detail = f"`{name}` of this key is {limit:g}, and {used:g} is used; GET /api/usage/me tells more."
+                detail = f"`{name}` of this key is {limit:.12g}, and {used:.12g} is used; GET /api/usage/me tells more."
                 raise Denied(Failed(ErrorKind.KEY_BUDGET, detail, retry_after=wait))
 
     async def _take_place(self, key: Key, stack: contextlib.AsyncExitStack) -> None:

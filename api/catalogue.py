@@ -5,6 +5,7 @@ own, a full `claude-…` id. Nothing else is a model.
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -16,6 +17,8 @@ from shared.wire import Model
 OWN = ("haiku", "sonnet", "opus")
 WELL_KNOWN = {"gpt-4o": "opus", "gpt-4o-mini": "sonnet", "gpt-3.5-turbo": "haiku"}
 FRESH = 60.0
+# A full id: the service knows which there are.
+ID = re.compile(r"claude-[a-z0-9._:@/\[\]-]{1,120}")
 
 
 class Listed(Struct, frozen=True):
@@ -47,13 +50,13 @@ def meaning(name: str, aliases: Mapping[str, str], offered: tuple[Model, ...]) -
     # An alias may have the name of a model; what it leads to is then the model, and not an alias again.
     wanted = known.get(name.strip(), name.strip())
     for _ in range(len(known) + 1):
-        if wanted.lower() in values or wanted.lower().startswith("claude-"):
+        if wanted.lower() in values or ID.fullmatch(wanted.lower()):
             return wanted.lower()
         wanted = known.get(wanted, wanted)
     raise Problem(
         404,
         "model_not_found",
-        f"The model `{name}` does not exist here. GET /v1/models lists the models; MODEL_ALIASES can add a name.",
+        f"The model `{name[:128]}` does not exist here. GET /v1/models lists the models; MODEL_ALIASES can add a name.",
         param="model",
     )
 

@@ -80,7 +80,7 @@ class Dispatch:
         asking = structs.replace(asking, traceparent=trace.traceparent)
         watches = [trace, *(watcher(turn, asking) for watcher in self._watchers)]
         try:
-            submit = Submit(turn, asking.request_id, asking.key, asking.traceparent)
+            submit = Submit(turn, asking.request_id, self._books.tenant(asking), asking.traceparent)
             served = self._handover.messages(submit, _event, handed_to)
             async with aclosing(self._books.metered(served, asking, turn.model, length(turn))) as events:
                 async for event in events:

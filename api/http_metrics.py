@@ -7,7 +7,7 @@ import time
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.job_metrics import dialect_of
+from api.dialects import dialect_of
 from api.metrics import OTHER, Metrics
 
 UNMATCHED = "unmatched"

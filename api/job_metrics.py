@@ -6,7 +6,9 @@ from collections.abc import Callable
 from prometheus_client import Histogram
 
 from api.asking import Asking
+from api.dialects import NONE
 from api.metrics import Metrics
+from api.problems import CLIENTS_OWN
 from api.watch import Watch
 from shared.events import (
     Admitted,
@@ -21,21 +23,6 @@ from shared.events import (
     Usage,
 )
 from shared.turn import Turn
-
-DIALECTS: tuple[tuple[str, str], ...] = (
-    ("/v1/chat/completions", "openai_chat"),
-    ("/v1/completions", "openai_chat"),
-    ("/v1/responses", "openai_responses"),
-    ("/v1/messages", "anthropic"),
-    ("/api", "rest"),
-    ("/mcp", "mcp"),
-)
-NO_DIALECT = "none"
-
-
-def dialect_of(route: str) -> str:
-    """The dialect that a route speaks."""
-    return next((dialect for prefix, dialect in DIALECTS if route.startswith(prefix)), NO_DIALECT)
 
 
 class JobMetrics:
@@ -57,7 +44,7 @@ class JobWatch:
         self._clock = clock
         self._began = clock()
         self._model = metrics.known("model", model)
-        self._dialect = metrics.bounded("dialect", asking.dialect or NO_DIALECT)
+        self._dialect = metrics.bounded("dialect", asking.dialect or NONE)
         self._key = metrics.bounded("key", asking.key)
         self._outcome = "cancelled"
         self._last_piece: float | None = None
@@ -80,7 +67,7 @@ class JobWatch:
                 if event.cost_usd:
                     self._metrics.count("cost_usd_total", self._model, self._key, by=event.cost_usd)
             case Failed():
-                self._outcome = "failed"
+                self._outcome = "refused" if event.kind in CLIENTS_OWN else "failed"
                 self._metrics.count("job_errors_total", self._dialect, event.kind.value)
             case _:
                 pass

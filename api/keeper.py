@@ -88,7 +88,7 @@ class Keeper:
             asyncio.create_task(self._again("database", POLL, self.catch_up)),
             asyncio.create_task(self._again("ledger", SETTLE, self._settle)),
             asyncio.create_task(self._again("limits", PROBE, self._counters.probe)),
-            asyncio.create_task(self._again("retention", FORGET, self._forget)),
+            asyncio.create_task(self._again("retention", FORGET, self._forget, first=SETTLE)),
         ]
 
     async def close(self) -> None:
@@ -114,12 +114,16 @@ class Keeper:
                 self._keyring.replace(await stored.everyone(engine))
                 self._changes = changes
 
-    async def _again(self, what: str, pause: float, work: Callable[[], Awaitable[None]]) -> None:
+    async def _again(
+        self, what: str, pause: float, work: Callable[[], Awaitable[None]], *, first: float | None = None
+    ) -> None:
+        await asyncio.sleep(pause if first is None else first)
         while True:
-            await asyncio.sleep(pause)
-            await self._try(what, work)
+            done = await self._try(what, work)
+            # What failed is tried again soon, however seldom it is done.
+            await asyncio.sleep(pause if done else min(pause, PROBE))
 
-    async def _try(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+    async def _try(self, what: str, work: Callable[[], Awaitable[None]]) -> bool:
         try:
             await work()
         except Unavailable as problem:
@@ -132,6 +136,8 @@ class Keeper:
         else:
             if self._problems.pop(what, None):
                 log.info("the database can be used again", what=what)
+            return True
+        return False
 
     async def _check_file(self) -> None:
         """What is written to a file that was removed is lost: stop before. Raises Unavailable."""

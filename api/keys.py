@@ -104,6 +104,11 @@ class Keyring:
         self._by_digest: dict[str, Key] = {}
         self._by_id: dict[str, Key] = {}
 
+    @property
+    def any(self) -> bool:
+        """Whether there is one."""
+        return bool(self._by_id)
+
     def replace(self, keys: Iterable[Key]) -> None:
         """These are all the keys now."""
         self._by_digest = {key.digest: key for key in keys}

@@ -87,7 +87,7 @@ class Ledger:
                 self._reread()
                 continue
             batch = [self._waiting[at] for at in range(min(BATCH, len(self._waiting)))]
-            await usage.write(engine, batch)
+            self.lost += await usage.write(engine, batch)
             told = await self._read_used(engine, names)
             # In one step, so that no line counts twice or not at all.
             for line in batch:
@@ -109,7 +109,7 @@ class Ledger:
     async def _taken(self, engine: AsyncEngine, orphan: Orphan) -> int:
         try:
             for at in range(0, len(orphan.lines), BATCH):
-                await usage.write(engine, orphan.lines[at : at + BATCH])
+                self.lost += await usage.write(engine, orphan.lines[at : at + BATCH])
         except BaseException:
             orphan.close()
             raise

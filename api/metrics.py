@@ -53,7 +53,9 @@ FAMILIES = {
         Family("http_requests_under_way", "gauge", (), "Requests under way."),
         Family("http_connections", "gauge", (), "Connections that are open."),
         Family("http_refused_connections_total", "counter", ("reason",), "Connections refused or ended, by reason."),
-        Family("jobs_total", "counter", ("dialect", "model", "outcome"), "Jobs ended: done, failed or cancelled."),
+        Family(
+            "jobs_total", "counter", ("dialect", "model", "outcome"), "Jobs ended: done, failed, refused or cancelled."
+        ),
         Family("jobs_under_way", "gauge", ("dialect",), "Jobs under way, waiting ones included."),
         Family("job_seconds", "histogram", ("dialect", "model"), "A whole job, waiting included.", LONG),
         Family("job_queue_seconds", "histogram", ("dialect",), "From a job's begin to its place.", SHORT),

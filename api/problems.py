@@ -82,6 +82,13 @@ KINDS: dict[ErrorKind, tuple[int, str]] = {
     ErrorKind.INTERNAL: (500, "internal_error"),
 }
 
+# What whoever asked has to mend, or to wait for: a limit of the key's own is among them.
+CLIENTS_OWN = {
+    *(ErrorKind.INVALID_REQUEST, ErrorKind.MODEL_NOT_FOUND, ErrorKind.PROMPT_TOO_LONG, ErrorKind.BUDGET),
+    *(ErrorKind.NOT_ALLOWED, ErrorKind.NOT_FOUND, ErrorKind.BAD_JOB, ErrorKind.TOO_LARGE),
+    *(ErrorKind.KEY_ENDED, ErrorKind.KEY_LIMIT, ErrorKind.KEY_BUDGET),
+}
+
 
 def of_failure(failed: Failed) -> Problem:
     """The problem that a failed job is."""

@@ -1,7 +1,9 @@
 """Who may run now, who waits, who is turned away.
 
-Law: at most `places` jobs run; at most `queue` wait. A place that becomes free goes to the tenant that has the fewest
-jobs running and, among equals, to the one that was served longest ago; a tenant's own jobs are first come first served.
+Law: at most `places` jobs run; at most `queue` wait. The last free place is for a tenant that has none, so that long jobs
+of one can't keep all others out; the tenant without a name is everyone where nobody is told apart. A place that becomes
+free goes to the tenant that has the fewest jobs running and, among equals, to the one that was served longest ago; a
+tenant's own jobs are first come first served.
 When the queue is full, a newcomer is refused at once, unless another tenant has at least two jobs more waiting: then
 that one's last is refused in its stead.
 """
@@ -45,15 +47,23 @@ class Admission:
     @asynccontextmanager
     async def place(self, on_wait: Callable[[int], Awaitable[None]], tenant: str = "") -> AsyncGenerator[None]:
         """Hold a place. `on_wait` hears, before a wait, how many are likely to be served before. Raises Refused."""
-        if self.running >= self.places or self._waiting:
-            await self._wait(on_wait, tenant)
+        if self._may(tenant):
+            self._take(tenant)
         else:
-            self.running += 1
-            self._running_of[tenant] += 1
+            await self._wait(on_wait, tenant)
         try:
             yield
         finally:
             self._release(tenant)
+
+    def _may(self, tenant: str) -> bool:
+        """Whether there is a place for it. Whoever waits may not, or would not wait."""
+        free = self.places - self.running
+        return free > 0 and (free > 1 or not tenant or not self._running_of[tenant] or self.places == 1)
+
+    def _take(self, tenant: str) -> None:
+        self.running += 1
+        self._running_of[tenant] += 1
 
     async def _wait(self, on_wait: Callable[[int], Awaitable[None]], tenant: str) -> None:
         if self.waiting >= self.queue and not self._made_room(tenant):
@@ -100,14 +110,13 @@ class Admission:
         self._running_of[tenant] -= 1
         if not self._running_of[tenant]:
             del self._running_of[tenant]
-        while self._waiting:
-            chosen = min(self._waiting, key=lambda name: self._running_of[name])
+        self.running -= 1
+        while waiting := [name for name in self._waiting if self._may(name)]:
+            chosen = min(waiting, key=lambda name: self._running_of[name])
             line = self._waiting.pop(chosen)
             turn = line.popleft()
             if line:
                 self._waiting[chosen] = line  # last in the order of those that wait
             if not turn.done():
-                self._running_of[chosen] += 1
+                self._take(chosen)
                 turn.set_result(None)
-                return
-        self.running -= 1

@@ -44,7 +44,7 @@ class WireError(Exception):
 class Submit(Struct, frozen=True, tag="submit"):
     """Do this turn.
 
-    request_id: what the logs of both programs call it. tenant: whose it is, for fair queueing.
+    request_id: what the logs of both programs call it. tenant: whose it is, for fair queueing; empty is anyone.
     traceparent: the trace it belongs to (https://www.w3.org/TR/trace-context/).
     """
 

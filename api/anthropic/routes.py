@@ -46,7 +46,7 @@ async def create_message(
     call = decode(await body.read(request), policy)
     model = await catalogue.resolve(call.model)
     turn = call.turn(model, await messages(call.drafts, fetcher))
-    who = asking(request, "messages")
+    who = asking(request)
     encoder = MessageEncoder(f"msg_{uuid.uuid4().hex}", model, who.request_id, thinking=call.thinking, shown=call.shown)
     job: AsyncGenerator[Event] = kept(dispatch.run(turn, who), promises(call.offered))
     headers = {**dispatch.window_headers(), **naming(call.ignored)}

@@ -87,7 +87,7 @@ class Mcp:
         """One HTTP request of the protocol's. Raises Problem."""
         headers = Headers.from_scope(scope)
         self._hosts.check(headers.get("host", ""), headers.get("origin", ""))
-        key = asking(_Scoped(scope), "mcp").holder  # pyright: ignore[reportArgumentType] # only its scope is looked at
+        key = asking(_Scoped(scope)).holder  # pyright: ignore[reportArgumentType] # only its scope is looked at
         assert self._sessions
         self._wanted.set()
         sessions = await asyncio.shield(self._sessions)

@@ -185,7 +185,7 @@ def may(context: Context, scope: str) -> bool:
 
 def who(context: Context) -> Asking:
     """Who asks, by the HTTP request that brought the message."""
-    return asking(context.request, "mcp")  # pyright: ignore[reportArgumentType] # Starlette's, with the same scope
+    return asking(context.request)  # pyright: ignore[reportArgumentType] # Starlette's, with the same scope
 
 
 def names(asking: Asking) -> dict[str, str]:

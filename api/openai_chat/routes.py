@@ -45,7 +45,7 @@ async def create_chat_completion(
     turn = call.turn(model, await messages(call.drafts, fetcher))
     form = Form(include_usage=call.include_usage, custom=call.offered.custom, legacy=call.offered.legacy)
     encoder = ChatEncoder(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), model, form, call.choices)
-    who = asking(request, "chat")
+    who = asking(request)
     jobs = [kept(dispatch.run(turn, who), promises(call.offered)) for _ in range(call.choices)]
     headers = {**dispatch.window_headers(), **naming(call.ignored)}
     return Answer(side_by_side(jobs), encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)

@@ -33,7 +33,7 @@ async def create_completion(
     encoder = CompletionEncoder(
         f"cmpl-{uuid.uuid4().hex}", int(time.time()), model, call.echoes(), include_usage=call.include_usage
     )
-    who = asking(request, "completions")
+    who = asking(request)
     jobs = [dispatch.run(turn, who) for turn in call.turns(model)]
     headers = {**dispatch.window_headers(), **naming(call.ignored)}
     return Answer(side_by_side(jobs), encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)

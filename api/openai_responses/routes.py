@@ -38,7 +38,7 @@ DIGITS = 10
 
 def who(request: Request[object, object, State]) -> Asking:
     """Who asks."""
-    return asking(request, "responses")
+    return asking(request)
 
 
 @post("/v1/responses", status_code=200, opt={SCOPE: "chat"})

@@ -40,7 +40,7 @@ async def post_chat(
 ) -> ASGIApp:
     """Answer a prompt."""
     ask = decode.chat(await body.read(request))
-    return answer(shop, policy, await tasks.chat(shop, ask, asking(request, "rest")), stream=ask.stream)
+    return answer(shop, policy, await tasks.chat(shop, ask, asking(request)), stream=ask.stream)
 
 
 @post("/api/code", status_code=200, opt={SCOPE: "code"})
@@ -49,7 +49,7 @@ async def post_code(
 ) -> ASGIApp:
     """Let a model work on files and with commands."""
     ask = decode.code(await body.read(request))
-    return answer(shop, policy, await tasks.code(shop, ask, asking(request, "rest")), stream=ask.stream)
+    return answer(shop, policy, await tasks.code(shop, ask, asking(request)), stream=ask.stream)
 
 
 @post("/api/analyze", status_code=200, opt={SCOPE: "code"})
@@ -58,7 +58,7 @@ async def post_analyze(
 ) -> ASGIApp:
     """Answer a prompt about files."""
     ask = decode.analyze(await body.read(request))
-    return answer(shop, policy, await tasks.analyze(shop, ask, asking(request, "rest")), stream=ask.stream)
+    return answer(shop, policy, await tasks.analyze(shop, ask, asking(request)), stream=ask.stream)
 
 
 @post("/api/tools/file-read", status_code=200, opt={SCOPE: "files"})
@@ -67,7 +67,7 @@ async def post_file_read(
 ) -> ASGIApp:
     """Read a file."""
     ask = decode.file_read(await body.read(request))
-    return answer(shop, policy, await tasks.file_read(shop, ask, asking(request, "rest")), stream=False)
+    return answer(shop, policy, await tasks.file_read(shop, ask, asking(request)), stream=False)
 
 
 @post("/api/tools/bash", status_code=200, opt={SCOPE: "bash"})
@@ -76,7 +76,7 @@ async def post_bash(
 ) -> ASGIApp:
     """Run commands."""
     ask = decode.bash(await body.read(request))
-    return answer(shop, policy, await tasks.bash(shop, ask, asking(request, "rest")), stream=ask.stream)
+    return answer(shop, policy, await tasks.bash(shop, ask, asking(request)), stream=ask.stream)
 
 
 @get("/api/models", opt={SCOPE: ANY})

@@ -5,7 +5,7 @@ Law: a refusal names the field, what is wrong with it and what it may be.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -23,6 +23,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 GROUPS: tuple[By, ...] = ("key", "model", "dialect", "day", "hour")
 USUAL = 30
 LARGEST = 2**53
+# What can be written as a time.
+LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 QUERY = ("by", "since", "until", "key", "format")
 
 
@@ -129,10 +131,35 @@ def moment(value: object, name: str) -> float:
         at = datetime.fromisoformat(value) if isinstance(value, str) else None
         if at is None:
             raise ValueError
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+        seconds = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+        if not 0 <= seconds <= LATEST:
+            raise ValueError
     except (ValueError, OverflowError) as error:
         example = "2027-01-31 or 2027-01-31T12:00:00Z"
-        raise invalid(f"`{name}` must be a date or a time such as {example}.", name) from error
+        raise invalid(f"`{name}` must be a date or a time from 1970 on, such as {example}.", name) from error
+    return seconds
+
+
+def named(name: str) -> str:
+    """A name that a key may have, in an address. Raises Problem (404)."""
+    if not NAME.fullmatch(name):
+        raise missing(name)
+    return name
+
+
+def missing(name: str) -> Problem:
+    """There is no such key."""
+    return Problem(404, "key_not_found", f"There is no key `{name[:64]}`. GET /api/admin/keys lists them.")
+
+
+def once(query: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """A query, each name of it once; `by` may be said several times. Raises Problem."""
+    found: dict[str, str] = {}
+    for name, value in query:
+        if name in found and name != "by":
+            raise invalid(f"`{name}` is there twice. Say it once.", name)
+        found[name] = f"{found[name]},{value}" if name in found else value
+    return found
 
 
 def asked(query: Mapping[str, str], now: float) -> Asked:
@@ -150,9 +177,9 @@ def asked(query: Mapping[str, str], now: float) -> Asked:
     since = moment(query["since"], "since") if "since" in query else until - timedelta(days=USUAL).total_seconds()
     if since >= until:
         raise invalid("`since` must be before `until`.", "since")
-    if not (since >= 0 and until < 2**31 * HOUR):
-        raise invalid("`since` and `until` must be from 1970 on.", "since")
-    return Asked(cast("tuple[By, ...]", by), since, until, query.get("key"))
+    if (key := query.get("key")) is not None and not NAME.fullmatch(key):
+        raise invalid("`key` is no name of a key. GET /api/admin/keys lists them.", "key")
+    return Asked(cast("tuple[By, ...]", by), max(0.0, since), until, key)
 
 
 def wants_csv(query: Mapping[str, str], accept: str) -> bool:
@@ -164,7 +191,7 @@ def wants_csv(query: Mapping[str, str], accept: str) -> bool:
 
 def at(seconds: float) -> str:
     """A time as it is written."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return datetime.fromtimestamp(min(seconds, LATEST), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def day(number: int) -> str:

@@ -16,7 +16,7 @@ from api.books import Books
 from api.keeper import Keeper
 from api.keys import Key, Keyring, digest, minted
 from api.problems import Problem
-from api.rest_admin.decode import asked, changed, fields, new, wants_csv
+from api.rest_admin.decode import asked, changed, fields, missing, named, new, once, wants_csv
 from api.rest_admin.encode import own, record, report, table
 from api.rest_admin.models import KeyList, KeyRecord, OwnUsage, UsageReport
 from api.scopes import ANY, SCOPE
@@ -55,7 +55,7 @@ async def list_keys(keeper: NamedDependency[Keeper]) -> Response[KeyList]:
 @get("/api/admin/keys/{name:str}", opt=ADMIN)
 async def get_key(name: FromPath[str], keeper: NamedDependency[Keeper]) -> Response[KeyRecord]:
     """Tell of one key."""
-    key = await stored.one(keeper.engine, name)
+    key = await stored.one(keeper.engine, named(name))
     if key is None:
         raise missing(name)
     return Response(record(key))
@@ -83,7 +83,7 @@ async def rotate_key(
 @delete("/api/admin/keys/{name:str}", opt=ADMIN, status_code=204)
 async def delete_key(name: FromPath[str], keeper: NamedDependency[Keeper]) -> None:
     """Remove a key; its lines in the ledger stay."""
-    if not await stored.remove(keeper.engine, name):
+    if not await stored.remove(keeper.engine, named(name)):
         raise missing(name)
     await keeper.catch_up()
 
@@ -93,7 +93,7 @@ async def get_usage(
     request: Request[object, object, State], keeper: NamedDependency[Keeper]
 ) -> Response[UsageReport] | Response[str]:
     """Tell what was used."""
-    query = dict(request.query_params.items())
+    query = once(request.query_params.multi_items())
     what = asked(query, time.time())
     found = report(what, await usage.summed(keeper.engine, what))
     if wants_csv(query, request.headers.get("accept", "")):
@@ -110,16 +110,11 @@ async def get_own_usage(request: Request[object, object, State], books: NamedDep
 
 
 async def _changed(keeper: Keeper, name: str, change: Callable[[Key], Key]) -> Key:
-    key = await stored.change(keeper.engine, name, change)
+    key = await stored.change(keeper.engine, named(name), change)
     if key is None:
         raise missing(name)
     await keeper.catch_up()
     return key
-
-
-def missing(name: str) -> Problem:
-    """There is no such key."""
-    return Problem(404, "key_not_found", f"There is no key `{name[:64]}`. GET /api/admin/keys lists them.")
 
 
 router = Router(

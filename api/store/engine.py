@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import event, insert, inspect, select, text
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from api.store.tables import STAMP, VERSION, metadata
@@ -29,6 +29,10 @@ logging.getLogger("aiosqlite").setLevel(logging.WARNING)
 
 class Unavailable(Exception):
     """The database can't be used now; the message says why and what to do."""
+
+
+class Untaken(Unavailable):
+    """The database works, and does not take this."""
 
 
 def engine_for(url: str | None, folder: Path) -> AsyncEngine:
@@ -64,7 +68,16 @@ async def transaction(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
         async with engine.begin() as connection:
             yield connection
     except (SQLAlchemyError, OSError, TimeoutError) as error:
-        raise Unavailable(sentence(error)) from error
+        raise (Untaken if untaken(error) else Unavailable)(sentence(error)) from error
+
+
+def untaken(error: BaseException) -> bool:
+    """Whether what was to be written is at fault, and no other try would change that.
+
+    PostgreSQL says so by its classes 22 and 23 (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+    """
+    state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+    return isinstance(error, DataError | IntegrityError) or state[:2] in {"22", "23"}
 
 
 def sentence(error: BaseException) -> str:

@@ -9,16 +9,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
+import structlog
 from msgspec import Struct
 from sqlalchemy import ColumnElement, case, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.line import DAY, HOUR, Line
-from api.store.engine import transaction
+from api.store.engine import Untaken, transaction
 from api.store.tables import ledger
 from api.store.tables import spent as spendings
 
 type By = Literal["key", "model", "dialect", "day", "hour"]
+
+log = structlog.get_logger()
 
 LONGEST_MONTH = 31
 COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
@@ -51,7 +54,7 @@ def _row(line: Line) -> dict[str, Any]:
         "hour": int(line.at // HOUR),
         "key": line.key,
         "dialect": line.dialect[:32],
-        "model": line.model[:128],
+        "model": _clean(line.model)[:128],
         **counts,
         "cost_usd": line.cost_usd,
         "seconds": line.seconds,
@@ -59,10 +62,30 @@ def _row(line: Line) -> dict[str, Any]:
     }
 
 
-async def write(engine: AsyncEngine, lines: Sequence[Line]) -> None:
-    """Keep these lines; one that is there already stays as it is. Raises Unavailable."""
+def _clean(text: str) -> str:
+    """A text that every database takes: what a client says may have characters that some do not."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+async def write(engine: AsyncEngine, lines: Sequence[Line]) -> int:
+    """Keep these lines; one that is there already stays as it is. Raises Unavailable.
+
+    One that the database does not take must not keep the others out: how many those are.
+    """
     if not lines:
-        return
+        return 0
+    try:
+        await _write(engine, lines)
+    except Untaken as refused:
+        if len(lines) == 1:
+            log.error("a line of the ledger is not taken", line=lines[0], reason=repr(refused.__cause__))
+            return 1
+        half = len(lines) // 2
+        return await write(engine, lines[:half]) + await write(engine, lines[half:])
+    return 0
+
+
+async def _write(engine: AsyncEngine, lines: Sequence[Line]) -> None:
     insert = _insert(engine)
     statement = insert(ledger).on_conflict_do_nothing().returning(ledger.c.id)
     async with transaction(engine) as connection:

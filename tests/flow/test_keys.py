@@ -7,8 +7,10 @@ import signal
 import sqlite3
 import uuid
 from collections.abc import AsyncGenerator
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import asyncpg
 import httpx2
@@ -16,10 +18,13 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
+from api.line import Line
 from api.problems import Problem
-from api.rest_admin.decode import fields, new
+from api.rest_admin.decode import asked, fields, new, once
+from api.store import usage
+from api.store.engine import engine_for, upgrade
 from tests.chat import PATH, body
-from tests.scripted.upstream import Says, Upstream
+from tests.scripted.upstream import Received, Says, Stalls, Upstream
 from tests.stack import Stack, until
 
 POSTGRESQL = "postgresql://root@127.0.0.1:5432"
@@ -94,6 +99,7 @@ async def test_disabled_rotated_and_removed_keys_are_shut_out_at_once():
         ({"name": "x", "scopes": ["chat"], "usd_per_day": -1}, "usd_per_day"),
         ({"name": "x", "scopes": ["chat"], "requests_per_minute": 1.5}, "requests_per_minute"),
         ({"name": "x", "scopes": ["chat"], "expires_at": "2020-01-01"}, "expires_at"),
+        ({"name": "x", "scopes": ["chat"], "expires_at": "9999-12-31T23:59:59-23:00"}, "expires_at"),
         ({"name": "x", "scopes": ["chat"], "speed": 1}, "speed"),
     ],
 )
@@ -103,6 +109,37 @@ def test_what_can_t_be_said_of_a_key_is_refused_by_its_field(said: dict[str, Any
         new(fields(msgspec.json.encode(said), name=True), 1.7e9)
     assert refusal.value.param == field
     assert f"`{field}`" in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("by=speed", "by"),
+        ("since=yesterday", "since"),
+        ("since=1969-12-31", "since"),
+        ("until=9999-12-31T23:59:59-23:00", "until"),
+        ("since=2026-02-01&until=2026-01-01", "since"),
+        ("key=%00", "key"),
+        ("key=a&key=b", "key"),
+        ("format=xml", "format"),
+        ("speed=1", "speed"),
+    ],
+)
+def test_what_can_t_be_asked_of_usage_is_refused_by_its_field(query: str, field: str):
+    """Whatever the database would make of it."""
+    with pytest.raises(Problem) as refusal:
+        asked(once(parse_qsl(query)), 1.7e9)
+    assert (refusal.value.status, refusal.value.param) == (400, field)
+    assert f"`{field}`" in refusal.value.message
+    assert asked(once(parse_qsl("by=key&by=model")), 1.7e9).by == ("key", "model")
+
+
+@pytest.mark.parametrize("name", ["%00", "a%20b", "x" * 65, "none"])
+async def test_a_name_that_no_key_has_is_not_found(stack: Stack, name: str):
+    """Though no key could have it."""
+    for method in ("GET", "PATCH", "DELETE"):
+        response = await stack.client.request(method, f"/api/admin/keys/{name}", json={})
+        assert (response.status_code, response.json()["code"]) == (404, "key_not_found")
 
 
 async def test_a_taken_name_is_a_409():
@@ -158,6 +195,25 @@ async def test_every_job_has_a_line_with_its_tokens_and_nothing_of_its_words(sta
     me = (await stack.client.get("/api/usage/me", headers=key)).json()
     assert [(limit["name"], limit["remaining"]) for limit in me["limits"]] == [("tokens_per_day", 0)]
     await stack.client.delete(f"/api/admin/keys/{name}")
+
+
+async def test_long_jobs_of_one_key_keep_no_other_out(upstream: Upstream):
+    """However many it sends: a small job of another is answered beside them."""
+
+    def answer(received: Received) -> Says | Stalls:
+        return Stalls() if "long" in str(received.conversation[-1]) else Says("Small.")
+
+    upstream.script(answer)
+    async with Stack(upstream.url, settings={"MAX_CONCURRENT": "2"}) as stack:
+        busy, other = await made(stack, "busy"), await made(stack, "other")
+        post = partial(stack.client.post, PATH)
+        long = [asyncio.create_task(post(json=body("long"), headers=busy)) for _ in range(5)]
+        await upstream.until(lambda: len(upstream.held) == 1)
+        assert (await post(json=body("small"), headers=other)).json()["choices"][0]["message"]["content"] == "Small."
+        assert len(upstream.held) == 1
+        for task in long:
+            task.cancel()
+        await asyncio.gather(*long, return_exceptions=True)
 
 
 async def test_a_key_may_name_only_its_models(stack: Stack, upstream: Upstream):
@@ -310,6 +366,15 @@ async def test_two_apis_share_keys_limits_and_books(shared: dict[str, str]):
             return (await two.client.get("/v1/models", headers=key)).status_code == 200
 
         await until(known)
+
+        async def shut() -> bool:
+            return (await two.client.get("/v1/models", headers=key)).status_code == 401
+
+        [name] = [each["name"] for each in (await one.client.get("/api/admin/keys")).json()["data"]]
+        await one.client.patch(f"/api/admin/keys/{name}", json={"disabled": True})
+        await until(shut)
+        await one.client.patch(f"/api/admin/keys/{name}", json={"disabled": False})
+        await until(known)
         statuses = [(await chat(stack, key)).status_code for stack in (one, two, one, two, one)]
         # Were it so, each would have counted by itself.
         assert not any("limits are not shared" in stack.api.log.read_text() for stack in (one, two))
@@ -323,6 +388,20 @@ async def test_two_apis_share_keys_limits_and_books(shared: dict[str, str]):
             health = await stack.health()
             assert health
             assert health["problems"] == []
+
+
+async def test_a_line_that_the_database_does_not_take_keeps_no_other_out(shared: dict[str, str], tmp_path: Path):
+    """Of a batch all else is written; a model's name with characters that PostgreSQL has not is written without them."""
+    engine = engine_for(shared["DATABASE_URL"], tmp_path)
+    await upgrade(engine, tmp_path)
+    names = ["one", "two", "k" * 500, "four", "five"]
+    lines = [Line(str(at), 1.7e9, name, "chat", "claude-\0\ud800x") for at, name in enumerate(names)]
+    assert await usage.write(engine, lines) == 1
+    assert await usage.write(engine, lines) == 1
+    rows = await usage.summed(engine, usage.Asked(("key", "model"), 1.6e9, 1.8e9))
+    assert {row["key"]: row["jobs"] for row in rows} == {"one": 1, "two": 1, "four": 1, "five": 1}
+    assert {row["model"] for row in rows} == {"claude-\ufffd?x"}
+    await engine.dispose()
 
 
 async def test_hosts_with_different_peppers_are_told(shared: dict[str, str]):

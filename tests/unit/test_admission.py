@@ -1,6 +1,7 @@
 """Places for jobs: who runs, who waits, who is turned away."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -376,6 +377,57 @@ async def test_a_busy_tenant_starves_no_other() -> None:
     await asyncio.gather(*busy, asyncio.create_task(job("small")))
     assert served.index("small") <= 3
     assert admission.running == admission.waiting == 0
+
+
+@given(places=st.integers(2, 4), story=st.lists(st.tuples(st.sampled_from(["a", "b", "c", "end"]), st.integers(0, 9))))
+async def test_who_has_nothing_running_always_finds_a_place_beside_one_busy_tenant(
+    places: int, story: list[tuple[str, int]]
+) -> None:
+    """However many long jobs the busy one sends, and whatever ended before; and no place is idle that anyone may have."""
+    admission = Admission(places, 100, LONG)
+    running: dict[asyncio.Event, str] = {}
+    tasks: list[asyncio.Task[None]] = []
+
+    async def nothing(ahead: int) -> None:
+        pass
+
+    async def job(tenant: str) -> None:
+        async with admission.place(nothing, tenant):
+            running[end := asyncio.Event()] = tenant
+            await end.wait()
+            del running[end]
+
+    def counts() -> list[int]:
+        return [list(running.values()).count(name) for name in ("a", "b", "c")]
+
+    async with asyncio.timeout(5):
+        for what, which in story:
+            if what == "end":
+                if running:
+                    list(running)[which % len(running)].set()
+            else:
+                before, free = counts(), places - len(running)
+                tasks.append(asyncio.create_task(job(what)))
+                await settle()
+                if free and not before["abc".index(what)]:
+                    assert counts()["abc".index(what)] == 1
+            await settle()
+            assert sum(number > 0 for number in counts()) > 1 or len(running) < places
+            assert len(running) >= places - 1 or not admission.waiting
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert (admission.running, admission.waiting) == (0, 0)
+
+
+async def test_where_there_is_one_place_a_tenant_has_it() -> None:
+    """And who has no name has all of them."""
+    for tenant, places in (("a", 1), ("", 2)):
+        admission = Admission(places, 0, LONG)
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(places):
+                await stack.enter_async_context(admission.place(_never, tenant))
+            assert admission.running == places
 
 
 async def test_a_full_queue_has_room_for_a_tenant_that_waits_less() -> None:

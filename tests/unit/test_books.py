@@ -180,6 +180,21 @@ async def test_the_owner_is_never_limited_and_has_lines_too(tmp_path: Path) -> N
     assert [line[0] for line in desk.lines()] == ["owner"] * 3
 
 
+async def test_what_is_left_is_told_of_the_limits_that_the_key_has_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not of those that were changed or taken away; a minute that is over leaves all of them."""
+    desk = Desk(tmp_path, requests_per_minute=5, tokens_per_minute=100)
+    await desk.run(*DONE)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 61)
+    told = desk.books.headers(desk.key, "/v1/chat/completions")
+    assert (told["x-ratelimit-remaining-requests"], told["x-ratelimit-reset-requests"]) == ("5", "0.000s")
+    assert told["x-ratelimit-remaining-tokens"] == "100"
+    desk.change(allowance=Allowance(tokens_per_minute=50))
+    assert desk.books.headers(desk.key, "/v1/chat/completions") == {}
+
+
 async def test_what_is_left_is_told_as_each_vendor_s_clients_read_it(tmp_path: Path) -> None:
     """https://platform.openai.com/docs/guides/rate-limits, https://docs.claude.com/en/api/rate-limits."""
     desk = Desk(tmp_path, requests_per_minute=5, tokens_per_minute=100)

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from api.app import create_app
 from api.asking import Asking
+from api.dialects import dialect_of
 from api.drain import Drain
 from api.executor_metrics import told
-from api.job_metrics import JobMetrics, dialect_of
+from api.job_metrics import JobMetrics
 from api.metrics import FAMILIES, MOST_VALUES, OTHER, Metrics
 from api.settings import Settings
 from shared.errors import ErrorKind
@@ -23,7 +24,7 @@ from shared.turn import Turn
 from shared.wire import Status
 
 KEY = "sk-tests-0f1e2d3c4b5a6978"
-ASKING = Asking("req_1", key="ci", dialect="openai_chat")
+ASKING = Asking("req_1", key="ci", dialect="chat")
 CLAUDE = Status(
     role="claude",
     mode="online",
@@ -83,27 +84,30 @@ def test_a_job_s_times_and_tokens_are_told():
         (6, Done("end_turn", Usage(input_tokens=10, output_tokens=4, reasoning_tokens=1), cost_usd=0.5)),
         end=7,
     )
-    job = {"dialect": "openai_chat", "model": "claude-sonnet-5"}
-    assert value(metrics, "job_queue_seconds_sum", dialect="openai_chat") == 1
+    job = {"dialect": "chat", "model": "claude-sonnet-5"}
+    assert value(metrics, "job_queue_seconds_sum", dialect="chat") == 1
     assert value(metrics, "job_first_token_seconds_sum", **job) == 3
     assert value(metrics, "job_between_tokens_seconds_sum", model="claude-sonnet-5") == 2
     assert value(metrics, "job_between_tokens_seconds_count", model="claude-sonnet-5") == 1
     assert value(metrics, "job_seconds_sum", **job) == 7
     assert value(metrics, "jobs_total", outcome="done", **job) == 1
     assert value(metrics, "jobs_admitted_total", parked="yes") == 1
-    assert value(metrics, "jobs_under_way", dialect="openai_chat") == 0
+    assert value(metrics, "jobs_under_way", dialect="chat") == 0
     assert value(metrics, "tokens_total", model="claude-sonnet-5", key="ci", kind="input") == 10
     assert value(metrics, "tokens_total", model="claude-sonnet-5", key="ci", kind="reasoning") == 1
     assert value(metrics, "cost_usd_total", model="claude-sonnet-5", key="ci") == 0.5
 
 
 def test_a_job_that_fails_has_its_kind_and_one_that_is_left_is_cancelled():
-    """The three ends of a job are told apart."""
+    """A refusal that whoever asked has to mend is no failure of the server's."""
     failed = watched((1, Failed(ErrorKind.QUEUE_FULL)))
-    assert value(failed, "job_errors_total", dialect="openai_chat", kind="queue_full") == 1
-    assert value(failed, "jobs_total", dialect="openai_chat", model=OTHER, outcome="failed") == 1
+    assert value(failed, "job_errors_total", dialect="chat", kind="queue_full") == 1
+    assert value(failed, "jobs_total", dialect="chat", model=OTHER, outcome="failed") == 1
+    refused = watched((1, Failed(ErrorKind.KEY_BUDGET)))
+    assert value(refused, "job_errors_total", dialect="chat", kind="key_budget") == 1
+    assert value(refused, "jobs_total", dialect="chat", model=OTHER, outcome="refused") == 1
     left = watched((1, Started("claude-sonnet-5")), (2, TextDelta("a")))
-    assert value(left, "jobs_total", dialect="openai_chat", model="claude-sonnet-5", outcome="cancelled") == 1
+    assert value(left, "jobs_total", dialect="chat", model="claude-sonnet-5", outcome="cancelled") == 1
 
 
 def test_a_model_that_never_answered_makes_no_series_of_its_own():
@@ -168,9 +172,10 @@ def test_every_family_can_be_exposed_under_its_name():
 @pytest.mark.parametrize(
     ("route", "dialect"),
     [
-        ("/v1/chat/completions", "openai_chat"),
-        ("/v1/messages/count_tokens", "anthropic"),
-        ("/v1/responses", "openai_responses"),
+        ("/v1/chat/completions", "chat"),
+        ("/v1/completions", "completions"),
+        ("/v1/messages/count_tokens", "messages"),
+        ("/v1/responses", "responses"),
         ("/api/tools/bash", "rest"),
         ("/mcp", "mcp"),
         ("/health", "none"),
