@@ -212,6 +212,31 @@ def test_every_header_of_ours_has_a_row():
     assert "x-api-key" in section("Endpoints")
 
 
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_row_of_a_table_has_its_cells(name: str):
+    """As many as the heading has (https://github.github.com/gfm/#tables-extension-)."""
+    lines = TEXTS[name].splitlines()
+    tables = [
+        at
+        for at, line in enumerate(lines)
+        if re.fullmatch(r"\|( ?:?-+:? ?\|)+", line) and lines[at - 1].startswith("|")
+    ]
+    uneven: list[str] = []
+    for at in tables:
+        wanted = _cells(lines[at - 1])
+        for line in lines[at + 1 :]:
+            if not line.startswith("|"):
+                break
+            if _cells(line) != wanted:
+                uneven.append(line)
+    assert uneven == []
+    assert tables or name != "MANUAL.md"
+
+
+def _cells(row: str) -> int:
+    return len(re.findall(r"(?<!\\)\|", row)) - 1
+
+
 def test_every_make_target_has_a_row():
     """And no document names a target that does not exist."""
     targets = set(re.findall(r"^([a-z]+):.*## ", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
