@@ -95,6 +95,9 @@ class Ledger:
                 self._add(line, -1)
             self._told = told
         self._told = await self._read_used(engine, names)
+        if not self._waiting and not self.running:
+            # The database has every line: none is in danger any more.
+            self.problem = ""
         self._tidy()
 
     async def take_over(self, engine: AsyncEngine) -> int:

@@ -5,8 +5,9 @@ import contextlib
 import os
 import signal
 import sqlite3
+import subprocess
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -294,6 +295,51 @@ async def test_a_database_that_is_locked_later_stops_no_chat():
         async def well() -> bool:
             health = await stack.health()
             return health is not None and health["problems"] == [] and (await totals(stack))["jobs"] == 2
+
+        await until(well, 30)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["/bin/mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("this user can't mount a small disk")
+    yield folder
+    subprocess.run(["/bin/umount", "--lazy", str(folder)], check=True)
+
+
+async def test_a_full_disk_stops_no_chat(small_disk: Path):
+    """What can't be kept is said with its mend; keys hold; when there is room again every line is there."""
+    async with bare(DATA_DIR=str(small_disk / "data")) as stack:
+        key = await made(stack, "one")
+        assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
+        filler = small_disk / "filler"
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        # What is reserved already is used up by these.
+        for _ in range(100):
+            assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
+        refused = await stack.client.post("/api/admin/keys", json={"name": "x" * 64, "scopes": ["chat"]})
+        assert (refused.status_code, refused.json()["code"]) == (503, "database_unavailable")
+        assert "Make room" in refused.json()["detail"]
+
+        async def told() -> bool:
+            health = await stack.health()
+            return bool(health and any("Make room" in problem for problem in health["problems"]))
+
+        await until(told, 30)
+        assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
+        filler.unlink()
+
+        async def well() -> bool:
+            health = await stack.health()
+            return health is not None and health["problems"] == [] and (await totals(stack))["jobs"] == 102
 
         await until(well, 30)
 
