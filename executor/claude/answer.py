@@ -4,8 +4,8 @@ Law: an answer ends where the model ended it, whatever the CLI does next; words 
 as an assistant's) are never part of it; nothing follows Done or Failed.
 
 The CLI may ask the model more than once for one answer: when a structured answer does not meet its schema, when the
-model calls a tool that is not on offer, and in a held turn after each call. Such rounds are one answer: their tokens add up, and a blank line parts their
-words.
+model calls a tool that is not on offer, and in a held turn after each call. Such rounds are one answer: their tokens add
+up, and a blank line parts their words.
 """
 
 import time
@@ -16,7 +16,7 @@ import msgspec
 from executor.claude.failure import failure, too_long
 from executor.claude.protocol import Complained, Ended, Garbage, Limited, Line, Retrying, Streamed
 from executor.claude.schema import unwrapped
-from executor.claude.service import ServiceBlock, ServiceDelta, ServiceEvent, ServiceUsage
+from executor.claude.service import STOP_REASONS, ServiceBlock, ServiceDelta, ServiceEvent, added
 from executor.claude.stop import StopScanner
 from executor.claude.tools import STRUCTURED, Names
 from shared.errors import ErrorKind
@@ -40,15 +40,6 @@ from shared.turn import Turn
 
 # What a client has seen can't be taken back.
 SAID = TextDelta | ThinkingDelta | ThinkingSigned | ThinkingRedacted | ToolCall
-STOP_REASONS: dict[str, StopReason] = {
-    "end_turn": "end_turn",
-    "max_tokens": "max_tokens",
-    "model_context_window_exceeded": "max_tokens",
-    "stop_sequence": "stop_sequence",
-    "tool_use": "tool_use",
-    "refusal": "refusal",
-    "pause_turn": "pause_turn",
-}
 SEAM = "\n\n"
 # The longest that the CLI may wait before it asks the service again; after it, the client is told to wait itself.
 PATIENCE = 5.0
@@ -57,8 +48,8 @@ PATIENCE = 5.0
 class Answer:
     """Feed it lines; it gives events. Mutable: what was seen so far.
 
-    over: Done or Failed was given. between: a message of the model is whole and the next has not begun. closing: the model has ended the answer, and only the CLI's word on what it cost is
-    still awaited.
+    over: Done or Failed was given. between: a message of the model is whole and the next has not begun. closing: the
+    model has ended the answer, and only the CLI's word on what it cost is still awaited.
     """
 
     def __init__(self, turn: Turn, names: Names, clock: Callable[[], float] = time.time) -> None:
@@ -262,16 +253,3 @@ def _readable(arguments: str) -> bool:
     except (msgspec.DecodeError, RecursionError):
         return False
     return True
-
-
-def added(usage: Usage, counts: ServiceUsage) -> Usage:
-    """`usage` with what `counts` speaks of put in its place: the service's counts are running totals."""
-    thinking = counts.output_tokens_details.thinking_tokens if counts.output_tokens_details else None
-    told = {
-        "input_tokens": counts.input_tokens,
-        "output_tokens": counts.output_tokens,
-        "cache_read_tokens": counts.cache_read_input_tokens,
-        "cache_write_tokens": counts.cache_creation_input_tokens,
-        "reasoning_tokens": thinking,
-    }
-    return Usage(**{name: getattr(usage, name) if value is None else value for name, value in told.items()})

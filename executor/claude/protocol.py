@@ -9,6 +9,17 @@ type declarations of the CLI's agent SDK, and of the Messages API's streaming ev
 import msgspec
 from msgspec import Struct
 
+from executor.claude.lines import (
+    ApiRetry,
+    Assistant,
+    ControlRequest,
+    ControlResponse,
+    Head,
+    Init,
+    RateLimit,
+    RateLimitInfo,
+    Result,
+)
 from executor.claude.service import ServiceEvent
 from shared.events import Window, Windows
 
@@ -100,97 +111,15 @@ class Garbage(Struct, frozen=True):
 type Line = Streamed | Answered | Asked | Complained | Introduced | Retrying | Limited | Ended | Other | Garbage
 
 
-class _Head(Struct, frozen=True):
-    type: str
-    subtype: str | None = None
-
-
-class _Response(Struct, frozen=True):
-    subtype: str
-    request_id: str
-    error: str | None = None
-    response: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _ControlResponse(Struct, frozen=True):
-    response: _Response
-
-
-class _Request(Struct, frozen=True):
-    subtype: str
-    message: dict[str, object] | None = None
-    input: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-class _ControlRequest(Struct, frozen=True):
-    request_id: str
-    request: _Request
-
-
-class _Block(Struct, frozen=True):
-    type: str = ""
-    text: str = ""
-
-
-class _AssistantMessage(Struct, frozen=True):
-    content: list[_Block] = []
-
-
-class _Assistant(Struct, frozen=True):
-    message: _AssistantMessage
-    error: str | None = None
-    api_error_status: int | None = None
-
-
-class _Result(Struct, frozen=True):
-    subtype: str = ""
-    is_error: bool = False
-    num_turns: int = 0
-    api_error_status: int | None = None
-    result: str | None = None
-    structured_output: msgspec.Raw = msgspec.Raw(b"null")
-    total_cost_usd: float | None = None
-    api_error: str | None = None
-    terminal_reason: str | None = None
-
-
-class _Init(Struct, frozen=True):
-    tools: tuple[str, ...] = ()
-    model: str = ""
-
-
-class _ApiRetry(Struct, frozen=True):
-    error: str = ""
-    error_status: int | None = None
-    retry_delay_ms: float = 0
-
-
-class _Window(Struct, frozen=True, rename="camel"):
-    utilization: float | None = None
-    resets_at: float | None = None
-
-
-class _RateLimitInfo(Struct, frozen=True, rename="camel"):
-    status: str = ""
-    resets_at: float | None = None
-    rate_limit_type: str | None = None
-    utilization: float | None = None
-    unified_windows: dict[str, _Window] = {}
-
-
-class _RateLimit(Struct, frozen=True):
-    rate_limit_info: _RateLimitInfo
-
-
-_head = msgspec.json.Decoder(_Head)
+_head = msgspec.json.Decoder(Head)
 _streamed = msgspec.json.Decoder(Streamed)
-_control_response = msgspec.json.Decoder(_ControlResponse)
-_control_request = msgspec.json.Decoder(_ControlRequest)
-_assistant = msgspec.json.Decoder(_Assistant)
-_result = msgspec.json.Decoder(_Result)
-_init = msgspec.json.Decoder(_Init)
-_api_retry = msgspec.json.Decoder(_ApiRetry)
-_rate_limit = msgspec.json.Decoder(_RateLimit)
+_control_response = msgspec.json.Decoder(ControlResponse)
+_control_request = msgspec.json.Decoder(ControlRequest)
+_assistant = msgspec.json.Decoder(Assistant)
+_result = msgspec.json.Decoder(Result)
+_init = msgspec.json.Decoder(Init)
+_api_retry = msgspec.json.Decoder(ApiRetry)
+_rate_limit = msgspec.json.Decoder(RateLimit)
 
 
 def parse(line: bytes) -> Line:
@@ -245,7 +174,7 @@ def _parse(line: bytes) -> Line:
             return Other(other)
 
 
-def _windows(info: _RateLimitInfo) -> Windows:
+def _windows(info: RateLimitInfo) -> Windows:
     windows = {
         name: Window(name, window.utilization, window.resets_at) for name, window in info.unified_windows.items()
     }

@@ -5,6 +5,18 @@
 
 from msgspec import Struct
 
+from shared.events import StopReason, Usage
+
+STOP_REASONS: dict[str, StopReason] = {
+    "end_turn": "end_turn",
+    "max_tokens": "max_tokens",
+    "model_context_window_exceeded": "max_tokens",
+    "stop_sequence": "stop_sequence",
+    "tool_use": "tool_use",
+    "refusal": "refusal",
+    "pause_turn": "pause_turn",
+}
+
 
 class OutputDetails(Struct, frozen=True):
     """What the output tokens were spent on."""
@@ -58,3 +70,16 @@ class ServiceEvent(Struct, frozen=True):
     content_block: ServiceBlock = ServiceBlock()
     delta: ServiceDelta = ServiceDelta()
     usage: ServiceUsage = ServiceUsage()
+
+
+def added(usage: Usage, counts: ServiceUsage) -> Usage:
+    """`usage` with what `counts` speaks of put in its place: the service's counts are running totals."""
+    thinking = counts.output_tokens_details.thinking_tokens if counts.output_tokens_details else None
+    told = {
+        "input_tokens": counts.input_tokens,
+        "output_tokens": counts.output_tokens,
+        "cache_read_tokens": counts.cache_read_input_tokens,
+        "cache_write_tokens": counts.cache_creation_input_tokens,
+        "reasoning_tokens": thinking,
+    }
+    return Usage(**{name: getattr(usage, name) if value is None else value for name, value in told.items()})

@@ -1,0 +1,89 @@
+"""The CLI's lines as it writes them, as far as they are read; `protocol` says what they mean.
+
+Law: a field that may be absent has what its absence means; whatever else a line has is passed over.
+"""
+
+import msgspec
+from msgspec import Struct
+
+
+class Head(Struct, frozen=True):
+    type: str
+    subtype: str | None = None
+
+
+class Response(Struct, frozen=True):
+    subtype: str
+    request_id: str
+    error: str | None = None
+    response: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class ControlResponse(Struct, frozen=True):
+    response: Response
+
+
+class Request(Struct, frozen=True):
+    subtype: str
+    message: dict[str, object] | None = None
+    input: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class ControlRequest(Struct, frozen=True):
+    request_id: str
+    request: Request
+
+
+class Block(Struct, frozen=True):
+    type: str = ""
+    text: str = ""
+
+
+class AssistantMessage(Struct, frozen=True):
+    content: list[Block] = []
+
+
+class Assistant(Struct, frozen=True):
+    message: AssistantMessage
+    error: str | None = None
+    api_error_status: int | None = None
+
+
+class Result(Struct, frozen=True):
+    subtype: str = ""
+    is_error: bool = False
+    num_turns: int = 0
+    api_error_status: int | None = None
+    result: str | None = None
+    structured_output: msgspec.Raw = msgspec.Raw(b"null")
+    total_cost_usd: float | None = None
+    api_error: str | None = None
+    terminal_reason: str | None = None
+
+
+class Init(Struct, frozen=True):
+    tools: tuple[str, ...] = ()
+    model: str = ""
+
+
+class ApiRetry(Struct, frozen=True):
+    error: str = ""
+    error_status: int | None = None
+    retry_delay_ms: float = 0
+
+
+class RawWindow(Struct, frozen=True, rename="camel"):
+    utilization: float | None = None
+    resets_at: float | None = None
+
+
+class RateLimitInfo(Struct, frozen=True, rename="camel"):
+    status: str = ""
+    resets_at: float | None = None
+    rate_limit_type: str | None = None
+    utilization: float | None = None
+    unified_windows: dict[str, RawWindow] = {}
+
+
+class RateLimit(Struct, frozen=True):
+    rate_limit_info: RateLimitInfo
