@@ -25,12 +25,12 @@ REFUSED = (
 
 def mount(paths: list[str]) -> None:
     """Mount these without exec, for this process and what it starts."""
-    noexec._called(noexec.LIBC.unshare(noexec.NEW_MOUNTS))
-    noexec._called(noexec.LIBC.mount(None, b"/", None, ctypes.c_ulong(noexec.SLAVE | noexec.RECURSIVE), None))
+    noexec.called(noexec.LIBC.unshare(noexec.NEW_MOUNTS))
+    noexec.called(noexec.LIBC.mount(None, b"/", None, ctypes.c_ulong(noexec.SLAVE | noexec.RECURSIVE), None))
     for path in paths:
         copy = noexec._copy(path, True)
         here = (noexec.AT_FDCWD, os.fsencode(path), noexec.FROM_DESCRIPTOR)
-        noexec._called(noexec.LIBC.syscall(noexec.MOVE_MOUNT, copy, b"", *here))
+        noexec.called(noexec.LIBC.syscall(noexec.MOVE_MOUNT, copy, b"", *here))
         os.close(copy)
 
 

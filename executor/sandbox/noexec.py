@@ -32,20 +32,20 @@ def lay(folders: Mapping[str, bool]) -> str:
     uid, gid = os.getuid(), os.getgid()
     try:
         if uid == 0:
-            _called(LIBC.unshare(NEW_MOUNTS))
+            called(LIBC.unshare(NEW_MOUNTS))
         else:
             # Its own maps are only its to write while it may be looked into.
             LIBC.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
-            _called(LIBC.unshare(NEW_MOUNTS | NEW_USER))
+            called(LIBC.unshare(NEW_MOUNTS | NEW_USER))
             for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
                 with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123 # this module knows no more than it must
                     file.write(line)
-        _called(LIBC.mount(None, b"/", None, ctypes.c_ulong(SLAVE | RECURSIVE), None))
+        called(LIBC.mount(None, b"/", None, ctypes.c_ulong(SLAVE | RECURSIVE), None))
         # Copies, which keep what is to be written as it was mounted; laid over their places, the outer ones first.
         copies = [(_copy(folder, folders[folder]), os.fsencode(folder)) for folder in sorted(folders)]
-        _set(AT_FDCWD, b"/", READ_ONLY)
+        seal(AT_FDCWD, b"/", READ_ONLY)
         for copy, place in copies:
-            _called(LIBC.syscall(MOVE_MOUNT, copy, b"", AT_FDCWD, place, FROM_DESCRIPTOR))
+            called(LIBC.syscall(MOVE_MOUNT, copy, b"", AT_FDCWD, place, FROM_DESCRIPTOR))
             os.close(copy)
     except OSError as error:
         return (
@@ -74,18 +74,20 @@ def held(folder: str) -> bool:
 
 
 def _copy(folder: str, writable: bool) -> int:  # noqa: FBT001 # it stands beside its folder
-    copy = _called(LIBC.syscall(OPEN_TREE, AT_FDCWD, os.fsencode(folder), COPY | AT_RECURSIVE | os.O_CLOEXEC))
-    _set(copy, b"", NO_SUID | NO_DEVICES | NO_EXEC | (0 if writable else READ_ONLY))
+    copy = called(LIBC.syscall(OPEN_TREE, AT_FDCWD, os.fsencode(folder), COPY | AT_RECURSIVE | os.O_CLOEXEC))
+    seal(copy, b"", NO_SUID | NO_DEVICES | NO_EXEC | (0 if writable else READ_ONLY))
     return copy
 
 
-def _set(above: int, place: bytes, held: int) -> None:
+def seal(above: int, place: bytes, held: int) -> None:
+    """Give what is mounted at a place these attributes; the descriptor itself, if the place is empty. Raises OSError."""
     wanted = struct.pack("=QQQQ", held, 0, 0, 0)
     flags = AT_RECURSIVE | (0 if place else AT_EMPTY_PATH)
-    _called(LIBC.syscall(MOUNT_SETATTR, above, place, flags, wanted, ctypes.c_size_t(len(wanted))))
+    called(LIBC.syscall(MOUNT_SETATTR, above, place, flags, wanted, ctypes.c_size_t(len(wanted))))
 
 
-def _called(result: int) -> int:
+def called(result: int) -> int:
+    """What a call came to. Raises OSError."""
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return result

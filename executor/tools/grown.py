@@ -9,7 +9,7 @@ from functools import partial
 import msgspec
 from msgspec import Struct
 
-from executor.sandbox import landlock, noexec, privileges, seccomp
+from executor.sandbox import landlock, mounted, noexec, privileges, seccomp
 from executor.sandbox.confine import Defences
 from executor.sandbox.privileges import CannotDrop, User
 from executor.sandbox.zygote import Trade
@@ -44,6 +44,8 @@ def grown(told: bytes) -> tuple[bytes, Trade | None]:
     importlib.import_module("executor.tools.pages")
     try:
         lacks = noexec.lay({root.path: root.writable for root in plan.ground.roots}) if plan.defences.mounts else ""
+        if plan.defences.mounts and not lacks:
+            mounted.lay()
         ground = grounds.opened(plan.ground, plan.search)
         privileges.drop(User(plan.user) if plan.user else None)
     except (CannotDrop, OSError) as error:

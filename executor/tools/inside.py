@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import msgspec
 
-from executor.sandbox import probe
+from executor.sandbox import mounted, probe
 from executor.sandbox.confine import Defences, Fence, close_others, fence, limit
 from executor.sandbox.keeper import Watch, Work
 from executor.sandbox.landlock import Rules
@@ -38,7 +38,6 @@ OF_SYSTEM = ("/etc/ld.so.cache", "/usr/lib/locale", "/usr/share/zoneinfo", "/etc
 READS: dict[str, tuple[str, ...]] = {
     "uptime": ("/proc/uptime", "/proc/loadavg", "/proc/stat", "/proc/version"),
     "free": ("/proc/meminfo", "/proc/vmstat", "/proc/stat"),
-    "df": ("/proc/self/mountinfo",),
     "whoami": ("/etc/passwd", "/etc/nsswitch.conf"),
     "id": ("/etc/passwd", "/etc/group", "/etc/nsswitch.conf"),
     "file": ("/etc/magic", "/usr/share/misc/magic.mgc", "/usr/lib/file/magic.mgc", "/usr/share/file/magic.mgc"),
@@ -185,6 +184,8 @@ def _command(ground: Ground, fence: Fence, task: Task, job: RunCommand) -> None:
     programs = [program for name in task.programs if (program := ground.commands[name])]
     extra = {path for name in task.programs for path in READS.get(name, ())}
     extra |= {library for each in programs for library in each.libraries}
+    if "df" in task.programs:
+        extra.add(mounted.table())
     fence.close(
         Rules(
             read=tuple(extra.difference(ground.shell.libraries)),
