@@ -25,7 +25,10 @@ class ReadFile(Struct, frozen=True, tag="read_file"):
 
 
 class FindFiles(Struct, frozen=True, tag="find_files"):
-    """Find files by a glob pattern such as `**/*.py`, newest first. path: where to look; the first allowed path if None."""
+    """Find files by a glob pattern such as `**/*.py`, newest first, without those that git ignores.
+
+    pattern: one that begins with a folder from the root is of that folder. path: where to look; the first allowed path if None.
+    """
 
     pattern: str
     path: str | None = None
@@ -35,7 +38,7 @@ class FindFiles(Struct, frozen=True, tag="find_files"):
 class SearchFiles(Struct, frozen=True, tag="search_files"):
     """Search in files with ripgrep. show: the lines that match, the files that do, or how often each does.
 
-    glob, file_type: ripgrep's `--glob` and `--type`. before, after: lines of context. limit: of lines that are given back.
+    glob: only files that fit this pattern, or none that does if it begins with `!`; file_type: ripgrep's `--type`. before, after: lines of context. limit: of lines that are given back.
     """
 
     pattern: str
@@ -52,7 +55,10 @@ class SearchFiles(Struct, frozen=True, tag="search_files"):
 
 
 class RunCommand(Struct, frozen=True, tag="run_command"):
-    """Run shell text. cwd: an allowed folder; the first allowed path if None. timeout: seconds. stdin: its input."""
+    """Run shell text. cwd: an allowed folder; the first allowed path if None. timeout: seconds. stdin: its input.
+
+    merged: both outputs come as `stdout`, in the order in which they were written.
+    """
 
     command: str
     cwd: str | None = None
@@ -62,6 +68,7 @@ class RunCommand(Struct, frozen=True, tag="run_command"):
 
 class WriteFile(Struct, frozen=True, tag="write_file"):
     """Write a whole file, where writing is allowed."""
+    merged: bool = False
 
     path: str
     content: str

@@ -52,8 +52,8 @@ as pictures. Of a PDF you are shown the first {READ_PAGES} pages as pictures, ea
 `pages` names, up to {MOST_PAGES}. Reads files only; to see what is in a folder, use Glob or `ls`. A file that you will need as a \
 whole is best read as a whole; several files are best read by several calls at once.""",
     "Glob": """\
-Finds files by the pattern of their paths, such as `**/*.py` or `src/**/*.{ts,tsx}`: the newest first, without those that \
-git ignores. For what is in files, use Grep.""",
+Finds files by the pattern of their paths, such as `**/*.py` or `src/**/*.{ts,tsx}`, or one that begins with an allowed \
+path: the newest first, without those that git ignores. A pattern without a slash is of names in any folder. For what is in files, use Grep.""",
     "Grep": """\
 Searches in files with ripgrep, without those that git ignores. `pattern` is a regular expression in ripgrep's syntax \
 (`log.*Error`, `fn\\s+\\w+`; write literal braces as `\\{\\}`). `output_mode` says what you get: "files_with_matches" (the \
@@ -86,7 +86,9 @@ SCHEMAS: dict[str, Schema] = {
         ("pattern",),
         pattern=_text("The regular expression to search for."),
         path=_text(WHERE),
-        glob=_text("Only files that fit this pattern, such as `*.js` or `*.{ts,tsx}`."),
+        glob=_text(
+            "Only files that fit this pattern, such as `*.js` or `src/**/*.{ts,tsx}`; with a `!` before it, all but these."
+        ),
         type=_text("Only files of this type of ripgrep's, such as `py`, `js`, `rust`, `go`."),
         output_mode=_text(
             "What to give back: the lines, the files, or how many lines match in each.",

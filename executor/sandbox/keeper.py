@@ -2,7 +2,8 @@
 
 Law: when `keep` returns, no process of the job lives. The keeper is what orphans come to (prctl(2),
 PR_SET_CHILD_SUBREAPER), so a second fork and a session of its own do not leave it; and it is outside of the sandbox,
-so the job can't signal it. Should the executor end, the control socket is closed, and so does the job.
+so the job can't signal it. Should the executor end, the control socket is closed, and so does the job. What the job's
+process says to its keeper no program says in its name: that way is closed when a program takes its place.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from executor.sandbox import post
 from executor.sandbox.landlock import LIBC
@@ -28,7 +29,11 @@ GRACE = 1.0
 UNSEEN = 32
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
-type Work = Callable[[bytes], None]
+# What is said to a keeper.
+MOST_SAID = 128 * 1024
+
+# What was asked for, and the descriptor on which its keeper is told what to hand on.
+type Work = Callable[[bytes, int], None]
 
 
 class Watch(Struct, frozen=True):
@@ -41,11 +46,15 @@ class Watch(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """How it ended. returncode: its exit status, or minus the signal. over: the limit that it went over."""
+    """How it ended. returncode: its exit status, or minus the signal. over: the limit that it went over.
+
+    said: what its process told the keeper before a program took its place.
+    """
 
     returncode: int
     timed_out: bool = False
     over: str = ""
+    said: bytes = b""
 
 
 _watch = msgspec.msgpack.Decoder(Watch)
@@ -72,15 +81,17 @@ def keep(
     jobs.close()
     with mine:
         told = post.take(mine)
-    if told is None:
-        return
-    began()
-    watch, [number] = told
-    with socket.socket(fileno=number) as control:
-        ended = _watched(control, _watch.decode(watch), pid)
-        end_all()
-        with contextlib.suppress(OSError):
-            control.sendall(msgspec.msgpack.encode(ended))
+        if told is None:
+            return
+        began()
+        watch, [number] = told
+        with socket.socket(fileno=number) as control:
+            ended = _watched(control, _watch.decode(watch), pid)
+            end_all()
+            # Nobody is left who could say more.
+            said = mine.recv(MOST_SAID)
+            with contextlib.suppress(OSError):
+                control.sendall(msgspec.msgpack.encode(structs.replace(ended, said=said) if said else ended))
 
 
 def _child(
@@ -95,12 +106,11 @@ def _child(
     jobs.close()
     asked, (control, *stdio) = told
     post.give(keeper, msgspec.msgpack.encode(watching(asked)), [control])
-    keeper.close()
     os.close(control)
     for number, each in enumerate(stdio):
         os.dup2(each, number)
         os.close(each)
-    work(asked)
+    work(asked, keeper.fileno())
 
 
 def _watched(control: socket.socket, watch: Watch, pid: int) -> Ended:

@@ -40,7 +40,7 @@ class Trade(Struct, frozen=True):
 
     kept: Callable[[int], Work]
     watching: Callable[[bytes], Watch]
-    alone: Callable[[], Work]
+    alone: Callable[[], Callable[[bytes], None]]
     spare: int
 
 
@@ -48,11 +48,14 @@ type Grow = Callable[[bytes], tuple[bytes, Trade | None]]
 
 
 class Running(Struct, frozen=True):
-    """A job under way that has a keeper. Closing `control` ends it. stdin: where its input is written, if it has any."""
+    """A job under way that has a keeper. Closing `control` ends it. stdin: where its input is written, if it has any.
+
+    stderr: None if what is written there comes by `stdout`.
+    """
 
     control: socket.socket
     stdout: int
-    stderr: int
+    stderr: int | None
     stdin: int | None = None
 
 
@@ -90,10 +93,10 @@ class Zygote:
             raise ZygoteLost
         return answer[0]
 
-    def start(self, asked: bytes, *, stdin: bool = False) -> Running:
+    def start(self, asked: bytes, *, stdin: bool = False, merged: bool = False) -> Running:
         """Start a job that has a keeper. Raises ZygoteLost, OSError.
 
-        stdin: it gets an input, by a pipe: a file could be mapped and run.
+        stdin: it gets an input, by a pipe: a file could be mapped and run. merged: both outputs are one pipe.
         """
         with contextlib.ExitStack() as given:
             source, into = os.pipe() if stdin else (os.open(os.devnull, os.O_RDONLY), None)
@@ -101,11 +104,13 @@ class Zygote:
             control, theirs = socket.socketpair()
             given.callback(theirs.close)
             stdout, stdout_end = os.pipe()
-            stderr, stderr_end = os.pipe()
-            ends = [_owned(given, each) for each in (stdout_end, stderr_end)]
+            _owned(given, stdout_end)
+            stderr, stderr_end = (None, stdout_end) if merged else os.pipe()
+            if not merged:
+                _owned(given, stderr_end)
             control.setblocking(False)
             try:
-                post.give(self._kept, asked, [theirs.fileno(), source, *ends])
+                post.give(self._kept, asked, [theirs.fileno(), source, stdout_end, stderr_end])
             except ConnectionError as error:
                 control.close()
                 for each in (stdout, stderr, into):
@@ -230,7 +235,7 @@ def _tell(taken: int, kind: bytes) -> None:
     os.close(taken)
 
 
-def _alone(jobs: socket.socket, ready: Callable[[], Work], began: Callable[[], None]) -> None:
+def _alone(jobs: socket.socket, ready: Callable[[], Callable[[bytes], None]], began: Callable[[], None]) -> None:
     _silence(2)
     work = ready()
     told = post.take(jobs)

@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from executor.sandbox.keeper import Ended
+from executor.sandbox.keeper import MOST_SAID, Ended
 from executor.sandbox.zygote import Running, Zygote, ZygoteLost
 from shared.jobs import CommandEnded, Output
 
@@ -27,13 +27,15 @@ type Take = Callable[[Stream, bytes], Awaitable[None]]
 _end = msgspec.msgpack.Decoder(Ended)
 
 
-async def ran(zygote: Zygote, asked: bytes, take: Take, *, stdin: bytes | None = None) -> Ended:
-    """Run it to its end, with a keeper; `take` gets what it writes. Being cancelled ends it. Raises ZygoteLost."""
-    async with _running(zygote, asked, stdin) as running:
-        work = [
-            asyncio.ensure_future(_pump(running.stdout, "stdout", take, running.control)),
-            asyncio.ensure_future(_pump(running.stderr, "stderr", take, running.control)),
-        ]
+async def ran(zygote: Zygote, asked: bytes, take: Take, *, stdin: bytes | None = None, merged: bool = False) -> Ended:
+    """Run it to its end, with a keeper; `take` gets what it writes. Being cancelled ends it. Raises ZygoteLost.
+
+    merged: all of it comes as `stdout`, in the order in which it was written.
+    """
+    async with _running(zygote, asked, stdin, merged=merged) as running:
+        work = [asyncio.ensure_future(_pump(running.stdout, "stdout", take, running.control))]
+        if running.stderr is not None:
+            work.append(asyncio.ensure_future(_pump(running.stderr, "stderr", take, running.control)))
         try:
             await asyncio.gather(*work)
             return await _ended(running)
@@ -56,7 +58,7 @@ async def ran_alone(zygote: Zygote, asked: bytes, most: int) -> bytes:
 
 
 async def _ended(running: Running) -> Ended:
-    told = await asyncio.get_running_loop().sock_recv(running.control, 4096)
+    told = await asyncio.get_running_loop().sock_recv(running.control, MOST_SAID + 4096)
     if not told:
         raise ZygoteLost
     return _end.decode(told)
@@ -93,8 +95,8 @@ def command_ended(ended: Ended, *, truncated: bool) -> CommandEnded:
 
 
 @asynccontextmanager
-async def _running(zygote: Zygote, asked: bytes, stdin: bytes | None) -> AsyncGenerator[Running]:
-    running = zygote.start(asked, stdin=stdin is not None)
+async def _running(zygote: Zygote, asked: bytes, stdin: bytes | None, *, merged: bool) -> AsyncGenerator[Running]:
+    running = zygote.start(asked, stdin=stdin is not None, merged=merged)
     source: asyncio.WriteTransport | None = None
     try:
         if running.stdin is not None:

@@ -6,6 +6,7 @@ Law: what a job reads, writes or runs comes after the whole of the sandbox.
 import os
 import signal
 import stat
+from collections.abc import Callable
 from functools import partial
 from typing import NoReturn
 
@@ -54,6 +55,8 @@ ENVIRONMENT = {
 
 MASK = 0o022
 PROBE, PROBE_TIMEOUT = b"probe", 15.0
+# In characters: a keeper takes it in one piece.
+LONGEST_REFUSAL = 16_000
 
 type Outcome = JobResult | Failed
 
@@ -75,7 +78,7 @@ def fence_alone(ground: Ground, filter_: bytes, defences: Defences) -> Fence:
     return fence(Rules(read=_held(ground), change=_held(ground, writable=True)), filter_, defences)
 
 
-def alone(ground: Ground, fence: Fence) -> Work:
+def alone(ground: Ground, fence: Fence) -> Callable[[bytes], None]:
     """Make ready for a deed on files: all of the sandbox is put up before one is known. Raises OSError."""
     # It starts no process, so that none can be left behind.
     limit(ground.limits, 0)
@@ -144,19 +147,23 @@ def _file(ground: Ground, asked: bytes) -> None:
     os._exit(0)
 
 
-def _program(ground: Ground, fence: Fence, asked: bytes) -> None:
+def _program(ground: Ground, fence: Fence, asked: bytes, keeper: int) -> None:
     if asked == PROBE:
         fence.instead(Rules(read=_held(ground), use=("/dev/null",)))
         _probe()
     task = _task.decode(asked)
-    match task.job:
-        case RunCommand():
-            _command(ground, fence, task, task.job)
-        case FindFiles() | SearchFiles():
-            _search(ground, fence, task, task.job)
-        case _:
-            pass
-    os._exit(REFUSED_STATUS)
+    try:
+        match task.job:
+            case RunCommand():
+                _command(ground, fence, task, task.job, keeper)
+            case FindFiles() | SearchFiles():
+                _search(ground, fence, task, task.job, keeper)
+            case _:
+                pass
+    except Refused as refused:
+        # By the way to its keeper: what comes by the outputs may be a program's.
+        _say(keeper, _outcome.encode(Failed(refused.kind, refused.detail[:LONGEST_REFUSAL])))
+    os._exit(1)
 
 
 def _probe() -> NoReturn:
@@ -164,38 +171,42 @@ def _probe() -> NoReturn:
     os._exit(0)
 
 
-def _search(ground: Ground, fence: Fence, task: Task, job: FindFiles | SearchFiles) -> None:
-    try:
-        target = _enter(ground, task)
-    except Refused as refused:
-        _refuse(refused)
+def _search(ground: Ground, fence: Fence, task: Task, job: FindFiles | SearchFiles, keeper: int) -> None:
+    target = _enter(ground, task)
     fence.instead(Rules(read=_held(ground), run=(f"/proc/self/fd/{ground.search}",), use=("/dev/null",)))
-    close_others({ground.search})
+    close_others({ground.search, keeper})
     _say(1, search.OF_FOLDER if target == "." else search.OF_FILE)
-    os.execve(f"/proc/self/fd/{ground.search}", search.arguments(job, target), ENVIRONMENT)  # noqa: S606
+    _become(f"/proc/self/fd/{ground.search}", search.arguments(job, target), ENVIRONMENT)
 
 
-def _command(ground: Ground, fence: Fence, task: Task, job: RunCommand) -> None:
-    try:
-        if _enter(ground, task) != ".":
-            raise Refused(ErrorKind.BAD_JOB, "cwd: it is not a folder")
-    except Refused as refused:
-        _refuse(refused)
+def _command(ground: Ground, fence: Fence, task: Task, job: RunCommand, keeper: int) -> None:
+    if _enter(ground, task) != ".":
+        raise Refused(ErrorKind.BAD_JOB, "cwd: it is not a folder")
     programs = [program for name in task.programs if (program := ground.commands[name])]
     extra = {path for name in task.programs for path in READS.get(name, ())}
-    extra |= {library for each in programs for library in each.libraries}
     if "df" in task.programs:
         extra.add(mounted.table())
+    extra |= {library for each in programs for library in each.libraries}
     fence.close(
         Rules(
             read=tuple(extra.difference(ground.shell.libraries)),
             run=tuple({path for each in programs for path in (each.path, each.loader) if path}),
         )
     )
-    close_others(set())
+    close_others({keeper})
     folders = dict.fromkeys(os.path.dirname(program.path) for program in ground.commands.values() if program)  # noqa: PTH120
     environment = {**ENVIRONMENT, "PATH": ":".join(folders) or "/usr/bin"}
-    os.execve(ground.shell.path, [SHELL, "--noprofile", "--norc", "-c", job.command], environment)  # noqa: S606
+    _become(ground.shell.path, [SHELL, "--noprofile", "--norc", "-c", job.command], environment)
+
+
+def _become(program: str, arguments: list[str], environment: dict[str, str]) -> None:
+    """Be this program. What only this process may use is closed on the way. Raises Refused."""
+    try:
+        os.execve(program, arguments, environment)  # noqa: S606
+    except OSError as error:
+        raise Refused(ErrorKind.BAD_JOB, f"it can't be started: {error.strerror}") from error
+    except ValueError as error:
+        raise Refused(ErrorKind.BAD_JOB, "it has characters that no program can be told") from error
 
 
 def _enter(ground: Ground, task: Task) -> str:
@@ -213,16 +224,6 @@ def _enter(ground: Ground, task: Task) -> str:
     above, _, name = task.path.rpartition("/")
     os.fchdir(opened(ground, root, above or ".", os.O_PATH | os.O_DIRECTORY))
     return f"./{name}"
-
-
-def _refuse(refused: Refused) -> NoReturn:
-    """Say it on the socket of errors: the last word of a process that runs nothing."""
-    _say(2, REFUSED + _outcome.encode(Failed(refused.kind, refused.detail)))
-    os._exit(REFUSED_STATUS)
-
-
-REFUSED = b"\0refused\0"
-REFUSED_STATUS = 125
 
 
 def _say(descriptor: int, data: bytes) -> None:

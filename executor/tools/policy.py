@@ -6,7 +6,9 @@ would make of it is not asked, since none is followed.
 
 import os
 
-from executor.tools import shell
+from msgspec import structs
+
+from executor.tools import globs, search, shell
 from executor.tools.ground import Ground
 from executor.tools.refusal import Refused
 from executor.tools.task import Task
@@ -33,6 +35,8 @@ def granted(ground: Ground, job: ToolJob) -> Task:
         return Task(job, root, path, _programs(ground, job.command), _timeout(ground, job.timeout))
     root, path = place(ground, job.path)
     match job:
+    if isinstance(job, FindFiles | SearchFiles):
+        job = rooted(ground, job)
         case WriteFile() | EditFile():
             if not ground.roots[root].writable:
                 raise Refused(ErrorKind.NOT_ALLOWED, f"{job.path} can't be written. Writable: {ground.writable}")
@@ -64,22 +68,47 @@ def _searchable(job: FindFiles | SearchFiles) -> None:
             raise Refused(ErrorKind.BAD_JOB, "glob, file_type: no NUL character can be in them")
 
 
-def place(ground: Ground, path: str | None) -> tuple[int, str]:
-    """Which allowed folder, and where below it. Raises Refused."""
+def rooted(ground: Ground, job: FindFiles | SearchFiles) -> FindFiles | SearchFiles:
+    """A search whose pattern begins with folders from the root, or with ways up, as one in those folders. Raises Refused."""
+    place(ground, job.path)
+    name = "pattern" if isinstance(job, FindFiles) else "glob"
+    pattern = search.pattern(job)
+    if not pattern:
+        return job
+    try:
+        globs.globs(pattern)
+    except globs.BadGlob as bad:
+        raise Refused(ErrorKind.BAD_JOB, f"{name}: {bad}") from bad
+    head, rest = globs.parted(pattern)
+    if not pattern.startswith("/") and ".." not in head.split("/"):
+        return job
+    given = whole(ground, job.path)
+    folder = os.path.normpath(f"{given}/{head}" if pattern[0] != "/" else head or "/")
+    place(ground, folder)
+    if pattern[0] == "/" and job.path is not None and not f"{folder}/".startswith(f"{given.rstrip('/')}/"):
+        if not (f"{given}/".startswith(f"{folder}/") and rest.startswith("**/")):
+            raise Refused(ErrorKind.BAD_JOB, f"{name}: {pattern} is not in {job.path}; leave out `path`, or mend it")
+        folder = given
+    # From there on, and not of names wherever they are.
+    return structs.replace(job, path=folder, **{name: f"/{rest}"})
+
+
+def place(ground: Ground, path: str | None, name: str = "the path") -> tuple[int, str]:
+    """Which allowed folder, and where below it. name: what it is called. Raises Refused."""
     if not ground.roots:
         raise Refused(ErrorKind.NOT_ALLOWED, "no path is allowed. ALLOWED_PATHS sets which")
     if path is None:
         return 0, "."
     if not path or "\0" in path or len(path) > LONGEST_PATH:
-        raise Refused(ErrorKind.BAD_JOB, "path: it is empty, too long, or has a NUL character")
-    whole = os.path.normpath(path if path.startswith("/") else f"{ground.roots[0].path}/{path}").replace("//", "/")
+        raise Refused(ErrorKind.BAD_JOB, f"{name} is empty, too long, or has a NUL character")
+    absolute = whole(ground, path)
     best: tuple[int, str] | None = None
     length = -1
     for index, root in enumerate(ground.roots):
         for start in {root.path, root.spelled}:
             under = start.rstrip("/") + "/"
-            if (whole == start or whole.startswith(under)) and len(under) > length:
-                best, length = (index, whole[len(under) :] or "."), len(under)
+            if (absolute == start or absolute.startswith(under)) and len(under) > length:
+                best, length = (index, absolute[len(under) :] or "."), len(under)
     if best is None:
         raise Refused(ErrorKind.NOT_ALLOWED, f"{path} is not in an allowed path. Allowed: {ground.readable}")
     return best
@@ -92,6 +121,12 @@ def _programs(ground: Ground, command: str) -> tuple[str, ...]:
         known = name if name in ground.commands else by_path.get(os.path.realpath(name) if name[0] == "/" else "")
         if known is None:
             raise Refused(ErrorKind.NOT_ALLOWED, f"the command {name} is not allowed. Allowed: {ground.listed}")
+def whole(ground: Ground, path: str | None) -> str:
+    """A path from the root; the first allowed path if None."""
+    first = ground.roots[0].path
+    return os.path.normpath(os.path.join(first, path or ".")).replace("//", "/")  # noqa: PTH118 # as text
+
+
         programs.append(known)
     return tuple(programs)
 

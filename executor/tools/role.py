@@ -1,5 +1,6 @@
 """What an executor of the tools role does: ask the policy, have the job done in the sandbox, report."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
@@ -9,8 +10,9 @@ from msgspec import structs
 
 from executor.admission import Admission
 from executor.admission import Refused as NoPlace
+from executor.sandbox.keeper import Ended
 from executor.sandbox.zygote import Zygote, ZygoteLost
-from executor.tools import inside, policy, search
+from executor.tools import globs, policy, search
 from executor.tools.command import Bounded, Enough, Stream, command_ended, ran, ran_alone
 from executor.tools.ground import Ground
 from executor.tools.refusal import Refused
@@ -128,37 +130,27 @@ class ToolsRole:
 
     async def _command(self, zygote: Zygote, task: Task, job: RunCommand, emit: Emit) -> JobResult:
         bounded = Bounded(emit, self._ground.output)
-        refusal = b""
-
-        async def take(stream: Stream, data: bytes) -> None:
-            nonlocal refusal
-            if refusal or data.startswith(inside.REFUSED):
-                refusal += data
-            else:
-                await bounded(stream, data)
-
         stdin = None if job.stdin is None else job.stdin.encode(errors="surrogatepass")
         # Its input has a way of its own.
         asked = structs.replace(task, job=structs.replace(job, stdin=None))
-        ended = await ran(zygote, _encoder.encode(asked), take, stdin=stdin)
-        if refusal and ended.returncode == inside.REFUSED_STATUS:
-            raise _refused(refusal)
+        ended = await ran(zygote, _encoder.encode(asked), bounded, stdin=stdin, merged=job.merged)
+        _heed(ended)
         if ended.over:
             said = f"\nEnded: the command took more {ended.over} than is allowed.\n"
             await emit(Output("stderr", said.encode()))
         return command_ended(ended, truncated=bounded.truncated)
 
     async def _search(self, zygote: Zygote, task: Task, job: FindFiles | SearchFiles) -> JobResult:
-        output, errors, cut = await self._all(zygote, task)
-        if errors.startswith(inside.REFUSED):
-            raise _refused(errors)
+        pattern = search.pattern(job)
+        output, errors, cut = await self._all(zygote, task, None if pattern is None else globs.rules(pattern))
         told, output = output[:1], output[1:]
         if errors and not output:
-            raise Refused(ErrorKind.BAD_JOB, f"pattern: {errors.decode(errors='replace').strip()[:500]}")
-        root = self._ground.roots[task.root]
-        return search.found(job, output, search.folder(root.path, task.path, told), cut=cut)
+            raise Refused(ErrorKind.BAD_JOB, search.mistaken(job, errors))
+        folder = search.folder(self._ground.roots[task.root].path, task.path, told)
+        # It may be much, and others wait.
+        return await asyncio.to_thread(search.found, job, output, folder, cut=cut, all_fit=told == search.OF_FILE)
 
-    async def _all(self, zygote: Zygote, task: Task) -> tuple[bytes, bytes, bool]:
+    async def _all(self, zygote: Zygote, task: Task, stdin: bytes | None) -> tuple[bytes, bytes, bool]:
         """All that a search writes, in memory: what is found is not much larger than what may be read."""
         written: dict[Stream, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
         most = self._ground.read + self._ground.read // 2
@@ -171,10 +163,13 @@ class ToolsRole:
                 cut = True
                 raise Enough
 
-        ended = await ran(zygote, _encoder.encode(task), take)
+        ended = await ran(zygote, _encoder.encode(task), take, stdin=stdin)
+        _heed(ended)
         return bytes(written["stdout"]), bytes(written["stderr"]), cut or ended.timed_out or bool(ended.over)
 
 
-def _refused(said: bytes) -> Refused:
-    failed = _failed.decode(said.removeprefix(inside.REFUSED))
-    return Refused(failed.kind, failed.detail)
+def _heed(ended: Ended) -> None:
+    """Raises Refused, if that is what the job's process told its keeper."""
+    if ended.said:
+        failed = _failed.decode(ended.said)
+        raise Refused(failed.kind, failed.detail)

@@ -1,0 +1,122 @@
+"""Glob patterns, as git and ripgrep read them: `*`, `?`, `[…]`, `**` for any folders, `{a,b}` for either. Pure.
+
+Law: to look whether a path fits takes no more steps than the two are long together: whoever wrote the pattern may mean harm.
+A pattern without a slash is of names, wherever they are; one with a slash is of paths, from where the search begins.
+"""
+
+import fnmatch
+import re
+
+from msgspec import Struct
+
+ANY = "**"
+MOST = 64
+LONGEST = 1000
+WILD = re.compile(r"[*?\[{\\]")
+PIECE = re.compile(r"\\(?P<plain>.)|\[(?P<but>[!^]?)(?P<of>\]?[^\]]*)\]|(?P<odd>[\\\[])|(?P<other>.)", re.DOTALL)
+
+
+class BadGlob(Exception):
+    """It can't be understood; the message says why."""
+
+
+class Glob(Struct, frozen=True):
+    """A pattern without alternatives, folder by folder; None stands for any folders."""
+
+    parts: tuple[re.Pattern[str] | None, ...]
+
+    def fits(self, path: str) -> bool:
+        """Whether it is one of these. path: from where the search begins."""
+        names, parts = path.split("/"), self.parts
+        name = part = 0
+        # Where to go on if the rest does not fit: what was any folders takes one more.
+        again: tuple[int, int] | None = None
+        while name < len(names):
+            if part < len(parts) and parts[part] is None:
+                again = (name, part)
+                part += 1
+            elif part < len(parts) and (one := parts[part]) and one.match(names[name]):
+                name, part = name + 1, part + 1
+            elif again:
+                name, part = again[0] + 1, again[1] + 1
+                again = (name, again[1])
+            else:
+                return False
+        return part == len(parts)
+
+
+def globs(pattern: str) -> tuple[Glob, ...]:
+    """Those that a pattern stands for: a path that fits one of them fits it. Raises BadGlob."""
+    return tuple(Glob(tuple(_part(part) for part in _parts(one))) for one in alternatives(pattern))
+
+
+def rules(pattern: str) -> bytes:
+    """As an ignore file for ripgrep, which ignores all else. It may let more through than `globs`, and never less. Raises BadGlob."""
+    lines = ["*", "!*/"]
+    for one in alternatives(pattern):
+        # What would end a line, or be left out at its end, is any character.
+        line = "".join("?" if char in "\r\n" else char for char in "/".join(["", *_parts(one)]))
+        lines.append("!" + line.rstrip() + "?" * (len(line) - len(line.rstrip())))
+    return "\n".join([*lines, ""]).encode(errors="surrogateescape")
+
+
+def alternatives(pattern: str) -> list[str]:
+    """The patterns without `{a,b}` that it stands for. Raises BadGlob."""
+    if len(pattern) > LONGEST:
+        raise BadGlob(f"it is longer than {LONGEST} characters")
+    found = [""]
+    # Of each brace that is open: what was before it, and the alternatives that are whole.
+    above: list[tuple[list[str], list[str]]] = []
+    for piece in PIECE.finditer(pattern):
+        match piece[0]:
+            case "{":
+                above.append((found, []))
+                found = [""]
+            case "," if above:
+                above[-1][1].extend(found)
+                found = [""]
+            case "}" if above:
+                before, whole = above.pop()
+                ends = [*whole, *found]
+                if len(before) * len(ends) > MOST:
+                    raise BadGlob(f"it stands for more than {MOST} patterns")
+                found = [start + end for start in before for end in ends]
+            case text if piece["odd"]:
+                raise BadGlob("a [ is not closed" if text == "[" else "nothing follows the last \\")
+            case text:
+                found = [each + text for each in found]
+    if above:
+        raise BadGlob("a { is not closed")
+    return found
+
+
+def parted(pattern: str) -> tuple[str, str]:
+    """The folders that a pattern begins with, spelled out, and the rest of it."""
+    parts = pattern.split("/")
+    count = next((at for at, part in enumerate(parts[:-1]) if WILD.search(part)), len(parts) - 1)
+    return "/".join(parts[:count]), "/".join(parts[count:])
+
+
+def _parts(pattern: str) -> list[str]:
+    """Folder by folder, from where the search begins. A folder stands for all that is below it."""
+    whole = pattern.removeprefix("./")
+    parts = whole.removeprefix("/").split("/")
+    if not parts[-1]:
+        parts[-1] = ANY
+    if "/" not in whole:
+        parts.insert(0, ANY)
+    return [*parts, "*"] if parts[-1] == ANY else parts
+
+
+def _part(part: str) -> re.Pattern[str] | None:
+    if part == ANY:
+        return None
+    # Its stars take as little as they can, and give nothing back.
+    return re.compile(fnmatch.translate("".join(_spelled(piece) for piece in PIECE.finditer(part))))
+
+
+def _spelled(piece: re.Match[str]) -> str:
+    """A piece of a pattern as `fnmatch` has it."""
+    if piece["plain"]:
+        return f"[{piece['plain']}]" if piece["plain"] in "*?[" else piece["plain"]
+    return f"[!{piece['of']}]" if piece["but"] else piece[0]
