@@ -10,6 +10,10 @@ from msgspec import Struct
 
 # How many pages of a PDF are drawn at once.
 MOST_PAGES = 20
+# The largest number of lines, and of a line, that a job may name.
+MOST_LINES = 1_000_000_000
+# The longest shell text, in bytes: the kernel takes no longer argument (execve(2), MAX_ARG_STRLEN).
+LONGEST_COMMAND = 128 * 1024 - 1
 
 
 class ReadFile(Struct, frozen=True, tag="read_file"):
@@ -189,7 +193,10 @@ class JobDone(Struct, frozen=True, tag="job_done"):
 
 
 class ToolsStatus(Struct, frozen=True, tag="tools_status"):
-    """A tools executor's state. problem: why it serves nothing, and what to do; missing: what this host's sandbox lacks."""
+    """A tools executor's state. problem: why it serves nothing, and what to do; missing: what this host's sandbox lacks.
+
+    command_timeout: how many seconds a command may take.
+    """
 
     allowed_paths: tuple[str, ...]
     writable_paths: tuple[str, ...]
@@ -202,3 +209,4 @@ class ToolsStatus(Struct, frozen=True, tag="tools_status"):
     missing: tuple[str, ...] = ()
     jobs_done: int = 0
     refusals: dict[str, int] = {}
+    command_timeout: float = 120

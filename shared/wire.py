@@ -123,8 +123,11 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def frame(message: ToExecutor | ToApi) -> bytes:
-    """The bytes of one frame. Raises WireError when the message is larger than MAX_FRAME."""
-    payload = _encoder.encode(message)
+    """The bytes of one frame. Raises WireError when the message is larger than MAX_FRAME, or a number in it over 64 bits."""
+    try:
+        payload = _encoder.encode(message)
+    except OverflowError as error:
+        raise WireError("a number is too large for a message") from error
     if len(payload) > MAX_FRAME:
         raise WireError(f"a message of {len(payload)} bytes is over the limit of {MAX_FRAME}")
     return len(payload).to_bytes(LENGTH) + payload

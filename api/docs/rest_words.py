@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from shared.jobs import MOST_LINES
+
 _PROMPT = "What is asked, 1 to MAX_PROMPT characters."
 _MODEL = "A name of `GET /api/models`; without one, the server's default."
 _SYSTEM = "Instructions that stand before the conversation."
@@ -43,7 +45,7 @@ REST_WORDS: dict[str, str] = {
     "FileReadAsk.offset": "The first line, counted from 1.",
     "FileReadAsk.limit": "How many lines.",
     "BashAsk": "Shell text to run.",
-    "BashAsk.command": "The shell text; only allowed commands run.",
+    "BashAsk.command": "The shell text, less than 128 KiB; only allowed commands run.",
     "BashAsk.cwd": "An allowed folder to run it in; without it, the first allowed path.",
     "BashAsk.timeout": "Seconds until it is ended.",
     "BashAsk.stdin": "Its input.",
@@ -111,8 +113,8 @@ REST_LIMITS: dict[str, dict[str, Any]] = {
     "CodeAsk.allowed_tools": {"items": {"enum": ["Read", "Glob", "Grep", "Bash", "Write", "Edit"]}},
     "AnalyzeAsk.context_files": {"items": {"type": "string", **_SAYS}, "maxItems": 100},
     "FileReadAsk.path": _SAYS,
-    "FileReadAsk.offset": {"minimum": 1, "maximum": 2**53},
-    "FileReadAsk.limit": {"minimum": 1, "maximum": 2**53},
+    "FileReadAsk.offset": {"minimum": 1, "maximum": MOST_LINES},
+    "FileReadAsk.limit": {"minimum": 1, "maximum": MOST_LINES},
     "BashAsk.command": _SAYS,
     "BashAsk.timeout": {"exclusiveMinimum": 0, "maximum": 86_400},
 }

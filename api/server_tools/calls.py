@@ -8,8 +8,18 @@ import re
 import msgspec
 from msgspec import Struct, field
 
-from api.server_tools.offers import LONGEST_TIMEOUT_MS, READ_LINES, READ_PAGES
-from shared.jobs import MOST_PAGES, EditFile, FindFiles, ReadFile, RunCommand, SearchFiles, ToolJob, WriteFile
+from api.server_tools.offers import READ_LINES, READ_PAGES
+from shared.jobs import (
+    MOST_LINES,
+    MOST_PAGES,
+    EditFile,
+    FindFiles,
+    ReadFile,
+    RunCommand,
+    SearchFiles,
+    ToolJob,
+    WriteFile,
+)
 
 SUMMARY = 200
 PAGES = re.compile(r"\s*(?P<first>\d{1,6})\s*(?:(?P<dash>-)\s*(?P<last>\d{1,6})?\s*)?")
@@ -78,8 +88,8 @@ SHAPES: dict[str, type[Struct]] = {
 }
 
 
-def job(name: str, arguments: str, offered: tuple[str, ...]) -> ToolJob | Mistake:
-    """The job that a call asks for."""
+def job(name: str, arguments: str, offered: tuple[str, ...], longest: float) -> ToolJob | Mistake:
+    """The job that a call asks for. longest: how many seconds a command may take; who asks for more gets these."""
     if name not in offered:
         return Mistake(f"There is no tool `{name}` here. There are: {', '.join(offered) or 'none'}.")
     try:
@@ -87,22 +97,24 @@ def job(name: str, arguments: str, offered: tuple[str, ...]) -> ToolJob | Mistak
         call = msgspec.json.decode(arguments or "{}", type=SHAPES[name], strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Mistake(f"The arguments of `{name}` can't be used: {error}. Mend them and call it again.")
-    return wrong(call) or _job(call)
+    return wrong(call) or _job(call, longest)
 
 
 def wrong(call: Struct) -> Mistake | None:
     """Why a call can't be done though its types fit."""
     match call:
         case ReadCall():
-            return _wrong_read(call)
-        case GrepCall(output_mode=str(mode)) if mode not in SHOWN:
-            return Mistake(f"`output_mode` must be one of {', '.join(SHOWN)}; it is `{mode}`.")
-        case GrepCall(head_limit=int(limit)) if limit < 1:
-            return Mistake(f"`head_limit` must be at least 1; it is {limit}.")
-        case GrepCall() if min(call.after or 0, call.before or 0, call.around or 0) < 0:
-            return Mistake("`-A`, `-B` and `-C` must be 0 or more.")
-        case BashCall(timeout=float(timeout)) if not 0 < timeout <= LONGEST_TIMEOUT_MS:
-            return Mistake(f"`timeout` is in milliseconds, more than 0, to {LONGEST_TIMEOUT_MS}; it is {timeout:g}.")
+            return _empty(file_path=call.file_path) or _wrong_read(call)
+        case GlobCall():
+            return _empty(pattern=call.pattern, path=call.path)
+        case GrepCall():
+            return _empty(pattern=call.pattern, path=call.path) or _wrong_grep(call)
+        case WriteCall() | EditCall() if not call.file_path:
+            return _empty(file_path=call.file_path)
+        case BashCall(cwd=""):
+            return _empty(cwd=call.cwd)
+        case BashCall(timeout=float(timeout)) if not timeout > 0:
+            return Mistake(f"`timeout` is in milliseconds, more than 0; it is {timeout:g}.")
         case BashCall(command=command) if not command.strip():
             return Mistake("`command` is empty.")
         case EditCall(old_string=""):
@@ -115,16 +127,32 @@ def wrong(call: Struct) -> Mistake | None:
 
 def _wrong_read(call: ReadCall) -> Mistake | None:
     match call:
-        case ReadCall(offset=int(offset)) if offset < 1:
-            return Mistake(f"`offset` counts lines from 1; it is {offset}.")
-        case ReadCall(limit=int(limit)) if limit < 1:
-            return Mistake(f"`limit` must be at least 1; it is {limit}.")
+        case ReadCall() if mistake := _wrong_count(1, offset=call.offset, limit=call.limit):
+            return mistake
         case ReadCall(pages=str(pages) | int(pages)) if not asked_pages(pages):
             return Mistake(
-                f'`pages` must be like "3" or "11-20", counted from 1, at most {MOST_PAGES} of them; it is `{pages}`.'
+                f'`pages` must be like "3" or "11-20", counted from 1, at most {MOST_PAGES} of them; it is `{shortened(str(pages))}`.'
             )
         case _:
             return None
+
+
+def _wrong_grep(call: GrepCall) -> Mistake | None:
+    if call.output_mode is not None and call.output_mode not in SHOWN:
+        return Mistake(f"`output_mode` must be one of {', '.join(SHOWN)}; it is `{call.output_mode}`.")
+    context = {"-A": call.after, "-B": call.before, "-C": call.around}
+    return _wrong_count(0, **context) or _wrong_count(1, head_limit=call.head_limit)
+
+
+def _wrong_count(least: int, **counts: int | None) -> Mistake | None:
+    for name, count in counts.items():
+        if count is not None and not least <= count <= MOST_LINES:
+            return Mistake(f"`{name}` goes from {least} to {MOST_LINES}; it is {shortened(str(count))}.")
+    return None
+
+
+def _empty(**texts: str | None) -> Mistake | None:
+    return next((Mistake(f"`{name}` is empty.") for name, text in texts.items() if text == ""), None)
 
 
 def asked_pages(said: str | int) -> tuple[int, int] | None:
@@ -137,7 +165,7 @@ def asked_pages(said: str | int) -> tuple[int, int] | None:
     return (first, end) if 1 <= first <= end < first + MOST_PAGES else None
 
 
-def _job(call: Struct) -> ToolJob:
+def _job(call: Struct, longest: float) -> ToolJob:
     match call:
         case ReadCall():
             # Given for any file: whether it is a PDF is seen where it is read.
@@ -148,7 +176,8 @@ def _job(call: Struct) -> ToolJob:
         case GrepCall():
             return _search(call)
         case BashCall():
-            return RunCommand(call.command, call.cwd, call.timeout and call.timeout / 1000)
+            timeout = None if call.timeout is None else min(call.timeout / 1000, longest)
+            return RunCommand(call.command, call.cwd, timeout, merged=True)
         case WriteCall():
             return WriteFile(call.file_path, call.content)
         case EditCall():

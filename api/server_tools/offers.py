@@ -8,14 +8,13 @@ from typing import Any
 
 import msgspec
 
-from shared.jobs import MOST_PAGES, ToolsStatus
+from shared.jobs import MOST_LINES, MOST_PAGES, ToolsStatus
 from shared.turn import Tool
 
 type Schema = dict[str, Any]
 
 READ_LINES = 2000
 READ_PAGES = 10
-LONGEST_TIMEOUT_MS = 600_000
 READING = ("Read", "Glob", "Grep")
 WRITING = ("Write", "Edit")
 NAMES = (*READING, "Bash", *WRITING)
@@ -25,8 +24,8 @@ def _text(words: str, **more: Any) -> Schema:
     return {"type": "string", "description": words, **more}
 
 
-def _number(words: str, least: int = 0) -> Schema:
-    return {"type": "integer", "description": words, "minimum": least}
+def _number(words: str, least: int = 0, most: int = MOST_LINES) -> Schema:
+    return {"type": "integer", "description": words, "minimum": least, "maximum": most}
 
 
 def _flag(words: str) -> Schema:
@@ -104,15 +103,6 @@ SCHEMAS: dict[str, Schema] = {
         multiline=_flag("Let `.` match line ends, and matches span lines."),
         head_limit=_number("Give back only so many lines or files, from the first.", 1),
     ),
-    "Bash": _object(
-        ("command",),
-        command=_text("The shell text to run."),
-        timeout=_number(
-            f"Milliseconds until it is ended, to {LONGEST_TIMEOUT_MS}; the server has limits of its own.", 1
-        ),
-        description=_text("What it does, in 5 to 10 words."),
-        cwd=_text("The folder to run it in, absolute; without it, the first of the allowed paths."),
-    ),
     "Write": _object(("file_path", "content"), file_path=_text(FILE), content=_text("All that the file is to hold.")),
     "Edit": _object(
         ("file_path", "old_string", "new_string"),
@@ -122,6 +112,20 @@ SCHEMAS: dict[str, Schema] = {
         replace_all=_flag("Replace it everywhere; without this it must be there once."),
     ),
 }
+
+
+def bash(longest: float) -> Schema:
+    """What `Bash` takes. longest: how many seconds a command may take."""
+    most = round(longest * 1000)
+    return _object(
+        ("command",),
+        command=_text("The shell text to run."),
+        timeout=_number(
+            f"Milliseconds until it is ended, to {most}, which is also what it gets without this.", 1, most
+        ),
+        description=_text("What it does, in 5 to 10 words."),
+        cwd=_text("The folder to run it in, absolute; without it, the first of the allowed paths."),
+    )
 
 
 def possible(status: ToolsStatus) -> tuple[str, ...]:
@@ -135,9 +139,10 @@ def only_reads(name: str, status: ToolsStatus) -> bool:
     return name in READING or (name == "Bash" and not status.writable_paths)
 
 
-def tool(name: str) -> Tool:
+def tool(name: str, status: ToolsStatus) -> Tool:
     """A tool, to be offered."""
-    return Tool(name, DESCRIPTIONS[name], msgspec.json.encode(SCHEMAS[name]).decode())
+    schema = SCHEMAS[name] if name != "Bash" else bash(status.command_timeout)
+    return Tool(name, DESCRIPTIONS[name], msgspec.json.encode(schema).decode())
 
 
 def guide(status: ToolsStatus) -> str:

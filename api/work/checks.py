@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from api.problems import invalid
+from shared.jobs import MOST_LINES
 
 MOST_FILES = 100
 
@@ -65,8 +66,8 @@ def said(text: str, place: str) -> str:
 
 def at_least_one(number: int | None, place: str) -> int | None:
     """A number of lines. Raises Problem."""
-    if number is not None and not 1 <= number <= 2**53:
-        raise invalid(f"`{place}` must be 1 or more.", place)
+    if number is not None and not 1 <= number <= MOST_LINES:
+        raise invalid(f"`{place}` goes from 1 to {MOST_LINES}.", place)
     return number
 
 

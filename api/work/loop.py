@@ -110,7 +110,7 @@ class Turns:
 async def call(ground: Ground, wanted: Wanted, asking: Asking, over: Mistake | None) -> AsyncGenerator[CallStep]:
     """What happens in a call, and its result."""
     yield CallBegan(wanted.id, wanted.name, summary(wanted.arguments))
-    asked = over or job(wanted.name, wanted.arguments, ground.offered)
+    asked = over or job(wanted.name, wanted.arguments, ground.offered, ground.status.command_timeout)
     output: list[Output] = []
     came: JobResult | Failed | Mistake = Failed(ErrorKind.EXECUTOR_LOST)
     if isinstance(asked, Mistake):

@@ -70,7 +70,7 @@ async def code(shop: Workshop, ask: CodeAsk, asking: Asking) -> AsyncGenerator[S
         model=turn.model,
         messages=turn.messages,
         system=(guide(status), *turn.system),
-        tools=tuple(tool(name) for name in offered),
+        tools=tuple(tool(name, status) for name in offered),
         max_budget_usd=turn.max_budget_usd,
     )
     return work(ground, held, asking)
@@ -92,7 +92,8 @@ async def file_read(shop: Workshop, ask: FileReadAsk, asking: Asking) -> AsyncGe
 
 async def bash(shop: Workshop, ask: BashAsk, asking: Asking) -> AsyncGenerator[Step]:
     """Run commands. Raises Problem."""
-    job = RunCommand(checks.said(ask.command, "command"), ask.cwd, checks.seconds(ask.timeout), ask.stdin)
+    cwd = None if ask.cwd is None else checks.said(ask.cwd, "cwd")
+    job = RunCommand(checks.said(ask.command, "command"), cwd, checks.seconds(ask.timeout), ask.stdin)
     return _bash(shop, job, asking)
 
 
@@ -204,9 +205,14 @@ async def _bash(shop: Workshop, job: RunCommand, asking: Asking) -> AsyncGenerat
                     if text:
                         yield Wrote(stream, text)
                 case JobDone(CommandEnded(returncode, timed_out, truncated)):
+                    # A letter that was never whole.
+                    for stream in ("stdout", "stderr"):
+                        if text := words[stream].decode(b"", final=True):
+                            written[stream] += text
+                            yield Wrote(stream, text)
                     yield BashAnswer(
-                        stdout=written["stdout"] + words["stdout"].decode(b"", final=True),
-                        stderr=written["stderr"] + words["stderr"].decode(b"", final=True),
+                        stdout=written["stdout"],
+                        stderr=written["stderr"],
                         returncode=returncode,
                         timed_out=timed_out,
                         truncated=truncated,

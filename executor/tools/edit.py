@@ -34,10 +34,11 @@ def edit(ground: Ground, root: Root, path: str, job: EditFile) -> FileWritten:
     old, new = job.old.encode(errors="surrogatepass"), job.new.encode(errors="surrogatepass")
     count = data.count(old)
     if count == 0:
-        raise Refused(ErrorKind.BAD_JOB, f"old: {shown} does not have this text; it must match to the letter")
+        raise Refused(ErrorKind.BAD_JOB, f"the text to replace is not in {shown}; it must match to the letter")
     if count > 1 and not job.everywhere:
         raise Refused(
-            ErrorKind.BAD_JOB, f"old: {shown} has this text {count} times; give more of it, or replace it everywhere"
+            ErrorKind.BAD_JOB,
+            f"the text to replace is in {shown} {count} times; give more of it, or replace it everywhere",
         )
     return _replaced(ground, root, path, data.replace(old, new), count)
 

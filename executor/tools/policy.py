@@ -14,6 +14,8 @@ from executor.tools.refusal import Refused
 from executor.tools.task import Task
 from shared.errors import ErrorKind
 from shared.jobs import (
+    LONGEST_COMMAND,
+    MOST_LINES,
     MOST_PAGES,
     EditFile,
     FindFiles,
@@ -31,19 +33,17 @@ LONGEST_PATH = 4096
 def granted(ground: Ground, job: ToolJob) -> Task:
     """The task. Raises Refused."""
     if isinstance(job, RunCommand):
-        root, path = place(ground, job.cwd)
+        root, path = place(ground, job.cwd, "cwd")
         return Task(job, root, path, _programs(ground, job.command), _timeout(ground, job.timeout))
-    root, path = place(ground, job.path)
-    match job:
     if isinstance(job, FindFiles | SearchFiles):
         job = rooted(ground, job)
+    root, path = place(ground, job.path)
+    match job:
         case WriteFile() | EditFile():
             if not ground.roots[root].writable:
                 raise Refused(ErrorKind.NOT_ALLOWED, f"{job.path} can't be written. Writable: {ground.writable}")
-            if isinstance(job, EditFile) and not job.old:
-                raise Refused(ErrorKind.BAD_JOB, "old: the text to replace is empty; write the whole file instead")
-            if isinstance(job, EditFile) and job.old == job.new:
-                raise Refused(ErrorKind.BAD_JOB, "new: it is the same as the text to replace")
+            if isinstance(job, EditFile):
+                _changing(job)
         case ReadFile():
             _counts(offset=job.offset, limit=job.limit)
             first, last = job.pages or (1, 1)
@@ -58,12 +58,19 @@ def granted(ground: Ground, job: ToolJob) -> Task:
     return Task(job, root, path)
 
 
+def _changing(job: EditFile) -> None:
+    if not job.old:
+        raise Refused(ErrorKind.BAD_JOB, "the text to replace is empty; write the whole file instead")
+    if job.old == job.new:
+        raise Refused(ErrorKind.BAD_JOB, "the new text is the same as the one to replace")
+
+
 def _searchable(job: FindFiles | SearchFiles) -> None:
     _counts(limit=job.limit)
     if "\0" in job.pattern or not job.pattern:
         raise Refused(ErrorKind.BAD_JOB, "pattern: it is empty, or has a NUL character")
     if isinstance(job, SearchFiles):
-        _counts(before=job.before + 1, after=job.after + 1)
+        _counts(least=0, before=job.before, after=job.after)
         if "\0" in (job.glob or "") + (job.file_type or ""):
             raise Refused(ErrorKind.BAD_JOB, "glob, file_type: no NUL character can be in them")
 
@@ -114,19 +121,24 @@ def place(ground: Ground, path: str | None, name: str = "the path") -> tuple[int
     return best
 
 
-def _programs(ground: Ground, command: str) -> tuple[str, ...]:
-    by_path = {program.path: name for name, program in ground.commands.items() if program}
-    programs: list[str] = []
-    for name in shell.names(command):
-        known = name if name in ground.commands else by_path.get(os.path.realpath(name) if name[0] == "/" else "")
-        if known is None:
-            raise Refused(ErrorKind.NOT_ALLOWED, f"the command {name} is not allowed. Allowed: {ground.listed}")
 def whole(ground: Ground, path: str | None) -> str:
     """A path from the root; the first allowed path if None."""
     first = ground.roots[0].path
     return os.path.normpath(os.path.join(first, path or ".")).replace("//", "/")  # noqa: PTH118 # as text
 
 
+def _programs(ground: Ground, command: str) -> tuple[str, ...]:
+    by_path = {program.path: name for name, program in ground.commands.items() if program}
+    programs: list[str] = []
+    if (size := len(command.encode(errors="surrogatepass"))) > LONGEST_COMMAND:
+        raise Refused(
+            ErrorKind.TOO_LARGE,
+            f"command: it has {size} bytes; {LONGEST_COMMAND} can be run",
+        )
+    for name in shell.names(command):
+        known = name if name in ground.commands else by_path.get(os.path.realpath(name) if name[0] == "/" else "")
+        if known is None:
+            raise Refused(ErrorKind.NOT_ALLOWED, f"the command {name} is not allowed. Allowed: {ground.listed}")
         programs.append(known)
     return tuple(programs)
 
@@ -141,7 +153,7 @@ def _timeout(ground: Ground, wanted: float | None) -> float:
     return wanted
 
 
-def _counts(**counts: int | None) -> None:
+def _counts(least: int = 1, **counts: int | None) -> None:
     for name, count in counts.items():
-        if count is not None and not 1 <= count <= 1_000_000_000:
-            raise Refused(ErrorKind.BAD_JOB, f"{name}: it counts from 1, or from 0 for context")
+        if count is not None and not least <= count <= MOST_LINES:
+            raise Refused(ErrorKind.BAD_JOB, f"{name}: it goes from {least} to {MOST_LINES}")

@@ -83,6 +83,7 @@ class ToolsRole:
             missing=self._missing,
             jobs_done=self._done,
             refusals=dict(self._refusals),
+            command_timeout=self._ground.timeout,
         )
 
     async def run(self, job: ToolJob, emit: Emit, tenant: str = "") -> None:

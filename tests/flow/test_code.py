@@ -174,6 +174,29 @@ async def test_model_sees_the_pages_of_a_pdf(coders: Stack, upstream: Upstream):
     assert "damaged" in broken[0]
 
 
+async def test_call_with_a_number_out_of_reason_is_a_mistake_and_the_model_goes_on(coders: Stack, upstream: Upstream):
+    """It is told which argument; a time that is longer than the server's is the server's."""
+    notes = str(coders.files / "notes.txt")
+    upstream.script(
+        calls(
+            ("Read", {"file_path": notes, "offset": 2**70}),
+            ("Read", {"file_path": notes, "limit": 2**64}),
+            ("Grep", {"pattern": "x", "-A": 2**70}),
+            ("Grep", {"pattern": "x", "head_limit": 2**70}),
+            ("Bash", {"command": "echo a; echo b >&2; echo c; echo d >&2; echo e", "timeout": 600_000}),
+        ),
+        Says("Done."),
+    )
+    response = await coders.client.post("/api/code", json={"prompt": "Go."})
+    assert response.status_code == 200, response.text
+    assert response.json()["result"] == "Done."
+    *mistakes, ran = results(upstream, 1)
+    for (text, is_error), name in zip(mistakes, ("offset", "limit", "-A", "head_limit"), strict=True):
+        assert is_error
+        assert f"`{name}`" in text
+    assert ran == ("a\nb\nc\nd\ne", False)
+
+
 async def test_watcher_sees_the_tools_at_work_in_order(coders: Stack, upstream: Upstream):
     """A start, what the command writes, an end, the words, the result."""
     upstream.script(calls(("Bash", {"command": "echo seen"})), Says("Done."))

@@ -122,6 +122,34 @@ async def test_streamed_command_ends_in_its_result(workshop: Stack):
     assert {name for name, _ in streamed[:-1]} == {"output"}
 
 
+async def test_events_of_a_stream_are_all_that_the_result_has(workshop: Stack):
+    """Letters that the command left unfinished too, as what they are replaced by."""
+    ask = {"command": "printf 'one \\342\\202'; printf 'two \\303' >&2", "stream": True}
+    events = events_of((await workshop.client.post("/api/tools/bash", json=ask)).text)
+    result = events[-1][1]
+    assert (result["stdout"], result["stderr"]) == ("one \N{REPLACEMENT CHARACTER}", "two \N{REPLACEMENT CHARACTER}")
+    for stream in ("stdout", "stderr"):
+        assert "".join(told["text"] for _, told in events if told.get("stream") == stream) == result[stream]
+
+
+@pytest.mark.parametrize(
+    ("path", "ask", "status", "words"),
+    [
+        ("bash", {"command": "echo ".ljust(200_000, "x")}, 413, "command: it has 200000 bytes"),
+        ("bash", {"command": "ls", "cwd": ""}, 400, "`cwd` is empty"),
+        ("file-read", {"path": "notes.txt", "offset": 2**53}, 400, "`offset` goes from 1 to 1000000000"),
+        ("file-read", {"path": "notes.txt", "limit": 2**70}, 400, "`limit` goes from 1 to 1000000000"),
+    ],
+)
+async def test_what_is_too_much_is_refused_by_its_name(
+    workshop: Stack, path: str, ask: dict[str, Any], status: int, words: str
+):
+    """With the most that there may be."""
+    response = await workshop.client.post(f"/api/tools/{path}", json=ask)
+    assert response.status_code == status, response.text
+    assert words in response.json()["detail"]
+
+
 async def test_fifty_commands_at_once_all_work(workshop: Stack):
     """None is refused, none is mixed up with another."""
     asks = [workshop.client.post("/api/tools/bash", json={"command": f"echo {number}"}) for number in range(50)]

@@ -299,7 +299,7 @@ async def test_one_of_several_calls_that_is_lost_leaves_the_others_whole():
     others = asyncio.Event()
 
     async def works(writer: asyncio.StreamWriter, asked: Do) -> None:
-        if asked.job == RunCommand("ls a"):
+        if asked.job == RunCommand("ls a", merged=True):
             await others.wait()
         else:
             writer.write(frame(WROTE) + frame(ENDED))

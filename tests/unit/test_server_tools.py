@@ -1,9 +1,12 @@
 """The server's own tools: a model's call as a job, and what came of it as a result."""
 
+import json
+
 import pytest
+from msgspec import structs
 
 from api.server_tools.calls import Mistake, job, summary
-from api.server_tools.offers import NAMES, possible
+from api.server_tools.offers import NAMES, possible, tool
 from api.server_tools.results import MOST_OUTPUT, tool_result
 from shared.errors import ErrorKind
 from shared.events import Failed
@@ -26,6 +29,7 @@ from shared.jobs import (
 )
 from shared.turn import Image, Text
 
+HUGE = (2_000_000_000, 2**64, 2**70, f'"{2**70}"')
 STATUS = ToolsStatus(("/a",), ("/w",), ("cat", "ls"), 4, 0, 0, draining=False)
 
 
@@ -43,7 +47,9 @@ STATUS = ToolsStatus(("/a",), ("/w",), ("cat", "ls"), 4, 0, 0, draining=False)
             '{"pattern":"x","output_mode":"content","-i":true,"-C":2,"-A":1,"-n":false,"type":"py","head_limit":9}',
             SearchFiles("x", None, None, "py", "content", True, False, False, 2, 1, 9),
         ),
-        ("Bash", '{"command":"ls","timeout":1500,"description":"Lists"}', RunCommand("ls", None, 1.5)),
+        ("Bash", '{"command":"ls","timeout":1500,"description":"Lists"}', RunCommand("ls", None, 1.5, merged=True)),
+        # A model may ask for more than there is: it gets what there is.
+        ("Bash", '{"command":"ls","timeout":300000}', RunCommand("ls", None, 120, merged=True)),
         ("Write", '{"file_path":"/w/x","content":""}', WriteFile("/w/x", "")),
         (
             "Edit",
@@ -54,7 +60,7 @@ STATUS = ToolsStatus(("/a",), ("/w",), ("cat", "ls"), 4, 0, 0, draining=False)
 )
 def test_call_becomes_the_job_it_asks_for(name: str, arguments: str, expected: ToolJob):
     """In the units of jobs."""
-    assert job(name, arguments, NAMES) == expected
+    assert job(name, arguments, NAMES, 120) == expected
 
 
 @pytest.mark.parametrize(
@@ -72,6 +78,19 @@ def test_call_becomes_the_job_it_asks_for(name: str, arguments: str, expected: T
         ("Grep", '{"pattern":"x","output_mode":"lines"}', "files_with_matches"),
         ("Grep", '{"pattern":"x","-A":-1}', "-A"),
         ("Grep", '{"pattern":"x","head_limit":0}', "head_limit"),
+        *(("Read", f'{{"file_path":"x","offset":{number}}}', "offset") for number in HUGE),
+        *(("Read", f'{{"file_path":"x","limit":{number}}}', "limit") for number in HUGE),
+        *(("Grep", f'{{"pattern":"x","-A":{number}}}', "-A") for number in HUGE),
+        *(("Grep", f'{{"pattern":"x","-B":{number}}}', "-B") for number in HUGE),
+        *(("Grep", f'{{"pattern":"x","-C":{number}}}', "-C") for number in HUGE),
+        *(("Grep", f'{{"pattern":"x","head_limit":{number}}}', "head_limit") for number in HUGE),
+        ("Read", f'{{"file_path":"x","pages":{10**20}}}', "pages"),
+        ("Read", '{"file_path":""}', "file_path"),
+        ("Write", '{"file_path":"","content":"x"}', "file_path"),
+        ("Edit", '{"file_path":"","old_string":"a","new_string":"b"}', "file_path"),
+        ("Glob", '{"pattern":""}', "pattern"),
+        ("Grep", '{"pattern":"x","path":""}', "path"),
+        ("Bash", '{"command":"ls","cwd":""}', "cwd"),
         ("Bash", '{"command":" "}', "command"),
         ("Bash", '{"command":"ls","timeout":0}', "timeout"),
         ("Edit", '{"file_path":"x","old_string":"","new_string":"b"}', "old_string"),
@@ -81,9 +100,10 @@ def test_call_becomes_the_job_it_asks_for(name: str, arguments: str, expected: T
 )
 def test_call_that_cannot_be_done_says_what_to_mend(name: str, arguments: str, word: str):
     """By the name of the argument."""
-    made = job(name, arguments, NAMES)
+    made = job(name, arguments, NAMES, 120)
     assert isinstance(made, Mistake)
     assert word in made.text
+    assert len(made.text) < 1000
 
 
 def told(came: JobResult | Failed | Mistake, *output: Output) -> tuple[str, bool]:
@@ -97,6 +117,19 @@ def test_lines_are_numbered_and_the_rest_is_told_of():
     file = FileRead("/a/x", 99, "text/plain", text="b\nc\n", first_line=2, lines=9)
     assert told(file) == ("     2\tb\n     3\tc\n(Lines 2 to 3 of 9. Read on with offset 4.)", False)
     assert told(FileRead("/a/x", 0, "text/plain", text=""))[0] == "The file is empty."
+
+
+def test_more_lines_are_told_of_where_nobody_counted_them():
+    """A large file is not read to its end."""
+    file = FileRead("/a/x", 9 << 30, "text/plain", text="b\n", first_line=2)
+    assert told(file)[0] == "     2\tb\n(Lines 2 to 2. Read on with offset 3.)"
+
+
+def test_time_that_is_offered_is_the_servers_own():
+    """And no longer one."""
+    schema = json.loads(tool("Bash", structs.replace(STATUS, command_timeout=90)).schema)
+    assert schema["properties"]["timeout"]["maximum"] == 90_000
+    assert "to 90000" in schema["properties"]["timeout"]["description"]
 
 
 def test_outputs_are_merged_in_order_and_the_status_is_told():

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from shared import wire
 from shared.errors import ErrorKind
 from shared.events import Failed, TextDelta
+from shared.jobs import ReadFile
 from shared.turn import Message, Text, Turn
 from shared.wire import (
     LENGTH,
     MAX_FRAME,
     VERSION,
     AskStatus,
+    Do,
     Submit,
     ToApi,
     ToExecutor,
@@ -167,6 +169,12 @@ def test_a_message_over_the_limit_is_not_sent(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(wire, "MAX_FRAME", size - 1)
     with pytest.raises(WireError, match=f"{size} bytes is over the limit of {size - 1}"):
         frame(SUBMIT)
+
+
+def test_a_number_of_more_than_64_bits_is_not_sent() -> None:
+    """The sender hears of it as of what is too large."""
+    with pytest.raises(WireError, match="too large"):
+        frame(Do(ReadFile("/x", 2**70), "req_1"))
 
 
 @given(to_executor)
