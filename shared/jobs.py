@@ -68,11 +68,11 @@ class RunCommand(Struct, frozen=True, tag="run_command"):
     cwd: str | None = None
     timeout: float | None = None
     stdin: str | None = None
+    merged: bool = False
 
 
 class WriteFile(Struct, frozen=True, tag="write_file"):
     """Write a whole file, where writing is allowed."""
-    merged: bool = False
 
     path: str
     content: str
@@ -107,7 +107,8 @@ class FileRead(Struct, frozen=True, tag="file_read"):
     """A file, or lines of it.
 
     path: the real one. size: of the whole file, in bytes. text: of a file in UTF-8; data: the bytes of any other.
-    first_line: of `text`, counted from 1. lines: of the whole file. truncated: `text` is less than was asked for.
+    first_line: of `text`, counted from 1. lines: of the whole file; None if it has more than anyone counted.
+    truncated: `text` is less than was asked for.
     """
 
     path: str

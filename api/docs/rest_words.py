@@ -72,7 +72,7 @@ REST_WORDS: dict[str, str] = {
     "FileAnswer.encoding": "What `content` is.",
     "FileAnswer.media_type": "The file's type.",
     "FileAnswer.first_line": "The first line of `content`, counted from 1; of texts only.",
-    "FileAnswer.lines": "How many lines the whole file has; of texts only.",
+    "FileAnswer.lines": "How many lines the whole file has; of texts only, and if they were counted to the end.",
     "FileAnswer.truncated": "Whether `content` is less than was asked for.",
     "BashAnswer": "What a command wrote, and how it ended.",
     "BashAnswer.stdout": "Its output; bytes that are not UTF-8 are replaced.",

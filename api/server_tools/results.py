@@ -80,7 +80,8 @@ def numbered(file: FileRead) -> str:
         for number, line in enumerate(lines, file.first_line)
     ]
     last = file.first_line + len(lines) - 1
-    if file.truncated or (file.lines is not None and last < file.lines):
+    # A file whose lines were not counted to the end has more of them.
+    if file.lines is None or last < file.lines:
         of = f" of {file.lines}" if file.lines is not None else ""
         shown.append(f"(Lines {file.first_line} to {last}{of}. Read on with offset {last + 1}.)")
     return "\n".join(shown)

@@ -1,11 +1,16 @@
-"""Reads a file, or lines of it."""
+"""Reads a file, or lines of it.
+
+Law: what is held at once and given back is bounded by READ_LIMIT_MB; of a larger file lines can be read, but not all of it.
+"""
 
 import mimetypes
 import os
 import re
+from typing import BinaryIO
 
 from executor.tools.beneath import regular
 from executor.tools.ground import Ground, Root
+from executor.tools.part import part
 from executor.tools.refusal import Refused
 from shared.errors import ErrorKind
 from shared.jobs import FileRead, PagesRead, ReadFile
@@ -26,13 +31,9 @@ def read(ground: Ground, root: Root, path: str, job: ReadFile) -> FileRead | Pag
     """What was asked for. Raises Refused."""
     descriptor, state = regular(ground, root, path)
     shown = os.path.normpath(f"{root.path}/{path}")
-    if state.st_size > ground.read:
-        os.close(descriptor)
-        raise Refused(
-            ErrorKind.TOO_LARGE,
-            f"{shown} has {state.st_size} bytes; {ground.read} can be read. READ_LIMIT_MB sets that",
-        )
     with os.fdopen(descriptor, "rb") as file:
+        if state.st_size > ground.read:
+            return _lines(file, shown, state.st_size, ground.read, job)
         # It may grow meanwhile.
         data = file.read(ground.read)
     if job.pages and data.startswith(PDF):
@@ -51,6 +52,21 @@ def read(ground: Ground, root: Root, path: str, job: ReadFile) -> FileRead | Pag
     last = len(lines) if job.limit is None else first - 1 + job.limit
     given = "".join(lines[first - 1 : last])
     return FileRead(shown, len(data), kind, text=given, first_line=first, lines=len(lines))
+
+
+def _lines(file: BinaryIO, shown: str, size: int, most: int, job: ReadFile) -> FileRead:
+    """Lines of a file that is larger than what is read at once. Raises Refused."""
+    first = job.offset or 1
+    found = None if job.offset is None and job.limit is None else part(file, size, first, job.limit, most)
+    text = _text(found.data) if found else None
+    if found is None or text is None:
+        raise Refused(
+            ErrorKind.TOO_LARGE,
+            f"{shown} has {size} bytes; {most} can be read at once. READ_LIMIT_MB sets that. Of a text, `offset` and `limit` "
+            "read lines",
+        )
+    kind = media_type(shown, found.data)
+    return FileRead(shown, size, kind, text=text, first_line=first, lines=found.lines, truncated=found.truncated)
 
 
 def media_type(name: str, data: bytes) -> str:
