@@ -120,7 +120,7 @@ def test_a_keeper_ends_what_a_plain_parent_would_leave(tmp_path: Path):
         os.close(reading)
 
 
-@pytest.mark.parametrize("path", [".env", ".run", ".claude"])
+@pytest.mark.parametrize("path", [".env", ".run", ".claude", "data", "login"])
 def test_a_whitelist_that_covers_a_secret_ends_the_start(tmp_path: Path, path: str):
     """The server's own secrets are never below an allowed path, and the refusal names what is covered."""
     allowed = tmp_path / "allowed"
@@ -132,6 +132,8 @@ def test_a_whitelist_that_covers_a_secret_ends_the_start(tmp_path: Path, path: s
         "RUN_DIR": str(allowed / ".run" if path == ".run" else tmp_path / "run"),
         "ALLOWED_PATHS": str(allowed),
         "PYTHONPATH": str(REPOSITORY),
+        **({"DATA_DIR": str(allowed / path)} if path == "data" else {}),
+        **({"CLAUDE_CONFIG_DIR": str(allowed / path)} if path == "login" else {}),
     }
     ran = subprocess.run(
         [sys.executable, "-m", "executor", "--role", "tools"],
@@ -144,7 +146,9 @@ def test_a_whitelist_that_covers_a_secret_ends_the_start(tmp_path: Path, path: s
     )
     assert ran.returncode == 2, ran
     assert ran.stderr.startswith("ALLOWED_PATHS: ")
-    assert path in ran.stderr
+    names = {".run": "RUN_DIR", ".claude": "Claude config folder", "data": "DATA_DIR", "login": "CLAUDE_CONFIG_DIR"}
+    assert f"the server's own {names.get(path, path)}" in ran.stderr
+    assert str(allowed / path) in ran.stderr
 
 
 @pytest.mark.parametrize(
