@@ -15,7 +15,7 @@ from tests.tools import SECRET, Tools
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("hostile"), pytest.mark.timeout(120)]
 
 ORDINARY = 4712
-COMMANDS = ["cat", "ls", "cp", "bash", "env", "sleep", "chmod"]
+COMMANDS = ["cat", "ls", "cp", "bash", "env", "sleep", "chmod", "df"]
 LIBRARY = os.path.realpath("/lib/x86_64-linux-gnu/libm.so.6")
 
 
@@ -67,6 +67,15 @@ async def test_the_attacks_are_stopped_here_too(tools: Tools, command: str):
     assert "uid=" not in said.replace(command, "")
     assert SECRET not in said
     assert not (tools.outside / "new").exists()
+
+
+async def test_without_a_table_of_mounts_df_works_alone_and_of_a_path(tools: Tools):
+    """As the manual has it; in a pipe it says what it lacks."""
+    alone = await tools.run("df -P")
+    assert (alone.code, alone.stderr) == (0, b"")
+    piped = await tools.run("df -P | cat")
+    assert (piped.stdout, b"Permission denied" in piped.stderr) == (b"", True)
+    assert b"1024-blocks" in (await tools.run("df -P . | cat")).stdout
 
 
 async def planted(tools: Tools) -> str:
