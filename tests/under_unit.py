@@ -9,6 +9,7 @@ those of WRITABLE_PATHS and ALLOWED_PATHS (UNDER_MOUNTS=no: without). The filter
 
 import ctypes
 import errno
+import importlib
 import os
 import shutil
 import socket
@@ -157,6 +158,9 @@ def main() -> int:
         from api.__main__ import main as program  # noqa: PLC0415 # an executor has no need of it
     else:
         program = start_executor
+    # What is loaded when it is needed: this user may be in a checkout that the unit's can't enter.
+    for late in ("api.mcp.sessions",) if role == "api" else ("executor.tools.pages",):
+        importlib.import_module(late)
     if os.getuid() == 0:
         mount(unit)
         os.setgroups([int(group) for group in os.environ.get("UNDER_GROUPS", "").split(",") if group])
