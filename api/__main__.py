@@ -41,7 +41,8 @@ def without_secrets() -> None:
     """Start over without the credential, so that it is neither in this process' memory nor in /proc/PID/environ."""
     if any(name in os.environ for name in SECRETS):
         clean = {name: value for name, value in os.environ.items() if name not in SECRETS}
-        os.execve(sys.executable, [sys.executable, "-m", "api", *sys.argv[1:]], clean)  # noqa: S606
+        safely = ["-P"] if sys.flags.safe_path else []
+        os.execve(sys.executable, [sys.executable, *safely, "-m", "api", *sys.argv[1:]], clean)  # noqa: S606
 
 
 def main() -> int:
