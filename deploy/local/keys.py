@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -150,10 +151,18 @@ def _state(record: Mapping[str, Any]) -> str:
     return "expired" if ends and datetime.fromisoformat(ends) <= datetime.now(UTC) else "enabled"
 
 
+def _plain(number: float) -> str:
+    """A number in full, however large or small."""
+    return str(int(number)) if number == int(number) else format(Decimal(str(number)), "f")
+
+
 def _print_table(records: list[dict[str, Any]]) -> None:
-    table = Table("name", "scopes", "models", "expires", "state", "limits")
+    table = Table()
+    for title in ("name", "scopes", "models", "expires", "state", "limits"):
+        # What is too long for a narrow terminal goes on in the next line: half a value is of no use.
+        table.add_column(title, overflow="fold")
     for record in records:
-        limits = [f"{name}={record[name]:g}" for name in LIMITS if record[name] is not None]
+        limits = [f"{name}={_plain(record[name])}" for name in LIMITS if record[name] is not None]
         models = cast("list[str] | None", record["models"])
         table.add_row(
             record["name"],

@@ -79,6 +79,29 @@ async def test_keys_are_made_listed_renewed_shut_out_and_removed():
         assert (await stack.client.get("/api/usage/me", headers=mine)).status_code == 401
 
 
+async def test_a_narrow_terminal_shows_every_value_whole():
+    """Numbers in full; what does not fit into a column goes on below."""
+    limits = {"tokens_per_day": "1234567", "tokens_per_month": "98765432109", "usd_per_day": "0.00005"}
+    async with bare() as stack:
+        given = [word for name, value in limits.items() for word in ("--limit", f"{name}={value}")]
+        name, expires = "a-name-that-is-quite-long", "2099-01-31T00:00:00Z"
+        _, out, _ = await command(
+            *(stack, "keys", "add", name, "--scope", "chat", "--scope", "metrics", "--model", "claude-sonnet-5"),
+            *("--expires", expires, *given),
+            COLUMNS="80",
+        )
+        for shown in (out, (await command(stack, "keys", "list", COLUMNS="80"))[1]):
+            lines = [line for line in shown.splitlines() if line.startswith("│")]
+            assert {len(line) for line in lines} == {80}
+            assert "…" not in shown
+            columns = zip(*([cell.strip() for cell in line.strip("│").split("│")] for line in lines), strict=True)
+            cells = ["".join(cell) for cell in columns]
+            wanted = "".join(f"{name}={value}" for name, value in limits.items())
+            assert cells[:5] == [name, "chatmetrics", "claude-sonnet-5", expires, "enabled"]
+            assert sorted(cells[5]) == sorted(wanted)
+            assert all(f"{name}={value}" in cells[5] for name, value in limits.items())
+
+
 REFUSED = (
     (("add", "x", "--scope", "fly"), "there is no scope `fly`"),
     (("add", "x", "--scope", "chat", "--limit", "requests_per_minute=-1"), "`requests_per_minute` must be"),
