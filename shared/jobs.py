@@ -182,7 +182,10 @@ class JobDone(Struct, frozen=True, tag="job_done"):
 
 
 class ToolsStatus(Struct, frozen=True, tag="tools_status"):
-    """A tools executor's state. problem: why it serves nothing, and what to do; missing: what this host's sandbox lacks."""
+    """A tools executor's state. problem: why it serves nothing, and what to do; missing: what this host's sandbox lacks.
+
+    running and waiting are counts; max_concurrent and max_queue their limits.
+    """
 
     allowed_paths: tuple[str, ...]
     writable_paths: tuple[str, ...]
@@ -195,3 +198,4 @@ class ToolsStatus(Struct, frozen=True, tag="tools_status"):
     missing: tuple[str, ...] = ()
     jobs_done: int = 0
     refusals: dict[str, int] = {}
+    max_queue: int = 0

@@ -81,6 +81,7 @@ class ToolsRole:
             missing=self._missing,
             jobs_done=self._done,
             refusals=dict(self._refusals),
+            max_queue=self.admission.queue,
         )
 
     async def run(self, job: ToolJob, emit: Emit, tenant: str = "") -> None:
