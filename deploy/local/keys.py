@@ -49,7 +49,8 @@ def _path(name: str) -> str:
 def keys(context: click.Context, url: str | None) -> None:
     """Manage the named keys of the running server: each with scopes, models and limits of its own.
 
-    The key that asks is API_SECRET_TOKEN of the environment or .env, or the one that the server made in RUN_DIR.
+    The key that asks is API_SECRET_TOKEN of the environment or .env, or the one that the server made in RUN_DIR; in a
+    container it is the container's secret; under systemd, as root, that of the units.
     """
     context.obj = url
 
