@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Generator
@@ -267,12 +268,14 @@ as_root = pytest.mark.skipif(
 )
 
 
-def starts(folder: Path, python: str, module: str) -> tuple[int, str]:
+def starts(folder: Path, python: str, module: str, **environment: str) -> tuple[int, str]:
     """What is said of an environment around this Python."""
     (folder / ".venv/bin").mkdir(parents=True)
     (folder / ".venv/bin/python").symlink_to(python)
     (folder / ".python-version").write_text("3.13\n", encoding="utf-8")
-    done = subprocess.run([STARTS, "nobody", folder / ".venv", module], capture_output=True, text=True, check=False)
+    given = {**os.environ, **environment}
+    tried = [STARTS, "nobody", folder / ".venv", module]
+    done = subprocess.run(tried, env=given, capture_output=True, text=True, check=False)
     return done.returncode, done.stderr
 
 
@@ -284,12 +287,32 @@ def system_python() -> str:
     return "/usr/bin/python3"
 
 
-@as_root
-def test_a_service_is_tried_as_its_user(tmp_path: Path, system_python: str):
-    """One that starts is not worth a word; one that lacks its module, or may not be entered, is told."""
+@pytest.fixture
+def open_path(tmp_path: Path) -> Path:
+    """A folder that everybody may enter."""
     for folder in (*tmp_path.parents, tmp_path):
-        if folder.owner() == "root" and str(folder).startswith("/tmp/"):
+        if str(folder).startswith("/tmp/"):
             folder.chmod(0o755)
+    return tmp_path
+
+
+@as_root
+def test_what_lies_in_a_home_is_not_there_for_a_service_even_if_all_may_enter(open_path: Path, system_python: str):
+    """As a library that a Python outside of homes is linked to; where root may hide homes, it is tried so."""
+    if subprocess.run(["/usr/bin/unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no namespace of mounts can be made here")
+    with tempfile.TemporaryDirectory(dir="/home") as home:
+        Path(home).chmod(0o755)
+        (Path(home) / "found_in_a_home.py").touch()
+        status, told = starts(open_path / "linked", system_python, "found_in_a_home", PYTHONPATH=home)
+    assert status == 1
+    assert "No module named 'found_in_a_home'" in told
+
+
+@as_root
+def test_a_service_is_tried_as_its_user(open_path: Path, system_python: str):
+    """One that starts is not worth a word; one that lacks its module, or may not be entered, is told."""
+    tmp_path = open_path
     assert starts(tmp_path / "good", system_python, "json") == (0, "")
     status, told = starts(tmp_path / "bad", system_python, "nosuchmodule")
     assert status == 1
