@@ -2,12 +2,18 @@
 UV := .uv/bin/uv
 BIN := .venv/bin
 SOURCES := api executor shared deploy tests
+# What uv brings and keeps stays in this folder too.
+export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.uv/python
+export UV_CACHE_DIR ?= $(CURDIR)/.uv/cache
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: .venv/.ready ## install what is locked, then start the API and an executor in this terminal
 	@exec $(BIN)/claude-api-server up
+
+install: $(UV) ## install what is locked and a copy of the code, for services; what runs goes on until it is started anew
+	@UV=$(UV) deploy/environment.sh copy
 
 test: .venv/.ready ## every test
 	@# Apart: the flows share one event loop for their programs' whole life, the units have one each.
@@ -41,17 +47,14 @@ lock: $(UV) ## pin the dependencies anew
 	@$(UV) pip compile --quiet --universal --generate-hashes pyproject.toml --group dev --output-file requirements.lock
 
 clean: ## remove what make made
-	@rm -rf .uv .venv
+	@rm -rf .uv .venv .venvs
 
 $(UV):
 	@echo "Installing uv into .uv/ …"
-	@python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check 'uv~=0.13.8'
+	@python3 -m venv .uv && .uv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check 'uv~=0.13.8'
 
 .venv/.ready: pyproject.toml requirements.lock .python-version | $(UV)
 	@echo "Installing what requirements.lock names into .venv/ (the Claude Code CLI is 160 MB; this is once) …"
-	@$(UV) venv --quiet --clear .venv
-	@$(UV) pip sync requirements.lock
-	@$(UV) pip install --quiet --no-deps --editable .
-	@touch $@
+	@UV=$(UV) deploy/environment.sh editable
 
-.PHONY: help run test check system bench soak format lock clean
+.PHONY: help run install test check system bench soak format lock clean

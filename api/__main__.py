@@ -7,7 +7,7 @@ its environment (.env.example shows each). It holds no credential of the model's
 environment is removed before anything else happens.
 
   --parent-fd N    drain when this inherited pipe is closed, so that it ends with what started it
-  --check          serve nothing: write what is wrong with the settings as JSON (`claude-api-server doctor` reads it), and end
+  --check          serve nothing: write what is wrong with settings and database as JSON (`claude-api-server doctor` reads it), and end
 
 SIGTERM and SIGINT drain: no new work, running answers get DRAIN_TIMEOUT seconds, then an honest end.
 Exit status: 0 drained or checked, 1 the address is taken, 2 a setting or an argument can't be used.
@@ -23,6 +23,7 @@ import uvloop
 from pydantic import ValidationError
 
 from api.app import create_app
+from api.check import checked
 from api.drain import Drain
 from api.edge import Edge, Limits, affordable
 from api.metrics import Metrics
@@ -41,7 +42,8 @@ def without_secrets() -> None:
     """Start over without the credential, so that it is neither in this process' memory nor in /proc/PID/environ."""
     if any(name in os.environ for name in SECRETS):
         clean = {name: value for name, value in os.environ.items() if name not in SECRETS}
-        os.execve(sys.executable, [sys.executable, "-m", "api", *sys.argv[1:]], clean)  # noqa: S606
+        safely = ["-P"] if sys.flags.safe_path else []
+        os.execve(sys.executable, [sys.executable, *safely, "-m", "api", *sys.argv[1:]], clean)  # noqa: S606
 
 
 def main() -> int:
@@ -63,7 +65,7 @@ def main() -> int:
         print(*told, sep="\n", file=sys.stderr)
         return 2
     if parsed.check:
-        print(msgspec.json.encode(ApiCheck()).decode())
+        print(msgspec.json.encode(uvloop.run(checked(settings))).decode())
         return 0
     log.configure("api", settings.log_level, settings.log_format)
     drain = Drain(settings.drain_timeout)

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from api.auth import principal_of
 from api.dialects import dialect_of
-from api.http_trace import TRACEPARENT
+from api.http_trace import TRACEPARENT, TRACESTATE
 from api.keys import OWNER
 from api.request_context import STATE_KEY
 
@@ -27,7 +27,7 @@ class Visit:
 class Asking(Struct, frozen=True):
     """request_id: as in the logs. key: the name of the key that asks; holder: its id, which no other key ever has.
 
-    dialect: the door, as in `api.dialects`. traceparent: the caller's trace. within: it is asked for by a job that is under way.
+    dialect: the door, as in `api.dialects`. traceparent, tracestate: the caller's trace. within: it is asked for by a job that is under way.
     """
 
     request_id: str
@@ -36,6 +36,7 @@ class Asking(Struct, frozen=True):
     traceparent: str = ""
     holder: str = OWNER
     within: bool = False
+    tracestate: str = ""
     visit: Visit = field(default_factory=Visit)
 
 
@@ -44,4 +45,5 @@ def asking(request: Request[Any, Any, Any]) -> Asking:
     state = request.scope["state"]
     principal = principal_of(request)
     dialect = dialect_of(request.scope["path"])
-    return Asking(state[STATE_KEY], principal.name, dialect, state.get(TRACEPARENT, ""), principal.id)
+    trace = {"traceparent": state.get(TRACEPARENT, ""), "tracestate": state.get(TRACESTATE, "")}
+    return Asking(state[STATE_KEY], principal.name, dialect, holder=principal.id, **trace)

@@ -77,10 +77,11 @@ class Dispatch:
 
     async def _run(self, turn: Turn, asking: Asking, handed_to: Callable[[Link], None]) -> AsyncGenerator[Event]:
         trace = JobTrace(self._tracing, turn, asking)
-        asking = structs.replace(asking, traceparent=trace.traceparent)
+        asking = structs.replace(asking, traceparent=trace.traceparent, tracestate=trace.tracestate)
         watches = [trace, *(watcher(turn, asking) for watcher in self._watchers)]
         try:
-            submit = Submit(turn, asking.request_id, self._books.tenant(asking), asking.traceparent)
+            tenant = self._books.tenant(asking)
+            submit = Submit(turn, asking.request_id, tenant, asking.traceparent, tracestate=asking.tracestate)
             served = self._handover.messages(submit, _event, handed_to)
             async with aclosing(self._books.metered(served, asking, turn.model, length(turn))) as events:
                 async for event in events:

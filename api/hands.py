@@ -51,7 +51,8 @@ class Hands:
     async def do(self, job: ToolJob, asking: Asking) -> AsyncGenerator[Said]:
         """What comes of a job, within the limits of who asks, and written down. Close the generator to end it."""
         trace = HandsTrace(self._tracing, job, asking)
-        message = Do(job, asking.request_id, self._books.tenant(asking), trace.traceparent)
+        tenant = self._books.tenant(asking)
+        message = Do(job, asking.request_id, tenant, trace.traceparent, tracestate=trace.tracestate)
         came = self._handover.messages(message, _said, going_on=asking.within)
         try:
             async with aclosing(self._books.metered(came, asking)) as messages:

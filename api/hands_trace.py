@@ -16,7 +16,7 @@ class HandsTrace:
 
     def __init__(self, tracing: Tracing, job: ToolJob, asking: Asking) -> None:
         name = str(job.__struct_config__.tag)
-        self._span = tracing.span(f"execute_tool {name}", asking.traceparent, "client")
+        self._span = tracing.span(f"execute_tool {name}", asking.traceparent, "client", asking.tracestate)
         self._ended = False
         self._span.set("gen_ai.operation.name", "execute_tool")
         self._span.set("gen_ai.tool.name", name)
@@ -27,6 +27,10 @@ class HandsTrace:
     @property
     def traceparent(self) -> str:
         return self._span.traceparent
+
+    @property
+    def tracestate(self) -> str:
+        return self._span.tracestate
 
     def see(self, said: Output | JobDone | Failed) -> None:
         """Tell the span."""

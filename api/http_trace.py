@@ -10,6 +10,7 @@ from api.request_context import STATE_KEY
 from shared.trace import Span, Tracing, trace_id
 
 TRACEPARENT = "traceparent"
+TRACESTATE = "tracestate"
 WATCHERS = ("/health", "/metrics")
 
 
@@ -24,12 +25,14 @@ class HttpTrace:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         parent = dict(scope["headers"]).get(TRACEPARENT.encode(), b"").decode("latin-1")
+        # It may come in several headers, which are one.
+        came = b",".join(value for name, value in scope["headers"] if name == TRACESTATE.encode()).decode("latin-1")
         method = str(scope["method"])
         watching = scope["path"].startswith(WATCHERS)
-        span = Span(parent) if watching else self._tracing.span(method, parent, "server")
+        span = Span(parent, came) if watching else self._tracing.span(method, parent, "server", came)
         span.set("http.request.method", method)
         span.set("claude_api.request_id", str(scope.get("state", {}).get(STATE_KEY, "")))
-        scope.setdefault("state", {})[TRACEPARENT] = span.traceparent
+        scope.setdefault("state", {}).update({TRACEPARENT: span.traceparent, TRACESTATE: span.tracestate})
 
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start":

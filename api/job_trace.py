@@ -17,7 +17,7 @@ class JobTrace:
     """A watch that tells a span what it sees. Mutable: the span, and the answer's words if they are wanted."""
 
     def __init__(self, tracing: Tracing, turn: Turn, asking: Asking) -> None:
-        self._span = tracing.span(f"chat {turn.model}", asking.traceparent, "client")
+        self._span = tracing.span(f"chat {turn.model}", asking.traceparent, "client", asking.tracestate)
         self._words: list[str] | None = [] if tracing.content else None
         self._ended = False
         self._span.set("gen_ai.operation.name", "chat")
@@ -35,6 +35,10 @@ class JobTrace:
     @property
     def traceparent(self) -> str:
         return self._span.traceparent
+
+    @property
+    def tracestate(self) -> str:
+        return self._span.tracestate
 
     def see(self, event: Event) -> None:
         """Tell the span."""

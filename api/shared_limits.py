@@ -43,6 +43,10 @@ class SharedLimits:
         """Connect, and do once what counting does, so that all of it is known to work."""
         return await self.storage.incr(f"{self._prefix}/probe/{uuid.uuid4().hex}", 1) > 0
 
+    async def greet(self) -> None:
+        """Connect, and change nothing."""
+        await self._redis.ping()  # pyright: ignore[reportGeneralTypeIssues, reportUnknownMemberType] # typed for both of its forms
+
     async def take(self, key: str, lease: str, limit: int) -> bool:
         """Take a place among a key's jobs; False when all are taken."""
         place, now = self._place(key), time.time()

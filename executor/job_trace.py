@@ -2,16 +2,16 @@
 
 from shared.events import Admitted, Done, Failed, Started
 from shared.trace import Span, Tracing
-from shared.wire import ToApi
+from shared.wire import Do, Submit, ToApi
 
 
 class JobTrace:
     """Mutable: the spans that are open."""
 
-    def __init__(self, tracing: Tracing, traceparent: str, request_id: str) -> None:
+    def __init__(self, tracing: Tracing, message: Submit | Do) -> None:
         self._tracing = tracing
-        self._job = tracing.span("executor.job", traceparent)
-        self._job.set("claude_api.request_id", request_id)
+        self._job = tracing.span("executor.job", message.traceparent, state=message.tracestate)
+        self._job.set("claude_api.request_id", message.request_id)
         self._run: Span | None = None
 
     @property
@@ -22,7 +22,7 @@ class JobTrace:
         """Tell the spans."""
         match event:
             case Admitted():
-                self._run = self._tracing.span("cli.run", self._job.traceparent)
+                self._run = self._tracing.span("cli.run", self._job.traceparent, state=self._job.tracestate)
                 self._run.set("claude_api.parked", event.parked)
             case Started() if self._run:
                 self._run.set("gen_ai.response.model", event.model)

@@ -87,7 +87,7 @@ class Session:
             self._job.cancel()
 
     async def _traced(self, message: Submit | Do, work: Coroutine[Any, Any, None], results: Results) -> None:
-        self._trace = JobTrace(self._tracing, message.traceparent, message.request_id)
+        self._trace = JobTrace(self._tracing, message)
         traced = {"trace_id": trace_id(self._trace.traceparent)} if self._trace.traceparent else {}
         structlog.contextvars.bind_contextvars(request_id=message.request_id, **traced)
         try:

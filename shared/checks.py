@@ -7,9 +7,21 @@ from msgspec import Struct
 
 
 class ApiCheck(Struct, frozen=True):
-    """complaints: settings that can't be used."""
+    """The API, as it would start now. complaints: settings that can't be used; then nothing else was looked at.
+
+    data, database, limits: what is wrong with DATA_DIR, the database, and what counts limits for several hosts; empty if
+    nothing is. made: DATA_DIR is there. server: the database is one of DATABASE_URL. version: of its tables; empty if there
+    are none yet, or they are being written to. shared: RATE_LIMIT_URL is set.
+    """
 
     complaints: tuple[str, ...] = ()
+    data: str = ""
+    made: bool = False
+    server: bool = False
+    version: str = ""
+    database: str = ""
+    shared: bool = False
+    limits: str = ""
 
 
 class ClaudeCheck(Struct, frozen=True):

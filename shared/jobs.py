@@ -197,6 +197,7 @@ class ToolsStatus(Struct, frozen=True, tag="tools_status"):
     """A tools executor's state. problem: why it serves nothing, and what to do; missing: what this host's sandbox lacks.
 
     command_timeout: how many seconds a command may take.
+    running and waiting are counts; max_concurrent and max_queue their limits.
     """
 
     allowed_paths: tuple[str, ...]
@@ -211,3 +212,4 @@ class ToolsStatus(Struct, frozen=True, tag="tools_status"):
     jobs_done: int = 0
     refusals: dict[str, int] = {}
     command_timeout: float = 120
+    max_queue: int = 0

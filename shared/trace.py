@@ -1,7 +1,7 @@
 """Traces of both programs, by OpenTelemetry: off unless a collector's address is in the environment.
 
 Law: nothing is loaded, started or sent before OTEL_EXPORTER_OTLP_ENDPOINT (or its _TRACES_ form) is set. A trace that a
-caller began goes on to whoever comes next, whether this program takes part in it or not
+caller began goes on to whoever comes next, with its `tracestate`, whether this program takes part in it or not
 (https://www.w3.org/TR/trace-context/).
 """
 
@@ -15,6 +15,10 @@ import structlog
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+SPOKEN = "http/protobuf"
+# As much of a `tracestate` as everybody has to hand on; what is longer is left out, whole.
+LONGEST_STATE = 512
 # What is not sent by then is lost: an end must not wait for a collector that is gone.
 LAST_FLUSH = 2.0
 
@@ -33,10 +37,14 @@ def trace_id(traceparent: str) -> str:
 
 
 class Span:
-    """A piece of work that nobody records. traceparent: what to hand on, so that the next piece comes below it."""
+    """A piece of work that nobody records. traceparent, tracestate: what to hand on, so that the next piece comes below it."""
 
-    def __init__(self, traceparent: str) -> None:
+    def __init__(self, traceparent: str, tracestate: str = "") -> None:
         self.traceparent = traceparent if trace_id(traceparent) else ""
+        good = (
+            self.traceparent and len(tracestate) <= LONGEST_STATE and tracestate.isascii() and tracestate.isprintable()
+        )
+        self.tracestate = tracestate if good else ""
 
     def set(self, name: str, value: Value) -> None:
         """Say something about it."""
@@ -57,7 +65,8 @@ class Recorded(Span):
     def __init__(self, span: Any) -> None:
         self._span = span
         context = span.get_span_context()
-        super().__init__(f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}")
+        parent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
+        super().__init__(parent, context.trace_state.to_header())
 
     def set(self, name: str, value: Value) -> None:
         self._span.set_attribute(name, value)
@@ -81,9 +90,9 @@ class Tracing:
 
     content = False
 
-    def span(self, name: str, parent: str = "", kind: Kind = "internal") -> Span:  # noqa: ARG002 # the one that records needs them
-        """Begin a piece of work below `parent`, a traceparent."""
-        return Span(parent)
+    def span(self, name: str, parent: str = "", kind: Kind = "internal", state: str = "") -> Span:  # noqa: ARG002 # the one that records needs them
+        """Begin a piece of work below `parent`, a traceparent; state: the tracestate that came with it."""
+        return Span(parent, state)
 
     def close(self) -> None:
         """Send what is left."""
@@ -98,18 +107,25 @@ class Exporting(Tracing):
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
+        asked = next((environ[name] for name in PROTOCOLS if environ.get(name)), SPOKEN)
+        if asked != SPOKEN:
+            structlog.get_logger().warning(
+                "traces are sent by another protocol than was asked", asked=asked, sent=SPOKEN
+            )
         self.content = environ.get(CONTENT, "").lower() == "true"
         named = {} if environ.get("OTEL_SERVICE_NAME") else {SERVICE_NAME: f"claude-api-server/{program}"}
         self._provider = TracerProvider(resource=Resource.create(named), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("claude-api-server")
 
-    def span(self, name: str, parent: str = "", kind: Kind = "internal") -> Span:
+    def span(self, name: str, parent: str = "", kind: Kind = "internal", state: str = "") -> Span:
         from opentelemetry.trace import SpanKind  # noqa: PLC0415
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
 
         # An empty context, not the current one: a generator may be resumed in another.
-        context = TraceContextTextMapPropagator().extract({"traceparent": parent}, _empty())
+        came = Span(parent, state)
+        carried = {"traceparent": came.traceparent, "tracestate": came.tracestate}
+        context = TraceContextTextMapPropagator().extract(carried, _empty())
         return Recorded(self._tracer.start_span(name, context, SpanKind[kind.upper()]))
 
     def close(self) -> None:

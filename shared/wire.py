@@ -45,7 +45,7 @@ class Submit(Struct, frozen=True, tag="submit"):
     """Do this turn.
 
     request_id: what the logs of both programs call it. tenant: whose it is, for fair queueing; empty is anyone.
-    traceparent: the trace it belongs to (https://www.w3.org/TR/trace-context/).
+    traceparent, tracestate: the trace it belongs to (https://www.w3.org/TR/trace-context/).
     """
 
     turn: Turn
@@ -53,6 +53,7 @@ class Submit(Struct, frozen=True, tag="submit"):
     tenant: str = ""
     traceparent: str = ""
     version: int = VERSION
+    tracestate: str = ""
 
 
 class Bring(Struct, frozen=True, tag="bring"):
@@ -69,6 +70,7 @@ class Do(Struct, frozen=True, tag="do"):
     tenant: str = ""
     traceparent: str = ""
     version: int = VERSION
+    tracestate: str = ""
 
 
 class AskStatus(Struct, frozen=True, tag="status?"):

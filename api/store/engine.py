@@ -118,16 +118,21 @@ async def version(engine: AsyncEngine) -> str | None:
         return (await connection.execute(select(STAMP.c.version_num))).scalar()
 
 
-async def upgrade(engine: AsyncEngine, folder: Path) -> str:
-    """Bring the tables to this code's version; the version before. Raises Unavailable."""
-    found = await version(engine)
-    if found == VERSION:
-        return found
+def usable(found: str | None) -> None:
+    """This program can use, or bring up to date, tables of such a version. Raises Unavailable."""
     if found is not None and found > VERSION:
         raise Unavailable(
             f"The database is of version {found}, and this program knows {VERSION} at most: it was upgraded by a newer "
             "one. Run that one, or give this one another DATA_DIR or DATABASE_URL."
         )
+
+
+async def upgrade(engine: AsyncEngine, folder: Path) -> str:
+    """Bring the tables to this code's version; the version before. Raises Unavailable."""
+    found = await version(engine)
+    if found == VERSION:
+        return found
+    usable(found)
     with _alone(folder):
         async with transaction(engine) as connection:
             if connection.dialect.name == "postgresql":

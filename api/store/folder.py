@@ -1,6 +1,7 @@
 """DATA_DIR: the database's file, the journal and the pepper, for the server's user alone."""
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -41,6 +42,23 @@ def kept_pepper(folder: Path) -> bytes:
     if len(pepper) < 32:
         raise Unavailable("The file `pepper` of DATA_DIR is damaged. Put its backup back.")
     return pepper
+
+
+def looked_at(folder: Path, *, with_pepper: bool) -> str:
+    """What `prepared` and `kept_pepper` would raise, found without making anything; empty if nothing is wrong."""
+    try:
+        there = next(each for each in (folder / JOURNAL, folder, *folder.parents) if os.path.lexists(each))
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if with_pepper and (folder / PEPPER).exists():
+            kept_pepper(folder)
+    except OSError as error:
+        return str(_unusable(error))
+    except Unavailable as problem:
+        return str(problem)
+    return ""
 
 
 def _make(path: Path) -> None:

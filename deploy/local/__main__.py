@@ -107,7 +107,9 @@ def upgrade_command() -> None:
     settings, _ = environments(os.environ, read_dotenv(Path.cwd()))
     # It has no use for the token, which the API's settings want.
     environment = {"API_SECRET_TOKEN": secrets.token_hex(32), **settings}
-    sys.exit(subprocess.run([sys.executable, "-m", "api.store", "upgrade"], env=environment, check=False).returncode)
+    sys.exit(
+        subprocess.run([sys.executable, "-P", "-m", "api.store", "upgrade"], env=environment, check=False).returncode
+    )
 
 
 if __name__ == "__main__":

@@ -11,18 +11,31 @@ from collections.abc import Iterable, Mapping
 COMMON = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "TERM", "NO_COLOR", "FORCE_COLOR")
 COMMON_PREFIX = "LC_"
 
+# The way through a proxy, for who talks to the model's service, and for who sends traces.
+PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
 # What only the program that talks to the model's service needs.
-NETWORK = (
-    *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"),
-)
+NETWORK = (*PROXIES, "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
 
 # Where traces go, if anywhere: read by OpenTelemetry's own library, in both programs.
+COLLECTORS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+CERTIFICATES = tuple(
+    f"OTEL_EXPORTER_OTLP_{signal}{what}"
+    for signal in ("", "TRACES_")
+    for what in ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY")
+)
 TELEMETRY = (
-    *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"),
-    *("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_TRACES_SAMPLER"),
-    *("OTEL_TRACES_SAMPLER_ARG", "OTEL_TRACES_EXPORTER", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_SDK_DISABLED"),
-    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+    *COLLECTORS,
+    *CERTIFICATES,
+    *("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"),
+    *("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"),
+    *("OTEL_EXPORTER_OTLP_COMPRESSION", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"),
+    *("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"),
+    *("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_SDK_DISABLED"),
+    *("OTEL_TRACES_EXPORTER", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"),
+    *("OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT", "OTEL_BSP_MAX_QUEUE_SIZE"),
+    *("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
+    # The library's HTTP client trusts these, where no certificate of its own is named.
+    *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
 )
 
 CREDENTIALS = (
@@ -62,7 +75,7 @@ SECRET_FOLDERS = ("CLAUDE_CONFIG_DIR", "DATA_DIR")
 SETTINGS = tuple(dict.fromkeys((*API_SETTINGS, *EXECUTOR_SETTINGS, *TOOLS_SETTINGS, *CREDENTIALS)))
 
 # A shell expands a leading ~, a line in .env does not.
-PATHS = ("RUN_DIR", "DATA_DIR", "CLAUDE_CLI_PATH", "CLAUDE_CONFIG_DIR")
+PATHS = ("RUN_DIR", "DATA_DIR", "CLAUDE_CLI_PATH", "CLAUDE_CONFIG_DIR", *CERTIFICATES)
 
 
 def merged(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> dict[str, str]:
@@ -77,7 +90,9 @@ def merged(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> dict
 def environments(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> tuple[dict[str, str], dict[str, str]]:
     """The API's whole environment, and the executor's."""
     given = merged(environ, dotenv)
-    api = _only(given, (*API_SETTINGS, *TELEMETRY))
+    # The API goes nowhere but to a collector.
+    way_out = PROXIES if any(name in given for name in COLLECTORS) else ()
+    api = _only(given, (*API_SETTINGS, *TELEMETRY, *way_out))
     return api, _only(given, (*EXECUTOR_SETTINGS, *CREDENTIALS, *NETWORK, *TELEMETRY))
 
 

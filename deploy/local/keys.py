@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -48,7 +49,8 @@ def _path(name: str) -> str:
 def keys(context: click.Context, url: str | None) -> None:
     """Manage the named keys of the running server: each with scopes, models and limits of its own.
 
-    The key that asks is API_SECRET_TOKEN of the environment or .env, or the one that the server made in RUN_DIR.
+    The key that asks is API_SECRET_TOKEN of the environment or .env, or the one that the server made in RUN_DIR; in a
+    container it is the container's secret; under systemd, as root, that of the units.
     """
     context.obj = url
 
@@ -150,10 +152,18 @@ def _state(record: Mapping[str, Any]) -> str:
     return "expired" if ends and datetime.fromisoformat(ends) <= datetime.now(UTC) else "enabled"
 
 
+def _plain(number: float) -> str:
+    """A number in full, however large or small."""
+    return str(int(number)) if number == int(number) else format(Decimal(str(number)), "f")
+
+
 def _print_table(records: list[dict[str, Any]]) -> None:
-    table = Table("name", "scopes", "models", "expires", "state", "limits")
+    table = Table()
+    for title in ("name", "scopes", "models", "expires", "state", "limits"):
+        # What is too long for a narrow terminal goes on in the next line: half a value is of no use.
+        table.add_column(title, overflow="fold")
     for record in records:
-        limits = [f"{name}={record[name]:g}" for name in LIMITS if record[name] is not None]
+        limits = [f"{name}={_plain(record[name])}" for name in LIMITS if record[name] is not None]
         models = cast("list[str] | None", record["models"])
         table.add_row(
             record["name"],

@@ -3,6 +3,7 @@
 Law: the key goes to the server's own address and nowhere else.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from msgspec import Struct
 from deploy.local import CannotStart, checks, token
 from deploy.local.environments import merged
 from deploy.local.up import DEFAULT_RUN_DIR, TOKEN_FILE, read_dotenv
+from shared.notify import credentials
+
+KEY = "API_SECRET_TOKEN"
+# Where the units have it from; root's alone.
+OF_UNITS = Path("/etc/claude-api-server/api-secret-token")
 
 
 class Server(Struct, frozen=True):
@@ -29,16 +35,22 @@ class Server(Struct, frozen=True):
         return {"authorization": f"Bearer {self.key}"}
 
 
-def server(environ: Mapping[str, str], folder: Path, url: str | None) -> Server:
-    """Where the server is and its key: from the environment, .env, or the key's file. Raises CannotStart."""
+def server(environ: Mapping[str, str], folder: Path, url: str | None, of_units: Path = OF_UNITS) -> Server:
+    """Where the server is and its key. Raises CannotStart.
+
+    The key is that of the environment, of .env, of the folder of secrets (in a container), of the file that a start made
+    here, or of the units.
+    """
     given = merged(environ, read_dotenv(folder))
     where = url or checks.address(given).url()
-    if key := given.get("API_SECRET_TOKEN"):
+    if key := given.get(KEY) or credentials(environ, (KEY,)).get(KEY):
         return Server(where.rstrip("/"), key)
     file = folder / given.get("RUN_DIR", DEFAULT_RUN_DIR) / TOKEN_FILE
+    if not file.exists() and os.access(of_units, os.R_OK):
+        return Server(where.rstrip("/"), of_units.read_text(encoding="ascii").strip())
     if not file.exists():
         raise CannotStart(
             f"There is no key: set API_SECRET_TOKEN to the server's, or start this in the server's folder, where {file} is "
-            "once `make run` has run."
+            "once `make run` has run; under systemd, as root."
         )
     return Server(where.rstrip("/"), token.kept(file).value)

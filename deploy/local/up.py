@@ -97,6 +97,13 @@ def plan(
     )
 
 
+def commands(executable: str) -> Path:
+    """The folder of the commands that belong to this Python; in a checkout, by the link that people know."""
+    folder = Path(executable).parent
+    link = folder.parent.parent.parent / ".venv/bin"
+    return link if folder.parent.parent.name == ".venvs" and link.exists() else folder
+
+
 async def serve(decided: Plan, console: Console, errors: Console) -> int:
     """Start the programs and look after them; the exit status."""
 
@@ -114,7 +121,7 @@ async def serve(decided: Plan, console: Console, errors: Console) -> int:
                 f"Not ready after {START_TIMEOUT:g} s{await readiness.problems(decided.where)}. The lines above may say "
                 "why; LOG_LEVEL=debug make run says more."
             ) from error
-        Banner(decided.where, health, decided.key, decided.folder, Path(sys.executable).parent, tools).show(console)
+        Banner(decided.where, health, decided.key, decided.folder, commands(sys.executable), tools).show(console)
 
     def say(words: str) -> None:
         errors.print(words, style="yellow", soft_wrap=True)

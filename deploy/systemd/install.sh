@@ -1,15 +1,19 @@
 #!/bin/sh
-# Installs the units. Run as root in a checkout at /opt/claude-api-server, after `make run` has installed what is locked.
+# Installs the units. Run as root in a checkout at /opt/claude-api-server, after `make install` there.
 # Twice is as good as once; nothing that is there is overwritten but the units.
 set -eu
 here=$(dirname "$0")
 [ "$(id -u)" -eq 0 ] || { echo "run it as root: sudo $0" >&2; exit 1; }
-[ -x /opt/claude-api-server/.venv/bin/python ] || { echo "put the checkout at /opt/claude-api-server and run \`make run\` there once" >&2; exit 1; }
+[ -e /opt/claude-api-server/.venv/.copied ] || { echo "put the checkout at /opt/claude-api-server and run \`make install\` there" >&2; exit 1; }
 
 install -m 0644 "$here/sysusers.conf" /etc/sysusers.d/claude-api-server.conf
 install -m 0644 "$here/tmpfiles.conf" /etc/tmpfiles.d/claude-api-server.conf
 systemd-sysusers claude-api-server.conf
 systemd-tmpfiles --create claude-api-server.conf
+# Before anything is started, or started anew: a unit that can't start would only say so in its log.
+for service in claude-api:api.app claude-executor:executor.program tools-executor:executor.program; do
+    "$here/starts.sh" "${service%:*}" /opt/claude-api-server/.venv "${service#*:}"
+done
 install -m 0644 "$here"/*.service "$here"/*.socket /etc/systemd/system/
 
 secrets=/etc/claude-api-server

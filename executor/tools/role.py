@@ -84,6 +84,7 @@ class ToolsRole:
             jobs_done=self._done,
             refusals=dict(self._refusals),
             command_timeout=self._ground.timeout,
+            max_queue=self.admission.queue,
         )
 
     async def run(self, job: ToolJob, emit: Emit, tenant: str = "") -> None:

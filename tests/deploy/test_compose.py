@@ -257,9 +257,9 @@ def test_everything_that_is_mounted_or_copied_is_there():
 
 
 def test_an_image_has_the_code_of_its_own_program_only():
-    """The API has no executor in it, the executors no API; the CLI is in one image, from the lock."""
+    """The API has no executor in it, but its owner's commands, the executors no API; the CLI is in one image, from the lock."""
     code = {name: {rest.split(" ")[0] for rest in said(name, "COPY") if not rest.startswith("--")} for name in IMAGES}
-    assert code["api"] - code["claude-executor"] == {"api"}
+    assert code["api"] - code["claude-executor"] == {"api", "deploy/local"}
     assert code["claude-executor"] == code["tools-executor"]
     assert code["claude-executor"] - code["api"] == {"executor"}
     packages = {name: [rest for rest in said(name, "COPY") if rest.startswith("--from=")] for name in IMAGES}
@@ -280,7 +280,15 @@ def test_nothing_secret_can_be_sent_to_the_builder():
     listed = [line for line in lines if line and not line.startswith("#")]
     assert listed[0] == "*"
     assert {line.removeprefix("!") for line in listed if line.startswith("!")} == {
-        *("api", "executor", "shared", "deploy/__init__.py", "deploy/compose/__init__.py", "deploy/compose/health.py"),
+        *(
+            "api",
+            "executor",
+            "shared",
+            "deploy/__init__.py",
+            "deploy/local",
+            "deploy/compose/__init__.py",
+            "deploy/compose/health.py",
+        ),
         *("pyproject.toml", "requirements.lock"),
     }
     copied = {

@@ -38,7 +38,7 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerCompose]
     if reason := engine():
         pytest.skip(reason)
     checkout = tmp_path_factory.mktemp("compose") / "checkout"
-    left = shutil.ignore_patterns(".git", ".venv", ".uv", ".run", "secrets", "__pycache__", "*.env")
+    left = shutil.ignore_patterns(".git", ".venv", ".venvs", ".uv", ".run", "secrets", "__pycache__", "*.env")
     shutil.copytree(REPOSITORY, checkout, ignore=left)
     folder = checkout / "deploy/compose"
     subprocess.run(["/bin/sh", folder / "prepare.sh"], check=True)

@@ -90,6 +90,9 @@ async def test_where_nothing_runs_yet_all_is_well_but_for_the_credential(folder:
     one(report, "sockets", "ok", "No executor runs")
     one(report, "folder", "ok", "is made at the first start")
     one(report, "port", "ok", "is free")
+    one(report, "running", "ok", "No server runs")
+    one(report, "data", "ok", "is made at the first start")
+    one(report, "limits", "ok", "in memory")
     assert os.listdir(folder) == []  # noqa: PTH208
 
 
@@ -252,8 +255,9 @@ def test_what_older_kernels_lack_is_a_warning():
 async def test_with_the_server_running_its_own_port_and_sockets_are_well(folder: Path, handy: Stack):
     """The address is taken by this server itself, and each executor says how it is."""
     server = here(folder, PORT=str(handy.port), RUN_DIR=str(handy.run_dir), API_SECRET_TOKEN=KEY)
-    found = [*await network.port(server), *await places.sockets(server)]
-    one(found, "port", "ok", f"This server runs at http://127.0.0.1:{handy.port}: ok")
+    found = [*await network.port(server), *await network.running(server), *await places.sockets(server)]
+    one(found, "port", "ok", f"This server runs at http://127.0.0.1:{handy.port}.")
+    one(found, "running", "ok", "says that it is ok")
     one(found, "sockets", "ok", "claude-1 answers: online, Claude Code 2.1.330")
     one(found, "sockets", "ok", "tools-1 answers")
 
@@ -472,6 +476,15 @@ async def test_who_is_not_root_is_told_to_look_as_root(folder: Path, units: Path
     assert len(found) == 3
     assert {(each.level, each.mend) for each in found} == {("warning", "Look again as root.")}
     one(await asked.of_api(server), "settings", "ok", "The API takes its settings")
+
+
+async def test_without_units_it_is_said_how_to_install_them(folder: Path):
+    """And nothing else, which would only follow from it."""
+    report = await examined(of_systemd(environ(folder), folder), ask=False)
+    assert not report.ok
+    [finding] = report.findings
+    assert "install.sh" in one(report, "settings", "error", f"No unit of this server is installed in {folder}").mend
+    assert "--here" in finding.mend
 
 
 def test_which_install_is_looked_at(folder: Path, units: Path):

@@ -25,6 +25,8 @@ from api.parameters import CHAT, COMPLETIONS, RESPONSES, Parameter
 from api.problems import KINDS, of_framework
 from deploy.local.__main__ import main as claude_api_server
 from deploy.local.environments import COMMON, CREDENTIALS, NETWORK, TELEMETRY
+from deploy.local.running import OF_UNITS
+from deploy.local.up import DEFAULT_RUN_DIR, TOKEN_FILE
 from shared import errors, turn, wire
 from tests.manual import MANUAL, section
 from tests.stack import KEY, REPOSITORY
@@ -299,6 +301,22 @@ def test_the_turn_on_the_socket_page_is_one():
     assert found
     example = msgspec.json.decode(found[1].encode(), type=turn.Turn)
     assert msgspec.to_builtins(example).keys() == msgspec.json.decode(found[1]).keys()
+
+
+def test_where_the_key_is_is_told_for_each_way():
+    """At the manual's head, whose examples need it: where the start, the unit and the container have it from."""
+    unit = (REPOSITORY / "deploy/systemd/claude-api.service").read_text(encoding="utf-8")
+    compose = (REPOSITORY / "deploy/compose/compose.yaml").read_text(encoding="utf-8")
+    of_unit, of_container = (
+        re.search(r"^LoadCredential=API_SECRET_TOKEN:(\S+)$", unit, re.MULTILINE),
+        re.search(r"^  api-secret-token: \{file: (\S+)\}$", compose, re.MULTILINE),
+    )
+    assert of_unit
+    assert of_container
+    head = MANUAL.partition("\n## ")[0]
+    for place in (f"{DEFAULT_RUN_DIR}/{TOKEN_FILE}", of_unit[1], f"deploy/compose/{of_container[1]}"):
+        assert f"cat {place})" in head
+    assert str(OF_UNITS) == of_unit[1]
 
 
 def test_the_limits_are_the_code_s():

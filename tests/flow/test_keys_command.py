@@ -4,11 +4,18 @@ import asyncio
 import contextlib
 import json
 import os
+import re
+import shutil
 import sqlite3
 import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import pytest
+
+from deploy.local import CannotStart
+from deploy.local.running import server
+from deploy.local.token import kept
 from tests.stack import REPOSITORY, Stack
 
 
@@ -19,7 +26,9 @@ async def bare() -> AsyncGenerator[Stack]:
         yield stack
 
 
-async def command(stack: Stack | None, *arguments: str, **settings: str) -> tuple[int, str, str]:
+async def command(
+    stack: Stack | None, *arguments: str, folder: Path = REPOSITORY, **settings: str
+) -> tuple[int, str, str]:
     """Run a command of the server's owner; how it ended, and what it wrote."""
     own = {"API_SECRET_TOKEN": stack.key, "PORT": str(stack.port)} if stack else {}
     environment = {"PATH": os.environ["PATH"], "COLUMNS": "200", "PYTHONWARNINGS": "error", **own, **settings}
@@ -27,7 +36,7 @@ async def command(stack: Stack | None, *arguments: str, **settings: str) -> tupl
         *(sys.executable, "-m", "deploy.local", *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        cwd=REPOSITORY,
+        cwd=folder,
         env=environment,
     )
     out, err = await process.communicate()
@@ -77,6 +86,58 @@ async def test_keys_are_made_listed_renewed_shut_out_and_removed():
         assert (await command(stack, "keys", "rm", "notes"))[:2] == (0, "notes is removed.\n")
         assert json.loads((await command(stack, "keys", "list", "--json"))[1]) == {"data": []}
         assert (await stack.client.get("/api/usage/me", headers=mine)).status_code == 401
+
+
+async def test_a_narrow_terminal_shows_every_value_whole():
+    """Numbers in full; what does not fit into a column goes on below."""
+    limits = {"tokens_per_day": "1234567", "tokens_per_month": "98765432109", "usd_per_day": "0.00005"}
+    async with bare() as stack:
+        given = [word for name, value in limits.items() for word in ("--limit", f"{name}={value}")]
+        name, expires = "a-name-that-is-quite-long", "2099-01-31T00:00:00Z"
+        _, out, _ = await command(
+            *(stack, "keys", "add", name, "--scope", "chat", "--scope", "metrics", "--model", "claude-sonnet-5"),
+            *("--expires", expires, *given),
+            COLUMNS="80",
+        )
+        for shown in (out, (await command(stack, "keys", "list", COLUMNS="80"))[1]):
+            lines = [line for line in shown.splitlines() if line.startswith("│")]
+            assert {len(line) for line in lines} == {80}
+            assert "…" not in shown
+            columns = zip(*([cell.strip() for cell in line.strip("│").split("│")] for line in lines), strict=True)
+            cells = ["".join(cell) for cell in columns]
+            wanted = "".join(f"{name}={value}" for name, value in limits.items())
+            assert cells[:5] == [name, "chatmetrics", "claude-sonnet-5", expires, "enabled"]
+            assert sorted(cells[5]) == sorted(wanted)
+            assert all(f"{name}={value}" in cells[5] for name, value in limits.items())
+
+
+async def test_in_the_api_s_image_the_commands_find_the_key_among_the_secrets(tmp_path: Path):
+    """By what is copied into that image, and nothing else of the checkout."""
+    dockerfile = (REPOSITORY / "deploy/compose/Dockerfile").read_text(encoding="utf-8")
+    for name in re.findall(r"^COPY ((?:shared|api|deploy/\S+)(?: \S+)*) \S+$", dockerfile, re.MULTILINE):
+        for part in name.split():
+            place = tmp_path / "image" / part
+            place.parent.mkdir(parents=True, exist_ok=True)
+            copy = shutil.copytree if (REPOSITORY / part).is_dir() else shutil.copy
+            copy(REPOSITORY / part, place)
+    async with bare() as stack:
+        (tmp_path / "API_SECRET_TOKEN").write_text(stack.key + "\n", encoding="ascii")
+        given = {"PORT": str(stack.port), "HOST": "0.0.0.0", "CREDENTIALS_DIRECTORY": str(tmp_path)}
+        done = await command(None, "keys", "list", "--json", folder=tmp_path / "image", **given)
+        assert done == (0, '{\n  "data": []\n}\n', "")
+
+
+def test_under_systemd_root_s_key_is_that_of_the_units(tmp_path: Path):
+    """Unless one is set, or a start made one here. Who may not read it is told."""
+    units = tmp_path / "api-secret-token"
+    with pytest.raises(CannotStart, match="as root"):
+        server({}, tmp_path, None, units)
+    units.write_text("of-the-units-0f1e2d3c\n", encoding="ascii")
+    assert server({}, tmp_path, None, units).key == "of-the-units-0f1e2d3c"
+    assert server({"API_SECRET_TOKEN": "set"}, tmp_path, None, units).key == "set"
+    (tmp_path / ".run").mkdir()
+    made = kept(tmp_path / ".run/api-token").value
+    assert server({}, tmp_path, None, units).key == made
 
 
 REFUSED = (

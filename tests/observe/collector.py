@@ -22,6 +22,7 @@ class Seen(Struct, frozen=True):
     parent: str
     attributes: dict[str, str]
     failed: bool
+    state: str = ""
 
 
 class Collector:
@@ -82,6 +83,7 @@ def read(body: bytes) -> list[Seen]:
             parent=span.parent_span_id.hex(),
             attributes={a.key: text(a.value) for a in span.attributes},
             failed=span.status.code == 2,
+            state=span.trace_state,
         )
         for resource in request.resource_spans
         for scope in resource.scope_spans

@@ -1,6 +1,7 @@
 """One trace from the client over the API and the executor to the CLI's run, sent to a collector."""
 
 import json
+import re
 import secrets
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -19,6 +20,8 @@ from tests.stack import Stack, until
 SECRET = "the-words-of-a-client"
 ANSWER = "the-words-of-the-model"
 QUICK = {"OTEL_BSP_SCHEDULE_DELAY": "100"}
+# As a caller may send it: in two headers.
+STATE = ("rojo=00f067aa0ba902b7", "congo=t61rcWkgMzE")
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 
@@ -41,7 +44,12 @@ async def ask(stack: Stack) -> tuple[str, str, Any]:
     response = await stack.client.post(
         "/v1/chat/completions",
         json={"model": "sonnet", "messages": [{"role": "user", "content": SECRET}]},
-        headers={"traceparent": f"00-{trace}-{span}-01", "x-request-id": f"req-{trace}"},
+        headers=[
+            ("traceparent", f"00-{trace}-{span}-01"),
+            ("tracestate", STATE[0]),
+            ("tracestate", STATE[1]),
+            ("x-request-id", f"req-{trace}"),
+        ],
     )
     return trace, span, response
 
@@ -57,6 +65,7 @@ async def test_a_request_is_one_trace_over_both_programs(traced: tuple[Stack, Up
     assert [span.parent for span in (request, job, work, run)] == [caller, request.id, job.id, work.id]
     assert [span.service.rpartition("/")[2] for span in (request, job, work, run)] == ["api", "api", *["claude-1"] * 2]
     assert not any(span.failed for span in (request, job, work, run))
+    assert {span.state for span in (request, job, work, run)} == {",".join(STATE)}
     assert request.attributes["http.route"] == "/v1/chat/completions"
     assert request.attributes["http.response.status_code"] == "200"
     assert job.attributes["gen_ai.operation.name"] == "chat"
@@ -72,9 +81,12 @@ async def test_the_logs_of_both_programs_have_the_trace(traced: tuple[Stack, Ups
     stack, upstream, _ = traced
     upstream.script(Refuses(400, "invalid_request_error"))
     trace, _, _ = await ask(stack)
-    told = [line for line in stack.logs().splitlines() if f"request_id=req-{trace}" in line]
-    assert any("path=/v1/chat/completions" in line for line in told)
-    assert [line for line in told if f"trace_id={trace}" not in line] == []
+
+    def told() -> list[str]:
+        return [line for line in stack.logs().splitlines() if f"request_id=req-{trace}" in line]
+
+    await until(lambda: any("path=/v1/chat/completions" in line for line in told()), 20)
+    assert [line for line in told() if f"trace_id={trace}" not in line] == []
 
 
 async def test_a_job_that_fails_is_a_span_that_failed(traced: tuple[Stack, Upstream, Collector]):
@@ -129,6 +141,30 @@ def test_without_a_collector_nothing_is_loaded():
     given = f"00-{'a' * 32}-{'b' * 16}-01"
     assert Tracing().span("x", given).traceparent == given
     assert Tracing().span("x", "nonsense").traceparent == ""
+
+
+def test_a_callers_tracestate_goes_on_with_its_trace():
+    """Whether spans are recorded or not; without a trace, or too long to be handed on, it is left out whole."""
+    given, state = f"00-{'a' * 32}-{'b' * 16}-01", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"
+    recording = Exporting("api", {})
+    try:
+        for tracing in (Tracing(), recording):
+            span = tracing.span("x", given, state=state)
+            assert span.tracestate == state
+            assert tracing.span("y", span.traceparent, state=span.tracestate).tracestate == state
+            assert tracing.span("x", given).tracestate == ""
+            assert tracing.span("x", "nonsense", state=state).tracestate == ""
+            assert tracing.span("x", given, state="a=" + "b" * 600).tracestate == ""
+            assert tracing.span("x", given, state="a=b\n").tracestate == ""
+    finally:
+        recording.close()
+
+
+def test_another_protocol_than_is_spoken_is_told(capsys: pytest.CaptureFixture[str]):
+    """Traces are sent all the same."""
+    for asked, words in (("http/protobuf", False), ("grpc", True)):
+        Exporting("api", {"OTEL_EXPORTER_OTLP_PROTOCOL": asked}).close()
+        assert ("asked=grpc" in re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out)) is words
 
 
 def test_content_is_only_told_when_that_was_asked_for():

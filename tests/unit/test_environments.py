@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from opentelemetry.sdk import environment_variables
 
 import api.settings
 import executor.settings
@@ -11,9 +12,11 @@ from deploy.local.environments import (
     CREDENTIALS,
     EXECUTOR_SETTINGS,
     SETTINGS,
+    TELEMETRY,
     TOOLS_SETTINGS,
     environments,
     merged,
+    of_tools,
     warnings,
 )
 from tests.stack import REPOSITORY
@@ -51,6 +54,38 @@ def test_the_language_reaches_both_and_the_way_out_only_the_executor():
     of_api, of_executor = environments({"LC_CTYPE": "C.UTF-8", "https_proxy": "http://p", "SSL_CERT_FILE": "c"}, {})
     assert of_api == {"LC_CTYPE": "C.UTF-8"}
     assert of_executor == {"LC_CTYPE": "C.UTF-8", "https_proxy": "http://p", "SSL_CERT_FILE": "c"}
+
+
+COLLECTOR = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector"}
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY", "COMPRESSION", "HEADERS", "PROTOCOL", "TIMEOUT", "ENDPOINT"],
+)
+@pytest.mark.parametrize("signal", ["", "TRACES_"])
+def test_what_the_exporter_reads_reaches_the_programs_that_export(what: str, signal: str):
+    """In both forms; not the tools executor, which has no network. None is called unknown."""
+    given = {f"OTEL_EXPORTER_OTLP_{signal}{what}": "x"}
+    assert environments(given, {}) == (given, given)
+    assert of_tools(given, {}) == {}
+    assert warnings(given) == []
+
+
+def test_every_name_that_the_exporter_knows_is_one_that_it_gets():
+    """By the library's own list, but for what is of metrics, logs and gRPC."""
+    known = {value for name, value in vars(environment_variables).items() if name.startswith("OTEL_EXPORTER_OTLP_")}
+    others = {name for name in known if re.search("METRICS|LOGS|INSECURE", name)}
+    assert known - others - {*TELEMETRY} == set()
+
+
+def test_a_proxy_is_for_the_api_only_where_it_sends_traces():
+    """It goes nowhere else. A certificate's `~/` in .env is the home."""
+    proxy = {"HTTPS_PROXY": "http://p", "NO_PROXY": "localhost"}
+    assert environments(proxy, {})[0] == {}
+    assert environments({**proxy, **COLLECTOR}, {})[0] == {**proxy, **COLLECTOR}
+    of_api, _ = environments({"HOME": "/home/me"}, {"OTEL_EXPORTER_OTLP_CERTIFICATE": "~/ca.pem"})
+    assert of_api["OTEL_EXPORTER_OTLP_CERTIFICATE"] == "/home/me/ca.pem"
 
 
 def test_the_environment_wins_over_dotenv():

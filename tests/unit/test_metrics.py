@@ -42,7 +42,7 @@ CLAUDE = Status(
     cli_ready=5,
     cli_ready_seconds=2.5,
 )
-TOOLS = ToolsStatus(("/work",), (), ("ls",), 4, 1, 2, draining=False, jobs_done=7, refusals={"path": 3})
+TOOLS = ToolsStatus(("/work",), (), ("ls",), 4, 1, 2, draining=False, jobs_done=7, refusals={"path": 3}, max_queue=128)
 
 type Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -157,6 +157,7 @@ def test_executors_of_both_roles_tell_of_themselves_and_a_lost_one_is_down():
     assert of("tools-1", "executor_tool_refusals_total", reason="path") == 3
     assert of("tools-1", "executor_draining") == 0
     assert of("tools-1", "executor_waiting") == 2
+    assert of("tools-1", "executor_queue_places") == 128
 
 
 def test_every_family_can_be_exposed_under_its_name():

@@ -26,6 +26,10 @@ CHECKS = {
     "folder": "the folder of the sockets can be used",
     "sockets": "the executors' sockets answer, and are for whom they should be",
     "port": "the address is free, or this server's own",
+    "running": "what a running server says of itself",
+    "data": "the folder of keys and ledger can be used",
+    "database": "the database answers, and is of a version that this program knows",
+    "limits": "what counts limits for several API hosts answers",
     "disk": "there is space",
 }
 

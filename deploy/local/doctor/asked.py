@@ -16,6 +16,7 @@ import msgspec
 
 from deploy.local.doctor import Finding, error, ok, warning, wrong
 from deploy.local.doctor.install import Install
+from deploy.local.doctor.kept import kept
 from shared.checks import ApiCheck, ClaudeCheck, ToolsCheck
 from shared.errors import MEANINGS, ErrorKind
 
@@ -64,8 +65,8 @@ async def said[T](install: Install, unit: str, environment: Mapping[str, str], k
     try:
         return msgspec.json.decode(output, type=kind)
     except msgspec.DecodeError as problem:
-        last = words.decode(errors="replace").strip().rpartition("\n")[2]
-        raise NotSaid(f"{arguments[0]} ended with exit code {process.returncode}: {last}") from problem
+        last = f"exit code {process.returncode}: " + words.decode(errors="replace").strip().rpartition("\n")[2]
+        raise NotSaid(f"{arguments[0]} ended with {last}") from problem
 
 
 async def of_api(install: Install) -> list[Finding]:
@@ -74,7 +75,7 @@ async def of_api(install: Install) -> list[Finding]:
         check = await said(install, "claude-api", install.api, ApiCheck, "api")
     except NotSaid as problem:
         return [_broken(problem)]
-    return _settings("API", check.complaints, install)
+    return [*_settings("API", check.complaints, install), *(() if check.complaints else kept(check, install))]
 
 
 async def of_claude(install: Install, *, ask: bool) -> tuple[list[Finding], ClaudeCheck | None]:
@@ -96,10 +97,8 @@ async def of_tools(install: Install) -> list[Finding]:
         check = await said(install, "tools-executor@", install.tools, ToolsCheck, "executor", "--role", "tools")
     except NotSaid as problem:
         return [_broken(problem)]
-    findings = _settings("tools executor", check.complaints, install)
-    if not check.complaints:
-        findings += [*kernel(check), *sandbox(check), *paths(check), *commands(check)]
-    return findings
+    tried = () if check.complaints else (*kernel(check), *sandbox(check), *paths(check), *commands(check))
+    return [*_settings("tools executor", check.complaints, install), *tried]
 
 
 def _broken(problem: NotSaid) -> Finding:
@@ -145,7 +144,6 @@ def _confined(check: ClaudeCheck) -> Iterator[Finding]:
 
 def _credential(check: ClaudeCheck, install: Install) -> Iterator[Finding]:
     if check.credential == "none":
-        mend = "To go online: `claude-api-server login`, and put the token that it prints in .env."
         if install.claude.get("CLAUDE_CONFIG_DIR"):
             yield warning(
                 "credential",
@@ -153,6 +151,8 @@ def _credential(check: ClaudeCheck, install: Install) -> Iterator[Finding]:
                 "Log in with `CLAUDE_CONFIG_DIR=that-folder claude`, or use another credential.",
             )
         else:
+            place = "/etc/claude-api-server/claude-code-oauth-token" if install.kind == "systemd" else ".env"
+            mend = f"To go online: `claude-api-server login`, and put the token that it prints in {place}."
             yield warning("credential", "There is no credential, so the offline model answers.", mend)
         return
     words, _ = KINDS[check.credential]

@@ -57,15 +57,46 @@ async def _taken(where: Address, problem: CannotStart) -> Finding:
     root = await _told(where, "/", Root)
     if root is None or root.name != NAME:
         return wrong("port", problem)
-    health = await _told(where, "/health", _State)
-    state = health.status if health else "unknown"
-    if state in {"ok", "draining"}:
-        return ok("port", f"This server runs at {where.url()}: {state}.")
-    return warning("port", f"This server runs at {where.url()}: {state}.", "The findings of `sockets` say why.")
+    return ok("port", f"This server runs at {where.url()}.")
 
 
-class _State(msgspec.Struct):
+class Part(msgspec.Struct, frozen=True):
+    """An executor in `GET /health`."""
+
+    name: str = ""
+    up: bool = True
+
+
+class State(msgspec.Struct, frozen=True):
+    """What a running server says of itself at `GET /health`."""
+
     status: str = ""
+    executors: tuple[Part, ...] = ()
+    tools: tuple[Part, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+async def running(install: Install) -> list[Finding]:
+    """What the server says that runs at the address, if one does."""
+    if install.where is None or (root := await _told(install.where, "/", Root)) is None or root.name != NAME:
+        return [ok("running", "No server runs at this address.")]
+    return list(state_of(await _told(install.where, "/health", State)))
+
+
+def state_of(state: State | None) -> Iterator[Finding]:
+    """What follows from its word."""
+    if state is None:
+        yield warning("running", "The running server does not say how it is.", "Its log says more; restart it.")
+        return
+    for problem in state.problems:
+        yield wrong("running", problem)
+    if lost := [part.name for part in (*state.executors, *state.tools) if not part.up]:
+        mend = "The findings of `sockets`, `cli` and `sandbox` say why; so does its log."
+        yield warning("running", f"The running server is {state.status}: it can't use {', '.join(lost)}.", mend)
+    elif state.status == "down":
+        yield error("running", "The running server is down: it has no executor.", "Start one; its log says more.")
+    elif not state.problems:
+        yield ok("running", f"The running server says that it is {state.status}.")
 
 
 async def _told[T](where: Address, path: str, kind: type[T]) -> T | None:

@@ -10,10 +10,11 @@ from msgspec import Struct
 from rich.console import Console
 from rich.text import Text
 
-from deploy.local.doctor import CHECKS, Finding, asked, network, places
+from deploy.local.doctor import CHECKS, Finding, asked, error, network, places
 from deploy.local.doctor.install import UNITS, Install, of_folder, of_systemd
 
 STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
+API_UNIT = "claude-api.service"
 WIDEST = max(map(len, CHECKS))
 
 
@@ -45,20 +46,27 @@ class Report(Struct, frozen=True):
 def installed(environ: Mapping[str, str], folder: Path, *, systemd: bool | None, units: Path = UNITS) -> Install:
     """What to look at. systemd: None takes the units if they are installed and nothing was started in the folder."""
     if systemd is None:
-        systemd = (units / "claude-api.service").exists() and not any(
-            (folder / name).exists() for name in (".env", ".run")
-        )
+        systemd = (units / API_UNIT).exists() and not any((folder / name).exists() for name in (".env", ".run"))
     return of_systemd(environ, units) if systemd else of_folder(environ, folder)
+
+
+def _absent(install: Install) -> Report:
+    mend = "Run deploy/systemd/install.sh as root, or look with `--here` at the server of this folder."
+    finding = error("settings", f"No unit of this server is installed in {install.seen}.", mend)
+    return Report(ok=False, install=install.kind, looked_at=str(install.seen), findings=(finding,))
 
 
 async def examined(install: Install, *, ask: bool) -> Report:
     """Look at everything."""
+    if install.kind == "systemd" and not (install.seen / API_UNIT).exists():
+        return _absent(install)
     wall, monotonic = time.time(), time.monotonic()
-    (of_claude, claude), of_api, of_tools, of_port, of_sockets = await asyncio.gather(
+    (of_claude, claude), of_api, of_tools, of_port, of_running, of_sockets = await asyncio.gather(
         asked.of_claude(install, ask=ask),
         asked.of_api(install),
         asked.of_tools(install),
         network.port(install),
+        network.running(install),
         places.sockets(install),
     )
     used = claude is not None and claude.credential != "none"
@@ -72,6 +80,7 @@ async def examined(install: Install, *, ask: bool) -> Report:
         places.folder(install),
         *of_sockets,
         *of_port,
+        *of_running,
         *places.disk(install),
         *network.steady(time.time() - wall, time.monotonic() - monotonic),
     ]
