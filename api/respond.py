@@ -113,6 +113,8 @@ class Answer[E]:
                     await self._begin(send)
                     if body := self._encoder.event(event, choice):
                         await send({"type": "http.response.body", "body": body, "more_body": True})
+            # Who follows a stream and has its last event already is told nothing.
+            await self._begin(send)
             return await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             pulse.cancel()

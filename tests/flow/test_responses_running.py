@@ -108,6 +108,9 @@ async def test_its_stream_goes_on_without_its_client_and_is_picked_up_again(stac
     assert upstream.hangups == 0
     async with streaming(stack, "GET", path) as stream:
         assert [event async for event in stream] == [*seen, *rest]
+    for last in (rest[-1]["sequence_number"], 999):
+        async with streaming(stack, "GET", f"{path}&starting_after={last}") as stream:
+            assert [event async for event in stream] == []
     assert await look(stack, response_id) == rest[-1]["response"]
 
 

@@ -178,6 +178,13 @@ async def test_a_stream_is_its_events_each_sent_as_it_comes() -> None:
     assert client.body.endswith(b"end\n")
 
 
+async def test_a_stream_without_an_event_is_an_empty_one() -> None:
+    """As for who follows a stream from after its end: nothing is left to tell, and nothing went wrong."""
+    client = await answered([], stream=True)
+    assert (client.status, client.body) == (200, b"")
+    assert client.headers["content-type"] == "text/event-stream; charset=utf-8"
+
+
 @pytest.mark.wire(28, 59)
 async def test_a_streams_headers_keep_proxies_from_holding_it_back() -> None:
     """Type, no cache, no buffering; no length."""
