@@ -9,7 +9,8 @@ from api.forms import CalledFunction
 from api.problems import Problem, invalid
 from shared.turn import Effort
 
-MOST_STOPS = 4
+# OpenAI takes 4; editors that complete while one types send more to servers that are not OpenAI's.
+MOST_STOPS = 64
 MOST_TOKENS = 10_000_000
 EFFORTS: dict[str, Effort] = {
     "none": "low",
@@ -59,11 +60,11 @@ def effort(named: str | None, where: str) -> Effort | None:
     return EFFORTS[named]
 
 
-def stops(stop: str | list[str] | None) -> tuple[str, ...]:
+def stops(stop: str | list[str] | None, where: str = "stop") -> tuple[str, ...]:
     """The texts that end the answer. Raises Problem."""
     texts = [stop] if isinstance(stop, str) else stop or []
     if len(texts) > MOST_STOPS:
-        raise invalid(f"`stop` takes up to {MOST_STOPS} texts, not {len(texts)}.", "stop")
+        raise invalid(f"`{where}` takes up to {MOST_STOPS} texts, not {len(texts)}.", where)
     return tuple(text for text in texts if text)
 
 

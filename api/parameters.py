@@ -53,7 +53,7 @@ CHAT: dict[str, Parameter] = {
     "response_format": Parameter("honoured", "the CLI's structured output, validated by it"),
     "reasoning_effort": Parameter("honoured", "`none` and `minimal` are the CLI's `low`"),
     "reasoning": Parameter("honoured", "`effort`, as other gateways name it"),
-    "stop": Parameter("honoured", "up to 4; texts of white space only are watched for here"),
+    "stop": Parameter("honoured", "up to 64; texts of white space only are watched for here"),
     "max_budget_usd": Parameter(
         "honoured",
         "the CLI's own, which looks between its calls of the model; takes a process of its own, so it starts slower",
@@ -86,7 +86,7 @@ COMPLETIONS: dict[str, Parameter] = {
     "suffix": Parameter("emulated", "the text after the gap; the model is told to fill it"),
     "model": Parameter("honoured", "a name of GET /v1/models; DEFAULT_MODEL without one"),
     "max_tokens": Parameter("honoured", "the service's own limit; none if it is left out, not OpenAI's 16"),
-    "stop": Parameter("honoured", "up to 4; texts of white space only are watched for here"),
+    "stop": Parameter("honoured", "up to 64; texts of white space only are watched for here"),
     "stream": Parameter("honoured", ""),
     "stream_options": Parameter("honoured", "`include_usage`"),
     "max_budget_usd": Parameter("honoured", "as of chat completions"),

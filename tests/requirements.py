@@ -63,7 +63,7 @@ WIRE: dict[int, Requirement] = {
         (ANSWER, "unit/test_schema_wrap.py", "unit/test_schemas.py", GOLDEN),
     ),
     14: Requirement(
-        "Up to four stop texts end the answer before them, wherever deltas are cut.",
+        "Four stop texts and more end the answer before them, wherever deltas are cut.",
         ("unit/test_stop.py", DECODE, GOLDEN),
     ),
     15: Requirement(

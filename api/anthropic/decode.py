@@ -17,14 +17,13 @@ from api.anthropic.models import InputMessage, InputTool, MessagesRequest, Outpu
 from api.anthropic.parameters import MESSAGES
 from api.anthropic.thinking import effort
 from api.conversation import Draft, paired, says_something
-from api.fields import decoded, most_tokens
+from api.fields import decoded, most_tokens, stops
 from api.forms import Offering, ToolDefinition
 from api.parameters import Policy, checked, without_loss
 from api.problems import Problem, invalid
 from api.schemas import usable
 from shared.turn import Effort, Message, RedactedThinking, Thinking, Turn
 
-MOST_STOPS = 64
 # Tools that run at the vendor's: nothing of the client's waits for a call of them.
 SERVER_TOOLS = re.compile(r"(web_search|web_fetch|code_execution|tool_search_tool|advisor|mcp_toolset)(_.*)?")
 
@@ -86,7 +85,7 @@ def decode(body: bytes, policy: Policy, *, counting: bool = False) -> MessagesCa
         offered=offered(request, tools),
         schema=answer_schema(request),
         effort=effort(request),
-        stop=stops(request.stop_sequences),
+        stop=stops(request.stop_sequences, "stop_sequences"),
         stream=bool(request.stream),
         thinking=thinking is not None and thinking.type != "disabled",
         shown=thinking is None or thinking.display != "omitted",
@@ -215,10 +214,3 @@ def answer_schema(request: MessagesRequest) -> str | None:
         raise invalid(f"`{where}.type` must be json_schema, not `{form.type}`.", f"{where}.type")
     usable(msgspec.json.decode(bytes(form.schema)), f"{where}.schema")
     return bytes(form.schema).decode()
-
-
-def stops(texts: list[str] | None) -> tuple[str, ...]:
-    """The texts that end the answer. Raises Problem."""
-    if texts and len(texts) > MOST_STOPS:
-        raise invalid(f"`stop_sequences` takes up to {MOST_STOPS} texts, not {len(texts)}.", "stop_sequences")
-    return tuple(text for text in texts or () if text)

@@ -20,6 +20,7 @@ from api import body, media, tooling
 from api.anthropic.parameters import MESSAGES
 from api.app import create_app
 from api.drain import Drain
+from api.fields import MOST_STOPS
 from api.openai_completions import decode as completions
 from api.parameters import CHAT, COMPLETIONS, RESPONSES, Parameter
 from api.problems import KINDS, of_framework
@@ -326,6 +327,11 @@ def test_the_limits_are_the_code_s():
     for what, size in sizes.items():
         assert re.search(rf"{what}( may have)? {size // 2**20} MiB", limits)
     assert f"{tooling.MOST_TOOLS} tools" in limits
+    assert f"{MOST_STOPS} `stop` texts" in limits
+    for table in ("Parameters of chat completions", "Legacy completions"):
+        assert [
+            row[2] for row in rows(section(table)) if row[0] == "stop" and f"up to {MOST_STOPS};" not in row[2]
+        ] == []
     assert f"{media.MAX_SIDE} pixels" in section("Pictures and files")
 
 

@@ -68,6 +68,18 @@ def test_without_a_limit_the_model_may_write_what_it_likes():
     assert read(prompt="a", max_tokens=7).max_tokens == 7
 
 
+@pytest.mark.wire(49)
+def test_an_editor_s_completion_while_one_types_is_taken():
+    """In the shape of Continue's: a prompt with the marks of other models, and more stop texts than OpenAI takes."""
+    marks = ["<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<file_sep>", "<|endoftext|>", "</fim_middle>", "</code>"]
+    stop = [*marks, "\n\n", "\r\n\r\n", "/src/", "#- coding: utf-8", "```", "\ndef", "\nclass"]
+    prompt = "<fim_prefix>def add(a, b):\n    <fim_suffix>\n\nadd(1, 2)<fim_middle>"
+    call = read(model="haiku", prompt=prompt, max_tokens=2048, temperature=0.01, stream=True, stop=stop)
+    assert said(call) == [((CONTINUE,), prompt)]
+    [turn] = call.turns("haiku")
+    assert (turn.stop, turn.max_tokens, call.ignored) == (tuple(stop), 2048, ("temperature",))
+
+
 @pytest.mark.parametrize(
     ("fields", "param", "words"),
     [
@@ -82,7 +94,7 @@ def test_without_a_limit_the_model_may_write_what_it_likes():
         ({"prompt": "a", "n": 5}, "n", "MAX_CHOICES"),
         ({"prompt": "a", "best_of": 3}, "best_of", "`n`"),
         ({"prompt": "a", "max_tokens": 0}, "max_tokens", "at least 1"),
-        ({"prompt": "a", "stop": ["a"] * 5}, "stop", "up to 4"),
+        ({"prompt": "a", "stop": ["a"] * 65}, "stop", "up to 64"),
         ({"prompt": "a", "logprobs": 0}, "logprobs", "not supported"),
         ({"prompt": "a", "logit_bias": {"50256": -100}}, "logit_bias", "not supported"),
         ({"prompt": "a", "temperature": 3}, "temperature", "from 0 to 2"),
