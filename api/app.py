@@ -82,7 +82,7 @@ def create_app(
     store = Store(settings.stored_responses, settings.stored_bytes, settings.stored_age)
     running = Running()
     documentation = docs.Documentation(policy, limits)
-    mcp = Mcp(shop, hosts(settings), drain, version())
+    mcp = Mcp(shop, hosts(settings), drain, version(), keep_alive=settings.keep_alive)
     app = Litestar(
         route_handlers=[
             openai_chat.router,
@@ -187,7 +187,8 @@ def on_framework(request: Request[object, object, State], error: HTTPException) 
     response = on_problem(request, known or of_framework(error))
     if error.status_code == 405:
         routes = [route for route in request.app.routes if isinstance(route, HTTPRoute) and matches(route, request)]
-        response.headers["allow"] = ", ".join(sorted({method for route in routes for method in route.methods}))
+        allowed = ", ".join(sorted({method for route in routes for method in route.methods}))
+        response.headers["allow"] = allowed or (error.headers or {}).get("allow", "")
     return response
 
 

@@ -7,7 +7,8 @@ import asyncio
 import zlib
 
 from litestar import Request
-from litestar.datastructures import State
+from litestar.datastructures import Headers, State
+from litestar.types import Receive, Scope
 
 from api.bounded_body import STATE_KEY, Share
 from api.problems import Problem
@@ -15,19 +16,38 @@ from api.problems import Problem
 LARGEST = 32 * 1024 * 1024
 # zlib takes both gzip's header and its own (zlib.h, inflateInit2: 32 added to windowBits).
 ANY_HEADER = 32 + zlib.MAX_WBITS
+TOO_LARGE = Problem(413, "request_too_large", "The request is larger than this server takes.")
 
 
 async def read(request: Request[object, object, State]) -> bytes:
     """The body, with gzip and deflate undone. Raises Problem (400, 413, 415, 503)."""
-    body = await request.body()
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    return await _plain(await request.body(), request.scope)
+
+
+async def gathered(scope: Scope, receive: Receive) -> bytes:
+    """The same of a request that the framework does not read. Raises Problem (400, 413, 415, 503)."""
+    announced = Headers.from_scope(scope).get("content-length", "")
+    if announced.isascii() and announced.isdigit() and int(announced) > LARGEST:
+        raise TOO_LARGE
+    body = bytearray()
+    while (message := await receive())["type"] == "http.request":
+        body += message["body"]
+        if len(body) > LARGEST:
+            raise TOO_LARGE
+        if not message.get("more_body"):
+            break
+    return await _plain(bytes(body), scope)
+
+
+async def _plain(body: bytes, scope: Scope) -> bytes:
+    encoding = Headers.from_scope(scope).get("content-encoding", "identity").strip().lower()
     match encoding:
         case "identity" | "":
             return body
         case "gzip" | "x-gzip" | "deflate":
             # Apart from the loop: what unpacks to much takes its time.
             plain = await asyncio.to_thread(unpacked, body)
-            share: Share | None = request.scope["state"].get(STATE_KEY)
+            share: Share | None = scope["state"].get(STATE_KEY)
             if share:
                 share.take(len(plain))
             return plain
@@ -44,7 +64,7 @@ def unpacked(body: bytes) -> bytes:
     except zlib.error as error:
         raise Problem(400, "invalid_encoding", "The body is not what its Content-Encoding says.") from error
     if len(plain) > LARGEST:
-        raise Problem(413, "request_too_large", "The request is larger than this server takes.")
+        raise TOO_LARGE
     if not inflate.eof:
         raise Problem(400, "invalid_encoding", "The compressed body ends too early.")
     return plain

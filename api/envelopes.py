@@ -7,6 +7,7 @@ import msgspec
 from litestar import Request
 
 from api.anthropic.encode import envelope as anthropic
+from api.mcp.messages import Unfit
 from api.openai_answers import envelope as openai
 from api.problems import Problem
 from api.request_context import STATE_KEY
@@ -14,9 +15,20 @@ from api.rest.encode import envelope as rest
 
 
 def json_rpc(problem: Problem) -> bytes:
-    """An error of MCP's before any message was read (https://www.jsonrpc.org/specification#error_object)."""
-    error = {"code": -32600, "message": problem.message, "data": {"code": problem.code}}
-    return msgspec.json.encode({"jsonrpc": "2.0", "id": None, "error": error})
+    """An error of MCP's before the library has the message (https://www.jsonrpc.org/specification#error_object)."""
+    data = {"code": problem.code, **({"param": problem.param} if problem.param else {})}
+    error = {"code": _number(problem), "message": problem.message, "data": data}
+    return msgspec.json.encode(
+        {"jsonrpc": "2.0", "id": problem.id if isinstance(problem, Unfit) else None, "error": error}
+    )
+
+
+def _number(problem: Problem) -> int:
+    if problem.code == "invalid_json":
+        return -32700
+    if problem.status >= 500:
+        return -32603
+    return -32602 if (problem.param or "").startswith("params") else -32600
 
 
 type Envelope = Callable[[Problem, str], bytes]

@@ -1,31 +1,36 @@
-"""/mcp: who may come in, and the wire; what speaks the protocol is `api.mcp.sessions`.
+"""/mcp: who may come in, and with what; what speaks the protocol is `api.mcp.sessions`.
 
-Law: the protocol's implementation is loaded with the first request: it is a quarter of the program's memory, and many
-servers are never asked. What waits for nothing in particular ends as soon as the server drains.
+Law: what is no message is refused here, in words of this server's. The protocol's implementation is loaded with the first
+request: it is a quarter of the program's memory, and many servers are never asked. What waits for nothing in particular ends as soon as the server drains.
 """
 
 import asyncio
 import importlib
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from litestar import Litestar, asgi
 from litestar.datastructures import Headers
+from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import ASGIRouteHandler
-from litestar.types import Message, Receive, Scope, Send
+from litestar.types import Receive, Scope, Send
 
 from api.asking import asking
+from api.body import gathered
 from api.drain import Drain
+from api.mcp import messages
 from api.mcp.hosts import Hosts
+from api.mcp.wire import Wire
 from api.scopes import SCOPE
 from api.work.tasks import Workshop
 
 if TYPE_CHECKING:
     from api.mcp.sessions import Sessions
 
-IDLE, MOST = 15 * 60.0, 256
+METHODS = ("DELETE", "GET", "POST")
+KEEP_ALIVE, IDLE, MOST = 15.0, 15 * 60.0, 256
 
 log = structlog.get_logger()
 
@@ -33,16 +38,26 @@ log = structlog.get_logger()
 class Mcp:
     """The door. Mutable: whether anybody came yet, and the sessions since.
 
-    idle: seconds without a request after which a session ends. most: how many there may be.
+    keep_alive: seconds of silence after which a stream says that it is alive. idle: seconds without a request after which
+    a session ends. most: how many there may be; a key may have half of them.
     """
 
     def __init__(
-        self, shop: Workshop, hosts: Hosts, drain: Drain, version: str, *, idle: float = IDLE, most: int = MOST
+        self,
+        shop: Workshop,
+        hosts: Hosts,
+        drain: Drain,
+        version: str,
+        *,
+        keep_alive: float = KEEP_ALIVE,
+        idle: float = IDLE,
+        most: int = MOST,
     ) -> None:
         self._shop = shop
         self._hosts = hosts
         self._drain = drain
         self._version = version
+        self._keep_alive = keep_alive
         self._idle = idle
         self._most = most
         self._wanted = asyncio.Event()
@@ -88,16 +103,39 @@ class Mcp:
         headers = Headers.from_scope(scope)
         self._hosts.check(headers.get("host", ""), headers.get("origin", ""))
         key = asking(_Scoped(scope)).holder  # pyright: ignore[reportArgumentType] # only its scope is looked at
+        method = scope.get("method")
+        if method not in METHODS:
+            raise MethodNotAllowedException(headers={"allow": ", ".join(METHODS)})
+        body, opens = await came(scope, receive) if method == "POST" else (None, False)
         assert self._sessions
         self._wanted.set()
         sessions = await asyncio.shield(self._sessions)
-        wire = Wire(receive, send)
-        if scope.get("method") == "GET":
-            with self._drain.waiting(wire.hang_up):
-                await sessions.handle(scope, key, wire.receive, wire.send)
-        else:
-            await sessions.handle(scope, key, wire.receive, wire.send)
+        wire = Wire(receive, send, body)
+        inner = described(scope, len(body)) if body is not None else scope
+        body = None  # the library has its own copy
+        ends = self._drain.waiting(wire.hang_up) if method == "GET" else nullcontext()
+        async with wire.alive(self._keep_alive):
+            with ends:
+                await sessions.handle(inner, key, wire.receive, wire.send, opens=opens)
         await wire.end()
+
+
+async def came(scope: Scope, receive: Receive) -> tuple[bytes, bool]:
+    """The message of a POST, unpacked, and whether it may open a session. Raises Problem (400, 406, 413, 415, 503)."""
+    headers = Headers.from_scope(scope)
+    messages.typed(headers.get("content-type", ""))
+    messages.readable(headers.get("accept", ""), (messages.JSON, messages.STREAM))
+    body = await gathered(scope, receive)
+    return body, messages.read(body).method == "initialize"
+
+
+def described(scope: Scope, length: int) -> Scope:
+    """A request whose body is plain JSON of this length."""
+    changed = {b"content-encoding", b"content-length", b"content-type"}
+    kept = [(name, value) for name, value in scope["headers"] if name.lower() not in changed]
+    told = [(b"content-type", messages.JSON.encode()), (b"content-length", str(length).encode())]
+    inner: Any = {**scope, "headers": [*kept, *told]}
+    return inner
 
 
 class _Scoped:
@@ -105,42 +143,3 @@ class _Scoped:
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
-
-
-class Wire:
-    """A request's two ends, so that a stream can be ended from here. Mutable: how far the response is."""
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive = receive
-        self._send = send
-        self._over = asyncio.Event()
-        self._open = False
-
-    def hang_up(self) -> None:
-        """As if the client had gone."""
-        self._over.set()
-
-    async def receive(self) -> Any:
-        """What the client sends, or that it is over."""
-        came = asyncio.ensure_future(self._receive())
-        over = asyncio.ensure_future(self._over.wait())
-        try:
-            await asyncio.wait({came, over}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            over.cancel()
-            if not came.done():
-                came.cancel()
-        return came.result() if came.done() else {"type": "http.disconnect"}
-
-    async def send(self, message: Message) -> None:
-        """What the client gets."""
-        if message["type"] == "http.response.start":
-            self._open = True
-        elif message["type"] == "http.response.body" and not message.get("more_body"):
-            self._open = False
-        await self._send(message)
-
-    async def end(self) -> None:
-        """End a response that was left open."""
-        if self._open:
-            await self.send({"type": "http.response.body", "body": b"", "more_body": False})

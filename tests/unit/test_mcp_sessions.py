@@ -1,5 +1,6 @@
-"""MCP's sessions: they end when nobody asks for a while, there are only so many, and names that lead here are looked at first."""
+"""MCP's sessions: they end when nobody asks for a while, make room for new ones, and names that lead here are looked at first."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from api.mcp.hosts import Hosts
 from api.mcp.routes import Mcp
 from api.problems import Problem
 from api.request_context import STATE_KEY
+from api.respond import COMMENT
 from api.work.tasks import Workshop
 from tests.stack import until
 
@@ -51,8 +53,19 @@ class Answer:
         return {"mcp-session-id": self.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
 
 
-async def ask(door: Mcp, method: str, message: Any = None, who: str = OWNER, **headers: str) -> Answer:
-    """One request by the holder of a key. Raises Problem."""
+class Listener:
+    """A client that stays. Mutable: what it has heard, whether it waits for more, and whether it has gone."""
+
+    def __init__(self) -> None:
+        self.answer = Answer()
+        self.listens = asyncio.Event()
+        self.gone = asyncio.Event()
+
+
+async def ask(
+    door: Mcp, method: str, message: Any = None, who: str = OWNER, client: Any = None, **headers: Any
+) -> Answer:
+    """One request by the holder of a key. client: a Listener; without one the client goes at once. Raises Problem."""
     fields = {
         **ACCEPT,
         "content-type": "application/json",
@@ -76,9 +89,14 @@ async def ask(door: Mcp, method: str, message: Any = None, who: str = OWNER, **h
     sent: list[Any] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Any:
-        return sent.pop() if sent else {"type": "http.disconnect"}
+        if sent:
+            return sent.pop()
+        if client:
+            client.listens.set()
+            await client.gone.wait()
+        return {"type": "http.disconnect"}
 
-    answer = Answer()
+    answer: Answer = client.answer if client else Answer()
     await door.handle(cast("Scope", scope), cast("Receive", receive), cast("Send", answer.send))
     return answer
 
@@ -100,15 +118,68 @@ async def test_a_session_that_nobody_asks_ends():
         assert (await ask(opened, "POST", HELLO)).status == 200
 
 
-async def test_there_are_only_so_many_sessions():
-    """One more is turned away, those that are there go on, and one that ends makes room."""
+async def begun(opened: Mcp, who: str = OWNER) -> dict[str, str]:
+    """A new session of a key's."""
+    return (await ask(opened, "POST", HELLO, who)).session
+
+
+async def lives(opened: Mcp, session: dict[str, str], who: str = OWNER) -> bool:
+    """Whether there still is one; asking makes it the last one to have been idle."""
+    return (await ask(opened, "POST", PING, who, **session)).status == 200
+
+
+async def test_the_session_that_was_idle_the_longest_makes_room():
+    """There are only so many; one that ends by itself makes room as well."""
+    async with door(most=4) as opened:
+        first, second = await begun(opened, "one"), await begun(opened, "one")
+        third, fourth = await begun(opened, "two"), await begun(opened, "three")
+        assert await lives(opened, first, "one")
+        fifth = await begun(opened, "four")
+        assert not await lives(opened, second, "one")
+        assert [await lives(opened, each, who) for each, who in ((first, "one"), (third, "two"), (fifth, "four"))]
+        assert (await ask(opened, "DELETE", who="three", **fourth)).status == 200
+        await begun(opened, "two")
+        assert await lives(opened, first, "one")
+        assert opened.sessions == 4
+
+
+async def test_a_key_has_half_of_them_and_makes_room_for_its_own_itself():
+    """Whatever it begins, the sessions of others stay."""
+    async with door(most=4) as opened:
+        others = await begun(opened, "other")
+        own = [await begun(opened, "greedy") for _ in range(9)]
+        assert await lives(opened, others, "other")
+        assert [await lives(opened, each, "greedy") for each in own] == [*[False] * 7, True, True]
+        assert opened.sessions == 3
+
+
+async def test_sessions_in_use_are_not_ended_for_a_new_one():
+    """It is turned away with a code, and with when to try again; a moment later there may be room."""
     async with door(most=2) as opened:
-        first, second = [(await ask(opened, "POST", HELLO)).session for _ in range(2)]
-        assert (await ask(opened, "POST", HELLO)).status == 503
-        assert (await ask(opened, "POST", PING, **second)).status == 200
-        assert (await ask(opened, "DELETE", **first)).status == 200
+        session = await begun(opened)
+        client = Listener()
+        listening = asyncio.create_task(ask(opened, "GET", client=client, **session))
+        try:
+            await client.listens.wait()
+            with pytest.raises(Problem) as caught:
+                await ask(opened, "POST", HELLO)
+            assert (caught.value.status, caught.value.code) == (503, "too_many_sessions")
+            assert caught.value.headers()["retry-after"]
+        finally:
+            client.gone.set()
+            await listening
         assert (await ask(opened, "POST", HELLO)).status == 200
-        assert opened.sessions == 2
+
+
+@pytest.mark.parametrize(("method", "message"), [("POST", PING), ("GET", None), ("DELETE", None)])
+async def test_only_a_greeting_begins_a_session(method: str, message: Any):
+    """Anything else without one takes no place from anybody."""
+    async with door(most=2) as opened:
+        session = await begun(opened)
+        with pytest.raises(Problem) as caught:
+            await ask(opened, method, message)
+        assert (caught.value.status, caught.value.code) == (400, "no_session")
+        assert await lives(opened, session)
 
 
 async def test_a_session_is_unknown_to_every_other_key():
@@ -118,6 +189,18 @@ async def test_a_session_is_unknown_to_every_other_key():
         for method in ("POST", "DELETE"):
             assert (await ask(opened, method, PING if method == "POST" else None, who="other", **session)).status == 404
         assert (await ask(opened, "POST", PING, who="one", **session)).status == 200
+
+
+async def test_a_silent_stream_says_that_it_is_alive():
+    """By comments, after `keep_alive` seconds of silence each, for as long as its client listens."""
+    async with door(keep_alive=0.01) as opened:
+        session = await begun(opened)
+        client = Listener()
+        listening = asyncio.create_task(ask(opened, "GET", client=client, **session))
+        await client.listens.wait()
+        await until(lambda: client.answer.body.count(COMMENT) > 2)
+        client.gone.set()
+        assert (await listening).body.replace(COMMENT, b"") == b""
 
 
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
