@@ -16,7 +16,6 @@ from api.problems import Problem
 LARGEST = 32 * 1024 * 1024
 # zlib takes both gzip's header and its own (zlib.h, inflateInit2: 32 added to windowBits).
 ANY_HEADER = 32 + zlib.MAX_WBITS
-TOO_LARGE = Problem(413, "request_too_large", "The request is larger than this server takes.")
 
 
 async def read(request: Request[object, object, State]) -> bytes:
@@ -28,12 +27,12 @@ async def gathered(scope: Scope, receive: Receive) -> bytes:
     """The same of a request that the framework does not read. Raises Problem (400, 413, 415, 503)."""
     announced = Headers.from_scope(scope).get("content-length", "")
     if announced.isascii() and announced.isdigit() and int(announced) > LARGEST:
-        raise TOO_LARGE
+        raise too_large()
     body = bytearray()
     while (message := await receive())["type"] == "http.request":
         body += message["body"]
         if len(body) > LARGEST:
-            raise TOO_LARGE
+            raise too_large()
         if not message.get("more_body"):
             break
     return await _plain(bytes(body), scope)
@@ -56,6 +55,11 @@ async def _plain(body: bytes, scope: Scope) -> bytes:
             raise Problem(415, "unsupported_encoding", message)
 
 
+def too_large() -> Problem:
+    """A request over the limit. One for each: a problem that is kept keeps what it was raised over."""
+    return Problem(413, "request_too_large", "The request is larger than this server takes.")
+
+
 def unpacked(body: bytes) -> bytes:
     """A compressed body as it was. Raises Problem."""
     inflate = zlib.decompressobj(ANY_HEADER)
@@ -64,7 +68,7 @@ def unpacked(body: bytes) -> bytes:
     except zlib.error as error:
         raise Problem(400, "invalid_encoding", "The body is not what its Content-Encoding says.") from error
     if len(plain) > LARGEST:
-        raise TOO_LARGE
+        raise too_large()
     if not inflate.eof:
         raise Problem(400, "invalid_encoding", "The compressed body ends too early.")
     return plain

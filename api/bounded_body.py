@@ -15,13 +15,15 @@ STATE_KEY = "body_room"
 SLOWEST = 4096
 
 
-FULL = Problem(
-    503,
-    "too_much_at_once",
-    "The requests under way are together as large as this server takes (BODY_BYTES). Try again in a moment.",
-    retry_after=1,
-    retryable=True,
-)
+def full() -> Problem:
+    """There is no room. One for each request: a problem that is kept keeps the bodies that it was raised over."""
+    return Problem(
+        503,
+        "too_much_at_once",
+        "The requests under way are together as large as this server takes (BODY_BYTES). Try again in a moment.",
+        retry_after=1,
+        retryable=True,
+    )
 
 
 class Room:
@@ -34,7 +36,7 @@ class Room:
     def take(self, size: int) -> None:
         """Raises Problem (503) when there is not so much."""
         if self._taken + size > self._size:
-            raise FULL
+            raise full()
         self._taken += size
 
     def give(self, size: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from api.bounded_body import FULL
+from api.bounded_body import full
 from api.connection import BAD, LARGE_HEAD, SLOW_HEAD, TOO_MANY
 from api.docs.structs import Json, reference
 from api.openai_answers import error_type
@@ -113,7 +113,7 @@ OWN: tuple[Problem, ...] = (
     LARGE_HEAD,
     SLOW_HEAD,
     TOO_MANY,
-    FULL,
+    full(),
     Problem(400, "invalid_json", "The body is not valid JSON in UTF-8."),
     invalid("`messages[0].role` is missing.", "messages[0].role"),
     invalid("`logprobs` is not supported: the service has none.", "logprobs", "unsupported_parameter"),

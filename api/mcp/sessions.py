@@ -21,19 +21,6 @@ from api.mcp.server import Door
 from api.problems import Problem
 from api.work.tasks import Workshop
 
-NO_SESSION = Problem(
-    400,
-    "no_session",
-    "Begin with `initialize`, and send the Mcp-Session-Id that its answer has with what comes after it.",
-)
-TOO_MANY = Problem(
-    503,
-    "too_many_sessions",
-    "There are as many sessions as there may be, and all are in use. End some, or try again in a moment.",
-    retry_after=5,
-    retryable=True,
-)
-
 
 class Manager(StreamableHTTPSessionManager):
     """The library's, which has no share for each owner and makes no room. Mutable: the sessions."""
@@ -58,11 +45,16 @@ class Manager(StreamableHTTPSessionManager):
         idle = [(_over(self._server_instances[session]), session) for session in sessions]
         end, session = min(idle)
         if end == float("inf"):
-            raise TOO_MANY
+            raise _too_many()
         transport = self._server_instances.pop(session)
         self._session_owners.pop(session, None)
         assert self._task_group
         self._task_group.start_soon(transport.terminate)
+
+
+def _too_many() -> Problem:
+    message = "There are as many sessions as there may be, and all are in use. End some, or try again in a moment."
+    return Problem(503, "too_many_sessions", message, retry_after=5, retryable=True)
 
 
 def _over(transport: StreamableHTTPServerTransport) -> float:
@@ -86,7 +78,8 @@ class Sessions:
         headers = Headers.from_scope(scope)
         legacy = headers.get("mcp-protocol-version", HANDSHAKE_PROTOCOL_VERSIONS[0]) in HANDSHAKE_PROTOCOL_VERSIONS
         if legacy and not opens and "mcp-session-id" not in headers:
-            raise NO_SESSION
+            message = "Begin with `initialize`, and send the Mcp-Session-Id of its answer with what comes after it."
+            raise Problem(400, "no_session", message)
         inner: Any = dict(scope)
         inner["user"] = AuthenticatedUser(AccessToken(token="", client_id=key, scopes=[]))
         await self._manager.handle_request(inner, receive, send)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from litestar.testing import AsyncTestClient
 from api import body
 from api.app import on_problem
 from api.body import LARGEST, unpacked
+from api.bounded_body import Room
 from api.problems import Problem
 
 
@@ -110,3 +112,16 @@ async def test_an_encoding_that_is_not_known_is_a_415_that_names_one_that_is():
     error = json.loads(response.content)["error"]
     assert error["code"] == "unsupported_encoding"
     assert "gzip" in error["message"]
+
+
+def test_a_refusal_keeps_nothing_of_the_one_before():
+    """An exception that is raised again holds on to every frame that it went through, and their bodies."""
+
+    def raised(refuse: Callable[[], object]) -> Problem:
+        with pytest.raises(Problem) as caught:
+            refuse()
+        return caught.value
+
+    room, bomb = Room(1), zlib.compress(bytes(LARGEST + 1))
+    for refuse in (lambda: room.take(2), lambda: unpacked(bomb)):
+        assert raised(refuse) is not raised(refuse)
