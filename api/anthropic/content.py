@@ -1,19 +1,25 @@
 """The blocks of Anthropic's messages as blocks of a Turn. Pure.
 
 Law: a block becomes what it is, in its place, or a refusal that names it; text blocks are never joined by characters of
-ours, and thinking goes back as it came, with its signature.
+ours, and thinking goes back as it came, with its signature. What the vendor's own tools did is left out.
 """
+
+import re
 
 import msgspec
 from msgspec import structs
 
 from api.anthropic.models import BlockSource, ContentBlock
 from api.conversation import DraftBlock, DraftResult, PartBlock
+from api.fields import decoded
 from api.media import Remote, data_url, file
 from api.problems import invalid
 from shared.turn import Document, RedactedThinking, Text, Thinking, ToolUse
 
 type Content = str | list[ContentBlock] | None
+
+# What the vendor's own tools did, which can't be told to the model by the CLI.
+HOSTED = re.compile(r"server_tool_use|mcp_tool_use|mcp_tool_listing|tool_reference|\w+_tool_result")
 
 _content = msgspec.json.Decoder[Content](Content)
 
@@ -34,7 +40,8 @@ def blocks(content: Content, role: str, where: str) -> tuple[DraftBlock, ...]:
     """The blocks of a message. Raises Problem."""
     if content is None or isinstance(content, str):
         return (Text(content),) if content else ()
-    return tuple(block(item, role, f"{where}[{index}]") for index, item in enumerate(content))
+    known = ((index, item) for index, item in enumerate(content) if not HOSTED.fullmatch(item.type))
+    return tuple(block(item, role, f"{where}[{index}]") for index, item in known)
 
 
 def block(item: ContentBlock, role: str, where: str) -> DraftBlock:
@@ -77,29 +84,39 @@ def thought(item: ContentBlock, where: str) -> Thinking | RedactedThinking:
 
 def parts(raw: msgspec.Raw, where: str) -> tuple[PartBlock, ...]:
     """The blocks of a tool's result. Raises Problem."""
-    try:
-        content = _content.decode(bytes(raw))
-    except msgspec.ValidationError as error:
-        raise invalid(f"`{where}` must be a text or a list of blocks.", where) from error
+    content = decoded(bytes(raw), _content, where)
     if content is None or isinstance(content, str):
         return (Text(content),) if content else ()
-    return tuple(part(item, f"{where}[{index}]") for index, item in enumerate(content))
+    known = ((index, item) for index, item in enumerate(content) if not HOSTED.fullmatch(item.type))
+    return tuple(part(item, f"{where}[{index}]") for index, item in known)
 
 
 def part(item: ContentBlock, where: str) -> PartBlock:
-    """Text, a picture or a document. Raises Problem."""
+    """Text, a picture, a document or what a search found. Raises Problem."""
     match item.type:
         case "text":
             if item.text is None:
                 raise invalid(f"`{where}.text` is missing.", f"{where}.text")
             return Text(item.text)
+        case "search_result":
+            return finding(item, where)
         case "image" | "document":
-            if item.source is None:
-                raise invalid(f"`{where}.source` is missing.", f"{where}.source")
+            if not isinstance(item.source, BlockSource):
+                fault = "is missing" if item.source is None else "must be an object"
+                raise invalid(f"`{where}.source` {fault}.", f"{where}.source")
             return picture(item.source, where) if item.type == "image" else document(item, item.source, where)
         case other:
-            known = "text, image, document, tool_use, tool_result, thinking and redacted_thinking"
+            known = "text, image, document, search_result, tool_use, tool_result, thinking and redacted_thinking"
             raise invalid(f"`{where}`: blocks of type `{other}` are not supported; {known} are.", f"{where}.type")
+
+
+def finding(item: ContentBlock, where: str) -> Document:
+    """What a search of the client's found, as a text with its title and where it is from. Raises Problem."""
+    if not isinstance(item.source, str):
+        raise invalid(f"`{where}.source` must be a text.", f"{where}.source")
+    found = "\n".join(texts(decoded(bytes(item.content), _content, f"{where}.content"), f"{where}.content"))
+    # The service takes no document without words.
+    return Document("text/plain", found if found.strip() else item.source, item.title, item.source)
 
 
 def picture(source: BlockSource, where: str) -> PartBlock:

@@ -1,7 +1,8 @@
 """A request for a message as drafts of a Turn. Pure.
 
 Law: nothing that was sent is lost without a word: `api.anthropic.parameters` says what becomes of each parameter.
-Anthropic's server tools, which clients send by default, are dropped and named; a choice that forces one is refused.
+Anthropic's server tools, which clients send by default, are dropped and named, and so is what they did; a choice that
+forces one is refused.
 """
 
 import re
@@ -13,6 +14,7 @@ from msgspec import Struct
 
 from api import tooling
 from api.anthropic import content
+from api.anthropic.client_tools import spelled_out
 from api.anthropic.models import InputMessage, InputTool, MessagesRequest, OutputFormat
 from api.anthropic.parameters import MESSAGES
 from api.anthropic.thinking import effort
@@ -94,11 +96,13 @@ def decode(body: bytes, policy: Policy, *, counting: bool = False) -> MessagesCa
 
 
 def without_effect(fields: dict[str, object]) -> tuple[str, ...]:
-    """What is asked for inside of messages and tools, and can't be had: an answer's citations, examples of calls."""
+    """What is said inside of messages and tools, and means nothing: citations, examples of calls, hosted tools' doings."""
     cited = any(wants_citations(part) for part in parts(fields.get("messages")))
     examples = any(part.get("input_examples") for part in parts(fields.get("tools")))
+    kinds = (part.get("type") for part in parts(fields.get("messages")))
+    hosted = (f"messages.content.{kind}" for kind in kinds if isinstance(kind, str) and content.HOSTED.fullmatch(kind))
     names = (("messages.content.citations", cited), ("tools.input_examples", examples))
-    return tuple(name for name, sent in names if sent)
+    return (*(name for name, sent in names if sent), *dict.fromkeys(hosted))
 
 
 def parts(value: object) -> Iterator[dict[str, object]]:
@@ -169,7 +173,7 @@ def own_tools(tools: list[InputTool], *, strict: bool) -> tuple[list[ToolDefinit
     """The client's own tools, and the names of those of the vendor's that are dropped. Raises Problem."""
     own: list[ToolDefinition] = []
     dropped: list[str] = []
-    for index, tool in enumerate(tools):
+    for index, tool in enumerate(map(spelled_out, tools)):
         where = f"tools[{index}]"
         if tool.type in {None, "custom"}:
             if bytes(tool.input_schema) == b"null":

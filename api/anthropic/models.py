@@ -22,11 +22,11 @@ class BlockSource(Struct, frozen=True):
 
 
 class ContentBlock(Struct, frozen=True):
-    """A block of a message; which fields it has depends on its type."""
+    """A block of a message; which fields it has depends on its type. source: of a search's result, a text."""
 
     type: str
     text: str | None = None
-    source: BlockSource | None = None
+    source: BlockSource | str | None = None
     title: str | None = None
     context: str | None = None
     id: str | None = None

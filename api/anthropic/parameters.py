@@ -8,7 +8,10 @@ MESSAGES: dict[str, Parameter] = {
     "max_tokens": Parameter("honoured", "required; the service's own limit"),
     "system": Parameter("honoured", "texts, in order, with those of `role: system` messages after them"),
     "stream": Parameter("honoured", ""),
-    "tools": Parameter("honoured", "with their names, descriptions and schemas; Anthropic's server tools are dropped"),
+    "tools": Parameter(
+        "honoured",
+        "with their names, descriptions and schemas; bash, text_editor and memory too; server tools are dropped",
+    ),
     "tool_choice": Parameter("honoured", "with `disable_parallel_tool_use`"),
     "stop_sequences": Parameter("honoured", "texts of white space only are watched for here"),
     "thinking": Parameter("honoured", "whether it is shown; `budget_tokens` sets the effort; `disabled` is `low`"),

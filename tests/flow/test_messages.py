@@ -66,6 +66,26 @@ async def test_a_document_of_parts_is_its_text(stack: Stack, upstream: Upstream)
     assert asked["content"][0]["source"] == {"type": "text", "media_type": "text/plain", "data": "one\ntwo"}
 
 
+async def test_anthropic_s_shell_is_called_as_a_tool_of_the_client_s(either: Stack, upstream: Upstream):
+    """Declared by its type alone; its result, what a search found among it, goes back."""
+    found = {"type": "search_result", "title": "T", "source": "https://a.example", "content": [text("words")]}
+    upstream.script(Says(tools=[("toolu_1", "bash", ['{"command": ', '"ls"}'])]), Says("One file."))
+    shell = [{"type": "bash_20250124", "name": "bash"}]
+    first = (await either.client.post(PATH, json=body(text("List."), tools=shell))).json()
+    [call] = first["content"]
+    assert call == {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {"command": "ls"}}
+    [offered] = upstream.requests[-1].body["tools"]
+    assert (offered["name"], set(offered["input_schema"]["properties"])) == ("bash", {"command", "restart"})
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [text("a.txt"), found]}
+    said = [{"role": "user", "content": "List."}, {"role": "assistant", "content": [call]}]
+    request = body(tools=shell, messages=[*said, {"role": "user", "content": [result]}])
+    assert (await either.client.post(PATH, json=request)).json()["content"][0]["text"] == "One file."
+    [back] = upstream.requests[-1].conversation[-1]["content"]
+    assert back["content"][0] == text("a.txt")
+    assert (back["content"][1]["title"], back["content"][1]["context"]) == ("T", "https://a.example")
+    assert back["content"][1]["source"]["data"] == "words"
+
+
 @pytest.mark.parametrize("kind", ["url", "file"])
 async def test_a_document_elsewhere_is_refused_by_its_place(stack: Stack, upstream: Upstream, kind: str):
     """Only its bytes can be sent."""

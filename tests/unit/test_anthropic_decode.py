@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from api.anthropic.client_tools import OFFERS
 from api.anthropic.decode import MessagesCall, decode
 from api.anthropic.tokens import estimate
 from api.conversation import Draft, DraftResult
@@ -12,6 +13,7 @@ from api.media import Remote
 from api.parameters import Policy
 from api.problems import Problem
 from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
+from tests.manual import section
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 HI: list[dict[str, Any]] = [{"role": "user", "content": "hi"}]
@@ -19,6 +21,20 @@ TOOL = {"name": "Read", "description": "reads", "input_schema": {"type": "object
 USE = {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"a": 1.0}}
 THOUGHT = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
 WEB = {"type": "web_search_20250305", "name": "web_search"}
+
+FOUND = {
+    "type": "search_result",
+    "title": "T",
+    "source": "https://a.example",
+    "content": [{"type": "text", "text": "w"}],
+}
+
+
+def brought(*content: Any) -> dict[str, Any]:
+    """The fields of a request whose tool brought these blocks."""
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": list(content)}
+    messages = [*HI, {"role": "assistant", "content": [USE]}, {"role": "user", "content": [result]}]
+    return {"messages": messages}
 
 
 def call(*, policy: Policy | None = None, **fields: Any) -> MessagesCall:
@@ -92,13 +108,25 @@ def test_calls_results_and_thinking_come_back_as_they_went_out():
         ({"max_tokens": 0}, "max_tokens"),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
-        ({"messages": [{"role": "user", "content": [{"type": "search_result"}]}]}, "messages[0].content[0].type"),
+        ({"messages": [{"role": "user", "content": [{"type": "search_results"}]}]}, "messages[0].content[0].type"),
+        ({"messages": [{"role": "user", "content": [{"type": "search_result"}]}]}, "messages[0].content[0].source"),
+        ({"messages": [{"role": "user", "content": [{**FOUND, "content": 5}]}]}, "messages[0].content[0].content"),
+        ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "messages[0].content[0].source"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image", "source": "x"}]}]},
+            "messages[0].content[0].source",
+        ),
+        (brought({"type": "text", "text": 5}), "messages[2].content[0].content[0].text"),
+        (brought({"type": "text"}, {"type": "x"}), "messages[2].content[0].content[0].text"),
+        (brought({"type": "x"}), "messages[2].content[0].content[0].type"),
+        (brought(5), "messages[2].content[0].content[0]"),
         ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
         ({"messages": [{"role": "user", "content": [USE]}]}, "messages[0].content[0]"),
         ({"messages": [{"role": "assistant", "content": [{"type": "thinking"}]}]}, "messages[0].content[0]"),
         ({"messages": [{"role": "assistant", "content": [USE]}]}, "messages[0]"),
         ({"tools": [{"name": "x"}]}, "tools[0].input_schema"),
-        ({"tools": [{"type": "bash_20250124", "name": "bash"}]}, "tools[0].type"),
+        ({"tools": [{"type": "computer_20251124", "name": "computer"}]}, "tools[0].type"),
+        ({"tools": [{"type": "bash_19990101", "name": "bash"}]}, "tools[0].type"),
         ({"tools": [WEB], "tool_choice": {"type": "tool", "name": "web_search"}}, "tool_choice"),
         ({"tool_choice": {"type": "any"}}, "tool_choice"),
         ({"tool_choice": {"type": "function"}}, "tool_choice.type"),
@@ -138,6 +166,59 @@ def test_server_tools_are_dropped_and_named():
     assert [tool.name for tool in understood.offered.tools] == ["Read"]
     assert understood.ignored == ("temperature", "tools.web_search_20250305")
     assert problem(tools=[WEB], policy=Policy(strict=True)).param == "tools[0].type"
+
+
+def test_what_a_search_found_is_a_text_with_its_title_and_source():
+    """In a message, and in a tool's result."""
+    found = Document("text/plain", "w", "T", "https://a.example")
+    assert user(FOUND) == (Draft("user", (found,), "messages[0]"),)
+    understood = call(**brought(FOUND, {"type": "text", "text": "x"}))
+    assert understood.drafts[-1].content == (DraftResult("toolu_1", (found, Text("x"))),)
+    assert user({**FOUND, "content": []}) == (
+        Draft("user", (Document("text/plain", "https://a.example", "T", "https://a.example"),), "messages[0]"),
+    )
+
+
+def test_what_server_tools_did_is_left_out_and_named():
+    """Of a history that was made elsewhere; STRICT_PARAMS refuses it."""
+    said = [
+        {"type": "text", "text": "I look."},
+        {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}},
+        {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [{"type": "web_search_result"}]},
+        USE,
+    ]
+    [first, *rest] = brought({"type": "tool_reference", "tool_name": "Read"}, {"type": "text", "text": "x"})["messages"]
+    sent = [first, {"role": "assistant", "content": said}, rest[1]]
+    understood = call(messages=sent)
+    assert understood.drafts[1].content == (Text("I look."), ToolUse("toolu_1", "Read", '{"a": 1.0}'))
+    assert understood.drafts[2].content == (DraftResult("toolu_1", (Text("x"),)),)
+    names = ("server_tool_use", "web_search_tool_result", "tool_reference")
+    assert understood.ignored == tuple(f"messages.content.{name}" for name in names)
+    assert problem(messages=sent, policy=Policy(strict=True)).param == "messages.content.server_tool_use"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "fields"),
+    [
+        ("bash_20250124", "bash", {"command", "restart"}),
+        ("text_editor_20250124", "str_replace_editor", {"command", "path", "new_str", "insert_line"}),
+        ("text_editor_20250728", "str_replace_based_edit_tool", {"command", "path", "old_str", "insert_text"}),
+        ("memory_20250818", "memory", {"command", "path", "insert_text", "old_path", "new_path"}),
+    ],
+)
+def test_anthropic_s_tools_that_a_client_runs_are_offered_as_its_own(kind: str, name: str, fields: set[str]):
+    """By the names and the input that are documented; one may be forced; nothing is ignored."""
+    choice = {"type": "tool", "name": name}
+    understood = call(tools=[{"type": kind, "name": name, "max_characters": 10}], tool_choice=choice)
+    [tool] = understood.offered.tools
+    assert (tool.name, understood.offered.forced, understood.ignored) == (name, name, ())
+    assert tool.description
+    assert fields <= set(json.loads(tool.schema)["properties"])
+
+
+def test_each_tool_that_is_offered_so_is_in_the_manual():
+    """By its type."""
+    assert [kind for kind in OFFERS if f"`{kind}`" not in section("`POST /v1/messages`")] == []
 
 
 @pytest.mark.wire(78)
