@@ -79,10 +79,16 @@ def said(items: Iterable[tuple[str, msgspec.Raw]]) -> Said:
         if kind in HOSTED_CALLS:
             skipped.append(f"input.{kind}")
         elif kind == "message" and item.role in {"system", "developer"}:
-            system.append(content.text_only(_said(item.content, f"{where}.content"), f"{where}.content"))
+            system.append(
+                content.text_only(_said(item.content, f"{where}.content"), f"{where}.content", content.RESPONSES)
+            )
         elif kind == "message" and item.role in {None, "user"}:
             drafts.append(
-                Draft("user", content.blocks(_said(item.content, f"{where}.content"), f"{where}.content"), where)
+                Draft(
+                    "user",
+                    content.blocks(_said(item.content, f"{where}.content"), f"{where}.content", content.RESPONSES),
+                    where,
+                )
             )
         elif kind.endswith("_output"):
             drafts.append(Draft("user", (_result(item, kind, where),), where))
@@ -98,7 +104,7 @@ def _by_assistant(item: Item, kind: str, where: str) -> tuple[DraftBlock, ...]:
             if item.role != "assistant":
                 known = "system, developer, user or assistant"
                 raise invalid(f"`{where}.role` must be {known}, not `{item.role}`.", f"{where}.role")
-            return content.blocks(_said(item.content, f"{where}.content"), f"{where}.content")
+            return content.blocks(_said(item.content, f"{where}.content"), f"{where}.content", content.RESPONSES)
         case "reasoning":
             return unsealed(item.encrypted_content)
         case "function_call":
@@ -137,7 +143,7 @@ def _result(item: Item, kind: str, where: str) -> DraftResult:
     if kind == "shell_call_output" or isinstance(sent, dict):
         # A shell's output has a form of its own, which reads well as it is.
         return DraftResult(call, (Text(bytes(item.output).decode()),))
-    return DraftResult(call, content.parts(_said(item.output, f"{where}.output"), f"{where}.output"))
+    return DraftResult(call, content.parts(_said(item.output, f"{where}.output"), f"{where}.output", content.RESPONSES))
 
 
 def _said(raw: msgspec.Raw, where: str) -> content.Content:

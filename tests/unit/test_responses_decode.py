@@ -101,6 +101,21 @@ def test_parts_are_what_they_are():
     assert document == Document("text/plain", "hi", "a.txt")
 
 
+@pytest.mark.parametrize("role", ["user", "assistant", "system"])
+def test_a_part_that_is_not_known_is_told_the_names_of_this_dialect(role: str):
+    """Not those of chat completions, in messages and in results."""
+    part = [{"type": "input_audio"}]
+    output = {**OUTPUT, "output": part}
+    for items, place in (
+        ([USER, {"role": role, "content": part}], "input[1].content[0].type"),
+        ([USER, CALL, output], "input[2].output[0].type"),
+    ):
+        with pytest.raises(Problem) as caught:
+            read(items)
+        assert caught.value.param == place
+        assert "input_text, output_text, input_image and input_file are" in caught.value.message
+
+
 @pytest.mark.wire(52, 65)
 def test_neighbours_of_the_assistants_are_one_message():
     """With or without `id`, `status` and `type`, so that parallel calls belong together."""
