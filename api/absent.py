@@ -1,4 +1,4 @@
-"""What clients of OpenAI's look for and Claude does not have, with what to do instead. Pure.
+"""What clients of OpenAI's and Anthropic's look for and this server does not have, with what to do instead. Pure.
 
 Law: a client that probes gets a 404 that it can tell from a wrong address by its code, `not_supported`.
 """
@@ -28,6 +28,14 @@ ABSENT: dict[str, str] = {
     "evals": "Evaluations are not run here",
     "assistants": NO_STATE,
     "threads": NO_STATE,
+    "conversations": "What was said before is kept with responses: send `previous_response_id` to POST /v1/responses",
+    "responses/input_tokens": "POST /v1/messages/count_tokens estimates the tokens of a request in Anthropic's form",
+    "responses/compact": "No conversation is made shorter here. Send it to POST /v1/responses as it is",
+    "chatkit": NO_STATE,
+    "skills": "No skills are kept here. Say in the system message what is to be done, and how",
+    "engines": "Engines are models now. Name one in `model` of POST /v1/completions",
+    "complete": "Send the conversation to POST /v1/messages",
+    "messages/batches": "Nothing is done later here. Send each request by itself to POST /v1/messages",
     "organization": "One owner, one account: there is nothing to administer by this API",
 }
 
@@ -35,7 +43,8 @@ ABSENT: dict[str, str] = {
 def absent(path: str) -> Problem | None:
     """What to say to who asks for `path`; None if it is nothing known."""
     root, _, rest = path.strip("/").partition("/")
-    name = (rest if root == "v1" else f"{root}/{rest}").partition("/")[0]
-    if name not in ABSENT:
+    words = (rest if root == "v1" else f"{root}/{rest}").split("/")
+    name = next((name for name in (words[0], "/".join(words[:2])) if name in ABSENT), None)
+    if name is None:
         return None
     return Problem(404, "not_supported", f"This server has no `/v1/{name}`. {ABSENT[name]}.")

@@ -183,9 +183,10 @@ def on_unavailable(request: Request[object, object, State], error: Unavailable) 
 
 def on_framework(request: Request[object, object, State], error: HTTPException) -> Response[bytes]:
     """A request that the framework refuses. It leaves out which methods there are (RFC 9110 §15.5.6)."""
-    known = absent(request.scope["path"]) if error.status_code == 404 else None
+    # What is absent may look like a response's id, which takes other methods.
+    known = absent(request.scope["path"]) if error.status_code in {404, 405} else None
     response = on_problem(request, known or of_framework(error))
-    if error.status_code == 405:
+    if response.status_code == 405:
         routes = [route for route in request.app.routes if isinstance(route, HTTPRoute) and matches(route, request)]
         allowed = ", ".join(sorted({method for route in routes for method in route.methods}))
         response.headers["allow"] = allowed or (error.headers or {}).get("allow", "")

@@ -33,10 +33,11 @@ def _number(problem: Problem) -> int:
 
 type Envelope = Callable[[Problem, str], bytes]
 
-# The first prefix that fits; everything else is OpenAI's.
+# What is at these addresses and below; everything else is OpenAI's.
 BY_PATH: tuple[tuple[str, Envelope], ...] = (
     ("/v1/messages", anthropic),
-    ("/api/", lambda problem, _: rest(problem)),
+    ("/v1/complete", anthropic),
+    ("/api", lambda problem, _: rest(problem)),
     ("/mcp", lambda problem, _: json_rpc(problem)),
 )
 # The header that tells Anthropic's clients from OpenAI's where both ask at one address.
@@ -54,5 +55,6 @@ def envelope(request: Request[Any, Any, Any], problem: Problem) -> bytes:
 
 def by_path(path: str, problem: Problem, request_id: str) -> bytes:
     """The JSON body of an error that answers a request of which no more than the address is known."""
-    write = next((write for prefix, write in BY_PATH if path.startswith(prefix)), None)
+    place = path.partition("?")[0]
+    write = next((write for at, write in BY_PATH if place == at or place.startswith(f"{at}/")), None)
     return write(problem, request_id) if write else openai(problem)

@@ -181,8 +181,28 @@ def test_a_failure_amid_a_stream_is_an_error_event_and_the_end():
     assert error["error"]["code"] == "upstream_cut"
 
 
+MORE = (
+    *(
+        "/v1/conversations",
+        "/v1/conversations/c_1/items",
+        "/v1/chatkit/sessions",
+        "/v1/skills",
+        "/v1/engines/x/completions",
+    ),
+    *(
+        "/v1/responses/input_tokens",
+        "/v1/responses/compact",
+        "/v1/messages/batches",
+        "/v1/messages/batches/b_1",
+        "/v1/complete",
+    ),
+)
+
+
 @pytest.mark.wire(49)
-@pytest.mark.parametrize("path", ["/v1/embeddings", "/embeddings", "/v1/images/generations", "/v1/threads/t_1/runs/"])
+@pytest.mark.parametrize(
+    "path", ["/v1/embeddings", "/embeddings", "/v1/images/generations", "/v1/threads/t_1/runs/", *MORE]
+)
 def test_what_claude_does_not_have_is_a_404_of_its_own(path: str):
     """With what to use in its place."""
     problem = absent(path)
@@ -191,7 +211,10 @@ def test_what_claude_does_not_have_is_a_404_of_its_own(path: str):
     assert all(words[0].isupper() and not words.endswith(".") for words in ABSENT.values())
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/embedding", "/v2/embeddings", "/v1/chat/completions", "/v1//x"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/v1", "/v1/embedding", "/v2/embeddings", "/v1/chat/completions", "/v1//x", "/v1/responses/r_1", "/v1/batch"],
+)
 def test_a_wrong_address_is_only_that(path: str):
     """Nothing is made up of it."""
     assert absent(path) is None

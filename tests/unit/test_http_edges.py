@@ -235,3 +235,22 @@ async def test_an_error_is_never_a_200_without_choices(client: AsyncTestClient[A
         response = await client.post(CHAT, content=body)
         assert response.status_code >= 400
         assert error_of(response)["message"]
+
+
+@pytest.mark.wire(40)
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/api", {"detail", "code"}),
+        ("/api/nothing", {"detail", "code"}),
+        ("/apiary", {"error"}),
+        ("/v1/messages/batches?limit=1", {"type", "error", "request_id"}),
+        ("/v1/complete", {"type", "error", "request_id"}),
+        ("/v1/completed", {"error"}),
+        ("/v1/responses/compact", {"error"}),
+    ],
+)
+async def test_each_address_has_its_own_envelope(client: AsyncTestClient[Any], path: str, fields: set[str]):
+    """One that is not there too, and what is below it."""
+    response = await client.post(path)
+    assert (response.status_code, set(response.json())) == (404, fields)
