@@ -17,6 +17,8 @@ from shared.wire import Model
 OWN = ("haiku", "sonnet", "opus")
 WELL_KNOWN = {"gpt-4o": "opus", "gpt-4o-mini": "sonnet", "gpt-3.5-turbo": "haiku"}
 FRESH = 60.0
+# What the CLI takes after an id for a longer conversation.
+LONG = "[1m]"
 # A full id: the service knows which there are.
 ID = re.compile(r"claude-[a-z0-9._:@/\[\]-]{1,120}")
 
@@ -36,6 +38,18 @@ def listing(models: tuple[Model, ...], aliases: Mapping[str, str]) -> list[Liste
     names = {name: Listed(name, name, alias=False) for name in (*OWN, *(model.value for model in offered))}
     others = {name: Listed(name, means, alias=True) for name, means in {**WELL_KNOWN, **aliases}.items()}
     return [*(names | ids | others).values()]
+
+
+def named(name: str, listed: list[Listed]) -> Listed | None:
+    """The model that a request may mean by a name: capitals count in aliases only, and `[1m]` after an id asks for more."""
+    lowered = name.strip().lower()
+    for model in listed:
+        if model.id == (name if model.alias else lowered):
+            return model
+    base = lowered.removesuffix(LONG)
+    if base != lowered and ID.fullmatch(base) and any(model.id == base and not model.alias for model in listed):
+        return Listed(lowered, lowered, alias=False)
+    return None
 
 
 def choices(models: tuple[Model, ...]) -> list[Model]:

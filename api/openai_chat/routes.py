@@ -16,7 +16,7 @@ from api.anthropic.models import ModelInfo, ModelPage
 from api.arguments import kept, promises
 from api.asking import asking
 from api.auth import principal_of
-from api.catalogue import Catalogue, Listed, listing
+from api.catalogue import Catalogue, Listed, listing, named
 from api.conversation import messages
 from api.dispatch import Dispatch
 from api.envelopes import ANTHROPIC_HEADER
@@ -71,14 +71,11 @@ async def get_model(
 ) -> Response[ModelObject] | Response[ModelInfo]:
     """Tell of one model, in the form of the vendor whose client asks."""
     name = model_id.removeprefix("/")
-    models = nameable(
-        principal_of(request).key, listing(await catalogue.models(), catalogue.aliases), catalogue.meanings
-    )
-    for model in models:
-        if model.id == name:
-            if ANTHROPIC_HEADER in request.headers:
-                return Response(anthropic.described(model))
-            return Response(described(model))
+    found = named(name, listing(await catalogue.models(), catalogue.aliases))
+    for model in nameable(principal_of(request).key, [found] if found else [], catalogue.meanings):
+        if ANTHROPIC_HEADER in request.headers:
+            return Response(anthropic.described(model))
+        return Response(described(model))
     raise Problem(404, "model_not_found", f"The model `{name}` does not exist here.", param="model")
 
 

@@ -117,6 +117,9 @@ async def test_the_key_may_come_in_either_form(stack: Stack, headers: dict[str, 
     [
         ("GET", "/v1/nothing", 404, "not_found"),
         ("POST", "/v1/embeddings", 404, "not_supported"),
+        ("POST", "/v1/responses/input_tokens", 404, "not_supported"),
+        ("POST", "/v1/responses/compact", 404, "not_supported"),
+        ("POST", "/v1/conversations", 404, "not_supported"),
         ("GET", PATH, 405, "method_not_allowed"),
         ("PUT", PATH, 405, "method_not_allowed"),
         ("DELETE", "/v1/models", 405, "method_not_allowed"),
@@ -235,9 +238,10 @@ async def test_every_name_that_may_be_used_is_listed(stack: Stack):
 
 
 async def test_each_listed_model_can_be_looked_up(stack: Stack):
-    """By the very id that is listed."""
+    """By the very id that is listed, and by what a request may make of it."""
     for model in (await stack.client.get("/v1/models")).json()["data"]:
         assert (await stack.client.get(f"/v1/models/{model['id']}")).json() == model
+    assert (await stack.client.get("/v1/models/SONNET")).json()["id"] == "sonnet"
 
 
 @pytest.mark.parametrize("name", ["no-such-model", "gpt-5", "default", "claude"])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import api.catalogue
-from api.catalogue import OWN, WELL_KNOWN, Catalogue, Listed, listing, meaning
+from api.catalogue import OWN, WELL_KNOWN, Catalogue, Listed, listing, meaning, named
 from api.executors import Executors
 from api.problems import Problem
 from shared.wire import Model, Status
@@ -148,6 +148,30 @@ def test_every_listed_name_can_be_asked_for(offered: tuple[Model, ...]) -> None:
     aliases = {"mine": "gpt-4o", "haiku": "sonnet"}
     for model in listing(offered, aliases):
         assert meaning(model.id, aliases, offered)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("opus", "opus"),
+        ("OPUS", "opus"),
+        ("Claude-Opus-5-5", "claude-opus-5-5"),
+        ("claude-opus-5-5[1m]", "claude-opus-5-5[1m]"),
+        ("SONNET[1m]", "sonnet[1m]"),
+        ("gpt-4o", "gpt-4o"),
+        ("GPT-4O", None),
+        ("gpt-4o[1m]", None),
+        ("opus[1m]", None),
+        ("claude-3-opus-20240229", None),
+        ("claude-3-opus-20240229[1m]", None),
+    ],
+)
+def test_a_model_is_looked_up_by_the_names_that_a_request_may_use(name: str, found: str | None) -> None:
+    """Of those that are listed, so that nothing is told of a model which may not exist."""
+    model = named(name, listing(OFFERED, {}))
+    assert (model and model.id) == found
+    if found:
+        assert meaning(name, {}, OFFERED)
 
 
 async def test_the_default_is_meant_when_no_model_is_named() -> None:
