@@ -1,17 +1,19 @@
-"""What is the same through every door: a client's tool, a structured answer, a failure in the middle, a hang-up.
+"""What is the same through every door: tools, a structured answer, a failure in the middle, a hang-up.
 
 Law: the model is asked the same, and the client has the same of it, whichever dialect it speaks.
 """
 
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx2
 import pytest
 from msgspec import Struct
 
+from tests.flow.test_code import calls, results
+from tests.mcp_client import connected
 from tests.scripted.upstream import Breaks, Refuses, Says, Stalls, Upstream
 from tests.stack import Stack
 
@@ -210,3 +212,68 @@ async def test_a_hang_up(stack: Stack, upstream: Upstream, door: Door):
             pass
     await upstream.until(lambda: upstream.hangups == 1)
     await stack.quiet()
+
+
+# --- the server's own tools
+
+TOLD_OF = [("Read", "began"), ("Read", "ended"), ("Bash", "began"), ("Bash", "failed")]
+
+
+class Work(Struct, frozen=True):
+    """A door to work with files and commands. ask: its answer, and what was told on the way of each use of a tool."""
+
+    name: str
+    ask: Callable[[Stack, Json], Awaitable[tuple[Json, list[Told]]]]
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+async def by_rest(stack: Stack, asked: Json) -> tuple[Json, list[Told]]:
+    events: list[tuple[str, Json]] = []
+    async with stack.client.stream("POST", "/api/code", json={**asked, "stream": True}) as response:
+        assert response.status_code == 200, await response.aread()
+        events = [(name, json.loads(data)) async for name, data in told(response)]
+    words = {"tool_start": lambda _: "began", "tool_end": lambda data: "failed" if data["is_error"] else "ended"}
+    return events[-1][1], [(data["name"], words[name](data)) for name, data in events if name in words]
+
+
+async def by_mcp(stack: Stack, asked: Json) -> tuple[Json, list[Told]]:
+    messages: list[str] = []
+
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
+        messages.append(message or "")
+
+    async with connected(stack) as client:
+        result = await client.call_tool("code", asked, progress_callback=tell)
+    words = {"is": "ended", "failed.": "failed"}
+    uses = [message.split(maxsplit=1) for message in messages if message.startswith(("Read", "Bash"))]
+    return result.structured_content or {}, [
+        (name.rstrip(":"), "began" if name.endswith(":") else words[rest.split()[0]]) for name, rest in uses
+    ]
+
+
+@pytest.fixture(scope="module")
+async def coders(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+    """Programs with files and commands."""
+    async with Stack(shared_upstream.url, tools={"ALLOWED_COMMANDS": "ls,cat"}) as stack:
+        (stack.files / "notes.txt").write_text("alpha\n")
+        yield stack
+
+
+@pytest.mark.parametrize("work", [Work("rest", by_rest), Work("mcp", by_mcp)], ids=repr)
+async def test_a_tool_of_the_server_s(coders: Stack, upstream: Upstream, work: Work):
+    """The server does what the model calls, refuses what it may not, tells of both, and the model has the last word."""
+    notes = str(coders.files / "notes.txt")
+    read, ran = ("Read", {"file_path": notes}), ("Bash", {"command": f"cat {notes}; id"})
+    upstream.script(calls(read), calls(ran), Says("It says alpha."))
+    answer, on_the_way = await work.ask(coders, {"prompt": "What do the notes say?"})
+    assert (answer["result"], answer["is_error"], answer["stop_reason"]) == ("It says alpha.", False, "end_turn")
+    assert [(use["name"], use["is_error"]) for use in answer["tools_used"]] == [("Read", False), ("Bash", True)]
+    assert on_the_way == TOLD_OF
+    assert results(upstream, 1) == [("     1\talpha", False)]
+    [(refusal, is_error)] = results(upstream, 2)
+    assert is_error
+    assert "Commands that may be run: cat, ls" in refusal
+    assert upstream.requests[0].conversation[0]["content"][-1]["text"] == "What do the notes say?"
+    await coders.quiet()

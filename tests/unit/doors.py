@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from mcp_types import CallToolResult
 from msgspec import Struct
 
 from api.anthropic.encode import MessageEncoder
+from api.mcp.encode import progress, refusal, result
 from api.openai_chat.encode import ChatEncoder, Form
 from api.openai_completions.encode import CompletionEncoder
 from api.openai_responses.decode import decode
@@ -21,6 +23,7 @@ from api.openai_responses.encode import ResponsesEncoder
 from api.openai_responses.shown import begun
 from api.openai_responses.store import Store
 from api.parameters import Policy
+from api.problems import Problem, of_failure
 from api.respond import Encoder
 from api.rest.encode import RestEncoder
 from api.work.saying import Saying
@@ -54,7 +57,7 @@ class Heard(Struct, frozen=True):
 
 
 class Door(Struct, frozen=True):
-    """A dialect. shows: what of an answer it has a place for. reasons: its word for each stop reason.
+    """A dialect. shows: what of an answer it has a place for; `waiting`: what comes before it is told of. reasons: its word for each stop reason.
 
     tokens: whether a stream tells them. error: the code of an error event. streamed, plain: reads an answer.
     """
@@ -437,6 +440,63 @@ def rest_plain(body: Json) -> Heard:
     return Heard(body["model"], body["result"], reason=body["stop_reason"], tokens=tokens)
 
 
+# --- MCP ---------------------------------------------------------------------------------------------------------
+
+
+class Mcp:
+    """MCP's progress and result, as its server sends them: the answer follows the last event. Mutable: what was said."""
+
+    def __init__(self) -> None:
+        self._saying = Saying("asked")
+
+    def event(self, event: Event | Failed, choice: int = 0) -> bytes:
+        assert choice == 0
+        if isinstance(event, Failed):
+            return _named("error", self.problem(of_failure(event)))
+        self._saying.hear(event)
+        message = progress(event)
+        said = _named("progress", json.dumps({"message": message}).encode()) if message else b""
+        return said + (_named("result", self.whole()) if isinstance(event, Done) else b"")
+
+    def whole(self) -> bytes:
+        return _result(result(self._saying.chat()))
+
+    def problem(self, problem: Problem) -> bytes:
+        return _result(refusal(problem))
+
+
+def _named(name: str, data: bytes) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
+
+
+def _result(answer: CallToolResult) -> bytes:
+    return json.dumps(answer.model_dump(by_alias=True, exclude_none=True)).encode()
+
+
+def mcp_streamed(events: list[Told]) -> Heard:
+    """What it waits for, who answers, each piece of text; the result, which is the plain answer."""
+    *told_of, (end, answer) = events
+    assert (end, {name for name, _ in told_of}) == ("result", {"progress"})
+    assert answer
+    messages = [data["message"] for _, data in told_of if data]
+    whole = mcp_plain(answer)
+    said = messages.index(f"{whole.model} answers.") + 1
+    assert all(message.startswith(("Waiting for a place", "The work begins")) for message in messages[: said - 1])
+    assert whole.text == "".join(messages[said:])
+    return whole
+
+
+def mcp_plain(body: Json) -> Heard:
+    """The answer twice: structured, and as a text that says when it is not whole."""
+    structured = body["structuredContent"]
+    [content] = body["content"]
+    assert content["type"] == "text"
+    early = f"\n\n(ended early: {structured['stop_reason']})" if structured["is_error"] else ""
+    assert content["text"] == structured["result"] + early
+    assert body["isError"] == structured["is_error"]
+    return rest_plain(structured)
+
+
 SAME: dict[StopReason, str] = {reason: reason for reason in CHAT_REASONS}
 COMPLETIONS_REASONS: dict[StopReason, str] = {**CHAT_REASONS, "tool_use": "stop"}
 EVERYTHING = frozenset({"text", "refusal", "thinking", "calls"})
@@ -494,4 +554,5 @@ DOORS = [
         responses_plain,
     ),
     Door("rest", Rest, frozenset({"text", "thinking"}), SAME, rest_streamed, rest_plain),
+    Door("mcp", Mcp, frozenset({"text", "waiting"}), SAME, mcp_streamed, mcp_plain),
 ]
