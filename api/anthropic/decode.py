@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import cast
 
 import msgspec
-from msgspec import Struct
 
 from api import tooling
 from api.anthropic import content
@@ -18,13 +17,14 @@ from api.anthropic.client_tools import spelled_out
 from api.anthropic.models import InputMessage, InputTool, MessagesRequest, OutputFormat
 from api.anthropic.parameters import MESSAGES
 from api.anthropic.thinking import effort
+from api.call import Call
 from api.conversation import Draft, paired, says_something
 from api.fields import decoded, most_tokens, stops
 from api.forms import Offering, ToolDefinition
 from api.parameters import Policy, checked, without_loss
 from api.problems import Problem, invalid
 from api.schemas import usable
-from shared.turn import Effort, Message, RedactedThinking, Thinking, Turn
+from shared.turn import RedactedThinking, Thinking
 
 # Tools that run at the vendor's: nothing of the client's waits for a call of them.
 SERVER_TOOLS = re.compile(r"(web_search|web_fetch|code_execution|tool_search_tool|advisor|mcp_toolset)(_.*)?")
@@ -33,37 +33,11 @@ _fields = msgspec.json.Decoder(dict[str, object])
 _request = msgspec.json.Decoder(MessagesRequest)
 
 
-class MessagesCall(Struct, frozen=True):
-    """A request, understood. thinking: it is wanted. shown: in words. ignored: what was sent and means nothing."""
+class MessagesCall(Call, frozen=True, kw_only=True):
+    """A message, understood. thinking: it is wanted. shown: in words."""
 
-    model: str | None
-    system: tuple[str, ...]
-    drafts: tuple[Draft, ...]
-    max_tokens: int | None
-    offered: tooling.Offered
-    schema: str | None
-    effort: Effort | None
-    stop: tuple[str, ...]
-    stream: bool
     thinking: bool
     shown: bool
-    ignored: tuple[str, ...]
-
-    def turn(self, model: str, messages: tuple[Message, ...]) -> Turn:
-        """The turn, for the model that `self.model` was found to mean and the messages with their pictures."""
-        return Turn(
-            model=model,
-            messages=messages,
-            system=self.system,
-            max_tokens=self.max_tokens,
-            tools=self.offered.tools,
-            tool_choice=self.offered.choice,
-            forced_tool=self.offered.forced,
-            parallel_tools=self.offered.parallel,
-            schema=self.schema,
-            effort=self.effort,
-            stop=self.stop,
-        )
 
 
 def decode(body: bytes, policy: Policy, *, counting: bool = False) -> MessagesCall:

@@ -1,7 +1,8 @@
 """/mcp: who may come in, and with what; what speaks the protocol is `api.mcp.sessions`.
 
 Law: what is no message is refused here, in words of this server's. The protocol's implementation is loaded with the first
-request: it is a quarter of the program's memory, and many servers are never asked. What waits for nothing in particular ends as soon as the server drains.
+request: it is a quarter of the program's memory, and many servers are never asked. What waits for nothing in particular
+ends as soon as the server drains.
 """
 
 import asyncio

@@ -6,9 +6,9 @@ APIs, which some clients post to this address, are read as what they are.
 """
 
 import msgspec
-from msgspec import Struct
 
 from api import content, tooling
+from api.call import Call
 from api.conversation import Draft, DraftBlock, DraftResult, paired, says_something
 from api.fields import arguments, budget, choices, decoded, effort, most_tokens, stops
 from api.items import said
@@ -17,46 +17,18 @@ from api.parameters import CHAT, Policy, checked, without_loss
 from api.problems import invalid
 from api.schemas import usable
 from api.shapes import as_chat
-from shared.turn import Effort, Message, Text, ToolUse, Turn
+from shared.turn import Effort, Text, ToolUse
 
 _fields = msgspec.json.Decoder(dict[str, object])
 _request = msgspec.json.Decoder(ChatRequest)
 _items = msgspec.json.Decoder(Items)
 
 
-class ChatCall(Struct, frozen=True):
-    """A request, understood. ignored: the names of the parameters that were sent and mean nothing here."""
+class ChatCall(Call, frozen=True, kw_only=True):
+    """A chat completion, understood. choices: how many answers. include_usage: also in a stream."""
 
-    model: str | None
-    system: tuple[str, ...]
-    drafts: tuple[Draft, ...]
-    max_tokens: int | None
-    offered: tooling.Offered
-    schema: str | None
-    effort: Effort | None
-    stop: tuple[str, ...]
     choices: int
-    max_budget_usd: float | None
-    stream: bool
     include_usage: bool
-    ignored: tuple[str, ...]
-
-    def turn(self, model: str, messages: tuple[Message, ...]) -> Turn:
-        """The turn, for the model that `self.model` was found to mean and the messages with their pictures."""
-        return Turn(
-            model=model,
-            messages=messages,
-            system=self.system,
-            max_tokens=self.max_tokens,
-            tools=self.offered.tools,
-            tool_choice=self.offered.choice,
-            forced_tool=self.offered.forced,
-            parallel_tools=self.offered.parallel,
-            schema=self.schema,
-            effort=self.effort,
-            stop=self.stop,
-            max_budget_usd=self.max_budget_usd,
-        )
 
 
 def decode(body: bytes, policy: Policy) -> ChatCall:

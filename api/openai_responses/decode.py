@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 import msgspec
-from msgspec import Struct
 
-from api.conversation import Draft, paired, says_something
+from api.call import Call
+from api.conversation import paired, says_something
 from api.fields import budget, decoded, effort, most_tokens
 from api.forms import Item
 from api.items import said
@@ -19,7 +19,6 @@ from api.openai_responses.tools import Tools, tools
 from api.parameters import RESPONSES, Policy, checked, without_loss
 from api.problems import Problem, invalid
 from api.schemas import usable
-from shared.turn import Effort, Message, Turn
 
 ENCRYPTED = "reasoning.encrypted_content"
 SUMMARIES = ("auto", "concise", "detailed", "none")
@@ -43,45 +42,22 @@ class Memory(Protocol):
         ...
 
 
-class ResponsesCall(Struct, frozen=True):
-    """A request, understood.
+class ResponsesCall(Call, frozen=True, kw_only=True):
+    """A request for a response, understood.
 
-    before: the items of the responses before. items: those of this request. ignored: the names of what was sent and
-    means nothing here. summaries: show the model's thoughts. sealed: give out what gives them back to the model.
+    before: the items of the responses before. items: those of this request. summaries: show the model's thoughts. sealed:
+    give out what gives them back to the model.
     """
 
     request: ResponsesRequest
     before: tuple[msgspec.Raw, ...]
     items: tuple[msgspec.Raw, ...]
-    system: tuple[str, ...]
-    drafts: tuple[Draft, ...]
     tools: Tools
-    schema: str | None
-    effort: Effort | None
     store: bool
     background: bool
-    stream: bool
     summaries: bool
     sealed: bool
-    ignored: tuple[str, ...]
     echoed: dict[str, object]
-
-    def turn(self, model: str, messages: tuple[Message, ...]) -> Turn:
-        """The turn, for the model that was found and the messages with their pictures."""
-        offered = self.tools.offered
-        return Turn(
-            model=model,
-            messages=messages,
-            system=self.system,
-            max_tokens=self.request.max_output_tokens,
-            tools=offered.tools,
-            tool_choice=offered.choice,
-            forced_tool=offered.forced,
-            parallel_tools=offered.parallel,
-            schema=self.schema,
-            effort=self.effort,
-            max_budget_usd=budget(self.request.max_budget_usd),
-        )
 
 
 def decode(body: bytes, policy: Policy, memory: Memory) -> ResponsesCall:
@@ -97,7 +73,7 @@ def decode(body: bytes, policy: Policy, memory: Memory) -> ResponsesCall:
         raise invalid("`input` must hold a message or another item that says something.", "input")
     paired(spoken.drafts)
     limited(request)
-    budget(request.max_budget_usd)
+    max_budget_usd = budget(request.max_budget_usd)
     offered = tools(request)
     unmeant = without_loss((*offered.ignored, *spoken.skipped, *without_effect(request)), strict=policy.strict)
     reasoning = request.reasoning
@@ -105,12 +81,16 @@ def decode(body: bytes, policy: Policy, memory: Memory) -> ResponsesCall:
     if summary not in {None, *SUMMARIES}:
         raise invalid(f"`reasoning.summary` must be auto, concise or detailed, not `{summary}`.", "reasoning.summary")
     return ResponsesCall(
+        model=request.model,
         request=request,
         before=before,
         items=items,
         system=((request.instructions,) if request.instructions else ()) + spoken.system,
         drafts=spoken.drafts,
+        max_tokens=request.max_output_tokens,
+        max_budget_usd=max_budget_usd,
         tools=offered,
+        offered=offered.offered,
         schema=answer_schema(request.text),
         effort=effort(reasoning.effort, "reasoning.effort") if reasoning else None,
         store=request.store is not False,

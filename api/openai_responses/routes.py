@@ -56,18 +56,17 @@ async def create_response(
     asked = who(request)
     shelf = store.shelf(asked.holder)
     call = decode(await body.read(request), policy, shelf)
-    model = await catalogue.resolve(call.request.model)
+    model = await catalogue.resolve(call.model)
     turn = call.turn(model, await messages(call.drafts, fetcher))
     response = begun(f"resp_{uuid.uuid4().hex}", int(time.time()), model, call)
-    offered = call.tools.offered
-    form = Form(offered.custom, call.tools.namespaces, summaries=call.summaries, sealed=call.sealed)
+    form = Form(call.offered.custom, call.tools.namespaces, summaries=call.summaries, sealed=call.sealed)
     live = Live(
         lambda told: ResponsesEncoder(response, form, lambda: int(time.time()), told),
         lambda finished, events: keep(shelf, call, finished, events),
         stored=call.store,
         background=call.background,
     )
-    job = side_by_side([kept(dispatch.run(turn, asked), promises(offered))])
+    job = side_by_side([kept(dispatch.run(turn, asked), promises(call.offered))])
     headers = {**dispatch.window_headers(), **naming(call.ignored)}
     if not call.background:
         events = running.events(asked.holder, response.id, live, job)
