@@ -43,6 +43,8 @@ REQUEST: dict[str, str] = {
     "Part.file": "For `file`: a PDF or a text.",
     "Part.file_data": "For `input_file`: as `file.file_data`.",
     "Part.filename": "For `input_file`: as `file.filename`.",
+    "Part.file_id": "Refused: no files are kept here.",
+    "Part.file_url": "Refused: files are not fetched; send `file_data`.",
     "Part.source": "For `image` and `document`: Anthropic's form.",
     "Part.title": "For `document`: its name.",
     "Part.id": "For `tool_use`: the call's id.",

@@ -176,9 +176,11 @@ async def test_thoughts_and_arguments_do_not_stop_an_answer(stack: Stack, upstre
 
 
 @pytest.mark.wire(14)
-async def test_more_than_four_stop_texts_are_refused(stack: Stack, upstream: Upstream):
-    """As OpenAI has it."""
-    response = await ask(stack, stop=list("abcde"))
+async def test_more_stop_texts_than_any_client_sends_are_refused(stack: Stack, upstream: Upstream):
+    """Editors send more than OpenAI takes, and get as many as Anthropic's clients may send."""
+    assert (await ask(stack, stop=[f"stop {number}" for number in range(64)])).status_code == 200
+    upstream.requests.clear()
+    response = await ask(stack, stop=[f"stop {number}" for number in range(65)])
     assert response.status_code == 400
     assert error_of(response)["param"] == "stop"
     assert upstream.requests == []

@@ -173,6 +173,7 @@ async def test_a_first_start_shows_the_key_and_a_second_one_only_where_it_is(tmp
         await server.status()
     async with running(tmp_path) as server:
         await server.ready()
+        await server.says("/api/tools/bash")
         assert key not in server.output()
         assert 'Bearer $(cat .run/api-token)"' in server.output()
         assert server.environment("api")["API_SECRET_TOKEN"] == key
@@ -186,6 +187,7 @@ async def test_a_key_that_the_owner_gave_is_never_shown(tmp_path: Path, place: s
         (tmp_path / ".env").write_text(f"API_SECRET_TOKEN={given.pop('API_SECRET_TOKEN')}\n", encoding="utf-8")
     async with running(tmp_path, **given) as server:
         await server.ready()
+        await server.says("/api/tools/bash")
         assert "sk-mine-0f1e2d3c4b5a6978" not in server.output()
         words = "$API_SECRET_TOKEN" if place == "environment" else "/dotenv get API_SECRET_TOKEN)"
         assert f'{words}" -H' in server.output()

@@ -22,7 +22,7 @@ from tests.conftest import OAUTH_TOKEN
 from tests.observe.expressions import alerts, panels, watched
 from tests.observe.test_dashboard import promtool
 from tests.raw import wire
-from tests.scripted.upstream import Refuses, Says, Upstream
+from tests.scripted.upstream import Breaks, Refuses, Says, Upstream
 from tests.stack import Stack, free_port, until
 
 WINDOWS = {
@@ -84,7 +84,7 @@ async def ask(client: httpx2.AsyncClient, expression: str) -> list[Any]:
 
 
 async def traffic(stack: Stack, upstream: Upstream) -> None:
-    """A little of everything: whole and streamed answers, and a failure."""
+    """A little of everything: whole and streamed answers, and failures."""
     reset = str(round(time.time()) + 3600)
     headers = {**WINDOWS, **{f"anthropic-ratelimit-unified-{name}reset": reset for name in ("", "5h-")}}
     upstream.script(Says(("Hello", " world", "!"), headers=headers))
@@ -92,9 +92,11 @@ async def traffic(stack: Stack, upstream: Upstream) -> None:
     await stack.openai.chat.completions.create(model="sonnet", messages=question)
     async for _ in await stack.openai.chat.completions.create(model="sonnet", messages=question, stream=True):
         pass
-    upstream.script(Refuses(400, "invalid_request_error"))
-    with contextlib.suppress(openai.APIStatusError):
-        await stack.openai.chat.completions.create(model="sonnet", messages=question)
+    # Of the client's, and of the service's.
+    for trouble in (Refuses(400, "invalid_request_error"), Breaks(("Hel",))):
+        upstream.script(trouble)
+        with pytest.raises(openai.APIStatusError):
+            await stack.openai.with_options(max_retries=0).chat.completions.create(model="sonnet", messages=question)
     async with wire(stack) as connection:
         await connection.send(b"no HTTP\r\n\r\n")
         assert await connection.all()
