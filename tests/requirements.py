@@ -141,7 +141,9 @@ WIRE: dict[int, Requirement] = {
     46: Requirement("Probes are answered in JSON, HEAD as GET; unknown addresses are a JSON 404.", (EDGES,)),
     # other endpoints
     47: Requirement("`/v1/models` in both vendors' forms.", ("clients/test_anthropic_sdk.py",)),
-    48: Requirement("Background calls of chat pages go to a cheap model.", elsewhere="issue of keys and routing"),
+    48: Requirement(
+        "Background calls of chat pages go to a cheap model.", elsewhere="the chat page's own setting, in the manual"
+    ),
     49: Requirement(
         "Legacy completions are answered, `suffix` too; embeddings and other known paths are a clear 404.",
         ("unit/test_completions.py", "clients/test_openai_completions.py"),
