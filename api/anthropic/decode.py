@@ -17,13 +17,13 @@ from api.anthropic.client_tools import spelled_out
 from api.anthropic.models import InputMessage, InputTool, MessagesRequest, OutputFormat
 from api.anthropic.parameters import MESSAGES
 from api.anthropic.thinking import effort
-from api.call import Call
 from api.conversation import Draft, paired, says_something
 from api.fields import decoded, most_tokens, stops
 from api.forms import Offering, ToolDefinition
 from api.parameters import Policy, checked, without_loss
 from api.problems import Problem, invalid
 from api.schemas import usable
+from api.turn_request import TurnRequest
 from shared.turn import RedactedThinking, Thinking
 
 # Tools that run at the vendor's: nothing of the client's waits for a call of them.
@@ -33,7 +33,7 @@ _fields = msgspec.json.Decoder(dict[str, object])
 _request = msgspec.json.Decoder(MessagesRequest)
 
 
-class MessagesCall(Call, frozen=True, kw_only=True):
+class MessagesCall(TurnRequest, frozen=True, kw_only=True):
     """A message, understood. thinking: it is wanted. shown: in words."""
 
     thinking: bool

@@ -8,7 +8,6 @@ APIs, which some clients post to this address, are read as what they are.
 import msgspec
 
 from api import content, tooling
-from api.call import Call
 from api.conversation import Draft, DraftBlock, DraftResult, paired, says_something
 from api.fields import arguments, budget, choices, decoded, effort, most_tokens, stops
 from api.items import said
@@ -17,6 +16,7 @@ from api.parameters import CHAT, Policy, checked, without_loss
 from api.problems import invalid
 from api.schemas import usable
 from api.shapes import as_chat
+from api.turn_request import TurnRequest
 from shared.turn import Effort, Text, ToolUse
 
 _fields = msgspec.json.Decoder(dict[str, object])
@@ -24,7 +24,7 @@ _request = msgspec.json.Decoder(ChatRequest)
 _items = msgspec.json.Decoder(Items)
 
 
-class ChatCall(Call, frozen=True, kw_only=True):
+class ChatCall(TurnRequest, frozen=True, kw_only=True):
     """A chat completion, understood. choices: how many answers. include_usage: also in a stream."""
 
     choices: int

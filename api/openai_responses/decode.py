@@ -9,7 +9,6 @@ from typing import Protocol, cast
 
 import msgspec
 
-from api.call import Call
 from api.conversation import paired, says_something
 from api.fields import budget, decoded, effort, most_tokens
 from api.forms import Item
@@ -19,6 +18,7 @@ from api.openai_responses.tools import Tools, tools
 from api.parameters import RESPONSES, Policy, checked, without_loss
 from api.problems import Problem, invalid
 from api.schemas import usable
+from api.turn_request import TurnRequest
 
 ENCRYPTED = "reasoning.encrypted_content"
 SUMMARIES = ("auto", "concise", "detailed", "none")
@@ -42,7 +42,7 @@ class Memory(Protocol):
         ...
 
 
-class ResponsesCall(Call, frozen=True, kw_only=True):
+class ResponsesCall(TurnRequest, frozen=True, kw_only=True):
     """A request for a response, understood.
 
     before: the items of the responses before. items: those of this request. summaries: show the model's thoughts. sealed:

@@ -7,7 +7,7 @@ from api.tooling import Offered
 from shared.turn import Effort, Message, Turn
 
 
-class Call(Struct, frozen=True, kw_only=True):
+class TurnRequest(Struct, frozen=True, kw_only=True):
     """model: by the client's name for it. ignored: the names of what was sent and means nothing here."""
 
     model: str | None
