@@ -99,7 +99,7 @@ def test_a_keeper_ends_what_a_plain_parent_would_leave(tmp_path: Path):
         "import os, sys, socket\nsys.path.insert(0, sys.argv[1])\nfrom executor.sandbox import keeper\n"
         "reading, writing = os.pipe()\n"
         "def leave():\n    if os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0:\n"
-        "            import time; time.sleep(300)\n        os._exit(0)\n    os._exit(0)\n"
+        "            os.read(0, 1)\n        os._exit(0)\n    os._exit(0)\n"
         "if sys.argv[2] == 'kept':\n    keeper.LIBC.prctl(keeper.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)\n"
         "child = os.fork()\nif child == 0: leave()\nos.waitpid(child, 0)\n"
         "if sys.argv[2] == 'kept': keeper.end_all()\n"
@@ -107,17 +107,23 @@ def test_a_keeper_ends_what_a_plain_parent_would_leave(tmp_path: Path):
     )
     for manner, left in (("kept", False), ("plain", True)):
         reading, writing = os.pipe()
+        # What is left ends when this does.
+        waits, ends = os.pipe()
         subprocess.run(
             [sys.executable, "-c", code, str(REPOSITORY), manner],
             check=True,
             timeout=50,
             pass_fds=(writing,),
-            stdout=-3,
+            stdin=waits,
+            stdout=subprocess.DEVNULL,
         )
         os.close(writing)
         # The pipe's other end is open as long as one of them lives.
         assert bool(select.select([reading], [], [], 0.2)[0]) is not left
-        os.close(reading)
+        os.close(ends)
+        assert select.select([reading], [], [], 30)[0]
+        for each in (reading, waits):
+            os.close(each)
 
 
 @pytest.mark.parametrize("path", [".env", ".run", ".claude", "data", "login"])
