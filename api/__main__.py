@@ -7,7 +7,7 @@ its environment (.env.example shows each). It holds no credential of the model's
 environment is removed before anything else happens.
 
   --parent-fd N    drain when this inherited pipe is closed, so that it ends with what started it
-  --check          serve nothing: write what is wrong with settings and database as JSON (`claude-api-server doctor` reads it), and end
+  --check          serve nothing: write what is wrong with settings, database and limits as JSON, for the doctor, and end
 
 SIGTERM and SIGINT drain: no new work, running answers get DRAIN_TIMEOUT seconds, then an honest end.
 Exit status: 0 drained or checked, 1 the address is taken, 2 a setting or an argument can't be used.

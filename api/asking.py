@@ -27,7 +27,8 @@ class Visit:
 class Asking(Struct, frozen=True):
     """request_id: as in the logs. key: the name of the key that asks; holder: its id, which no other key ever has.
 
-    dialect: the door, as in `api.dialects`. traceparent, tracestate: the caller's trace. within: it is asked for by a job that is under way.
+    dialect: the door, as in `api.dialects`. traceparent, tracestate: the caller's trace. within: it is asked for by a job
+    that is under way.
     """
 
     request_id: str

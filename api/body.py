@@ -11,7 +11,7 @@ from litestar.datastructures import Headers, State
 from litestar.types import Receive, Scope
 
 from api.bounded_body import STATE_KEY, Share
-from api.problems import Problem
+from api.problems import Problem, too_large
 
 LARGEST = 32 * 1024 * 1024
 # zlib takes both gzip's header and its own (zlib.h, inflateInit2: 32 added to windowBits).
@@ -53,11 +53,6 @@ async def _plain(body: bytes, scope: Scope) -> bytes:
         case _:
             message = "Send the body as it is, or with Content-Encoding: gzip."
             raise Problem(415, "unsupported_encoding", message)
-
-
-def too_large() -> Problem:
-    """A request over the limit. One for each: a problem that is kept keeps what it was raised over."""
-    return Problem(413, "request_too_large", "The request is larger than this server takes.")
 
 
 def unpacked(body: bytes) -> bytes:

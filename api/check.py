@@ -15,13 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from api.limits import NOT_SHARED, OPEN_TIMEOUT
 from api.settings import Settings
 from api.shared_limits import SharedLimits
-from api.store.engine import FILE, Unavailable, engine_for, usable, version
+from api.store.engine import DAMAGED, FILE, Unavailable, engine_for, usable, version
 from api.store.folder import looked_at
 from shared.checks import ApiCheck
 
 # How each file of SQLite's begins (https://sqlite.org/fileformat.html).
 MAGIC = b"SQLite format 3\0"
-DAMAGED = "The database's file is damaged or no database. Put a backup in its place, or move it away."
 
 
 async def checked(settings: Settings) -> ApiCheck:

@@ -9,19 +9,15 @@ import re
 import select
 from typing import Any
 
-from litestar.types import Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from api.body import LARGEST
 from api.edge import Edge
-from api.envelopes import by_path
+from api.last_answer import BAD, BAD_HOST, LARGE_HEAD, LARGEST_HEAD, MOST_HEADERS, SLOW_HEAD, TOO_MANY, Refusal, said
 from api.problems import Problem
-from api.request_context import chosen_id
 
-LARGEST_HEAD = 64 * 1024
-MOST_HEADERS = 200
 # How long, and how much of, a body is read that nobody wants, so that its client reads the answer (RFC 9112 §9.6): most
 # clients read nothing before they have sent all.
 LINGER = 5.0
@@ -33,14 +29,6 @@ ON_ITS_WAY = 0.2
 # server that takes no offer goes on with the request (RFC 9110 §7.8).
 UPGRADE = re.compile(rb"(?<=\r\n)upgrade(?=[ \t]*:)", re.IGNORECASE)
 HIDDEN = b"x-upgrade-offered"
-
-BAD = Problem(400, "invalid_http", "This is no HTTP/1.1 request, or an ambiguous one.")
-BAD_HOST = Problem(400, "invalid_http", "A request of HTTP/1.1 has exactly one Host header.")
-LARGE_HEAD = Problem(
-    431, "head_too_large", f"The headers are more than {LARGEST_HEAD // 1024} KiB, or more than {MOST_HEADERS}."
-)
-SLOW_HEAD = Problem(408, "request_too_slow", "The head of the request did not come in time.", retryable=True)
-TOO_MANY = Problem(503, "too_many_connections", "Too many connections. Try again.", retry_after=1, retryable=True)
 
 
 class Connection(HttpToolsProtocol):
@@ -104,7 +92,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if problem := self._objection():
-            self.app = _Refusal(problem)  # the connection's last answer
+            self.app = Refusal(problem)  # the connection's last answer
         self._in_head = False
         self._late = None
         self._edge.busy(self)
@@ -216,7 +204,7 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         """The connection's last answer, if nobody is being answered."""
-        headers, body = _said(problem, self.url.decode("latin-1"))
+        headers, body = said(problem, self.url.decode("latin-1"))
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
         self.transport.write(STATUS_LINE[problem.status] + lines + b"\r\n" + body)
         # Closed at once, what the client still sends would make its system forget the answer.
@@ -234,28 +222,3 @@ def hidden(data: bytes) -> bytes:
     """A head whose offer of another protocol the parser does not see."""
     head, end, rest = data.partition(b"\r\n\r\n")
     return UPGRADE.sub(HIDDEN, head) + end + rest
-
-
-class _Refusal:
-    """An application that has one answer, and closes the connection."""
-
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 # ASGI's form
-        headers, body = _said(self._problem, scope["path"])
-        await send({"type": "http.response.start", "status": self._problem.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-def _said(problem: Problem, path: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """The headers and the body of a connection's last answer."""
-    body = by_path(path, problem, request_id := chosen_id(None))
-    headers = {
-        "content-type": "application/json",
-        "content-length": str(len(body)),
-        "connection": "close",
-        "x-request-id": request_id,
-        **problem.headers(),
-    }
-    return [(name.encode(), value.encode()) for name, value in headers.items()], body

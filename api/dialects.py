@@ -12,11 +12,11 @@ _BY_PATH: tuple[tuple[str, Dialect], ...] = (
     ("/v1/completions", "completions"),
     ("/v1/responses", "responses"),
     ("/v1/messages", "messages"),
-    ("/api/", "rest"),
+    ("/api", "rest"),
     ("/mcp", "mcp"),
 )
 
 
 def dialect_of(path: str) -> str:
-    """The dialect of an address, or of the template of a route."""
-    return next((dialect for prefix, dialect in _BY_PATH if path.startswith(prefix)), NONE)
+    """The dialect of what is at an address or below it; a route's template is one too."""
+    return next((dialect for at, dialect in _BY_PATH if path == at or path.startswith(f"{at}/")), NONE)

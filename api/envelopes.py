@@ -7,6 +7,7 @@ import msgspec
 from litestar import Request
 
 from api.anthropic.encode import envelope as anthropic
+from api.dialects import dialect_of
 from api.mcp.messages import Unfit
 from api.openai_answers import envelope as openai
 from api.problems import Problem
@@ -33,13 +34,14 @@ def _number(problem: Problem) -> int:
 
 type Envelope = Callable[[Problem, str], bytes]
 
-# What is at these addresses and below; everything else is OpenAI's.
-BY_PATH: tuple[tuple[str, Envelope], ...] = (
-    ("/v1/messages", anthropic),
-    ("/v1/complete", anthropic),
-    ("/api", lambda problem, _: rest(problem)),
-    ("/mcp", lambda problem, _: json_rpc(problem)),
-)
+# Every other is OpenAI's.
+OTHERS: dict[str, Envelope] = {
+    "messages": anthropic,
+    "rest": lambda problem, _: rest(problem),
+    "mcp": lambda problem, _: json_rpc(problem),
+}
+# Where clients of Anthropic's asked before there were messages: nothing is there but an error.
+BEFORE_MESSAGES = "/v1/complete"
 # The header that tells Anthropic's clients from OpenAI's where both ask at one address.
 ANTHROPIC_HEADER = "anthropic-version"
 
@@ -56,5 +58,5 @@ def envelope(request: Request[Any, Any, Any], problem: Problem) -> bytes:
 def by_path(path: str, problem: Problem, request_id: str) -> bytes:
     """The JSON body of an error that answers a request of which no more than the address is known."""
     place = path.partition("?")[0]
-    write = next((write for at, write in BY_PATH if place == at or place.startswith(f"{at}/")), None)
+    write = OTHERS.get("messages" if place == BEFORE_MESSAGES else dialect_of(place))
     return write(problem, request_id) if write else openai(problem)

@@ -98,12 +98,18 @@ def of_failure(failed: Failed) -> Problem:
     return Problem(status, code, message, retry_after=failed.retry_after, retryable=meaning.retryable)
 
 
+def too_large() -> Problem:
+    """A request over the limit. One for each: a problem that is kept keeps what it was raised over."""
+    return Problem(413, "request_too_large", "The request is larger than this server takes.")
+
+
 def of_framework(error: HTTPException) -> Problem:
     """The problem that one of the framework's own errors is."""
+    if error.status_code == 413:
+        return too_large()
     known = {
         404: ("not_found", "There is nothing at this address. GET /v1/models and POST /v1/chat/completions are there."),
         405: ("method_not_allowed", "This address does not take this method."),
-        413: ("request_too_large", "The request is larger than this server takes."),
         415: ("unsupported_media_type", "Send JSON, with Content-Type: application/json."),
     }
     code, message = known.get(error.status_code, ("invalid_request", "The request can't be understood."))

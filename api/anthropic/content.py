@@ -5,6 +5,7 @@ ours, and thinking goes back as it came, with its signature. What the vendor's o
 """
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 from msgspec import structs
@@ -40,8 +41,14 @@ def blocks(content: Content, role: str, where: str) -> tuple[DraftBlock, ...]:
     """The blocks of a message. Raises Problem."""
     if content is None or isinstance(content, str):
         return (Text(content),) if content else ()
-    known = ((index, item) for index, item in enumerate(content) if not HOSTED.fullmatch(item.type))
-    return tuple(block(item, role, f"{where}[{index}]") for index, item in known)
+    return tuple(block(item, role, place) for place, item in own(content, where))
+
+
+def own(content: list[ContentBlock], where: str) -> Iterator[tuple[str, ContentBlock]]:
+    """All but what the vendor's own tools did, each with its place."""
+    for index, item in enumerate(content):
+        if not HOSTED.fullmatch(item.type):
+            yield f"{where}[{index}]", item
 
 
 def block(item: ContentBlock, role: str, where: str) -> DraftBlock:
@@ -87,8 +94,7 @@ def parts(raw: msgspec.Raw, where: str) -> tuple[PartBlock, ...]:
     content = decoded(bytes(raw), _content, where)
     if content is None or isinstance(content, str):
         return (Text(content),) if content else ()
-    known = ((index, item) for index, item in enumerate(content) if not HOSTED.fullmatch(item.type))
-    return tuple(part(item, f"{where}[{index}]") for index, item in known)
+    return tuple(part(item, place) for place, item in own(content, where))
 
 
 def part(item: ContentBlock, where: str) -> PartBlock:

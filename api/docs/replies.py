@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from api.bounded_body import full
-from api.connection import BAD, LARGE_HEAD, SLOW_HEAD, TOO_MANY
 from api.docs.structs import Json, reference
+from api.last_answer import BAD, LARGE_HEAD, SLOW_HEAD, TOO_MANY
 from api.openai_answers import error_type
 from api.problems import KINDS, Problem, invalid, of_failure
 from shared.errors import ErrorKind

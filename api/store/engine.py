@@ -20,6 +20,7 @@ from api.store.tables import STAMP, VERSION, metadata
 
 TIMEOUT = 5.0
 FILE = "server.db"
+DAMAGED = "The database's file is damaged or no database. Put a backup in its place, or move it away."
 # Chosen at random; who upgrades holds it (pg_advisory_xact_lock).
 UPGRADING = 7_406_113_902_551
 
@@ -92,10 +93,7 @@ def sentence(error: BaseException) -> str:
         ("readonly", "The database can't be written. Give the server's user the right to write DATA_DIR."),
         ("unable to open", "The database's file can't be opened. Give the server's user the right to write DATA_DIR."),
         ("permission", "The database refuses this user. Mend its rights, or DATABASE_URL."),
-        (
-            "not a database",
-            "The database's file is damaged or no database. Put a backup in its place, or move it away.",
-        ),
+        ("not a database", DAMAGED),
         ("malformed", "The database's file is damaged. Put a backup in its place, or move it away."),
         ("relation", "The database lacks its tables. Run `claude-api-server db upgrade`."),
         ("does not exist", "There is no such database or role. Create it (`createdb`), or mend DATABASE_URL."),

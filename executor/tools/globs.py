@@ -1,6 +1,7 @@
 """Glob patterns, as git and ripgrep read them: `*`, `?`, `[…]`, `**` for any folders, `{a,b}` for either. Pure.
 
-Law: to look whether a path fits takes no more steps than the two are long together: whoever wrote the pattern may mean harm.
+Law: to look whether a path fits takes at most as many steps as it has folders times those of the pattern: whoever wrote the
+pattern may mean harm.
 A pattern without a slash is of names, wherever they are; one with a slash is of paths, from where the search begins.
 """
 

@@ -220,7 +220,7 @@ def test_a_folder_of_an_earlier_version_makes_place(checkout: Checkout):
 
 def test_a_python_in_a_home_is_told(checkout: Checkout):
     """It is taken if no other can be had; services could not start it."""
-    (checkout.folder / "found").write_text("/root/.pyenv/versions/3.13.0/bin/python3.13", encoding="utf-8")
+    (checkout.folder / "found").write_text("/home/somebody/python/bin/python3.13", encoding="utf-8")
     uv = checkout.folder / "uv"
     lines = uv.read_text(encoding="utf-8").replace(
         "import pathlib",
@@ -231,7 +231,7 @@ def test_a_python_in_a_home_is_told(checkout: Checkout):
     with checkout.begin() as installing:
         _, told = installing.communicate()
     assert installing.returncode == 0, told
-    assert "/root/.pyenv/versions/3.13.0/bin/python3.13, which services can't reach" in told
+    assert "/home/somebody/python/bin/python3.13, which services can't reach" in told
 
 
 def test_what_uv_brings_stays_in_the_folder(tmp_path: Path):
