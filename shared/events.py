@@ -115,13 +115,15 @@ class Done(Struct, frozen=True, tag="done"):
     """The answer is whole.
 
     stop_reason: the model's own. cost_usd: what the CLI says it cost, where it said so in time. stop_sequence: the
-    client's text that ended the answer, if one did.
+    client's text that ended the answer, if one did. reported: the service's own word for the stop reason, where it is
+    none of `StopReason`; stop_reason is then the nearest.
     """
 
     stop_reason: StopReason
     usage: Usage
     cost_usd: float | None = None
     stop_sequence: str | None = None
+    reported: str = ""
 
 
 class Failed(Struct, frozen=True, tag="failed"):

@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-type Role = Literal["user", "assistant"]
+type Role = Literal["user", "assistant", "system"]
 type Effort = Literal["low", "medium", "high", "xhigh", "max"]
 
 
@@ -52,7 +52,7 @@ class RedactedThinking(Struct, frozen=True, tag="redacted_thinking", tag_field="
 
 
 class ToolUse(Struct, frozen=True, tag="tool_use", tag_field="type"):
-    """A call the assistant made. arguments: a JSON object, as text."""
+    """A call the assistant made. arguments: a JSON object, as text; or what the model wrote in its place, unreadable."""
 
     id: str
     name: str
@@ -71,7 +71,11 @@ type Block = Text | Image | Document | Thinking | RedactedThinking | ToolUse | T
 
 
 class Message(Struct, frozen=True):
-    """One turn of a conversation; consecutive messages of one role are allowed."""
+    """One turn of a conversation; consecutive messages of one role are allowed.
+
+    A system message is an instruction given in the middle of a conversation: text only. Instructions from before the
+    first message belong to `Turn.system`.
+    """
 
     role: Role
     content: tuple[Block, ...]

@@ -32,7 +32,7 @@ from shared.events import Event, Windows
 from shared.jobs import JobDone, Output, ToolJob, ToolsStatus
 from shared.turn import ToolResult, Turn
 
-VERSION = 3
+VERSION = 4
 MAX_FRAME = 64 * 1024 * 1024
 LENGTH = 4
 
