@@ -235,7 +235,7 @@ class OutputParser:
         if reason == "tool_use" and not self.recorder.calls:
             reason = "end_turn"
         done = Done(reason, self._usage(), stop_sequence=sequence, reported=reported)
-        events = [*self._text.release()] if self.given or self.structured is None else []
+        events: list[Event] = [*self._text.release()] if self.given or self.structured is None else []
         if reason == "max_tokens" or self.cli_goes_on:
             # The CLI would go on by itself, to have more words: nothing is waited for.
             return [*events, done]

@@ -2,8 +2,8 @@
 
 import json
 
-from tests.calls import called, calling, function, result
-from tests.chat import Json, answered, ask, choice_of
+from tests.calls import called, calling, choice_of, function, result
+from tests.chat import Json, answered, ask
 from tests.scripted.upstream import Received, Says, Upstream
 from tests.stack import Stack
 
