@@ -127,11 +127,16 @@ class Done(Struct, frozen=True, tag="done"):
 
 
 class Failed(Struct, frozen=True, tag="failed"):
-    """There is no (whole) answer, and why. retry_after: seconds, where waiting helps."""
+    """There is no (whole) answer, and why.
+
+    retry_after: seconds, where waiting helps. retry: whether the service said that the same request may be sent again;
+    None where it did not say.
+    """
 
     kind: ErrorKind
     detail: str = ""
     retry_after: float | None = None
+    retry: bool | None = None
 
 
 type Event = (
