@@ -66,7 +66,7 @@ class References:
             raise Unresolved(NOWHERE) from error
         except Unresolvable as error:
             raise Unresolved(
-                "is to another document, and none is ever fetched; put what it refers to into this schema's `$defs`"
+                "is another document, and none is ever fetched; put what it refers to into this schema's `$defs`"
                 if address
                 else NOWHERE
             ) from error

@@ -170,7 +170,7 @@ class _Inspection:
             try:
                 self._found[asked] = self._references.follow(reference, resolver)
             except Unresolved as error:
-                message = f"the reference `{shorten(reference)}` {error.message}"
+                message = f"is `{shorten(reference)}`, which {error.message}"
                 raise SchemaFault((*path, keyword), message) from error
         found, there = self._found[asked]
         return cast("Target", found), there
