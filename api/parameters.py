@@ -156,9 +156,10 @@ def checked(table: Mapping[str, Parameter], fields: Mapping[str, object], *, str
     return tuple(ignored)
 
 
-def naming(ignored: Sequence[str]) -> dict[str, str]:
-    """The header that names what was sent and means nothing."""
-    return {"x-ignored-parameters": ", ".join(ignored)} if ignored else {}
+def naming(ignored: Sequence[str], altered: Sequence[str] = ()) -> dict[str, str]:
+    """The headers that name what was sent and means nothing, and what the model reads in another form."""
+    named = {"x-ignored-parameters": ignored, "x-altered-parameters": altered}
+    return {header: ", ".join(names) for header, names in named.items() if names}
 
 
 def without_loss(ignored: Sequence[str], *, strict: bool, why: str = "") -> tuple[str, ...]:
