@@ -46,7 +46,9 @@ CHAT: dict[str, Parameter] = {
     "max_tokens": Parameter("honoured", "the service's own limit"),
     "max_completion_tokens": Parameter("honoured", "wins over `max_tokens`"),
     "tools": Parameter("honoured", "with their names, descriptions and schemas"),
-    "tool_choice": Parameter("honoured", "the service's own, or emulated where the model refuses to be forced; checked"),
+    "tool_choice": Parameter(
+        "honoured", "the service's own, or emulated where the model refuses to be forced; checked"
+    ),
     "parallel_tool_calls": Parameter("honoured", "the service's own switch, and checked"),
     "functions": Parameter("honoured", "the legacy form of `tools`"),
     "function_call": Parameter("honoured", "the legacy form of `tool_choice`"),
@@ -113,7 +115,9 @@ RESPONSES: dict[str, Parameter] = {
     "background": Parameter("honoured", "answered at once, and looked up by `GET`; needs `store`"),
     "max_output_tokens": Parameter("honoured", "the service's own limit"),
     "tools": Parameter("honoured", "functions, custom tools, namespaces; tools that OpenAI runs itself are ignored"),
-    "tool_choice": Parameter("honoured", "the service's own, or emulated where the model refuses to be forced; checked"),
+    "tool_choice": Parameter(
+        "honoured", "the service's own, or emulated where the model refuses to be forced; checked"
+    ),
     "parallel_tool_calls": Parameter("honoured", "the service's own switch, and checked"),
     "text": Parameter("honoured", "`format`: the CLI's structured output; `verbosity` is ignored"),
     "reasoning": Parameter("honoured", "`effort`; `summary` shows the thinking"),
