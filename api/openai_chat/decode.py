@@ -8,7 +8,7 @@ APIs, which some clients post to this address, are read as what they are.
 import msgspec
 
 from api import content, tooling
-from api.conversation import Draft, DraftBlock, DraftResult, paired, says_something
+from api.conversation import Draft, DraftBlock, DraftResult, ordered, says_something
 from api.fields import arguments, budget, choices, decoded, effort, most_tokens, stops
 from api.items import said
 from api.openai_chat.models import ChatMessage, ChatRequest, Items
@@ -101,8 +101,7 @@ def conversation(
         raise invalid(
             "`messages` must hold a message of the user's or the assistant's that says something.", "messages"
         )
-    paired(drafts)
-    return tuple(system), tuple(drafts), spoken.skipped
+    return tuple(system), ordered(drafts), spoken.skipped
 
 
 def assistant(message: ChatMessage, index: int, where: str) -> tuple[DraftBlock, ...]:

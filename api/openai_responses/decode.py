@@ -9,7 +9,7 @@ from typing import Protocol, cast
 
 import msgspec
 
-from api.conversation import paired, says_something
+from api.conversation import ordered, says_something
 from api.fields import budget, decoded, effort, most_tokens
 from api.forms import Item
 from api.items import said
@@ -71,7 +71,7 @@ def decode(body: bytes, policy: Policy, memory: Memory) -> ResponsesCall:
     spoken = said([*places, *((f"input[{index}]", item) for index, item in enumerate(items))])
     if not says_something(spoken.drafts):
         raise invalid("`input` must hold a message or another item that says something.", "input")
-    paired(spoken.drafts)
+    drafts = ordered(spoken.drafts)
     limited(request)
     max_budget_usd = budget(request.max_budget_usd)
     offered = tools(request)
@@ -86,7 +86,7 @@ def decode(body: bytes, policy: Policy, memory: Memory) -> ResponsesCall:
         before=before,
         items=items,
         system=((request.instructions,) if request.instructions else ()) + spoken.system,
-        drafts=spoken.drafts,
+        drafts=drafts,
         max_tokens=request.max_output_tokens,
         max_budget_usd=max_budget_usd,
         tools=offered,

@@ -125,8 +125,7 @@ def test_neighbours_of_the_assistants_are_one_message():
     assert roles(call) == [
         ("user", ["Text"]),
         ("assistant", ["Text", "ToolUse", "ToolUse"]),
-        ("user", ["DraftResult"]),
-        ("user", ["DraftResult"]),
+        ("user", ["DraftResult", "DraftResult"]),
     ]
 
 
@@ -143,7 +142,7 @@ def test_custom_and_local_calls_are_calls():
         ToolUse("c1", "patch", '{"input":"x\\n"}'),
         ToolUse("c2", "local_shell", '{"type":"exec","command":["ls"]}'),
     )
-    assert call.drafts[2].content == (DraftResult("c1", (Text("ok"),)),)
+    assert call.drafts[2].content == (DraftResult("c1", (Text("ok"),)), DraftResult("c2", (Text("a"),)))
 
 
 @pytest.mark.wire(52, 71)
