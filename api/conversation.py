@@ -168,9 +168,45 @@ def _ids(ids: list[str]) -> str:
     return ", ".join(f"`{call}`" for call in ids)
 
 
+def with_instructions(
+    texts: Sequence[str], drafts: Sequence[Draft], missing: Problem
+) -> tuple[tuple[str, ...], tuple[Draft, ...]]:
+    """The system texts and the conversation, in order.
+
+    texts: system texts from outside of the messages, which come first. The system messages before any other message are
+    system texts too; later ones stay where they are. Where nothing else says something, the last system text is the
+    user's message. Raises Problem: `missing` if nothing says something at all, and as `ordered`.
+    """
+    first = next((number for number, draft in enumerate(drafts) if draft.role != "system"), len(drafts))
+    leading = [("".join(_words(draft)), draft.where) for draft in drafts[:first]]
+    system = [*((text, "") for text in texts), *leading]
+    rest = drafts[first:]
+    if says_something(rest):
+        return tuple(text for text, _ in system), ordered(rest)
+    later = [number for number, draft in enumerate(rest) if draft.role == "system" and _speaks(draft)]
+    if later:
+        spoken = rest[later[-1]]
+        rest = [*rest[: later[-1]], Draft("user", spoken.content, spoken.where), *rest[later[-1] + 1 :]]
+    else:
+        number = next((at for at, (text, _) in reversed(list(enumerate(system))) if text.strip()), None)
+        if number is None:
+            raise missing
+        text, where = system.pop(number)
+        rest = [Draft("user", (Text(text),), where), *rest]
+    return tuple(text for text, _ in system), ordered(rest)
+
+
+def _words(draft: Draft) -> Iterator[str]:
+    return (block.text for block in draft.content if isinstance(block, Text))
+
+
+def _speaks(draft: Draft) -> bool:
+    return any(text.strip() for text in _words(draft))
+
+
 def says_something(drafts: Sequence[Draft]) -> bool:
-    """Whether there is anything for the model to answer; its own thinking is nothing of the kind."""
-    blocks = [block for draft in drafts for block in draft.content]
+    """Whether there is anything for the model to answer; its own thinking and instructions are nothing of the kind."""
+    blocks = [block for draft in drafts if draft.role != "system" for block in draft.content]
     return any(
         block.text.strip() if isinstance(block, Text) else not isinstance(block, Thinking | RedactedThinking)
         for block in blocks
