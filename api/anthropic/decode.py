@@ -17,7 +17,7 @@ from api.anthropic.client_tools import spelled_out
 from api.anthropic.models import InputMessage, InputTool, MessagesRequest, OutputFormat
 from api.anthropic.parameters import MESSAGES
 from api.anthropic.thinking import effort
-from api.conversation import Draft, paired, says_something
+from api.conversation import Draft, ordered, says_something
 from api.fields import decoded, most_tokens, stops
 from api.forms import Offering, ToolDefinition
 from api.parameters import Policy, checked, without_loss
@@ -141,8 +141,7 @@ def conversation(request: MessagesRequest) -> tuple[tuple[str, ...], tuple[Draft
         raise invalid(
             f"`{where}`: an answer can't go on from thinking; end with text, or with a user's message.", where
         )
-    paired(drafts)
-    return tuple(text for text in system if text), tuple(drafts)
+    return tuple(text for text in system if text), ordered(drafts)
 
 
 def own_tools(tools: list[InputTool], *, strict: bool) -> tuple[list[ToolDefinition], tuple[str, ...]]:
