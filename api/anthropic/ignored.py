@@ -17,11 +17,6 @@ CHOICES = ("auto", "any", "tool", "none")
 FORM = "json_schema"
 FOREVER = "never"
 UNTIL_NEXT = "next_user_message"
-# Fields of blocks and tools that have no effect, by where they stand.
-WITHOUT_EFFECT = (
-    ("messages", "transformations", "messages.content.transformations"),
-    ("tools", "input_examples", "tools.input_examples"),
-)
 # The fields that are read of a parameter; others of its fields are named.
 READ = {
     "thinking": ("type", "budget_tokens", "display"),
@@ -44,17 +39,20 @@ def plain(name: str, fallback: str) -> str:
 
 def _in_parts(fields: Json) -> Iterator[str]:
     """Citations, examples of calls, and blocks that nobody here reads."""
-    messages = list(_parts(fields.get("messages")))
-    if any(_wants_citations(part) for part in messages):
+    messages = [_object(message) for message in _list(fields.get("messages"))]
+    blocks = [part for message in messages for part in _parts(message.get("content"))]
+    if any(_wants_citations(block) for block in blocks):
         yield "messages.content.citations"
-    for parameter, field, name in WITHOUT_EFFECT:
-        if any(part.get(field) for part in _parts(fields.get(parameter))):
-            yield name
-    for part in messages:
-        if part.get("role") == "system":
-            yield from _of_system_message(part)
-        elif "role" not in part and (part.get("type") == "mid_conv_system" or is_lost(part)):
-            yield f"messages.content.{part['type']}"
+    if any(block.get("transformations") for block in blocks):
+        yield "messages.content.transformations"
+    if any(_object(tool).get("input_examples") for tool in _list(fields.get("tools"))):
+        yield "tools.input_examples"
+    for message in messages:
+        if message.get("role") == "system":
+            yield from _of_system_message(message)
+    for block in blocks:
+        if block.get("type") == "mid_conv_system" or is_lost(block):
+            yield plain(f"messages.content.{block['type']}", "messages.content")
 
 
 def _of_system_message(message: Json) -> Iterator[str]:
@@ -91,13 +89,15 @@ def _unread(fields: Json) -> Iterator[str]:
 
 def _parts(value: object) -> Iterator[Json]:
     """Every object inside of what was sent, but for what a tool's call or schema holds."""
-    if isinstance(value, list):
-        for item in cast("list[object]", value):
-            yield from _parts(item)
-    elif isinstance(value, dict):
-        part = cast("Json", value)
+    for item in _list(value):
+        yield from _parts(item)
+    if part := _object(value):
         yield part
         yield from _parts(part.get("content"))
+
+
+def _list(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else []
 
 
 def _object(value: object) -> Json:
