@@ -12,8 +12,8 @@ from typing import cast
 
 from msgspec import Struct
 
-from api.fetch import Fetcher
-from api.media import Remote
+from api.fetch import MOST_DOCUMENTS, Fetcher
+from api.media import Remote, RemoteDocument
 from api.problems import Problem, invalid
 from shared.turn import (
     Block,
@@ -216,9 +216,12 @@ def says_something(drafts: Sequence[Draft]) -> bool:
 async def messages(drafts: Sequence[Draft], fetcher: Fetcher) -> tuple[Message, ...]:
     """The drafts with every picture in them. Raises Problem (400, 413)."""
     remotes = [part for draft in drafts for part in _parts(draft) if isinstance(part, Remote)]
+    if len(documents := [remote for remote in remotes if isinstance(remote, RemoteDocument)]) > MOST_DOCUMENTS:
+        where = documents[MOST_DOCUMENTS].where
+        raise invalid(f"`{where}`: up to {MOST_DOCUMENTS} documents are fetched; send others as base64.", where)
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [(remote, group.create_task(fetcher.image(remote))) for remote in remotes]
+            tasks = [(remote, group.create_task(fetcher.part(remote))) for remote in remotes]
     except* Problem as problems:
         raise cast("Problem", problems.exceptions[0]) from None
     pictures = {remote: task.result() for remote, task in tasks}

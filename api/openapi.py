@@ -5,7 +5,8 @@ Law: it is made of the code that it describes (structs, tables, encoders), and e
 
 import importlib.metadata
 
-from api.anthropic.models import ErrorMessage, MessageOut, MessagesRequest, TokenCount
+from api.anthropic.blocks import BLOCKS, SOURCES
+from api.anthropic.models import ErrorMessage, InputTool, MessageOut, MessagesRequest, TokenCount
 from api.anthropic.parameters import MESSAGES
 from api.docs import key_operations, operations, rest
 from api.docs.parameters import with_parameters
@@ -83,6 +84,9 @@ def components(policy: Policy, limits: Limits) -> dict[str, Json]:
             ResponsesRequest,
             Item,
             MessagesRequest,
+            InputTool,
+            *BLOCKS,
+            *SOURCES,
             ChatAsk,
             CodeAsk,
             AnalyzeAsk,

@@ -10,7 +10,7 @@ import ctok
 
 from api.anthropic.decode import MessagesCall
 from api.conversation import DraftBlock, DraftResult
-from api.media import Remote, dimensions
+from api.media import Remote, RemoteDocument, dimensions
 from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
 
 COUNTED = 16_000
@@ -60,6 +60,8 @@ def _block(block: DraftBlock, texts: list[str]) -> int:
         case Image(media_type, data):
             width, height = dimensions(base64.b64decode(data), media_type) or (0, 0)
             return min(MOST_OF_IMAGE, width * height // PIXELS_A_TOKEN + 1)
+        case RemoteDocument():
+            return PAGE
         case Remote():
             return MOST_OF_IMAGE
     return 0

@@ -1,5 +1,9 @@
 """What is said of each struct and field of Anthropic's messages, for those who write clients. Markdown."""
 
+from typing import Any
+
+from api.anthropic.blocks import BLOCKS, SOURCES
+
 MESSAGE_WORDS: dict[str, str] = {
     "MessagesRequest": "A conversation that waits for the assistant's next message.",
     "MessagesRequest.messages": "The conversation, oldest first.",
@@ -14,48 +18,70 @@ MESSAGE_WORDS: dict[str, str] = {
     "MessagesRequest.output_format": "The former name of `output_config.format`.",
     "MessagesRequest.stream": "Whether to send the answer as events, as it is written.",
     "InputMessage": "A message of the conversation.",
-    "InputMessage.role": "`user` or `assistant`; `system` is read as instructions.",
-    "InputMessage.content": "A text, or blocks.",
-    "ContentBlock": "A block of a message; its type says which fields it has.",
-    "ContentBlock.type": "`text`, `image`, `document`, `search_result`, `tool_use`, `tool_result`, `thinking` or `redacted_thinking`.",
-    "ContentBlock.text": "The words of a text.",
-    "ContentBlock.source": "Where a picture or document is; of a search's result, a text.",
-    "ContentBlock.title": "A document's name.",
-    "ContentBlock.context": "What is said of a document beside it.",
-    "ContentBlock.id": "A call's id.",
-    "ContentBlock.name": "The tool that a call is for.",
-    "ContentBlock.input": "A call's arguments, an object.",
-    "ContentBlock.tool_use_id": "The call that a result answers.",
-    "ContentBlock.content": "What a call brought: a text, or blocks; of a search's result, its texts.",
-    "ContentBlock.is_error": "Whether the call failed.",
-    "ContentBlock.thinking": "Thinking that is sent back.",
-    "ContentBlock.signature": "The service's signature of that thinking.",
-    "ContentBlock.data": "Thinking that only the service can read.",
-    "BlockSource": "Where the bytes are.",
-    "BlockSource.type": "`base64`, `url`, `text` or `content`.",
-    "BlockSource.media_type": "What the bytes are.",
-    "BlockSource.data": "The bytes in base64, or the text itself.",
-    "BlockSource.url": "The address of a picture.",
-    "BlockSource.content": "A document's text, or its blocks.",
+    "InputMessage.role": "`user` or `assistant`; `system` gives instructions, at the beginning or in its place.",
+    "InputMessage.content": "A text, or blocks. A system message has texts only, or nothing.",
+    "InputMessage.clear_at": "`next_user_message`: a system message that holds until the next message of the user's.",
+    "TextBlock": "Words.",
+    "TextBlock.text": "The words.",
+    "ImageBlock": "A picture, in a message of the user's or in a tool's result.",
+    "ImageBlock.source": "Where it is.",
+    "DocumentBlock": "A file to read, in a message of the user's or in a tool's result.",
+    "DocumentBlock.source": "Where it is.",
+    "DocumentBlock.title": "Its name.",
+    "DocumentBlock.context": "What is said of it beside it.",
+    "SearchResultBlock": "A passage that a search found.",
+    "SearchResultBlock.source": "Where it is from, as text.",
+    "SearchResultBlock.title": "Its title.",
+    "SearchResultBlock.content": "The passage, in text blocks.",
+    "ToolUseBlock": "A call of the assistant's.",
+    "ToolUseBlock.id": "The call's id.",
+    "ToolUseBlock.name": "The tool that it is for.",
+    "ToolUseBlock.input": "Its arguments: an object. Anything else reaches the model as the text that it is.",
+    "ToolResultBlock": "What a call brought.",
+    "ToolResultBlock.tool_use_id": "The call that it answers.",
+    "ToolResultBlock.content": "A text, or blocks of text, pictures, documents and search results.",
+    "ToolResultBlock.is_error": "Whether the call failed.",
+    "ThinkingBlock": "Thinking that is sent back.",
+    "ThinkingBlock.thinking": "Its words, which may be none.",
+    "ThinkingBlock.signature": "The service's signature of them. Thinking without one is left out.",
+    "RedactedThinkingBlock": "Thinking that only the service can read.",
+    "RedactedThinkingBlock.data": "The thinking.",
+    "CompactionBlock": "A summary of an earlier part of the conversation. Reaches the model as text.",
+    "CompactionBlock.content": "The summary.",
+    "ConnectorTextBlock": "What the assistant wrote between calls. Reaches the model as text.",
+    "ConnectorTextBlock.connector_text": "The words.",
+    "ConnectorTextBlock.text": "The words, by another name.",
+    "SystemBlock": "An instruction among the blocks of a message. Reaches the model as text.",
+    "SystemBlock.content": "A text, or text blocks.",
+    "SystemBlock.text": "The words, by another name.",
+    "Base64Source": "Bytes.",
+    "Base64Source.data": "The bytes in base64.",
+    "Base64Source.media_type": "What the bytes are.",
+    "TextSource": "A document's text.",
+    "TextSource.data": "The text.",
+    "UrlSource": "An address.",
+    "UrlSource.url": "The address of a picture, a PDF or a text, which the server fetches.",
+    "ContentSource": "A document of several texts.",
+    "ContentSource.content": "A text, or text blocks.",
+    "FileSource": "A file that was uploaded before. Refused: no files are kept.",
     "InputTool": "A tool on offer.",
     "InputTool.name": "Its name, kept to the character.",
-    "InputTool.type": "`custom`, or the name of one of Anthropic's own tools, which are dropped.",
     "InputTool.description": "What it is for.",
     "InputTool.input_schema": "The JSON Schema of its arguments.",
     "InputTool.strict": "Whether arguments are given out only if they meet the schema.",
     "ToolChoice": "How the tools may be used.",
-    "ToolChoice.type": "`auto`, `any`, `tool` or `none`.",
+    "ToolChoice.type": "`auto`, `any`, `tool` or `none`; any other is taken for `auto` and named.",
     "ToolChoice.name": "The tool that must be called, with `tool`.",
     "ToolChoice.disable_parallel_tool_use": "Whether one answer may hold one call only.",
     "ThinkingOptions": "Whether the model's thinking is shown.",
-    "ThinkingOptions.type": "`enabled`, `adaptive` or `disabled`.",
+    "ThinkingOptions.type": "`enabled`, `adaptive` or `disabled`; any other is taken for the nearest and named.",
     "ThinkingOptions.budget_tokens": "Stands for an effort; the models of today take no budget.",
-    "ThinkingOptions.display": "`summarized` or `omitted`.",
+    "ThinkingOptions.display": "`summarized` or `omitted`; any other is taken for `summarized` and named.",
     "OutputFormat": "The form of the answer.",
-    "OutputFormat.type": "`json_schema`.",
+    "OutputFormat.type": "`json_schema`; any other is named and without effect.",
     "OutputFormat.schema": "The JSON Schema that the whole answer meets.",
     "OutputConfig": "How hard the model works, and the form of its answer.",
-    "OutputConfig.effort": "`low`, `medium`, `high`, `xhigh` or `max`.",
+    "OutputConfig.effort": "`low`, `medium`, `high`, `xhigh` or `max`; any other is the model's own and named.",
     "OutputConfig.format": "The form of the answer.",
     "MessageUsage": "Tokens.",
     "MessageUsage.input_tokens": "Read, without those of the cache.",
@@ -79,7 +105,7 @@ MESSAGE_WORDS: dict[str, str] = {
     "MessageOut.role": "Always `assistant`.",
     "MessageOut.model": "The model that answered.",
     "MessageOut.content": "What it said, thought and called.",
-    "MessageOut.stop_reason": "Why it ended.",
+    "MessageOut.stop_reason": "Why it ended, by the service's own word.",
     "MessageOut.stop_sequence": "The text of `stop_sequences` that ended it.",
     "MessageOut.usage": "The tokens.",
     "ErrorDetail": "What went wrong.",
@@ -92,4 +118,38 @@ MESSAGE_WORDS: dict[str, str] = {
     "ErrorMessage.request_id": "The request's id.",
     "TokenCount": "An estimate.",
     "TokenCount.input_tokens": "About how many tokens the request has.",
+}
+
+_TOOL: dict[str, Any] = {"anyOf": [{"$ref": "#/components/schemas/InputTool"}, {"type": "object"}]}
+
+
+def _content(*more: dict[str, Any]) -> dict[str, Any]:
+    """A text, or blocks."""
+    blocks = {"anyOf": [{"$ref": f"#/components/schemas/{block.__name__}"} for block in BLOCKS]}
+    return {"anyOf": [{"type": "string"}, {"type": "array", "items": blocks}, *more]}
+
+
+_SOURCE: dict[str, Any] = {"anyOf": [{"$ref": f"#/components/schemas/{source.__name__}"} for source in SOURCES]}
+_TEXTS: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": {"$ref": "#/components/schemas/TextBlock"}},
+        {"type": "null"},
+    ]
+}
+
+# What the structs can't say: blocks and tools are decoded by their types.
+MESSAGE_LIMITS: dict[str, dict[str, Any]] = {
+    "MessagesRequest.system": _TEXTS,
+    "MessagesRequest.tools": {"anyOf": [{"type": "array", "items": _TOOL}, {"type": "null"}]},
+    "InputMessage.content": _content(),
+    "InputMessage.clear_at": {"type": ["string", "null"]},
+    "ImageBlock.source": _SOURCE,
+    "DocumentBlock.source": _SOURCE,
+    "ToolResultBlock.content": _content({"type": "null"}),
+    "SearchResultBlock.content": _TEXTS,
+    "SystemBlock.content": _TEXTS,
+    "ContentSource.content": {"anyOf": _TEXTS["anyOf"][:2]},
+    "ToolChoice.name": {"type": ["string", "null"]},
+    "ThinkingOptions.budget_tokens": {"type": ["integer", "null"]},
 }
