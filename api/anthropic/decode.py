@@ -7,7 +7,7 @@ forces one is refused.
 
 import re
 from collections.abc import Iterator
-from typing import cast
+from typing import ClassVar, cast
 
 import msgspec
 
@@ -35,6 +35,8 @@ _request = msgspec.json.Decoder(MessagesRequest)
 
 class MessagesCall(TurnRequest, frozen=True, kw_only=True):
     """A message, understood. thinking: it is wanted. shown: in words."""
+
+    schema_place: ClassVar[str] = "output_config.format"
 
     thinking: bool
     shown: bool

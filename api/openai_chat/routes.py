@@ -47,7 +47,7 @@ async def create_chat_completion(
     encoder = ChatEncoder(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), model, form, call.choices)
     who = asking(request)
     jobs = [kept(dispatch.run(turn, who), promises(call.offered)) for _ in range(call.choices)]
-    headers = {**dispatch.window_headers(), **naming(call.ignored)}
+    headers = {**dispatch.window_headers(), **naming(call.ignored, call.altered(strict=policy.strict))}
     return Answer(side_by_side(jobs), encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)
 
 
