@@ -5,6 +5,8 @@ and `api.anthropic.ignored` names what stands inside of them without effect. Ant
 by default, are dropped and named, and so is what they did; a choice that forces one is refused.
 """
 
+from typing import ClassVar
+
 import msgspec
 from msgspec import UNSET
 
@@ -29,6 +31,8 @@ _request = msgspec.json.Decoder(MessagesRequest)
 
 class MessagesCall(TurnRequest, frozen=True, kw_only=True):
     """A message, understood. thinking: its blocks are given out. shown: with their words."""
+
+    schema_place: ClassVar[str] = "output_config.format"
 
     thinking: bool
     shown: bool

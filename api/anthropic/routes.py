@@ -49,7 +49,7 @@ async def create_message(
     who = asking(request)
     encoder = MessageEncoder(f"msg_{uuid.uuid4().hex}", model, who.request_id, thinking=call.thinking, shown=call.shown)
     job: AsyncGenerator[Event] = kept(dispatch.run(turn, who), promises(call.offered))
-    headers = {**dispatch.window_headers(), **naming(call.ignored)}
+    headers = {**dispatch.window_headers(), **naming(call.ignored, call.altered(strict=policy.strict))}
     return Answer(
         side_by_side([job]),
         encoder,

@@ -62,6 +62,11 @@ HEADERS: dict[str, Json] = {
     "x-ignored-parameters": _header(
         "The parameters of the request that had no effect, with commas between them.", {"type": "string"}
     ),
+    "x-altered-parameters": _header(
+        "The places of the request's JSON that the Claude Code CLI alters, with commas between them: numbers that a "
+        "double does not hold, orders of properties, and their like, as `messages[1]: $.id`.",
+        {"type": "string"},
+    ),
     "x-claude-api-server-mode": _header(
         "`offline`: the server has no Claude login, and a stand-in answered.", {"const": "offline"}
     ),
@@ -82,7 +87,7 @@ HEADERS: dict[str, Json] = {
 }
 
 ALWAYS = ("x-request-id", "openai-processing-ms")
-_OF_ANSWERS = ("x-cost-usd", "x-ignored-parameters", "x-claude-api-server-mode")
+_OF_ANSWERS = ("x-cost-usd", "x-ignored-parameters", "x-altered-parameters", "x-claude-api-server-mode")
 _OF_WINDOWS = tuple(name for name in HEADERS if name.startswith("x-ratelimit-") and name not in _OF_KEYS)
 ANSWERED = (*_OF_ANSWERS, *_OF_WINDOWS, *(name for name in _OF_KEYS if name.startswith("x-")))
 # The same as Anthropic's clients know them.

@@ -67,7 +67,7 @@ async def create_response(
         background=call.background,
     )
     job = side_by_side([kept(dispatch.run(turn, asked), promises(call.offered))])
-    headers = {**dispatch.window_headers(), **naming(call.ignored)}
+    headers = {**dispatch.window_headers(), **naming(call.ignored, call.altered(strict=policy.strict))}
     if not call.background:
         events = running.events(asked.holder, response.id, live, job)
         return Answer(events, live.encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)

@@ -2,12 +2,11 @@
 
 import pytest
 
-from executor.claude.answer import added
 from executor.claude.protocol import Complained, Garbage, Line
-from executor.claude.service import OutputDetails, ServiceUsage
+from executor.claude.service import OutputDetails, ServiceUsage, added
 from shared.errors import ErrorKind
 from shared.events import Failed, Started, TextDelta, Usage
-from tests.unit.test_answer_native import STARTED, SYNTHETIC, done, fed, says, service, start, stops, through, turn
+from tests.unit.test_output_parser import STARTED, SYNTHETIC, done, fed, says, service, start, stops, through, turn
 
 
 def test_a_retry_before_any_words_is_silent() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.claude.answer import Answer
+from executor.claude.output_parser import NO_CALL, OutputParser
 from executor.claude.protocol import (
     Answered,
     Asked,
@@ -23,6 +23,9 @@ from executor.claude.protocol import (
     Retrying,
     Streamed,
 )
+from executor.claude.request.body import build_request
+from executor.claude.request.model_rules import EVERYTHING, rules_for
+from executor.claude.request.tool_names import STRUCTURED, tool_names
 from executor.claude.service import (
     OutputDetails,
     ServiceBlock,
@@ -31,7 +34,6 @@ from executor.claude.service import (
     ServiceMessage,
     ServiceUsage,
 )
-from executor.claude.tools import STRUCTURED, names_of
 from shared.errors import ErrorKind
 from shared.events import (
     Declined,
@@ -48,7 +50,7 @@ from shared.events import (
     Usage,
     Windows,
 )
-from shared.turn import Message, Text, Tool, ToolUse, Turn
+from shared.turn import Message, Text, Tool, Turn
 
 SYNTHETIC = "API Error: the CLI's own words"
 HI = (Message("user", (Text("hi"),)),)
@@ -113,10 +115,24 @@ def flat(*lines: Line | Sequence[Line]) -> list[Line]:
     return [line for some in lines for line in ([some] if not isinstance(some, Sequence) else some)]
 
 
-def fed(asked: Turn, *lines: Line | Sequence[Line]) -> list[Event]:
+def parser_of(asked: Turn, *, emulates: bool = False) -> OutputParser:
+    """A parser for a model that takes everything, or for one that must be told what others are forced to do."""
+    rules = rules_for("claude-sonnet-5-5") if emulates else EVERYTHING
+    return OutputParser(build_request(asked, rules, "5m"), clock=lambda: 0.0)
+
+
+def feed(parser: OutputParser, line: Line) -> list[Event]:
+    """The events of a line; a round that is over is followed by another."""
+    events = parser.feed(line)
+    if parser.between:
+        parser.next_round()
+    return events
+
+
+def fed(asked: Turn, *lines: Line | Sequence[Line], emulates: bool = False) -> list[Event]:
     """The events of these lines, and of the end of the output behind them."""
-    answer = Answer(asked, names_of(asked), clock=lambda: 0.0)
-    return [event for line in flat(*lines) for event in answer.feed(line)] + answer.end()
+    parser = parser_of(asked, emulates=emulates)
+    return [event for line in flat(*lines) for event in feed(parser, line)] + parser.end()
 
 
 def done(reason: Any = "end_turn", tokens: int = 2, cost: float | None = 0.5, **counts: int) -> Done:
@@ -160,7 +176,7 @@ def test_a_held_turn_does_not_end_with_a_call():
 @pytest.mark.wire(33, 34)
 def test_calls_come_with_the_models_ids_the_clients_names_and_every_piece():
     """Text and thoughts before them are kept; an empty piece is nothing."""
-    wire = names_of(turn(tools=TOOLS)).wire("a.b")
+    wire = tool_names(turn(tools=TOOLS)).to_wire("a.b")
     assert fed(
         turn(tools=TOOLS),
         start(),
@@ -202,49 +218,50 @@ def test_a_tool_called_read_is_the_clients():
 
 
 @pytest.mark.wire(56)
-def test_a_call_of_a_tool_that_is_not_on_offer_reaches_nobody():
-    """The CLI tells the model so and asks again; both rounds are one answer, and their tokens add up."""
-    for tools in (TOOLS, ()):
-        assert fed(
-            turn(tools=tools),
-            start(),
-            calls("ToolSearch", '{"query":"x"}'),
-            stops("tool_use", 7, thinking=3),
-            Other("user"),
-            start(ServiceUsage(20, 1, None, 5, 4)),
-            says("Sunny."),
-            stops("end_turn", 2, thinking=1),
-            through(),
-        ) == [
-            STARTED,
-            TextDelta("Sunny."),
-            done(tokens=9, input_tokens=30, cache_read_tokens=5, cache_write_tokens=4, reasoning_tokens=4),
-        ]
-
-
-@pytest.mark.wire(10, 56)
-def test_a_call_of_a_tool_of_the_history_that_is_no_longer_on_offer_is_such_a_call():
-    """Allowed tools are those of this request."""
-    history = (Message("assistant", (ToolUse("a", "old", "{}"),)), *HI)
-    asked = Turn("claude-x", history, tools=TOOLS)
-    events = fed(
-        asked, start(), calls("old", "{}"), stops("tool_use"), start(), says("a"), stops("end_turn"), through()
-    )
-    assert events == [STARTED, TextDelta("a"), done(tokens=4, input_tokens=20)]
-
-
-@pytest.mark.wire(55)
-def test_words_of_two_rounds_are_parted_by_a_blank_line():
-    """They were two messages of the model's; a round without words leaves no seam."""
-    first = [start(), *says("Let me see."), *calls("ToolSearch"), stops("tool_use")]
-    silent = [start(), *calls("ToolSearch"), stops("tool_use")]
-    last = [start(), *says("", "Sun", "ny."), stops("end_turn"), through()]
-    assert [event.text for event in fed(turn(), first, silent, last) if isinstance(event, TextDelta)] == [
-        "Let me see.",
-        "\n\nSun",
-        "ny.",
+@pytest.mark.parametrize("tools", [TOOLS, ()])
+def test_a_call_of_a_tool_that_is_not_on_offer_is_the_callers(tools: tuple[Tool, ...]):
+    """As with the vendors' own APIs."""
+    lines = [start(), *calls("ToolSearch", '{"query":"x"}'), stops("tool_use"), through()]
+    assert fed(turn(tools=tools), lines) == [
+        STARTED,
+        ToolCall("toolu_1", "ToolSearch"),
+        ToolArguments('{"query":"x"}'),
+        done("tool_use"),
     ]
-    assert [event.text for event in fed(turn(), silent, last) if isinstance(event, TextDelta)] == ["Sun", "ny."]
+
+
+@pytest.mark.wire(55, 56)
+def test_a_held_turn_goes_on_behind_a_call_of_nothing_on_offer():
+    """Both rounds are one answer: their tokens add up, and a blank line parts their words."""
+    first = [start(), *says("Let me see."), *calls("ToolSearch"), stops("tool_use", 7, thinking=3), Other("user")]
+    silent = [start(), *calls("ToolSearch"), stops("tool_use")]
+    last = [start(ServiceUsage(20, 1, None, 5, 4)), *says("", "Sun", "ny."), stops("end_turn", 2, 1), through()]
+    held = turn(tools=TOOLS, held=True)
+    assert fed(held, first, last) == [
+        STARTED,
+        TextDelta("Let me see."),
+        TextDelta("\n\nSun"),
+        TextDelta("ny."),
+        done(tokens=9, input_tokens=30, cache_read_tokens=5, cache_write_tokens=4, reasoning_tokens=4),
+    ]
+    assert [event.text for event in fed(held, silent, last) if isinstance(event, TextDelta)] == ["Sun", "ny."]
+
+
+@pytest.mark.wire(10)
+@pytest.mark.parametrize("choice", [{"tool_choice": "any"}, {"tool_choice": "tool", "forced_tool": "Read"}])
+def test_words_in_the_place_of_a_demanded_call_are_held_back(choice: dict[str, Any]):
+    """Where the service can't be told to force the call, the model is asked once more."""
+    asked = turn(tools=TOOLS, **choice)
+    talks = [start(), *says("No."), stops("end_turn"), Other("user")]
+    called = [start(), *says("So."), *calls("Read", "{}"), stops("tool_use"), through()]
+    assert fed(asked, talks, called, emulates=True) == [
+        STARTED,
+        TextDelta("So."),
+        ToolCall("toolu_1", "Read"),
+        ToolArguments("{}"),
+        done("tool_use", tokens=4, input_tokens=20),
+    ]
+    assert fed(asked, talks, talks, emulates=True) == [STARTED, Failed(ErrorKind.UNMET, NO_CALL)]
 
 
 @pytest.mark.wire(11)
@@ -292,37 +309,46 @@ def test_a_demanded_call_is_given_out(choice: dict[str, Any]):
     assert fed(asked, start(), stops("refusal"))[-1] == done("refusal", cost=None)
 
 
+@pytest.mark.parametrize(
+    ("word", "nearest"), [("model_context_window_exceeded", "max_tokens"), ("of_tomorrow", "end_turn")]
+)
+def test_a_stop_reason_of_the_services_growing_list_is_told_in_its_own_word(word: str, nearest: str):
+    """Beside the nearest of ours."""
+    last = fed(turn(), start(), says("a"), stops(word))[-1]
+    assert isinstance(last, Done)
+    assert (last.stop_reason, last.reported) == (nearest, word)
+
+
 @pytest.mark.wire(13)
 def test_a_structured_answer_is_the_json_the_model_wrote_and_nothing_around_it():
     """In one piece once it is known to be valid; words before it are none of it."""
     assert fed(
         turn(schema=OBJECT),
-        Introduced((STRUCTURED,)),
         start(),
         says("Here you are:"),
         calls(STRUCTURED, '{ "n"', ": 1.0", "}"),
         stops("tool_use"),
-        through(structured=True),
+        through(),
     ) == [STARTED, TextDelta('{ "n": 1.0}'), done()]
 
 
 @pytest.mark.wire(13)
 def test_of_several_rounds_the_last_is_the_answer_and_all_are_paid():
-    """The CLI asks again until the answer meets the schema."""
+    """The model is asked again until the answer meets the schema."""
     asked = turn(schema='{"type":"array"}')
     bad = [start(), *calls(STRUCTURED, '{"value":1}'), stops("tool_use", 5), Other("user")]
-    good = [start(), *calls(STRUCTURED, '{"value": [1, 2.0]}', call="toolu_2"), stops("tool_use", 7)]
-    ending = [start(), *says("Done."), stops("end_turn", 3), through(structured=True)]
-    assert fed(asked, bad, good, ending) == [STARTED, TextDelta("[1, 2.0]"), done(tokens=15, input_tokens=30)]
+    good = [start(), *calls(STRUCTURED, '{"value": [1, 2.0]}', call="toolu_2"), stops("tool_use", 7), through()]
+    assert fed(asked, bad, good) == [STARTED, TextDelta("[1, 2.0]"), done(tokens=12, input_tokens=20)]
 
 
 @pytest.mark.wire(13)
-@pytest.mark.parametrize(("words", "declined"), [("I won't.", "I won't."), ("", SYNTHETIC)])
-def test_a_model_that_will_not_give_a_structured_answer_declines(words: str, declined: str):
-    """With the words it said instead."""
-    assert fed(turn(schema=OBJECT), start(), says(words), stops("end_turn"), through()) == [
-        *(STARTED, Declined(declined)),
-        done(),
+def test_a_model_that_will_not_give_a_structured_answer_declines():
+    """With the words it said instead, once it was asked again."""
+    talks = [start(), *says("I won't."), stops("end_turn")]
+    assert fed(turn(schema=OBJECT), talks, talks, through()) == [
+        STARTED,
+        Declined("I won't."),
+        done(tokens=4, input_tokens=20),
     ]
 
 
@@ -334,12 +360,13 @@ def test_a_refusal_of_the_service_declines_at_once():
     ]
 
 
-def test_a_schema_that_was_never_met_fails_the_answer():
-    """The CLI gave up asking."""
-    gave_up = through(is_error=True, subtype="error_max_structured_output_retries")
-    assert fed(turn(schema=OBJECT), start(), calls(STRUCTURED, "{}"), stops("tool_use"), gave_up)[-1] == Failed(
-        ErrorKind.UNMET
-    )
+def test_a_schema_that_is_never_met_fails_the_answer():
+    """After so many attempts; the client reads what was wrong."""
+    attempt = [start(), *calls(STRUCTURED, "[]"), stops("tool_use")]
+    last = fed(turn(schema=OBJECT), *[attempt] * 5)[-1]
+    assert isinstance(last, Failed)
+    assert last.kind is ErrorKind.UNMET
+    assert "does not meet the schema" in last.detail
 
 
 def test_a_clients_call_may_come_before_a_structured_answer():
@@ -383,7 +410,7 @@ def test_the_answer_closes_with_its_cost_if_the_cli_tells_it_in_time():
     """`closing` says that only that is awaited; without it the answer is as whole."""
     for reason in ("end_turn", "tool_use"):
         asked = turn(tools=TOOLS)
-        answer = Answer(asked, names_of(asked))
+        answer = parser_of(asked)
         lines = flat(start(), calls("Read") if reason == "tool_use" else says("a"))
         for line in lines:
             answer.feed(line)
@@ -418,11 +445,11 @@ def test_what_the_cli_does_after_the_models_end_changes_nothing(asked: Turn, aft
 
 
 @pytest.mark.wire(24)
-@pytest.mark.parametrize("reason", ["max_tokens", "refusal", "pause_turn", "model_context_window_exceeded"])
+@pytest.mark.parametrize("reason", ["max_tokens", "model_context_window_exceeded"])
 def test_after_an_end_that_the_cli_would_go_on_from_nothing_is_awaited(reason: str):
-    """It would ask the model to resume, or say something in its place."""
+    """It would ask the model to resume."""
     asked = turn()
-    answer = Answer(asked, names_of(asked))
+    answer = parser_of(asked)
     events = [event for line in flat(start(), says("a"), stops(reason)) for event in answer.feed(line)]
     assert isinstance(events[-1], Done)
     assert answer.over
@@ -517,11 +544,11 @@ asked_turns = st.builds(
 @given(asked_turns, scripts)
 def test_whatever_the_lines_an_answer_ends_exactly_once_and_nothing_follows(asked: Turn, script: list[Line]):
     """Done or Failed is last; `over` is true from then on, and not before."""
-    answer = Answer(asked, names_of(asked), clock=lambda: 0.0)
+    answer = parser_of(asked)
     events: list[Event] = []
     for line in script:
         over = answer.over
-        made = answer.feed(line)
+        made = feed(answer, line)
         assert not (over and made)
         events += made
         assert answer.over == any(isinstance(event, Done | Failed) for event in events)
@@ -540,7 +567,6 @@ def test_whatever_the_lines_the_events_keep_their_order_and_the_requests_promise
         if isinstance(event, ToolArguments):
             assert isinstance(before, ToolCall | ToolArguments | Windows)
     called = [event.name for event in events if isinstance(event, ToolCall)]
-    assert set(called) <= {tool.name for tool in asked.tools}
     assert asked.parallel_tools or len(called) <= 1
     assert asked.tool_choice != "none" or not called
     assert asked.tool_choice != "tool" or set(called) <= {"Read"}
