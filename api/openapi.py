@@ -52,7 +52,7 @@ def document(policy: Policy, limits: Limits | None = None) -> Json:
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": version(), "description": ABOUT, "license": {"name": "MIT"}},
         "servers": [{"url": "/", "description": "This server"}],
-        "security": [{"bearer": []}, {"key": []}],
+        "security": [{"bearer": []}, {"key": []}, {"azure": []}],
         "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
         "paths": operations.paths() | rest.paths() | key_operations.paths(),
         "components": {
@@ -62,6 +62,7 @@ def document(policy: Policy, limits: Limits | None = None) -> Json:
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer KEY`"},
                 "key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "`x-api-key: KEY`"},
+                "azure": {"type": "apiKey", "in": "header", "name": "api-key", "description": "`api-key: KEY`"},
             },
         },
     }

@@ -45,7 +45,7 @@ async def shared_subscribed(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 @pytest.fixture(scope="session")
 async def shared_narrow(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs with one place and one place to wait."""
-    settings = {"MAX_CONCURRENT": "1", "MAX_QUEUE": "1", "QUEUE_TIMEOUT": "30"}
+    settings = {"MAX_CONCURRENT": "1", "MAX_QUEUE": "1"}
     async with Stack(shared_upstream.url, settings=settings) as stack:
         yield stack
 

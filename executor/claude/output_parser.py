@@ -228,8 +228,10 @@ class OutputParser:
             return [Failed(ErrorKind.UNMET, self._unmet)]
         if reason == "refusal" and self.structured:
             return [Declined(self._text.words), Done(reason, self._usage())]
-        if reason in {"end_turn", "tool_use"} and not reported and (events := self._decide()) is not None:
-            return events
+        if reason in {"end_turn", "tool_use"} and not reported:
+            decided = self._decide()
+            if decided is not None:
+                return decided
         if reason == "tool_use" and not self.recorder.calls:
             reason = "end_turn"
         done = Done(reason, self._usage(), stop_sequence=sequence, reported=reported)

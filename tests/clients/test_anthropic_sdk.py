@@ -9,6 +9,7 @@ import pytest
 from anthropic import beta_async_tool
 from pydantic import BaseModel
 
+from tests.bound import BOUND
 from tests.scripted.upstream import Refuses, Says, Upstream
 from tests.stack import KEY, Stack
 
@@ -18,7 +19,7 @@ HI: Any = [{"role": "user", "content": "hi"}]
 @pytest.fixture
 async def client(stack: Stack) -> AsyncGenerator[anthropic.AsyncAnthropic]:
     """The client, which does not try again by itself."""
-    async with anthropic.AsyncAnthropic(base_url=stack.url, api_key=KEY, max_retries=0, timeout=30) as client:
+    async with anthropic.AsyncAnthropic(base_url=stack.url, api_key=KEY, max_retries=0, timeout=BOUND) as client:
         yield client
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import claude_agent_sdk
 import pytest
 
+from tests.bound import BOUND
 from tests.scripted.upstream import Says, Upstream
 from tests.stack import KEY, Stack
 
@@ -54,7 +55,7 @@ async def test_claude_code_runs_a_tool_and_answers(stack: Stack, upstream: Upstr
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(BOUND):
             output, _ = await process.communicate()
     finally:
         if process.returncode is None:

@@ -8,6 +8,7 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field, SecretStr
 
+from tests.bound import BOUND
 from tests.scripted.upstream import Received, Reply, Says, Upstream
 from tests.stack import KEY, Stack
 
@@ -39,7 +40,12 @@ JOKE = '{"setup": "Why?", "punchline": "Because.", "tags": ["é"], "rating": 7}'
 def chat(stack: Stack) -> ChatOpenAI:
     """LangChain's client, with a name of OpenAI's, by which it decides what it dares."""
     return ChatOpenAI(
-        model="gpt-4o", base_url=f"{stack.url}/v1", api_key=SecretStr(KEY), max_retries=0, timeout=30, temperature=0.1
+        model="gpt-4o",
+        base_url=f"{stack.url}/v1",
+        api_key=SecretStr(KEY),
+        max_retries=0,
+        timeout=BOUND,
+        temperature=0.1,
     )
 
 

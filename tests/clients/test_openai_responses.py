@@ -8,6 +8,7 @@ import pytest
 from openai.types.responses import FunctionToolParam
 from pydantic import BaseModel
 
+from tests.bound import BOUND
 from tests.chat import Json
 from tests.scripted.upstream import Received, Refuses, Reply, Says, Stalls, Upstream
 from tests.stack import Stack
@@ -223,7 +224,7 @@ async def test_a_websocket_is_turned_down_at_once(stack: Stack):
         "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
         "sec-websocket-version": "13",
     }
-    async with httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=30) as client:
+    async with httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=BOUND) as client:
         tried = await client.get(PATH, headers=upgrade)
         plain = await client.get(PATH)
     assert (tried.status_code, tried.json()["error"]["code"]) == (426, "upgrade_required")

@@ -26,8 +26,6 @@ from tests.scripted.upstream import Refuses, Says, Upstream
 from tests.stack import KEY, REPOSITORY, Stack, free_port
 
 # The programs take seconds to start, and more on a busy machine.
-pytestmark = pytest.mark.timeout(300)
-
 SECRET = "sk-ant-never-to-be-told"
 ORDINARY = 4711
 # The programs of this checkout, wherever the doctor stands.

@@ -15,6 +15,7 @@ from typing import Any, Self
 import msgspec
 from msgspec import Struct
 
+from tests.bound import BOUND
 from tests.scripted.service_models import find_model
 from tests.scripted.service_rules import RULES, refusal
 from tests.scripted.service_thinking import BILLING, sign
@@ -288,6 +289,8 @@ class Upstream:
         self.hangups = 0
         self._script: list[Scripted] = [Says(("Hello", " world", "!"))]
         self.held: dict[int, asyncio.Future[None]] = {}
+        self._under_way: set[int] = set()
+        self._free: set[int] = set()
         self._moving: set[int] = set()
         self._changed = asyncio.Condition()
         self._connections: set[asyncio.Task[None]] = set()
@@ -322,7 +325,7 @@ class Upstream:
         assert set(rules) <= set(RULES), sorted(set(rules) - set(RULES))
         self._without = frozenset(rules)
 
-    async def until(self, condition: Callable[[], bool], timeout: float = 5) -> None:
+    async def until(self, condition: Callable[[], bool], timeout: float = BOUND) -> None:
         """Wait until a condition on this server's state holds. Raises TimeoutError."""
         try:
             async with asyncio.timeout(timeout), self._changed:
@@ -339,11 +342,19 @@ class Upstream:
             self.held.pop(number).set_result(None)
         await self.until(lambda: not self._moving & released)
 
+    async def release_all(self) -> None:
+        """Let each stream that is under way go on to its end, whether it is held now or would be later."""
+        self._free |= self._under_way
+        for number in list(self.held):
+            self.held.pop(number).set_result(None)
+
     async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
     async def _hold(self, number: int) -> None:
+        if number in self._free:
+            return
         self.held[number] = released = asyncio.get_running_loop().create_future()
         self._moving.discard(number)
         await self._notify()
@@ -391,6 +402,7 @@ class Upstream:
     async def _exchange(self, received: Received, reader: Reader, writer: StreamWriter) -> bool:
         """Answer, while the client is there; whether the connection goes on."""
         self.answering += 1
+        self._under_way.add(received.number)
         answer = asyncio.create_task(self._answer(received, writer))
         gone = asyncio.create_task(reader.gone.wait())
         try:
@@ -408,7 +420,8 @@ class Upstream:
             await asyncio.gather(answer, gone, return_exceptions=True)
             self.answering -= 1
             self.held.pop(received.number, None)
-            self._moving.discard(received.number)
+            for numbers in (self._moving, self._under_way, self._free):
+                numbers.discard(received.number)
             await self._notify()
 
     async def _answer(self, received: Received, writer: StreamWriter) -> bool:

@@ -11,6 +11,7 @@ import httpx2
 import msgspec
 import pytest
 
+from tests.bound import BOUND
 from tests.scripted import cli
 from tests.scripted.upstream import IDENTITY, Breaks, Cuts, Gated, Received, Refuses, Says, Stalls, Upstream
 
@@ -33,7 +34,7 @@ def texts(events: list[dict[str, Any]]) -> list[str]:
 async def asking(upstream: Upstream, model: str = "claude-x") -> AsyncGenerator[httpx2.Response]:
     """A stream under way."""
     async with (
-        httpx2.AsyncClient(timeout=5, trust_env=False) as client,
+        httpx2.AsyncClient(timeout=BOUND, trust_env=False) as client,
         client.stream("POST", f"{upstream.url}/v1/messages?beta=true", json={**ASK, "model": model}) as response,
     ):
         yield response
@@ -59,7 +60,7 @@ async def all_that_came(response: httpx2.Response) -> tuple[str, bool]:
 
 async def post(upstream: Upstream, path: str = "/v1/messages", body: Any = ASK) -> httpx2.Response:
     """A whole answer."""
-    async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
+    async with httpx2.AsyncClient(timeout=BOUND, trust_env=False) as client:
         return await client.post(f"{upstream.url}{path}", json=body)
 
 
@@ -315,7 +316,7 @@ async def test_a_client_that_leaves_a_stall_is_a_hangup():
 async def test_a_client_that_leaves_between_answers_is_no_hangup():
     """Only an answer that is not whole is hung up on; one connection may carry many."""
     async with Upstream() as upstream:
-        async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
+        async with httpx2.AsyncClient(timeout=BOUND, trust_env=False) as client:
             for _ in range(3):
                 await client.post(f"{upstream.url}/v1/messages", json=ASK)
             assert upstream.open_connections == 1
