@@ -56,10 +56,11 @@ def _in_parts(fields: Json) -> Iterator[str]:
 
 
 def _of_system_message(message: Json) -> Iterator[str]:
-    if message.get("clear_at") not in {None, FOREVER, UNTIL_NEXT}:
+    if message.get("clear_at") not in (None, FOREVER, UNTIL_NEXT):
         yield "messages.clear_at"
-    if message.get("output_config"):
-        yield "messages.output_config"
+    for field, value in _object(message.get("output_config")).items():
+        if value is not None and not (field == "effort" and value in (*EFFORTS,)):
+            yield plain(f"messages.output_config.{field}", "messages.output_config")
 
 
 def _unknown_values(fields: Json) -> Iterator[str]:

@@ -12,12 +12,14 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 class InputMessage(Struct, frozen=True):
     """A message of the conversation.
 
-    content: blocks are decoded by their types. clear_at: how long a system message holds.
+    content: blocks are decoded by their types. clear_at: how long a system message holds. output_config: of a system
+    message, the effort from there on.
     """
 
     role: str
     content: str | list[Raw] | UnsetType = UNSET
     clear_at: object = None
+    output_config: object = None
 
 
 class InputTool(Struct, frozen=True):

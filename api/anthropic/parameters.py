@@ -36,6 +36,7 @@ MESSAGES: dict[str, Parameter] = {
     "cache_control": Parameter("meaningless", "the CLI caches by content"),
     "inference_geo": Parameter("meaningless", ""),
     "speed": Parameter("meaningless", ""),
+    "safeguards": Parameter("meaningless", ""),
     "diagnostics": Parameter("meaningless", ""),
     "fallback_credit_token": Parameter("meaningless", ""),
     "compaction": Parameter(

@@ -5,6 +5,8 @@ one that is not known is never refused. An unknown type is `adaptive`, an unknow
 leaves the effort to the model.
 """
 
+from typing import cast
+
 from msgspec import Struct
 
 from api.anthropic.models import MessagesRequest, ThinkingOptions
@@ -41,8 +43,12 @@ def shown(thinking: ThinkingOptions | None) -> Shown:
 def effort(request: MessagesRequest) -> Effort | None:
     """How hard to think: what is named, or what the thinking's options amount to. Raises Problem."""
     of_thinking = _effort_of(request.thinking, request.max_tokens)
-    named = request.output_config.effort if request.output_config else None
-    return of_thinking if named is None else EFFORTS.get(named)
+    named: object = request.output_config.effort if request.output_config else None
+    for message in request.messages:
+        # What a system message sets holds from there on.
+        if message.role == "system" and isinstance(message.output_config, dict):
+            named = cast("dict[str, object]", message.output_config).get("effort") or named
+    return of_thinking if named is None else EFFORTS.get(str(named))
 
 
 def _effort_of(thinking: ThinkingOptions | None, max_tokens: int | None) -> Effort | None:

@@ -21,6 +21,8 @@ from api.problems import Problem, invalid
 
 # Tools that need the vendor's own models and services on both sides.
 UNSUPPORTED = re.compile(r"(computer|browser)_.*")
+# Blocks that change the tools, and how they name one: those of an MCP server are none of the client's.
+CHANGED = (None, "tool_reference", "tool_definition")
 CHANGES = ("tool_addition", "tool_removal", "compaction")
 
 
@@ -56,11 +58,14 @@ class _Change(Struct, frozen=True):
 class _ChangedTool(Struct, frozen=True):
     """The tool that is added or removed: by its name, or as it would stand in `tools`."""
 
+    type: object = None
     name: object = None
     definition: Raw = Raw(b"null")
 
 
 type Placed = tuple[str, Raw]
+# Addition or removal, the name of the tool, its definition if it is added by one.
+type Change = tuple[str, str, Placed | None]
 
 _head = msgspec.json.Decoder(_Head)
 _client = msgspec.json.Decoder(_ClientTool)
@@ -128,7 +133,7 @@ def _in_effect(request: MessagesRequest) -> Sequence[Placed]:
     changes = list(_changes(request.messages))
     if not changes:
         return placed
-    removed: set[object] = set()
+    removed: set[str] = set()
     for kind, name, definition in changes:
         if kind == "tool_removal":
             removed.add(name)
@@ -143,15 +148,15 @@ def _with(placed: Sequence[Placed], added: Placed) -> list[Placed]:
     return [*(each for each in placed if _name(each) != _name(added)), added]
 
 
-def _name(placed: Placed) -> object:
+def _name(placed: Placed) -> str:
     where, raw = placed
     name = decoded(bytes(raw), _head, where).name
     # One without a name is none that another could have.
     return name if isinstance(name, str) else where
 
 
-def _changes(messages: Sequence[InputMessage]) -> Iterator[tuple[str, object, Placed | None]]:
-    """What messages change of the tools, in order: addition or removal, the tool's name, its definition."""
+def _changes(messages: Sequence[InputMessage]) -> Iterator[Change]:
+    """What messages change of the tools, in order. Raises Problem."""
     for index, message in enumerate(messages):
         if isinstance(message.content, str | UnsetType):
             continue
@@ -161,7 +166,7 @@ def _changes(messages: Sequence[InputMessage]) -> Iterator[tuple[str, object, Pl
                 yield from _change_of(kind, raw, where)
 
 
-def _change_of(kind: str, raw: Raw, where: str) -> Iterator[tuple[str, object, Placed | None]]:
+def _change_of(kind: str, raw: Raw, where: str) -> Iterator[Change]:
     change = decoded(bytes(raw), _change, where)
     if kind == "compaction":
         for number, inner in enumerate(decoded(bytes(change.tool_changes), _raws, f"{where}.tool_changes") or []):
@@ -169,9 +174,11 @@ def _change_of(kind: str, raw: Raw, where: str) -> Iterator[tuple[str, object, P
             yield from _change_of(kind_of(inner, place), inner, place)
         return
     tool = decoded(bytes(change.tool), _changed, f"{where}.tool")
+    if tool and tool.type not in CHANGED:
+        return
     if tool and bytes(tool.definition) != b"null":
-        yield kind, tool.name, (f"{where}.tool.definition", tool.definition)
-    elif tool:
+        yield kind, "", (f"{where}.tool.definition", tool.definition)
+    elif tool and isinstance(tool.name, str):
         yield kind, tool.name, None
 
 

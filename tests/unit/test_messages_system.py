@@ -1,5 +1,7 @@
 """A system message reaches the model where it was sent."""
 
+from typing import Any
+
 import pytest
 
 from shared.turn import Text
@@ -39,7 +41,19 @@ def test_a_system_message_without_words_adds_no_message():
     only_effort = {"role": "system", "output_config": {"effort": "low"}}
     understood = call(messages=[*HI, only_effort, system([]), system("")])
     assert [draft.role for draft in understood.drafts] == ["user"]
-    assert understood.ignored == ("messages.output_config",)
+    assert understood.ignored == ()
+
+
+@pytest.mark.wire(73)
+def test_the_effort_of_a_system_message_holds_from_there_on():
+    """As Claude Code sets it for a turn; one that is not known is named."""
+    low, high = ({**system("a"), "output_config": {"effort": effort}} for effort in ("low", "high"))
+    asked: dict[str, Any] = {"output_config": {"effort": "medium"}}
+    assert call(messages=[*HI, low], **asked).effort == "low"
+    assert call(messages=[*HI, low, assistant("b"), *HI, high, assistant("c"), *HI], **asked).effort == "high"
+    assert call(messages=[*HI, system("a")], **asked).effort == "medium"
+    understood = call(messages=[*HI, {**low, "output_config": {"effort": "huge", "format": None, "x": 1}}])
+    assert understood.ignored == ("messages.output_config.effort", "messages.output_config.x")
 
 
 @pytest.mark.parametrize("messages", [[], [("system", "a")], [("system", "a"), ("user", "")], [("user", " ")]])

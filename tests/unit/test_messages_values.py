@@ -116,6 +116,8 @@ ADDED = {"type": "tool_definition", "definition": {**TOOL, "name": "Write"}}
         ([change("tool_addition", ADDED)], ["Read", "Write"]),
         ([change("tool_addition", ADDED), change("tool_removal", {"name": "Write"})], ["Read"]),
         ([change("tool_addition", {"type": "mcp_toolset_reference", "server_name": "x"})], ["Read"]),
+        ([change("tool_removal", {"type": "mcp_tool_reference", "server_name": "x", "name": "Read"})], ["Read"]),
+        ([change("tool_removal", {"type": "tool_reference", "name": ["Read"]})], ["Read"]),
     ],
 )
 def test_tools_that_messages_add_and_remove(changes: list[Any], names: list[str]):
