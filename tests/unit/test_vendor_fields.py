@@ -7,7 +7,7 @@ of the model, or how it is answered, is another; or the field is bookkeeping, wh
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, NotRequired, Required, TypeAliasType, Union, get_args, get_origin
 
 import msgspec
 import pytest
@@ -15,7 +15,7 @@ from openai.types import completion_create_params as completions
 from openai.types.chat import completion_create_params as chat
 from openai.types.responses import input_token_count_params as counting
 from openai.types.responses import response_create_params as responses
-from typing_extensions import NotRequired, Required, TypeAliasType, get_type_hints, is_typeddict
+from typing_extensions import get_type_hints, is_typeddict
 
 from api.openai_chat.decode import decode as decode_chat
 from api.openai_completions.decode import decode as decode_completion
@@ -28,8 +28,7 @@ type Json = dict[str, Any]
 
 MISSING: Any = msgspec.UNSET
 DOT = (
-    "data:image/png;base64,"
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+M8AAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+M8AAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
 )
 # Values that mean something, by the last name of the field.
 WORDS: dict[str, tuple[Any, ...]] = {
@@ -184,7 +183,9 @@ def paired_messages(messages: list[Json]) -> list[Json]:
     [message] = messages
     user = {"role": "user", "content": "Go on."}
     if message["role"] == "assistant":
-        calls = [{"role": "tool", "tool_call_id": call["id"], "content": "ok"} for call in message.get("tool_calls", [])]
+        calls = [
+            {"role": "tool", "tool_call_id": call["id"], "content": "ok"} for call in message.get("tool_calls", [])
+        ]
         legacy = [{"role": "function", "name": "x", "content": "ok"}] if message.get("function_call") else []
         return [message, *calls, *legacy, user]
     if message["role"] == "tool":
@@ -224,7 +225,12 @@ def paired_items(items: list[Any]) -> list[Any]:
         call = item.get("call_id") or item.get("id")
         return [item, {"type": "function_call_output", "call_id": call, "output": "ok"}]
     if isinstance(kind, str) and kind.removesuffix("_output") in CALLS and kind.endswith("_output"):
-        call = {"type": "function_call", "call_id": item.get("call_id") or item.get("id"), "name": "x", "arguments": "{}"}
+        call = {
+            "type": "function_call",
+            "call_id": item.get("call_id") or item.get("id"),
+            "name": "x",
+            "arguments": "{}",
+        }
         return [call, item]
     return [item, {"role": "user", "content": "Go on."}]
 
