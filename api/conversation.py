@@ -6,13 +6,13 @@ this wrong is told the ids.
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
 from msgspec import Struct
 
 from api.fetch import Fetcher
-from api.media import Remote
+from api.media import OfficeDocument, Remote, refused
 from api.problems import Problem, invalid
 from shared.turn import (
     Block,
@@ -27,8 +27,9 @@ from shared.turn import (
     ToolUse,
 )
 
-type PartBlock = Text | Image | Document | Remote
+type PartBlock = Text | Image | Document | Remote | OfficeDocument
 type DraftBlock = PartBlock | Thinking | RedactedThinking | ToolUse | DraftResult
+type Convert = Callable[[OfficeDocument], Awaitable[Document]]
 
 
 class DraftResult(Struct, frozen=True):
@@ -92,8 +93,13 @@ def says_something(drafts: Sequence[Draft]) -> bool:
     )
 
 
-async def messages(drafts: Sequence[Draft], fetcher: Fetcher) -> tuple[Message, ...]:
-    """The drafts with every picture in them. Raises Problem (400, 413)."""
+async def unconverted(document: OfficeDocument) -> Document:
+    """Refuse an office document, where there is nothing that converts one. Raises Problem (503)."""
+    raise refused("no_tools", "office documents are not converted here. Send it as PDF or text.", document.where, 503)
+
+
+async def messages(drafts: Sequence[Draft], fetcher: Fetcher, convert: Convert = unconverted) -> tuple[Message, ...]:
+    """The drafts with every picture and document in them. Raises Problem."""
     remotes = [part for draft in drafts for part in _parts(draft) if isinstance(part, Remote)]
     try:
         async with asyncio.TaskGroup() as group:
@@ -101,9 +107,19 @@ async def messages(drafts: Sequence[Draft], fetcher: Fetcher) -> tuple[Message, 
     except* Problem as problems:
         raise cast("Problem", problems.exceptions[0]) from None
     pictures = {remote: task.result() for remote, task in tasks}
+    # One after the other: each takes a place of a tools executor, and one of its key's.
+    documents = {
+        part: await convert(part) for draft in drafts for part in _parts(draft) if isinstance(part, OfficeDocument)
+    }
 
     def whole(part: PartBlock) -> Text | Image | Document:
-        return pictures[part] if isinstance(part, Remote) else part
+        match part:
+            case Remote():
+                return pictures[part]
+            case OfficeDocument():
+                return documents[part]
+            case _:
+                return part
 
     def block(draft: DraftBlock) -> Block:
         match draft:

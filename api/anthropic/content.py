@@ -8,14 +8,13 @@ import re
 from collections.abc import Iterator
 
 import msgspec
-from msgspec import structs
 
 from api.anthropic.models import BlockSource, ContentBlock
 from api.conversation import DraftBlock, DraftResult, PartBlock
 from api.fields import decoded
-from api.media import Remote, data_url, file
+from api.media import Remote, data_url, file, with_context
 from api.problems import invalid
-from shared.turn import Document, RedactedThinking, Text, Thinking, ToolUse
+from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
 
 type Content = str | list[ContentBlock] | None
 
@@ -147,7 +146,7 @@ def document(item: ContentBlock, source: BlockSource, where: str) -> PartBlock:
     match source.type:
         case "base64":
             read = file(f"data:{source.media_type};base64,{source.data}", item.title, place)
-            return structs.replace(read, context=item.context) if isinstance(read, Document) else read
+            return read if isinstance(read, Image) else with_context(read, item.context)
         case "text":
             return Document("text/plain", source.data, item.title, item.context)
         case "content":

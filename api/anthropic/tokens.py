@@ -10,7 +10,7 @@ import ctok
 
 from api.anthropic.decode import MessagesCall
 from api.conversation import DraftBlock, DraftResult
-from api.media import Remote, dimensions
+from api.media import OfficeDocument, Remote, dimensions
 from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
 
 COUNTED = 16_000
@@ -20,6 +20,8 @@ TOOL_FRAME = 12
 MOST_OF_IMAGE = 1600
 PIXELS_A_TOKEN = 750
 PAGE = 2000
+# Of an office document, whose text is packed: about one token for so many bytes, its pictures left out.
+BYTES_A_TOKEN, MOST_OF_DOCUMENT = 3, 50_000
 
 
 def estimate(call: MessagesCall) -> int:
@@ -62,4 +64,6 @@ def _block(block: DraftBlock, texts: list[str]) -> int:
             return min(MOST_OF_IMAGE, width * height // PIXELS_A_TOKEN + 1)
         case Remote():
             return MOST_OF_IMAGE
+        case OfficeDocument(data):
+            return min(MOST_OF_DOCUMENT, len(data) // BYTES_A_TOKEN + 1)
     return 0
