@@ -68,12 +68,18 @@ def data_url(url: str, where: str) -> Image | Document | OfficeDocument:
         sent = parse_data_url(url)
     except ValueError as error:
         raise refused("invalid_image", f"no data URL that can be decoded. Send {IMAGES} in base64.", where) from error
-    is_file = sent.media_type.startswith("text/") or sent.data.startswith(PDF) or is_office_document(sent.data)
+    # Without a type it is a text (RFC 2397 §2).
+    is_file = (
+        sent.media_type.startswith("text/")
+        or not sent.media_type
+        or sent.data.startswith(PDF)
+        or is_office_document(sent.data)
+    )
     if is_file and (found := document(sent, None, where)):
         return found
     if sent.media_type.startswith("image/") or picture_type(sent.data):
         return image(sent.data, where)
-    raise refused("invalid_image", f"`{sent.media_type[:60]}` can't be used here. Send {FILES}.", where)
+    raise refused("invalid_image", f"`{sent.media_type[:60] or 'text/plain'}` can't be used here. Send {FILES}.", where)
 
 
 def file(file_data: str, filename: str | None, where: str) -> Document | Image | OfficeDocument:
@@ -108,7 +114,7 @@ def parse_data_url(url: str) -> DataUrl:
     declared = dict(name_value(word) for word in parameters)
     return DataUrl(
         unbase64(data.decode("ascii")) if "base64" in parameters[-1:] else data,
-        media_type or "text/plain",
+        media_type,
         declared.get("charset", ""),
     )
 

@@ -1,5 +1,6 @@
 """Small office documents: OOXML (ECMA-376), OpenDocument (ISO/IEC 26300), EPUB and RTF, whole or hostile."""
 
+import functools
 import io
 import struct
 import zipfile
@@ -18,6 +19,8 @@ ODF = (
     )
     + ' xmlns:draw="urn:oasis:names:tc:opendocument:xmlns:drawing:1.0"'
 )
+DOCUMENT = "word/document.xml"
+BODY = (f"<w:document {WORD} {LINK}><w:body>", "</w:body></w:document>")
 MACROS = "application/vnd.ms-word.document.macroEnabled.main+xml"
 
 
@@ -27,6 +30,21 @@ def packed(parts: Mapping[str, str | bytes]) -> bytes:
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in parts.items():
             archive.writestr(name, content, zipfile.ZIP_STORED if name == "mimetype" else None)
+    return written.getvalue()
+
+
+@functools.cache
+def bomb(name: str, mebibytes: int, around: tuple[str, str] = ("", "")) -> bytes:
+    """A Word document of which one part unpacks to so much. around: what is before and after it."""
+    written = io.BytesIO(docx("x"))
+    with zipfile.ZipFile(written) as archive:
+        parts = {each: archive.read(each) for each in archive.namelist() if each != name}
+    written = io.BytesIO(packed(parts))
+    with zipfile.ZipFile(written, "a", zipfile.ZIP_DEFLATED) as archive, archive.open(name, "w") as part:
+        part.write(around[0].encode())
+        for _ in range(mebibytes):
+            part.write(b"A" * (1 << 20))
+        part.write(around[1].encode())
     return written.getvalue()
 
 
@@ -63,8 +81,8 @@ def docx(
     return packed(
         {
             "[Content_Types].xml": types(word__document=main),
-            "_rels/.rels": relations(("officeDocument", "word/document.xml")),
-            "word/document.xml": f"{HEAD}{declared}<w:document {WORD} {LINK}><w:body>{words}{body}</w:body></w:document>",
+            "_rels/.rels": relations(("officeDocument", DOCUMENT)),
+            DOCUMENT: f"{HEAD}{declared}{BODY[0]}{words}{body}{BODY[1]}",
             **(more or {}),
         }
     )

@@ -17,15 +17,18 @@ from shared.errors import ErrorKind
 from shared.files import COMPOUND, MAX_DOCUMENT, ZIP
 from shared.jobs import DocumentConverted
 
+OF_WORD = "page headers and footers, comments and deleted text"
+OF_EXCEL = "hidden sheets and rows, formulas, charts and comments"
+# By the library's name of a format: what it is, and what of it the library leaves out.
 KINDS = {
-    **dict.fromkeys(("docx", "doc"), "a Word document"),
-    **dict.fromkeys(("xlsx", "xls"), "an Excel workbook"),
-    **dict.fromkeys(("pptx", "ppt"), "a PowerPoint presentation"),
-    "odt": "an OpenDocument text",
-    "ods": "an OpenDocument spreadsheet",
-    "odp": "an OpenDocument presentation",
-    "rtf": "a Rich Text document",
-    "epub": "an EPUB book",
+    **dict.fromkeys(("docx", "doc"), ("a Word document", OF_WORD)),
+    **dict.fromkeys(("xlsx", "xls"), ("an Excel workbook", OF_EXCEL)),
+    **dict.fromkeys(("pptx", "ppt"), ("a PowerPoint presentation", "charts and comments")),
+    "odt": ("an OpenDocument text", "page headers and footers and deleted text"),
+    "ods": ("an OpenDocument spreadsheet", "formulas and charts"),
+    "odp": ("an OpenDocument presentation", "charts and comments"),
+    "rtf": ("a Rich Text document", "page headers and footers and comments"),
+    "epub": ("an EPUB book", ""),
 }
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".svg", ".emf", ".wmf")
 # A picture of the first page, for file managers.
@@ -45,8 +48,8 @@ codecs.lookup("cp437")
 
 def converted(data: bytes) -> DocumentConverted:
     """The document as Markdown. Raises Refused."""
-    kind = KINDS.get(anydoc.format_from_bytes(data) or "")
-    if kind is None:
+    kind, left_out = KINDS.get(anydoc.format_from_bytes(data) or "", ("", ""))
+    if not kind:
         if data.startswith(COMPOUND) and ENCRYPTED in data:
             raise Refused(ErrorKind.BAD_JOB, "this is an Office document with a password. Send it without one.")
         raise Refused(ErrorKind.BAD_JOB, f"this is a damaged document, or none of these: {', '.join(KINDS)}.")
@@ -70,15 +73,14 @@ def converted(data: bytes) -> DocumentConverted:
         raise Refused(ErrorKind.BAD_JOB, f"this is {kind} without any text.{hint}")
     if len(markdown.encode()) > MAX_DOCUMENT:
         raise Refused(ErrorKind.TOO_LARGE, f"this is {kind} whose text is larger than {MAX_DOCUMENT >> 20} MiB.")
-    return DocumentConverted(markdown, _note(kind, pictures))
+    return DocumentConverted(markdown, _note(kind, left_out, pictures))
 
 
-def _note(kind: str, pictures: int) -> str:
-    shown = "" if not pictures else "its picture, " if pictures == 1 else f"its {pictures} pictures, "
-    return (
-        f"Converted to Markdown from {kind}, without {shown}comments, page headers and footers, hidden sheets, "
-        "formulas, charts and deleted text."
-    )
+def _note(kind: str, left_out: str, pictures: int) -> str:
+    """What a model should know of how its text was made."""
+    shown = "" if not pictures else "its picture" if pictures == 1 else f"its {pictures} pictures"
+    without = ", ".join(filter(None, (shown, left_out)))
+    return f"Converted to Markdown from {kind}" + (f", without {without}." if without else ".")
 
 
 def _pictures(data: bytes) -> int:

@@ -61,12 +61,15 @@ def read(ground: Ground, root: Root, path: str, job: ReadFile) -> FileRead | Pag
 def _as_text(shown: str, data: bytes) -> tuple[str | None, str]:
     """What a model can read of a file, and what that was made from; None if it is no text. Raises Refused."""
     if is_office_document(data):
-        from executor.tools import documents  # noqa: PLC0415 # as pages
-
         try:
+            from executor.tools import documents  # noqa: PLC0415 # as pages
+
             document = documents.converted(data)
         except Refused as refused:
             raise Refused(refused.kind, f"{shown}: {refused.detail}") from refused
+        except (ImportError, PermissionError) as missing:
+            # Where its library is not installed it was not loaded, and no file of Python's can be read from here.
+            raise Refused(ErrorKind.BAD_JOB, f"{shown}: this server can't convert office documents") from missing
         return document.markdown, document.note
     if data.startswith(tuple(signature for signature, _ in SIGNATURES)) or not data:
         return _text(data), ""

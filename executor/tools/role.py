@@ -35,7 +35,7 @@ from shared.jobs import (
 )
 
 NO_PATHS = "no path is allowed: set ALLOWED_PATHS to a folder that the tools may read"
-OVER = "it took more time or memory than is allowed"
+OVER = "took more time or memory than is allowed"
 NOTHING_LEFT = "the tools executor lost a part of itself; start it again"
 
 # A frame of the protocol holds it.
@@ -142,7 +142,8 @@ class ToolsRole:
                 try:
                     outcome = _outcome.decode(output)
                 except msgspec.DecodeError as cut:
-                    raise Refused(ErrorKind.TOO_LARGE, OVER) from cut
+                    what = "the conversion" if isinstance(task.job, ConvertDocument) else "it"
+                    raise Refused(ErrorKind.TOO_LARGE, f"{what} {OVER}") from cut
                 if isinstance(outcome, Failed):
                     raise Refused(outcome.kind, outcome.detail)
                 return outcome
