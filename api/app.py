@@ -78,7 +78,7 @@ def create_app(
     limits = Limits(settings.max_prompt, settings.max_turns)
     shop = Workshop(dispatch, hands, catalogue, limits)
     fetcher = Fetcher(settings.fetch_images)
-    policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive)
+    policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive, settings.show_reasoning)
     store = Store(settings.stored_responses, settings.stored_bytes, settings.stored_age)
     running = Running()
     documentation = docs.Documentation(policy, limits)

@@ -7,12 +7,14 @@ characters of ours.
 from collections.abc import Callable, Sequence
 
 import msgspec
+from msgspec import structs
 
 from api.conversation import DraftBlock, DraftResult, PartBlock
-from api.forms import ImageUrl, Part
+from api.fields import decoded
+from api.forms import PARTS, ImageUrl, Part
 from api.media import Remote, data_url, file
 from api.problems import invalid
-from shared.turn import Document, Text, ToolUse
+from shared.turn import Document, Image, Role, Text, ToolUse
 
 TEXTS = ("text", "input_text", "output_text")
 PICTURES = ("image_url", "input_image", "image")
@@ -21,22 +23,39 @@ FILES = ("file", "input_file", "document")
 CHATS = "text, image_url and file"
 RESPONSES = "input_text, output_text, input_image and input_file"
 
-type Content = str | Sequence[Part] | None
+type Content = str | Sequence[msgspec.Raw] | None
+
+_content = msgspec.json.Decoder[Content](str | list[msgspec.Raw] | None)
 
 
-def text_only(content: Content, where: str, known: str = CHATS) -> str:
-    """The text of a message that takes nothing else. Raises Problem."""
-    texts: list[str] = []
-    for index, block in enumerate(blocks(content, where, known)):
+def content_of(raw: msgspec.Raw, where: str) -> Content:
+    """The content of a message or of a result, its parts unread. Raises Problem."""
+    return decoded(bytes(raw), _content, where)
+
+
+def texts(content: Content, where: str, known: str = CHATS) -> tuple[Text, ...]:
+    """The texts of a message that takes nothing else. Raises Problem."""
+    found: list[Text] = []
+    for index, block in enumerate(_each(content, where, known, part)):
         if not isinstance(block, Text):
             raise invalid(f"`{where}[{index}]`: only text may be here.", f"{where}[{index}].type")
-        texts.append(block.text)
-    return "".join(texts)
+        found.append(block)
+    return tuple(found)
 
 
-def blocks(content: Content, where: str, known: str = CHATS) -> tuple[DraftBlock, ...]:
-    """The blocks of a message, Anthropic's tool blocks included. Raises Problem."""
-    return _each(content, where, known, _block)
+def blocks(content: Content, role: Role, where: str, known: str = CHATS) -> tuple[DraftBlock, ...]:
+    """The blocks of a message of the user's or the assistant's, Anthropic's tool blocks included. Raises Problem."""
+    read = _each(content, where, known, _block)
+    for index, block in enumerate(read):
+        place = f"{where}[{index}]"
+        if role == "assistant" and isinstance(block, Image | Document | Remote):
+            message = f"`{place}`: a message of the assistant's holds no pictures and no files; send it as the user's."
+            raise invalid(message, f"{place}.type")
+        if isinstance(block, ToolUse) and role != "assistant":
+            raise invalid(f"`{place}`: `tool_use` belongs into messages of the role assistant.", f"{place}.type")
+        if isinstance(block, DraftResult) and role != "user":
+            raise invalid(f"`{place}`: `tool_result` belongs into messages of the role user.", f"{place}.type")
+    return read
 
 
 def parts(content: Content, where: str, known: str = CHATS) -> tuple[PartBlock, ...]:
@@ -51,7 +70,8 @@ def _each[B](content: Content, where: str, known: str, read: Callable[[Part, str
         case str(text):
             return (read(Part(type="text", text=text), where, known),)
         case _:
-            return tuple(read(item, f"{where}[{index}]", known) for index, item in enumerate(content))
+            places = [f"{where}[{index}]" for index in range(len(content))]
+            return tuple(read(PARTS.read(raw, place), place, known) for raw, place in zip(content, places, strict=True))
 
 
 def _block(item: Part, where: str, known: str) -> DraftBlock:
@@ -59,13 +79,24 @@ def _block(item: Part, where: str, known: str) -> DraftBlock:
         case "tool_use":
             if not item.id or not item.name:
                 raise invalid(f"`{where}` needs an `id` and a `name`.", where)
-            return ToolUse(item.id, item.name, bytes(item.input).decode())
+            return ToolUse(item.id, item.name, arguments(item.input))
         case "tool_result":
             if not item.tool_use_id:
                 raise invalid(f"`{where}.tool_use_id` is missing.", f"{where}.tool_use_id")
-            return DraftResult(item.tool_use_id, parts(item.content, f"{where}.content", known), bool(item.is_error))
+            place = f"{where}.content"
+            return DraftResult(
+                item.tool_use_id, parts(content_of(item.content, place), place, known), bool(item.is_error)
+            )
         case _:
             return part(item, where, known)
+
+
+def arguments(raw: msgspec.Raw) -> str:
+    """The arguments of a call as the model wrote them, readable or not; without any, an empty object."""
+    sent = bytes(raw)
+    if sent == b"null":
+        return "{}"
+    return (msgspec.json.decode(sent, type=str) if sent.startswith(b'"') else sent.decode()) or "{}"
 
 
 def part(item: Part, where: str, known: str = CHATS) -> PartBlock:
@@ -100,9 +131,10 @@ def _picture(item: Part, where: str) -> PartBlock:
 
 def _file(item: Part, where: str) -> PartBlock:
     if item.source and item.source.type == "text":
-        return Document("text/plain", item.source.data, item.title)
+        return Document("text/plain", item.source.data, item.title, item.context)
     if item.source:
-        return file(f"data:{item.source.media_type};base64,{item.source.data}", item.title, where)
+        read = file(f"data:{item.source.media_type};base64,{item.source.data}", item.title, where)
+        return structs.replace(read, context=item.context) if isinstance(read, Document) else read
     # Chat completions have a file's fields in `file`, Responses beside the type.
     inner = item.file or item
     place = f"{where}.file" if item.file or item.type == "file" else where
@@ -113,8 +145,3 @@ def _file(item: Part, where: str) -> PartBlock:
     if item.file_url:
         raise invalid(f"`{where}`: files are not fetched from addresses; send `file_data`.", f"{where}.file_url")
     raise invalid(f"`{place}.file_data` is missing.", f"{place}.file_data")
-
-
-def json_text(raw: msgspec.Raw) -> str:
-    """JSON that was carried along unread, as text."""
-    return bytes(raw).decode()

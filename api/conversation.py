@@ -1,18 +1,19 @@
 """What every dialect asks of a conversation, once it is read: calls and results that belong together, pictures fetched.
 
-Law: each result answers one call of the assistant's message before it, each call has one result, and a client that got
-this wrong is told the ids.
+Law: each result answers one call of an earlier message of the assistant's and stands directly behind that message, each
+call has one result, and a client that got this wrong is told the ids.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import cast
 
 from msgspec import Struct
 
-from api.fetch import Fetcher
-from api.media import Remote
+from api.fetch import MOST_DOCUMENTS, Fetcher
+from api.media import Remote, RemoteDocument
 from api.problems import Problem, invalid
 from shared.turn import (
     Block,
@@ -47,45 +48,165 @@ class Draft(Struct, frozen=True):
     where: str
 
 
-def paired(drafts: Sequence[Draft]) -> None:
-    """Check that calls and results belong together. Raises Problem (400)."""
-    open_calls: dict[str, str] = {}
-    for draft in drafts:
+class _Entry:
+    """A message in the making. Mutable: its blocks, and the results of its calls.
+
+    number: which draft it ends with. results: each with the number of the draft that holds it.
+    """
+
+    def __init__(self, draft: Draft, content: tuple[DraftBlock, ...], number: int) -> None:
+        self.role: Role = draft.role
+        self.content = content
+        self.where = draft.where
+        self.number = number
+        self.results: list[tuple[int, DraftResult]] = []
+
+
+def ordered(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
+    """The drafts with every tool result directly behind the message that calls it, as the service wants it.
+
+    All results of a message are one draft. What was sent between a call and its result comes after the result, in its
+    own order; neighbouring messages of the assistant's whose calls are answered behind them all are one. Raises Problem
+    (400) for results that can't be put in order: of a call that does not exist or already has one, or of a call that
+    another with the same id follows unanswered; and for calls without a result.
+    """
+    entries: list[_Entry] = []
+    open_calls: dict[str, _Entry] = {}
+    answered: set[str] = set()
+    for number, draft in enumerate(drafts):
         results = [block for block in draft.content if isinstance(block, DraftResult)]
         for result in results:
-            if result.tool_use_id not in open_calls:
-                raise _unpaired(
-                    f"The tool result for `{result.tool_use_id}` answers no call of the assistant's message before it, "
-                    "or answers it a second time.",
-                    draft.where,
-                )
-            del open_calls[result.tool_use_id]
-        if draft.role == "assistant" or any(not isinstance(block, DraftResult) for block in draft.content):
-            _all_answered(open_calls)
-        calls = [block.id for block in draft.content if isinstance(block, ToolUse)]
-        if twice := [call for call, count in Counter(calls).items() if count > 1]:
-            raise _unpaired(f"Several tool calls share an id: {_ids(twice)}.", draft.where)
-        open_calls.update(dict.fromkeys(calls, draft.where))
-    _all_answered(open_calls)
-
-
-def _all_answered(open_calls: dict[str, str]) -> None:
+            entry = open_calls.pop(result.tool_use_id, None)
+            if entry is None:
+                raise _unmatched(result.tool_use_id, draft.where, again=result.tool_use_id in answered)
+            entry.results.append((number, result))
+            answered.add(result.tool_use_id)
+        rest = tuple(block for block in draft.content if not isinstance(block, DraftResult))
+        if results and not rest:
+            continue
+        entry = _joined(entries, open_calls, draft, number) or _Entry(draft, rest, number)
+        if not entries or entry is not entries[-1]:
+            entries.append(entry)
+        open_calls |= dict.fromkeys(_new_calls(draft, open_calls), entry)
     if open_calls:
-        where = next(iter(open_calls.values()))
-        raise _unpaired(f"The tool calls {_ids(list(open_calls))} have no result; send one for each.", where)
+        where = next(iter(open_calls.values())).where
+        raise _unordered(f"The tool calls {_ids(list(open_calls))} have no result; send one for each.", where)
+    put = tuple(_in_order(entries, drafts))
+    _check_last(drafts, put)
+    return put
 
 
-def _unpaired(message: str, where: str) -> Problem:
-    return invalid(message, where, "invalid_tool_results")
+def _joined(entries: Sequence[_Entry], open_calls: Mapping[str, _Entry], draft: Draft, number: int) -> _Entry | None:
+    """The assistant's message directly before, with this one in it, if a call of it still waits for its result."""
+    last = entries[-1] if entries else None
+    if draft.role != "assistant" or last is None or last.role != "assistant" or last.number != number - 1:
+        return None
+    if not any(entry is last for entry in open_calls.values()):
+        return None
+    last.content += draft.content
+    last.number = number
+    return last
+
+
+def _new_calls(draft: Draft, open_calls: Mapping[str, _Entry]) -> list[str]:
+    """The ids of a message's calls. Raises Problem where their results could not be told apart."""
+    calls = [block.id for block in draft.content if isinstance(block, ToolUse)]
+    if twice := [call for call, count in Counter(calls).items() if count > 1]:
+        raise _unordered(f"Several tool calls share an id: {_ids(twice)}.", draft.where)
+    if again := [call for call in calls if call in open_calls]:
+        message = f"The id {_ids(again)} is that of an earlier tool call which has no result yet."
+        raise _unordered(f"{message} Send that call's result first, or give each call an id of its own.", draft.where)
+    return calls
+
+
+def _in_order(entries: Sequence[_Entry], drafts: Sequence[Draft]) -> Iterator[Draft]:
+    """Each message, and behind it the results of its calls. Words sent in one message with results stay with them."""
+    with_results: _Entry | None = None
+    for entry, after in zip_longest(entries, entries[1:]):
+        assert entry
+        if entry is not with_results:
+            yield Draft(entry.role, entry.content, entry.where)
+        if not entry.results:
+            continue
+        numbers = {number for number, _ in entry.results}
+        content: tuple[DraftBlock, ...] = tuple(result for _, result in entry.results)
+        if after and after.role == "user" and after.number in numbers:
+            with_results = after
+            content += after.content
+        yield Draft("user", content, drafts[entry.results[0][0]].where)
+
+
+def _check_last(drafts: Sequence[Draft], put: Sequence[Draft]) -> None:
+    """Check that a conversation which ends with a result does not end with the assistant's words. Raises Problem."""
+    sent, now = _last(drafts), _last(put)
+    if sent and now and sent.role == "user" and now.role == "assistant":
+        call = next(block.tool_use_id for block in reversed(sent.content) if isinstance(block, DraftResult))
+        message = (
+            f"The tool result for `{call}` comes after a later message of the assistant's, which would be the last."
+        )
+        raise _unordered(message, sent.where)
+
+
+def _last(drafts: Sequence[Draft]) -> Draft | None:
+    return next((draft for draft in reversed(drafts) if draft.content and draft.role != "system"), None)
+
+
+def _unmatched(call: str, where: str, *, again: bool) -> Problem:
+    fault = "is the second for its call" if again else "answers no call of an earlier assistant's message"
+    return _unordered(f"The tool result for `{call}` {fault}.", where)
+
+
+def _unordered(message: str, where: str) -> Problem:
+    orders = (
+        "A call's result may come anywhere after the call: before or after messages of the user's, in any order, in one "
+        "message or in several."
+    )
+    return invalid(f"{message} {orders}", where, "invalid_tool_results")
 
 
 def _ids(ids: list[str]) -> str:
     return ", ".join(f"`{call}`" for call in ids)
 
 
+def with_instructions(
+    texts: Sequence[str], drafts: Sequence[Draft], missing: Problem
+) -> tuple[tuple[str, ...], tuple[Draft, ...]]:
+    """The system texts and the conversation, in order.
+
+    texts: system texts from outside of the messages, which come first. The system messages before any other message are
+    system texts too; later ones stay where they are. Where nothing else says something, the last system text is the
+    user's message. Raises Problem: `missing` if nothing says something at all, and as `ordered`.
+    """
+    first = next((number for number, draft in enumerate(drafts) if draft.role != "system"), len(drafts))
+    leading = [("".join(_words(draft)), draft.where) for draft in drafts[:first]]
+    system = [*((text, "") for text in texts), *leading]
+    rest = drafts[first:]
+    if says_something(rest):
+        return tuple(text for text, _ in system), ordered(rest)
+    later = [number for number, draft in enumerate(rest) if draft.role == "system" and _speaks(draft)]
+    if later:
+        spoken = rest[later[-1]]
+        rest = [*rest[: later[-1]], Draft("user", spoken.content, spoken.where), *rest[later[-1] + 1 :]]
+    else:
+        number = next((at for at, (text, _) in reversed(list(enumerate(system))) if text.strip()), None)
+        if number is None:
+            raise missing
+        text, where = system.pop(number)
+        rest = [Draft("user", (Text(text),), where), *rest]
+    return tuple(text for text, _ in system), ordered(rest)
+
+
+def _words(draft: Draft) -> Iterator[str]:
+    return (block.text for block in draft.content if isinstance(block, Text))
+
+
+def _speaks(draft: Draft) -> bool:
+    return any(text.strip() for text in _words(draft))
+
+
 def says_something(drafts: Sequence[Draft]) -> bool:
-    """Whether there is anything for the model to answer; its own thinking is nothing of the kind."""
-    blocks = [block for draft in drafts for block in draft.content]
+    """Whether there is anything for the model to answer; its own thinking and instructions are nothing of the kind."""
+    blocks = [block for draft in drafts if draft.role != "system" for block in draft.content]
     return any(
         block.text.strip() if isinstance(block, Text) else not isinstance(block, Thinking | RedactedThinking)
         for block in blocks
@@ -95,9 +216,12 @@ def says_something(drafts: Sequence[Draft]) -> bool:
 async def messages(drafts: Sequence[Draft], fetcher: Fetcher) -> tuple[Message, ...]:
     """The drafts with every picture in them. Raises Problem (400, 413)."""
     remotes = [part for draft in drafts for part in _parts(draft) if isinstance(part, Remote)]
+    if len(documents := [remote for remote in remotes if isinstance(remote, RemoteDocument)]) > MOST_DOCUMENTS:
+        where = documents[MOST_DOCUMENTS].where
+        raise invalid(f"`{where}`: up to {MOST_DOCUMENTS} documents are fetched; send others as base64.", where)
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [(remote, group.create_task(fetcher.image(remote))) for remote in remotes]
+            tasks = [(remote, group.create_task(fetcher.part(remote))) for remote in remotes]
     except* Problem as problems:
         raise cast("Problem", problems.exceptions[0]) from None
     pictures = {remote: task.result() for remote, task in tasks}

@@ -5,7 +5,6 @@ Law: what does not fit is refused with the field's own name and what would do.
 
 import msgspec
 
-from api.forms import CalledFunction
 from api.problems import Problem, invalid
 from shared.turn import Effort
 
@@ -82,14 +81,3 @@ def budget(dollars: float | None) -> float | None:
     if dollars is not None and not 0 < dollars <= 10_000:
         raise invalid("`max_budget_usd` must be more than 0, in US dollars.", "max_budget_usd")
     return dollars
-
-
-def arguments(function: CalledFunction, where: str) -> str:
-    """The arguments of a call, which must be a JSON object. Raises Problem."""
-    text = function.arguments or "{}"
-    try:
-        msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError) as error:
-        message = f"`{where}.arguments` must be a JSON object, as text."
-        raise invalid(message, f"{where}.arguments") from error
-    return text

@@ -14,11 +14,10 @@ from msgspec import Struct
 
 from api import content
 from api.conversation import Draft, DraftBlock, DraftResult
-from api.fields import arguments, decoded
-from api.forms import CalledFunction, Item, Part
+from api.forms import ITEMS, Item
 from api.problems import invalid
 from api.tooling import CUSTOM_FIELD, qualified
-from shared.turn import RedactedThinking, Text, Thinking, ToolUse
+from shared.turn import RedactedThinking, Role, Text, Thinking, ToolUse
 
 type Thought = Thinking | RedactedThinking
 
@@ -33,21 +32,25 @@ HOSTED_CALLS = frozenset(
         *("compaction", "compaction_summary", "item_reference"),
     }
 )
+# What a client's own shell or patch was asked to do, by the type of its call: the name of the tool.
 LOCAL_CALLS = {
     "local_shell_call": "local_shell",
     "shell_call": "shell",
     "apply_patch_call": "apply_patch",
 }
+RESULTS = frozenset(
+    {
+        *("function_call_output", "custom_tool_call_output"),
+        *("local_shell_call_output", "shell_call_output", "apply_patch_call_output"),
+    }
+)
 
-_item = msgspec.json.Decoder(Item)
-_content = msgspec.json.Decoder(str | list[Part] | None)
 _thoughts = msgspec.json.Decoder(list[Thought])
 
 
 class Said(Struct, frozen=True):
-    """What the items say. skipped: the types of those that mean nothing here."""
+    """What the items say, system messages included. skipped: the types of those that mean nothing here."""
 
-    system: tuple[str, ...]
     drafts: tuple[Draft, ...]
     skipped: tuple[str, ...]
 
@@ -69,32 +72,39 @@ def unsealed(text: str | None) -> tuple[Thought, ...]:
 
 def said(items: Iterable[tuple[str, msgspec.Raw]]) -> Said:
     """What items say, each with its place in the request. Raises Problem (400, 413)."""
-    system: list[str] = []
     drafts: list[Draft] = []
     skipped: list[str] = []
     for where, raw in items:
         # Some clients put a text among the items.
-        item = Item(content=raw) if bytes(raw).startswith(b'"') else decoded(bytes(raw), _item, where)
+        item = Item(content=raw) if bytes(raw).startswith(b'"') else ITEMS.read(raw, where)
         kind = item.type or "message"
         if kind in HOSTED_CALLS:
             skipped.append(f"input.{kind}")
         elif kind == "message" and item.role in {"system", "developer"}:
-            system.append(
-                content.text_only(_said(item.content, f"{where}.content"), f"{where}.content", content.RESPONSES)
-            )
+            place = f"{where}.content"
+            sent = content.content_of(item.content, place)
+            drafts.append(Draft("system", content.texts(sent, place, content.RESPONSES), where))
         elif kind == "message" and item.role in {None, "user"}:
-            drafts.append(
-                Draft(
-                    "user",
-                    content.blocks(_said(item.content, f"{where}.content"), f"{where}.content", content.RESPONSES),
-                    where,
-                )
-            )
-        elif kind.endswith("_output"):
+            drafts.append(Draft("user", _blocks(item, "user", where), where))
+        elif kind in RESULTS:
             drafts.append(Draft("user", (_result(item, kind, where),), where))
+        elif kind == "reasoning" and not unsealed(item.encrypted_content):
+            if thoughtful(raw):
+                skipped.append("input.reasoning")
         else:
             _join(drafts, _by_assistant(item, kind, where), where)
-    return Said(tuple(system), tuple(_presentable(drafts)), tuple(dict.fromkeys(skipped)))
+    return Said(tuple(_presentable(drafts)), tuple(dict.fromkeys(skipped)))
+
+
+def _blocks(item: Item, role: Role, where: str) -> tuple[DraftBlock, ...]:
+    place = f"{where}.content"
+    return content.blocks(content.content_of(item.content, place), role, place, content.RESPONSES)
+
+
+def thoughtful(raw: msgspec.Raw) -> bool:
+    """Whether an item of thoughts has any words or anything that stands for them."""
+    fields = msgspec.json.decode(bytes(raw), type=dict[str, object])
+    return any(fields.get(name) for name in ("summary", "content", "encrypted_content"))
 
 
 def _by_assistant(item: Item, kind: str, where: str) -> tuple[DraftBlock, ...]:
@@ -104,18 +114,17 @@ def _by_assistant(item: Item, kind: str, where: str) -> tuple[DraftBlock, ...]:
             if item.role != "assistant":
                 known = "system, developer, user or assistant"
                 raise invalid(f"`{where}.role` must be {known}, not `{item.role}`.", f"{where}.role")
-            return content.blocks(_said(item.content, f"{where}.content"), f"{where}.content", content.RESPONSES)
+            return _blocks(item, "assistant", where)
         case "reasoning":
             return unsealed(item.encrypted_content)
         case "function_call":
-            called = CalledFunction(_called(item, where), item.arguments)
-            return (ToolUse(_call_id(item, where), called.name, arguments(called, where)),)
+            return (ToolUse(_call_id(item, where), _called(item, where), content.arguments(item.arguments)),)
         case "custom_tool_call":
             text = msgspec.json.encode({CUSTOM_FIELD: item.input or ""}).decode()
             return (ToolUse(_call_id(item, where), _called(item, where), text),)
         case _ if kind in LOCAL_CALLS:
-            action = bytes(item.action).decode()
-            return (ToolUse(_call_id(item, where), LOCAL_CALLS[kind], action if action[:1] == "{" else "{}"),)
+            asked = item.operation if kind == "apply_patch_call" else item.action
+            return (ToolUse(_call_id(item, where), LOCAL_CALLS[kind], content.arguments(asked)),)
         case _:
             raise invalid(f"`{where}`: items of type `{kind}` are not supported.", f"{where}.type")
 
@@ -133,7 +142,7 @@ def _presentable(drafts: list[Draft]) -> Iterable[Draft]:
         blocks = draft.content
         while blocks and isinstance(blocks[-1], Thinking | RedactedThinking):
             blocks = blocks[:-1]
-        if blocks or draft.role == "user":
+        if blocks or draft.role != "assistant":
             yield Draft(draft.role, blocks, draft.where)
 
 
@@ -143,11 +152,9 @@ def _result(item: Item, kind: str, where: str) -> DraftResult:
     if kind == "shell_call_output" or isinstance(sent, dict):
         # A shell's output has a form of its own, which reads well as it is.
         return DraftResult(call, (Text(bytes(item.output).decode()),))
-    return DraftResult(call, content.parts(_said(item.output, f"{where}.output"), f"{where}.output", content.RESPONSES))
-
-
-def _said(raw: msgspec.Raw, where: str) -> content.Content:
-    return decoded(bytes(raw), _content, where)
+    place = f"{where}.output"
+    parts = content.parts(content.content_of(item.output, place), place, content.RESPONSES)
+    return DraftResult(call, parts, is_error=item.status == "failed")
 
 
 def _called(item: Item, where: str) -> str:

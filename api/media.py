@@ -9,7 +9,7 @@ import re
 import struct
 from urllib.parse import unquote_to_bytes
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from api.problems import Problem
 from shared.turn import Document, Image
@@ -28,6 +28,13 @@ class Remote(Struct, frozen=True):
 
     url: str
     where: str
+
+
+class RemoteDocument(Remote, frozen=True):
+    """A PDF or text that is still to be fetched, with what the client says of it."""
+
+    title: str | None = None
+    context: str | None = None
 
 
 def image(data: bytes, where: str) -> Image:
@@ -62,8 +69,13 @@ def file(file_data: str, filename: str | None, where: str) -> Document | Image:
         data = parsed(file_data)[1] if file_data[:5].lower() == "data:" else unbase64(file_data)
     except ValueError as error:
         raise refused("invalid_file", "neither a data URL nor base64 that can be decoded.", where) from error
-    if found := document(data, filename or None, where):
-        return found
+    return file_of(data, filename or None, where)
+
+
+def file_of(data: bytes, title: str | None, where: str, *, context: str | None = None) -> Document | Image:
+    """What the bytes of a file are. Raises Problem."""
+    if found := document(data, title, where):
+        return structs.replace(found, context=context)
     if picture_type(data):
         return image(data, where)
     raise refused("invalid_file", f"an empty file or of no known type. Send PDF, UTF-8 text, {IMAGES}.", where)

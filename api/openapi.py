@@ -5,19 +5,28 @@ Law: it is made of the code that it describes (structs, tables, encoders), and e
 
 import importlib.metadata
 
-from api.anthropic.models import ErrorMessage, MessageOut, MessagesRequest, TokenCount
+from api.anthropic.blocks import BLOCKS, SOURCES
+from api.anthropic.models import ErrorMessage, InputTool, MessageOut, MessagesRequest, TokenCount
 from api.anthropic.parameters import MESSAGES
 from api.docs import key_operations, operations, rest
 from api.docs.parameters import with_parameters
 from api.docs.replies import HEADERS, errors
 from api.docs.structs import Json, schemas
-from api.forms import Item
+from api.forms import Item, Part, ToolDefinition
 from api.health import Health
 from api.openai_answers import ErrorEnvelope
-from api.openai_chat.models import ChatRequest, Chunk, Completion, ModelList, ModelObject
+from api.openai_chat.models import (
+    ChatMessage,
+    ChatRequest,
+    Chunk,
+    Completion,
+    ModelList,
+    ModelObject,
+    ToolCallIn,
+)
 from api.openai_completions.models import CompletionRequest, TextCompletion
-from api.openai_responses.models import ResponsesRequest
-from api.openai_responses.output import DeletedResponse, ItemList, ResponseObject, StreamEvent
+from api.openai_responses.models import ResponsesRequest, ResponsesTool
+from api.openai_responses.output import DeletedResponse, InputTokens, ItemList, ResponseObject, StreamEvent
 from api.parameters import COMPLETIONS, RESPONSES, Policy
 from api.rest.models import Refusal
 from api.rest_admin.models import KeyFields, KeyList, KeyRecord, OwnUsage, UsageReport
@@ -51,7 +60,7 @@ def document(policy: Policy, limits: Limits | None = None) -> Json:
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": version(), "description": ABOUT, "license": {"name": "MIT"}},
         "servers": [{"url": "/", "description": "This server"}],
-        "security": [{"bearer": []}, {"key": []}],
+        "security": [{"bearer": []}, {"key": []}, {"azure": []}],
         "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
         "paths": operations.paths() | rest.paths() | key_operations.paths(),
         "components": {
@@ -61,6 +70,7 @@ def document(policy: Policy, limits: Limits | None = None) -> Json:
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer KEY`"},
                 "key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "`x-api-key: KEY`"},
+                "azure": {"type": "apiKey", "in": "header", "name": "api-key", "description": "`api-key: KEY`"},
             },
         },
     }
@@ -78,11 +88,13 @@ def components(policy: Policy, limits: Limits) -> dict[str, Json]:
     """Every schema by name."""
     read = schemas(
         *(
-            ChatRequest,
+            *(ChatRequest, ChatMessage, ToolCallIn, Part, ToolDefinition),
             CompletionRequest,
-            ResponsesRequest,
-            Item,
+            *(ResponsesRequest, ResponsesTool, Item),
             MessagesRequest,
+            InputTool,
+            *BLOCKS,
+            *SOURCES,
             ChatAsk,
             CodeAsk,
             AnalyzeAsk,
@@ -95,7 +107,7 @@ def components(policy: Policy, limits: Limits) -> dict[str, Json]:
     written = schemas(Completion, Chunk, ErrorEnvelope, ModelList, ModelObject, TextCompletion, Health, answers=True)
     done = schemas(ChatAnswer, CodeAnswer, FileAnswer, BashAnswer, ModelEntries, Refusal, answers=True)
     keys = schemas(KeyRecord, KeyList, UsageReport, OwnUsage, answers=True)
-    responses = schemas(ResponseObject, StreamEvent, DeletedResponse, ItemList, answers=True)
+    responses = schemas(ResponseObject, StreamEvent, DeletedResponse, InputTokens, ItemList, answers=True)
     return {
         **read,
         **{name: _bounded(read[name], limits.max_prompt) for name in ("ChatAsk", "CodeAsk", "AnalyzeAsk")},

@@ -11,11 +11,12 @@ from msgspec import Struct
 
 from api.problems import invalid
 
+type ShowReasoning = Literal["auto", "always", "never"]
 type Treatment = Literal["honoured", "emulated", "ignored", "meaningless", "refused"]
 
 
 class Parameter(Struct, frozen=True):
-    """harmless: values of a refused parameter that ask for nothing beyond what is done anyway. range: of a number."""
+    """harmless: values of one that is refused or ignored that ask for nothing beyond what is done anyway. range: of a number."""
 
     treatment: Treatment
     note: str
@@ -27,11 +28,13 @@ class Policy(Struct, frozen=True):
     """What the server's owner decided.
 
     strict: refuse what would be ignored. most_choices: the largest `n`. keep_alive: seconds between signs of life.
+    show_reasoning: whether chat completions have `reasoning_content`: if the request asks for it, always, or never.
     """
 
     strict: bool = False
     most_choices: int = 4
     keep_alive: float = 10
+    show_reasoning: ShowReasoning = "auto"
 
 
 def _ignored(note: str, low: float | None = None, high: float | None = None) -> Parameter:
@@ -46,13 +49,16 @@ CHAT: dict[str, Parameter] = {
     "max_tokens": Parameter("honoured", "the service's own limit"),
     "max_completion_tokens": Parameter("honoured", "wins over `max_tokens`"),
     "tools": Parameter("honoured", "with their names, descriptions and schemas"),
-    "tool_choice": Parameter("honoured", "the service's own, or emulated where the model refuses to be forced; checked"),
+    "tool_choice": Parameter(
+        "honoured", "the service's own, or emulated where the model refuses to be forced; checked"
+    ),
     "parallel_tool_calls": Parameter("honoured", "the service's own switch, and checked"),
     "functions": Parameter("honoured", "the legacy form of `tools`"),
     "function_call": Parameter("honoured", "the legacy form of `tool_choice`"),
     "response_format": Parameter("honoured", "the CLI's structured output, validated by it"),
-    "reasoning_effort": Parameter("honoured", "`none` and `minimal` are the CLI's `low`"),
-    "reasoning": Parameter("honoured", "`effort`, as other gateways name it"),
+    "reasoning_effort": Parameter("honoured", "`none` and `minimal` are the CLI's `low`; shows the thinking"),
+    "reasoning": Parameter("honoured", "`effort`, `max_tokens`, `enabled`, `exclude`, as other gateways have it"),
+    "include_reasoning": Parameter("honoured", "whether the thinking is shown, as other gateways have it"),
     "stop": Parameter("honoured", "up to 64; texts of white space only are watched for here"),
     "max_budget_usd": Parameter(
         "honoured",
@@ -64,21 +70,35 @@ CHAT: dict[str, Parameter] = {
     "seed": _ignored("the service has none"),
     "frequency_penalty": _ignored("the service has none", -2, 2),
     "presence_penalty": _ignored("the service has none", -2, 2),
+    "top_k": _ignored("current models take none"),
+    "min_p": _ignored("the service has none"),
+    "top_a": _ignored("the service has none"),
+    "repetition_penalty": _ignored("the service has none"),
+    "logprobs": Parameter("ignored", "the service has none; `logprobs` of the answer is null", harmless=(False,)),
+    "top_logprobs": Parameter("ignored", "the service has none", harmless=(0,)),
     "prediction": _ignored("only speeds up what the service can't speed up"),
     "verbosity": _ignored("the service has none"),
+    "moderation": _ignored("no moderation model is asked"),
+    "thinking": _ignored("send `reasoning_effort` or `reasoning`"),
+    "models": _ignored("one model answers; name it in `model`"),
+    "route": _ignored("one service answers"),
+    "provider": _ignored("one service answers"),
+    "transforms": _ignored("nothing is left out of a conversation"),
+    "plugins": _ignored("there are none"),
     "user": Parameter("meaningless", ""),
     "metadata": Parameter("meaningless", ""),
     "store": Parameter("meaningless", "nothing is stored"),
     "service_tier": Parameter("meaningless", ""),
     "prompt_cache_key": Parameter("meaningless", "the CLI caches by content"),
     "prompt_cache_retention": Parameter("meaningless", "the CLI caches by content"),
+    "prompt_cache_options": Parameter("meaningless", "the CLI caches by content"),
     "safety_identifier": Parameter("meaningless", ""),
-    "logprobs": Parameter("refused", "the service has none", harmless=(None, False)),
-    "top_logprobs": Parameter("refused", "the service has none", harmless=(None, 0)),
+    "usage": Parameter("meaningless", "tokens and cost are in every answer"),
     "logit_bias": Parameter("refused", "the service has none", harmless=(None, {})),
     "audio": Parameter("refused", "the models do not speak", harmless=(None,)),
     "modalities": Parameter("refused", "the models answer in text", harmless=(None, ["text"])),
     "web_search_options": Parameter("refused", "the server gives the model no tools of its own", harmless=(None,)),
+    "previous_response_id": Parameter("refused", "POST /v1/responses takes it; send all messages", harmless=(None, "")),
 }
 
 COMPLETIONS: dict[str, Parameter] = {
@@ -98,8 +118,11 @@ COMPLETIONS: dict[str, Parameter] = {
     "seed": _ignored("the service has none"),
     "frequency_penalty": _ignored("the service has none", -2, 2),
     "presence_penalty": _ignored("the service has none", -2, 2),
+    "top_k": _ignored("current models take none"),
+    "min_p": _ignored("the service has none"),
+    "repetition_penalty": _ignored("the service has none"),
+    "logprobs": _ignored("the service has none; `logprobs` of the answer is null"),
     "user": Parameter("meaningless", ""),
-    "logprobs": Parameter("refused", "the service has none", harmless=(None,)),
     "logit_bias": Parameter("refused", "the service has none", harmless=(None, {})),
 }
 
@@ -113,28 +136,36 @@ RESPONSES: dict[str, Parameter] = {
     "background": Parameter("honoured", "answered at once, and looked up by `GET`; needs `store`"),
     "max_output_tokens": Parameter("honoured", "the service's own limit"),
     "tools": Parameter("honoured", "functions, custom tools, namespaces; tools that OpenAI runs itself are ignored"),
-    "tool_choice": Parameter("honoured", "the service's own, or emulated where the model refuses to be forced; checked"),
+    "tool_choice": Parameter(
+        "honoured", "the service's own, or emulated where the model refuses to be forced; checked"
+    ),
     "parallel_tool_calls": Parameter("honoured", "the service's own switch, and checked"),
     "text": Parameter("honoured", "`format`: the CLI's structured output; `verbosity` is ignored"),
-    "reasoning": Parameter("honoured", "`effort`; `summary` shows the thinking"),
+    "reasoning": Parameter("honoured", "`effort`; `summary` shows the thinking; `context` and `mode` are ignored"),
     "include": Parameter("honoured", "`reasoning.encrypted_content`; any other value is ignored"),
     "metadata": Parameter("honoured", "given back, and kept with the response"),
     "truncation": Parameter("honoured", "`disabled`; `auto` is ignored: nothing is left out of a conversation"),
     "max_budget_usd": Parameter("honoured", "as of chat completions"),
     "temperature": _ignored("current models take none", 0, 2),
     "top_p": _ignored("current models take none", 0, 1),
+    "top_logprobs": Parameter("ignored", "the service has none; `logprobs` are empty", harmless=(0,)),
     "context_management": _ignored("nothing is left out of a conversation"),
+    "moderation": _ignored("no moderation model is asked"),
+    "access_programs": _ignored("there are none"),
+    "background_options": _ignored("what is in the background begins at once"),
+    "image": _ignored("pictures are not compressed"),
+    "personality": _ignored("the models have none to choose"),
     "max_tool_calls": Parameter("meaningless", "it counts calls of tools that OpenAI runs itself"),
     "stream_options": Parameter("meaningless", "`include_obfuscation`: no event is padded"),
     "user": Parameter("meaningless", ""),
     "service_tier": Parameter("meaningless", ""),
     "prompt_cache_key": Parameter("meaningless", "the CLI caches by content"),
     "prompt_cache_retention": Parameter("meaningless", "the CLI caches by content"),
+    "prompt_cache_options": Parameter("meaningless", "the CLI caches by content; `prewarm` is ignored"),
     "safety_identifier": Parameter("meaningless", ""),
     "client_metadata": Parameter("meaningless", ""),
     "conversation": Parameter("refused", "send `previous_response_id`, or the whole input", harmless=(None,)),
     "prompt": Parameter("refused", "no prompts are kept here; send `instructions` and `input`", harmless=(None,)),
-    "top_logprobs": Parameter("refused", "the service has none", harmless=(None, 0)),
 }
 
 
@@ -146,7 +177,7 @@ def checked(table: Mapping[str, Parameter], fields: Mapping[str, object], *, str
         match parameter.treatment:
             case "refused" if name in fields and value not in parameter.harmless:
                 raise invalid(f"`{name}` is not supported: {parameter.note}.", name, "unsupported_parameter")
-            case "ignored" if value is not None:
+            case "ignored" if value is not None and value not in parameter.harmless:
                 _in_range(name, value, parameter.range)
                 ignored.append(name)
             case _:

@@ -99,6 +99,7 @@ class Settings(BaseSettings):
     request_timeout: Annotated[float, Field(gt=0, le=86400)] = 600
     keep_alive: Annotated[float, Field(gt=0, le=3600)] = 15
     strict_params: bool = False
+    show_reasoning: Literal["auto", "always", "never"] = "auto"
     max_choices: Annotated[int, Field(ge=1, le=128)] = 4
     fetch_images: bool = True
     max_prompt: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000

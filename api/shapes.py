@@ -9,7 +9,11 @@ the items of an `input` mean, `api.items` says.
 from collections.abc import Mapping
 from typing import cast
 
+import msgspec
+
 type Fields = dict[str, object]
+
+_messages = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def as_chat(fields: Fields) -> Fields:
@@ -21,12 +25,34 @@ def as_chat(fields: Fields) -> Fields:
         return fields
     left_out = {"instructions", "system", "input" if has_messages else "messages"}
     shaped: Fields = {name: value for name, value in fields.items() if name not in left_out}
-    if system is not None:
-        rest = cast("list[object]", sent) if isinstance(sent := shaped.get("messages"), list) else []
-        shaped["messages"] = [{"role": "system", "content": system}, *rest]
+    rest = shaped.get("messages")
+    # What is no list stays as it is, to be refused.
+    if system is not None and (not rest or isinstance(rest, list)):
+        shaped["messages"] = [{"role": "system", "content": system}, *cast("list[object]", rest or [])]
     if "max_output_tokens" in shaped:
         shaped["max_completion_tokens"] = shaped.pop("max_output_tokens")
     text = shaped.get("text")
     if isinstance(text, Mapping) and "response_format" not in shaped:
         shaped["response_format"] = cast("Mapping[str, object]", text).get("format")
     return shaped
+
+
+def rewritten(body: bytes, sent: Fields, shaped: Fields) -> bytes:
+    """The body that `as_chat` made of `sent`, as JSON in which all that the client wrote is as it was written.
+
+    Numbers would not survive being read and written again.
+    """
+    own = _raws(body)
+    fields: Fields = {
+        name: own[name] if name in own and sent[name] is value else value for name, value in shaped.items()
+    }
+    if isinstance(sent.get("messages"), list) and shaped.get("messages", sent["messages"]) is not sent["messages"]:
+        first, *_ = cast("list[object]", shaped["messages"])
+        fields["messages"] = [first, *_messages.decode(own["messages"])]
+    if "response_format" in shaped and "response_format" not in sent:
+        fields["response_format"] = _raws(own["text"]).get("format")
+    return msgspec.json.encode(fields)
+
+
+def _raws(value: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
+    return msgspec.json.decode(value, type=dict[str, msgspec.Raw])

@@ -8,7 +8,6 @@ ANSWERS: dict[str, str] = {
     "Completion.model": "The model that answered.",
     "Completion.choices": "The answers, as many as `n` asked for.",
     "Completion.usage": "The tokens of all answers.",
-    "Completion.system_fingerprint": "Always null.",
     "Choice": "One answer.",
     "Choice.message": "What the model said and called.",
     "Choice.finish_reason": "Why it ended: it was done or met a `stop` text (`stop`), reached the limit (`length`), "
@@ -53,7 +52,6 @@ ANSWERS: dict[str, str] = {
     "Chunk.model": "The model that answers.",
     "Chunk.choices": "What is new; empty in the last chunk with `usage`.",
     "Chunk.usage": "Only with `include_usage`: null, and in the last chunk the tokens of all answers.",
-    "Chunk.system_fingerprint": "Always null.",
     "ChunkChoice": "What is new of one answer.",
     "ChunkChoice.delta": "The piece.",
     "ChunkChoice.finish_reason": "Why the answer ended; null until it has.",

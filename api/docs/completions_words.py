@@ -26,7 +26,6 @@ COMPLETION_WORDS: dict[str, str] = {
     "TextCompletion.model": "The model that answers.",
     "TextCompletion.choices": "The answers, `n` to each prompt, in the prompts' order; in a stream, what is new.",
     "TextCompletion.usage": "The tokens of all answers; in a stream, only with `include_usage`, in the last piece.",
-    "TextCompletion.system_fingerprint": "Always null.",
     "TextChoice": "An answer; in a stream, a piece of one.",
     "TextChoice.text": "The text; in a stream, more of it.",
     "TextChoice.index": "Which of the answers this is, from 0.",

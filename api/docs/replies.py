@@ -132,6 +132,8 @@ OWN: tuple[Problem, ...] = (
     invalid(f"`{_where}`: neither a data URL nor base64 that can be decoded.", _where, "invalid_file"),
     invalid(f"`{_where}`: nothing is fetched from this address.", _where, "image_fetch_refused"),
     invalid(f"`{_where}`: the picture could not be fetched.", _where, "image_fetch_failed"),
+    invalid(f"`{_where}`: nothing is fetched from this address.", _where, "file_fetch_refused"),
+    invalid(f"`{_where}`: the document could not be fetched.", _where, "file_fetch_failed"),
     Problem(400, "invalid_encoding", "The body is not what its Content-Encoding says."),
     Problem(
         401, "invalid_api_key", "Incorrect API key provided. Send the server's key as `Authorization: Bearer KEY`."

@@ -8,16 +8,19 @@ APIs, which some clients post to this address, are read as what they are.
 import msgspec
 
 from api import content, tooling
-from api.conversation import Draft, DraftBlock, DraftResult, paired, says_something
-from api.fields import arguments, budget, choices, decoded, effort, most_tokens, stops
+from api.conversation import Draft, DraftBlock, DraftResult, with_instructions
+from api.fields import budget, choices, decoded, most_tokens, stops
+from api.forms import TOOLS, CalledFunction, Offering, ToolDefinition
 from api.items import said
-from api.openai_chat.models import ChatMessage, ChatRequest, Items
+from api.openai_chat.models import CALLS, MESSAGES, ChatMessage, ChatRequest, Items
+from api.openai_chat.reasoning import effort_of, is_shown
 from api.parameters import CHAT, Policy, checked, without_loss
 from api.problems import invalid
 from api.schemas import usable
-from api.shapes import as_chat
+from api.shapes import as_chat, rewritten
 from api.turn_request import TurnRequest
-from shared.turn import Effort, Text, ToolUse
+from api.unused_fields import CHAT_FIELDS, is_lost, unused
+from shared.turn import Text, ToolUse
 
 _fields = msgspec.json.Decoder(dict[str, object])
 _request = msgspec.json.Decoder(ChatRequest)
@@ -25,10 +28,11 @@ _items = msgspec.json.Decoder(Items)
 
 
 class ChatCall(TurnRequest, frozen=True, kw_only=True):
-    """A chat completion, understood. choices: how many answers. include_usage: also in a stream."""
+    """A chat completion, understood. choices: how many answers. include_usage: also in a stream. reasoning: show it."""
 
     choices: int
     include_usage: bool
+    reasoning: bool
 
 
 def decode(body: bytes, policy: Policy) -> ChatCall:
@@ -36,53 +40,77 @@ def decode(body: bytes, policy: Policy) -> ChatCall:
     sent = decoded(body, _fields)
     fields = as_chat(sent)
     ignored = checked(CHAT, fields, strict=policy.strict)
-    # What is in the usual shape is read from the body itself, so that schemas stay as they were sent.
-    request = decoded(body, _request) if fields is sent else decoded(msgspec.json.encode(fields), _request)
+    in_shape = body if fields is sent else rewritten(body, sent, fields)
+    request = decoded(in_shape, _request)
     if request.stream_options is not None and not request.stream:
         raise invalid("`stream_options` goes with `stream: true` only.", "stream_options")
     # An `input` that is left in shape is one of items; beside messages it means nothing.
-    items = decoded(body, _items).input if fields is not sent and "input" in fields else []
+    items = decoded(in_shape, _items).input if fields is not sent and "input" in fields else []
+    offering = offering_of(request)
     system, drafts, skipped = conversation(request.messages, items)
+    unmeant = (*without_effect(request, offering), *unused(fields, CHAT_FIELDS), *skipped)
     return ChatCall(
         model=request.model,
         system=system,
         drafts=drafts,
         max_tokens=max_tokens(request),
-        offered=tooling.offered(request),
+        offered=tooling.offered(offering),
         schema=answer_schema(request),
-        effort=thinking(request),
+        effort=effort_of(request),
         stop=stops(request.stop),
         choices=choices(request.n, policy.most_choices),
         max_budget_usd=budget(request.max_budget_usd),
         stream=bool(request.stream),
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
-        ignored=(*ignored, *without_loss((*without_effect(request), *skipped), strict=policy.strict)),
+        reasoning=is_shown(request, policy.show_reasoning),
+        ignored=(*ignored, *without_loss(unmeant, strict=policy.strict)),
     )
 
 
-def without_effect(request: ChatRequest) -> tuple[str, ...]:
+def offering_of(request: ChatRequest) -> Offering:
+    """The tools and how they may be used, as they were sent. Raises Problem."""
+    tools = request.tools
+    return Offering(
+        tools=None if tools is None else [TOOLS.read(tool, f"tools[{index}]") for index, tool in enumerate(tools)],
+        tool_choice=request.tool_choice,
+        parallel_tool_calls=request.parallel_tool_calls,
+        functions=request.functions,
+        function_call=request.function_call,
+    )
+
+
+def without_effect(request: ChatRequest, offering: Offering) -> tuple[str, ...]:
     """What is honoured elsewhere and means nothing in this request."""
     has_schema = request.response_format is not None and request.response_format.type != "text"
     stop = ("stop",) if has_schema and request.stop else ()
-    customs = [tool.custom or tool for tool in request.tools or [] if tool.custom or tool.type == "custom"]
-    grammars = any(bytes(custom.format) != b"null" for custom in customs)
-    return (*stop, *(("tools.custom.format",) if grammars else ()))
+    grammars = any(_has_grammar(tool) for tool in offering.tools or [])
+    form = request.response_format.json_schema if request.response_format else None
+    lost = form is not None and is_lost(form.description, form.schema)
+    named = (("tools.custom.format", grammars), ("response_format.json_schema.description", lost))
+    return (*stop, *(name for name, sent in named if sent))
+
+
+def _has_grammar(tool: ToolDefinition) -> bool:
+    custom = tool.custom or (tool if tool.type == "custom" else None)
+    return custom is not None and bytes(custom.format) != b"null"
 
 
 def conversation(
-    messages: list[ChatMessage], items: str | list[msgspec.Raw]
+    messages: list[msgspec.Raw], items: str | list[msgspec.Raw]
 ) -> tuple[tuple[str, ...], tuple[Draft, ...], tuple[str, ...]]:
     """The system texts and the conversation, each in order, and the kinds of items that mean nothing. Raises Problem."""
-    system: list[str] = []
     drafts: list[Draft] = []
     legacy_call: str | None = None
-    for index, message in enumerate(messages):
+    for index, raw in enumerate(messages):
         where = f"messages[{index}]"
+        message = MESSAGES.read(raw, where)
+        place = f"{where}.content"
         match message.role:
             case "system" | "developer":
-                system.append(content.text_only(message.content, f"{where}.content"))
+                drafts.append(Draft("system", content.texts(content.content_of(message.content, place), place), where))
             case "user":
-                drafts.append(Draft("user", content.blocks(message.content, f"{where}.content"), where))
+                blocks = content.blocks(content.content_of(message.content, place), "user", place)
+                drafts.append(Draft("user", blocks, where))
             case "assistant":
                 drafts.append(Draft("assistant", assistant(message, index, where), where))
                 legacy_call = legacy_id(index) if message.function_call else None
@@ -95,41 +123,44 @@ def conversation(
         drafts.append(Draft("user", (Text(items),), "input"))
         items = []
     spoken = said((f"input[{index}]", item) for index, item in enumerate(items))
-    system += spoken.system
-    drafts += spoken.drafts
-    if not says_something(drafts):
-        raise invalid(
-            "`messages` must hold a message of the user's or the assistant's that says something.", "messages"
-        )
-    paired(drafts)
-    return tuple(system), tuple(drafts), spoken.skipped
+    missing = invalid("`messages` must hold a message that says something.", "messages")
+    system, put = with_instructions((), [*drafts, *spoken.drafts], missing)
+    return system, put, spoken.skipped
 
 
 def assistant(message: ChatMessage, index: int, where: str) -> tuple[DraftBlock, ...]:
     """What an assistant's message says and calls. Raises Problem."""
-    said = content.blocks(message.content, f"{where}.content")
+    place = f"{where}.content"
+    said = content.blocks(content.content_of(message.content, place), "assistant", place)
     if message.refusal and not said:
         said = (Text(message.refusal),)
-    calls: list[ToolUse] = []
-    for number, call in enumerate(message.tool_calls or []):
-        place = f"{where}.tool_calls[{number}]"
-        if not call.id:
-            raise invalid(f"`{place}.id` is missing.", f"{place}.id")
-        called = call.custom or call.function
-        if called and not called.name:
-            kind = "custom" if call.custom else "function"
-            raise invalid(f"`{place}.{kind}.name` is missing.", f"{place}.{kind}.name")
-        if call.custom:
-            text = msgspec.json.encode({tooling.CUSTOM_FIELD: call.custom.input}).decode()
-            calls.append(ToolUse(call.id, call.custom.name, text))
-        elif call.function:
-            calls.append(ToolUse(call.id, call.function.name, arguments(call.function, f"{place}.function")))
-        else:
-            raise invalid(f"`{place}.function` is missing.", f"{place}.function")
+    calls = [called(raw, f"{where}.tool_calls[{number}]") for number, raw in enumerate(message.tool_calls or [])]
     if message.function_call:
-        call = message.function_call
-        calls.append(ToolUse(legacy_id(index), call.name, arguments(call, f"{where}.function_call")))
+        calls.append(used(legacy_id(index), message.function_call, f"{where}.function_call"))
     return (*said, *calls)
+
+
+def called(raw: msgspec.Raw, where: str) -> ToolUse:
+    """A call in the history. Raises Problem."""
+    call = CALLS.read(raw, where)
+    if not call.id:
+        raise invalid(f"`{where}.id` is missing.", f"{where}.id")
+    if call.custom:
+        if not call.custom.name:
+            raise invalid(f"`{where}.custom.name` is missing.", f"{where}.custom.name")
+        text = msgspec.json.encode({tooling.CUSTOM_FIELD: call.custom.input}).decode()
+        return ToolUse(call.id, call.custom.name, text)
+    if call.function:
+        return used(call.id, call.function, f"{where}.function")
+    kind = "custom" if call.type == "custom" else "function"
+    raise invalid(f"`{where}.{kind}` is missing.", f"{where}.{kind}")
+
+
+def used(call: str, function: CalledFunction, where: str) -> ToolUse:
+    """A call of a function. Raises Problem."""
+    if not function.name:
+        raise invalid(f"`{where}.name` is missing.", f"{where}.name")
+    return ToolUse(call, function.name, content.arguments(function.arguments))
 
 
 def legacy_id(index: int) -> str:
@@ -142,7 +173,8 @@ def result(message: ChatMessage, legacy_call: str | None, where: str) -> DraftRe
     call = message.tool_call_id or (legacy_call if message.role == "function" else None)
     if not call:
         raise invalid(f"`{where}.tool_call_id` is missing.", f"{where}.tool_call_id")
-    return DraftResult(call, content.parts(message.content, f"{where}.content"))
+    place = f"{where}.content"
+    return DraftResult(call, content.parts(content.content_of(message.content, place), place))
 
 
 def answer_schema(request: ChatRequest) -> str | None:
@@ -169,11 +201,3 @@ def max_tokens(request: ChatRequest) -> int | None:
     if request.max_completion_tokens is not None:
         return most_tokens(request.max_completion_tokens, "max_completion_tokens")
     return most_tokens(request.max_tokens, "max_tokens")
-
-
-def thinking(request: ChatRequest) -> Effort | None:
-    """How hard to think, by OpenAI's name for it or by that of other gateways. Raises Problem."""
-    options = request.reasoning
-    if request.reasoning_effort is not None or options is None:
-        return effort(request.reasoning_effort, "reasoning_effort")
-    return effort(options.effort or ("none" if options.enabled is False else None), "reasoning.effort")

@@ -48,11 +48,15 @@ FINISH: dict[StopReason, FinishReason] = {
 
 
 class Form(Struct, frozen=True):
-    """How an answer is to be written. custom: tools that take free text. legacy: one call, as `function_call`."""
+    """How an answer is to be written.
+
+    custom: tools that take free text. legacy: one call, as `function_call`. reasoning: the model's thinking is shown.
+    """
 
     include_usage: bool = False
     custom: frozenset[str] = frozenset()
     legacy: bool = False
+    reasoning: bool = False
 
 
 class ChoiceDraft:
@@ -75,7 +79,7 @@ class ChoiceDraft:
             case TextDelta(text):
                 self._text.append(text)
                 return [self._delta(Delta(content=text))]
-            case ThinkingDelta(text):
+            case ThinkingDelta(text) if self._form.reasoning:
                 self._thinking.append(text)
                 return [self._delta(Delta(reasoning_content=text))]
             case ToolCall():

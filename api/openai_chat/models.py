@@ -5,7 +5,8 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from api.forms import CalledFunction, Offering, Part, StreamOptions
+from api.forms import NULL, CalledFunction, FunctionDefinition, StreamOptions
+from api.kinds import Kinds
 from api.openai_answers import ChatUsage
 
 type FinishReason = Literal["stop", "length", "tool_calls", "function_call", "content_filter"]
@@ -27,30 +28,55 @@ class ToolCallIn(Struct, frozen=True):
     custom: CalledCustom | None = None
 
 
-class ChatMessage(Struct, frozen=True):
-    """A message of the request. content: None and absent mean that it says nothing."""
+CALLS = Kinds(
+    ToolCallIn,
+    "type",
+    {"": ("id", "function", "custom"), "function": ("id", "function"), "custom": ("id", "custom")},
+)
 
-    role: str
-    content: str | list[Part] | None = None
+
+class ChatMessage(Struct, frozen=True):
+    """A message of the request; which fields it has depends on its role. content, tool_calls: read where understood.
+
+    content: null and absent mean that it says nothing. name: the model is not told.
+    """
+
+    role: str | None = None
+    content: msgspec.Raw = NULL
     refusal: str | None = None
     name: str | None = None
-    tool_calls: list[ToolCallIn] | None = None
+    tool_calls: list[msgspec.Raw] | None = None
     tool_call_id: str | None = None
     function_call: CalledFunction | None = None
 
 
+MESSAGES = Kinds(
+    ChatMessage,
+    "role",
+    {
+        **dict.fromkeys(("system", "developer", "user"), ("content",)),
+        "assistant": ("content", "refusal", "tool_calls", "function_call"),
+        **dict.fromkeys(("tool", "function"), ("content", "tool_call_id")),
+    },
+)
+
+
 class ReasoningOptions(Struct, frozen=True):
-    """How hard to think, as other gateways name it."""
+    """How hard to think, and whether to tell of it, as other gateways name it. exclude: think, but do not tell."""
 
     effort: str | None = None
+    max_tokens: int | None = None
     enabled: bool | None = None
+    exclude: bool | None = None
+    summary: str | None = None
 
 
 class JsonSchemaFormat(Struct, frozen=True):
     """The schema of the answer."""
 
     name: str | None = None
-    schema: msgspec.Raw = msgspec.Raw(b"null")
+    description: str | None = None
+    schema: msgspec.Raw = NULL
     strict: bool | None = None
 
 
@@ -59,21 +85,27 @@ class ResponseFormat(Struct, frozen=True):
 
     type: str
     json_schema: JsonSchemaFormat | None = None
-    schema: msgspec.Raw = msgspec.Raw(b"null")
+    schema: msgspec.Raw = NULL
 
 
-class ChatRequest(Offering, frozen=True):
+class ChatRequest(Struct, frozen=True):
     """The body of POST /v1/chat/completions, as far as it is honoured; `api.parameters` has the table of the rest."""
 
-    messages: list[ChatMessage] = msgspec.field(default_factory=list[ChatMessage])
+    messages: list[msgspec.Raw] = msgspec.field(default_factory=list[msgspec.Raw])
     model: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
+    tools: list[msgspec.Raw] | None = None
+    tool_choice: msgspec.Raw = NULL
+    parallel_tool_calls: bool | None = None
+    functions: list[FunctionDefinition] | None = None
+    function_call: str | CalledFunction | None = None
     response_format: ResponseFormat | None = None
     reasoning_effort: str | None = None
     reasoning: ReasoningOptions | None = None
+    include_reasoning: bool | None = None
     stop: str | list[str] | None = None
     n: int | None = None
     max_budget_usd: float | None = None
@@ -138,7 +170,6 @@ class Completion(Struct, frozen=True, kw_only=True):
     model: str
     choices: list[Choice]
     usage: ChatUsage
-    system_fingerprint: str | None = None
 
 
 class Delta(Struct, frozen=True, omit_defaults=True):
@@ -170,7 +201,6 @@ class Chunk(Struct, frozen=True, kw_only=True):
     model: str
     choices: list[ChunkChoice]
     usage: ChatUsage | UnsetType | None = UNSET
-    system_fingerprint: str | None = None
 
 
 class ModelObject(Struct, frozen=True, kw_only=True):

@@ -43,7 +43,7 @@ async def create_chat_completion(
     call = decode(await body.read(request), policy)
     model = await catalogue.resolve(call.model)
     turn = call.turn(model, await messages(call.drafts, fetcher))
-    form = Form(include_usage=call.include_usage, custom=call.offered.custom, legacy=call.offered.legacy)
+    form = Form(call.include_usage, call.offered.custom, call.offered.legacy, reasoning=call.reasoning)
     encoder = ChatEncoder(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), model, form, call.choices)
     who = asking(request)
     jobs = [kept(dispatch.run(turn, who), promises(call.offered)) for _ in range(call.choices)]

@@ -44,4 +44,3 @@ class TextCompletion(Struct, frozen=True, kw_only=True):
     model: str
     choices: list[TextChoice]
     usage: ChatUsage | UnsetType | None = UNSET
-    system_fingerprint: str | None = None

@@ -9,9 +9,8 @@ from typing import ClassVar, Protocol, cast
 
 import msgspec
 
-from api.conversation import paired, says_something
+from api.conversation import with_instructions
 from api.fields import budget, decoded, effort, most_tokens
-from api.forms import Item
 from api.items import said
 from api.openai_responses.models import ResponsesRequest, TextFormat, TextOptions
 from api.openai_responses.tools import Tools, tools
@@ -19,6 +18,7 @@ from api.parameters import RESPONSES, Policy, checked, without_loss
 from api.problems import Problem, invalid
 from api.schemas import usable
 from api.turn_request import TurnRequest
+from api.unused_fields import RESPONSES_FIELDS, is_lost, unused
 
 ENCRYPTED = "reasoning.encrypted_content"
 SUMMARIES = ("auto", "concise", "detailed", "none")
@@ -27,7 +27,7 @@ MOST_METADATA = 16
 
 _fields = msgspec.json.Decoder(dict[str, object])
 _request = msgspec.json.Decoder(ResponsesRequest)
-_item = msgspec.json.Decoder(Item)
+_raws = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Memory(Protocol):
@@ -46,7 +46,7 @@ class ResponsesCall(TurnRequest, frozen=True, kw_only=True):
     """A request for a response, understood.
 
     before: the items of the responses before. items: those of this request. summaries: show the model's thoughts. sealed:
-    give out what gives them back to the model.
+    give out what gives them back to the model. echoed: the request's fields, as they were written.
     """
 
     schema_place: ClassVar[str] = "text.format"
@@ -59,7 +59,7 @@ class ResponsesCall(TurnRequest, frozen=True, kw_only=True):
     background: bool
     summaries: bool
     sealed: bool
-    echoed: dict[str, object]
+    echoed: dict[str, msgspec.Raw]
 
 
 def decode(body: bytes, policy: Policy, memory: Memory) -> ResponsesCall:
@@ -71,13 +71,14 @@ def decode(body: bytes, policy: Policy, memory: Memory) -> ResponsesCall:
     items = tuple(recalled(request.input, memory))
     places = [(f"previous_response_id[{index}]", item) for index, item in enumerate(before)]
     spoken = said([*places, *((f"input[{index}]", item) for index, item in enumerate(items))])
-    if not says_something(spoken.drafts):
-        raise invalid("`input` must hold a message or another item that says something.", "input")
-    paired(spoken.drafts)
+    missing = invalid("`input` must hold a message or another item that says something.", "input")
+    instructions = (request.instructions,) if request.instructions else ()
+    system, drafts = with_instructions(instructions, spoken.drafts, missing)
     limited(request)
     max_budget_usd = budget(request.max_budget_usd)
     offered = tools(request)
-    unmeant = without_loss((*offered.ignored, *spoken.skipped, *without_effect(request)), strict=policy.strict)
+    skipped = (*offered.ignored, *spoken.skipped, *without_effect(request), *unused(fields, RESPONSES_FIELDS))
+    unmeant = without_loss(skipped, strict=policy.strict)
     reasoning = request.reasoning
     summary = (reasoning.summary or reasoning.generate_summary) if reasoning else None
     if summary not in {None, *SUMMARIES}:
@@ -87,8 +88,8 @@ def decode(body: bytes, policy: Policy, memory: Memory) -> ResponsesCall:
         request=request,
         before=before,
         items=items,
-        system=((request.instructions,) if request.instructions else ()) + spoken.system,
-        drafts=spoken.drafts,
+        system=system,
+        drafts=drafts,
         max_tokens=request.max_output_tokens,
         max_budget_usd=max_budget_usd,
         tools=offered,
@@ -101,7 +102,7 @@ def decode(body: bytes, policy: Policy, memory: Memory) -> ResponsesCall:
         summaries=summary not in {None, "none"},
         sealed=ENCRYPTED in (request.include or ()),
         ignored=(*ignored, *unmeant),
-        echoed=fields,
+        echoed=decoded(body, _raws),
     )
 
 
@@ -123,20 +124,38 @@ def recalled(sent: str | list[msgspec.Raw] | None, memory: Memory) -> Sequence[m
     if sent is None:
         return []
     if isinstance(sent, str):
-        return [msgspec.Raw(msgspec.json.encode({"type": "message", "role": "user", "content": sent}))]
+        return [_of_user(sent)]
     items: list[msgspec.Raw] = []
     for index, raw in enumerate(sent):
-        item = decoded(bytes(raw), _item, f"input[{index}]")
+        if bytes(raw).startswith(b'"'):
+            # Some clients put a text among the items.
+            items.append(_of_user(raw))
+            continue
+        fields = decoded(bytes(raw), _raws, f"input[{index}]")
+        kind, item_id = _text(fields.get("type")), _text(fields.get("id"))
         # Some clients leave the type out of a reference, which then has nothing but an id.
-        refers = item.type == "item_reference" or (item.type is None and item.role is None and item.id is not None)
-        if not refers:
-            items.append(raw)
-        elif found := memory.item(item.id or ""):
+        refers = kind == "item_reference" or (kind is None and "role" not in fields and item_id is not None)
+        # What seals thoughts is given out on demand only; what is kept has it.
+        bare = kind == "reasoning" and not _text(fields.get("encrypted_content"))
+        found = memory.item(item_id or "") if refers or bare else None
+        if found:
             items.append(found)
-        elif not (item.id or "").startswith("rs_"):
-            message = f"`input[{index}]`: no item with id `{item.id}` is kept here; send the item itself."
+        elif not refers:
+            items.append(raw)
+        elif not (item_id or "").startswith("rs_"):
+            message = f"`input[{index}]`: no item with id `{item_id}` is kept here; send the item itself."
             raise invalid(message, f"input[{index}].id", "item_not_found")
     return items
+
+
+def _of_user(text: str | msgspec.Raw) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode({"type": "message", "role": "user", "content": text}))
+
+
+def _text(raw: msgspec.Raw | None) -> str | None:
+    """A field's text; None where it has another value, or is not there."""
+    value: object = msgspec.json.decode(raw) if raw else None
+    return value if isinstance(value, str) else None
 
 
 def limited(request: ResponsesRequest) -> None:
@@ -157,8 +176,10 @@ def without_effect(request: ResponsesRequest) -> tuple[str, ...]:
     """What is honoured elsewhere and means nothing in this request."""
     truncation = ("truncation",) if request.truncation == "auto" else ()
     verbosity = ("text.verbosity",) if request.text and request.text.verbosity else ()
+    form = request.text.format if request.text else None
+    described = ("text.format.description",) if form and is_lost(form.description, form.schema) else ()
     others = tuple(f"include.{each}" for each in request.include or () if each != ENCRYPTED)
-    return (*truncation, *verbosity, *others)
+    return (*truncation, *verbosity, *described, *others)
 
 
 def answer_schema(text: TextOptions | None) -> str | None:

@@ -3,15 +3,27 @@
 import msgspec
 from msgspec import Struct
 
-from api.forms import ToolDefinition
-
-NULL = msgspec.Raw(b"null")
+from api.forms import NULL, ToolDefinition
+from api.kinds import Kinds
 
 
 class ResponsesTool(ToolDefinition, frozen=True):
-    """A tool on offer. tools: of a namespace."""
+    """A tool on offer. tools: of a namespace, read where they are understood."""
 
-    tools: list[ToolDefinition] | None = None
+    tools: list[msgspec.Raw] | None = None
+
+
+_FUNCTION = ("function", "name", "description", "parameters", "input_schema", "strict")
+TOOLS = Kinds(
+    ResponsesTool,
+    "type",
+    {
+        "": ("custom", *_FUNCTION),
+        "function": _FUNCTION,
+        "custom": ("custom", "name", "description", "format"),
+        "namespace": ("name", "description", "tools"),
+    },
+)
 
 
 class TextFormat(Struct, frozen=True):
@@ -19,6 +31,7 @@ class TextFormat(Struct, frozen=True):
 
     type: str = "text"
     name: str | None = None
+    description: str | None = None
     schema: msgspec.Raw = NULL
     strict: bool | None = None
 
@@ -48,7 +61,7 @@ class ResponsesRequest(Struct, frozen=True):
     store: bool | None = None
     stream: bool | None = None
     max_output_tokens: int | None = None
-    tools: list[ResponsesTool] | None = None
+    tools: list[msgspec.Raw] | None = None
     tool_choice: msgspec.Raw = NULL
     parallel_tool_calls: bool | None = None
     text: TextOptions | None = None

@@ -26,9 +26,8 @@ type Json = dict[str, object]
 def begun(response_id: str, created: int, model: str, call: ResponsesCall) -> ResponseObject:
     """A response that has just begun."""
     request, sent = call.request, call.echoed
-    text: Json = {"format": {"type": "text"}, **cast("Json", sent.get("text") or {})}
-    reasoning: Json = {"effort": None, "summary": None, **cast("Json", sent.get("reasoning") or {})}
-    choice = sent.get("tool_choice")
+    text: Json = {"format": {"type": "text"}, **_fields(sent.get("text"))}
+    reasoning: Json = {"effort": None, "summary": None, **_fields(sent.get("reasoning"))}
     return ResponseObject(
         id=response_id,
         created_at=created,
@@ -36,30 +35,32 @@ def begun(response_id: str, created: int, model: str, call: ResponsesCall) -> Re
         background=call.background,
         instructions=request.instructions,
         max_output_tokens=request.max_output_tokens,
-        max_tool_calls=_whole(sent.get("max_tool_calls")),
+        max_tool_calls=_whole(_value(sent.get("max_tool_calls"))),
         model=model,
         output=[],
         parallel_tool_calls=request.parallel_tool_calls is not False,
         previous_response_id=request.previous_response_id,
         reasoning=_raw(reasoning),
         store=call.store,
-        temperature=_number(sent.get("temperature")),
-        text=_raw({**text, "format": text["format"] or {"type": "text"}}),
-        tool_choice=_raw("auto" if choice is None else choice),
-        tools=_raw(sent.get("tools") or []),
-        top_p=_number(sent.get("top_p")),
+        temperature=_number(_value(sent.get("temperature"))),
+        text=_raw({**text, "format": _said(text["format"]) or {"type": "text"}}),
+        tool_choice=_said(sent.get("tool_choice")) or _raw("auto"),
+        tools=_said(sent.get("tools")) or _raw([]),
+        top_p=_number(_value(sent.get("top_p"))),
         truncation=request.truncation or "disabled",
-        user=user if isinstance(user := sent.get("user"), str) else None,
+        user=user if isinstance(user := _value(sent.get("user")), str) else None,
         metadata=request.metadata or {},
     )
 
 
 def shown(item: msgspec.Raw, number: str) -> msgspec.Raw:
     """An item of the input as it is kept: with a type, an id, and its content in parts."""
+    # What the client wrote stays as it was written.
+    sent = _fields(item)
     fields = msgspec.json.decode(bytes(item), type=dict[str, object])
     kind = fields.get("type") or "message"
     start = IDS.get(kind, "item") if isinstance(kind, str) else "item"
-    whole: Json = {**fields, "type": kind, "id": fields.get("id") or f"{start}_{number}"}
+    whole: Json = {**sent, "type": kind, "id": fields.get("id") or f"{start}_{number}"}
     content = fields.get("content")
     if kind == "message" and isinstance(content, str):
         part = "output_text" if fields.get("role") == "assistant" else "input_text"
@@ -89,6 +90,21 @@ def listed(items: Sequence[msgspec.Raw], limit: str, order: str, after: str | No
         last_id=page[-1] if page else None,
         has_more=last < len(ordered),
     )
+
+
+def _fields(raw: msgspec.Raw | None) -> Json:
+    """The fields of an object, each as it was written; none of what is no object."""
+    sent = _said(raw)
+    return cast("Json", msgspec.json.decode(sent, type=dict[str, msgspec.Raw])) if isinstance(sent, msgspec.Raw) else {}
+
+
+def _said(value: object) -> msgspec.Raw | None:
+    """What was sent, unless it is null or not there."""
+    return value if isinstance(value, msgspec.Raw) and bytes(value) != b"null" else None
+
+
+def _value(raw: msgspec.Raw | None) -> object:
+    return msgspec.json.decode(raw) if raw else None
 
 
 def _raw(value: object) -> msgspec.Raw:

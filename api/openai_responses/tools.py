@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from api import tooling
 from api.forms import Offering, ToolDefinition
-from api.openai_responses.models import ResponsesRequest, ResponsesTool
+from api.openai_responses.models import TOOLS, ResponsesRequest, ResponsesTool
 from api.problems import Problem, invalid
 from api.tooling import qualified
 
@@ -43,11 +43,13 @@ def tools(request: ResponsesRequest) -> Tools:
     places: list[str] = []
     namespaces: dict[str, Names] = {}
     ignored: list[str] = []
-    for index, tool in enumerate(request.tools or []):
+    for index, raw in enumerate(request.tools or []):
         where = f"tools[{index}]"
+        tool = TOOLS.read(raw, where)
         if tool.type == "namespace":
-            for number, inner in enumerate(tool.tools or []):
+            for number, each in enumerate(tool.tools or []):
                 place = f"{where}.tools[{number}]"
+                inner = TOOLS.read(each, place)
                 if inner.type not in CLIENTS:
                     ignored.append(f"tools.{inner.type}")
                     continue
@@ -83,13 +85,14 @@ def _named(tool: ToolDefinition, where: str) -> str:
 
 
 def _within(tool: ToolDefinition, name: str, namespace: ResponsesTool) -> ToolDefinition:
-    """A tool of a namespace as one that stands alone; what is said of the namespace is said of it."""
-    words = [words for words in (namespace.description, tool.description) if words]
+    """A tool of a namespace as one that stands alone; the namespace's description goes before its own."""
     flat = tool.function or tool.custom
+    described = flat.description if flat else tool.description
+    words = "\n\n".join(filter(None, (namespace.description, described))) or None
     if flat:
-        named = msgspec.structs.replace(flat, name=name)
+        named = msgspec.structs.replace(flat, name=name, description=words)
         return msgspec.structs.replace(tool, **{"function" if tool.function else "custom": named})
-    return msgspec.structs.replace(tool, name=name, description="\n\n".join(words) or None)
+    return msgspec.structs.replace(tool, name=name, description=words)
 
 
 def _has_grammar(tool: ToolDefinition) -> bool:

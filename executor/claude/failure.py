@@ -45,6 +45,12 @@ def too_long(retrying: Retrying) -> Failed:
     return Failed(_named(retrying.error, retrying.status) or ErrorKind.UPSTREAM, retry_after=retrying.delay)
 
 
+def cut_off(retrying: Retrying | None) -> Failed:
+    """What went wrong, when the CLI asks again after words of the answer were given out, which can't be taken back."""
+    named = _named(retrying.error, retrying.status) if retrying else None
+    return Failed(named if named and named in WAITING_HELPS else ErrorKind.UPSTREAM_CUT)
+
+
 def failure(
     ended: Ended,
     complaint: Complained | None,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from executor.claude.failure import failure, is_about_thinking, too_long
+from executor.claude.failure import cut_off, failure, is_about_thinking, too_long
 from executor.claude.output_text import OutputText
 from executor.claude.protocol import Complained, Ended, Garbage, Limited, Line, Retrying, Streamed
 from executor.claude.recorder import Call, Fate, Recorder
@@ -79,8 +79,7 @@ class OutputParser:
         self._unmet = ""
         self._refusal = ""
         self._demands = 0
-        self._retries = 0
-        self._delay: float | None = None
+        self._retrying: Retrying | None = None
         self._complaint: Complained | None = None
         self._windows: Windows | None = None
 
@@ -109,7 +108,7 @@ class OutputParser:
         self._said = self.between = self.drop_thinking = False
         self.recorder = Recorder()
         self._text.next_round()
-        self._complaint, self._delay, self._retries = None, None, 0
+        self._complaint = self._retrying = None
 
     def _note(self, events: list[Event]) -> list[Event]:
         self.over = any(isinstance(event, Done | Failed) for event in events)
@@ -127,8 +126,7 @@ class OutputParser:
             case Complained() if not waiting:
                 self._complaint = line
             case Retrying(delay=delay) if not waiting:
-                self._delay = delay
-                self._retries += 1
+                self._retrying = line
                 return [too_long(line)] if delay > LONGEST_RETRY_DELAY else []
             case Ended():
                 return self._ended(line)
@@ -143,7 +141,7 @@ class OutputParser:
             case "message_start":
                 if self._said:
                     # The connection was lost and the CLI asks again; what was already given out can't be taken back.
-                    return [Failed(ErrorKind.UPSTREAM_CUT)]
+                    return [cut_off(self._retrying)]
                 self.recorder = Recorder()
                 self._round = added(Usage(), event.message.usage)
                 first, self._started = not self._started, True
@@ -230,8 +228,10 @@ class OutputParser:
             return [Failed(ErrorKind.UNMET, self._unmet)]
         if reason == "refusal" and self.structured:
             return [Declined(self._text.words), Done(reason, self._usage())]
-        if reason in {"end_turn", "tool_use"} and not reported and (events := self._decide()) is not None:
-            return events
+        if reason in {"end_turn", "tool_use"} and not reported:
+            decided = self._decide()
+            if decided is not None:
+                return decided
         if reason == "tool_use" and not self.recorder.calls:
             reason = "end_turn"
         done = Done(reason, self._usage(), stop_sequence=sequence, reported=reported)
@@ -288,8 +288,8 @@ class OutputParser:
             self._windows,
             said=self._said,
             now=self._clock(),
-            delay=self._delay,
-            retried=self._retries > 0,
+            delay=self._retrying.delay if self._retrying else None,
+            retried=self._retrying is not None,
         )
         if self._has_thinking and not self._said and is_about_thinking(failed):
             self._has_thinking = False

@@ -3,7 +3,10 @@
 Invariants: nothing is accepted that does not meet the schema; what is accepted is the model's own text, byte for byte.
 """
 
+import re
+
 from executor.claude.request import schema as wire_schema
+from executor.claude.request.dialect import modernize
 from executor.claude.validation import Validator
 
 MOST_ATTEMPTS = 5
@@ -22,7 +25,8 @@ class StructuredOutput:
         """Raises SchemaInvalid where the schema can't be compiled."""
         self.problem = ""
         self._schema = schema
-        self._validator = Validator(wire_schema.to_wire(schema))
+        self._validator = Validator(modernize(wire_schema.to_wire(schema)))
+        self._fault = ""
         self._attempts = 0
         self._demands = 0
 
@@ -31,12 +35,15 @@ class StructuredOutput:
         self._attempts += 1
         fault = self._validator.fault(arguments)
         answer = None if fault else wire_schema.to_client(self._schema, arguments)
+        self._fault = fault or ""
         self.problem = f"Its answer does not meet the schema: {fault}." if fault else ""
         return answer
 
     def explain(self) -> str:
-        """What the model is told of its last attempt."""
-        return FAULT.format(fault=self.problem.removeprefix("Its answer does not meet the schema: ").removesuffix("."))
+        """What the model is told of its last attempt, with the place as a JSON pointer, as the CLI has it."""
+        place, colon, fault = self._fault.partition(": ")
+        pointer = re.sub(r"[.\[]", "/", place.removeprefix("$")).replace("]", "")
+        return FAULT.format(fault=f"{pointer or '/'}{colon}{fault}" if place.startswith("$") else self._fault)
 
     def demand_is_spent(self) -> bool:
         """Whether the model was already asked to call the tool; counts one more demand."""

@@ -11,7 +11,6 @@ from referencing import Registry, Resource, Specification
 from referencing.exceptions import InvalidAnchor, NoSuchAnchor, PointerToNowhere, Unresolvable
 from referencing.jsonschema import DRAFT4, DRAFT6, DRAFT7, DRAFT201909, DRAFT202012
 
-from shared.json_schema.faults import shorten
 from shared.json_schema.keywords import Draft, Fields
 
 type Resolver = Any
@@ -87,4 +86,4 @@ def _check_indexes(contents: object, pointer: str) -> None:
             items = cast("list[object]", contents)
             contents = items[int(step)] if int(step) < len(items) else None
         else:
-            raise Unresolved(f"{NOWHERE} (`{shorten(step, 40)}`)")
+            raise Unresolved(NOWHERE)

@@ -50,6 +50,24 @@ async def test_a_stream_adds_up(client: anthropic.AsyncAnthropic, upstream: Upst
     assert answer.stop_reason == "tool_use"
 
 
+async def test_a_tool_loop_keeps_the_thinking_that_was_not_asked_for(
+    client: anthropic.AsyncAnthropic, upstream: Upstream
+):
+    """The client's own accumulator has the block without words, and sends it back as it is."""
+    upstream.script(Says("I look.", thinking="Hm.", tools=[("toolu_1", "Read", ['{"path":', '"x"}'])]), Says("Done."))
+    tool: Any = {"name": "Read", "description": "reads", "input_schema": {"type": "object"}}
+    async with client.messages.stream(model="sonnet", max_tokens=50, messages=HI, tools=[tool]) as stream:
+        answer = await stream.get_final_message()
+    thought, said, call = answer.content
+    assert thought.model_dump(exclude_none=True) == {"type": "thinking", "thinking": "", "signature": "c2lnbmF0dXJl"}
+    assert (getattr(said, "text", None), getattr(call, "input", None)) == ("I look.", {"path": "x"})
+    result: Any = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "words"}
+    history: Any = [*HI, {"role": "assistant", "content": answer.content}, {"role": "user", "content": [result]}]
+    await client.messages.create(model="sonnet", max_tokens=50, messages=history, tools=[tool])
+    back = [request for request in upstream.requests if request.asks][-1].conversation[1]
+    assert back["content"][0] == {"type": "thinking", "thinking": "", "signature": "c2lnbmF0dXJl"}
+
+
 @pytest.mark.wire(62, 80)
 async def test_the_tool_runner_runs(client: anthropic.AsyncAnthropic, upstream: Upstream):
     """It tries a thread first, is refused, and sends the whole conversation instead."""

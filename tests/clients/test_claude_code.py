@@ -29,7 +29,9 @@ def home() -> Generator[Path]:
 async def test_claude_code_runs_a_tool_and_answers(stack: Stack, upstream: Upstream, home: Path):
     """It asks, the model calls its Bash, it brings what the command said, the model answers."""
     upstream.script(
-        Says(tools=[("toolu_1", "Bash", ['{"command":"echo from-the-', 'client","description":"says"}'])]),
+        Says(
+            thinking="Hm.", tools=[("toolu_1", "Bash", ['{"command":"echo from-the-', 'client","description":"says"}'])]
+        ),
         Says("All done."),
     )
     environment = {
@@ -62,3 +64,4 @@ async def test_claude_code_runs_a_tool_and_answers(stack: Stack, upstream: Upstr
     assert output.decode().strip() == "All done."
     last = [request for request in upstream.requests if request.asks][-1]
     assert "from-the-client" in str(last.conversation[-1])
+    assert ("thinking", "c2lnbmF0dXJl") in {(b["type"], b.get("signature")) for b in last.conversation[-2]["content"]}

@@ -272,6 +272,7 @@ async def test_a_forced_call_comes_from_models_that_refuse_to_be_forced(
     assert first.conversation == [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]
     assert first.body["messages"][-1]["role"] == "system"
     assert "call" in first.body["messages"][-1]["content"][0]["text"]
+    assert second.body["messages"][1] == first.body["messages"][1]
     assert second.conversation[1]["content"][-1] == {"type": "text", "text": "I would rather talk."}
 
 

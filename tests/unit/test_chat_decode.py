@@ -11,7 +11,7 @@ from api.conversation import Draft, DraftResult
 from api.fields import EFFORTS
 from api.media import Remote
 from api.openai_chat.decode import ChatCall, decode
-from api.parameters import Policy
+from api.parameters import Policy, ShowReasoning
 from api.problems import Problem
 from shared.turn import Image, Text, ToolUse
 
@@ -87,25 +87,57 @@ def test_the_newer_name_of_the_limit_wins_and_both_at_once_are_legal(fields: dic
 
 
 @pytest.mark.wire(3)
-def test_every_system_and_developer_text_is_kept_in_order_wherever_it_stands():
-    """Several, anywhere in the conversation."""
+def test_every_system_and_developer_text_is_kept_in_order_where_it_stands():
+    """Those before the conversation are the system prompt, later ones stay in it; parts stay apart there."""
     decoded = call(
         messages=[
             {"role": "system", "content": "a"},
-            {"role": "user", "content": "1"},
             {"role": "developer", "content": [{"type": "text", "text": "b"}, {"type": "text", "text": "c"}]},
+            {"role": "user", "content": "1"},
+            {"role": "developer", "content": [{"type": "text", "text": "d"}, {"type": "text", "text": "e"}]},
             {"role": "assistant", "content": "2"},
             {"role": "system", "content": ""},
             {"role": "user", "content": "3"},
-            {"role": "system", "content": "d"},
+            {"role": "system", "content": "f"},
         ]
     )
-    assert decoded.system == ("a", "bc", "", "d")
-    assert [(draft.role, draft.where) for draft in decoded.drafts] == [
-        ("user", "messages[1]"),
-        ("assistant", "messages[3]"),
-        ("user", "messages[5]"),
-    ]
+    assert decoded.system == ("a", "bc")
+    assert decoded.drafts == (
+        Draft("user", (Text("1"),), "messages[2]"),
+        Draft("system", (Text("d"), Text("e")), "messages[3]"),
+        Draft("assistant", (Text("2"),), "messages[4]"),
+        Draft("system", (Text(""),), "messages[5]"),
+        Draft("user", (Text("3"),), "messages[6]"),
+        Draft("system", (Text("f"),), "messages[7]"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("messages", "system", "spoken"),
+    [
+        ([{"role": "system", "content": "Write a haiku."}], (), "Write a haiku."),
+        ([{"role": "developer", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}], (), "ab"),
+        ([{"role": "system", "content": "Be brief."}, {"role": "system", "content": "Hi"}], ("Be brief.",), "Hi"),
+        ([{"role": "system", "content": "Hi"}, {"role": "system", "content": " "}], (" ",), "Hi"),
+    ],
+)
+def test_where_only_system_texts_speak_the_last_is_the_users(
+    messages: list[dict[str, Any]], system: tuple[str, ...], spoken: str
+):
+    """As OpenAI answers them; nothing is invented."""
+    decoded = call(messages=messages)
+    assert decoded.system == system
+    assert [(draft.role, draft.content) for draft in decoded.drafts] == [("user", (Text(spoken),))]
+
+
+def test_a_system_text_speaks_also_beside_messages_that_say_nothing():
+    """Wherever it stands."""
+    blank = {"role": "user", "content": " "}
+    for messages in ([{"role": "system", "content": "Hi"}, blank], [blank, {"role": "system", "content": "Hi"}]):
+        decoded = call(messages=messages)
+        assert decoded.system == ()
+        assert [draft.content for draft in decoded.drafts if draft.content != (Text(" "),)] == [(Text("Hi"),)]
+        assert {draft.role for draft in decoded.drafts} == {"user"}
 
 
 @pytest.mark.wire(4)
@@ -250,6 +282,77 @@ def test_the_clients_json_is_carried_as_it_was_written():
     assert decoded.offered.tools[0].schema == schema
 
 
+@pytest.mark.wire(8, 58)
+def test_the_clients_json_is_carried_as_it_was_written_in_other_apis_shapes_too():
+    """What Cursor posts: a Responses body, and Anthropic's blocks with a `system`."""
+    odd = '{ "b": 1.0, "10": "x", "2": 12345678901234567890123, "c": 1e2 }'
+    schema = '{"type":"object","properties":{"b":{"maximum":9223372036854775807.0}},"maxProperties":1e2}'
+    tool = f'{{"type":"function","name":"f","parameters":{schema}}}'
+    form = f'"text":{{"format":{{"type":"json_schema","name":"x","schema":{schema}}}}}'
+    posted = decode(f'{{"input":"hi","messages":[],"instructions":"s","tools":[{tool}],{form}}}'.encode(), Policy())
+    assert (posted.offered.tools[0].schema, posted.schema, posted.system) == (schema, schema, ("s",))
+    used = f'{{"role":"assistant","content":[{{"type":"tool_use","id":"a","name":"f","input":{odd}}}]}}'
+    result = '{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"ok"}]}'
+    posted = decode(f'{{"system":"s","messages":[{used},{result}],"tools":[{tool}]}}'.encode(), Policy())
+    assert posted.drafts[0].content == (ToolUse("a", "f", odd),)
+    assert (posted.offered.tools[0].schema, posted.system) == (schema, ("s",))
+
+
+@pytest.mark.wire(25, 65)
+@pytest.mark.parametrize(
+    "written", ['{"city":"Os', "null", "[]", " ", "{'city': 'Oslo'}", '{"city":\t"\t"}', "1", '{"a":"x \\ud83d y"}']
+)
+def test_arguments_that_can_not_be_read_stay_as_the_model_wrote_them(written: str):
+    """A conversation is not lost for one bad call; the result says what was wrong with it."""
+    called = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": written}}
+    drafts = said(*HI, {"role": "assistant", "tool_calls": [called]}, {**RESULT, "content": "invalid JSON"})
+    assert drafts[1].content == (ToolUse("call_1", "f", written),)
+    assert drafts[2].content == (DraftResult("call_1", (Text("invalid JSON"),)),)
+    legacy = {"role": "assistant", "function_call": {"name": "f", "arguments": written}}
+    drafts = said(*HI, legacy, {"role": "function", "name": "f", "content": "invalid JSON"})
+    assert drafts[1].content == (ToolUse("call_legacy_1", "f", written),)
+
+
+@pytest.mark.wire(25)
+def test_arguments_sent_as_the_object_itself_are_its_text():
+    """As Ollama's clients have them."""
+    body = json.dumps({"messages": [*HI, {"role": "assistant", "tool_calls": [CALL]}, RESULT]})
+    decoded = decode(body.replace(json.dumps('{"a":1}'), '{"a": 1.0}').encode(), Policy())
+    assert decoded.drafts[1].content == (ToolUse("call_1", "f", '{"a": 1.0}'),)
+
+
+@pytest.mark.wire(1, 65)
+def test_a_field_that_another_role_or_kind_has_is_not_looked_at():
+    """Whatever it holds."""
+    user = {"role": "user", "content": "hi", "tool_calls": "x", "refusal": 1, "function_call": 2, "tool_call_id": 3}
+    asked = {"role": "assistant", "content": None, "tool_calls": [{**CALL, "custom": "x"}], "tool_call_id": 5}
+    brought = {**RESULT, "refusal": {}, "tool_calls": "x", "name": 5}
+    tool = {**TOOL, "custom": "x", "format": 5}
+    assert call(messages=[user, asked, brought], tools=[tool]) == call(
+        messages=[*HI, {"role": "assistant", "content": None, "tool_calls": [CALL]}, RESULT], tools=[TOOL]
+    )
+
+
+@pytest.mark.wire(1)
+@pytest.mark.parametrize("indented", ["  ", "\t", "\r\n"])
+def test_line_breaks_between_tokens_change_nothing(indented: str):
+    """People write JSON so, and several SDKs."""
+    fields: dict[str, Any] = {
+        "messages": [*HI, {"role": "assistant", "content": None, "tool_calls": [CALL]}, RESULT],
+        "tools": [TOOL, {"type": "custom", "custom": {"name": "g"}}],
+        "tool_choice": {"type": "function", "function": {"name": "f"}},
+        "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}},
+    }
+    plain = call(**fields)
+    spaced = decode(json.dumps(fields, indent=indented).replace("\n", "\r\n").encode(), Policy())
+    assert spaced.drafts == plain.drafts
+    assert json.loads(spaced.schema or "") == json.loads(plain.schema or "")
+    assert [(tool.name, json.loads(tool.schema)) for tool in spaced.offered.tools] == [
+        (tool.name, json.loads(tool.schema)) for tool in plain.offered.tools
+    ]
+    assert (spaced.offered.forced, spaced.offered.custom) == ("f", {"g"})
+
+
 @pytest.mark.wire(13)
 @pytest.mark.parametrize(
     ("form", "schema"),
@@ -292,6 +395,7 @@ def test_parameters_that_change_nothing_are_named_not_refused():
         "presence_penalty",
     )
     assert call(temperature=None, top_p=None, n=None, logprobs=False, top_logprobs=None).ignored == ()
+    assert call(logprobs=True, top_logprobs=5).ignored == ("logprobs", "top_logprobs")
 
 
 @pytest.mark.wire(8, 14)
@@ -321,6 +425,55 @@ def test_every_effort_has_one_of_the_clis(named: str):
     """By OpenAI's name and by other gateways' form of it."""
     assert call(reasoning_effort=named).effort == EFFORTS[named]
     assert call(reasoning={"effort": named, "summary": "auto"}).effort == EFFORTS[named]
+
+
+@pytest.mark.wire(18)
+@pytest.mark.parametrize(
+    ("tokens", "effort"), [(0, "low"), (2000, "low"), (5000, "medium"), (20_000, "high"), (200_000, "max")]
+)
+def test_a_budget_of_tokens_is_the_effort_that_it_amounts_to(tokens: int, effort: str):
+    """As of Anthropic's messages; an effort by name wins."""
+    assert call(reasoning={"max_tokens": tokens}).effort == effort
+    assert call(reasoning={"max_tokens": tokens, "effort": "xhigh"}).effort == "xhigh"
+
+
+ASKING: list[dict[str, Any]] = [
+    {"reasoning_effort": "low"},
+    {"reasoning": {"effort": "high"}},
+    {"reasoning": {"enabled": True}},
+    {"reasoning": {"max_tokens": 2000}},
+    {"reasoning": {"summary": "auto"}},
+    {"include_reasoning": True},
+    {"include_reasoning": True, "reasoning_effort": "none"},
+]
+NOT_ASKING: list[dict[str, Any]] = [
+    {},
+    {"reasoning_effort": None, "reasoning": None, "include_reasoning": None},
+    {"reasoning_effort": "none"},
+    {"reasoning": {}},
+    {"reasoning": {"effort": "none", "summary": "auto"}},
+    {"reasoning": {"enabled": False}},
+    {"reasoning": {"max_tokens": 0}},
+]
+FORBIDDING: list[dict[str, Any]] = [
+    {"include_reasoning": False},
+    {"include_reasoning": False, "reasoning_effort": "high"},
+    {"reasoning": {"exclude": True}},
+    {"reasoning": {"exclude": True, "effort": "high"}},
+]
+
+
+@pytest.mark.wire(26)
+def test_thinking_is_shown_to_who_asks_for_it_and_else_as_the_owner_decides():
+    """Many programs print it; one that forbids it never gets it."""
+    settings: tuple[ShowReasoning, ...] = ("auto", "always", "never")
+    for fields, expected in (
+        *((fields, [True, True, False]) for fields in ASKING),
+        *((fields, [False, True, False]) for fields in NOT_ASKING),
+        *((fields, [False, False, False]) for fields in FORBIDDING),
+    ):
+        shown = [call(policy=Policy(show_reasoning=setting), **fields).reasoning for setting in settings]
+        assert shown == expected, fields
 
 
 @pytest.mark.wire(18)
@@ -371,7 +524,7 @@ def part(**fields: Any) -> dict[str, Any]:
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "no messages": ({"messages": []}, "messages", "must hold a message"),
     "messages missing": ({"model": "opus"}, "messages", "must hold a message"),
-    "only system": ({"messages": [{"role": "system", "content": "s"}]}, "messages", "must hold a message"),
+    "only a blank system": ({"messages": [{"role": "system", "content": " "}]}, "messages", "must hold a message"),
     "only blanks": ({"messages": [{"role": "user", "content": " \n"}]}, "messages", "says something"),
     "messages no list": ({"messages": "hi"}, "messages", "Expected `array`"),
     "message no object": ({"messages": ["hi"]}, "messages[0]", "Expected `object`"),
@@ -410,20 +563,15 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "messages[1].tool_calls[0].custom.name",
         "missing",
     ),
-    "arguments no JSON": (
-        assistant(tool_calls=[{"id": "a", "function": {"name": "f", "arguments": "{"}}]),
-        "messages[1].tool_calls[0].function.arguments",
-        "JSON object",
+    "legacy call without a name": (
+        assistant(function_call={"arguments": "{}"}),
+        "messages[1].function_call.name",
+        "missing",
     ),
-    "arguments no object": (
-        assistant(tool_calls=[{"id": "a", "function": {"name": "f", "arguments": "[1]"}}]),
-        "messages[1].tool_calls[0].function.arguments",
-        "JSON object",
-    ),
-    "legacy arguments no object": (
-        assistant(function_call={"name": "f", "arguments": "1"}),
-        "messages[1].function_call.arguments",
-        "JSON object",
+    "picture of the assistant's": (
+        assistant(content=[{"type": "image_url", "image_url": {"url": PIXEL}}]),
+        "messages[1].content[0].type",
+        "send it as the user's",
     ),
     "result without id": (
         {"messages": [*HI, {"role": "tool", "content": "x"}]},
@@ -455,7 +603,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "not valid JSON Schema",
     ),
     "model of a number": ({"model": 5}, "model", "Expected `str"),
-    "logprobs": ({"logprobs": True}, "logprobs", "not supported"),
+    "budget below nothing": ({"reasoning": {"max_tokens": -1}}, "reasoning.max_tokens", "0 or more"),
+    "earlier response": ({"previous_response_id": "resp_1"}, "previous_response_id", "not supported"),
     "too hot": ({"temperature": 2.1}, "temperature", "from 0 to 2"),
 }
 

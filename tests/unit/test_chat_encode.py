@@ -64,7 +64,7 @@ def answers(draw: st.DrawFn) -> list[Event]:
 
 
 def encoder(form: Form | None = None, choices: int = 1) -> ChatEncoder:
-    return ChatEncoder("chatcmpl-1", 1_700_000_000, "sonnet", form or Form(), choices)
+    return ChatEncoder("chatcmpl-1", 1_700_000_000, "sonnet", form or Form(reasoning=True), choices)
 
 
 def streamed(events: list[Event], form: Form | None = None) -> list[Any]:
@@ -166,12 +166,8 @@ def test_the_stream_adds_up_to_the_plain_answer(events: list[Event]):
 def test_a_plain_answer_has_every_field_that_clients_read(events: list[Event]):
     """Content is null only beside calls; what there is none of is left out, not null."""
     answer = whole(events)
-    assert list(answer) == ["id", "object", "created", "model", "choices", "usage", "system_fingerprint"]
-    assert (answer["object"], answer["created"], answer["system_fingerprint"]) == (
-        "chat.completion",
-        1_700_000_000,
-        None,
-    )
+    assert list(answer) == ["id", "object", "created", "model", "choices", "usage"]
+    assert (answer["object"], answer["created"]) == ("chat.completion", 1_700_000_000)
     (choice,) = answer["choices"]
     assert (choice["index"], choice["logprobs"]) == (0, None)
     message = choice["message"]
@@ -326,6 +322,15 @@ def test_each_kind_of_failure_has_its_status_type_code_and_advice(kind: ErrorKin
     assert streamed([failed]) == [{"error": body}, "[DONE]"]
     *_, last, done = streamed([Started("m"), TextDelta("Hel"), failed])
     assert (last, done) == ({"error": body}, "[DONE]")
+
+
+@pytest.mark.wire(42)
+@pytest.mark.parametrize("kind", ErrorKind)
+@pytest.mark.parametrize("said", [True, False, None])
+def test_what_the_service_says_must_not_be_sent_again_is_not_advised(kind: ErrorKind, said: bool | None):  # noqa: FBT001
+    """That it may be sent again makes nothing of ours retryable."""
+    advised = EXPECTED[kind][2] and said is not False
+    assert of_failure(Failed(kind, retry=said)).headers()["x-should-retry"] == str(advised).lower()
 
 
 @pytest.mark.wire(42)

@@ -95,7 +95,6 @@ def test_an_editor_s_completion_while_one_types_is_taken():
         ({"prompt": "a", "best_of": 3}, "best_of", "`n`"),
         ({"prompt": "a", "max_tokens": 0}, "max_tokens", "at least 1"),
         ({"prompt": "a", "stop": ["a"] * 65}, "stop", "up to 64"),
-        ({"prompt": "a", "logprobs": 0}, "logprobs", "not supported"),
         ({"prompt": "a", "logit_bias": {"50256": -100}}, "logit_bias", "not supported"),
         ({"prompt": "a", "temperature": 3}, "temperature", "from 0 to 2"),
         ({"prompt": "a", "max_budget_usd": -1}, "max_budget_usd", "more than 0"),
@@ -190,7 +189,6 @@ MORE = (
         "/v1/engines/x/completions",
     ),
     *(
-        "/v1/responses/input_tokens",
         "/v1/responses/compact",
         "/v1/messages/batches",
         "/v1/messages/batches/b_1",

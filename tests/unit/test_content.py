@@ -7,12 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.content import blocks, parts, text_only
+from api.content import arguments, blocks, parts, texts
 from api.conversation import DraftResult
-from api.forms import Part
 from api.media import Remote
 from api.problems import Problem
-from shared.turn import Document, Image, Text, ToolUse
+from shared.turn import Document, Image, Role, Text, ToolUse
 
 WHERE = "messages[0].content"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -21,12 +20,17 @@ PDF = base64.b64encode(b"%PDF-1.7\n").decode()
 REMOTE = Remote("https://example.com/a.png", f"{WHERE}[0]")
 
 
-def read(*items: dict[str, Any]) -> list[Part]:
-    return msgspec.json.decode(json.dumps(items), type=list[Part])
+def read(*items: dict[str, Any]) -> list[msgspec.Raw]:
+    return msgspec.json.decode(json.dumps(items), type=list[msgspec.Raw])
+
+
+def blocks_of(items: Any) -> tuple[object, ...]:
+    """The blocks of a message of the user's."""
+    return blocks(items, "user", WHERE)
 
 
 def block_of(**fields: Any) -> object:
-    (block,) = blocks(read(fields), WHERE)
+    (block,) = blocks_of(read(fields))
     return block
 
 
@@ -72,27 +76,28 @@ def test_a_part_becomes_the_block_that_it_is(fields: dict[str, Any], block: obje
 @pytest.mark.wire(8)
 def test_anthropics_calls_and_results_are_calls_and_results():
     """Cursor posts them to chat completions."""
-    made = blocks(
-        read(
-            {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1.0}},
-            {"type": "tool_use", "id": "toolu_2", "name": "g"},
-            {"type": "tool_result", "tool_use_id": "toolu_1", "content": "done"},
-            {
-                "type": "tool_result",
-                "tool_use_id": "toolu_2",
-                "is_error": True,
-                "content": [
-                    {"type": "text", "text": "bad"},
-                    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}},
-                ],
-            },
-            {"type": "tool_result", "tool_use_id": "toolu_3"},
-        ),
-        WHERE,
+    calls = read(
+        {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1.0}},
+        {"type": "tool_use", "id": "toolu_2", "name": "g"},
     )
-    assert made == (
+    results = read(
+        {"type": "tool_result", "tool_use_id": "toolu_1", "content": "done"},
+        {
+            "type": "tool_result",
+            "tool_use_id": "toolu_2",
+            "is_error": True,
+            "content": [
+                {"type": "text", "text": "bad"},
+                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}},
+            ],
+        },
+        {"type": "tool_result", "tool_use_id": "toolu_3"},
+    )
+    assert blocks(calls, "assistant", WHERE) == (
         ToolUse("toolu_1", "f", '{"a": 1.0}'),
         ToolUse("toolu_2", "g", "{}"),
+    )
+    assert blocks_of(results) == (
         DraftResult("toolu_1", (Text("done"),)),
         DraftResult("toolu_2", (Text("bad"), PICTURE), is_error=True),
         DraftResult("toolu_3", ()),
@@ -102,18 +107,133 @@ def test_anthropics_calls_and_results_are_calls_and_results():
 @pytest.mark.wire(4, 6)
 def test_nothing_is_no_block_and_a_plain_text_is_one():
     """In messages and in results alike."""
-    for read_all in (blocks, parts):
-        assert read_all(None, WHERE) == ()
-        assert read_all([], WHERE) == ()
-        assert read_all("a\r\n", WHERE) == (Text("a\r\n"),)
+    for sent, read_as in ((None, ()), ([], ()), ("a\r\n", (Text("a\r\n"),))):
+        assert blocks_of(sent) == parts(sent, WHERE) == read_as
 
 
 @pytest.mark.wire(3, 4)
-def test_text_of_several_parts_is_joined_by_nothing():
-    """System texts are text alone."""
-    assert text_only(read({"type": "text", "text": "a"}, {"type": "text", "text": "b\n"}), WHERE) == "ab\n"
-    assert text_only("a", WHERE) == "a"
-    assert text_only(None, WHERE) == ""
+def test_system_texts_are_texts_and_stay_apart():
+    """A part is a text of its own."""
+    sent = read({"type": "text", "text": "a"}, {"type": "text", "text": "b\n"})
+    assert texts(sent, WHERE) == (Text("a"), Text("b\n"))
+    assert texts("a", WHERE) == (Text("a"),)
+    assert texts(None, WHERE) == ()
+
+
+def test_what_is_said_of_a_document_goes_with_it():
+    """Its title and its context, whether its data is text or a file."""
+    for source in (
+        {"type": "text", "media_type": "text/plain", "data": "words"},
+        {"type": "base64", "media_type": "application/pdf", "data": PDF},
+    ):
+        document = block_of(type="document", title="A", context="of 1890", source=source)
+        assert isinstance(document, Document)
+        assert (document.title, document.context) == ("A", "of 1890")
+
+
+# Fields of other parts' with values that these could not have.
+FOREIGN = {
+    "text": 1,
+    "refusal": 2,
+    "image_url": 3,
+    "file": "a.pdf",
+    "file_data": 4,
+    "file_id": 5,
+    "file_url": 6,
+    "filename": 7,
+    "source": "a.pdf",
+    "title": 8,
+    "context": 9,
+    "id": 10,
+    "name": 11,
+    "input": "x",
+    "tool_use_id": 12,
+    "content": 13,
+    "is_error": "no",
+}
+
+
+@pytest.mark.wire(1)
+@pytest.mark.parametrize(
+    ("fields", "role"),
+    [
+        ({"type": "text", "text": "a"}, "user"),
+        ({"type": "output_text", "text": "a"}, "assistant"),
+        ({"type": "refusal", "refusal": "a", "text": None}, "assistant"),
+        ({"type": "image_url", "image_url": "https://example.com/a.png", "file_id": None}, "user"),
+        ({"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}, "image_url": None}, "user"),
+        ({"type": "file", "file": {"file_data": PDF}, "file_data": None, "file_id": None, "filename": None}, "user"),
+        ({"type": "input_file", "file_data": PDF, "file_id": None, "file_url": None, "filename": None}, "user"),
+        (
+            {"type": "document", "source": {"type": "text", "data": "a"}, "title": None, "context": None},
+            "user",
+        ),
+        ({"type": "tool_use", "id": "a", "name": "f", "input": {}}, "assistant"),
+        ({"type": "tool_result", "tool_use_id": "a", "content": None, "is_error": None}, "user"),
+    ],
+    ids=lambda value: value["type"] if isinstance(value, dict) else None,
+)
+def test_a_field_that_a_part_does_not_have_is_not_looked_at(fields: dict[str, Any], role: Role):
+    """A text may have a `source`, which is a document's: it means nothing there, whatever it holds."""
+    assert blocks(read({**FOREIGN, **fields}), role, WHERE) == blocks(read(fields), role, WHERE)
+
+
+@pytest.mark.parametrize("name", sorted(FOREIGN))
+def test_a_field_that_a_part_has_must_be_of_its_type(name: str):
+    """It is named by its place."""
+    has = {
+        "text": "text",
+        "refusal": "refusal",
+        "image_url": "image_url",
+        "source": "document",
+        **dict.fromkeys(("file", "file_data", "file_id", "filename"), "file"),
+        "file_url": "input_file",
+        "title": "document",
+        "context": "document",
+        "id": "tool_use",
+        "name": "tool_use",
+        **dict.fromkeys(("tool_use_id", "content", "is_error"), "tool_result"),
+    }
+    if name == "input":
+        # What the model wrote in the place of arguments is taken as it is.
+        assert blocks(read({"type": "tool_use", "id": "a", "name": "f", "input": "x"}), "assistant", WHERE) == (
+            ToolUse("a", "f", "x"),
+        )
+        return
+    with pytest.raises(Problem) as caught:
+        blocks_of(read({"type": has[name], "tool_use_id": "a", name: FOREIGN[name]}))
+    assert caught.value.param == f"{WHERE}[0].{name}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "role", "mend"),
+    [
+        ({"type": "image_url", "image_url": f"data:image/png;base64,{PIXEL}"}, "assistant", "send it as the user's"),
+        ({"type": "image_url", "image_url": "https://example.com/a.png"}, "assistant", "send it as the user's"),
+        ({"type": "file", "file": {"file_data": PDF}}, "assistant", "send it as the user's"),
+        ({"type": "tool_result", "tool_use_id": "a"}, "assistant", "role user"),
+        ({"type": "tool_use", "id": "a", "name": "f"}, "user", "role assistant"),
+    ],
+)
+def test_a_part_that_its_role_can_not_say_is_refused_by_its_place(fields: dict[str, Any], role: Role, mend: str):
+    """The service would refuse the picture without saying which it is."""
+    with pytest.raises(Problem) as caught:
+        blocks(read({"type": "text", "text": "a"}, fields), role, WHERE)
+    assert (caught.value.status, caught.value.param) == (400, f"{WHERE}[1].type")
+    assert mend in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("sent", "arguments_read"),
+    [
+        *((b"null", "{}"), (b'""', "{}"), (b'"{}"', "{}"), (b'"{\\"a\\": 1.0}"', '{"a": 1.0}')),
+        *((b'{"a": 1.0}', '{"a": 1.0}'), (b'"null"', "null"), (b'"[]"', "[]"), (b"[]", "[]"), (b'" "', " ")),
+        *((b'"{\\"city\\":\\"Os"', '{"city":"Os'), (b'"\\t"', "\t"), (b"\"{'a': 1}\"", "{'a': 1}"), (b"3", "3")),
+    ],
+)
+def test_arguments_are_what_the_model_wrote_readable_or_not(sent: bytes, arguments_read: str):
+    """Without any they are an empty object; an object in the place of its text is that text."""
+    assert arguments(msgspec.Raw(sent)) == arguments_read
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -136,6 +256,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "stored picture": ({"type": "input_image", "file_id": "f"}, ".file_id", "send `image_url`"),
     "broken file": ({"type": "file", "file": {"file_data": "!"}}, "", "base64"),
+    "no type": ({"text": "a"}, ".type", "missing"),
     "call without id": ({"type": "tool_use", "name": "f"}, "", "`id` and a `name`"),
     "call without name": ({"type": "tool_use", "id": "a"}, "", "`id` and a `name`"),
     "result without id": ({"type": "tool_result"}, ".tool_use_id", "missing"),
@@ -152,7 +273,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 def test_a_part_that_cannot_be_used_is_refused_by_its_place(fields: dict[str, Any], place: str, mend: str):
     """Which part it was, and what would be taken."""
     with pytest.raises(Problem) as caught:
-        blocks(read({"type": "text", "text": "a"}, fields), WHERE)
+        blocks_of(read({"type": "text", "text": "a"}, fields))
     assert caught.value.status == 400
     assert caught.value.param == f"{WHERE}[1]{place}"
     assert f"`{WHERE}[1]" in caught.value.message
@@ -163,5 +284,5 @@ def test_a_part_that_cannot_be_used_is_refused_by_its_place(fields: dict[str, An
 def test_a_system_text_takes_nothing_but_text():
     """A picture there would be lost."""
     with pytest.raises(Problem) as caught:
-        text_only(read({"type": "image_url", "image_url": "https://example.com/a.png"}), WHERE)
+        texts(read({"type": "image_url", "image_url": "https://example.com/a.png"}), WHERE)
     assert (caught.value.status, caught.value.param) == (400, f"{WHERE}[0].type")

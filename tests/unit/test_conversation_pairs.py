@@ -1,12 +1,13 @@
 """Calls and their results belong together, and pictures are fetched before anything is asked of the model."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.conversation import Draft, DraftBlock, DraftResult, messages, paired, says_something
+from api.conversation import Draft, DraftBlock, DraftResult, messages, ordered, says_something
 from api.fetch import Fetcher
 from api.media import Remote
 from api.problems import Problem
@@ -34,9 +35,14 @@ def said(text: str = "a", role: Role = "user") -> Draft:
     return draft(role, Text(text))
 
 
+def ids_of(drafts: Sequence[Draft]) -> list[tuple[Role, tuple[DraftBlock, ...]]]:
+    """Roles and blocks of the messages that have some, without the places they come from."""
+    return [(draft.role, draft.content) for draft in drafts if draft.content]
+
+
 def problem(*drafts: Draft) -> Problem:
     with pytest.raises(Problem) as caught:
-        paired(numbered(*drafts))
+        ordered(numbered(*drafts))
     assert (caught.value.status, caught.value.code) == (400, "invalid_tool_results")
     return caught.value
 
@@ -46,12 +52,14 @@ def problem(*drafts: Draft) -> Problem:
 def test_results_may_come_in_any_order_and_any_grouping(rounds: list[list[int]], random: object):
     """Together or a message each; ids may be used again once they are answered."""
     drafts = [said()]
+    tidy = [said()]
     for ids in rounds:
         names = [f"call_{number}" for number in ids]
         shuffled = sorted(names, key=lambda _: random.random())  # type: ignore[attr-defined]
         half = len(ids) // 2
         drafts += [called(*names), brought(*shuffled[:half]), brought(*shuffled[half:]), said(role="assistant")]
-    paired(numbered(*drafts))
+        tidy += [called(*names), brought(*shuffled), said(role="assistant")]
+    assert ids_of(ordered(numbered(*drafts))) == ids_of(tidy)
 
 
 @pytest.mark.wire(6)
@@ -69,10 +77,101 @@ def test_a_second_result_of_one_call_is_refused_with_its_id():
     assert "`a`" in problem(said(), called("a"), brought("a", "a")).message
 
 
+def use(call: str, number: int = 0) -> ToolUse:
+    return ToolUse(call, "f", f'{{"n":{number}}}')
+
+
+def result(call: str, text: str = "") -> DraftResult:
+    return DraftResult(call, (Text(text),) if text else ())
+
+
+SENT_AND_PUT: dict[str, tuple[list[Draft], list[Draft]]] = {
+    "after a user's text": ([called("a"), said("b"), brought("a")], [called("a"), brought("a"), said("b")]),
+    "after texts, split over messages": (
+        [called("a", "b"), said("1"), brought("b"), said("2"), brought("a"), said("3")],
+        [called("a", "b"), brought("b", "a"), said("1"), said("2"), said("3")],
+    ),
+    "text before the result in one message": (
+        [called("a"), draft("user", Text("and now?"), result("a"))],
+        [called("a"), draft("user", result("a"), Text("and now?"))],
+    ),
+    "texts in both messages of a split": (
+        [called("a", "b"), draft("user", Text("1"), result("b")), draft("user", result("a"), Text("2"))],
+        [called("a", "b"), draft("user", result("b"), result("a"), Text("1")), said("2")],
+    ),
+    "a message for each call": (
+        [called("a"), called("b"), brought("b"), brought("a")],
+        [called("a", "b"), brought("b", "a")],
+    ),
+    "words after the call in a message of their own": (
+        [called("a"), said("Let me see.", "assistant"), brought("a")],
+        [draft("assistant", *called("a").content, Text("Let me see.")), brought("a")],
+    ),
+    "a call made while another waits": (
+        [called("a"), said("1"), called("b"), brought("b"), brought("a"), said("2")],
+        [called("a"), brought("a"), said("1"), called("b"), brought("b"), said("2")],
+    ),
+    "a system message between": (
+        [called("a"), said("Be brief.", "system"), brought("a"), said("1")],
+        [called("a"), brought("a"), said("Be brief.", "system"), said("1")],
+    ),
+    "a result of an earlier turn, with later turns behind it": (
+        [called("a"), said("1"), said("2", "assistant"), brought("a"), said("3")],
+        [called("a"), brought("a"), said("1"), said("2", "assistant"), said("3")],
+    ),
+    "nothing to put in order": (
+        [said("1", "system"), called("a"), brought("a"), said("2", "assistant"), said("3", "assistant")],
+        [said("1", "system"), called("a"), brought("a"), said("2", "assistant"), said("3", "assistant")],
+    ),
+}
+
+
 @pytest.mark.wire(6)
-def test_a_result_long_after_its_call_is_refused():
-    """It answers a call of the message before it, not of an earlier one."""
-    assert "`a`" in problem(said(), called("a"), said("b"), brought("a")).message
+@pytest.mark.parametrize(("sent", "put"), SENT_AND_PUT.values(), ids=SENT_AND_PUT)
+def test_a_result_is_put_directly_behind_the_message_that_calls_it(sent: list[Draft], put: list[Draft]):
+    """Everything else keeps its order, and words sent in one message with results stay in it."""
+    assert ids_of(ordered(numbered(*sent))) == ids_of(put)
+
+
+@pytest.mark.wire(6)
+def test_an_id_that_comes_again_in_a_later_turn_has_the_result_of_its_own_turn():
+    """Many local clients count calls from 0 in each turn."""
+    drafts = [
+        *(said("1"), draft("assistant", use("call_0", 1)), draft("user", result("call_0", "r1"))),
+        *(said("ok", "assistant"), said("2"), draft("assistant", use("call_0", 2)), said("3")),
+        draft("user", result("call_0", "r2")),
+    ]
+    put = ids_of(ordered(numbered(*drafts)))
+    assert put[1:3] == ids_of(drafts[1:3])
+    assert put[5:] == ids_of([drafts[5], drafts[7], drafts[6]])
+
+
+@pytest.mark.wire(6)
+def test_an_id_that_comes_again_before_its_call_has_a_result_is_refused():
+    """Whose result came could not be told."""
+    for between in ([], [said()]):
+        refused = problem(called("a"), *between, called("a"), brought("a"), brought("a"))
+        assert "`a`" in refused.message
+        assert "no result yet" in refused.message
+
+
+@pytest.mark.wire(6)
+def test_a_result_that_would_leave_the_assistant_the_last_to_speak_is_refused():
+    """The model would go on from its own words and not from the result."""
+    refused = problem(called("a"), said("b"), said("c", "assistant"), brought("a"))
+    assert (refused.param, "`a`" in refused.message) == ("messages[3]", True)
+
+
+@pytest.mark.wire(6)
+def test_a_result_before_its_call_is_refused():
+    """It may answer another call that is missing."""
+    assert "`a`" in problem(brought("a"), called("a")).message
+
+
+@pytest.mark.wire(6)
+def test_a_refusal_says_which_orders_are_taken():
+    """So that a client's author can choose one."""
+    assert "in any order, in one message or in several" in problem(called("a")).message
 
 
 @pytest.mark.wire(6)
@@ -90,12 +189,6 @@ def test_calls_of_one_message_that_share_an_id_are_refused():
     """Their results could not be told apart."""
     refused = problem(said(), called("a", "b", "a"), brought("a", "b"))
     assert (refused.param, "`a`" in refused.message, "`b`" in refused.message) == ("messages[1]", True, False)
-
-
-@pytest.mark.wire(6, 8)
-def test_words_beside_results_are_legal():
-    """Anthropic's form has both in one message."""
-    paired(numbered(said(), called("a"), draft("user", DraftResult("a", ()), Text("and now?"))))
 
 
 def test_a_conversation_of_blanks_says_nothing():

@@ -26,7 +26,8 @@ DOT = (
 
 # Fields of the request as OpenAI documents them.
 DOCUMENTED = {
-    *("background", "context_management", "conversation", "include", "input", "instructions", "max_output_tokens"),
+    *("access_programs", "background", "background_options", "context_management", "conversation", "image", "include"),
+    *("input", "instructions", "max_output_tokens", "moderation", "prompt_cache_options"),
     *("max_tool_calls", "metadata", "model", "parallel_tool_calls", "previous_response_id", "prompt"),
     *(
         "prompt_cache_key",
@@ -82,8 +83,19 @@ def test_instructions_come_before_system_and_developer_items():
     """All are kept, in order."""
     developer = {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "b"}]}
     call = read([{"role": "system", "content": "a"}, USER, developer], instructions="first")
-    assert call.system == ("first", "a", "b")
-    assert roles(call) == [("user", ["Text"])]
+    assert call.system == ("first", "a")
+    assert roles(call) == [("user", ["Text"]), ("system", ["Text"])]
+    assert call.drafts[1].content == (Text("b"),)
+
+
+def test_where_only_instructions_speak_they_are_the_users_message():
+    """The last of them, as OpenAI answers them; the others stay what they are."""
+    for sent in ([], "", " ", None):
+        call = read(sent, instructions="Write a haiku.")
+        assert call.system == ()
+        assert call.drafts[0].content == (Text("Write a haiku."),)
+    call = read([{"role": "developer", "content": "Hi"}], instructions="Be brief.")
+    assert (call.system, roles(call), call.drafts[0].content) == (("Be brief.",), [("user", ["Text"])], (Text("Hi"),))
 
 
 @pytest.mark.wire(52)
@@ -125,8 +137,7 @@ def test_neighbours_of_the_assistants_are_one_message():
     assert roles(call) == [
         ("user", ["Text"]),
         ("assistant", ["Text", "ToolUse", "ToolUse"]),
-        ("user", ["DraftResult"]),
-        ("user", ["DraftResult"]),
+        ("user", ["DraftResult", "DraftResult"]),
     ]
 
 
@@ -143,7 +154,7 @@ def test_custom_and_local_calls_are_calls():
         ToolUse("c1", "patch", '{"input":"x\\n"}'),
         ToolUse("c2", "local_shell", '{"type":"exec","command":["ls"]}'),
     )
-    assert call.drafts[2].content == (DraftResult("c1", (Text("ok"),)),)
+    assert call.drafts[2].content == (DraftResult("c1", (Text("ok"),)), DraftResult("c2", (Text("a"),)))
 
 
 @pytest.mark.wire(52, 71)
@@ -182,7 +193,11 @@ def test_calls_of_hosted_tools_are_left_out_by_name():
         ([USER, {"role": "user", "content": [{"type": "input_text"}]}], "input[1].content[0].text"),
         ([USER, {**CALL, "call_id": None}], "input[1].call_id"),
         ([USER, {**CALL, "name": None}], "input[1].name"),
-        ([USER, {**CALL, "arguments": "[]"}], "input[1].arguments"),
+        (
+            [USER, {"role": "assistant", "content": [{"type": "input_image", "image_url": DOT}]}],
+            "input[1].content[0].type",
+        ),
+        ([USER, {"type": "program_output", "call_id": "c1", "result": "x"}], "input[1].type"),
         ([USER, CALL], "input[1]"),
         ([USER, OUTPUT], "input[1]"),
         (
@@ -330,7 +345,7 @@ def test_a_grammar_is_named_as_without_effect():
 
 def test_the_table_is_what_the_vendor_documents():
     """And what is ours or a well-known client's own."""
-    assert set(RESPONSES) == {*DOCUMENTED, "max_budget_usd", "client_metadata"}
+    assert set(RESPONSES) == {*DOCUMENTED, "max_budget_usd", "client_metadata", "personality"}
 
 
 @pytest.mark.wire(1, 67, 77)
@@ -371,7 +386,6 @@ def test_what_is_asked_for_reaches_the_turn():
     [
         ("conversation", "conv_1", "conversation"),
         ("prompt", {"id": "p"}, "prompt"),
-        ("top_logprobs", 3, "top_logprobs"),
         ("temperature", 3, "temperature"),
         ("truncation", "some", "truncation"),
         ("max_output_tokens", 0, "max_output_tokens"),
@@ -397,6 +411,13 @@ def test_a_strict_owner_refuses_what_would_be_ignored():
         "temperature": 1,
         "top_p": 1,
         "context_management": [],
+        "top_logprobs": 3,
+        "moderation": {"model": "omni-moderation-latest"},
+        "access_programs": {"cyber": "standard"},
+        "background_options": {"completion_window": "2h"},
+        "image": {"context_compression": "enabled"},
+        "personality": "friendly",
+        "reasoning": {"mode": "pro"},
         "truncation": "auto",
         "text": {"verbosity": "low"},
         "include": ["message.output_text.logprobs"],

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from api.openai_chat.decode import offering_of
 from api.openai_chat.models import ChatRequest
 from api.problems import Problem
 from api.tooling import CUSTOM_SCHEMA, NO_ARGUMENTS, Offered, offered
@@ -22,7 +23,7 @@ def function(name: str = "get_weather", **fields: Any) -> dict[str, Any]:
 
 def offer(**fields: Any) -> Offered:
     """What a request of these fields offers."""
-    return offered(msgspec.json.decode(json.dumps(fields), type=ChatRequest))
+    return offered(offering_of(msgspec.json.decode(json.dumps(fields), type=ChatRequest)))
 
 
 def problem(**fields: Any) -> Problem:

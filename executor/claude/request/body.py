@@ -7,12 +7,14 @@ its conversation.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import msgspec
 from msgspec import Struct
 
 from executor.claude.request import schema
 from executor.claude.request.blocks import Json, Wire, reminder, text_block
+from executor.claude.request.dialect import modernize
 from executor.claude.request.messages import to_wire_messages, with_cache_marks
 from executor.claude.request.model_rules import ModelRules
 from executor.claude.request.tool_forms import ToolForm
@@ -25,6 +27,7 @@ STRUCTURED_DESCRIPTION = (
     "Use this tool to return your final response in the requested structured format. You MUST call this tool exactly once "
     "at the end of your response to provide the structured output."
 )
+NO_THINKING: Json = {"type": "disabled"}
 ANY_CALL = "Answer by calling one of the tools. An answer in words alone can't be used."
 ONE_CALL = "Answer by calling the tool `{name}`. An answer in words alone can't be used."
 
@@ -32,8 +35,8 @@ ONE_CALL = "Answer by calling the tool `{name}`. An answer in words alone can't 
 class Request(Struct, frozen=True):
     """A turn, ready to be sent as often as it takes.
 
-    messages: the conversation as the client sent it. demand: what tells the model to call a tool, where the service
-    takes no `tool_choice` that does. cache_ttl: "5m" or "1h".
+    messages: the conversation as the client sent it, and behind it the demand. demand: what tells the model to call a
+    tool, where the service takes no `tool_choice` that does. cache_ttl: "5m" or "1h".
     """
 
     turn: Turn
@@ -48,7 +51,10 @@ def build_request(turn: Turn, rules: ModelRules, cache_ttl: str) -> Request:
     """What is sent for a turn, by the rules of its model."""
     wire = Wire(tool_names(turn), {tool.name: ToolForm(tool.schema) for tool in turn.tools})
     demand = "" if rules.forced_tools else _demand(turn, wire)
-    return Request(turn, wire, rules, tuple(to_wire_messages(turn.messages, wire, rules)), demand, cache_ttl)
+    messages = to_wire_messages(turn.messages, wire, rules)
+    if demand and messages:
+        messages = _with_demand(messages, demand, rules)
+    return Request(turn, wire, rules, tuple(messages), demand, cache_ttl)
 
 
 def build_settings(request: Request, messages: Sequence[Json], *, demanded: bool) -> Json:
@@ -69,19 +75,21 @@ def build_settings(request: Request, messages: Sequence[Json], *, demanded: bool
 def build_body(request: Request, messages: Sequence[Json], *, demanded: bool) -> Json:
     """The fields of the request that are sent as they are."""
     turn = request.turn
-    marked = with_cache_marks(messages, request.cache_ttl)
-    body: Json = {"messages": _with_demand(marked, request) if demanded and request.demand else marked}
+    body: Json = {"messages": with_cache_marks(messages, request.cache_ttl)}
     # One order for one set of tools, whatever order a client lists them in: the prompt cache begins with them.
     tools = [_tool(tool, request.wire) for tool in sorted(_offered(request), key=lambda tool: tool.name.casefold())]
     if turn.schema is not None:
-        offered = msgspec.Raw(schema.to_wire(turn.schema).encode())
+        offered = msgspec.Raw(modernize(schema.to_wire(turn.schema)).encode())
         tools.append({"name": STRUCTURED, "description": STRUCTURED_DESCRIPTION, "input_schema": offered})
     if tools:
         body["tools"] = tools
     if choice := _tool_choice(request, demanded=demanded):
         body["tool_choice"] = choice
         if choice["type"] in {"any", "tool"} and not request.rules.thinks_when_forced:
-            body["thinking"] = {"type": "disabled"}
+            body["thinking"] = NO_THINKING
+    if messages and messages[-1]["role"] == "assistant" and request.rules.prefill:
+        # The service takes the beginning of an answer only from a model that does not think.
+        body["thinking"] = NO_THINKING
     if turn.max_tokens is not None:
         body["max_tokens"] = turn.max_tokens
     # The service refuses a stop text without a visible character; those are looked for in the answer only.
@@ -131,15 +139,17 @@ def _demand(turn: Turn, wire: Wire) -> str:
             return ""
 
 
-def _with_demand(messages: Sequence[Json], request: Request) -> list[Json]:
-    """The demand behind the conversation, where it leaves the cached prefix as it is."""
+def _with_demand(messages: Sequence[Json], demand: str, rules: ModelRules) -> list[Json]:
+    """The demand behind the conversation, where it leaves the cached prefix as it is.
+
+    It stays there in further rounds: the model's thinking is bound to what stands before it.
+    """
     last = messages[-1]
-    content = last["content"]
-    assert isinstance(content, list)
+    content = cast("list[Json]", last["content"])
     if last["role"] == "system":
-        return [*messages[:-1], {**last, "content": [*content, text_block(request.demand)]}]
-    if last["role"] == "user" and request.rules.system_messages:
-        return [*messages, {"role": "system", "content": [text_block(request.demand)]}]
+        return [*messages[:-1], {**last, "content": [*content, text_block(demand)]}]
+    if last["role"] == "user" and rules.system_messages:
+        return [*messages, {"role": "system", "content": [text_block(demand)]}]
     if last["role"] == "user":
-        return [*messages[:-1], {**last, "content": [*content, reminder(request.demand)]}]
-    return [*messages, {"role": "user", "content": [text_block(request.demand)]}]
+        return [*messages[:-1], {**last, "content": [*content, reminder(demand)]}]
+    return [*messages, {"role": "user", "content": [text_block(demand)]}]

@@ -11,6 +11,7 @@ from typing import cast
 
 import msgspec
 
+from executor.claude.request.dialect import modernize
 from executor.claude.request.schema import UNIONS, WRAPPER, move_into_wrapper
 from executor.claude.request.tool_names import WireNames
 from shared.exact_json import carry
@@ -29,6 +30,7 @@ class ToolForm:
     """How one tool's schema and arguments travel. plain: the arguments travel as they are, so they can be streamed."""
 
     def __init__(self, schema: str) -> None:
+        schema = modernize(schema)
         fields = msgspec.json.decode(schema, type=Fields)
         self._wrapped = any(name in fields for name in UNIONS) or "$ref" in fields
         properties = _decode_fields(fields.get("properties"))

@@ -14,6 +14,8 @@ NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 # The executor's own tool for structured answers; a client's tool of that name steps aside where both are on offer.
 STRUCTURED = "StructuredOutput"
+# Of these the CLI knows more than that it does not offer them.
+OF_THE_CLI = ("Agent", "Artifact", "ToolSearch")
 
 
 class WireNames:
@@ -60,7 +62,7 @@ def _stand_in(name: str, fits: Callable[[str], bool]) -> str:
 def tool_names(turn: Turn) -> WireNames:
     """The names of a turn's tools, those of its history's calls included."""
     called = [block.name for message in turn.messages for block in message.content if isinstance(block, ToolUse)]
-    reserved = (STRUCTURED,) if turn.schema is not None else ()
+    reserved = (*OF_THE_CLI, STRUCTURED) if turn.schema is not None else OF_THE_CLI
     return WireNames([*(tool.name for tool in turn.tools), *called], NAME, reserved)
 
 
