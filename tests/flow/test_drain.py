@@ -60,8 +60,12 @@ async def test_a_stream_that_ends_within_the_grace_ends_well(upstream: Upstream,
 
 
 async def is_draining(stack: Stack, name: str) -> bool:
-    if name != "api":
-        return not list(stack.run_dir.glob(f"{'tools' if name == 'tools' else 'claude'}-*.sock"))
+    if name == "tools":
+        # Its socket stays: it is not the user who may take it away.
+        assert stack.tools
+        return "draining" in stack.tools.log.read_text(encoding="utf-8")
+    if name == "executor":
+        return not list(stack.run_dir.glob("claude-*.sock"))
     try:
         async with httpx2.AsyncClient(base_url=stack.url, timeout=BOUND) as client:
             return (await client.get("/health/ready")).status_code == 503
