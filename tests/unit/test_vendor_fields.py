@@ -117,7 +117,9 @@ def required(kind: Any) -> Json:
     return {name: least(hint, name) for name, hint in hints.items() if name in whole or get_origin(hint) is Required}
 
 
-def variants(kind: Any, name: str, seen: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any, Any]]:
+def variants(  # noqa: C901, PLR0912 # one branch for each kind of type
+    kind: Any, name: str, seen: tuple[Any, ...] = ()
+) -> Iterator[tuple[str, Any, Any]]:
     """The place of each field in a type, a value with it, and one without it or with another."""
     kind = unwrapped(kind)
     origin = get_origin(kind)
