@@ -20,6 +20,7 @@ from api.turn_request import TurnRequest
 from shared.turn import Effort, Text, ToolUse
 
 _fields = msgspec.json.Decoder(dict[str, object])
+_raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _request = msgspec.json.Decoder(ChatRequest)
 _items = msgspec.json.Decoder(Items)
 
@@ -37,7 +38,7 @@ def decode(body: bytes, policy: Policy) -> ChatCall:
     fields = as_chat(sent)
     ignored = checked(CHAT, fields, strict=policy.strict)
     # What is in the usual shape is read from the body itself, so that schemas stay as they were sent.
-    request = decoded(body, _request) if fields is sent else decoded(msgspec.json.encode(fields), _request)
+    request = decoded(body if fields is sent else reshaped(body, sent, fields), _request)
     if request.stream_options is not None and not request.stream:
         raise invalid("`stream_options` goes with `stream: true` only.", "stream_options")
     # An `input` that is left in shape is one of items; beside messages it means nothing.
@@ -58,6 +59,13 @@ def decode(body: bytes, policy: Policy) -> ChatCall:
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
         ignored=(*ignored, *without_loss((*without_effect(request), *skipped), strict=policy.strict)),
     )
+
+
+def reshaped(body: bytes, sent: dict[str, object], fields: dict[str, object]) -> bytes:
+    """Returns a body whose fields were put into shape; those that stayed are left as they were sent."""
+    raw = decoded(body, _raw_fields)
+    kept = {name: raw[name] if sent.get(name) is value and name in raw else value for name, value in fields.items()}
+    return msgspec.json.encode(kept)
 
 
 def without_effect(request: ChatRequest) -> tuple[str, ...]:
