@@ -29,7 +29,6 @@ ABSENT: dict[str, str] = {
     "assistants": NO_STATE,
     "threads": NO_STATE,
     "conversations": "What was said before is kept with responses: send `previous_response_id` to POST /v1/responses",
-    "responses/input_tokens": "POST /v1/messages/count_tokens estimates the tokens of a request in Anthropic's form",
     "responses/compact": "No conversation is made shorter here. Send it to POST /v1/responses as it is",
     "chatkit": NO_STATE,
     "skills": "No skills are kept here. Say in the system message what is to be done, and how",

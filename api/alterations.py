@@ -57,7 +57,7 @@ def without_alteration(places: Sequence[Place], *, strict: bool) -> tuple[str, .
         where, path = places[0]
         message = (
             f"`{where}`: `{path}` would be altered, for the CLI reads JSON as JavaScript does. STRICT_PARAMS refuses it; "
-            "write large and long numbers as strings, others in their shortest form, and each name once."
+            "write long numbers as strings, others in their shortest form, each name once, and whole numbers as names first."
         )
         raise invalid(message, where, "unsupported_parameter")
     return describe_altered(places)

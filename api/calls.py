@@ -3,6 +3,8 @@
 Law: a custom tool's text is inside JSON, so it is known only when that is whole.
 """
 
+import json
+
 import msgspec
 
 from api.tooling import CUSTOM_FIELD
@@ -21,6 +23,8 @@ class CallDraft:
     def free_text(self) -> str:
         """What a custom tool is given: the one argument that its call has; what can't be read stays as it is."""
         try:
-            return msgspec.json.decode(self.arguments, type=dict[str, str])[CUSTOM_FIELD]
-        except (msgspec.DecodeError, KeyError):
+            text = msgspec.convert(json.loads(self.arguments), dict[str, str])[CUSTOM_FIELD]
+        except (ValueError, KeyError, RecursionError):
             return self.arguments
+        # Half of a surrogate pair, which a model may write as an escape, is no text in UTF-8.
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

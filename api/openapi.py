@@ -12,13 +12,21 @@ from api.docs import key_operations, operations, rest
 from api.docs.parameters import with_parameters
 from api.docs.replies import HEADERS, errors
 from api.docs.structs import Json, schemas
-from api.forms import Item
+from api.forms import Item, Part, ToolDefinition
 from api.health import Health
 from api.openai_answers import ErrorEnvelope
-from api.openai_chat.models import ChatRequest, Chunk, Completion, ModelList, ModelObject
+from api.openai_chat.models import (
+    ChatMessage,
+    ChatRequest,
+    Chunk,
+    Completion,
+    ModelList,
+    ModelObject,
+    ToolCallIn,
+)
 from api.openai_completions.models import CompletionRequest, TextCompletion
-from api.openai_responses.models import ResponsesRequest
-from api.openai_responses.output import DeletedResponse, ItemList, ResponseObject, StreamEvent
+from api.openai_responses.models import ResponsesRequest, ResponsesTool
+from api.openai_responses.output import DeletedResponse, InputTokens, ItemList, ResponseObject, StreamEvent
 from api.parameters import COMPLETIONS, RESPONSES, Policy
 from api.rest.models import Refusal
 from api.rest_admin.models import KeyFields, KeyList, KeyRecord, OwnUsage, UsageReport
@@ -80,10 +88,9 @@ def components(policy: Policy, limits: Limits) -> dict[str, Json]:
     """Every schema by name."""
     read = schemas(
         *(
-            ChatRequest,
+            *(ChatRequest, ChatMessage, ToolCallIn, Part, ToolDefinition),
             CompletionRequest,
-            ResponsesRequest,
-            Item,
+            *(ResponsesRequest, ResponsesTool, Item),
             MessagesRequest,
             InputTool,
             *BLOCKS,
@@ -100,7 +107,7 @@ def components(policy: Policy, limits: Limits) -> dict[str, Json]:
     written = schemas(Completion, Chunk, ErrorEnvelope, ModelList, ModelObject, TextCompletion, Health, answers=True)
     done = schemas(ChatAnswer, CodeAnswer, FileAnswer, BashAnswer, ModelEntries, Refusal, answers=True)
     keys = schemas(KeyRecord, KeyList, UsageReport, OwnUsage, answers=True)
-    responses = schemas(ResponseObject, StreamEvent, DeletedResponse, ItemList, answers=True)
+    responses = schemas(ResponseObject, StreamEvent, DeletedResponse, InputTokens, ItemList, answers=True)
     return {
         **read,
         **{name: _bounded(read[name], limits.max_prompt) for name in ("ChatAsk", "CodeAsk", "AnalyzeAsk")},

@@ -154,6 +154,7 @@ RESPONSES: dict[str, Parameter] = {
     "access_programs": _ignored("there are none"),
     "background_options": _ignored("what is in the background begins at once"),
     "image": _ignored("pictures are not compressed"),
+    "personality": _ignored("the models have none to choose"),
     "max_tool_calls": Parameter("meaningless", "it counts calls of tools that OpenAI runs itself"),
     "stream_options": Parameter("meaningless", "`include_obfuscation`: no event is padded"),
     "user": Parameter("meaningless", ""),

@@ -60,7 +60,9 @@ def carry(text: str) -> str:
             written += [text[done:position], f'"{number[0]}"']
             done = number.end()
         position = number.end()
-    return "".join([*written, text[done:]]) if written else text
+    if not written or _repeats_names(text) is None:
+        return text
+    return "".join([*written, text[done:]])
 
 
 def may_alter(text: str) -> bool:

@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import AsyncGenerator
 
-from anyio import CapacityLimiter, to_thread
 from litestar import Request, Response, Router, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
@@ -13,7 +12,7 @@ from api import body
 from api.anthropic.decode import decode
 from api.anthropic.encode import PING, MessageEncoder, status
 from api.anthropic.models import ModelInfo, ModelPage, TokenCount
-from api.anthropic.tokens import estimate
+from api.anthropic.tokens import ESTIMATED, estimate_in_thread
 from api.arguments import kept, promises
 from api.asking import asking
 from api.catalogue import Catalogue, Listed
@@ -27,11 +26,8 @@ from api.scopes import SCOPE
 from api.side_by_side import side_by_side
 from shared.events import Event
 
-ESTIMATE_HEADER = "x-token-count"
 MOST_MODELS = 1000
 USUAL_MODELS = 20
-# Counting is work for the processor: more at once would only slow each other down, and the loop with them.
-_counting = CapacityLimiter(1)
 
 
 @post("/v1/messages", status_code=200, opt={SCOPE: "chat"})
@@ -70,8 +66,7 @@ async def count_tokens(
     """Estimate the tokens of a request."""
     call = decode(await body.read(request), policy, counting=True)
     await catalogue.resolve(call.model)
-    number = await to_thread.run_sync(estimate, call, limiter=_counting)
-    return Response(TokenCount(number), headers={ESTIMATE_HEADER: "estimate"})
+    return Response(TokenCount(await estimate_in_thread(call)), headers=ESTIMATED)
 
 
 def page(listed: list[Listed], limit: str | None, before: str | None, after: str | None) -> ModelPage:

@@ -7,10 +7,11 @@ beyond which the rest is taken to be like its beginning; pictures by their size,
 import base64
 
 import ctok
+from anyio import CapacityLimiter, to_thread
 
-from api.anthropic.decode import MessagesCall
 from api.conversation import DraftBlock, DraftResult
 from api.media import Remote, RemoteDocument, dimensions
+from api.turn_request import TurnRequest
 from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
 
 COUNTED = 16_000
@@ -20,9 +21,17 @@ TOOL_FRAME = 12
 MOST_OF_IMAGE = 1600
 PIXELS_A_TOKEN = 750
 PAGE = 2000
+ESTIMATED = {"x-token-count": "estimate"}
+# Counting is work for the processor: more at once would only slow each other down, and the loop with them.
+_counting = CapacityLimiter(1)
 
 
-def estimate(call: MessagesCall) -> int:
+async def estimate_in_thread(call: TurnRequest) -> int:
+    """The tokens of a request, counted beside the loop."""
+    return await to_thread.run_sync(estimate, call, limiter=_counting)
+
+
+def estimate(call: TurnRequest) -> int:
     """The tokens of a request."""
     texts = [*call.system]
     fixed = MESSAGE_FRAME * (len(call.drafts) + len(call.system))
@@ -32,6 +41,8 @@ def estimate(call: MessagesCall) -> int:
     if call.offered.tools:
         fixed += TOOLS_FRAME + TOOL_FRAME * len(call.offered.tools)
         texts += [part for tool in call.offered.tools for part in (tool.name, tool.description, tool.schema)]
+    if call.schema:
+        texts.append(call.schema)
     return fixed + _text("\n".join(texts))
 
 

@@ -16,6 +16,17 @@ def _either(*parts: Json) -> Json:
     return {"anyOf": [*parts, {"type": "null"}]}
 
 
+def _of(struct: str) -> Json:
+    return {"$ref": f"#/components/schemas/{struct}"}
+
+
+def _listed(struct: str, most: int | None = None) -> Json:
+    return {"type": ["array", "null"], "items": _of(struct)} | ({"maxItems": most} if most else {})
+
+
+# What is read by its type only where it is understood.
+CONTENT: Json = _either({"type": "string"}, {"type": "array", "items": _of("Part")})
+
 _NAMED: Json = {
     "type": "object",
     "description": "One tool, by name. Flat (`name` beside `type`) works too.",
@@ -56,20 +67,25 @@ _ALLOWED: Json = {
 # A struct's name, or a field's place, and what is added to its schema; `type` where it takes the place of another.
 LIMITS: dict[str, Json] = {
     "ChatRequest": {"required": ["messages"]},
-    "ChatRequest.messages": {"minItems": 1},
+    "ChatRequest.messages": {"minItems": 1, "items": _of("ChatMessage")},
     "ChatRequest.max_tokens": TOKENS,
     "ChatRequest.max_completion_tokens": TOKENS,
-    "ChatRequest.tools": {"maxItems": MOST_TOOLS},
+    "ChatRequest.tools": _listed("ToolDefinition", MOST_TOOLS),
     "ChatRequest.functions": {"maxItems": MOST_TOOLS},
     "ChatRequest.tool_choice": _either({"enum": ["none", "auto", "required", "any"]}, _NAMED, _ALLOWED),
-    "ChatRequest.function_call": _either({"enum": ["none", "auto"]}, {"$ref": "#/components/schemas/CalledFunction"}),
+    "ChatRequest.function_call": _either({"enum": ["none", "auto"]}, _of("CalledFunction")),
     "ChatRequest.reasoning_effort": {"enum": [*EFFORTS, None]},
     "ChatRequest.stop": _either(
         {"type": "string"}, {"type": "array", "items": {"type": "string"}, "maxItems": MOST_STOPS}
     ),
     "ChatRequest.max_budget_usd": {"exclusiveMinimum": 0, "maximum": 10_000},
     "ReasoningOptions.effort": {"enum": [*EFFORTS, None]},
-    "ChatMessage.role": {"enum": ["system", "developer", "user", "assistant", "tool", "function"]},
+    "ReasoningOptions.max_tokens": {"minimum": 0},
+    "ChatMessage": {"required": ["role"]},
+    "ChatMessage.role": {"type": "string", "enum": ["system", "developer", "user", "assistant", "tool", "function"]},
+    "ChatMessage.content": CONTENT,
+    "ChatMessage.tool_calls": _listed("ToolCallIn"),
+    "CalledFunction.arguments": {"type": ["string", "null"]},
     "Part.type": {
         "enum": [
             *("text", "image_url", "file", "refusal"),
@@ -78,6 +94,7 @@ LIMITS: dict[str, Json] = {
         ]
     },
     "Part.input": {"type": "object"},
+    "Part.content": CONTENT,
     "ImageUrl.url": {"minLength": 1},
     "FunctionDefinition.name": NAME,
     "FunctionDefinition.parameters": ANY_SCHEMA,
@@ -97,15 +114,14 @@ LIMITS: dict[str, Json] = {
     "Completion.id": {"pattern": "^chatcmpl-"},
     "Completion.choices": {"minItems": 1},
     "ErrorBody.message": {"minLength": 1},
-    "ResponsesRequest.input": _either(
-        {"type": "string", "minLength": 1}, {"type": "array", "items": {"$ref": "#/components/schemas/Item"}}
-    ),
+    "ResponsesRequest.input": _either({"type": "string", "minLength": 1}, {"type": "array", "items": _of("Item")}),
     "ResponsesRequest.max_output_tokens": TOKENS,
-    "ResponsesRequest.tools": {"maxItems": MOST_TOOLS},
+    "ResponsesRequest.tools": _listed("ResponsesTool", MOST_TOOLS),
     "ResponsesRequest.tool_choice": _either({"enum": ["none", "auto", "required"]}, _NAMED, _ALLOWED),
     "ResponsesRequest.truncation": {"enum": ["auto", "disabled", None]},
     "ResponsesRequest.metadata": {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
     "ResponsesRequest.max_budget_usd": {"exclusiveMinimum": 0, "maximum": 10_000},
+    "ResponsesTool.tools": _listed("ToolDefinition"),
     "ResponsesTool.parameters": ANY_SCHEMA,
     "ResponsesTool.input_schema": ANY_SCHEMA,
     "TextFormat.type": {"enum": ["text", "json_object", "json_schema"]},
@@ -115,7 +131,8 @@ LIMITS: dict[str, Json] = {
     "Reasoning.summary": {"enum": ["auto", "concise", "detailed", "none", None]},
     "Reasoning.generate_summary": {"enum": ["auto", "concise", "detailed", None]},
     "Item.role": {"enum": ["system", "developer", "user", "assistant", None]},
-    "Item.content": _either({"type": "string"}, {"type": "array", "items": {"$ref": "#/components/schemas/Part"}}),
+    "Item.content": CONTENT,
+    "Item.arguments": {"type": ["string", "null"]},
     "ResponseObject.metadata": {"type": "object"},
     "ItemList.data": {"type": "array", "items": {"type": "object"}},
 }

@@ -16,6 +16,10 @@ MEANING = {
 }
 STRICT = "Refused (STRICT_PARAMS)."
 
+OBJECTS = (
+    *("moderation", "thinking", "provider", "usage", "prompt_cache_options"),
+    *("access_programs", "background_options", "image"),
+)
 TYPES: dict[str, Json] = {
     "seed": {"type": ["integer", "null"]},
     "prediction": {"type": ["object", "null"]},
@@ -26,6 +30,13 @@ TYPES: dict[str, Json] = {
     "max_tool_calls": {"type": ["integer", "null"]},
     "stream_options": {"type": ["object", "null"]},
     "client_metadata": {"type": ["object", "null"]},
+    # A number in legacy completions.
+    "logprobs": {"type": ["boolean", "integer", "null"]},
+    **{name: {"type": ["integer", "null"]} for name in ("top_k", "top_logprobs")},
+    **{name: {"type": ["number", "null"]} for name in ("min_p", "top_a", "repetition_penalty")},
+    **{name: {"type": ["array", "null"], "items": {"type": "string"}} for name in ("models", "transforms")},
+    "plugins": {"type": ["array", "null"], "items": {"type": "object"}},
+    **{name: {"type": ["object", "null"]} for name in OBJECTS},
 }
 
 
@@ -50,7 +61,7 @@ def _type(name: str, what: Parameter) -> Json:
     if what.range:
         low, high = what.range
         return {"type": ["number", "null"], "minimum": low, "maximum": high}
-    if what.harmless:
+    if what.harmless and what.treatment == "refused":
         return {"enum": [*what.harmless]}
     return TYPES.get(name, {"type": ["string", "null"]})
 

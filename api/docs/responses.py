@@ -8,6 +8,7 @@ from api.docs.replies import ANSWERED, refusals
 from api.docs.structs import Json, reference
 
 ERRORS = (400, 401, 402, 403, 404, 413, 415, 429, 500, 502, 503, 504)
+NOT_COUNTED = (400, 401, 403, 404, 413, 415, 500, 503)
 RESPONSE_ID: Json = {
     "name": "response_id",
     "in": "path",
@@ -23,6 +24,7 @@ def paths() -> Json:
     one = "/v1/responses/{response_id}"
     return {
         "/v1/responses": {"post": create(), "get": upgrade()},
+        "/v1/responses/input_tokens": {"post": count()},
         one: {"get": kept(), "delete": deleted()},
         f"{one}/input_items": {"get": items()},
         f"{one}/cancel": {"post": cancel()},
@@ -50,6 +52,23 @@ def create() -> Json:
                 ANSWERED,
             ),
             **refusals(ERRORS),
+        },
+    )
+
+
+def count() -> Json:
+    """POST /v1/responses/input_tokens."""
+    return operation(
+        "Responses",
+        "countInputTokens",
+        "Estimate a request's tokens",
+        "An estimate, made here without the service; the header `x-token-count` says so. An answer's `usage` has the real "
+        "numbers.",
+        parameters=[REQUEST_ID],
+        requestBody={"required": True, "content": json(reference("ResponsesRequest"), examples.REQUESTS)},
+        responses={
+            "200": answer("The estimate.", json(reference("InputTokens")), ("x-token-count", "x-ignored-parameters")),
+            **refusals(NOT_COUNTED),
         },
     )
 

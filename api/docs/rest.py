@@ -100,8 +100,8 @@ def _example(stem: str) -> Json:
     values: dict[str, Json] = {
         "Chat": {"prompt": "What is a monad, in a sentence?"},
         "Code": {"prompt": "What is in this folder, and which file is the largest?", "stream": True},
-        "Analyze": {"prompt": "What is in this file?", "context_files": ["workspace/README.md"]},
-        "FileRead": {"path": "workspace/README.md"},
+        "Analyze": {"prompt": "What is in this file?", "context_files": ["welcome.txt"]},
+        "FileRead": {"path": "welcome.txt"},
         "Bash": {"command": "ls -l"},
     }
     return {"usual": {"summary": "The usual", "description": "Hanging up ends it.", "value": values[stem]}}

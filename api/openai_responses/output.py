@@ -156,6 +156,13 @@ class DeletedResponse(Struct, frozen=True, kw_only=True):
     deleted: bool = True
 
 
+class InputTokens(Struct, frozen=True, kw_only=True):
+    """About how many tokens a request has."""
+
+    object: Literal["response.input_tokens"] = "response.input_tokens"
+    input_tokens: int
+
+
 class ItemList(Struct, frozen=True, kw_only=True):
     """Items of a stored response."""
 

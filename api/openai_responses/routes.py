@@ -13,6 +13,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
 from api import body
+from api.anthropic.tokens import ESTIMATED, estimate_in_thread
 from api.arguments import kept, promises
 from api.asking import Asking, asking
 from api.catalogue import Catalogue
@@ -23,7 +24,7 @@ from api.openai_answers import envelope
 from api.openai_responses.decode import ResponsesCall, decode
 from api.openai_responses.drafts import Form
 from api.openai_responses.encode import Finished, ResponsesEncoder
-from api.openai_responses.output import DeletedResponse, ItemList, encoder
+from api.openai_responses.output import DeletedResponse, InputTokens, ItemList, encoder
 from api.openai_responses.running import Live, Running, Verbatim, accepted, replayed
 from api.openai_responses.shown import begun, listed, shown
 from api.openai_responses.store import Shelf, Store, Stored
@@ -75,6 +76,20 @@ async def create_response(
     if call.stream:
         return followed(live.follow(-1), policy, headers)
     return given(live.encoder.whole(), headers)
+
+
+@post("/v1/responses/input_tokens", status_code=200, opt={SCOPE: "chat"})
+async def count_input_tokens(
+    request: Request[object, object, State],
+    policy: NamedDependency[Policy],
+    catalogue: NamedDependency[Catalogue],
+    store: NamedDependency[Store],
+) -> Response[InputTokens]:
+    """Estimate the tokens of a request."""
+    call = decode(await body.read(request), policy, store.shelf(who(request).holder))
+    await catalogue.resolve(call.model)
+    counted = InputTokens(input_tokens=await estimate_in_thread(call))
+    return Response(counted, headers={**ESTIMATED, **naming(call.ignored)})
 
 
 def given(body: bytes, headers: dict[str, str] | None = None) -> ASGIApp:
@@ -215,6 +230,7 @@ router = Router(
     "/",
     route_handlers=[
         create_response,
+        count_input_tokens,
         no_websocket,
         get_response,
         delete_response,

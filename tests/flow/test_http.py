@@ -117,7 +117,6 @@ async def test_the_key_may_come_in_either_form(stack: Stack, headers: dict[str, 
     [
         ("GET", "/v1/nothing", 404, "not_found"),
         ("POST", "/v1/embeddings", 404, "not_supported"),
-        ("POST", "/v1/responses/input_tokens", 404, "not_supported"),
         ("POST", "/v1/responses/compact", 404, "not_supported"),
         ("POST", "/v1/conversations", 404, "not_supported"),
         ("GET", PATH, 405, "method_not_allowed"),

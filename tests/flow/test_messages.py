@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.scripted.service_thinking import sign
 from tests.scripted.upstream import Gated, Says, Upstream
 from tests.stack import Stack
 
@@ -113,7 +114,7 @@ async def test_thinking_is_streamed_with_its_signature(stack: Stack, upstream: U
     assert deltas == [
         (0, "thinking_delta", "Which "),
         (0, "thinking_delta", "time?"),
-        (0, "signature_delta", "c2lnbmF0dXJl"),
+        (0, "signature_delta", sign(upstream.requests[0].body, "Which time?")),
         (1, "text_delta", "Noon."),
     ]
 

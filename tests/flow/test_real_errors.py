@@ -248,15 +248,15 @@ async def test_the_official_client_raises_on_an_error_in_the_middle(stack: Stack
     with pytest.raises(openai.APIError) as raised:
         await listen()
     assert "".join(words) in {"", "Once "}
-    assert raised.value.code == "overloaded"
+    assert raised.value.code == "upstream_cut"
 
 
 async def test_an_error_in_the_middle_of_a_whole_answer_is_a_plain_error(stack: Stack, upstream: Upstream):
-    """Nothing half is given out as whole."""
-    upstream.script(Breaks(["Once "]))
+    """Nothing half is given out as whole. Behind thinking the CLI goes on by itself, and does not tell what went wrong."""
+    upstream.script(Breaks(["Once "]), Says("Once more."))
     response = await ask(stack)
-    assert response.status_code == 503
-    assert error_of(response)["code"] == "overloaded"
+    assert response.status_code == 502
+    assert error_of(response)["code"] == "upstream_cut"
 
 
 # --- The official client ------------------------------------------------------------------------------------------------

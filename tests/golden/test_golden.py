@@ -76,6 +76,7 @@ def openai_chat(options: Options) -> Encoder[Event]:
         include_usage=options.get("include_usage", False),
         custom=frozenset(options.get("custom", ())),
         legacy=options.get("legacy", False),
+        reasoning=options.get("reasoning", False),
     )
     return ChatEncoder("chatcmpl-golden", 1_700_000_000, "sonnet", form, options.get("choices", 1))
 

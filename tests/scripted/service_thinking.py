@@ -113,25 +113,7 @@ def find_changed_thinking(request: Request) -> Iterator[str]:
             )
 
 
-def find_missing_thinking(request: Request) -> Iterator[str]:
-    """With a budget for thinking, an answer with calls that waits for results begins with its thinking."""
-    if request.thinking != "enabled" or not request.messages:
-        return
-    number = max((n for n, message in enumerate(request.messages) if message["role"] == "assistant"), default=None)
-    if number is None or number < len(request.messages) - 2:
-        return
-    blocks = to_blocks(request.messages[number]["content"])
-    calls = any(block["type"] == "tool_use" for block in blocks)
-    if blocks and (calls or number == len(request.messages) - 1) and blocks[0]["type"] not in THOUGHT:
-        yield (
-            f"messages.{number}.content.0.type: Expected `thinking` or `redacted_thinking`, but found "
-            f"`{blocks[0]['type']}`. When `thinking` is enabled, a final `assistant` message must start with a "
-            "thinking block."
-        )
-
-
 THINKING_RULES: Mapping[str, Callable[[Request], Iterator[str]]] = {
     "signatures": find_bad_signatures,
     "thinking_unchanged": find_changed_thinking,
-    "thinking_first": find_missing_thinking,
 }

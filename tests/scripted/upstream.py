@@ -28,7 +28,6 @@ IDENTITY = "You are a Claude agent, built on Anthropic's Claude Agent SDK."
 STREAM = {"content-type": "text/event-stream; charset=utf-8", "transfer-encoding": "chunked"}
 LONGEST_HEAD = 256 * 1024
 ENVIRONMENT = "# Environment"
-UNBOUND_SIGNATURE = "c2lnbmF0dXJl"
 STOP_REASONS = (
     *("end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal"),
     "model_context_window_exceeded",
@@ -177,16 +176,12 @@ def deltas(words: Words) -> tuple[str, ...]:
             return tuple(words)
 
 
-def events(says: Says, received: Received, *, thinks: bool = False, bound: bool = True) -> Iterator[Json]:
-    """The events of the stream that says this.
-
-    thinks: an empty thinking block comes first. bound: a signature holds for what was asked alone.
-    """
+def events(says: Says, received: Received, *, thinks: bool = False) -> Iterator[Json]:
+    """The events of the stream that says this. thinks: an empty thinking block comes first."""
     blocks = list(_content(says))
     if thinks or says.thinking is not None:
         pieces = deltas(says.thinking or ())
-        signature = sign(received.body, "".join(pieces)) if bound else UNBOUND_SIGNATURE
-        blocks.insert(0, _thought(pieces, signature))
+        blocks.insert(0, _thought(pieces, sign(received.body, "".join(pieces))))
     counted = sum(len(inner) for _, inner in blocks[thinks:])
     usage = {
         "input_tokens": says.input,
@@ -454,7 +449,7 @@ class Upstream:
         edge = "content_block_stop" if says.text else "message_delta"
         clock = asyncio.get_running_loop().time
         start, count = clock(), 0
-        for event in events(says, received, thinks=thinks, bound="signatures" not in self._without):
+        for event in events(says, received, thinks=thinks):
             if thinks and event.get("index") == 0:
                 _chunk(writer, sse(event))
                 continue

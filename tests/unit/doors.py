@@ -193,8 +193,8 @@ def chat_plain(body: Json) -> Heard:
     )
 
 
-def chat(choices: int = 1, *, usage: bool = True) -> Encoder[Event]:
-    return ChatEncoder("chatcmpl-1", 1_700_000_000, "asked", Form(include_usage=usage), choices)
+def chat(choices: int = 1, *, usage: bool = True, thinking: bool = True) -> Encoder[Event]:
+    return ChatEncoder("chatcmpl-1", 1_700_000_000, "asked", Form(include_usage=usage, reasoning=thinking), choices)
 
 
 # --- OpenAI's legacy completions ---------------------------------------------------------------------------------
@@ -511,6 +511,14 @@ DOORS = [
         chat_streamed,
         chat_plain,
         tokens=False,
+    ),
+    Door(
+        "chat without thinking",
+        lambda: chat(thinking=False),
+        EVERYTHING - {"thinking"},
+        CHAT_REASONS,
+        chat_streamed,
+        chat_plain,
     ),
     Door(
         "completions",

@@ -189,7 +189,6 @@ MORE = (
         "/v1/engines/x/completions",
     ),
     *(
-        "/v1/responses/input_tokens",
         "/v1/responses/compact",
         "/v1/messages/batches",
         "/v1/messages/batches/b_1",

@@ -345,7 +345,7 @@ def test_a_grammar_is_named_as_without_effect():
 
 def test_the_table_is_what_the_vendor_documents():
     """And what is ours or a well-known client's own."""
-    assert set(RESPONSES) == {*DOCUMENTED, "max_budget_usd", "client_metadata"}
+    assert set(RESPONSES) == {*DOCUMENTED, "max_budget_usd", "client_metadata", "personality"}
 
 
 @pytest.mark.wire(1, 67, 77)
@@ -416,6 +416,7 @@ def test_a_strict_owner_refuses_what_would_be_ignored():
         "access_programs": {"cyber": "standard"},
         "background_options": {"completion_window": "2h"},
         "image": {"context_compression": "enabled"},
+        "personality": "friendly",
         "reasoning": {"mode": "pro"},
         "truncation": "auto",
         "text": {"verbosity": "low"},

@@ -250,6 +250,7 @@ TAKEN: list[tuple[Json, Json]] = [
     (ask(tools=[{"type": "web_search_20250305", "name": "web_search"}]), {}),
     (tools({"type": "object", "properties": {"a": {"anyOf": [{"type": "string"}], "properties": {"$b": {}}}}}), {}),
     (ask(*LOOP, tools=[LOOK]), {}),
+    (ask(*LOOP, tools=[LOOK], model=OLD_SONNET, **BUDGET), {}),
     (ask(user("hi"), assistant(call(), text("after")), user(result(), text("so"))), {}),
     (ask(*LOOP[:2], user(result(content=""))), {}),
     (ask(*LOOP[:2], user(result(content=[text("\n"), image(png())]))), {}),
@@ -283,7 +284,7 @@ def test_what_the_service_takes_is_not_refused(body: Json, headers: Json):
 
 def test_every_rule_has_something_that_breaks_it():
     """Those of signatures are below."""
-    assert set(RULES) - {rule for rule, _ in REFUSED} == {"signatures", "thinking_unchanged", "thinking_first"}
+    assert set(RULES) - {rule for rule, _ in REFUSED} == {"signatures", "thinking_unchanged"}
 
 
 def test_a_message_without_words_is_the_clis_only_where_its_header_says_so():
@@ -393,13 +394,3 @@ def test_the_words_of_the_last_thinking_are_left_as_they_were():
     last = {**ASKED, "messages": [FIRST, assistant({**thought(), "thinking": "Hm."}, call()), user(result())]}
     assert broken(last) == "thinking_unchanged"
     assert broken(last | {"messages": [*last["messages"], assistant("yes"), user("so")]}) is None
-
-
-def test_with_a_budget_a_loop_begins_with_its_thinking():
-    """Adaptive thinking does not ask for it."""
-    loop = ask(*LOOP, tools=[LOOK], model=OLD_SONNET, **BUDGET)
-    assert broken(loop) == "thinking_first"
-    assert broken(ask(*LOOP, assistant("yes"), user("so"), tools=[LOOK], model=OLD_SONNET, **BUDGET)) is None
-    begun = {**loop, "messages": [LOOP[0], assistant(thought({**loop, "messages": [LOOP[0]]}), call()), LOOP[2]]}
-    assert broken(begun) is None
-    assert broken(ask(*LOOP, tools=[LOOK])) is None
