@@ -140,7 +140,8 @@ async def test_a_stream_that_waits_says_ping(lively: Stack, upstream: Upstream):
     """By the vendor's own event, before the first words and between them; the SDK's clients skip it."""
     upstream.script(Gated(("one ", "two")))
     names: list[str] = []
-    async with lively.client.stream("POST", PATH, json=body(text("hi"), stream=True)) as response:
+    asked = body(text("hi"), stream=True, thinking={"type": "disabled"})
+    async with lively.client.stream("POST", PATH, json=asked) as response:
         lines = response.aiter_lines()
 
         async def named() -> str:
