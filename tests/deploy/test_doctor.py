@@ -254,7 +254,7 @@ def test_what_older_kernels_lack_is_a_warning():
 
 def test_library_that_is_missing_for_office_documents_is_a_warning():
     """Files and commands are served without it."""
-    lack = "office documents can't be converted: anydoc is missing; install the server's dependencies"
+    lack = "office documents can't be converted: anydoc is missing. Install the server's dependencies"
     found = list(asked.sandbox(ToolsCheck(user="nobody", converter=lack)))
     one(found, "sandbox", "ok", "holds when it is tried")
     assert "nstall" in one(found, "sandbox", "warning", "anydoc is missing").mend

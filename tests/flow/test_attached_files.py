@@ -10,7 +10,7 @@ from msgspec import Struct
 from tests.flow.test_code import calls, results
 from tests.office import docx, locked, odt, pptx, xlsx
 from tests.scripted.upstream import Says, Upstream
-from tests.stack import Stack
+from tests.stack import Stack, until
 
 type Json = dict[str, Any]
 
@@ -237,8 +237,12 @@ async def test_key_of_one_job_at_a_time_may_send_several_documents(handy: Stack,
     response = await handy.client.post(CHAT.path, json=CHAT.attached(*[(DOCX, "")] * 3), headers=headers)
     assert response.status_code == 200, response.text
     assert len(received(upstream)) == 3
-    used = (await handy.client.get("/api/usage", params={"key": "narrow"})).json()
-    assert used["totals"]["jobs"] == 4, used
+
+    async def all_written() -> bool:
+        used = (await handy.client.get("/api/usage", params={"key": "narrow"})).json()
+        return used["totals"]["jobs"] == 4
+
+    await until(all_written)
 
 
 async def test_files_of_the_server_are_read_as_their_text(handy: Stack, upstream: Upstream):
