@@ -91,7 +91,7 @@ class Fetcher:
         self._max_document_bytes = max_document_bytes
         self._max_redirects = max_redirects
 
-    async def part(self, remote: Remote) -> Image | Document:
+    async def part(self, remote: Remote) -> Image | Document | media.OfficeDocument:
         """The picture or document. Raises Problem."""
         return await (self.document(remote) if isinstance(remote, RemoteDocument) else self.image(remote))
 
@@ -99,9 +99,11 @@ class Fetcher:
         """The picture. Raises Problem."""
         return media.image(await self._bytes(remote), remote.where)
 
-    async def document(self, remote: RemoteDocument) -> Image | Document:
-        """The PDF or text; a picture in its place is a picture. Raises Problem."""
-        return media.file_of(await self._bytes(remote), remote.title, remote.where, context=remote.context)
+    async def document(self, remote: RemoteDocument) -> Image | Document | media.OfficeDocument:
+        """The PDF, text or office document; a picture in its place is a picture. Raises Problem."""
+        return media.file_of(
+            media.DataUrl(await self._bytes(remote)), remote.title, remote.where, context=remote.context
+        )
 
     async def _bytes(self, remote: Remote) -> bytes:
         """What is at the address. Raises Problem."""

@@ -8,7 +8,7 @@ characters of ours, and thinking goes back as it came, with its signature. What 
 import re
 from collections.abc import Iterator
 
-from msgspec import Raw, structs
+from msgspec import Raw
 
 from api.anthropic.blocks import (
     BLOCK_TYPES,
@@ -36,9 +36,9 @@ from api.anthropic.blocks import (
     to_source,
 )
 from api.conversation import DraftBlock, DraftResult, PartBlock
-from api.media import Remote, RemoteDocument, data_url, file
+from api.media import Remote, RemoteDocument, data_url, file, with_context
 from api.problems import Problem, invalid
-from shared.turn import Document, RedactedThinking, Text, Thinking, ToolUse
+from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
 
 # What the vendor's own tools did, and marks that only the vendor reads. It holds no words for the model, or none that
 # the CLI could pass on.
@@ -181,7 +181,7 @@ def document(block: DocumentBlock, source: Source, place: str) -> PartBlock:
     match source:
         case Base64Source(data, media_type):
             read = file(f"data:{media_type};base64,{data}", block.title, place)
-            return structs.replace(read, context=block.context) if isinstance(read, Document) else read
+            return read if isinstance(read, Image) else with_context(read, block.context)
         case TextSource(data):
             return Document("text/plain", data, block.title, block.context)
         case ContentSource(content):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.chat import error_of
-from tests.scripted.upstream import Upstream
+from tests.scripted.upstream import Says, Upstream
 from tests.stack import Stack
 
 BIG = '{"id":2512292042121000001}'
@@ -107,3 +107,36 @@ async def test_a_hostile_schema_neither_hangs_nor_breaks_the_api(
         assert error_of(response)["code"] == "invalid_schema"
         assert error_of(response)["param"].startswith("tools[0].function.parameters")
     assert (await stack.client.get("/health/live")).status_code == 200
+
+
+async def test_a_number_that_the_cli_cannot_hold_reaches_the_model_as_a_string(stack: Stack, upstream: Upstream):
+    """With the digits that were meant."""
+    response = await stack.client.post("/v1/chat/completions", json={"model": "sonnet", **CHAT})
+    assert response.status_code == 200, response.text
+    messages = upstream.requests[-1].body["messages"]
+    blocks = [block for message in messages if message["role"] == "assistant" for block in message["content"]]
+    assert [block["input"] for block in blocks if block["type"] == "tool_use"] == [{"id": "2512292042121000001"}]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "fits"),
+    [
+        ("^(a+)+$", "a" * 40 + "!", False),
+        ("^(?:(?=a)a|(?=a)aa)+$", "a" * 40 + "!", False),
+        (r"^[^\p{Cc}]+$", "naïve", True),
+        (r"^(?<year>\d{4})\/\d\d$", "2026/11", True),
+    ],
+)
+async def test_a_strict_call_is_held_against_its_pattern_in_no_time(
+    stack: Stack, upstream: Upstream, pattern: str, text: str, fits: Any
+):
+    """Whatever the pattern and the text are."""
+    schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}, "required": ["a"]}
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema, "strict": True}}
+    upstream.script(Says(tools=[("toolu_1", "f", [json.dumps({"a": text})])]))
+    body = {"model": "sonnet", "messages": [{"role": "user", "content": "hi"}], "tools": [tool]}
+    response = await stack.client.post("/v1/chat/completions", json=body)
+    assert response.status_code == (200 if fits else 502), response.text
+    if not fits:
+        assert error_of(response)["code"] == "unmet"
+        assert len(error_of(response)["message"]) < 500

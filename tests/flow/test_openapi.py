@@ -32,6 +32,7 @@ from api.parameters import CHAT, COMPLETIONS, Policy
 from api.problems import KINDS
 from api.settings import Settings
 from api.work.checks import Limits
+from deploy.local import workspace
 from tests.bound import BOUND
 from tests.scripted.upstream import Says, Upstream
 from tests.stack import KEY, REPOSITORY, Stack
@@ -160,6 +161,24 @@ def test_example_of_a_request_is_accepted(name: str):
     sent = EXAMPLES[name]["value"]
     decode(msgspec.json.encode(sent), Policy())
     validator({"$ref": "#/components/schemas/ChatRequest"}).validate(sent)
+
+
+def test_files_in_examples_are_those_of_the_folder_that_make_run_makes(tmp_path: Path):
+    """An example runs as it is."""
+    folder = workspace.made(tmp_path)
+    examples = [
+        each["value"]
+        for path in DOCUMENT["paths"].values()
+        for operation in path.values()
+        for each in operation.get("requestBody", {"content": {}})["content"]
+        .get("application/json", {})
+        .get("examples", {})
+        .values()
+    ]
+    files = [file for value in examples for file in (*value.get("context_files", ()), value.get("path"))]
+    named = [file for file in files if file]
+    assert named
+    assert [file for file in named if not (folder / file).is_file()] == []
 
 
 def test_every_example_of_an_answer_meets_its_schema():

@@ -101,12 +101,15 @@ def _thinking(request: Request) -> Iterator[tuple[int, int, Json]]:
 
 
 def find_changed_thinking(request: Request) -> Iterator[str]:
-    """In the last assistant message a thinking block has the words that it was given out with."""
+    """In the last assistant message a thinking block has the words that it was given out with, or none.
+
+    Without words a block is whole: its signature holds what was thought.
+    """
     last = max((n for n, message in enumerate(request.messages) if message["role"] == "assistant"), default=None)
     for number, index, block in _thinking(request):
         hashes = _read(block.get("signature"))
         text = str(block.get("thinking", "")).encode("utf-8", "surrogatepass")
-        if number == last and hashes is not None and hashes[1] != hashlib.sha256(text).digest()[:LENGTH]:
+        if number == last and hashes and text and hashes[1] != hashlib.sha256(text).digest()[:LENGTH]:
             yield (
                 f"messages.{number}.content.{index}: `thinking` or `redacted_thinking` blocks in the latest assistant "
                 "message cannot be modified. These blocks must remain as they were in the original response."

@@ -144,3 +144,28 @@ def test_nothing_altered_is_no_header():
     """And no refusal."""
     assert naming((), without_alteration((), strict=True)) == {}
     assert naming(("seed",)) == {"x-ignored-parameters": "seed"}
+
+
+def test_a_body_in_another_shape_keeps_its_json():
+    """As Cursor posts it: what stands in its place anyway is not read and written anew."""
+    raw = msgspec.Raw(b'{"properties":{"n":{"const":0.1000000000000000055}}}')
+    body = {
+        "system": "s",
+        "messages": [{"role": "user", "content": "hi"}],
+        "tools": [{"name": "f", "input_schema": raw}],
+    }
+    call = decode_chat(msgspec.json.encode(body), Policy())
+    assert call.offered.tools[0].schema == bytes(raw).decode()
+    assert call.altered(strict=False) == ("tools[0].input_schema: $.properties.n.const",)
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e999999", "9" * 5000])
+def test_a_number_that_no_program_here_can_hold_is_refused_with_its_place(number: str):
+    """Where JSON is read as values; in arguments, which are a text, it is carried."""
+    schema = '{"properties":{"a":[{"const":1},{"maximum":NUMBER}]}}'.replace("NUMBER", number)
+    with pytest.raises(Problem) as caught:
+        decode_chat(chat(schema=schema), Policy())
+    assert caught.value.param == "tools[0].function.parameters.properties.a[1].maximum"
+    assert "write it as a string" in caught.value.message
+    call = decode_chat(chat(arguments=f'{{"n":{number}}}'), Policy())
+    assert call.altered(strict=False) == ("messages[1]: $.n",)

@@ -69,6 +69,7 @@ REFUSED = [
     ("api", "KEEP_ALIVE", "0", "Input should be greater than 0"),
     ("api", "KEEP_ALIVE", "3601", "Input should be less than or equal to 3600"),
     ("api", "STRICT_PARAMS", "maybe", "Input should be a valid boolean"),
+    ("api", "SHOW_REASONING", "sometimes", "Input should be 'auto', 'always' or 'never'"),
     ("api", "MAX_CHOICES", "0", "Input should be greater than or equal to 1"),
     ("api", "MAX_CHOICES", "129", "Input should be less than or equal to 128"),
     (
@@ -218,6 +219,7 @@ def test_what_holds_without_any_setting() -> None:
         "request_timeout": 600,
         "keep_alive": 15,
         "strict_params": False,
+        "show_reasoning": "auto",
         "max_choices": 4,
         "fetch_images": True,
         "max_prompt": 100_000,

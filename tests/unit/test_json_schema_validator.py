@@ -3,7 +3,7 @@
 import contextlib
 import json
 import time
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 import jsonschema_rs
@@ -328,12 +328,12 @@ def schemas_of(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-schemas = st.recursive(st.booleans() | schemas_of(st.booleans()), schemas_of, max_leaves=6)
+schemas: st.SearchStrategy[Any] = st.recursive(st.booleans() | schemas_of(st.booleans()), schemas_of, max_leaves=6)
 roots = st.tuples(schemas.filter(lambda schema: isinstance(schema, dict)), schemas, schemas).map(
     lambda made: {
-        **made[0],
+        **cast("dict[str, Any]", made[0]),
         "$id": "https://example.com/root",
-        "$defs": {"a": made[1], "b": {**(made[2] if isinstance(made[2], dict) else {}), "$anchor": "b"}},
+        "$defs": {"a": made[1], "b": {**({} if isinstance(made[2], bool) else made[2]), "$anchor": "b"}},
     }
 )
 

@@ -1,5 +1,6 @@
 """A Responses request becomes the turn that it means, or a refusal that names the field."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from api.conversation import DraftResult
 from api.items import sealed, unsealed
 from api.openai_responses.decode import ResponsesCall, decode
+from api.openai_responses.shown import begun, shown
 from api.openai_responses.store import Shelf, Store, Stored
 from api.parameters import RESPONSES, Policy
 from api.problems import Problem
@@ -214,6 +216,124 @@ def test_an_item_that_can_not_be_read_is_named(items: Any, param: str):
     assert (problem.status, problem.param) == (400, param)
 
 
+# Values that fields of other kinds could not have.
+FOREIGN: Json = {
+    "role": 1,
+    "content": 2,
+    "name": 3,
+    "namespace": 4,
+    "arguments": [5],
+    "input": 6,
+    "output": {"a": 7},
+    "action": 8,
+    "operation": 9,
+    "encrypted_content": 10,
+}
+
+
+@pytest.mark.wire(1)
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "message", "role": "user", "content": "x"},
+        {**CALL, "namespace": None},
+        {"type": "custom_tool_call", "call_id": "c1", "name": "f", "input": "x", "namespace": None},
+        {"type": "shell_call", "call_id": "c1", "action": {"commands": ["ls"]}},
+        {"type": "apply_patch_call", "call_id": "c1", "operation": {"type": "delete_file", "path": "a"}},
+        {"type": "reasoning", "encrypted_content": None},
+    ],
+    ids=lambda item: item["type"],
+)
+def test_a_field_that_an_item_does_not_have_is_not_looked_at(item: Json):
+    """Whatever it holds."""
+    after = [OUTPUT] if "call" in item["type"] else [USER]
+    assert read([USER, {**FOREIGN, **item}, *after]).drafts == read([USER, item, *after]).drafts
+
+
+@pytest.mark.wire(25, 52)
+@pytest.mark.parametrize("written", ['{"city":"Os', "null", "[]", " ", "{'a': 1}", '{"a":\t1', "1"])
+def test_arguments_that_can_not_be_read_stay_as_the_model_wrote_them(written: str):
+    """In the input, and in what is kept of a response of this server's own."""
+    call = read([USER, {**CALL, "arguments": written}, OUTPUT])
+    assert call.drafts[1].content == (ToolUse("c1", "f", written),)
+    memory = shelf()
+    kept(memory, [{**CALL, "arguments": written, "status": "incomplete"}])
+    call = read([OUTPUT], memory, previous_response_id="resp_1")
+    assert call.drafts[1].content == (ToolUse("c1", "f", written),)
+    assert read([USER, {**CALL, "arguments": ""}, OUTPUT]).drafts[1].content == (ToolUse("c1", "f", "{}"),)
+
+
+@pytest.mark.wire(6, 52)
+def test_an_output_goes_behind_its_call_wherever_it_was_sent():
+    """Semantic Kernel puts an item of the user's between; others send all calls, then all outputs."""
+    second = {**CALL, "call_id": "c2"}
+    call = read([USER, CALL, {"role": "user", "content": "b"}, OUTPUT])
+    assert roles(call) == [
+        ("user", ["Text"]),
+        ("assistant", ["ToolUse"]),
+        ("user", ["DraftResult"]),
+        ("user", ["Text"]),
+    ]
+    call = read([USER, CALL, USER, second, {**OUTPUT, "call_id": "c2"}, OUTPUT])
+    assert [role for role, _ in roles(call)] == ["user", "assistant", "user", "user", "assistant", "user"]
+    assert refused([USER, CALL, OUTPUT, OUTPUT]).code == "invalid_tool_results"
+
+
+@pytest.mark.wire(52)
+def test_a_patch_and_its_failure_reach_the_model():
+    """What was to be changed, as it was written, and that it did not work."""
+    patch = {"type": "apply_patch_call", "call_id": "c1", "operation": {"type": "delete_file", "path": "a"}}
+    failed = {"type": "apply_patch_call_output", "call_id": "c1", "status": "failed", "output": "no such file"}
+    call = read([USER, patch, failed])
+    assert call.drafts[1].content == (ToolUse("c1", "apply_patch", '{"type":"delete_file","path":"a"}'),)
+    assert call.drafts[2].content == (DraftResult("c1", (Text("no such file"),), is_error=True),)
+
+
+@pytest.mark.wire(52, 71)
+def test_thoughts_that_are_lost_are_named():
+    """Those of another service, with words or without; an empty item has lost nothing."""
+    empty: Json = {"type": "reasoning", "id": "rs_1", "summary": []}
+    assert read([USER, empty, USER]).ignored == ()
+    for thought in ({"encrypted_content": "gAAAA"}, {"summary": [{"type": "summary_text", "text": "Hm."}]}):
+        assert read([USER, {**empty, **thought}, USER]).ignored == ("input.reasoning",)
+
+
+@pytest.mark.wire(52, 71)
+def test_thoughts_that_are_kept_go_back_by_their_id():
+    """Also where nobody asked for what seals them."""
+    memory = shelf()
+    whole = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed([Thinking("Hm.", "sig")])}
+    kept(memory, [whole])
+    shown = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm."}]}
+    call = read([USER, shown, {"role": "assistant", "content": "Yes."}, USER], memory)
+    assert call.drafts[1].content == (Thinking("Hm.", "sig"), Text("Yes."))
+    assert call.ignored == ()
+
+
+@pytest.mark.wire(1, 58)
+def test_what_is_kept_and_given_back_is_as_it_was_written():
+    """Numbers and the order of keys, in items, tools and schemas; line breaks between tokens are none of it."""
+    odd = '{"b":1.0,"10":"a","2":12345678901234567890123}'
+    item = f'{{"type":"shell_call","call_id":"c1","action":{odd}}}'
+    tool = f'{{"type":"function","name":"f","parameters":{odd}}}'
+    call = decode(
+        f'{{"input":[{item},{{"type":"shell_call_output","call_id":"c1","output":"x"}}],"tools":[{tool}]}}'.encode(),
+        Policy(),
+        shelf(),
+    )
+    assert call.drafts[0].content == (ToolUse("c1", "shell", odd),)
+    assert odd in bytes(shown(call.items[0], "x")).decode()
+    response = begun("resp_1", 1, "m", call)
+    assert bytes(response.tools).decode() == f"[{tool}]"
+
+
+def test_a_text_among_the_items_is_a_message_of_the_users_and_kept_as_one():
+    """Some clients put it there."""
+    call = read(["Hi", USER])
+    assert roles(call) == [("user", ["Text"]), ("user", ["Text"])]
+    assert json.loads(bytes(shown(call.items[0], "x")))["content"] == [{"type": "input_text", "text": "Hi"}]
+
+
 # --- What is kept -----------------------------------------------------------------------------------------------------
 
 
@@ -275,6 +395,29 @@ def test_a_tool_of_a_namespace_has_both_names():
         "mcp__files__read",
     )
     assert call.drafts[1].content == (ToolUse("c1", "mcp__files__read", "{}"),)
+
+
+@pytest.mark.parametrize("form", ["flat", "nested", "custom"])
+@pytest.mark.parametrize(("own", "words"), [("Reads.", "Files.\n\nReads."), (None, "Files.")])
+def test_a_namespaces_description_goes_before_that_of_its_tool(form: str, own: str | None, words: str):
+    """In every form of a tool."""
+    named: Json = {"name": "read", "description": own}
+    forms: Json = {
+        "flat": {"type": "function", **named},
+        "nested": {"type": "function", "function": named},
+        "custom": {"type": "custom", "custom": named},
+    }
+    offered = read(tools=[{**SPACE, "tools": [forms[form]]}]).tools.offered
+    assert [(tool.name, tool.description) for tool in offered.tools] == [("mcp__files__read", words)]
+
+
+@pytest.mark.wire(1)
+def test_a_field_that_a_tool_of_its_type_does_not_have_is_not_looked_at():
+    """Whatever it holds."""
+    foreign: Json = {"custom": "x", "format": 5, "tools": "x"}
+    assert read(tools=[{**foreign, **FLAT}]).offered == read(tools=[FLAT]).offered
+    hosted = {"type": "mcp", "name": 1, "description": 2, "parameters": 3, "tools": "x", "strict": "x"}
+    assert read(tools=[hosted, FLAT]).ignored == ("tools.mcp",)
 
 
 @pytest.mark.parametrize(

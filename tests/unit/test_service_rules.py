@@ -390,7 +390,9 @@ def test_a_client_may_have_the_service_drop_what_is_bound_elsewhere():
 
 
 def test_the_words_of_the_last_thinking_are_left_as_they_were():
-    """Those of an earlier answer may be another summary."""
+    """Those of an earlier answer may be another summary, and a block without words is whole."""
     last = {**ASKED, "messages": [FIRST, assistant({**thought(), "thinking": "Hm."}, call()), user(result())]}
     assert broken(last) == "thinking_unchanged"
     assert broken(last | {"messages": [*last["messages"], assistant("yes"), user("so")]}) is None
+    silent = {**thought(words="Hm."), "thinking": ""}
+    assert broken({**ASKED, "messages": [FIRST, assistant(silent, call()), user(result())]}) is None

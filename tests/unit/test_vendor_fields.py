@@ -7,7 +7,7 @@ of the model, or how it is answered, is another; or the field is bookkeeping, wh
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NotRequired, Required, TypeAliasType, Union, get_args, get_origin
+from typing import Any, get_type_hints
 
 import msgspec
 import pytest
@@ -15,7 +15,6 @@ from openai.types import completion_create_params as completions
 from openai.types.chat import completion_create_params as chat
 from openai.types.responses import input_token_count_params as counting
 from openai.types.responses import response_create_params as responses
-from typing_extensions import get_type_hints, is_typeddict
 
 from api.openai_chat.decode import decode as decode_chat
 from api.openai_completions.decode import decode as decode_completion
@@ -23,10 +22,8 @@ from api.openai_responses.decode import decode as decode_response
 from api.openai_responses.store import Store, Stored
 from api.parameters import CHAT, COMPLETIONS, RESPONSES, Policy
 from api.problems import Problem
+from tests.vendor_types import MISSING, Json, variants
 
-type Json = dict[str, Any]
-
-MISSING: Any = msgspec.UNSET
 DOT = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+M8AAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
 )
@@ -52,16 +49,16 @@ DEFAULTS: dict[str, tuple[object, ...]] = {
     "mode": ("standard", "auto"),
     "context": ("auto",),
     "truncation": ("disabled",),
-    "stream": (False,),
     "modalities": (["text"],),
-    "type": ("direct", "text", "message", "auto"),
     "parallel_tool_calls": (True,),
-    "best_of": (1,),
+    "store": (True,),
+    "function_call": ("auto",),
+    "best_of": (2,),
     "caller": ({"type": "direct"},),
     "environment": ({"type": "local"},),
     "allowed_callers": (["direct"],),
-    "reasoning_effort": (),
-    "include": (),
+    "format": ({"type": "text"},),
+    "response_format": ({"type": "text"},),
 }
 # Bookkeeping: what it means is said elsewhere in the request, or it is of the vendor's own doings.
 QUIET = {
@@ -77,83 +74,6 @@ QUIET = {
     # The message whose type may be left out.
     "input[message].type",
 }
-
-
-def unwrapped(kind: Any) -> Any:
-    """A type without what is said about it."""
-    while isinstance(kind, TypeAliasType) or get_origin(kind) in {Required, NotRequired}:
-        kind = kind.__value__ if isinstance(kind, TypeAliasType) else get_args(kind)[0]
-    return kind
-
-
-def tag(kind: Any) -> str:
-    """The literal type or role of a typed dict."""
-    hints = get_type_hints(kind)
-    for name in ("type", "role"):
-        values = get_args(hints.get(name))
-        literals = [value for value in values if isinstance(value, str)]
-        if len(literals) == 1:
-            return literals[0]
-    return "message" if "role" in hints else ""
-
-
-def literals(kind: Any) -> tuple[Any, ...]:
-    """The values of a type that has no parts."""
-    if get_origin(kind) is Literal:
-        return get_args(kind)
-    return {bool: (True, False), int: (1, 2), float: (0.5, 1.0), str: ("x", "y")}.get(kind, ({"k": "v"}, {"k": "w"}))
-
-
-def least(kind: Any, name: str) -> Any:
-    """The shortest value of a type."""
-    return next(iter(variants(kind, name)))[1]
-
-
-def required(kind: Any) -> Json:
-    """A typed dict with the fields that it must have."""
-    hints = get_type_hints(kind, include_extras=True)
-    # The SDK's annotations are texts, so a typed dict does not know its own.
-    whole = {name for name in kind.__required_keys__ if kind.__total__ and get_origin(hints[name]) is not NotRequired}
-    return {name: least(hint, name) for name, hint in hints.items() if name in whole or get_origin(hint) is Required}
-
-
-def variants(kind: Any, name: str, seen: tuple[Any, ...] = ()) -> Iterator[tuple[str, Any, Any]]:
-    """The place of each field in a type, a value with it, and one without it or with another."""
-    kind = unwrapped(kind)
-    origin = get_origin(kind)
-    if kind is type(None):
-        return
-    if is_typeddict(kind):
-        if kind in seen:
-            yield "", required(kind), MISSING
-            return
-        yield "", required(kind), MISSING
-        base = required(kind)
-        for field, hint in get_type_hints(kind).items():
-            for place, value, other in variants(hint, field, (*seen, kind)):
-                if other is not MISSING and not place and field not in base:
-                    # That it may be left out says enough.
-                    continue
-                without = {key: kept for key, kept in base.items() if key != field}
-                if other is MISSING:
-                    yield f".{field}{place}", {**base, field: value}, MISSING if field in base else without
-                else:
-                    yield f".{field}{place}", {**base, field: value}, {**base, field: other}
-        return
-    if origin in {Union, type(int | str)}:
-        for part in get_args(kind):
-            of_kind = f"[{tag(part)}]" if is_typeddict(unwrapped(part)) and tag(unwrapped(part)) else ""
-            yield from ((f"{of_kind}{place}", value, other) for place, value, other in variants(part, name, seen))
-        return
-    if origin is not None and origin is not Literal and origin is not dict and len(get_args(kind)) == 1:
-        for place, value, other in variants(get_args(kind)[0], name, seen):
-            yield place, [value], MISSING if other is MISSING else [other]
-        return
-    values = WORDS.get(name, literals(kind))
-    for value in values:
-        yield "", value, MISSING
-    if len(values) > 1:
-        yield "", values[0], values[1]
 
 
 # --- What makes a request of a field ----------------------------------------------------------------------------------
@@ -265,9 +185,36 @@ def response_asked(body: Json) -> tuple[object, Sequence[str]]:
     return ours, call.ignored
 
 
+def completed(value: Any) -> Any:
+    """The same with what the vendor's types leave open and a request must have, by other values than those in WORDS."""
+    if isinstance(value, list):
+        return [completed(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    inner = {name: completed(each) for name, each in value.items()}
+    match inner:
+        case {"type": "input_image"} if "file_id" not in inner:
+            return {"image_url": "https://example.com/b.png", **inner}
+        case {"type": "input_file"} if not inner.keys() & {"file_id", "file_url"}:
+            return {"file_data": "aGkh", **inner}
+        case {"type": "file", "file": file} if "file_id" not in file:
+            return {**inner, "file": {"file_data": "aGkh", **file}}
+        case {"type": "function_call_output"}:
+            return {"call_id": "z", **inner}
+        case {"type": "json_schema", "json_schema": form}:
+            return {**inner, "json_schema": {"schema": {"type": "object", "title": "y"}, **form}}
+        case {"mode": _, "tools": [{"k": word}]}:
+            return {
+                **inner,
+                "tools": [{"type": "function", "name": "x"} if word == "v" else {"type": "custom", "name": "y"}],
+            }
+        case _:
+            return inner
+
+
 def is_quiet(path: str, table: Mapping[str, Any]) -> bool:
     """Whether it is bookkeeping."""
-    first, last = path.partition("[")[0].partition(".")[0], path.rpartition(".")[2].partition("[")[0]
+    first, last = re.split(r"[.[]", path)[0], path.rpartition(".")[2].partition("[")[0]
     is_meaningless = first in table and table[first].treatment == "meaningless"
     return is_meaningless or path in QUIET or last in QUIET or any(f".{name}." in path for name in QUIET)
 
@@ -279,16 +226,17 @@ def is_named(path: str, value: Any, ignored: Sequence[str]) -> bool:
     kind = first.get("type") if isinstance(first, dict) else None
     names = {*ignored, *(name.replace(".custom.format", ".format") for name in ignored)}
     names |= {name.replace("tools.", "tools.tools.") for name in names}
-    return f"{path.partition('[')[0]}.{kind}" in ignored or any(f"{plain}.".startswith(f"{name}.") for name in names)
+    field = re.split(r"[.[]", path)[0]
+    wholes = {f"{field}.{kind}", f"{field}.{first}"} & set(ignored)
+    return bool(wholes) or any(f"{plain}.".startswith(f"{name}.") for name in names)
 
 
 def is_accounted_for(dialect: tuple[Any, Any, Any], field: str, path: str, value: Any, other: Any) -> bool:
     """Whether a field is used, named, refused or bookkeeping."""
     body_of, asked, table = dialect
-    last = path.rpartition(".")[2].partition("[")[0]
     if is_quiet(path, table):
         return True
-    body = body_of(field, value)
+    body = body_of(field, completed(value))
     without = {key: kept for key, kept in body.items() if key != field}
     try:
         decoded, ignored = asked(body)
@@ -297,20 +245,27 @@ def is_accounted_for(dialect: tuple[Any, Any, Any], field: str, path: str, value
     if is_named(path, value, ignored):
         return True
     try:
-        before, _ = asked(without if other is MISSING else body_of(field, other))
+        before, _ = asked(without if other is MISSING else body_of(field, completed(other)))
     except Problem:
         # Without it there is no request.
         return True
     if decoded != before:
         return True
-    return any(leaf is False or leaf in DEFAULTS.get(last, ()) for leaf in leaves(value))
+    sent = [(field, value), *leaves(value)]
+    return value == {} or any(asks_nothing(name, leaf) for name, leaf in sent if name in path)
 
 
-def leaves(value: Any) -> Iterator[Any]:
-    """Everything inside of a value, and the value itself."""
-    yield value
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for each in inner:
+def asks_nothing(name: str, value: Any) -> bool:
+    """Whether a value is what a field that is not sent means."""
+    return value is False or value in DEFAULTS.get(name, ())
+
+
+def leaves(value: Any) -> Iterator[tuple[str, Any]]:
+    """Everything inside of a value, with its name."""
+    for each in value if isinstance(value, list) else ():
+        yield from leaves(each)
+    for name, each in value.items() if isinstance(value, dict) else ():
+        yield name, each
         yield from leaves(each)
 
 
@@ -330,9 +285,18 @@ def test_every_field_that_the_vendors_sdk_knows_is_used_named_or_refused(name: s
     dropped: dict[str, Any] = {}
     number = 0
     for field, hint in get_type_hints(params).items():
-        for place, value, other in variants(hint, field):
+        for place, value, other in variants(hint, field, WORDS):
             number += 1
             if not is_accounted_for(dialect, field, field + place, value, other):
                 dropped.setdefault(field + place, value)
     assert dropped == {}
     assert number > 20
+
+
+def test_a_field_that_is_dropped_is_found():
+    """What the test above looks for, it finds."""
+    for _, dialect in DIALECTS.values():
+        assert not is_accounted_for(dialect, "opts", "opts", 1, MISSING)
+    for name, field in (("chat completions", "messages"), ("responses", "input")):
+        value, other = ([{"role": "user", "content": "x", **more}] for more in ({"opts": 1}, {}))
+        assert not is_accounted_for(DIALECTS[name][1], field, f"{field}[user].opts", value, other)
