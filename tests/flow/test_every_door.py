@@ -13,10 +13,18 @@ import pytest
 from msgspec import Struct
 
 from tests.bound import BOUND
+from tests.conftest import LAUNCHES
 from tests.flow.test_code import calls, results
 from tests.mcp_client import connected
 from tests.scripted.upstream import Breaks, Refuses, Says, Stalls, Upstream
 from tests.stack import Stack
+
+
+@pytest.fixture
+def stack(either: Stack) -> Stack:
+    """Both launches of the CLI."""
+    return either
+
 
 type Json = dict[str, Any]
 type Told = tuple[str, str]  # an event's name, if it has one, and its data
@@ -254,10 +262,11 @@ async def by_mcp(stack: Stack, asked: Json) -> tuple[Json, list[Told]]:
     ]
 
 
-@pytest.fixture(scope="module")
-async def coders(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
-    """Programs with files and commands."""
-    async with Stack(shared_upstream.url, tools={"ALLOWED_COMMANDS": "ls,cat"}) as stack:
+@pytest.fixture(scope="module", params=LAUNCHES)
+async def coders(shared_upstream: Upstream, request: pytest.FixtureRequest) -> AsyncGenerator[Stack]:
+    """Programs with files and commands; both launches of the CLI."""
+    credential, tools = LAUNCHES[request.param], {"ALLOWED_COMMANDS": "ls,cat"}
+    async with Stack(shared_upstream.url, tools=tools, credential=credential) as stack:
         (stack.files / "notes.txt").write_text("alpha\n")
         yield stack
 

@@ -12,6 +12,13 @@ from tests.bound import BOUND
 from tests.scripted.upstream import Breaks, Gated, Refuses, Says, Stalls, Upstream
 from tests.stack import Stack, until
 
+
+@pytest.fixture
+def stack(either: Stack) -> Stack:
+    """Both launches of the CLI."""
+    return either
+
+
 type Json = dict[str, Any]
 
 PATH = "/v1/responses"
