@@ -98,7 +98,7 @@ async def test_a_stream_is_a_stream_whatever_the_client_accepts_and_not_to_be_ke
 @pytest.mark.parametrize("stream", [True, False])
 async def test_http_1_0_gets_the_answer_without_chunks_and_then_the_end(stack: Stack, stream: bool, keep: str):  # noqa: FBT001
     """Nginx asks so by default; what it is told of the answer's end it would pass on as a part of it."""
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(BOUND):
         reader, writer = await asyncio.open_connection("127.0.0.1", stack.port)
         head, payload = request(stack, *([keep] if keep else []), stream=stream)
         writer.write(head.replace(b"HTTP/1.1", b"HTTP/1.0") + payload)
@@ -119,7 +119,7 @@ async def test_http_1_0_gets_the_answer_without_chunks_and_then_the_end(stack: S
 @pytest.mark.parametrize("path", ["/", "/v1/models", "/health", "/metrics", "/docs", "/openapi.json", "/mcp", PATH])
 async def test_head_is_answered_without_a_body_and_the_connection_goes_on(stack: Stack, path: str):
     """Whatever GET would bring, a stream without end too."""
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(BOUND):
         reader, writer = await asyncio.open_connection("127.0.0.1", stack.port)
         lines = f"Host: 127.0.0.1:{stack.port}\r\nAuthorization: Bearer {KEY}\r\nAccept: */*\r\n\r\n"
         writer.write(f"HEAD {path} HTTP/1.1\r\n{lines}GET /health/live HTTP/1.1\r\n{lines}".encode())
