@@ -8,24 +8,19 @@ violation is the client's to report back to the model as the tool's result.
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
-import msgspec
-
-from api.schemas import Schema, fault
+from api.schemas import validator_of
 from api.tooling import Offered
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed, ToolArguments, ToolCall
+from shared.json_schema.validator import Validator
 
 
-def promises(offered: Offered) -> dict[str, Schema]:
-    """The schemas of the strict tools, by name."""
-    return {
-        tool.name: msgspec.json.decode(tool.schema, type=dict[str, object])
-        for tool in offered.tools
-        if tool.name in offered.strict
-    }
+def promises(offered: Offered) -> dict[str, Validator]:
+    """What checks the arguments of the strict tools, by their names. Raises Problem (400)."""
+    return {tool.name: validator_of(tool) for tool in offered.tools if tool.name in offered.strict}
 
 
-async def kept(events: AsyncGenerator[Event], schemas: Mapping[str, Schema]) -> AsyncGenerator[Event]:
+async def kept(events: AsyncGenerator[Event], schemas: Mapping[str, Validator]) -> AsyncGenerator[Event]:
     """The events, with the arguments of strict tools in one piece each; Failed when they break their promise."""
     name = ""
     arguments = ""
@@ -37,7 +32,7 @@ async def kept(events: AsyncGenerator[Event], schemas: Mapping[str, Schema]) -> 
             if isinstance(event, ToolCall | Done) and name in schemas:
                 # What the token limit cut off is no violation: the finish reason says so.
                 cut = isinstance(event, Done) and event.stop_reason == "max_tokens"
-                if not cut and (wrong := fault(arguments, schemas[name])):
+                if not cut and (wrong := schemas[name].fault(arguments)):
                     yield Failed(ErrorKind.UNMET, f"The arguments for `{name}` do not meet its schema: {wrong}.")
                     return
                 yield ToolArguments(arguments)

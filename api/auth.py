@@ -1,18 +1,18 @@
-"""Who asks: the bearer token, known again in constant time, and what it may.
+"""Who asks: the credentials of a request, compared in constant time, and what the key among them may do.
 
-Law: everything needs a key with the route's scope but what is marked `public`, and what is marked `by_address` when a
-neighbour asks; a missing key and a wrong one get the same answer in the same time (RFC 6750). The owner's token has
-every scope; a named key has its own. Nothing here waits for anything.
+Invariants: everything needs a key with the route's scope but what is marked `public`, and what is marked `by_address`
+when a neighbour asks. The first credential that is a valid key counts, in the order of `credentials`; others are not
+held against it, because clients and proxies add their own. A missing key and a wrong one get the same answer in the
+same time (RFC 6750). The owner's token has every scope; a named key has its own. Nothing here waits for anything.
 """
 
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from litestar import Request
-from litestar.datastructures import Headers
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +24,12 @@ PUBLIC = "public"
 PRINCIPAL = "principal"
 # Machines of METRICS_ALLOW need no key for this route.
 BY_ADDRESS = "by_address"
+# Where a client puts a key, in the order in which they are tried: OpenAI's, Anthropic's and Azure's clients. Google's
+# `x-goog-api-key` is not among them: none of its APIs is served, so its clients can ask for nothing here.
+AUTHORIZATION = b"authorization"
+KEY_HEADERS = (b"x-api-key", b"api-key")
+# Each is hashed; nobody needs more of them.
+MAX_CREDENTIALS = 16
 
 type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 type Left = Callable[[Key, str], Mapping[str, str]]
@@ -48,10 +54,12 @@ class RequireKey:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handler: BaseRouteHandler = scope["route_handler"]
-        given = _given(Headers.from_scope(scope))
+        given = credentials(scope["headers"])
         waived = bool(handler.opt.get(PUBLIC)) or (bool(handler.opt.get(BY_ADDRESS)) and self._neighbour(scope))
-        principal = Principal() if self._owner(given) else self._holder(given, waived=waived)
-        scope["state"][PRINCIPAL] = principal
+        principal, problem = self._identify(given)
+        if problem and not waived:
+            raise problem
+        scope.setdefault("state", {})[PRINCIPAL] = principal
         if not waived:
             permit(principal, handler.opt.get(SCOPE, "admin"))
             if principal and principal.key and self._left:
@@ -62,18 +70,42 @@ class RequireKey:
         address = _address(scope)
         return address is not None and any(address in network for network in self._neighbours)
 
-    def _owner(self, given: str) -> bool:
-        return hmac.compare_digest(_digest(given), self._digest)
+    def _identify(self, given: Sequence[str]) -> tuple[Principal | None, Problem | None]:
+        """The holder of the first valid key; where there is none, why the first known one is not valid."""
+        refusal: Problem | None = None
+        for credential in given:
+            if hmac.compare_digest(_digest(credential), self._digest):
+                return Principal(), None
+            if not credential.startswith(PREFIX):
+                continue
+            key = self._keyring.find(credential)
+            problem = unread() if key is None and not self._keyring.loaded else key and ended(key)
+            if key and not problem:
+                return Principal(key), None
+            refusal = refusal or problem
+        return None, refusal
 
-    def _holder(self, given: str, *, waived: bool) -> Principal | None:
-        """The holder of a named key. Raises Problem for one that is known and may not be used."""
-        if not given.startswith(PREFIX):
-            return None
-        key = self._keyring.find(given)
-        problem = unread() if key is None and not self._keyring.loaded else key and ended(key)
-        if problem and not waived:
-            raise problem
-        return None if key is None or problem else Principal(key)
+
+def credentials(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:
+    """The distinct credentials of a request, `MAX_CREDENTIALS` at most, in the order in which they count.
+
+    Bearer tokens come first, then `x-api-key`, then `api-key`. A header that is repeated counts in its own order, also
+    where a proxy wrote its values into one, with commas (RFC 9110 §5.3). One that is empty, or has another scheme, is
+    none. Without any there is an empty one, which takes as long to refuse.
+    """
+    found = {AUTHORIZATION: list[str](), **{name: list[str]() for name in KEY_HEADERS}}
+    for name, value in headers:
+        if name.lower() in found:
+            text = value.decode("latin-1")
+            found[name.lower()] += [text, *(text.split(",", MAX_CREDENTIALS) if "," in text else ())]
+    given = [token for value in found.pop(AUTHORIZATION) if (token := _bearer_token(value))]
+    given += [key for values in found.values() for value in values if (key := value.strip())]
+    return tuple(dict.fromkeys(given))[:MAX_CREDENTIALS] or ("",)
+
+
+def _bearer_token(value: str) -> str:
+    scheme, _, token = value.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def unread() -> Problem:
@@ -119,11 +151,6 @@ def _telling(key: Key, path: str, left: Left, send: Send) -> Send:
         await send(message)
 
     return told
-
-
-def _given(headers: Headers) -> str:
-    scheme, _, key = headers.get("authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
 
 
 def _address(scope: Scope) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -6,14 +6,14 @@ call has one result, and a client that got this wrong is told the ids.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import cast
 
 from msgspec import Struct
 
-from api.fetch import Fetcher
-from api.media import Remote
+from api.fetch import MOST_DOCUMENTS, Fetcher
+from api.media import OfficeDocument, Remote, RemoteDocument, refused
 from api.problems import Problem, invalid
 from shared.turn import (
     Block,
@@ -28,8 +28,9 @@ from shared.turn import (
     ToolUse,
 )
 
-type PartBlock = Text | Image | Document | Remote
+type PartBlock = Text | Image | Document | Remote | OfficeDocument
 type DraftBlock = PartBlock | Thinking | RedactedThinking | ToolUse | DraftResult
+type Convert = Callable[[OfficeDocument], Awaitable[Document]]
 
 
 class DraftResult(Struct, frozen=True):
@@ -213,18 +214,30 @@ def says_something(drafts: Sequence[Draft]) -> bool:
     )
 
 
-async def messages(drafts: Sequence[Draft], fetcher: Fetcher) -> tuple[Message, ...]:
-    """The drafts with every picture in them. Raises Problem (400, 413)."""
+async def unconverted(document: OfficeDocument) -> Document:
+    """Refuse an office document, where there is nothing that converts one. Raises Problem (503)."""
+    raise refused("no_tools", "office documents are not converted here. Send it as PDF or text.", document.where, 503)
+
+
+async def messages(drafts: Sequence[Draft], fetcher: Fetcher, convert: Convert = unconverted) -> tuple[Message, ...]:
+    """The drafts with every picture and document in them. Raises Problem."""
     remotes = [part for draft in drafts for part in _parts(draft) if isinstance(part, Remote)]
+    if len(documents := [remote for remote in remotes if isinstance(remote, RemoteDocument)]) > MOST_DOCUMENTS:
+        where = documents[MOST_DOCUMENTS].where
+        raise invalid(f"`{where}`: up to {MOST_DOCUMENTS} documents are fetched; send others as base64.", where)
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [(remote, group.create_task(fetcher.image(remote))) for remote in remotes]
+            tasks = [(remote, group.create_task(fetcher.part(remote))) for remote in remotes]
     except* Problem as problems:
         raise cast("Problem", problems.exceptions[0]) from None
     pictures = {remote: task.result() for remote, task in tasks}
+    # One after the other: each takes a place of a tools executor, and one of its key's.
+    parts = [*(part for draft in drafts for part in _parts(draft)), *pictures.values()]
+    converted = {part: await convert(part) for part in parts if isinstance(part, OfficeDocument)}
 
     def whole(part: PartBlock) -> Text | Image | Document:
-        return pictures[part] if isinstance(part, Remote) else part
+        found = pictures[part] if isinstance(part, Remote) else part
+        return converted[found] if isinstance(found, OfficeDocument) else found
 
     def block(draft: DraftBlock) -> Block:
         match draft:

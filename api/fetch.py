@@ -1,4 +1,4 @@
-"""Fetching the pictures that a request names by address.
+"""Fetching the pictures and documents that a request names by address.
 
 Law: nothing is fetched from an address that is not public. A name is resolved once a hop, every address it has is
 checked, and the connection goes to a checked address itself, so that no second answer of a name server counts. A
@@ -16,9 +16,9 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 import httpx2
 
 from api import media
-from api.media import MAX_IMAGE, Remote
+from api.media import MAX_FILE, MAX_IMAGE, Remote, RemoteDocument
 from api.problems import Problem
-from shared.turn import Image
+from shared.turn import Document, Image
 
 type Address = IPv4Address | IPv6Address
 type Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
@@ -26,14 +26,17 @@ type Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 PORTS = {"http": 80, "https": 443}
 REDIRECTS = (301, 302, 303, 307, 308)
 MOST_AT_ONCE = 32
+# Of one request: they are held in memory until all have come.
+MOST_DOCUMENTS = 8
 UNICAST = IPv6Network("2000::/3")
 NAT64 = IPv6Network("64:ff9b::/96")
 HEADERS = {
-    "Accept": "image/png, image/jpeg, image/gif, image/webp",
     "Accept-Encoding": "identity",
     "Connection": "close",
     "User-Agent": "claude-api-server",
 }
+ACCEPTED_IMAGES = "image/png, image/jpeg, image/gif, image/webp"
+ACCEPTED_DOCUMENTS = "application/pdf, text/plain, text/*;q=0.9"
 
 
 def is_public(address: Address) -> bool:
@@ -56,7 +59,7 @@ async def resolved(host: str, port: int) -> Sequence[Address]:
 
 
 class Fetcher:
-    """Fetches pictures. Mutable: its transport's open connections, none of which outlives its fetch."""
+    """Fetches pictures and documents. Mutable: its transport's open connections, none of which outlives its fetch."""
 
     def __init__(
         self,
@@ -70,6 +73,7 @@ class Fetcher:
         read_timeout: float = 8,
         total_timeout: float = 20,
         max_bytes: int = MAX_IMAGE,
+        max_document_bytes: int = MAX_FILE,
         max_redirects: int = 3,
     ) -> None:
         # A connection is never used twice: one that was made for a name must not serve another name of its address.
@@ -84,20 +88,34 @@ class Fetcher:
         self._timeouts = {"connect": connect_timeout, "read": read_timeout, "write": read_timeout}
         self._total_timeout = total_timeout
         self._max_bytes = max_bytes
+        self._max_document_bytes = max_document_bytes
         self._max_redirects = max_redirects
+
+    async def part(self, remote: Remote) -> Image | Document | media.OfficeDocument:
+        """The picture or document. Raises Problem."""
+        return await (self.document(remote) if isinstance(remote, RemoteDocument) else self.image(remote))
 
     async def image(self, remote: Remote) -> Image:
         """The picture. Raises Problem."""
+        return media.image(await self._bytes(remote), remote.where)
+
+    async def document(self, remote: RemoteDocument) -> Image | Document | media.OfficeDocument:
+        """The PDF, text or office document; a picture in its place is a picture. Raises Problem."""
+        return media.file_of(
+            media.DataUrl(await self._bytes(remote)), remote.title, remote.where, context=remote.context
+        )
+
+    async def _bytes(self, remote: Remote) -> bytes:
+        """What is at the address. Raises Problem."""
         if self._transport is None:
-            raise refused("the server's owner turned the fetching of pictures off (FETCH_IMAGES).", remote.where)
+            raise refused("the server's owner turned fetching off (FETCH_IMAGES).", remote)
         try:
             async with asyncio.timeout(self._total_timeout):
-                data = await self._fetch(self._transport, remote)
+                return await self._fetch(self._transport, remote)
         except TimeoutError as error:
-            raise failed("it did not come in time.", remote.where) from error
+            raise failed("it did not come in time.", remote) from error
         except httpx2.TransportError as error:
-            raise failed("its server did not answer as it should.", remote.where) from error
-        return media.image(data, remote.where)
+            raise failed("its server did not answer as it should.", remote) from error
 
     async def close(self) -> None:
         """End what is under way."""
@@ -106,85 +124,102 @@ class Fetcher:
 
     async def _fetch(self, transport: httpx2.AsyncBaseTransport, remote: Remote) -> bytes:
         """The bytes at an address, over redirects. Raises Problem, httpx2.TransportError."""
-        url = parsed(None, remote.url, remote.where)
+        url = parsed(None, remote.url, remote)
         for _ in range(self._max_redirects + 1):
-            response = await self._answer(transport, url, remote.where)
+            response = await self._answer(transport, url, remote)
             try:
                 if response.status_code not in REDIRECTS or "location" not in response.headers:
-                    return await self._body(response, remote.where)
-                url = parsed(url, response.headers["location"], remote.where)
+                    return await self._body(response, remote)
+                url = parsed(url, response.headers["location"], remote)
             finally:
                 await response.aclose()
-        raise failed(f"it redirects more than {self._max_redirects} times.", remote.where)
+        raise failed(f"it redirects more than {self._max_redirects} times.", remote)
 
-    async def _answer(self, transport: httpx2.AsyncBaseTransport, url: httpx2.URL, where: str) -> httpx2.Response:
+    async def _answer(self, transport: httpx2.AsyncBaseTransport, url: httpx2.URL, remote: Remote) -> httpx2.Response:
         """The response of the first address that answers. Raises Problem, httpx2.TransportError."""
         lost: httpx2.TransportError | None = None
-        for address in await self._checked(url, where):
+        accepted = ACCEPTED_DOCUMENTS if isinstance(remote, RemoteDocument) else ACCEPTED_IMAGES
+        for address in await self._checked(url, remote):
             request = httpx2.Request(
                 "GET",
                 url.copy_with(host=str(address)),
-                headers={"Host": url.netloc.decode(), **HEADERS},
+                headers={"Host": url.netloc.decode(), "Accept": accepted, **HEADERS},
                 extensions={"timeout": self._timeouts, "sni_hostname": url.raw_host.decode().rstrip(".")},
             )
             try:
                 return await transport.handle_async_request(request)
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
                 lost = error
-        raise failed("its server can't be reached.", where) from lost
+        raise failed("its server can't be reached.", remote) from lost
 
-    async def _checked(self, url: httpx2.URL, where: str) -> Sequence[Address]:
+    async def _checked(self, url: httpx2.URL, remote: Remote) -> Sequence[Address]:
         """The addresses to connect to: two of each family that there is, IPv4 first. Raises Problem."""
         if url.scheme not in PORTS or not url.host:
-            raise refused("it is not http or https.", where)
+            raise refused("it is not http or https.", remote)
         if url.userinfo:
-            raise refused("it has a user or password in it.", where)
+            raise refused("it has a user or password in it.", remote)
         port = PORTS[url.scheme] if url.port is None else url.port
         if self._ports is not None and port not in self._ports:
-            raise refused("its port is not 80 or 443.", where)
+            raise refused("its port is not 80 or 443.", remote)
         try:
             addresses = await self._resolve(url.raw_host.decode(), port)
         except (OSError, UnicodeError):
             addresses = ()
         if not addresses or not all(self._may_connect(address) for address in addresses):
-            raise refused("its host is not on the public internet.", where)
+            raise refused("its host is not on the public internet.", remote)
         ordered = sorted(dict.fromkeys(addresses), key=lambda address: address.version)
         return tuple(dict.fromkeys((*ordered[:2], *ordered[-2:])))
 
-    async def _body(self, response: httpx2.Response, where: str) -> bytes:
+    async def _body(self, response: httpx2.Response, remote: Remote) -> bytes:
         """The body, no more of it than is allowed. Raises Problem, httpx2.TransportError."""
         if response.status_code != 200:
-            raise failed(f"its server answered with status {response.status_code}.", where)
+            raise failed(f"its server answered with status {response.status_code}.", remote)
         if response.headers.get("content-encoding", "identity").lower() != "identity":
-            raise failed("its server sends it compressed.", where)
+            raise failed("its server sends it compressed.", remote)
         length = response.headers.get("content-length", "0")
+        limit = self._max_document_bytes if isinstance(remote, RemoteDocument) else self._max_bytes
         data = bytearray()
-        if int(length) <= self._max_bytes:
+        if int(length) <= limit:
             async for chunk in response.aiter_raw():
                 data += chunk
-                if len(data) > self._max_bytes:
+                if len(data) > limit:
                     break
             else:
                 return bytes(data)
-        sentence = f"`{where}`: the picture is larger than {self._max_bytes} bytes. Send a smaller one."
-        raise Problem(413, "image_too_large", sentence, param=where)
+        raise too_large(limit, remote)
 
 
-def parsed(base: httpx2.URL | None, url: str, where: str) -> httpx2.URL:
+def parsed(base: httpx2.URL | None, url: str, remote: Remote) -> httpx2.URL:
     """An address, absolute or seen from another. Raises Problem."""
     try:
         return base.join(url) if base else httpx2.URL(url)
     except (httpx2.InvalidURL, ValueError) as error:
-        raise refused("it can't be read.", where) from error
+        raise refused("it can't be read.", remote) from error
 
 
-def refused(sentence: str, where: str) -> Problem:
+def refused(sentence: str, remote: Remote) -> Problem:
     """An address that nothing is fetched from."""
-    sentence = f"`{where}`: nothing is fetched from this address: {sentence} Send the picture as a data URL."
-    return Problem(400, "image_fetch_refused", sentence, param=where)
+    sentence = f"`{remote.where}`: nothing is fetched from this address: {sentence}"
+    if isinstance(remote, RemoteDocument):
+        return Problem(400, "file_fetch_refused", f"{sentence} Send the file as base64.", param=remote.where)
+    return Problem(400, "image_fetch_refused", f"{sentence} Send the picture as a data URL.", param=remote.where)
 
 
-def failed(sentence: str, where: str) -> Problem:
-    """A picture that did not come."""
-    sentence = f"`{where}`: the picture could not be fetched: {sentence} Send it as a data URL."
-    return Problem(400, "image_fetch_failed", sentence, param=where)
+def failed(sentence: str, remote: Remote) -> Problem:
+    """A picture or document that did not come."""
+    what = f"`{remote.where}`: the {_noun(remote)} could not be fetched: {sentence}"
+    if isinstance(remote, RemoteDocument):
+        return Problem(400, "file_fetch_failed", f"{what} Send it as base64.", param=remote.where)
+    return Problem(400, "image_fetch_failed", f"{what} Send it as a data URL.", param=remote.where)
+
+
+def too_large(limit: int, remote: Remote) -> Problem:
+    """A picture or document over the limit."""
+    sentence = f"`{remote.where}`: the {_noun(remote)} is larger than {limit} bytes. Send a smaller one."
+    if isinstance(remote, RemoteDocument):
+        return Problem(413, "file_too_large", sentence, param=remote.where)
+    return Problem(413, "image_too_large", sentence, param=remote.where)
+
+
+def _noun(remote: Remote) -> str:
+    return "document" if isinstance(remote, RemoteDocument) else "picture"

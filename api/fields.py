@@ -5,6 +5,7 @@ Law: what does not fit is refused with the field's own name and what would do.
 
 import msgspec
 
+from api.out_of_range import find_out_of_range
 from api.problems import Problem, invalid
 from shared.turn import Effort
 
@@ -27,6 +28,9 @@ def decoded[T](body: bytes, decoder: msgspec.json.Decoder[T], where: str = "") -
     try:
         return decoder.decode(body.removeprefix(b"\xef\xbb\xbf"))
     except msgspec.ValidationError as error:
+        if "out of range" in str(error) and (place := find_out_of_range(body)):
+            place = f"{where}.{place}" if where else place
+            raise invalid(f"`{place}`: the number is beyond all measure; write it as a string.", place) from error
         raise _unfitting(error, where) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, "invalid_json", "The body is not valid JSON in UTF-8.") from error

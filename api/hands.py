@@ -6,16 +6,19 @@ connection, and that ends the job.
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 
 from api.asking import Asking
 from api.books import Books
+from api.conversation import Convert
+from api.conversions import convert
 from api.drain import Drain
 from api.executors import Executors
 from api.handover import Handover
 from api.hands_trace import HandsTrace
 from shared.errors import ErrorKind
 from shared.events import Failed
-from shared.jobs import JobDone, JobResult, Output, ToolJob, ToolsStatus
+from shared.jobs import ConvertDocument, JobDone, JobResult, Output, ToolJob, ToolsStatus
 from shared.trace import Tracing
 from shared.wire import Do, ToApi
 
@@ -71,6 +74,14 @@ class Hands:
                 if isinstance(said, Failed):
                     return said
         return Failed(ErrorKind.EXECUTOR_LOST)
+
+    def converter(self, asking: Asking) -> Convert:
+        """What converts the office documents of a request."""
+
+        async def run(job: ConvertDocument) -> JobResult | Failed:
+            return await self.result(job, asking)
+
+        return partial(convert, run)
 
 
 def serves(status: ToolsStatus) -> bool:

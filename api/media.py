@@ -9,16 +9,18 @@ import re
 import struct
 from urllib.parse import unquote_to_bytes
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from api.problems import Problem
+from shared import charsets
+from shared.files import MAX_DOCUMENT, PDF, RTF, is_office_document
 from shared.turn import Document, Image
 
 MAX_IMAGE = 5 * 1024 * 1024
-MAX_FILE = 20 * 1024 * 1024
+MAX_FILE = MAX_DOCUMENT
 MAX_SIDE = 8000
 IMAGES = "PNG, JPEG, GIF or WebP"
-PDF = b"%PDF-"
+FILES = f"PDF, text, Word, Excel, PowerPoint, OpenDocument, RTF, EPUB, {IMAGES}"
 MAGIC = re.compile(rb"(?s)(?P<png>\x89PNG\r\n\x1a\n)|(?P<jpeg>\xff\xd8\xff)|(?P<gif>GIF8[79]a)|(?P<webp>RIFF.{4}WEBP)")
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15 (ITU-T T.81, table B.1)
 
@@ -28,6 +30,30 @@ class Remote(Struct, frozen=True):
 
     url: str
     where: str
+
+
+class RemoteDocument(Remote, frozen=True):
+    """A PDF or text that is still to be fetched, with what the client says of it."""
+
+    title: str | None = None
+    context: str | None = None
+
+
+class OfficeDocument(Struct, frozen=True):
+    """An office document that is still to be converted. where: the part of the request that holds it."""
+
+    data: bytes
+    title: str | None
+    where: str
+    context: str | None = None
+
+
+class DataUrl(Struct, frozen=True):
+    """What a data URL holds. media_type, charset: as declared, in lower case."""
+
+    data: bytes
+    media_type: str = ""
+    charset: str = ""
 
 
 def image(data: bytes, where: str) -> Image:
@@ -43,33 +69,55 @@ def image(data: bytes, where: str) -> Image:
     return Image(media_type, base64.b64encode(data).decode())
 
 
-def data_url(url: str, where: str) -> Image | Document:
+def data_url(url: str, where: str) -> Image | Document | OfficeDocument:
     """What a data URL holds. Raises Problem."""
     try:
-        declared, data = parsed(url)
+        sent = parse_data_url(url)
     except ValueError as error:
         raise refused("invalid_image", f"no data URL that can be decoded. Send {IMAGES} in base64.", where) from error
-    if (declared.startswith("text/") or data.startswith(PDF)) and (found := document(data, None, where)):
+    # Without a type it is a text (RFC 2397 §2).
+    is_file = (
+        sent.media_type.startswith("text/")
+        or not sent.media_type
+        or sent.data.startswith(PDF)
+        or is_office_document(sent.data)
+    )
+    if is_file and (found := document(sent, None, where)):
         return found
-    if declared.startswith("image/") or picture_type(data):
-        return image(data, where)
-    raise refused("invalid_image", f"`{declared[:60]}` can't be used here. Send {IMAGES}, PDF or UTF-8 text.", where)
+    if sent.media_type.startswith("image/") or picture_type(sent.data):
+        return image(sent.data, where)
+    raise refused("invalid_image", f"`{sent.media_type[:60] or 'text/plain'}` can't be used here. Send {FILES}.", where)
 
 
-def file(file_data: str, filename: str | None, where: str) -> Document | Image:
+def file(file_data: str, filename: str | None, where: str) -> Document | Image | OfficeDocument:
     """What a `file` part holds: a data URL, or base64 alone. Raises Problem."""
     try:
-        data = parsed(file_data)[1] if file_data[:5].lower() == "data:" else unbase64(file_data)
+        sent = parse_data_url(file_data) if file_data[:5].lower() == "data:" else DataUrl(unbase64(file_data))
     except ValueError as error:
         raise refused("invalid_file", "neither a data URL nor base64 that can be decoded.", where) from error
-    if found := document(data, filename or None, where):
-        return found
-    if picture_type(data):
-        return image(data, where)
-    raise refused("invalid_file", f"an empty file or of no known type. Send PDF, UTF-8 text, {IMAGES}.", where)
+    return file_of(sent, filename or None, where)
 
 
-def parsed(url: str) -> tuple[str, bytes]:
+def file_of(
+    sent: DataUrl, title: str | None, where: str, *, context: str | None = None
+) -> Document | Image | OfficeDocument:
+    """What the bytes of a file are. Raises Problem."""
+    if found := document(sent, title, where):
+        return with_context(found, context)
+    if picture_type(sent.data):
+        return image(sent.data, where)
+    fault = f"{undecodable(sent)}." if sent.data else "the file is empty."
+    raise refused("invalid_file", f"{fault} Send {FILES}.", where)
+
+
+def undecodable(sent: DataUrl) -> str:
+    """Why bytes that are of no other type are no text."""
+    if charsets.known(sent.charset):
+        return f"the file is of no known type, and no text in `{sent.charset}`, which it is declared to be"
+    return "the file is of no known type, and no text in a character encoding that its bytes tell"
+
+
+def parse_data_url(url: str) -> DataUrl:
     """The declared type and the bytes of a data URL (RFC 2397). Raises ValueError."""
     head, comma, payload = url.partition(",")
     scheme, _, kind = head.partition(":")
@@ -77,7 +125,18 @@ def parsed(url: str) -> tuple[str, bytes]:
         raise ValueError("no data URL")
     media_type, *parameters = (word.strip().lower() for word in kind.split(";"))
     data = unquote_to_bytes(payload)
-    return media_type or "text/plain", unbase64(data.decode("ascii")) if "base64" in parameters[-1:] else data
+    declared = dict(name_value(word) for word in parameters)
+    return DataUrl(
+        unbase64(data.decode("ascii")) if "base64" in parameters[-1:] else data,
+        media_type,
+        declared.get("charset", ""),
+    )
+
+
+def name_value(parameter: str) -> tuple[str, str]:
+    """A parameter of a media type, its value without quotes (RFC 9110 §5.6.6)."""
+    name, _, value = parameter.partition("=")
+    return name.strip(), value.strip().strip('"')
 
 
 def unbase64(text: str) -> bytes:
@@ -86,22 +145,36 @@ def unbase64(text: str) -> bytes:
     return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
 
 
-def document(data: bytes, title: str | None, where: str) -> Document | None:
-    """A PDF or a text; None if the bytes are neither. Raises Problem."""
-    if not (text := words(data)) and not data.startswith(PDF):
-        return None
-    if len(data) > MAX_FILE:
+def document(sent: DataUrl, title: str | None, where: str) -> Document | OfficeDocument | None:
+    """A PDF, a text or an office document; None if the bytes are none of them. Raises Problem."""
+    found = _document(sent, title, where)
+    if found and len(sent.data) > MAX_FILE:
         raise refused("file_too_large", "the file is larger than 20 MiB.", where, 413)
-    media_type, content = ("text/plain", text) if text else ("application/pdf", base64.b64encode(data).decode())
-    return Document(media_type, content, title)
+    return found
 
 
-def words(data: bytes) -> str:
-    """The text that the bytes are; nothing if they are something else. No picture is UTF-8 without NUL."""
-    try:
-        return "" if b"\0" in data or data.startswith(PDF) else data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return ""
+def _document(sent: DataUrl, title: str | None, where: str) -> Document | OfficeDocument | None:
+    if sent.data.startswith(PDF):
+        return Document("application/pdf", base64.b64encode(sent.data).decode(), title)
+    # RTF is ASCII: who declares it a text wants its source read.
+    if is_office_document(sent.data) and not (sent.media_type == "text/plain" and sent.data.startswith(RTF)):
+        return OfficeDocument(sent.data, title, where)
+    # No picture is UTF-8 without NUL; in other encodings most bytes are letters.
+    if not charsets.known(sent.charset) and (certain := charsets.utf8(sent.data)):
+        return text_document(certain, title)
+    if picture_type(sent.data) or not (decoded := charsets.decode(sent.data, sent.charset)):
+        return None
+    return text_document(decoded, title)
+
+
+def text_document(decoded: charsets.Decoded, title: str | None) -> Document | None:
+    """A text; None if it is empty."""
+    return Document("text/plain", decoded.text, title, decoded.note or None) if decoded.text else None
+
+
+def with_context[T: Document | OfficeDocument](found: T, context: str | None) -> T:
+    """A document with what the client says of it, before what is said here."""
+    return structs.replace(found, context="\n".join(filter(None, (context, found.context))) or None)
 
 
 def picture_type(data: bytes) -> str | None:

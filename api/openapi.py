@@ -5,7 +5,8 @@ Law: it is made of the code that it describes (structs, tables, encoders), and e
 
 import importlib.metadata
 
-from api.anthropic.models import ErrorMessage, MessageOut, MessagesRequest, TokenCount
+from api.anthropic.blocks import BLOCKS, SOURCES
+from api.anthropic.models import ErrorMessage, InputTool, MessageOut, MessagesRequest, TokenCount
 from api.anthropic.parameters import MESSAGES
 from api.docs import key_operations, operations, rest
 from api.docs.parameters import with_parameters
@@ -59,7 +60,7 @@ def document(policy: Policy, limits: Limits | None = None) -> Json:
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": version(), "description": ABOUT, "license": {"name": "MIT"}},
         "servers": [{"url": "/", "description": "This server"}],
-        "security": [{"bearer": []}, {"key": []}],
+        "security": [{"bearer": []}, {"key": []}, {"azure": []}],
         "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
         "paths": operations.paths() | rest.paths() | key_operations.paths(),
         "components": {
@@ -69,6 +70,7 @@ def document(policy: Policy, limits: Limits | None = None) -> Json:
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer KEY`"},
                 "key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "`x-api-key: KEY`"},
+                "azure": {"type": "apiKey", "in": "header", "name": "api-key", "description": "`api-key: KEY`"},
             },
         },
     }
@@ -90,6 +92,9 @@ def components(policy: Policy, limits: Limits) -> dict[str, Json]:
             CompletionRequest,
             *(ResponsesRequest, ResponsesTool, Item),
             MessagesRequest,
+            InputTool,
+            *BLOCKS,
+            *SOURCES,
             ChatAsk,
             CodeAsk,
             AnalyzeAsk,

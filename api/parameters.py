@@ -49,7 +49,9 @@ CHAT: dict[str, Parameter] = {
     "max_tokens": Parameter("honoured", "the service's own limit"),
     "max_completion_tokens": Parameter("honoured", "wins over `max_tokens`"),
     "tools": Parameter("honoured", "with their names, descriptions and schemas"),
-    "tool_choice": Parameter("honoured", "the service's own `tool_choice`, and checked"),
+    "tool_choice": Parameter(
+        "honoured", "the service's own, or emulated where the model refuses to be forced; checked"
+    ),
     "parallel_tool_calls": Parameter("honoured", "the service's own switch, and checked"),
     "functions": Parameter("honoured", "the legacy form of `tools`"),
     "function_call": Parameter("honoured", "the legacy form of `tool_choice`"),
@@ -60,7 +62,7 @@ CHAT: dict[str, Parameter] = {
     "stop": Parameter("honoured", "up to 64; texts of white space only are watched for here"),
     "max_budget_usd": Parameter(
         "honoured",
-        "the CLI's own, which looks between its calls of the model; takes a process of its own, so it starts slower",
+        "looked at before each further message of the model, by the cost that the CLI tells",
     ),
     "n": Parameter("emulated", "several conversations side by side, to MAX_CHOICES"),
     "temperature": _ignored("current models take none", 0, 2),
@@ -134,7 +136,9 @@ RESPONSES: dict[str, Parameter] = {
     "background": Parameter("honoured", "answered at once, and looked up by `GET`; needs `store`"),
     "max_output_tokens": Parameter("honoured", "the service's own limit"),
     "tools": Parameter("honoured", "functions, custom tools, namespaces; tools that OpenAI runs itself are ignored"),
-    "tool_choice": Parameter("honoured", "the service's own `tool_choice`, and checked"),
+    "tool_choice": Parameter(
+        "honoured", "the service's own, or emulated where the model refuses to be forced; checked"
+    ),
     "parallel_tool_calls": Parameter("honoured", "the service's own switch, and checked"),
     "text": Parameter("honoured", "`format`: the CLI's structured output; `verbosity` is ignored"),
     "reasoning": Parameter("honoured", "`effort`; `summary` shows the thinking; `context` and `mode` are ignored"),
@@ -183,9 +187,10 @@ def checked(table: Mapping[str, Parameter], fields: Mapping[str, object], *, str
     return tuple(ignored)
 
 
-def naming(ignored: Sequence[str]) -> dict[str, str]:
-    """The header that names what was sent and means nothing."""
-    return {"x-ignored-parameters": ", ".join(ignored)} if ignored else {}
+def naming(ignored: Sequence[str], altered: Sequence[str] = ()) -> dict[str, str]:
+    """The headers that name what was sent and means nothing, and what the model reads in another form."""
+    named = {"x-ignored-parameters": ignored, "x-altered-parameters": altered}
+    return {header: ", ".join(names) for header, names in named.items() if names}
 
 
 def without_loss(ignored: Sequence[str], *, strict: bool, why: str = "") -> tuple[str, ...]:

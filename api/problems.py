@@ -95,7 +95,8 @@ def of_failure(failed: Failed) -> Problem:
     status, code = KINDS[failed.kind]
     meaning = MEANINGS[failed.kind]
     message = f"{meaning.sentence} {failed.detail}".rstrip()
-    return Problem(status, code, message, retry_after=failed.retry_after, retryable=meaning.retryable)
+    retryable = meaning.retryable and failed.retry is not False
+    return Problem(status, code, message, retry_after=failed.retry_after, retryable=retryable)
 
 
 def too_large() -> Problem:

@@ -4,7 +4,7 @@ Law: names, descriptions and schemas stay as the client gave them; a choice that
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, cast
 
 import msgspec
@@ -13,6 +13,7 @@ from msgspec import Struct
 from api.forms import CalledFunction, FunctionDefinition, Offering, ToolDefinition
 from api.problems import invalid
 from api.schemas import usable
+from shared.json_schema.limits import Allowance
 from shared.turn import Tool
 
 # A tool that takes free text travels as a function with this one argument.
@@ -30,7 +31,8 @@ class Offered(Struct, frozen=True):
     """The tools and their use.
 
     custom: the names of those that take free text. strict: of those whose arguments must meet their schema.
-    legacy: the request used `functions`, so the answer does too.
+    legacy: the request used `functions`, so the answer does too. places: where in the request a tool's schema is, by its
+    name.
     """
 
     tools: tuple[Tool, ...] = ()
@@ -40,21 +42,19 @@ class Offered(Struct, frozen=True):
     custom: frozenset[str] = frozenset()
     strict: frozenset[str] = frozenset()
     legacy: bool = False
+    places: Mapping[str, str] = {}
 
 
 def offered(request: Offering, places: Sequence[str] | None = None) -> Offered:
     """What a request offers. places: where each tool is in it, if not in order. Raises Problem (400)."""
+    allowance = Allowance()
     if request.functions and not request.tools:
-        functions = [_function(function, f"functions[{index}]") for index, function in enumerate(request.functions)]
-        listed, custom = [tool for tool, _ in functions], frozenset[str]()
-        strict = frozenset(tool.name for tool, is_strict in functions if is_strict)
+        read = [_function(each, f"functions[{at}]", allowance) for at, each in enumerate(request.functions)]
     else:
         tools = request.tools or []
         places = places or [f"tools[{index}]" for index in range(len(tools))]
-        read = [_tool(tool, place) for tool, place in zip(tools, places, strict=True)]
-        listed = [tool for tool, _, _ in read]
-        custom = frozenset(tool.name for tool, is_custom, _ in read if is_custom)
-        strict = frozenset(tool.name for tool, _, is_strict in read if is_strict)
+        read = [_tool(tool, place, allowance) for tool, place in zip(tools, places, strict=True)]
+    listed = [each.tool for each in read]
     where = "functions" if request.functions and not request.tools else "tools"
     if twice := [name for name, count in Counter(tool.name for tool in listed).items() if count > 1]:
         raise invalid(f"`{where}`: two tools are called `{twice[0]}`.", where)
@@ -69,42 +69,48 @@ def offered(request: Offering, places: Sequence[str] | None = None) -> Offered:
         choice=choice,
         forced=forced,
         parallel=request.parallel_tool_calls is not False and where != "functions",
-        custom=custom,
-        strict=strict,
+        custom=frozenset(each.tool.name for each in read if each.custom),
+        strict=frozenset(each.tool.name for each in read if each.strict),
         legacy=where == "functions",
+        places={each.tool.name: each.place for each in read},
     )
 
 
-def _tool(tool: ToolDefinition, where: str) -> tuple[Tool, bool, bool]:
-    """A tool, whether it takes free text, whether its schema is a promise."""
+class _Read(Struct, frozen=True):
+    """A tool. place: of its schema in the request. custom: it takes free text. strict: its schema is a promise."""
+
+    tool: Tool
+    place: str
+    custom: bool = False
+    strict: bool = False
+
+
+def _tool(tool: ToolDefinition, where: str, allowance: Allowance) -> _Read:
     if tool.custom or tool.type == "custom":
         name = tool.custom.name if tool.custom else tool.name or ""
         described = tool.custom.description if tool.custom else tool.description
-        return (
-            Tool(_name(name, f"{where}.custom" if tool.custom else where), described or "", CUSTOM_SCHEMA),
-            True,
-            False,
-        )
+        whole = Tool(_name(name, f"{where}.custom" if tool.custom else where), described or "", CUSTOM_SCHEMA)
+        return _Read(whole, where, custom=True)
     if tool.function:
-        function, is_strict = _function(tool.function, f"{where}.function")
-        return function, False, is_strict
+        return _function(tool.function, f"{where}.function", allowance)
     if tool.type not in {None, "function"}:
         raise invalid(f"`{where}`: tools of type `{tool.type}` are not supported.", f"{where}.type")
     field = "parameters" if bytes(tool.parameters) != b"null" else "input_schema"
     flat = FunctionDefinition(tool.name or "", tool.description, getattr(tool, field), tool.strict)
-    function, is_strict = _function(flat, where, field)
-    return function, False, is_strict
+    return _function(flat, where, allowance, field)
 
 
-def _function(function: FunctionDefinition, where: str, field: str = "parameters") -> tuple[Tool, bool]:
+def _function(function: FunctionDefinition, where: str, allowance: Allowance, field: str = "parameters") -> _Read:
     schema = bytes(function.parameters).decode()
     if schema == "null":
         schema = NO_ARGUMENTS
     place = f"{where}.{field}"
-    fields = usable(msgspec.json.decode(schema), place)
+    # Only the arguments of strict tools are checked here.
+    fields = usable(msgspec.json.decode(schema), place, allowance, evaluated=bool(function.strict))
     if fields.get("type", "object") != "object":
         raise invalid(f"`{place}` must describe an object.", place, "invalid_schema")
-    return Tool(_name(function.name, where), function.description or "", schema), bool(function.strict)
+    tool = Tool(_name(function.name, where), function.description or "", schema)
+    return _Read(tool, place, strict=bool(function.strict))
 
 
 def _name(name: str, where: str) -> str:

@@ -1,14 +1,22 @@
 """A request for an answer, understood: what every dialect with messages has of it. Pure."""
 
+from typing import ClassVar
+
 from msgspec import Struct
 
+from api.alterations import find_altered, list_texts, without_alteration
 from api.conversation import Draft
 from api.tooling import Offered
 from shared.turn import Effort, Message, Turn
 
 
 class TurnRequest(Struct, frozen=True, kw_only=True):
-    """model: by the client's name for it. ignored: the names of what was sent and means nothing here."""
+    """model: by the client's name for it. ignored: the names of what was sent and means nothing here.
+
+    schema_place: where in a request of this dialect `schema` is.
+    """
+
+    schema_place: ClassVar[str] = "response_format"
 
     model: str | None
     system: tuple[str, ...]
@@ -21,6 +29,11 @@ class TurnRequest(Struct, frozen=True, kw_only=True):
     ignored: tuple[str, ...]
     stop: tuple[str, ...] = ()
     max_budget_usd: float | None = None
+
+    def altered(self, *, strict: bool) -> tuple[str, ...]:
+        """Returns the places of what the CLI will alter. Raises Problem (400) for the first, if nothing may be altered."""
+        texts = list_texts(self.drafts, self.offered, self.schema, self.schema_place)
+        return without_alteration(find_altered(texts), strict=strict)
 
     def turn(self, model: str, messages: tuple[Message, ...]) -> Turn:
         """The turn, for the model that `self.model` was found to mean and the messages with their pictures."""

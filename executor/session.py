@@ -13,8 +13,8 @@ from typing import Any
 
 import structlog
 
-from executor.claude.held import NotAwaited, Results
 from executor.claude.role import ClaudeRole
+from executor.claude.tool_results import NotAwaited, ToolResults
 from executor.job_trace import JobTrace
 from executor.tools.role import ToolsRole
 from shared.errors import ErrorKind
@@ -63,12 +63,12 @@ class Session:
                 case Submit() | Do() if draining:
                     await self._send(Failed(ErrorKind.DRAINING, retry_after=1))
                 case Submit() if isinstance(self._role, ClaudeRole):
-                    results = Results()
+                    results = ToolResults()
                     await self._traced(
                         message, self._role.run(message.turn, results, self._emit, message.tenant), results
                     )
                 case Do() if isinstance(self._role, ToolsRole):
-                    await self._traced(message, self._role.run(message.job, self._emit, message.tenant), Results())
+                    await self._traced(message, self._role.run(message.job, self._emit, message.tenant), ToolResults())
                 case Submit() | Do() | Bring():
                     await self._send(Failed(ErrorKind.INTERNAL, "this executor has another role"))
         except (WireError, TimeoutError) as error:
@@ -86,7 +86,7 @@ class Session:
         if self._job:
             self._job.cancel()
 
-    async def _traced(self, message: Submit | Do, work: Coroutine[Any, Any, None], results: Results) -> None:
+    async def _traced(self, message: Submit | Do, work: Coroutine[Any, Any, None], results: ToolResults) -> None:
         self._trace = JobTrace(self._tracing, message)
         traced = {"trace_id": trace_id(self._trace.traceparent)} if self._trace.traceparent else {}
         structlog.contextvars.bind_contextvars(request_id=message.request_id, **traced)
@@ -95,7 +95,7 @@ class Session:
         finally:
             self._trace.end()
 
-    async def _run(self, work: Coroutine[Any, Any, None], results: Results) -> None:
+    async def _run(self, work: Coroutine[Any, Any, None], results: ToolResults) -> None:
         self._job = asyncio.create_task(work)
         heard = asyncio.create_task(self._hear(results))
         try:
@@ -116,13 +116,13 @@ class Session:
             async with asyncio.timeout(HANG_UP_TIMEOUT):
                 await self._emit(Failed(ErrorKind.DRAINING if self._draining else ErrorKind.INTERNAL))
 
-    async def _hear(self, results: Results) -> None:
+    async def _hear(self, results: ToolResults) -> None:
         """Take results in until the API closes. Raises WireError, NotAwaited."""
         with contextlib.suppress(ConnectionError):
             while message := await read_to_executor(self._reader):
                 if not isinstance(message, Bring):
                     raise WireError("a second job on one connection")
-                await results.bring(message.result)
+                results.deliver(message.result)
 
     async def _misheard(self, heard: asyncio.Task[None]) -> bool:
         """End the hearing; whether the API had not kept to the protocol."""

@@ -65,7 +65,7 @@ class ToolsCheck(Struct, frozen=True):
 
     user: whose rights jobs have. landlock: the version of the kernel's interface; system_calls: whether they can be
     filtered here; missing: what this kernel's Landlock lacks; mounts: why folders can't be mounted without exec;
-    sandbox: what does not hold when it is tried. commands: how many are allowed; refused: those that can't be.
+    sandbox: what does not hold when it is tried. converter: why documents can't be converted. commands: how many are allowed; refused: those that can't be.
     """
 
     complaints: tuple[str, ...] = ()
@@ -75,6 +75,7 @@ class ToolsCheck(Struct, frozen=True):
     missing: tuple[str, ...] = ()
     mounts: str = ""
     sandbox: str = ""
+    converter: str = ""
     paths: tuple[AllowedPath, ...] = ()
     commands: int = 0
     refused: tuple[str, ...] = ()

@@ -105,10 +105,14 @@ class Window(Struct, frozen=True):
 
 
 class Windows(Struct, frozen=True, tag="windows"):
-    """The subscription's usage windows, as the service last told of them. status: allowed, allowed_warning, rejected."""
+    """The subscription's usage windows, as the service last told of them. status: allowed, allowed_warning, rejected.
+
+    overage: the windows are used up, and extra usage is drawn on.
+    """
 
     status: str
     windows: tuple[Window, ...]
+    overage: bool = False
 
 
 class Done(Struct, frozen=True, tag="done"):
@@ -127,11 +131,15 @@ class Done(Struct, frozen=True, tag="done"):
 
 
 class Failed(Struct, frozen=True, tag="failed"):
-    """There is no (whole) answer, and why. retry_after: seconds, where waiting helps."""
+    """There is no (whole) answer, and why. retry_after: seconds, where waiting helps.
+
+    retry: whether the service said that the same request may be sent again; None where it did not say.
+    """
 
     kind: ErrorKind
     detail: str = ""
     retry_after: float | None = None
+    retry: bool | None = None
 
 
 type Event = (

@@ -20,12 +20,20 @@ class ReadFile(Struct, frozen=True, tag="read_file"):
     """Read a file. offset: the first line, counted from 1; limit: how many lines; without either, all of it.
 
     pages: the first and the last page of a PDF, counted from 1, to have them drawn; without it, its bytes.
+    as_text: an office document as Markdown, and a text in another encoding than UTF-8 decoded; without it, their bytes.
     """
 
     path: str
     offset: int | None = None
     limit: int | None = None
     pages: tuple[int, int] | None = None
+    as_text: bool = False
+
+
+class ConvertDocument(Struct, frozen=True, tag="convert_document"):
+    """Convert an office document to Markdown. It needs no allowed path: data is all of the document."""
+
+    data: bytes
 
 
 class FindFiles(Struct, frozen=True, tag="find_files"):
@@ -93,7 +101,7 @@ class ListFolder(Struct, frozen=True, tag="list_folder"):
     path: str | None = None
 
 
-type ToolJob = ReadFile | FindFiles | SearchFiles | RunCommand | WriteFile | EditFile | ListFolder
+type ToolJob = ReadFile | ConvertDocument | FindFiles | SearchFiles | RunCommand | WriteFile | EditFile | ListFolder
 
 
 class Output(Struct, frozen=True, tag="output"):
@@ -108,7 +116,7 @@ class FileRead(Struct, frozen=True, tag="file_read"):
 
     path: the real one. size: of the whole file, in bytes. text: of a file in UTF-8; data: the bytes of any other.
     first_line: of `text`, counted from 1. lines: of the whole file; None if it has more than anyone counted.
-    truncated: `text` is less than was asked for.
+    truncated: `text` is less than was asked for. note: what the text was made from, where it was not UTF-8.
     """
 
     path: str
@@ -119,6 +127,14 @@ class FileRead(Struct, frozen=True, tag="file_read"):
     first_line: int = 1
     lines: int | None = None
     truncated: bool = False
+    note: str = ""
+
+
+class DocumentConverted(Struct, frozen=True, tag="document_converted"):
+    """An office document as Markdown. note: what it was made from, and what is left out."""
+
+    markdown: str
+    note: str
 
 
 class Page(Struct, frozen=True):
@@ -184,7 +200,9 @@ class FolderListed(Struct, frozen=True, tag="folder_listed"):
     truncated: bool = False
 
 
-type JobResult = FileRead | PagesRead | FilesFound | SearchFound | CommandEnded | FileWritten | FolderListed
+type JobResult = (
+    FileRead | DocumentConverted | PagesRead | FilesFound | SearchFound | CommandEnded | FileWritten | FolderListed
+)
 
 
 class JobDone(Struct, frozen=True, tag="job_done"):

@@ -24,7 +24,8 @@ def become(uid: int) -> None:
 
 def begin(uid: int) -> None:
     """Load what the zygote loads, and be this user."""
-    importlib.import_module("executor.tools.pages")
+    for name in ("pages", "documents"):
+        importlib.import_module(f"executor.tools.{name}")
     become(uid)
 
 

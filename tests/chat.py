@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 
+from tests.bound import BOUND
 from tests.stack import Stack
 
 type Json = dict[str, Any]
@@ -106,7 +107,7 @@ async def streaming(stack: Stack, messages: Messages = "hi", **fields: Any) -> A
     """A streamed answer, under way; leaving the block hangs up."""
     request = body(messages, stream=True, **fields)
     async with (
-        httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=30) as client,
+        httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=BOUND) as client,
         client.stream("POST", PATH, json=request) as response,
     ):
         yield Stream(response)

@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from tests import node
+from tests.bound import BOUND
 from tests.stack import Stack
 
 PACKAGE = "@modelcontextprotocol/conformance"
 PACKAGES = node.Packages("conformance", (f"{PACKAGE}@0.1.16",))
 SUITE = PACKAGES.folder / "node_modules" / PACKAGE / "dist/index.js"
-RUN_TIMEOUT = 60
 
 
 async def lacking() -> str:
@@ -23,12 +23,12 @@ async def lacking() -> str:
 async def scenario(name: str, url: str, folder: Path) -> tuple[int, str]:
     """Run one scenario against a server; its exit status and what it wrote."""
     command = (node.NODE, str(SUITE), "server", "--url", url, "--scenario", name, "-o", str(folder))
-    return await node.run(*command, timeout=RUN_TIMEOUT, cwd=folder)
+    return await node.run(*command, timeout=BOUND, cwd=folder)
 
 
 async def scenarios() -> set[str]:
     """The names of all scenarios for servers."""
-    _, listed = await node.run(node.NODE, str(SUITE), "list", "--server", timeout=RUN_TIMEOUT, cwd=PACKAGES.folder)
+    _, listed = await node.run(node.NODE, str(SUITE), "list", "--server", timeout=BOUND, cwd=PACKAGES.folder)
     return set(re.findall(r"^\s+- ([\w-]+)", listed, re.MULTILINE))
 
 

@@ -45,7 +45,7 @@ async def shared_subscribed(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 @pytest.fixture(scope="session")
 async def shared_narrow(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs with one place and one place to wait."""
-    settings = {"MAX_CONCURRENT": "1", "MAX_QUEUE": "1", "QUEUE_TIMEOUT": "30"}
+    settings = {"MAX_CONCURRENT": "1", "MAX_QUEUE": "1"}
     async with Stack(shared_upstream.url, settings=settings) as stack:
         yield stack
 
@@ -54,8 +54,10 @@ async def shared_narrow(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 async def upstream(shared_upstream: Upstream) -> AsyncGenerator[Upstream]:
     """The scripted service, as if new."""
     shared_upstream.script(USUAL)
+    shared_upstream.without()
     shared_upstream.requests.clear()
     shared_upstream.others.clear()
+    shared_upstream.refused.clear()
     shared_upstream.hangups = 0
     yield shared_upstream
     await shared_upstream.until(lambda: shared_upstream.answering == 0)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
+from tests.bound import BOUND
 from tests.stack import REPOSITORY
 
 # A shell knows its own process' id, which the program then has.
@@ -52,6 +53,6 @@ def listener(folder: Path) -> tuple[socket.socket, str]:
 async def told(sock: socket.socket, state: str) -> None:
     """Wait until it says so."""
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(BOUND):
         while (await loop.sock_recv(sock, 100)).decode() != state:
             pass

@@ -2,10 +2,10 @@
 
 import sys
 
-from executor.claude import talk
+from executor.claude import cli_session
 from tests.unconfined import main
 
-talk.SETUP_TIMEOUT = 1.0
+cli_session.SETUP_TIMEOUT = 1.0
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -7,6 +7,7 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.bound import BOUND
 from tests.stack import Stack
 
 ERAS = ("legacy", "2026-07-28")
@@ -18,7 +19,7 @@ async def connected(
 ) -> AsyncGenerator[Client]:
     """A client at /mcp. headers: another key than the owner's."""
     async with (
-        httpx2.AsyncClient(headers=headers or stack.headers, timeout=60) as http,
+        httpx2.AsyncClient(headers=headers or stack.headers, timeout=BOUND) as http,
         Client(streamable_http_client(f"{stack.url}/mcp", http_client=http), mode=mode) as client,
     ):
         yield client

@@ -24,7 +24,7 @@ AGENTS = "clients/test_openai_agents.py"
 DECODE = "unit/test_chat_decode.py"
 ENCODE = "unit/test_chat_encode.py"
 TOOLING = "unit/test_tooling.py"
-ANSWER = "unit/test_answer_native.py"
+ANSWER = "unit/test_output_parser.py"
 RECORDED = "unit/test_recorded_requests.py"
 REALLY_SENT = "flow/test_recorded_clients.py"
 EDGES = "unit/test_http_edges.py"
@@ -53,7 +53,7 @@ WIRE: dict[int, Requirement] = {
     ),
     9: Requirement(
         "Tool names come back to the character; none reaches a tool of the CLI's own.",
-        ("unit/test_tools_names.py", TOOLING),
+        ("unit/test_wire_names.py", TOOLING),
     ),
     10: Requirement("Every form of `tool_choice` is enforced, or refused by name.", (TOOLING, ANSWER)),
     11: Requirement("Without parallel calls an answer has one at most.", (TOOLING, ANSWER)),
@@ -159,7 +159,7 @@ WIRE: dict[int, Requirement] = {
     55: Requirement("Words of two rounds of the model's are parted by a blank line.", (ANSWER,)),
     56: Requirement(
         "Nothing of the CLI's own gets through, and no client's text is a command to it.",
-        (ANSWER, "unit/test_failure.py", "unit/test_conversation.py", GOLDEN),
+        (ANSWER, "unit/test_failure.py", GOLDEN),
     ),
     57: Requirement("An empty answer is empty, and tags in an answer stay.", (ANSWER, GOLDEN)),
     58: Requirement("Numbers stay as they were written.", (DECODE, "unit/test_schema_wrap.py", ENCODE)),
@@ -190,7 +190,7 @@ WIRE: dict[int, Requirement] = {
         "Claude Code as a client.",
         (
             "clients/test_claude_code.py",
-            "unit/test_anthropic_decode.py",
+            "unit/test_messages_system.py",
             "golden/anthropic",
             "clients/test_anthropic_sdk.py",
         ),

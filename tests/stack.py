@@ -20,9 +20,10 @@ import httpx2
 import openai
 import psutil
 
+from tests.bound import BOUND
+
 REPOSITORY = Path(__file__).parent.parent
 KEY = "sk-tests-0f1e2d3c4b5a6978"
-READY_TIMEOUT = 90.0
 
 
 class Program:
@@ -49,13 +50,13 @@ class Program:
     def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
-    async def end(self, number: signal.Signals = signal.SIGTERM, timeout: float = 15) -> int:
+    async def end(self, number: signal.Signals = signal.SIGTERM, timeout: float = BOUND) -> int:
         """Send a signal and wait for the end; the exit status."""
         with contextlib.suppress(ProcessLookupError):
             self.send(number)
         return await self.ended(timeout)
 
-    async def ended(self, timeout: float = 15) -> int:
+    async def ended(self, timeout: float = BOUND) -> int:
         """Wait for the end; the exit status. Raises TimeoutError."""
         assert self.process
         assert self._output
@@ -119,8 +120,8 @@ class Stack:
         self.executors: list[Program] = []
         own = {"API_SECRET_TOKEN": KEY, "HOST": "127.0.0.1", "PORT": str(self.port), **(api_settings or {})}
         self.api = self._program("api", ["api"], own)
-        self.client = httpx2.AsyncClient(base_url=self.url, headers=self.headers, timeout=30)
-        self.openai = openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=KEY, max_retries=0, timeout=30)
+        self.client = httpx2.AsyncClient(base_url=self.url, headers=self.headers, timeout=BOUND)
+        self.openai = openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=KEY, max_retries=0, timeout=BOUND)
 
     def _program(self, name: str, arguments: list[str], extra: Mapping[str, str]) -> Program:
         environment = {
@@ -130,6 +131,8 @@ class Stack:
             "DATA_DIR": str(self.folder / "data"),
             "LOG_LEVEL": "debug",
             "PYTHONWARNINGS": "error",
+            # However slow the machine is, who waits for a place gets one.
+            "QUEUE_TIMEOUT": "600",
             **self._settings,
             **extra,
         }
@@ -197,7 +200,7 @@ class Stack:
             hands = [each for each in health["tools"] if each["up"] or not self._wait_ready] if health else []
             return health is not None and len(ready) == self._count and len(hands) == bool(self.tools)
 
-        await until(is_ready, READY_TIMEOUT)
+        await until(is_ready)
 
     async def health(self) -> dict[str, Any] | None:
         try:
@@ -223,7 +226,7 @@ class Stack:
             lines.extend(line for line in path.read_text().splitlines() if "path=/health " not in line)
         return "\n".join(lines)
 
-    async def quiet(self, timeout: float = 10) -> None:
+    async def quiet(self, timeout: float = BOUND) -> None:
         """Wait until no job runs or waits."""
 
         async def is_quiet() -> bool:
@@ -232,7 +235,7 @@ class Stack:
 
         await until(is_quiet, timeout)
 
-    async def idle(self, timeout: float = 30) -> None:
+    async def idle(self, timeout: float = BOUND) -> None:
         """Wait until no job runs or waits, and only parked CLI processes are left."""
 
         async def is_idle() -> bool:
@@ -247,6 +250,15 @@ class Stack:
         await until(is_idle, timeout)
 
 
+def descriptors(stack: Stack, process: psutil.Process) -> int:
+    """How many files and sockets a program has open.
+
+    But for those of the database, whose pool opens a second connection when two things are to be done at once.
+    """
+    database = str(stack.folder / "data" / "server.db")
+    return process.num_fds() - sum(file.path.startswith(database) for file in process.open_files())
+
+
 def group(leader: int) -> list[int]:
     """The processes of a process group, but for those that only wait to be reaped."""
     members: list[int] = []
@@ -257,7 +269,7 @@ def group(leader: int) -> list[int]:
     return members
 
 
-async def until(condition: Callable[[], object], timeout: float = 5) -> None:
+async def until(condition: Callable[[], object], timeout: float = BOUND) -> None:
     """Wait for a condition of another process, which can only be polled. Raises TimeoutError."""
     async with asyncio.timeout(timeout):
         while True:

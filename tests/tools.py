@@ -17,6 +17,7 @@ from msgspec import Struct
 from shared.events import Failed
 from shared.jobs import CommandEnded, JobDone, JobResult, Output, RunCommand, ToolJob, ToolsStatus
 from shared.wire import AskStatus, Do, frame, read_to_api
+from tests.bound import BOUND
 from tests.stack import Program, until
 
 SECRET = "sk-ant-not-to-be-found"
@@ -81,7 +82,7 @@ class Tools:
             "LOG_LEVEL": "debug",
             "ALLOWED_PATHS": ",".join([str(self.root), *readable]),
             "WRITABLE_PATHS": str(self.writable),
-            "COMMAND_TIMEOUT": "20",
+            "COMMAND_TIMEOUT": "90",
             **(settings or {}),
         }
         if programs:
@@ -97,7 +98,7 @@ class Tools:
     async def __aenter__(self) -> Self:
         try:
             await self.program.start()
-            await until(self._answers, 30)
+            await until(self._answers)
         except BaseException:
             print(self.log())
             await self._end()
@@ -139,7 +140,7 @@ class Tools:
         finally:
             writer.close()
 
-    async def do(self, job: ToolJob, timeout: float = 50) -> Said:
+    async def do(self, job: ToolJob, timeout: float = BOUND) -> Said:
         """Have a job done."""
         reader, writer = await asyncio.open_unix_connection(str(self.run_dir / "tools-1.sock"))
         said = {"stdout": bytearray(), "stderr": bytearray()}

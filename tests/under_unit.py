@@ -159,7 +159,7 @@ def main() -> int:
     else:
         program = start_executor
     # What is loaded when it is needed: this user may be in a checkout that the unit's can't enter.
-    for late in ("api.mcp.sessions",) if role == "api" else ("executor.tools.pages",):
+    for late in ("api.mcp.sessions",) if role == "api" else ("executor.tools.pages", "executor.tools.documents"):
         importlib.import_module(late)
     if os.getuid() == 0:
         mount(unit)

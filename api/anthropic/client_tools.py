@@ -5,6 +5,8 @@ names and the input that are documented, and their calls come back in the form i
 (https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview)
 """
 
+import re
+
 import msgspec
 
 from api.anthropic.models import InputTool
@@ -69,9 +71,16 @@ OFFERS = {
 }
 
 
-def spelled_out(tool: InputTool) -> InputTool:
-    """A tool by its name and input; itself if it is none of these."""
-    offer = OFFERS.get(tool.type or "")
-    if offer is None:
-        return tool
-    return msgspec.structs.replace(offer, name=tool.name or offer.name, strict=tool.strict)
+# The newest of each family, for versions that come after it.
+NEWEST = {"bash": _BASH, "text_editor": _EDITOR, "memory": _MEMORY}
+VERSION = re.compile(r"(bash|text_editor|memory)_\d{8}", re.ASCII)
+
+
+def offer_of(kind: str | None) -> tuple[InputTool | None, bool]:
+    """What is offered for a type of tool, if it is one of these; and whether that very version is known."""
+    if kind is None:
+        return None, True
+    if offer := OFFERS.get(kind):
+        return offer, True
+    version = VERSION.fullmatch(kind)
+    return (NEWEST[version[1]] if version else None), False

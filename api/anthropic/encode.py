@@ -30,7 +30,6 @@ from shared.events import (
     Event,
     Failed,
     Started,
-    StopReason,
     TextDelta,
     ThinkingDelta,
     ThinkingRedacted,
@@ -122,7 +121,7 @@ class MessageEncoder:
                 block = RedactedOut(data)
                 return self._ended() + self._begun(block) + self._ended(block)
 
-    def _message(self, reason: StopReason | None, usage: Usage, stop: str | None = None) -> MessageOut:
+    def _message(self, reason: str | None, usage: Usage, stop: str | None = None) -> MessageOut:
         return MessageOut(
             id=self._id,
             model=self._model,
@@ -176,8 +175,8 @@ class MessageEncoder:
             case None:
                 return None
 
-    def _reason(self, done: Done) -> StopReason:
-        return "refusal" if self._declined else done.stop_reason
+    def _reason(self, done: Done) -> str:
+        return "refusal" if self._declined else done.reported or done.stop_reason
 
     def _finished(self, done: Done) -> bytes:
         ended = self._ended()

@@ -6,54 +6,28 @@ Law: what is not declared here is accepted and means nothing, unless `api.anthro
 from typing import Literal
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
-
-from shared.events import StopReason
-
-
-class BlockSource(Struct, frozen=True):
-    """Where a picture's or a document's bytes are. content: text, or blocks of a document made of parts."""
-
-    type: str
-    media_type: str = ""
-    data: str = ""
-    url: str = ""
-    content: "str | list[ContentBlock] | None" = None
-
-
-class ContentBlock(Struct, frozen=True):
-    """A block of a message; which fields it has depends on its type. source: of a search's result, a text."""
-
-    type: str
-    text: str | None = None
-    source: BlockSource | str | None = None
-    title: str | None = None
-    context: str | None = None
-    id: str | None = None
-    name: str | None = None
-    input: msgspec.Raw = msgspec.Raw(b"{}")
-    tool_use_id: str | None = None
-    content: "msgspec.Raw" = msgspec.Raw(b"null")
-    is_error: bool | None = None
-    thinking: str | None = None
-    signature: str | None = None
-    data: str | None = None
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 
 class InputMessage(Struct, frozen=True):
-    """A message of the conversation."""
+    """A message of the conversation.
+
+    content: blocks are decoded by their types. clear_at: how long a system message holds. output_config: of a system
+    message, the effort from there on.
+    """
 
     role: str
-    content: str | list[ContentBlock]
+    content: str | list[Raw] | UnsetType = UNSET
+    clear_at: object = None
+    output_config: object = None
 
 
 class InputTool(Struct, frozen=True):
-    """A tool on offer. type: `custom`, or the name of one of Anthropic's own tools."""
+    """A tool of the client's on offer."""
 
     name: str = ""
-    type: str | None = None
     description: str | None = None
-    input_schema: msgspec.Raw = msgspec.Raw(b"null")
+    input_schema: Raw = Raw(b"null")
     strict: bool | None = None
 
 
@@ -61,15 +35,15 @@ class ToolChoice(Struct, frozen=True):
     """How the tools may be used."""
 
     type: str
-    name: str | None = None
+    name: object = None
     disable_parallel_tool_use: bool | None = None
 
 
 class ThinkingOptions(Struct, frozen=True):
-    """Whether the model thinks, and whether that is shown."""
+    """Whether the model thinks, and whether that is shown. budget_tokens: of the type `enabled`, a number."""
 
     type: str
-    budget_tokens: int | None = None
+    budget_tokens: object = None
     display: str | None = None
 
 
@@ -77,7 +51,7 @@ class OutputFormat(Struct, frozen=True):
     """The form of the answer."""
 
     type: str
-    schema: msgspec.Raw = msgspec.Raw(b"null")
+    schema: Raw = Raw(b"null")
 
 
 class OutputConfig(Struct, frozen=True):
@@ -93,8 +67,8 @@ class MessagesRequest(Struct, frozen=True):
     messages: list[InputMessage]
     model: str | None = None
     max_tokens: int | None = None
-    system: str | list[ContentBlock] | None = None
-    tools: list[InputTool] | None = None
+    system: str | list[Raw] | None = None
+    tools: list[Raw] | None = None
     tool_choice: ToolChoice | None = None
     stop_sequences: list[str] | None = None
     thinking: ThinkingOptions | None = None
@@ -136,7 +110,7 @@ class ToolUseOut(Struct, frozen=True, tag="tool_use", tag_field="type"):
 
     id: str
     name: str
-    input: msgspec.Raw
+    input: Raw
 
 
 type BlockOut = TextOut | ThinkingOut | RedactedOut | ToolUseOut
@@ -150,7 +124,7 @@ class MessageOut(Struct, frozen=True, kw_only=True):
     role: Literal["assistant"] = "assistant"
     model: str
     content: list[BlockOut]
-    stop_reason: StopReason | None
+    stop_reason: str | None
     stop_sequence: str | None
     usage: MessageUsage
 

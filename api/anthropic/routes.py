@@ -19,6 +19,7 @@ from api.catalogue import Catalogue, Listed
 from api.conversation import messages
 from api.dispatch import Dispatch
 from api.fetch import Fetcher
+from api.hands import Hands
 from api.parameters import Policy, naming
 from api.problems import invalid
 from api.respond import Answer
@@ -33,19 +34,21 @@ USUAL_MODELS = 20
 @post("/v1/messages", status_code=200, opt={SCOPE: "chat"})
 async def create_message(
     request: Request[object, object, State],
+    *,
     policy: NamedDependency[Policy],
     dispatch: NamedDependency[Dispatch],
     catalogue: NamedDependency[Catalogue],
     fetcher: NamedDependency[Fetcher],
+    hands: NamedDependency[Hands],
 ) -> ASGIApp:
     """Answer a conversation with the assistant's next message."""
     call = decode(await body.read(request), policy)
     model = await catalogue.resolve(call.model)
-    turn = call.turn(model, await messages(call.drafts, fetcher))
     who = asking(request)
+    turn = call.turn(model, await messages(call.drafts, fetcher, hands.converter(who)))
     encoder = MessageEncoder(f"msg_{uuid.uuid4().hex}", model, who.request_id, thinking=call.thinking, shown=call.shown)
     job: AsyncGenerator[Event] = kept(dispatch.run(turn, who), promises(call.offered))
-    headers = {**dispatch.window_headers(), **naming(call.ignored)}
+    headers = {**dispatch.window_headers(), **naming(call.ignored, call.altered(strict=policy.strict))}
     return Answer(
         side_by_side([job]),
         encoder,

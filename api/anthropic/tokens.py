@@ -10,7 +10,7 @@ import ctok
 from anyio import CapacityLimiter, to_thread
 
 from api.conversation import DraftBlock, DraftResult
-from api.media import Remote, dimensions
+from api.media import OfficeDocument, Remote, RemoteDocument, dimensions
 from api.turn_request import TurnRequest
 from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
 
@@ -24,6 +24,8 @@ PAGE = 2000
 ESTIMATED = {"x-token-count": "estimate"}
 # Counting is work for the processor: more at once would only slow each other down, and the loop with them.
 _counting = CapacityLimiter(1)
+# Of an office document, whose text is packed: about one token for so many bytes, its pictures left out.
+BYTES_A_TOKEN, MOST_OF_DOCUMENT = 3, 50_000
 
 
 async def estimate_in_thread(call: TurnRequest) -> int:
@@ -72,5 +74,7 @@ def _block(block: DraftBlock, texts: list[str]) -> int:
             width, height = dimensions(base64.b64decode(data), media_type) or (0, 0)
             return min(MOST_OF_IMAGE, width * height // PIXELS_A_TOKEN + 1)
         case Remote():
-            return MOST_OF_IMAGE
+            return PAGE if isinstance(block, RemoteDocument) else MOST_OF_IMAGE
+        case OfficeDocument(data):
+            return min(MOST_OF_DOCUMENT, len(data) // BYTES_A_TOKEN + 1)
     return 0

@@ -113,7 +113,7 @@ def _links(*links: tuple[str, str]) -> str:
 def start(document: Json) -> str:
     """What this is and how to begin."""
     address = element("span", ORIGIN, class_="origin") + "/v1"
-    key = "Send it as `Authorization: Bearer KEY`, or as `x-api-key: KEY`. The server's owner has it."
+    key = "Send it as `Authorization: Bearer KEY`, or as `x-api-key: KEY` or `api-key: KEY`. The server's owner has it."
     cards = [
         ("Address", block(address, "the address")),
         ("Key", prose(key)),

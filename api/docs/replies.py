@@ -62,6 +62,11 @@ HEADERS: dict[str, Json] = {
     "x-ignored-parameters": _header(
         "The parameters of the request that had no effect, with commas between them.", {"type": "string"}
     ),
+    "x-altered-parameters": _header(
+        "The places of the request's JSON that the Claude Code CLI alters, with commas between them: numbers that a "
+        "double does not hold, orders of properties, and their like, as `messages[1]: $.id`.",
+        {"type": "string"},
+    ),
     "x-claude-api-server-mode": _header(
         "`offline`: the server has no Claude login, and a stand-in answered.", {"const": "offline"}
     ),
@@ -82,7 +87,7 @@ HEADERS: dict[str, Json] = {
 }
 
 ALWAYS = ("x-request-id", "openai-processing-ms")
-_OF_ANSWERS = ("x-cost-usd", "x-ignored-parameters", "x-claude-api-server-mode")
+_OF_ANSWERS = ("x-cost-usd", "x-ignored-parameters", "x-altered-parameters", "x-claude-api-server-mode")
 _OF_WINDOWS = tuple(name for name in HEADERS if name.startswith("x-ratelimit-") and name not in _OF_KEYS)
 ANSWERED = (*_OF_ANSWERS, *_OF_WINDOWS, *(name for name in _OF_KEYS if name.startswith("x-")))
 # The same as Anthropic's clients know them.
@@ -127,6 +132,8 @@ OWN: tuple[Problem, ...] = (
     invalid(f"`{_where}`: neither a data URL nor base64 that can be decoded.", _where, "invalid_file"),
     invalid(f"`{_where}`: nothing is fetched from this address.", _where, "image_fetch_refused"),
     invalid(f"`{_where}`: the picture could not be fetched.", _where, "image_fetch_failed"),
+    invalid(f"`{_where}`: nothing is fetched from this address.", _where, "file_fetch_refused"),
+    invalid(f"`{_where}`: the document could not be fetched.", _where, "file_fetch_failed"),
     Problem(400, "invalid_encoding", "The body is not what its Content-Encoding says."),
     Problem(
         401, "invalid_api_key", "Incorrect API key provided. Send the server's key as `Authorization: Bearer KEY`."

@@ -16,7 +16,7 @@ from api.docs.answer_words import ANSWERS, STATE
 from api.docs.completions_words import COMPLETION_LIMITS, COMPLETION_WORDS
 from api.docs.key_words import KEYS
 from api.docs.limits import LIMITS as OF_CHAT
-from api.docs.message_words import MESSAGE_WORDS
+from api.docs.message_words import MESSAGE_LIMITS, MESSAGE_WORDS
 from api.docs.request_words import REQUEST
 from api.docs.response_words import RESPONSES
 from api.docs.rest_words import REST_LIMITS, REST_WORDS
@@ -24,7 +24,7 @@ from api.docs.rest_words import REST_LIMITS, REST_WORDS
 type Json = dict[str, Any]
 
 WORDS = REQUEST | ANSWERS | STATE | REST_WORDS | RESPONSES | MESSAGE_WORDS | COMPLETION_WORDS | KEYS
-LIMITS = OF_CHAT | REST_LIMITS | COMPLETION_LIMITS
+LIMITS = OF_CHAT | REST_LIMITS | COMPLETION_LIMITS | MESSAGE_LIMITS
 PLACE = "#/components/schemas/"
 
 

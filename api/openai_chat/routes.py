@@ -21,6 +21,7 @@ from api.conversation import messages
 from api.dispatch import Dispatch
 from api.envelopes import ANTHROPIC_HEADER
 from api.fetch import Fetcher
+from api.hands import Hands
 from api.openai_chat.decode import decode
 from api.openai_chat.encode import ChatEncoder, Form
 from api.openai_chat.models import ModelList, ModelObject
@@ -34,20 +35,22 @@ from api.side_by_side import side_by_side
 @post("/v1/chat/completions", status_code=200, opt={SCOPE: "chat"})
 async def create_chat_completion(
     request: Request[object, object, State],
+    *,
     policy: NamedDependency[Policy],
     dispatch: NamedDependency[Dispatch],
     catalogue: NamedDependency[Catalogue],
     fetcher: NamedDependency[Fetcher],
+    hands: NamedDependency[Hands],
 ) -> ASGIApp:
     """Answer a conversation."""
     call = decode(await body.read(request), policy)
     model = await catalogue.resolve(call.model)
-    turn = call.turn(model, await messages(call.drafts, fetcher))
+    who = asking(request)
+    turn = call.turn(model, await messages(call.drafts, fetcher, hands.converter(who)))
     form = Form(call.include_usage, call.offered.custom, call.offered.legacy, reasoning=call.reasoning)
     encoder = ChatEncoder(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), model, form, call.choices)
-    who = asking(request)
     jobs = [kept(dispatch.run(turn, who), promises(call.offered)) for _ in range(call.choices)]
-    headers = {**dispatch.window_headers(), **naming(call.ignored)}
+    headers = {**dispatch.window_headers(), **naming(call.ignored, call.altered(strict=policy.strict))}
     return Answer(side_by_side(jobs), encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)
 
 

@@ -5,7 +5,7 @@ what this request says, by the same rules.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import ClassVar, Protocol, cast
 
 import msgspec
 
@@ -48,6 +48,8 @@ class ResponsesCall(TurnRequest, frozen=True, kw_only=True):
     before: the items of the responses before. items: those of this request. summaries: show the model's thoughts. sealed:
     give out what gives them back to the model. echoed: the request's fields, as they were written.
     """
+
+    schema_place: ClassVar[str] = "text.format"
 
     request: ResponsesRequest
     before: tuple[msgspec.Raw, ...]

@@ -20,6 +20,7 @@ from api.catalogue import Catalogue
 from api.conversation import messages
 from api.dispatch import Dispatch
 from api.fetch import Fetcher
+from api.hands import Hands
 from api.openai_answers import envelope
 from api.openai_responses.decode import ResponsesCall, decode
 from api.openai_responses.drafts import Form
@@ -50,6 +51,7 @@ async def create_response(
     dispatch: NamedDependency[Dispatch],
     catalogue: NamedDependency[Catalogue],
     fetcher: NamedDependency[Fetcher],
+    hands: NamedDependency[Hands],
     store: NamedDependency[Store],
     running: NamedDependency[Running],
 ) -> ASGIApp:
@@ -58,7 +60,7 @@ async def create_response(
     shelf = store.shelf(asked.holder)
     call = decode(await body.read(request), policy, shelf)
     model = await catalogue.resolve(call.model)
-    turn = call.turn(model, await messages(call.drafts, fetcher))
+    turn = call.turn(model, await messages(call.drafts, fetcher, hands.converter(asked)))
     response = begun(f"resp_{uuid.uuid4().hex}", int(time.time()), model, call)
     form = Form(call.offered.custom, call.tools.namespaces, summaries=call.summaries, sealed=call.sealed)
     live = Live(
@@ -68,7 +70,7 @@ async def create_response(
         background=call.background,
     )
     job = side_by_side([kept(dispatch.run(turn, asked), promises(call.offered))])
-    headers = {**dispatch.window_headers(), **naming(call.ignored)}
+    headers = {**dispatch.window_headers(), **naming(call.ignored, call.altered(strict=policy.strict))}
     if not call.background:
         events = running.events(asked.holder, response.id, live, job)
         return Answer(events, live.encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)

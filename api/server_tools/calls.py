@@ -170,7 +170,7 @@ def _job(call: Struct, longest: float) -> ToolJob:
         case ReadCall():
             # Given for any file: whether it is a PDF is seen where it is read.
             pages = (1, READ_PAGES) if call.pages is None else asked_pages(call.pages)
-            return ReadFile(call.file_path, call.offset, call.limit or READ_LINES, pages)
+            return ReadFile(call.file_path, call.offset, call.limit or READ_LINES, pages, as_text=True)
         case GlobCall():
             return FindFiles(call.pattern, call.path)
         case GrepCall():

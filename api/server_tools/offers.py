@@ -48,7 +48,8 @@ DESCRIPTIONS = {
 Reads a file. Text comes with line numbers as `cat -n` prints them, counted from 1, up to {READ_LINES} lines unless \
 `limit` says otherwise; of a longer file, read on with `offset`. Pictures (PNG, JPEG, GIF, WebP) are shown to you \
 as pictures. Of a PDF you are shown the first {READ_PAGES} pages as pictures, each with the words on it, or those that \
-`pages` names, up to {MOST_PAGES}. Reads files only; to see what is in a folder, use Glob or `ls`. A file that you will need as a \
+`pages` names, up to {MOST_PAGES}. Word, Excel, PowerPoint, OpenDocument, RTF and EPUB files come as Markdown, without \
+their pictures. Reads files only; to see what is in a folder, use Glob or `ls`. A file that you will need as a \
 whole is best read as a whole; several files are best read by several calls at once.""",
     "Glob": """\
 Finds files by the pattern of their paths, such as `**/*.py` or `src/**/*.{ts,tsx}`, or one that begins with an allowed \

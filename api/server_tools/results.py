@@ -14,6 +14,7 @@ from shared.errors import MEANINGS, ErrorKind
 from shared.events import Failed
 from shared.jobs import (
     CommandEnded,
+    DocumentConverted,
     FileRead,
     FilesFound,
     FileWritten,
@@ -49,6 +50,8 @@ def tool_result(
             return ToolResult(call_id, (Text(command(came, output)),), is_error=came.returncode != 0 or came.timed_out)
         case FileWritten():
             return _said(call_id, written(came))
+        case DocumentConverted(markdown):
+            return _said(call_id, markdown)
         case FolderListed(entries, truncated):
             lines = tuple(f"{entry.path}/" if entry.kind == "folder" else entry.path for entry in entries)
             return _said(call_id, listed(lines, "The folder is empty", "entries", cut=truncated))
@@ -141,7 +144,9 @@ def written(file: FileWritten) -> str:
 def blocks(file: FileRead, title: str) -> tuple[Text | Image | Document, ...]:
     """A file as what the model can see, under a name. Raises Problem when it is nothing of the kind."""
     if file.data is None:
-        return (Document("text/plain", file.text, title),) if file.text else (Text(f"The file {title} is empty."),)
+        if not file.text:
+            return (Text(f"The file {title} is empty."),)
+        return (Document("text/plain", file.text, title, file.note or None),)
     if file.data.startswith(media.PDF):
         return (Document("application/pdf", base64.b64encode(file.data).decode(), title),)
     if media.picture_type(file.data):
@@ -149,7 +154,7 @@ def blocks(file: FileRead, title: str) -> tuple[Text | Image | Document, ...]:
     raise Problem(
         400,
         "invalid_file",
-        f"`{title}` is {file.media_type}; text in UTF-8, pictures ({media.IMAGES}) and PDF work.",
+        f"`{title}` is {file.media_type}; {media.FILES} work.",
     )
 
 
@@ -157,7 +162,7 @@ def _file(call_id: str, file: FileRead | PagesRead) -> ToolResult:
     if isinstance(file, PagesRead):
         return ToolResult(call_id, tuple(pages(file)))
     if file.data is None:
-        return _said(call_id, numbered(file))
+        return _said(call_id, "\n".join(filter(None, (numbered(file), file.note and f"({file.note})"))))
     try:
         found = blocks(file, file.path)
     except Problem as problem:

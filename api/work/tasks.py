@@ -142,7 +142,7 @@ async def _analyze(shop: Workshop, turn: Turn, paths: tuple[str, ...], asking: A
     files: list[Block] = []
     for number, path in enumerate(paths):
         place = f"context_files[{number}]"
-        came = await shop.hands.result(ReadFile(path), asking)
+        came = await shop.hands.result(ReadFile(path, as_text=True), asking)
         if isinstance(came, FileRead) and not came.truncated:
             try:
                 files += blocks(came, path)

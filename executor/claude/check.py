@@ -15,12 +15,12 @@ from msgspec import Struct, structs
 
 from executor.admission import Admission
 from executor.claude.cli import TESTED, Launch
+from executor.claude.cli_session import introduced
 from executor.claude.credential import Credential, CredentialKind
-from executor.claude.held import Results
 from executor.claude.process import CliLost, CliProcess
 from executor.claude.role import ClaudeRole
 from executor.claude.sandbox import entry
-from executor.claude.talk import introduced
+from executor.claude.tool_results import ToolResults
 from shared.checks import ClaudeCheck
 from shared.events import Event, Failed
 from shared.turn import Message, Text, Turn
@@ -128,7 +128,7 @@ async def _asked(launch: Launch, folder: Path) -> str:
     await asyncio.to_thread(folder.mkdir, mode=0o700)
     try:
         async with asyncio.timeout(ANSWER):
-            await role.run(QUESTION, Results(), hear)
+            await role.run(QUESTION, ToolResults(), hear)
     except TimeoutError:
         return "request_timeout"
     finally:

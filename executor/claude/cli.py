@@ -22,7 +22,8 @@ FLAGS = (
     *("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"),
     *("--include-partial-messages", "--no-session-persistence", "--strict-mcp-config"),
     *("--setting-sources", "", "--tools", "", "--disable-slash-commands"),
-    *("--thinking-display", "summarized", "--permission-prompt-tool", "stdio"),
+    # One message of the model a query: further rounds are the executor's.
+    *("--thinking-display", "summarized", "--max-turns", "1"),
 )
 
 QUIET = {
@@ -33,8 +34,7 @@ QUIET = {
 }
 
 # What a client asked for reaches the model once, as asked: no second request in another form, to another model, or
-# after the model refused; the tools' names and descriptions are the client's, and no tool rides along that the client did not send. How long
-# a conversation may be is the service's to say, not the CLI's guess.
+# after the model refused. How long a conversation may be is the service's to say, not the CLI's guess.
 FAITHFUL = {
     "CLAUDE_CODE_MAX_RETRIES": "2",
     "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",
@@ -46,14 +46,9 @@ FAITHFUL = {
     "CLAUDE_CODE_DISABLE_CLAUDE_MDS": "1",
     "CLAUDE_CODE_DISABLE_ATTACHMENTS": "1",
     "CLAUDE_CODE_ATTRIBUTION_ANNOUNCEMENT": "0",
+    "CLAUDE_CODE_THINKING_DISPLAY_UPDATES": "0",
     "CLAUDE_CODE_BLOCKING_LIMIT_OVERRIDE": "1000000000",
-    "CLAUDE_AGENT_SDK_MCP_NO_PREFIX": "1",
-    "CLAUDE_CODE_MAX_MCP_DESCRIPTION_LENGTH": "1000000000",
     "ENABLE_TOOL_SEARCH": "false",
-    "MAX_MCP_OUTPUT_TOKENS": "999999999",
-    "ENABLE_MCP_LARGE_OUTPUT_FILES": "false",
-    # How long a client's tool may take is the client's to say; eleven days are the longest the CLI takes.
-    "MCP_TOOL_TIMEOUT": "999999999",
     "DISABLE_AUTO_COMPACT": "1",
 }
 

@@ -34,6 +34,7 @@ STATUSES = {
 
 SERVICE_SAYS = re.compile(r"API Error: 4\d\d (?P<words>[^\n]+)")
 MOST_WORDS = 500
+ABOUT_THINKING = re.compile(r"(?i)signature.*thinking|thinking.*(signature|cannot be modified)")
 
 # Where waiting helps, and the service may have said how long.
 WAITING_HELPS = {ErrorKind.RATE_LIMIT, ErrorKind.OVERLOADED}
@@ -44,6 +45,12 @@ def too_long(retrying: Retrying) -> Failed:
     return Failed(_named(retrying.error, retrying.status) or ErrorKind.UPSTREAM, retry_after=retrying.delay)
 
 
+def cut_off(retrying: Retrying | None) -> Failed:
+    """What went wrong, when the CLI asks again after words of the answer were given out, which can't be taken back."""
+    named = _named(retrying.error, retrying.status) if retrying else None
+    return Failed(named if named and named in WAITING_HELPS else ErrorKind.UPSTREAM_CUT)
+
+
 def failure(
     ended: Ended,
     complaint: Complained | None,
@@ -52,15 +59,26 @@ def failure(
     said: bool,
     now: float,
     delay: float | None = None,
+    retried: bool = True,
 ) -> Failed:
-    """What went wrong. said: part of an answer was given out before. now: seconds since 1970. delay: the CLI's last."""
+    """What went wrong. said: part of an answer was given out before. now: seconds since 1970. delay: the CLI's last.
+
+    retried: the CLI asked the service again before it gave up; it does, unless the service says that it must not.
+    """
     kind = _kind(ended, complaint, said=said)
     if kind is ErrorKind.USAGE_LIMIT:
         resets = [window.resets_at for window in windows.windows if window.resets_at] if windows else []
         return Failed(kind, retry_after=max(1.0, min(resets) - now) if resets else None)
     if kind is ErrorKind.INVALID_REQUEST:
         return Failed(kind, _service_words(complaint.text if complaint else ended.text))
-    return Failed(kind, retry_after=delay if kind in WAITING_HELPS else None)
+    status = (complaint.status if complaint else None) or ended.status
+    forbidden = not retried and status is not None and kind in {*WAITING_HELPS, ErrorKind.UPSTREAM}
+    return Failed(kind, retry_after=delay if kind in WAITING_HELPS else None, retry=False if forbidden else None)
+
+
+def is_about_thinking(failed: Failed) -> bool:
+    """Whether the service refused the request for the thinking in its history, which is bound to what stands before it."""
+    return failed.kind is ErrorKind.INVALID_REQUEST and bool(ABOUT_THINKING.search(failed.detail))
 
 
 def _service_words(text: str) -> str:
@@ -72,10 +90,6 @@ def _service_words(text: str) -> str:
 def _kind(ended: Ended, complaint: Complained | None, *, said: bool) -> ErrorKind:
     text = (complaint.text if complaint else ended.text).lower()
     status = (complaint.status if complaint else None) or ended.status
-    if ended.subtype == "error_max_budget_usd":
-        return ErrorKind.BUDGET
-    if ended.subtype == "error_max_structured_output_retries":
-        return ErrorKind.UNMET
     if ended.api_error == "usage_limit_reached":
         return ErrorKind.USAGE_LIMIT
     if ended.terminal_reason == "prompt_too_long" or status == 413:

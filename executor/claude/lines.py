@@ -83,6 +83,7 @@ class RateLimitInfo(Struct, frozen=True, rename="camel"):
     rate_limit_type: str | None = None
     utilization: float | None = None
     unified_windows: dict[str, RawWindow] = {}
+    is_using_overage: bool = False
 
 
 class RateLimit(Struct, frozen=True):

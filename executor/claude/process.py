@@ -44,8 +44,8 @@ class CliProcess:
         return f"<CliProcess pid={self.process.pid} exit={self.process.returncode}>"
 
     @classmethod
-    async def start(cls, launch: Launch, base: Path, options: tuple[str, ...] = ()) -> "CliProcess":
-        """Start a CLI, with further options, whose private folder is made in `base`. Raises CliLost."""
+    async def start(cls, launch: Launch, base: Path) -> "CliProcess":
+        """Start a CLI whose private folder is made in `base`. Raises CliLost."""
         try:
             folder = Path(tempfile.mkdtemp(prefix="cli-", dir=base))
         except OSError as error:
@@ -54,7 +54,6 @@ class CliProcess:
             with entry(launch.sandbox, folder) as enter:
                 process = await asyncio.create_subprocess_exec(
                     *launch.argv(),
-                    *options,
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.PIPE,

@@ -6,6 +6,9 @@ type declarations of the CLI's agent SDK, and of the Messages API's streaming ev
 (https://docs.claude.com/en/api/messages-streaming).
 """
 
+import json
+import re
+
 import msgspec
 from msgspec import Struct
 
@@ -111,6 +114,8 @@ class Garbage(Struct, frozen=True):
 type Line = Streamed | Answered | Asked | Complained | Introduced | Retrying | Limited | Ended | Other | Garbage
 
 
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
 _head = msgspec.json.Decoder(Head)
 _streamed = msgspec.json.Decoder(Streamed)
 _control_response = msgspec.json.Decoder(ControlResponse)
@@ -127,7 +132,18 @@ def parse(line: bytes) -> Line:
     try:
         return _parse(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Garbage(str(error))
+        return _parse_repaired(line) or Garbage(str(error))
+
+
+def _parse_repaired(line: bytes) -> Line | None:
+    """A line with half of a surrogate pair written as an escape, which JavaScript takes and UTF-8 has no bytes for."""
+    if not SURROGATE.search(line):
+        return None
+    try:
+        text = json.dumps(json.loads(line), ensure_ascii=False)
+        return _parse(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode())
+    except (ValueError, RecursionError):
+        return None
 
 
 def _parse(line: bytes) -> Line:
@@ -180,7 +196,7 @@ def _windows(info: RateLimitInfo) -> Windows:
     }
     if info.rate_limit_type and info.rate_limit_type not in windows:
         windows[info.rate_limit_type] = Window(info.rate_limit_type, info.utilization, info.resets_at)
-    return Windows(info.status, tuple(windows.values()))
+    return Windows(info.status, tuple(windows.values()), info.is_using_overage)
 
 
 class OfferedModel(Struct, frozen=True, rename="camel"):

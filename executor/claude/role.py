@@ -9,11 +9,14 @@ import structlog
 
 from executor.admission import Admission, Refused
 from executor.claude.cli import Launch
-from executor.claude.held import Results
+from executor.claude.cli_session import CliSession, Emit, TurnRefused, introduced, warm
 from executor.claude.parking import FIRST_PAUSE, LONGEST_PAUSE, Parking
 from executor.claude.process import CliLost, CliProcess
 from executor.claude.protocol import Introduction
-from executor.claude.talk import Emit, Talk, TurnRefused, introduced, warm
+from executor.claude.request.body import Request, build_request
+from executor.claude.request.model_rules import EVERYTHING, rules_for
+from executor.claude.tool_results import ToolResults
+from executor.claude.validation import SchemaInvalid
 from shared.errors import ErrorKind
 from shared.events import Admitted, Event, Failed, Queued, Windows
 from shared.turn import Turn
@@ -101,7 +104,7 @@ class ClaudeRole:
             cli_ready_seconds=self._parking.making_seconds,
         )
 
-    async def run(self, turn: Turn, results: Results, emit: Emit, tenant: str = "") -> None:
+    async def run(self, turn: Turn, results: ToolResults, emit: Emit, tenant: str = "") -> None:
         """Do a turn; its last event is Done or Failed. results: where those of its calls are brought, if it is held."""
 
         async def queued(ahead: int) -> None:
@@ -117,42 +120,56 @@ class ClaudeRole:
                 await self._talk(turn, results, noted)
         except Refused as refused:
             await emit(Failed(refused.kind, retry_after=refused.retry_after))
+        except SchemaInvalid as invalid:
+            await emit(Failed(ErrorKind.INVALID_REQUEST, f"The schema of the answer can't be compiled: {invalid}."))
         except TurnRefused as refused:
             await emit(Failed(refused.kind, refused.detail))
         except CliLost as lost:
             log.error("the CLI failed", reason=str(lost))
             await emit(Failed(ErrorKind.CLI_FAILED))
 
-    async def _talk(self, turn: Turn, results: Results, emit: Emit) -> None:
-        talk = Talk(turn, results, bare=bool(self.launch and self.launch.credential.bare))
-        process, parked = await self._process_for(turn)
+    async def _talk(self, turn: Turn, results: ToolResults, emit: Emit) -> None:
+        used: list[CliProcess] = []
+
+        async def start() -> CliProcess:
+            process, _ = await self._parking.take()
+            used.append(process)
+            return process
+
+        session = CliSession(self._request(turn), results, start)
+        process, parked = await self._parking.take()
+        used.append(process)
         try:
             await emit(Admitted(parked=parked, offline=self.offline))
             try:
-                await talk.say(process)
+                await session.send_turn(process)
             except CliLost as lost:
                 if not parked or process.process.returncode is None:
                     raise
                 # It ended while it was parked, unnoticed: that is no fault of this turn.
                 log.warning("a parked CLI process had ended", reason=str(lost))
-                self._parking.bury(process)
                 process = await self._start()
-                await talk.say(process)
-            await talk.hear(process, emit)
+                used.append(process)
+                await session.send_turn(process)
+            await session.stream_events(process, emit)
         finally:
-            self._parking.bury(process)
+            for process in used:
+                self._parking.bury(process)
 
-    async def _process_for(self, turn: Turn) -> tuple[CliProcess, bool]:
-        """A parked process; a budget is an option of the CLI's command line, so it takes one of its own."""
-        if turn.max_budget_usd is None:
-            return await self._parking.take()
-        return await self._start("--max-budget-usd", str(turn.max_budget_usd)), False
+    def _request(self, turn: Turn) -> Request:
+        """The turn by the rules of its model, and with the cache's lifetime that the CLI takes for this credential."""
+        models = self._about.models if self._about else []
+        resolved = {model.value: model.resolved_model or model.value for model in models}
+        rules = EVERYTHING if self.offline else rules_for(resolved.get(turn.model, turn.model))
+        subscribed = self.launch is not None and not self.launch.credential.bare
+        within_plan = subscribed and not (self._windows and self._windows.overage)
+        return build_request(turn, rules, "1h" if within_plan else "5m")
 
-    async def _start(self, *options: str) -> CliProcess:
+    async def _start(self) -> CliProcess:
         if self.launch is None:
             raise CliLost("the Claude Code CLI was not found")
         self._starts += 1
-        return await CliProcess.start(self.launch, self._folder, options)
+        return await CliProcess.start(self.launch, self._folder)
 
     async def _warm(self, process: CliProcess) -> None:
         await warm(process, self._default_model)

@@ -10,12 +10,19 @@ from shared.events import StopReason, Usage
 STOP_REASONS: dict[str, StopReason] = {
     "end_turn": "end_turn",
     "max_tokens": "max_tokens",
-    "model_context_window_exceeded": "max_tokens",
     "stop_sequence": "stop_sequence",
     "tool_use": "tool_use",
     "refusal": "refusal",
     "pause_turn": "pause_turn",
 }
+# The nearest to what is none of ours; the vendor's list grows.
+NEAREST: dict[str, StopReason] = {"model_context_window_exceeded": "max_tokens"}
+
+
+def stop_reason(word: str) -> tuple[StopReason, str]:
+    """A stop reason of the service as one of ours, and the service's own word where that is another."""
+    known = STOP_REASONS.get(word)
+    return (known, "") if known else (NEAREST.get(word, "end_turn"), word)
 
 
 class OutputDetails(Struct, frozen=True):
@@ -60,6 +67,7 @@ class ServiceBlock(Struct, frozen=True):
     id: str = ""
     name: str = ""
     data: str = ""
+    text: str = ""
 
 
 class ServiceEvent(Struct, frozen=True):

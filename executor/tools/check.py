@@ -39,9 +39,10 @@ def checked(settings: Settings, zygote: Zygote) -> ToolsCheck:
     # As the executor holds them: who opened a folder as root needs no way to it afterwards.
     held = {path.path: os.open(path.path, os.O_PATH | os.O_DIRECTORY) for path in paths if not path.problem}
     mounts: tuple[str, ...] = ()
+    converter = ""
     try:
         user = User(settings.tools_user) if os.getuid() == 0 else None
-        problem, mounts = raised(ground_of(usable), user, usable, zygote)
+        problem, mounts, converter = raised(ground_of(usable), user, usable, zygote)
         problem = problem or uvloop.run(probed(zygote))
     except (CannotAllow, CannotDrop) as error:
         problem = str(error)
@@ -53,6 +54,7 @@ def checked(settings: Settings, zygote: Zygote) -> ToolsCheck:
         system_calls=seccomp.supported(),
         missing=landlock.missing(landlock.abi()),
         mounts=" ".join(mounts),
+        converter=converter,
         sandbox=problem,
         paths=tuple(_seen(path, held) for path in paths),
         commands=len(commands),

@@ -31,9 +31,10 @@ class Plan(Struct, frozen=True):
 
 
 class Grown(Struct, frozen=True):
-    """How it went. missing: what can't be had here. problem: why nothing can be served, and what to do. failed: why to end."""
+    """How it went. missing: what can't be had here. converter: why documents can't be converted. problem: why nothing can be served, and what to do. failed: why to end."""
 
     missing: tuple[str, ...] = ()
+    converter: str = ""
     problem: str = ""
     failed: str = ""
 
@@ -42,6 +43,7 @@ def grown(told: bytes) -> tuple[bytes, Trade | None]:
     """Do as the plan says."""
     plan = msgspec.msgpack.decode(told, type=Plan)
     importlib.import_module("executor.tools.pages")
+    converter = _converter()
     try:
         lacks = noexec.lay({root.path: root.writable for root in plan.ground.roots}) if plan.defences.mounts else ""
         if plan.defences.mounts and not lacks:
@@ -56,11 +58,22 @@ def grown(told: bytes) -> tuple[bytes, Trade | None]:
     try:
         alone = inside.fence_alone(ground, filter_, plan.defences)
     except OSError:
-        return msgspec.msgpack.encode(Grown(problem=NO_SANDBOX)), None
+        return msgspec.msgpack.encode(Grown(converter=converter, problem=NO_SANDBOX)), None
     trade = Trade(
         kept=partial(inside.kept, ground, filter_, plan.defences),
         watching=partial(inside.watching, ground),
         alone=partial(inside.alone, ground, alone),
         spare=plan.spare,
     )
-    return msgspec.msgpack.encode(Grown((lacks,) if lacks else ())), trade
+    return msgspec.msgpack.encode(Grown((lacks,) if lacks else (), converter)), trade
+
+
+def _converter() -> str:
+    """Load what converts documents; why that can't be."""
+    try:
+        importlib.import_module("executor.tools.documents")
+    except ImportError as error:
+        return (
+            f"office documents can't be converted: {error.name or error} is missing. Install the server's dependencies"
+        )
+    return ""

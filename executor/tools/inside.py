@@ -18,12 +18,13 @@ from executor.sandbox.keeper import Watch, Work
 from executor.sandbox.landlock import Rules
 from executor.tools import edit, listing, read, search
 from executor.tools.beneath import opened
-from executor.tools.ground import SHELL, Ground
+from executor.tools.ground import SHELL, Ground, Root
 from executor.tools.refusal import Refused
 from executor.tools.task import Task
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.jobs import (
+    ConvertDocument,
     EditFile,
     FindFiles,
     JobResult,
@@ -121,20 +122,15 @@ def _file(ground: Ground, asked: bytes) -> None:
     # Nothing is left behind that would have to be looked for: it is one process, and ends itself.
     signal.setitimer(signal.ITIMER_REAL, task.timeout)
     close_others({root.descriptor for root in ground.roots})
-    root = ground.roots[task.root]
     outcome: Outcome
     try:
-        match task.job:
-            case ReadFile():
-                outcome = read.read(ground, root, task.path, task.job)
-            case WriteFile():
-                outcome = edit.write(ground, root, task.path, task.job)
-            case EditFile():
-                outcome = edit.edit(ground, root, task.path, task.job)
-            case ListFolder():
-                outcome = listing.listing(ground, root, task.path)
-            case _:
-                outcome = Failed(ErrorKind.INTERNAL)
+        if isinstance(task.job, ConvertDocument):
+            # Loaded only where it is forked from (executor.tools.grown).
+            from executor.tools import documents  # noqa: PLC0415
+
+            outcome = documents.converted(task.job.data)
+        else:
+            outcome = _on_files(ground, ground.roots[task.root], task)
     except Refused as refused:
         outcome = Failed(refused.kind, refused.detail)
     except (OSError, MemoryError) as error:
@@ -145,6 +141,20 @@ def _file(ground: Ground, asked: bytes) -> None:
     # That is its end for the executor, which need not wait until the system has taken this process apart.
     os.close(1)
     os._exit(0)
+
+
+def _on_files(ground: Ground, root: Root, task: Task) -> Outcome:
+    match task.job:
+        case ReadFile():
+            return read.read(ground, root, task.path, task.job)
+        case WriteFile():
+            return edit.write(ground, root, task.path, task.job)
+        case EditFile():
+            return edit.edit(ground, root, task.path, task.job)
+        case ListFolder():
+            return listing.listing(ground, root, task.path)
+        case _:
+            return Failed(ErrorKind.INTERNAL)
 
 
 def _program(ground: Ground, fence: Fence, asked: bytes, keeper: int) -> None:

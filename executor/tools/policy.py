@@ -13,10 +13,12 @@ from executor.tools.ground import Ground
 from executor.tools.refusal import Refused
 from executor.tools.task import Task
 from shared.errors import ErrorKind
+from shared.files import MAX_DOCUMENT
 from shared.jobs import (
     LONGEST_COMMAND,
     MOST_LINES,
     MOST_PAGES,
+    ConvertDocument,
     EditFile,
     FindFiles,
     ListFolder,
@@ -32,6 +34,13 @@ LONGEST_PATH = 4096
 
 def granted(ground: Ground, job: ToolJob) -> Task:
     """The task. Raises Refused."""
+    return _conversion(job) if isinstance(job, ConvertDocument) else _below(ground, job)
+
+
+def _below(
+    ground: Ground, job: ReadFile | FindFiles | SearchFiles | RunCommand | WriteFile | EditFile | ListFolder
+) -> Task:
+    """The task of a job in an allowed folder. Raises Refused."""
     if isinstance(job, RunCommand):
         root, path = place(ground, job.cwd, "cwd")
         return Task(job, root, path, _programs(ground, job.command), _timeout(ground, job.timeout))
@@ -56,6 +65,15 @@ def granted(ground: Ground, job: ToolJob) -> Task:
         case ListFolder():
             pass
     return Task(job, root, path)
+
+
+def _conversion(job: ConvertDocument) -> Task:
+    """It has all that it needs with it: no path is looked at."""
+    if len(job.data) > MAX_DOCUMENT:
+        raise Refused(
+            ErrorKind.TOO_LARGE, f"it has {len(job.data)} bytes; a document of {MAX_DOCUMENT} can be converted"
+        )
+    return Task(job)
 
 
 def _changing(job: EditFile) -> None:

@@ -8,14 +8,17 @@ import os
 import re
 from typing import BinaryIO
 
+from msgspec import structs
+
 from executor.tools.beneath import regular
 from executor.tools.ground import Ground, Root
 from executor.tools.part import part
 from executor.tools.refusal import Refused
+from shared import charsets
 from shared.errors import ErrorKind
+from shared.files import PDF, is_office_document
 from shared.jobs import FileRead, PagesRead, ReadFile
 
-PDF = b"%PDF-"
 SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -41,17 +44,37 @@ def read(ground: Ground, root: Root, path: str, job: ReadFile) -> FileRead | Pag
         from executor.tools import pages  # noqa: PLC0415
 
         return pages.drawn(shown, data, *job.pages)
-    text = _text(data)
-    if text is None:
-        return FileRead(shown, len(data), media_type(shown, data), data=data)
     kind = media_type(shown, data)
+    text, note = _as_text(shown, data) if job.as_text else (_text(data), "")
+    if text is None:
+        return FileRead(shown, len(data), kind, data=data)
+    whole = FileRead(shown, len(data), kind, text=text, note=note)
     if job.offset is None and job.limit is None:
-        return FileRead(shown, len(data), kind, text=text, lines=text.count("\n") + (text[-1:] not in {"", "\n"}))
+        return structs.replace(whole, lines=text.count("\n") + (text[-1:] not in {"", "\n"}))
     lines = LINE.findall(text)
     first = job.offset or 1
     last = len(lines) if job.limit is None else first - 1 + job.limit
     given = "".join(lines[first - 1 : last])
-    return FileRead(shown, len(data), kind, text=given, first_line=first, lines=len(lines))
+    return structs.replace(whole, text=given, first_line=first, lines=len(lines))
+
+
+def _as_text(shown: str, data: bytes) -> tuple[str | None, str]:
+    """What a model can read of a file, and what that was made from; None if it is no text. Raises Refused."""
+    if is_office_document(data):
+        try:
+            from executor.tools import documents  # noqa: PLC0415 # as pages
+
+            document = documents.converted(data)
+        except Refused as refused:
+            raise Refused(refused.kind, f"{shown}: {refused.detail}") from refused
+        except (ImportError, PermissionError) as missing:
+            # Where its library is not installed it was not loaded, and no file of Python's can be read from here.
+            raise Refused(ErrorKind.BAD_JOB, f"{shown}: this server can't convert office documents") from missing
+        return document.markdown, document.note
+    if data.startswith(tuple(signature for signature, _ in SIGNATURES)) or not data:
+        return _text(data), ""
+    decoded = charsets.decode(data)
+    return (decoded.text, decoded.note) if decoded else (None, "")
 
 
 def _lines(file: BinaryIO, shown: str, size: int, most: int, job: ReadFile) -> FileRead:

@@ -20,6 +20,7 @@ from executor.tools.task import Task
 from shared.errors import ErrorKind
 from shared.events import Failed, Queued
 from shared.jobs import (
+    ConvertDocument,
     Entry,
     FindFiles,
     FolderListed,
@@ -33,7 +34,8 @@ from shared.jobs import (
     ToolsStatus,
 )
 
-OVER = "it took more time or memory than is allowed"
+NO_PATHS = "no path is allowed: set ALLOWED_PATHS to a folder that the tools may read"
+OVER = "took more time or memory than is allowed"
 NOTHING_LEFT = "the tools executor lost a part of itself; start it again"
 
 # A frame of the protocol holds it.
@@ -51,13 +53,22 @@ class ToolsRole:
     """Mutable: the places, what was done and refused, and whether something is wrong."""
 
     def __init__(
-        self, ground: Ground, zygote: Zygote | None, admission: Admission, *, problem: str, missing: tuple[str, ...]
+        self,
+        ground: Ground,
+        zygote: Zygote | None,
+        admission: Admission,
+        *,
+        problem: str,
+        missing: tuple[str, ...],
+        converter: str = "",
     ) -> None:
+        """problem: why nothing is served; converter: why documents can't be converted."""
         self._ground = ground
         self._zygote = zygote
         self.admission = admission
         self._problem = problem
         self._missing = missing
+        self._converter = converter
         self._done = 0
         self._refusals: Counter[str] = Counter()
 
@@ -79,7 +90,7 @@ class ToolsRole:
             running=self.admission.running,
             waiting=self.admission.waiting,
             draining=draining,
-            problem=self._problem,
+            problem=self._problem or self._no_paths,
             missing=self._missing,
             jobs_done=self._done,
             refusals=dict(self._refusals),
@@ -94,8 +105,10 @@ class ToolsRole:
             """Only what a command writes comes before the end of a job."""
 
         try:
-            if self._problem or self._zygote is None:
-                raise Refused(ErrorKind.NO_TOOLS, self._problem)
+            # A document comes with the job, so that no path has to be allowed for it.
+            lack = self._converter if isinstance(job, ConvertDocument) else self._no_paths
+            if self._zygote is None or self._problem or lack:
+                raise Refused(ErrorKind.NO_TOOLS, self._problem or lack)
             async with self.admission.place(queued, tenant):
                 result = await self._result(self._zygote, policy.granted(self._ground, job), emit)
             self._done += 1
@@ -112,6 +125,10 @@ class ToolsRole:
             log.error(NOTHING_LEFT)
             await emit(Failed(ErrorKind.NO_TOOLS, NOTHING_LEFT))
 
+    @property
+    def _no_paths(self) -> str:
+        return "" if self._ground.roots else NO_PATHS
+
     async def _result(self, zygote: Zygote, task: Task, emit: Emit) -> JobResult:
         match task.job:
             case RunCommand():
@@ -125,7 +142,8 @@ class ToolsRole:
                 try:
                     outcome = _outcome.decode(output)
                 except msgspec.DecodeError as cut:
-                    raise Refused(ErrorKind.TOO_LARGE, OVER) from cut
+                    what = "the conversion" if isinstance(task.job, ConvertDocument) else "it"
+                    raise Refused(ErrorKind.TOO_LARGE, f"{what} {OVER}") from cut
                 if isinstance(outcome, Failed):
                     raise Refused(outcome.kind, outcome.detail)
                 return outcome

@@ -21,7 +21,7 @@ from executor.tools.allowed import CannotAllow
 from executor.tools.command import PIECE, Stream, ran, ran_alone
 from executor.tools.ground import Ground
 from executor.tools.grown import NO_SANDBOX, Grown, Plan
-from executor.tools.role import ToolsRole
+from executor.tools.role import NO_PATHS, ToolsRole
 
 MEGABYTE = 1 << 20
 SPARE = 4
@@ -36,8 +36,8 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
     ground = ground_of(settings)
     path = settings.run_dir.absolute() / f"{name}.sock"
     sock = bind(path)
-    problem, mounts = raised(ground, user, settings, zygote)
-    missing = (*(() if unserved() else landlock.missing(landlock.abi())), *mounts)
+    problem, mounts, converter = raised(ground, user, settings, zygote)
+    missing = (*(() if unserved() else landlock.missing(landlock.abi())), *mounts, *filter(None, (converter,)))
     log.info("allowed", paths=ground.readable, writable=ground.writable, commands=ground.listed)
     for lack in missing:
         log.warning("the sandbox lacks something", what=lack)
@@ -45,12 +45,10 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
     async def serve() -> None:
         nonlocal problem
         problem = problem or await probed(zygote)
-        if not problem and not ground.roots:
-            problem = "no path is allowed: set ALLOWED_PATHS to a folder that the tools may read"
-        if problem:
-            log.error("no tools are served", reason=problem)
+        if reason := problem or ("" if ground.roots else NO_PATHS):
+            log.error("no tools are served", reason=reason)
         admission = Admission(settings.max_concurrent, settings.max_queue * SHORT, settings.queue_timeout)
-        role = ToolsRole(ground, zygote, admission, problem=problem, missing=missing)
+        role = ToolsRole(ground, zygote, admission, problem=problem, missing=missing, converter=converter)
         server = Server(role, path, settings.drain_timeout)
         drained_by(server, parent_fd)
         try:
@@ -63,18 +61,21 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
     uvloop.run(serve())
 
 
-def raised(ground: Ground, user: User | None, settings: Settings, zygote: Zygote) -> tuple[str, tuple[str, ...]]:
-    """Let the zygote grow and become the user: why nothing can be served, and what mounts lack. Raises CannotAllow, CannotDrop."""
-    problem, mounts = unserved(), ()
+def raised(ground: Ground, user: User | None, settings: Settings, zygote: Zygote) -> tuple[str, tuple[str, ...], str]:
+    """Let the zygote grow and become the user. Raises CannotAllow, CannotDrop.
+
+    Returns why nothing can be served, what mounts lack, and why documents can't be converted.
+    """
+    problem, mounts, converter = unserved(), (), ""
     if not problem:
         plan = Plan(
             ground, allowed.search(), user.name if user else "", min(settings.max_concurrent, SPARE), Defences()
         )
         answer = grow(zygote, plan)
-        problem, mounts = answer.problem, answer.missing
+        problem, mounts, converter = answer.problem, answer.missing, answer.converter
     privileges.drop(user)
     privileges.hide()
-    return problem, mounts
+    return problem, mounts, converter
 
 
 def unserved() -> str:

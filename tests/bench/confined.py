@@ -6,9 +6,9 @@ import time
 from msgspec import structs
 
 from executor.claude.cli import Launch
+from executor.claude.cli_session import introduced
 from executor.claude.process import CliProcess
 from executor.claude.sandbox import Sandbox
-from executor.claude.talk import introduced
 from executor.sandbox.landlock import Rules
 from tests.bench.ground import Bench
 from tests.bench.measure import quiet, spread

@@ -12,10 +12,12 @@ import msgspec
 from msgspec import Struct
 
 from executor.claude.cli import QUIET, Launch
-from executor.claude.conversation import Step, control, set_model, steps
+from executor.claude.cli_session import await_acks, warm
+from executor.claude.control import apply_settings, control, initialize, query
 from executor.claude.process import CliProcess
-from executor.claude.protocol import Answered, Ended, Line, Streamed, parse
-from executor.claude.tools import names_of
+from executor.claude.protocol import Line, Streamed, parse
+from executor.claude.request.body import build_request, build_settings
+from executor.claude.request.model_rules import EVERYTHING
 from shared.turn import Message, Text, Tool, Turn
 from tests.bench.client import Connection
 
@@ -103,8 +105,7 @@ async def parked(launch: Launch, base: Path) -> AsyncGenerator[CliProcess]:
     process = await CliProcess.start(launch, base)
     try:
         async with asyncio.timeout(TIMEOUT):
-            await process.write(control("warm", set_model("sonnet")))
-            await _taken_in(process, Step(b"", "answers", answers=1))
+            await warm(process, "sonnet")
         yield process
     finally:
         await process.bury()
@@ -114,10 +115,11 @@ async def direct(process: CliProcess, chat: Chat) -> float:
     """Drive a parked CLI by its stdin, with nothing in between."""
     began = time.perf_counter()
     async with asyncio.timeout(TIMEOUT):
-        turn = chat.turn()
-        for step in steps(turn, names_of(turn), bare=True):
-            await process.write(step.lines)
-            await _taken_in(process, step)
+        request = build_request(chat.turn(), EVERYTHING, "5m")
+        settings = apply_settings(build_settings(request, request.messages, demanded=False))
+        await process.write(control("a", initialize(request.turn.system)) + control("b", settings))
+        await await_acks(process, 2)
+        await process.write(query())
         while not says(await process.read()):
             pass
         return (time.perf_counter() - began) * 1000
@@ -137,18 +139,3 @@ async def server(connection: Connection, headers: dict[str, str], chat: Chat) ->
 def says(line: Line) -> bool:
     """Whether a line of the CLI brings words of the answer."""
     return isinstance(line, Streamed) and line.event.type == "content_block_delta" and bool(line.event.delta.text)
-
-
-async def _taken_in(process: CliProcess, step: Step) -> None:
-    """Read until the CLI has taken a step in."""
-    answers = 0
-    while (step.then == "answers" and answers < step.answers) or step.then == "result":
-        match await process.read():
-            case Answered(error=None):
-                answers += 1
-            case Ended(is_error=False) if step.then == "result":
-                return
-            case Answered() | Ended() as refused:
-                raise AssertionError(refused)
-            case _:
-                pass

@@ -10,6 +10,7 @@ from pathlib import Path
 import claude_agent_sdk
 import pytest
 
+from tests.bound import BOUND
 from tests.scripted.upstream import Says, Upstream
 from tests.stack import KEY, Stack
 
@@ -28,7 +29,9 @@ def home() -> Generator[Path]:
 async def test_claude_code_runs_a_tool_and_answers(stack: Stack, upstream: Upstream, home: Path):
     """It asks, the model calls its Bash, it brings what the command said, the model answers."""
     upstream.script(
-        Says(tools=[("toolu_1", "Bash", ['{"command":"echo from-the-', 'client","description":"says"}'])]),
+        Says(
+            thinking="Hm.", tools=[("toolu_1", "Bash", ['{"command":"echo from-the-', 'client","description":"says"}'])]
+        ),
         Says("All done."),
     )
     environment = {
@@ -52,7 +55,7 @@ async def test_claude_code_runs_a_tool_and_answers(stack: Stack, upstream: Upstr
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(BOUND):
             output, _ = await process.communicate()
     finally:
         if process.returncode is None:
@@ -61,3 +64,5 @@ async def test_claude_code_runs_a_tool_and_answers(stack: Stack, upstream: Upstr
     assert output.decode().strip() == "All done."
     last = [request for request in upstream.requests if request.asks][-1]
     assert "from-the-client" in str(last.conversation[-1])
+    assert "thinking" in {block["type"] for block in last.conversation[-2]["content"]}
+    assert upstream.refused == []

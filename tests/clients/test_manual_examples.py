@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import node
+from tests.bound import BOUND
 from tests.manual import example
 from tests.recorder.clients import CLIENTS, Client
 from tests.recorder.heard import Session
@@ -44,7 +45,6 @@ def environment(stack: Stack, folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.wire(61)
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", PYTHON)
 async def test_an_example_in_python_runs(stack: Stack, upstream: Upstream, tmp_path: Path, name: str):
     """Those of the libraries that are here anyway."""
@@ -53,7 +53,7 @@ async def test_an_example_in_python_runs(stack: Stack, upstream: Upstream, tmp_p
     program = tmp_path / "example.py"
     program.write_text(example(client.title, client.language, stack.url))
     status, said = await node.run(
-        sys.executable, str(program), timeout=90, cwd=tmp_path, environment=environment(stack, tmp_path)
+        sys.executable, str(program), timeout=BOUND, cwd=tmp_path, environment=environment(stack, tmp_path)
     )
     assert status == 0, said
     assert "All done." in said
@@ -61,7 +61,6 @@ async def test_an_example_in_python_runs(stack: Stack, upstream: Upstream, tmp_p
 
 
 @pytest.mark.wire(50, 61, 76)
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", NODE)
 async def test_an_example_in_javascript_runs(stack: Stack, upstream: Upstream, tmp_path: Path, name: str):
     """By the versions that the manual names."""
@@ -74,7 +73,7 @@ async def test_an_example_in_javascript_runs(stack: Stack, upstream: Upstream, t
     program.write_text(own.read_text() if own.exists() else example(client.title, client.language, stack.url))
     (tmp_path / "node_modules").symlink_to(PACKAGES.folder / "node_modules")
     status, said = await node.run(
-        node.NODE, str(program), timeout=90, cwd=tmp_path, environment=environment(stack, tmp_path)
+        node.NODE, str(program), timeout=BOUND, cwd=tmp_path, environment=environment(stack, tmp_path)
     )
     assert status == 0, said
     assert "All done." in said

@@ -15,9 +15,10 @@ from mcp.shared.exceptions import MCPError
 from api.mcp.hosts import Hosts
 from api.mcp.models import BY_NAME, OFFERS
 from api.problems import Problem
+from tests.bound import BOUND
 from tests.mcp_client import ERAS, connected, words
 from tests.scripted.upstream import Gated, Refuses, Says, Stalls, Upstream
-from tests.stack import REPOSITORY, Stack
+from tests.stack import REPOSITORY, Stack, until
 
 ACCEPT = {"accept": "application/json, text/event-stream"}
 PROBE = {
@@ -74,13 +75,13 @@ async def test_a_cancelled_call_ends_its_job(stack: Stack, upstream: Upstream, m
         if message and "answers" not in message and "begins" not in message:
             began.set()
 
-    async with asyncio.timeout(50), connected(stack, mode) as client:
+    async with asyncio.timeout(BOUND), connected(stack, mode) as client:
         call = asyncio.create_task(client.call_tool("chat", {"prompt": "hi"}, progress_callback=tell))
         await began.wait()
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
         await upstream.until(lambda: upstream.hangups == 1)
-        await stack.quiet(30)
+        await stack.quiet()
         upstream.script(Says("again"))
         assert words(await client.call_tool("chat", {"prompt": "hi"})) == "again"
 
@@ -93,7 +94,7 @@ async def test_progress_comes_while_the_work_goes_on(stack: Stack, upstream: Ups
     async def tell(progress: float, total: float | None, message: str | None) -> None:
         told.put_nowait(message)
 
-    async with asyncio.timeout(50), connected(stack) as client:
+    async with asyncio.timeout(BOUND), connected(stack) as client:
         call = asyncio.create_task(client.call_tool("chat", {"prompt": "hi"}, progress_callback=tell))
         for word in ("one ", "two"):
             await upstream.release()
@@ -232,11 +233,11 @@ async def test_the_bridge_carries_everything(stack: Stack, upstream: Upstream, m
         told.append(message)
 
     async with (
-        asyncio.timeout(50),
+        asyncio.timeout(BOUND),
         Client(stdio_client(bridge(stack, "--url", stack.url)), mode=mode) as client,
     ):
         assert words(await client.call_tool("chat", {"prompt": "hi"}, progress_callback=tell)) == "Hello world"
-    assert "Hello" in told
+        await until(lambda: "Hello" in told)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +256,7 @@ async def test_the_bridge_says_why_it_can_t(stack: Stack, tmp_path: Path, key: s
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(50):
+    async with asyncio.timeout(BOUND):
         output, errors = await process.communicate(b"")
     assert (process.returncode, output) == (1, b"")
     assert said in errors.decode()
@@ -264,7 +265,7 @@ async def test_the_bridge_says_why_it_can_t(stack: Stack, tmp_path: Path, key: s
 async def test_a_client_that_only_listens_does_not_hold_up_the_end(upstream: Upstream):
     """Its stream is ended, in good order, before the grace of answers under way is over."""
     settings = {"DRAIN_TIMEOUT": "600"}
-    async with asyncio.timeout(55), Stack(upstream.url, parked=0, settings=settings) as stack:
+    async with asyncio.timeout(BOUND), Stack(upstream.url, parked=0, settings=settings) as stack:
         headers = {**ACCEPT, "content-type": "application/json"}
         hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
         asked = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
@@ -272,6 +273,6 @@ async def test_a_client_that_only_listens_does_not_hold_up_the_end(upstream: Ups
         session = {"mcp-session-id": answer.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
         async with stack.client.stream("GET", "/mcp", headers={**ACCEPT, **session}) as listening:
             assert listening.status_code == 200
-            assert await stack.api.end(timeout=40) == 0
+            assert await stack.api.end() == 0
             assert [chunk async for chunk in listening.aiter_bytes() if chunk.startswith(b"data:")] == []
         assert "Traceback" not in stack.logs()

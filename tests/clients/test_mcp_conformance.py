@@ -29,7 +29,7 @@ def others() -> set[str]:
     }
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(900)
 async def test_every_scenario_that_applies_passes(stack: Stack, tmp_path: Path):
     """And the manual has the reason for each of the others."""
     if reason := await lacking():

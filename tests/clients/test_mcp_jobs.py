@@ -12,6 +12,7 @@ from mcp import Client
 from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
 
+from tests.bound import BOUND
 from tests.clients.test_mcp import bridge
 from tests.mcp_client import ERAS, connected, words
 from tests.scripted.upstream import Says, Upstream
@@ -81,14 +82,14 @@ def endless(handy: Stack) -> Path:
 async def test_a_command_ends_with_the_call_that_is_cancelled(handy: Stack, endless: Path, how: str):
     """Its process is gone, its place is free, and the session goes on."""
     told = Told()
-    async with asyncio.timeout(50), way_in(handy, how) as client:
+    async with asyncio.timeout(BOUND), way_in(handy, how) as client:
         call = asyncio.create_task(client.call_tool("bash", {"command": f"tail -f {endless}"}, progress_callback=told))
         await told.of("first line")
         assert followers(handy, endless)
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-        await until(lambda: not followers(handy, endless), 20)
-        await until(lambda: free(handy), 20)
+        await until(lambda: not followers(handy, endless))
+        await until(lambda: free(handy))
         assert words(await client.call_tool("bash", {"command": "echo again"})) == "again"
 
 
@@ -100,13 +101,13 @@ async def test_work_is_told_of_and_ends_with_the_call_that_is_cancelled(
     arguments = json.dumps({"command": f"tail -f {endless}"})
     upstream.script(Says(("I ", "follow."), tools=[("toolu_1", "Bash", [arguments])]))
     told = Told()
-    async with asyncio.timeout(50), way_in(handy, how) as client:
+    async with asyncio.timeout(BOUND), way_in(handy, how) as client:
         call = asyncio.create_task(client.call_tool("code", {"prompt": "Follow."}, progress_callback=told))
         await told.of("first line")
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-        await until(lambda: not followers(handy, endless), 20)
-        await until(lambda: free(handy), 20)
+        await until(lambda: not followers(handy, endless))
+        await until(lambda: free(handy))
     beginning = [message for message in told.messages if message in {"I ", "follow."} or message.startswith("Bash: ")]
     assert beginning == ["I ", "follow.", f"Bash: tail -f {endless}"]
     assert len(upstream.requests) == 1

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from tests.bound import BOUND
 from tests.mcp_client import ERAS, connected, words
 from tests.scripted.upstream import Upstream
 from tests.stack import Stack
@@ -101,7 +102,7 @@ async def test_a_session_is_the_key_s_that_began_it(handy: Stack):
         },
     }
     accept = {"accept": "application/json, text/event-stream"}
-    async with httpx2.AsyncClient(base_url=handy.url, timeout=30) as client:
+    async with httpx2.AsyncClient(base_url=handy.url, timeout=BOUND) as client:
         begun = await client.post("/mcp", json=hello, headers={**one, **accept})
         session = {"mcp-session-id": begun.headers["mcp-session-id"], "mcp-protocol-version": "2025-06-18"}
         asked = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}

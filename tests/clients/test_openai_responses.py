@@ -8,6 +8,7 @@ import pytest
 from openai.types.responses import FunctionToolParam
 from pydantic import BaseModel
 
+from tests.bound import BOUND
 from tests.chat import Json
 from tests.scripted.upstream import Received, Refuses, Reply, Says, Stalls, Upstream
 from tests.stack import Stack
@@ -83,7 +84,7 @@ async def test_a_tool_loop_by_the_id_of_the_response_before(stack: Stack, upstre
     assert (second.output_text, second.previous_response_id) == ("Sunny.", first.id)
     said = upstream.requests[-1].conversation
     kinds = [[block["type"] for block in message["content"]] for message in said]
-    assert kinds == [["text"], ["text", "tool_use"], ["tool_result"]]
+    assert kinds == [["text"], ["thinking", "text", "tool_use"], ["tool_result"]]
 
 
 @pytest.mark.wire(52, 65)
@@ -113,8 +114,8 @@ async def test_a_response_that_is_kept(stack: Stack, upstream: Upstream):
     second = await stack.openai.responses.create(model="sonnet", input="two", previous_response_id=first.id)
     assert (await stack.openai.responses.retrieve(second.id)).model_dump() == second.model_dump()
     items = [item async for item in stack.openai.responses.input_items.list(second.id, order="asc", limit=2)]
-    assert [item.type for item in items] == ["message", "message", "message"]
-    assert len({item.id for item in items}) == 3
+    assert [item.type for item in items] == ["message", "reasoning", "message", "message"]
+    assert len({item.id for item in items}) == 4
     with pytest.raises(openai.BadRequestError) as refused:
         await stack.openai.responses.cancel(second.id)
     assert refused.value.code == "not_cancellable"
@@ -147,12 +148,12 @@ async def test_one_in_the_background(stack: Stack, upstream: Upstream):
 async def test_an_item_may_be_sent_by_its_id(stack: Stack, upstream: Upstream):
     """As the AI SDK does with what it believes to be kept."""
     first = await stack.openai.responses.create(model="sonnet", input="one")
-    assert first.output[0].id
+    assert first.output[-1].id
     await stack.openai.responses.create(
         model="sonnet",
         input=[
             {"role": "user", "content": [{"type": "input_text", "text": "one"}]},
-            {"type": "item_reference", "id": first.output[0].id},
+            {"type": "item_reference", "id": first.output[-1].id},
             {"role": "user", "content": [{"type": "input_text", "text": "two"}]},
         ],
     )
@@ -223,7 +224,7 @@ async def test_a_websocket_is_turned_down_at_once(stack: Stack):
         "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
         "sec-websocket-version": "13",
     }
-    async with httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=30) as client:
+    async with httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=BOUND) as client:
         tried = await client.get(PATH, headers=upgrade)
         plain = await client.get(PATH)
     assert (tried.status_code, tried.json()["error"]["code"]) == (426, "upgrade_required")

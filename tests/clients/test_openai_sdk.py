@@ -8,6 +8,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
+from tests.bound import BOUND
 from tests.chat import streaming
 from tests.scripted.upstream import Gated, Refuses, Says, Stalls, Upstream
 from tests.stack import Stack, until
@@ -33,7 +34,7 @@ async def test_a_stream_arrives_as_it_is_made(stack: Stack, upstream: Upstream):
     """Each delta before the next."""
     words = ("Hel", "lo\u2028", " 🦀")
     upstream.script(Gated(words))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(BOUND):
         stream = await stack.openai.chat.completions.create(
             model="sonnet", messages=HI, stream=True, stream_options={"include_usage": True}
         )
@@ -64,7 +65,7 @@ async def test_closing_a_stream_ends_its_job(stack: Stack, upstream: Upstream):
     stream = await stack.openai.chat.completions.create(model="sonnet", messages=HI, stream=True)
     await anext(stream)
     await stream.close()
-    await upstream.until(lambda: upstream.hangups == 1, 3)
+    await upstream.until(lambda: upstream.hangups == 1)
 
 
 async def test_models(stack: Stack):
@@ -104,7 +105,7 @@ async def test_a_model_that_is_not_there_is_not_found(stack: Stack):
 async def test_a_full_queue_is_a_rate_limit_error(narrow: Stack, upstream: Upstream):
     """429, with the time to come back."""
     upstream.script(Stalls(1))
-    async with asyncio.timeout(20), streaming(narrow) as first:
+    async with asyncio.timeout(BOUND), streaming(narrow) as first:
         await first.text()
         waiting = asyncio.create_task(narrow.openai.chat.completions.create(model="sonnet", messages=HI))
 

@@ -25,8 +25,6 @@ from tests.observe.expressions import alerts
 from tests.stack import REPOSITORY, Stack, free_port
 
 # The programs take seconds to start, and more on a busy machine.
-pytestmark = pytest.mark.timeout(300)
-
 FOLDER = REPOSITORY / "deploy/compose"
 IMAGES = {"api", "claude-executor", "tools-executor"}
 WATCHING = {"prometheus", "grafana", "collector", "tempo"}

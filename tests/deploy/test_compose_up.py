@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from testcontainers.compose import DockerCompose
 
+from tests.bound import BOUND
 from tests.stack import REPOSITORY, free_port
 
 FOLDER = REPOSITORY / "deploy/compose"
@@ -59,7 +60,7 @@ def client(compose: DockerCompose) -> Iterator[httpx2.Client]:
     key = (Path(compose.context) / "secrets/api-secret-token").read_text(encoding="utf-8")
     host, port = compose.get_service_host_and_port("api", 8020)
     headers = {"authorization": f"Bearer {key}"}
-    with httpx2.Client(base_url=f"http://{host}:{port}", headers=headers, timeout=120) as opened:
+    with httpx2.Client(base_url=f"http://{host}:{port}", headers=headers, timeout=BOUND) as opened:
         yield opened
 
 

@@ -26,8 +26,6 @@ from tests.scripted.upstream import Refuses, Says, Upstream
 from tests.stack import KEY, REPOSITORY, Stack, free_port
 
 # The programs take seconds to start, and more on a busy machine.
-pytestmark = pytest.mark.timeout(300)
-
 SECRET = "sk-ant-never-to-be-told"
 ORDINARY = 4711
 # The programs of this checkout, wherever the doctor stands.
@@ -250,6 +248,14 @@ def test_what_older_kernels_lack_is_a_warning():
     one(found, "kernel", "warning", "truncating")
     one(found, "kernel", "error", "System calls can't be filtered")
     one(found, "kernel", "ok", "without exec")
+
+
+def test_library_that_is_missing_for_office_documents_is_a_warning():
+    """Files and commands are served without it."""
+    lack = "office documents can't be converted: anydoc is missing. Install the server's dependencies"
+    found = list(asked.sandbox(ToolsCheck(user="nobody", converter=lack)))
+    one(found, "sandbox", "ok", "holds when it is tried")
+    assert "nstall" in one(found, "sandbox", "warning", "anydoc is missing").mend
 
 
 async def test_with_the_server_running_its_own_port_and_sockets_are_well(folder: Path, handy: Stack):

@@ -20,8 +20,6 @@ from tests.deploy.test_doctor import SECRET, folder, here, of, one  # noqa: F401
 from tests.flow.test_keys import POSTGRESQL, REDIS
 from tests.stack import Stack, free_port
 
-pytestmark = pytest.mark.timeout(300)
-
 
 async def looked(folder: Path, **settings: str) -> list[Finding]:  # noqa: F811
     """What is found of the API in this folder."""

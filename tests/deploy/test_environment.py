@@ -20,6 +20,7 @@ import httpx2
 import pytest
 
 from deploy.local.up import commands
+from tests.bound import BOUND
 from tests.stack import REPOSITORY, free_port
 
 UV = """#!{python} -S
@@ -118,7 +119,8 @@ class Checkout:
             ["/bin/sh", "-c", line], cwd=self.folder, env={"PATH": os.environ["PATH"], "PORT": str(port)}
         )
         try:
-            for _ in range(500):
+            late = time.monotonic() + BOUND
+            while time.monotonic() < late:
                 with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                     break
                 time.sleep(0.02)

@@ -10,6 +10,7 @@ import pytest
 
 from shared.notify import alive, credentials, listening, notify, watchdog
 from shared.wire import AskStatus, Status, frame, read_to_api
+from tests.bound import BOUND
 from tests.handed import handed, listener, told
 from tests.stack import KEY
 
@@ -29,7 +30,7 @@ async def test_the_api_serves_on_the_socket_it_was_handed_and_no_client_is_refus
     with said, socket.create_server(("127.0.0.1", 0)) as sock:
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
         headers = {"authorization": f"Bearer {KEY}"}
-        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=40) as client:
+        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=BOUND) as client:
             for _ in range(2):
                 early = asyncio.create_task(client.get("/v1/models"))
                 async with handed(sock, environment, "api") as process:
@@ -58,7 +59,7 @@ async def test_an_executor_leaves_the_socket_it_was_handed_to_systemd(tmp_path: 
         async with handed(sock, environment, "executor", "--role", "claude") as process:
             reader, writer = await asyncio.open_unix_connection(path)
             writer.write(frame(AskStatus()))
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(BOUND):
                 status = await read_to_api(reader)
             writer.close()
             assert isinstance(status, Status)

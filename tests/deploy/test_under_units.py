@@ -18,7 +18,6 @@ pytestmark = [
     pytest.mark.skipif(os.getuid() != 0, reason="this test run is not root, so it can't do what systemd does"),
     pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"),
     pytest.mark.skipif(ctypes.util.find_library("seccomp") is None, reason="libseccomp is not installed"),
-    pytest.mark.timeout(240),
 ]
 
 

@@ -5,10 +5,9 @@ import json
 
 import pytest
 
+from tests.bound import BOUND
 from tests.chat import PATH, body
 from tests.stack import KEY, Stack
-
-SOON = 10
 
 
 def request(stack: Stack, *headers: str, stream: bool) -> tuple[bytes, bytes]:
@@ -42,7 +41,7 @@ async def response(reader: asyncio.StreamReader) -> tuple[str, bytes]:
 @pytest.mark.wire(59)
 async def test_a_connection_serves_streams_and_answers_one_after_another(stack: Stack):
     """A stream is chunked and ends properly, so the connection can be used again."""
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(BOUND):
         reader, writer = await asyncio.open_connection("127.0.0.1", stack.port)
         for stream in (True, False, True):
             writer.write(b"".join(request(stack, stream=stream)))
@@ -57,7 +56,7 @@ async def test_a_connection_serves_streams_and_answers_one_after_another(stack: 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_client_that_wants_the_connection_closed_gets_it_closed(stack: Stack, stream: bool):  # noqa: FBT001
     """After the answer, not before its end."""
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(BOUND):
         reader, writer = await asyncio.open_connection("127.0.0.1", stack.port)
         writer.write(b"".join(request(stack, "Connection: close", stream=stream)))
         head, whole = await response(reader)
@@ -70,7 +69,7 @@ async def test_a_client_that_wants_the_connection_closed_gets_it_closed(stack: S
 @pytest.mark.wire(59)
 async def test_a_client_that_asks_before_it_sends_its_body_is_told_to_go_on(stack: Stack):
     """`Expect: 100-continue`, as curl sends it with large bodies."""
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(BOUND):
         reader, writer = await asyncio.open_connection("127.0.0.1", stack.port)
         head, payload = request(stack, "Expect: 100-continue", stream=False)
         writer.write(head)
@@ -84,7 +83,7 @@ async def test_a_client_that_asks_before_it_sends_its_body_is_told_to_go_on(stac
 @pytest.mark.wire(28, 59, 66)
 async def test_a_stream_is_a_stream_whatever_the_client_accepts_and_not_to_be_kept_back_on_its_way(stack: Stack):
     """Only `stream` decides; libraries ask for JSON all the same. Nobody packs it, not even we."""
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(BOUND):
         reader, writer = await asyncio.open_connection("127.0.0.1", stack.port)
         writer.write(b"".join(request(stack, "Accept: application/json", "Accept-Encoding: gzip, br", stream=True)))
         head, _ = await response(reader)

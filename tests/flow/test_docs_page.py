@@ -17,6 +17,7 @@ import pytest
 
 from api.openapi import TITLE, document
 from api.parameters import CHAT, Policy
+from tests.bound import BOUND
 from tests.scripted.upstream import Gated, Upstream
 from tests.stack import KEY, Stack, free_port, until
 
@@ -145,7 +146,7 @@ class Window:
     async def text(self, selector: str) -> str:
         return await self.run("return document.querySelector(arguments[0])?.textContent ?? ''", selector)
 
-    async def shows(self, selector: str, text: str, timeout: float = 15) -> None:
+    async def shows(self, selector: str, text: str, timeout: float = BOUND) -> None:
         """Wait until an element holds exactly this."""
 
         async def is_shown() -> bool:
@@ -169,14 +170,14 @@ async def window(folder: Path, **preferences: Any) -> AsyncGenerator[Window]:
         DRIVER, f"--port={port}", stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=BOUND) as client:
 
             async def is_up() -> bool:
                 with contextlib.suppress(httpx2.TransportError):
                     return (await client.get("/status")).json()["value"]["ready"]
                 return False
 
-            await until(is_up, 30)
+            await until(is_up)
             options = {"binary": BROWSER, "args": [*QUIET, f"--user-data-dir={folder}"], "prefs": preferences}
             logs = {"performance": "ALL", "browser": "ALL"}
             wanted = {"alwaysMatch": {"goog:chromeOptions": options, "goog:loggingPrefs": logs}}
@@ -205,9 +206,6 @@ async def docs(stack: Stack, tmp_path: Path) -> AsyncGenerator[Window]:
         assert f"{stack.url}/docs" in asked
         # The browser's own first page is made of files of its own.
         assert [url for url in asked if not url.startswith((f"{stack.url}/", "data:", "chrome:"))] == []
-
-
-pytestmark = pytest.mark.timeout(180)
 
 
 async def test_browser_shows_the_page(docs: Window, stack: Stack):
@@ -254,7 +252,7 @@ async def test_try_it_can_be_stopped(docs: Window, upstream: Upstream):
     await docs.shows(f"{FORM} .said .text", "One ")
     await docs.click(f"{FORM} .stop")
     await docs.shows(f"{FORM} .state", "Stopped")
-    await upstream.until(lambda: upstream.hangups == 1, 10)
+    await upstream.until(lambda: upstream.hangups == 1)
 
 
 async def test_key_is_kept_in_the_tab_and_nowhere_else(docs: Window):

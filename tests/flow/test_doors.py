@@ -124,7 +124,7 @@ async def test_every_door_has_its_lines_in_the_books(stack: Stack, upstream: Ups
         found.update({row["dialect"]: (row["jobs"], row["not_ok"]) for row in report["rows"]})
         return report["totals"]["jobs"] == 6
 
-    await until(written, 30)
+    await until(written)
     assert found == {"chat": (1, 0), "completions": (1, 0), "messages": (1, 0), "responses": (1, 0), "rest": (2, 1)}
     await stack.client.delete("/api/admin/keys/all-doors")
 

@@ -1,16 +1,22 @@
 """SIGTERM: no new work, what is under way gets a grace period, and then an end that says why."""
 
 import asyncio
+import contextlib
 import json
+import os
 import signal
+from pathlib import Path
 
 import httpx2
 import pytest
 
+from tests.bound import BOUND
 from tests.chat import answered, ask, error_of, finish_of, streamed, streaming, text_of
 from tests.scripted.upstream import Gated, Received, Says, Stalls, Upstream
-from tests.stack import Program, Stack, until
+from tests.stack import Program, Stack, group, until
 
+# A grace period that nobody waits for to its end.
+LONG = "600"
 WORDS = 20
 
 
@@ -21,7 +27,7 @@ def drained(stack: Stack, name: str) -> Program:
 async def refused(stack: Stack) -> bool:
     """Whether new work is refused, on a connection of its own."""
     try:
-        async with httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=5) as client:
+        async with httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=BOUND) as client:
             response = await client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "x"}]})
     except httpx2.TransportError:
         return True
@@ -35,8 +41,8 @@ async def test_a_stream_that_ends_within_the_grace_ends_well(upstream: Upstream,
     """Whole, with its finish reason; meanwhile nobody new is let in."""
     upstream.script(Gated(("one ", "two ", "three")))
     async with (
-        Stack(upstream.url, settings={"DRAIN_TIMEOUT": "20"}) as stack,
-        asyncio.timeout(30),
+        Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}) as stack,
+        asyncio.timeout(BOUND),
         streaming(stack) as stream,
     ):
         await upstream.release()
@@ -49,15 +55,19 @@ async def test_a_stream_that_ends_within_the_grace_ends_well(upstream: Upstream,
             await upstream.release()
         chunks = await stream.rest()
         assert (text_of(chunks), finish_of(chunks)) == ("two three", ["stop"])
-        assert await program.ended(5) == 0
+        assert await program.ended() == 0
         assert len(upstream.requests) == 1
 
 
 async def is_draining(stack: Stack, name: str) -> bool:
+    if name == "tools":
+        # Its socket stays: it is not the user who may take it away.
+        assert stack.tools
+        return "draining" in stack.tools.log.read_text(encoding="utf-8")
     if name == "executor":
-        return not list(stack.run_dir.glob("*.sock"))
+        return not list(stack.run_dir.glob("claude-*.sock"))
     try:
-        async with httpx2.AsyncClient(base_url=stack.url, timeout=5) as client:
+        async with httpx2.AsyncClient(base_url=stack.url, timeout=BOUND) as client:
             return (await client.get("/health/ready")).status_code == 503
     except httpx2.TransportError:
         return True
@@ -69,7 +79,7 @@ async def test_a_stream_that_outlasts_the_grace_ends_with_the_reason(upstream: U
     upstream.script(Stalls(1))
     async with (
         Stack(upstream.url, settings={"DRAIN_TIMEOUT": "0.5"}) as stack,
-        asyncio.timeout(30),
+        asyncio.timeout(BOUND),
         streaming(stack) as stream,
     ):
         assert await stream.text() == "w0 "
@@ -83,36 +93,36 @@ async def test_a_stream_that_outlasts_the_grace_ends_with_the_reason(upstream: U
         assert last["error"]["code"] == "draining"
         response = await whole
         assert (response.status_code, error_of(response)["code"]) == (503, "draining")
-        assert await program.ended(5) == 0
+        assert await program.ended() == 0
         await upstream.until(lambda: upstream.hangups == 2)
         if name == "executor":
-            assert not any(cli.is_running() for cli in clis)
+            await until(lambda: not any(group(cli.pid) for cli in clis))
             assert not list(stack.run_dir.iterdir())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_what_has_nothing_to_do_ends_at_once(upstream: Upstream, number: signal.Signals):
     """The grace is only for work; nothing is left in RUN_DIR, and no complaint in the logs."""
-    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": "20"}) as stack:
+    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}) as stack:
         clis = stack.clis()
         await stack.client.aclose()
-        statuses = [await program.end(number, timeout=5) for program in (stack.api, *stack.executors)]
+        statuses = [await program.end(number) for program in (stack.api, *stack.executors)]
         assert statuses == [0, 0]
-        assert not any(cli.is_running() for cli in clis)
+        await until(lambda: not any(group(cli.pid) for cli in clis))
         assert not list(stack.run_dir.iterdir())
         assert "Traceback" not in stack.logs()
 
 
-def echo(received: Received) -> Says:
-    """What was asked, in words that take their time."""
-    return Says([f"{received.conversation[-1]['content'][-1]['text']} "] * WORDS, per_second=20)
+def words(received: Received) -> list[str]:
+    """What was asked, again and again."""
+    return [f"{received.conversation[-1]['content'][-1]['text']} "] * WORDS
 
 
 @pytest.mark.parametrize("name", ["api", "executor"])
 async def test_draining_under_load_loses_nothing(upstream: Upstream, name: str):
     """Twice as many as there are places, streamed and whole, some waiting in the queue: each gets its own answer."""
-    upstream.script(echo)
-    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": "60", "QUEUE_TIMEOUT": "60"}) as stack:
+    upstream.script(lambda received: Gated(words(received)))
+    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}) as stack:
 
         async def one(number: int) -> str:
             if number % 2:
@@ -120,8 +130,11 @@ async def test_draining_under_load_loses_nothing(upstream: Upstream, name: str):
             return answered(await ask(stack, f"number {number}"))
 
         asked = [asyncio.create_task(one(number)) for number in range(8)]
-        await until(lambda: all_taken(stack, 8), 30)
+        await until(lambda: all_taken(stack, 8))
         drained(stack, name).send(signal.SIGTERM)
+        await until(lambda: is_draining(stack, name))
+        upstream.script(lambda received: Says(words(received)))
+        await upstream.release_all()
         assert await asyncio.gather(*asked) == [f"number {number} " * WORDS for number in range(8)]
         assert await drained(stack, name).ended() == 0
         assert "Traceback" not in stack.logs()
@@ -134,28 +147,50 @@ async def all_taken(stack: Stack, count: int) -> bool:
     return executor["running"] + executor["waiting"] == count
 
 
+class Gate:
+    """A named pipe that a command waits at until it is opened. Mutable: its writing end."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path, 0o644)
+        self._path = path
+        self._writer = -1
+        self.waits = f"cat {path}"
+
+    def is_reached(self) -> bool:
+        """Whether the command waits."""
+        # Refused as long as nobody reads.
+        with contextlib.suppress(OSError):
+            self._writer = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
+        return self._writer >= 0
+
+    def open(self) -> None:
+        """Let the command go on."""
+        os.close(self._writer)
+
+
+TOOLS = {"ALLOWED_COMMANDS": "cat,echo"}
+
+
 async def test_commands_under_way_outlast_the_drain_of_their_executor(upstream: Upstream):
     """Each ends, and its output is whole."""
-    tools = {"ALLOWED_COMMANDS": "sleep,echo"}
-    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": "60"}, tools=tools) as stack:
+    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}, tools=TOOLS) as stack:
         assert stack.tools
+        gates = [Gate(stack.files / f"gate-{number}") for number in range(4)]
         asked = [
             asyncio.create_task(
-                stack.client.post("/api/tools/bash", json={"command": f"echo begun; sleep 1; echo {number}"})
+                stack.client.post("/api/tools/bash", json={"command": f"echo begun; {gate.waits}; echo {number}"})
             )
-            for number in range(4)
+            for number, gate in enumerate(gates)
         ]
-        await until(lambda: all_run(stack, 4), 30)
+        for gate in gates:
+            await until(gate.is_reached)
         stack.tools.send(signal.SIGTERM)
+        await until(lambda: is_draining(stack, "tools"))
+        for gate in gates:
+            gate.open()
         for number, response in enumerate(await asyncio.gather(*asked)):
             assert (response.status_code, response.json()["stdout"]) == (200, f"begun\n{number}\n")
         assert await stack.tools.ended() == 0
-
-
-async def all_run(stack: Stack, count: int) -> bool:
-    health = await stack.health()
-    assert health
-    return health["tools"][0]["running"] == count
 
 
 async def test_a_model_at_work_keeps_its_hands_while_the_api_drains(upstream: Upstream):
@@ -165,16 +200,18 @@ async def test_a_model_at_work_keeps_its_hands_while_the_api_drains(upstream: Up
         [name] = [tool["name"] for tool in received.body["tools"] if tool["name"].endswith("Bash")]
         return Says(tools=[(f"toolu_{received.number}", name, [json.dumps({"command": command})])])
 
-    upstream.script(
-        lambda received: call(received, "sleep 3; echo first"),
-        lambda received: call(received, "echo second"),
-        Says("End."),
-    )
-    tools = {"ALLOWED_COMMANDS": "sleep,echo"}
-    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": "60"}, tools=tools) as stack:
+    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}, tools=TOOLS) as stack:
+        gate = Gate(stack.files / "gate")
+        upstream.script(
+            lambda received: call(received, f"{gate.waits}; echo first"),
+            lambda received: call(received, "echo second"),
+            Says("End."),
+        )
         asked = asyncio.create_task(stack.client.post("/api/code", json={"prompt": "Work."}))
-        await until(lambda: all_run(stack, 1), 30)
+        await until(gate.is_reached)
         stack.api.send(signal.SIGTERM)
+        await until(lambda: is_draining(stack, "api"))
+        gate.open()
         response = await asked
         assert (response.status_code, response.json()["result"]) == (200, "End.")
         assert [used["is_error"] for used in response.json()["tools_used"]] == [False, False]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.chat import answered, ask, streamed, text_of
 from tests.scripted.upstream import Received, Says, Upstream
-from tests.stack import Stack, until
+from tests.stack import Stack, descriptors, until
 
 ROUNDS = 100
 
@@ -16,22 +16,25 @@ def echo(received: Received) -> Says:
     return Says(("You said: ", received.conversation[-1]["content"][-1]["text"]))
 
 
-async def traces(stack: Stack) -> dict[str, object]:
+# Pools of threads grow to their limit, 40 for anyio's, whatever is done with them.
+MOST_THREADS = 80
+
+
+async def traces(stack: Stack) -> dict[str, list[int]]:
     """What programs at rest hold."""
     await stack.idle()
     processes = [psutil.Process(program.pid) for program in (stack.api, *stack.executors)]
     return {
-        # But for those of the database, whose pool opens a second connection when two things are to be done at once.
-        "descriptors": [process.num_fds() - of_database(stack, process) for process in processes],
+        "descriptors": [descriptors(stack, process) for process in processes],
         "processes": [len(process.children(recursive=True)) for process in processes],
-        "threads": [process.num_threads() <= 40 for process in processes],
-        "files": sorted(path.relative_to(stack.folder).parts[:2] for path in stack.run_dir.iterdir()),
-        "private folders": len(list(stack.run_dir.glob("*.work/*"))),
+        "threads": [max(MOST_THREADS, process.num_threads()) for process in processes],
+        "files": [len(list(stack.run_dir.iterdir())), len(list(stack.run_dir.glob("*.work/*")))],
     }
 
 
-def of_database(stack: Stack, process: psutil.Process) -> int:
-    return sum(file.path.startswith(str(stack.folder / "data" / "server.db")) for file in process.open_files())
+def more(before: dict[str, list[int]], now: dict[str, list[int]]) -> dict[str, list[int]]:
+    """What has grown."""
+    return {name: held for name, held in now.items() if any(n > b for n, b in zip(held, before[name], strict=True))}
 
 
 async def one(stack: Stack, number: int) -> None:
@@ -42,7 +45,7 @@ async def one(stack: Stack, number: int) -> None:
         assert text_of(await streamed(stack, said)) == f"You said: {said}"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_a_hundred_requests_leave_nothing_behind(upstream: Upstream):
     """Streamed and not."""
     upstream.script(echo)
@@ -54,10 +57,10 @@ async def test_a_hundred_requests_leave_nothing_behind(upstream: Upstream):
             await one(stack, number)
 
         async def as_before() -> bool:
-            return await traces(stack) == before
+            return not more(before, await traces(stack))
 
         # A connection is gone a moment after its answer.
         with contextlib.suppress(TimeoutError):
-            await until(as_before, 30)
-        assert await traces(stack) == before
+            await until(as_before)
+        assert more(before, await traces(stack)) == {}
         assert len(upstream.requests) == ROUNDS + 4

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from msgspec import Struct
 
+from tests.bound import BOUND
 from tests.flow.test_code import calls, results
 from tests.mcp_client import connected
 from tests.scripted.upstream import Breaks, Refuses, Says, Stalls, Upstream
@@ -117,7 +118,7 @@ async def streaming(stack: Stack, door: Door, **fields: Any) -> AsyncGenerator[A
     """The events of a stream under way; leaving the block hangs up."""
     body = {**door.ask([user("hi")]), **fields, "stream": True}
     async with (
-        httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=30) as client,
+        httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=BOUND) as client,
         client.stream("POST", door.path, json=body) as response,
     ):
         assert response.status_code == 200, await response.aread()

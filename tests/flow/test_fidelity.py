@@ -166,26 +166,23 @@ async def test_three_megabytes_arrive_whole(stack: Stack, upstream: Upstream):
     assert received.conversation == expected(messages)[1]
 
 
-async def test_a_conversation_that_ends_with_the_assistant_is_continued(stack: Stack, upstream: Upstream):
-    """The beginning of an answer is the last thing the model sees; nothing is put behind it."""
+async def test_a_conversation_that_ends_with_the_assistant_is_continued(either: Stack, upstream: Upstream):
+    """The beginning of an answer is the last thing that the model sees, where it takes one."""
     messages = [user("Write a haiku."), assistant("An old silent")]
-    assert answered(await ask(stack, messages)) == "Hello world!"
+    assert answered(await ask(either, messages, model="claude-sonnet-4-5")) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, messages)
 
 
-async def test_with_a_subscription_only_the_clis_note_follows_a_last_assistant_message(
-    subscribed: Stack, upstream: Upstream
-):
-    """A known limit: without `--bare` the CLI tells of its environment, and here it can only do so as a user."""
+async def test_models_that_take_no_beginning_are_asked_to_go_on(either: Stack, upstream: Upstream):
+    """The service refuses a conversation that ends with the assistant."""
     messages = [user("Write a haiku."), assistant("An old silent")]
-    assert answered(await ask(subscribed, messages)) == "Hello world!"
+    assert answered(await ask(either, messages)) == "Hello world!"
     [received] = upstream.requests
-    *conversation, note = received.conversation
+    *conversation, last = received.conversation
     assert conversation == expected(messages)[1]
-    [block] = note["content"]
-    assert note["role"] == "user"
-    assert block["text"].startswith("<system-reminder>\n# Environment\n")
+    assert last["role"] == "user"
+    assert last["content"][0]["text"].startswith("Continue")
 
 
 async def test_a_conversation_may_begin_with_the_assistant(stack: Stack, upstream: Upstream):

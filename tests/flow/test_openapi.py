@@ -33,6 +33,7 @@ from api.problems import KINDS
 from api.settings import Settings
 from api.work.checks import Limits
 from deploy.local import workspace
+from tests.bound import BOUND
 from tests.scripted.upstream import Says, Upstream
 from tests.stack import KEY, REPOSITORY, Stack
 
@@ -299,7 +300,6 @@ def made_coherent(body: Any) -> None:
                 message.pop(name, None)
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize(("method", "path", "mode"), SENT, ids=lambda part: getattr(part, "value", part))
 async def test_whatever_is_sent_the_answer_is_in_the_document(
     handy: Stack, upstream: Upstream, method: str, path: str, mode: GenerationMode
@@ -313,7 +313,7 @@ async def test_whatever_is_sent_the_answer_is_in_the_document(
     def ask(case: Any, *, coherent: bool) -> None:
         if coherent:
             made_coherent(case.body)
-        checked(case, case.call(headers=handy.headers, timeout=30))
+        checked(case, case.call(headers=handy.headers, timeout=BOUND))
 
     await anyio.to_thread.run_sync(ask)
 
@@ -337,7 +337,7 @@ async def test_example_of_a_request_is_answered(stack: Stack, upstream: Upstream
     if name == "structured":
         upstream.script(Says(tools=[("toolu_1", "StructuredOutput", ['{"name":"x","minutes":1,"ingredients":[]}'])]))
     case = operation(stack, "post", "/v1/chat/completions").Case(body=EXAMPLES[name]["value"])
-    response = await anyio.to_thread.run_sync(lambda: case.call(headers=stack.headers, timeout=30))
+    response = await anyio.to_thread.run_sync(lambda: case.call(headers=stack.headers, timeout=BOUND))
     assert response.status_code == 200, response.text
     checked(case, response)
 
@@ -348,7 +348,7 @@ async def test_example_of_a_request_for_a_response_is_answered(stack: Stack, ups
     recipe = '{"name":"x","minutes":1,"ingredients":[]}'
     upstream.script(Says(tools=[("toolu_1", "StructuredOutput", [recipe])]) if name == "structured" else Says("Hi"))
     case = operation(stack, "post", "/v1/responses").Case(body=RESPONSE_EXAMPLES[name]["value"])
-    response = await anyio.to_thread.run_sync(lambda: case.call(headers=stack.headers, timeout=30))
+    response = await anyio.to_thread.run_sync(lambda: case.call(headers=stack.headers, timeout=BOUND))
     assert response.status_code == 200, response.text
     checked(case, response)
 

@@ -1,5 +1,7 @@
 """What goes wrong at the model's service is told as what it is, and the clients' libraries do what helps."""
 
+import asyncio
+import math
 import time
 import uuid
 from collections.abc import AsyncGenerator
@@ -8,6 +10,7 @@ from typing import Any
 import openai
 import pytest
 
+from tests.bound import BOUND
 from tests.calls import function
 from tests.chat import Json, answered, ask, error_of, streamed, streaming, text_of
 from tests.scripted.upstream import Breaks, Gated, Received, Refuses, Reply, Says, Stalls, Upstream
@@ -20,8 +23,8 @@ WRONG_BODY = "messages.0.content: Input should be a valid list"
 
 @pytest.fixture(scope="module")
 async def shared_hasty(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
-    """Programs that give an answer up soon."""
-    async with Stack(shared_upstream.url, settings={"REQUEST_TIMEOUT": "6"}) as stack:
+    """Programs that give an answer up soon, and show before that that they are alive."""
+    async with Stack(shared_upstream.url, settings={"REQUEST_TIMEOUT": "6", "KEEP_ALIVE": "0.2"}) as stack:
         yield stack
 
 
@@ -35,7 +38,7 @@ async def hasty(shared_hasty: Stack, upstream: Upstream) -> AsyncGenerator[Stack
 @pytest.fixture(scope="module")
 async def shared_lively(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs with one place, that show often that they are alive."""
-    settings = {"KEEP_ALIVE": "0.2", "MAX_CONCURRENT": "1", "QUEUE_TIMEOUT": "30"}
+    settings = {"KEEP_ALIVE": "0.2", "MAX_CONCURRENT": "1"}
     async with Stack(shared_upstream.url, settings=settings) as stack:
         yield stack
 
@@ -62,6 +65,11 @@ def windows(status: str, used: float) -> dict[str, str]:
         f"{name}-7d-utilization": "0.4",
         f"{name}-7d-reset": later,
     }
+
+
+def span(asked: float) -> range:
+    """What is left of a window, in seconds, at any time between the question and now."""
+    return range(math.floor(SOON - (time.time() - asked)) - 1, SOON + 2)
 
 
 def assert_nothing_internal(text: str, stack: Stack) -> None:
@@ -171,12 +179,13 @@ async def test_what_passes_by_itself_is_not_told_at_all(either: Stack, upstream:
 @pytest.mark.wire(41, 42, 43)
 async def test_a_spent_window_says_when_it_opens_again(subscribed: Stack, upstream: Upstream):
     """`insufficient_quota`, with the window's own date, and no retry before; it is asked for once."""
+    asked = time.time()
     upstream.script(Refuses(429, "rate_limit_error", SENSIBLE, windows("rejected", 1)))
     response = await ask(subscribed)
     assert response.status_code == 429
     error = error_of(response)
     assert (error["type"], error["code"]) == ("insufficient_quota", "insufficient_quota")
-    assert SOON - 60 <= int(response.headers["retry-after"]) <= SOON
+    assert int(response.headers["retry-after"]) in span(asked)
     assert response.headers["x-should-retry"] == "false"
     assert len(upstream.requests) == 1
     assert_nothing_internal(response.text, subscribed)
@@ -185,11 +194,12 @@ async def test_a_spent_window_says_when_it_opens_again(subscribed: Stack, upstre
 @pytest.mark.wire(43)
 async def test_the_windows_are_in_headers_and_in_health(subscribed: Stack, upstream: Upstream):
     """As the service last told of them; in health for callers with a key only."""
+    asked = time.time()
     upstream.script(Says("hi", headers=windows("allowed", 0.25)))
     await ask(subscribed)
     response = await ask(subscribed)
     assert response.headers["x-ratelimit-five-hour-utilization"] == "0.25"
-    assert SOON - 60 <= int(response.headers["x-ratelimit-five-hour-reset"]) <= SOON
+    assert int(response.headers["x-ratelimit-five-hour-reset"]) in span(asked)
     assert response.headers["x-ratelimit-seven-day-utilization"] == "0.4"
     told = (await subscribed.client.get("/health")).json()["usage_windows"]
     assert told["status"] == "allowed"
@@ -238,15 +248,15 @@ async def test_the_official_client_raises_on_an_error_in_the_middle(stack: Stack
     with pytest.raises(openai.APIError) as raised:
         await listen()
     assert "".join(words) in {"", "Once "}
-    assert raised.value.code == "overloaded"
+    assert raised.value.code == "upstream_cut"
 
 
 async def test_an_error_in_the_middle_of_a_whole_answer_is_a_plain_error(stack: Stack, upstream: Upstream):
-    """Nothing half is given out as whole."""
-    upstream.script(Breaks(["Once "]))
+    """Nothing half is given out as whole. Behind thinking the CLI goes on by itself, and does not tell what went wrong."""
+    upstream.script(Breaks(["Once "]), Says("Once more."))
     response = await ask(stack)
-    assert response.status_code == 503
-    assert error_of(response)["code"] == "overloaded"
+    assert response.status_code == 502
+    assert error_of(response)["code"] == "upstream_cut"
 
 
 # --- The official client ------------------------------------------------------------------------------------------------
@@ -314,12 +324,15 @@ async def test_an_answer_that_takes_too_long_is_given_up(hasty: Stack, upstream:
 
 @pytest.mark.wire(36, 41)
 async def test_a_stream_that_takes_too_long_ends_with_an_error_event(hasty: Stack, upstream: Upstream):
-    """After what was said."""
+    """After what was said: a busy machine may not come to say it in time, and is asked again."""
     upstream.script(Stalls(["Once ", "upon "]))
-    async with streaming(hasty) as stream:
-        assert await stream.text() == "Once "
-        *_, last = await stream.rest()
-    assert last["error"]["code"] == "request_timeout"
+    async with asyncio.timeout(BOUND):
+        said = ""
+        while not said:
+            *chunks, last = await streamed(hasty)
+            assert last["error"]["code"] == "request_timeout"
+            said = text_of(chunks)
+    assert said == "Once upon "
     await upstream.until(lambda: upstream.answering == 0)
 
 
@@ -390,8 +403,8 @@ async def test_a_failure_has_the_callers_id_in_its_header_and_in_the_log(stack: 
         lines = stack.api.log.read_text().splitlines()
         return any("request_id=caller-7.a_b" in line and words in line for line in lines)
 
-    assert told("no answer")
-    # The line of the whole request comes after its last byte.
+    # A line is written after its response.
+    await until(lambda: told("no answer"))
     await until(lambda: told("path=/v1/chat/completions"))
 
 
@@ -401,11 +414,9 @@ ODD: Json = {"type": "object", "properties": {"a": {"const": 1}}, "required": ["
 @pytest.mark.wire(44, 56)
 async def test_what_the_cli_says_to_the_model_is_not_said_to_the_client(either: Stack, upstream: Upstream):
     """Its nudges, its tool errors and its sentences stay between the two."""
-    upstream.script(Says("One.", tools=[("toolu_1", "Bash", ["{}"])]), Says("Two."))
-    response = await ask(either)
-    assert answered(response) == "One.\n\nTwo."
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": ODD}}
     upstream.script(Says("No."))
-    response = await ask(either, response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": ODD}})
+    response = await ask(either, response_format=form)
     assert response.json()["choices"][0]["message"]["refusal"] == "No."
-    for word in ("tool_use_error", "structured-output-enforce", "StructuredOutput", "No such tool"):
+    for word in ("tool_use_error", "structured-output-enforce", "StructuredOutput", "No such tool", "max_turns"):
         assert word not in response.text

@@ -1,5 +1,6 @@
 """Thinking, stopping, choosing, spending: each limit and switch does what it says, and what can't be had is said."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -8,6 +9,7 @@ import httpx2
 import msgspec
 import pytest
 
+from tests.bound import BOUND
 from tests.calls import calls_of, choice_of, function, gathered
 from tests.chat import Json, answered, ask, body, error_of, finish_of, streamed, streaming, text_of
 from tests.scripted.upstream import Gated, Says, Stalls, Upstream
@@ -283,11 +285,10 @@ async def test_a_token_limit_that_is_none_is_refused(stack: Stack, upstream: Ups
 
 async def priced(stack: Stack, **asked: Any) -> httpx2.Response:
     """An answer with its price. A busy CLI may not tell it in time, and the answer does not wait for it."""
-    for _ in range(5):
-        response = await ask(stack, **asked)
-        if "x-cost-usd" in response.headers:
-            return response
-    raise AssertionError("the CLI never told what an answer cost")
+    async with asyncio.timeout(BOUND):
+        while "x-cost-usd" not in (response := await ask(stack, **asked)).headers:
+            pass
+    return response
 
 
 # --- Several answers --------------------------------------------------------------------------------------------------
@@ -297,7 +298,7 @@ async def test_several_answers_run_side_by_side(stack: Stack, upstream: Upstream
     """Three at once, each with its own words; tokens and costs add up."""
     upstream.script(Gated("one", tools=()), Gated("two"), Gated("three"))
     async with streaming(stack, n=3, stream_options={"include_usage": True}) as stream:
-        await upstream.until(lambda: len(upstream.held) == 3, timeout=20)
+        await upstream.until(lambda: len(upstream.held) == 3)
         await upstream.release()
         chunks = await stream.rest()
     words = {n: text_of([c for c in chunks if c["choices"] and c["choices"][0]["index"] == n]) for n in range(3)}
@@ -352,21 +353,10 @@ async def test_what_an_answer_cost_is_in_a_header_and_in_its_usage(either: Stack
     assert chunks[-1]["usage"].get("cost_usd", costs[1]) == costs[1]
 
 
-async def test_a_budget_is_the_clis_own(stack: Stack, upstream: Upstream):
-    """It is told at its start, so it takes a process of its own."""
-    upstream.script(Gated(["Hi"]))
-    async with streaming(stack, max_budget_usd=0.25) as stream:
-        await upstream.until(lambda: bool(upstream.held))
-        given = [" ".join(cli.cmdline()) for cli in stack.clis()]
-        assert len([argv for argv in given if "--max-budget-usd 0.25" in argv]) == 1
-        await upstream.release()
-        assert text_of(await stream.rest()) == "Hi"
-
-
 async def test_a_spent_budget_ends_an_answer_that_needs_more(stack: Stack, upstream: Upstream):
     """Before the model is asked once more; trying again does not help."""
-    upstream.script(Says("Well", tools=[STRAY], output=100_000), Says("never"))
-    response = await ask(stack, max_budget_usd=0.01)
+    upstream.script(Says("Well", output=100_000), Says("never"))
+    response = await ask(stack, max_budget_usd=0.01, response_format={"type": "json_object"})
     assert response.status_code == 402
     assert error_of(response)["code"] == "budget_exceeded"
     assert "max_budget_usd" in error_of(response)["message"]

@@ -23,7 +23,6 @@ RECORDED = sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
 @pytest.mark.wire(50, 61, 71)
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", RECORDED)
 async def test_a_client_s_requests_are_answered_as_it_reads_answers(stack: Stack, upstream: Upstream, name: str):
     """Each request is what the model is asked, nothing lost, and its answer is whole in the form of its dialect."""

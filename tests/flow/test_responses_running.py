@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.bound import BOUND
 from tests.scripted.upstream import Breaks, Gated, Refuses, Says, Stalls, Upstream
 from tests.stack import Stack, until
 
@@ -44,7 +45,7 @@ async def ended(stack: Stack, response_id: str) -> Json:
         found.update(await look(stack, response_id))
         return found["status"] not in {"queued", "in_progress"}
 
-    await until(is_over, 30)
+    await until(is_over)
     return found
 
 
@@ -55,7 +56,7 @@ async def streaming(
     """The events of a stream under way; leaving the block hangs up."""
     body: Json | None = {"model": "sonnet", "input": "hi", "stream": True, **fields} if method == "POST" else None
     async with (
-        httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=30) as client,
+        httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=BOUND) as client,
         client.stream(method, path, json=body) as response,
     ):
         assert response.status_code == 200, await response.aread()
@@ -123,7 +124,7 @@ async def test_one_in_the_background_is_cancelled(stack: Stack, upstream: Upstre
     async def has_begun() -> bool:
         return (await look(stack, asked["id"]))["status"] == "in_progress"
 
-    await until(has_begun, 30)
+    await until(has_begun)
     cancelled = (await cancel(stack, asked["id"])).json()
     assert cancelled["status"] == "cancelled"
     await upstream.until(lambda: upstream.hangups == 1)
@@ -205,7 +206,7 @@ async def test_a_client_that_hangs_up_ends_its_stream_and_nothing_is_kept(stack:
     async def is_gone() -> bool:
         return (await stack.client.get(f"{PATH}/{begun['response']['id']}")).status_code == 404
 
-    await until(is_gone, 30)
+    await until(is_gone)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,11 @@ PDF = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
 @pytest.fixture(scope="module")
 async def shared_workshop(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs with a tools executor, and some files for it."""
-    commands = {"MAX_QUEUE": "64", "ALLOWED_COMMANDS": "ls,cat,echo,head,sleep,grep,sort,wc,tail,pwd,yes,true"}
+    commands = {
+        "MAX_QUEUE": "64",
+        "COMMAND_TIMEOUT": "600",
+        "ALLOWED_COMMANDS": "ls,cat,echo,head,sleep,grep,sort,wc,tail,pwd,yes,true",
+    }
     async with Stack(shared_upstream.url, tools=commands) as stack:
         (stack.files / "notes.txt").write_text("one\ntwo\nthree\n")
         (stack.files / "dot.png").write_bytes(PNG)
@@ -96,7 +100,7 @@ async def test_binary_file_comes_as_base64_with_its_type(workshop: Stack):
 
 async def test_output_streams_before_the_command_ends(workshop: Stack):
     """A person sees what it writes while it waits, and hanging up ends it."""
-    ask = {"command": "echo first; sleep 60", "stream": True}
+    ask = {"command": "echo first; sleep 600", "stream": True}
     async with workshop.client.stream("POST", "/api/tools/bash", json=ask) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         text = ""
@@ -110,7 +114,7 @@ async def test_output_streams_before_the_command_ends(workshop: Stack):
         health = await workshop.health()
         return bool(health and health["tools"][0]["running"] == 0)
 
-    await until(is_over, 20)
+    await until(is_over)
 
 
 async def test_streamed_command_ends_in_its_result(workshop: Stack):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.chat import answered, ask
 from tests.scripted.upstream import Upstream
-from tests.stack import KEY, Stack
+from tests.stack import KEY, Stack, until
 
 SECRET = "sk-ant-api03-7uAqXw2invented9ZkLm"
 PROMPT = "a very private question 5fJ2"
@@ -67,7 +67,10 @@ async def test_no_log_has_a_secret_or_a_word_of_a_client(upstream: Upstream):
         assert (await stack.client.post("/v1/chat/completions", content=PROMPT)).status_code == 400
         for cli in stack.clis():
             cli.kill()
-        await ask(stack, PROMPT)
+        await ask(stack, PROMPT, headers={"x-request-id": "the-last"})
+        # The line of a request is written after its response.
+        last = "path=/v1/chat/completions", "request_id=the-last"
+        await until(lambda: any(all(word in line for word in last) for line in stack.logs().splitlines()))
         logs = "".join(path.read_text(encoding="utf-8") for path in stack.folder.glob("*.log"))
         assert "answered" in logs
         for word in (SECRET, KEY, PROMPT, "a-wrong-key-0815"):

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.bound import BOUND
 from tests.chat import answered, ask, finish_of, streamed, streaming, text_of
 from tests.scripted.upstream import Gated, Says, Stalls, Upstream
 from tests.stack import Stack, group, until
@@ -16,7 +17,7 @@ WORDS = ("Once", " upon", " a\u2028", "time", " 🦀", "\n\n", "data: x\n\n", " 
 async def test_each_delta_reaches_the_client_before_the_next_is_made(either: Stack, upstream: Upstream):
     """Nothing is held back on the way, not even until the next delta pushes it on."""
     upstream.script(Gated(WORDS))
-    async with asyncio.timeout(20), streaming(either) as stream:
+    async with asyncio.timeout(BOUND), streaming(either) as stream:
         for word in WORDS:
             await upstream.release()
             assert await stream.text() == word
@@ -27,7 +28,7 @@ async def test_each_delta_reaches_the_client_before_the_next_is_made(either: Sta
 async def test_the_first_chunk_comes_before_the_first_word(stack: Stack, upstream: Upstream):
     """A client sees that its answer has begun: status, role and id."""
     upstream.script(Gated(("word",)))
-    async with asyncio.timeout(20), streaming(stack) as stream:
+    async with asyncio.timeout(BOUND), streaming(stack) as stream:
         assert stream.response.status_code == 200
         assert stream.response.headers["content-type"] == "text/event-stream; charset=utf-8"
         assert (await stream.chunk())["choices"][0]["delta"] == {"role": "assistant", "content": ""}

@@ -242,13 +242,46 @@ CHOICES: list[Any] = [
 
 @pytest.mark.wire(10)
 @pytest.mark.parametrize(("choice", "sent"), CHOICES, ids=json.dumps)
-async def test_a_tool_choice_is_the_services_own(stack: Stack, upstream: Upstream, choice: Any, sent: Any):
+async def test_a_tool_choice_is_the_services_own_on_models_that_take_it(
+    stack: Stack, upstream: Upstream, choice: Any, sent: Any
+):
     """It is enforced where the model runs; every tool stays on offer."""
     upstream.script(Says("no") if choice in ("none", "auto") else Says(tools=[("toolu_1", "get_time", [])]))
-    choice_of(await ask(stack, tools=[WEATHER, TIME], tool_choice=choice))
+    choice_of(await ask(stack, model="haiku", tools=[WEATHER, TIME], tool_choice=choice))
     [received] = upstream.requests
     assert received.body.get("tool_choice") == sent
     assert names_offered(received) == ["get_time", "get_weather"]
+
+
+@pytest.mark.wire(10)
+@pytest.mark.parametrize("model", ["sonnet", "opus", "fable", "gpt-4o", "claude-sonnet-5-5"])
+@pytest.mark.parametrize("choice", ["required", forced("get_weather")], ids=["required", "named"])
+async def test_a_forced_call_comes_from_models_that_refuse_to_be_forced(
+    either: Stack, upstream: Upstream, model: str, choice: Any
+):
+    """The model is told to call, by a message behind the conversation; its words before it does are not given out."""
+    upstream.script(Says("I would rather talk.", output=5), Says("Well:", tools=[PARIS], output=7))
+    response = await ask(either, model=model, tools=[WEATHER, TIME], tool_choice=choice)
+    assert calls_of(response) == [("toolu_1", "get_weather", '{"city": "Paris"}')]
+    assert choice_of(response)["message"]["content"] == "Well:"
+    assert response.json()["usage"]["completion_tokens"] == 12
+    first, second = upstream.requests
+    assert [first.body.get("tool_choice"), second.body.get("tool_choice")] == [None, None]
+    offered = ["get_time", "get_weather"] if choice == "required" else ["get_weather"]
+    assert names_offered(first) == names_offered(second) == offered
+    assert first.conversation == [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]
+    assert first.body["messages"][-1]["role"] == "system"
+    assert "call" in first.body["messages"][-1]["content"][0]["text"]
+    assert second.body["messages"][1] == first.body["messages"][1]
+    assert second.conversation[1]["content"][-1] == {"type": "text", "text": "I would rather talk."}
+
+
+async def test_a_forced_call_streams_its_arguments(either: Stack, upstream: Upstream):
+    """As soon as the model calls; strictly too."""
+    upstream.script(Says("Hm.", tools=[("toolu_1", "get_weather", ['{"ci', 'ty": "Paris"}'])]))
+    chunks = await streamed(either, tools=[WEATHER], tool_choice=forced("get_weather"))
+    assert gathered(chunks) == [("toolu_1", "get_weather", '{"city": "Paris"}')]
+    assert finish_of(chunks) == ["tool_calls"]
 
 
 @pytest.mark.wire(10)
@@ -267,7 +300,7 @@ async def test_only_allowed_tools_are_on_offer(
     assert calls_of(await ask(stack, tools=[WEATHER, TIME], tool_choice=choice))
     [received] = upstream.requests
     assert names_offered(received) == ["get_weather"]
-    assert received.body.get("tool_choice") == ({"type": "any"} if mode == "required" else None)
+    assert received.body.get("tool_choice") is None
 
 
 @pytest.mark.wire(10)
@@ -325,7 +358,7 @@ async def test_without_parallel_calls_there_is_one(stack: Stack, upstream: Upstr
     assert [call for call, *_ in gathered(chunks)] == ["toolu_1"]
     assert [received.body["tool_choice"] for received in upstream.requests] == [
         {"type": "auto", "disable_parallel_tool_use": True},
-        {"type": "any", "disable_parallel_tool_use": True},
+        {"type": "auto", "disable_parallel_tool_use": True},
     ]
 
 
@@ -374,7 +407,7 @@ async def test_a_name_travels_alike_in_the_history_the_offer_and_the_choice(stac
     odd = "weather of (Zürich)"
     upstream.script(lambda received: Says(tools=[("toolu_2", received.body["tool_choice"]["name"], ["{}"])]))
     messages = [{"role": "user", "content": "hi"}, calling(called("toolu_1", odd)), result("toolu_1")]
-    response = await ask(stack, messages, tools=[function(odd)], tool_choice=forced(odd))
+    response = await ask(stack, messages, model="haiku", tools=[function(odd)], tool_choice=forced(odd))
     assert calls_of(response) == [("toolu_2", odd, "{}")]
     [received] = upstream.requests
     assert received.conversation[1]["content"][0]["name"] == received.body["tool_choice"]["name"]
@@ -408,38 +441,18 @@ async def test_names_that_can_not_be_told_apart_are_refused(stack: Stack, upstre
 
 @pytest.mark.wire(9, 55, 56)
 @pytest.mark.parametrize(("tools", "name"), [([WEATHER], "Bash"), ([WEATHER], "get_news"), ([], "Skill")])
-async def test_a_call_of_what_is_not_on_offer_is_put_right_and_never_seen(
+async def test_a_call_of_what_is_not_on_offer_is_the_clients_to_answer(
     either: Stack, upstream: Upstream, tools: Sequence[Json], name: str
 ):
-    """The CLI tells the model; its next words are the answer, a blank line after the first, and the tokens add up."""
-    stray = ("toolu_1", name, ['{"command": "id"}'])
-    upstream.script(Says("One.", tools=[stray], output=5), Says("Two.", output=7))
+    """As with both vendors: the CLI has no tool of that name either, and the service is asked once."""
+    upstream.script(Says("One.", tools=[("toolu_1", name, ['{"command": "id"}']), ("toolu_2", "nope", [])]))
     response = await ask(either, tools=tools)
-    assert choice_of(response)["message"]["content"] == "One.\n\nTwo."
-    assert "tool_calls" not in choice_of(response)["message"]
-    assert choice_of(response)["finish_reason"] == "stop"
-    assert response.json()["usage"]["completion_tokens"] == 12
-    assert response.json()["usage"]["prompt_tokens"] == 20
-    first, second = upstream.requests
-    [told] = second.conversation[-1]["content"]
-    assert told["is_error"]
-    assert name in str(told["content"])
-    assert len(first.conversation) == 1
-
-
-async def test_a_tool_of_the_history_that_is_no_longer_offered_is_not_called(stack: Stack, upstream: Upstream):
-    """What was on offer earlier is not on offer now."""
-    upstream.script(Says(tools=[("toolu_2", "get_weather", [])]), Says("Right."))
-    messages = [{"role": "user", "content": "hi"}, calling(called("toolu_1", "get_weather")), result("toolu_1")]
-    assert answered(await ask(stack, messages)) == "Right."
-
-
-async def test_a_call_that_is_on_offer_survives_one_that_is_not(stack: Stack, upstream: Upstream):
-    """Of two calls in one answer, only the client's own is given out."""
-    upstream.script(Says(tools=[("toolu_0", "nope", ["{}"]), PARIS]))
-    assert calls_of(await ask(stack, tools=[WEATHER])) == [("toolu_1", "get_weather", '{"city": "Paris"}')]
-    chunks = await streamed(stack, tools=[WEATHER])
-    assert gathered(chunks) == [("toolu_1", "get_weather", '{"city": "Paris"}')]
+    assert choice_of(response)["message"]["content"] == "One."
+    assert calls_of(response) == [("toolu_1", name, '{"command": "id"}'), ("toolu_2", "nope", "{}")]
+    assert choice_of(response)["finish_reason"] == "tool_calls"
+    assert len(upstream.requests) == 1
+    chunks = await streamed(either, tools=tools)
+    assert gathered(chunks) == [("toolu_1", name, '{"command": "id"}'), ("toolu_2", "nope", "{}")]
 
 
 # --- Strict tools ------------------------------------------------------------------------------------------------------
@@ -514,7 +527,7 @@ async def test_legacy_functions_are_answered_in_kind(stack: Stack, upstream: Ups
 async def test_a_named_legacy_function_is_forced(stack: Stack, upstream: Upstream):
     """And one that is not there is refused."""
     upstream.script(Says(tools=[PARIS]))
-    choice_of(await ask(stack, functions=[WEATHER["function"]], function_call={"name": "get_weather"}))
+    choice_of(await ask(stack, model="haiku", functions=[WEATHER["function"]], function_call={"name": "get_weather"}))
     [received] = upstream.requests
     assert received.body["tool_choice"] == {"type": "tool", "name": "get_weather", "disable_parallel_tool_use": True}
     response = await ask(stack, functions=[WEATHER["function"]], function_call={"name": "nope"})

@@ -21,6 +21,7 @@ from shared.jobs import (
     ToolJob,
     WriteFile,
 )
+from tests.bound import BOUND
 from tests.stack import REPOSITORY, until
 from tests.tools import Tools
 
@@ -66,7 +67,7 @@ async def test_without_its_zygote_it_says_that_it_has_to_be_started_again():
         [zygote] = psutil.Process(tools.program.pid).children()
         zygote.kill()
         for job in (ReadFile("a.txt"), RunCommand("ls")):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(BOUND):
                 while isinstance((await tools.do(job)).end, FileRead | CommandEnded):
                     pass
             refused = (await tools.do(job)).refused
@@ -77,28 +78,29 @@ async def test_without_its_zygote_it_says_that_it_has_to_be_started_again():
 
 async def test_nothing_of_it_lives_on_when_it_is_killed():
     """Neither what waits nor what works."""
-    async with Tools({"ALLOWED_COMMANDS": "ls,sleep"}) as tools:
-        running = asyncio.create_task(tools.run("sleep 19"))
-        await until(lambda: any(each.name() == "sleep" for each in of(tools)), 30)
+    async with Tools({"ALLOWED_COMMANDS": "ls,sleep", "COMMAND_TIMEOUT": "600"}) as tools:
+        running = asyncio.create_task(tools.run("sleep 600"))
+        await until(lambda: any(each.name() == "sleep" for each in of(tools)))
+        # Beside what works, processes wait for the next jobs.
+        await until(lambda: len(of(tools)) > 4)
         processes = of(tools)
-        assert len(processes) > 4
         await tools.program.end(signal.SIGKILL)
         await asyncio.gather(running, return_exceptions=True)
-        await until(lambda: not any(alive(each) for each in processes), 30)
+        await until(lambda: not any(alive(each) for each in processes))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_what_a_terminal_sends_to_all_leaves_no_job_behind(number: signal.Signals):
     """Who looks after a job hears the end from the executor, not before it."""
-    async with Tools({"ALLOWED_COMMANDS": "ls,sleep", "DRAIN_TIMEOUT": "0"}) as tools:
-        running = asyncio.create_task(tools.run("sleep 19"))
-        await until(lambda: any(each.name() == "sleep" for each in of(tools)), 30)
+    async with Tools({"ALLOWED_COMMANDS": "ls,sleep", "COMMAND_TIMEOUT": "600", "DRAIN_TIMEOUT": "0"}) as tools:
+        running = asyncio.create_task(tools.run("sleep 600"))
+        await until(lambda: any(each.name() == "sleep" for each in of(tools)))
         processes = of(tools)
         for pid in (each.pid for each in processes if os.getpgid(each.pid) == os.getpgid(tools.program.pid)):
             os.kill(pid, number)
         assert await tools.program.end(number) == 0
         await asyncio.gather(running, return_exceptions=True)
-        await until(lambda: not any(alive(each) for each in processes), 15)
+        await until(lambda: not any(alive(each) for each in processes))
 
 
 def alive(process: psutil.Process) -> bool:

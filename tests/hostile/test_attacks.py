@@ -33,7 +33,7 @@ from tests.hostile.attack import PYTHON
 from tests.stack import until
 from tests.tools import SECRET, Tools
 
-pytestmark = [pytest.mark.xdist_group("hostile"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.xdist_group("hostile")]
 
 NOT_ALLOWED, BAD_JOB, NOT_FOUND = ErrorKind.NOT_ALLOWED, ErrorKind.BAD_JOB, ErrorKind.NOT_FOUND
 LIBRARY = os.path.realpath("/lib/x86_64-linux-gnu/libm.so.6")
@@ -382,7 +382,7 @@ async def ended(tools: Tools, mark: str) -> None:
     def alive() -> list[int]:
         return [each.pid for each in psutil.process_iter(["cmdline"]) if mark in (each.info["cmdline"] or [])]
 
-    await until(lambda: not alive(), 20)
+    await until(lambda: not alive())
 
 
 @pytest.mark.attack("Bombs")
@@ -420,7 +420,7 @@ async def test_a_caller_who_goes_away_ends_the_job(tools: Tools):
     def started() -> bool:
         return any("4444" in (each.info["cmdline"] or []) for each in psutil.process_iter(["cmdline"]))
 
-    await until(started, 20)
+    await until(started)
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
@@ -442,7 +442,7 @@ async def test_a_memory_bomb_ends_without_harm(tools: Tools):
     said = await tools.do(RunCommand(f"{PYTHON} -I -S -", stdin=code))
     assert b"it went through" not in said.stdout
     code = (
-        "import os,time\nfor _ in range(2): os.fork()\nx = b'x' * (200 << 20)\ntime.sleep(15)\nprint('it went through')"
+        "import os,time\nfor _ in range(2): os.fork()\nx = b'x' * (200 << 20)\ntime.sleep(80)\nprint('it went through')"
     )
     said = await tools.do(RunCommand(f"{PYTHON} -I -S -", stdin=code))
     assert b"it went through" not in said.stdout

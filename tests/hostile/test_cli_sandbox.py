@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.bound import BOUND
 from tests.stack import REPOSITORY
 from tests.tools import SECRET
 
-pytestmark = [pytest.mark.xdist_group("hostile"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.xdist_group("hostile")]
 
 ORDINARY = 4711
 PYTHON = shutil.which("python3", path="/usr/bin:/bin") or ""
@@ -210,7 +211,7 @@ class Prey:
             capture_output=True,
             text=True,
             check=False,
-            timeout=100,
+            timeout=BOUND,
         )
         assert ran.returncode == 0, ran.stderr
         return set(json.loads(ran.stdout))

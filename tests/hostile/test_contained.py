@@ -12,7 +12,7 @@ import pytest
 
 from tests.tools import SECRET, Tools
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("hostile"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("hostile")]
 
 ORDINARY = 4712
 COMMANDS = ["cat", "ls", "cp", "bash", "env", "sleep", "chmod", "df"]

@@ -24,7 +24,6 @@ from tests.stack import KEY, Stack
 pytestmark = [
     pytest.mark.attack("The credential"),
     pytest.mark.xdist_group("hostile"),
-    pytest.mark.timeout(180),
 ]
 
 CREDENTIAL = "sk-ant-api03-Kq7vTf2Wm9sXb4Zc"
@@ -75,7 +74,7 @@ async def shared_vault(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs with a credential of its own kind, and something that looks like it in the allowed folder."""
     settings = {
         "ALLOWED_COMMANDS": f"{COMMANDS},{PYTHON}",
-        "COMMAND_TIMEOUT": "60",
+        "COMMAND_TIMEOUT": "100",
         "OUTPUT_LIMIT_KB": "4096",
     }
     async with Stack(
@@ -126,8 +125,8 @@ def places(stack: Stack) -> list[str]:
 
 async def test_a_command_that_looks_everywhere_finds_it_nowhere(vault: Stack):
     """In no process's environment, descriptors or memory, in no file that can be reached; the canary is found."""
-    ask = {"command": f"{PYTHON} -I -S -", "stdin": search(vault, *EVERYWHERE), "timeout": 60}
-    response = await vault.client.post("/api/tools/bash", json=ask, timeout=90)
+    ask = {"command": f"{PYTHON} -I -S -", "stdin": search(vault, *EVERYWHERE), "timeout": 100}
+    response = await vault.client.post("/api/tools/bash", json=ask)
     got = response.json()
     assert got["returncode"] == 0, got
     said = json.loads(got["stdout"])
@@ -161,7 +160,7 @@ async def test_outside_of_the_sandbox_the_same_search_finds_it(vault: Stack):
 async def test_no_command_shows_it(vault: Stack, command: str):
     """Neither it nor the clients' key."""
     filled = command.format(folder=vault.folder, run=vault.run_dir, files=vault.files)
-    response = await vault.client.post("/api/tools/bash", json={"command": filled, "timeout": 60}, timeout=90)
+    response = await vault.client.post("/api/tools/bash", json={"command": filled, "timeout": 100})
     assert response.status_code == 200, response.text
     assert CREDENTIAL not in response.text
     assert KEY not in response.text
@@ -191,7 +190,7 @@ async def test_a_model_that_looks_everywhere_is_never_told(vault: Stack, upstrea
         calls(("Bash", {"command": f"{PYTHON} -I -S {write}"}), ("Bash", {"command": "env; cat /proc/*/environ"})),
         Says("Nothing."),
     )  # fmt: skip
-    response = await vault.client.post("/api/code", json={"prompt": "Find the key."}, timeout=120)
+    response = await vault.client.post("/api/code", json={"prompt": "Find the key."})
     assert response.status_code == 200, response.text
     asked = [each for each in upstream.requests if each.asks]
     assert len(asked) == 6

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bound import BOUND
 from tests.stack import REPOSITORY
 
 # Run in a process of its own: what is put up can't be taken down.
@@ -73,7 +74,7 @@ def through(folder: Path, *, landlock: bool, seccomp: bool) -> set[str]:
     outside.write_text("x")
     told = json.dumps([landlock, seccomp, str(folder / "inside"), str(outside)])
     ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(REPOSITORY), told], capture_output=True, text=True, check=True, timeout=50
+        [sys.executable, "-c", SCRIPT, str(REPOSITORY), told], capture_output=True, text=True, check=True, timeout=BOUND
     )
     return set(json.loads(ran.stdout))
 
@@ -112,7 +113,7 @@ def test_a_keeper_ends_what_a_plain_parent_would_leave(tmp_path: Path):
         subprocess.run(
             [sys.executable, "-c", code, str(REPOSITORY), manner],
             check=True,
-            timeout=50,
+            timeout=BOUND,
             pass_fds=(writing,),
             stdin=waits,
             stdout=subprocess.DEVNULL,
@@ -146,7 +147,7 @@ def test_a_whitelist_that_covers_a_secret_ends_the_start(tmp_path: Path, path: s
         capture_output=True,
         text=True,
         check=False,
-        timeout=50,
+        timeout=BOUND,
         cwd=allowed if path == ".env" else tmp_path,
         env=environment,
     )
@@ -169,7 +170,7 @@ def test_what_is_not_there_is_said_at_start(tmp_path: Path, setting: str, value:
         capture_output=True,
         text=True,
         check=False,
-        timeout=50,
+        timeout=BOUND,
         cwd=REPOSITORY,
         env=environment,
     )

@@ -16,7 +16,6 @@ from tests.tools import SECRET, Tools
 pytestmark = [
     pytest.mark.attack("Files outside"),
     pytest.mark.xdist_group("hostile"),
-    pytest.mark.timeout(120),
 ]
 
 LANDLOCK = ("landlock",)

@@ -18,7 +18,6 @@ from tests.tools import Tools
 pytestmark = [
     pytest.mark.attack("The network"),
     pytest.mark.xdist_group("hostile"),
-    pytest.mark.timeout(120),
 ]
 
 BOTH = ("seccomp", "landlock")

@@ -24,7 +24,6 @@ from tests.tools import SECRET, Tools
 pytestmark = [
     pytest.mark.attack("Other processes"),
     pytest.mark.xdist_group("hostile"),
-    pytest.mark.timeout(120),
 ]
 
 WAYS = {
@@ -85,7 +84,7 @@ async def prey(tools: Tools) -> AsyncGenerator[Tools]:
         return [each.pid for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == ["sleep", "6161"]]
 
     try:
-        await until(found, 20)
+        await until(found)
         with neighbour(tools) as beside:
             tools.told = {"job": found()[0], "neighbour": beside}
             yield tools
@@ -93,7 +92,7 @@ async def prey(tools: Tools) -> AsyncGenerator[Tools]:
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
-        await until(lambda: not found(), 20)
+        await until(lambda: not found())
 
 
 @pytest.mark.parametrize(("whom", "way"), CASES)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bound import BOUND
 from tests.hostile.attack import Attack, command
 from tests.hostile.conftest import Unfenced
 from tests.hostile.machine import THROUGH, spoken
@@ -21,7 +22,6 @@ from tests.tools import Tools
 pytestmark = [
     pytest.mark.attack("Programs"),
     pytest.mark.xdist_group("hostile"),
-    pytest.mark.timeout(120),
     pytest.mark.skipif(platform.machine() != "x86_64", reason="the attacker's program is of x86-64"),
 ]
 
@@ -142,6 +142,6 @@ def test_a_program_in_a_file_in_memory_does_run():
     """In the same sandbox: an input must not be one."""
     told = spoken().replace(b"\0", b"~").decode("ascii")
     ran = subprocess.run(
-        [sys.executable, "-c", IN_MEMORY, str(REPOSITORY), told], capture_output=True, check=False, timeout=50
+        [sys.executable, "-c", IN_MEMORY, str(REPOSITORY), told], capture_output=True, check=False, timeout=BOUND
     )
     assert ran.stdout == THROUGH, ran

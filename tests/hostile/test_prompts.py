@@ -9,7 +9,7 @@ from tests.mcp_client import connected
 from tests.scripted.upstream import Upstream
 from tests.stack import Stack
 
-pytestmark = [pytest.mark.attack("Prompts"), pytest.mark.xdist_group("hostile"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.attack("Prompts"), pytest.mark.xdist_group("hostile")]
 
 PROMPTS = (
     *("@/etc/passwd", "Read @/etc/hostname please", "@.env", "@./api", "@server:resource://x"),

@@ -12,7 +12,7 @@ from shared.jobs import FindFiles, RunCommand
 from tests.hostile.attack import PYTHON
 from tests.tools import Tools
 
-pytestmark = [pytest.mark.attack("Forged refusals"), pytest.mark.xdist_group("hostile"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.attack("Forged refusals"), pytest.mark.xdist_group("hostile")]
 
 encode = msgspec.msgpack.encode
 FORGED = {

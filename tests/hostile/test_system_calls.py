@@ -17,7 +17,6 @@ from tests.tools import Tools
 pytestmark = [
     pytest.mark.attack("System calls"),
     pytest.mark.xdist_group("hostile"),
-    pytest.mark.timeout(120),
     pytest.mark.skipif(platform.machine() != "x86_64", reason="the attacker's program is of x86-64"),
 ]
 

@@ -65,7 +65,7 @@ class Collector:
         def found() -> list[Seen]:
             return [span for span in list(self.spans) if span.name == name and span.trace == trace]
 
-        await until(found, 30)
+        await until(found)
         await asyncio.sleep(0)
         [span] = found()
         return span

@@ -18,6 +18,7 @@ import yaml
 
 from shared.jobs import ToolsStatus
 from shared.wire import AskStatus, frame, read_to_executor
+from tests.bound import BOUND
 from tests.conftest import OAUTH_TOKEN
 from tests.observe.expressions import alerts, panels, watched
 from tests.observe.test_dashboard import promtool
@@ -31,6 +32,8 @@ WINDOWS = {
     "anthropic-ratelimit-unified-5h-status": "allowed",
     "anthropic-ratelimit-unified-5h-utilization": "0.25",
 }
+# Some jobs failed, and a busy machine is slow.
+MAY_FIRE = {"ClaudeApiManyFailures", "ClaudeApiQueueLong", "ClaudeApiFirstTokenSlow"}
 TOOLS = ToolsStatus(("/work",), (), ("ls",), 4, 0, 0, draining=False, jobs_done=7, refusals={"not_allowed": 3})
 
 
@@ -68,7 +71,7 @@ async def prometheus(folder: Path, target: str) -> AsyncGenerator[httpx2.AsyncCl
             stderr=log,
         )
         try:
-            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=BOUND) as client:
                 yield client
         finally:
             process.terminate()
@@ -102,7 +105,6 @@ async def traffic(stack: Stack, upstream: Upstream) -> None:
         assert await connection.all()
 
 
-@pytest.mark.timeout(180)
 async def test_every_panel_and_every_alert_finds_its_series(tmp_path: Path):
     """Asked of a real Prometheus after some traffic; an alert is asked for what it compares."""
     promtool("--version")
@@ -128,7 +130,7 @@ async def test_every_panel_and_every_alert_finds_its_series(tmp_path: Path):
         watching = [watched(alert) for alert in alerts() if alert.where != "ClaudeApiCredentialRefused"]
         empty = [*panels(), *watching]
         with contextlib.suppress(TimeoutError):
-            await until(nothing_is_empty, 60)
+            await until(nothing_is_empty)
         assert empty == []
         for alert in alerts():
-            assert await ask(client, alert.text) == [] or alert.where == "ClaudeApiManyFailures", alert
+            assert alert.where in MAY_FIRE or await ask(client, alert.text) == [], alert

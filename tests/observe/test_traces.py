@@ -12,6 +12,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from shared.trace import Exporting, Tracing, trace_id, tracing
+from tests.bound import BOUND
 from tests.mcp_client import ERAS
 from tests.observe.collector import Collector
 from tests.scripted.upstream import Received, Refuses, Says, Upstream
@@ -85,7 +86,7 @@ async def test_the_logs_of_both_programs_have_the_trace(traced: tuple[Stack, Ups
     def told() -> list[str]:
         return [line for line in stack.logs().splitlines() if f"request_id=req-{trace}" in line]
 
-    await until(lambda: any("path=/v1/chat/completions" in line for line in told()), 20)
+    await until(lambda: any("path=/v1/chat/completions" in line for line in told()))
     assert [line for line in told() if f"trace_id={trace}" not in line] == []
 
 
@@ -218,7 +219,7 @@ async def logged(stack: Stack, trace: str, program: str) -> None:
         log = (stack.folder / f"{program}.log").read_text(encoding="utf-8")
         return [line for line in log.splitlines() if f"request_id=req-{trace}" in line]
 
-    await until(lines, 20)
+    await until(lines)
     assert [line for line in lines() if f"trace_id={trace}" not in line] == []
 
 
@@ -260,13 +261,13 @@ async def test_a_call_over_mcp_belongs_to_the_request_that_brought_it(
         traces.append(trace)
 
     async with (
-        httpx2.AsyncClient(headers=stack.headers, timeout=60, event_hooks={"request": [hand_on]}) as http,
+        httpx2.AsyncClient(headers=stack.headers, timeout=BOUND, event_hooks={"request": [hand_on]}) as http,
         Client(streamable_http_client(f"{stack.url}/mcp", http_client=http), mode=mode) as client,
     ):
         before = len(traces)
         await client.call_tool("chat", {"prompt": SECRET})
         made = traces[before:]
-    await until(lambda: [span for span in collector.spans if span.name == "chat sonnet" and span.trace in made], 20)
+    await until(lambda: [span for span in collector.spans if span.name == "chat sonnet" and span.trace in made])
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,37 @@
 """The Messages API as a script: what tests and the bench put behind the real CLI.
 
 Law: it does what the script says and nothing by chance; every wait is for an event, never for a while. The bytes are
-those of https://docs.claude.com/en/api/messages-streaming and .../errors. It shares no code with what it tests.
+those of https://docs.claude.com/en/api/messages-streaming and .../errors. It shares no code with what it tests. A
+request that the real service refuses is refused, unless the test says otherwise (`service_rules`).
 
 Mind that the CLI retries: a reply that fails is asked for again, and takes the next reply of the script.
 """
 
 import asyncio
 from asyncio import StreamReader, StreamReaderProtocol, StreamWriter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import msgspec
 from msgspec import Struct
 
+from tests.bound import BOUND
+from tests.scripted.service_models import find_model
+from tests.scripted.service_rules import RULES, refusal
+from tests.scripted.service_thinking import BILLING, sign
+
 type Json = dict[str, Any]
 type Words = int | str | Sequence[str]
 type ToolCall = tuple[str, str, Sequence[str]]  # id, name, its arguments as JSON text in pieces
 
-BILLING = "x-anthropic-billing-header"
 IDENTITY = "You are a Claude agent, built on Anthropic's Claude Agent SDK."
 STREAM = {"content-type": "text/event-stream; charset=utf-8", "transfer-encoding": "chunked"}
 LONGEST_HEAD = 256 * 1024
+ENVIRONMENT = "# Environment"
+STOP_REASONS = (
+    *("end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal"),
+    "model_context_window_exceeded",
+)
 
 
 class Received(Struct, frozen=True):
@@ -53,17 +63,50 @@ class Received(Struct, frozen=True):
         messages: list[Json] = [message for message in self.body["messages"] if message["role"] != "system"]
         return [{"role": message["role"], "content": _blocks(message["content"])} for message in messages]
 
+    @property
+    def instructions(self) -> list[tuple[int, str]]:
+        """The client's system messages in the middle: how many of the conversation stand before each, and its text."""
+        before, found = 0, list[tuple[int, str]]()
+        for message in self.body["messages"]:
+            if message["role"] == "system":
+                texts = [block["text"] for block in _blocks(message["content"])]
+                found += [(before, text) for text in texts if not text.startswith(ENVIRONMENT)]
+            else:
+                before += 1
+        return found
+
+    @property
+    def tools_by_name(self) -> dict[str, Json]:
+        """The tools, without cache marks."""
+        return {tool["name"]: tool for tool in _unmarked(self.body.get("tools", []))}
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the model thinks before this answer, whatever the script says."""
+        kind = (self.body.get("thinking") or {}).get("type", "adaptive")
+        return find_model(self.body.get("model")).is_latest and kind == "adaptive"
+
+    @property
+    def shows_thinking(self) -> bool:
+        """Whether thinking comes with its words, and is signed with them."""
+        return (self.body.get("thinking") or {}).get("display") != "omitted"
+
 
 def _blocks(content: str | list[Json]) -> list[Json]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
-    return [{name: value for name, value in block.items() if name != "cache_control"} for block in content]
+    return _unmarked(content)
+
+
+def _unmarked(holders: list[Json]) -> list[Json]:
+    return [{name: value for name, value in holder.items() if name != "cache_control"} for holder in holders]
 
 
 class Says(Struct, frozen=True):
     """An answer: text in deltas (a number means so many words), after thinking and before tool calls, if any.
 
-    stop_reason: None is `tool_use` with tools, else `end_turn`. output: None counts the deltas.
+    thinking: None is the empty block of models that always think. stop_reason: None is `tool_use` with tools, else
+    `end_turn`; STOP_REASONS has the service's. output: None counts the deltas.
     per_second: the pace of all deltas; None is as fast as they can be written. reasoning: the part of `output` that was
     thought.
     """
@@ -83,12 +126,15 @@ class Says(Struct, frozen=True):
 
 
 class Refuses(Struct, frozen=True):
-    """An HTTP error in the service's envelope."""
+    """An HTTP error in the service's envelope. headers: added to those that the service sends with this status."""
 
     status: int
     error_type: str
     message: str = "refused by the script"
     headers: Mapping[str, str] = {}
+
+
+RATE_LIMITED = {"retry-after": "1", "x-should-retry": "true"}
 
 
 class Cuts(Struct, frozen=True):
@@ -135,10 +181,13 @@ def deltas(words: Words) -> tuple[str, ...]:
             return tuple(words)
 
 
-def events(says: Says, received: Received) -> Iterator[Json]:
-    """The events of the stream that says this."""
+def events(says: Says, received: Received, *, thinks: bool = False) -> Iterator[Json]:
+    """The events of the stream that says this. thinks: an empty thinking block comes first."""
     blocks = list(_content(says))
-    counted = sum(len(inner) for _, inner in blocks)
+    if thinks or says.thinking is not None:
+        pieces = deltas(says.thinking or ()) if received.shows_thinking else ()
+        blocks.insert(0, _thought(pieces, sign(received.body, "".join(pieces))))
+    counted = sum(len(inner) for _, inner in blocks[thinks:])
     usage = {
         "input_tokens": says.input,
         "cache_creation_input_tokens": says.cache_write,
@@ -169,12 +218,14 @@ def _reasoned(says: Says) -> Json:
     return {} if says.reasoning is None else {"output_tokens_details": {"thinking_tokens": says.reasoning}}
 
 
+def _thought(pieces: Sequence[str], signature: str) -> tuple[Json, list[Json]]:
+    thoughts: list[Json] = [{"type": "thinking_delta", "thinking": piece} for piece in pieces]
+    signed = {"type": "signature_delta", "signature": signature}
+    return {"type": "thinking", "thinking": "", "signature": ""}, [*thoughts, signed]
+
+
 def _content(says: Says) -> Iterator[tuple[Json, list[Json]]]:
-    """Each content block as it starts, with its deltas."""
-    if says.thinking is not None:
-        thoughts: list[Json] = [{"type": "thinking_delta", "thinking": piece} for piece in deltas(says.thinking)]
-        signature = {"type": "signature_delta", "signature": "c2lnbmF0dXJl"}
-        yield {"type": "thinking", "thinking": "", "signature": ""}, [*thoughts, signature]
+    """Each content block after the thinking as it starts, with its deltas."""
     if text := deltas(says.text):
         yield {"type": "text", "text": ""}, [{"type": "text_delta", "text": piece} for piece in text]
     for name, tool, pieces in says.tools:
@@ -223,10 +274,14 @@ class Upstream:
 
     requests: the requests for messages; others: all the rest, which get a 404. answering: how many answers are under
     way; held: those that wait for a `release`; hangups: how many clients left before theirs was whole. A function in
-    the script that raises fails the block. Mutable: all of these, and the script.
+    the script that raises fails the block. Mutable: all of these, the script, and the rules that are off.
+
+    refused: the rule that each refused request broke; a refusal takes no reply of the script.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, without: Iterable[str] = ()) -> None:
+        self.without(*without)
+        self.refused: list[str] = []
         self.requests: list[Received] = []
         self.others: list[Received] = []
         self.open_connections = 0
@@ -234,6 +289,8 @@ class Upstream:
         self.hangups = 0
         self._script: list[Scripted] = [Says(("Hello", " world", "!"))]
         self.held: dict[int, asyncio.Future[None]] = {}
+        self._under_way: set[int] = set()
+        self._free: set[int] = set()
         self._moving: set[int] = set()
         self._changed = asyncio.Condition()
         self._connections: set[asyncio.Task[None]] = set()
@@ -263,7 +320,12 @@ class Upstream:
         assert replies
         self._script = list(replies)
 
-    async def until(self, condition: Callable[[], bool], timeout: float = 5) -> None:
+    def without(self, *rules: str) -> None:
+        """Enforce every rule of the real service but these, by their names in `service_rules`; none enforces all."""
+        assert set(rules) <= set(RULES), sorted(set(rules) - set(RULES))
+        self._without = frozenset(rules)
+
+    async def until(self, condition: Callable[[], bool], timeout: float = BOUND) -> None:
         """Wait until a condition on this server's state holds. Raises TimeoutError."""
         try:
             async with asyncio.timeout(timeout), self._changed:
@@ -280,11 +342,19 @@ class Upstream:
             self.held.pop(number).set_result(None)
         await self.until(lambda: not self._moving & released)
 
+    async def release_all(self) -> None:
+        """Let each stream that is under way go on to its end, whether it is held now or would be later."""
+        self._free |= self._under_way
+        for number in list(self.held):
+            self.held.pop(number).set_result(None)
+
     async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
     async def _hold(self, number: int) -> None:
+        if number in self._free:
+            return
         self.held[number] = released = asyncio.get_running_loop().create_future()
         self._moving.discard(number)
         await self._notify()
@@ -332,6 +402,7 @@ class Upstream:
     async def _exchange(self, received: Received, reader: Reader, writer: StreamWriter) -> bool:
         """Answer, while the client is there; whether the connection goes on."""
         self.answering += 1
+        self._under_way.add(received.number)
         answer = asyncio.create_task(self._answer(received, writer))
         gone = asyncio.create_task(reader.gone.wait())
         try:
@@ -349,30 +420,44 @@ class Upstream:
             await asyncio.gather(answer, gone, return_exceptions=True)
             self.answering -= 1
             self.held.pop(received.number, None)
-            self._moving.discard(received.number)
+            for numbers in (self._moving, self._under_way, self._free):
+                numbers.discard(received.number)
             await self._notify()
 
     async def _answer(self, received: Received, writer: StreamWriter) -> bool:
         reply: Scripted = Refuses(404, "not_found_error", "not in the script")
         if received.asks:
-            reply = self._script.pop(0) if len(self._script) > 1 else self._script[0]
-            reply = reply(received) if callable(reply) else reply
+            reply = self._reply(received)
         if not isinstance(reply, Refuses):
             return await self._stream(reply, received, writer)
         data = msgspec.json.encode(_error(reply.error_type, reply.message) | {"request_id": "req_scripted"})
         fields = {"content-type": "application/json", "content-length": str(len(data))}
-        _head(writer, reply.status, {**fields, **reply.headers})
+        limited = RATE_LIMITED if reply.status == 429 else {}
+        _head(writer, reply.status, {**fields, **limited, **reply.headers})
         writer.write(data)
         await writer.drain()
         return True
 
+    def _reply(self, received: Received) -> Reply:
+        if refused := refusal(received.body, received.headers, self._without):
+            rule, message = refused
+            self.refused.append(rule)
+            return Refuses(400, "invalid_request_error", message)
+        reply = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        return reply(received) if callable(reply) else reply
+
     async def _stream(self, reply: Streamed, received: Received, writer: StreamWriter) -> bool:
         says = said(reply)
         _head(writer, 200, {**STREAM, **says.headers})
+        # What is to fail before any delta fails before the thinking, too.
+        thinks = says.thinking is None and received.thinks and (isinstance(reply, Says | Gated) or bool(says.text))
         edge = "content_block_stop" if says.text else "message_delta"
         clock = asyncio.get_running_loop().time
         start, count = clock(), 0
-        for event in events(says, received):
+        for event in events(says, received, thinks=thinks):
+            if thinks and event.get("index") == 0:
+                _chunk(writer, sse(event))
+                continue
             match reply, event["type"]:
                 case Says(per_second=float() | int() as pace), "content_block_delta":
                     # Aimed at the stream's start, so that a late delta does not delay those after it.

@@ -11,10 +11,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from tests.soak.run import MIB, Plan, Report, soak
-
-# What memory may grow by: allocators keep some of what the busiest moment needed.
-GROWTH = 40 * MIB
+from tests.soak.run import GROWTH, MIB, Plan, Report, soak
 
 
 def shown(report: Report) -> Table:

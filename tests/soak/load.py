@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import httpx2
 
+from tests.bound import BOUND
 from tests.mcp_client import words
 from tests.stack import Stack
 
@@ -33,7 +34,7 @@ class Client:
 
     def __init__(self, stack: Stack, chance: random.Random, hang_up: float) -> None:
         self.stack = stack
-        self.http = httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=60)
+        self.http = httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=BOUND)
         self._chance = chance
         self._hang_up = hang_up
 

@@ -58,7 +58,7 @@ class Killer:
         self._stack = stack
         self._chance = random.Random(seed)
         self._requests = 0
-        self._turn = asyncio.Event()
+        self._turns = asyncio.Queue[None]()
         self.kills: dict[str, int] = {"executor": 0, "tools": 0, "cli": 0}
         self.seen: dict[int, float] = {}
 
@@ -66,13 +66,12 @@ class Killer:
         """A request is over; after so many of them it is somebody's turn."""
         self._requests += 1
         if self._requests % every == 0:
-            self._turn.set()
+            self._turns.put_nowait(None)
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await self._turn.wait()
-            self._turn.clear()
+            await self._turns.get()
             self.look()
             match self._chance.choice(("cli", "cli", "cli", "executor", "tools")):
                 case "executor":
@@ -82,6 +81,11 @@ class Killer:
                     await self._kill(self._stack.tools, "tools")
                 case _:
                     self._kill_cli()
+            self._turns.task_done()
+
+    async def done(self) -> None:
+        """Wait until everybody has been killed whose turn it was."""
+        await self._turns.join()
 
     def look(self) -> None:
         """Remember every process below the programs, so that none can be left behind unseen."""

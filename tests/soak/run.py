@@ -16,7 +16,7 @@ from api.dialects import Dialect
 from tests.scripted.upstream import Upstream
 from tests.soak.load import ALL, Ask, Client
 from tests.soak.mischief import Killer, Script
-from tests.stack import Stack, until
+from tests.stack import Stack, descriptors, until
 
 # Dialects that have no jobs but turns; the others have jobs on files and commands too, which no metric of ours counts.
 ONLY_TURNS: set[Dialect] = {"chat", "responses", "messages"}
@@ -25,7 +25,8 @@ MIB = 1024 * 1024
 SETTINGS = {"MAX_CONCURRENT": "4", "MAX_QUEUE": "32", "QUEUE_TIMEOUT": "20", "DRAIN_TIMEOUT": "1"}
 PATIENCE = "20"
 HANG_UP = 0.1
-REST = 90.0
+# What memory may grow by: allocators keep some of what the busiest moment needed.
+GROWTH = 40 * MIB
 
 
 class Plan(Struct, frozen=True):
@@ -44,7 +45,7 @@ class Plan(Struct, frozen=True):
 
 
 class Held(Struct, frozen=True):
-    """What the API holds at rest. memory: bytes."""
+    """What the API holds at rest. memory: bytes. descriptors: without those of its database."""
 
     memory: int
     descriptors: int
@@ -72,7 +73,7 @@ class Report(Struct, frozen=True):
 def held(stack: Stack) -> Held:
     """What the API has now."""
     process = psutil.Process(stack.api.pid)
-    return Held(process.memory_info().rss, process.num_fds(), process.num_threads())
+    return Held(process.memory_info().rss, descriptors(stack, process), process.num_threads())
 
 
 async def soak(plan: Plan) -> Report:
@@ -132,13 +133,11 @@ async def soak(plan: Plan) -> Report:
         killing = asyncio.create_task(killer.run())
         await asyncio.gather(*(work() for _ in range(plan.clients)))
         seconds = spent()
-        await ended(killing, stack)
+        await ended(killing, killer, stack)
         upstream.script(Script(plan.seed, 0))
         await rest(stack)
-        after = held(stack)
-        killer.look()
-        await until(lambda: not killer.left(), 20)
-        left = [str(process) for process in killer.left()]
+        after = await settled(stack, before)
+        left = await left_by(killer)
         wrong += await missed(stack)
         wrong += tracebacks(stack.logs())
     return Report(
@@ -154,15 +153,26 @@ async def soak(plan: Plan) -> Report:
     )
 
 
-async def ended(killing: asyncio.Task[None], stack: Stack) -> None:
-    """Nobody is killed any more, and whoever was is back."""
-    killing.cancel()
-    await asyncio.wait({killing})
+async def ended(killing: asyncio.Task[None], killer: Killer, stack: Stack) -> None:
+    """Everybody whose turn it was is killed, nobody is any more, and whoever was is back."""
+    done = asyncio.create_task(killer.done())
+    await asyncio.wait({killing, done}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (killing, done):
+        task.cancel()
+    await asyncio.wait({killing, done})
     if not killing.cancelled():
         killing.result()
     for program in stack.programs():
         if program.process is None or program.process.returncode is not None:
             await program.start()
+
+
+async def left_by(killer: Killer) -> list[str]:
+    """The processes that nobody has any more, once those that were ended have had their time."""
+    killer.look()
+    with contextlib.suppress(TimeoutError):
+        await until(lambda: not killer.left())
+    return [str(process) for process in killer.left()]
 
 
 def tracebacks(logs: str) -> list[str]:
@@ -188,11 +198,26 @@ async def missed(stack: Stack) -> list[str]:
         return not said
 
     with contextlib.suppress(TimeoutError):
-        await until(complete, 30)
+        await until(complete)
     return said
 
 
 async def rest(stack: Stack) -> None:
     """Wait until every program serves and has nothing to do."""
     await stack.ready()
-    await stack.idle(REST)
+    await stack.idle()
+
+
+async def settled(stack: Stack, before: Held) -> Held:
+    """What the API has once it has no more than before, if it comes to that; else what it has in the end.
+
+    A connection is gone a moment after its answer, and memory when the allocator sees fit.
+    """
+
+    def is_as_before() -> bool:
+        now = held(stack)
+        return now.descriptors <= before.descriptors and now.memory - before.memory < GROWTH
+
+    with contextlib.suppress(TimeoutError):
+        await until(is_as_before)
+    return held(stack)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import executor.admission
 from executor.admission import Admission, Refused
 from shared.errors import ErrorKind
+from tests.bound import BOUND
 
 LONG = 3600.0
 AT_ONCE = 0.01
@@ -77,7 +78,7 @@ class Crowd:
 @asynccontextmanager
 async def crowd(places: int, queue: int, timeout: float = LONG) -> AsyncGenerator[Crowd]:
     """A crowd that has gone home in the end, and left every place free."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND):
         here = Crowd(places, queue, timeout)
         try:
             yield here
@@ -168,7 +169,7 @@ async def test_who_waited_too_long_is_refused_and_leaves_the_queue() -> None:
 
 async def test_the_wait_is_bounded_also_while_the_news_of_it_is_told() -> None:
     """A client that does not read can't hold its place in the queue for ever."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND):
         admission = Admission(places=1, queue=1, timeout=AT_ONCE)
         async with admission.place(_never):
             with pytest.raises(Refused) as refused:
@@ -187,7 +188,7 @@ async def test_the_time_limit_is_for_the_wait_and_not_for_the_job() -> None:
     admission = Admission(places=1, queue=1, timeout=AT_ONCE)
     late = asyncio.Event()
     asyncio.get_running_loop().call_later(AT_ONCE * 3, late.set)
-    async with asyncio.timeout(5), admission.place(_never):
+    async with asyncio.timeout(BOUND), admission.place(_never):
         await late.wait()
         assert admission.running == 1
 
@@ -308,7 +309,7 @@ async def test_a_burst_never_runs_more_than_there_are_places() -> None:
             await asyncio.sleep(0)
             inside -= 1
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND):
         await asyncio.gather(*(job() for _ in range(20)))
     assert most == places
     assert repr(admission) == "<Admission [0/3 running | 0/20 waiting]>"
@@ -400,7 +401,7 @@ async def test_who_has_nothing_running_always_finds_a_place_beside_one_busy_tena
     def counts() -> list[int]:
         return [list(running.values()).count(name) for name in ("a", "b", "c")]
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND):
         for what, which in story:
             if what == "end":
                 if running:

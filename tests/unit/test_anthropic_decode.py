@@ -6,61 +6,29 @@ from typing import Any
 import pytest
 
 from api.anthropic.client_tools import OFFERS
-from api.anthropic.decode import MessagesCall, decode
 from api.anthropic.tokens import estimate
 from api.conversation import Draft, DraftResult
 from api.media import Remote
 from api.parameters import Policy
-from api.problems import Problem
 from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
 from tests.manual import section
-
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-HI: list[dict[str, Any]] = [{"role": "user", "content": "hi"}]
-TOOL = {"name": "Read", "description": "reads", "input_schema": {"type": "object"}}
-USE = {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"a": 1.0}}
-THOUGHT = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
-WEB = {"type": "web_search_20250305", "name": "web_search"}
-
-FOUND = {
-    "type": "search_result",
-    "title": "T",
-    "source": "https://a.example",
-    "content": [{"type": "text", "text": "w"}],
-}
-
-
-def brought(*content: Any) -> dict[str, Any]:
-    """The fields of a request whose tool brought these blocks."""
-    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": list(content)}
-    messages = [*HI, {"role": "assistant", "content": [USE]}, {"role": "user", "content": [result]}]
-    return {"messages": messages}
-
-
-def call(*, policy: Policy | None = None, **fields: Any) -> MessagesCall:
-    """A request of these fields, decoded; one that says nothing else says hi."""
-    return decode(json.dumps({"max_tokens": 9000, "messages": HI, **fields}).encode(), policy or Policy())
-
-
-def problem(*, policy: Policy | None = None, **fields: Any) -> Problem:
-    """The refusal of a request."""
-    with pytest.raises(Problem) as caught:
-        call(policy=policy, **fields)
-    return caught.value
-
-
-def user(*content: Any) -> Problem | tuple[Draft, ...]:
-    """The drafts of a user's message of these blocks."""
-    return call(messages=[{"role": "user", "content": list(content)}]).drafts
-
-
-@pytest.mark.wire(73)
-def test_system_texts_of_every_place_are_kept_in_order():
-    """Claude Code sends some after the user's words, as blocks or as a text."""
-    middle = [*HI, {"role": "system", "content": "two"}, {"role": "system", "content": [{"type": "text", "text": "3"}]}]
-    understood = call(system=[{"type": "text", "text": "one", "cache_control": {"type": "ephemeral"}}], messages=middle)
-    assert understood.system == ("one", "two", "3")
-    assert understood.drafts == (Draft("user", (Text("hi"),), "messages[0]"),)
+from tests.unit.messages_calls import (
+    FOUND,
+    HI,
+    PICTURE,
+    PIXEL,
+    THOUGHT,
+    TOOL,
+    USE,
+    WEB,
+    assistant,
+    brought,
+    call,
+    problem,
+    system,
+    user,
+    user_says,
+)
 
 
 def test_every_block_becomes_what_it_is():
@@ -106,6 +74,18 @@ def test_calls_results_and_thinking_come_back_as_they_went_out():
     [
         ({"max_tokens": None}, "max_tokens"),
         ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": -1}, "max_tokens"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": [{"text": "x"}]}]}, "messages[0].content[0].type"),
+        ({"messages": [user_says({"type": "text", "text": None})]}, "messages[0].content[0].text"),
+        ({"messages": [user_says({"type": "image", "source": {"type": "ftp"}})]}, "messages[0].content[0].source.type"),
+        ({"messages": [user_says({"type": "image", "source": {"type": "url"}})]}, "messages[0].content[0].source.url"),
+        ({"messages": [*HI, assistant({"type": "tool_use", "name": "x"})]}, "messages[1].content[0].id"),
+        ({"messages": [*HI, assistant(PICTURE)]}, "messages[1].content[0]"),
+        ({"messages": [*HI, assistant(FOUND)]}, "messages[1].content[0]"),
+        ({"messages": [*HI, system([PICTURE])]}, "messages[1].content[0].type"),
+        ({"tools": [WEB, {"name": "x", "input_schema": {"type": "objet"}}]}, "tools[1].input_schema.type"),
+        ({"compaction": {"type": "summarize"}}, "compaction"),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": [{"type": "search_results"}]}]}, "messages[0].content[0].type"),
@@ -122,25 +102,21 @@ def test_calls_results_and_thinking_come_back_as_they_went_out():
         (brought(5), "messages[2].content[0].content[0]"),
         ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
         ({"messages": [{"role": "user", "content": [USE]}]}, "messages[0].content[0]"),
-        ({"messages": [{"role": "assistant", "content": [{"type": "thinking"}]}]}, "messages[0].content[0]"),
+        ({"messages": [{"role": "assistant", "content": [{"type": "thinking"}]}]}, "messages[0].content[0].thinking"),
         ({"messages": [{"role": "assistant", "content": [USE]}]}, "messages[0]"),
         ({"tools": [{"name": "x"}]}, "tools[0].input_schema"),
         ({"tools": [{"type": "computer_20251124", "name": "computer"}]}, "tools[0].type"),
-        ({"tools": [{"type": "bash_19990101", "name": "bash"}]}, "tools[0].type"),
         ({"tools": [WEB], "tool_choice": {"type": "tool", "name": "web_search"}}, "tool_choice"),
         ({"tool_choice": {"type": "any"}}, "tool_choice"),
-        ({"tool_choice": {"type": "function"}}, "tool_choice.type"),
+        ({"thinking": {"type": "enabled"}}, "thinking.budget_tokens"),
+        ({"thinking": {"type": "enabled", "budget_tokens": "2000"}}, "thinking.budget_tokens"),
         ({"thinking": {"type": "enabled", "budget_tokens": 1}}, "thinking.budget_tokens"),
         ({"thinking": {"type": "enabled", "budget_tokens": 9000}}, "thinking.budget_tokens"),
-        ({"thinking": {"type": "maybe"}}, "thinking.type"),
         (
             {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": [THOUGHT]}]},
             "messages[1].content",
         ),
         ({"messages": [{"role": "assistant", "content": [THOUGHT]}]}, "messages"),
-        ({"thinking": {"type": "adaptive", "display": "x"}}, "thinking.display"),
-        ({"output_config": {"effort": "huge"}}, "output_config.effort"),
-        ({"output_config": {"format": {"type": "xml"}}}, "output_config.format.type"),
         ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format.schema"),
         ({"stop_sequences": ["x"] * 65}, "stop_sequences"),
         ({"temperature": 2}, "temperature"),
@@ -242,8 +218,10 @@ def test_a_forced_choice_of_one_call():
 @pytest.mark.parametrize(
     ("fields", "effort", "thinking", "shown"),
     [
-        ({}, None, False, True),
+        ({}, None, True, False),
         ({"thinking": {"type": "disabled"}}, "low", False, True),
+        ({"thinking": {"type": "adaptive"}}, None, True, True),
+        ({"thinking": {"type": "adaptive", "budget_tokens": "x"}}, None, True, True),
         ({"thinking": {"type": "adaptive", "display": "omitted"}}, None, True, False),
         ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, "low", True, True),
         (

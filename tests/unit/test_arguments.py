@@ -7,14 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.arguments import kept, promises
-from api.schemas import Schema
+from api.problems import Problem
 from api.tooling import Offered
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed, Started, TextDelta, ToolArguments, ToolCall, Usage
+from shared.json_schema.validator import Validator
 from shared.turn import Tool
 
-SCHEMAS: dict[str, Schema] = {
-    "strict": {"type": "object", "properties": {"a": {}}, "required": ["a"], "additionalProperties": False}
+SCHEMAS = {
+    "strict": Validator('{"type":"object","properties":{"a":{}},"required":["a"],"additionalProperties":false}'),
 }
 DONE = Done("tool_use", Usage())
 
@@ -37,10 +38,19 @@ def call(name: str, *pieces: str) -> list[Event]:
 
 
 def test_promises_are_the_schemas_of_the_strict_tools():
-    """By name."""
-    tools = (Tool("a", "", '{"type":"object"}'), Tool("b", "", "{}"))
-    assert promises(Offered(tools, strict=frozenset({"a"}))) == {"a": {"type": "object"}}
+    """By name, and with the numbers that were sent."""
+    exact = '{"properties":{"n":{"maximum":9223372036854775807}}}'
+    promised = promises(Offered((Tool("a", "", exact), Tool("b", "", "{}")), strict=frozenset({"a"})))
+    assert promised.keys() == {"a"}
+    assert promised["a"].fault('{"n":9223372036854775807}') is None
+    assert promised["a"].fault('{"n":9223372036854775808}') is not None
     assert promises(Offered()) == {}
+
+
+def test_a_strict_tool_whose_schema_has_a_number_that_nobody_can_hold_is_refused():
+    """What is only seen when the numbers are read as they are written."""
+    with pytest.raises(Problem, match="`a` can't be used"):
+        promises(Offered((Tool("a", "", '{"maximum":' + "9" * 2000 + "}"),), strict=frozenset({"a"})))
 
 
 async def test_what_is_no_promise_passes_untouched():

@@ -1,6 +1,7 @@
 """Who may ask: the key, where it may stand, and how it is compared."""
 
 import hmac
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,10 +11,13 @@ from hypothesis import strategies as st
 from litestar.types import Receive, Scope, Send
 
 import api.auth
-from api.auth import RequireKey
+from api.auth import MAX_CREDENTIALS, PRINCIPAL, PUBLIC, RequireKey
+from api.keys import PREFIX, Key, Keyring, digest
 from api.problems import Problem
+from api.scopes import SCOPE
 
 KEY = "sk-local-0f1e2d3c4b5a6978"
+PEPPER = b"pepper"
 NOT_USED = cast("Any", None)
 
 type Header = tuple[bytes, bytes]
@@ -48,17 +52,23 @@ def x_api_key(value: str) -> Header:
     return (b"x-api-key", value.encode("latin-1"))
 
 
+def api_key(value: str) -> Header:
+    """The header that Azure's clients send."""
+    return (b"api-key", value.encode("latin-1"))
+
+
 @pytest.mark.parametrize(
     "header",
     [
         bearer(KEY),
         x_api_key(KEY),
+        api_key(KEY),
         (b"authorization", f"bearer {KEY}".encode()),
         (b"authorization", f"BEARER   {KEY} ".encode()),
     ],
 )
 async def test_the_key_opens(header: Header) -> None:
-    """As a bearer token, its scheme in any case (RFC 9110 §11.1), or as x-api-key."""
+    """As a bearer token, its scheme in any case (RFC 9110 §11.1), as x-api-key, or as Azure's api-key."""
     assert await passes(header)
     assert await passes((b"host", b"x"), header, (b"x-request-id", b"1"))
 
@@ -80,30 +90,138 @@ async def test_the_key_opens(header: Header) -> None:
         [x_api_key("wrong")],
         [x_api_key(f"Bearer {KEY}")],
         [bearer("\xff\xfe")],
-        [bearer("wrong"), x_api_key(KEY)],
         [(b"cookie", f"key={KEY}".encode())],
-        [(b"api-key", KEY.encode())],
+        [(b"x-goog-api-key", KEY.encode())],
+        [bearer("wrong"), x_api_key("wrong"), api_key("wrong"), api_key(KEY[1:])],
+        [(b"authorization", f"Basic {KEY}".encode()), bearer(""), x_api_key(" ")],
     ],
 )
 async def test_anything_else_is_refused(headers: list[Header]) -> None:
-    """Missing, wrong, nearly right, in the wrong place; a bearer token that is given is the one that counts."""
+    """Missing, wrong, nearly right, in the wrong place; however many there are."""
     assert not await passes(*headers)
 
 
-async def test_a_key_beside_credentials_of_another_scheme_opens() -> None:
-    """A proxy's own Basic credentials do not get in the way."""
-    assert await passes((b"authorization", b"Basic dXNlcjpwYXNz"), x_api_key(KEY))
+FOREIGN = [
+    bearer("sk-ant-oat01-x"),
+    bearer(""),
+    (b"authorization", b"Bearer"),
+    (b"authorization", b"Basic dXNlcjpwYXNz"),
+    (b"authorization", b""),
+    x_api_key("sk-ant-api03-x"),
+    x_api_key(""),
+    api_key("0123456789abcdef"),
+    bearer("\xff\xfe"),
+]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        bearer(f"sk-ant-oat01-x, Bearer {KEY}"),
+        bearer(f"{KEY}, Bearer sk-ant-oat01-x"),
+        (b"authorization", f"Basic dXNlcjpwYXNz, bearer {KEY}".encode()),
+        x_api_key(f"x,{KEY}"),
+        api_key(f"{KEY} , x"),
+    ],
+)
+async def test_a_key_in_a_header_that_a_proxy_made_of_two_opens(header: Header) -> None:
+    """Many fold what is repeated into one value, with commas (RFC 9110 §5.3)."""
+    assert await passes(header)
+
+
+async def test_a_key_may_have_a_comma() -> None:
+    """It is tried whole, too."""
+    assert await passes(x_api_key("a,b,c"), key="a,b,c")
+    assert await passes(bearer("a, b"), key="a, b")
+    assert not await passes(x_api_key("a"), key="a,b,c")
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+@pytest.mark.parametrize("right", [bearer(KEY), x_api_key(KEY), api_key(KEY)])
+async def test_a_key_beside_credentials_of_others_opens(foreign: Header, right: Header) -> None:
+    """Clients send what they have, and proxies add their own; in either order, and in the same header again."""
+    assert await passes(foreign, right)
+    assert await passes(right, foreign)
+    assert not await passes(foreign)
+
+
+def named(name: str, **fields: Any) -> tuple[str, Key]:
+    """A named key, as its holder sends it and as it is kept."""
+    secret = PREFIX + name
+    return secret, Key(name, name, digest(secret, PEPPER), ("chat",), **fields)
+
+
+async def identified(*headers: Header, keys: Sequence[Key] = (), loaded: bool = True, public: bool = False) -> str:
+    """Whose key counts; or the code of the refusal."""
+    keyring = Keyring()
+    keyring.pepper = PEPPER
+    if loaded:
+        keyring.replace(keys)
+    scope = cast("Any", {"type": "http", "headers": list(headers), "state": {}})
+    scope["route_handler"] = SimpleNamespace(opt={SCOPE: "chat", PUBLIC: public})
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        pass
+
+    try:
+        await RequireKey(application, KEY, keyring=keyring)(scope, NOT_USED, NOT_USED)
+    except Problem as problem:
+        return problem.code
+    principal = scope["state"][PRINCIPAL]
+    return principal.name if principal else ""
+
+
+async def test_of_two_valid_keys_the_first_in_the_documented_order_counts() -> None:
+    """Bearer tokens, then x-api-key, then api-key, wherever in the head they stand."""
+    (one, kept_one), (two, kept_two) = named("one"), named("two")
+    for headers, counts in (
+        ((x_api_key(two), bearer(one)), "one"),
+        ((api_key(one), x_api_key(two)), "two"),
+        ((api_key(KEY), bearer(one), x_api_key(two)), "one"),
+        ((bearer(two), bearer(one)), "two"),
+        ((bearer("wrong"), bearer(KEY), bearer(one)), "owner"),
+    ):
+        assert await identified(*headers, keys=(kept_one, kept_two)) == counts
+
+
+async def test_a_key_that_has_ended_is_told_only_where_no_other_is_valid() -> None:
+    """So is that the keys can't be read."""
+    (good, kept_good), (off, kept_off) = named("good"), named("off", disabled=True)
+    keys = (kept_good, kept_off)
+    assert await identified(bearer(off), x_api_key(good), keys=keys) == "good"
+    assert await identified(bearer(off), x_api_key(KEY), keys=keys) == "owner"
+    assert await identified(bearer("wrong"), x_api_key(off), keys=keys) == "key_disabled"
+    assert await identified(bearer(good), x_api_key(KEY), loaded=False) == "owner"
+    assert await identified(bearer("wrong"), x_api_key(good), loaded=False) == "database_unavailable"
+
+
+async def test_what_is_public_knows_a_key_all_the_same() -> None:
+    """/health tells more to who has one; one that has ended is as none."""
+    off, kept_off = named("off", disabled=True)
+    assert await identified(bearer("wrong"), api_key(KEY), public=True) == "owner"
+    assert await identified(bearer(off), x_api_key("wrong"), keys=(kept_off,), public=True) == ""
+
+
+async def test_only_so_many_credentials_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head has room for thousands; one that comes again is no other."""
+    hashed: list[str] = []
+    digest_of = api.auth._digest  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(api.auth, "_digest", lambda key: hashed.append(key) or digest_of(key))
+    assert not await passes(*[bearer(f"wrong {number}") for number in range(1000)], x_api_key(KEY))
+    assert len(hashed) <= 1 + MAX_CREDENTIALS
+    assert await passes(*[bearer("wrong")] * 1000, x_api_key(KEY))
 
 
 async def test_a_missing_and_a_wrong_key_get_the_same_answer() -> None:
     """It says how to send a key and where its owner finds it, not what was wrong, nor any key."""
     answers: list[tuple[str, dict[str, str]]] = []
-    for headers in ([], [bearer("wrong-key-of-a-client")], [x_api_key("wrong-key-of-a-client")]):
+    wrong = "wrong-key-of-a-client"
+    for headers in ([], [bearer(wrong)], [x_api_key(wrong)], [bearer(wrong), x_api_key(wrong), api_key(wrong + "2")]):
         scope = cast("Any", {"type": "http", "headers": headers, "route_handler": SimpleNamespace(opt={})})
         with pytest.raises(Problem) as problem:
             await RequireKey(NOT_USED, KEY)(scope, NOT_USED, NOT_USED)
         answers.append((problem.value.message, problem.value.headers()))
-    assert answers[0] == answers[1] == answers[2]
+    assert all(answer == answers[0] for answer in answers)
     message, sent = answers[0]
     assert "Authorization: Bearer KEY" in message
     assert "API_SECRET_TOKEN" in message

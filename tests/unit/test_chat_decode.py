@@ -636,7 +636,6 @@ def test_what_cannot_be_meant_is_refused_with_the_field_and_the_mend(fields: dic
         (b'{"a":' * 200_000, "invalid_json"),
         (b"[1]", "invalid_value"),
         (b'"hi"', "invalid_value"),
-        (b'{"seed": 1e400}', "invalid_value"),
     ],
 )
 def test_a_body_that_is_no_json_object_is_a_400(body: bytes, code: str):

@@ -325,6 +325,15 @@ def test_each_kind_of_failure_has_its_status_type_code_and_advice(kind: ErrorKin
 
 
 @pytest.mark.wire(42)
+@pytest.mark.parametrize("kind", ErrorKind)
+@pytest.mark.parametrize("said", [True, False, None])
+def test_what_the_service_says_must_not_be_sent_again_is_not_advised(kind: ErrorKind, said: bool | None):  # noqa: FBT001
+    """That it may be sent again makes nothing of ours retryable."""
+    advised = EXPECTED[kind][2] and said is not False
+    assert of_failure(Failed(kind, retry=said)).headers()["x-should-retry"] == str(advised).lower()
+
+
+@pytest.mark.wire(42)
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [

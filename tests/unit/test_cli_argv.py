@@ -53,6 +53,7 @@ def test_the_flags_make_a_cli_that_only_talks() -> None:
     assert followed_by(argv, "--setting-sources") == ""
     assert followed_by(argv, "--input-format") == "stream-json"
     assert followed_by(argv, "--output-format") == "stream-json"
+    assert followed_by(argv, "--max-turns") == "1"
     assert {
         *("-p", "--verbose", "--include-partial-messages", "--no-session-persistence"),
         *("--strict-mcp-config", "--disable-slash-commands"),

@@ -12,6 +12,7 @@ from api.fetch import Fetcher
 from api.media import Remote
 from api.problems import Problem
 from shared.turn import Image, Message, RedactedThinking, Role, Text, Thinking, ToolResult, ToolUse
+from tests.bound import BOUND
 
 
 def draft(role: Role, *content: DraftBlock, number: int = 0) -> Draft:
@@ -214,7 +215,7 @@ class Slow(Fetcher):
         self.asked.append(remote.url)
         if len(self.asked) == 3:
             self.all_asked.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(BOUND):
             await self.all_asked.wait()
         if remote.url == self._failing:
             raise Problem(400, "image_fetch_failed", f"`{remote.where}`: no.", param=remote.where)

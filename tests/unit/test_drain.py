@@ -9,6 +9,7 @@ import pytest
 from api.drain import LATE, Drain
 from shared.errors import ErrorKind
 from shared.events import Failed
+from tests.bound import BOUND
 
 SOON = 0.01
 GIVEN_UP = Failed(ErrorKind.DRAINING, retry_after=1)
@@ -127,7 +128,7 @@ async def test_the_event_loop_keeps_the_time() -> None:
         drain, told = Drain(grace), asyncio.get_running_loop().create_future()
         with drain.job(told.set_result):
             drain.begin()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(BOUND):
                 assert await told == GIVEN_UP
 
 

@@ -99,7 +99,8 @@ def answers(draw: st.DrawFn) -> list[Event]:
         events.append(Declined(draw(pieces.filter(bool))))
     reason = draw(st.sampled_from(STOP_REASONS))
     sequence = "END" if reason == "stop_sequence" else None
-    return [*events, Done(reason, draw(usages), draw(st.none() | st.just(0.25)), sequence)]
+    reported = draw(st.sampled_from(["", "", "model_context_window_exceeded"])) if reason == "max_tokens" else ""
+    return [*events, Done(reason, draw(usages), draw(st.none() | st.just(0.25)), sequence, reported)]
 
 
 def through(door: Door, answer: list[Event]) -> list[Event]:
@@ -181,9 +182,16 @@ def expected(door: Door, answer: list[Event]) -> Heard:
         refusal=declined if aside else "",
         thoughts=given_thoughts(door, answer),
         calls=given_calls(answer),
-        reason="refusal" if declined and door.name.startswith("messages") else door.reasons[done.stop_reason],
+        reason=expected_reason(door, done, declined=bool(declined)),
         tokens=(*counted, usage.reasoning_tokens) if openai else counted,
     )
+
+
+def expected_reason(door: Door, done: Done, *, declined: bool) -> str:
+    """Why the answer ended: Messages gives the service's own word, even one that no other dialect has."""
+    if not door.name.startswith("messages"):
+        return door.reasons[done.stop_reason]
+    return "refusal" if declined else done.reported or door.reasons[done.stop_reason]
 
 
 def read(heard: Heard) -> Heard:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.claude.failure import COMPLAINTS, failure, too_long
+from executor.claude.failure import COMPLAINTS, failure, is_about_thinking, too_long
 from executor.claude.protocol import Complained, Ended, Retrying
 from shared.errors import ErrorKind
 from shared.events import Failed, Window, Windows
@@ -62,8 +62,6 @@ def test_the_clis_word_decides_then_the_status(error: str, status: int | None, e
 @pytest.mark.parametrize(
     ("end", "expected"),
     [
-        (ended(subtype="error_max_budget_usd"), ErrorKind.BUDGET),
-        (ended(subtype="error_max_structured_output_retries"), ErrorKind.UNMET),
         (ended(api_error="usage_limit_reached", status=429), ErrorKind.USAGE_LIMIT),
         (ended(terminal_reason="prompt_too_long"), ErrorKind.PROMPT_TOO_LONG),
         (ended(status=413), ErrorKind.PROMPT_TOO_LONG),
@@ -95,7 +93,31 @@ def test_after_words_a_fault_of_the_line_is_a_cut_and_other_kinds_stay_what_they
     assert kind(ended(is_error=False), said=True) is ErrorKind.UPSTREAM_CUT
     assert kind(ended(), Complained("server_error", 500, ""), said=True) is ErrorKind.UPSTREAM_CUT
     assert kind(ended(), Complained("overloaded", 529, ""), said=True) is ErrorKind.OVERLOADED
-    assert kind(ended(subtype="error_max_budget_usd"), said=True) is ErrorKind.BUDGET
+
+
+@pytest.mark.wire(37)
+@pytest.mark.parametrize(("retried", "expected"), [(True, None), (False, False)])
+def test_a_failure_that_the_cli_did_not_retry_must_not_be_retried(retried: bool, expected: bool | None):  # noqa: FBT001
+    """It asks again unless the service says that it must not."""
+    for complaint in (Complained("overloaded", 529, ""), Complained("rate_limit", 429, ""), Complained("x", 500, "")):
+        failed = failure(ended(), complaint, None, said=False, now=NOW, retried=retried)
+        assert failed.retry is expected
+    refused = failure(ended(), Complained("invalid_request", 400, ""), None, said=False, now=NOW, retried=retried)
+    assert refused.retry is None
+
+
+@pytest.mark.parametrize(
+    ("words", "about"),
+    [
+        ("API Error: 400 messages.1.content.0: Invalid `signature` in `thinking` block", True),
+        ("API Error: 400 `thinking` blocks in the latest assistant message cannot be modified", True),
+        ("API Error: 400 messages.0: too long", False),
+    ],
+)
+def test_a_refusal_of_the_historys_thinking_is_told_from_others(words: str, about: bool):  # noqa: FBT001
+    """It is asked again without it."""
+    failed = failure(ended(), Complained("invalid_request", 400, words), None, said=False, now=NOW)
+    assert is_about_thinking(failed) is about
 
 
 @pytest.mark.wire(42)

@@ -25,6 +25,7 @@ from api.fetch import Address, Fetcher, is_public
 from api.media import Remote, image
 from api.problems import Problem
 from shared.turn import Image
+from tests.bound import BOUND
 from tests.unit.test_media import png
 
 WHERE = "messages[0].content[1]"
@@ -85,7 +86,7 @@ async def serving(answers: dict[str, Answer], host: str = "127.0.0.1", **kwargs:
         yield site
     finally:
         server.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(BOUND):
             await asyncio.gather(*tasks)
             await server.wait_closed()
 
@@ -129,7 +130,7 @@ async def fetching(names: Names | None = None, **settings: Any) -> AsyncGenerato
 async def problem_of(fetcher: Fetcher, url: str) -> Problem:
     """Why it is not fetched; always with the part and what to do."""
     with pytest.raises(Problem) as caught:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(BOUND):
             await fetcher.image(Remote(url, WHERE))
     assert caught.value.param == WHERE
     assert f"`{WHERE}`" in caught.value.message
@@ -485,7 +486,7 @@ async def test_a_body_over_the_limit_is_left_where_the_limit_is(too_large: Answe
     """413 as soon as it is known, and the connection ends."""
     async with serving({"/": too_large}) as site, fetching(max_bytes=10000) as fetcher:
         problem = await problem_of(fetcher, f"http://{NAME}:{site.port}/")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(BOUND):
             await site.left.wait()
     assert (problem.status, problem.code) == (413, "image_too_large")
     assert "10000" in problem.message
@@ -519,7 +520,7 @@ async def test_a_server_that_falls_silent_is_left(slow: Answer, limit: str):
     """Either limit ends it, and the connection with it."""
     async with serving({"/": slow}) as site, fetching(None, **{limit: 0.1}) as fetcher:
         problem = await problem_of(fetcher, f"http://{NAME}:{site.port}/")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(BOUND):
             await site.left.wait()
     assert (problem.status, problem.code) == (400, "image_fetch_failed")
     assert "data URL" in problem.message

@@ -59,7 +59,8 @@ def test_no_pattern_takes_long(pattern: str, path: str):
     """Neither many stars nor many folders multiply."""
     began = time.process_time()
     assert not fits(pattern, path)
-    assert time.process_time() - began < 0.5
+    # Of the processor, not of the clock. It is some milliseconds; of what multiplies nobody has seen the end.
+    assert time.process_time() - began < 30
 
 
 def test_ripgrep_is_told_one_rule_a_line():

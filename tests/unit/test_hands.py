@@ -29,6 +29,7 @@ from shared.jobs import CommandEnded, JobDone, Output, RunCommand, ToolsStatus
 from shared.turn import Message, Text, ToolResult, Turn
 from shared.wire import Do, ToApi, frame, read_to_executor
 from tests.books import books
+from tests.bound import BOUND
 
 JOB, ASKING = RunCommand("ls"), Asking("req_hands")
 WROTE, ENDED = Output("stdout", b"a.txt\n"), JobDone(CommandEnded(0))
@@ -71,7 +72,7 @@ class Rig:
 
     async def done(self) -> list[Said]:
         """All that comes of a job."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(BOUND):
             return [said async for said in self.hands.do(JOB, ASKING)]
 
 
@@ -194,7 +195,7 @@ async def test_closing_the_messages_closes_the_connection():
     async with rig(works) as made:
         async with aclosing(made.hands.do(JOB, ASKING)) as messages:
             assert await anext(messages) == WROTE
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(BOUND):
             await gone.wait()
 
 
@@ -205,7 +206,7 @@ async def test_a_server_that_ends_takes_no_job_and_ends_those_under_way():
     async def works(writer: asyncio.StreamWriter, _asked: Do) -> None:
         writer.write(frame(WROTE))
         begun.set()
-        await asyncio.sleep(60)
+        await asyncio.sleep(3600)
 
     drain = Drain(0)
     async with rig(works, drain=drain) as made:
@@ -220,7 +221,7 @@ async def test_a_job_that_takes_too_long_is_ended():
     """By REQUEST_TIMEOUT, whatever the executor does."""
 
     async def works(writer: asyncio.StreamWriter, _asked: Do) -> None:
-        await asyncio.sleep(60)
+        await asyncio.sleep(3600)
 
     async with rig(works, timeout=0.05) as made:
         assert await made.done() == [Failed(ErrorKind.REQUEST_TIMEOUT)]
@@ -261,7 +262,7 @@ async def worked(model: Model, hands: Hands) -> list[Step]:
     """All that happens when it is at work."""
     ground = Ground(cast("Dispatch", model), hands, STATUS, NAMES, max_turns=3)
     turn = Turn("opus", (Message("user", (Text("Go."),)),))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(BOUND):
         return [step async for step in work(ground, turn, ASKING)]
 
 

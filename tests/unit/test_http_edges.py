@@ -106,6 +106,36 @@ async def test_a_missing_key_is_a_401_with_the_words_that_libraries_look_for(tmp
     assert response.headers["www-authenticate"] == "Bearer"
 
 
+DOORS = {
+    ("GET", "/v1/models"): {"error"},
+    ("POST", CHAT): {"error"},
+    ("POST", "/v1/completions"): {"error"},
+    ("POST", "/v1/responses"): {"error"},
+    ("POST", "/v1/messages"): {"type", "error", "request_id"},
+    ("POST", "/api/chat"): {"detail", "code"},
+    ("GET", "/api/admin/keys"): {"detail", "code"},
+    ("GET", "/metrics"): {"error"},
+    ("POST", "/mcp"): {"jsonrpc", "id", "error"},
+}
+
+
+@pytest.mark.wire(40, 41)
+@pytest.mark.parametrize(("method", "path"), DOORS)
+async def test_any_credential_that_is_a_key_opens_every_door_and_none_gets_the_doors_own_401(
+    tmp_path: Path, method: str, path: str
+):
+    """Claude Code and proxies send a token of their own beside the key."""
+    foreign = [("authorization", "Bearer sk-ant-oat01-x"), ("api-key", "x"), ("x-api-key", "y")]
+    async with AsyncTestClient(application(tmp_path)) as client:
+        for name in ("x-api-key", "api-key", "authorization"):
+            mine = (name, f"Bearer {KEY}" if name == "authorization" else KEY)
+            for headers in ([*foreign, mine], [mine, *foreign]):
+                response = await client.request(method, path, headers=headers)  # type: ignore[arg-type]
+                assert response.status_code != 401, (path, headers)
+        refused = await client.request(method, path, headers=foreign)  # type: ignore[arg-type]
+    assert (refused.status_code, set(refused.json())) == (401, DOORS[method, path])
+
+
 @pytest.mark.wire(19, 41)
 @pytest.mark.parametrize("name", ["no-such-model", "gpt-99", "../../etc/passwd", "llama"])
 async def test_a_model_that_does_not_exist_is_a_404_that_says_where_to_look(client: AsyncTestClient[Any], name: str):

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.media import MAX_FILE, MAX_IMAGE, data_url, file, image
+from api.media import MAX_FILE, MAX_IMAGE, OfficeDocument, data_url, file, image
 from api.problems import Problem
 from shared.turn import Document, Image
+from tests.office import docx, rtf
 
 WHERE = "messages[0].content[1]"
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n"
@@ -251,7 +252,7 @@ def test_no_picture_is_taken_for_a_text(picture: Callable[[int, int], bytes], me
 
 
 @pytest.mark.parametrize(
-    "sent", ["", "data:text/plain,", "!!", "A", "data:x", url(b"PK\3\4\0\0\xff"), url(b"\xff\xfeh\0i\0")]
+    "sent", ["", "data:text/plain,", "!!", "A", "data:x", url(b"PK\3\4\0\0\xff"), url(b"\xff\xfeh\0i")]
 )
 def test_a_file_that_can_t_be_read_is_refused(sent: str):
     """400 invalid_file."""
@@ -280,4 +281,61 @@ def test_no_text_fails_in_another_way_than_a_problem(tail: str, head: str):
     """Anything is a block or a Problem with its part."""
     for read in (lambda: data_url(head + tail, WHERE), lambda: file(head + tail, tail, WHERE)):
         found = outcome(read)
-        assert isinstance(found, Image | Document) or (found.status, found.param) == (400, WHERE)
+        assert isinstance(found, Image | Document | OfficeDocument) or (found.status, found.param) == (400, WHERE)
+
+
+@pytest.mark.parametrize(
+    "declared", ["", "text/plain", "text/plain;charset=windows-1252", 'text/csv; CHARSET="cp1252"']
+)
+def test_a_text_in_another_encoding_is_a_document(declared: str):
+    """From a data URL or base64 alone; where nothing tells the encoding, the model is told that it was guessed."""
+    text = "Größe;Preis\n3;5 €\n"
+    sent = base64.b64encode(text.encode("cp1252")).decode()
+    found = file(f"data:{declared};base64,{sent}" if declared else sent, "a.csv", WHERE)
+    guessed = "The file does not tell its character encoding; it was read as windows-1252."
+    assert found == Document("text/plain", text, "a.csv", None if "=" in declared else guessed)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_a_byte_order_mark_tells_the_encoding(encoding: str):
+    """In a part for pictures too, if a text is declared; the mark is not given on."""
+    data = "Grüße aus 東京".encode(encoding)
+    assert file(url(data, "application/octet-stream"), None, WHERE) == Document("text/plain", "Grüße aus 東京")
+    assert data_url(url(data, "text/plain"), WHERE) == Document("text/plain", "Grüße aus 東京")
+
+
+def test_a_file_that_is_not_in_its_declared_encoding_is_refused_with_its_name():
+    """No byte is replaced."""
+    problem = problem_of(lambda: file(url(b"caf\xe9", "text/plain;charset=utf-8"), None, WHERE))
+    assert (problem.status, problem.code) == (400, "invalid_file")
+    assert "`utf-8`" in problem.message
+
+
+def test_pictures_and_pdf_are_what_they_are_whatever_charset_is_declared():
+    """A charset is of texts only."""
+    assert isinstance(file(url(png(), "text/plain;charset=iso-8859-1"), None, WHERE), Image)
+    assert file(url(PDF, "text/plain;charset=iso-8859-1"), None, WHERE) == Document(
+        "application/pdf", base64.b64encode(PDF).decode()
+    )
+
+
+@pytest.mark.parametrize("declared", ["application/octet-stream", "image/png", "text/plain", ""])
+def test_an_office_document_is_kept_to_be_converted(declared: str):
+    """By its bytes; only RTF that is declared a plain text is one."""
+    data = docx("a", "b")
+    assert file(url(data, declared), "a.docx", WHERE) == OfficeDocument(data, "a.docx", WHERE)
+    assert data_url(url(data, declared), WHERE) == OfficeDocument(data, None, WHERE)
+
+
+def test_rich_text_that_is_declared_a_plain_text_is_one():
+    """Somebody wants its source read."""
+    source = rtf("words")
+    for declared in ("", "application/rtf", "text/rtf"):
+        assert file(url(source, declared), None, WHERE) == OfficeDocument(source, None, WHERE)
+    assert file(url(source, "text/plain"), None, WHERE) == Document("text/plain", source.decode())
+
+
+def test_an_office_document_may_have_20_mib_too():
+    """413 after it, before anybody unpacks it."""
+    data = rtf("a" * MAX_FILE)
+    assert problem_of(lambda: file(url(data, "application/rtf"), None, WHERE)).code == "file_too_large"

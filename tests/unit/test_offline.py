@@ -17,6 +17,7 @@ import uvloop
 from executor.offline.instance import instance
 from executor.offline.reply import ECHO_LIMIT, NOTICE, Block, Message, Request, Tool, ToolChoice, echo, events, reply
 from executor.offline.server import OfflineModel
+from tests.bound import BOUND
 from tests.scripted import cli
 
 COLOUR = {
@@ -290,7 +291,7 @@ async def test_what_is_malformed_is_a_400_in_the_services_envelope_and_closes(ra
     """Law of the server: nothing that is sent to it raises."""
     async with serving() as url, connected(url) as (reader, writer):
         writer.write(raw)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(BOUND):
             head, _, answer = (await reader.read()).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert b"connection: close" in head
@@ -317,18 +318,18 @@ async def leave_after(raw: bytes, linger: bytes) -> None:
             if raw.endswith(b"}"):
                 await reader.readuntil(b"text_delta")
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        done, _ = await asyncio.wait(serving_it, timeout=5)
+        done, _ = await asyncio.wait(serving_it, timeout=BOUND)
     assert [task.exception() for task in done] == [None]
 
 
 async def test_closing_ends_the_streams_under_way():
     """An executor that ends does not wait for the offline model's words."""
-    model = OfflineModel(delay=60)
+    model = OfflineModel(delay=3600)
     url = await model.start()
     async with connected(url) as (reader, writer):
         writer.write(sent(msgspec.json.encode(body(stream=True))))
         await reader.readuntil(b"content_block_start")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(BOUND):
             await model.close()
             assert b"message_stop" not in await reader.read()
 

@@ -17,6 +17,7 @@ from executor.claude.parking import FIRST_PAUSE, LONGEST_PAUSE, Parking
 from executor.claude.process import CliLost, CliProcess
 from executor.claude.sandbox import Sandbox
 from executor.sandbox.landlock import Rules
+from tests.bound import BOUND
 
 
 class Fake(CliProcess):
@@ -107,7 +108,7 @@ async def yard(size: int) -> AsyncGenerator[Yard]:
     try:
         yield made
     finally:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(BOUND):
             await made.parking.close()
             for fake in made.made:
                 fake.die()
@@ -196,12 +197,12 @@ async def test_a_place_is_refilled_only_when_the_conversation_that_took_it_is_un
         await asyncio.sleep(0)
 
     async with full(1) as made:
-        made.parking._settled = 60
+        made.parking._settled = 3600
         monkeypatch.setattr(executor.claude.parking, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
         await made.take()
         await until(lambda: made.parking.ready == 1)
         assert len(rests) == 1
-        assert 59 < rests[0] <= 60
+        assert 3600 - BOUND < rests[0] <= 3600
 
 
 async def test_a_process_is_never_given_twice() -> None:
@@ -218,7 +219,7 @@ async def test_without_a_parked_one_the_process_is_cold_and_not_waited_for() -> 
         made.gate.clear()
         made.parking.open()
         await until(lambda: made.starting == 1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(BOUND):
             process, parked = await made.take()
         assert not parked
         assert process is made.made[1]
@@ -239,7 +240,7 @@ async def test_a_parked_process_that_dies_is_buried_and_replaced() -> None:
         dead = made.made[0]
         dead.die()
         await until(lambda: len(made.made) == 3 and made.parking.ready == 2)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(BOUND):
             await dead.buried.wait()
         assert [await made.take(), await made.take()] == [(made.made[1], True), (made.made[2], True)]
 
@@ -249,7 +250,7 @@ async def test_a_process_that_has_just_died_is_not_given_out() -> None:
     async with full(2) as made:
         made.made[0].process.returncode = 1
         assert await made.take() == (made.made[1], True)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(BOUND):
             await made.made[0].buried.wait()
 
 
@@ -339,7 +340,7 @@ async def test_a_process_that_does_not_get_warm_is_buried_and_reported(pauses: P
 async def test_closing_ends_every_parked_process_and_waits_for_it() -> None:
     """Nothing is left, and nothing is started any more."""
     async with full(3) as made:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(BOUND):
             await made.parking.close()
         assert [fake.said[-2:] for fake in made.made] == [["killed", "buried"]] * 3
         assert repr(made.parking) == "<Parking [0/3 ready]>"
@@ -353,7 +354,7 @@ async def test_closing_ends_a_process_that_is_being_started() -> None:
         made.gate.clear()
         made.parking.open()
         await until(lambda: made.starting == 1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(BOUND):
             await made.parking.close()
         assert made.made[0].said[-2:] == ["killed", "buried"]
 
@@ -364,7 +365,7 @@ async def test_closing_waits_for_what_is_being_buried() -> None:
         process, _ = await made.take()
         made.parking.bury(process)
         assert process.said[-1] == "killed"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(BOUND):
             await made.parking.close()
         assert process.said[-1] == "buried"
 
@@ -382,7 +383,7 @@ async def test_a_burial_kills_at_once_and_cleans_up_later() -> None:
         process, _ = await made.take()
         made.parking.bury(process)
         assert process.said[-1] == "killed"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(BOUND):
             await process.buried.wait()
 
 

@@ -211,7 +211,6 @@ def test_the_texts_of_a_complaint_are_joined_and_other_blocks_passed_over() -> N
         b"Error: Cannot find module",
         b'{"type":"resu',
         b'{"type":"\xff"}',
-        b'{"type":"result","result":"\\ud800 "}',
     ],
 )
 def test_a_line_without_what_it_must_have_is_garbage(line: bytes) -> None:
@@ -219,6 +218,15 @@ def test_a_line_without_what_it_must_have_is_garbage(line: bytes) -> None:
     parsed = parse(line)
     assert isinstance(parsed, Garbage)
     assert parsed.reason
+
+
+@pytest.mark.parametrize("escape", ["\\ud83d", "\\uDE00", "\\ud83d\\ud83d"])
+def test_half_a_surrogate_pair_in_a_line_does_not_make_it_unreadable(escape: str) -> None:
+    """JavaScript writes one as an escape; UTF-8 has no bytes for it, so the reader sees the replacement character."""
+    said = parse(f'{{"type":"result","result":"a{escape}b \\ud83d\\ude00"}}'.encode())
+    assert isinstance(said, Ended)
+    assert said.text.strip("\ufffd") == said.text
+    assert said.text.replace("\ufffd", "") == "ab 😀"
 
 
 KNOWN = ("stream_event", "control_response", "control_request", "assistant", "result")

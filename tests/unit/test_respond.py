@@ -14,9 +14,9 @@ from api.respond import Answer
 from api.side_by_side import Numbered
 from shared.errors import MEANINGS, ErrorKind
 from shared.events import Admitted, Done, Event, Failed, Queued, Started, TextDelta, Usage
+from tests.bound import BOUND
 from tests.unit.made import events as any_event
 
-BOUND = 5.0
 ADMITTED = Admitted(parked=True, offline=False)
 DONE = Done("end_turn", Usage(1, 2))
 WHOLE: list[Event] = [ADMITTED, Started("claude-x"), TextDelta("Hel"), TextDelta("lo"), DONE]

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from executor.claude.schema import WRAPPER, is_wrapped, unwrapped, wrapped
+from executor.claude.request.schema import WRAPPER, is_wrapped, to_client, to_wire
 
 scalars = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "a", "b", "#/properties/a"])
 documents = st.recursive(
@@ -68,7 +68,7 @@ def accepts(schema: dict[str, Any], document: Any) -> bool:
 def test_the_cli_is_asked_for_exactly_what_the_client_asked_for(schema: dict[str, Any], document: object):
     """What travels inside is valid if and only if it was valid by the client's own schema, references and all."""
     text = json.dumps(schema)
-    travelling = json.loads(bytes(wrapped(text)))
+    travelling = json.loads(to_wire(text))
     Draft202012Validator.check_schema(travelling)
     assert "$schema" not in travelling
     assert travelling["type"] == "object"
@@ -106,33 +106,33 @@ def test_only_what_is_plainly_an_object_travels_as_it_is(schema: dict[str, Any],
 def test_the_answer_comes_out_byte_for_byte(document: object, indent: int | None):
     """Its blanks and its numbers are the model's."""
     written = json.dumps(document, indent=indent)
-    assert unwrapped('{"type":"array"}', f'{{ "{WRAPPER}" : {written} }}') == written
+    assert to_client('{"type":"array"}', f'{{ "{WRAPPER}" : {written} }}') == written
 
 
 @pytest.mark.wire(58)
 @pytest.mark.parametrize("written", ["1.0", "12345678901234567890123", "1e2", '"\\u00e9"', "[ 1 ,2]", "0.10"])
 def test_no_number_is_written_anew(written: str):
     """Inside an object or as one."""
-    assert unwrapped("{}", f'{{"{WRAPPER}":{written}}}') == written
-    assert unwrapped('{"type":"object"}', f'{{"a": {written}}}') == f'{{"a": {written}}}'
+    assert to_client("{}", f'{{"{WRAPPER}":{written}}}') == written
+    assert to_client('{"type":"object"}', f'{{"a": {written}}}') == f'{{"a": {written}}}'
 
 
 def test_the_clients_own_value_is_not_taken_for_the_wrapper():
     """An object of that one key is an answer like any."""
     answer = f'{{"{WRAPPER}": 1}}'
-    assert unwrapped('{"type":"object"}', answer) == answer
+    assert to_client('{"type":"object"}', answer) == answer
 
 
 @pytest.mark.wire(58)
 def test_a_schema_that_travels_as_it_is_keeps_its_numbers():
     """Only the dialect is taken off."""
     text = '{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","minProperties":1.0,"maxProperties":1e2}'
-    assert bytes(wrapped(text)) == b'{"type":"object","minProperties":1.0,"maxProperties":1e2}'
+    assert to_wire(text) == '{"type":"object","minProperties":1.0,"maxProperties":1e2}'
 
 
 @pytest.mark.parametrize("schema", ['{"type":"object"}', '{"type":"array"}'])
 @pytest.mark.parametrize("written", ["", "{", "[1]", "1", "oops"])
 def test_what_is_no_object_is_no_answer(schema: str, written: str):
     """The CLI would not have taken it."""
-    assert unwrapped(schema, written) is None
-    assert unwrapped('{"type":"array"}', '{"other":1}') is None
+    assert to_client(schema, written) is None
+    assert to_client('{"type":"array"}', '{"other":1}') is None

@@ -11,10 +11,13 @@ import httpx2
 import msgspec
 import pytest
 
+from tests.bound import BOUND
 from tests.scripted import cli
 from tests.scripted.upstream import IDENTITY, Breaks, Cuts, Gated, Received, Refuses, Says, Stalls, Upstream
 
-ASK = {"model": "claude-x", "max_tokens": 9, "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+USER = {"role": "user", "content": "hi"}
+ASK: dict[str, Any] = {"model": "claude-x", "max_tokens": 9, "stream": True, "messages": [USER]}
+PREFILL = {**ASK, "model": "claude-sonnet-5-5", "messages": [USER, {"role": "assistant", "content": "Well,"}]}
 
 
 def decoded(body: str) -> list[dict[str, Any]]:
@@ -28,29 +31,36 @@ def texts(events: list[dict[str, Any]]) -> list[str]:
 
 
 @asynccontextmanager
-async def asking(upstream: Upstream) -> AsyncGenerator[httpx2.Response]:
+async def asking(upstream: Upstream, model: str = "claude-x") -> AsyncGenerator[httpx2.Response]:
     """A stream under way."""
     async with (
-        httpx2.AsyncClient(timeout=5, trust_env=False) as client,
-        client.stream("POST", f"{upstream.url}/v1/messages?beta=true", json=ASK) as response,
+        httpx2.AsyncClient(timeout=BOUND, trust_env=False) as client,
+        client.stream("POST", f"{upstream.url}/v1/messages?beta=true", json={**ASK, "model": model}) as response,
     ):
         yield response
 
 
 async def all_until_lost(response: httpx2.Response) -> str:
     """What comes before the connection is lost."""
+    came, whole = await all_that_came(response)
+    assert not whole
+    return came
+
+
+async def all_that_came(response: httpx2.Response) -> tuple[str, bool]:
+    """What came, and whether the response was whole."""
     came = ""
     try:
         async for piece in response.aiter_text():
             came += piece
     except httpx2.RemoteProtocolError:
-        return came
-    raise AssertionError("the response was whole")
+        return came, False
+    return came, True
 
 
 async def post(upstream: Upstream, path: str = "/v1/messages", body: Any = ASK) -> httpx2.Response:
     """A whole answer."""
-    async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
+    async with httpx2.AsyncClient(timeout=BOUND, trust_env=False) as client:
         return await client.post(f"{upstream.url}{path}", json=body)
 
 
@@ -144,6 +154,78 @@ async def test_a_refusal_is_an_http_error_in_the_services_envelope():
     assert response.json()["error"] == {"type": "rate_limit_error", "message": "slow down"}
 
 
+async def test_a_rate_limit_says_when_to_try_again_unless_the_script_does():
+    """Only `x-should-retry: false` makes the CLI give up at once."""
+    async with Upstream() as upstream:
+        limited = Refuses(429, "rate_limit_error")
+        upstream.script(
+            limited, msgspec.structs.replace(limited, headers={"x-should-retry": "false"}), Refuses(500, "x")
+        )
+        answers = [await post(upstream) for _ in range(3)]
+    told = [(each.headers.get("retry-after"), each.headers.get("x-should-retry")) for each in answers]
+    assert told == [("1", "true"), ("1", "false"), (None, None)]
+
+
+async def test_what_the_real_service_refuses_is_recorded_and_takes_no_reply():
+    """The body is the test's to look at; the script goes on with the next request."""
+    async with Upstream() as upstream:
+        upstream.script(Says("one"), Says("two"))
+        refused = await post(upstream, body=PREFILL)
+        assert texts(decoded((await post(upstream)).text)) == ["one"]
+        assert (refused.status_code, refused.json()["error"]["type"]) == (400, "invalid_request_error")
+        assert "prefill" in refused.json()["error"]["message"]
+        assert [received.body for received in upstream.requests] == [PREFILL, ASK]
+        assert upstream.refused == ["prefill"]
+
+
+async def test_a_rule_that_a_test_names_is_off_until_the_next_says_otherwise():
+    """By the constructor or later."""
+    async with Upstream(without={"prefill"}) as upstream:
+        assert (await post(upstream, body=PREFILL)).status_code == 200
+        upstream.without("sampling")
+        assert (await post(upstream, body=PREFILL)).status_code == 400
+        upstream.without()
+        assert (await post(upstream, body=PREFILL)).status_code == 400
+        with pytest.raises(AssertionError, match="prefil"):
+            upstream.without("prefil")
+
+
+@pytest.mark.parametrize("more", [{}, {"thinking": {"type": "adaptive"}}], ids=["absent", "adaptive"])
+async def test_a_model_that_always_thinks_begins_with_an_empty_thinking_block(more: dict[str, Any]):
+    """Its signature is taken back behind what was asked, and the block counts for no output."""
+    asked = {**ASK, "model": "claude-sonnet-5-5", **more}
+    async with Upstream() as upstream:
+        upstream.script(Says("one"))
+        events = decoded((await post(upstream, body=asked)).text)
+        thought, said = [event["content_block"] for event in events if event["type"] == "content_block_start"]
+        [signature] = [event["delta"]["signature"] for event in events if event.get("delta", {}).get("signature")]
+        back = [*asked["messages"], {"role": "assistant", "content": [{**thought, "signature": signature}]}, USER]
+        assert (await post(upstream, body={**asked, "messages": back})).status_code == 200
+    assert (thought["type"], said["type"]) == ("thinking", "text")
+    assert events[-2]["usage"]["output_tokens"] == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "thinking"), [("claude-sonnet-5-5", "between_tools"), ("claude-haiku-5-5", "disabled"), ("claude-x", "")]
+)
+async def test_nothing_is_thought_where_thinking_is_off(model: str, thinking: str):
+    """Nor by a model that is not known to think always."""
+    async with Upstream() as upstream:
+        more = {"thinking": {"type": thinking}} if thinking else {}
+        events = decoded((await post(upstream, body={**ASK, "model": model, **more})).text)
+    assert [event["content_block"]["type"] for event in events if event["type"] == "content_block_start"] == ["text"]
+
+
+@pytest.mark.parametrize("fails", [Cuts(0), Breaks(0)])
+async def test_what_fails_before_any_delta_fails_before_the_thinking(fails: Cuts | Breaks):
+    """A number of deltas is that of the script's own."""
+    async with Upstream() as upstream:
+        upstream.script(fails)
+        async with asking(upstream, "claude-sonnet-5-5") as response:
+            came, _ = await all_that_came(response)
+    assert "content_block_start" not in came
+
+
 async def test_anything_but_a_request_for_a_message_is_noted_and_not_found():
     """The script is for messages alone."""
     async with Upstream() as upstream:
@@ -234,7 +316,7 @@ async def test_a_client_that_leaves_a_stall_is_a_hangup():
 async def test_a_client_that_leaves_between_answers_is_no_hangup():
     """Only an answer that is not whole is hung up on; one connection may carry many."""
     async with Upstream() as upstream:
-        async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
+        async with httpx2.AsyncClient(timeout=BOUND, trust_env=False) as client:
             for _ in range(3):
                 await client.post(f"{upstream.url}/v1/messages", json=ASK)
             assert upstream.open_connections == 1
@@ -294,6 +376,27 @@ def test_what_the_cli_adds_is_not_part_of_the_conversation():
     ]
 
 
+def test_the_clients_system_messages_are_told_by_their_place_in_the_conversation():
+    """Neither the CLI's note nor its message without words is the client's."""
+    asked = {
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "system", "content": "# Environment\nYou are here."},
+            {"role": "assistant", "content": "yes"},
+            {"role": "user", "content": "go"},
+            {"role": "system", "content": [], "output_config": {"effort": "low"}},
+            {"role": "assistant", "content": "on"},
+            {"role": "user", "content": "now"},
+            {"role": "system", "content": [{"type": "text", "text": text} for text in ("Be brief.", "Be kind.")]},
+        ],
+        "tools": [{"name": "look", "input_schema": {}, "cache_control": {"type": "ephemeral"}}],
+    }
+    received = Received(0, "POST", "/v1/messages", {}, asked)
+    assert received.instructions == [(5, "Be brief."), (5, "Be kind.")]
+    assert [message["role"] for message in received.conversation] == ["user", "assistant", "user", "assistant", "user"]
+    assert received.tools_by_name == {"look": {"name": "look", "input_schema": {}}}
+
+
 async def test_the_real_cli_gets_each_delta_when_it_is_released_and_sends_what_it_was_told(tmp_path: Path):
     """The CLI takes the script for the service: nothing is held back, and the request is seen as it was."""
     async with Upstream() as upstream:
@@ -302,6 +405,7 @@ async def test_the_real_cli_gets_each_delta_when_it_is_released_and_sends_what_i
             setup = {"subtype": "initialize", "systemPrompt": ["Be kind."], "systemPromptSnapshot": False}
             process.write({"type": "control_request", "request_id": "1", "request": setup})
             process.say("hi")
+            assert (await process.read("content_block_delta"))["delta"]["type"] == "signature_delta"
             for word in ("Hel", "lo"):
                 await upstream.release()
                 event = await process.read("content_block_delta")

@@ -36,11 +36,11 @@ STATUS = ToolsStatus(("/a",), ("/w",), ("cat", "ls"), 4, 0, 0, draining=False)
 @pytest.mark.parametrize(
     ("name", "arguments", "expected"),
     [
-        ("Read", '{"file_path":"/a/x","offset":3,"limit":"5"}', ReadFile("/a/x", 3, 5, (1, 10))),
-        ("Read", '{"file_path":"/a/x"}', ReadFile("/a/x", None, 2000, (1, 10))),
-        ("Read", '{"file_path":"/a/x.pdf","pages":"11-30"}', ReadFile("/a/x.pdf", None, 2000, (11, 30))),
-        ("Read", '{"file_path":"/a/x.pdf","pages":7}', ReadFile("/a/x.pdf", None, 2000, (7, 7))),
-        ("Read", '{"file_path":"/a/x.pdf","pages":" 7 - "}', ReadFile("/a/x.pdf", None, 2000, (7, 16))),
+        ("Read", '{"file_path":"/a/x","offset":3,"limit":"5"}', ReadFile("/a/x", 3, 5, (1, 10), as_text=True)),
+        ("Read", '{"file_path":"/a/x"}', ReadFile("/a/x", None, 2000, (1, 10), as_text=True)),
+        ("Read", '{"file_path":"/a/x.pdf","pages":"11-30"}', ReadFile("/a/x.pdf", None, 2000, (11, 30), as_text=True)),
+        ("Read", '{"file_path":"/a/x.pdf","pages":7}', ReadFile("/a/x.pdf", None, 2000, (7, 7), as_text=True)),
+        ("Read", '{"file_path":"/a/x.pdf","pages":" 7 - "}', ReadFile("/a/x.pdf", None, 2000, (7, 16), as_text=True)),
         ("Glob", '{"pattern":"**/*.py","path":"/a"}', FindFiles("**/*.py", "/a")),
         (
             "Grep",

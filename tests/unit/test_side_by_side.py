@@ -8,6 +8,7 @@ import pytest
 from api.side_by_side import Numbered, side_by_side
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed, TextDelta, Usage
+from tests.bound import BOUND
 
 DONE = Done("end_turn", Usage())
 FAILED = Failed(ErrorKind.UPSTREAM)
@@ -39,7 +40,7 @@ class Job:
 
 
 async def following(stream: AsyncGenerator[Numbered]) -> Numbered:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND):
         return await anext(stream)
 
 

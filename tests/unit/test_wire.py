@@ -29,6 +29,7 @@ from shared.wire import (
     read_to_api,
     read_to_executor,
 )
+from tests.bound import BOUND
 from tests.unit.made import to_api, to_executor
 
 type Read = Callable[[asyncio.StreamReader], Awaitable[object]]
@@ -54,7 +55,7 @@ def framed(payload: bytes) -> bytes:
 
 async def read_all(read: Read, received: bytes, *, closed: bool = True) -> object:
     """What is read, in bounded time."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND):
         return await read(reader(received, closed=closed))
 
 
@@ -96,7 +97,7 @@ def test_what_the_api_sends_carries_the_version() -> None:
 async def test_frames_in_a_row_are_read_one_by_one_and_then_the_end(messages: list[ToApi]) -> None:
     """A frame takes its own bytes and no more; closing between frames is no error."""
     stream = reader(b"".join(map(frame, messages)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND):
         assert [await read_to_api(stream) for _ in messages] == messages
         assert await read_to_api(stream) is None
 
@@ -133,7 +134,7 @@ async def test_a_frame_that_comes_byte_by_byte_is_the_same_message(message: ToAp
         await asyncio.sleep(0)
         assert not reading.done()
         stream.feed_data(bytes([byte]))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(BOUND):
         assert await reading == message
 
 

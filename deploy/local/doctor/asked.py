@@ -210,6 +210,8 @@ def sandbox(check: ToolsCheck) -> Iterator[Finding]:
         yield wrong("sandbox", f"No tools are served: {check.sandbox}. Chat works without them.")
     else:
         yield ok("sandbox", f"The sandbox holds when it is tried; jobs run as {check.user}.")
+    if check.converter:
+        yield wrong("sandbox", f"{check.converter[0].upper()}{check.converter[1:]}.", "warning")
 
 
 def paths(check: ToolsCheck) -> Iterator[Finding]:

@@ -1,0 +1,63 @@
+"""The lines that the CLI reads on its stdin. Pure.
+
+Invariants: a line is one JSON value without a line break: whatever a request holds travels inside of JSON strings. Every user
+line is `client_composed`: without it the CLI would expand `@path` and run `/command`.
+(The types `SDKControlRequest` and `SDKUserMessage` of the CLI's agent SDK.)
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from executor.claude.request.body import PLACEHOLDER
+
+# The CLI takes an element of exactly this text as a mark, not as words.
+BOUNDARY = "__SYSTEM_PROMPT_DYNAMIC_BOUNDARY__"
+
+
+def initialize(system: Sequence[str]) -> dict[str, object]:
+    """The control request that fixes the system prompt."""
+    texts = [f"{text}\n" if text == BOUNDARY else text for text in system]
+    return {"subtype": "initialize", "systemPrompt": texts, "systemPromptSnapshot": False}
+
+
+def apply_settings(settings: dict[str, object]) -> dict[str, object]:
+    """The control request that changes settings.
+
+    The model too: the CLI tries a model that it does not know, with a message of its own to the service, when it is
+    told of it by the request `set_model`.
+    """
+    return {"subtype": "apply_flag_settings", "settings": settings}
+
+
+def hide_thinking() -> dict[str, object]:
+    """The control request for thinking without words: what the service signs is then the block that is given out."""
+    return {"subtype": "set_max_thinking_tokens", "thinking_display": "omitted"}
+
+
+def control(request_id: str, request: dict[str, object]) -> bytes:
+    """A control request as a line."""
+    return _line({"type": "control_request", "request_id": request_id, "request": request})
+
+
+def refuse_request(request_id: str) -> bytes:
+    """The answer to a question of the CLI, which a request gives it no reason to ask."""
+    response = {"subtype": "error", "request_id": request_id, "error": "not available"}
+    return _line({"type": "control_response", "response": response})
+
+
+def query() -> bytes:
+    """The user line that makes the CLI ask the service; the conversation is in the settings."""
+    return _line(
+        {
+            "type": "user",
+            "message": {"role": "user", "content": [PLACEHOLDER]},
+            "parent_tool_use_id": None,
+            "session_id": "",
+            "client_composed": True,
+        }
+    )
+
+
+def _line(value: object) -> bytes:
+    return msgspec.json.encode(value) + b"\n"

@@ -1,0 +1,1 @@
+"""A Turn as the body of a request to the Messages API."""

@@ -1,0 +1,155 @@
+"""A Turn as what the CLI is told: system texts, settings, and the rest of the request's body. Pure.
+
+Invariants: nothing of the request is changed by the CLI. It passes the fields of `CLAUDE_CODE_EXTRA_BODY` on as they are, in
+the place of its own (https://code.claude.com/docs/en/env-vars), while its headers, its system text and its metadata stay.
+A CLI that passed nothing on would send `PLACEHOLDER`, which the service refuses: no question is ever answered without
+its conversation.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+from msgspec import Struct
+
+from executor.claude.request import schema
+from executor.claude.request.blocks import Json, Wire, reminder, text_block
+from executor.claude.request.dialect import modernize
+from executor.claude.request.messages import to_wire_messages, with_cache_marks
+from executor.claude.request.model_rules import ModelRules
+from executor.claude.request.tool_forms import ToolForm
+from executor.claude.request.tool_names import STRUCTURED, tool_names
+from shared.turn import Tool, Turn
+
+# A block of no type that the service knows, which names the fault in the service's own refusal.
+PLACEHOLDER: Json = {"type": "conversation_is_in_the_extra_body"}
+STRUCTURED_DESCRIPTION = (
+    "Use this tool to return your final response in the requested structured format. You MUST call this tool exactly once "
+    "at the end of your response to provide the structured output."
+)
+NO_THINKING: Json = {"type": "disabled"}
+ANY_CALL = "Answer by calling one of the tools. An answer in words alone can't be used."
+ONE_CALL = "Answer by calling the tool `{name}`. An answer in words alone can't be used."
+
+
+class Request(Struct, frozen=True):
+    """A turn, ready to be sent as often as it takes.
+
+    messages: the conversation as the client sent it, and behind it the demand. demand: what tells the model to call a
+    tool, where the service takes no `tool_choice` that does. cache_ttl: "5m" or "1h".
+    """
+
+    turn: Turn
+    wire: Wire
+    rules: ModelRules
+    messages: tuple[Json, ...]
+    demand: str
+    cache_ttl: str
+
+
+def build_request(turn: Turn, rules: ModelRules, cache_ttl: str) -> Request:
+    """What is sent for a turn, by the rules of its model."""
+    wire = Wire(tool_names(turn), {tool.name: ToolForm(tool.schema) for tool in turn.tools})
+    demand = "" if rules.forced_tools else _demand(turn, wire)
+    messages = to_wire_messages(turn.messages, wire, rules)
+    if demand and messages:
+        messages = _with_demand(messages, demand, rules)
+    return Request(turn, wire, rules, tuple(messages), demand, cache_ttl)
+
+
+def build_settings(request: Request, messages: Sequence[Json], *, demanded: bool) -> Json:
+    """The CLI's settings for one round: model, effort and the body. demanded: a call is still to be made."""
+    turn = request.turn
+    body = build_body(request, messages, demanded=demanded)
+    environment = {
+        "CLAUDE_CODE_EXTRA_BODY": msgspec.json.encode(body).decode(),
+        "CLAUDE_CODE_PROMPT_CACHE_TTL": request.cache_ttl,
+    }
+    if turn.max_tokens is not None:
+        # The CLI fits its limit of thinking to it; the body has the number itself, which the CLI would lower.
+        environment["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(turn.max_tokens)
+    effort: Json = {"effortLevel": turn.effort} if turn.effort else {}
+    return {"model": turn.model, "env": environment, **effort}
+
+
+def build_body(request: Request, messages: Sequence[Json], *, demanded: bool) -> Json:
+    """The fields of the request that are sent as they are."""
+    turn = request.turn
+    body: Json = {"messages": with_cache_marks(messages, request.cache_ttl)}
+    # One order for one set of tools, whatever order a client lists them in: the prompt cache begins with them.
+    tools = [_tool(tool, request.wire) for tool in sorted(_offered(request), key=lambda tool: tool.name.casefold())]
+    if turn.schema is not None:
+        offered = msgspec.Raw(modernize(schema.to_wire(turn.schema)).encode())
+        tools.append({"name": STRUCTURED, "description": STRUCTURED_DESCRIPTION, "input_schema": offered})
+    if tools:
+        body["tools"] = tools
+    if choice := _tool_choice(request, demanded=demanded):
+        body["tool_choice"] = choice
+        if choice["type"] in {"any", "tool"} and not request.rules.thinks_when_forced:
+            body["thinking"] = NO_THINKING
+    if messages and messages[-1]["role"] == "assistant" and request.rules.prefill:
+        # The service takes the beginning of an answer only from a model that does not think.
+        body["thinking"] = NO_THINKING
+    if turn.max_tokens is not None:
+        body["max_tokens"] = turn.max_tokens
+    # The service refuses a stop text without a visible character; those are looked for in the answer only.
+    if (stops := [stop for stop in turn.stop if stop.strip()]) and turn.schema is None:
+        body["stop_sequences"] = stops
+    return body
+
+
+def _offered(request: Request) -> Sequence[Tool]:
+    """The tools on offer. One that must be called is alone, where the service can't be told which it is.
+
+    Not in a held turn: its later rounds offer all, and the model's thinking is bound to the tools it was offered.
+    """
+    turn = request.turn
+    if request.demand and turn.tool_choice == "tool" and not turn.held:
+        return [tool for tool in turn.tools if tool.name == turn.forced_tool]
+    return turn.tools
+
+
+def _tool(tool: Tool, wire: Wire) -> Json:
+    offered = msgspec.Raw(wire.form(tool.name).schema.encode())
+    return {"name": wire.names.to_wire(tool.name), "description": tool.description, "input_schema": offered}
+
+
+def _tool_choice(request: Request, *, demanded: bool) -> Json:
+    """The service's `tool_choice`; empty where the model may choose freely."""
+    turn = request.turn
+    if not turn.tools:
+        return {}
+    free = turn.tool_choice in {"any", "tool"} and (request.demand or not demanded)
+    kind = "auto" if free else turn.tool_choice
+    choice: Json = {"type": kind}
+    if kind == "tool":
+        choice["name"] = request.wire.names.to_wire(turn.forced_tool or "")
+    if not turn.parallel_tools and kind != "none":
+        choice["disable_parallel_tool_use"] = True
+    return {} if choice == {"type": "auto"} else choice
+
+
+def _demand(turn: Turn, wire: Wire) -> str:
+    match turn.tool_choice:
+        case "tool":
+            return ONE_CALL.format(name=wire.names.to_wire(turn.forced_tool or ""))
+        case "any":
+            return ANY_CALL
+        case _:
+            return ""
+
+
+def _with_demand(messages: Sequence[Json], demand: str, rules: ModelRules) -> list[Json]:
+    """The demand behind the conversation, where it leaves the cached prefix as it is.
+
+    It stays there in further rounds: the model's thinking is bound to what stands before it.
+    """
+    last = messages[-1]
+    content = cast("list[Json]", last["content"])
+    if last["role"] == "system":
+        return [*messages[:-1], {**last, "content": [*content, text_block(demand)]}]
+    if last["role"] == "user" and rules.system_messages:
+        return [*messages, {"role": "system", "content": [text_block(demand)]}]
+    if last["role"] == "user":
+        return [*messages[:-1], {**last, "content": [*content, reminder(demand)]}]
+    return [*messages, {"role": "user", "content": [text_block(demand)]}]

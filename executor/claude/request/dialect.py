@@ -1,0 +1,64 @@
+"""JSON Schemas of earlier drafts as 2020-12 has them, which is the draft that the service compiles. Pure.
+
+Invariants: what a schema allows stays the same; one that is in words of 2020-12 travels as it is.
+(https://json-schema.org/draft/2020-12/release-notes, https://json-schema.org/draft-07/json-schema-validation)
+"""
+
+from typing import cast
+
+import msgspec
+
+from executor.claude.request.schema import NAMED, VALUES, Fields
+
+EARLIER = (b'"items"', b'"dependencies"', b'"exclusiveMinimum"', b'"exclusiveMaximum"', b'"$schema"')
+LIMITS = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
+
+
+def modernize(schema: str) -> str:
+    """The schema in words of 2020-12; the very same text where nothing has to change."""
+    if not any(word in schema.encode("utf-8", "surrogatepass") for word in EARLIER):
+        return schema
+    given = msgspec.json.decode(schema, type=Fields)
+    modern = _modernize(given)
+    return schema if modern == given else msgspec.json.encode(modern).decode()
+
+
+def _modernize(part: object) -> object:
+    match part:
+        case dict():
+            return _modernize_words({name: _field(name, value) for name, value in cast("Fields", part).items()})
+        case list():
+            return [_modernize(item) for item in cast("list[object]", part)]
+        case _:
+            return part
+
+
+def _field(name: str, value: object) -> object:
+    if name in VALUES:
+        return value
+    if name in NAMED and isinstance(value, dict):
+        return {key: _modernize(inner) for key, inner in cast("Fields", value).items()}
+    return _modernize(value)
+
+
+def _modernize_words(fields: Fields) -> Fields:
+    fields = {name: value for name, value in fields.items() if name != "$schema"}
+    if isinstance(fields.get("items"), list):
+        fields["prefixItems"] = fields.pop("items")
+        if "additionalItems" in fields:
+            fields["items"] = fields.pop("additionalItems")
+    dependencies = fields.get("dependencies")
+    if isinstance(dependencies, dict):
+        fields = {name: value for name, value in fields.items() if name != "dependencies"}
+        for key, needed in cast("Fields", dependencies).items():
+            kind = "dependentRequired" if isinstance(needed, list) else "dependentSchemas"
+            fields[kind] = {**cast("Fields", fields.get(kind, {})), key: needed}
+    for exclusive, limit in LIMITS.items():
+        match fields.get(exclusive):
+            case True if limit in fields:
+                fields[exclusive] = fields.pop(limit)
+            case bool():
+                del fields[exclusive]
+            case _:
+                pass
+    return fields

@@ -1,0 +1,43 @@
+"""What the models of the service accept, where a request differs from model to model. Pure.
+
+The rules are those of the vendor's migration guides and of
+https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages. A model that is not known is taken
+for a new one: what new models refuse is then emulated, which every model accepts.
+"""
+
+import re
+
+from msgspec import Struct
+
+FORCED_TOOLS = re.compile(r"claude-(3|(opus|sonnet|haiku)-4|haiku-5)")
+# Models that refuse to be forced to call a tool while they think; later ones accept both or neither.
+FORCED_TOOLS_WITHOUT_THINKING = re.compile(r"claude-(3|(opus|sonnet|haiku)-4(-[0-7])?(-20\d{6})?$)")
+PREFILL = re.compile(r"claude-(3|(opus|sonnet|haiku)-4(-[015])?(-20\d{6})?$)")
+NO_SYSTEM_MESSAGES = re.compile(r"claude-(3|(opus|sonnet|haiku)-4(-[0-7])?(-20\d{6})?$)")
+
+
+class ModelRules(Struct, frozen=True):
+    """forced_tools: `tool_choice` any and tool. prefill: a conversation may end with the assistant's message.
+
+    system_messages: messages of the role system may stand in the middle. thinks_when_forced: thinking may stay on
+    where a call is forced.
+    """
+
+    forced_tools: bool
+    prefill: bool
+    system_messages: bool
+    thinks_when_forced: bool
+
+
+EVERYTHING = ModelRules(forced_tools=True, prefill=True, system_messages=True, thinks_when_forced=True)
+
+
+def rules_for(model: str) -> ModelRules:
+    """The rules of a model, by its full id."""
+    name = model.partition("[")[0]
+    return ModelRules(
+        forced_tools=bool(FORCED_TOOLS.match(name)),
+        prefill=bool(PREFILL.match(name)),
+        system_messages=not NO_SYSTEM_MESSAGES.match(name),
+        thinks_when_forced=not FORCED_TOOLS_WITHOUT_THINKING.match(name),
+    )

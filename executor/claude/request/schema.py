@@ -1,0 +1,88 @@
+"""Schemas whose root is not plainly an object, moved into one. Pure.
+
+The service takes tools with an object at the root only. Any other schema travels as the one property of an object, and
+what the model wrote for it comes out again byte for byte.
+"""
+
+from typing import cast
+
+import msgspec
+
+type Fields = dict[str, object]
+
+WRAPPER = "value"
+SHARED = ("$defs", "definitions")
+UNIONS = ("anyOf", "oneOf", "allOf")
+# Where the keys are names of the client's, and where a value is no schema, whatever it looks like.
+NAMED = ("$defs", "definitions", "properties", "patternProperties", "dependentSchemas", "dependencies")
+VALUES = ("const", "enum", "default", "examples", "example", "required", "dependentRequired")
+
+
+def is_wrapped(schema: str) -> bool:
+    """Whether a structured answer's schema has to travel inside of an object."""
+    fields = msgspec.json.decode(schema, type=Fields)
+    return fields.get("type") != "object" or any(name in fields for name in (*UNIONS, "$ref"))
+
+
+def to_wire(schema: str) -> str:
+    """The schema of a structured answer as the model is offered it; the declared dialect means nothing there."""
+    if is_wrapped(schema):
+        return move_into_wrapper(schema)
+    fields = msgspec.json.decode(schema, type=dict[str, msgspec.Raw])
+    if fields.pop("$schema", None) is None:
+        return schema
+    return msgspec.json.encode(fields).decode()
+
+
+def to_client(schema: str, answer: str) -> str | None:
+    """The answer as the client's own schema has it; None where it is not one. answer: what the model wrote."""
+    try:
+        fields = msgspec.json.decode(answer, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    if not is_wrapped(schema):
+        return answer
+    return bytes(fields[WRAPPER]).decode() if WRAPPER in fields else None
+
+
+def move_into_wrapper(schema: str) -> str:
+    """An object with the schema as its one property; references to its own root lead to where that is now."""
+    fields = msgspec.json.decode(schema, type=Fields)
+    for name in ("$schema", "$id"):
+        # A schema with an id of its own would be the root of its own references.
+        fields.pop(name, None)
+    moved = cast("Fields", _move(fields))
+    shared = {name: moved.pop(name) for name in SHARED if name in moved}
+    root = {
+        "type": "object",
+        "properties": {WRAPPER: moved},
+        "required": [WRAPPER],
+        "additionalProperties": False,
+        **shared,
+    }
+    return msgspec.json.encode(root).decode()
+
+
+def _move(part: object) -> object:
+    match part:
+        case dict():
+            return {name: _move_field(name, value) for name, value in cast("Fields", part).items()}
+        case list():
+            return [_move(item) for item in cast("list[object]", part)]
+        case _:
+            return part
+
+
+def _move_field(name: str, value: object) -> object:
+    if name in NAMED and isinstance(value, dict):
+        return {key: _move(inner) for key, inner in cast("Fields", value).items()}
+    if name == "$ref" and isinstance(value, str):
+        return _move_reference(value)
+    return value if name in VALUES else _move(value)
+
+
+def _move_reference(reference: str) -> str:
+    if reference.startswith(tuple(f"#/{name}/" for name in SHARED)):
+        return reference
+    # What is no path is the name of an anchor, which needs none.
+    return f"#/properties/{WRAPPER}{reference[1:]}" if reference == "#" or reference.startswith("#/") else reference

@@ -1,0 +1,132 @@
+"""Decodes text: a byte order mark, a declaration or the bytes themselves tell the character encoding. Pure.
+
+Invariants: no byte is dropped or replaced. What can't be decoded to its last byte, or has what no text has, is no text.
+"""
+
+import codecs
+import re
+
+from chardetng_py.detector import EncodingDetector
+from msgspec import Struct
+
+# The longer marks first: UTF-32's begins like UTF-16's.
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# What may be declared, by Python's names. Others are slow to decode (punycode), or no encodings of text (zlib).
+CHARSETS = frozenset(
+    {
+        *("utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "ascii"),
+        *(f"iso8859-{part}" for part in range(1, 17) if part != 12),
+        *(
+            f"cp{page}"
+            for page in (437, 737, 775, 850, 852, 855, 857, 858, 860, 861, 862, 863, 864, 865, 866, 869, 874)
+        ),
+        *(f"cp{page}" for page in (932, 949, 950, *range(1250, 1259))),
+        *("koi8-r", "koi8-u", "mac-roman", "mac-cyrillic", "tis-620"),
+        *("gb2312", "gbk", "gb18030", "hz", "big5", "big5hkscs", "shift_jis", "euc_jp", "iso2022_jp", "euc_kr"),
+    }
+)
+# What Firefox's detector answers and Python calls otherwise.
+SPELLED = {
+    "windows-874": "cp874",
+    "gb18030": "gb18030",
+    "Shift_JIS": "cp932",
+    "EUC-KR": "cp949",
+    "ISO-8859-8-I": "iso8859-8",
+}
+# Of a text about this much is looked at: detection takes half a second for a megabyte. Of ASCII little is a hint.
+SAMPLE, AROUND = 64 * 1024, 100
+
+_beyond_ascii = re.compile(rb"[\x80-\xff]")
+_gap = re.compile(rb"[\0-\x7f]{%d}" % (2 * AROUND))
+# Control characters that are in no text; tab, line ends, form feed, backspace and escape are in some.
+_controls = re.compile(r"[\0-\x07\x0e-\x1a\x1c-\x1f\x7f]")
+
+
+class Decoded(Struct, frozen=True):
+    """A text. guessed: the encoding, where nothing but the bytes told it."""
+
+    text: str
+    guessed: str = ""
+
+    @property
+    def note(self) -> str:
+        """What a reader should know of how it was decoded; nothing where that was certain."""
+        return f"The file does not tell its character encoding; it was read as {self.guessed}." if self.guessed else ""
+
+
+def decode(data: bytes, charset: str = "") -> Decoded | None:
+    """The text that the bytes are; None if they are none. charset: what is declared; a byte order mark outranks it."""
+    for mark, name in MARKS:
+        if data.startswith(mark):
+            return _strict(data, name)
+    if declared := known(charset):
+        return _strict(data, declared)
+    return utf8(data) or _detected(data)
+
+
+def utf8(data: bytes) -> Decoded | None:
+    """The text, if the bytes are UTF-8 without NUL."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else Decoded(text)
+
+
+def known(charset: str) -> str:
+    """Python's name of a declared charset; nothing for what decides nothing: ASCII, or a name that nobody knows."""
+    try:
+        name = codecs.lookup(charset).name
+    except (LookupError, ValueError):
+        return ""
+    return name if name in CHARSETS and name != "ascii" else ""
+
+
+def preload() -> None:
+    """Load every codec, for a process that can't read Python's library later."""
+    for name in (*CHARSETS, "utf-8-sig"):
+        codecs.lookup(name)
+
+
+def _strict(data: bytes, name: str) -> Decoded | None:
+    if name == "utf-8":
+        return utf8(data)
+    for each in ("cp1252", name) if name == "iso8859-1" else (name,):
+        # Who says ISO-8859-1 means Windows-1252 (https://encoding.spec.whatwg.org/#names-and-labels).
+        try:
+            text = data.decode(each)
+        except UnicodeDecodeError:
+            continue
+        return None if _controls.search(text) else Decoded(text)
+    return None
+
+
+def _detected(data: bytes) -> Decoded | None:
+    """The text in an encoding that the bytes suggest."""
+    # Cheaper than a decoding, and most of what is no text ends here.
+    if not data or _controls.search(data[:SAMPLE].decode("latin-1")):
+        return None
+    detector = EncodingDetector()
+    detector.feed(_sample(data), last=False)
+    guess = detector.guess(tld=None, allow_utf8=False)
+    found = _strict(data, known(SPELLED.get(guess, guess)) or "cp1252")
+    return Decoded(found.text, guess) if found else None
+
+
+def _sample(data: bytes) -> bytes:
+    """What is around the bytes beyond ASCII, from the first of them on. It is cut in ASCII only, so never in a character."""
+    sample = bytearray()
+    at = 0
+    while len(sample) < SAMPLE and (found := _beyond_ascii.search(data, at)):
+        most = found.start() + SAMPLE
+        gap = _gap.search(data, found.end(), most)
+        end = gap.start() + AROUND if gap else most
+        sample += data[max(at, found.start() - AROUND) : end]
+        at = end
+    return bytes(sample)

@@ -1,0 +1,27 @@
+"""Places in a JSON value, written as JSONPath (RFC 9535). Pure."""
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+LONGEST_NAME = 60
+# Characters that need no quotes here: JSON Schema's own names have `$` and `-`.
+_PLAIN = re.compile(r"[A-Za-z_$@][A-Za-z0-9_$@-]*")
+
+type Step = str | int
+
+
+def render(root: str, steps: Iterable[Step]) -> str:
+    """Returns the place that the steps lead to, in ASCII: `$.a[0]["b c"]`. root: what the path begins with."""
+    return root + "".join(map(_render_step, steps))
+
+
+def _render_step(step: Step) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    short = step if len(step) <= LONGEST_NAME else f"{step[:LONGEST_NAME]}..."
+    if _PLAIN.fullmatch(short):
+        return f".{short}"
+    quoted = msgspec.json.encode(short.encode("utf-8", "replace").decode()).decode()
+    return f"[{quoted.encode('ascii', 'backslashreplace').decode()}]"

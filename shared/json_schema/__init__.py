@@ -1,0 +1,1 @@
+"""JSON Schemas that clients send: checked, and evaluated with bounded work."""

@@ -1,0 +1,111 @@
+"""The keywords of JSON Schema that look at a value alone, not at schemas for its parts. Pure.
+
+Each function returns what is wrong with the value, as a sentence, or None.
+(https://json-schema.org/draft/2020-12/json-schema-validation)
+"""
+
+from collections.abc import Collection, Mapping
+from typing import cast
+
+from shared.json_schema.keywords import Draft, Fields
+from shared.json_schema.values import Number, describe, freeze, is_integer, is_multiple, is_number
+
+KINDS: dict[str, type] = {"string": str, "boolean": bool, "object": dict, "array": list, "null": type(None)}
+
+
+def check_value(schema: Fields, value: object, draft: Draft) -> str | None:
+    """Checks everything but `pattern`, `enum` and `const`."""
+    if wrong := check_type(schema, value):
+        return wrong
+    match value:
+        case str():
+            return check_size(schema, len(value), "Length", "characters", describe(value))
+        case list():
+            return check_list(schema, cast("list[object]", value))
+        case dict():
+            return check_object(schema, cast("Fields", value), draft)
+        case _ if is_number(value):
+            return check_number(schema, cast("Number", value), draft)
+        case _:
+            return None
+
+
+def check_type(schema: Fields, value: object) -> str | None:
+    """Checks `type`."""
+    wanted = schema.get("type")
+    if wanted is None:
+        return None
+    kinds = cast("list[str]", wanted if isinstance(wanted, list) else [wanted])
+    if any(_is_kind(value, kind) for kind in kinds):
+        return None
+    return f"{describe(value)} is not of type {', '.join(f"'{kind}'" for kind in kinds)}"
+
+
+def _is_kind(value: object, kind: str) -> bool:
+    if kind == "number":
+        return is_number(value)
+    return is_integer(value) if kind == "integer" else isinstance(value, KINDS[kind])
+
+
+def check_number(schema: Fields, value: Number, draft: Draft) -> str | None:
+    """Checks the limits of a number, and `multipleOf`."""
+    limits = cast("Mapping[str, Number]", schema)
+    least, most = limits.get("minimum"), limits.get("maximum")
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    if draft == 4:
+        # There they say how the limits are meant, and are none themselves.
+        above, below = (least if above is True else None), (most if below is True else None)
+    if least is not None and value < least:
+        return f"{describe(value)} is less than the minimum of {describe(least)}"
+    if most is not None and value > most:
+        return f"{describe(value)} is greater than the maximum of {describe(most)}"
+    if above is not None and value <= cast("Number", above):
+        return f"{describe(value)} is not greater than {describe(above)}"
+    if below is not None and value >= cast("Number", below):
+        return f"{describe(value)} is not less than {describe(below)}"
+    divisor = limits.get("multipleOf")
+    if divisor is not None and not is_multiple(value, divisor):
+        return f"{describe(value)} is not a multiple of {describe(divisor)}"
+    return None
+
+
+def check_size(schema: Fields, size: int, ending: str, unit: str, what: str) -> str | None:
+    """Checks `minLength`, `maxItems` and their kin. ending: of the two keywords; unit: what is counted."""
+    limits = cast("Mapping[str, Number]", schema)
+    least, most = limits.get(f"min{ending}"), limits.get(f"max{ending}")
+    if least is not None and size < least:
+        return f"{what} has {size} {unit}, fewer than {describe(least)}"
+    if most is not None and size > most:
+        return f"{what} has {size} {unit}, more than {describe(most)}"
+    return None
+
+
+def check_list(schema: Fields, items: list[object]) -> str | None:
+    """Checks the length of a list, and `uniqueItems`."""
+    if wrong := check_size(schema, len(items), "Items", "items", "the list"):
+        return wrong
+    if schema.get("uniqueItems") is True:
+        seen: set[object] = set()
+        for item in map(freeze, items):
+            if item in seen:
+                return "the list has equal items"
+            seen.add(item)
+    return None
+
+
+def check_object(schema: Fields, fields: Fields, draft: Draft) -> str | None:
+    """Checks which properties an object has, and how many."""
+    if wrong := check_size(schema, len(fields), "Properties", "properties", "the object"):
+        return wrong
+    for name in cast("Collection[str]", schema.get("required", ())):
+        if name not in fields:
+            return f"{describe(name)} is a required property"
+    needed = cast("Mapping[str, object]", schema.get("dependencies", {}))
+    if draft >= 2019:
+        needed = {**needed, **cast("Mapping[str, object]", schema.get("dependentRequired", {}))}
+    for name, others in needed.items():
+        if name in fields and isinstance(others, list):
+            for other in cast("list[str]", others):
+                if other not in fields:
+                    return f"{describe(other)} is a required property beside {describe(name)}"
+    return None

@@ -1,0 +1,277 @@
+"""A document held against a checked schema.
+
+Invariants: what is referred to is evaluated once for each value, and what all costs is counted: after MOST_STEPS there is no verdict. So the time is bounded for every schema and every document, those that branch and those that lead
+back to themselves among them.
+(https://json-schema.org/draft/2020-12/json-schema-core#section-10; `format` and `content…` are annotations)
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from msgspec import Struct
+
+from shared.json_schema.assertions import check_value
+from shared.json_schema.keywords import Draft, Fields
+from shared.json_schema.matching import Unmatchable
+from shared.json_schema.outcomes import (
+    VALID,
+    VALUES_A_STEP,
+    Compiled,
+    Exhausted,
+    Fault,
+    Outcome,
+    Plan,
+    describe_allowed,
+    only_fault,
+    unexpected,
+)
+from shared.json_schema.structure import Target
+from shared.json_schema.values import Node, count_values, describe, freeze
+
+MOST_STEPS = 150_000
+
+type Scope = tuple[int, ...]
+
+
+def evaluate(compiled: Compiled, document: object) -> Fault | None:
+    """Returns the first fault of a document. Raises Exhausted."""
+    run = _Evaluation(compiled)
+    try:
+        return run.apply(compiled.root, run.add(document), ()).fault
+    except RecursionError as error:
+        raise Exhausted("it is nested too deeply to be checked") from error
+
+
+class Applied(Struct):
+    """The parts of a value that a schema was applied to. Mutable."""
+
+    names: set[str]
+    items: set[int]
+
+
+class _Evaluation:
+    """One document against one schema. Mutable: the verdicts so far, the steps left."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self._schema = compiled
+        self._structure = compiled.structure
+        self._draft: Draft = compiled.structure.draft
+        self._verdicts: dict[tuple[int, int, Scope], Outcome | None] = {}
+        self._steps = MOST_STEPS
+        self._nodes = 0
+
+    def add(self, value: object, parent: Node | None = None, key: str | int = "") -> Node:
+        """Returns a value as one that can be evaluated."""
+        self._nodes += 1
+        return Node(value, self._nodes, parent, key)
+
+    def _spend(self, steps: int) -> None:
+        self._steps -= steps
+        if self._steps < 0:
+            raise Exhausted(f"checking it against its schema takes more than {MOST_STEPS:,} steps")
+
+    def apply(self, schema: Target, node: Node, scope: Scope) -> Outcome:
+        """Returns how a value fares with a schema."""
+        if isinstance(schema, bool):
+            self._spend(1)
+            return VALID if schema else Outcome(Fault(node, f"{describe(node.value)} is not allowed here"))
+        plan = self._schema.plans[id(schema)]
+        self._spend(plan.cost)
+        if self._schema.dynamic and (resource := self._structure.resources[id(schema)]) not in scope:
+            scope = (*scope, resource)
+        if not plan.shared:
+            return self._judge(schema, plan, node, scope)
+        place = id(schema), node.number, scope
+        if place in self._verdicts:
+            known = self._verdicts[place]
+            return known if known is not None else Outcome(Fault(node, "its schema leads back to itself"))
+        self._verdicts[place] = None
+        outcome = self._verdicts[place] = self._judge(schema, plan, node, scope)
+        return outcome
+
+    def _judge(self, schema: Fields, plan: Plan, node: Node, scope: Scope) -> Outcome:
+        if plan.reference:
+            return self.apply(self._structure.targets[id(schema), "$ref"], node, scope)
+        if wrong := self._check_alone(schema, plan, node.value):
+            return Outcome(Fault(node, wrong))
+        applied = Applied(set(), set())
+        for outcome in self._list_outcomes(schema, plan, node, scope, applied):
+            if outcome.fault:
+                return outcome
+            if self._schema.annotates:
+                self._spend((len(outcome.names) + len(outcome.items)) // VALUES_A_STEP)
+                applied.names.update(outcome.names)
+                applied.items.update(outcome.items)
+        return Outcome(None, frozenset(applied.names), frozenset(applied.items)) if self._schema.annotates else VALID
+
+    def _list_outcomes(
+        self, schema: Fields, plan: Plan, node: Node, scope: Scope, applied: Applied
+    ) -> Iterator[Outcome]:
+        """Yields how the value fares with each schema in a schema."""
+        if plan.properties and isinstance(node.value, dict):
+            yield from self._properties(schema, node, scope, applied)
+        elif plan.items and isinstance(node.value, list):
+            yield from self._items(schema, node, scope, applied)
+        if plan.in_place:
+            yield from self._in_place(schema, node, scope)
+        if plan.left_over:
+            yield from self._left_over(schema, node, scope, applied)
+
+    def _check_alone(self, schema: Fields, plan: Plan, value: object) -> str | None:
+        if plan.unique or plan.constants is not None:
+            self._spend(count_values(value) // VALUES_A_STEP)
+        if plan.asserts and (wrong := check_value(schema, value, self._draft)):
+            return wrong
+        if plan.constants is not None and freeze(value) not in plan.constants:
+            return f"{describe(value)} is not {describe_allowed(schema, self._draft)}"
+        if plan.pattern is not None and isinstance(value, str) and not self._matches(plan.pattern, value):
+            return f"{describe(value)} does not match {describe(plan.pattern)}"
+        return None
+
+    def _matches(self, pattern: str, text: str) -> bool:
+        matcher = self._schema.matchers[pattern]
+        self._spend(matcher.cost(text))
+        try:
+            return matcher.matches(text)
+        except Unmatchable as error:
+            raise Exhausted(f"the pattern {describe(pattern)} takes too long on {describe(text)}") from error
+
+    def _fields(self, node: Node) -> dict[str, Node]:
+        if node.children is None:
+            fields = cast("Fields", node.value)
+            self._spend(len(fields) // VALUES_A_STEP)
+            node.children = {name: self.add(value, node, name) for name, value in fields.items()}
+        return cast("dict[str, Node]", node.children)
+
+    def _elements(self, node: Node) -> list[Node]:
+        if node.children is None:
+            values = cast("list[object]", node.value)
+            self._spend(len(values) // VALUES_A_STEP)
+            node.children = [self.add(value, node, at) for at, value in enumerate(values)]
+        return cast("list[Node]", node.children)
+
+    def _properties(self, schema: Fields, node: Node, scope: Scope, applied: Applied) -> Iterator[Outcome]:
+        known = cast("Mapping[str, Target]", schema.get("properties", {}))
+        patterns = cast("Mapping[str, Target]", schema.get("patternProperties", {}))
+        others = cast("Target | None", schema.get("additionalProperties"))
+        each_name = cast("Target | None", schema.get("propertyNames")) if self._draft > 4 else None
+        for name, child in self._fields(node).items():
+            self._spend(1)
+            if each_name is not None:
+                yield only_fault(self.apply(each_name, self.add(name, node), scope), node)
+            inners = [known[name]] if name in known else []
+            inners += [each for pattern, each in patterns.items() if self._matches(pattern, name)]
+            if not inners and others is not None:
+                if others is False:
+                    yield unexpected(node, name)
+                inners = [others]
+            for inner in inners:
+                applied.names.add(name)
+                yield only_fault(self.apply(inner, child, scope))
+
+    def _items(self, schema: Fields, node: Node, scope: Scope, applied: Applied) -> Iterator[Outcome]:
+        leading = cast("list[Target]", schema.get("prefixItems", ()) if self._draft >= 2020 else ())
+        rest = schema.get("items")
+        if isinstance(rest, list):
+            leading, rest = cast("list[Target]", rest), schema.get("additionalItems")
+        contained = cast("Target | None", schema.get("contains")) if self._draft > 4 else None
+        found = 0
+        for at, child in enumerate(self._elements(node)):
+            self._spend(1)
+            inner = leading[at] if at < len(leading) else cast("Target | None", rest)
+            if inner is not None:
+                applied.items.add(at)
+                yield only_fault(self.apply(inner, child, scope))
+            if contained is not None and self.apply(contained, child, scope).fault is None:
+                found += 1
+                if self._draft >= 2020:
+                    applied.items.add(at)
+        if contained is not None:
+            least = schema.get("minContains", 1) if self._draft >= 2019 else 1
+            most = schema.get("maxContains") if self._draft >= 2019 else None
+            if found < cast("int", least) or (most is not None and found > cast("int", most)):
+                yield Outcome(Fault(node, f"{found} items of the list meet `contains`"))
+
+    def _in_place(self, schema: Fields, node: Node, scope: Scope) -> Iterator[Outcome]:
+        for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
+            if (id(schema), keyword) in self._structure.targets:
+                yield self.apply(self._target(schema, keyword, scope), node, scope)
+        for inner in cast("list[Target]", schema.get("allOf", ())):
+            yield self.apply(inner, node, scope)
+        for keyword in ("anyOf", "oneOf"):
+            if keyword in schema:
+                yield from self._alternatives(keyword, cast("list[Target]", schema[keyword]), node, scope)
+        if "not" in schema and self.apply(cast("Target", schema["not"]), node, scope).fault is None:
+            yield Outcome(Fault(node, f"{describe(node.value)} is what `not` rules out"))
+        yield from self._conditional(schema, node, scope)
+        if isinstance(node.value, dict):
+            yield from self._dependent(schema, node, scope)
+
+    def _conditional(self, schema: Fields, node: Node, scope: Scope) -> Iterator[Outcome]:
+        if "if" not in schema or self._draft < 7:
+            return
+        condition = self.apply(cast("Target", schema["if"]), node, scope)
+        branch = "else" if condition.fault else "then"
+        if condition.fault is None:
+            yield condition
+        if branch in schema:
+            yield self.apply(cast("Target", schema[branch]), node, scope)
+
+    def _dependent(self, schema: Fields, node: Node, scope: Scope) -> Iterator[Outcome]:
+        for keyword in ("dependencies", "dependentSchemas") if self._draft >= 2019 else ("dependencies",):
+            for name, inner in cast("Mapping[str, object]", schema.get(keyword, {})).items():
+                self._spend(1)
+                if not isinstance(inner, list) and name in cast("Fields", node.value):
+                    yield self.apply(cast("Target", inner), node, scope)
+
+    def _alternatives(self, keyword: str, schemas: list[Target], node: Node, scope: Scope) -> Iterator[Outcome]:
+        valid = 0
+        faults: list[Fault] = []
+        for inner in schemas:
+            outcome = self.apply(inner, node, scope)
+            if outcome.fault:
+                faults.append(outcome.fault)
+                continue
+            valid += 1
+            yield outcome
+            if keyword == "anyOf" and not self._schema.annotates:
+                return
+        if not valid:
+            deepest = max(faults, key=lambda fault: fault.node.depth)
+            # The one that came furthest was most likely meant.
+            nothing = Fault(node, f"{describe(node.value)} is not valid under any of the schemas of `{keyword}`")
+            yield Outcome(deepest if deepest.node.depth > node.depth or len(faults) == 1 else nothing)
+        elif valid > 1 and keyword == "oneOf":
+            yield Outcome(Fault(node, f"{describe(node.value)} is valid under {valid} of the schemas of `oneOf`"))
+
+    def _target(self, schema: Fields, keyword: str, scope: Scope) -> Target:
+        target = self._structure.targets[id(schema), keyword]
+        name = ""
+        if keyword == "$dynamicRef":
+            name = cast("str", schema[keyword]).partition("#")[2]
+            overridable = isinstance(target, dict) and target.get("$dynamicAnchor") == name
+        else:
+            overridable = (
+                keyword == "$recursiveRef" and isinstance(target, dict) and target.get("$recursiveAnchor") is True
+            )
+        if overridable:
+            for resource in scope:
+                if name in self._structure.dynamic[resource]:
+                    return self._structure.dynamic[resource][name]
+        return target
+
+    def _left_over(self, schema: Fields, node: Node, scope: Scope, applied: Applied) -> Iterator[Outcome]:
+        others = cast("Target | None", schema.get("unevaluatedProperties"))
+        if others is not None and isinstance(node.value, dict):
+            for name, child in self._fields(node).items():
+                if name not in applied.names:
+                    if others is False:
+                        yield unexpected(node, name)
+                    applied.names.add(name)
+                    yield only_fault(self.apply(others, child, scope))
+        rest = cast("Target | None", schema.get("unevaluatedItems"))
+        if rest is not None and isinstance(node.value, list):
+            for at, child in enumerate(self._elements(node)):
+                if at not in applied.items:
+                    applied.items.add(at)
+                    yield only_fault(self.apply(rest, child, scope))

@@ -1,0 +1,70 @@
+"""Patterns matched against texts, in time that grows with the text's length only.
+
+Invariants: a pattern without lookaround runs in an engine that never goes back; one with it takes a bounded number of
+steps, and then there is no answer. (Rust's `regex` and `fancy-regex`, by the library `jsonschema_rs`)
+"""
+
+from functools import lru_cache
+
+import jsonschema_rs
+
+from shared.json_schema.patterns import Pattern
+
+MOST_BACKTRACKS = 10_000
+# What one step of an evaluation costs, measured in what the engines do in the same time.
+LINEAR_WORK = 2_000
+BACKTRACKING_WORK = 1_000
+
+
+class Unmatchable(Exception):
+    """A pattern that the engines do not take, or that takes too long."""
+
+
+class Matcher:
+    """One pattern, ready to be matched."""
+
+    def __init__(self, pattern: Pattern) -> None:
+        self._backtracks = pattern.backtracks
+        self._weight = pattern.weight
+        options = (
+            jsonschema_rs.FancyRegexOptions(backtrack_limit=MOST_BACKTRACKS)
+            if pattern.backtracks
+            else jsonschema_rs.RegexOptions()
+        )
+        try:
+            self._validator = jsonschema_rs.Draft202012Validator(
+                {"pattern": pattern.rust}, pattern_options=options, offline=True
+            )
+        except ValueError as error:
+            raise Unmatchable from error
+
+    def cost(self, text: str) -> int:
+        """Returns the steps that matching a text takes."""
+        if self._backtracks:
+            return 1 + len(text) * MOST_BACKTRACKS // BACKTRACKING_WORK
+        return 1 + len(text) * self._weight // LINEAR_WORK
+
+    def matches(self, text: str) -> bool:
+        """Returns whether the pattern matches anywhere in a text. Raises Unmatchable when that takes too long."""
+        try:
+            return self._search(text)
+        except UnicodeEncodeError:
+            # Half a surrogate pair: the engines know whole characters only.
+            return self._search(text.encode("utf-8", "replace").decode())
+
+    def _search(self, text: str) -> bool:
+        if self._validator.is_valid(text):
+            return True
+        if self._backtracks:
+            try:
+                self._validator.validate(text)
+            except jsonschema_rs.ValidationError as error:
+                if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.BacktrackLimitExceeded):
+                    raise Unmatchable from error
+        return False
+
+
+@lru_cache(maxsize=256)
+def compile_matcher(pattern: Pattern) -> Matcher:
+    """Returns what matches a pattern. Raises Unmatchable."""
+    return Matcher(pattern)

@@ -1,0 +1,240 @@
+"""Regular expressions of ECMA-262 in its unicode mode: read, and written for the engine that matches them. Pure.
+
+Invariants: exactly what `new RegExp(pattern, "u")` takes is taken; anything else is refused with its place. Reading is
+linear in the length of the pattern.
+(https://tc39.es/ecma262/#sec-patterns; the engine's syntax: https://docs.rs/regex/latest/regex/#syntax)
+"""
+
+from functools import lru_cache
+
+from msgspec import Struct
+
+from shared.json_schema.pattern_atoms import ANYTHING, AtomReader, PatternFault, literal
+
+__all__ = ["Pattern", "PatternFault", "parse_pattern"]
+
+DEEPEST_GROUP = 100
+REPEATING = {
+    **{character: f"`{character}` has nothing to repeat" for character in "*+?"},
+    **{character: f"this `{character}` closes nothing; write `\\{character}`" for character in "]}"},
+    "{": "this `{` repeats nothing; write `\\{`, or `{0,n}` for a count from 0",
+}
+# Larger counts are the same to every check here: far beyond any limit.
+MOST_COUNT = 10**12
+# How much larger a class is that ignores case.
+IGNORING_CASE = 4
+FLAGS = frozenset("ims")
+NO_LINE_END = r"[^\x{A}\x{D}\x{2028}\x{2029}]"
+_WORD = "[0-9A-Za-z_]"
+BOUNDARY = f"(?:(?<={_WORD})(?!{_WORD})|(?<!{_WORD})(?={_WORD}))"
+NO_BOUNDARY = f"(?:(?<={_WORD})(?={_WORD})|(?<!{_WORD})(?!{_WORD}))"
+FOREIGN = {
+    "(?P<": "`(?P<name>…)` is Python's; write `(?<name>…)`",
+    "(?P=": "`(?P=name)` is Python's; write `\\k<name>`",
+    "(?#": "comments are not of ECMA-262; leave them out",
+    "(?>": "atomic groups are not of ECMA-262; write `(?:…)`",
+    "(?(": "conditions are not of ECMA-262",
+}
+
+
+class Pattern(Struct, frozen=True):
+    """A pattern that was read.
+
+    rust: the same for the engine. weight: its size with repetitions written out. backtracks: it looks around itself.
+    unmatchable: why no engine here can match it.
+    """
+
+    rust: str
+    weight: int
+    backtracks: bool = False
+    unmatchable: str | None = None
+
+
+@lru_cache(maxsize=512)
+def parse_pattern(text: str) -> Pattern:
+    """Reads a pattern. Raises PatternFault."""
+    # The two engines write the edges of words in ways that the other does not take.
+    found = _Parser(text, looks_around=False).read()
+    return _Parser(text, looks_around=True).read() if found.backtracks else found
+
+
+class _Parser(AtomReader):
+    """Reads one pattern from the left to the right. Mutable: its position and what it has found."""
+
+    def __init__(self, text: str, *, looks_around: bool) -> None:
+        super().__init__(text)
+        self._boundary = (BOUNDARY, NO_BOUNDARY) if looks_around else (r"(?-u:\b)", r"(?-u:\B)")
+        self._depth = 0
+        self._flags = frozenset[str]()
+        self._groups = 0
+        self._names: set[str] = set()
+        self._looks_around = False
+
+    def read(self) -> Pattern:
+        rust, weight, _ = self._alternatives()
+        if not self.at_end():
+            raise self.fault("this `)` closes nothing; write `\\)`")
+        for name, at in self.named_references:
+            if name not in self._names:
+                raise self.fault(f"no group is called `{name}`", at)
+        for number, at in self.numbered_references:
+            if number > self._groups:
+                raise self.fault(f"there is no group {number}", at)
+        return Pattern(rust, max(1, weight + self.case_work), self._looks_around, self.unmatchable)
+
+    def _alternatives(self) -> tuple[str, int, set[str]]:
+        """Returns the expression, its weight, and the names of the groups in it."""
+        rust, weight, names = self._sequence()
+        written = [rust]
+        while self.take("|"):
+            rust, more, others = self._sequence()
+            written.append(rust)
+            weight += more
+            # One name may stand in several alternatives: only one of them takes part.
+            names |= others
+        return "|".join(written), weight, names
+
+    def _sequence(self) -> tuple[str, int, set[str]]:
+        written: list[str] = []
+        weight = 0
+        names: set[str] = set()
+        while not self.at_end() and self.peek() not in "|)":
+            at = self.position
+            rust, one, others, repeatable = self._term()
+            if names & others:
+                raise self.fault(f"two groups are called `{min(names & others)}`", at)
+            names |= others
+            repetition, most = self._quantifier() if repeatable else ("", 1)
+            written.append(rust + repetition)
+            weight = min(weight + one * max(1, most), MOST_COUNT)
+        return "".join(written), weight, names
+
+    def _term(self) -> tuple[str, int, set[str], bool]:
+        """Returns an expression, its weight, the names in it, and whether it may be repeated."""
+        character = self.peek()
+        match character:
+            case "^" | "$":
+                if "m" in self._flags:
+                    self.unmatchable = "the flag m"
+                self.position += 1
+                return character, 1, set(), False
+            case "\\" if self.peek(2) in {"\\b", "\\B"}:
+                self.position += 2
+                return self._boundary[self.text[self.position - 1] == "B"], 2, set(), False
+            case "(":
+                return self._group()
+            case "[":
+                self.ignores_case = "i" in self._flags
+                rust, weight = self.character_class()
+            case "\\":
+                self.ignores_case = "i" in self._flags
+                rust, weight = self.escape()
+            case ".":
+                self.position += 1
+                rust, weight = (ANYTHING, 1) if "s" in self._flags else (NO_LINE_END, 2)
+            case _ if character in REPEATING:
+                raise self.fault(REPEATING[character])
+            case _:
+                self.position += 1
+                rust, weight = literal(ord(character)), 1
+        return rust, weight * (IGNORING_CASE if "i" in self._flags and weight > 1 else 1), set(), True
+
+    def _group(self) -> tuple[str, int, set[str], bool]:
+        start = self.position
+        self._depth += 1
+        if self._depth > DEEPEST_GROUP:
+            raise self.fault(f"groups are nested more than {DEEPEST_GROUP} deep")
+        outer = self._flags
+        opening, names = self._opening()
+        rust, weight, inner = self._alternatives()
+        if not self.take(")"):
+            raise self.fault("this `(` is not closed; write `\\(` for the character", start)
+        self._flags = outer
+        self._depth -= 1
+        if names & inner:
+            raise self.fault(f"two groups are called `{min(names)}`", start)
+        return f"{opening}{rust})", weight + 1, names | inner, opening in {"(?:", "(?i:", "(?-i:"}
+
+    def _opening(self) -> tuple[str, set[str]]:
+        """Returns how a group begins for the engine, and its name if it has one."""
+        start = self.position
+        for foreign, why in FOREIGN.items():
+            if self.text.startswith(foreign, start):
+                raise self.fault(why)
+        for looking in ("(?=", "(?!", "(?<=", "(?<!"):
+            if self.take(looking):
+                self._looks_around = True
+                return looking, set()
+        if self.take("(?:"):
+            return "(?:", set()
+        if self.take("(?<"):
+            name = self.group_name()
+            self._names.add(name)
+            self._groups += 1
+            return "(?:", {name}
+        if self.take("(?"):
+            return self._modifiers(start), set()
+        self.position += 1
+        self._groups += 1
+        return "(?:", set()
+
+    def _modifiers(self, start: int) -> str:
+        end = start + 2
+        while self.text[end : end + 1] in {*FLAGS, "-"}:
+            end += 1
+        added, dash, removed = self.text[start + 2 : end].partition("-")
+        letters = added + removed
+        if (
+            self.text[end : end + 1] != ":"
+            or "-" in removed
+            or len(set(letters)) != len(letters)
+            or not (added + removed)
+        ):
+            if not dash and self.text[end : end + 1] == ")" and letters:
+                why = f"flags for the rest of a pattern are Python's; write `(?{letters}:…)` around what they are for"
+            else:
+                why = "`(?` begins no group that ECMA-262 knows"
+            raise self.fault(why, start)
+        self.position = end + 1
+        before = self._flags
+        self._flags = (before | set(added)) - set(removed)
+        if "i" in self._flags and "i" not in before:
+            return "(?i:"
+        return "(?-i:" if "i" in before and "i" not in self._flags else "(?:"
+
+    def _quantifier(self) -> tuple[str, int]:
+        """Returns a repetition and how often at most it writes its expression out."""
+        if self.take("*"):
+            written, most = "*", 1
+        elif self.take("+"):
+            written, most = "+", 1
+        elif self.take("?"):
+            written, most = "?", 1
+        elif self.peek() == "{":
+            written, most = self._counts()
+        else:
+            return "", 1
+        # Whether as much or as little as possible is taken changes nothing of whether it matches.
+        self.take("?")
+        return written, most
+
+    def _counts(self) -> tuple[str, int]:
+        start = self.position
+        self.position += 1
+        low = self.digits()
+        comma = self.take(",")
+        high = self.digits() if comma else ""
+        if not low or not self.take("}"):
+            raise self.fault("this `{` is no count; write `\\{`, or `{0,n}` for a count from 0", start)
+        least = _count(low)
+        most = _count(high) if high else least
+        if most < least:
+            raise self.fault("a count's second number is less than its first", start)
+        if comma and not high:
+            return f"{{{least},}}", least + 1
+        return f"{{{least},{most}}}", most
+
+
+def _count(digits: str) -> int:
+    short = digits.lstrip("0")
+    return min(int(short or "0"), MOST_COUNT) if len(short) <= len(str(MOST_COUNT)) else MOST_COUNT

@@ -1,0 +1,202 @@
+"""A schema checked before anything is spent on it: its keywords, its references, its patterns.
+
+Invariants: each part is visited once, however often it is referred to; the work is bounded by the request's Allowance.
+A schema that passed never fails later. (The keywords by the library `jsonschema_rs`, whose own check of references and
+patterns is not used: it fetches, and follows references that branch without end.)
+"""
+
+from typing import cast
+
+import jsonschema_rs
+from msgspec import Struct
+
+from shared.json_path import Step
+from shared.json_schema.faults import SchemaFault, shorten
+from shared.json_schema.keywords import (
+    DIALECTS,
+    IN_PLACE,
+    Draft,
+    Fields,
+    find_draft,
+    list_references,
+    list_subschemas,
+)
+from shared.json_schema.limits import Allowance
+from shared.json_schema.patterns import Pattern, PatternFault, parse_pattern
+from shared.json_schema.references import References, Resolver, Unresolved
+
+# More would not fit into one evaluation.
+LONGEST_CHAIN = 100
+
+type Path = tuple[Step, ...]
+type Target = Fields | bool
+
+
+class Structure(Struct, frozen=True):
+    """What is known of a checked schema. Its parts are known by their identity (`id`).
+
+    parts: all of them. targets: where the references of a part lead, by its identity and their keyword. resources: the document with an
+    address of its own that a part belongs to. dynamic: the dynamic anchors of such a document. patterns: by their text,
+    with a place of each.
+    """
+
+    draft: Draft
+    parts: dict[int, Fields]
+    targets: dict[tuple[int, str], Target]
+    resources: dict[int, int]
+    dynamic: dict[int, dict[str, Fields]]
+    patterns: dict[str, tuple[Pattern, Path]]
+
+
+def inspect_schema(schema: object, allowance: Allowance) -> Structure:
+    """Checks a schema; returns its structure. Raises SchemaFault."""
+    if not isinstance(schema, dict):
+        raise SchemaFault((), "must be a JSON Schema, which is an object")
+    root = cast("Fields", schema)
+    if not isinstance(root.get("$schema", ""), str):
+        raise SchemaFault(("$schema",), "must be a text")
+    allowance.take_schema(root)
+    draft = find_draft(root)
+    _check_keywords(root, draft, ())
+    inspection = _Inspection(root, draft, allowance)
+    inspection.walk()
+    inspection.check_chains()
+    return inspection.structure
+
+
+def _check_keywords(schema: Fields, draft: Draft, path: Path) -> None:
+    try:
+        # A dialect of another name would be looked up on the network.
+        jsonschema_rs.meta.validate({**schema, "$schema": DIALECTS[draft]})
+    except jsonschema_rs.ValidationError as error:
+        message = f"is not valid JSON Schema: {shorten(error.message)}"
+        raise SchemaFault((*path, *error.instance_path), message) from error
+    except (jsonschema_rs.ReferencingError, ValueError) as error:
+        raise SchemaFault(path, f"is not valid JSON Schema: {shorten(str(error))}") from error
+
+
+class _Inspection:
+    """One walk through a schema. Mutable: what it has found."""
+
+    def __init__(self, root: Fields, draft: Draft, allowance: Allowance) -> None:
+        self._root = root
+        self._allowance = allowance
+        self._references = References(root, draft)
+        self._paths: dict[int, Path] = {}
+        self._same_value: dict[int, list[int]] = {}
+        self._found: dict[tuple[int, str], tuple[object, Resolver]] = {}
+        self._resolvers: list[Resolver] = []
+        self.structure = Structure(draft, {}, {}, {}, {}, {})
+
+    def walk(self) -> None:
+        """Visits every part, and what references lead to. Raises SchemaFault."""
+        waiting: list[tuple[object, Path, Resolver, int, bool]] = [
+            (self._root, (), self._references.root, id(self._root), True)
+        ]
+        led_to: list[tuple[Path, Fields, Resolver]] = []
+        while waiting or led_to:
+            if not waiting:
+                # What no keyword leads to is no schema yet, so nothing has checked it.
+                path, target, resolver = led_to.pop()
+                if id(target) not in self._paths:
+                    self._allowance.take_schema(target)
+                    _check_keywords(target, self.structure.draft, path)
+                    waiting.append((target, path, resolver, id(self._root), True))
+                continue
+            part, path, resolver, resource, entered = waiting.pop()
+            schema = cast("Fields", part)
+            if not isinstance(part, dict) or id(schema) in self._paths:
+                continue
+            self._paths[id(schema)] = path
+            if not entered:
+                resolver, resource = self._enter(schema, path, resolver, resource)
+            self._note(schema, path, resource)
+            for keyword, reference in list_references(schema, self.structure.draft):
+                target, there = self._follow(keyword, reference, path, resolver)
+                self.structure.targets[id(schema), keyword] = target
+                if not isinstance(target, bool):
+                    self._same_value[id(schema)].append(id(target))
+                    led_to.append(((*path, keyword), target, there))
+            waiting += [
+                (inner, (*path, *steps), resolver, resource, False)
+                for _, steps, inner in list_subschemas(schema, self.structure.draft)
+            ]
+
+    def _enter(self, schema: Fields, path: Path, resolver: Resolver, resource: int) -> tuple[Resolver, int]:
+        if not self._references.starts_resource(schema):
+            return resolver, resource
+        try:
+            return self._references.enter(schema, resolver), id(schema)
+        except Unresolved as error:
+            raise SchemaFault((*path, "$id"), error.message) from error
+
+    def _note(self, schema: Fields, path: Path, resource: int) -> None:
+        structure = self.structure
+        structure.parts[id(schema)] = schema
+        structure.resources[id(schema)] = resource
+        anchors = structure.dynamic.setdefault(resource, {})
+        if structure.draft >= 2020 and isinstance(name := schema.get("$dynamicAnchor"), str):
+            anchors.setdefault(name, schema)
+        if structure.draft == 2019 and schema.get("$recursiveAnchor") is True:
+            anchors.setdefault("", schema)
+        named = cast("Fields", schema.get("patternProperties", {}))
+        for at, pattern in (
+            (("pattern",), schema.get("pattern")),
+            *((("patternProperties", one), one) for one in named),
+        ):
+            if isinstance(pattern, str):
+                self._read_pattern(pattern, (*path, *at))
+        self._same_value[id(schema)] = [
+            id(inner)
+            for keyword, _, inner in list_subschemas(schema, structure.draft)
+            if keyword in IN_PLACE and not isinstance(inner, bool)
+        ]
+
+    def _read_pattern(self, pattern: str, path: Path) -> None:
+        if pattern in self.structure.patterns:
+            return
+        self._allowance.take_pattern(pattern, path)
+        try:
+            self.structure.patterns[pattern] = parse_pattern(pattern), path
+        except PatternFault as error:
+            message = f"is no regular expression of ECMA-262, with the flag u: {error.message}"
+            raise SchemaFault(path, message) from error
+
+    def _follow(self, keyword: str, reference: str, path: Path, resolver: Resolver) -> tuple[Target, Resolver]:
+        asked = id(resolver), reference
+        if asked not in self._found:
+            self._allowance.take_reference((*path, keyword))
+            self._resolvers.append(resolver)
+            try:
+                self._found[asked] = self._references.follow(reference, resolver)
+            except Unresolved as error:
+                message = f"is `{shorten(reference)}`, which {error.message}"
+                raise SchemaFault((*path, keyword), message) from error
+        found, there = self._found[asked]
+        return cast("Target", found), there
+
+    def check_chains(self) -> None:
+        """Checks how many parts in a row are applied to one value: not without end. Raises SchemaFault."""
+        lengths: dict[int, int] = {}
+        for start in self._same_value:
+            under_way: set[int] = set()
+            steps = [(start, False)]
+            while steps:
+                part, left = steps.pop()
+                if left:
+                    under_way.remove(part)
+                    lengths[part] = 1 + max((lengths.get(inner, 0) for inner in self._same_value[part]), default=0)
+                    if lengths[part] > LONGEST_CHAIN:
+                        message = (
+                            f"leads through more than {LONGEST_CHAIN} schemas before it says anything; shorten the way"
+                        )
+                        raise SchemaFault(self._paths[part], message)
+                elif part in under_way:
+                    message = (
+                        "leads back to itself before it says anything: a reference must lead to a part of the value"
+                    )
+                    raise SchemaFault(self._paths[part], message)
+                elif part not in lengths:
+                    under_way.add(part)
+                    steps.append((part, True))
+                    steps += [(inner, False) for inner in self._same_value[part]]

@@ -1,0 +1,51 @@
+"""Checks documents that a model wrote against a client's schema."""
+
+from typing import cast
+
+from shared.json_path import render
+from shared.json_schema.evaluation import evaluate
+from shared.json_schema.faults import SchemaFault, shorten
+from shared.json_schema.keywords import Fields
+from shared.json_schema.limits import Allowance
+from shared.json_schema.outcomes import Exhausted
+from shared.json_schema.plans import compile_schema
+from shared.json_schema.structure import inspect_schema
+from shared.json_schema.values import NotJson, parse_json
+
+LONGEST_FAULT = 300
+LONGEST_PLACE = 160
+
+
+class SchemaInvalid(Exception):
+    """A schema that nothing can be checked against; the text says why and where."""
+
+
+class Validator:
+    """A schema that documents are checked against.
+
+    Any draft from 4 to 2020-12, by its `$schema`. Numbers are compared exactly; `format` is not checked. The time of a
+    check is bounded, whatever the schema and the document are.
+    """
+
+    def __init__(self, schema: str) -> None:
+        """Raises SchemaInvalid when the schema can't be used."""
+        try:
+            root = parse_json(schema)
+            structure = inspect_schema(root, Allowance())
+            self._compiled = compile_schema(cast("Fields", root), structure)
+        except NotJson as error:
+            raise SchemaInvalid(f"$: {error.message}") from error
+        except SchemaFault as error:
+            raise SchemaInvalid(shorten(f"{render('$', error.path)}: {error.message}", LONGEST_FAULT)) from error
+
+    def fault(self, document: str) -> str | None:
+        """Returns the first thing that is wrong with a document, with its place; None when nothing is."""
+        try:
+            found = evaluate(self._compiled, parse_json(document))
+        except (NotJson, Exhausted) as error:
+            return error.message
+        if found is None:
+            return None
+        place = render("$", found.node.list_steps())
+        message = found.message.encode("utf-8", "replace").decode()
+        return shorten(f"{shorten(place, LONGEST_PLACE)}: {message}", LONGEST_FAULT - 1)

@@ -1,0 +1,151 @@
+"""JSON values as they are checked: exact numbers, equality as JSON Schema has it, and the place of each. Pure.
+
+Invariants: no number is rounded; 1 and 1.0 are equal, and neither equals `true`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import NoReturn, cast
+
+from shared.json_path import Step
+
+LONGEST_NUMBER = 1000
+
+type Number = int | Decimal
+
+
+class NotJson(Exception):
+    """A text that is no JSON, or none that is read here. message: why."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Node:
+    """A value in a document, known by its number. Children are made once."""
+
+    __slots__ = ("children", "depth", "key", "number", "parent", "value")
+
+    def __init__(self, value: object, number: int, parent: "Node | None" = None, key: Step = "") -> None:
+        self.value = value
+        self.number = number
+        self.parent = parent
+        self.key = key
+        self.depth: int = parent.depth + 1 if parent else 0
+        self.children: dict[str, Node] | list[Node] | None = None
+
+    def list_steps(self) -> list[Step]:
+        """Returns the path to it."""
+        steps: list[Step] = []
+        node = self
+        while node.parent is not None:
+            steps.append(node.key)
+            node = node.parent
+        return steps[::-1]
+
+
+def parse_json(text: str) -> object:
+    """Returns the value, its numbers as they are written: int or Decimal. Raises NotJson."""
+    try:
+        return cast(
+            "object",
+            json.loads(text, parse_int=_parse_int, parse_float=_parse_decimal, parse_constant=_refuse_constant),
+        )
+    except RecursionError as error:
+        raise NotJson("it is nested too deeply") from error
+    except ValueError as error:
+        raise NotJson("it is not valid JSON") from error
+
+
+def _parse_int(text: str) -> int:
+    _check_length(text)
+    return int(text)
+
+
+def _parse_decimal(text: str) -> Decimal:
+    _check_length(text)
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise NotJson("it holds a number beyond all measure") from error
+
+
+def _check_length(text: str) -> None:
+    if len(text) > LONGEST_NUMBER:
+        raise NotJson(f"it holds a number of more than {LONGEST_NUMBER:,} characters")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def is_number(value: object) -> bool:
+    """Returns whether a value is a number."""
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+def is_integer(value: object) -> bool:
+    """Returns whether a value is a number without a fraction, however it is written."""
+    if isinstance(value, Decimal):
+        return _reduce(value)[1] >= 0
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_multiple(value: Number, divisor: Number) -> bool:
+    """Returns whether a number is a multiple of another, exactly; large exponents take no more time than small ones."""
+    coefficient, exponent = _reduce(value)
+    part, power = _reduce(divisor)
+    if not coefficient:
+        return True
+    # Without zeros at its end, a coefficient is no multiple of a power of ten.
+    return exponent >= power and coefficient * pow(10, exponent - power, abs(part)) % part == 0
+
+
+def _reduce(value: Number) -> tuple[int, int]:
+    """Returns a coefficient without zeros at its end, and the power of ten that it is multiplied by."""
+    if isinstance(value, int):
+        digits, exponent = str(value), 0
+    else:
+        sign, figures, power = value.as_tuple()
+        digits, exponent = ("-" if sign else "") + "".join(map(str, figures)), cast("int", power)
+    stripped = digits.rstrip("0")
+    if stripped in {"", "-"}:
+        return 0, 0
+    return int(stripped), exponent + len(digits) - len(stripped)
+
+
+def freeze(value: object) -> object:
+    """Returns what is equal for two values exactly when JSON Schema calls them equal; it can be a key."""
+    if isinstance(value, Mapping):
+        fields = cast("Mapping[str, object]", value)
+        return "object", frozenset((name, freeze(inner)) for name, inner in fields.items())
+    if isinstance(value, list):
+        return "list", tuple(map(freeze, cast("list[object]", value)))
+    return ("boolean", value) if isinstance(value, bool) else ("scalar", value)
+
+
+def count_values(value: object) -> int:
+    """Returns how many values a value holds, itself among them."""
+    if isinstance(value, Mapping):
+        return 1 + sum(map(count_values, cast("Mapping[str, object]", value).values()))
+    if isinstance(value, list):
+        return 1 + sum(map(count_values, cast("Sequence[object]", value)))
+    return 1
+
+
+def describe(value: object) -> str:
+    """Returns a value for a sentence; what is large only by its kind."""
+    match value:
+        case dict():
+            return "an object"
+        case list():
+            return "a list"
+        case str():
+            return f"'{value}'" if len(value) <= 40 else f"'{value[:40]}…'"
+        case bool() | None:
+            return {True: "true", False: "false", None: "null"}[value]
+        case _:
+            text = str(value)
+            return text if len(text) <= 40 else f"{text[:40]}…"
