@@ -122,7 +122,8 @@ async def test_thinking_is_shown_only_to_who_asks_for_it(stack: Stack, strict: S
         response = await ask(stack, **asked)
         assert "reasoning_content" not in choice_of(response)["message"]
         assert response.json()["usage"]["completion_tokens_details"]["reasoning_tokens"] == 6
-    for asked, where in (({"include_reasoning": True}, stack), ({}, strict)):
+    shown: list[tuple[Stack, Json]] = [(stack, {"include_reasoning": True}), (strict, {})]
+    for where, asked in shown:
         upstream.script(Says("Four.", thinking="Two and two."))
         assert choice_of(await ask(where, **asked))["message"]["reasoning_content"] == "Two and two."
         upstream.script(Says("Four.", thinking="Two and two."))
