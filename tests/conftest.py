@@ -12,6 +12,8 @@ from tests.scripted.upstream import Says, Upstream
 from tests.stack import Stack
 
 OAUTH_TOKEN = "sk-ant-oat01-invented"
+# What executors have for each launch of the CLI.
+LAUNCHES = {"keyed": {"ANTHROPIC_API_KEY": "sk-ant-invented"}, "subscribed": {"CLAUDE_CODE_OAUTH_TOKEN": OAUTH_TOKEN}}
 USUAL = Says(("Hello", " world", "!"))
 
 
@@ -38,7 +40,7 @@ async def shared_stack(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 @pytest.fixture(scope="session")
 async def shared_subscribed(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs with a subscription's token."""
-    async with Stack(shared_upstream.url, credential={"CLAUDE_CODE_OAUTH_TOKEN": OAUTH_TOKEN}) as stack:
+    async with Stack(shared_upstream.url, credential=LAUNCHES["subscribed"]) as stack:
         yield stack
 
 
@@ -67,10 +69,16 @@ async def upstream(shared_upstream: Upstream) -> AsyncGenerator[Upstream]:
 
 
 @pytest.fixture
-async def stack(shared_stack: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
+async def keyed(shared_stack: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
     """The API and one executor, over the real CLI and `upstream`; an API key is the credential."""
     yield shared_stack
     await shared_stack.quiet()
+
+
+@pytest.fixture
+def stack(keyed: Stack) -> Stack:
+    """Where the credential makes no difference. Modules about what the model receives override it with `either`."""
+    return keyed
 
 
 @pytest.fixture
@@ -101,7 +109,7 @@ async def handy(shared_handy: Stack, upstream: Upstream) -> AsyncGenerator[Stack
     await shared_handy.quiet()
 
 
-@pytest.fixture(params=["stack", "subscribed"])
+@pytest.fixture(params=["keyed", "subscribed"])
 def either(request: pytest.FixtureRequest) -> Stack:
-    """`stack`, and again with `subscribed`."""
+    """Both launches of the CLI: `keyed`, and again with `subscribed`."""
     return request.getfixturevalue(request.param)

@@ -13,19 +13,22 @@ from typing import Any
 import PIL.Image
 import pytest
 
+from tests.conftest import LAUNCHES
 from tests.flow.test_rest import events_of
 from tests.paper import pdf
 from tests.scripted.upstream import Received, Says, Upstream
 from tests.stack import Stack, until
 
-CREDENTIAL = "sk-ant-invented"
+# Part of either.
+CREDENTIAL = "invented"
 COMMANDS = {"ALLOWED_COMMANDS": "ls,cat,echo,head,sleep,grep,sort,wc", "COMMAND_TIMEOUT": "600"}
 
 
-@pytest.fixture(scope="module")
-async def shared_coders(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
-    """Programs with a tools executor, and few turns."""
-    async with Stack(shared_upstream.url, tools=COMMANDS, api_settings={"MAX_TURNS": "3"}) as stack:
+@pytest.fixture(scope="module", params=LAUNCHES)
+async def shared_coders(shared_upstream: Upstream, request: pytest.FixtureRequest) -> AsyncGenerator[Stack]:
+    """Programs with a tools executor, and few turns; both launches of the CLI."""
+    few, credential = {"MAX_TURNS": "3"}, LAUNCHES[request.param]
+    async with Stack(shared_upstream.url, tools=COMMANDS, api_settings=few, credential=credential) as stack:
         (stack.files / "notes.txt").write_text("alpha\nneedle\nomega\n")
         yield stack
 

@@ -13,10 +13,18 @@ import pytest
 from msgspec import Struct
 
 from tests.bound import BOUND
+from tests.conftest import LAUNCHES
 from tests.flow.test_code import calls, results
 from tests.mcp_client import connected
 from tests.scripted.upstream import Breaks, Refuses, Says, Stalls, Upstream
 from tests.stack import Stack
+
+
+@pytest.fixture
+def stack(either: Stack) -> Stack:
+    """Both launches of the CLI."""
+    return either
+
 
 type Json = dict[str, Any]
 type Told = tuple[str, str]  # an event's name, if it has one, and its data
@@ -158,7 +166,9 @@ async def test_a_tool_of_the_clients(stack: Stack, upstream: Upstream, door: Doo
     use = {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"city": "Paris"}}
     question, said, brought = asked(upstream)["said"]
     assert question == {"role": "user", "content": [{"type": "text", "text": "Weather?"}]}
-    assert said == {"role": "assistant", "content": [{"type": "text", "text": "I look."}, use]}
+    *thought, words, called = said["content"]
+    assert (said["role"], words, called) == ("assistant", {"type": "text", "text": "I look."}, use)
+    assert [block["type"] for block in thought] == ([] if door is CHAT else ["thinking"])
     [result] = brought["content"]
     assert (result["type"], result["tool_use_id"]) == ("tool_result", "toolu_1")
     assert "sunny" in json.dumps(result["content"])
@@ -187,7 +197,7 @@ async def test_a_failure_in_the_middle(stack: Stack, upstream: Upstream, door: D
     assert words_of(door, events[: events.index(last)]) == "one two"
     name, data = last
     assert name == {"chat": "", "messages": "error", "responses": "response.failed"}[door.name]
-    assert "overloaded" in data
+    assert "lost before the answer was whole" in data
     assert (events[-1][1] == "[DONE]") == (door is CHAT)
 
 
@@ -254,10 +264,11 @@ async def by_mcp(stack: Stack, asked: Json) -> tuple[Json, list[Told]]:
     ]
 
 
-@pytest.fixture(scope="module")
-async def coders(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
-    """Programs with files and commands."""
-    async with Stack(shared_upstream.url, tools={"ALLOWED_COMMANDS": "ls,cat"}) as stack:
+@pytest.fixture(scope="module", params=LAUNCHES)
+async def coders(shared_upstream: Upstream, request: pytest.FixtureRequest) -> AsyncGenerator[Stack]:
+    """Programs with files and commands; both launches of the CLI."""
+    credential, tools = LAUNCHES[request.param], {"ALLOWED_COMMANDS": "ls,cat"}
+    async with Stack(shared_upstream.url, tools=tools, credential=credential) as stack:
         (stack.files / "notes.txt").write_text("alpha\n")
         yield stack
 

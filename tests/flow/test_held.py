@@ -21,6 +21,13 @@ from tests.chat import Json
 from tests.scripted.upstream import Refuses, Says, Upstream
 from tests.stack import Stack, group, until
 
+
+@pytest.fixture
+def stack(either: Stack) -> Stack:
+    """Both launches of the CLI."""
+    return either
+
+
 SCHEMA = '{"type":"object","properties":{"city":{"type":"string"}}}'
 TOOLS = (Tool("get weather", "The weather.", SCHEMA), Tool("get_time", "The time.", SCHEMA))
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

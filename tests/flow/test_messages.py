@@ -11,6 +11,13 @@ from tests.scripted.service_thinking import sign
 from tests.scripted.upstream import Gated, Says, Upstream
 from tests.stack import Stack
 
+
+@pytest.fixture
+def stack(either: Stack) -> Stack:
+    """Both launches of the CLI."""
+    return either
+
+
 type Json = dict[str, Any]
 
 PATH = "/v1/messages"

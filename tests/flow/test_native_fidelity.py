@@ -2,45 +2,25 @@
 
 import base64
 import json
-import struct
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from tests.calls import called, calling, function, result
-from tests.chat import Json, answered, ask, streamed, text_of
+from tests.chat import Json, answered, ask
+from tests.generated.pictures import PDF, png
 from tests.scripted.upstream import Received, Upstream
 from tests.stack import Stack
 
+
+@pytest.fixture
+def stack(either: Stack) -> Stack:
+    """Both launches of the CLI."""
+    return either
+
+
 pytestmark = [pytest.mark.wire(3), pytest.mark.wire(4), pytest.mark.wire(5), pytest.mark.wire(6)]
-
-# A failure is told as it was found: to shrink it would take hundreds of conversations.
-UNHURRIED = settings(
-    max_examples=15,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-
-
-def png(grey: int) -> bytes:
-    """A picture of one grey dot (https://www.w3.org/TR/png-3)."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
-    dot = zlib.compress(bytes([0, grey]))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", dot) + chunk(b"IEND", b"")
-
-
-GIF = b"GIF89a\x01\x00\x01\x00\x00\x00\x00;"
-PDF = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 
 
 def encoded(data: bytes) -> str:
@@ -137,85 +117,11 @@ def assert_seen(received: Received, messages: Sequence[Json], tools: Sequence[Js
     assert received.body.get("tools", []) == offered
 
 
-# --- What clients say --------------------------------------------------------------------------------------------------
-
-alphabet = st.one_of(
-    st.sampled_from("ab @/#!-<>\"\\{}[]`'$%&;|*~\n\r\t"),
-    st.sampled_from("\u2028\u2029\x0b\x85\u00a0\u200b\ufeff\u202e\x00\x01\x1b\x7f\ufffdé日🦀👩🏽\u200d\u0301ßΣ"),
-    st.characters(exclude_categories=["Cs"]),
-)
-words = st.text(alphabet, max_size=30) | st.text("long ünï\n", min_size=3000, max_size=3000)
-visible = words.map(lambda said: f"{said}.")
-pictures = st.builds(lambda grey: picture(png(grey), "image/png"), st.integers(0, 255)) | st.just(
-    picture(GIF, "image/gif")
-)
-files = st.builds(
-    lambda said, name: file(said.replace("\x00", "").removeprefix("\ufeff").encode(), name, "text/plain"),
-    visible,
-    st.none() | st.sampled_from(["notes.txt", "ünï códe.md", "a b.py"]),
-) | st.sampled_from([file(PDF, None, "application/pdf"), file(PDF, "paper.pdf", "application/pdf")])
-said_by_users = words | st.lists(st.one_of(words.map(text), pictures, files), max_size=4)
-said_by_assistants = st.none() | words | st.lists(words.map(text), max_size=3)
-brought = st.none() | words | st.lists(st.one_of(words.map(text), pictures), max_size=3)
 TOOLS = [
     function("get_weather", description="The weather.\nOf a cïty."),
     function("Read", {"type": "object", "properties": {"path": {"type": "string"}}}),
     function("Bash", {"type": "object", "properties": {}}, description="d"),
 ]
-names = st.sampled_from([tool["function"]["name"] for tool in TOOLS])
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9, width=32) | words,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
-    max_leaves=5,
-)
-arguments = st.dictionaries(st.text("abé ", min_size=1, max_size=5), json_values, max_size=3).map(json.dumps)
-
-
-@st.composite
-def tool_rounds(draw: st.DrawFn) -> list[Json]:
-    """Calls, their results in any order, and at times a word of the user's behind them."""
-    ids = [f"call_{draw(st.uuids()).hex}" for _ in range(draw(st.integers(1, 3)))]
-    calls = [called(call, draw(names), draw(arguments)) for call in ids]
-    results = [result(call, draw(brought)) for call in draw(st.permutations(ids))]
-    after = [user(draw(said_by_users))] if draw(st.booleans()) else []
-    return [calling(*calls, content=draw(said_by_assistants)), *results, *after]
-
-
-plain = st.one_of(
-    st.builds(lambda said: [user(said)], said_by_users),
-    st.builds(lambda said: [{"role": "assistant", "content": said}], said_by_assistants),
-    st.builds(lambda role, said: [{"role": role, "content": said}], st.sampled_from(["system", "developer"]), words),
-)
-conversations = st.builds(
-    lambda first, middle, last: [user(first), *(message for part in middle for message in part), user(last)],
-    visible,
-    st.lists(st.one_of(plain, tool_rounds()), max_size=6),
-    visible,
-)
-
-
-@UNHURRIED
-@given(messages=conversations, tools=st.lists(st.sampled_from(TOOLS), unique_by=id))
-async def test_any_conversation_reaches_the_model_as_it_is_with_an_api_key(
-    stack: Stack, upstream: Upstream, messages: list[Json], tools: list[Json]
-):
-    """No loss, no reorder, no invention; whatever is said, called, brought or shown, and whatever is on offer now."""
-    upstream.requests.clear()
-    assert answered(await ask(stack, messages, tools=tools)) == "Hello world!"
-    [received] = upstream.requests
-    assert_seen(received, messages, tools)
-
-
-@UNHURRIED
-@given(messages=conversations, tools=st.lists(st.sampled_from(TOOLS), unique_by=id))
-async def test_any_conversation_reaches_the_model_as_it_is_with_a_subscription(
-    subscribed: Stack, upstream: Upstream, messages: list[Json], tools: list[Json]
-):
-    """The same law; streamed, so that both ways out are used."""
-    upstream.requests.clear()
-    assert text_of(await streamed(subscribed, messages, tools=tools)) == "Hello world!"
-    [received] = upstream.requests
-    assert_seen(received, messages, tools)
 
 
 async def test_everything_at_once_reaches_the_model_in_order(either: Stack, upstream: Upstream):

@@ -10,6 +10,13 @@ from api.docs.operations import CHAT_ERRORS
 from tests.scripted.upstream import Says, Upstream
 from tests.stack import Stack
 
+
+@pytest.fixture
+def stack(either: Stack) -> Stack:
+    """Both launches of the CLI."""
+    return either
+
+
 PATH = "/v1/chat/completions"
 DEEP = 100_000
 

@@ -16,6 +16,13 @@ from tests.chat import Json, answered, ask, error_of, streamed, streaming, text_
 from tests.scripted.upstream import Breaks, Gated, Received, Refuses, Reply, Says, Stalls, Upstream
 from tests.stack import KEY, Stack, until
 
+
+@pytest.fixture
+def stack(either: Stack) -> Stack:
+    """Both launches of the CLI."""
+    return either
+
+
 SOON = 1800
 SENSIBLE = "a sentence of the service's own: /home/owner/.claude secret-detail"
 WRONG_BODY = "messages.0.content: Input should be a valid list"

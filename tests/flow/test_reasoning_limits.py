@@ -15,6 +15,13 @@ from tests.chat import Json, answered, ask, body, error_of, finish_of, streamed,
 from tests.scripted.upstream import Gated, Says, Stalls, Upstream
 from tests.stack import Stack, until
 
+
+@pytest.fixture
+def stack(either: Stack) -> Stack:
+    """Both launches of the CLI."""
+    return either
+
+
 STRAY = ("toolu_0", "no_such_tool", ["{}"])
 WEATHER = function("get_weather")
 # A request that must not be waited for: if the CLI is quick enough to make it, it ends with the CLI.

@@ -10,6 +10,13 @@ from tests.chat import Json, answered, ask, error_of, finish_of, streamed, text_
 from tests.scripted.upstream import Says, Stalls, Upstream
 from tests.stack import Stack
 
+
+@pytest.fixture
+def stack(either: Stack) -> Stack:
+    """Both launches of the CLI."""
+    return either
+
+
 pytestmark = pytest.mark.wire(13)
 
 # A request that must not be waited for: if the CLI is quick enough to make it, it ends with the CLI.

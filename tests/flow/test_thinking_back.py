@@ -11,6 +11,13 @@ from tests.scripted.service_thinking import sign
 from tests.scripted.upstream import Says, Upstream
 from tests.stack import Stack
 
+
+@pytest.fixture
+def stack(either: Stack) -> Stack:
+    """Both launches of the CLI."""
+    return either
+
+
 type Json = dict[str, Any]
 
 TOOL: Json = {"name": "get_time", "description": "The time.", "input_schema": {"type": "object", "properties": {}}}

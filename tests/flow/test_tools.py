@@ -11,6 +11,13 @@ from tests.chat import Json, answered, ask, error_of, finish_of, streamed, strea
 from tests.scripted.upstream import Gated, Received, Reply, Says, Upstream
 from tests.stack import Stack
 
+
+@pytest.fixture
+def stack(either: Stack) -> Stack:
+    """Both launches of the CLI."""
+    return either
+
+
 type Piece = tuple[str, str]
 
 WEATHER = function("get_weather", description="The weather of a city.")

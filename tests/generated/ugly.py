@@ -19,8 +19,10 @@ from tests.generated.strategies import ROOT_UNIONS, UNREADABLE
 DOT = Picture("image/png", png(128))
 WIDE = Picture("image/png", noise(2001, 20))
 LARGE = Picture("image/png", noise(1600, 1000))
-PROPERTIES = """{"type": "object", "properties": {"$top": {"type": "integer"}, "a b": {}, "ünï": {}, "__proto__": {"type": "string"},
- "%s": {}, "": {}, "b": {"maximum": 9223372036854775807}, "10": {}, "2": {"default": 1.0}}, "required": ["ünï", "b", ""]}"""
+PROPERTIES = (
+    '{"type":"object","properties":{"$top":{"type":"integer"},"a b":{},"ünï":{},"__proto__":{"type":"string"},"%s":{},"":{},'
+    '"b":{"maximum":9223372036854775807},"10":{},"2":{"default":1.0}},"required":["ünï","b",""]}'
+)
 TOOLS = (
     Tool("odd properties", "One.", PROPERTIES % ("n" * 70)),
     *(Tool(f"union_{at}", f"Union {at}.", union) for at, union in enumerate(ROOT_UNIONS)),
