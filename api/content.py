@@ -79,7 +79,7 @@ def _block(item: Part, where: str, known: str) -> DraftBlock:
         case "tool_use":
             if not item.id or not item.name:
                 raise invalid(f"`{where}` needs an `id` and a `name`.", where)
-            return ToolUse(item.id, item.name, arguments(item.input))
+            return ToolUse(item.id, item.name, arguments(item.input, f"{where}.input"))
         case "tool_result":
             if not item.tool_use_id:
                 raise invalid(f"`{where}.tool_use_id` is missing.", f"{where}.tool_use_id")
@@ -91,12 +91,22 @@ def _block(item: Part, where: str, known: str) -> DraftBlock:
             return part(item, where, known)
 
 
-def arguments(raw: msgspec.Raw) -> str:
-    """The arguments of a call as the model wrote them, readable or not; without any, an empty object."""
+def arguments(raw: msgspec.Raw, where: str) -> str:
+    """The arguments of a call as the model wrote them, readable or not; without any, an empty object.
+
+    Raises Problem for an object in an object without end, which nothing that comes after could read.
+    """
     sent = bytes(raw)
     if sent == b"null":
         return "{}"
-    return (msgspec.json.decode(sent, type=str) if sent.startswith(b'"') else sent.decode()) or "{}"
+    text = (msgspec.json.decode(sent, type=str) if sent.startswith(b'"') else sent.decode()) or "{}"
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except RecursionError:
+        raise invalid(f"`{where}` is nested too deeply.", where) from None
+    except msgspec.DecodeError:
+        pass
+    return text
 
 
 def part(item: Part, where: str, known: str = CHATS) -> PartBlock:

@@ -118,13 +118,17 @@ def _by_assistant(item: Item, kind: str, where: str) -> tuple[DraftBlock, ...]:
         case "reasoning":
             return unsealed(item.encrypted_content)
         case "function_call":
-            return (ToolUse(_call_id(item, where), _called(item, where), content.arguments(item.arguments)),)
+            return (
+                ToolUse(
+                    _call_id(item, where), _called(item, where), content.arguments(item.arguments, f"{where}.arguments")
+                ),
+            )
         case "custom_tool_call":
             text = msgspec.json.encode({CUSTOM_FIELD: item.input or ""}).decode()
             return (ToolUse(_call_id(item, where), _called(item, where), text),)
         case _ if kind in LOCAL_CALLS:
-            asked = item.operation if kind == "apply_patch_call" else item.action
-            return (ToolUse(_call_id(item, where), LOCAL_CALLS[kind], content.arguments(asked)),)
+            field, asked = ("operation", item.operation) if kind == "apply_patch_call" else ("action", item.action)
+            return (ToolUse(_call_id(item, where), LOCAL_CALLS[kind], content.arguments(asked, f"{where}.{field}")),)
         case _:
             raise invalid(f"`{where}`: items of type `{kind}` are not supported.", f"{where}.type")
 

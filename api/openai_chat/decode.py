@@ -160,7 +160,7 @@ def used(call: str, function: CalledFunction, where: str) -> ToolUse:
     """A call of a function. Raises Problem."""
     if not function.name:
         raise invalid(f"`{where}.name` is missing.", f"{where}.name")
-    return ToolUse(call, function.name, content.arguments(function.arguments))
+    return ToolUse(call, function.name, content.arguments(function.arguments, f"{where}.arguments"))
 
 
 def legacy_id(index: int) -> str:

@@ -135,9 +135,7 @@ def recalled(sent: str | list[msgspec.Raw] | None, memory: Memory) -> Sequence[m
         kind, item_id = _text(fields.get("type")), _text(fields.get("id"))
         # Some clients leave the type out of a reference, which then has nothing but an id.
         refers = kind == "item_reference" or (kind is None and "role" not in fields and item_id is not None)
-        # What seals thoughts is given out on demand only; what is kept has it.
-        bare = kind == "reasoning" and not _text(fields.get("encrypted_content"))
-        found = memory.item(item_id or "") if refers or bare else None
+        found = memory.item(item_id or "") if refers else None
         if found:
             items.append(found)
         elif not refers:

@@ -86,8 +86,8 @@ async def test_a_wrong_key_is_an_authentication_error(stack: Stack):
 async def test_a_parameter_that_is_not_supported_is_a_bad_request_that_names_it(stack: Stack):
     """400, with `param`."""
     with pytest.raises(openai.BadRequestError) as caught:
-        await stack.openai.chat.completions.create(model="sonnet", messages=HI, logprobs=True)
-    assert (caught.value.param, caught.value.code) == ("logprobs", "unsupported_parameter")
+        await stack.openai.chat.completions.create(model="sonnet", messages=HI, logit_bias={"50256": -100})
+    assert (caught.value.param, caught.value.code) == ("logit_bias", "unsupported_parameter")
 
 
 async def test_a_model_that_is_not_there_is_not_found(stack: Stack):

@@ -22,6 +22,7 @@ DOORS = {
     "/v1/messages": "chat",
     "/v1/messages/count_tokens": "chat",
     "/v1/responses": "chat",
+    "/v1/responses/input_tokens": "chat",
     "/v1/responses/{response_id}": "chat",
     "/v1/responses/{response_id}/input_items": "chat",
     "/v1/responses/{response_id}/cancel": "chat",

@@ -28,6 +28,7 @@ DOORS = (
     CHAT,
     "/v1/completions",
     "/v1/responses",
+    "/v1/responses/input_tokens",
     "/v1/messages",
     "/v1/messages/count_tokens",
     "/api/chat",

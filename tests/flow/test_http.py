@@ -165,7 +165,7 @@ async def test_what_is_no_json_is_told_so(stack: Stack, upstream: Upstream, cont
         (body("hi", stream="yes"), "stream"),
         (body("hi", stream_options={"include_usage": True}), "stream_options"),
         (body("hi", n=200), "n"),
-        (body("hi", logprobs=True), "logprobs"),
+        (body("hi", logit_bias={"50256": -100}), "logit_bias"),
     ],
 )
 async def test_a_request_that_cannot_be_honoured_names_the_field(

@@ -11,7 +11,7 @@ import pytest
 
 from tests.bound import BOUND
 from tests.calls import calls_of, choice_of, function, gathered
-from tests.chat import Json, answered, ask, error_of, finish_of, streamed, streaming, text_of
+from tests.chat import Json, answered, ask, body, error_of, finish_of, streamed, streaming, text_of
 from tests.scripted.upstream import Gated, Says, Stalls, Upstream
 from tests.stack import Stack, until
 
@@ -30,8 +30,8 @@ NEVER = Stalls(0)
 
 @pytest.fixture(scope="module")
 async def shared_strict(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
-    """Programs whose owner refuses what would be ignored, and more than two answers at once."""
-    settings = {"STRICT_PARAMS": "true", "MAX_CHOICES": "2"}
+    """Programs whose owner refuses what would be ignored, and more than two answers at once; thinking is always shown."""
+    settings = {"STRICT_PARAMS": "true", "MAX_CHOICES": "2", "SHOW_REASONING": "always"}
     async with Stack(shared_upstream.url, settings=settings, parked=0) as stack:
         yield stack
 
@@ -105,7 +105,7 @@ async def test_thinking_is_beside_the_answer_and_never_in_it(either: Stack, upst
 async def test_thinking_streams_while_the_model_thinks(stack: Stack, upstream: Upstream):
     """Each thought is out before the next is thought."""
     upstream.script(Gated("Done.", thinking=["one ", "two "]))
-    async with streaming(stack) as stream:
+    async with streaming(stack, reasoning_effort="high") as stream:
         await stream.chunk()
         for thought in ("one ", "two "):
             await upstream.release()
@@ -114,6 +114,29 @@ async def test_thinking_streams_while_the_model_thinks(stack: Stack, upstream: U
         for _ in range(2):  # the signature, the answer
             await upstream.release()
         assert text_of(await stream.rest()) == "Done."
+
+
+@pytest.mark.wire(26)
+async def test_thinking_is_shown_only_to_who_asks_for_it(stack: Stack, strict: Stack, upstream: Upstream):
+    """Unless the owner shows it always; it is counted in any case, and who forbids it never gets it."""
+    hidden: list[Json] = [
+        {},
+        {"include_reasoning": False, "reasoning_effort": "high"},
+        {"reasoning": {"exclude": True}},
+    ]
+    for asked in hidden:
+        upstream.script(Says("Four.", thinking="Two and two.", output=9, reasoning=6))
+        response = await ask(stack, **asked)
+        assert "reasoning_content" not in choice_of(response)["message"]
+        assert response.json()["usage"]["completion_tokens_details"]["reasoning_tokens"] == 6
+    shown: list[tuple[Stack, Json]] = [(stack, {"include_reasoning": True}), (strict, {})]
+    for where, asked in shown:
+        upstream.script(Says("Four.", thinking="Two and two."))
+        assert choice_of(await ask(where, **asked))["message"]["reasoning_content"] == "Two and two."
+        upstream.script(Says("Four.", thinking="Two and two."))
+        assert reasoning_of(await streamed(where, **asked)) == "Two and two."
+    upstream.script(Says("Four.", thinking="Two and two."))
+    assert reasoning_of(await streamed(stack)) == ""
 
 
 async def test_an_answer_without_thinking_does_not_speak_of_it(stack: Stack, upstream: Upstream):
@@ -387,7 +410,7 @@ UNKNOWN: Json = {
 @pytest.mark.wire(1, 15, 17, 67)
 async def test_unknown_and_empty_fields_change_nothing(stack: Stack, strict: Stack, upstream: Upstream):
     """At every level; not even where the owner is strict, and nothing is said to be ignored."""
-    messages = [{"role": "user", "content": [{"type": "text", "text": "hi", "x": 1}], "name": "n", "extra": {}}]
+    messages = [{"role": "user", "content": [{"type": "text", "text": "hi", "x": 1}], "extra": {}}]
     for asked in (stack, strict):
         response = await ask(asked, messages, **UNKNOWN)
         assert answered(response) == "Hello world!"
@@ -409,6 +432,19 @@ async def test_what_is_ignored_is_named_in_a_header(stack: Stack, upstream: Upst
         assert not set(asked) & set(received.body)
 
 
+@pytest.mark.wire(15, 16)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+async def test_probabilities_are_named_as_ignored_and_null(stack: Stack, upstream: Upstream, path: str):
+    """Programs that ask for them by habit work all the same."""
+    asked: Json = (
+        {"prompt": "hi", "logprobs": 5} if path == "/v1/completions" else body("hi", logprobs=True, top_logprobs=5)
+    )
+    response = await stack.client.post(path, json=asked)
+    assert response.status_code == 200, response.text
+    assert response.json()["choices"][0]["logprobs"] is None
+    assert response.headers["x-ignored-parameters"] == ", ".join(name for name in asked if "logprobs" in name)
+
+
 @pytest.mark.wire(16)
 @pytest.mark.parametrize("name", ["temperature", "top_p", "seed", "frequency_penalty", "verbosity", "prediction"])
 async def test_a_strict_owner_refuses_what_would_be_ignored(strict: Stack, upstream: Upstream, name: str):
@@ -425,8 +461,6 @@ async def test_a_strict_owner_refuses_what_would_be_ignored(strict: Stack, upstr
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("logprobs", True),
-        ("top_logprobs", 3),
         ("logit_bias", {"50256": -100}),
         ("audio", {"voice": "alloy", "format": "mp3"}),
         ("modalities", ["text", "audio"]),

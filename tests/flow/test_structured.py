@@ -61,7 +61,7 @@ async def test_the_content_is_the_models_own_json(either: Stack, upstream: Upstr
 async def test_a_stream_has_the_json_once_it_is_known_to_be_valid(either: Stack, upstream: Upstream):
     """Nothing that would have to be taken back is given out; thinking streams meanwhile."""
     upstream.script(gives('{"x": ', "4}", text="Here:", thinking=["Hm", "m"]))
-    chunks = await streamed(either, response_format=asked_for(POINT))
+    chunks = await streamed(either, response_format=asked_for(POINT), include_reasoning=True)
     assert text_of(chunks) == '{"x": 4}'
     assert finish_of(chunks) == ["stop"]
     thoughts = [chunk["choices"][0]["delta"].get("reasoning_content", "") for chunk in chunks]

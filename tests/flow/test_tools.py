@@ -201,7 +201,7 @@ async def test_streamed_calls_follow_the_words_before_them(either: Stack, upstre
     """Words stream first; calls are counted from 0 whatever came before; one finish reason ends it."""
     calls = [("toolu_1", "get_weather", ['{"ci', 'ty": "Pa', 'ris"}']), ("toolu_2", "get_time", [])]
     upstream.script(Says(["Let me ", "see."], thinking="hmm", tools=calls))
-    chunks = await streamed(either, tools=[WEATHER, TIME])
+    chunks = await streamed(either, tools=[WEATHER, TIME], include_reasoning=True)
     assert text_of(chunks) == "Let me see."
     assert gathered(chunks) == [("toolu_1", "get_weather", '{"city": "Paris"}'), ("toolu_2", "get_time", "{}")]
     assert finish_of(chunks) == ["tool_calls"]
@@ -608,15 +608,15 @@ async def test_results_that_do_not_fit_the_calls_are_refused_with_their_ids(
     ("message", "param"),
     [
         (calling({"type": "function", "function": {"name": "x", "arguments": "{}"}}), "messages[1].tool_calls[0].id"),
-        (calling(called("toolu_1", "x", "[1]")), "messages[1].tool_calls[0].function.arguments"),
-        (calling(called("toolu_1", "x", "{nope")), "messages[1].tool_calls[0].function.arguments"),
+        (calling({"id": "toolu_1", "type": "function", "function": {}}), "messages[1].tool_calls[0].function.name"),
+        (calling(content=[{"type": "image_url", "image_url": {"url": "x"}}]), "messages[1].content[0].image_url"),
         ({"role": "tool", "content": "x"}, "messages[1].tool_call_id"),
     ],
 )
 async def test_a_history_that_can_not_be_read_is_refused_with_its_place(
     stack: Stack, upstream: Upstream, message: Json, param: str
 ):
-    """Ids are needed, and arguments are JSON objects."""
+    """Ids and names are needed."""
     response = await ask(stack, [HI, message], tools=[WEATHER])
     assert response.status_code == 400
     assert error_of(response)["param"] == param

@@ -233,7 +233,15 @@ def test_a_part_that_its_role_can_not_say_is_refused_by_its_place(fields: dict[s
 )
 def test_arguments_are_what_the_model_wrote_readable_or_not(sent: bytes, arguments_read: str):
     """Without any they are an empty object; an object in the place of its text is that text."""
-    assert arguments(msgspec.Raw(sent)) == arguments_read
+    assert arguments(msgspec.Raw(sent), "arguments") == arguments_read
+
+
+def test_arguments_nested_without_end_are_refused_by_their_place():
+    """Whatever reads them later would fail."""
+    endless = msgspec.json.encode('{"a":' * 100_000 + "1" + "}" * 100_000)
+    with pytest.raises(Problem) as caught:
+        arguments(msgspec.Raw(endless), "a.arguments")
+    assert (caught.value.status, caught.value.param) == (400, "a.arguments")
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {

@@ -298,18 +298,6 @@ def test_thoughts_that_are_lost_are_named():
         assert read([USER, {**empty, **thought}, USER]).ignored == ("input.reasoning",)
 
 
-@pytest.mark.wire(52, 71)
-def test_thoughts_that_are_kept_go_back_by_their_id():
-    """Also where nobody asked for what seals them."""
-    memory = shelf()
-    whole = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed([Thinking("Hm.", "sig")])}
-    kept(memory, [whole])
-    shown = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm."}]}
-    call = read([USER, shown, {"role": "assistant", "content": "Yes."}, USER], memory)
-    assert call.drafts[1].content == (Thinking("Hm.", "sig"), Text("Yes."))
-    assert call.ignored == ()
-
-
 @pytest.mark.wire(1, 58)
 def test_what_is_kept_and_given_back_is_as_it_was_written():
     """Numbers and the order of keys, in items, tools and schemas; line breaks between tokens are none of it."""
