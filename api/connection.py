@@ -154,8 +154,8 @@ class Connection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, exchange)
 
     def _before_end(self, cycle: RequestResponseCycle) -> None:
-        """Keep open what the end of an answer would close, while its request is still coming."""
-        if not cycle.keep_alive and cycle is self.cycle and not self._in_head:
+        """Keep open what the end of an answer would close, while its request is still coming, but for the server's end."""
+        if not cycle.keep_alive and cycle is self.cycle and not self._in_head and not self._last:
             cycle.keep_alive = True
             self._lingers = True
 

@@ -101,6 +101,8 @@ class Turn(Struct, frozen=True):
     parallel_tools: whether one answer may hold several calls.
     schema: the JSON Schema that the whole answer must meet, as text.
     stop: texts that end the answer before them.
+    thinking_words: whether the model's thinking is given out with its words. Without them its signature stands for an
+    empty text, so that a client can send the block back as it got it.
     max_budget_usd: what the answer may cost, in US dollars.
     held: a call does not end the answer; whoever asked brings its result, and the model goes on.
     """
@@ -116,5 +118,6 @@ class Turn(Struct, frozen=True):
     schema: str | None = None
     effort: Effort | None = None
     stop: tuple[str, ...] = ()
+    thinking_words: bool = True
     max_budget_usd: float | None = None
     held: bool = False

@@ -8,7 +8,7 @@ by default, are dropped and named, and so is what they did; a choice that forces
 from typing import ClassVar
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from api.anthropic import content
 from api.anthropic.blocks import Content
@@ -23,7 +23,7 @@ from api.parameters import Policy, checked, without_loss
 from api.problems import Problem, invalid
 from api.schemas import usable
 from api.turn_request import TurnRequest
-from shared.turn import RedactedThinking, Text, Thinking
+from shared.turn import Message, RedactedThinking, Text, Thinking, Turn
 
 _fields = msgspec.json.Decoder(dict[str, object])
 _request = msgspec.json.Decoder(MessagesRequest)
@@ -36,6 +36,10 @@ class MessagesCall(TurnRequest, frozen=True, kw_only=True):
 
     thinking: bool
     shown: bool
+
+    def turn(self, model: str, messages: tuple[Message, ...]) -> Turn:
+        """The turn, whose thinking comes as it is given out: a block without its words is not what was signed."""
+        return structs.replace(super().turn(model, messages), thinking_words=self.shown)
 
 
 def decode(body: bytes, policy: Policy, *, counting: bool = False) -> MessagesCall:

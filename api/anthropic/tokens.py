@@ -73,10 +73,8 @@ def _block(block: DraftBlock, texts: list[str]) -> int:
         case Image(media_type, data):
             width, height = dimensions(base64.b64decode(data), media_type) or (0, 0)
             return min(MOST_OF_IMAGE, width * height // PIXELS_A_TOKEN + 1)
-        case RemoteDocument():
-            return PAGE
         case Remote():
-            return MOST_OF_IMAGE
+            return PAGE if isinstance(block, RemoteDocument) else MOST_OF_IMAGE
         case OfficeDocument(data):
             return min(MOST_OF_DOCUMENT, len(data) // BYTES_A_TOKEN + 1)
     return 0

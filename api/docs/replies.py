@@ -165,10 +165,7 @@ OWN: tuple[Problem, ...] = (
     Problem(415, "unsupported_encoding", "Send the body as it is, or with Content-Encoding: gzip."),
 )
 # What only jobs on files and commands can end in.
-OF_TOOLS = (
-    *(ErrorKind.NOT_ALLOWED, ErrorKind.NOT_FOUND, ErrorKind.BAD_JOB, ErrorKind.TOO_LARGE),
-    ErrorKind.NO_TOOLS,
-)
+OF_TOOLS = (*(ErrorKind.NOT_ALLOWED, ErrorKind.NOT_FOUND, ErrorKind.BAD_JOB, ErrorKind.TOO_LARGE),)
 CHAT_PROBLEMS = (*OWN, *(of_failure(Failed(kind)) for kind in KINDS if kind not in OF_TOOLS))
 
 

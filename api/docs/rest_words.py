@@ -35,7 +35,7 @@ REST_WORDS: dict[str, str] = {
     "CodeAsk.stream": _STREAM,
     "AnalyzeAsk": "A prompt about files.",
     "AnalyzeAsk.prompt": _PROMPT,
-    "AnalyzeAsk.context_files": "Paths of allowed files: UTF-8 text, pictures, PDF.",
+    "AnalyzeAsk.context_files": "Paths of allowed files: text, pictures, PDF, office documents.",
     "AnalyzeAsk.model": _MODEL,
     "AnalyzeAsk.system_prompt": _SYSTEM,
     "AnalyzeAsk.max_budget_usd": _BUDGET,

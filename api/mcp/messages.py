@@ -4,18 +4,16 @@ Law: what is no message of JSON-RPC's, or has a parameter of a wrong type, is re
 there is one, the id of the message. (https://www.jsonrpc.org/specification)
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from api.fields import decoded
+from api.mcp.accept import JSON
 from api.problems import Problem, invalid
 
 VERSION = "2.0"
-JSON = "application/json"
-STREAM = "text/event-stream"
 
 type Json = dict[str, msgspec.Raw]
 
@@ -107,10 +105,3 @@ def typed(content_type: str) -> None:
     """Whether a body is said to be JSON, or nothing is said of it. Raises Problem (415)."""
     if content_type and content_type.partition(";")[0].strip().lower() != JSON:
         raise Problem(415, "unsupported_media_type", f"Send JSON, with Content-Type: {JSON}.")
-
-
-def readable(accept: str, wanted: Sequence[str]) -> None:
-    """Whether the client reads what it will get. Raises Problem (406)."""
-    kinds = {kind.partition(";")[0].strip().lower() for kind in accept.split(",")}
-    if any(kinds.isdisjoint({kind, f"{kind.partition('/')[0]}/*", "*/*"}) for kind in wanted):
-        raise Problem(406, "not_acceptable", f"Send Accept: {', '.join(wanted)}. Answers may be either.")

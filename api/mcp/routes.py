@@ -17,11 +17,13 @@ from litestar.datastructures import Headers
 from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
+from msgspec import UNSET
 
 from api.asking import asking
 from api.body import gathered
 from api.drain import Drain
 from api.mcp import messages
+from api.mcp.accept import EITHER, JSON, STREAM, accepted, not_acceptable
 from api.mcp.hosts import Hosts
 from api.mcp.wire import Wire
 from api.scopes import SCOPE
@@ -107,12 +109,15 @@ class Mcp:
         method = scope.get("method")
         if method not in METHODS:
             raise MethodNotAllowedException(headers={"allow": ", ".join(METHODS)})
-        body, opens = await came(scope, receive) if method == "POST" else (None, False)
+        kinds = accepted(", ".join(headers.getall("accept", [])))
+        if method == "GET" and STREAM not in kinds:
+            raise not_acceptable(STREAM)
+        body, opens = await came(scope, receive, kinds) if method == "POST" else (None, False)
         assert self._sessions
         self._wanted.set()
         sessions = await asyncio.shield(self._sessions)
-        wire = Wire(receive, send, body)
-        inner = described(scope, len(body)) if body is not None else scope
+        wire = Wire(receive, send, body, kinds if body is not None else EITHER)
+        inner = described(scope, len(body) if body is not None else None)
         body = None  # the library has its own copy
         ends = self._drain.waiting(wire.hang_up) if method == "GET" else nullcontext()
         async with wire.alive(self._keep_alive):
@@ -121,21 +126,27 @@ class Mcp:
         await wire.end()
 
 
-async def came(scope: Scope, receive: Receive) -> tuple[bytes, bool]:
-    """The message of a POST, unpacked, and whether it may open a session. Raises Problem (400, 406, 413, 415, 503)."""
-    headers = Headers.from_scope(scope)
-    messages.typed(headers.get("content-type", ""))
-    messages.readable(headers.get("accept", ""), (messages.JSON, messages.STREAM))
+async def came(scope: Scope, receive: Receive, kinds: frozenset[str]) -> tuple[bytes, bool]:
+    """The message of a POST, unpacked, and whether it may open a session. Raises Problem (400, 406, 413, 415, 503).
+
+    kinds: the types of answers that the client accepts; what is no request has none.
+    """
+    messages.typed(Headers.from_scope(scope).get("content-type", ""))
     body = await gathered(scope, receive)
-    return body, messages.read(body).method == "initialize"
+    message = messages.read(body)
+    if message.method is not None and message.id is not UNSET and not kinds:
+        raise messages.Unfit(not_acceptable(f"{JSON}, {STREAM}, or one of them"), message.id)
+    return body, message.method == "initialize"
 
 
-def described(scope: Scope, length: int) -> Scope:
-    """A request whose body is plain JSON of this length."""
-    changed = {b"content-encoding", b"content-length", b"content-type"}
+def described(scope: Scope, length: int | None) -> Scope:
+    """A request as the library wants it: it accepts both types, and a body is plain JSON of this length."""
+    changed = {b"accept", *((b"content-encoding", b"content-length", b"content-type") if length is not None else ())}
     kept = [(name, value) for name, value in scope["headers"] if name.lower() not in changed]
-    told = [(b"content-type", messages.JSON.encode()), (b"content-length", str(length).encode())]
-    inner: Any = {**scope, "headers": [*kept, *told]}
+    kept.append((b"accept", f"{JSON}, {STREAM}".encode()))
+    if length is not None:
+        kept += [(b"content-type", JSON.encode()), (b"content-length", str(length).encode())]
+    inner: Any = {**scope, "headers": kept}
     return inner
 
 

@@ -10,19 +10,21 @@ from typing import Any
 
 from litestar.types import Message, Receive, Send
 
-from api.mcp.messages import STREAM
+from api.mcp.accept import EITHER, STREAM, fitting
 from api.respond import COMMENT
 
 
 class Wire:
     """Mutable: how far the response is, and what the client sent that is to be read again.
 
-    body: what is read of the request in the place of what was sent, if that was read already.
+    body: what is read of the request in the place of what was sent, if that was read already. kinds: the types of
+    answers that its client accepts.
     """
 
-    def __init__(self, receive: Receive, send: Send, body: bytes | None = None) -> None:
+    def __init__(self, receive: Receive, send: Send, body: bytes | None = None, kinds: frozenset[str] = EITHER) -> None:
         self._receive = receive
-        self._send = send
+        self._gone = False
+        self._send = fitting(send, kinds, lambda: self._gone)
         self._body = body
         self._over = asyncio.Event()
         self._said = asyncio.Event()
@@ -47,7 +49,10 @@ class Wire:
             over.cancel()
             if not came.done():
                 came.cancel()
-        return came.result() if came.done() else {"type": "http.disconnect"}
+        if not came.done():
+            return {"type": "http.disconnect"}
+        self._gone = came.result()["type"] == "http.disconnect"
+        return came.result()
 
     async def send(self, message: Message) -> None:
         """What the client gets."""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Generator
 
 import structlog
 
-from executor.claude.control import apply_settings, control, initialize, query, refuse_request
+from executor.claude.control import apply_settings, control, hide_thinking, initialize, query, refuse_request
 from executor.claude.follow_up import build_follow_up
 from executor.claude.output_parser import OutputParser
 from executor.claude.process import CliLost, CliProcess
@@ -66,8 +66,11 @@ class CliSession:
     async def send_turn(self, process: CliProcess) -> None:
         """Send all of it to a process that knows nothing yet. Raises CliLost, TurnRefused."""
         begin = control("setup-0", initialize(self._request.turn.system))
-        await process.write(begin + control("setup-1", self._settings()))
-        await await_acks(process, 2)
+        setup = [begin, control("setup-1", self._settings())]
+        if not self._request.turn.thinking_words:
+            setup.append(control("setup-2", hide_thinking()))
+        await process.write(b"".join(setup))
+        await await_acks(process, len(setup))
         await process.write(query())
 
     async def stream_events(self, process: CliProcess, emit: Emit) -> None:

@@ -30,6 +30,11 @@ def apply_settings(settings: dict[str, object]) -> dict[str, object]:
     return {"subtype": "apply_flag_settings", "settings": settings}
 
 
+def hide_thinking() -> dict[str, object]:
+    """The control request for thinking without words: what the service signs is then the block that is given out."""
+    return {"subtype": "set_max_thinking_tokens", "thinking_display": "omitted"}
+
+
 def control(request_id: str, request: dict[str, object]) -> bytes:
     """A control request as a line."""
     return _line({"type": "control_request", "request_id": request_id, "request": request})

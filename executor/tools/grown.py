@@ -74,6 +74,6 @@ def _converter() -> str:
         importlib.import_module("executor.tools.documents")
     except ImportError as error:
         return (
-            f"office documents can't be converted: {error.name or error} is missing; install the server's dependencies"
+            f"office documents can't be converted: {error.name or error} is missing. Install the server's dependencies"
         )
     return ""

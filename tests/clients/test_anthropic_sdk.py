@@ -28,7 +28,8 @@ async def test_an_answer(client: anthropic.AsyncAnthropic, upstream: Upstream):
     """With its text, its reason, its tokens and the request's id."""
     upstream.script(Says(("Hello", " you"), input=10, output=5, cache_read=4, cache_write=2))
     answer = await client.messages.create(model="sonnet", max_tokens=50, messages=HI, system="Be brief.")
-    [block] = answer.content
+    thought, block = answer.content
+    assert (thought.type, getattr(thought, "thinking", None)) == ("thinking", "")
     assert (block.type, getattr(block, "text", None), answer.stop_reason) == ("text", "Hello you", "end_turn")
     assert (answer.usage.input_tokens, answer.usage.output_tokens) == (10, 5)
     assert (answer.usage.cache_read_input_tokens, answer.usage.cache_creation_input_tokens) == (4, 2)
@@ -45,7 +46,7 @@ async def test_a_stream_adds_up(client: anthropic.AsyncAnthropic, upstream: Upst
     tool: Any = {"name": "Read", "description": "reads", "input_schema": {"type": "object"}}
     async with client.messages.stream(model="sonnet", max_tokens=50, messages=HI, tools=[tool]) as stream:
         answer = await stream.get_final_message()
-    text, call = answer.content
+    _, text, call = answer.content
     assert (getattr(text, "text", None), getattr(call, "input", None)) == ("one two", {"path": "x"})
     assert answer.stop_reason == "tool_use"
 
@@ -59,13 +60,14 @@ async def test_a_tool_loop_keeps_the_thinking_that_was_not_asked_for(
     async with client.messages.stream(model="sonnet", max_tokens=50, messages=HI, tools=[tool]) as stream:
         answer = await stream.get_final_message()
     thought, said, call = answer.content
-    assert thought.model_dump(exclude_none=True) == {"type": "thinking", "thinking": "", "signature": "c2lnbmF0dXJl"}
+    assert isinstance(thought, anthropic.types.ThinkingBlock)
+    assert (thought.thinking, bool(thought.signature)) == ("", True)
     assert (getattr(said, "text", None), getattr(call, "input", None)) == ("I look.", {"path": "x"})
     result: Any = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "words"}
     history: Any = [*HI, {"role": "assistant", "content": answer.content}, {"role": "user", "content": [result]}]
     await client.messages.create(model="sonnet", max_tokens=50, messages=history, tools=[tool])
     back = [request for request in upstream.requests if request.asks][-1].conversation[1]
-    assert back["content"][0] == {"type": "thinking", "thinking": "", "signature": "c2lnbmF0dXJl"}
+    assert back["content"][0] == {"type": "thinking", "thinking": "", "signature": thought.signature}
 
 
 @pytest.mark.wire(62, 80)
@@ -81,7 +83,7 @@ async def test_the_tool_runner_runs(client: anthropic.AsyncAnthropic, upstream: 
     upstream.script(Says(tools=[("toolu_1", "weather", ['{"city":"Bern"}'])]), Says("It is sunny."))
     runner = client.beta.messages.tool_runner(model="sonnet", max_tokens=50, messages=HI, tools=[weather])
     answer = await runner.until_done()
-    assert answer.content[0].type == "text"
+    assert [block.type for block in answer.content] == ["thinking", "text"]
     last = [request for request in upstream.requests if request.asks][-1]
     assert [message["role"] for message in last.conversation] == ["user", "assistant", "user"]
     assert "sunny in Bern" in str(last.conversation[-1])

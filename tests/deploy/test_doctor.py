@@ -250,6 +250,14 @@ def test_what_older_kernels_lack_is_a_warning():
     one(found, "kernel", "ok", "without exec")
 
 
+def test_library_that_is_missing_for_office_documents_is_a_warning():
+    """Files and commands are served without it."""
+    lack = "office documents can't be converted: anydoc is missing. Install the server's dependencies"
+    found = list(asked.sandbox(ToolsCheck(user="nobody", converter=lack)))
+    one(found, "sandbox", "ok", "holds when it is tried")
+    assert "nstall" in one(found, "sandbox", "warning", "anydoc is missing").mend
+
+
 async def test_with_the_server_running_its_own_port_and_sockets_are_well(folder: Path, handy: Stack):
     """The address is taken by this server itself, and each executor says how it is."""
     server = here(folder, PORT=str(handy.port), RUN_DIR=str(handy.run_dir), API_SECRET_TOKEN=KEY)

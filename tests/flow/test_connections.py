@@ -92,3 +92,39 @@ async def test_a_stream_is_a_stream_whatever_the_client_accepts_and_not_to_be_ke
         assert "x-accel-buffering: no" in head
         assert "content-encoding" not in head
         writer.close()
+
+
+@pytest.mark.parametrize("keep", ["", "Connection: keep-alive"])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_http_1_0_gets_the_answer_without_chunks_and_then_the_end(stack: Stack, stream: bool, keep: str):  # noqa: FBT001
+    """Nginx asks so by default; what it is told of the answer's end it would pass on as a part of it."""
+    async with asyncio.timeout(BOUND):
+        reader, writer = await asyncio.open_connection("127.0.0.1", stack.port)
+        head, payload = request(stack, *([keep] if keep else []), stream=stream)
+        writer.write(head.replace(b"HTTP/1.1", b"HTTP/1.0") + payload)
+        lines = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
+        whole = await reader.read()
+        assert lines[0].endswith("200 ok")
+        assert "connection: close" in lines
+        assert not any(line.startswith("transfer-encoding") or line == "connection: keep-alive" for line in lines)
+        if stream:
+            assert whole.startswith(b"data: {")
+            assert whole.endswith(b"data: [DONE]\n\n")
+        else:
+            assert f"content-length: {len(whole)}" in lines
+            assert json.loads(whole)["choices"]
+        writer.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/models", "/health", "/metrics", "/docs", "/openapi.json", "/mcp", PATH])
+async def test_head_is_answered_without_a_body_and_the_connection_goes_on(stack: Stack, path: str):
+    """Whatever GET would bring, a stream without end too."""
+    async with asyncio.timeout(BOUND):
+        reader, writer = await asyncio.open_connection("127.0.0.1", stack.port)
+        lines = f"Host: 127.0.0.1:{stack.port}\r\nAuthorization: Bearer {KEY}\r\nAccept: */*\r\n\r\n"
+        writer.write(f"HEAD {path} HTTP/1.1\r\n{lines}GET /health/live HTTP/1.1\r\n{lines}".encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 ")
+        head, whole = await response(reader)
+        assert head.startswith("http/1.1 200")
+        assert json.loads(whole)
+        writer.close()

@@ -80,14 +80,14 @@ async def test_anthropic_s_shell_is_called_as_a_tool_of_the_client_s(either: Sta
     upstream.script(Says(tools=[("toolu_1", "bash", ['{"command": ', '"ls"}'])]), Says("One file."))
     shell = [{"type": "bash_20250124", "name": "bash"}]
     first = (await either.client.post(PATH, json=body(text("List."), tools=shell))).json()
-    [call] = first["content"]
+    _, call = first["content"]
     assert call == {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {"command": "ls"}}
     [offered] = upstream.requests[-1].body["tools"]
     assert (offered["name"], set(offered["input_schema"]["properties"])) == ("bash", {"command", "restart"})
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [text("a.txt"), found]}
     said = [{"role": "user", "content": "List."}, {"role": "assistant", "content": [call]}]
     request = body(tools=shell, messages=[*said, {"role": "user", "content": [result]}])
-    assert (await either.client.post(PATH, json=request)).json()["content"][0]["text"] == "One file."
+    assert (await either.client.post(PATH, json=request)).json()["content"][-1]["text"] == "One file."
     [back] = upstream.requests[-1].conversation[-1]["content"]
     assert back["content"][0] == text("a.txt")
     assert (back["content"][1]["title"], back["content"][1]["context"]) == ("T", "https://a.example")
@@ -147,7 +147,8 @@ async def test_a_stream_that_waits_says_ping(lively: Stack, upstream: Upstream):
     """By the vendor's own event, before the first words and between them; the SDK's clients skip it."""
     upstream.script(Gated(("one ", "two")))
     names: list[str] = []
-    async with lively.client.stream("POST", PATH, json=body(text("hi"), stream=True)) as response:
+    asked = body(text("hi"), stream=True, thinking={"type": "disabled"})
+    async with lively.client.stream("POST", PATH, json=asked) as response:
         lines = response.aiter_lines()
 
         async def named() -> str:

@@ -9,7 +9,6 @@ from tests.scripted.upstream import Refuses, Says, Upstream
 from tests.stack import Stack
 
 TOOL: Json = {"name": "get_time", "description": "The time.", "input_schema": {"type": "object", "properties": {}}}
-EMPTY: Json = {"type": "thinking", "thinking": "", "signature": "c2lnbmF0dXJl"}
 CALLS = Says("I look.", thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])])
 
 
@@ -33,14 +32,15 @@ async def test_thinking_that_nobody_asked_for_comes_without_words_and_goes_back(
     begun = [(event["index"], event["content_block"]["type"]) for event in events if "content_block" in event]
     assert begun == [(0, "thinking"), (1, "text"), (2, "tool_use")]
     [signed] = [event["delta"] for event in events if event.get("index") == 0 and "delta" in event]
-    assert signed == {"type": "signature_delta", "signature": EMPTY["signature"]}
+    assert (signed["type"], bool(signed["signature"])) == ("signature_delta", True)
     first = (await either.client.post(PATH, json=asked)).json()
-    assert first["content"][0] == EMPTY
+    assert first["content"][0] == {"type": "thinking", "thinking": "", "signature": signed["signature"]}
     upstream.script(Says("It is noon.", thinking=""))
-    history = [*asked["messages"], assistant(*first["content"]), user([result()])]
+    history = [user([text("When?")]), assistant(*first["content"]), user([result()])]
     last = await either.client.post(PATH, json=body(tools=[TOOL], messages=history))
     assert [block["type"] for block in last.json()["content"]] == ["thinking", "text"]
-    assert upstream.requests[-1].conversation == history
+    # Asked once: a service that refused the thinking would be asked again without it.
+    assert [asked.conversation for asked in upstream.requests[2:]] == [history]
 
 
 async def test_thinking_that_is_turned_off_is_not_given_out(stack: Stack, upstream: Upstream):

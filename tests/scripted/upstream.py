@@ -86,6 +86,11 @@ class Received(Struct, frozen=True):
         kind = (self.body.get("thinking") or {}).get("type", "adaptive")
         return find_model(self.body.get("model")).is_latest and kind == "adaptive"
 
+    @property
+    def shows_thinking(self) -> bool:
+        """Whether thinking comes with its words, and is signed with them."""
+        return (self.body.get("thinking") or {}).get("display") != "omitted"
+
 
 def _blocks(content: str | list[Json]) -> list[Json]:
     if isinstance(content, str):
@@ -180,7 +185,7 @@ def events(says: Says, received: Received, *, thinks: bool = False) -> Iterator[
     """The events of the stream that says this. thinks: an empty thinking block comes first."""
     blocks = list(_content(says))
     if thinks or says.thinking is not None:
-        pieces = deltas(says.thinking or ())
+        pieces = deltas(says.thinking or ()) if received.shows_thinking else ()
         blocks.insert(0, _thought(pieces, sign(received.body, "".join(pieces))))
     counted = sum(len(inner) for _, inner in blocks[thinks:])
     usage = {

@@ -20,6 +20,7 @@ from tests.unit.messages_calls import (
     brought,
     call,
     problem,
+    system,
     user,
     user_says,
 )
@@ -143,3 +144,17 @@ def test_what_only_warms_the_cache_is_refused_with_the_field_and_the_way_round()
 def test_more_tokens_than_any_model_writes_are_the_services_to_refuse():
     """It knows its models."""
     assert call(max_tokens=10**9).max_tokens == 10**9
+
+
+@pytest.mark.parametrize("between", [[user_says("wait")], [system("wait")], []], ids=["a user", "a system", "nothing"])
+def test_a_result_that_comes_later_is_put_behind_its_call(between: list[dict[str, Any]]):
+    """What was sent between the two comes after it; two results in messages of their own are one."""
+    other = {**USE, "id": "toolu_2"}
+    results = [{"type": "tool_result", "tool_use_id": each, "content": each} for each in ("toolu_2", "toolu_1")]
+    sent = [*HI, assistant(USE, other), *between, user_says(results[0]), user_says(results[1])]
+    drafts = call(messages=sent).drafts
+    assert [draft.role for draft in drafts] == ["user", "assistant", "user", *(each["role"] for each in between)]
+    assert {block.tool_use_id for block in drafts[2].content if isinstance(block, DraftResult)} == {
+        "toolu_1",
+        "toolu_2",
+    }

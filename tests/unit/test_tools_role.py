@@ -1,0 +1,39 @@
+"""What a tools executor refuses before anything is asked of its sandbox."""
+
+import pytest
+
+from executor.admission import Admission
+from executor.sandbox.confine import Program
+from executor.tools.ground import Ground
+from executor.tools.role import NO_PATHS, ToolsRole
+from shared.errors import ErrorKind
+from shared.events import Failed, Queued
+from shared.jobs import ConvertDocument, JobDone, ListFolder, Output, ToolJob
+
+MISSING = "office documents can't be converted: anydoc is missing"
+
+
+@pytest.mark.parametrize(
+    ("problem", "converter", "job", "detail"),
+    [
+        ("", MISSING, ConvertDocument(b"PK"), MISSING),
+        ("no sandbox", MISSING, ConvertDocument(b"PK"), "no sandbox"),
+        ("", MISSING, ListFolder(), NO_PATHS),
+        ("no sandbox", "", ListFolder(), "no sandbox"),
+    ],
+)
+async def test_job_that_cannot_be_done_is_refused_with_what_lacks(
+    problem: str, converter: str, job: ToolJob, detail: str
+):
+    """A document needs no allowed path, a file needs no converter."""
+    told: list[Queued | Output | JobDone | Failed] = []
+
+    async def emit(message: Queued | Output | JobDone | Failed) -> None:
+        told.append(message)
+
+    role = ToolsRole(
+        Ground((), {}, Program("/bin/bash")), None, Admission(1, 1, 1), problem=problem, missing=(), converter=converter
+    )
+    await role.run(job, emit)
+    assert told == [Failed(ErrorKind.NO_TOOLS, detail)]
+    assert role.status(draining=False).problem == (problem or NO_PATHS)
