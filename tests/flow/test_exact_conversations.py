@@ -8,7 +8,8 @@ import pytest
 
 from tests.calls import called, calling, calls_of, function, gathered, result
 from tests.chat import PATH, Json, answered, ask, error_of, streamed
-from tests.flow.test_native_fidelity import picture
+from tests.generated.conversation import Picture
+from tests.generated.dialects import chat_part
 from tests.scripted.upstream import Received, Refuses, Says, Upstream
 from tests.stack import Stack
 
@@ -67,7 +68,7 @@ async def test_words_behind_a_call_stay_behind_it(either: Stack, upstream: Upstr
 async def test_a_picture_arrives_byte_for_byte(either: Stack, upstream: Upstream, size: tuple[int, int]):
     """In the question, in earlier turns and in results, those of failed calls too."""
     data = noise(*size)
-    sent = picture(data, "image/png")
+    sent = chat_part(Picture("image/png", data))
     failed = [{"type": "tool_result", "tool_use_id": "a", "is_error": True, "content": [sent]}]
     messages = [user([sent]), calling(called("a", "f")), user(failed), user([sent])]
     assert answered(await ask(either, messages, tools=[function("f")]))

@@ -25,13 +25,13 @@ def parts(content: Any) -> list[str]:
 def expected(messages: list[Json]) -> tuple[list[str], list[Json]]:
     """The system texts and the conversation that the model must see, by the law and not by the code.
 
-    System texts are one text, a blank line between them. Blocks without a visible character can't be sent. Users who
-    speak in a row share a message, each block still its own.
+    System texts before the first other message are one text, a blank line between them. Blocks without a visible
+    character can't be sent. Users who speak in a row share a message, each block still its own.
     """
-    systems = ["".join(parts(m["content"])) for m in messages if m["role"] in {"system", "developer"}]
+    first = next(number for number, message in enumerate(messages) if not is_system(message))
     conversation: list[Json] = []
     for message in messages:
-        if message["role"] in {"system", "developer"}:
+        if is_system(message):
             continue
         blocks = [{"type": "text", "text": text} for text in parts(message["content"]) if text.strip()]
         if not blocks:
@@ -41,15 +41,26 @@ def expected(messages: list[Json]) -> tuple[list[str], list[Json]]:
             last["content"].extend(blocks)
         else:
             conversation.append({"role": message["role"], "content": blocks})
-    joined = "\n\n".join(text for text in systems if text)
+    joined = "\n\n".join(system_texts(messages[:first]))
     return ([joined] if joined else []), conversation
 
 
+def is_system(message: Json) -> bool:
+    return message["role"] in {"system", "developer"}
+
+
+def system_texts(messages: list[Json]) -> list[str]:
+    """The texts of the system's messages."""
+    return [text for m in messages if is_system(m) and (text := "".join(parts(m["content"])))]
+
+
 def assert_seen(received: Received, messages: list[Json]) -> None:
-    """Assert that the model was told exactly `messages`."""
+    """Assert that the model was told exactly `messages`; system texts from the middle in their own role."""
     system, conversation = expected(messages)
     assert received.conversation == conversation
     assert received.system_texts == system
+    first = next(number for number, message in enumerate(messages) if not is_system(message))
+    assert [text for _, text in received.instructions] == system_texts(messages[first:])
 
 
 def user(content: Any) -> Json:

@@ -17,7 +17,7 @@ from shared.jobs import ConvertDocument, DocumentConverted, ReadFile
 from tests.office import BODY, DOCUMENT, MACROS, bomb, docx, epub, odf, packed, rtf, xlsx
 from tests.tools import SECRET, Tools
 
-pytestmark = [pytest.mark.attack("Documents"), pytest.mark.xdist_group("hostile"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.attack("Documents"), pytest.mark.xdist_group("hostile")]
 
 MEBIBYTE = 1 << 20
 LAUGHS = (

@@ -12,6 +12,7 @@ from api.fetch import MOST_DOCUMENTS, Fetcher
 from api.media import Remote, RemoteDocument
 from api.problems import Problem
 from shared.turn import Document, Image, Text, ToolResult
+from tests.bound import BOUND
 from tests.unit.test_fetch import NAME, Answer, Names, answer, fetching, serving, to
 from tests.unit.test_media import png
 
@@ -26,7 +27,7 @@ def remote(url: str) -> RemoteDocument:
 async def refusal(fetcher: Fetcher, url: str) -> Problem:
     """Why it is not fetched; always with the place and what to do."""
     with pytest.raises(Problem) as caught:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(BOUND):
             await fetcher.part(remote(url))
     assert caught.value.param == WHERE
     assert f"`{WHERE}`" in caught.value.message
