@@ -142,7 +142,7 @@ class OutputParser:
                 if self._said:
                     # The connection was lost and the CLI asks again; what was already given out can't be taken back.
                     return [cut_off(self._retrying)]
-                self.recorder = Recorder()
+                self.recorder, self._block = Recorder(), ""
                 self._round = added(Usage(), event.message.usage)
                 first, self._started = not self._started, True
                 return [Started(event.message.model, self._round)] if first else []

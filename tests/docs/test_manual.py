@@ -48,7 +48,14 @@ NONE = "none"
 # /mcp hands every method on; these are the protocol's.
 MCP_METHODS = {"POST", "GET", "DELETE"}
 # What clients set in environments of their own.
-OTHERS = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE_URL", "ENABLE_OLLAMA_API", "TASK_MODEL_EXTERNAL"}
+OTHERS = {
+    "CLAUDE_CODE_EXTRA_BODY",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "OPENAI_API_BASE_URL",
+    "ENABLE_OLLAMA_API",
+    "TASK_MODEL_EXTERNAL",
+}
 # What Compose reads of the file beside it.
 OF_COMPOSE = set(
     re.findall(r"^#(\w+)=", (REPOSITORY / "deploy/compose/.env.example").read_text(encoding="utf-8"), re.MULTILINE)

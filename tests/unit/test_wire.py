@@ -205,7 +205,7 @@ async def test_an_executor_takes_nothing_that_only_an_executor_may_say(message: 
         {"type": "done", "stop_reason": "because", "usage": {}},
         {"type": "failed", "kind": "whatever"},
         {"type": "submit", "request_id": "r"},
-        {"type": "submit", "request_id": "r", "turn": {"model": "m", "messages": [{"role": "system", "content": []}]}},
+        {"type": "submit", "request_id": "r", "turn": {"model": "m", "messages": [{"role": "tool", "content": []}]}},
         {"type": "status?", "version": "1"},
         {"text": "hi"},
         {},
