@@ -106,7 +106,7 @@ class OutputParser:
         self._earlier = self._usage()
         self._round = Usage()
         self._said = self.between = self.drop_thinking = False
-        self.recorder = Recorder()
+        self.recorder, self._block = Recorder(), ""
         self._text.next_round()
         self._complaint = self._retrying = None
 
