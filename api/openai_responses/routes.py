@@ -117,7 +117,8 @@ def keep(shelf: Shelf, call: ResponsesCall, finished: Finished, events: tuple[by
 @get("/v1/responses", opt={SCOPE: "chat"})
 async def no_websocket(request: Request[object, object, State]) -> Response[bytes]:
     """Send clients that try a WebSocket to POST at once (RFC 9110 §15.5.22)."""
-    if request.headers.get("upgrade", "").lower() == "websocket":
+    # What a connection is asked to become, the server declines before it gets here; the key of the handshake stays.
+    if "sec-websocket-key" in request.headers:
         problem = Problem(
             426, "upgrade_required", "There is no WebSocket here. POST to this address, with `stream: true`."
         )

@@ -6,6 +6,7 @@ instead of compared; read it before you keep it.
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,6 +20,11 @@ from tests.stack import Stack
 
 type Json = dict[str, Any]
 
+# Thoughts as a client of Responses keeps them.
+SEALED = re.compile(r"claude-api-server\.1\.[\w=-]+")
+SIGNATURES = re.compile(r'"signature": "[^"]+"')
+SIGNATURE = '"signature": "c2lnbmF0dXJl"'
+
 RECORDED = sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
@@ -29,11 +35,13 @@ async def test_a_client_s_requests_are_answered_as_it_reads_answers(stack: Stack
     session = recorded(name)
     upstream.script(session.model())
     ids: dict[str, str] = {}
+    sealed: list[str] = []
     for exchange in session.exchanges:
         before = len(upstream.requests)
+        ids |= zip(dict.fromkeys(SEALED.findall(json.dumps(exchange.body))), sealed, strict=False)
         response = await _send(stack, exchange, ids)
-        if exchange.ids:
-            ids |= dict(zip(exchange.ids, dict.fromkeys(OURS.findall(response.text)), strict=True))
+        sealed = SEALED.findall(response.text)
+        ids |= _same(exchange.ids, list(dict.fromkeys(OURS.findall(response.text))))
         asked = [_asked(received) for received in upstream.requests[before:]]
         answer = _answered(response, exchange.path.partition("?")[0])
         if os.environ.get("UPDATE_GOLDEN"):
@@ -50,17 +58,31 @@ def test_each_client_has_its_recording():
 
 
 async def _send(stack: Stack, exchange: Exchange, ids: dict[str, str]) -> httpx2.Response:
-    """Send a request again, with the ids that this server gave this time."""
-    body = OURS.sub(lambda found: ids.get(found[0], found[0]), json.dumps(exchange.body)) if exchange.body else None
+    """Send a request again, with the ids and the thoughts that this server gave this time."""
+    given = re.compile(f"{OURS.pattern}|{SEALED.pattern}")
+    body = given.sub(lambda found: ids.get(found[0], found[0]), json.dumps(exchange.body)) if exchange.body else None
     headers = {**exchange.headers, **stack.headers, "accept-encoding": "identity"}
     return await stack.client.request(exchange.method, exchange.path, content=body, headers=headers)
+
+
+def _same(recorded: list[str], given: list[str]) -> dict[str, str]:
+    """The ids of an answer by those that it had in the recording; a model may think now that did not then."""
+    left = list(given)
+    pairs: dict[str, str] = {}
+    for name in recorded:
+        kind = name.partition("_")[0]
+        pairs[name] = next(each for each in left if each.partition("_")[0] == kind)
+        left.remove(pairs[name])
+    return pairs
 
 
 def _asked(received: Received) -> Json:
     """What the model was asked, without what the CLI chooses by itself."""
     body = received.body
     tools = [tool["name"] for tool in body.get("tools", ())]
-    told = {"system": received.system_texts, "messages": received.conversation, "tools": tools}
+    # A signature depends on what came before it, so it is another each time.
+    messages = SIGNATURES.sub(SIGNATURE, json.dumps(received.conversation))
+    told = {"system": received.system_texts, "messages": json.loads(messages), "tools": tools}
     return told | {name: body[name] for name in ("tool_choice", "stop_sequences") if name in body}
 
 
