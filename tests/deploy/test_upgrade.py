@@ -122,7 +122,7 @@ async def whole(client: httpx2.AsyncClient, number: int) -> None:
     request = {"max_tokens": 100, "messages": [{"role": "user", "content": f"w{number}"}]}
     response = await client.post("/v1/messages", json=request)
     assert response.status_code == 200, response.text
-    assert response.json()["content"][0]["text"] == f"w{number} " * WORDS
+    assert response.json()["content"][-1]["text"] == f"w{number} " * WORDS
 
 
 async def command(client: httpx2.AsyncClient, number: int) -> None:

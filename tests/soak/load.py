@@ -146,7 +146,7 @@ async def message(client: Client, prompt: str, stream: bool) -> Outcome:  # noqa
         if response.status_code != 200:
             return honest(response.status_code, response.text)
         told = response.json()
-        said = "".join(block["text"] for block in told["content"])
+        said = "".join(block["text"] for block in told["content"] if block["type"] == "text")
         return judged(said, answer_of(prompt), whole=told["stop_reason"] == "end_turn")
     came = await client.stream("/v1/messages", body)
     if came is None:
