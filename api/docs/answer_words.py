@@ -104,6 +104,7 @@ STATE: dict[str, str] = {
     "Windows": "The subscription's usage windows.",
     "Windows.status": "`allowed`, `allowed_warning` or `rejected`.",
     "Windows.windows": "Each window.",
+    "Windows.overage": "Whether the windows are used up and extra usage is drawn on.",
     "Window": "A usage window.",
     "Window.name": "Such as `five_hour` or `seven_day`.",
     "Window.utilization": "How much of it is used: 0 is nothing, 1 is all.",

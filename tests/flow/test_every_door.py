@@ -168,7 +168,7 @@ async def test_a_tool_of_the_clients(stack: Stack, upstream: Upstream, door: Doo
     assert question == {"role": "user", "content": [{"type": "text", "text": "Weather?"}]}
     *thought, words, called = said["content"]
     assert (said["role"], words, called) == ("assistant", {"type": "text", "text": "I look."}, use)
-    assert [block["type"] for block in thought] == ([] if door is CHAT else ["thinking"])
+    assert [block["type"] for block in thought] == (["thinking"] if door is MESSAGES else [])
     [result] = brought["content"]
     assert (result["type"], result["tool_use_id"]) == ("tool_result", "toolu_1")
     assert "sunny" in json.dumps(result["content"])

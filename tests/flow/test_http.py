@@ -153,7 +153,7 @@ async def test_what_is_no_json_is_told_so(stack: Stack, upstream: Upstream, cont
         ([], None),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "user", "content": "   "}]}, "messages"),
-        ({"messages": [{"role": "system", "content": "only this"}]}, "messages"),
+        ({"messages": [{"role": "system", "content": " "}]}, "messages"),
         ({"messages": [{"content": "hi"}]}, "messages[0].role"),
         ({"messages": [{"role": "wizard", "content": "hi"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": 7}]}, "messages[0].content"),

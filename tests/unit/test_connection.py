@@ -21,7 +21,7 @@ OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: %b\r\nHTTP2-Settings: 
 H2C, WEBSOCKET = OFFER % b"h2c", OFFER % b"websocket"
 # A body that looks like a head, and ends like one.
 HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
-CONFIG = uvicorn.Config(cast("Any", None), interface="asgi3", log_config=None, access_log=False, proxy_headers=False)
+CONFIG = uvicorn.Config(cast("Any", None), interface="asgi3", log_config=None, proxy_headers=False)
 CONFIG.loaded, CONFIG.loaded_app, CONFIG.ws_protocol_class = True, cast("Any", None), None
 TURNS = 4
 

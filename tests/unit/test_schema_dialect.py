@@ -20,9 +20,13 @@ CHANGES = {
         {"minimum": 1, "exclusiveMinimum": True, "maximum": 9, "exclusiveMaximum": False},
         {"exclusiveMinimum": 1, "maximum": 9},
     ),
-    "a declared draft": ({"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}, {"type": "object"}),
+    "a declared draft": (
+        {"$schema": "http://json-schema.org/draft-07/schema#", "items": [{}]},
+        {"prefixItems": [{}]},
+    ),
 }
 SAME = (
+    '{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","items":{}}',
     '{"type":"object","properties":{"items":{"type":"string"},"dependencies":{"type":"array","items":{"maximum":1.0}}}}',
     '{"const":{"items":[1]},"enum":[{"dependencies":{"a":["b"]}}],"default":{"items":[]}}',
     '{"exclusiveMinimum":1.0,"prefixItems":[{}],"items":{"$ref":"#"}}',

@@ -10,7 +10,7 @@ import msgspec
 
 from executor.claude.request.schema import NAMED, VALUES, Fields
 
-EARLIER = (b'"items"', b'"dependencies"', b'"exclusiveMinimum"', b'"exclusiveMaximum"', b'"$schema"')
+EARLIER = (b'"items"', b'"dependencies"', b'"exclusiveMinimum"', b'"exclusiveMaximum"')
 LIMITS = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
 
 
@@ -19,8 +19,12 @@ def modernize(schema: str) -> str:
     if not any(word in schema.encode("utf-8", "surrogatepass") for word in EARLIER):
         return schema
     given = msgspec.json.decode(schema, type=Fields)
-    modern = _modernize(given)
-    return schema if modern == given else msgspec.json.encode(modern).decode()
+    modern = cast("Fields", _modernize(given))
+    if modern == given:
+        return schema
+    # What it declared is no longer what it is.
+    modern.pop("$schema", None)
+    return msgspec.json.encode(modern).decode()
 
 
 def _modernize(part: object) -> object:
@@ -42,7 +46,6 @@ def _field(name: str, value: object) -> object:
 
 
 def _modernize_words(fields: Fields) -> Fields:
-    fields = {name: value for name, value in fields.items() if name != "$schema"}
     if isinstance(fields.get("items"), list):
         fields["prefixItems"] = fields.pop("items")
         if "additionalItems" in fields:
