@@ -94,7 +94,8 @@ def of_failure(failed: Failed) -> Problem:
     """The problem that a failed job is."""
     status, code = KINDS[failed.kind]
     meaning = MEANINGS[failed.kind]
-    message = f"{meaning.sentence} {failed.detail}".rstrip()
+    sentence = meaning.final if failed.retry is False and meaning.final else meaning.sentence
+    message = f"{sentence} {failed.detail}".rstrip()
     retryable = meaning.retryable and failed.retry is not False
     return Problem(status, code, message, retry_after=failed.retry_after, retryable=retryable)
 

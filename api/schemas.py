@@ -6,6 +6,8 @@ Invariants: a schema is refused before anything is spent on it, with the place i
 from collections.abc import Mapping
 from typing import cast
 
+import msgspec
+
 from api.problems import invalid
 from shared.json_path import render
 from shared.json_schema.faults import SchemaFault
@@ -13,6 +15,7 @@ from shared.json_schema.limits import Allowance
 from shared.json_schema.plans import compile_schema
 from shared.json_schema.structure import inspect_schema
 from shared.json_schema.validator import SchemaInvalid, Validator
+from shared.json_schema.values import NotJson, parse_json
 from shared.turn import Tool
 
 type Schema = Mapping[str, object]
@@ -32,6 +35,16 @@ def usable(schema: object, where: str, allowance: Allowance | None = None, *, ev
         place = render(where, fault.path)
         raise invalid(f"`{place}` {fault.message}.", place, "invalid_schema") from fault
     return cast("Schema", schema)
+
+
+def read_answer_schema(schema: msgspec.Raw, where: str) -> str:
+    """The schema that an answer must meet, as text. Raises Problem (400)."""
+    text = bytes(schema).decode()
+    try:
+        usable(parse_json(text), where)
+    except NotJson as error:
+        raise invalid(f"`{where}` can't be used: {error.message}.", where, "invalid_schema") from error
+    return text
 
 
 def validator_of(tool: Tool) -> Validator:

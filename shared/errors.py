@@ -44,10 +44,15 @@ class ErrorKind(StrEnum):
 
 
 class Meaning(Struct, frozen=True):
-    """retryable: whether the same request may succeed later by itself. sentence: what the user reads."""
+    """What a kind means to a caller.
+
+    retryable: whether the same request may succeed later by itself. sentence: what the user reads. final: the same where
+    the service says that the request must not come again.
+    """
 
     retryable: bool
     sentence: str
+    final: str = ""
 
 
 MEANINGS: dict[ErrorKind, Meaning] = {
@@ -68,9 +73,21 @@ MEANINGS: dict[ErrorKind, Meaning] = {
     ),
     ErrorKind.BILLING: Meaning(False, "The account behind this server has a billing problem; its owner must mend it."),
     ErrorKind.USAGE_LIMIT: Meaning(False, "The usage limit of the subscription behind this server is reached."),
-    ErrorKind.RATE_LIMIT: Meaning(True, "The model's service limits the rate of requests. Try again later."),
-    ErrorKind.OVERLOADED: Meaning(True, "The model's service is overloaded. Try again in a moment."),
-    ErrorKind.UPSTREAM: Meaning(True, "The model's service failed to answer. Try again in a moment."),
+    ErrorKind.RATE_LIMIT: Meaning(
+        True,
+        "The model's service limits the rate of requests. Try again later.",
+        "The model's service limits the rate of requests, and asks not to be asked again.",
+    ),
+    ErrorKind.OVERLOADED: Meaning(
+        True,
+        "The model's service is overloaded. Try again in a moment.",
+        "The model's service is overloaded, and asks not to be asked again.",
+    ),
+    ErrorKind.UPSTREAM: Meaning(
+        True,
+        "The model's service failed to answer. Try again in a moment.",
+        "The model's service failed to answer, and asks not to be asked again.",
+    ),
     ErrorKind.UPSTREAM_CUT: Meaning(
         True, "The connection to the model's service was lost before the answer was whole. Try again."
     ),

@@ -21,7 +21,7 @@ from api.conversation import Draft, ordered, says_something
 from api.fields import decoded, stops
 from api.parameters import Policy, checked, without_loss
 from api.problems import Problem, invalid
-from api.schemas import usable
+from api.schemas import read_answer_schema
 from api.turn_request import TurnRequest
 from shared.turn import Message, RedactedThinking, Text, Thinking, Turn
 
@@ -159,5 +159,4 @@ def answer_schema(request: MessagesRequest) -> str | None:
     if form is None or form.type != FORM:
         return None
     where = "output_config.format" if inner else "output_format"
-    usable(msgspec.json.decode(bytes(form.schema)), f"{where}.schema")
-    return bytes(form.schema).decode()
+    return read_answer_schema(form.schema, f"{where}.schema")

@@ -16,7 +16,7 @@ from api.openai_chat.models import CALLS, MESSAGES, ChatMessage, ChatRequest, It
 from api.openai_chat.reasoning import effort_of, is_shown
 from api.parameters import CHAT, Policy, checked, without_loss
 from api.problems import invalid
-from api.schemas import usable
+from api.schemas import read_answer_schema
 from api.shapes import as_chat, rewritten
 from api.turn_request import TurnRequest
 from api.unused_fields import CHAT_FIELDS, is_lost, unused
@@ -187,8 +187,7 @@ def answer_schema(request: ChatRequest) -> str | None:
             assert form
             inner = form.json_schema.schema if form.json_schema else form.schema
             where = "response_format.json_schema.schema" if form.json_schema else "response_format.schema"
-            usable(msgspec.json.decode(bytes(inner)), where)
-            return bytes(inner).decode()
+            return read_answer_schema(inner, where)
         case "text":
             return None
         case other:

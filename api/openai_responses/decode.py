@@ -5,7 +5,7 @@ what this request says, by the same rules.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, cast
+from typing import ClassVar, Protocol
 
 import msgspec
 
@@ -16,7 +16,7 @@ from api.openai_responses.models import ResponsesRequest, TextFormat, TextOption
 from api.openai_responses.tools import Tools, tools
 from api.parameters import RESPONSES, Policy, checked, without_loss
 from api.problems import Problem, invalid
-from api.schemas import usable
+from api.schemas import read_answer_schema
 from api.turn_request import TurnRequest
 from api.unused_fields import RESPONSES_FIELDS, is_lost, unused
 
@@ -189,8 +189,7 @@ def answer_schema(text: TextOptions | None) -> str | None:
         case "json_object":
             return '{"type":"object"}'
         case "json_schema":
-            usable(cast("object", msgspec.json.decode(bytes(form.schema))), "text.format.schema")
-            return bytes(form.schema).decode()
+            return read_answer_schema(form.schema, "text.format.schema")
         case other:
             where = "text.format.type"
             raise invalid(f"`{where}` must be text, json_object or json_schema, not `{other}`.", where)

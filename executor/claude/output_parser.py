@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from executor.claude.call_rules import CallRules
 from executor.claude.failure import cut_off, failure, is_about_thinking, too_long
 from executor.claude.output_text import OutputText
 from executor.claude.protocol import Complained, Ended, Garbage, Limited, Line, Retrying, Streamed
-from executor.claude.recorder import Call, Fate, Recorder
+from executor.claude.recorder import Call, Recorder
 from executor.claude.request.body import Request
-from executor.claude.request.tool_names import STRUCTURED
 from executor.claude.service import ServiceBlock, ServiceDelta, ServiceEvent, added, stop_reason
 from executor.claude.structured import StructuredOutput
 from shared.errors import ErrorKind
@@ -43,8 +43,6 @@ SAID = TextDelta | ThinkingDelta | ThinkingSigned | ThinkingRedacted | ToolCall
 LONGEST_RETRY_DELAY = 5.0
 MOST_DEMANDS = 1
 NO_CALL = "It called no tool although `tool_choice` demands it."
-FORBIDDEN_CALL = "It called a tool although `tool_choice` forbids it."
-OTHER_CALL = "It called another tool than the one that `tool_choice` names."
 
 
 class OutputParser:
@@ -67,7 +65,7 @@ class OutputParser:
         self.structured = StructuredOutput(turn.schema) if turn.schema is not None else None
         self._request = request
         self._turn = turn
-        self._offered = {tool.name for tool in turn.tools}
+        self._rules = CallRules(request)
         self._has_thinking = has_thinking
         self._clock = clock
         self._text = OutputText(turn.stop, held=turn.schema is not None or bool(request.demand))
@@ -76,7 +74,6 @@ class OutputParser:
         self._started = False
         self._said = False
         self._block = ""
-        self._unmet = ""
         self._refusal = ""
         self._demands = 0
         self._retrying: Retrying | None = None
@@ -163,30 +160,11 @@ class OutputParser:
         if block.type != "tool_use":
             self.recorder.open(block)
             return [ThinkingRedacted(block.data)] if block.type == "redacted_thinking" else []
-        fate = self._fate(block.name)
+        fate = self._rules.decide(block.name, demanded=self.demanded, surplus=bool(self.given))
         self.recorder.open_call(block, fate)
         if fate != "given":
             return []
         return [*self._text.release(), ToolCall(block.id, self._request.wire.names.to_client(block.name))]
-
-    def _fate(self, name: str) -> Fate:
-        turn = self._turn
-        called = self._request.wire.names.to_client(name)
-        if self.structured and name == STRUCTURED:
-            return "structured"
-        if not turn.parallel_tools and self.given:
-            return "surplus"
-        # A call of a tool that was never offered is the client's to answer, as with both vendors; but a turn whose calls
-        # are answered here, or that only has a structured answer to give, goes on.
-        if called not in self._offered and (turn.held or (self.structured and not turn.tools)):
-            return "not_offered"
-        if turn.tool_choice == "none":
-            self._unmet = FORBIDDEN_CALL
-            return "undemanded"
-        if self.demanded and turn.tool_choice == "tool" and called != turn.forced_tool:
-            self._unmet = self._unmet if self._request.demand else OTHER_CALL
-            return "undemanded"
-        return "given"
 
     def _continue(self, delta: ServiceDelta) -> list[Event]:
         self.recorder.add(delta)
@@ -224,8 +202,8 @@ class OutputParser:
 
     def _stop(self, word: str, sequence: str | None) -> list[Event]:
         reason, reported = stop_reason(word)
-        if self._unmet:
-            return [Failed(ErrorKind.UNMET, self._unmet)]
+        if self._rules.broken:
+            return [Failed(ErrorKind.UNMET, self._rules.broken)]
         if reason == "refusal" and self.structured:
             return [Declined(self._text.words), Done(reason, self._usage())]
         if reason in {"end_turn", "tool_use"} and not reported:

@@ -5,8 +5,7 @@ Invariants: nothing is accepted that does not meet the schema; what is accepted 
 
 import re
 
-from executor.claude.request import schema as wire_schema
-from executor.claude.request.dialect import modernize
+from executor.claude.request.tool_forms import ToolForm
 from executor.claude.validation import Validator
 
 MOST_ATTEMPTS = 5
@@ -24,8 +23,8 @@ class StructuredOutput:
     def __init__(self, schema: str) -> None:
         """Raises SchemaInvalid where the schema can't be compiled."""
         self.problem = ""
-        self._schema = schema
-        self._validator = Validator(modernize(wire_schema.to_wire(schema)))
+        self._form = ToolForm(schema, is_answer=True)
+        self._validator = Validator(self._form.schema)
         self._fault = ""
         self._attempts = 0
         self._demands = 0
@@ -34,7 +33,7 @@ class StructuredOutput:
         """The answer as the client's own schema has it; None where it does not meet the schema."""
         self._attempts += 1
         fault = self._validator.fault(arguments)
-        answer = None if fault else wire_schema.to_client(self._schema, arguments)
+        answer = None if fault else self._form.to_client(arguments)
         self._fault = fault or ""
         self.problem = f"Its answer does not meet the schema: {fault}." if fault else ""
         return answer

@@ -280,6 +280,17 @@ RAISED: dict[str, tuple[Refuses, type[openai.APIStatusError], bool]] = {
 }
 
 
+@pytest.mark.parametrize(("status", "kind"), [(429, "rate_limit_error"), (500, "api_error"), (529, "overloaded_error")])
+async def test_a_service_that_wants_no_retry_is_heard(either: Stack, upstream: Upstream, status: int, kind: str):
+    """The CLI gives up at once, and so does the client: neither header nor sentence says otherwise."""
+    upstream.script(Refuses(status, kind, headers={"x-should-retry": "false"}))
+    response = await ask(either)
+    assert response.headers["x-should-retry"] == "false"
+    assert "Try again" not in error_of(response)["message"]
+    assert "asks not to be asked again" in error_of(response)["message"]
+    assert len(upstream.requests) == 1
+
+
 @pytest.mark.wire(42)
 @pytest.mark.parametrize(("refuses", "expected", "retried"), RAISED.values(), ids=RAISED)
 async def test_the_official_client_raises_the_right_error_and_retries_where_it_helps(

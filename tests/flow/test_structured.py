@@ -7,7 +7,7 @@ import pytest
 
 from tests.calls import calls_of, choice_of, function, gathered
 from tests.chat import Json, answered, ask, error_of, finish_of, streamed, text_of
-from tests.scripted.upstream import Says, Stalls, Upstream
+from tests.scripted.upstream import Received, Says, Stalls, Upstream
 from tests.stack import Stack
 
 
@@ -40,9 +40,14 @@ def gives(*pieces: str, text: str = "", call: str = "toolu_1", **more: Any) -> S
 
 
 def offered_schema(upstream: Upstream) -> Json:
-    """The schema of the CLI's own tool, as the model sees it."""
+    """The schema of the answer's tool, as the model sees it."""
     [tool] = [tool for tool in upstream.requests[0].body["tools"] if tool["name"] == "StructuredOutput"]
     return tool["input_schema"]
+
+
+def properties_on_offer(received: Received) -> list[str]:
+    """The names of an answer's properties, as the model sees them."""
+    return [*received.body["tools"][0]["input_schema"]["properties"]]
 
 
 async def test_the_content_is_the_models_own_json(either: Stack, upstream: Upstream):
@@ -100,6 +105,15 @@ async def test_a_schema_may_have_any_root(stack: Stack, upstream: Upstream, sche
     assert len(upstream.requests) == 2
 
 
+async def test_properties_may_have_any_name(stack: Stack, upstream: Upstream):
+    """What the service takes no name for travels under another; the content has the client's own."""
+    schema: Json = {"type": "object", "properties": {"$top": {"type": "number"}, "a b": {}}, "required": ["$top"]}
+    upstream.script(lambda received: gives(json.dumps(dict.fromkeys(properties_on_offer(received), 1))))
+    answer = answered(await ask(stack, response_format=asked_for(schema)))
+    assert json.loads(answer) == {"$top": 1, "a b": 1}
+    assert not {"$top", "a b"} & {*offered_schema(upstream)["properties"]}
+
+
 async def test_a_schema_may_refer_to_itself(stack: Stack, upstream: Upstream):
     """As long as it says something."""
     document = '{"next": {"next": null}}'
@@ -112,10 +126,11 @@ async def test_a_schema_may_refer_to_itself(stack: Stack, upstream: Upstream):
     "declared", ["http://json-schema.org/draft-07/schema#", "https://json-schema.org/draft/2020-12/schema"]
 )
 async def test_a_declared_dialect_does_not_matter(stack: Stack, upstream: Upstream, declared: str):
-    """Generators declare one; the CLI would drop a schema of a dialect that it does not have."""
+    """Generators declare one; it reaches the model as it is."""
+    schema = {"$schema": declared, **POINT}
     upstream.script(gives('{"x": 5}'))
-    assert answered(await ask(stack, response_format=asked_for({"$schema": declared, **POINT}))) == '{"x": 5}'
-    assert offered_schema(upstream) == POINT
+    assert answered(await ask(stack, response_format=asked_for(schema))) == '{"x": 5}'
+    assert offered_schema(upstream) == schema
 
 
 @pytest.mark.parametrize(
@@ -289,6 +304,7 @@ UNUSABLE: dict[str, tuple[Any, str]] = {
     "bad pattern": ({"properties": {"a": {"pattern": "["}}}, f"{WHERE}.properties.a.pattern"),
     "dangling reference": ({"properties": {"a": {"$ref": "#/$defs/b"}}}, f"{WHERE}.properties.a.$ref"),
     "foreign reference": ({"items": {"$ref": "https://example.com/s.json"}}, f"{WHERE}.items.$ref"),
+    "endless number": ({"const": 10**1200}, WHERE),
     "no schema": ("object", WHERE),
     "none at all": (None, WHERE),
 }

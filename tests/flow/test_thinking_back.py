@@ -126,6 +126,21 @@ async def test_a_refused_signature_costs_the_thinking_and_not_the_answer(stack: 
     assert upstream.refused == ["signatures"]
 
 
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "get_time"}], ids=["any", "named"])
+async def test_thinking_before_a_call_that_was_demanded_costs_no_answer(
+    either: Stack, upstream: Upstream, choice: Json
+):
+    """It is bound to the demand, which the next request does not hold: the service is asked again without it."""
+    upstream.script(Says(thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])]), LOOP)
+    asked = user(text("When?"))
+    other = {**TOOL, "name": "get_date"}
+    first = await answered(either, asked, tool_choice=choice, tools=[TOOL, other])
+    assert [block["type"] for block in first["content"]] == ["thinking", "tool_use"]
+    last = await answered(either, asked, assistant(*first["content"]), user(result()), tools=[TOOL, other])
+    assert last["content"][-1] == text("It is noon.")
+    assert upstream.requests[-1].conversation == [asked, assistant(CALL), user(result())]
+
+
 @pytest.mark.wire(52, 65)
 async def test_reasoning_items_bring_it_back(either: Stack, upstream: Upstream):
     """Through the other door: what was sealed into an item of `reasoning` is the very same thinking to the model."""

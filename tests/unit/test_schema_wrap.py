@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from executor.claude.request.schema import WRAPPER, is_wrapped, to_client, to_wire
+from executor.claude.request.schema import WRAPPER
+from executor.claude.request.tool_forms import ToolForm
 
 scalars = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "a", "b", "#/properties/a"])
 documents = st.recursive(
@@ -58,6 +59,11 @@ def roots(draw: st.DrawFn) -> dict[str, Any]:
     return whole
 
 
+def form(schema: str) -> ToolForm:
+    """How an answer by a schema travels."""
+    return ToolForm(schema, is_answer=True)
+
+
 def accepts(schema: dict[str, Any], document: Any) -> bool:
     return Draft202012Validator(schema).is_valid(document)
 
@@ -68,11 +74,10 @@ def accepts(schema: dict[str, Any], document: Any) -> bool:
 def test_the_cli_is_asked_for_exactly_what_the_client_asked_for(schema: dict[str, Any], document: object):
     """What travels inside is valid if and only if it was valid by the client's own schema, references and all."""
     text = json.dumps(schema)
-    travelling = json.loads(to_wire(text))
+    travelling = json.loads(form(text).schema)
     Draft202012Validator.check_schema(travelling)
-    assert "$schema" not in travelling
     assert travelling["type"] == "object"
-    if not is_wrapped(text):
+    if not form(text).wrapped:
         assert accepts(travelling, document) == accepts(schema, document)
         return
     assert accepts(travelling, {WRAPPER: document}) == accepts(schema, document)
@@ -98,7 +103,7 @@ def test_the_cli_is_asked_for_exactly_what_the_client_asked_for(schema: dict[str
 )
 def test_only_what_is_plainly_an_object_travels_as_it_is(schema: dict[str, Any], wraps: bool):  # noqa: FBT001
     """A tool's arguments have no other root."""
-    assert is_wrapped(json.dumps(schema)) == wraps
+    assert form(json.dumps(schema)).wrapped == wraps
 
 
 @pytest.mark.wire(13, 58)
@@ -106,33 +111,35 @@ def test_only_what_is_plainly_an_object_travels_as_it_is(schema: dict[str, Any],
 def test_the_answer_comes_out_byte_for_byte(document: object, indent: int | None):
     """Its blanks and its numbers are the model's."""
     written = json.dumps(document, indent=indent)
-    assert to_client('{"type":"array"}', f'{{ "{WRAPPER}" : {written} }}') == written
+    assert form('{"type":"array"}').to_client(f'{{ "{WRAPPER}" : {written} }}') == written
 
 
 @pytest.mark.wire(58)
 @pytest.mark.parametrize("written", ["1.0", "12345678901234567890123", "1e2", '"\\u00e9"', "[ 1 ,2]", "0.10"])
 def test_no_number_is_written_anew(written: str):
     """Inside an object or as one."""
-    assert to_client("{}", f'{{"{WRAPPER}":{written}}}') == written
-    assert to_client('{"type":"object"}', f'{{"a": {written}}}') == f'{{"a": {written}}}'
+    assert form("{}").to_client(f'{{"{WRAPPER}":{written}}}') == written
+    assert form('{"type":"object"}').to_client(f'{{"a": {written}}}') == f'{{"a": {written}}}'
 
 
 def test_the_clients_own_value_is_not_taken_for_the_wrapper():
     """An object of that one key is an answer like any."""
     answer = f'{{"{WRAPPER}": 1}}'
-    assert to_client('{"type":"object"}', answer) == answer
+    assert form('{"type":"object"}').to_client(answer) == answer
 
 
 @pytest.mark.wire(58)
 def test_a_schema_that_travels_as_it_is_keeps_its_numbers():
-    """Only the dialect is taken off."""
+    """Its declared draft too."""
     text = '{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","minProperties":1.0,"maxProperties":1e2}'
-    assert to_wire(text) == '{"type":"object","minProperties":1.0,"maxProperties":1e2}'
+    assert form(text).schema == text
 
 
-@pytest.mark.parametrize("schema", ['{"type":"object"}', '{"type":"array"}'])
-@pytest.mark.parametrize("written", ["", "{", "[1]", "1", "oops"])
-def test_what_is_no_object_is_no_answer(schema: str, written: str):
-    """The CLI would not have taken it."""
-    assert to_client(schema, written) is None
-    assert to_client('{"type":"array"}', '{"other":1}') is None
+def test_a_property_of_a_name_that_the_service_refuses_travels_under_another():
+    """As those of a tool do."""
+    odd = form('{"type":"object","properties":{"$top":{"const":1.0}},"required":["$top"]}')
+    schema = json.loads(odd.schema)
+    [name] = schema["required"]
+    assert name != "$top"
+    assert schema["properties"] == {name: {"const": 1.0}}
+    assert odd.to_client(f'{{"{name}": 1.0}}') == '{"$top":1.0}'

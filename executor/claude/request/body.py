@@ -12,9 +12,7 @@ from typing import cast
 import msgspec
 from msgspec import Struct
 
-from executor.claude.request import schema
 from executor.claude.request.blocks import Json, Wire, reminder, text_block
-from executor.claude.request.dialect import modernize
 from executor.claude.request.messages import to_wire_messages, with_cache_marks
 from executor.claude.request.model_rules import ModelRules
 from executor.claude.request.tool_forms import ToolForm
@@ -79,7 +77,7 @@ def build_body(request: Request, messages: Sequence[Json], *, demanded: bool) ->
     # One order for one set of tools, whatever order a client lists them in: the prompt cache begins with them.
     tools = [_tool(tool, request.wire) for tool in sorted(_offered(request), key=lambda tool: tool.name.casefold())]
     if turn.schema is not None:
-        offered = msgspec.Raw(modernize(schema.to_wire(turn.schema)).encode())
+        offered = msgspec.Raw(ToolForm(turn.schema, is_answer=True).schema.encode())
         tools.append({"name": STRUCTURED, "description": STRUCTURED_DESCRIPTION, "input_schema": offered})
     if tools:
         body["tools"] = tools

@@ -18,33 +18,6 @@ NAMED = ("$defs", "definitions", "properties", "patternProperties", "dependentSc
 VALUES = ("const", "enum", "default", "examples", "example", "required", "dependentRequired")
 
 
-def is_wrapped(schema: str) -> bool:
-    """Whether a structured answer's schema has to travel inside of an object."""
-    fields = msgspec.json.decode(schema, type=Fields)
-    return fields.get("type") != "object" or any(name in fields for name in (*UNIONS, "$ref"))
-
-
-def to_wire(schema: str) -> str:
-    """The schema of a structured answer as the model is offered it; the declared dialect means nothing there."""
-    if is_wrapped(schema):
-        return move_into_wrapper(schema)
-    fields = msgspec.json.decode(schema, type=dict[str, msgspec.Raw])
-    if fields.pop("$schema", None) is None:
-        return schema
-    return msgspec.json.encode(fields).decode()
-
-
-def to_client(schema: str, answer: str) -> str | None:
-    """The answer as the client's own schema has it; None where it is not one. answer: what the model wrote."""
-    try:
-        fields = msgspec.json.decode(answer, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    if not is_wrapped(schema):
-        return answer
-    return bytes(fields[WRAPPER]).decode() if WRAPPER in fields else None
-
-
 def move_into_wrapper(schema: str) -> str:
     """An object with the schema as its one property; references to its own root lead to where that is now."""
     fields = msgspec.json.decode(schema, type=Fields)

@@ -1,4 +1,4 @@
-"""Schemas of tools as the service takes them, and arguments there and back. Pure.
+"""Schemas of tools and of structured answers as the service takes them, and arguments there and back. Pure.
 
 The service refuses a tool with a top-level property name outside of `PROPERTY`, and one whose root is a union. A property
 travels under a stand-in; a root that is not plainly an object travels inside of one. Arguments of the model come back as
@@ -27,16 +27,20 @@ type Fields = dict[str, msgspec.Raw]
 
 
 class ToolForm:
-    """How one tool's schema and arguments travel. plain: the arguments travel as they are, so they can be streamed."""
+    """How one tool's schema and arguments travel.
 
-    def __init__(self, schema: str) -> None:
+    plain: the arguments travel as they are, so they can be streamed. wrapped: they travel inside of an object.
+    """
+
+    def __init__(self, schema: str, *, is_answer: bool = False) -> None:
+        """is_answer: the schema is that of a structured answer, which may be other than an object."""
         schema = modernize(schema)
         fields = msgspec.json.decode(schema, type=Fields)
-        self._wrapped = any(name in fields for name in UNIONS) or "$ref" in fields
+        self.wrapped = any(name in fields for name in (*UNIONS, "$ref")) or (is_answer and not _is_object(fields))
         properties = _decode_fields(fields.get("properties"))
-        self._names = WireNames(() if self._wrapped else properties, PROPERTY)
-        self.plain = not self._wrapped and not self._names.changes
-        if self._wrapped:
+        self._names = WireNames(() if self.wrapped else properties, PROPERTY)
+        self.plain = not self.wrapped and not self._names.changes
+        if self.wrapped:
             self.schema = move_into_wrapper(schema)
         elif self._names.changes:
             self.schema = _encode(self._rename_properties(fields))
@@ -50,7 +54,7 @@ class ToolForm:
         if fields is None:
             return _encode({UNREADABLE: msgspec.Raw(msgspec.json.encode(arguments))})
         carried = carry(arguments)
-        if self._wrapped:
+        if self.wrapped:
             return _encode({WRAPPER: msgspec.Raw(carried.encode())})
         if not self._names.changes:
             return carried
@@ -63,7 +67,7 @@ class ToolForm:
         fields = _read_object(arguments)
         if fields is None or self.plain:
             return arguments
-        if self._wrapped:
+        if self.wrapped:
             return bytes(fields[WRAPPER]).decode() if WRAPPER in fields else arguments
         return _encode({self._names.to_client(name): value for name, value in fields.items()})
 
@@ -90,6 +94,10 @@ class ToolForm:
             return value
         names = [self._names.to_wire(item) if isinstance(item, str) else item for item in cast("list[object]", listed)]
         return msgspec.Raw(msgspec.json.encode(names))
+
+
+def _is_object(fields: Fields) -> bool:
+    return "type" in fields and msgspec.json.decode(fields["type"]) == "object"
 
 
 def _read_object(arguments: str) -> Fields | None:
