@@ -6,6 +6,7 @@ Invariants: whatever is altered is named, by its place in the request; texts bey
 from collections.abc import Iterable, Iterator, Sequence
 
 from api.conversation import Draft
+from api.parameters import OTHERS
 from api.problems import invalid
 from api.tooling import Offered
 from shared.exact_json import find_alterations
@@ -15,7 +16,6 @@ MOST_PLACES = 8
 LONGEST_PLACE = 120
 # In characters: about as much as the context of a model holds.
 MOST_SEARCHED = 4 * 1024 * 1024
-OTHERS = "and others"
 
 type Place = tuple[str, str]
 

@@ -4,12 +4,18 @@ Law: a parameter is honoured, emulated, ignored (it changes nothing of what is p
 header; STRICT_PARAMS refuses it instead), meaningless here (bookkeeping of another vendor's), or refused by name.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
 from api.problems import invalid
+
+MOST_NAMES = 32
+LONGEST_NAME = 120
+OTHERS = "and others"
+UNPRINTABLE = re.compile(r"[^ -~]")
 
 type ShowReasoning = Literal["auto", "always", "never"]
 type Treatment = Literal["honoured", "emulated", "ignored", "meaningless", "refused"]
@@ -188,9 +194,19 @@ def checked(table: Mapping[str, Parameter], fields: Mapping[str, object], *, str
 
 
 def naming(ignored: Sequence[str], altered: Sequence[str] = ()) -> dict[str, str]:
-    """The headers that name what was sent and means nothing, and what the model reads in another form."""
+    """The headers that name what was sent and means nothing, and what the model reads in another form.
+
+    Names may be the client's own words: their values are ASCII and of bounded length (RFC 9110, section 5.5).
+    """
     named = {"x-ignored-parameters": ignored, "x-altered-parameters": altered}
-    return {header: ", ".join(names) for header, names in named.items() if names}
+    return {header: ", ".join(_list_printable(names)) for header, names in named.items() if names}
+
+
+def _list_printable(names: Sequence[str]) -> Iterator[str]:
+    for name in names[:MOST_NAMES]:
+        yield UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), name)[:LONGEST_NAME]
+    if len(names) > MOST_NAMES:
+        yield OTHERS
 
 
 def without_loss(ignored: Sequence[str], *, strict: bool, why: str = "") -> tuple[str, ...]:

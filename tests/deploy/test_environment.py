@@ -248,10 +248,10 @@ def test_what_uv_brings_stays_in_the_folder(tmp_path: Path):
     given["UV_CACHE_DIR"] = "/elsewhere"
     told = subprocess.run(show, cwd=tmp_path, env=given, capture_output=True, text=True, check=True).stdout
     assert told.split() == [f"{tmp_path}/.uv/python", "/elsewhere"]
-    ignored = (REPOSITORY / ".gitignore").read_text(encoding="utf-8").split()
+    ignored = [line.rstrip("/") for line in (REPOSITORY / ".gitignore").read_text(encoding="utf-8").split()]
     for made in (".uv/python", ".uv/cache", ".venvs/copy-1"):
         (tmp_path / made).mkdir(parents=True)
-        assert f"{made.partition('/')[0]}/" in ignored
+        assert made.partition("/")[0] in ignored
     (tmp_path / ".venv").symlink_to(".venvs/copy-1")
     subprocess.run([make, "clean"], cwd=tmp_path, env=given, check=True)
     assert os.listdir(tmp_path) == ["Makefile"]  # noqa: PTH208

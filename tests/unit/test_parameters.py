@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from api.openai_chat.models import ChatRequest
-from api.parameters import CHAT, Parameter, checked
+from api.parameters import CHAT, Parameter, checked, naming
 from api.problems import Problem
 
 # The parameters that OpenAI documents (https://platform.openai.com/docs/api-reference/chat/create).
@@ -150,3 +150,25 @@ def test_another_table_is_another_policy():
     assert checked(table, {"b": 1, "temperature": 99}, strict=True) == ()
     with pytest.raises(Problem):
         checked(table, {"a": None}, strict=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("include.b", "include.b"),
+        ("include.a\r\nx-mine: 1", "include.a\\r\\nx-mine: 1"),
+        ("include.\x00\x7f", "include.\\x00\\x7f"),
+        ("include.\u20ac\U000fd9a1", "include.\\u20ac\\U000fd9a1"),
+        ('messages[0]: $["\\u00e9"]', 'messages[0]: $["\\u00e9"]'),
+    ],
+)
+def test_a_clients_own_word_can_stand_in_a_header(name: str, shown: str):
+    """It is no second header, and no bytes that HTTP does not have."""
+    assert naming((name,), (name,)) == {"x-ignored-parameters": shown, "x-altered-parameters": shown}
+
+
+def test_names_in_a_header_are_bounded():
+    """Clients and proxies refuse headers without an end."""
+    header = naming([f"{n}{'n' * 1000}" for n in range(1000)])["x-ignored-parameters"]
+    assert len(header) < 5000
+    assert header.endswith(", and others")
