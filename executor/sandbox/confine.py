@@ -34,7 +34,8 @@ class Program(Struct, frozen=True):
 class Defences(Struct, frozen=True):
     """What is put up. All of it, but for tests that show what each is for.
 
-    mounts: those of `noexec`. hidden: no process of the same user may look into the executor's.
+    mounts: those of `noexec`. hidden: no process of the same user may look into the executor's. namespaces: each command has
+    its own of processes and users.
     """
 
     landlock: bool = True
@@ -42,6 +43,7 @@ class Defences(Struct, frozen=True):
     memory: bool = True
     mounts: bool = True
     hidden: bool = True
+    namespaces: bool = True
 
 
 def limit(limits: Limits, processes: int) -> None:

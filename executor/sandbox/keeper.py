@@ -2,7 +2,8 @@
 
 Law: when `keep` returns, no process of the job lives. The keeper is what orphans come to (prctl(2),
 PR_SET_CHILD_SUBREAPER), so a second fork and a session of its own do not leave it; and it is outside of the sandbox,
-so the job can't signal it. Should the executor end, the control socket is closed, and so does the job. What the job's
+so the job can't signal it. Where it can be, it is the first process of a PID namespace: should it be killed, the kernel ends
+the job. Should the executor end, the control socket is closed, and so does the job. What the job's
 process says to its keeper no program says in its name: that way is closed when a program takes its place.
 """
 
@@ -18,10 +19,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, structs
 
-from executor.sandbox import post
+from executor.sandbox import namespaces, post
 from executor.sandbox.landlock import LIBC
 
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 OF_TERMINALS = (signal.SIGINT, signal.SIGTERM)
 PAUSE = 0.1
 PAUSE_TO_DIE = 0.001
@@ -37,12 +38,16 @@ type Work = Callable[[bytes, int], None]
 
 
 class Watch(Struct, frozen=True):
-    """What is looked at while it runs. timeout: seconds; memory: bytes of all its processes; folders, disk: what they may lose."""
+    """What is looked at while it runs. timeout: seconds; memory: bytes of all its processes; folders, disk: what they may lose.
+
+    processes: how many it may have, where the kernel can't count them apart.
+    """
 
     timeout: float
     memory: int
     folders: tuple[str, ...] = ()
     disk: int = 0
+    processes: int = 0
 
 
 class Ended(Struct, frozen=True):
@@ -74,6 +79,7 @@ def keep(
         try:
             mine.close()
             os.setsid()
+            end_with_parent()
             _child(jobs, childs, watching, ready)
         finally:
             os._exit(127)
@@ -92,6 +98,11 @@ def keep(
             said = mine.recv(MOST_SAID)
             with contextlib.suppress(OSError):
                 control.sendall(msgspec.msgpack.encode(structs.replace(ended, said=said) if said else ended))
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when the one that forked it ends."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _child(
@@ -114,6 +125,7 @@ def _child(
 
 
 def _watched(control: socket.socket, watch: Watch, pid: int) -> Ended:
+    me = namespaces.outer_pid()
     process = os.pidfd_open(pid)
     poll = select.poll()
     poll.register(process, select.POLLIN)
@@ -128,18 +140,8 @@ def _watched(control: socket.socket, watch: Watch, pid: int) -> Ended:
             break
         if left <= 0 and not timed_out:
             timed_out = True
-            for each in descendants(os.getpid()):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(each, signal.SIGTERM)
-        elif control.fileno() in ready or left <= 0:
-            break
-        elif sum(_resident(each) for each in descendants(os.getpid())) > watch.memory:
-            over = "memory"
-            break
-        elif watch.disk and any(
-            before - _free(folder) > watch.disk for before, folder in zip(free, watch.folders, strict=True)
-        ):
-            over = "disk"
+            _signal_all(signal.SIGTERM)
+        elif control.fileno() in ready or left <= 0 or (over := _exceeded(watch, me, free)):
             break
     if process not in ready:
         with contextlib.suppress(ProcessLookupError):
@@ -148,20 +150,56 @@ def _watched(control: socket.socket, watch: Watch, pid: int) -> Ended:
     return Ended(os.waitstatus_to_exitcode(status), timed_out, over)
 
 
+def _exceeded(watch: Watch, me: int, free: list[int]) -> str:
+    """The limit that the job is over; nothing if it is over none. free: what its folders had at first."""
+    below = descendants(me)
+    if sum(_resident(each) for each in below) > watch.memory:
+        return "memory"
+    if watch.processes and len(below) > watch.processes:
+        return "processes"
+    if watch.disk and any(
+        before - _free(folder) > watch.disk for before, folder in zip(free, watch.folders, strict=True)
+    ):
+        return "disk"
+    return ""
+
+
+def _signal_all(number: int) -> None:
+    """Send a signal to every process of the job."""
+    if namespaces.first():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, number)
+        return
+    for each in descendants(os.getpid()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, number)
+
+
 def end_all() -> None:
     """End every process below this one, however many it makes of itself meanwhile."""
     while _has_children():
-        seen: set[int] = set()
-        # Those that are stopped make no new ones.
-        while more := set(descendants(os.getpid())) - seen:
-            for each in more:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(each, signal.SIGSTOP)
-            seen |= more
-        for each in seen:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(each, signal.SIGKILL)
+        if namespaces.first():
+            # The kernel does it in one step, in which no process can be made.
+            _signal_all(signal.SIGKILL)
+            time.sleep(PAUSE_TO_DIE)
+            continue
+        end_tree(os.getpid(), itself=False)
         time.sleep(PAUSE_TO_DIE)
+
+
+def end_tree(pid: int, *, itself: bool = True) -> None:
+    """End every process below this one, and this one."""
+    top = {pid} if itself else set[int]()
+    seen: set[int] = set()
+    # Those that are stopped make no new ones.
+    while more := {*top, *descendants(pid)} - seen:
+        for each in more:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGSTOP)
+        seen |= more
+    for each in seen:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
 
 
 def _has_children() -> bool:

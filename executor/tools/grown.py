@@ -9,10 +9,10 @@ from functools import partial
 import msgspec
 from msgspec import Struct
 
-from executor.sandbox import landlock, mounted, noexec, privileges, seccomp
+from executor.sandbox import landlock, mounted, namespaces, noexec, privileges, seccomp
 from executor.sandbox.confine import Defences
 from executor.sandbox.privileges import CannotDrop, User
-from executor.sandbox.zygote import Trade
+from executor.sandbox.spares import Trade
 from executor.tools import ground as grounds
 from executor.tools import inside
 from executor.tools.ground import Ground
@@ -45,6 +45,7 @@ def grown(told: bytes) -> tuple[bytes, Trade | None]:
     importlib.import_module("executor.tools.pages")
     converter = _converter()
     try:
+        proc = namespaces.proc()
         lacks = noexec.lay({root.path: root.writable for root in plan.ground.roots}) if plan.defences.mounts else ""
         if plan.defences.mounts and not lacks:
             mounted.lay()
@@ -59,13 +60,17 @@ def grown(told: bytes) -> tuple[bytes, Trade | None]:
         alone = inside.fence_alone(ground, filter_, plan.defences)
     except OSError:
         return msgspec.msgpack.encode(Grown(converter=converter, problem=NO_SANDBOX)), None
+    apart = namespaces.lack(proc) if plan.defences.namespaces else "not wanted"
     trade = Trade(
         kept=partial(inside.kept, ground, filter_, plan.defences),
         watching=partial(inside.watching, ground),
         alone=partial(inside.alone, ground, alone),
         spare=plan.spare,
+        apart=not apart,
+        proc=proc,
+        hidden=plan.defences.hidden,
     )
-    return msgspec.msgpack.encode(Grown((lacks,) if lacks else (), converter)), trade
+    return msgspec.msgpack.encode(Grown(tuple(filter(None, (lacks, apart))), converter)), trade
 
 
 def _converter() -> str:

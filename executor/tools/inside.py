@@ -54,6 +54,11 @@ ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
 }
 
+# Of a job in a user namespace of its own, its keeper is counted too.
+KEEPERS = 1
+# How many other jobs may start all the processes that they may have, after the others were counted.
+ROOM = 8
+
 MASK = 0o022
 PROBE, PROBE_TIMEOUT = b"probe", 15.0
 # In characters: a keeper takes it in one piece.
@@ -71,7 +76,7 @@ def watching(ground: Ground, asked: bytes) -> Watch:
         return Watch(PROBE_TIMEOUT, ground.limits.memory)
     task = _task.decode(asked)
     folders = tuple(f"/proc/self/fd/{root.descriptor}" for root in ground.roots if root.writable)
-    return Watch(task.timeout, ground.limits.memory, folders, ground.disk)
+    return Watch(task.timeout, ground.limits.memory, folders, ground.disk, ground.limits.processes)
 
 
 def fence_alone(ground: Ground, filter_: bytes, defences: Defences) -> Fence:
@@ -89,12 +94,16 @@ def alone(ground: Ground, fence: Fence) -> Callable[[bytes], None]:
     return partial(_file, ground)
 
 
-def kept(ground: Ground, filter_: bytes, defences: Defences, others: int) -> Work:
+def kept(ground: Ground, filter_: bytes, defences: Defences, others: int | None) -> Work:
     """Make ready to run a program: what is still missing is to bind itself to what this program may reach.
 
-    others: how many other processes this user has. Raises OSError.
+    others: how many other processes this user has; None: those of a job are counted apart. Raises OSError.
     """
-    limit(ground.limits, others + ground.limits.processes)
+    # Where all count together, the keeper counts its own; the kernel's limit leaves room for what other jobs start.
+    limit(
+        ground.limits,
+        (KEEPERS if others is None else others + ROOM * ground.limits.processes) + ground.limits.processes,
+    )
     os.umask(MASK)
     shell = ground.shell
     rules = Rules(
