@@ -85,6 +85,11 @@ class Fence(Struct, frozen=True):
             landlock.restrict(self.made)
             os.close(self.made)
 
+    def last(self) -> None:
+        """Put up what our own code can't work behind: nothing but a program comes now. Raises OSError."""
+        if self.defences.seccomp:
+            seccomp.install(seccomp.program_filter())
+
     def instead(self, rules: landlock.Rules) -> None:
         """Bind it to other rules than those so far. Raises OSError."""
         if self.made >= 0:

@@ -193,6 +193,7 @@ def _probe() -> NoReturn:
 def _search(ground: Ground, fence: Fence, task: Task, job: FindFiles | SearchFiles, keeper: int) -> None:
     target = _enter(ground, task)
     fence.instead(Rules(read=_held(ground), run=(f"/proc/self/fd/{ground.search}",), use=("/dev/null",)))
+    fence.last()
     close_others({ground.search, keeper})
     _say(1, search.OF_FOLDER if target == "." else search.OF_FILE)
     _become(f"/proc/self/fd/{ground.search}", search.arguments(job, target), ENVIRONMENT)
@@ -212,6 +213,7 @@ def _command(ground: Ground, fence: Fence, task: Task, job: RunCommand, keeper: 
             run=tuple({path for each in programs for path in (each.path, each.loader) if path}),
         )
     )
+    fence.last()
     close_others({keeper})
     folders = dict.fromkeys(os.path.dirname(program.path) for program in ground.commands.values() if program)  # noqa: PTH120
     environment = {**ENVIRONMENT, "PATH": ":".join(folders) or "/usr/bin"}
