@@ -14,12 +14,11 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct, structs
 
-from executor.sandbox import namespaces, post
+from executor.sandbox import namespaces, post, processes
 from executor.sandbox.landlock import LIBC
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -27,11 +26,10 @@ OF_TERMINALS = (signal.SIGINT, signal.SIGTERM)
 PAUSE = 0.1
 PAUSE_TO_DIE = 0.001
 GRACE = 1.0
-UNSEEN = 32
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
-# What is said to a keeper.
+# What is said to a keeper; what was said before is taken back.
 MOST_SAID = 128 * 1024
+TAKEN_BACK = b"-"
 
 # What was asked for, and the descriptor on which its keeper is told what to hand on.
 type Work = Callable[[bytes, int], None]
@@ -94,10 +92,17 @@ def keep(
         with socket.socket(fileno=number) as control:
             ended = _watched(control, _watch.decode(watch), pid)
             end_all()
-            # Nobody is left who could say more.
-            said = mine.recv(MOST_SAID)
+            said = _last_said(mine)
             with contextlib.suppress(OSError):
                 control.sendall(msgspec.msgpack.encode(structs.replace(ended, said=said) if said else ended))
+
+
+def _last_said(mine: socket.socket) -> bytes:
+    """What the job's process said last, and did not take back. Nobody is left who could say more."""
+    last = b""
+    while said := mine.recv(MOST_SAID):
+        last = said
+    return b"" if last == TAKEN_BACK else last
 
 
 def end_with_parent() -> None:
@@ -152,8 +157,8 @@ def _watched(control: socket.socket, watch: Watch, pid: int) -> Ended:
 
 def _exceeded(watch: Watch, me: int, free: list[int]) -> str:
     """The limit that the job is over; nothing if it is over none. free: what its folders had at first."""
-    below = descendants(me)
-    if sum(_resident(each) for each in below) > watch.memory:
+    below = processes.descendants(me)
+    if sum(processes.resident(each) for each in below) > watch.memory:
         return "memory"
     if watch.processes and len(below) > watch.processes:
         return "processes"
@@ -170,7 +175,7 @@ def _signal_all(number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, number)
         return
-    for each in descendants(os.getpid()):
+    for each in processes.descendants(os.getpid()):
         with contextlib.suppress(ProcessLookupError):
             os.kill(each, number)
 
@@ -183,23 +188,8 @@ def end_all() -> None:
             _signal_all(signal.SIGKILL)
             time.sleep(PAUSE_TO_DIE)
             continue
-        end_tree(os.getpid(), itself=False)
+        processes.end_tree(os.getpid(), itself=False)
         time.sleep(PAUSE_TO_DIE)
-
-
-def end_tree(pid: int, *, itself: bool = True) -> None:
-    """End every process below this one, and this one."""
-    top = {pid} if itself else set[int]()
-    seen: set[int] = set()
-    # Those that are stopped make no new ones.
-    while more := {*top, *descendants(pid)} - seen:
-        for each in more:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(each, signal.SIGSTOP)
-        seen |= more
-    for each in seen:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(each, signal.SIGKILL)
 
 
 def _has_children() -> bool:
@@ -212,44 +202,9 @@ def _has_children() -> bool:
     return True
 
 
-def descendants(pid: int) -> list[int]:
-    """The processes below this one."""
-    found: list[int] = []
-    todo = [pid]
-    while todo:
-        parent = todo.pop()
-        with contextlib.suppress(OSError):
-            for task in os.listdir(f"/proc/{parent}/task"):  # noqa: PTH208 # names
-                children = Path(f"/proc/{parent}/task/{task}/children").read_text()
-                new = [int(each) for each in children.split()]
-                found += new
-                todo += new
-    return found
-
-
-def _resident(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
-    except (OSError, IndexError):
-        return 0
-
-
 def _free(folder: str) -> int:
     try:
         state = os.statvfs(folder)
     except OSError:
         return 0
     return state.f_bavail * state.f_frsize
-
-
-def of_this_user() -> int:
-    """How many processes and threads this user has: the kernel's limit counts them all."""
-    me = os.getuid()
-    count = 0
-    for name in os.listdir("/proc"):  # noqa: PTH208 # names
-        if name.isdigit():
-            with contextlib.suppress(OSError):
-                if os.stat(f"/proc/{name}").st_uid == me:  # noqa: PTH116
-                    count += len(os.listdir(f"/proc/{name}/task"))  # noqa: PTH208
-    # Those that may not be looked into (the executor's own) are shown as root's.
-    return count + UNSEEN

@@ -19,8 +19,8 @@ from typing import NoReturn
 
 from msgspec import Struct
 
-from executor.sandbox import keeper, namespaces, post
-from executor.sandbox.keeper import PR_SET_CHILD_SUBREAPER, Watch, Work, keep, of_this_user
+from executor.sandbox import keeper, namespaces, post, processes
+from executor.sandbox.keeper import PR_SET_CHILD_SUBREAPER, Watch, Work, keep
 from executor.sandbox.landlock import LIBC
 
 COUNTED_FOR = 1.0
@@ -140,7 +140,7 @@ class Spares:
         me = os.getpid()
         while orphans := _children(me) - known:
             for each in orphans:
-                keeper.end_tree(each)
+                processes.end_tree(each)
             with contextlib.suppress(ChildProcessError):
                 for each in orphans:
                     os.waitpid(each, 0)
@@ -188,7 +188,7 @@ class Census:
         """Count, unless that was done just before."""
         now = time.monotonic()
         if now >= self._due:
-            self.others = of_this_user()
+            self.others = processes.of_this_user()
             self._due = now + COUNTED_FOR
 
 

@@ -4,10 +4,11 @@ Law: in this order, and all of it before the first job. What fails is told to th
 """
 
 import importlib
+import os
 from functools import partial
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from executor.sandbox import landlock, mounted, namespaces, noexec, privileges, seccomp
 from executor.sandbox.confine import Defences
@@ -42,15 +43,19 @@ class Grown(Struct, frozen=True):
 def grown(told: bytes) -> tuple[bytes, Trade | None]:
     """Do as the plan says."""
     plan = msgspec.msgpack.decode(told, type=Plan)
-    importlib.import_module("executor.tools.pages")
+    for name in ("pages", "commands"):
+        importlib.import_module(f"executor.tools.{name}")
     converter = _converter()
     try:
         proc = namespaces.proc()
         lacks = noexec.lay({root.path: root.writable for root in plan.ground.roots}) if plan.defences.mounts else ""
+        user = User(plan.user) if plan.user else None
+        accounts = False
         if plan.defences.mounts and not lacks:
-            mounted.lay()
-        ground = grounds.opened(plan.ground, plan.search)
-        privileges.drop(User(plan.user) if plan.user else None)
+            of_user = (user.uid, user.gid, ()) if user else (os.getuid(), os.getgid(), os.getgroups())
+            accounts = mounted.lay(mounted.accounts(*of_user))
+        ground = structs.replace(grounds.opened(plan.ground, plan.search), accounts=accounts)
+        privileges.drop(user)
     except (CannotDrop, OSError) as error:
         return msgspec.msgpack.encode(Grown(failed=str(error))), None
     if plan.defences.hidden:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import msgspec
 
-from executor.sandbox import mounted, probe
+from executor.sandbox import probe
 from executor.sandbox.confine import Defences, Fence, close_others, fence, limit
 from executor.sandbox.keeper import Watch, Work
 from executor.sandbox.landlock import Rules
@@ -37,13 +37,6 @@ from shared.jobs import (
 
 # What some commands read of the system to do their work.
 OF_SYSTEM = ("/etc/ld.so.cache", "/usr/lib/locale", "/usr/share/zoneinfo", "/etc/localtime")
-READS: dict[str, tuple[str, ...]] = {
-    "uptime": ("/proc/uptime", "/proc/loadavg", "/proc/stat", "/proc/version"),
-    "free": ("/proc/meminfo", "/proc/vmstat", "/proc/stat"),
-    "whoami": ("/etc/passwd", "/etc/nsswitch.conf"),
-    "id": ("/etc/passwd", "/etc/group", "/etc/nsswitch.conf"),
-    "file": ("/etc/magic", "/usr/share/misc/magic.mgc", "/usr/lib/file/magic.mgc", "/usr/share/file/magic.mgc"),
-}
 ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "HOME": "/nonexistent",
@@ -202,10 +195,12 @@ def _search(ground: Ground, fence: Fence, task: Task, job: FindFiles | SearchFil
 def _command(ground: Ground, fence: Fence, task: Task, job: RunCommand, keeper: int) -> None:
     if _enter(ground, task) != ".":
         raise Refused(ErrorKind.BAD_JOB, "cwd: it is not a folder")
-    programs = [program for name in task.programs if (program := ground.commands[name])]
-    extra = {path for name in task.programs for path in READS.get(name, ())}
-    if "df" in task.programs:
-        extra.add(mounted.table())
+    # Loaded only where it is forked from (executor.tools.grown).
+    from executor.tools import commands  # noqa: PLC0415
+
+    named = commands.named(ground, job.command, partial(_say, keeper))
+    programs = [program for name in named if (program := ground.commands[name])]
+    extra = commands.reads(ground, job.command, named)
     extra |= {library for each in programs for library in each.libraries}
     fence.close(
         Rules(
