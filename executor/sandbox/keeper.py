@@ -24,6 +24,8 @@ from executor.sandbox.landlock import LIBC
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 OF_TERMINALS = (signal.SIGINT, signal.SIGTERM)
 PAUSE = 0.1
+# Room in folders is soon taken, and soon asked for.
+PAUSE_OF_FOLDERS = 0.02
 PAUSE_TO_DIE = 0.001
 GRACE = 1.0
 
@@ -38,7 +40,7 @@ type Work = Callable[[bytes, int], None]
 class Watch(Struct, frozen=True):
     """What is looked at while it runs. timeout: seconds; memory: bytes of all its processes; folders, disk: what they may lose.
 
-    processes: how many it may have, where the kernel can't count them apart.
+    processes: how many it may have, where the kernel can't count them apart. files: how many it may make in the folders.
     """
 
     timeout: float
@@ -46,6 +48,7 @@ class Watch(Struct, frozen=True):
     folders: tuple[str, ...] = ()
     disk: int = 0
     processes: int = 0
+    files: int = 0
 
 
 class Ended(Struct, frozen=True):
@@ -137,17 +140,24 @@ def _watched(control: socket.socket, watch: Watch, pid: int) -> Ended:
     poll.register(control, select.POLLIN)
     start = time.monotonic()
     free = [_free(folder) for folder in watch.folders]
+    pause = PAUSE_OF_FOLDERS if watch.folders else PAUSE
+    due = start + PAUSE
     timed_out, over = False, ""
     while True:
-        left = start + watch.timeout + (GRACE if timed_out else 0) - time.monotonic()
-        ready = [descriptor for descriptor, _ in poll.poll(max(0, min(left, PAUSE)) * 1000)]
+        now = time.monotonic()
+        left = start + watch.timeout + (GRACE if timed_out else 0) - now
+        ready = [descriptor for descriptor, _ in poll.poll(max(0, min(left, pause)) * 1000)]
         if process in ready:
             break
         if left <= 0 and not timed_out:
             timed_out = True
             _signal_all(signal.SIGTERM)
-        elif control.fileno() in ready or left <= 0 or (over := _exceeded(watch, me, free)):
+        elif control.fileno() in ready or left <= 0 or (over := _taken(watch, free)):
             break
+        elif now >= due:
+            due = now + PAUSE
+            if over := _exceeded(watch, me):
+                break
     if process not in ready:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -155,17 +165,22 @@ def _watched(control: socket.socket, watch: Watch, pid: int) -> Ended:
     return Ended(os.waitstatus_to_exitcode(status), timed_out, over)
 
 
-def _exceeded(watch: Watch, me: int, free: list[int]) -> str:
-    """The limit that the job is over; nothing if it is over none. free: what its folders had at first."""
+def _exceeded(watch: Watch, me: int) -> str:
+    """The limit that its processes are over; nothing if they are over none. me: this process, in /proc."""
     below = processes.descendants(me)
     if sum(processes.resident(each) for each in below) > watch.memory:
         return "memory"
-    if watch.processes and len(below) > watch.processes:
-        return "processes"
-    if watch.disk and any(
-        before - _free(folder) > watch.disk for before, folder in zip(free, watch.folders, strict=True)
-    ):
-        return "disk"
+    return "processes" if watch.processes and len(below) > watch.processes else ""
+
+
+def _taken(watch: Watch, free: list[tuple[int, int]]) -> str:
+    """What the job has taken too much of in its folders; nothing if it has not. free: what they had at first."""
+    for folder, before in zip(watch.folders, free, strict=True):
+        now = _free(folder)
+        if watch.disk and before[0] - now[0] > watch.disk:
+            return "disk"
+        if watch.files and before[1] - now[1] > watch.files:
+            return "files"
     return ""
 
 
@@ -202,9 +217,10 @@ def _has_children() -> bool:
     return True
 
 
-def _free(folder: str) -> int:
+def _free(folder: str) -> tuple[int, int]:
+    """How many bytes and how many files there is room for. Where files are not counted, none are."""
     try:
         state = os.statvfs(folder)
     except OSError:
-        return 0
-    return state.f_bavail * state.f_frsize
+        return 0, 0
+    return state.f_bavail * state.f_frsize, state.f_favail

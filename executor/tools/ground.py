@@ -36,6 +36,7 @@ class Ground(Struct, frozen=True):
     output: int = 1 << 20
     read: int = 16 << 20
     disk: int = 1 << 30
+    new_files: int = 10_000
     accounts: bool = False
 
     @property

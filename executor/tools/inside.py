@@ -69,7 +69,8 @@ def watching(ground: Ground, asked: bytes) -> Watch:
         return Watch(PROBE_TIMEOUT, ground.limits.memory)
     task = _task.decode(asked)
     folders = tuple(f"/proc/self/fd/{root.descriptor}" for root in ground.roots if root.writable)
-    return Watch(task.timeout, ground.limits.memory, folders, ground.disk, ground.limits.processes)
+    limits = ground.limits
+    return Watch(task.timeout, limits.memory, folders, ground.disk, limits.processes, ground.new_files)
 
 
 def fence_alone(ground: Ground, filter_: bytes, defences: Defences) -> Fence:

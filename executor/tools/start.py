@@ -153,4 +153,5 @@ def ground_of(settings: Settings) -> Ground:
         output=settings.output_limit_kb * 1024,
         read=settings.read_limit_mb * MEGABYTE,
         disk=settings.command_disk_mb * MEGABYTE,
+        new_files=settings.command_new_files,
     )

@@ -134,6 +134,8 @@ REFUSED = [
     ("executor", "COMMAND_FILE_MB", "1048577", "Input should be less than or equal to 1048576"),
     ("executor", "COMMAND_DISK_MB", "0", "Input should be greater than or equal to 1"),
     ("executor", "COMMAND_DISK_MB", "1048577", "Input should be less than or equal to 1048576"),
+    ("executor", "COMMAND_NEW_FILES", "0", "Input should be greater than or equal to 1"),
+    ("executor", "COMMAND_NEW_FILES", "10000001", "Input should be less than or equal to 10000000"),
     ("executor", "OUTPUT_LIMIT_KB", "0", "Input should be greater than or equal to 1"),
     ("executor", "OUTPUT_LIMIT_KB", "32769", "Input should be less than or equal to 32768"),
     ("executor", "READ_LIMIT_MB", "0", "Input should be greater than or equal to 1"),
