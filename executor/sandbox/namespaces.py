@@ -17,7 +17,7 @@ FIRST = 1
 # Landlock's second version came with Linux 5.19.
 COUNTS_APART = 2
 LACK = (
-    "the kernel does not end a command whose keeper is killed, and counts the processes of all commands together: "
+    "The kernel does not end a command whose keeper is killed, and counts the processes of all commands together: "
     "namespaces of processes can't be made here. Allow user namespaces; a service manager or a container's engine ends "
     "what is left when the executor ends"
 )

@@ -65,17 +65,19 @@ def grown(told: bytes) -> tuple[bytes, Trade | None]:
         alone = inside.fence_alone(ground, filter_, plan.defences)
     except OSError:
         return msgspec.msgpack.encode(Grown(converter=converter, problem=NO_SANDBOX)), None
-    apart = namespaces.lack(proc) if plan.defences.namespaces else "not wanted"
+    alike = namespaces.lack(proc) if plan.defences.namespaces else ""
     trade = Trade(
         kept=partial(inside.kept, ground, filter_, plan.defences),
         watching=partial(inside.watching, ground),
         alone=partial(inside.alone, ground, alone),
         spare=plan.spare,
-        apart=not apart,
+        apart=plan.defences.namespaces and not alike,
         proc=proc,
         hidden=plan.defences.hidden,
     )
-    return msgspec.msgpack.encode(Grown(tuple(filter(None, (lacks, apart))), converter)), trade
+    return msgspec.msgpack.encode(
+        Grown((lack,) if (lack := ". ".join(filter(None, (lacks, alike)))) else (), converter)
+    ), trade
 
 
 def _converter() -> str:

@@ -267,6 +267,7 @@ def test_what_holds_without_any_setting() -> None:
         "command_processes": 64,
         "command_file_mb": 256,
         "command_disk_mb": 1024,
+        "command_new_files": 10_000,
         "output_limit_kb": 1024,
         "read_limit_mb": 16,
         "log_level": "info",
