@@ -16,7 +16,8 @@ sandbox of its own. It has no credential. Started as root, it becomes TOOLS_USER
   --check          serve nothing: write what would be so, tried, as JSON (`claude-api-server doctor` reads it), and end
   --ask            with --check, in the claude role: put one short question to the service, to see that it answers
 
-SIGTERM and SIGINT drain. Exit status: 0 drained or checked, 2 a setting or an argument can't be used.
+SIGTERM and SIGINT drain. Exit status: 0 drained or checked, 1 the process that jobs come from was killed,
+2 a setting or an argument can't be used.
 """
 
 import argparse

@@ -20,7 +20,7 @@ from executor.claude.trial import lacks
 from executor.offline.server import OfflineModel
 from executor.sandbox import landlock
 from executor.sandbox.privileges import CannotDrop
-from executor.sandbox.zygote import Zygote
+from executor.sandbox.zygote import Zygote, ZygoteLost
 from executor.server import CannotBind, Server, bind, drained_by
 from executor.settings import Settings
 from executor.tools import check as tools_check
@@ -55,6 +55,9 @@ def main(parsed: argparse.Namespace, zygote: Zygote | None) -> int:
     except (CannotBind, CannotAllow, CannotConfine, CannotDrop) as error:
         print(error, file=sys.stderr)
         return 2
+    except ZygoteLost:
+        # The log says so.
+        return 1
     return 0
 
 

@@ -83,6 +83,11 @@ class Server:
         """Take no new work; a second call changes nothing."""
         self._draining.set()
 
+    def abandon(self) -> None:
+        """Drain without waiting for the jobs under way: nothing is left that could do them."""
+        self._drain_timeout = 0
+        self._draining.set()
+
     async def serve(self, sock: socket.socket) -> None:
         """Serve until drained: running jobs get `drain_timeout` seconds, then an honest end."""
         # What systemd made is systemd's to take away: it listens already.

@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     command_processes: Annotated[int, Field(ge=4, le=4096)] = 64
     command_file_mb: Annotated[int, Field(ge=1, le=1_048_576)] = 256
     command_disk_mb: Annotated[int, Field(ge=1, le=1_048_576)] = 1024
+    command_new_files: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
     output_limit_kb: Annotated[int, Field(ge=1, le=32_768)] = 1024
     read_limit_mb: Annotated[int, Field(ge=1, le=32)] = 16
     log_level: Literal["debug", "info", "warning", "error"] = "info"

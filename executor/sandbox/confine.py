@@ -34,7 +34,8 @@ class Program(Struct, frozen=True):
 class Defences(Struct, frozen=True):
     """What is put up. All of it, but for tests that show what each is for.
 
-    mounts: those of `noexec`. hidden: no process of the same user may look into the executor's.
+    mounts: those of `noexec`. hidden: no process of the same user may look into the executor's. namespaces: each command has
+    its own of processes and users.
     """
 
     landlock: bool = True
@@ -42,6 +43,7 @@ class Defences(Struct, frozen=True):
     memory: bool = True
     mounts: bool = True
     hidden: bool = True
+    namespaces: bool = True
 
 
 def limit(limits: Limits, processes: int) -> None:
@@ -82,6 +84,11 @@ class Fence(Struct, frozen=True):
                 landlock.allow(self.made, more, self.version)
             landlock.restrict(self.made)
             os.close(self.made)
+
+    def last(self) -> None:
+        """Put up what our own code can't work behind: nothing but a program comes now. Raises OSError."""
+        if self.defences.seccomp:
+            seccomp.install(seccomp.program_filter())
 
     def instead(self, rules: landlock.Rules) -> None:
         """Bind it to other rules than those so far. Raises OSError."""

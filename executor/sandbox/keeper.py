@@ -2,7 +2,8 @@
 
 Law: when `keep` returns, no process of the job lives. The keeper is what orphans come to (prctl(2),
 PR_SET_CHILD_SUBREAPER), so a second fork and a session of its own do not leave it; and it is outside of the sandbox,
-so the job can't signal it. Should the executor end, the control socket is closed, and so does the job. What the job's
+so the job can't signal it. Where it can be, it is the first process of a PID namespace: should it be killed, the kernel ends
+the job. Should the executor end, the control socket is closed, and so does the job. What the job's
 process says to its keeper no program says in its name: that way is closed when a program takes its place.
 """
 
@@ -13,36 +14,41 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct, structs
 
-from executor.sandbox import post
+from executor.sandbox import namespaces, post, processes
 from executor.sandbox.landlock import LIBC
 
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 OF_TERMINALS = (signal.SIGINT, signal.SIGTERM)
 PAUSE = 0.1
+# Room in folders is soon taken, and soon asked for.
+PAUSE_OF_FOLDERS = 0.02
 PAUSE_TO_DIE = 0.001
 GRACE = 1.0
-UNSEEN = 32
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
-# What is said to a keeper.
+# What is said to a keeper; what was said before is taken back.
 MOST_SAID = 128 * 1024
+TAKEN_BACK = b"-"
 
 # What was asked for, and the descriptor on which its keeper is told what to hand on.
 type Work = Callable[[bytes, int], None]
 
 
 class Watch(Struct, frozen=True):
-    """What is looked at while it runs. timeout: seconds; memory: bytes of all its processes; folders, disk: what they may lose."""
+    """What is looked at while it runs. timeout: seconds; memory: bytes of all its processes; folders, disk: what they may lose.
+
+    processes: how many it may have, where the kernel can't count them apart. files: how many it may make in the folders.
+    """
 
     timeout: float
     memory: int
     folders: tuple[str, ...] = ()
     disk: int = 0
+    processes: int = 0
+    files: int = 0
 
 
 class Ended(Struct, frozen=True):
@@ -74,6 +80,7 @@ def keep(
         try:
             mine.close()
             os.setsid()
+            end_with_parent()
             _child(jobs, childs, watching, ready)
         finally:
             os._exit(127)
@@ -88,10 +95,22 @@ def keep(
         with socket.socket(fileno=number) as control:
             ended = _watched(control, _watch.decode(watch), pid)
             end_all()
-            # Nobody is left who could say more.
-            said = mine.recv(MOST_SAID)
+            said = _last_said(mine)
             with contextlib.suppress(OSError):
                 control.sendall(msgspec.msgpack.encode(structs.replace(ended, said=said) if said else ended))
+
+
+def _last_said(mine: socket.socket) -> bytes:
+    """What the job's process said last, and did not take back. Nobody is left who could say more."""
+    last = b""
+    while said := mine.recv(MOST_SAID):
+        last = said
+    return b"" if last == TAKEN_BACK else last
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when the one that forked it ends."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _child(
@@ -114,33 +133,31 @@ def _child(
 
 
 def _watched(control: socket.socket, watch: Watch, pid: int) -> Ended:
+    me = namespaces.outer_pid()
     process = os.pidfd_open(pid)
     poll = select.poll()
     poll.register(process, select.POLLIN)
     poll.register(control, select.POLLIN)
     start = time.monotonic()
     free = [_free(folder) for folder in watch.folders]
+    pause = PAUSE_OF_FOLDERS if watch.folders else PAUSE
+    due = start + PAUSE
     timed_out, over = False, ""
     while True:
-        left = start + watch.timeout + (GRACE if timed_out else 0) - time.monotonic()
-        ready = [descriptor for descriptor, _ in poll.poll(max(0, min(left, PAUSE)) * 1000)]
+        now = time.monotonic()
+        left = start + watch.timeout + (GRACE if timed_out else 0) - now
+        ready = [descriptor for descriptor, _ in poll.poll(max(0, min(left, pause)) * 1000)]
         if process in ready:
             break
         if left <= 0 and not timed_out:
             timed_out = True
-            for each in descendants(os.getpid()):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(each, signal.SIGTERM)
-        elif control.fileno() in ready or left <= 0:
+            _signal_all(signal.SIGTERM)
+        elif control.fileno() in ready or left <= 0 or (over := _taken(watch, free)):
             break
-        elif sum(_resident(each) for each in descendants(os.getpid())) > watch.memory:
-            over = "memory"
-            break
-        elif watch.disk and any(
-            before - _free(folder) > watch.disk for before, folder in zip(free, watch.folders, strict=True)
-        ):
-            over = "disk"
-            break
+        elif now >= due:
+            due = now + PAUSE
+            if over := _exceeded(watch, me):
+                break
     if process not in ready:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -148,19 +165,45 @@ def _watched(control: socket.socket, watch: Watch, pid: int) -> Ended:
     return Ended(os.waitstatus_to_exitcode(status), timed_out, over)
 
 
+def _exceeded(watch: Watch, me: int) -> str:
+    """The limit that its processes are over; nothing if they are over none. me: this process, in /proc."""
+    below = processes.descendants(me)
+    if sum(processes.resident(each) for each in below) > watch.memory:
+        return "memory"
+    return "processes" if watch.processes and len(below) > watch.processes else ""
+
+
+def _taken(watch: Watch, free: list[tuple[int, int]]) -> str:
+    """What the job has taken too much of in its folders; nothing if it has not. free: what they had at first."""
+    for folder, before in zip(watch.folders, free, strict=True):
+        now = _free(folder)
+        if watch.disk and before[0] - now[0] > watch.disk:
+            return "disk"
+        if watch.files and before[1] - now[1] > watch.files:
+            return "files"
+    return ""
+
+
+def _signal_all(number: int) -> None:
+    """Send a signal to every process of the job."""
+    if namespaces.first():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, number)
+        return
+    for each in processes.descendants(os.getpid()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, number)
+
+
 def end_all() -> None:
     """End every process below this one, however many it makes of itself meanwhile."""
     while _has_children():
-        seen: set[int] = set()
-        # Those that are stopped make no new ones.
-        while more := set(descendants(os.getpid())) - seen:
-            for each in more:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(each, signal.SIGSTOP)
-            seen |= more
-        for each in seen:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(each, signal.SIGKILL)
+        if namespaces.first():
+            # The kernel does it in one step, in which no process can be made.
+            _signal_all(signal.SIGKILL)
+            time.sleep(PAUSE_TO_DIE)
+            continue
+        processes.end_tree(os.getpid(), itself=False)
         time.sleep(PAUSE_TO_DIE)
 
 
@@ -174,44 +217,10 @@ def _has_children() -> bool:
     return True
 
 
-def descendants(pid: int) -> list[int]:
-    """The processes below this one."""
-    found: list[int] = []
-    todo = [pid]
-    while todo:
-        parent = todo.pop()
-        with contextlib.suppress(OSError):
-            for task in os.listdir(f"/proc/{parent}/task"):  # noqa: PTH208 # names
-                children = Path(f"/proc/{parent}/task/{task}/children").read_text()
-                new = [int(each) for each in children.split()]
-                found += new
-                todo += new
-    return found
-
-
-def _resident(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
-    except (OSError, IndexError):
-        return 0
-
-
-def _free(folder: str) -> int:
+def _free(folder: str) -> tuple[int, int]:
+    """How many bytes and how many files there is room for. Where files are not counted, none are."""
     try:
         state = os.statvfs(folder)
     except OSError:
-        return 0
-    return state.f_bavail * state.f_frsize
-
-
-def of_this_user() -> int:
-    """How many processes and threads this user has: the kernel's limit counts them all."""
-    me = os.getuid()
-    count = 0
-    for name in os.listdir("/proc"):  # noqa: PTH208 # names
-        if name.isdigit():
-            with contextlib.suppress(OSError):
-                if os.stat(f"/proc/{name}").st_uid == me:  # noqa: PTH116
-                    count += len(os.listdir(f"/proc/{name}/task"))  # noqa: PTH208
-    # Those that may not be looked into (the executor's own) are shown as root's.
-    return count + UNSEEN
+        return 0, 0
+    return state.f_bavail * state.f_frsize, state.f_favail

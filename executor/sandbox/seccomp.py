@@ -1,7 +1,8 @@
 """Seccomp: which system calls a process may not make. (https://docs.kernel.org/userspace-api/seccomp_filter.html)
 
 Law: the filter is a function of the machine and of what is asked for. A call of another architecture ends the process;
-a denied call is EPERM, so that programs go on and say so; what is not denied is allowed, and Landlock governs its paths.
+a denied call is EPERM, so that programs go on and say so. A command may make the calls that are listed, and no other exists
+for it; to the CLI what is not denied is allowed. Landlock governs the paths of both.
 """
 
 import ctypes
@@ -10,8 +11,24 @@ import os
 import platform
 import struct
 
+from executor.sandbox import allowed_calls
 from executor.sandbox.landlock import LIBC
-from executor.sandbox.system_calls import CALLS, OF_MEMORY, OF_NETWORK, OF_OTHERS, OF_SENDING, OF_SIGNALS, SPECIAL
+from executor.sandbox.system_calls import (
+    ASKING,
+    CALLS,
+    CHANGING,
+    OF_DESCRIPTORS,
+    OF_MEMORY,
+    OF_MODES,
+    OF_NETWORK,
+    OF_OTHERS,
+    OF_OWNERS,
+    OF_SENDING,
+    OF_SIGNALS,
+    SET_FLAGS,
+    SIGNAL_FLAG,
+    SPECIAL,
+)
 
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 PR_SET_MDWE, MDWE_REFUSE_EXEC_GAIN = 65, 1
@@ -20,7 +37,12 @@ ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 ARCH_AT, NR_AT, ARGUMENTS_AT = 4, 0, 16
 X32 = 0x40000000
 NAMESPACES = 0x7E020080  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, NEWTIME
-WRITE_AND_EXEC = 6
+EXEC, WRITE_AND_EXEC = 4, 6
+SHARED_OR_ANONYMOUS = 0x21
+SET_USER_OR_GROUP = 0o6000
+MAKES_A_FILE = 0x40 | 0x400000  # O_CREAT, __O_TMPFILE
+# fallocate(2): what makes room, and what takes it away.
+FALLOCATE, PUNCH_HOLE = 0, 3
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 STREAM, DATAGRAM, KIND_MASK = 1, 2, 0xF
 TCP, UDP = 6, 17
@@ -45,7 +67,16 @@ def command_filter(*, signals: bool, machine: str = "") -> bytes:
     """
     denied = [name for name in CALLS if name not in SPECIAL] + list(OF_NETWORK)
     denied += [] if signals else list(OF_SIGNALS)
-    return _program(denied, machine or platform.machine(), frozen_memory=True)
+    return _program(denied, machine or platform.machine(), listed=True)
+
+
+def program_filter(machine: str = "") -> bytes:
+    """For what comes in a command's process after our own code: the modes of openat2 can't be looked at, so it does not exist."""
+    machine = machine or platform.machine()
+    arch, column = _arch(machine)
+    return b"".join(
+        [*_head(arch, machine), *_when(CALLS["openat2"][column], [_refuse(errno.ENOSYS)]), _op(RETURN, ALLOW)]
+    )
 
 
 def cli_filter(*, signals: bool, names: bool, machine: str = "") -> bytes:
@@ -96,36 +127,100 @@ def _alone(column: int) -> list[bytes]:
     return steps
 
 
-def _program(
-    denied: list[str],
-    machine: str,
-    *,
-    frozen_memory: bool = False,
-    internet: list[bytes] | None = None,
-) -> bytes:
+def _arch(machine: str) -> tuple[int, int]:
     if machine not in ARCHITECTURES:
         raise Unsupported(f"there is no system call filter for {machine}; x86_64 and aarch64 have one")
-    arch, column = ARCHITECTURES[machine]
+    return ARCHITECTURES[machine]
+
+
+def _head(arch: int, machine: str) -> list[bytes]:
+    """The steps that end a process whose calls are of another architecture, and load the number."""
     steps = [_op(LOAD, ARCH_AT), _op(JUMP_EQ, arch, 1, 0), _op(RETURN, KILL), _op(LOAD, NR_AT)]
     if machine == "x86_64":
         steps += [_op(JUMP_GE, X32, 0, 1), _op(RETURN, KILL)]
+    return steps
+
+
+def _program(denied: list[str], machine: str, *, listed: bool = False, internet: list[bytes] | None = None) -> bytes:
+    """listed: nothing but what is listed is allowed, and memory is frozen."""
+    arch, column = _arch(machine)
+    steps = _head(arch, machine)
     for name in denied:
-        steps += [_op(JUMP_EQ, CALLS[name][column], 0, 1), _refuse(errno.EPERM)]
+        steps += _when(CALLS[name][column], [_refuse(errno.EPERM)])
     # glibc falls back to clone, whose flags can be looked at.
-    steps += [_op(JUMP_EQ, CALLS["clone3"][column], 0, 1), _refuse(errno.ENOSYS)]
+    steps += _when(CALLS["clone3"][column], [_refuse(errno.ENOSYS)])
     steps += _when(CALLS["clone"][column], [_argument(0), _op(JUMP_ANY_BIT, NAMESPACES, 0, 1), _refuse(errno.EPERM)])
-    if frozen_memory:
-        for name in OF_MEMORY:
-            both = [_argument(2), _op(AND, WRITE_AND_EXEC), _op(JUMP_EQ, WRITE_AND_EXEC, 0, 1), _refuse(errno.EPERM)]
-            steps += _when(CALLS[name][column], both)
     steps += _alone(column)
+    steps += _modes(column)
+    if listed:
+        steps += _frozen_memory(column)
+        steps += _files(column)
+    else:
+        steps += _when(CALLS["fcntl"][column], _none_of(1, OF_OWNERS))
+        steps += _when(CALLS["ioctl"][column], _none_of(1, CHANGING))
     if internet:
         steps += _when(CALLS["socket"][column], internet)
         # What is sent with the call that connects would not be asked of Landlock.
         for name, flags in OF_SENDING.items():
             early = [_argument(flags), _op(JUMP_ANY_BIT, MSG_FASTOPEN, 0, 1), _refuse(errno.EPERM)]
             steps += _when(CALLS[name][column], early)
+    if listed:
+        looked_at = [CALLS[name][column] for name in SPECIAL if name not in denied]
+        for number in (*allowed_calls.numbers(column), *looked_at):
+            if number >= 0:
+                steps += [_op(JUMP_EQ, number, 0, 1), _op(RETURN, ALLOW)]
+        return b"".join([*steps, _refuse(errno.ENOSYS)])
     return b"".join([*steps, _op(RETURN, ALLOW)])
+
+
+def _frozen_memory(column: int) -> list[bytes]:
+    """The steps by which only what is mapped from a file, for this process alone, is run, and stays what it is."""
+    shared = [_op(JUMP_ANY_BIT, EXEC, 0, 3), _argument(3), _op(JUMP_ANY_BIT, SHARED_OR_ANONYMOUS, 0, 1)]
+    both = [_argument(2), _op(AND, WRITE_AND_EXEC), _op(JUMP_EQ, WRITE_AND_EXEC, 0, 1), _refuse(errno.EPERM)]
+    steps = _when(CALLS["mmap"][column], [*both, *shared, _refuse(errno.EPERM)])
+    for name in OF_MEMORY[1:]:
+        steps += _when(CALLS[name][column], [_argument(2), _op(JUMP_ANY_BIT, EXEC, 0, 1), _refuse(errno.EPERM)])
+    return steps
+
+
+def _modes(column: int) -> list[bytes]:
+    """The steps that let no file have the rights of its user or group given to whoever runs it."""
+    steps: list[bytes] = []
+    for name, (mode, flags) in OF_MODES.items():
+        bits = [_argument(mode), _op(JUMP_ANY_BIT, SET_USER_OR_GROUP, 0, 1), _refuse(errno.EPERM)]
+        makes = [] if flags is None else [_argument(flags), _op(JUMP_ANY_BIT, MAKES_A_FILE, 0, len(bits))]
+        steps += _when(CALLS[name][column], [*makes, *bits])
+    return steps
+
+
+def _files(column: int) -> list[bytes]:
+    """The steps for what is done to descriptors: nobody is signalled, nothing locked, no room taken beforehand."""
+    of_flags = [
+        *(_argument(1), _op(JUMP_EQ, SET_FLAGS, 0, 3)),
+        *(_argument(2), _op(JUMP_ANY_BIT, SIGNAL_FLAG, 0, 1), _refuse(errno.EPERM)),
+    ]
+    commands = [_argument(1), *_among(OF_DESCRIPTORS, errno.EPERM)]
+    # glibc writes the room instead.
+    room = [
+        *(_argument(1), _op(JUMP_EQ, FALLOCATE, 1, 0), _op(JUMP_EQ, PUNCH_HOLE, 0, 1), _refuse(errno.EOPNOTSUPP)),
+        _refuse(errno.EPERM),
+    ]
+    return [
+        *_when(CALLS["fcntl"][column], [*of_flags, *commands]),
+        *_when(CALLS["ioctl"][column], [*_none_of(1, CHANGING), *_among(ASKING, errno.ENOTTY)]),
+        *_when(CALLS["flock"][column], [_refuse(errno.EPERM)]),
+        *_when(CALLS["fallocate"][column], room),
+    ]
+
+
+def _none_of(argument: int, values: tuple[int, ...]) -> list[bytes]:
+    """Go on if the argument is none of them."""
+    last = len(values) - 1
+    return [
+        _argument(argument),
+        *(_op(JUMP_EQ, value, last - at, 0 if at < last else 1) for at, value in enumerate(values)),
+        _refuse(errno.EPERM),
+    ]
 
 
 def _among(values: tuple[int, ...], error: int) -> list[bytes]:
@@ -136,6 +231,8 @@ def _among(values: tuple[int, ...], error: int) -> list[bytes]:
 
 def _when(number: int, steps: list[bytes]) -> list[bytes]:
     """The steps for one call; the number is loaded again after them."""
+    if number < 0:
+        return []
     return [_op(JUMP_EQ, number, 0, len(steps) + 1), *steps, _op(LOAD, NR_AT)]
 
 

@@ -1,6 +1,6 @@
-"""The system calls that the filters of `seccomp` speak of, by name and machine.
+"""The system calls that the filters of `seccomp` speak of, by name and machine. -1: the machine has no such call.
 
-Law: each is denied, but for those whose arguments are looked at (`SPECIAL`).
+Law: each is denied, but for those whose arguments are looked at (`SPECIAL`). `allowed_calls` has the others.
 (https://github.com/torvalds/linux/tree/master/arch/x86/entry/syscalls and include/uapi/asm-generic/unistd.h)
 """
 
@@ -91,11 +91,28 @@ CALLS: dict[str, tuple[int, int]] = {
     "sched_setscheduler": (144, 119),
     "sched_setparam": (142, 118),
     "sched_setattr": (314, 274),
+    "rt_tgsigqueueinfo": (297, 240),
+    "open": (2, -1),
+    "openat": (257, 56),
+    "openat2": (437, 437),
+    "creat": (85, -1),
+    "mkdir": (83, -1),
+    "mkdirat": (258, 34),
+    "mknod": (133, -1),
+    "mknodat": (259, 33),
+    "chmod": (90, -1),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "fcntl": (72, 25),
+    "ioctl": (16, 29),
+    "flock": (73, 32),
+    "fallocate": (285, 47),
 }
 OF_NETWORK = ("socket", "socketpair", "bind", "connect")
 # The index of the argument that holds the flags.
 OF_SENDING = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}
-OF_SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "pidfd_send_signal")
+OF_SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal")
 OF_MEMORY = ("mmap", "mprotect", "pkey_mprotect")
 # What bounds or slows a process: which argument says whose (0 is the caller's own), and what the first one is when all of
 # the user's are meant.
@@ -108,4 +125,42 @@ OF_OTHERS: dict[str, tuple[int, int | None]] = {
     "sched_setparam": (0, None),
     "sched_setattr": (0, None),
 }
-SPECIAL = (*OF_NETWORK, *OF_SENDING, *OF_SIGNALS, *OF_MEMORY, *OF_OTHERS, "clone", "clone3")
+# The index of the argument that holds the mode of a file, and of the flags that say whether there is one.
+OF_MODES: dict[str, tuple[int, int | None]] = {
+    "open": (2, 1),
+    "openat": (3, 2),
+    "creat": (1, None),
+    "mkdir": (1, None),
+    "mkdirat": (2, None),
+    "mknod": (1, None),
+    "mknodat": (2, None),
+    "chmod": (1, None),
+    "fchmod": (1, None),
+    "fchmodat": (2, None),
+    "fchmodat2": (2, None),
+}
+OF_FILES = ("fcntl", "ioctl", "flock", "fallocate", "openat2")
+SPECIAL = (
+    *OF_NETWORK,
+    *OF_SENDING,
+    *OF_SIGNALS,
+    *OF_MEMORY,
+    *OF_OTHERS,
+    *OF_MODES,
+    *OF_FILES,
+    "clone",
+    "clone3",
+)
+
+# fcntl(2). Who is signalled about a descriptor, and by what; told of changes in a folder, of others' opening.
+OF_OWNERS = (8, 10, 15, 1024, 1026)
+SET_FLAGS, SIGNAL_FLAG = 4, 0x2000
+# Copies of descriptors, flags, what is set, sizes of pipes, hints; no locks: they hold up whoever may write the file.
+OF_DESCRIPTORS = (0, 1, 2, 3, 4, 5, 9, 11, 16, 36, 1025, 1027, 1030, 1031, 1032, 1034, 1035, 1036, 1037, 1038)
+# ioctl(2). FIOSETOWN, SIOCSPGRP, FIOASYNC, TIOCSTI, TIOCLINUX, FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR.
+CHANGING = (0x8901, 0x8902, 0x5452, 0x5412, 0x541C, 0x40086602, 0x401C5820)
+# What a terminal is, were it one; what can be read, blocking, closing; attributes, extents and copies of files.
+ASKING = (
+    *(0x5401, 0x5402, 0x5403, 0x5404, 0x802C542A, 0x540F, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x5460),
+    *(0x80086601, 0x801C581F, 0xC020660B, 0x40049409, 0x4020940D),
+)

@@ -6,42 +6,22 @@ with it. What can leave processes behind has a keeper; what can't is a single pr
 """
 
 import contextlib
-import gc
 import os
 import select
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import NoReturn
+from collections.abc import Callable
 
 from msgspec import Struct
 
 from executor.sandbox import post
 from executor.sandbox.confine import close_others
-from executor.sandbox.keeper import OF_TERMINALS, Watch, Work, keep, of_this_user
-
-KEPT, ALONE = b"k", b"a"
-COUNTED_FOR = 1.0
-RESET = (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)
+from executor.sandbox.keeper import OF_TERMINALS
+from executor.sandbox.spares import Trade, serve
 
 
 class ZygoteLost(Exception):
     """The zygote ended; the executor has to be started again."""
-
-
-class Trade(Struct, frozen=True):
-    """What the processes do. Each is called in one that waits: it makes ready, and gives back what does a job.
-
-    kept: where a job may start programs, given how many other processes this user has; watching: how long, as its keeper
-    is told. alone: where it may not, with its standard output and nothing else. spare: how many of each wait.
-    """
-
-    kept: Callable[[int], Work]
-    watching: Callable[[bytes], Watch]
-    alone: Callable[[], Callable[[bytes], None]]
-    spare: int
 
 
 type Grow = Callable[[bytes], tuple[bytes, Trade | None]]
@@ -131,6 +111,10 @@ class Zygote:
             os.close(end)
         return stdout
 
+    def fileno(self) -> int:
+        """What becomes readable when it ends."""
+        return self._line.fileno()
+
     @property
     def lives(self) -> bool:
         """Whether it is there."""
@@ -153,7 +137,9 @@ def _owned(given: contextlib.ExitStack, descriptor: int) -> int:
 
 def _live(line: socket.socket, kept: socket.socket, alone: socket.socket, grown: Grow) -> None:
     """Grow, then keep so many processes waiting, until the executor ends."""
-    # What a terminal sends to all is for the executor to hear: who looks after a job must not end before it.
+    # A session of its own: what a terminal, or who ends the executor's process group, sends to all is not for it. Who
+    # looks after a job must not end before it.
+    os.setsid()
     for number in OF_TERMINALS:
         signal.signal(number, signal.SIG_IGN)
     told = post.take(line)
@@ -162,88 +148,4 @@ def _live(line: socket.socket, kept: socket.socket, alone: socket.socket, grown:
     answer, trade = grown(told[0])
     post.give(line, answer)
     if trade:
-        _serve(line, kept, alone, trade)
-
-
-def _serve(line: socket.socket, kept: socket.socket, alone: socket.socket, trade: Trade) -> None:
-    # Whoever ends is not waited for: the keepers tell the executor themselves.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    for number in (0, 1):
-        _silence(number)
-    # A collection would touch, and so copy, all there is.
-    gc.collect()
-    gc.disable()
-    gc.freeze()
-    heard, taken = os.pipe()
-    census = Census()
-    work = {
-        KEPT: lambda: keep(kept, trade.watching, partial(trade.kept, census.others), partial(_tell, taken, KEPT)),
-        ALONE: lambda: _alone(alone, trade.alone, partial(_tell, taken, ALONE)),
-    }
-    others = {KEPT: (line, alone), ALONE: (line, kept)}
-    poll = select.poll()
-    for each in (heard, line.fileno()):
-        poll.register(each, select.POLLIN)
-    wanted = KEPT * trade.spare + ALONE * trade.spare
-    while True:
-        if KEPT in wanted:
-            census.count()
-        for each in wanted:
-            kind = bytes([each])
-            if os.fork() == 0:
-                _wait(work[kind], [heard, *(other.detach() for other in others[kind])])
-        if line.fileno() in [descriptor for descriptor, _ in poll.poll()]:
-            return
-        wanted = os.read(heard, 2 * trade.spare)
-
-
-class Census:
-    """How many processes this user has. Mutable: the count, and when it was made; to count takes as long as a short job."""
-
-    def __init__(self) -> None:
-        self.others = 0
-        self._due = 0.0
-
-    def count(self) -> None:
-        """Count, unless that was done just before."""
-        now = time.monotonic()
-        if now >= self._due:
-            self.others = of_this_user()
-            self._due = now + COUNTED_FOR
-
-
-def _wait(work: Callable[[], None], others: Iterable[int]) -> NoReturn:
-    """What a process does that was forked to wait for a job. others: descriptors that are not its own."""
-    try:
-        for each in others:
-            os.close(each)
-        for number in RESET:
-            signal.signal(number, signal.SIG_DFL)
-        work()
-    finally:
-        os._exit(0)
-
-
-def _silence(number: int) -> None:
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, number)
-    os.close(nothing)
-
-
-def _tell(taken: int, kind: bytes) -> None:
-    os.write(taken, kind)
-    os.close(taken)
-
-
-def _alone(jobs: socket.socket, ready: Callable[[], Callable[[bytes], None]], began: Callable[[], None]) -> None:
-    _silence(2)
-    work = ready()
-    told = post.take(jobs)
-    if told is None:
-        return
-    jobs.close()
-    began()
-    asked, [stdout] = told
-    os.dup2(stdout, 1)
-    os.close(stdout)
-    work(asked)
+        serve(line, kept, alone, trade)

@@ -14,6 +14,8 @@ from pathlib import Path
 from executor.sandbox import needs
 from executor.sandbox.confine import Program
 from executor.sandbox.needs import NotAProgram
+from executor.tools import code
+from executor.tools.code import below
 from executor.tools.ground import SHELL, Root
 
 BUILT_IN = ("echo", "pwd")
@@ -39,10 +41,14 @@ def roots(allowed: Iterable[str], writable: Iterable[str], secrets: Mapping[str,
                 raise CannotAllow(f"{setting}: {spelled} is not a folder. Make it, or take it out of {setting}.")
             for name, secret in secrets.items():
                 kept = os.path.realpath(secret)
-                if _below(kept, real) or _below(real, kept):
+                if below(kept, real) or below(real, kept):
                     raise CannotAllow(
                         f"{setting}: {spelled} covers the server's own {name} ({kept}). Allow a folder without it."
                     )
+            if setting == "WRITABLE_PATHS":
+                unsafe = code.written_to(real)
+                if unsafe:
+                    raise CannotAllow(f"WRITABLE_PATHS: {spelled} {unsafe}. Allow a folder made for it.")
             found[real] = Root(real, spelled, writable=setting == "WRITABLE_PATHS")
     return tuple(found.values())
 
@@ -70,7 +76,9 @@ def secrets(environ: Mapping[str, str], run_dir: Path) -> dict[str, str]:
     for name, usual in (("DATA_DIR", ".data"), ("CLAUDE_CONFIG_DIR", "")):
         if place := environ.get(name, usual):
             places[name] = place
-    return {name: place for name, place in places.items() if _is_there(place)}
+    # What is made at the first start is guarded before it is there.
+    named = {"RUN_DIR", *(name for name in ("DATA_DIR", "CLAUDE_CONFIG_DIR") if environ.get(name))}
+    return {name: place for name, place in places.items() if name in named or _is_there(place)}
 
 
 def _is_there(place: str) -> bool:
@@ -106,7 +114,3 @@ def shell() -> Program:
 def search() -> str:
     """Where the program is that searches; empty if there is none."""
     return shutil.which("rg", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}") or ""
-
-
-def _below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")

@@ -27,8 +27,12 @@ type Take = Callable[[Stream, bytes], Awaitable[None]]
 _end = msgspec.msgpack.Decoder(Ended)
 
 
+class KeeperLost(Exception):
+    """The job's keeper, or the process that was to do the job, was killed."""
+
+
 async def ran(zygote: Zygote, asked: bytes, take: Take, *, stdin: bytes | None = None, merged: bool = False) -> Ended:
-    """Run it to its end, with a keeper; `take` gets what it writes. Being cancelled ends it. Raises ZygoteLost.
+    """Run it to its end, with a keeper; `take` gets what it writes. Being cancelled ends it. Raises ZygoteLost, KeeperLost.
 
     merged: all of it comes as `stdout`, in the order in which it was written.
     """
@@ -38,7 +42,7 @@ async def ran(zygote: Zygote, asked: bytes, take: Take, *, stdin: bytes | None =
             work.append(asyncio.ensure_future(_pump(running.stderr, "stderr", take, running.control)))
         try:
             await asyncio.gather(*work)
-            return await _ended(running)
+            return await _ended(zygote, running)
         finally:
             for each in work:
                 each.cancel()
@@ -57,10 +61,13 @@ async def ran_alone(zygote: Zygote, asked: bytes, most: int) -> bytes:
     return bytes(written)
 
 
-async def _ended(running: Running) -> Ended:
-    told = await asyncio.get_running_loop().sock_recv(running.control, MOST_SAID + 4096)
+async def _ended(zygote: Zygote, running: Running) -> Ended:
+    try:
+        told = await asyncio.get_running_loop().sock_recv(running.control, MOST_SAID + 4096)
+    except ConnectionError:
+        told = b""
     if not told:
-        raise ZygoteLost
+        raise KeeperLost if zygote.lives else ZygoteLost
     return _end.decode(told)
 
 

@@ -22,7 +22,10 @@ class Root(Struct, frozen=True):
 
 
 class Ground(Struct, frozen=True):
-    """All of it. commands: by name; None is built into the shell. Sizes in bytes, times in seconds."""
+    """All of it. commands: by name; None is built into the shell. Sizes in bytes, times in seconds.
+
+    accounts: the tables of users and groups show those of the tools alone.
+    """
 
     roots: tuple[Root, ...]
     commands: dict[str, Program | None]
@@ -33,6 +36,8 @@ class Ground(Struct, frozen=True):
     output: int = 1 << 20
     read: int = 16 << 20
     disk: int = 1 << 30
+    new_files: int = 10_000
+    accounts: bool = False
 
     @property
     def readable(self) -> str:

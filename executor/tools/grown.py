@@ -4,15 +4,16 @@ Law: in this order, and all of it before the first job. What fails is told to th
 """
 
 import importlib
+import os
 from functools import partial
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from executor.sandbox import landlock, mounted, noexec, privileges, seccomp
+from executor.sandbox import landlock, mounted, namespaces, noexec, privileges, seccomp
 from executor.sandbox.confine import Defences
 from executor.sandbox.privileges import CannotDrop, User
-from executor.sandbox.zygote import Trade
+from executor.sandbox.spares import Trade
 from executor.tools import ground as grounds
 from executor.tools import inside
 from executor.tools.ground import Ground
@@ -42,14 +43,19 @@ class Grown(Struct, frozen=True):
 def grown(told: bytes) -> tuple[bytes, Trade | None]:
     """Do as the plan says."""
     plan = msgspec.msgpack.decode(told, type=Plan)
-    importlib.import_module("executor.tools.pages")
+    for name in ("pages", "commands"):
+        importlib.import_module(f"executor.tools.{name}")
     converter = _converter()
     try:
+        proc = namespaces.proc()
         lacks = noexec.lay({root.path: root.writable for root in plan.ground.roots}) if plan.defences.mounts else ""
+        user = User(plan.user) if plan.user else None
+        accounts = False
         if plan.defences.mounts and not lacks:
-            mounted.lay()
-        ground = grounds.opened(plan.ground, plan.search)
-        privileges.drop(User(plan.user) if plan.user else None)
+            of_user = (user.uid, user.gid, ()) if user else (os.getuid(), os.getgid(), os.getgroups())
+            accounts = mounted.lay(mounted.accounts(*of_user))
+        ground = structs.replace(grounds.opened(plan.ground, plan.search), accounts=accounts)
+        privileges.drop(user)
     except (CannotDrop, OSError) as error:
         return msgspec.msgpack.encode(Grown(failed=str(error))), None
     if plan.defences.hidden:
@@ -59,13 +65,19 @@ def grown(told: bytes) -> tuple[bytes, Trade | None]:
         alone = inside.fence_alone(ground, filter_, plan.defences)
     except OSError:
         return msgspec.msgpack.encode(Grown(converter=converter, problem=NO_SANDBOX)), None
+    alike = namespaces.lack(proc) if plan.defences.namespaces else ""
     trade = Trade(
         kept=partial(inside.kept, ground, filter_, plan.defences),
         watching=partial(inside.watching, ground),
         alone=partial(inside.alone, ground, alone),
         spare=plan.spare,
+        apart=plan.defences.namespaces and not alike,
+        proc=proc,
+        hidden=plan.defences.hidden,
     )
-    return msgspec.msgpack.encode(Grown((lacks,) if lacks else (), converter)), trade
+    return msgspec.msgpack.encode(
+        Grown((lack,) if (lack := ". ".join(filter(None, (lacks, alike)))) else (), converter)
+    ), trade
 
 
 def _converter() -> str:

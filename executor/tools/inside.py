@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import msgspec
 
-from executor.sandbox import mounted, probe
+from executor.sandbox import probe
 from executor.sandbox.confine import Defences, Fence, close_others, fence, limit
 from executor.sandbox.keeper import Watch, Work
 from executor.sandbox.landlock import Rules
@@ -37,13 +37,6 @@ from shared.jobs import (
 
 # What some commands read of the system to do their work.
 OF_SYSTEM = ("/etc/ld.so.cache", "/usr/lib/locale", "/usr/share/zoneinfo", "/etc/localtime")
-READS: dict[str, tuple[str, ...]] = {
-    "uptime": ("/proc/uptime", "/proc/loadavg", "/proc/stat", "/proc/version"),
-    "free": ("/proc/meminfo", "/proc/vmstat", "/proc/stat"),
-    "whoami": ("/etc/passwd", "/etc/nsswitch.conf"),
-    "id": ("/etc/passwd", "/etc/group", "/etc/nsswitch.conf"),
-    "file": ("/etc/magic", "/usr/share/misc/magic.mgc", "/usr/lib/file/magic.mgc", "/usr/share/file/magic.mgc"),
-}
 ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "HOME": "/nonexistent",
@@ -53,6 +46,11 @@ ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_TERMINAL_PROMPT": "0",
 }
+
+# Of a job in a user namespace of its own, its keeper is counted too.
+KEEPERS = 1
+# How many other jobs may start all the processes that they may have, after the others were counted.
+ROOM = 8
 
 MASK = 0o022
 PROBE, PROBE_TIMEOUT = b"probe", 15.0
@@ -71,7 +69,8 @@ def watching(ground: Ground, asked: bytes) -> Watch:
         return Watch(PROBE_TIMEOUT, ground.limits.memory)
     task = _task.decode(asked)
     folders = tuple(f"/proc/self/fd/{root.descriptor}" for root in ground.roots if root.writable)
-    return Watch(task.timeout, ground.limits.memory, folders, ground.disk)
+    limits = ground.limits
+    return Watch(task.timeout, limits.memory, folders, ground.disk, limits.processes, ground.new_files)
 
 
 def fence_alone(ground: Ground, filter_: bytes, defences: Defences) -> Fence:
@@ -89,12 +88,16 @@ def alone(ground: Ground, fence: Fence) -> Callable[[bytes], None]:
     return partial(_file, ground)
 
 
-def kept(ground: Ground, filter_: bytes, defences: Defences, others: int) -> Work:
+def kept(ground: Ground, filter_: bytes, defences: Defences, others: int | None) -> Work:
     """Make ready to run a program: what is still missing is to bind itself to what this program may reach.
 
-    others: how many other processes this user has. Raises OSError.
+    others: how many other processes this user has; None: those of a job are counted apart. Raises OSError.
     """
-    limit(ground.limits, others + ground.limits.processes)
+    # Where all count together, the keeper counts its own; the kernel's limit leaves room for what other jobs start.
+    limit(
+        ground.limits,
+        (KEEPERS if others is None else others + ROOM * ground.limits.processes) + ground.limits.processes,
+    )
     os.umask(MASK)
     shell = ground.shell
     rules = Rules(
@@ -184,6 +187,7 @@ def _probe() -> NoReturn:
 def _search(ground: Ground, fence: Fence, task: Task, job: FindFiles | SearchFiles, keeper: int) -> None:
     target = _enter(ground, task)
     fence.instead(Rules(read=_held(ground), run=(f"/proc/self/fd/{ground.search}",), use=("/dev/null",)))
+    fence.last()
     close_others({ground.search, keeper})
     _say(1, search.OF_FOLDER if target == "." else search.OF_FILE)
     _become(f"/proc/self/fd/{ground.search}", search.arguments(job, target), ENVIRONMENT)
@@ -192,10 +196,12 @@ def _search(ground: Ground, fence: Fence, task: Task, job: FindFiles | SearchFil
 def _command(ground: Ground, fence: Fence, task: Task, job: RunCommand, keeper: int) -> None:
     if _enter(ground, task) != ".":
         raise Refused(ErrorKind.BAD_JOB, "cwd: it is not a folder")
-    programs = [program for name in task.programs if (program := ground.commands[name])]
-    extra = {path for name in task.programs for path in READS.get(name, ())}
-    if "df" in task.programs:
-        extra.add(mounted.table())
+    # Loaded only where it is forked from (executor.tools.grown).
+    from executor.tools import commands  # noqa: PLC0415
+
+    named = commands.named(ground, job.command, partial(_say, keeper))
+    programs = [program for name in named if (program := ground.commands[name])]
+    extra = commands.reads(ground, job.command, named)
     extra |= {library for each in programs for library in each.libraries}
     fence.close(
         Rules(
@@ -203,6 +209,7 @@ def _command(ground: Ground, fence: Fence, task: Task, job: RunCommand, keeper: 
             run=tuple({path for each in programs for path in (each.path, each.loader) if path}),
         )
     )
+    fence.last()
     close_others({keeper})
     folders = dict.fromkeys(os.path.dirname(program.path) for program in ground.commands.values() if program)  # noqa: PTH120
     environment = {**ENVIRONMENT, "PATH": ":".join(folders) or "/usr/bin"}

@@ -1,6 +1,7 @@
 """What may be done: a job and what the owner allows, in; a task for the sandbox, or a refusal, out. Pure.
 
-Law: every door's job passes here, and nothing else decides. A path is compared as it is written: what a symbolic link
+Law: every door's job passes here, and nothing else decides; which programs a command may name is decided by `programs` of
+`executor.tools.commands`, in the sandbox. A path is compared as it is written: what a symbolic link
 would make of it is not asked, since none is followed.
 """
 
@@ -8,7 +9,7 @@ import os
 
 from msgspec import structs
 
-from executor.tools import globs, search, shell
+from executor.tools import globs, search
 from executor.tools.ground import Ground
 from executor.tools.refusal import Refused
 from executor.tools.task import Task
@@ -43,7 +44,9 @@ def _below(
     """The task of a job in an allowed folder. Raises Refused."""
     if isinstance(job, RunCommand):
         root, path = place(ground, job.cwd, "cwd")
-        return Task(job, root, path, _programs(ground, job.command), _timeout(ground, job.timeout))
+        # Its text is read in the sandbox (`commands.programs`): to read shell text may take long.
+        _bounded(job.command)
+        return Task(job, root, path, _timeout(ground, job.timeout))
     if isinstance(job, FindFiles | SearchFiles):
         job = rooted(ground, job)
     root, path = place(ground, job.path)
@@ -145,20 +148,12 @@ def whole(ground: Ground, path: str | None) -> str:
     return os.path.normpath(os.path.join(first, path or ".")).replace("//", "/")  # noqa: PTH118 # as text
 
 
-def _programs(ground: Ground, command: str) -> tuple[str, ...]:
-    by_path = {program.path: name for name, program in ground.commands.items() if program}
-    programs: list[str] = []
+def _bounded(command: str) -> None:
     if (size := len(command.encode(errors="surrogatepass"))) > LONGEST_COMMAND:
         raise Refused(
             ErrorKind.TOO_LARGE,
             f"command: it has {size} bytes; {LONGEST_COMMAND} can be run",
         )
-    for name in shell.names(command):
-        known = name if name in ground.commands else by_path.get(os.path.realpath(name) if name[0] == "/" else "")
-        if known is None:
-            raise Refused(ErrorKind.NOT_ALLOWED, f"the command {name} is not allowed. Allowed: {ground.listed}")
-        programs.append(known)
-    return tuple(programs)
 
 
 def _timeout(ground: Ground, wanted: float | None) -> float:

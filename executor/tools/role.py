@@ -13,7 +13,7 @@ from executor.admission import Refused as NoPlace
 from executor.sandbox.keeper import Ended
 from executor.sandbox.zygote import Zygote, ZygoteLost
 from executor.tools import globs, policy, search
-from executor.tools.command import Bounded, Enough, Stream, command_ended, ran, ran_alone
+from executor.tools.command import Bounded, Enough, KeeperLost, Stream, command_ended, ran, ran_alone
 from executor.tools.ground import Ground
 from executor.tools.refusal import Refused
 from executor.tools.task import Task
@@ -36,7 +36,9 @@ from shared.jobs import (
 
 NO_PATHS = "no path is allowed: set ALLOWED_PATHS to a folder that the tools may read"
 OVER = "took more time or memory than is allowed"
-NOTHING_LEFT = "the tools executor lost a part of itself; start it again"
+NOTHING_LEFT = (
+    "the tools executor lost the process that its jobs come from, and ends; start it again if nothing else does"
+)
 
 # A frame of the protocol holds it.
 MOST_OF_FILE = 60 << 20
@@ -120,10 +122,18 @@ class ToolsRole:
             self._refusals[refused.kind] += 1
             log.info("refused", kind=str(refused.kind), job=type(job).__name__)
             await emit(Failed(refused.kind, refused.detail))
+        except KeeperLost:
+            log.warning("a process that keeps jobs was killed; another takes its place", job=type(job).__name__)
+            await emit(Failed(ErrorKind.EXECUTOR_LOST))
         except ZygoteLost:
-            self._problem = NOTHING_LEFT
-            log.error(NOTHING_LEFT)
+            self.lose_zygote()
             await emit(Failed(ErrorKind.NO_TOOLS, NOTHING_LEFT))
+
+    def lose_zygote(self) -> None:
+        """Serve nothing from now on: what jobs come from has ended."""
+        if not self._problem:
+            log.error(NOTHING_LEFT)
+        self._problem = NOTHING_LEFT
 
     @property
     def _no_paths(self) -> str:

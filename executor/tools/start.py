@@ -3,6 +3,7 @@
 Law: in this order. Nothing is served before the sandbox was tried, and nothing at all where it does not hold.
 """
 
+import asyncio
 import os
 
 import msgspec
@@ -18,7 +19,7 @@ from executor.server import Server, bind, drained_by
 from executor.settings import Settings
 from executor.tools import allowed, inside
 from executor.tools.allowed import CannotAllow
-from executor.tools.command import PIECE, Stream, ran, ran_alone
+from executor.tools.command import PIECE, KeeperLost, Stream, ran, ran_alone
 from executor.tools.ground import Ground
 from executor.tools.grown import NO_SANDBOX, Grown, Plan
 from executor.tools.role import NO_PATHS, ToolsRole
@@ -30,7 +31,7 @@ SHORT = 4
 
 
 def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -> None:
-    """Run until drained. zygote: one that is to grow yet. Raises CannotBind, CannotAllow, CannotDrop."""
+    """Run until drained. zygote: one that is to grow yet. Raises CannotBind, CannotAllow, CannotDrop, ZygoteLost."""
     log = structlog.get_logger()
     user = User(settings.tools_user) if os.getuid() == 0 else None
     ground = ground_of(settings)
@@ -51,14 +52,30 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
         role = ToolsRole(ground, zygote, admission, problem=problem, missing=missing, converter=converter)
         server = Server(role, path, settings.drain_timeout)
         drained_by(server, parent_fd)
+        watch(zygote, role, server)
         try:
             await role.open()
             log.info("serving", socket=path.name, user=os.getuid(), places=settings.max_concurrent)
             await server.serve(sock)
         finally:
+            lives = zygote.lives
             await role.close()
+        if not lives:
+            raise ZygoteLost
 
     uvloop.run(serve())
+
+
+def watch(zygote: Zygote, role: ToolsRole, server: Server) -> None:
+    """Have the executor end when the zygote does, so that whoever looks after it starts it again."""
+    loop = asyncio.get_running_loop()
+
+    def lost() -> None:
+        loop.remove_reader(zygote.fileno())
+        role.lose_zygote()
+        server.abandon()
+
+    loop.add_reader(zygote.fileno(), lost)
 
 
 def raised(ground: Ground, user: User | None, settings: Settings, zygote: Zygote) -> tuple[str, tuple[str, ...], str]:
@@ -112,7 +129,7 @@ async def probed(zygote: Zygote) -> str:
         await ran(zygote, inside.PROBE, take)
         alone = await ran_alone(zygote, inside.PROBE, PIECE)
         failures = {name for each in (bytes(said), alone) for name in msgspec.msgpack.decode(each, type=list[str])}
-    except (ZygoteLost, OSError, msgspec.DecodeError):
+    except (ZygoteLost, KeeperLost, OSError, msgspec.DecodeError):
         return NO_SANDBOX
     if failures:
         return f"the sandbox does not hold here ({', '.join(sorted(failures))}): use a newer kernel, or another host"
@@ -136,4 +153,5 @@ def ground_of(settings: Settings) -> Ground:
         output=settings.output_limit_kb * 1024,
         read=settings.read_limit_mb * MEGABYTE,
         disk=settings.command_disk_mb * MEGABYTE,
+        new_files=settings.command_new_files,
     )

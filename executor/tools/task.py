@@ -6,10 +6,9 @@ from shared.jobs import ToolJob
 
 
 class Task(Struct, frozen=True):
-    """What the sandbox does. root: which of the allowed folders; path: below it; programs: names of those it may run."""
+    """What the sandbox does. root: which of the allowed folders; path: below it."""
 
     job: ToolJob
     root: int = 0
     path: str = "."
-    programs: tuple[str, ...] = ()
     timeout: float = 30

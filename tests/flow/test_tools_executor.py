@@ -21,7 +21,6 @@ from shared.jobs import (
     ToolJob,
     WriteFile,
 )
-from tests.bound import BOUND
 from tests.stack import REPOSITORY, until
 from tests.tools import Tools
 
@@ -58,22 +57,6 @@ async def test_deed_on_files_leaves_its_place_to_the_next():
             *(tools.do(ReadFile("a.txt")) for _ in range(20)), *(tools.run("ls") for _ in range(20))
         )
         assert {type(each.end) for each in both} == {FileRead, CommandEnded}
-
-
-async def test_without_its_zygote_it_says_that_it_has_to_be_started_again():
-    """It goes on as long as there are processes that wait; then each job is refused, with what to do."""
-    async with Tools({"ALLOWED_COMMANDS": "ls"}) as tools:
-        (tools.root / "a.txt").write_text("hello\n")
-        [zygote] = psutil.Process(tools.program.pid).children()
-        zygote.kill()
-        for job in (ReadFile("a.txt"), RunCommand("ls")):
-            async with asyncio.timeout(BOUND):
-                while isinstance((await tools.do(job)).end, FileRead | CommandEnded):
-                    pass
-            refused = (await tools.do(job)).refused
-            assert refused.kind is ErrorKind.NO_TOOLS
-            assert "start it again" in refused.detail
-        assert "start it again" in (await tools.status()).problem
 
 
 async def test_nothing_of_it_lives_on_when_it_is_killed():

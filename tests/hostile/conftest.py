@@ -27,6 +27,7 @@ def attacked(*, ordinary: bool, without: tuple[str, ...] = ()) -> Tools:
         "COMMAND_PROCESSES": "30",
         "COMMAND_FILE_MB": "8",
         "COMMAND_DISK_MB": "64",
+        "COMMAND_NEW_FILES": "2000",
         "OUTPUT_LIMIT_KB": "64",
         "READ_LIMIT_MB": "1",
     }

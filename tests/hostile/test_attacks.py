@@ -461,6 +461,30 @@ async def test_a_disk_filler_is_stopped(tools: Tools):
             each.unlink()
 
 
+@pytest.mark.attack("Bombs")
+async def test_a_maker_of_files_is_stopped(tools: Tools):
+    """However small they are: what is made is counted while it is made."""
+    place = tools.writable / "many"
+    place.mkdir()
+    place.chmod(0o777)
+    said = await tools.run("i=0; while true; do i=$((i+1)); : > e$i; done", str(place))
+    assert b"more files than is allowed" in said.stderr, said
+    # What was made between two looks is more.
+    assert len(list(place.iterdir())) < 50_000
+    shutil.rmtree(place)
+
+
+@pytest.mark.control
+async def test_some_files_may_be_made(tools: Tools):
+    """As many as are allowed."""
+    place = tools.writable / "some"
+    place.mkdir()
+    place.chmod(0o777)
+    said = await tools.run("for i in {1..1000}; do : > e$i; done; sleep 0.3; echo done", str(place))
+    assert said.stdout == b"done\n", said
+    shutil.rmtree(place)
+
+
 @pytest.mark.attack("Other processes")
 async def test_endless_output_is_cut_and_says_so(tools: Tools):
     """What is over the limit is thrown away, the command is ended, and its end says that it was cut."""

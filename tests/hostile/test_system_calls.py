@@ -9,7 +9,7 @@ import struct
 
 import pytest
 
-from tests.hostile.attack import Attack, call
+from tests.hostile.attack import DENIALS, Argument, Attack, call
 from tests.hostile.conftest import Unfenced
 from tests.hostile.machine import AT, NOWHERE, ROOM
 from tests.tools import Tools
@@ -30,6 +30,19 @@ def executor(tools: Tools) -> int:
     """Whom the calls on other processes are about."""
     return tools.program.pid
 
+
+def made(name: str) -> Argument:
+    """A path where a job may make something."""
+    return lambda tools: f"{tools.writable}/{name}\0".encode()
+
+
+def signal_call(number: int, *arguments: Argument) -> Attack:
+    """One that signals the executor, which is in no namespace of the job's: it is not there for it, or not its to signal."""
+    return call(number, *arguments, down=("landlock", "mounts"), denials=(*DENIALS, -3))
+
+
+# What file locks are asked for by: a shared one, on all of it.
+READ_LOCK = struct.pack("hhiqqi", 0, 0, 0, 0, 0, 0)
 
 # By the numbers of x86-64; flags and pointers that can't be right where the call is looked at before its caller is.
 CALLS: dict[str, Attack] = {
@@ -100,10 +113,47 @@ CALLS: dict[str, Attack] = {
     "another's scheduler": call(144, executor, 3, bytes(4)),
     "another's scheduling": call(142, executor, bytes(4)),
     "another's scheduling attributes": call(314, executor, struct.pack("<IIQi28x", 48, 0, 0, 5), 0),
-    "a signal": call(62, executor, 0, down=("landlock",)),
-    "a signal to a thread": call(200, executor, 0, down=("landlock",)),
-    "a signal to a thread of a group": call(234, executor, executor, 0, down=("landlock",)),
-    "a signal with a value": call(129, executor, 0, struct.pack("<iii116x", 0, 0, -1), down=("landlock",)),
+    "a signal": signal_call(62, executor, 0),
+    "a signal to a thread": signal_call(200, executor, 0),
+    "a signal to a thread of a group": signal_call(234, executor, executor, 0),
+    "a signal with a value": signal_call(129, executor, 0, struct.pack("<iii116x", 0, 0, -1)),
+    "a signal with a value to a thread": signal_call(297, executor, executor, 0, struct.pack("<iii116x", 0, 0, -1)),
+    "the owner of a descriptor": call(72, 0, 8, 1),
+    "the group that owns a descriptor": call(72, 0, 8, -1),
+    "the thread that owns a descriptor": call(72, 0, 15, struct.pack("ii", 0, 1)),
+    "the signal of a descriptor": call(72, 0, 10, 9),
+    "signals about a folder": call(72, 0, 1026, 1),
+    "signals about a descriptor": call(72, 0, 4, 0x2000),
+    "the owner of a descriptor, by FIOSETOWN": call(16, 0, 0x8901, AT),
+    "the owner of a descriptor, by SIOCSPGRP": call(16, 0, 0x8902, AT),
+    "signals about a descriptor, by FIOASYNC": call(16, 0, 0x5452, AT),
+    "what a terminal would read": call(16, 0, 0x5412, AT),
+    "a lock on a file to read": call(73, 0, 2),
+    "a lock on a part of a file to read": call(72, 0, 6, READ_LOCK),
+    "a lock on a part of an open file to read": call(72, 0, 37, READ_LOCK),
+    "room beyond a file's end": call(285, -1, 1, 0, 1 << 40),
+    "zeros beyond a file's end": call(285, -1, 0x11, 0, 1 << 40),
+    "room for a file": call(285, -1, 0, 0, 1 << 40, denials=(-95,)),
+    "a file of its user's rights, by open": call(2, made("open"), 0o101, 0o4755),
+    "a file of its group's rights, by openat": call(257, -100, made("openat"), 0o101, 0o2755),
+    "a file of its user's rights without a name": call(257, -100, made(""), 0o20200000 | 2, 0o4755),
+    "a file of its user's rights, by openat2": call(437, -1, NOWHERE, AT, 24),
+    "a file of its user's rights, by creat": call(85, made("creat"), 0o4755),
+    "a folder of its group's rights": call(83, made("mkdir"), 0o2755),
+    "a folder of its group's rights, by mkdirat": call(258, -100, made("mkdirat"), 0o2755),
+    "a file of its user's rights, by mknod": call(133, made("mknod"), 0o104755, 0),
+    "a file of its user's rights, by mknodat": call(259, -100, made("mknodat"), 0o104755, 0),
+    "the user's rights, by chmod": call(90, NOWHERE, 0o4755),
+    "the group's rights, by fchmod": call(91, -1, 0o2755),
+    "the user's rights, by fchmodat": call(268, -1, NOWHERE, 0o6755),
+    "the user's rights, by fchmodat2": call(452, -1, NOWHERE, 0o4755, 0),
+    "memory of no file, to run": call(9, 0, 4096, 5, 0x22, -1, 0),
+    "shared memory, to run": call(9, 0, 4096, 5, 0x21, -1, 0),
+    "pages of a file in another order": call(216, AT, 4096, 0, 0, 0),
+    "input and output of the kernel's own": call(206, 1, NOWHERE),
+    "a table of mounts": call(457, NOWHERE, NOWHERE, 0, 0),
+    "a file system's quota": call(443, -1, 0, 0, 0),
+    "memory of another process, advised": call(440, -1, NOWHERE, 1, 0, 0),
 }
 
 
@@ -126,3 +176,18 @@ async def test_the_attackers_own_limits_are_its_to_set(tools: Tools):
     """Programs do so, and nobody else is touched."""
     for own in (call(302, 0, 7, 0, AT), call(141, 0, 0, 1), call(203, 0, 8, b"\xff" * 8)):
         assert await own.attempt(tools)
+
+
+@pytest.mark.control
+async def test_files_and_descriptors_are_the_attackers_to_use(tools: Tools):
+    """With usual modes, flags and questions."""
+    for name, own in {
+        "open": call(2, made("own-open"), 0o101, 0o755),
+        "read only, with a mode that means nothing": call(2, made("own-open"), 0, 0o4755),
+        "mkdir": call(83, made("own-mkdir"), 0o755),
+        "chmod": call(90, made("own-open"), 0o1700),
+        "flags": call(72, 0, 4, 0o4000),
+        "copy": call(72, 0, 1030, 3),
+        "what can be read": call(16, 0, 0x541B, AT),
+    }.items():
+        assert await own.attempt(tools), name
