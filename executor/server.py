@@ -15,6 +15,7 @@ from executor.claude.role import ClaudeRole
 from executor.session import Session
 from executor.tools.role import ToolsRole
 from shared.notify import alive, listening, notify
+from shared.peers import Trust, folder_problem, trust_of
 from shared.trace import Tracing
 
 FOLDER_MODE = 0o750
@@ -40,6 +41,8 @@ def bind(path: Path) -> socket.socket:
         raise CannotBind(f"RUN_DIR: {path} is longer than a Unix socket's path may be. Set RUN_DIR to a shorter path.")
     try:
         path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        if problem := folder_problem(path.parent):
+            raise CannotBind(problem)
         _remove_stale(path)
         sock = socket.socket(socket.AF_UNIX)
         mask = os.umask(0o777 - SOCKET_MODE)
@@ -69,8 +72,15 @@ class Server:
     """Mutable: the sessions under way, and whether it drains."""
 
     def __init__(
-        self, role: ClaudeRole | ToolsRole, path: Path, drain_timeout: float, tracing: Tracing | None = None
+        self,
+        role: ClaudeRole | ToolsRole,
+        path: Path,
+        drain_timeout: float,
+        tracing: Tracing | None = None,
+        trust: Trust | None = None,
     ) -> None:
+        """trust: whom it serves; None: whoever may be served by the user that it is now."""
+        self._trust = trust
         self._tracing = tracing or Tracing()
         self._ours = True
         self._role = role
@@ -87,6 +97,7 @@ class Server:
         """Serve until drained: running jobs get `drain_timeout` seconds, then an honest end."""
         # What systemd made is systemd's to take away: it listens already.
         self._ours = not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        self._trust = self._trust or trust_of(sock)
         server = await asyncio.start_unix_server(self._accept, sock=sock, **OURS_TO_REMOVE)
         living = asyncio.create_task(alive(os.environ, os.getpid()))
         try:
@@ -120,6 +131,9 @@ class Server:
         task = asyncio.current_task()
         assert task
         session = Session(self._role, reader, writer, self._tracing)
+        if self._trust and not self._trust.accepts(writer.get_extra_info("socket")):
+            await session.refuse()
+            return
         self._sessions[task] = session
         try:
             with contextlib.suppress(asyncio.CancelledError):

@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from deploy.local import CannotStart
+from shared.peers import folder_problem
 
 FOLDER_MODE = 0o750
 SOCKET = "claude-1.sock"
@@ -83,6 +84,8 @@ def run_dir(folder: Path) -> None:
         )
     try:
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        if problem := folder_problem(folder.absolute()):
+            raise CannotStart(problem)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
