@@ -19,11 +19,13 @@ from deploy.local.checks import Address
 from deploy.local.environments import environments, merged, of_tools, warnings
 from deploy.local.progress import step
 from deploy.local.supervise import Program, Supervisor
+from shared import strict_modes
 
 START_TIMEOUT = 60.0
 DEFAULT_RUN_DIR = ".run"
 DEFAULT_DATA_DIR = ".data"
 TOKEN_FILE = "api-token"  # noqa: S105 # its name
+ADDRESS_FILE = "api-address"
 
 # -P: a folder named `api` where the server is started is not the server's.
 API = (sys.executable, "-P", "-m", "api")
@@ -47,6 +49,8 @@ class Plan(Struct, frozen=True):
 
 def read_dotenv(folder: Path) -> dict[str, str | None]:
     """The settings in .env; none when there is no such file. Raises CannotStart."""
+    if (folder / ".env").exists() and (problem := strict_modes.find_problem((folder / ".env").absolute())):
+        raise CannotStart(f".env is not used, since others could have written it: {problem}")
     try:
         return dotenv_values(folder / ".env", encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
@@ -77,6 +81,7 @@ def plan(
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     decided = {"RUN_DIR": str(run_dir), "DATA_DIR": str(data)}
     file = run_dir / TOKEN_FILE
+    token.write_address(run_dir / ADDRESS_FILE, where)
     if "API_SECRET_TOKEN" in given:
         key = Key("environment" if "API_SECRET_TOKEN" in environ else ".env", file)
     else:
