@@ -34,6 +34,7 @@ from shared.checks import ApiCheck
 from shared.notify import alive, credentials, listening
 from shared.settings import complaints
 from shared.trace import tracing
+from shared.watchdog import end_when_stalled
 
 SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 
@@ -78,7 +79,7 @@ def main() -> int:
     sockets = listening(os.environ, os.getpid())
 
     async def serve() -> None:
-        living = asyncio.create_task(alive(os.environ, os.getpid()))
+        living = asyncio.gather(alive(os.environ, os.getpid()), end_when_stalled(settings.watchdog_timeout))
         if parsed.parent_fd is not None:
             server.end_with(parsed.parent_fd)
         await server.serve(sockets or None)

@@ -113,6 +113,7 @@ class Settings(BaseSettings):
     send_timeout: Annotated[float, Field(gt=0, le=3600)] = 60
     body_bytes: Annotated[int, Field(ge=32 * 1024 * 1024, le=2**40)] = 256 * 1024 * 1024
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 3
+    watchdog_timeout: Annotated[float, Field(ge=0, le=3600)] = 30
     enable_cors: bool = False
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()
     metrics_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)] = ()

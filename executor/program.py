@@ -127,7 +127,7 @@ async def run(settings: Settings, name: str, parent_fd: int | None) -> None:
         missing=missing,
     )
     traces = tracing(name, os.environ)
-    server = Server(role, path, settings.drain_timeout, traces)
+    server = Server(role, path, settings.drain_timeout, traces, watchdog=settings.watchdog_timeout)
     drained_by(server, parent_fd)
     try:
         await role.open()

@@ -17,6 +17,7 @@ from executor.tools.role import ToolsRole
 from shared.notify import alive, listening, notify
 from shared.peers import Trust, folder_problem, trust_of
 from shared.trace import Tracing
+from shared.watchdog import end_when_stalled
 
 FOLDER_MODE = 0o750
 SOCKET_MODE = 0o660
@@ -78,8 +79,11 @@ class Server:
         drain_timeout: float,
         tracing: Tracing | None = None,
         trust: Trust | None = None,
+        *,
+        watchdog: float = 0,
     ) -> None:
-        """trust: whom it serves; None: whoever may be served by the user that it is now."""
+        """trust: whom it serves; None: whoever may be served by the user that it is now. watchdog: seconds; 0 is none."""
+        self._watchdog = watchdog
         self._trust = trust
         self._tracing = tracing or Tracing()
         self._ours = True
@@ -99,7 +103,7 @@ class Server:
         self._ours = not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
         self._trust = self._trust or trust_of(sock)
         server = await asyncio.start_unix_server(self._accept, sock=sock, **OURS_TO_REMOVE)
-        living = asyncio.create_task(alive(os.environ, os.getpid()))
+        living = asyncio.gather(alive(os.environ, os.getpid()), end_when_stalled(self._watchdog))
         try:
             notify(os.environ, "READY=1")
             await self._draining.wait()

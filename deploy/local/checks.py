@@ -2,6 +2,7 @@
 
 import errno
 import ipaddress
+import math
 import os
 import socket
 from collections.abc import Mapping
@@ -48,6 +49,15 @@ def address(given: Mapping[str, str]) -> Address:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
         raise CannotStart(f"PORT: {text!r} is not a port. Set PORT to a number from 1 to 65535, such as 8020.")
     return Address(given.get("HOST", Address().host), int(text))
+
+
+def watchdog(given: Mapping[str, str]) -> float:
+    """WATCHDOG_TIMEOUT, as far as it can be read: what is wrong with it the programs say."""
+    try:
+        seconds = float(given.get("WATCHDOG_TIMEOUT", "30"))
+    except ValueError:
+        return 0
+    return seconds if 0 <= seconds < math.inf else 0
 
 
 def free(where: Address) -> None:

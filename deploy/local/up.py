@@ -18,7 +18,7 @@ from deploy.local.banner import Banner, Key
 from deploy.local.checks import Address
 from deploy.local.environments import environments, merged, of_tools, warnings
 from deploy.local.progress import step
-from deploy.local.supervise import Program, Supervisor
+from deploy.local.supervise import Patience, Program, Supervisor
 from shared import strict_modes
 
 START_TIMEOUT = 60.0
@@ -36,7 +36,7 @@ TOOLS = (sys.executable, "-P", "-m", "executor", "--role", "tools", "--name", ch
 
 
 class Plan(Struct, frozen=True):
-    """Everything that was decided before the start. folder: where the owner stands."""
+    """Everything that was decided before the start. folder: where the owner stands. stalled: the watchdog's seconds."""
 
     folder: Path
     run_dir: Path
@@ -45,6 +45,7 @@ class Plan(Struct, frozen=True):
     api: Program
     executor: Program
     tools: Program
+    stalled: float = Patience().stalled
 
 
 def read_dotenv(folder: Path) -> dict[str, str | None]:
@@ -99,6 +100,7 @@ def plan(
         Program("API", api, api_environment),
         Program("executor", executor, executor_environment),
         Program("tools executor", tools, of_tools({**environ, **decided}, dotenv)),
+        checks.watchdog(given),
     )
 
 
@@ -131,7 +133,8 @@ async def serve(decided: Plan, console: Console, errors: Console) -> int:
     def say(words: str) -> None:
         errors.print(words, style="yellow", soft_wrap=True)
 
-    return await Supervisor(decided.executor, decided.api, say, None, decided.tools).run(until_ready)
+    patience = Patience(stalled=decided.stalled)
+    return await Supervisor(decided.executor, decided.api, say, patience, decided.tools).run(until_ready)
 
 
 def up(

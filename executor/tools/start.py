@@ -56,7 +56,7 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
             log.error("no tools are served", reason=reason)
         admission = Admission(settings.max_concurrent, settings.max_queue * SHORT, settings.queue_timeout)
         role = ToolsRole(ground, zygote, admission, problem=problem, missing=missing, converter=converter)
-        server = Server(role, path, settings.drain_timeout, trust=trust)
+        server = Server(role, path, settings.drain_timeout, trust=trust, watchdog=settings.watchdog_timeout)
         drained_by(server, parent_fd)
         try:
             await role.open()
