@@ -29,7 +29,7 @@ from api.edge import Edge, Limits, affordable
 from api.metrics import Metrics
 from api.server import Server
 from api.settings import Settings
-from shared import log
+from shared import core_dumps, log
 from shared.checks import ApiCheck
 from shared.notify import alive, credentials, listening
 from shared.settings import complaints
@@ -50,6 +50,7 @@ def without_secrets() -> None:
 def main() -> int:
     """Serve until drained."""
     without_secrets()
+    core_dumps.disable()
     parser = argparse.ArgumentParser(prog="api", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)

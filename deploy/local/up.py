@@ -19,7 +19,7 @@ from deploy.local.checks import Address
 from deploy.local.environments import environments, merged, of_tools, warnings
 from deploy.local.progress import step
 from deploy.local.supervise import Patience, Program, Supervisor
-from shared import strict_modes
+from shared import core_dumps, strict_modes
 
 START_TIMEOUT = 60.0
 DEFAULT_RUN_DIR = ".run"
@@ -146,6 +146,9 @@ def up(
     tools: tuple[str, ...] = TOOLS,
 ) -> int:
     """Run the server until it is asked to end; the exit status."""
+    # It has every secret in its environment.
+    core_dumps.disable()
+    core_dumps.hide_memory()
     console = Console(highlight=False, markup=False, emoji=False)
     errors = Console(highlight=False, markup=False, emoji=False, stderr=True)
     try:
