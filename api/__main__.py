@@ -29,11 +29,12 @@ from api.edge import Edge, Limits, affordable
 from api.metrics import Metrics
 from api.server import Server
 from api.settings import Settings
-from shared import log
+from shared import core_dumps, log
 from shared.checks import ApiCheck
 from shared.notify import alive, credentials, listening
 from shared.settings import complaints
 from shared.trace import tracing
+from shared.watchdog import end_when_stalled
 
 SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 
@@ -49,6 +50,7 @@ def without_secrets() -> None:
 def main() -> int:
     """Serve until drained."""
     without_secrets()
+    core_dumps.disable()
     parser = argparse.ArgumentParser(prog="api", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
@@ -78,7 +80,7 @@ def main() -> int:
     sockets = listening(os.environ, os.getpid())
 
     async def serve() -> None:
-        living = asyncio.create_task(alive(os.environ, os.getpid()))
+        living = asyncio.gather(alive(os.environ, os.getpid()), end_when_stalled(settings.watchdog_timeout))
         if parsed.parent_fd is not None:
             server.end_with(parsed.parent_fd)
         await server.serve(sockets or None)

@@ -17,6 +17,7 @@ from api.auth import RequireKey
 from api.books import Books
 from api.bounded_body import BoundedBody, Room
 from api.catalogue import Catalogue
+from api.client_address import ClientAddress
 from api.dispatch import Dispatch
 from api.docs import routes as docs
 from api.drain import Drain
@@ -41,6 +42,7 @@ from api.openai_responses.running import Running
 from api.openai_responses.store import Store
 from api.openapi import version
 from api.parameters import Policy
+from api.private_pages import PrivatePages
 from api.problems import Problem, of_failure, of_framework
 from api.request_context import RequestContext
 from api.rest import routes as rest
@@ -123,6 +125,7 @@ def create_app(
                 neighbours=settings.metrics_allow,
                 keyring=keyring,
                 left=books.headers,
+                known_host=hosts(settings).near,
             )
         ],
         lifespan=[mcp.lifespan],
@@ -137,8 +140,9 @@ def create_app(
         logging_config=None,
         request_max_body_size=body.LARGEST,
     )
-    bounded = BoundedBody(app, Room(settings.body_bytes), settings.body_timeout)
-    return RequestContext(HttpTrace(HttpMetrics(bounded, metrics), tracing or Tracing()))
+    bounded = BoundedBody(PrivatePages(app), Room(settings.body_bytes), settings.body_timeout)
+    watched = RequestContext(HttpTrace(HttpMetrics(bounded, metrics), tracing or Tracing()))
+    return ClientAddress(watched, settings.trusted_proxies)
 
 
 def kept_in(settings: Settings) -> Place:
@@ -148,7 +152,7 @@ def kept_in(settings: Settings) -> Place:
 
 
 def hosts(settings: Settings) -> Hosts:
-    """The names that browsers may reach /mcp by."""
+    """The names that this server may be reached by, by browsers at /mcp and without a key."""
     origins = settings.cors_origins or ("*",) if settings.enable_cors else ()
     return Hosts(frozenset({settings.host, *(name.lower() for name in settings.allowed_hosts)}), frozenset(origins))
 

@@ -1,14 +1,13 @@
 """Who asks: the credentials of a request, compared in constant time, and what the key among them may do.
 
 Invariants: everything needs a key with the route's scope but what is marked `public`, and what is marked `by_address`
-when a neighbour asks. The first credential that is a valid key counts, in the order of `credentials`; others are not
+when a neighbour asks, by a name of this server's and not for a web page. The first credential that is a valid key counts, in the order of `credentials`; others are not
 held against it, because clients and proxies add their own. A missing key and a wrong one get the same answer in the
 same time (RFC 6750). The owner's token has every scope; a named key has its own. Nothing here waits for anything.
 """
 
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from litestar import Request
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.client_address import Network, caller_address
 from api.keys import PREFIX, Key, Keyring, Principal
 from api.problems import Problem
 from api.scopes import ANY, SCOPE
@@ -28,15 +28,19 @@ BY_ADDRESS = "by_address"
 # `x-goog-api-key` is not among them: none of its APIs is served, so its clients can ask for nothing here.
 AUTHORIZATION = b"authorization"
 KEY_HEADERS = (b"x-api-key", b"api-key")
+ORIGIN = b"origin"
+NOT_THIS_HOST = "This server does not go by that name. Its owner can allow it with ALLOWED_HOSTS."
 # Each is hashed; nobody needs more of them.
 MAX_CREDENTIALS = 16
 
-type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 type Left = Callable[[Key, str], Mapping[str, str]]
 
 
 class RequireKey:
-    """ASGI middleware in front of every route. left: the headers that tell a key what it has left, at a path."""
+    """ASGI middleware in front of every route.
+
+    left: the headers that tell a key what it has left, at a path. known_host: whether a Host header names this server.
+    """
 
     def __init__(
         self,
@@ -45,8 +49,11 @@ class RequireKey:
         neighbours: tuple[Network, ...] = (),
         keyring: Keyring | None = None,
         left: Left | None = None,
+        *,
+        known_host: Callable[[str], bool] = lambda _host: True,
     ) -> None:
         self._app = app
+        self._known_host = known_host
         self._neighbours = neighbours
         self._digest = _digest(token)
         self._keyring = keyring or Keyring()
@@ -67,8 +74,17 @@ class RequireKey:
         await self._app(scope, receive, send)
 
     def _neighbour(self, scope: Scope) -> bool:
-        address = _address(scope)
-        return address is not None and any(address in network for network in self._neighbours)
+        """Whether a caller needs no key because of its address. Raises Problem for a page that reached it by another name."""
+        address = caller_address(scope)
+        if address is None or not any(address in network for network in self._neighbours):
+            return False
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        # A browser at that address asks for whatever page is open in it.
+        if ORIGIN in headers:
+            return False
+        if not self._known_host(headers.get(b"host", b"").decode("latin-1")):
+            raise Problem(421, "host_not_allowed", NOT_THIS_HOST)
+        return True
 
     def _identify(self, given: Sequence[str]) -> tuple[Principal | None, Problem | None]:
         """The holder of the first valid key; where there is none, why the first known one is not valid."""
@@ -151,16 +167,6 @@ def _telling(key: Key, path: str, left: Left, send: Send) -> Send:
         await send(message)
 
     return told
-
-
-def _address(scope: Scope) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    client = scope.get("client")
-    try:
-        found = ipaddress.ip_address(client[0]) if client else None
-    except ValueError:
-        return None
-    # A socket that takes both kinds shows an IPv4 client as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2).
-    return (found.ipv4_mapped or found) if isinstance(found, ipaddress.IPv6Address) else found
 
 
 def _digest(key: str) -> bytes:

@@ -1,6 +1,6 @@
-"""The executors known: whatever sockets are in RUN_DIR now.
+"""The executors known: whatever sockets are in RUN_DIR now, and in its folder of their role.
 
-Law: nothing is remembered of an executor but how many of our jobs it has; one that is gone is skipped, one that is back
+Law: no socket is used that anybody could have put there but root, this user, or the owner of the role's folder. Nothing is remembered of an executor but how many of our jobs it has; one that is gone is skipped, one that is back
 is used.
 """
 
@@ -11,6 +11,9 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import structlog
+
+from shared import peers
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.jobs import ToolsStatus
@@ -20,29 +23,60 @@ STATUS_TIMEOUT = 1.0
 # Who takes a connection and says nothing (a CLI starts in less) is being restarted, its socket kept by systemd.
 FIRST_WORD_TIMEOUT = 15.0
 
+log = structlog.get_logger()
+
 
 class Executors:
-    """Mutable: the jobs each socket has of ours, and whose turn it is among equals."""
+    """Mutable: the jobs each socket has of ours, whose turn it is among equals, and the problem that the log has."""
 
     def __init__(self, run_dir: Path, role: str) -> None:
         self._run_dir = run_dir
         self._role = role
         self._jobs: Counter[str] = Counter()
         self._served: Counter[str] = Counter()
+        self._told = ""
 
     def __repr__(self) -> str:
         loads = ", ".join(f"{path.stem}: {self._jobs[path.stem]}" for path in self.sockets())
         return f"<Executors [{loads or 'none'}]>"
 
     def sockets(self) -> list[Path]:
-        """The sockets there are, in order of their names."""
-        try:
-            # Asked for every job: globbing takes ten times as long.
-            names = os.listdir(self._run_dir)  # noqa: PTH208
-        except FileNotFoundError:
-            return []
-        ours = (name for name in names if name.startswith(f"{self._role}-") and name.endswith(".sock"))
-        return [self._run_dir / name for name in sorted(ours)]
+        """The sockets there are, in order of their names. Of a folder that can't be trusted there are none."""
+        found: dict[str, Path] = {}
+        for folder in self._trusted():
+            try:
+                # Asked for every job: globbing takes ten times as long.
+                names = os.listdir(folder)  # noqa: PTH208
+            except (FileNotFoundError, NotADirectoryError, PermissionError):
+                continue
+            ours = (name for name in names if name.startswith(f"{self._role}-") and name.endswith(".sock"))
+            found |= {name: folder / name for name in ours}
+        return [found[name] for name in sorted(found)]
+
+    def problems(self) -> list[str]:
+        """Returns why sockets are not used, and the fix."""
+        problems = [problem for _, problem in self._folders() if problem]
+        for path in self.sockets():
+            with contextlib.suppress(OSError):
+                problems.append(peers.socket_problem(path))
+        return [problem for problem in problems if problem]
+
+    def _trusted(self) -> Iterator[Path]:
+        for folder, problem in self._folders():
+            if not problem:
+                yield folder
+            elif problem != self._told:
+                self._told = problem
+                log.error("a folder of sockets is not used", reason=problem)
+
+    def _folders(self) -> Iterator[tuple[Path, str]]:
+        """Yields each folder, and why it can't be trusted: what lies in one that can't be is not looked at."""
+        problem = peers.folder_problem(self._run_dir)
+        yield self._run_dir, problem
+        own = self._run_dir / self._role
+        # Whoever made it could have written in RUN_DIR, so its owner is who should be.
+        if not problem and own.is_dir():
+            yield own, peers.folder_problem(own, any_owner=True)
 
     def by_load(self) -> list[Path]:
         """The sockets, least loaded first."""
@@ -109,7 +143,7 @@ async def ask(path: Path) -> Status | ToolsStatus | None:
     """Ask one executor how it is; None when it does not answer in time."""
     try:
         async with asyncio.timeout(STATUS_TIMEOUT):
-            reader, writer = await asyncio.open_unix_connection(str(path))
+            reader, writer = await peers.connect(path)
             try:
                 writer.write(frame(AskStatus()))
                 answer = await read_to_api(reader)

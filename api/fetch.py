@@ -11,7 +11,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 import httpx2
 
@@ -30,6 +30,26 @@ MOST_AT_ONCE = 32
 MOST_DOCUMENTS = 8
 UNICAST = IPv6Network("2000::/3")
 NAT64 = IPv6Network("64:ff9b::/96")
+# What the special-purpose registries of IANA have in public ranges, also where they call it globally reachable: services
+# of the network, relays and documentation, none of which has a picture. The last is the host of a cloud's machines.
+SPECIAL = tuple(
+    map(
+        ip_network,
+        (
+            *(
+                "192.0.0.0/24",
+                "192.0.2.0/24",
+                "192.31.196.0/24",
+                "192.52.193.0/24",
+                "192.88.99.0/24",
+                "192.175.48.0/24",
+            ),
+            *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "100.64.0.0/10", "240.0.0.0/4"),
+            *("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20"),
+            "168.63.129.16/32",
+        ),
+    )
+)
 HEADERS = {
     "Accept-Encoding": "identity",
     "Connection": "close",
@@ -41,6 +61,8 @@ ACCEPTED_DOCUMENTS = "application/pdf, text/plain, text/*;q=0.9"
 
 def is_public(address: Address) -> bool:
     """Whether an address is one of the whole internet, and so is every IPv4 address that it carries inside."""
+    if any(address in network for network in SPECIAL):
+        return False
     if isinstance(address, IPv4Address):
         return address.is_global and not address.is_multicast
     if address.ipv4_mapped:

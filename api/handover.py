@@ -13,6 +13,7 @@ import structlog
 
 from api.drain import Drain
 from api.executors import Executors
+from shared import peers
 from shared.errors import ErrorKind
 from shared.events import Done, Failed
 from shared.jobs import JobDone
@@ -140,6 +141,9 @@ async def connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
     """A connection to an executor; None when it takes none."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            return await asyncio.open_unix_connection(str(path))
+            return await peers.connect(path)
+    except peers.Untrusted as error:
+        log.error("an executor's socket can't be trusted", reason=str(error))
+        return None
     except (OSError, TimeoutError):
         return None

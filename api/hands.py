@@ -42,6 +42,10 @@ class Hands:
         """Every tools executor's state by name; None for one that does not answer."""
         return await self._executors.tools_statuses()
 
+    def problems(self) -> list[str]:
+        """Returns why sockets of tools executors are not used, and the fix."""
+        return self._executors.problems()
+
     async def serving(self) -> ToolsStatus | None:
         """The state of one that serves; None when none does."""
         return next((told for told in (await self.statuses()).values() if told and serves(told)), None)

@@ -25,6 +25,7 @@ from shared.wire import Status
 
 SILENT = "It does not answer; its log says why."
 ASK = "Something is wrong with it, or missing in its sandbox: ask with a key, or look into its log."
+UNTRUSTED = "An executor's socket can't be trusted, and is not used: ask with a key, or look into the log."
 # Whose keys may know what the server's paths and commands are.
 OF_PATHS = ("code", "files", "bash", "admin")
 
@@ -68,7 +69,7 @@ class Health(Struct, frozen=True):
 
     degraded: some executor is down, of whichever role, or there are problems. What a sandbox lacks is told, and covered
     in another way.
-    problems: what can't be done with keys, limits and the ledger, and the mend; chat goes on.
+    problems: what can't be done with keys, limits and the ledger, or which executors can't be trusted, and the mend.
     usage_windows: the subscription's, as the service last told of them; only for callers with a key.
     """
 
@@ -165,6 +166,7 @@ async def get_health(
     statuses, of_tools = await asyncio.gather(executors.statuses(), hands.statuses())
     principal = request.scope["state"].get(PRINCIPAL)
     sees_paths = principal is not None and principal.may(*OF_PATHS)
+    untrusted = list(dict.fromkeys((*executors.problems(), *hands.problems())))
     told = [status.windows for status in statuses.values() if status and status.windows]
     state = health(
         statuses,
@@ -173,7 +175,7 @@ async def get_health(
         of_tools=of_tools,
         has_key=principal is not None,
         sees_paths=sees_paths,
-        problems=keeper.problems,
+        problems=[*keeper.problems, *(untrusted if sees_paths or not untrusted else [UNTRUSTED])],
     )
     if told and principal:
         state = structs.replace(state, usage_windows=told[0])

@@ -36,6 +36,8 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
+            # A caller's address is decided in one place (api/client_address.py).
+            proxy_headers=False,
             date_header=True,
             timeout_keep_alive=IDLE_TIMEOUT,
             timeout_graceful_shutdown=int(drain.grace + LAST_RESORT + 0.5),

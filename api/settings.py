@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from api.auth import Network
 from api.catalogue import meaning
+from api.client_address import Network
 from api.problems import Problem
 
 SHORTEST_TOKEN = 16
@@ -113,9 +113,11 @@ class Settings(BaseSettings):
     send_timeout: Annotated[float, Field(gt=0, le=3600)] = 60
     body_bytes: Annotated[int, Field(ge=32 * 1024 * 1024, le=2**40)] = 256 * 1024 * 1024
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 3
+    watchdog_timeout: Annotated[float, Field(ge=0, le=3600)] = 30
     enable_cors: bool = False
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()
     metrics_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)] = ()
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)] = ()
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()
     data_dir: Path = Path(".data")
     database_url: Annotated[SecretStr | None, AfterValidator(database)] = None

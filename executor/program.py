@@ -26,6 +26,7 @@ from executor.settings import Settings
 from executor.tools import check as tools_check
 from executor.tools import start as tools
 from executor.tools.allowed import CannotAllow
+from shared import core_dumps
 from shared import log as logs
 from shared.checks import ClaudeCheck, ToolsCheck
 from shared.notify import credentials
@@ -38,6 +39,8 @@ SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN
 
 def main(parsed: argparse.Namespace, zygote: Zygote | None) -> int:
     """Run until drained; the exit status. zygote: for the tools role."""
+    core_dumps.disable()
+    core_dumps.hide_memory()
     if parsed.check:
         print(msgspec.json.encode(check(zygote, ask=parsed.ask)).decode())
         return 0
@@ -130,7 +133,7 @@ async def run(settings: Settings, name: str, parent_fd: int | None) -> None:
         missing=missing,
     )
     traces = tracing(name, os.environ)
-    server = Server(role, path, settings.drain_timeout, traces)
+    server = Server(role, path, settings.drain_timeout, traces, watchdog=settings.watchdog_timeout)
     drained_by(server, parent_fd)
     try:
         await role.open()

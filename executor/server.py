@@ -15,7 +15,9 @@ from executor.claude.role import ClaudeRole
 from executor.session import Session
 from executor.tools.role import ToolsRole
 from shared.notify import alive, listening, notify
+from shared.peers import Trust, folder_problem, trust_of
 from shared.trace import Tracing
+from shared.watchdog import end_when_stalled
 
 FOLDER_MODE = 0o750
 SOCKET_MODE = 0o660
@@ -40,6 +42,8 @@ def bind(path: Path) -> socket.socket:
         raise CannotBind(f"RUN_DIR: {path} is longer than a Unix socket's path may be. Set RUN_DIR to a shorter path.")
     try:
         path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        if problem := folder_problem(path.parent):
+            raise CannotBind(problem)
         _remove_stale(path)
         sock = socket.socket(socket.AF_UNIX)
         mask = os.umask(0o777 - SOCKET_MODE)
@@ -69,8 +73,18 @@ class Server:
     """Mutable: the sessions under way, and whether it drains."""
 
     def __init__(
-        self, role: ClaudeRole | ToolsRole, path: Path, drain_timeout: float, tracing: Tracing | None = None
+        self,
+        role: ClaudeRole | ToolsRole,
+        path: Path,
+        drain_timeout: float,
+        tracing: Tracing | None = None,
+        trust: Trust | None = None,
+        *,
+        watchdog: float = 0,
     ) -> None:
+        """trust: whom it serves; None: whoever may be served by the user that it is now. watchdog: seconds; 0 is none."""
+        self._watchdog = watchdog
+        self._trust = trust
         self._tracing = tracing or Tracing()
         self._ours = True
         self._role = role
@@ -92,8 +106,9 @@ class Server:
         """Serve until drained: running jobs get `drain_timeout` seconds, then an honest end."""
         # What systemd made is systemd's to take away: it listens already.
         self._ours = not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        self._trust = self._trust or trust_of(sock)
         server = await asyncio.start_unix_server(self._accept, sock=sock, **OURS_TO_REMOVE)
-        living = asyncio.create_task(alive(os.environ, os.getpid()))
+        living = asyncio.gather(alive(os.environ, os.getpid()), end_when_stalled(self._watchdog))
         try:
             notify(os.environ, "READY=1")
             await self._draining.wait()
@@ -125,6 +140,9 @@ class Server:
         task = asyncio.current_task()
         assert task
         session = Session(self._role, reader, writer, self._tracing)
+        if self._trust and not self._trust.accepts(writer.get_extra_info("socket")):
+            await session.refuse()
+            return
         self._sessions[task] = session
         try:
             with contextlib.suppress(asyncio.CancelledError):

@@ -6,8 +6,6 @@ below. The API's closing cancels the job.
 
 import asyncio
 import contextlib
-import socket
-import struct
 from collections.abc import Coroutine
 from typing import Any
 
@@ -20,11 +18,13 @@ from executor.tools.role import ToolsRole
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed
 from shared.jobs import JobDone, Output
+from shared.peers import peer_of
 from shared.trace import Tracing, trace_id
 from shared.wire import VERSION, AskStatus, Bring, Do, Submit, ToApi, WireError, frame, read_to_executor
 
 FIRST_MESSAGE_TIMEOUT = 10.0
 HANG_UP_TIMEOUT = 30.0
+NOT_YOURS = "this executor does not serve user {uid}; put that user into the group of its socket"
 
 log = structlog.get_logger()
 
@@ -47,6 +47,14 @@ class Session:
         self._job: asyncio.Task[None] | None = None
         self._ended = False
         self._draining = False
+
+    async def refuse(self) -> None:
+        """End the connection of a process that may not ask, and say so."""
+        found = peer(self._writer)
+        log.warning("a caller was refused: it is not of this user, nor in the group of the socket", **found)
+        with contextlib.suppress(OSError):
+            await self._send(Failed(ErrorKind.INTERNAL, NOT_YOURS.format(uid=found["peer_uid"])))
+        self._writer.close()
 
     async def serve(self, *, draining: bool) -> None:
         """Serve the connection to its end."""
@@ -151,7 +159,6 @@ class Session:
 
 
 def peer(writer: asyncio.StreamWriter) -> dict[str, int]:
-    """Who is at the other end: process and user, as the kernel knows them (unix(7), SO_PEERCRED)."""
-    sock: socket.socket = writer.get_extra_info("socket")
-    pid, uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return {"peer_pid": pid, "peer_uid": uid}
+    """Who is at the other end, for the log."""
+    found = peer_of(writer.get_extra_info("socket"))
+    return {"peer_pid": found.pid, "peer_uid": found.uid}

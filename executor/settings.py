@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     queue_timeout: Annotated[float, Field(gt=0, le=3600)] = 10
     parked: Annotated[int, Field(ge=0, le=64)] = 2
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 3
+    watchdog_timeout: Annotated[float, Field(ge=0, le=3600)] = 30
     allowed_paths: str | None = None
     writable_paths: str | None = None
     allowed_commands: str = (

@@ -23,6 +23,7 @@ The kernel's socket buffer is the back-pressure: a sender waits in `drain` until
 
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -30,6 +31,7 @@ from msgspec import Struct
 
 from shared.events import Event, Windows
 from shared.jobs import JobDone, Output, ToolJob, ToolsStatus
+from shared.peers import connect
 from shared.turn import ToolResult, Turn
 
 VERSION = 4
@@ -161,8 +163,8 @@ async def read_to_api(reader: asyncio.StreamReader) -> ToApi | None:
 
 
 async def ask_status(path: str) -> ToApi | None:
-    """What the executor at this socket says of itself; None when it only closed. Raises OSError, WireError."""
-    reader, writer = await asyncio.open_unix_connection(path)
+    """What the executor at this socket says of itself; None when it only closed. Raises OSError, Untrusted, WireError."""
+    reader, writer = await connect(Path(path))
     try:
         writer.write(frame(AskStatus()))
         return await read_to_api(reader)

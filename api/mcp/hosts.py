@@ -9,7 +9,11 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from api.auth import NOT_THIS_HOST
 from api.problems import Problem
+
+# Multicast DNS (RFC 6762 §3).
+LOCAL = ".local"
 
 
 class Hosts(Struct, frozen=True):
@@ -24,7 +28,7 @@ class Hosts(Struct, frozen=True):
             raise Problem(
                 421,
                 "host_not_allowed",
-                "This server does not go by that name. Its owner can allow it with ALLOWED_HOSTS.",
+                NOT_THIS_HOST,
             )
         if origin and origin not in self.origins and "*" not in self.origins and not self._near(origin):
             raise Problem(
@@ -40,6 +44,10 @@ class Hosts(Struct, frozen=True):
         except ValueError:
             return False
         return bool(name) and ("*" in self.names or name in self.names or name.endswith(".localhost") or plain(name))
+
+    def near(self, host: str) -> bool:
+        """Whether a Host header names this server, or a machine of the local network, whose names no public DNS has."""
+        return self.known(host) or self.known(host.partition(":")[0].lower().rstrip(".").removesuffix(LOCAL))
 
     def _near(self, origin: str) -> bool:
         scheme, _, host = origin.partition("://")

@@ -7,6 +7,7 @@ import click
 import httpx2
 
 from deploy.local.running import Server
+from shared.printable import printable
 
 TIMEOUT = 15.0
 
@@ -31,6 +32,6 @@ def ask(server: Server, method: str, path: str, body: Mapping[str, Any] | None =
 
 def _detail(told: Any) -> str:
     try:
-        return str(told["detail"])
+        return printable(str(told["detail"]))
     except (TypeError, KeyError):
         return ""

@@ -2,6 +2,7 @@
 
 import errno
 import ipaddress
+import math
 import os
 import socket
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from deploy.local import CannotStart
+from shared.peers import folder_problem
 
 FOLDER_MODE = 0o750
 SOCKET = "claude-1.sock"
@@ -49,6 +51,15 @@ def address(given: Mapping[str, str]) -> Address:
     return Address(given.get("HOST", Address().host), int(text))
 
 
+def watchdog(given: Mapping[str, str]) -> float:
+    """WATCHDOG_TIMEOUT, as far as it can be read: what is wrong with it the programs say."""
+    try:
+        seconds = float(given.get("WATCHDOG_TIMEOUT", "30"))
+    except ValueError:
+        return 0
+    return seconds if 0 <= seconds < math.inf else 0
+
+
 def free(where: Address) -> None:
     """Nothing else listens there, and this user may. Raises CannotStart."""
     try:
@@ -83,6 +94,8 @@ def run_dir(folder: Path) -> None:
         )
     try:
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        if problem := folder_problem(folder.absolute()):
+            raise CannotStart(problem)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:

@@ -2,20 +2,26 @@
 
 Law: in whatever way this process ends, none of the programs goes on. It ends them itself, by SIGTERM and, after a grace
 period, SIGKILL to all of their process groups; and should it be killed, the pipe whose other end all of them watch
-(`--parent-fd`) is closed by the kernel. An executor that dies is started again; without the API there is nothing left
-to do.
+(`--parent-fd`) is closed by the kernel. A program that dies is started again, and one that gives no sign of life for as
+long as the watchdog's time is killed; only an API that can't use its settings ends everything.
 """
 
 import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from deploy.local import CannotStart
+from deploy.local.signs_of_life import SignsOfLife
+
+# The exit status of a program that can't use a setting.
+UNUSABLE_SETTINGS = 2
+# How often it is looked whether a program stands still.
+LOOK = 0.5
 
 type Say = Callable[[str], None]
 
@@ -32,12 +38,16 @@ class Program(Struct, frozen=True):
 
 
 class Patience(Struct, frozen=True):
-    """In seconds. grace: to end; first and longest: pauses before a new start; steady: a life that forgets past ones."""
+    """In seconds. grace: to end; first and longest: pauses before a new start; steady: a life that forgets past ones.
+
+    stalled: without a sign of life from a program that gave one; 0 waits for ever.
+    """
 
     grace: float = 4
     first: float = 1
     longest: float = 30
     steady: float = 60
+    stalled: float = 30
 
 
 class Child:
@@ -51,11 +61,11 @@ class Child:
         self._gone = False
 
     @classmethod
-    async def start(cls, program: Program, parent_fd: int) -> "Child":
-        """Start it, in a session of its own: Ctrl-C in the terminal is not for it."""
+    async def start(cls, program: Program, parent_fd: int, told: Mapping[str, str]) -> "Child":
+        """Start it, in a session of its own: Ctrl-C in the terminal is not for it. told: where its signs of life go."""
         process = await asyncio.create_subprocess_exec(
             *(*program.argv, "--parent-fd", str(parent_fd)),
-            env=program.environment,
+            env={**program.environment, **told},
             stdin=asyncio.subprocess.DEVNULL,
             pass_fds=(parent_fd,),
             start_new_session=True,
@@ -80,6 +90,11 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
+    def kill_stalled(self) -> None:
+        """End a program that stands still, as it is: it may be stopped, so nothing gentler would do."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+
     def last_words(self) -> str:
         """How it ended."""
         status = self.exited.result()
@@ -99,6 +114,7 @@ class Supervisor:
         self._children: list[Child] = []
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._signs = SignsOfLife(self._patience.stalled)
 
     async def run(self, until_ready: Callable[[], Coroutine[Any, Any, None]]) -> int:
         """Start, wait until ready, keep running; the exit status: 0 when asked to end, 1 when a program could not go on."""
@@ -109,12 +125,13 @@ class Supervisor:
         reading, writing = os.pipe()
         try:
             for program in self._programs:
-                self._children.append(await Child.start(program, reading))
+                self._children.append(await Child.start(program, reading, self._signs.environment()))
             if not await self._started(until_ready):
                 return 1
             return await self._kept(reading)
         finally:
             await self._end()
+            self._signs.close()
             os.close(writing)
             os.close(reading)
 
@@ -145,33 +162,57 @@ class Supervisor:
 
     async def _kept(self, parent_fd: int) -> int:
         """Keep all running until asked to end; 1 when the API can't go on."""
-        api = self._children[0]
-        async with _cancelled(self._keep_executors(parent_fd)) as keeping, _cancelled(self._stop.wait()) as stop:
-            await _first(keeping, stop, api.exited)
+        async with (
+            _cancelled(self._keep_programs(parent_fd)) as keeping,
+            _cancelled(self._kill_stalled()) as watching,
+            _cancelled(self._stop.wait()) as stop,
+        ):
+            await _first(keeping, watching, stop)
         if self._stop.is_set():
             return 0
-        if keeping.done() and not keeping.cancelled():
-            keeping.result()
+        for task in (keeping, watching):
+            if task.done() and not task.cancelled():
+                task.result()
+        api = self._children[0]
         self._say(f"The {api.name} ended {api.last_words()}, so everything ends.")
         return 1
 
-    async def _keep_executors(self, parent_fd: int) -> None:
+    async def _keep_programs(self, parent_fd: int) -> None:
+        """Start again what ends; returns when the API can't use its settings."""
         async with asyncio.TaskGroup() as group:
-            for index in range(1, len(self._programs)):
-                group.create_task(self._keep_executor(index, parent_fd))
+            others = [
+                group.create_task(self._keep_program(index, parent_fd)) for index in range(1, len(self._programs))
+            ]
+            await self._keep_program(0, parent_fd)
+            for other in others:
+                other.cancel()
 
-    async def _keep_executor(self, index: int, parent_fd: int) -> None:
+    async def _keep_program(self, index: int, parent_fd: int) -> None:
         pause = self._patience.first
         while True:
-            executor = self._children[index]
-            await _first(executor.exited)
-            executor.kill()
-            if executor.age() >= self._patience.steady:
+            child = self._children[index]
+            await _first(child.exited)
+            child.kill()
+            if index == 0 and child.exited.result() == UNUSABLE_SETTINGS:
+                return
+            if child.age() >= self._patience.steady:
                 pause = self._patience.first
-            self._say(f"The {executor.name} ended {executor.last_words()}; it is started again in {pause:g} s.")
+            self._say(f"The {child.name} ended {child.last_words()}; it is started again in {pause:g} s.")
             await asyncio.sleep(pause)
             pause = min(pause * 2, self._patience.longest)
-            self._children[index] = await Child.start(self._programs[index], parent_fd)
+            self._children[index] = await Child.start(self._programs[index], parent_fd, self._signs.environment())
+
+    async def _kill_stalled(self) -> None:
+        loop = asyncio.get_running_loop()
+        looked = loop.time()
+        while True:
+            await asyncio.sleep(LOOK)
+            # Who was stopped itself has not heard what was told meanwhile.
+            late, looked = loop.time() - looked > 2 * LOOK, loop.time()
+            for child in self._children:
+                if not late and not child.exited.done() and self._signs.stalled(child.process.pid):
+                    self._say(f"The {child.name} stood still for {self._patience.stalled:g} s, so it is ended.")
+                    child.kill_stalled()
 
     async def _end(self) -> None:
         """End what runs, gently at first. From here on one Ctrl-C is enough to hurry."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from deploy.local import CannotStart
+from deploy.local.checks import Address
 
 PREFIX = "sk-local-"
 MODE = 0o600
@@ -40,6 +41,31 @@ def kept(file: Path) -> Token:
             f"The key's file {file} can't be used: {error.strerror}. Mend that, or set API_SECRET_TOKEN, or set RUN_DIR "
             "to a folder of yours."
         ) from error
+
+
+def write_address(file: Path, where: Address) -> None:
+    """Write down where the server of this key listens. Raises CannotStart."""
+    new = file.with_name(f"{file.name}.new")
+    try:
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "w", encoding="utf-8") as stream:
+            stream.write(f"{where.host} {where.port}\n")
+        new.replace(file)
+    except OSError as error:
+        raise CannotStart(f"{file} can't be written: {error.strerror}. Set RUN_DIR to a folder of yours.") from error
+
+
+def read_address(file: Path) -> Address | None:
+    """Where the server of the key beside this file listens; None if no start has written it down."""
+    try:
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+            facts = os.fstat(stream.fileno())
+            if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o022:
+                return None
+            host, _, port = stream.read(LONGEST).decode("utf-8", "replace").strip().rpartition(" ")
+    except OSError:
+        return None
+    return Address(host, int(port)) if host and port.isascii() and port.isdigit() else None
 
 
 def _make(file: Path) -> str:

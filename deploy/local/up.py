@@ -18,12 +18,14 @@ from deploy.local.banner import Banner, Key
 from deploy.local.checks import Address
 from deploy.local.environments import environments, merged, of_tools, warnings
 from deploy.local.progress import step
-from deploy.local.supervise import Program, Supervisor
+from deploy.local.supervise import Patience, Program, Supervisor
+from shared import core_dumps, strict_modes
 
 START_TIMEOUT = 60.0
 DEFAULT_RUN_DIR = ".run"
 DEFAULT_DATA_DIR = ".data"
 TOKEN_FILE = "api-token"  # noqa: S105 # its name
+ADDRESS_FILE = "api-address"
 
 # -P: a folder named `api` where the server is started is not the server's.
 API = (sys.executable, "-P", "-m", "api")
@@ -34,7 +36,7 @@ TOOLS = (sys.executable, "-P", "-m", "executor", "--role", "tools", "--name", ch
 
 
 class Plan(Struct, frozen=True):
-    """Everything that was decided before the start. folder: where the owner stands."""
+    """Everything that was decided before the start. folder: where the owner stands. stalled: the watchdog's seconds."""
 
     folder: Path
     run_dir: Path
@@ -43,10 +45,13 @@ class Plan(Struct, frozen=True):
     api: Program
     executor: Program
     tools: Program
+    stalled: float = Patience().stalled
 
 
 def read_dotenv(folder: Path) -> dict[str, str | None]:
     """The settings in .env; none when there is no such file. Raises CannotStart."""
+    if (folder / ".env").exists() and (problem := strict_modes.find_problem((folder / ".env").absolute())):
+        raise CannotStart(f".env is not used, since others could have written it: {problem}")
     try:
         return dotenv_values(folder / ".env", encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
@@ -77,6 +82,7 @@ def plan(
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     decided = {"RUN_DIR": str(run_dir), "DATA_DIR": str(data)}
     file = run_dir / TOKEN_FILE
+    token.write_address(run_dir / ADDRESS_FILE, where)
     if "API_SECRET_TOKEN" in given:
         key = Key("environment" if "API_SECRET_TOKEN" in environ else ".env", file)
     else:
@@ -94,6 +100,7 @@ def plan(
         Program("API", api, api_environment),
         Program("executor", executor, executor_environment),
         Program("tools executor", tools, of_tools({**environ, **decided}, dotenv)),
+        checks.watchdog(given),
     )
 
 
@@ -126,7 +133,8 @@ async def serve(decided: Plan, console: Console, errors: Console) -> int:
     def say(words: str) -> None:
         errors.print(words, style="yellow", soft_wrap=True)
 
-    return await Supervisor(decided.executor, decided.api, say, None, decided.tools).run(until_ready)
+    patience = Patience(stalled=decided.stalled)
+    return await Supervisor(decided.executor, decided.api, say, patience, decided.tools).run(until_ready)
 
 
 def up(
@@ -138,6 +146,9 @@ def up(
     tools: tuple[str, ...] = TOOLS,
 ) -> int:
     """Run the server until it is asked to end; the exit status."""
+    # It has every secret in its environment.
+    core_dumps.disable()
+    core_dumps.hide_memory()
     console = Console(highlight=False, markup=False, emoji=False)
     errors = Console(highlight=False, markup=False, emoji=False, stderr=True)
     try:

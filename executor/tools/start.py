@@ -4,6 +4,7 @@ Law: in this order. Nothing is served before the sandbox was tried, and nothing 
 """
 
 import asyncio
+import contextlib
 import os
 
 import msgspec
@@ -23,6 +24,7 @@ from executor.tools.command import PIECE, KeeperLost, Stream, ran, ran_alone
 from executor.tools.ground import Ground
 from executor.tools.grown import NO_SANDBOX, Grown, Plan
 from executor.tools.role import NO_PATHS, ToolsRole
+from shared.peers import trust_of
 
 MEGABYTE = 1 << 20
 SPARE = 4
@@ -37,6 +39,11 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
     ground = ground_of(settings)
     path = settings.run_dir.absolute() / f"{name}.sock"
     sock = bind(path)
+    trust = trust_of(sock)
+    if user:
+        # Who speaks to it expects that the socket's owner listens.
+        with contextlib.suppress(OSError):
+            os.chown(sock.getsockname(), user.uid, -1)
     problem, mounts, converter = raised(ground, user, settings, zygote)
     missing = (*(() if unserved() else landlock.missing(landlock.abi())), *mounts, *filter(None, (converter,)))
     log.info("allowed", paths=ground.readable, writable=ground.writable, commands=ground.listed)
@@ -50,7 +57,7 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
             log.error("no tools are served", reason=reason)
         admission = Admission(settings.max_concurrent, settings.max_queue * SHORT, settings.queue_timeout)
         role = ToolsRole(ground, zygote, admission, problem=problem, missing=missing, converter=converter)
-        server = Server(role, path, settings.drain_timeout)
+        server = Server(role, path, settings.drain_timeout, trust=trust, watchdog=settings.watchdog_timeout)
         drained_by(server, parent_fd)
         watch(zygote, role, server)
         try:

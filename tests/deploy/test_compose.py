@@ -138,21 +138,25 @@ def test_the_three_have_users_of_their_own_and_the_images_have_the_same():
     assert SERVICES["claude-executor"]["group_add"] == SERVICES["tools-executor"]["group_add"] == ["10000"]
 
 
-def test_sockets_lie_in_memory_where_nobody_can_remove_another_s():
-    """The folder is its group's, sticky; each socket is its executor's own, and the API only connects."""
-    options = COMPOSE["volumes"]["sockets"]["driver_opts"]
-    assert options["type"] == "tmpfs"
-    given = dict(option.partition("=")[::2] for option in options["o"].split(","))
-    assert (given["uid"], given["gid"], given["mode"]) == ("0", "10000", "1770")
-    assert {"noexec", "nosuid", "nodev"} <= given.keys()
-    mounts = {name: [volume for volume in SERVICES[name]["volumes"] if "sockets:" in volume] for name in IMAGES}
-    assert mounts == {
-        "api": [f"sockets:{OURS}:ro"],
-        "claude-executor": [f"sockets:{OURS}"],
-        "tools-executor": [f"sockets:{OURS}"],
+def test_sockets_lie_in_memory_in_a_folder_of_each_executor_s_own():
+    """Nobody else may write in it, or has it; the API may enter, and only connects."""
+    for role in ("claude", "tools"):
+        options = COMPOSE["volumes"][f"{role}-sockets"]["driver_opts"]
+        assert options["type"] == "tmpfs"
+        given = dict(option.partition("=")[::2] for option in options["o"].split(","))
+        user = SERVICES[f"{role}-executor"]["user"].partition(":")[0]
+        assert (given["uid"], given["gid"], given["mode"]) == (user, "10000", "0750")
+        assert {"noexec", "nosuid", "nodev"} <= given.keys()
+    mounts = {
+        name: [volume for volume in map(str, service.get("volumes", [])) if "sockets:" in volume]
+        for name, service in SERVICES.items()
+    }
+    assert {name: found for name, found in mounts.items() if found} == {
+        "api": [f"claude-sockets:{OURS}/claude:ro", f"tools-sockets:{OURS}/tools:ro"],
+        "claude-executor": [f"claude-sockets:{OURS}"],
+        "tools-executor": [f"tools-sockets:{OURS}"],
     }
     assert f"RUN_DIR={OURS}" in " ".join(said("base", "ENV"))
-    assert not [name for name in WATCHING if "sockets" in str(SERVICES[name].get("volumes"))]
 
 
 def test_keys_and_books_have_a_volume_of_the_api_s():

@@ -112,8 +112,8 @@ def test_secrets_and_sockets_are_for_whom_they_should_be(compose: DockerCompose)
     assert inside(compose, "tools-executor", "import os; print(os.listdir('/sys/class/net'))") == "['lo']"
     reach = (
         "import socket\ns = socket.socket(socket.AF_UNIX)\n"
-        "try:\n    s.connect('/run/claude-api-server/claude-1.sock'); print('reached')\n"
-        "except PermissionError:\n    print('refused')"
+        "try:\n    s.connect('/run/claude-api-server/claude/claude-1.sock'); print('reached')\n"
+        "except OSError:\n    print('refused')"
     )
     assert inside(compose, "tools-executor", reach) == "refused"
     assert inside(compose, "api", reach) == "reached"

@@ -30,10 +30,11 @@ async def under_units(upstream: Upstream, tools: Mapping[str, str] | None = None
         api_settings={"UNDER_GROUPS": ORDINARY},
         tools={"UNDER_UID": ORDINARY, "ALLOWED_COMMANDS": "ls,cat,echo", **(tools or {})},
     )
-    # Systemd gives each its own folder; here they share one.
-    stack.run_dir.mkdir()
-    stack.run_dir.chmod(0o777)
+    # As systemd has it, each has its own folder.
+    (stack.run_dir / "tools").mkdir(parents=True)
+    os.chown(stack.run_dir / "tools", int(ORDINARY), int(ORDINARY))
     assert stack.tools
+    stack.tools._environment["RUN_DIR"] = str(stack.run_dir / "tools")
     stack.api._arguments = ["tests.under_unit"]
     stack.tools._arguments = ["tests.under_unit", *stack.tools._arguments[1:]]
     async with stack:

@@ -20,7 +20,7 @@ from tests.stack import REPOSITORY, free_port, until
 
 # Says who it is and what environment it has, then does what `up` waits for until its parent's pipe is closed.
 STAND_IN = """
-import http.server, json, os, pathlib, signal, socket, subprocess, sys, threading
+import http.server, json, os, pathlib, signal, socket, subprocess, sys, threading, time
 role, folder, manner, parent = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3], int(sys.argv[5])
 (folder / (role + ".environment")).write_text(json.dumps(dict(os.environ)))
 pids = [os.getpid()]
@@ -56,6 +56,22 @@ else:
                 said.sendall((folder / "status").read_bytes())
     if role == "tools":
         threading.Thread(target=answer, daemon=True).start()
+def live():
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    while manner == "living" or not (folder / (role + ".stalled")).exists():
+        notify.sendto(b"WATCHDOG=1", os.environ["NOTIFY_SOCKET"].replace("@", "\\0"))
+        time.sleep(0.1)
+        if manner == "stalling" and time.monotonic() - began > 1:
+            (folder / (role + ".stalled")).touch()
+            return
+    # Another life of it stands for one that never gives a sign.
+began = time.monotonic()
+if manner in ("living", "stalling"):
+    threading.Thread(target=live, daemon=True).start()
+if manner == "unusable":
+    while not (folder / "now").exists():
+        time.sleep(0.05)
+    sys.exit(2)
 os.read(parent, 1)
 """
 
@@ -302,14 +318,38 @@ async def test_an_executor_that_dies_is_started_again(tmp_path: Path):
         await until(lambda: not server.left())
 
 
-async def test_an_api_that_dies_ends_everything(tmp_path: Path):
-    """Without the API there is nothing to keep."""
+async def test_an_api_that_dies_is_started_again(tmp_path: Path):
+    """The executors go on meanwhile, and the end still ends everything."""
     async with running(tmp_path) as server:
         await server.ready()
         os.kill(server.pids("api")[0], signal.SIGKILL)
-        assert await server.status() == 1
-        assert "The API ended by SIGKILL, so everything ends." in server.output()
+        await until(lambda: len(server.pids("api")) == 2)
+        assert "The API ended by SIGKILL; it is started again in 1 s." in server.output()
+        assert [is_alive(pid) for pid in server.pids("executor")] == [True]
+        server.process.send_signal(signal.SIGINT)
+        assert await server.status() == 0
         await until(lambda: not server.left())
+
+
+async def test_an_api_that_can_not_use_its_settings_ends_everything(tmp_path: Path):
+    """Another start would end in the same way."""
+    async with running(tmp_path, api="unusable") as server:
+        await server.ready()
+        (tmp_path / "now").touch()
+        assert await server.status() == 1
+        assert "The API ended with exit code 2, so everything ends." in server.output()
+        await until(lambda: not server.left())
+
+
+@pytest.mark.parametrize("role", ["api", "executor"])
+async def test_a_program_that_stands_still_is_started_again(tmp_path: Path, role: str):
+    """Once it has given a sign of life, and gives none for the watchdog's time; one that goes on giving them is left."""
+    manners = {"api": "living", "executor": "living", role: "stalling"}
+    async with running(tmp_path, WATCHDOG_TIMEOUT="2", **manners) as server:
+        await server.ready()
+        await until(lambda: len(server.pids(role)) == 2)
+        assert "stood still for 2 s, so it is ended." in server.output()
+        assert len([pid for each in ("api", "executor") for pid in server.pids(each)]) == 3
 
 
 async def test_a_port_in_use_is_said_before_anything_starts(tmp_path: Path):

@@ -628,3 +628,43 @@ def test_what_is_not_global_unicast_is_not_public(address: IPv6Address):
     """2000::/3 is all there is, but for mapped and NAT64 addresses."""
     if address.ipv4_mapped is None and address.packed[:12] != IPv6Address("64:ff9b::").packed[:12]:
         assert not is_public(address) or address.packed[0] >> 5 == 1
+
+
+# https://www.iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry, and a cloud's own host.
+SPECIAL = (
+    *("0.0.0.1", "10.0.0.1", "100.64.0.1", "100.100.100.200", "127.0.0.1", "169.254.169.254", "172.16.0.1"),
+    *(
+        "192.0.0.1",
+        "192.0.0.9",
+        "192.0.0.10",
+        "192.0.0.170",
+        "192.0.0.192",
+        "192.0.2.1",
+        "192.31.196.1",
+        "192.52.193.1",
+    ),
+    *("192.88.99.1", "192.88.99.2", "192.168.0.1", "192.175.48.1", "198.18.0.1", "198.51.100.1", "203.0.113.1"),
+    *("224.0.0.1", "240.0.0.1", "255.255.255.255", "168.63.129.16", "::", "::1", "::7f00:1", "::ffff:0:127.0.0.1"),
+    *("64:ff9b:1::1", "100::1", "100:0:0:1::1", "2001::1", "2001:1::1", "2001:1::2", "2001:2::1", "2001:3::1"),
+    *("2001:4:112::1", "2001:20::1", "2001:30::1", "2001:db8::1", "2002:7f00:1::", "2620:4f:8000::1", "3fff::1"),
+    *("3fff:fff::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fec0::1", "ff02::1"),
+)
+
+
+@pytest.mark.parametrize("text", SPECIAL)
+def test_nothing_of_the_special_registries_is_public(text: str):
+    """By itself, mapped or by a translator's prefix."""
+    address = ip_address(text)
+    assert not is_public(address)
+    if address.version == 4:
+        assert not is_public(ip_address(f"::ffff:{text}"))
+        assert not is_public(ip_address(f"64:ff9b::{text}"))
+        assert not is_public(ip_address(b"\x20\x02" + address.packed + bytes(10)))
+
+
+@pytest.mark.parametrize(
+    "text", ["1.1.1.1", "93.184.215.14", "168.63.129.15", "192.88.98.1", "198.20.0.1", "2606:4700::1", "2001:4860::1"]
+)
+def test_their_neighbours_are(text: str):
+    """The ordinary internet is asked."""
+    assert is_public(ip_address(text))

@@ -168,3 +168,81 @@ def test_nothing_is_written_on_stdout(capsys: pytest.CaptureFixture[str]) -> Non
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "hello" in captured.err
+
+
+HOSTILE = "/\x1b[2J\x1b]0;owned\x07\x9b31m\x7f\u202egnp.exe\u2066\u2028\r\nfake line\udc80"
+
+
+@pytest.mark.parametrize("place", ["event", "value", "name", "nested", "library", "fault", "bytes"])
+def test_a_terminal_gets_nothing_but_text(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wherever a client's characters stand in a line; words in any language are left as they are."""
+    configure("api", "info", "console")
+    log = structlog.get_logger()
+    match place:
+        case "event":
+            event = f"{HOSTILE}Grüße 你好"
+            log.info(event)
+        case "value":
+            log.info("request", path=HOSTILE + "Grüße 你好")
+        case "name":
+            log.info("request", **{HOSTILE: "Grüße 你好"})
+        case "nested":
+            log.info("request", paths=[HOSTILE, "Grüße 你好"], more={HOSTILE: ValueError(HOSTILE)})
+        case "bytes":
+            log.info("request", path=HOSTILE.encode("utf-8", "surrogateescape"), more="Grüße 你好")
+        case "library":
+            logging.getLogger("library").warning("theirs %s", HOSTILE + "Grüße 你好")
+        case _:
+            try:
+                raise ValueError(HOSTILE + "Grüße 你好")
+            except ValueError:
+                log.exception("a request failed")
+    written = capsys.readouterr().err
+    assert "Grüße 你好" in written
+    assert "owned" in written
+    assert [c for c in written if not c.isprintable() and c not in "\n\t"] == []
+    if place != "fault":
+        assert len(written.splitlines()) == 1
+
+
+LIBRARIES = (
+    "mcp.server.streamable_http",
+    "mcp",
+    "httpx",
+    "httpcore",
+    "anyio",
+    "sqlalchemy.engine",
+    "litestar",
+    "openai",
+)
+
+
+@both_formats
+@pytest.mark.parametrize("name", [*LIBRARIES, "asyncio", "uvicorn.error", "alembic.runtime.migration", "pydantic"])
+def test_a_library_is_heard_only_when_it_warns(name: str, form: Format, capsys: pytest.CaptureFixture[str]) -> None:
+    """At level debug too, also where it sets its own level: it would write down what was said word by word."""
+    configure("api", "debug", form)
+    theirs = logging.getLogger(name)
+    before = theirs.level
+    theirs.setLevel(logging.DEBUG)
+    try:
+        theirs.debug(SAID)
+        theirs.info(SAID)
+        theirs.warning("a warning")
+    finally:
+        theirs.setLevel(before)
+    structlog.get_logger().debug("ours")
+    written = capsys.readouterr().err
+    assert SAID not in written
+    assert "a warning" in written
+    assert "ours" in written
+
+
+def test_code_of_a_library_is_not_taken_for_ours_whatever_its_logger_is_called(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The line says which file it comes from."""
+    configure("api", "debug", "json")
+    record = logging.LogRecord("of-nobody", logging.INFO, pytest.__file__, 1, SAID, None, None)
+    logging.getLogger().handle(record)
+    assert SAID not in capsys.readouterr().err

@@ -80,7 +80,7 @@ async def of_api(install: Install) -> list[Finding]:
 
 async def of_claude(install: Install, *, ask: bool) -> tuple[list[Finding], ClaudeCheck | None]:
     """What the claude executor finds."""
-    arguments = ("executor", "--role", "claude", *(["--ask"] if ask else []))
+    arguments = ("executor", "--role", "claude", *(["--ask"] if ask and install.may_ask else []))
     try:
         check = await said(install, "claude-executor@", install.claude, ClaudeCheck, *arguments)
     except NotSaid as problem:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from deploy.local import CannotStart, checks, workspace
 from deploy.local.checks import Address
 from deploy.local.doctor import Finding, ok, warning, wrong
-from deploy.local.environments import environments, merged, of_tools, warnings
+from deploy.local.environments import CREDENTIALS, environments, merged, of_tools, warnings
 from deploy.local.up import DEFAULT_DATA_DIR, DEFAULT_RUN_DIR, TOKEN_FILE, read_dotenv
 
 # -P: a folder named `api` where this is started is not the server's.
@@ -27,11 +27,20 @@ UNITS = Path("/etc/systemd/system")
 # A key of the right form for the programs' checks, where `up` would make one.
 STAND_IN = "sk-local-0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
+BASE_URL = "ANTHROPIC_BASE_URL"
+TOKENS = tuple(name for name in CREDENTIALS if name != BASE_URL)
+MIXED = warning(
+    "credential",
+    f"The credential comes from the environment, {BASE_URL} from .env, so the service is not asked with it.",
+    "Set both in the same place.",
+)
+
 
 class Install(Struct, frozen=True):
     """The server. seen: the folder, or the units'. folder: where its programs stand. api, claude, tools: each program's environment. credentials: names of secrets, and their files.
 
     run_dir: the folder of the sockets. program: what a program's name stands behind to be started. folders: others whose space counts. secrets: files that hold secrets.
+    may_ask: the credential may go to the service: what names both is the same.
     """
 
     kind: Literal["folder", "systemd"]
@@ -47,6 +56,7 @@ class Install(Struct, frozen=True):
     folders: tuple[Path, ...] = ()
     findings: tuple[Finding, ...] = ()
     program: tuple[str, ...] = ()
+    may_ask: bool = True
 
 
 def of_folder(environ: Mapping[str, str], folder: Path) -> Install:
@@ -70,7 +80,11 @@ def of_folder(environ: Mapping[str, str], folder: Path) -> Install:
     with contextlib.suppress(CannotStart):
         where = checks.address(given)
     api, claude = environments({**environ, **decided}, dotenv)
+    mixed = led_away(environ, dotenv)
+    if mixed:
+        findings.append(MIXED)
     return Install(
+        may_ask=not mixed,
         kind="folder",
         seen=folder,
         folder=folder,
@@ -87,6 +101,12 @@ def of_folder(environ: Mapping[str, str], folder: Path) -> Install:
         findings=tuple(findings),
         program=PROGRAM,
     )
+
+
+def led_away(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> bool:
+    """Whether the environment's credential would go to where .env says, which may be anybody's."""
+    mine = any(environ.get(name) for name in TOKENS)
+    return mine and bool(dotenv.get(BASE_URL)) and not environ.get(BASE_URL)
 
 
 def of_systemd(environ: Mapping[str, str], units: Path = UNITS) -> Install:

@@ -8,13 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deploy.local.checks import LONGEST_PATH, SOCKET
-from deploy.local.doctor import Finding, error, ok, warning
+from deploy.local.doctor import Finding, error, ok, warning, wrong
 from deploy.local.doctor.install import Install
+from shared.events import Failed
 from shared.jobs import ToolsStatus
+from shared.peers import Untrusted, folder_problem
 from shared.wire import VERSION, Status, WireError, ask_status
 
 PATIENCE = 3.0
 SOCKET_MODE = 0o660
+# Each may have a folder of its own in RUN_DIR.
+ROLES = ("claude", "tools")
 MEGABYTE = 1 << 20
 # A CLI's private folder, an answer's spill, a log: what a small server may need in a day.
 LITTLE, TOO_LITTLE = 1024 * MEGABYTE, 64 * MEGABYTE
@@ -72,17 +76,28 @@ def folder(install: Install) -> Finding:
         return error("folder", f"RUN_DIR: {path} can't be seen: {problem.strerror}.", "Look as its owner, or as root.")
     if not stat.S_ISDIR(facts.st_mode):
         return error("folder", f"RUN_DIR: {path} is not a folder.", "Set RUN_DIR to a folder of the server's own.")
-    if facts.st_mode & stat.S_IWOTH and not facts.st_mode & stat.S_ISVTX:
-        return error("folder", f"RUN_DIR: everybody may write in {path}.", f"chmod 750 {path}")
+    if problem := _untrusted(path.absolute()):
+        return wrong("folder", problem)
     if install.kind == "folder" and not os.access(path, os.W_OK | os.X_OK):
         return error("folder", f"RUN_DIR: {path} can't be written.", "Set RUN_DIR to a writable folder.")
     return ok("folder", f"{path} can be used (owner {_name(facts.st_uid)}, mode {stat.S_IMODE(facts.st_mode):o}).")
 
 
+def _untrusted(path: Path) -> str:
+    own = [path / role for role in ROLES if (path / role).is_dir()]
+    problems = (folder_problem(path), *(folder_problem(each, any_owner=True) for each in own))
+    return next(filter(None, problems), "")
+
+
 async def sockets(install: Install) -> list[Finding]:
     """Each executor's socket."""
     try:
-        paths = sorted(path for path in install.run_dir.glob("*-*.sock") if path.name.startswith(("claude-", "tools-")))
+        paths = sorted(
+            path
+            for role in ROLES
+            for folder in (install.run_dir, install.run_dir / role)
+            for path in folder.glob(f"{role}-*.sock")
+        )
     except OSError:
         paths = []
     if not paths:
@@ -107,6 +122,8 @@ async def _socket(path: Path) -> list[Finding]:
     try:
         async with asyncio.timeout(PATIENCE):
             answer = await ask_status(str(path))
+    except Untrusted as problem:
+        return [*found, wrong("sockets", problem)]
     except PermissionError:
         mend = "Look again as root, or as a member of its group."
         return [*found, warning("sockets", f"{path.stem} is not for you to ask ({_owner(facts)}).", mend)]
@@ -129,6 +146,8 @@ def _state(path: Path, answer: object, facts: os.stat_result) -> Finding:
             return ok("sockets", f"{path.stem} answers: {mode}, Claude Code {version} ({_owner(facts)}).")
         case ToolsStatus():
             return ok("sockets", f"{path.stem} answers ({_owner(facts)}).")
+        case Failed(detail=detail) if detail:
+            return warning("sockets", f"{path.stem} does not say how it is: {detail}.", "Look again as root.")
         case _:
             return error(
                 "sockets",

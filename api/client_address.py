@@ -1,0 +1,102 @@
+"""Where a request comes from: the one place that decides a caller's address.
+
+Invariants: what a request says of its own way counts only if the connection comes from a proxy of TRUSTED_PROXIES, and
+then only as far as such proxies wrote it: the last address in X-Forwarded-For that is not one of theirs. A request that
+says it was forwarded, but not so, has no address, since the connection's is that of some proxy.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+
+from litestar.types import ASGIApp, Receive, Scope, Send
+from msgspec import Struct
+
+type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+type Headers = Iterable[tuple[bytes, bytes]]
+
+ADDRESS = "address"
+FORWARDED_FOR = b"x-forwarded-for"
+FORWARDED_PROTO = b"x-forwarded-proto"
+# By these a request says that it was forwarded.
+FORWARDED = frozenset({FORWARDED_FOR, b"forwarded", b"via", b"x-real-ip", b"x-forwarded-host", b"x-forwarded"})
+SCHEMES = (b"http", b"https")
+MAX_HOPS = 32
+
+
+class Origin(Struct, frozen=True):
+    """address: the caller's; None: nobody can say. proxied: a trusted proxy speaks."""
+
+    address: Address | None
+    proxied: bool = False
+
+
+class ClientAddress:
+    """ASGI middleware around everything else: puts the caller's address into the scope, and a trusted proxy's scheme."""
+
+    def __init__(self, app: ASGIApp, trusted: Sequence[Network] = ()) -> None:
+        self._app = app
+        self._trusted = tuple(trusted)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            origin = find_origin(_peer(scope), scope["headers"], self._trusted)
+            scope.setdefault("state", {})[ADDRESS] = origin.address
+            if origin.proxied and origin.address:
+                scope["client"] = (str(origin.address), 0)
+            scheme = _values(scope["headers"], FORWARDED_PROTO)[-1:]
+            if origin.proxied and scheme and scheme[0].strip().lower() in SCHEMES:
+                scope["scheme"] = scheme[0].strip().lower().decode()
+        await self._app(scope, receive, send)
+
+
+def caller_address(scope: Scope) -> Address | None:
+    """Returns the address that a request comes from; None if nobody can say."""
+    state = scope.get("state", {})
+    return state[ADDRESS] if ADDRESS in state else find_origin(_peer(scope), scope["headers"], ()).address
+
+
+def find_origin(peer: Address | None, headers: Headers, trusted: Sequence[Network]) -> Origin:
+    """Returns where a request comes from. peer: the other end of its connection."""
+    known = list(headers)
+    forwarded = any(name.lower() in FORWARDED for name, _ in known)
+    if peer is None or not _is_in(peer, trusted):
+        return Origin(None if forwarded else peer)
+    hops = _values(known, FORWARDED_FOR)
+    if not hops or len(hops) > MAX_HOPS:
+        return Origin(None if forwarded else peer, proxied=True)
+    address: Address | None = peer
+    for hop in reversed(hops):
+        address = parse_address(hop.decode("latin-1"))
+        if address is None or not _is_in(address, trusted):
+            break
+    return Origin(address, proxied=True)
+
+
+def parse_address(text: str) -> Address | None:
+    """Returns an address, which may have a port; None for anything else."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    # A socket that takes both kinds shows an IPv4 client as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2).
+    return (found.ipv4_mapped or found) if isinstance(found, ipaddress.IPv6Address) else found
+
+
+def _peer(scope: Scope) -> Address | None:
+    client = scope.get("client")
+    return parse_address(client[0]) if client else None
+
+
+def _is_in(address: Address, networks: Iterable[Network]) -> bool:
+    return any(address in network for network in networks)
+
+
+def _values(headers: Headers, wanted: bytes) -> list[bytes]:
+    """The values of a header that is a list, in their order."""
+    return [part for name, value in headers if name.lower() == wanted for part in value.split(b",") if part.strip()]
