@@ -3,7 +3,7 @@
 Invariants: everything needs a key with the route's scope but what is marked `public`, and what is marked `by_address`
 when a neighbour asks. The first credential that is a valid key counts, in the order of `credentials`; others are not
 held against it, because clients and proxies add their own. A missing key and a wrong one get the same answer in the
-same time (RFC 6750). The owner's token has every scope; a named key has its own. Nothing here waits for anything.
+same time (RFC 6750), until too many wrong ones came from an address. The owner's token has every scope; a named key has its own. Nothing here waits for anything.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from litestar import Request
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.failed_keys import FailedKeys
 from api.keys import PREFIX, Key, Keyring, Principal
 from api.problems import Problem
 from api.scopes import ANY, SCOPE
@@ -30,6 +31,8 @@ AUTHORIZATION = b"authorization"
 KEY_HEADERS = (b"x-api-key", b"api-key")
 # Each is hashed; nobody needs more of them.
 MAX_CREDENTIALS = 16
+# What stands for a request without a credential.
+NONE = ("",)
 
 type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 type Left = Callable[[Key, str], Mapping[str, str]]
@@ -45,18 +48,24 @@ class RequireKey:
         neighbours: tuple[Network, ...] = (),
         keyring: Keyring | None = None,
         left: Left | None = None,
+        *,
+        failed_keys: FailedKeys | None = None,
     ) -> None:
         self._app = app
         self._neighbours = neighbours
         self._digest = _digest(token)
         self._keyring = keyring or Keyring()
         self._left = left
+        self._failed_keys = failed_keys or FailedKeys()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handler: BaseRouteHandler = scope["route_handler"]
         given = credentials(scope["headers"])
         waived = bool(handler.opt.get(PUBLIC)) or (bool(handler.opt.get(BY_ADDRESS)) and self._neighbour(scope))
         principal, problem = self._identify(given)
+        if principal is None and given != NONE and not (problem and problem.retryable):
+            client = scope.get("client")
+            problem = self._failed_keys.failed(client[0] if client else "") or problem
         if problem and not waived:
             raise problem
         scope.setdefault("state", {})[PRINCIPAL] = principal
@@ -100,7 +109,7 @@ def credentials(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:
             found[name.lower()] += [text, *(text.split(",", MAX_CREDENTIALS) if "," in text else ())]
     given = [token for value in found.pop(AUTHORIZATION) if (token := _bearer_token(value))]
     given += [key for values in found.values() for value in values if (key := value.strip())]
-    return tuple(dict.fromkeys(given))[:MAX_CREDENTIALS] or ("",)
+    return tuple(dict.fromkeys(given))[:MAX_CREDENTIALS] or NONE
 
 
 def _bearer_token(value: str) -> str:
