@@ -15,6 +15,7 @@ Exit status: 0 drained or checked, 1 the address is taken, 2 a setting or an arg
 
 import argparse
 import asyncio
+import gc
 import os
 import sys
 
@@ -36,6 +37,8 @@ from shared.settings import complaints
 from shared.trace import tracing
 from shared.watchdog import end_when_stalled
 
+# How long a thread that reads a large body may keep the loop waiting.
+SWITCH_INTERVAL = 0.001
 SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 
 
@@ -77,6 +80,9 @@ def main() -> int:
     app = create_app(settings, drain, traces, metrics)
     server = Server(app, settings.host, settings.port, drain, Edge(limits, metrics))
 
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    # What is there for good need not be looked through each time that something is collected.
+    gc.freeze()
     sockets = listening(os.environ, os.getpid())
 
     async def serve() -> None:

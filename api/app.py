@@ -10,14 +10,17 @@ from litestar.middleware import DefineMiddleware
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp
 
-from api import body, health, scrape
+from api import health, scrape
 from api.absent import absent
+from api.admission import RequestAdmission
 from api.anthropic import routes as anthropic
 from api.auth import RequireKey
+from api.body_room import LARGEST, Room
 from api.books import Books
-from api.bounded_body import BoundedBody, Room
+from api.bounded_body import BoundedBody
 from api.catalogue import Catalogue
 from api.client_address import ClientAddress
+from api.decoding import Decoding
 from api.dispatch import Dispatch
 from api.docs import routes as docs
 from api.drain import Drain
@@ -71,8 +74,8 @@ def create_app(
     counters = Counters(settings.rate_limit_url.get_secret_value() if settings.rate_limit_url else None)
     place = kept_in(settings)
     ledger = Ledger(place.folder / JOURNAL)
-    keeper = Keeper(place, keyring, counters, ledger)
     books = Books(keyring, counters, ledger, catalogue)
+    keeper = Keeper(place, keyring, counters, ledger, books.revocation.check)
     dispatch = Dispatch(
         executors, drain, settings.request_timeout, books, watchers=(JobMetrics(metrics),), tracing=tracing
     )
@@ -83,8 +86,17 @@ def create_app(
     policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive, settings.show_reasoning)
     store = Store(settings.stored_responses, settings.stored_bytes, settings.stored_age)
     running = Running()
+    decoding = Decoding()
     documentation = docs.Documentation(policy, limits)
-    mcp = Mcp(shop, hosts(settings), drain, version(), keep_alive=settings.keep_alive)
+    mcp = Mcp(
+        shop,
+        hosts(settings),
+        drain,
+        version(),
+        decoding=decoding,
+        revocation=books.revocation,
+        keep_alive=settings.keep_alive,
+    )
     app = Litestar(
         route_handlers=[
             openai_chat.router,
@@ -110,6 +122,7 @@ def create_app(
             "keyring": Provide(lambda: keyring, sync_to_thread=False),
             "keeper": Provide(lambda: keeper, sync_to_thread=False),
             "books": Provide(lambda: books, sync_to_thread=False),
+            "decoding": Provide(lambda: decoding, sync_to_thread=False),
             "fetcher": Provide(lambda: fetcher, sync_to_thread=False),
             "store": Provide(lambda: store, sync_to_thread=False),
             "running": Provide(lambda: running, sync_to_thread=False),
@@ -126,7 +139,8 @@ def create_app(
                 keyring=keyring,
                 left=books.headers,
                 known_host=hosts(settings).near,
-            )
+            ),
+            DefineMiddleware(RequestAdmission, books=books),
         ],
         lifespan=[mcp.lifespan],
         exception_handlers={
@@ -138,7 +152,7 @@ def create_app(
         cors_config=cors(settings),
         openapi_config=None,
         logging_config=None,
-        request_max_body_size=body.LARGEST,
+        request_max_body_size=LARGEST,
     )
     bounded = BoundedBody(PrivatePages(app), Room(settings.body_bytes), settings.body_timeout)
     watched = RequestContext(HttpTrace(HttpMetrics(bounded, metrics), tracing or Tracing()))

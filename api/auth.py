@@ -1,9 +1,10 @@
 """Who asks: the credentials of a request, compared in constant time, and what the key among them may do.
 
 Invariants: everything needs a key with the route's scope but what is marked `public`, and what is marked `by_address`
-when a neighbour asks, by a name of this server's and not for a web page. The first credential that is a valid key counts, in the order of `credentials`; others are not
-held against it, because clients and proxies add their own. A missing key and a wrong one get the same answer in the
-same time (RFC 6750). The owner's token has every scope; a named key has its own. Nothing here waits for anything.
+when a neighbour asks, by a name of this server's and not for a web page. The first credential that is a valid key counts,
+in the order of `credentials`; others are not held against it, because clients and proxies add their own. A missing key and
+a wrong one get the same answer in the same time (RFC 6750), until too many wrong ones came from an address. The owner's
+token has every scope; a named key has its own. Nothing here waits for anything.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.client_address import Network, caller_address
+from api.failed_keys import FailedKeys
 from api.keys import PREFIX, Key, Keyring, Principal
 from api.problems import Problem
 from api.scopes import ANY, SCOPE
@@ -32,6 +34,8 @@ ORIGIN = b"origin"
 NOT_THIS_HOST = "This server does not go by that name. Its owner can allow it with ALLOWED_HOSTS."
 # Each is hashed; nobody needs more of them.
 MAX_CREDENTIALS = 16
+# What stands for a request without a credential.
+NONE = ("",)
 
 type Left = Callable[[Key, str], Mapping[str, str]]
 
@@ -51,6 +55,7 @@ class RequireKey:
         left: Left | None = None,
         *,
         known_host: Callable[[str], bool] = lambda _host: True,
+        failed_keys: FailedKeys | None = None,
     ) -> None:
         self._app = app
         self._known_host = known_host
@@ -58,12 +63,16 @@ class RequireKey:
         self._digest = _digest(token)
         self._keyring = keyring or Keyring()
         self._left = left
+        self._failed_keys = failed_keys or FailedKeys()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handler: BaseRouteHandler = scope["route_handler"]
         given = credentials(scope["headers"])
         waived = bool(handler.opt.get(PUBLIC)) or (bool(handler.opt.get(BY_ADDRESS)) and self._neighbour(scope))
         principal, problem = self._identify(given)
+        if principal is None and given != NONE and not (problem and problem.retryable):
+            client = scope.get("client")
+            problem = self._failed_keys.failed(client[0] if client else "") or problem
         if problem and not waived:
             raise problem
         scope.setdefault("state", {})[PRINCIPAL] = principal
@@ -116,7 +125,7 @@ def credentials(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:
             found[name.lower()] += [text, *(text.split(",", MAX_CREDENTIALS) if "," in text else ())]
     given = [token for value in found.pop(AUTHORIZATION) if (token := _bearer_token(value))]
     given += [key for values in found.values() for value in values if (key := value.strip())]
-    return tuple(dict.fromkeys(given))[:MAX_CREDENTIALS] or ("",)
+    return tuple(dict.fromkeys(given))[:MAX_CREDENTIALS] or NONE
 
 
 def _bearer_token(value: str) -> str:

@@ -5,17 +5,22 @@ Law: what is unpacked is bounded like what is sent, alone and together with the 
 
 import asyncio
 import zlib
+from collections.abc import Iterator
 
 from litestar import Request
 from litestar.datastructures import Headers, State
 from litestar.types import Receive, Scope
 
-from api.bounded_body import STATE_KEY, Share
+from api.body_room import LARGEST
+from api.bounded_body import share_of
 from api.problems import Problem, too_large
 
-LARGEST = 32 * 1024 * 1024
+# Of a length that can be one.
+DIGITS = 18
 # zlib takes both gzip's header and its own (zlib.h, inflateInit2: 32 added to windowBits).
 ANY_HEADER = 32 + zlib.MAX_WBITS
+# Bytes that are unpacked before room is taken for them.
+PIECE = 1024 * 1024
 
 
 async def read(request: Request[object, object, State]) -> bytes:
@@ -26,7 +31,7 @@ async def read(request: Request[object, object, State]) -> bytes:
 async def gathered(scope: Scope, receive: Receive) -> bytes:
     """The same of a request that the framework does not read. Raises Problem (400, 413, 415, 503)."""
     announced = Headers.from_scope(scope).get("content-length", "")
-    if announced.isascii() and announced.isdigit() and int(announced) > LARGEST:
+    if announced.isascii() and announced.isdigit() and (len(announced) > DIGITS or int(announced) > LARGEST):
         raise too_large()
     body = bytearray()
     while (message := await receive())["type"] == "http.request":
@@ -44,12 +49,15 @@ async def _plain(body: bytes, scope: Scope) -> bytes:
         case "identity" | "":
             return body
         case "gzip" | "x-gzip" | "deflate":
+            plain = bytearray()
+            share = share_of(scope)
+            inflating = pieces(body)
             # Apart from the loop: what unpacks to much takes its time.
-            plain = await asyncio.to_thread(unpacked, body)
-            share: Share | None = scope["state"].get(STATE_KEY)
-            if share:
-                share.take(len(plain))
-            return plain
+            while piece := await asyncio.to_thread(next, inflating, b""):
+                if share:
+                    share.take(len(piece))
+                plain += piece
+            return bytes(plain)
         case _:
             message = "Send the body as it is, or with Content-Encoding: gzip."
             raise Problem(415, "unsupported_encoding", message)
@@ -57,13 +65,20 @@ async def _plain(body: bytes, scope: Scope) -> bytes:
 
 def unpacked(body: bytes) -> bytes:
     """A compressed body as it was. Raises Problem."""
-    inflate = zlib.decompressobj(ANY_HEADER)
+    return b"".join(pieces(body))
+
+
+def pieces(body: bytes) -> Iterator[bytes]:
+    """A compressed body as it was, in pieces. Raises Problem."""
+    inflate, size = zlib.decompressobj(ANY_HEADER), 0
     try:
-        plain = inflate.decompress(body, LARGEST + 1)
+        while piece := inflate.decompress(body, PIECE):
+            size += len(piece)
+            if size > LARGEST:
+                raise too_large()
+            yield piece
+            body = inflate.unconsumed_tail
     except zlib.error as error:
         raise Problem(400, "invalid_encoding", "The body is not what its Content-Encoding says.") from error
-    if len(plain) > LARGEST:
-        raise too_large()
     if not inflate.eof:
         raise Problem(400, "invalid_encoding", "The compressed body ends too early.")
-    return plain

@@ -7,19 +7,19 @@ owner's is never limited.
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 
 from msgspec import Struct, structs
 
 from api.account import CHARACTERS, Account
 from api.allowed import allows, next_day, next_month
-from api.asking import Asking
-from api.auth import ended
+from api.asking import Asking, Visit
 from api.catalogue import Catalogue
-from api.keys import OWNER, Key, Keyring
+from api.keys import Key, Keyring
 from api.ledger import Ledger
 from api.limits import Counters, Left
+from api.revocation import GiveUp, Revocation, Revoked
 from shared.errors import ErrorKind
 from shared.events import Failed
 
@@ -27,12 +27,8 @@ BUSY_RETRY = 1.0
 ANTHROPIC = "/v1/messages"
 
 
-class Denied(Exception):
-    """The key may not have this job now. failed: how the job ends."""
-
-    def __init__(self, failed: Failed) -> None:
-        super().__init__(failed.kind)
-        self.failed = failed
+class Denied(Revoked):
+    """The key may not have this job now."""
 
 
 class _Seen(Struct):
@@ -51,6 +47,7 @@ class Books:
         self._ledger = ledger
         self._catalogue = catalogue
         self._seen: dict[str, _Seen] = {}
+        self.revocation = Revocation(keyring, lambda key, model: allows(key, model, catalogue.meanings))
 
     async def metered[M](
         self, messages: AsyncGenerator[M], asking: Asking, model: str = "", heard: int = 0
@@ -66,6 +63,32 @@ class Books:
                 yield denied.failed
 
     @asynccontextmanager
+    async def request(self, asking: Asking) -> AsyncGenerator[None]:
+        """A request, before any work is done for it; its jobs use the place that it takes. Raises Denied."""
+        key, visit = self._holder(asking), asking.visit
+        if key:
+            self._within_budget(key)
+            if (limit := key.allowance.concurrent_jobs) is not None:
+                visit.place = await self._lease(key, limit)
+        try:
+            if key:
+                await self._within_minute(key, asking, 0)
+                visit.counted = True
+            yield
+        finally:
+            visit.over = True
+            await self._end_place(visit)
+
+    async def check_model(self, asking: Asking, model: str) -> None:
+        """Whether the key may use a model, before work is done for its request. Raises Denied."""
+        if key := self._holder(asking):
+            await self._may_name(key, model)
+
+    def revocable(self, asking: Asking, model: str = "") -> Callable[[GiveUp], contextlib.AbstractContextManager[None]]:
+        """What a running job is registered with, so that it ends when its key may no longer have it."""
+        return lambda give_up: self.revocation.job(asking, model, give_up)
+
+    @asynccontextmanager
     async def job(self, asking: Asking, model: str = "", heard: int = 0) -> AsyncGenerator[Account]:
         """A job; tell its account what happens. Raises Denied."""
         key = self._holder(asking)
@@ -75,7 +98,7 @@ class Books:
                 await self._may_name(key, model)
                 self._within_budget(key)
                 if not asking.within:
-                    await self._take_place(key, stack)
+                    await self._take_place(key, asking.visit, stack)
                 await self._within_minute(key, asking, heard // CHARACTERS)
             began = time.monotonic()
             line = self._ledger.begin(asking.key, asking.dialect, model)
@@ -141,12 +164,10 @@ class Books:
 
     def _holder(self, asking: Asking) -> Key | None:
         """The key that asks, as it is now; None for the owner."""
-        if asking.holder == OWNER:
-            return None
-        key = self._keyring.of(asking.holder)
-        if key is None or ended(key):
-            raise Denied(Failed(ErrorKind.KEY_ENDED))
-        return key
+        try:
+            return self.revocation.holder(asking)
+        except Revoked as revoked:
+            raise Denied(revoked.failed) from None
 
     async def _may_name(self, key: Key, model: str) -> None:
         if not model or key.models is None:
@@ -169,27 +190,47 @@ class Books:
                 detail = f"`{name}` of this key is {limit:.12g}, and {used:.12g} is used; GET /api/usage/me tells more."
                 raise Denied(Failed(ErrorKind.KEY_BUDGET, detail, retry_after=wait))
 
-    async def _take_place(self, key: Key, stack: contextlib.AsyncExitStack) -> None:
+    async def _take_place(self, key: Key, visit: Visit, stack: contextlib.AsyncExitStack) -> None:
         limit = key.allowance.concurrent_jobs
         if limit is None:
             return
+        if visit.place and not visit.in_use:
+            visit.in_use = True
+            stack.push_async_callback(self._leave_place, visit)
+        else:
+            stack.push_async_callback(self._counters.give_back, await self._lease(key, limit))
+
+    async def _lease(self, key: Key, limit: int) -> str:
+        """A place among the key's jobs. Raises Denied."""
         lease = await self._counters.take(key.id, limit)
         if lease is None:
             detail = f"`concurrent_jobs` of this key is {limit}, and as many are under way."
             raise Denied(Failed(ErrorKind.KEY_LIMIT, detail, retry_after=BUSY_RETRY))
-        stack.push_async_callback(self._counters.give_back, lease)
+        return lease
+
+    async def _leave_place(self, visit: Visit) -> None:
+        visit.in_use = False
+        if visit.over:
+            await self._end_place(visit)
+
+    async def _end_place(self, visit: Visit) -> None:
+        """Give back a request's place, unless a job that outlives the request still uses it."""
+        if visit.place and not visit.in_use:
+            lease, visit.place = visit.place, None
+            await self._counters.give_back(lease)
 
     async def _within_minute(self, key: Key, asking: Asking, tokens: int) -> None:
         allowance = key.allowance
         seen = self._seen.setdefault(key.id, _Seen())
         async with asking.visit.admission:
-            free = asking.visit.let_in
+            free, counted = asking.visit.let_in, asking.visit.counted
+            asking.visit.counted = False
             if (limit := allowance.tokens_per_minute) is not None and not free:
                 seen.tokens = await self._counters.count("tokens", key.id, limit, 0)
                 if not seen.tokens.remaining:
                     raise Denied(_over("tokens_per_minute", seen.tokens))
             if (limit := allowance.requests_per_minute) is not None:
-                seen.requests = await self._counters.count("requests", key.id, limit, 1)
+                seen.requests = await self._counters.count("requests", key.id, limit, 0 if counted else 1)
                 if not (seen.requests.within or free):
                     raise Denied(_over("requests_per_minute", seen.requests))
             asking.visit.let_in = True

@@ -8,58 +8,33 @@ import asyncio
 
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
 
-from api.problems import Problem
+from api.auth import PRINCIPAL
+from api.body_room import Room, Share, too_slow
 
 STATE_KEY = "body_room"
 # Bytes a second: a body that comes faster may take longer than BODY_TIMEOUT.
 SLOWEST = 4096
+# How many times BODY_TIMEOUT a body may take, however steadily it comes.
+LONGEST = 10
+
+type Body = HTTPReceiveMessage | WebSocketReceiveMessage
 
 
-def full() -> Problem:
-    """There is no room. One for each request: a problem that is kept keeps the bodies that it was raised over."""
-    return Problem(
-        503,
-        "too_much_at_once",
-        "The requests under way are together as large as this server takes (BODY_BYTES). Try again in a moment.",
-        retry_after=1,
-        retryable=True,
-    )
+class Pace:
+    """How long a body may still take. Mutable: until when.
 
+    Each byte adds to the time that is left, but never beyond `timeout` from now: what came earlier does not pay for a
+    client that has stopped.
+    """
 
-class Room:
-    """For the bodies of all requests under way. Mutable: how much is taken."""
+    def __init__(self, now: float, timeout: float) -> None:
+        self._timeout = timeout
+        self._end = now + LONGEST * timeout
+        self.deadline = now + timeout
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._taken = 0
-
-    def take(self, size: int) -> None:
-        """Raises Problem (503) when there is not so much."""
-        if self._taken + size > self._size:
-            raise full()
-        self._taken += size
-
-    def give(self, size: int) -> None:
-        """Give back what was taken."""
-        self._taken -= size
-
-
-class Share:
-    """What one request has of the room. Mutable: how much."""
-
-    def __init__(self, room: Room) -> None:
-        self._room = room
-        self.size = 0
-
-    def take(self, size: int) -> None:
-        """Take more. Raises Problem (503)."""
-        self._room.take(size)
-        self.size += size
-
-    def end(self) -> None:
-        """Give all of it back."""
-        self._room.give(self.size)
-        self.size = 0
+    def received(self, now: float, size: int) -> None:
+        """Count what came."""
+        self.deadline = min(self.deadline + size / SLOWEST, now + self._timeout, self._end)
 
 
 class BoundedBody:
@@ -73,25 +48,24 @@ class BoundedBody:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        share = Share(self._room)
+        share = Share(self._room, lambda: owner_of(scope))
         scope.setdefault("state", {})[STATE_KEY] = share
         loop = asyncio.get_running_loop()
-        deadline: float | None = None
+        pace: Pace | None = None
         whole = False
 
-        async def bounded() -> HTTPReceiveMessage | WebSocketReceiveMessage:
-            nonlocal deadline, whole
+        async def bounded() -> Body:
+            nonlocal pace, whole
             if whole:
                 return await receive()
-            deadline = deadline or loop.time() + self._timeout
+            pace = pace or Pace(loop.time(), self._timeout)
             try:
-                async with asyncio.timeout_at(deadline + share.size / SLOWEST):
+                async with asyncio.timeout_at(pace.deadline):
                     message = await receive()
             except TimeoutError:
-                raise Problem(
-                    408, "request_too_slow", "The body of the request did not come in time.", retryable=True
-                ) from None
+                raise too_slow() from None
             if message["type"] == "http.request":
+                pace.received(loop.time(), len(message["body"]))
                 share.take(len(message["body"]))
                 whole = not message.get("more_body")
             return message
@@ -100,3 +74,15 @@ class BoundedBody:
             await self._app(scope, bounded, send)
         finally:
             share.end()
+
+
+def owner_of(scope: Scope) -> str:
+    """Whose share of the room a request uses: its key's, or its address's before a key is known."""
+    principal = scope["state"].get(PRINCIPAL)
+    client = scope.get("client")
+    return f"key {principal.id}" if principal else f"address {client[0] if client else ''}"
+
+
+def share_of(scope: Scope) -> Share | None:
+    """What a request has of the room for bodies; None where nothing counts it."""
+    return scope["state"].get(STATE_KEY)

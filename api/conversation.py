@@ -6,13 +6,13 @@ call has one result, and a client that got this wrong is told the ids.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import cast
+from typing import Protocol, cast
 
 from msgspec import Struct
 
-from api.fetch import MOST_DOCUMENTS, Fetcher
+from api.fetch import MOST_DOCUMENTS, MOST_FETCHED
 from api.media import OfficeDocument, Remote, RemoteDocument, refused
 from api.problems import Problem, invalid
 from shared.turn import (
@@ -27,6 +27,9 @@ from shared.turn import (
     ToolResult,
     ToolUse,
 )
+
+# Messages.
+PAUSE_AFTER = 500
 
 type PartBlock = Text | Image | Document | Remote | OfficeDocument
 type DraftBlock = PartBlock | Thinking | RedactedThinking | ToolUse | DraftResult
@@ -219,12 +222,20 @@ async def unconverted(document: OfficeDocument) -> Document:
     raise refused("no_tools", "office documents are not converted here. Send it as PDF or text.", document.where, 503)
 
 
-async def messages(drafts: Sequence[Draft], fetcher: Fetcher, convert: Convert = unconverted) -> tuple[Message, ...]:
+class Fetches(Protocol):
+    """What brings pictures and documents."""
+
+    async def part(self, remote: Remote) -> Image | Document | OfficeDocument:
+        """The picture or document. Raises Problem."""
+        ...
+
+
+async def messages(drafts: Sequence[Draft], fetcher: Fetches, convert: Convert = unconverted) -> tuple[Message, ...]:
     """The drafts with every picture and document in them. Raises Problem."""
-    remotes = [part for draft in drafts for part in _parts(draft) if isinstance(part, Remote)]
-    if len(documents := [remote for remote in remotes if isinstance(remote, RemoteDocument)]) > MOST_DOCUMENTS:
-        where = documents[MOST_DOCUMENTS].where
-        raise invalid(f"`{where}`: up to {MOST_DOCUMENTS} documents are fetched; send others as base64.", where)
+    sent = [part async for draft in _gently(drafts) for part in _parts(draft)]
+    remotes = [part for part in sent if isinstance(part, Remote)]
+    _limit([remote for remote in remotes if isinstance(remote, RemoteDocument)], MOST_DOCUMENTS, "documents")
+    _limit(remotes, MOST_FETCHED, "pictures and documents")
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [(remote, group.create_task(fetcher.part(remote))) for remote in remotes]
@@ -232,8 +243,8 @@ async def messages(drafts: Sequence[Draft], fetcher: Fetcher, convert: Convert =
         raise cast("Problem", problems.exceptions[0]) from None
     pictures = {remote: task.result() for remote, task in tasks}
     # One after the other: each takes a place of a tools executor, and one of its key's.
-    parts = [*(part for draft in drafts for part in _parts(draft)), *pictures.values()]
-    converted = {part: await convert(part) for part in parts if isinstance(part, OfficeDocument)}
+    offices = [part for part in (*sent, *pictures.values()) if isinstance(part, OfficeDocument)]
+    converted = {part: await convert(part) for part in offices}
 
     def whole(part: PartBlock) -> Text | Image | Document:
         found = pictures[part] if isinstance(part, Remote) else part
@@ -248,7 +259,24 @@ async def messages(drafts: Sequence[Draft], fetcher: Fetcher, convert: Convert =
             case _:
                 return whole(draft)
 
-    return tuple(Message(draft.role, tuple(block(part) for part in draft.content)) for draft in drafts)
+    whole_messages = [
+        Message(draft.role, tuple(block(part) for part in draft.content)) async for draft in _gently(drafts)
+    ]
+    return tuple(whole_messages)
+
+
+def _limit(remotes: Sequence[Remote], most: int, what: str) -> None:
+    if len(remotes) > most:
+        where = remotes[most].where
+        raise invalid(f"`{where}`: up to {most} {what} are fetched; send others as base64.", where)
+
+
+async def _gently(drafts: Sequence[Draft]) -> AsyncGenerator[Draft]:
+    """The drafts, with a pause for others now and then: a conversation may be long."""
+    for number, draft in enumerate(drafts):
+        if number % PAUSE_AFTER == PAUSE_AFTER - 1:
+            await asyncio.sleep(0)
+        yield draft
 
 
 def _parts(draft: Draft) -> list[DraftBlock]:

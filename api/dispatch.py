@@ -11,18 +11,19 @@ from contextlib import aclosing, asynccontextmanager
 from msgspec import structs
 
 from api.asking import Asking
-from api.books import Books
+from api.books import Books, Denied
 from api.drain import Drain
 from api.executors import Executors
 from api.handover import Handover, Link
 from api.job_trace import JobTrace
+from api.problems import of_failure
 from api.watch import Watcher
 from shared.errors import ErrorKind
 from shared.events import Admitted, Event, Failed, Queued, Windows
 from shared.jobs import JobDone, Output, ToolsStatus
 from shared.trace import Tracing
 from shared.turn import Text, ToolResult, Turn
-from shared.wire import Bring, Status, Submit, ToApi
+from shared.wire import Bring, EncodedTurn, Status, Submit, ToApi
 
 
 class Dispatch:
@@ -61,9 +62,21 @@ class Dispatch:
                 headers[f"{name}-reset"] = str(max(0, round(window.resets_at - time.time())))
         return headers
 
+    async def check_model(self, asking: Asking, model: str) -> None:
+        """Whether the key may use a model. Raises Problem."""
+        try:
+            await self._books.check_model(asking, model)
+        except Denied as denied:
+            raise of_failure(denied.failed) from None
+
     def run(self, turn: Turn, asking: Asking) -> AsyncGenerator[Event]:
         """The events of a turn. Close the generator to end the job."""
         return self._run(turn, asking, lambda _link: None)
+
+    def runs(self, turn: Turn, asking: Asking, jobs: int) -> list[AsyncGenerator[Event]]:
+        """The events of so many jobs of the same turn, which share its bytes."""
+        encoded = EncodedTurn(turn, jobs) if jobs > 1 else None
+        return [self._run(turn, asking, lambda _link: None, encoded) for _ in range(jobs)]
 
     @asynccontextmanager
     async def hold(self, turn: Turn, asking: Asking) -> AsyncGenerator["Held"]:
@@ -75,14 +88,17 @@ class Dispatch:
         finally:
             await held.events.aclose()
 
-    async def _run(self, turn: Turn, asking: Asking, handed_to: Callable[[Link], None]) -> AsyncGenerator[Event]:
+    async def _run(
+        self, turn: Turn, asking: Asking, handed_to: Callable[[Link], None], encoded: EncodedTurn | None = None
+    ) -> AsyncGenerator[Event]:
         trace = JobTrace(self._tracing, turn, asking)
         asking = structs.replace(asking, traceparent=trace.traceparent, tracestate=trace.tracestate)
         watches = [trace, *(watcher(turn, asking) for watcher in self._watchers)]
         try:
             tenant = self._books.tenant(asking)
             submit = Submit(turn, asking.request_id, tenant, asking.traceparent, tracestate=asking.tracestate)
-            served = self._handover.messages(submit, _event, handed_to)
+            guard = self._books.revocable(asking, turn.model)
+            served = self._handover.messages(submit, _event, handed_to, guard=guard, encoded=encoded)
             async with aclosing(self._books.metered(served, asking, turn.model, length(turn))) as events:
                 async for event in events:
                     if isinstance(event, Windows):

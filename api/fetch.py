@@ -16,11 +16,13 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 import httpx2
 
 from api import media
+from api.fetch_queue import FetchQueue
 from api.media import MAX_FILE, MAX_IMAGE, Remote, RemoteDocument
 from api.problems import Problem
 from shared.turn import Document, Image
 
 type Address = IPv4Address | IPv6Address
+type Took = Callable[[int], None]
 type Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
 
 PORTS = {"http": 80, "https": 443}
@@ -28,6 +30,9 @@ REDIRECTS = (301, 302, 303, 307, 308)
 MOST_AT_ONCE = 32
 # Of one request: they are held in memory until all have come.
 MOST_DOCUMENTS = 8
+MOST_FETCHED = 100
+# What a length can be, in digits.
+DIGITS = 18
 UNICAST = IPv6Network("2000::/3")
 NAT64 = IPv6Network("64:ff9b::/96")
 # What the special-purpose registries of IANA have in public ranges, also where they call it globally reachable: services
@@ -81,7 +86,10 @@ async def resolved(host: str, port: int) -> Sequence[Address]:
 
 
 class Fetcher:
-    """Fetches pictures and documents. Mutable: its transport's open connections, none of which outlives its fetch."""
+    """Fetches pictures and documents. Mutable: its transport's open connections, none of which outlives its fetch.
+
+    queue: the fetches under way, by key.
+    """
 
     def __init__(
         self,
@@ -104,6 +112,7 @@ class Fetcher:
         self._transport: httpx2.AsyncBaseTransport | None = (
             httpx2.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits) if enabled else None
         )
+        self.queue = FetchQueue(MOST_AT_ONCE)
         self._may_connect = may_connect
         self._resolve = resolve
         self._ports = ports
@@ -119,21 +128,19 @@ class Fetcher:
 
     async def image(self, remote: Remote) -> Image:
         """The picture. Raises Problem."""
-        return media.image(await self._bytes(remote), remote.where)
+        return media.image(await self.read(remote), remote.where)
 
     async def document(self, remote: RemoteDocument) -> Image | Document | media.OfficeDocument:
         """The PDF, text or office document; a picture in its place is a picture. Raises Problem."""
-        return media.file_of(
-            media.DataUrl(await self._bytes(remote)), remote.title, remote.where, context=remote.context
-        )
+        return as_part(remote, await self.read(remote))
 
-    async def _bytes(self, remote: Remote) -> bytes:
-        """What is at the address. Raises Problem."""
+    async def read(self, remote: Remote, took: Took = lambda _size: None) -> bytes:
+        """What is at the address. took: hears of the bytes as they come, and may raise. Raises Problem."""
         if self._transport is None:
             raise refused("the server's owner turned fetching off (FETCH_IMAGES).", remote)
         try:
             async with asyncio.timeout(self._total_timeout):
-                return await self._fetch(self._transport, remote)
+                return await self._fetch(self._transport, remote, took)
         except TimeoutError as error:
             raise failed("it did not come in time.", remote) from error
         except httpx2.TransportError as error:
@@ -144,14 +151,14 @@ class Fetcher:
         if self._transport is not None:
             await self._transport.aclose()
 
-    async def _fetch(self, transport: httpx2.AsyncBaseTransport, remote: Remote) -> bytes:
+    async def _fetch(self, transport: httpx2.AsyncBaseTransport, remote: Remote, took: Took) -> bytes:
         """The bytes at an address, over redirects. Raises Problem, httpx2.TransportError."""
         url = parsed(None, remote.url, remote)
         for _ in range(self._max_redirects + 1):
             response = await self._answer(transport, url, remote)
             try:
                 if response.status_code not in REDIRECTS or "location" not in response.headers:
-                    return await self._body(response, remote)
+                    return await self._body(response, remote, took)
                 url = parsed(url, response.headers["location"], remote)
             finally:
                 await response.aclose()
@@ -192,23 +199,32 @@ class Fetcher:
         ordered = sorted(dict.fromkeys(addresses), key=lambda address: address.version)
         return tuple(dict.fromkeys((*ordered[:2], *ordered[-2:])))
 
-    async def _body(self, response: httpx2.Response, remote: Remote) -> bytes:
+    async def _body(self, response: httpx2.Response, remote: Remote, took: Took) -> bytes:
         """The body, no more of it than is allowed. Raises Problem, httpx2.TransportError."""
         if response.status_code != 200:
             raise failed(f"its server answered with status {response.status_code}.", remote)
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             raise failed("its server sends it compressed.", remote)
-        length = response.headers.get("content-length", "0")
+        length = response.headers.get("content-length", "")
+        announced = int(length[:DIGITS]) if length.isascii() and length.isdigit() else 0
         limit = self._max_document_bytes if isinstance(remote, RemoteDocument) else self._max_bytes
         data = bytearray()
-        if int(length) <= limit:
+        if announced <= limit:
             async for chunk in response.aiter_raw():
+                took(len(chunk))
                 data += chunk
                 if len(data) > limit:
                     break
             else:
                 return bytes(data)
         raise too_large(limit, remote)
+
+
+def as_part(remote: Remote, data: bytes) -> Image | Document | media.OfficeDocument:
+    """What was at an address: a picture; or a PDF, text or office document, or a picture in its place. Raises Problem."""
+    if isinstance(remote, RemoteDocument):
+        return media.file_of(media.DataUrl(data), remote.title, remote.where, context=remote.context)
+    return media.image(data, remote.where)
 
 
 def parsed(base: httpx2.URL | None, url: str, remote: Remote) -> httpx2.URL:

@@ -11,6 +11,7 @@ from shared.turn import Effort
 
 # OpenAI takes 4; editors that complete while one types send more to servers that are not OpenAI's.
 MOST_STOPS = 64
+DIGITS = 9
 MOST_TOKENS = 10_000_000
 EFFORTS: dict[str, Effort] = {
     "none": "low",
@@ -52,6 +53,11 @@ def most_tokens(number: int | None, name: str) -> int | None:
     if number is not None and not 1 <= number <= MOST_TOKENS:
         raise invalid(f"`{name}` must be at least 1, and not beyond reason.", name)
     return number
+
+
+def number(text: str) -> int:
+    """A whole number of 0 or more that an address has; -1 for what is none, or is beyond all use."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS else -1
 
 
 def effort(named: str | None, where: str) -> Effort | None:

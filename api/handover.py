@@ -6,24 +6,26 @@ serves nothing is passed over; closing the messages closes the connection, and t
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 import structlog
 
-from api.drain import Drain
+from api.drain import Drain, GiveUp
 from api.executors import Executors
 from shared import peers
 from shared.errors import ErrorKind
 from shared.events import Done, Failed
 from shared.jobs import JobDone
-from shared.wire import Bring, Do, Submit, ToApi, WireError, frame, read_to_api
+from shared.wire import Bring, Do, EncodedTurn, Submit, ToApi, WireError, frame, read_to_api
 
 CONNECT_TIMEOUT = 5.0
 # Another executor may be able to where one is not.
 TRY_ELSEWHERE = {ErrorKind.QUEUE_FULL, ErrorKind.DRAINING, ErrorKind.NO_TOOLS}
 
 Last = Done | JobDone | Failed
+
+type Guard = Callable[[GiveUp], AbstractContextManager[None]]
 
 log = structlog.get_logger()
 
@@ -36,10 +38,16 @@ class Link:
         self._writer = writer
         self._reason: Failed | None = None
 
-    async def send(self, message: Submit | Bring | Do, too_large: ErrorKind) -> Failed | None:
-        """Send a message; why not, if it could not be. too_large: what a message over the wire's limit is."""
+    async def send(
+        self, message: Submit | Bring | Do, too_large: ErrorKind, encoded: EncodedTurn | None = None
+    ) -> Failed | None:
+        """Send a message; why not, if it could not be. too_large: what a message over the wire's limit is.
+
+        encoded: the turn in it, for which memory is taken once however many jobs have it.
+        """
         try:
-            self._writer.write(frame(message))
+            shared = encoded.frame(message) if encoded and isinstance(message, Submit) else [frame(message)]
+            self._writer.writelines(shared)
             await self._writer.drain()
         except WireError:
             return Failed(too_large)
@@ -90,11 +98,14 @@ class Handover:
         handed_to: Callable[[Link], None] = lambda _link: None,
         *,
         going_on: bool = False,
+        guard: Guard = lambda _give_up: nullcontext(),
+        encoded: EncodedTurn | None = None,
     ) -> AsyncGenerator[T | Failed]:
         """All that comes of a job, to the last.
 
         understood: what a message means in this role; one that has no place in it means that the executor is lost.
         handed_to: hears who took it, before the first message. going_on: it belongs to work that is under way.
+        guard: is entered with what ends the job, for as long as it runs. encoded: as for `Link.send`.
         """
         if self._drain.refusing and not going_on:
             yield Failed(ErrorKind.DRAINING, retry_after=1)
@@ -112,9 +123,10 @@ class Handover:
                 link = Link(*connection)
                 stack.callback(link.close)
                 stack.enter_context(self._drain.job(link.fail))
+                stack.enter_context(guard(link.fail))
                 timer = loop.call_at(deadline, link.fail, Failed(ErrorKind.REQUEST_TIMEOUT))
                 stack.callback(timer.cancel)
-                said = await self._first(link, message, patience if isinstance(message, Submit) else None)
+                said = await self._first(link, message, patience if isinstance(message, Submit) else None, encoded)
                 said = said if isinstance(said, Failed) else understood(said)
                 if isinstance(said, Failed) and said.kind in TRY_ELSEWHERE:
                     trying.refusal = said
@@ -128,11 +140,13 @@ class Handover:
                 return
         yield trying.refusal
 
-    async def _first(self, link: Link, message: Submit | Do, patience: float | None) -> ToApi:
+    async def _first(
+        self, link: Link, message: Submit | Do, patience: float | None, encoded: EncodedTurn | None
+    ) -> ToApi:
         """What is said to a job first; who says nothing for so many seconds counts as draining."""
         try:
             async with asyncio.timeout(patience):
-                return await link.send(message, self._too_large) or await link.receive()
+                return await link.send(message, self._too_large, encoded) or await link.receive()
         except TimeoutError:
             return Failed(ErrorKind.DRAINING, retry_after=1)
 

@@ -60,7 +60,8 @@ class Hands:
         trace = HandsTrace(self._tracing, job, asking)
         tenant = self._books.tenant(asking)
         message = Do(job, asking.request_id, tenant, trace.traceparent, tracestate=trace.tracestate)
-        came = self._handover.messages(message, _said, going_on=asking.within)
+        guard = self._books.revocable(asking)
+        came = self._handover.messages(message, _said, going_on=asking.within, guard=guard)
         try:
             async with aclosing(self._books.metered(came, asking)) as messages:
                 async for said in messages:

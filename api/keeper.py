@@ -52,13 +52,21 @@ class Place(Struct, frozen=True):
 
 
 class Keeper:
-    """Mutable: the engine once it can be used, the tasks, and what is wrong."""
+    """Mutable: the engine once it can be used, the tasks, and what is wrong. revoke: is called when keys were read."""
 
-    def __init__(self, place: Place, keyring: Keyring, counters: Counters, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        place: Place,
+        keyring: Keyring,
+        counters: Counters,
+        ledger: Ledger,
+        revoke: Callable[[], None] = lambda: None,
+    ) -> None:
         self._place = place
         self._keyring = keyring
         self._counters = counters
         self._ledger = ledger
+        self._revoke = revoke
         self._engine: AsyncEngine | None = None
         self._file: int | None = None
         self._changes = ""
@@ -105,14 +113,18 @@ class Keeper:
         await self._counters.close()
 
     async def catch_up(self) -> None:
-        """Know the keys as the database has them now. Raises Unavailable."""
-        async with self._reading:
-            await self._check_file()
-            engine = self._engine = self._engine or await self._opened()
-            changes = await stored.changes(engine)
-            if changes != self._changes or not self._keyring.loaded:
-                self._keyring.replace(await stored.everyone(engine))
-                self._changes = changes
+        """Know the keys as the database has them now, and end what they no longer allow. Raises Unavailable."""
+        try:
+            async with self._reading:
+                await self._check_file()
+                engine = self._engine = self._engine or await self._opened()
+                changes = await stored.changes(engine)
+                if changes != self._changes or not self._keyring.loaded:
+                    self._keyring.replace(await stored.everyone(engine))
+                    self._changes = changes
+        finally:
+            # A key expires whether or not the database can be used.
+            self._revoke()
 
     async def _again(
         self, what: str, pause: float, work: Callable[[], Awaitable[None]], *, first: float | None = None

@@ -15,7 +15,8 @@ class Problem(Exception):
     """A request that gets no (whole) answer.
 
     param: the field of the request that is at fault. retry_after: seconds. retryable: whether the same request may
-    succeed later by itself. details: what a client's program may act on.
+    succeed later by itself. details: what a client's program may act on. Mutable: more_headers, which only the place that
+    refuses knows.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Problem(Exception):
         self.retry_after = retry_after
         self.retryable = retryable
         self.details = details
+        self.more_headers: dict[str, str] = {}
 
     def headers(self) -> dict[str, str]:
         """The headers that tell a client's library what to do (RFC 9110 §10.2.3, RFC 6750 §3, the SDKs' own)."""
@@ -46,7 +48,7 @@ class Problem(Exception):
             headers["retry-after-ms"] = str(max(1, round(self.retry_after * 1000)))
         if self.status == 401:
             headers["www-authenticate"] = "Bearer"
-        return headers
+        return {**headers, **self.more_headers}
 
 
 # kind -> status and code

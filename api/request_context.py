@@ -6,6 +6,7 @@ Law: a caller's own id is kept when it is sane (1 to 128 of letters, digits, `-`
 import re
 import time
 import uuid
+from collections.abc import Iterable
 
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -43,7 +44,7 @@ class RequestContext:
                     (b"request-id", request_id.encode()),
                     (b"openai-processing-ms", str(spent).encode()),
                 ]
-                message = {**message, "headers": [*message["headers"], *extra]}
+                message = {**message, "headers": [*uncached(message["headers"]), *extra]}
             await send(message)
 
         try:
@@ -54,6 +55,18 @@ class RequestContext:
             say = log.debug if scope["path"].startswith("/health") else log.info
             say("request", method=scope["method"], path=scope["path"], status=status, ms=spent)
             structlog.contextvars.unbind_contextvars("request_id", "trace_id")
+
+
+def uncached(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers, with which nothing on the way keeps a response: it holds what a caller said, or is only the caller's.
+
+    What an answer says itself of caches stays, beside `no-store`; only what may be kept by everyone says `public`.
+    """
+    given = [value for name, value in headers if name.lower() == b"cache-control"]
+    if any(b"public" in value or b"no-store" in value for value in given):
+        return list(headers)
+    others = [(name, value) for name, value in headers if name.lower() != b"cache-control"]
+    return [*others, (b"cache-control", b", ".join([*given, b"no-store"]))]
 
 
 def chosen_id(given: bytes | None) -> str:

@@ -115,7 +115,7 @@ MEANINGS: dict[ErrorKind, Meaning] = {
         True, "No tools executor serves files and commands now. GET /health says why and what to do."
     ),
     ErrorKind.KEY_ENDED: Meaning(
-        False, "This key was disabled or removed, or has expired, while its work was under way."
+        False, "This key was disabled, removed, replaced or narrowed, or has expired, while its work was under way."
     ),
     ErrorKind.KEY_LIMIT: Meaning(True, "A limit of this key is reached. Try again later."),
     ErrorKind.KEY_BUDGET: Meaning(False, "A budget of this key is used up."),

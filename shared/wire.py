@@ -37,6 +37,7 @@ from shared.turn import ToolResult, Turn
 VERSION = 4
 MAX_FRAME = 64 * 1024 * 1024
 LENGTH = 4
+NIL = b"\xc0"
 
 
 class WireError(Exception):
@@ -135,6 +136,42 @@ def frame(message: ToExecutor | ToApi) -> bytes:
     if len(payload) > MAX_FRAME:
         raise WireError(f"a message of {len(payload)} bytes is over the limit of {MAX_FRAME}")
     return len(payload).to_bytes(LENGTH) + payload
+
+
+class _Around(Struct, frozen=True, tag="submit"):
+    """A `Submit` around a turn that is encoded already; its other fields are the same, in the same order."""
+
+    turn: msgspec.Raw
+    request_id: str
+    tenant: str
+    traceparent: str
+    version: int
+    tracestate: str
+
+
+class EncodedTurn:
+    """A turn for several jobs, encoded once and only while a job has yet to be sent. Mutable: for how many."""
+
+    def __init__(self, turn: Turn, jobs: int) -> None:
+        self._turn = turn
+        self._jobs = jobs
+        self._data: bytes | None = None
+
+    def frame(self, message: Submit) -> list[bytes]:
+        """The bytes of one frame, in pieces of which the largest is shared. Raises WireError as `frame` does."""
+        try:
+            data = self._data or _encoder.encode(self._turn)
+        except OverflowError as error:
+            raise WireError("a number is too large for a message") from error
+        self._jobs -= 1
+        self._data = data if self._jobs > 0 else None
+        told = (message.request_id, message.tenant, message.traceparent, message.version, message.tracestate)
+        around = _encoder.encode(_Around(msgspec.Raw(NIL), *told))
+        before, after = around.split(b"turn" + NIL, 1)
+        size = len(around) - len(NIL) + len(data)
+        if size > MAX_FRAME:
+            raise WireError(f"a message of {size} bytes is over the limit of {MAX_FRAME}")
+        return [size.to_bytes(LENGTH) + before + b"turn", data, after]
 
 
 async def _payload(reader: asyncio.StreamReader) -> bytes | None:

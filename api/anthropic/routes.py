@@ -9,19 +9,24 @@ from litestar.di import NamedDependency
 from litestar.types import ASGIApp
 
 from api import body
-from api.anthropic.decode import decode
+from api.admission import WORK
+from api.anthropic.decode import MessagesCall, decode
 from api.anthropic.encode import PING, MessageEncoder, status
 from api.anthropic.models import ModelInfo, ModelPage, TokenCount
-from api.anthropic.tokens import ESTIMATED, estimate_in_thread
+from api.anthropic.tokens import ESTIMATED, estimate
 from api.arguments import kept, promises
 from api.asking import asking
+from api.bounded_body import share_of
 from api.catalogue import Catalogue, Listed
 from api.conversation import messages
+from api.decoding import Decoding
 from api.dispatch import Dispatch
 from api.fetch import Fetcher
+from api.fields import number
 from api.hands import Hands
 from api.parameters import Policy, naming
 from api.problems import invalid
+from api.request_fetches import RequestFetches
 from api.respond import Answer
 from api.scopes import SCOPE
 from api.side_by_side import side_by_side
@@ -31,7 +36,7 @@ MOST_MODELS = 1000
 USUAL_MODELS = 20
 
 
-@post("/v1/messages", status_code=200, opt={SCOPE: "chat"})
+@post("/v1/messages", status_code=200, opt={SCOPE: "chat", WORK: True})
 async def create_message(
     request: Request[object, object, State],
     *,
@@ -40,15 +45,23 @@ async def create_message(
     catalogue: NamedDependency[Catalogue],
     fetcher: NamedDependency[Fetcher],
     hands: NamedDependency[Hands],
+    decoding: NamedDependency[Decoding],
 ) -> ASGIApp:
     """Answer a conversation with the assistant's next message."""
-    call = decode(await body.read(request), policy)
-    model = await catalogue.resolve(call.model)
     who = asking(request)
-    turn = call.turn(model, await messages(call.drafts, fetcher, hands.converter(who)))
+
+    def understood(data: bytes) -> tuple[MessagesCall, tuple[str, ...]]:
+        call = decode(data, policy)
+        return call, call.altered(strict=policy.strict)
+
+    call, altered = await decoding.run(who.holder, await body.read(request), understood)
+    model = await catalogue.resolve(call.model)
+    await dispatch.check_model(who, model)
+    fetches = RequestFetches(fetcher, who.holder, share_of(request.scope))
+    turn = call.turn(model, await messages(call.drafts, fetches, hands.converter(who)))
     encoder = MessageEncoder(f"msg_{uuid.uuid4().hex}", model, who.request_id, thinking=call.thinking, shown=call.shown)
     job: AsyncGenerator[Event] = kept(dispatch.run(turn, who), promises(call.offered))
-    headers = {**dispatch.window_headers(), **naming(call.ignored, call.altered(strict=policy.strict))}
+    headers = {**dispatch.window_headers(), **naming(call.ignored, altered)}
     return Answer(
         side_by_side([job]),
         encoder,
@@ -60,21 +73,27 @@ async def create_message(
     )
 
 
-@post("/v1/messages/count_tokens", status_code=200, opt={SCOPE: "chat"})
+@post("/v1/messages/count_tokens", status_code=200, opt={SCOPE: "chat", WORK: True})
 async def count_tokens(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
     catalogue: NamedDependency[Catalogue],
+    decoding: NamedDependency[Decoding],
 ) -> Response[TokenCount]:
     """Estimate the tokens of a request."""
-    call = decode(await body.read(request), policy, counting=True)
-    await catalogue.resolve(call.model)
-    return Response(TokenCount(await estimate_in_thread(call)), headers=ESTIMATED)
+
+    def counted(data: bytes) -> tuple[str | None, int]:
+        call = decode(data, policy, counting=True)
+        return call.model, estimate(call)
+
+    model, tokens = await decoding.run(asking(request).holder, await body.read(request), counted)
+    await catalogue.resolve(model)
+    return Response(TokenCount(tokens), headers=ESTIMATED)
 
 
 def page(listed: list[Listed], limit: str | None, before: str | None, after: str | None) -> ModelPage:
     """A page of the models. Raises Problem (400)."""
-    if limit is not None and not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= MOST_MODELS):
+    if limit is not None and not (1 <= number(limit) <= MOST_MODELS):
         raise invalid(f"`limit` must be a number from 1 to {MOST_MODELS}.", "limit")
     size = int(limit) if limit else USUAL_MODELS
     ids = [model.id for model in listed]

@@ -7,7 +7,6 @@ beyond which the rest is taken to be like its beginning; pictures by their size,
 import base64
 
 import ctok
-from anyio import CapacityLimiter, to_thread
 
 from api.conversation import DraftBlock, DraftResult
 from api.media import OfficeDocument, Remote, RemoteDocument, dimensions
@@ -22,15 +21,8 @@ MOST_OF_IMAGE = 1600
 PIXELS_A_TOKEN = 750
 PAGE = 2000
 ESTIMATED = {"x-token-count": "estimate"}
-# Counting is work for the processor: more at once would only slow each other down, and the loop with them.
-_counting = CapacityLimiter(1)
 # Of an office document, whose text is packed: about one token for so many bytes, its pictures left out.
 BYTES_A_TOKEN, MOST_OF_DOCUMENT = 3, 50_000
-
-
-async def estimate_in_thread(call: TurnRequest) -> int:
-    """The tokens of a request, counted beside the loop."""
-    return await to_thread.run_sync(estimate, call, limiter=_counting)
 
 
 def estimate(call: TurnRequest) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from api.bounded_body import full
+from api.body_room import full
 from api.docs.structs import Json, reference
 from api.last_answer import BAD, LARGE_HEAD, SLOW_HEAD, TOO_MANY
 from api.openai_answers import error_type

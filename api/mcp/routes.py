@@ -8,7 +8,7 @@ ends as soon as the server drains.
 import asyncio
 import importlib
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -19,19 +19,24 @@ from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
 from msgspec import UNSET
 
-from api.asking import asking
+from api.asking import Asking, asking_in
 from api.body import gathered
+from api.decoding import Decoding
 from api.drain import Drain
+from api.keys import Keyring
 from api.mcp import messages
 from api.mcp.accept import EITHER, JSON, STREAM, accepted, not_acceptable
 from api.mcp.hosts import Hosts
 from api.mcp.wire import Wire
+from api.revocation import Revocation
 from api.scopes import SCOPE
 from api.work.tasks import Workshop
 
 if TYPE_CHECKING:
     from api.mcp.sessions import Sessions
 
+# The library reads a message once more, on the loop.
+MOST_VALUES = 30_000
 METHODS = ("DELETE", "GET", "POST")
 KEEP_ALIVE, IDLE, MOST = 15.0, 15 * 60.0, 256
 
@@ -52,6 +57,8 @@ class Mcp:
         drain: Drain,
         version: str,
         *,
+        decoding: Decoding | None = None,
+        revocation: Revocation | None = None,
         keep_alive: float = KEEP_ALIVE,
         idle: float = IDLE,
         most: int = MOST,
@@ -60,6 +67,8 @@ class Mcp:
         self._hosts = hosts
         self._drain = drain
         self._version = version
+        self._decoding = decoding or Decoding()
+        self._revocation = revocation or Revocation(Keyring(), lambda _key, _model: True)
         self._keep_alive = keep_alive
         self._idle = idle
         self._most = most
@@ -105,38 +114,41 @@ class Mcp:
         """One HTTP request of the protocol's. Raises Problem."""
         headers = Headers.from_scope(scope)
         self._hosts.check(headers.get("host", ""), headers.get("origin", ""))
-        key = asking(_Scoped(scope)).holder  # pyright: ignore[reportArgumentType] # only its scope is looked at
+        asking = asking_in(scope)
         method = scope.get("method")
         if method not in METHODS:
             raise MethodNotAllowedException(headers={"allow": ", ".join(METHODS)})
         kinds = accepted(", ".join(headers.getall("accept", [])))
         if method == "GET" and STREAM not in kinds:
             raise not_acceptable(STREAM)
-        body, opens = await came(scope, receive, kinds) if method == "POST" else (None, False)
+        body, opens = await self._came(asking, scope, receive, kinds) if method == "POST" else (None, False)
         assert self._sessions
         self._wanted.set()
         sessions = await asyncio.shield(self._sessions)
         wire = Wire(receive, send, body, kinds if body is not None else EITHER)
         inner = described(scope, len(body) if body is not None else None)
         body = None  # the library has its own copy
-        ends = self._drain.waiting(wire.hang_up) if method == "GET" else nullcontext()
         async with wire.alive(self._keep_alive):
-            with ends:
-                await sessions.handle(inner, key, wire.receive, wire.send, opens=opens)
+            with ExitStack() as stack:
+                if method == "GET":
+                    stack.enter_context(self._drain.waiting(wire.hang_up))
+                    stack.enter_context(self._revocation.job(asking, "", lambda _failed: wire.hang_up()))
+                if opens:
+                    self._revocation.watch(asking, lambda: sessions.end(asking.holder))
+                await sessions.handle(inner, asking.holder, wire.receive, wire.send, opens=opens)
         await wire.end()
 
+    async def _came(self, asking: Asking, scope: Scope, receive: Receive, kinds: frozenset[str]) -> tuple[bytes, bool]:
+        """The message of a POST, unpacked, and whether it may open a session. Raises Problem (400, 406, 413, 415, 503).
 
-async def came(scope: Scope, receive: Receive, kinds: frozenset[str]) -> tuple[bytes, bool]:
-    """The message of a POST, unpacked, and whether it may open a session. Raises Problem (400, 406, 413, 415, 503).
-
-    kinds: the types of answers that the client accepts; what is no request has none.
-    """
-    messages.typed(Headers.from_scope(scope).get("content-type", ""))
-    body = await gathered(scope, receive)
-    message = messages.read(body)
-    if message.method is not None and message.id is not UNSET and not kinds:
-        raise messages.Unfit(not_acceptable(f"{JSON}, {STREAM}, or one of them"), message.id)
-    return body, message.method == "initialize"
+        kinds: the types of answers that the client accepts; what is no request has none.
+        """
+        messages.typed(Headers.from_scope(scope).get("content-type", ""))
+        body = await gathered(scope, receive)
+        message = await self._decoding.run(asking.holder, body, messages.read, MOST_VALUES)
+        if message.method is not None and message.id is not UNSET and not kinds:
+            raise messages.Unfit(not_acceptable(f"{JSON}, {STREAM}, or one of them"), message.id)
+        return body, message.method == "initialize"
 
 
 def described(scope: Scope, length: int | None) -> Scope:
@@ -148,10 +160,3 @@ def described(scope: Scope, length: int | None) -> Scope:
         kept += [(b"content-type", JSON.encode()), (b"content-length", str(length).encode())]
     inner: Any = {**scope, "headers": kept}
     return inner
-
-
-class _Scoped:
-    """What `asking` looks at of a request."""
-
-    def __init__(self, scope: Scope) -> None:
-        self.scope = scope

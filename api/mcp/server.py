@@ -26,7 +26,7 @@ from mcp_types import (
     ReadResourceRequestParams,
     ReadResourceResult,
 )
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from api.asking import Asking, asking
 from api.auth import permit, principal_of
@@ -88,7 +88,7 @@ class Door:
         if offer is None:
             known = ", ".join(offer.name for offer in OFFERS if may(context, offer.scope))
             raise MCPError(INVALID_PARAMS, f"There is no tool `{params.name[:100]}`; there are {known}.")
-        asking = who(context)
+        asking = who(context, offer.scope)
         # A session's task has the context of the request that began it, not of the one that calls.
         with structlog.contextvars.bound_contextvars(**names(asking)):
             try:
@@ -183,9 +183,10 @@ def may(context: Context, scope: str) -> bool:
     return scope == ANY or principal(context).may(scope)
 
 
-def who(context: Context) -> Asking:
-    """Who asks, by the HTTP request that brought the message."""
-    return asking(context.request)  # pyright: ignore[reportArgumentType] # Starlette's, with the same scope
+def who(context: Context, scope: str = FILES) -> Asking:
+    """Who asks, by the HTTP request that brought the message. scope: what the job needs beside that of /mcp."""
+    found = asking(context.request)  # pyright: ignore[reportArgumentType] # Starlette's, with the same scope
+    return found if scope == ANY else structs.replace(found, scopes=(*found.scopes, scope))
 
 
 def names(asking: Asking) -> dict[str, str]:

@@ -40,16 +40,26 @@ class Manager(StreamableHTTPSessionManager):
             self._make_room(list(self._server_instances))
         return super()._admit_session(requestor)
 
+    def end(self, key: str) -> None:
+        """End all sessions of a key."""
+        for session, owner in tuple(self._session_owners.items()):
+            if owner and owner["client_id"] == key:
+                self._end(session)
+
     def _make_room(self, sessions: list[str]) -> None:
         """End the one of these that has been idle the longest: its time would be over first."""
         idle = [(_over(self._server_instances[session]), session) for session in sessions]
         end, session = min(idle)
         if end == float("inf"):
             raise _too_many()
-        transport = self._server_instances.pop(session)
+        self._end(session)
+
+    def _end(self, session: str) -> None:
+        transport = self._server_instances.pop(session, None)
         self._session_owners.pop(session, None)
-        assert self._task_group
-        self._task_group.start_soon(transport.terminate)
+        if transport:
+            assert self._task_group
+            self._task_group.start_soon(transport.terminate)
 
 
 def _too_many() -> Problem:
@@ -72,6 +82,10 @@ class Sessions:
     def count(self) -> int:
         """How many there are."""
         return self._manager.count
+
+    def end(self, key: str) -> None:
+        """End all sessions of a key."""
+        self._manager.end(key)
 
     async def handle(self, scope: Scope, key: str, receive: Any, send: Any, *, opens: bool) -> None:
         """One HTTP request of the protocol's. key: whose. opens: it may begin a session. Raises Problem (400, 503)."""

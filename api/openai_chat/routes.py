@@ -10,29 +10,33 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from api import body
+from api.admission import WORK
 from api.allowed import nameable
 from api.anthropic import routes as anthropic
 from api.anthropic.models import ModelInfo, ModelPage
 from api.arguments import kept, promises
 from api.asking import asking
 from api.auth import principal_of
+from api.bounded_body import share_of
 from api.catalogue import Catalogue, Listed, listing, named
 from api.conversation import messages
+from api.decoding import Decoding
 from api.dispatch import Dispatch
 from api.envelopes import ANTHROPIC_HEADER
 from api.fetch import Fetcher
 from api.hands import Hands
-from api.openai_chat.decode import decode
+from api.openai_chat.decode import ChatCall, decode
 from api.openai_chat.encode import ChatEncoder, Form
 from api.openai_chat.models import ModelList, ModelObject
 from api.parameters import Policy, naming
 from api.problems import Problem
+from api.request_fetches import RequestFetches
 from api.respond import Answer
 from api.scopes import ANY, SCOPE
 from api.side_by_side import side_by_side
 
 
-@post("/v1/chat/completions", status_code=200, opt={SCOPE: "chat"})
+@post("/v1/chat/completions", status_code=200, opt={SCOPE: "chat", WORK: True})
 async def create_chat_completion(
     request: Request[object, object, State],
     *,
@@ -41,16 +45,24 @@ async def create_chat_completion(
     catalogue: NamedDependency[Catalogue],
     fetcher: NamedDependency[Fetcher],
     hands: NamedDependency[Hands],
+    decoding: NamedDependency[Decoding],
 ) -> ASGIApp:
     """Answer a conversation."""
-    call = decode(await body.read(request), policy)
-    model = await catalogue.resolve(call.model)
     who = asking(request)
-    turn = call.turn(model, await messages(call.drafts, fetcher, hands.converter(who)))
+
+    def understood(data: bytes) -> tuple[ChatCall, tuple[str, ...]]:
+        call = decode(data, policy)
+        return call, call.altered(strict=policy.strict)
+
+    call, altered = await decoding.run(who.holder, await body.read(request), understood)
+    model = await catalogue.resolve(call.model)
+    await dispatch.check_model(who, model)
+    fetches = RequestFetches(fetcher, who.holder, share_of(request.scope))
+    turn = call.turn(model, await messages(call.drafts, fetches, hands.converter(who)))
     form = Form(call.include_usage, call.offered.custom, call.offered.legacy, reasoning=call.reasoning)
     encoder = ChatEncoder(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), model, form, call.choices)
-    jobs = [kept(dispatch.run(turn, who), promises(call.offered)) for _ in range(call.choices)]
-    headers = {**dispatch.window_headers(), **naming(call.ignored, call.altered(strict=policy.strict))}
+    jobs = [kept(job, promises(call.offered)) for job in dispatch.runs(turn, who, call.choices)]
+    headers = {**dispatch.window_headers(), **naming(call.ignored, altered)}
     return Answer(side_by_side(jobs), encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)
 
 

@@ -9,8 +9,10 @@ from litestar.di import NamedDependency
 from litestar.types import ASGIApp
 
 from api import body
+from api.admission import WORK
 from api.asking import asking
 from api.catalogue import Catalogue
+from api.decoding import Decoding
 from api.dispatch import Dispatch
 from api.openai_completions.decode import decode
 from api.openai_completions.encode import CompletionEncoder
@@ -20,21 +22,23 @@ from api.scopes import SCOPE
 from api.side_by_side import side_by_side
 
 
-@post("/v1/completions", status_code=200, opt={SCOPE: "chat"})
+@post("/v1/completions", status_code=200, opt={SCOPE: "chat", WORK: True})
 async def create_completion(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
     dispatch: NamedDependency[Dispatch],
     catalogue: NamedDependency[Catalogue],
+    decoding: NamedDependency[Decoding],
 ) -> ASGIApp:
     """Complete texts."""
-    call = decode(await body.read(request), policy)
+    who = asking(request)
+    call = await decoding.run(who.holder, await body.read(request), lambda data: decode(data, policy))
     model = await catalogue.resolve(call.model)
     encoder = CompletionEncoder(
         f"cmpl-{uuid.uuid4().hex}", int(time.time()), model, call.echoes(), include_usage=call.include_usage
     )
-    who = asking(request)
-    jobs = [dispatch.run(turn, who) for turn in call.turns(model)]
+    turns = call.turns(model)[:: call.choices]
+    jobs = [job for turn in turns for job in dispatch.runs(turn, who, call.choices)]
     headers = {**dispatch.window_headers(), **naming(call.ignored)}
     return Answer(side_by_side(jobs), encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)
 

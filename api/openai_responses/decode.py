@@ -4,7 +4,7 @@ Law: as of chat completions: nothing that was sent is lost without a word. What 
 what this request says, by the same rules.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar, Protocol
 
 import msgspec
@@ -37,8 +37,8 @@ class Memory(Protocol):
         """Every item up to the end of a response; None when it is not kept."""
         ...
 
-    def item(self, item_id: str) -> msgspec.Raw | None:
-        """An item of a response; None when it is not kept."""
+    def items(self, ids: Collection[str]) -> Mapping[str, msgspec.Raw]:
+        """The items of these ids, as far as they are kept."""
         ...
 
 
@@ -125,22 +125,26 @@ def recalled(sent: str | list[msgspec.Raw] | None, memory: Memory) -> Sequence[m
         return []
     if isinstance(sent, str):
         return [_of_user(sent)]
-    items: list[msgspec.Raw] = []
+    references: dict[int, str] = {}
     for index, raw in enumerate(sent):
         if bytes(raw).startswith(b'"'):
-            # Some clients put a text among the items.
-            items.append(_of_user(raw))
             continue
         fields = decoded(bytes(raw), _raws, f"input[{index}]")
         kind, item_id = _text(fields.get("type")), _text(fields.get("id"))
         # Some clients leave the type out of a reference, which then has nothing but an id.
-        refers = kind == "item_reference" or (kind is None and "role" not in fields and item_id is not None)
-        found = memory.item(item_id or "") if refers else None
-        if found:
-            items.append(found)
-        elif not refers:
-            items.append(raw)
-        elif not (item_id or "").startswith("rs_"):
+        if kind == "item_reference" or (kind is None and "role" not in fields and item_id is not None):
+            references[index] = item_id or ""
+    # All at once: what is kept is read through for them.
+    found = memory.items(frozenset(references.values()))
+    items: list[msgspec.Raw] = []
+    for index, raw in enumerate(sent):
+        item_id = references.get(index)
+        if item_id is None:
+            # Some clients put a text among the items.
+            items.append(_of_user(raw) if bytes(raw).startswith(b'"') else raw)
+        elif item_id in found:
+            items.append(found[item_id])
+        elif not item_id.startswith("rs_"):
             message = f"`input[{index}]`: no item with id `{item_id}` is kept here; send the item itself."
             raise invalid(message, f"input[{index}].id", "item_not_found")
     return items

@@ -4,7 +4,6 @@ import time
 import uuid
 from collections.abc import AsyncGenerator
 
-import msgspec
 from litestar import Request, Response, Router, delete, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
@@ -13,24 +12,29 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
 from api import body
-from api.anthropic.tokens import ESTIMATED, estimate_in_thread
+from api.admission import WORK
+from api.anthropic.tokens import ESTIMATED, estimate
 from api.arguments import kept, promises
-from api.asking import Asking, asking
+from api.asking import asking
+from api.bounded_body import share_of
 from api.catalogue import Catalogue
 from api.conversation import messages
+from api.decoding import Decoding
 from api.dispatch import Dispatch
 from api.fetch import Fetcher
 from api.hands import Hands
 from api.openai_answers import envelope
 from api.openai_responses.decode import ResponsesCall, decode
 from api.openai_responses.drafts import Form
-from api.openai_responses.encode import Finished, ResponsesEncoder
-from api.openai_responses.output import DeletedResponse, InputTokens, ItemList, encoder
+from api.openai_responses.encode import ResponsesEncoder
+from api.openai_responses.kept import Kept, keep
+from api.openai_responses.output import DeletedResponse, InputTokens, ItemList
 from api.openai_responses.running import Live, Running, Verbatim, accepted, replayed
-from api.openai_responses.shown import begun, listed, shown
-from api.openai_responses.store import Shelf, Store, Stored
+from api.openai_responses.shown import begun, listed
+from api.openai_responses.store import Store
 from api.parameters import Policy, naming
 from api.problems import Problem, invalid
+from api.request_fetches import RequestFetches
 from api.respond import Answer
 from api.scopes import SCOPE
 from api.side_by_side import side_by_side
@@ -38,12 +42,7 @@ from api.side_by_side import side_by_side
 DIGITS = 10
 
 
-def who(request: Request[object, object, State]) -> Asking:
-    """Who asks."""
-    return asking(request)
-
-
-@post("/v1/responses", status_code=200, opt={SCOPE: "chat"})
+@post("/v1/responses", status_code=200, opt={SCOPE: "chat", WORK: True})
 async def create_response(
     request: Request[object, object, State],
     *,
@@ -54,23 +53,32 @@ async def create_response(
     hands: NamedDependency[Hands],
     store: NamedDependency[Store],
     running: NamedDependency[Running],
+    decoding: NamedDependency[Decoding],
 ) -> ASGIApp:
     """Answer an input."""
-    asked = who(request)
+    asked = asking(request)
     shelf = store.shelf(asked.holder)
-    call = decode(await body.read(request), policy, shelf)
+    number = f"resp_{uuid.uuid4().hex}"
+
+    def understood(data: bytes) -> tuple[ResponsesCall, tuple[str, ...], Kept | None]:
+        call = decode(data, policy, shelf)
+        return call, call.altered(strict=policy.strict), Kept.of(number, call) if call.store else None
+
+    call, altered, keeping = await decoding.run(asked.holder, await body.read(request), understood)
     model = await catalogue.resolve(call.model)
-    turn = call.turn(model, await messages(call.drafts, fetcher, hands.converter(asked)))
-    response = begun(f"resp_{uuid.uuid4().hex}", int(time.time()), model, call)
+    await dispatch.check_model(asked, model)
+    fetches = RequestFetches(fetcher, asked.holder, share_of(request.scope))
+    turn = call.turn(model, await messages(call.drafts, fetches, hands.converter(asked)))
+    response = begun(number, int(time.time()), model, call)
     form = Form(call.offered.custom, call.tools.namespaces, summaries=call.summaries, sealed=call.sealed)
     live = Live(
         lambda told: ResponsesEncoder(response, form, lambda: int(time.time()), told),
-        lambda finished, events: keep(shelf, call, finished, events),
+        lambda finished, events: keep(shelf, keeping, finished, events),
         stored=call.store,
         background=call.background,
     )
     job = side_by_side([kept(dispatch.run(turn, asked), promises(call.offered))])
-    headers = {**dispatch.window_headers(), **naming(call.ignored, call.altered(strict=policy.strict))}
+    headers = {**dispatch.window_headers(), **naming(call.ignored, altered)}
     if not call.background:
         events = running.events(asked.holder, response.id, live, job)
         return Answer(events, live.encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)
@@ -80,18 +88,24 @@ async def create_response(
     return given(live.encoder.whole(), headers)
 
 
-@post("/v1/responses/input_tokens", status_code=200, opt={SCOPE: "chat"})
+@post("/v1/responses/input_tokens", status_code=200, opt={SCOPE: "chat", WORK: True})
 async def count_input_tokens(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
     catalogue: NamedDependency[Catalogue],
     store: NamedDependency[Store],
+    decoding: NamedDependency[Decoding],
 ) -> Response[InputTokens]:
     """Estimate the tokens of a request."""
-    call = decode(await body.read(request), policy, store.shelf(who(request).holder))
-    await catalogue.resolve(call.model)
-    counted = InputTokens(input_tokens=await estimate_in_thread(call))
-    return Response(counted, headers={**ESTIMATED, **naming(call.ignored)})
+    holder = asking(request).holder
+
+    def counted(data: bytes) -> tuple[str | None, tuple[str, ...], int]:
+        call = decode(data, policy, store.shelf(holder))
+        return call.model, call.ignored, estimate(call)
+
+    model, ignored, tokens = await decoding.run(holder, await body.read(request), counted)
+    await catalogue.resolve(model)
+    return Response(InputTokens(input_tokens=tokens), headers={**ESTIMATED, **naming(ignored)})
 
 
 def given(body: bytes, headers: dict[str, str] | None = None) -> ASGIApp:
@@ -102,16 +116,6 @@ def given(body: bytes, headers: dict[str, str] | None = None) -> ASGIApp:
 def followed(events: AsyncGenerator[tuple[int, bytes]], policy: Policy, headers: dict[str, str]) -> ASGIApp:
     """The stream of a response that goes on, whoever follows it."""
     return Answer(events, Verbatim(), stream=True, keep_alive=policy.keep_alive, headers=headers)
-
-
-def keep(shelf: Shelf, call: ResponsesCall, finished: Finished, events: tuple[bytes, ...]) -> None:
-    """Keep a response that has ended, unless its client does not want that."""
-    if call.store:
-        number = finished.response.id
-        items = tuple(shown(item, f"{number.removeprefix('resp_')}i{at:02x}") for at, item in enumerate(call.items))
-        output = tuple(msgspec.Raw(encoder.encode(item)) for item in finished.output)
-        body = encoder.encode(finished.response)
-        shelf.put(Stored(number, body, call.before, items, output, background=call.background, events=events))
 
 
 @get("/v1/responses", opt={SCOPE: "chat"})
@@ -146,7 +150,7 @@ async def get_response(
     starting_after: FromQuery[str | None] = None,
 ) -> ASGIApp:
     """Give a response that is kept or under way, as it stands or as its stream."""
-    asked = who(request)
+    asked = asking(request)
     after = follows(stream, starting_after)
     live = running.get(asked.holder, response_id)
     if live and live.stored:
@@ -188,7 +192,7 @@ async def delete_response(
     running: NamedDependency[Running],
 ) -> Response[DeletedResponse]:
     """Keep a response no longer; one under way is ended."""
-    asked = who(request)
+    asked = asking(request)
     if (live := running.get(asked.holder, response_id)) and live.stored:
         await live.cancel()
     store.shelf(asked.holder).drop(response_id)
@@ -201,13 +205,16 @@ async def list_input_items(
     *,
     response_id: FromPath[str],
     store: NamedDependency[Store],
+    decoding: NamedDependency[Decoding],
     limit: FromQuery[str] = "20",
     order: FromQuery[str] = "desc",
     after: FromQuery[str | None] = None,
 ) -> Response[ItemList]:
     """List the items that a response answers."""
-    stored = store.shelf(who(request).holder).get(response_id)
-    return Response(listed((*stored.before, *stored.items), limit, order, after))
+    holder = asking(request).holder
+    stored = store.shelf(holder).get(response_id)
+    items = (*stored.before, *stored.items)
+    return Response(await decoding.call(holder, lambda: listed(items, limit, order, after)))
 
 
 @post("/v1/responses/{response_id:str}/cancel", status_code=200, opt={SCOPE: "chat"})
@@ -218,7 +225,7 @@ async def cancel_response(
     running: NamedDependency[Running],
 ) -> ASGIApp:
     """End a response under way; one of the background that has ended is given as it is."""
-    asked = who(request)
+    asked = asking(request)
     if live := running.get(asked.holder, response_id):
         await live.cancel()
         return given(live.encoder.whole())

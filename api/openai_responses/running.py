@@ -5,6 +5,7 @@ Law: one that is cancelled ends its job at once, and is kept as cancelled; what 
 
 import asyncio
 import contextlib
+import weakref
 from collections.abc import AsyncGenerator, Callable
 
 from api.openai_answers import envelope
@@ -36,7 +37,9 @@ class Live:
     ) -> None:
         self.stored = stored
         self.background = background
-        self.encoder = made(self._end)
+        # Each would keep the other, and all that both hold, until the next collection.
+        myself = weakref.ref(self)
+        self.encoder = made(lambda finished: _tell_end(myself(), finished))
         self.told: list[bytes] = []
         self.over = asyncio.Event()
         self._keep = keep
@@ -44,7 +47,8 @@ class Live:
         self._stop = asyncio.Event()
         self._more = asyncio.Condition()
 
-    def _end(self, finished: Finished) -> None:
+    def end(self, finished: Finished) -> None:
+        """It has ended like this."""
         # In the background the last event is kept too, which is not told yet.
         if self.background:
             self._finished = finished
@@ -106,6 +110,11 @@ class Live:
         async with self._more:
             await self._more.wait_for(lambda: len(self.told) > position or self.over.is_set())
             return self.told[position:]
+
+
+def _tell_end(live: Live | None, finished: Finished) -> None:
+    if live:
+        live.end(finished)
 
 
 async def accepted(job: AsyncGenerator[tuple[int, Event]]) -> AsyncGenerator[tuple[int, Event]]:

@@ -5,6 +5,7 @@ from typing import cast
 
 import msgspec
 
+from api.fields import number as whole_number
 from api.openai_responses.decode import ResponsesCall
 from api.openai_responses.output import ItemList, ResponseObject
 from api.problems import invalid
@@ -73,7 +74,7 @@ def shown(item: msgspec.Raw, number: str) -> msgspec.Raw:
 
 def listed(items: Sequence[msgspec.Raw], limit: str, order: str, after: str | None) -> ItemList:
     """A page of items. Raises Problem (400)."""
-    if not limit.isdecimal() or not 1 <= int(limit) <= MOST_ITEMS:
+    if not 1 <= whole_number(limit) <= MOST_ITEMS:
         raise invalid(f"`limit` must be from 1 to {MOST_ITEMS}.", "limit")
     if order not in {"asc", "desc"}:
         raise invalid("`order` must be asc or desc.", "order")
@@ -82,7 +83,7 @@ def listed(items: Sequence[msgspec.Raw], limit: str, order: str, after: str | No
     if after is not None and after not in ids:
         raise invalid(f"`after`: no item with id `{after}` is among them.", "after")
     first = ids.index(after) + 1 if after is not None else 0
-    last = first + int(limit)
+    last = first + whole_number(limit)
     page = ids[first:last]
     return ItemList(
         data=ordered[first:last],

@@ -1,11 +1,14 @@
 """Responses that are kept for a while, in memory, so that later requests can go on from them.
 
-Law: bounded in number, bytes and age, whatever is sent: the oldest go first. What one key stored, another can't find.
+Law: bounded in number, bytes and age, whatever is sent. A key that has more than its share, which is the same for all
+keys that have something here, makes room itself, its oldest first; otherwise who has most makes room. What one key
+stored, another can't find. Bodies are read in threads, so these are too: everything is done under a lock.
 """
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from threading import Lock
 
 import msgspec
 from msgspec import Struct
@@ -34,15 +37,33 @@ class Stored(Struct, frozen=True):
         return len(self.body) + sum(len(bytes(part)) for part in parts)
 
 
+class _Kept(Struct, frozen=True):
+    """A response with its size, and the time since which it is kept."""
+
+    since: float
+    size: int
+    stored: Stored
+
+
+class _Holding:
+    """What one key has here. Mutable: its responses, the oldest first, and their bytes."""
+
+    def __init__(self) -> None:
+        self.responses: OrderedDict[str, _Kept] = OrderedDict()
+        self.bytes = 0
+
+
 class Store:
-    """All keys' responses. Mutable: those that are kept, the oldest first."""
+    """All keys' responses. Mutable: those that are kept."""
 
     def __init__(self, most: int, most_bytes: int, age: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = most
         self._most_bytes = most_bytes
         self._age = age
         self._clock = clock
-        self._kept: OrderedDict[tuple[str, str], tuple[float, Stored]] = OrderedDict()
+        self._lock = Lock()
+        self._keys: dict[str, _Holding] = {}
+        self._count = 0
         self._bytes = 0
 
     def shelf(self, key: str) -> "Shelf":
@@ -51,41 +72,71 @@ class Store:
 
     def put(self, key: str, stored: Stored) -> None:
         """Keep a response, as far as the limits allow."""
-        self._expire()
-        if not self._most or stored.size > self._most_bytes:
-            return
-        self._kept[key, stored.id] = self._clock(), stored
-        self._bytes += stored.size
-        while len(self._kept) > self._most or self._bytes > self._most_bytes:
-            self._drop(next(iter(self._kept)))
+        size = stored.size
+        with self._lock:
+            self._expire()
+            if not self._most or size > self._most_bytes:
+                return
+            self._drop(key, stored.id)
+            self._keys.setdefault(key, _Holding()).responses[stored.id] = _Kept(self._clock(), size, stored)
+            self._change(key, 1, size)
+            while self._count > self._most or self._bytes > self._most_bytes:
+                giver = self._giver(key)
+                self._drop(giver, next(iter(self._keys[giver].responses)))
 
     def get(self, key: str, response_id: str) -> Stored | None:
         """A response of this key's."""
-        self._expire()
-        found = self._kept.get((key, response_id))
-        return found[1] if found else None
+        with self._lock:
+            self._expire()
+            holding = self._keys.get(key)
+            found = holding.responses.get(response_id) if holding else None
+            return found.stored if found else None
 
     def all(self, key: str) -> Sequence[Stored]:
         """Every response of this key's, the newest first."""
-        self._expire()
-        return [stored for (owner, _), (_, stored) in reversed(self._kept.items()) if owner == key]
+        with self._lock:
+            self._expire()
+            holding = self._keys.get(key)
+            return [kept.stored for kept in reversed(holding.responses.values())] if holding else []
 
     def drop(self, key: str, response_id: str) -> bool:
         """Keep a response no longer; whether there was one."""
-        self._expire()
-        if (key, response_id) not in self._kept:
-            return False
-        self._drop((key, response_id))
-        return True
+        with self._lock:
+            self._expire()
+            return self._drop(key, response_id)
+
+    def _giver(self, key: str) -> str:
+        """Whose oldest response makes room for one of this key's."""
+        if self._count > self._most:
+            amounts, most = {name: len(holding.responses) for name, holding in self._keys.items()}, self._most
+        else:
+            amounts, most = {name: holding.bytes for name, holding in self._keys.items()}, self._most_bytes
+        if len(self._keys[key].responses) == 1:
+            del amounts[key]  # the new one stays
+        elif amounts[key] * len(amounts) > most:
+            return key
+        return max(amounts, key=lambda name: amounts[name])
 
     def _expire(self) -> None:
         oldest = self._clock() - self._age
-        for name in [name for name, (since, _) in self._kept.items() if since < oldest]:
-            self._drop(name)
+        for key, holding in tuple(self._keys.items()):
+            while holding.responses and next(iter(holding.responses.values())).since < oldest:
+                self._drop(key, next(iter(holding.responses)))
 
-    def _drop(self, name: tuple[str, str]) -> None:
-        _, stored = self._kept.pop(name)
-        self._bytes -= stored.size
+    def _drop(self, key: str, response_id: str) -> bool:
+        holding = self._keys.get(key)
+        kept = holding.responses.pop(response_id, None) if holding else None
+        if kept is None:
+            return False
+        self._change(key, -1, -kept.size)
+        return True
+
+    def _change(self, key: str, count: int, size: int) -> None:
+        self._count += count
+        self._bytes += size
+        self._keys[key].bytes += size
+        if not self._keys[key].responses:
+            del self._keys[key]
 
 
 class Shelf:
@@ -116,20 +167,33 @@ class Shelf:
         found = self._store.get(self._key, response_id)
         return (*found.before, *found.items, *found.output) if found else None
 
+    def items(self, ids: Collection[str]) -> Mapping[str, msgspec.Raw]:
+        """The items of these ids, as far as they are kept."""
+        found: dict[str, msgspec.Raw] = {}
+        for stored in self._store.all(self._key) if ids else ():
+            for item in (*stored.output, *stored.items):
+                if (item_id := _id(item)) and item_id in ids:
+                    found.setdefault(item_id, item)
+            if len(found) == len(ids):
+                break
+        return found
+
     def item(self, item_id: str) -> msgspec.Raw | None:
         """An item of a response; None when it is not kept."""
-        # Most items need not be read to see that they are not it.
-        mark = msgspec.json.encode(item_id)
-        for stored in self._store.all(self._key):
-            for item in (*stored.output, *stored.items):
-                if mark in bytes(item) and _id(item) == item_id:
-                    return item
-        return None
+        return self.items({item_id}).get(item_id)
 
 
-def _id(item: msgspec.Raw) -> object:
-    fields = msgspec.json.decode(bytes(item), type=dict[str, object])
-    return fields.get("id")
+class _Identified(Struct, frozen=True):
+    id: object = None
+
+
+_identified = msgspec.json.Decoder(_Identified)
+
+
+def _id(item: msgspec.Raw) -> str:
+    """An item's id; empty where it has none."""
+    found = _identified.decode(item).id
+    return found if isinstance(found, str) else ""
 
 
 def _missing(response_id: str) -> Problem:

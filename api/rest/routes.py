@@ -9,8 +9,10 @@ from litestar.di import NamedDependency
 from litestar.types import ASGIApp
 
 from api import body
+from api.admission import WORK
 from api.asking import asking
 from api.auth import principal_of
+from api.decoding import Decoding
 from api.parameters import Policy
 from api.respond import Answer
 from api.rest import decode
@@ -34,49 +36,69 @@ async def one(steps: AsyncGenerator[Step]) -> AsyncGenerator[tuple[int, Step]]:
             yield 0, step
 
 
-@post("/api/chat", status_code=200, opt={SCOPE: "chat"})
+@post("/api/chat", status_code=200, opt={SCOPE: "chat", WORK: True})
 async def post_chat(
-    request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
+    request: Request[object, object, State],
+    policy: NamedDependency[Policy],
+    shop: NamedDependency[Workshop],
+    decoding: NamedDependency[Decoding],
 ) -> ASGIApp:
     """Answer a prompt."""
-    ask = decode.chat(await body.read(request))
-    return answer(shop, policy, await tasks.chat(shop, ask, asking(request)), stream=ask.stream)
+    who = asking(request)
+    ask = await decoding.run(who.holder, await body.read(request), decode.chat)
+    return answer(shop, policy, await tasks.chat(shop, ask, who), stream=ask.stream)
 
 
-@post("/api/code", status_code=200, opt={SCOPE: "code"})
+@post("/api/code", status_code=200, opt={SCOPE: "code", WORK: True})
 async def post_code(
-    request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
+    request: Request[object, object, State],
+    policy: NamedDependency[Policy],
+    shop: NamedDependency[Workshop],
+    decoding: NamedDependency[Decoding],
 ) -> ASGIApp:
     """Let a model work on files and with commands."""
-    ask = decode.code(await body.read(request))
-    return answer(shop, policy, await tasks.code(shop, ask, asking(request)), stream=ask.stream)
+    who = asking(request)
+    ask = await decoding.run(who.holder, await body.read(request), decode.code)
+    return answer(shop, policy, await tasks.code(shop, ask, who), stream=ask.stream)
 
 
-@post("/api/analyze", status_code=200, opt={SCOPE: "code"})
+@post("/api/analyze", status_code=200, opt={SCOPE: "code", WORK: True})
 async def post_analyze(
-    request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
+    request: Request[object, object, State],
+    policy: NamedDependency[Policy],
+    shop: NamedDependency[Workshop],
+    decoding: NamedDependency[Decoding],
 ) -> ASGIApp:
     """Answer a prompt about files."""
-    ask = decode.analyze(await body.read(request))
-    return answer(shop, policy, await tasks.analyze(shop, ask, asking(request)), stream=ask.stream)
+    who = asking(request)
+    ask = await decoding.run(who.holder, await body.read(request), decode.analyze)
+    return answer(shop, policy, await tasks.analyze(shop, ask, who), stream=ask.stream)
 
 
-@post("/api/tools/file-read", status_code=200, opt={SCOPE: "files"})
+@post("/api/tools/file-read", status_code=200, opt={SCOPE: "files", WORK: True})
 async def post_file_read(
-    request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
+    request: Request[object, object, State],
+    policy: NamedDependency[Policy],
+    shop: NamedDependency[Workshop],
+    decoding: NamedDependency[Decoding],
 ) -> ASGIApp:
     """Read a file."""
-    ask = decode.file_read(await body.read(request))
-    return answer(shop, policy, await tasks.file_read(shop, ask, asking(request)), stream=False)
+    who = asking(request)
+    ask = await decoding.run(who.holder, await body.read(request), decode.file_read)
+    return answer(shop, policy, await tasks.file_read(shop, ask, who), stream=False)
 
 
-@post("/api/tools/bash", status_code=200, opt={SCOPE: "bash"})
+@post("/api/tools/bash", status_code=200, opt={SCOPE: "bash", WORK: True})
 async def post_bash(
-    request: Request[object, object, State], policy: NamedDependency[Policy], shop: NamedDependency[Workshop]
+    request: Request[object, object, State],
+    policy: NamedDependency[Policy],
+    shop: NamedDependency[Workshop],
+    decoding: NamedDependency[Decoding],
 ) -> ASGIApp:
     """Run commands."""
-    ask = decode.bash(await body.read(request))
-    return answer(shop, policy, await tasks.bash(shop, ask, asking(request)), stream=ask.stream)
+    who = asking(request)
+    ask = await decoding.run(who.holder, await body.read(request), decode.bash)
+    return answer(shop, policy, await tasks.bash(shop, ask, who), stream=ask.stream)
 
 
 @get("/api/models", opt={SCOPE: ANY})

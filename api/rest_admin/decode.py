@@ -3,7 +3,6 @@
 Law: a refusal names the field, what is wrong with it and what it may be.
 """
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -74,8 +73,8 @@ def new(said: Mapping[str, Any], now: float) -> Key:
 def _name(value: object) -> str:
     if not isinstance(value, str) or not NAME.fullmatch(value):
         raise invalid("`name` must be 1 to 64 letters, digits, `.`, `_` or `-`, the first a letter or digit.", "name")
-    if value == OWNER:
-        raise invalid(f"`name` can't be `{OWNER}`: the ledger calls API_SECRET_TOKEN so.", "name")
+    if value.casefold() == OWNER:
+        raise invalid(f"`name` can't be `{OWNER}`, in capitals or not: the ledger calls API_SECRET_TOKEN so.", "name")
     return value
 
 
@@ -113,8 +112,9 @@ def _limit(name: str, value: object) -> float | int | None:
         raise invalid(f"`{name}` must be {kind} of 0 or more, or null for no limit.", name)
     number = cast("float", value)
     lowest = 1 if name.endswith("minute") or name == "concurrent_jobs" else 0
-    if not math.isfinite(number) or not lowest <= number <= LARGEST:
-        raise invalid(f"`{name}` must be {kind} of {lowest} or more, or null for no limit.", name)
+    # No number that is none fits between two others; a whole number may have any length.
+    if not lowest <= number <= LARGEST:
+        raise invalid(f"`{name}` must be {kind} from {lowest} to 2^53, or null for no limit.", name)
     return number
 
 

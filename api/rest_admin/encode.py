@@ -3,6 +3,7 @@
 import csv
 import io
 import time
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from api.rest_admin.decode import at, day, hour
 from api.rest_admin.models import KeyLimit, KeyRecord, OwnUsage, UsageReport, UsageRow
 from api.store.usage import COUNTS, Asked
 
+FORMULA = ("=", "+", "-", "@", "\N{MINUS SIGN}")
+# What some programs skip before a formula: white space, controls, zero-width characters.
+BLANK = "".join(map(chr, range(33))) + "\x7f\xa0\u200b\u200c\u200d\u2060\ufeff"
 SUMS = ("jobs", "not_ok", *COUNTS, "cost_usd", "seconds")
 
 
@@ -58,8 +62,15 @@ def table(report: UsageReport) -> str:
 
 
 def _harmless(value: object) -> object:
-    """A text that a spreadsheet would take for a formula gets a mark before it."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"} else value
+    """A text that a spreadsheet would take for a formula gets a mark before it.
+
+    Full-width signs count as the plain ones, and what is blank before a sign does not hide it.
+    """
+    if not isinstance(value, str):
+        return value
+    plain = unicodedata.normalize("NFKC", value)
+    begins = plain.lstrip(BLANK)[:1] in FORMULA or (plain != "" and plain[0] in BLANK)
+    return f"'{value}" if begins else value
 
 
 def own(principal: Principal, used: Mapping[str, float], left: Mapping[str, Left]) -> OwnUsage:

@@ -1,0 +1,134 @@
+"""Values that no honest caller sends: numbers beyond measure, formulas, names that look like the owner's, wrong keys."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from api.anthropic.routes import page
+from api.failed_keys import MOST, FailedKeys, network_of
+from api.fields import number
+from api.keys import Allowance
+from api.openai_responses.shown import listed
+from api.openai_responses.store import Store, Stored
+from api.problems import Problem
+from api.request_context import uncached
+from api.rest_admin.decode import fields, new
+from api.rest_admin.encode import table
+from api.rest_admin.models import UsageReport, UsageRow
+
+HUGE = ("1" + "0" * 400, "-1" + "0" * 400, "1" + "0" * 5000, "1e400", "-1e308", "NaN")
+
+
+def made(said: dict[str, Any]) -> Any:
+    return new(fields(msgspec.json.encode({"name": "x", "scopes": ["chat"], **said}), name=True), 1.7e9)
+
+
+@pytest.mark.parametrize("value", HUGE)
+@pytest.mark.parametrize("name", Allowance.__struct_fields__)
+def test_a_limit_beyond_measure_is_a_400(name: str, value: str):
+    """In every field, however it is written."""
+    body = f'{{"name":"x","scopes":["chat"],"{name}":{value}}}'.encode()
+    with pytest.raises(Problem) as caught:
+        new(fields(body, name=True), 1.7e9)
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("name", Allowance.__struct_fields__)
+def test_a_limit_within_reason_is_taken(name: str):
+    """Up to the largest."""
+    for value in (1, 2**53):
+        assert getattr(made({name: value}).allowance, name) == value
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "-1", "1.0", "", "²", "٣"])
+def test_a_number_in_an_address_that_is_none_is_refused(text: str):
+    """Also one with more digits than Python reads."""
+    assert number(text) == -1
+    for ask in (lambda: page([], text, None, None), lambda: listed([], text, "asc", None)):
+        with pytest.raises(Problem) as caught:
+            ask()
+        assert (caught.value.status, caught.value.param) == (400, "limit")
+
+
+@pytest.mark.parametrize("name", ["owner", "Owner", "OWNER", "oWNER", "\uff2fwner", "owne\u0433"])
+def test_no_key_is_called_as_the_owner_is(name: str):
+    """In the ledger both would be one."""
+    with pytest.raises(Problem) as caught:
+        made({"name": name})
+    assert caught.value.param == "name"
+    assert made({"name": "owners"}).name == "owners"
+
+
+FORMULAS = (
+    "=1",
+    "+1",
+    "-1",
+    "@x",
+    "\uff1d1",
+    "\uff0b1",
+    "\uff0d1",
+    "\uff201",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    " =1",
+    "\u200b=1",
+)
+
+
+@pytest.mark.parametrize("model", FORMULAS)
+def test_a_name_that_a_spreadsheet_would_compute_is_marked(model: str):
+    """In every form of the signs, and behind what programs skip; other names stay as they are."""
+    for name, written in ((model, f"'{model}"), ("claude-opus-4-8", "claude-opus-4-8")):
+        row = UsageRow(1, 0, 0, 0, 0, 0, 0, 0.0, 0.0, model=name)
+        report = table(UsageReport("a", "b", ["model"], [row], row))
+        assert report.split("\r\n", 1)[1].lstrip('"').startswith(written)
+
+
+def test_wrong_keys_are_refused_after_many_for_a_minute():
+    """By address; for IPv6 by the network that a host has for itself."""
+    now = 0.0
+    failed = FailedKeys(clock=lambda: now)
+    assert [failed.failed("192.0.2.1") for _ in range(MOST)] == [None] * MOST
+    refusal = failed.failed("192.0.2.1")
+    assert refusal
+    assert (refusal.status, refusal.headers()["retry-after"]) == (429, "60")
+    assert failed.failed("192.0.2.2") is None
+    now = 60.0
+    assert failed.failed("192.0.2.1") is None
+    assert network_of("2001:db8::1") == network_of("2001:db8::2") != network_of("2001:db8:0:1::1")
+    assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1")
+    assert network_of("a socket") == "a socket"
+
+
+def test_nothing_on_the_way_keeps_a_response():
+    """What says more of caches says it still; only what is for everyone may be kept."""
+    assert uncached([(b"a", b"b")]) == [(b"a", b"b"), (b"cache-control", b"no-store")]
+    assert uncached([(b"cache-control", b"no-cache")]) == [(b"cache-control", b"no-cache, no-store")]
+    for own in (b"no-store", b"public, max-age=60"):
+        assert uncached([(b"cache-control", own)]) == [(b"cache-control", own)]
+
+
+def kept(name: str) -> Stored:
+    return Stored(name, b"x" * 10, (), (), ())
+
+
+@pytest.mark.parametrize("limits", [(10, 10**6), (10**6, 100)], ids=["number", "bytes"])
+def test_one_key_can_not_clear_what_another_stored(limits: tuple[int, int]):
+    """It makes room itself, its oldest first; alone, it has everything."""
+    store = Store(*limits, 60)
+    for number_ in range(20):
+        store.put("alone", kept(str(number_)))
+    assert [each.id for each in store.all("alone")] == [str(number_) for number_ in range(19, 9, -1)]
+    store = Store(*limits, 60)
+    for number_ in range(4):
+        store.put("victim", kept(f"victim {number_}"))
+    for number_ in range(1000):
+        store.put("greedy", kept(str(number_)))
+    assert len(store.all("victim")) == 4
+    assert [each.id for each in store.all("greedy")] == ["999", "998", "997", "996", "995", "994"]
+    # Who has little gets room from who has most.
+    store.put("third", kept("a"))
+    store.put("third", kept("b"))
+    assert (len(store.all("third")), len(store.all("victim"))) == (2, 4)

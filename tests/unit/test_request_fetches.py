@@ -1,0 +1,136 @@
+"""What one request fetches: each address once, within the memory for bodies and its key's share of connections."""
+
+import asyncio
+
+import pytest
+
+from api.body_room import LARGEST, Room, Share
+from api.bounded_body import Pace
+from api.conversation import Draft, messages
+from api.fetch import MOST_FETCHED
+from api.fetch_queue import AT_ONCE
+from api.media import Remote, RemoteDocument
+from api.problems import Problem
+from api.request_fetches import RequestFetches
+from shared.turn import Image
+from tests.stack import until
+from tests.unit.test_fetch import NAME, WHERE, Answer, answer, fetching, serving
+from tests.unit.test_media import png
+
+MIB = 1024 * 1024
+
+
+async def test_the_same_address_is_fetched_once():
+    """However often it is named; documents keep what is said of each."""
+    answers: dict[str, Answer] = {"/a": answer(png()), "/b": answer(b"words")}
+    async with serving(answers) as site, fetching() as fetcher:
+        fetches = RequestFetches(fetcher, "k")
+        url = f"http://{NAME}:{site.port}"
+        pictures = [Remote(f"{url}/a", f"at[{number}]") for number in range(30)]
+        [message] = await messages([Draft("user", tuple(pictures), "messages[0]")], fetches)
+        first = message.content[0]
+        assert isinstance(first, Image)
+        assert all(part is first for part in message.content)
+        one, two = [await fetches.part(RemoteDocument(f"{url}/b", WHERE, title)) for title in ("one", "two")]
+        assert (getattr(one, "title", ""), getattr(two, "title", "")) == ("one", "two")
+        assert site.connections == 2
+
+
+async def test_more_pictures_than_are_fetched_are_refused_before_any_is():
+    """As many as are fetched are no fault."""
+    answers: dict[str, Answer] = {"/a": answer(png())}
+    async with serving(answers) as site, fetching() as fetcher:
+        many = tuple(Remote(f"http://{NAME}:{site.port}/a", f"at[{number}]") for number in range(MOST_FETCHED + 1))
+        with pytest.raises(Problem) as caught:
+            await messages([Draft("user", many, "messages[0]")], RequestFetches(fetcher, "k"))
+        assert (caught.value.status, caught.value.param) == (400, f"at[{MOST_FETCHED}]")
+        assert site.connections == 0
+        [message] = await messages([Draft("user", many[:-1], "messages[0]")], RequestFetches(fetcher, "k"))
+        assert len(message.content) == MOST_FETCHED
+
+
+async def test_what_is_fetched_takes_room_as_a_body_does():
+    """All of it is given back with the request; one that brings more than a body may have is refused."""
+    large = answer(png() + bytes(4 * MIB))
+    answers: dict[str, Answer] = {f"/{number}": large for number in range(8)}
+    async with serving(answers) as site, fetching() as fetcher:
+        remotes = [Remote(f"http://{NAME}:{site.port}/{number}", WHERE) for number in range(8)]
+        small = Room(3 * MIB)
+        share = Share(small)
+        with pytest.raises(Problem) as caught:
+            await RequestFetches(fetcher, "k", share).part(remotes[0])
+        assert (caught.value.status, caught.value.code) == (503, "too_much_at_once")
+        share.end()
+        small.take(3 * MIB)
+        with pytest.raises(Problem) as caught:
+            await messages([Draft("user", tuple(remotes), "m")], RequestFetches(fetcher, "k", Share(Room(2 * LARGEST))))
+        assert (caught.value.status, caught.value.code) == (413, "request_too_large")
+
+
+async def test_a_key_fetches_only_so_many_at_a_time():
+    """Another key's fetch does not wait for them."""
+    under_way, most, gate = 0, 0, asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await gate.wait()
+        under_way -= 1
+        writer.write(answer(png()))
+
+    answers: dict[str, Answer] = {**{f"/{number}": slow for number in range(20)}, "/other": answer(png())}
+    async with serving(answers) as site, fetching() as fetcher:
+        url = f"http://{NAME}:{site.port}"
+        greedy = RequestFetches(fetcher, "greedy")
+        tasks = [asyncio.create_task(greedy.part(Remote(f"{url}/{number}", WHERE))) for number in range(20)]
+        await until(lambda: under_way == AT_ONCE)
+        assert isinstance(await RequestFetches(fetcher, "other").part(Remote(f"{url}/other", WHERE)), Image)
+        gate.set()
+        await asyncio.gather(*tasks)
+        assert most == AT_ONCE
+
+
+def test_a_body_that_stops_ends_soon_whatever_came_before():
+    """What came fast pays for no silence, and what comes slowly but steadily ends too."""
+    pace = Pace(0, 30)
+    pace.received(1, 32 * MIB)
+    assert pace.deadline == 31
+    pace = Pace(0, 30)
+    now = 0.0
+    while now <= pace.deadline and now < 10_000:
+        now += 1
+        pace.received(now, 4096)
+    assert 300 <= now <= 302
+
+
+def test_a_key_leaves_room_for_others():
+    """Two keys too; small bodies fit beside all of them, also their own."""
+    room = Room(8 * LARGEST)
+    for number, key in enumerate("ab"):
+        for _ in range(3 - number):
+            room.take(LARGEST, key)
+        with pytest.raises(Problem) as caught:
+            room.take(LARGEST, key)
+        assert caught.value.code == "too_much_at_once"
+        assert "of this key" in caught.value.message
+    room.take(LARGEST, "c")
+    for _ in range(100):
+        room.take(10_000, "a")
+    with pytest.raises(Problem):
+        room.take(LARGEST, "a")
+    room.give(LARGEST, "b")
+    room.take(LARGEST, "d")
+
+
+def test_a_body_that_grows_is_counted_once():
+    """Also over the size at which it is small no longer."""
+    room = Room(2 * LARGEST)
+    share = Share(room, lambda: "a")
+    for _ in range(64):
+        share.take(LARGEST // 64)
+    share.end()
+    other = Share(room, lambda: "a")
+    other.take(LARGEST)
+    other.end()
+    assert repr(room) == f"<Room 0 of {2 * LARGEST}>"
