@@ -5,7 +5,7 @@ from api.docs.replies import ANSWERED_MESSAGES, TITLES, headed
 from api.docs.structs import Json, reference
 
 REFUSED = (400, 401, 402, 403, 404, 413, 415, 429, 500, 502, 503, 504, 529)
-NOT_COUNTED = (400, 401, 403, 404, 413, 415, 500, 503)
+NOT_COUNTED = (400, 401, 403, 404, 413, 415, 429, 500, 503)
 OVERLOADED = "The model's service is overloaded. Asking again may help"
 EVENTS = """\
 Anthropic's events in their order: `message_start`; for each block `content_block_start`, `content_block_delta`s and \

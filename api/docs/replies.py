@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from api.body_room import full
 from api.docs.structs import Json, reference
+from api.failed_keys import too_many
 from api.last_answer import BAD, LARGE_HEAD, SLOW_HEAD, TOO_MANY
 from api.openai_answers import error_type
 from api.problems import KINDS, Problem, invalid, of_failure
@@ -155,6 +156,7 @@ OWN: tuple[Problem, ...] = (
     Problem(404, "response_not_found", "No response with id 'resp_1' is kept here.", param="response_id"),
     Problem(405, "method_not_allowed", "This address does not take this method."),
     Problem(426, "upgrade_required", "There is no WebSocket here. POST to this address, with `stream: true`."),
+    too_many(60.0),
     Problem(401, "key_disabled", "This key is disabled; the server's owner can enable it again."),
     Problem(401, "key_expired", "This key has expired; ask the server's owner for another one."),
     Problem(403, "missing_scope", "This key does not have the scope `admin`, which this needs; it has: chat."),

@@ -8,7 +8,7 @@ from api.docs.replies import ANSWERED, refusals
 from api.docs.structs import Json, reference
 
 ERRORS = (400, 401, 402, 403, 404, 413, 415, 429, 500, 502, 503, 504)
-NOT_COUNTED = (400, 401, 403, 404, 413, 415, 500, 503)
+NOT_COUNTED = (400, 401, 403, 404, 413, 415, 429, 500, 503)
 RESPONSE_ID: Json = {
     "name": "response_id",
     "in": "path",
