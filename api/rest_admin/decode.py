@@ -22,6 +22,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 GROUPS: tuple[By, ...] = ("key", "model", "dialect", "day", "hour")
 USUAL = 30
 LARGEST = 2**53
+# It is read on the event loop.
+LONGEST_BODY = 64 * 1024
 # What can be written as a time.
 LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 QUERY = ("by", "since", "until", "key", "format")
@@ -29,6 +31,8 @@ QUERY = ("by", "since", "until", "key", "format")
 
 def fields(body: bytes, *, name: bool) -> dict[str, Any]:
     """The fields of a body; each is one that there is. Raises Problem."""
+    if len(body) > LONGEST_BODY:
+        raise Problem(413, "request_too_large", f"What is said of a key has {LONGEST_BODY} bytes at most.")
     try:
         found = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -193,6 +193,24 @@ async def test_a_key_that_ended_has_no_running_jobs(stack: Stack, upstream: Upst
 
 
 @pytest.mark.attack("Keys that ended")
+async def test_a_key_that_ended_has_no_session(stack: Stack):
+    """What listens at /mcp is ended, and whoever has the key now can't go on with the session."""
+    headers = {**await key(stack, "session"), "accept": "application/json, text/event-stream"}
+    about = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": about}
+    begun = await stack.client.post("/mcp", json=hello, headers=headers)
+    session = {"mcp-session-id": begun.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
+    async with stack.client.stream("GET", "/mcp", headers={**headers, **session}) as stream:
+        assert stream.status_code == 200
+        rotated = await stack.client.post("/api/admin/keys/session/rotate")
+        async with asyncio.timeout(BOUND):
+            _ = [chunk async for chunk in stream.aiter_bytes()]
+    now = {**headers, **session, "authorization": f"Bearer {rotated.json()['key']}"}
+    listed = await stack.client.post("/mcp", json={"jsonrpc": "2.0", "id": 2, "method": "tools/list"}, headers=now)
+    assert listed.status_code == 404
+
+
+@pytest.mark.attack("Keys that ended")
 @pytest.mark.control
 async def test_a_key_that_is_changed_otherwise_keeps_its_jobs(stack: Stack, upstream: Upstream):
     """Another limit ends nothing that runs."""
