@@ -86,11 +86,15 @@ def main() -> int:
     sockets = listening(os.environ, os.getpid())
 
     async def serve() -> None:
-        living = asyncio.gather(alive(os.environ, os.getpid()), end_when_stalled(settings.watchdog_timeout))
+        living = [
+            asyncio.create_task(alive(os.environ, os.getpid())),
+            asyncio.create_task(end_when_stalled(settings.watchdog_timeout)),
+        ]
         if parsed.parent_fd is not None:
             server.end_with(parsed.parent_fd)
         await server.serve(sockets or None)
-        living.cancel()
+        for sign in living:
+            sign.cancel()
 
     try:
         uvloop.run(serve())

@@ -26,6 +26,7 @@ import sys
 
 from executor.sandbox.zygote import Zygote
 from executor.tools.grown import grown
+from shared import core_dumps
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -51,6 +52,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
 def main() -> int:
     """Run until drained."""
     parsed = arguments(sys.argv[1:])
+    core_dumps.disable()
     zygote = Zygote(grown) if parsed.role == "tools" else None
     # Loaded after the fork: every process of a job is a copy of what was there before.
     from executor import program  # noqa: PLC0415

@@ -39,7 +39,6 @@ SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN
 
 def main(parsed: argparse.Namespace, zygote: Zygote | None) -> int:
     """Run until drained; the exit status. zygote: for the tools role."""
-    core_dumps.disable()
     core_dumps.hide_memory()
     if parsed.check:
         print(msgspec.json.encode(check(zygote, ask=parsed.ask)).decode())

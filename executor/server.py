@@ -108,7 +108,10 @@ class Server:
         self._ours = not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
         self._trust = self._trust or trust_of(sock)
         server = await asyncio.start_unix_server(self._accept, sock=sock, **OURS_TO_REMOVE)
-        living = asyncio.gather(alive(os.environ, os.getpid()), end_when_stalled(self._watchdog))
+        living = [
+            asyncio.create_task(alive(os.environ, os.getpid())),
+            asyncio.create_task(end_when_stalled(self._watchdog)),
+        ]
         try:
             notify(os.environ, "READY=1")
             await self._draining.wait()
@@ -123,7 +126,8 @@ class Server:
             if self._sessions:
                 await asyncio.wait(list(self._sessions), timeout=1)
         finally:
-            living.cancel()
+            for sign in living:
+                sign.cancel()
             server.close()
             for task in self._sessions:
                 task.cancel()
