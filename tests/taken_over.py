@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import zoneinfo
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 from executor.sandbox.landlock import LIBC
@@ -114,18 +114,19 @@ def through(trials: dict[str, Callable[[], object]]) -> list[str]:
 
 def hook(confined: str) -> None:
     """Have it tried when it serves."""
-    from executor.tools import start  # noqa: PLC0415 # after the fork
+    from executor.server import Server  # noqa: PLC0415 # after the fork
+    from executor.tools import start  # noqa: PLC0415
 
-    serve: Callable[..., Awaitable[None]] = start.Server.serve
+    serve = Server.serve
 
-    async def tried(self: object, sock: socket.socket) -> None:
+    async def tried(self: Server, sock: socket.socket) -> None:
         serving = asyncio.ensure_future(serve(self, sock))
         await asyncio.sleep(0.1)
         said = {"attacks": through(attacks()), "works": through(works()), "all": [*attacks(), *works()]}
         print("TRIED", json.dumps(said), file=sys.stderr, flush=True)
         await serving
 
-    start.Server.serve = tried  # pyright: ignore[reportAttributeAccessIssue] # what serves
+    Server.serve = tried
     if confined == "no":
         start.itself.confine = lambda *_: None
 
