@@ -3,14 +3,14 @@
 import struct
 from collections.abc import Iterable
 
-from executor.sandbox import landlock, seccomp
+from executor.sandbox import bpf, landlock, seccomp
 
 
 def refuse(numbers: Iterable[int], error: int) -> None:
     """Answer these calls with this error from now on; there is no way back. Raises OSError."""
-    steps = [(seccomp.LOAD, 0, 0, seccomp.NR_AT)]
+    steps = [(bpf.LOAD, 0, 0, bpf.NR_AT)]
     for number in numbers:
-        steps += [(seccomp.JUMP_EQ, 0, 1, number), (seccomp.RETURN, 0, 0, seccomp.ERRNO | error)]
-    steps.append((seccomp.RETURN, 0, 0, seccomp.ALLOW))
+        steps += [(bpf.JUMP_EQ, 0, 1, number), (bpf.RETURN, 0, 0, bpf.ERRNO | error)]
+    steps.append((bpf.RETURN, 0, 0, bpf.ALLOW))
     landlock.LIBC.prctl(landlock.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     seccomp.install(b"".join(struct.pack("=HBBI", *step) for step in steps))

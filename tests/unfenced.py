@@ -26,6 +26,8 @@ def without(names: Iterable[str]) -> None:
         hidden="hiding" not in down,
         # Who has a user namespace of his own can't look out of it.
         namespaces="mounts" not in down,
+        itself="itself" not in down,
+        groups="groups" not in down,
     )
     if "hiding" in down:
         privileges.hide = lambda: LIBC.prctl(privileges.PR_SET_DUMPABLE, 1, 0, 0, 0)

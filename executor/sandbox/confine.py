@@ -35,7 +35,8 @@ class Defences(Struct, frozen=True):
     """What is put up. All of it, but for tests that show what each is for.
 
     mounts: those of `noexec`. hidden: no process of the same user may look into the executor's. namespaces: each command has
-    its own of processes and users.
+    its own of processes and users. itself: the executor too is confined. groups: each
+    command has a control group, where one can be had.
     """
 
     landlock: bool = True
@@ -44,6 +45,8 @@ class Defences(Struct, frozen=True):
     mounts: bool = True
     hidden: bool = True
     namespaces: bool = True
+    itself: bool = True
+    groups: bool = True
 
 
 def limit(limits: Limits, processes: int) -> None:

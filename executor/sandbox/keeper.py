@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from executor.sandbox import namespaces, post, processes
+from executor.sandbox.cgroups import Group
 from executor.sandbox.landlock import LIBC
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -67,15 +68,20 @@ _watch = msgspec.msgpack.Decoder(Watch)
 
 
 def keep(
-    jobs: socket.socket, watching: Callable[[bytes], Watch], ready: Callable[[], Work], began: Callable[[], None]
+    jobs: socket.socket,
+    watching: Callable[[bytes], Watch],
+    ready: Callable[[], Work],
+    began: Callable[[], None],
+    group: Group | None = None,
 ) -> None:
     """Fork a process that waits for a job and does it; watch it to its end, and tell the job's control socket how it was.
 
     ready: called in that process before it waits; it gives back what does the job. began: called when a job came.
+    group: where the job is.
     """
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     mine, childs = post.pair()
-    pid = os.fork()
+    pid = group.fork() if group else os.fork()
     if pid == 0:
         try:
             mine.close()
@@ -94,6 +100,9 @@ def keep(
         watch, [number] = told
         with socket.socket(fileno=number) as control:
             ended = _watched(control, _watch.decode(watch), pid)
+            if group:
+                ended = structs.replace(ended, over=ended.over or group.over())
+                group.end()
             end_all()
             said = _last_said(mine)
             with contextlib.suppress(OSError):

@@ -18,7 +18,8 @@ PATH_BENEATH, NET_PORT = 1, 2
 PR_SET_NO_NEW_PRIVS = 38
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
-REMOVE = 1 << 4 | 1 << 5
+REMOVE_FILE = 1 << 5
+REMOVE = 1 << 4 | REMOVE_FILE
 MAKE_DIR, MAKE_REG = 1 << 7, 1 << 8
 REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 # How many rights each version of the interface knows (ABI 1 to 5; later ones added none for files until 9).
@@ -36,13 +37,18 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Rules(Struct, frozen=True):
-    """What is allowed; everything else is not. Paths stand for what is below them too. connect: TCP ports."""
+    """What is allowed; everything else is not. Paths stand for what is below them too. connect: TCP ports.
+
+    unlink: folders whose files may be removed. abstract: abstract Unix sockets of others may be reached.
+    """
 
     read: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
     change: tuple[str, ...] = ()
     use: tuple[str, ...] = ()
     connect: tuple[int, ...] = ()
+    unlink: tuple[str, ...] = ()
+    abstract: bool = False
 
 
 def abi() -> int:
@@ -67,7 +73,7 @@ def missing(version: int) -> tuple[str, ...]:
 def ruleset(rules: Rules, version: int) -> int:
     """A file descriptor of the rules, for `restrict`. Paths that are not there are left out. Raises OSError."""
     handled, net = _files(version), BIND_TCP | CONNECT_TCP if version >= NET_ABI else 0
-    scope = ABSTRACT_SOCKETS | SIGNALS if version >= SCOPE_ABI else 0
+    scope = (SIGNALS if rules.abstract else ABSTRACT_SOCKETS | SIGNALS) if version >= SCOPE_ABI else 0
     size = 24 if version >= SCOPE_ABI else 16 if version >= NET_ABI else 8
     made = _called(CREATE_RULESET, struct.pack("=QQQ", handled, net, scope)[:size], size, 0)
     try:
@@ -86,6 +92,7 @@ def allow(made: int, rules: Rules, version: int) -> None:
         (rules.run, RUN),
         (rules.change, CHANGE),
         (rules.use, READ_FILE | WRITE_FILE),
+        (rules.unlink, REMOVE_FILE),
     ):
         _allow(made, paths, rights & handled)
     if version >= NET_ABI:

@@ -24,6 +24,15 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def children(pid: int) -> set[int]:
+    """The processes that this one has."""
+    found: set[int] = set()
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found |= {int(each) for each in (task / "children").read_text().split()}
+    return found
+
+
 def resident(pid: int) -> int:
     """How many bytes of memory it has; none if it is gone."""
     try:

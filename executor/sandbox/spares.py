@@ -14,12 +14,12 @@ import struct
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import NoReturn
 
 from msgspec import Struct
 
 from executor.sandbox import keeper, namespaces, post, processes
+from executor.sandbox.cgroups import Group, Tree
 from executor.sandbox.keeper import PR_SET_CHILD_SUBREAPER, Watch, Work, keep
 from executor.sandbox.landlock import LIBC
 
@@ -37,7 +37,8 @@ class Trade(Struct, frozen=True):
 
     kept: where a job may start programs, given how many other processes this user has (None: it is counted apart); watching: how long, as its keeper
     is told. alone: where it may not, with its standard output and nothing else. spare: how many of each wait. apart: kept
-    ones have namespaces of their own, which they enter by /proc. hidden: nobody may look into what waits.
+    ones have namespaces of their own, which they enter by /proc. hidden: nobody may look into what waits. groups: where
+    each job has a control group.
     """
 
     kept: Callable[[int | None], Work]
@@ -47,6 +48,7 @@ class Trade(Struct, frozen=True):
     apart: bool = False
     proc: int = -1
     hidden: bool = True
+    groups: Tree | None = None
 
 
 class Sockets(Struct, frozen=True):
@@ -85,6 +87,8 @@ class Spares:
         # By number: its process, and whether it is a kept one.
         self._waiting: dict[int, tuple[int, bool]] = {}
         self._working: set[int] = set()
+        # Of kept ones, by their process.
+        self._groups: dict[int, Group] = {}
         # The end of any child is written there; the handler itself has nothing to do.
         signal.signal(signal.SIGCHLD, _heed_nothing)
         signal.set_wakeup_fd(died, warn_on_full_buffer=False)
@@ -101,6 +105,8 @@ class Spares:
         while True:
             ready = [descriptor for descriptor, _ in poll.poll()]
             if self._sockets.line.fileno() in ready:
+                for group in self._groups.values():
+                    group.end()
                 return
             # Who took a job and ended is heard of before it is reaped.
             if self._heard in ready:
@@ -124,6 +130,9 @@ class Spares:
             while pid := os.waitpid(-1, os.WNOHANG)[0]:
                 ended.add(pid)
         self._working -= ended
+        for pid in ended & self._groups.keys():
+            # Removed already, unless its keeper was killed.
+            self._groups.pop(pid).end()
         lost = {number: kept for number, (pid, kept) in self._waiting.items() if pid in ended}
         if not self._trade.apart:
             self._end_orphans()
@@ -138,7 +147,7 @@ class Spares:
         """End what came here because its keeper died, however many it makes of itself meanwhile."""
         known = {*self._working, *(pid for pid, _ in self._waiting.values())}
         me = os.getpid()
-        while orphans := _children(me) - known:
+        while orphans := processes.children(me) - known:
             for each in orphans:
                 processes.end_tree(each)
             with contextlib.suppress(ChildProcessError):
@@ -154,9 +163,12 @@ class Spares:
             self._census.count()
             others = self._census.others
         who = os.getuid(), os.getgid()
+        group = self._trade.groups.add(self._number) if kept and self._trade.groups else None
         pid = namespaces.fork() if apart else os.fork()
         if pid:
             self._waiting[self._number] = (pid, kept)
+            if group:
+                self._groups[pid] = group
             return
         try:
             signal.set_wakeup_fd(-1)
@@ -166,7 +178,9 @@ class Spares:
             tell = partial(_tell, self._taken, self._number)
             closed = [self._heard, self._died, self._signals, self._sockets.line.fileno(), self._trade.proc]
             if kept:
-                work = partial(keep, self._sockets.kept, self._trade.watching, partial(self._trade.kept, others), tell)
+                work = partial(
+                    keep, self._sockets.kept, self._trade.watching, partial(self._trade.kept, others), tell, group
+                )
                 closed.append(self._sockets.alone.detach())
             else:
                 work = partial(_alone, self._sockets.alone, self._trade.alone, tell)
@@ -217,15 +231,6 @@ def _heed_nothing(_number: int, _frame: object) -> None:
 def _tell(taken: int, number: int) -> None:
     os.write(taken, TAKEN.pack(number))
     os.close(taken)
-
-
-def _children(pid: int) -> set[int]:
-    """The processes that this one has."""
-    found: set[int] = set()
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            found |= {int(each) for each in (task / "children").read_text().split()}
-    return found
 
 
 def _alone(jobs: socket.socket, ready: Callable[[], Callable[[bytes], None]], began: Callable[[], None]) -> None:

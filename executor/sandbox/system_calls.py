@@ -109,6 +109,10 @@ CALLS: dict[str, tuple[int, int]] = {
     "flock": (73, 32),
     "fallocate": (285, 47),
 }
+# What starts a program or a process: fork, vfork, execve.
+OF_STARTING = ((57, -1), (58, -1), (59, 221))
+# What a server does with the socket that it has: listen, accept, accept4.
+OF_SERVING = ((50, 201), (43, 202), (288, 242))
 OF_NETWORK = ("socket", "socketpair", "bind", "connect")
 # The index of the argument that holds the flags.
 OF_SENDING = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}

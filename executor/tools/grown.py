@@ -10,7 +10,7 @@ from functools import partial
 import msgspec
 from msgspec import Struct, structs
 
-from executor.sandbox import landlock, mounted, namespaces, noexec, privileges, seccomp
+from executor.sandbox import cgroups, landlock, mounted, namespaces, noexec, privileges, seccomp
 from executor.sandbox.confine import Defences
 from executor.sandbox.privileges import CannotDrop, User
 from executor.sandbox.spares import Trade
@@ -48,8 +48,11 @@ def grown(told: bytes) -> tuple[bytes, Trade | None]:
     converter = _converter()
     try:
         proc = namespaces.proc()
-        lacks = noexec.lay({root.path: root.writable for root in plan.ground.roots}) if plan.defences.mounts else ""
         user = User(plan.user) if plan.user else None
+        # Held before everything is mounted read only, it stays writable.
+        base = cgroups.own() if plan.defences.groups else ""
+        groups = cgroups.make(base, user, plan.ground.limits, (os.getpid(), os.getppid())) if base else None
+        lacks = noexec.lay({root.path: root.writable for root in plan.ground.roots}) if plan.defences.mounts else ""
         accounts = False
         if plan.defences.mounts and not lacks:
             of_user = (user.uid, user.gid, ()) if user else (os.getuid(), os.getgid(), os.getgroups())
@@ -66,14 +69,19 @@ def grown(told: bytes) -> tuple[bytes, Trade | None]:
     except OSError:
         return msgspec.msgpack.encode(Grown(converter=converter, problem=NO_SANDBOX)), None
     alike = namespaces.lack(proc) if plan.defences.namespaces else ""
+    apart = plan.defences.namespaces and not alike
+    if groups and "pids" in groups.controllers:
+        # They end and count a command's processes as well.
+        alike = ""
     trade = Trade(
         kept=partial(inside.kept, ground, filter_, plan.defences),
         watching=partial(inside.watching, ground),
         alone=partial(inside.alone, ground, alone),
         spare=plan.spare,
-        apart=plan.defences.namespaces and not alike,
+        apart=apart,
         proc=proc,
         hidden=plan.defences.hidden,
+        groups=groups,
     )
     return msgspec.msgpack.encode(
         Grown((lack,) if (lack := ". ".join(filter(None, (lacks, alike)))) else (), converter)

@@ -1,4 +1,4 @@
-"""Starts the tools role: what is allowed is resolved, the zygote grows, root is left, the sandbox is tried.
+"""Starts the tools role: what is allowed is resolved, the zygote grows, root is left, the executor is confined, the sandbox tried.
 
 Law: in this order. Nothing is served before the sandbox was tried, and nothing at all where it does not hold.
 """
@@ -6,6 +6,7 @@ Law: in this order. Nothing is served before the sandbox was tried, and nothing 
 import asyncio
 import contextlib
 import os
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -18,7 +19,7 @@ from executor.sandbox.privileges import User
 from executor.sandbox.zygote import Zygote, ZygoteLost
 from executor.server import Server, bind, drained_by
 from executor.settings import Settings
-from executor.tools import allowed, inside
+from executor.tools import allowed, inside, itself
 from executor.tools.allowed import CannotAllow
 from executor.tools.command import PIECE, KeeperLost, Stream, ran, ran_alone
 from executor.tools.ground import Ground
@@ -49,6 +50,7 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
     log.info("allowed", paths=ground.readable, writable=ground.writable, commands=ground.listed)
     for lack in missing:
         log.warning("the sandbox lacks something", what=lack)
+    problem = confined(path) or problem
 
     async def serve() -> None:
         nonlocal problem
@@ -100,6 +102,17 @@ def raised(ground: Ground, user: User | None, settings: Settings, zygote: Zygote
     privileges.drop(user)
     privileges.hide()
     return problem, mounts, converter
+
+
+def confined(path: Path) -> str:
+    """Confine this process, which has all open that it needs; why nothing can be served. path: of its socket."""
+    if not Defences().itself:
+        return ""
+    try:
+        itself.confine(path, os.environ)
+    except OSError:
+        return NO_SANDBOX
+    return ""
 
 
 def unserved() -> str:

@@ -70,6 +70,18 @@ def test_the_sandbox_may_be_built_where_commands_run():
         assert call in text
 
 
+def test_each_command_may_have_a_control_group_of_its_own():
+    """The unit's own group is handed over, and is all of the tree that can be written; no other unit has one."""
+    text = (UNITS / "tools-executor@.service").read_text(encoding="utf-8")
+    assert "\nDelegate=memory pids\n" in text
+    assert "\nProtectControlGroups=yes\n" in text
+    [group] = re.findall(r"^ReadWritePaths=-/sys/fs/cgroup/(.*)$", text, re.MULTILINE)
+    [parent] = re.findall(r"^Slice=(.*)$", text, re.MULTILINE)
+    assert group == f"{parent}/tools-executor@%i.service"
+    others = [(UNITS / name).read_text(encoding="utf-8") for name in EXPOSURE if not name.startswith("tools")]
+    assert not any("Delegate" in each for each in others)
+
+
 def test_the_installer_is_a_script_that_refuses_whom_it_must():
     """It parses, and does nothing for who is not root."""
     script = UNITS / "install.sh"

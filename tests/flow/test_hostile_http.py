@@ -274,12 +274,12 @@ async def test_bodies_together_are_bounded(shared_upstream: Upstream, upstream: 
 
 @pytest.mark.parametrize("bomb", [b"[" * 1_000_000, b'{"a":' * 1_000_000, b"[" * 100_000 + b"]" * 100_000])
 async def test_json_that_is_too_deep_is_refused(stack: Stack, bomb: bytes):
-    """By each door's own decoder, the official MCP library included."""
+    """By each door's own decoder, the official MCP library included, or before that for how many values there are."""
     for path in DOORS:
         response = await stack.client.post(
             path, content=bomb, headers={"content-type": "application/json", "accept": ACCEPT}
         )
-        assert response.status_code == 400, (path, response.text[:300])
+        assert response.status_code in {400, 413}, (path, response.text[:300])
         assert len(response.content) < 5000
 
 

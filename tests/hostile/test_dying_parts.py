@@ -8,10 +8,12 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import psutil
 import pytest
 
+from executor.sandbox import cgroups
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.jobs import CommandEnded, FileRead, ReadFile
@@ -158,6 +160,30 @@ async def test_one_job_gets_no_more_processes_than_its_share(tools: Tools):
     said = await tools.run("i=0; while [ $i -lt 60 ]; do i=$((i+1)); sleep 3 & done; wait", timeout=20)
     assert isinstance(said.end, CommandEnded)
     assert b"fork" in said.stderr or b"more processes than is allowed" in said.stderr
+
+
+def group_of(pid: int) -> str:
+    """The control group that a process is in, of the second version's tree."""
+    lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    return next((line[3:] for line in lines if line.startswith("0::")), "")
+
+
+async def test_a_job_is_in_a_control_group_that_goes_with_it(tools: Tools):
+    """Its group alone has all of it; with the job, or with its keeper, it is gone."""
+    for keeper_dies in (False, True):
+        async with under_way(tools) as running:
+            groups = {group_of(each.pid) for each in sleeping()}
+            if "/claude-api-server-tools-" not in "".join(groups):
+                pytest.skip("no control group can be made here")
+            [group] = groups
+            assert group != group_of(keeper_of(tools, sleeping()[0]))
+            folder = cgroups.own() + group[group.index("/claude-api-server-tools-") :]
+            assert os.path.isdir(folder)  # noqa: PTH112, ASYNC240 # it is no file that could take time
+            if keeper_dies:
+                os.kill(keeper_of(tools, sleeping()[0]), signal.SIGKILL)
+                await running
+        await until(lambda: not sleeping())
+        await until(lambda folder=folder: not Path(folder).is_dir())
 
 
 @pytest.mark.control
