@@ -36,7 +36,7 @@ system: ## what some tests need of Debian's packages, where apt-get may install 
 bench: .venv/.ready ## measure, print a table, write bench.json
 	@$(BIN)/python -m tests.bench
 
-soak: .venv/.ready ## a mixed load with mischief for 90 s, and a table of what came of it
+soak: .venv/.ready ## a mixed load with mischief for 90 s, then hostile input, and a table of what came of it
 	@$(BIN)/python -m tests.soak
 
 format: .venv/.ready ## format and mend what can be mended

@@ -20,13 +20,17 @@ from tests.stack import KEY, REPOSITORY, free_port, until
 
 WATCHDOG = 4
 
+pytestmark = pytest.mark.xdist_group("dying parts")
+
 
 class Server:
     """`claude-api-server up`, running. client: with the key."""
 
-    def __init__(self, process: asyncio.subprocess.Process, client: httpx2.AsyncClient) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, client: httpx2.AsyncClient, port: int) -> None:
         self.process = process
         self.client = client
+        # No other server's.
+        self.command = ["sleep", f"100.{port}"]
 
     def program(self, *words: str) -> psutil.Process:
         """The program whose command line has these words."""
@@ -88,7 +92,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Ser
         async with httpx2.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", headers={"authorization": f"Bearer {KEY}"}, timeout=BOUND
         ) as client:
-            made = Server(process, client)
+            made = Server(process, client, port)
             await made.ready()
             yield made
     finally:
@@ -104,7 +108,7 @@ async def at_work(server: Server) -> AsyncGenerator[None]:
     await server.ready()
     body = {"messages": [{"role": "user", "content": "Hello! " * 2000}], "stream": True}
     asks = [
-        asyncio.create_task(server.client.post("/api/tools/bash", json={"command": "sleep 100.5"})),
+        asyncio.create_task(server.client.post("/api/tools/bash", json={"command": " ".join(server.command)})),
         asyncio.create_task(server.client.post("/v1/chat/completions", json=body)),
         asyncio.create_task(server.client.post("/v1/responses", json={"input": "Hello!", "background": True})),
     ]
@@ -122,7 +126,7 @@ def sleeping(server: Server) -> list[psutil.Process]:
     return [
         process
         for process in psutil.process_iter(["cmdline"])
-        if process.info["cmdline"] == ["sleep", "100.5"] and process.status() != psutil.STATUS_ZOMBIE
+        if process.info["cmdline"] == server.command and process.status() != psutil.STATUS_ZOMBIE
     ]
 
 

@@ -1,4 +1,4 @@
-"""soak: a mixed load with mischief for some minutes, and a table of what came of it.
+"""soak: a mixed load with mischief for some minutes, then hostile input, and a table of what came of it.
 
 usage: python -m tests.soak [SECONDS [CLIENTS [SEED]]]    90 seconds, 8 clients, seed 6
 
@@ -11,7 +11,11 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
+from tests.soak.fuzz import LONGEST_STALL, fuzz
 from tests.soak.run import GROWTH, MIB, Plan, Report, soak
+
+# Seconds of hostile input after the load.
+FUZZ = 30.0
 
 
 def shown(report: Report) -> Table:
@@ -34,9 +38,22 @@ def main() -> int:
         console.print(f"{name}: {one.memory / MIB:.0f} MiB, {one.descriptors} descriptors, {one.threads} threads")
     for sentence in (*report.wrong, *report.left):
         console.print("WRONG", sentence, style="red", markup=False)
+    fuzzed = asyncio.run(fuzz(FUZZ, int(seed)))
+    console.print(f"hostile input: {fuzzed.sent}; an innocent caller's longest wait: {fuzzed.stall * 1000:.0f} ms")
+    for sentence in fuzzed.wrong:
+        console.print("WRONG", sentence, style="red", markup=False)
+    if fuzzed.stall > LONGEST_STALL:
+        console.print(f"WRONG: an innocent caller waits longer than {LONGEST_STALL * 1000:.0f} ms", style="red")
     grown = report.after.memory - report.before.memory
     return int(
-        bool(report.wrong or report.left or grown > GROWTH or report.after.descriptors > report.before.descriptors)
+        bool(
+            fuzzed.wrong
+            or fuzzed.stall > LONGEST_STALL
+            or report.wrong
+            or report.left
+            or grown > GROWTH
+            or report.after.descriptors > report.before.descriptors
+        )
     )
 
 
