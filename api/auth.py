@@ -31,7 +31,6 @@ BY_ADDRESS = "by_address"
 AUTHORIZATION = b"authorization"
 KEY_HEADERS = (b"x-api-key", b"api-key")
 ORIGIN = b"origin"
-NOT_THIS_HOST = "This server does not go by that name. Its owner can allow it with ALLOWED_HOSTS."
 # Each is hashed; nobody needs more of them.
 MAX_CREDENTIALS = 16
 # What stands for a request without a credential.
@@ -92,7 +91,7 @@ class RequireKey:
         if ORIGIN in headers:
             return False
         if not self._known_host(headers.get(b"host", b"").decode("latin-1")):
-            raise Problem(421, "host_not_allowed", NOT_THIS_HOST)
+            raise not_this_host()
         return True
 
     def _identify(self, given: Sequence[str]) -> tuple[Principal | None, Problem | None]:
@@ -131,6 +130,12 @@ def credentials(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:
 def _bearer_token(value: str) -> str:
     scheme, _, token = value.strip().partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def not_this_host() -> Problem:
+    """The Host header names another server (RFC 9110 §15.5.20)."""
+    message = "This server does not go by that name. Its owner can allow it with ALLOWED_HOSTS."
+    return Problem(421, "host_not_allowed", message)
 
 
 def unread() -> Problem:

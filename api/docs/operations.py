@@ -183,7 +183,7 @@ def metrics() -> Json:
         parameters=[REQUEST_ID],
         responses={
             "200": answer("The numbers, in Prometheus' text format.", {"text/plain": {"schema": {"type": "string"}}}),
-            **refusals((401, 403, 500, 503)),
+            **refusals((401, 403, 421, 500, 503)),
         },
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from api.auth import not_this_host
 from api.body_room import full
 from api.docs.structs import Json, reference
 from api.failed_keys import too_many
@@ -104,6 +105,7 @@ TITLES = {
     408: "The request did not come in time",
     413: "The request, or something in it, is too large",
     415: "The body is packed in a way that is not known here",
+    421: "The request names another server",
     426: "There is no WebSocket",
     429: "Not now: a limit is reached",
     431: "The headers are too large",
@@ -156,6 +158,7 @@ OWN: tuple[Problem, ...] = (
     Problem(404, "response_not_found", "No response with id 'resp_1' is kept here.", param="response_id"),
     Problem(405, "method_not_allowed", "This address does not take this method."),
     Problem(426, "upgrade_required", "There is no WebSocket here. POST to this address, with `stream: true`."),
+    not_this_host(),
     too_many(60.0),
     Problem(401, "key_disabled", "This key is disabled; the server's owner can enable it again."),
     Problem(401, "key_expired", "This key has expired; ask the server's owner for another one."),

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from api.auth import NOT_THIS_HOST
+from api.auth import not_this_host
 from api.problems import Problem
 
 # Multicast DNS (RFC 6762 §3).
@@ -25,11 +25,7 @@ class Hosts(Struct, frozen=True):
     def check(self, host: str, origin: str) -> None:
         """Raises Problem for a host or an origin that is not allowed; an absent origin is no browser's."""
         if not self.known(host):
-            raise Problem(
-                421,
-                "host_not_allowed",
-                NOT_THIS_HOST,
-            )
+            raise not_this_host()
         if origin and origin not in self.origins and "*" not in self.origins and not self._near(origin):
             raise Problem(
                 403,

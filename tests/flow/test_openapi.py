@@ -211,7 +211,7 @@ def test_every_code_of_an_error_is_in_the_document():
     }
     of_chat = {code for kind, (_, code) in KINDS.items() if kind not in OF_TOOLS}
     assert of_chat | set(written_codes()) == shown
-    assert {f"Error{status}" for status in (*CHAT_ERRORS, *AT_THE_EDGE, 405, 426)} == set(
+    assert {f"Error{status}" for status in (*CHAT_ERRORS, *AT_THE_EDGE, 405, 421, 426)} == set(
         DOCUMENT["components"]["responses"]
     )
 
