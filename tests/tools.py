@@ -123,8 +123,8 @@ class Tools:
         return True
 
     async def _end(self) -> None:
-        if self.program.process and self.program.process.returncode is None:
-            await self.program.end()
+        if process := self.program.process:
+            await (self.program.end() if process.returncode is None else self.program.ended())
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def log(self) -> str:

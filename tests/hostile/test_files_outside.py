@@ -80,7 +80,7 @@ ATTACKS: dict[str, Attack] = {
     "compared by `git`": command(
         "git diff --no-index /dev/null {outside}/secret.txt", down=LANDLOCK, sign=FOUND
     ),
-    "the system's users": command("cat /etc/passwd", down=LANDLOCK, sign=b"root:"),
+    "the system's settings": command("cat /etc/login.defs", down=LANDLOCK, sign=b"UID_MIN"),
     "the environment of the job's parent": command("bash -c 'cat /proc/$PPID/environ'; cat /proc/self/environ", down=LANDLOCK, sign=b"PATH="),
     "devices": code("os.open('/dev/zero', os.O_RDONLY)", down=LANDLOCK),
     "memory shared by files": code("os.close(os.open('/dev/shm/cas', os.O_CREAT | os.O_RDWR))\nos.unlink('/dev/shm/cas')", down=BOTH),
