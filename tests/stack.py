@@ -269,6 +269,14 @@ def group(leader: int) -> list[int]:
     return members
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not, nor one that ends at this moment."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 async def until(condition: Callable[[], object], timeout: float = BOUND) -> None:
     """Wait for a condition of another process, which can only be polled. Raises TimeoutError."""
     async with asyncio.timeout(timeout):

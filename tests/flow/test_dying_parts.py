@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests.bound import BOUND
-from tests.stack import KEY, REPOSITORY, free_port, until
+from tests.stack import KEY, REPOSITORY, free_port, is_alive, until
 
 WATCHDOG = 4
 
@@ -126,7 +126,7 @@ def sleeping(server: Server) -> list[psutil.Process]:
     return [
         process
         for process in psutil.process_iter(["cmdline"])
-        if process.info["cmdline"] == server.command and process.status() != psutil.STATUS_ZOMBIE
+        if process.info["cmdline"] == server.command and is_alive(process)
     ]
 
 
@@ -147,8 +147,8 @@ async def test_a_part_that_dies_comes_back_and_leaves_nothing(
         below = program.children(recursive=True)
         began = time.monotonic()
         program.send_signal(number)
-        await until(lambda: not program.is_running() or program.status() == psutil.STATUS_ZOMBIE)
-        await until(lambda: not [one for one in below if one.is_running() and one.status() != psutil.STATUS_ZOMBIE])
+        await until(lambda: not is_alive(program))
+        await until(lambda: not any(map(is_alive, below)))
         if part == API:
             # The executors see that who asked is gone.
             await until(lambda: not sleeping(server))
@@ -185,5 +185,5 @@ async def test_when_all_is_killed_at_its_root_nothing_is_left(server: Server):
         below = server.below()
         server.process.kill()
         await server.process.wait()
-        await until(lambda: not [one for one in below if one.is_running() and one.status() != psutil.STATUS_ZOMBIE])
+        await until(lambda: not any(map(is_alive, below)))
         assert not sleeping(server)

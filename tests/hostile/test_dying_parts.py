@@ -19,7 +19,7 @@ from shared.events import Failed
 from shared.jobs import CommandEnded, FileRead, ReadFile
 from tests.bound import BOUND
 from tests.hostile.attack import ORDINARY
-from tests.stack import until
+from tests.stack import is_alive, until
 from tests.tools import Said, Tools
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack("Dying parts"), pytest.mark.xdist_group("hostile")]
@@ -45,9 +45,7 @@ async def tools(request: pytest.FixtureRequest) -> AsyncGenerator[Tools]:
 def sleeping(mark: str = "4747") -> list[psutil.Process]:
     """The processes that a job left, or works with."""
     return [
-        each
-        for each in psutil.process_iter(["cmdline"])
-        if each.info["cmdline"] == ["sleep", mark] and each.status() != psutil.STATUS_ZOMBIE
+        each for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == ["sleep", mark] and is_alive(each)
     ]
 
 
@@ -110,7 +108,7 @@ async def test_a_job_ends_with_its_executor_and_all_of_its_group(tools: Tools):
         for each in [executor, *(each for each in group if each in below)]:
             each.kill()
         await until(lambda: not sleeping())
-        await until(lambda: not [each for each in below if each.is_running() and each.status() != "zombie"])
+        await until(lambda: not any(map(is_alive, below)))
 
 
 async def test_what_waits_and_is_killed_is_replaced(tools: Tools):
