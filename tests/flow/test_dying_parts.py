@@ -93,6 +93,8 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Ser
             base_url=f"http://127.0.0.1:{port}", headers={"authorization": f"Bearer {KEY}"}, timeout=BOUND
         ) as client:
             made = Server(process, client, port)
+            # Before it says so, a part that dies ends it: then something is wrong with how it is set up.
+            await until(lambda: "Claude API Server is ready" in (folder / "log").read_text(encoding="utf-8"))
             await made.ready()
             yield made
     finally:
