@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.stack import REPOSITORY, Stack
 
 # The longest that a bystander may wait, in seconds.
-PATIENCE = 0.25
+LONGEST_STALL = 0.25
 PAUSE = 0.01
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 

@@ -1,8 +1,8 @@
 """Seccomp: which system calls a process may not make. (https://docs.kernel.org/userspace-api/seccomp_filter.html)
 
-Law: the filter is a function of the machine and of what is asked for. A call of another architecture ends the process;
-a denied call is EPERM, so that programs go on and say so. A command may make the calls that are listed, and no other exists
-for it; to the CLI what is not denied is allowed. Landlock governs the paths of both.
+Invariants: the filter is a function of the machine and of what is asked for. A call of another architecture ends the
+process; a denied call is EPERM, so that programs go on and say so. Only listed calls exist; any other is ENOSYS.
+Landlock governs the paths.
 """
 
 import ctypes
@@ -32,6 +32,7 @@ from executor.sandbox.system_calls import (
     ASKING,
     CALLS,
     CHANGING,
+    OF_CLI,
     OF_DESCRIPTORS,
     OF_MEMORY,
     OF_MODES,
@@ -42,6 +43,7 @@ from executor.sandbox.system_calls import (
     OF_SERVING,
     OF_SIGNALS,
     OF_STARTING,
+    OF_WATCHING,
     SET_FLAGS,
     SIGNAL_FLAG,
     SPECIAL,
@@ -81,7 +83,7 @@ def command_filter(*, signals: bool, machine: str = "") -> bytes:
     """
     denied = [name for name in CALLS if name not in SPECIAL] + list(OF_NETWORK)
     denied += [] if signals else list(OF_SIGNALS)
-    return _program(denied, machine or platform.machine(), listed=True)
+    return _program(denied, machine or platform.machine())
 
 
 def program_filter(machine: str = "") -> bytes:
@@ -96,12 +98,17 @@ def cli_filter(*, signals: bool, names: bool, machine: str = "") -> bytes:
 
     signals: leave them to Landlock's scope. names: it has to look some up, which takes UDP.
     """
-    denied = [name for name in CALLS if name not in SPECIAL] + ["socketpair", "bind"]
-    # The CLI finds its own programs by pidfd, and talks to nothing else's; it watches its own files.
-    denied = [name for name in denied if name not in {"pidfd_open", "inotify_init", "inotify_init1"}]
+    machine = machine or platform.machine()
+    _, column = _arch(machine)
+    denied = [name for name in CALLS if name not in {*SPECIAL, *OF_CLI}] + ["socketpair", "bind"]
     # Its threads signal one another by tgkill.
     denied += [] if signals else [name for name in OF_SIGNALS if name != "tgkill"]
-    return _program(denied, machine or platform.machine(), internet=_internet(names=names))
+    return _program(
+        denied,
+        machine,
+        internet=_internet(names=names),
+        more=(*(CALLS[name][column] for name in OF_CLI), *(call[column] for call in OF_WATCHING)),
+    )
 
 
 def executor_filter(pid: int, machine: str = "") -> bytes:
@@ -124,7 +131,6 @@ def executor_filter(pid: int, machine: str = "") -> bytes:
     return _program(
         denied,
         machine,
-        listed=True,
         first=first,
         more=tuple(call[column] for call in (*OF_SERVING, CALLS["memfd_create"])),
     )
@@ -175,12 +181,15 @@ def _program(
     denied: list[str],
     machine: str,
     *,
-    listed: bool = False,
     internet: list[bytes] | None = None,
     first: Sequence[bytes] = (),
     more: tuple[int, ...] = (),
 ) -> bytes:
-    """listed: nothing but what is listed is allowed, and memory is frozen. first: steps before all others. more: listed too."""
+    """Allows only the listed calls and `more`.
+
+    internet: the steps for a call of `socket`; without them there is none, memory is frozen and descriptors are bounded.
+    first: steps before all others.
+    """
     arch, column = _arch(machine)
     steps = [*head(arch, machine), *first]
     for name in denied:
@@ -190,25 +199,22 @@ def _program(
     steps += when(CALLS["clone"][column], [argument(0), op(JUMP_ANY_BIT, NAMESPACES, 0, 1), refuse(errno.EPERM)])
     steps += _alone(column)
     steps += _modes(column)
-    if listed:
+    if internet is None:
         steps += _frozen_memory(column)
         steps += _files(column)
     else:
         steps += when(CALLS["fcntl"][column], none_of(1, OF_OWNERS))
         steps += when(CALLS["ioctl"][column], none_of(1, CHANGING))
-    if internet:
         steps += when(CALLS["socket"][column], internet)
         # What is sent with the call that connects would not be asked of Landlock.
         for name, flags in OF_SENDING.items():
             early = [argument(flags), op(JUMP_ANY_BIT, MSG_FASTOPEN, 0, 1), refuse(errno.EPERM)]
             steps += when(CALLS[name][column], early)
-    if listed:
-        looked_at = [CALLS[name][column] for name in SPECIAL if name not in denied]
-        for number in (*allowed_calls.numbers(column), *looked_at, *more):
-            if number >= 0:
-                steps += [op(JUMP_EQ, number, 0, 1), op(RETURN, ALLOW)]
-        return b"".join([*steps, refuse(errno.ENOSYS)])
-    return b"".join([*steps, op(RETURN, ALLOW)])
+    looked_at = [CALLS[name][column] for name in SPECIAL if name not in denied]
+    for number in (*allowed_calls.numbers(column), *looked_at, *more):
+        if number >= 0:
+            steps += [op(JUMP_EQ, number, 0, 1), op(RETURN, ALLOW)]
+    return b"".join([*steps, refuse(errno.ENOSYS)])
 
 
 def _frozen_memory(column: int) -> list[bytes]:

@@ -113,6 +113,10 @@ CALLS: dict[str, tuple[int, int]] = {
 OF_STARTING = ((57, -1), (58, -1), (59, 221))
 # What a server does with the socket that it has: listen, accept, accept4.
 OF_SERVING = ((50, 201), (43, 202), (288, 242))
+# The CLI finds its own programs by pidfd, and talks to nothing else's; it watches its own files.
+OF_CLI = ("pidfd_open", "inotify_init", "inotify_init1")
+# inotify_add_watch, inotify_rm_watch.
+OF_WATCHING = ((254, 27), (255, 28))
 OF_NETWORK = ("socket", "socketpair", "bind", "connect")
 # The index of the argument that holds the flags.
 OF_SENDING = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}

@@ -82,7 +82,7 @@ async def _from_server(connection: Connection, headers: dict[str, str], chat: Ch
 
 
 async def _from_service(connection: Connection, words: str, ears: Heard) -> None:
-    body = {"model": "haiku", "stream": True, "messages": [{"role": "user", "content": words}]}
+    body = {"model": "haiku", "max_tokens": 8192, "stream": True, "messages": [{"role": "user", "content": words}]}
     async for at, data in connection.post("/v1/messages", body, {}):
         if data and data["type"] == "content_block_delta":
             ears.times.append(at)

@@ -13,7 +13,7 @@ import pytest
 
 from api.keys import Allowance
 from tests.bound import BOUND
-from tests.bystander import PATIENCE, bystander
+from tests.bystander import LONGEST_STALL, bystander
 from tests.raw import CHAT, Wire, head, wire, wires
 from tests.scripted.upstream import Gated, Upstream
 from tests.stack import KEY, Stack, until
@@ -132,7 +132,7 @@ async def test_many_addresses_are_refused_before_any_is_fetched(bare: Stack, cou
     assert response.status_code in {400, 413}, response.text
     if count == 101:
         assert "up to 100" in response.json()["error"]["message"]
-    assert waits.longest <= PATIENCE
+    assert waits.longest <= LONGEST_STALL
 
 
 MESSAGE = b'{"role":"user","content":"a"}'
@@ -154,7 +154,7 @@ async def test_a_large_request_keeps_nobody_waiting(bare: Stack, path: str, shap
     async with bystander(bare) as waits:
         response = await bare.client.post(path, content=payload, headers={"content-type": "application/json"})
     assert response.status_code in {200, 400, 413, 503}, response.text
-    assert waits.longest <= PATIENCE
+    assert waits.longest <= LONGEST_STALL
 
 
 CHANGES: dict[str, tuple[str, str, dict[str, Any] | None]] = {

@@ -11,7 +11,8 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from tests.soak.fuzz import LONGEST_STALL, fuzz
+from tests.bystander import LONGEST_STALL
+from tests.soak.fuzz import fuzz
 from tests.soak.run import GROWTH, MIB, Plan, Report, soak
 
 # Seconds of hostile input after the load.

@@ -14,13 +14,11 @@ from typing import Any
 import httpx2
 from msgspec import Struct
 
+from tests.bystander import bystander
 from tests.scripted.upstream import Upstream
 from tests.soak.mischief import Script
 from tests.stack import Stack
 
-# Seconds that an innocent caller may wait for an answer that costs nothing.
-LONGEST_STALL = 0.25
-PAUSE = 0.02
 PATIENCE = 5.0
 LARGEST = 20_000
 WORDS = (
@@ -64,7 +62,7 @@ HEADERS = (
 
 
 class Fuzzed(Struct, frozen=True):
-    """What came of it. stall: the innocent caller's longest wait, in seconds."""
+    """What came of it. stall: the innocent caller's longest wait, in seconds, without waiting for a processor."""
 
     sent: dict[str, int]
     stall: float
@@ -161,10 +159,10 @@ async def fuzz(seconds: float, seed: int) -> Fuzzed:
     """Do it."""
     sent = dict.fromkeys(SENDERS, 0)
     wrong: list[str] = []
-    stall = 0.0
     async with (
         Upstream() as upstream,
         Stack(upstream.url, api_settings={"REQUEST_TIMEOUT": "10"}, tools={"ALLOWED_COMMANDS": "echo"}) as stack,
+        bystander(stack) as waits,
     ):
         upstream.script(Script(seed, 0))
         end = time.monotonic() + seconds
@@ -178,16 +176,7 @@ async def fuzz(seconds: float, seed: int) -> Fuzzed:
                     wrong.append(f"{kind}: {type(fault).__name__}: {fault}"[:600])
                 sent[kind] += 1
 
-        async def innocent() -> None:
-            nonlocal stall
-            async with httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=60) as client:
-                while time.monotonic() < end:
-                    began = time.monotonic()
-                    assert (await client.get("/health/live")).status_code == 200
-                    stall = max(stall, time.monotonic() - began)
-                    await asyncio.sleep(PAUSE)
-
-        await asyncio.gather(innocent(), *(attack(kind) for kind in SENDERS))
+        await asyncio.gather(*(attack(kind) for kind in SENDERS))
         ended = [program for program in stack.programs() if program.process and program.process.returncode is not None]
         wrong += [f"a program ended: {program.log.name}" for program in ended]
-    return Fuzzed(sent, stall, wrong)
+    return Fuzzed(sent, waits.longest, wrong)
