@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 UV := .uv/bin/uv
 BIN := .venv/bin
-SOURCES := api executor shared deploy tests
+SOURCES := api executor shared cli tests
 # What uv brings and keeps stays in this folder too.
 export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.uv/python
 export UV_CACHE_DIR ?= $(CURDIR)/.uv/cache
@@ -18,9 +18,9 @@ install: $(UV) ## install what is locked and a copy of the code, for services; w
 test: .venv/.ready ## every test
 	@# Apart: the flows share one event loop for their programs' whole life, the units have one each.
 	@$(BIN)/pytest tests/unit tests/golden tests/docs
-	@$(BIN)/pytest tests/clients tests/flow tests/observe tests/deploy
+	@$(BIN)/pytest tests/clients tests/integration tests/observability tests/deploy
 	@# Alone: a bomb takes the processes that its user may have, and others run as that user too.
-	@$(BIN)/pytest -n 0 tests/hostile
+	@$(BIN)/pytest -n 0 tests/security
 
 check: .venv/.ready ## types, lint, import contracts
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
@@ -34,10 +34,10 @@ system: ## what some tests need of Debian's packages, where apt-get may install 
 			chromium chromium-driver prometheus >/dev/null; }
 
 bench: .venv/.ready ## measure, print a table, write bench.json
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.load.bench
 
 soak: .venv/.ready ## a mixed load with mischief for 90 s, then hostile input, and a table of what came of it
-	@$(BIN)/python -m tests.soak
+	@$(BIN)/python -m tests.load.soak
 
 format: .venv/.ready ## format and mend what can be mended
 	@$(BIN)/ruff format --quiet $(SOURCES)

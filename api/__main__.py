@@ -23,19 +23,20 @@ import msgspec
 import uvloop
 from pydantic import ValidationError
 
+from api.admin.check import checked
 from api.app import create_app
-from api.check import checked
-from api.drain import Drain
-from api.edge import Edge, Limits, affordable
-from api.metrics import Metrics
-from api.server import Server
+from api.http.connection_registry import Edge, Limits, affordable
+from api.http.drain import Drain
+from api.http.server import Server
+from api.observability.metrics import Metrics
 from api.settings import Settings
-from shared import core_dumps, log
+from shared import logging
 from shared.checks import ApiCheck
-from shared.notify import alive, credentials, listening
+from shared.process import core_dumps
+from shared.process.systemd import alive, credentials, listening
+from shared.process.watchdog import end_when_stalled
 from shared.settings import complaints
-from shared.trace import tracing
-from shared.watchdog import end_when_stalled
+from shared.tracing import tracing
 
 # How long a thread that reads a large body may keep the loop waiting.
 SWITCH_INTERVAL = 0.001
@@ -72,7 +73,7 @@ def main() -> int:
     if parsed.check:
         print(msgspec.json.encode(uvloop.run(checked(settings))).decode())
         return 0
-    log.configure("api", settings.log_level, settings.log_format)
+    logging.configure("api", settings.log_level, settings.log_format)
     drain = Drain(settings.drain_timeout)
     traces = tracing("api", os.environ)
     metrics = Metrics()

@@ -10,54 +10,54 @@ from litestar.middleware import DefineMiddleware
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp
 
-from api import health, scrape
-from api.absent import absent
-from api.admission import RequestAdmission
-from api.anthropic import routes as anthropic
-from api.auth import RequireKey
-from api.body_room import LARGEST, Room
-from api.books import Books
-from api.bounded_body import BoundedBody
-from api.catalogue import Catalogue
-from api.client_address import ClientAddress
-from api.decoding import Decoding
-from api.dispatch import Dispatch
-from api.docs import routes as docs
-from api.drain import Drain
-from api.envelopes import envelope
-from api.executors import Executors
-from api.fetch import Fetcher
-from api.hands import Hands
-from api.http_metrics import HttpMetrics
-from api.http_trace import HttpTrace
-from api.job_metrics import JobMetrics
-from api.keeper import Keeper, Place, unavailable
-from api.keys import Keyring
-from api.ledger import Ledger
-from api.limits import Counters
-from api.mcp.hosts import Hosts
-from api.mcp.routes import Mcp
-from api.metrics import Metrics
-from api.openai_chat import routes as openai_chat
-from api.openai_completions import routes as openai_completions
-from api.openai_responses import routes as openai_responses
-from api.openai_responses.running import Running
-from api.openai_responses.store import Store
-from api.openapi import version
-from api.parameters import Policy
-from api.private_pages import PrivatePages
-from api.problems import Problem, of_failure, of_framework
-from api.request_context import RequestContext
-from api.rest import routes as rest
-from api.rest_admin import routes as rest_admin
+from api.accounting.ledger import Ledger
+from api.accounting.meter import Books
+from api.accounting.rate_limits import Counters
+from api.accounting.request_admission import RequestAdmission
+from api.accounting.storage_sync import Keeper, Place, unavailable
+from api.admin import routes as rest_admin
+from api.agent.checks import Limits
+from api.agent.services import Workshop
+from api.auth.body_limits import BoundedBody
+from api.auth.host_check import Hosts
+from api.auth.middleware import RequireKey
+from api.conversation.parameters import Policy
+from api.core.keys import Keyring
+from api.core.problems import Problem, of_failure, of_framework
+from api.database.engine import Unavailable
+from api.database.folder import JOURNAL
+from api.dialects.anthropic import routes as anthropic
+from api.dialects.error_rendering import envelope
+from api.dialects.mcp.routes import Mcp
+from api.dialects.openai_chat import routes as openai_chat
+from api.dialects.openai_completions import routes as openai_completions
+from api.dialects.openai_responses import routes as openai_responses
+from api.dialects.openai_responses.running import Running
+from api.dialects.openai_responses.store import Store
+from api.dialects.rest import routes as rest
+from api.dialects.unsupported import absent
+from api.executors.pool import Executors
+from api.executors.tool_client import Hands
+from api.executors.turn_client import Dispatch
+from api.http.client_address import ClientAddress
+from api.http.drain import Drain
+from api.http.inflight_bodies import LARGEST, Room
+from api.http.json_decoding import Decoding
+from api.http.private_responses import PrivatePages
+from api.http.request_context import RequestContext
+from api.media.fetcher import Fetcher
+from api.models.catalogue import Catalogue
+from api.observability import health, scrape
+from api.observability.http_metrics import HttpMetrics
+from api.observability.http_trace import HttpTrace
+from api.observability.job_metrics import JobMetrics
+from api.observability.metrics import Metrics
+from api.openapi import routes as docs
+from api.openapi.document import version
 from api.settings import Settings
-from api.store.engine import Unavailable
-from api.store.folder import JOURNAL
-from api.work.checks import Limits
-from api.work.tasks import Workshop
 from shared.errors import ErrorKind
 from shared.events import Failed
-from shared.trace import Tracing
+from shared.tracing import Tracing
 
 log = structlog.get_logger()
 

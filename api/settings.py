@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from api.catalogue import meaning
-from api.client_address import Network
-from api.problems import Problem
+from api.core.problems import Problem
+from api.http.client_address import Network
+from api.models.catalogue import meaning
 
 SHORTEST_TOKEN = 16
 WELL_KNOWN = ("change", "your-", "your_", "secret", "password", "example", "1234", "test", "token", "default", "xxxx")

@@ -36,7 +36,7 @@ environment() {
 case $kind in
 editable) parts="pyproject.toml requirements.lock .python-version" ready=.ready ;;
 copy) parts="pyproject.toml requirements.lock .python-version $(
-    find api executor shared deploy/__init__.py deploy/local -type f ! -name '*.pyc' | LC_ALL=C sort
+    find api executor shared cli -type f ! -name '*.pyc' | LC_ALL=C sort
 )" ready=.copied ;;
 *) echo "usage: $0 editable|copy" >&2 && exit 2 ;;
 esac

@@ -24,9 +24,9 @@ import argparse
 import re
 import sys
 
-from executor.sandbox.zygote import Zygote
-from executor.tools.grown import grown
-from shared import core_dumps
+from executor.sandbox.zygote.client import Zygote
+from executor.tools.worker_setup import grown
+from shared.process import core_dumps
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -55,9 +55,9 @@ def main() -> int:
     core_dumps.disable()
     zygote = Zygote(grown) if parsed.role == "tools" else None
     # Loaded after the fork: every process of a job is a copy of what was there before.
-    from executor import program  # noqa: PLC0415
+    from executor import app  # noqa: PLC0415
 
-    return program.main(parsed, zygote)
+    return app.main(parsed, zygote)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The spans of a job in an executor, from its events: the whole of it, and below that the CLI's run."""
 
 from shared.events import Admitted, Done, Failed, Started
-from shared.trace import Span, Tracing
+from shared.tracing import Span, Tracing
 from shared.wire import Do, Submit, ToApi
 
 

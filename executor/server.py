@@ -14,10 +14,10 @@ import structlog
 from executor.claude.role import ClaudeRole
 from executor.session import Session
 from executor.tools.role import ToolsRole
-from shared.notify import alive, listening, notify
-from shared.peers import Trust, folder_problem, trust_of
-from shared.trace import Tracing
-from shared.watchdog import end_when_stalled
+from shared.process.peers import Trust, folder_problem, trust_of
+from shared.process.systemd import alive, listening, notify
+from shared.process.watchdog import end_when_stalled
+from shared.tracing import Tracing
 
 FOLDER_MODE = 0o750
 SOCKET_MODE = 0o660

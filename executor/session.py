@@ -17,9 +17,9 @@ from executor.job_trace import JobTrace
 from executor.tools.role import ToolsRole
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed
-from shared.jobs import JobDone, Output
-from shared.peers import peer_of
-from shared.trace import Tracing, trace_id
+from shared.process.peers import peer_of
+from shared.tool_jobs import JobDone, Output
+from shared.tracing import Tracing, trace_id
 from shared.wire import VERSION, AskStatus, Bring, Do, Submit, ToApi, WireError, frame, read_to_executor
 
 FIRST_MESSAGE_TIMEOUT = 10.0

@@ -30,8 +30,8 @@ import msgspec
 from msgspec import Struct
 
 from shared.events import Event, Windows
-from shared.jobs import JobDone, Output, ToolJob, ToolsStatus
-from shared.peers import connect
+from shared.process.peers import connect
+from shared.tool_jobs import JobDone, Output, ToolJob, ToolsStatus
 from shared.turn import ToolResult, Turn
 
 VERSION = 4

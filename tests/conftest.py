@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from tests.scripted.upstream import Says, Upstream
-from tests.stack import Stack
+from tests.support.scripted.upstream import Says, Upstream
+from tests.support.stack import Stack
 
 OAUTH_TOKEN = "sk-ant-oat01-invented"
 # What executors have for each launch of the CLI.

@@ -11,7 +11,7 @@ install -m 0644 "$here/tmpfiles.conf" /etc/tmpfiles.d/claude-api-server.conf
 systemd-sysusers claude-api-server.conf
 systemd-tmpfiles --create claude-api-server.conf
 # Before anything is started, or started anew: a unit that can't start would only say so in its log.
-for service in claude-api:api.app claude-executor:executor.program tools-executor:executor.program; do
+for service in claude-api:api.app claude-executor:executor.app tools-executor:executor.app; do
     "$here/starts.sh" "${service%:*}" /opt/claude-api-server/.venv "${service#*:}"
 done
 install -m 0644 "$here"/*.service "$here"/*.socket /etc/systemd/system/

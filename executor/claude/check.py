@@ -14,12 +14,12 @@ import msgspec
 from msgspec import Struct, structs
 
 from executor.admission import Admission
-from executor.claude.cli import TESTED, Launch
-from executor.claude.cli_session import introduced
-from executor.claude.credential import Credential, CredentialKind
-from executor.claude.process import CliLost, CliProcess
+from executor.claude.cli.credential import Credential, CredentialKind
+from executor.claude.cli.launch import TESTED, Launch
+from executor.claude.cli.process import CliLost, CliProcess
+from executor.claude.cli.sandbox import entry
 from executor.claude.role import ClaudeRole
-from executor.claude.sandbox import entry
+from executor.claude.session import introduced
 from executor.claude.tool_results import ToolResults
 from shared.checks import ClaudeCheck
 from shared.events import Event, Failed

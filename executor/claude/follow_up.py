@@ -5,10 +5,10 @@ Invariants: each call of the model's message has exactly one result, in the orde
 
 from collections.abc import Mapping
 
-from executor.claude.output_parser import OutputParser
-from executor.claude.recorder import Call
+from executor.claude.output.parser import OutputParser
+from executor.claude.output.recorder import Call
+from executor.claude.output.structured import DEMAND, StructuredOutput
 from executor.claude.request.blocks import Json, Wire, beside, text_block, to_wire
-from executor.claude.structured import DEMAND, StructuredOutput
 from shared.turn import Document, Text, ToolResult
 
 NOT_MADE = "This call was not made: one call at a time is allowed."

@@ -8,15 +8,15 @@ from pathlib import Path
 import structlog
 
 from executor.admission import Admission, Refused
-from executor.claude.cli import Launch
-from executor.claude.cli_session import CliSession, Emit, TurnRefused, introduced, warm
-from executor.claude.parking import FIRST_PAUSE, LONGEST_PAUSE, Parking
-from executor.claude.process import CliLost, CliProcess
-from executor.claude.protocol import Introduction
+from executor.claude.cli.launch import Launch
+from executor.claude.cli.pool import FIRST_PAUSE, LONGEST_PAUSE, Parking
+from executor.claude.cli.process import CliLost, CliProcess
+from executor.claude.cli.protocol import Introduction
+from executor.claude.output.validation import SchemaInvalid
 from executor.claude.request.body import Request, build_request
 from executor.claude.request.model_rules import EVERYTHING, rules_for
+from executor.claude.session import CliSession, Emit, TurnRefused, introduced, warm
 from executor.claude.tool_results import ToolResults
-from executor.claude.validation import SchemaInvalid
 from shared.errors import ErrorKind
 from shared.events import Admitted, Event, Failed, Queued, Windows
 from shared.turn import Turn

@@ -8,7 +8,8 @@ import resource
 
 from msgspec import Struct, structs
 
-from executor.sandbox import landlock, seccomp
+from executor.sandbox import landlock
+from executor.sandbox.seccomp import filters as seccomp
 
 HIGHEST = 1 << 20
 

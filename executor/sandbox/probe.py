@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from executor.sandbox import privileges
 from executor.sandbox.landlock import LIBC
-from executor.sandbox.seccomp import MSG_FASTOPEN
+from executor.sandbox.seccomp.filters import MSG_FASTOPEN
 
 FORBIDDEN = "/etc/passwd"
 NEW_USER = 0x10000000

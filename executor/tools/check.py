@@ -10,23 +10,24 @@ from collections.abc import Mapping
 import uvloop
 from msgspec import structs
 
-from executor.sandbox import landlock, seccomp
+from executor.sandbox import landlock
 from executor.sandbox.privileges import CannotDrop, User
-from executor.sandbox.zygote import Zygote
+from executor.sandbox.seccomp import filters
+from executor.sandbox.zygote.client import Zygote
 from executor.settings import Settings
-from executor.tools import allowed
-from executor.tools.allowed import CannotAllow
+from executor.tools import config_loader
+from executor.tools.config_loader import CannotAllow
 from executor.tools.start import ground_of, probed, raised
 from shared.checks import AllowedPath, ToolsCheck
 
 
 def checked(settings: Settings, zygote: Zygote) -> ToolsCheck:
     """Try it. zygote: one that is to grow yet. This process is a job's user afterwards."""
-    places = allowed.secrets(os.environ, settings.run_dir.absolute())
+    places = config_loader.secrets(os.environ, settings.run_dir.absolute())
     paths = [
         _path(AllowedPath(path, writable=writable), places)
         for listed, writable in ((settings.allowed_paths, False), (settings.writable_paths, True))
-        for path in allowed.several(listed)
+        for path in config_loader.several(listed)
     ]
     commands, refused = _commands(settings)
     usable = settings.model_copy(
@@ -51,7 +52,7 @@ def checked(settings: Settings, zygote: Zygote) -> ToolsCheck:
     return ToolsCheck(
         user=_user(),
         landlock=landlock.abi(),
-        system_calls=seccomp.supported(),
+        system_calls=filters.supported(),
         missing=landlock.missing(landlock.abi()),
         mounts=" ".join(mounts),
         converter=converter,
@@ -65,7 +66,7 @@ def checked(settings: Settings, zygote: Zygote) -> ToolsCheck:
 def _path(path: AllowedPath, places: dict[str, str]) -> AllowedPath:
     listed = (path.path,)
     try:
-        [root] = allowed.roots(*(((), listed) if path.writable else (listed, ())), places)
+        [root] = config_loader.roots(*(((), listed) if path.writable else (listed, ())), places)
     except CannotAllow as problem:
         return structs.replace(path, problem=str(problem))
     return structs.replace(path, path=root.path)
@@ -88,9 +89,9 @@ def _commands(settings: Settings) -> tuple[list[str], list[str]]:
     """Those that can be allowed, and why others can't."""
     usable: list[str] = []
     refused: list[str] = []
-    for name in allowed.several(settings.allowed_commands):
+    for name in config_loader.several(settings.allowed_commands):
         try:
-            allowed.commands([name])
+            config_loader.commands([name])
         except CannotAllow as problem:
             refused.append(str(problem))
         else:

@@ -1,7 +1,7 @@
 """What may be done: a job and what the owner allows, in; a task for the sandbox, or a refusal, out. Pure.
 
 Law: every door's job passes here, and nothing else decides; which programs a command may name is decided by `programs` of
-`executor.tools.commands`, in the sandbox. A path is compared as it is written: what a symbolic link
+`executor.tools.programs`, in the sandbox. A path is compared as it is written: what a symbolic link
 would make of it is not asked, since none is followed.
 """
 
@@ -9,13 +9,13 @@ import os
 
 from msgspec import structs
 
-from executor.tools import globs, search
-from executor.tools.ground import Ground
+from executor.tools.config import Ground
+from executor.tools.files import globs, search
 from executor.tools.refusal import Refused
 from executor.tools.task import Task
 from shared.errors import ErrorKind
-from shared.files import MAX_DOCUMENT
-from shared.jobs import (
+from shared.text.file_types import MAX_DOCUMENT
+from shared.tool_jobs import (
     LONGEST_COMMAND,
     MOST_LINES,
     MOST_PAGES,

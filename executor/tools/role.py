@@ -10,16 +10,17 @@ from msgspec import structs
 
 from executor.admission import Admission
 from executor.admission import Refused as NoPlace
-from executor.sandbox.keeper import Ended
-from executor.sandbox.zygote import Zygote, ZygoteLost
-from executor.tools import globs, policy, search
-from executor.tools.command import Bounded, Enough, KeeperLost, Stream, command_ended, ran, ran_alone
-from executor.tools.ground import Ground
+from executor.sandbox.zygote.client import Zygote, ZygoteLost
+from executor.sandbox.zygote.reaper import Ended
+from executor.tools import policy
+from executor.tools.config import Ground
+from executor.tools.files import globs, search
 from executor.tools.refusal import Refused
+from executor.tools.runner import Bounded, Enough, KeeperLost, Stream, command_ended, ran, ran_alone
 from executor.tools.task import Task
 from shared.errors import ErrorKind
 from shared.events import Failed, Queued
-from shared.jobs import (
+from shared.tool_jobs import (
     ConvertDocument,
     Entry,
     FindFiles,

@@ -13,19 +13,20 @@ import structlog
 import uvloop
 
 from executor.admission import Admission
-from executor.sandbox import landlock, privileges, seccomp
+from executor.sandbox import landlock, privileges
 from executor.sandbox.confine import Defences, Limits
 from executor.sandbox.privileges import User
-from executor.sandbox.zygote import Zygote, ZygoteLost
+from executor.sandbox.seccomp import filters
+from executor.sandbox.zygote.client import Zygote, ZygoteLost
 from executor.server import Server, bind, drained_by
 from executor.settings import Settings
-from executor.tools import allowed, inside, itself
-from executor.tools.allowed import CannotAllow
-from executor.tools.command import PIECE, KeeperLost, Stream, ran, ran_alone
-from executor.tools.ground import Ground
-from executor.tools.grown import NO_SANDBOX, Grown, Plan
+from executor.tools import config_loader, self_confinement, worker
+from executor.tools.config import Ground
+from executor.tools.config_loader import CannotAllow
 from executor.tools.role import NO_PATHS, ToolsRole
-from shared.peers import trust_of
+from executor.tools.runner import PIECE, KeeperLost, Stream, ran, ran_alone
+from executor.tools.worker_setup import NO_SANDBOX, Grown, Plan
+from shared.process.peers import trust_of
 
 MEGABYTE = 1 << 20
 SPARE = 4
@@ -95,7 +96,7 @@ def raised(ground: Ground, user: User | None, settings: Settings, zygote: Zygote
     problem, mounts, converter = unserved(), (), ""
     if not problem:
         plan = Plan(
-            ground, allowed.search(), user.name if user else "", min(settings.max_concurrent, SPARE), Defences()
+            ground, config_loader.search(), user.name if user else "", min(settings.max_concurrent, SPARE), Defences()
         )
         answer = grow(zygote, plan)
         problem, mounts, converter = answer.problem, answer.missing, answer.converter
@@ -109,7 +110,7 @@ def confined(path: Path) -> str:
     if not Defences().itself:
         return ""
     try:
-        itself.confine(path, os.environ)
+        self_confinement.confine(path, os.environ)
     except OSError:
         return NO_SANDBOX
     return ""
@@ -119,7 +120,7 @@ def unserved() -> str:
     """Why this host can't hold a sandbox; nothing if it may."""
     if not landlock.abi():
         return landlock.missing(0)[0]
-    if not seccomp.supported():
+    if not filters.supported():
         return "this machine's kind of processor has no system call filter here: x86_64 and aarch64 have one"
     return ""
 
@@ -146,8 +147,8 @@ async def probed(zygote: Zygote) -> str:
             said.extend(data)
 
     try:
-        await ran(zygote, inside.PROBE, take)
-        alone = await ran_alone(zygote, inside.PROBE, PIECE)
+        await ran(zygote, worker.PROBE, take)
+        alone = await ran_alone(zygote, worker.PROBE, PIECE)
         failures = {name for each in (bytes(said), alone) for name in msgspec.msgpack.decode(each, type=list[str])}
     except (ZygoteLost, KeeperLost, OSError, msgspec.DecodeError):
         return NO_SANDBOX
@@ -158,11 +159,13 @@ async def probed(zygote: Zygote) -> str:
 
 def ground_of(settings: Settings) -> Ground:
     """What the settings allow. Raises CannotAllow."""
-    places = allowed.secrets(os.environ, settings.run_dir.absolute())
+    places = config_loader.secrets(os.environ, settings.run_dir.absolute())
     return Ground(
-        allowed.roots(allowed.several(settings.allowed_paths), allowed.several(settings.writable_paths), places),
-        allowed.commands(allowed.several(settings.allowed_commands)),
-        allowed.shell(),
+        config_loader.roots(
+            config_loader.several(settings.allowed_paths), config_loader.several(settings.writable_paths), places
+        ),
+        config_loader.commands(config_loader.several(settings.allowed_commands)),
+        config_loader.shell(),
         limits=Limits(
             settings.command_cpu,
             settings.command_memory_mb * MEGABYTE,

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from shared.jobs import ToolJob
+from shared.tool_jobs import ToolJob
 
 
 class Task(Struct, frozen=True):

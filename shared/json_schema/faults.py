@@ -1,6 +1,6 @@
 """What is wrong with a schema, and where in it."""
 
-from shared.json_path import Step
+from shared.text.json_path import Step
 
 LONGEST_QUOTE = 200
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal, cast
 
-from shared.json_path import Step
+from shared.text.json_path import Step
 
 type Draft = Literal[4, 6, 7, 2019, 2020]
 type Fields = dict[str, object]

@@ -8,8 +8,8 @@ from typing import cast
 
 import msgspec
 
-from shared.json_path import Step
 from shared.json_schema.faults import SchemaFault
+from shared.text.json_path import Step
 
 # More than a model's context holds.
 MOST_BYTES = 4 * 1024 * 1024

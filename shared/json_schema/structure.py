@@ -10,7 +10,6 @@ from typing import cast
 import jsonschema_rs
 from msgspec import Struct
 
-from shared.json_path import Step
 from shared.json_schema.faults import SchemaFault, shorten
 from shared.json_schema.keywords import (
     DIALECTS,
@@ -24,6 +23,7 @@ from shared.json_schema.keywords import (
 from shared.json_schema.limits import Allowance
 from shared.json_schema.patterns import Pattern, PatternFault, parse_pattern
 from shared.json_schema.references import References, Resolver, Unresolved
+from shared.text.json_path import Step
 
 # More would not fit into one evaluation.
 LONGEST_CHAIN = 100

@@ -2,7 +2,6 @@
 
 from typing import cast
 
-from shared.json_path import render
 from shared.json_schema.evaluation import evaluate
 from shared.json_schema.faults import SchemaFault, shorten
 from shared.json_schema.keywords import Fields
@@ -11,6 +10,7 @@ from shared.json_schema.outcomes import Exhausted
 from shared.json_schema.plans import compile_schema
 from shared.json_schema.structure import inspect_schema
 from shared.json_schema.values import NotJson, parse_json
+from shared.text.json_path import render
 
 LONGEST_FAULT = 300
 LONGEST_PLACE = 160

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import NoReturn, cast
 
-from shared.json_path import Step
+from shared.text.json_path import Step
 
 LONGEST_NUMBER = 1000
 

@@ -9,9 +9,9 @@ import pytest
 from anthropic import beta_async_tool
 from pydantic import BaseModel
 
-from tests.bound import BOUND
-from tests.scripted.upstream import Refuses, Says, Upstream
-from tests.stack import KEY, Stack
+from tests.support.scripted.upstream import Refuses, Says, Upstream
+from tests.support.stack import KEY, Stack
+from tests.support.timeouts import BOUND
 
 HI: Any = [{"role": "user", "content": "hi"}]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import claude_agent_sdk
 import pytest
 
-from tests.bound import BOUND
-from tests.scripted.upstream import Says, Upstream
-from tests.stack import KEY, Stack
+from tests.support.scripted.upstream import Says, Upstream
+from tests.support.stack import KEY, Stack
+from tests.support.timeouts import BOUND
 
 BINARY = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
 

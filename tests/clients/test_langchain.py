@@ -8,9 +8,9 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field, SecretStr
 
-from tests.bound import BOUND
-from tests.scripted.upstream import Received, Reply, Says, Upstream
-from tests.stack import KEY, Stack
+from tests.support.scripted.upstream import Received, Reply, Says, Upstream
+from tests.support.stack import KEY, Stack
+from tests.support.timeouts import BOUND
 
 pytestmark = pytest.mark.wire(61)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests import node
-from tests.bound import BOUND
-from tests.manual import example
-from tests.recorder.clients import CLIENTS, Client
-from tests.recorder.heard import Session
-from tests.scripted.upstream import Upstream
-from tests.stack import KEY, Stack
+from tests.support import node
+from tests.support.manual import example
+from tests.support.recorder.clients import CLIENTS, Client
+from tests.support.recorder.heard import Session
+from tests.support.scripted.upstream import Upstream
+from tests.support.stack import KEY, Stack
+from tests.support.timeouts import BOUND
 
 PYTHON = ("openai_python", "anthropic_python", "openai_agents", "langchain")
 NODE = ("openai_node", "anthropic_node", "ai_sdk", "ai_sdk_more")
@@ -23,7 +23,7 @@ PACKAGES = node.Packages(
         *("@ai-sdk/openai@3.0.141", "@ai-sdk/openai-compatible@2.0.92", "@ai-sdk/anthropic@3.0.140"),
     ),
 )
-RECORDER = Path(__file__).parent.parent / "recorder"
+RECORDER = Path(__file__).parent.parent / "support" / "recorder"
 
 
 def scripted(upstream: Upstream, client: Client) -> None:

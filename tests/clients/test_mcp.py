@@ -12,13 +12,13 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
 
-from api.mcp.hosts import Hosts
-from api.mcp.models import BY_NAME, OFFERS
-from api.problems import Problem
-from tests.bound import BOUND
-from tests.mcp_client import ERAS, connected, words
-from tests.scripted.upstream import Gated, Refuses, Says, Stalls, Upstream
-from tests.stack import REPOSITORY, Stack, until
+from api.auth.host_check import Hosts
+from api.core.problems import Problem
+from api.dialects.mcp.models import BY_NAME, OFFERS
+from tests.support.mcp_client import ERAS, connected, words
+from tests.support.scripted.upstream import Gated, Refuses, Says, Stalls, Upstream
+from tests.support.stack import REPOSITORY, Stack, until
+from tests.support.timeouts import BOUND
 
 ACCEPT = {"accept": "application/json, text/event-stream"}
 PROBE = {
@@ -219,7 +219,7 @@ def test_other_names_are_not_known(host: str):
 def bridge(stack: Stack, *arguments: str, key: str | None = None) -> StdioServerParameters:
     """The command that desktop programs start."""
     environment = {"HOME": str(stack.folder), "API_SECRET_TOKEN": key or stack.key, "PYTHONPATH": str(REPOSITORY)}
-    command = ["-m", "deploy.local", "mcp", *arguments]
+    command = ["-m", "cli", "mcp", *arguments]
     return StdioServerParameters(command=sys.executable, args=command, env=environment, cwd=str(stack.folder))
 
 

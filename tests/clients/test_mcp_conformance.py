@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance import lacking, scenario, scenarios, way_in
-from tests.stack import REPOSITORY, Stack
+from tests.support.conformance import lacking, scenario, scenarios, way_in
+from tests.support.stack import REPOSITORY, Stack
 
 APPLY = (
     "server-initialize",

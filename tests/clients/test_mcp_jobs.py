@@ -12,11 +12,11 @@ from mcp import Client
 from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
 
-from tests.bound import BOUND
 from tests.clients.test_mcp import bridge
-from tests.mcp_client import ERAS, connected, words
-from tests.scripted.upstream import Says, Upstream
-from tests.stack import Stack, until
+from tests.support.mcp_client import ERAS, connected, words
+from tests.support.scripted.upstream import Says, Upstream
+from tests.support.stack import Stack, until
+from tests.support.timeouts import BOUND
 
 
 class Told:

@@ -7,10 +7,10 @@ import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from tests.bound import BOUND
-from tests.mcp_client import ERAS, connected, words
-from tests.scripted.upstream import Upstream
-from tests.stack import Stack
+from tests.support.mcp_client import ERAS, connected, words
+from tests.support.scripted.upstream import Upstream
+from tests.support.stack import Stack
+from tests.support.timeouts import BOUND
 
 TOOLS = {
     "chat": {"chat"},

@@ -3,8 +3,8 @@
 import pytest
 from agents import Agent, ModelSettings, OpenAIResponsesModel, RunConfig, Runner, function_tool
 
-from tests.scripted.upstream import Says, Upstream
-from tests.stack import Stack
+from tests.support.scripted.upstream import Says, Upstream
+from tests.support.stack import Stack
 
 QUIET = RunConfig(tracing_disabled=True)
 

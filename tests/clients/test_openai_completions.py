@@ -3,10 +3,10 @@
 import openai
 import pytest
 
-from api.openai_completions.decode import CONTINUE, FILL
-from tests.chat import error_of
-from tests.scripted.upstream import Refuses, Says, Upstream
-from tests.stack import Stack
+from api.dialects.openai_completions.decode import CONTINUE, FILL
+from tests.support.chat import error_of
+from tests.support.scripted.upstream import Refuses, Says, Upstream
+from tests.support.stack import Stack
 
 
 def asked(upstream: Upstream) -> tuple[list[str], list[dict[str, object]]]:

@@ -8,8 +8,8 @@ import pytest
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
 from pydantic import BaseModel, Field
 
-from tests.scripted.upstream import Received, Reply, Says, Upstream
-from tests.stack import Stack
+from tests.support.scripted.upstream import Received, Reply, Says, Upstream
+from tests.support.stack import Stack
 
 pytestmark = pytest.mark.wire(61)
 

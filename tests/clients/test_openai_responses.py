@@ -8,10 +8,10 @@ import pytest
 from openai.types.responses import FunctionToolParam
 from pydantic import BaseModel
 
-from tests.bound import BOUND
-from tests.chat import Json
-from tests.scripted.upstream import Received, Refuses, Reply, Says, Stalls, Upstream
-from tests.stack import Stack
+from tests.support.chat import Json
+from tests.support.scripted.upstream import Received, Refuses, Reply, Says, Stalls, Upstream
+from tests.support.stack import Stack
+from tests.support.timeouts import BOUND
 
 PATH = "/v1/responses"
 CITY: Json = {

@@ -8,10 +8,10 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
-from tests.bound import BOUND
-from tests.chat import streaming
-from tests.scripted.upstream import Gated, Refuses, Says, Stalls, Upstream
-from tests.stack import Stack, until
+from tests.support.chat import streaming
+from tests.support.scripted.upstream import Gated, Refuses, Says, Stalls, Upstream
+from tests.support.stack import Stack, until
+from tests.support.timeouts import BOUND
 
 HI: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hi"}]
 

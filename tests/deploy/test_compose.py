@@ -18,11 +18,11 @@ import yaml
 from compose_spec import PyCompose
 
 from api.settings import Settings as ApiSettings
-from deploy.compose import health
-from deploy.local.environments import CREDENTIALS, NETWORK, SETTINGS, TELEMETRY
+from cli import container_health
+from cli.up.environment import CREDENTIALS, NETWORK, SETTINGS, TELEMETRY
 from executor.settings import Settings as ExecutorSettings
-from tests.observe.expressions import alerts
-from tests.stack import REPOSITORY, Stack, free_port
+from tests.observability.expressions import alerts
+from tests.support.stack import REPOSITORY, Stack, free_port
 
 # The programs take seconds to start, and more on a busy machine.
 FOLDER = REPOSITORY / "deploy/compose"
@@ -261,7 +261,7 @@ def test_everything_that_is_mounted_or_copied_is_there():
 def test_an_image_has_the_code_of_its_own_program_only():
     """The API has no executor in it, but its owner's commands, the executors no API; the CLI is in one image, from the lock."""
     code = {name: {rest.split(" ")[0] for rest in said(name, "COPY") if not rest.startswith("--")} for name in IMAGES}
-    assert code["api"] - code["claude-executor"] == {"api", "deploy/local"}
+    assert code["api"] - code["claude-executor"] == {"api", "cli"}
     assert code["claude-executor"] == code["tools-executor"]
     assert code["claude-executor"] - code["api"] == {"executor"}
     packages = {name: [rest for rest in said(name, "COPY") if rest.startswith("--from=")] for name in IMAGES}
@@ -286,10 +286,7 @@ def test_nothing_secret_can_be_sent_to_the_builder():
             "api",
             "executor",
             "shared",
-            "deploy/__init__.py",
-            "deploy/local",
-            "deploy/compose/__init__.py",
-            "deploy/compose/health.py",
+            "cli",
         ),
         *("pyproject.toml", "requirements.lock"),
     }
@@ -406,20 +403,20 @@ async def test_the_healthchecks_know_a_server_that_is_well(handy: Stack):
 
 async def test_the_healthchecks_know_one_that_is_not(tmp_path: Path):
     """Nobody there; an executor that serves nothing; and what is no address."""
-    status, told = await ran(["python", "-m", "deploy.compose.health", str(tmp_path / "claude-1.sock")])
+    status, told = await ran(["python", "-m", "cli.container_health", str(tmp_path / "claude-1.sock")])
     assert (status, told.startswith("it does not answer")) == (1, True)
-    status, told = await ran(["python", "-m", "deploy.compose.health", f"http://127.0.0.1:{free_port()}/health/ready"])
+    status, told = await ran(["python", "-m", "cli.container_health", f"http://127.0.0.1:{free_port()}/health/ready"])
     assert (status, told.startswith("it does not answer")) == (1, True)
-    status, told = await ran(["python", "-m", "deploy.compose.health"])
+    status, told = await ran(["python", "-m", "cli.container_health"])
     assert (status, told.startswith("usage: ")) == (2, True)
 
 
 async def test_a_server_that_can_not_answer_is_not_well(tmp_path: Path):
     """Readiness is looked at, not life alone; an executor's own problem is told."""
     async with Stack(None, settings={"CLAUDE_CLI_PATH": str(tmp_path / "gone")}, wait_ready=False, parked=0) as stack:
-        assert health.address(f"{stack.url}/health/live") == ""
-        assert await asyncio.to_thread(health.address, f"{stack.url}/health/ready") == "it answers 503"
-        assert "was not found" in await health.socket(str(stack.run_dir / "claude-1.sock"))
+        assert container_health.address(f"{stack.url}/health/live") == ""
+        assert await asyncio.to_thread(container_health.address, f"{stack.url}/health/ready") == "it answers 503"
+        assert "was not found" in await container_health.socket(str(stack.run_dir / "claude-1.sock"))
 
 
 def test_prepare_makes_keys_once_and_shows_none(tmp_path: Path):

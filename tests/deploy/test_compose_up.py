@@ -10,8 +10,8 @@ import httpx2
 import pytest
 from testcontainers.compose import DockerCompose
 
-from tests.bound import BOUND
-from tests.stack import REPOSITORY, free_port
+from tests.support.stack import REPOSITORY, free_port
+from tests.support.timeouts import BOUND
 
 FOLDER = REPOSITORY / "deploy/compose"
 PROGRAMS = ("api", "claude-executor", "tools-executor")

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from deploy.local.doctor import CHECKS, Finding, asked, install, network, places
-from deploy.local.doctor.install import Install, of_folder, of_systemd
-from deploy.local.doctor.report import Report, examined, installed
-from executor.claude.cli import TESTED, find_binary
+from cli.doctor import CHECKS, Finding, install, network, paths, program_checks
+from cli.doctor.install import Install, of_folder, of_systemd
+from cli.doctor.report import Report, examined, installed
+from executor.claude.cli.launch import TESTED, find_binary
 from shared.checks import ClaudeCheck, ToolsCheck
-from tests.scripted.upstream import Refuses, Says, Upstream
-from tests.stack import KEY, REPOSITORY, Stack, free_port
+from tests.support.scripted.upstream import Refuses, Says, Upstream
+from tests.support.stack import KEY, REPOSITORY, Stack, free_port
 
 # The programs take seconds to start, and more on a busy machine.
 SECRET = "sk-ant-never-to-be-told"
@@ -37,8 +37,8 @@ PROGRAM = (
     ),
 )
 COMMAND = (
-    f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); from deploy.local.doctor import install; "
-    f"install.PROGRAM = {PROGRAM!r}; from deploy.local.__main__ import main; main(prog_name='claude-api-server')"
+    f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); from cli.doctor import install; "
+    f"install.PROGRAM = {PROGRAM!r}; from cli.__main__ import main; main(prog_name='claude-api-server')"
 )
 
 
@@ -138,19 +138,19 @@ async def test_what_is_wrong_in_a_folder_is_told_thing_by_thing(folder: Path):
 
 def test_a_cli_of_another_version_starts_but_was_not_tested():
     """It may do; it is said."""
-    found = [asked._cli(ClaudeCheck(cli="/bin/claude", version="2.0.1", tested="2.1.330"))]
+    found = [program_checks._cli(ClaudeCheck(cli="/bin/claude", version="2.0.1", tested="2.1.330"))]
     assert "CLAUDE_CLI_PATH" in one(found, "cli", "warning", "2.0.1 starts; this server was tested with 2.1.330").mend
 
 
 async def test_a_cli_that_is_another_program_does_not_start(folder: Path):
     """It ends, or says what no CLI would say."""
-    found, _ = await asked.of_claude(here(folder, CLAUDE_CLI_PATH="/bin/true"), ask=False)
+    found, _ = await program_checks.of_claude(here(folder, CLAUDE_CLI_PATH="/bin/true"), ask=False)
     one(found, "cli", "error", "/bin/true does not start")
 
 
 async def test_a_cli_that_is_not_there_is_an_error(folder: Path):
     """With what to do about it."""
-    found, _ = await asked.of_claude(here(folder, CLAUDE_CLI_PATH=str(folder / "gone")), ask=False)
+    found, _ = await program_checks.of_claude(here(folder, CLAUDE_CLI_PATH=str(folder / "gone")), ask=False)
     assert "CLAUDE_CLI_PATH" in one(found, "cli", "error", "was not found").mend
 
 
@@ -170,7 +170,7 @@ async def test_a_credential_is_tried_when_asked(folder: Path, upstream: Upstream
     """One short question goes to the service; the answer's text is nobody's business."""
     upstream.script(Says("OK"))
     server = here(folder, ANTHROPIC_API_KEY="sk-ant-invented", ANTHROPIC_BASE_URL=upstream.url)
-    found, _ = await asked.of_claude(server, ask=True)
+    found, _ = await program_checks.of_claude(server, ask=True)
     one(found, "credential", "ok", "An API key is accepted")
     [question] = upstream.requests
     assert question.body["max_tokens"] == 16
@@ -190,7 +190,7 @@ async def test_a_credential_that_is_refused_is_an_error(folder: Path, upstream: 
     """As the service says it."""
     upstream.script(*[Refuses(401, "authentication_error", "invalid x-api-key")] * 3)
     server = here(folder, ANTHROPIC_API_KEY="sk-ant-invented", ANTHROPIC_BASE_URL=upstream.url)
-    found, _ = await asked.of_claude(server, ask=True)
+    found, _ = await program_checks.of_claude(server, ask=True)
     assert "renew" in one(found, "credential", "error", "credential_refused").mend
 
 
@@ -209,13 +209,13 @@ async def test_a_credential_that_is_refused_is_an_error(folder: Path, upstream: 
 )
 def test_what_is_said_of_a_credential(folder: Path, check: ClaudeCheck, level: str, words: str):
     """More than one; one that the CLI does not know; one that is accepted, but used up; one that is not paid for."""
-    one(asked._credential(check, here(folder)), "credential", level, words)
+    one(program_checks._credential(check, here(folder)), "credential", level, words)
 
 
 async def test_a_folder_without_a_login_is_no_credential(folder: Path):
     """And is named."""
     (folder / "login").mkdir()
-    found, _ = await asked.of_claude(here(folder, CLAUDE_CONFIG_DIR=str(folder / "login")), ask=False)
+    found, _ = await program_checks.of_claude(here(folder, CLAUDE_CONFIG_DIR=str(folder / "login")), ask=False)
     one(found, "credential", "warning", "CLAUDE_CONFIG_DIR is a folder without a login")
 
 
@@ -225,26 +225,28 @@ async def instead(folder: Path, *arguments: str) -> list[Finding]:
     (folder / ".run").mkdir(exist_ok=True)
     code = PROGRAM[-1].replace("del sys.argv[0]", f"sys.argv[:2] = {list(arguments)!r}")
     server = here(folder, ALLOWED_PATHS=str(folder / "files"))
-    return await asked.of_tools(structs.replace(server, program=(*PROGRAM[:-1], code)))
+    return await program_checks.of_tools(structs.replace(server, program=(*PROGRAM[:-1], code)))
 
 
 async def test_on_a_kernel_without_landlock_no_tools_are_served(folder: Path):
     """And chat is not touched by that."""
-    found = await instead(folder, "tests.without_landlock")
+    found = await instead(folder, "tests.support.without_landlock")
     assert "chat works" in one(found, "kernel", "error", "no Landlock").mend
     one(found, "sandbox", "error", "No tools are served")
 
 
 async def test_in_a_container_it_is_said_what_is_missing(folder: Path):
     """Without namespaces of its own an executor can make no mounts; the rest holds."""
-    found = await instead(folder, "tests.contained", str(ORDINARY), "plain")
+    found = await instead(folder, "tests.support.container_emulation", str(ORDINARY), "plain")
     assert "TOOLS_USER" in one(found, "kernel", "warning", "Libraries that lie in an allowed path").mend
     one(found, "sandbox", "ok", "holds when it is tried")
 
 
 def test_what_older_kernels_lack_is_a_warning():
     """Each lack by itself; a processor without a filter is an error."""
-    found = list(asked.kernel(ToolsCheck(landlock=2, missing=("truncating is not governed by Landlock",), mounts="")))
+    found = list(
+        program_checks.kernel(ToolsCheck(landlock=2, missing=("truncating is not governed by Landlock",), mounts=""))
+    )
     one(found, "kernel", "warning", "truncating")
     one(found, "kernel", "error", "System calls can't be filtered")
     one(found, "kernel", "ok", "without exec")
@@ -253,7 +255,7 @@ def test_what_older_kernels_lack_is_a_warning():
 def test_library_that_is_missing_for_office_documents_is_a_warning():
     """Files and commands are served without it."""
     lack = "office documents can't be converted: anydoc is missing. Install the server's dependencies"
-    found = list(asked.sandbox(ToolsCheck(user="nobody", converter=lack)))
+    found = list(program_checks.sandbox(ToolsCheck(user="nobody", converter=lack)))
     one(found, "sandbox", "ok", "holds when it is tried")
     assert "nstall" in one(found, "sandbox", "warning", "anydoc is missing").mend
 
@@ -261,7 +263,7 @@ def test_library_that_is_missing_for_office_documents_is_a_warning():
 async def test_with_the_server_running_its_own_port_and_sockets_are_well(folder: Path, handy: Stack):
     """The address is taken by this server itself, and each executor says how it is."""
     server = here(folder, PORT=str(handy.port), RUN_DIR=str(handy.run_dir), API_SECRET_TOKEN=KEY)
-    found = [*await network.port(server), *await network.running(server), *await places.sockets(server)]
+    found = [*await network.port(server), *await network.running(server), *await paths.sockets(server)]
     one(found, "port", "ok", f"This server runs at http://127.0.0.1:{handy.port}.")
     one(found, "running", "ok", "says that it is ok")
     one(found, "sockets", "ok", "claude-1 answers: online, Claude Code 2.1.330")
@@ -304,7 +306,7 @@ async def test_sockets_that_are_not_as_they_should_be(folder: Path):
     dead.close()
     (run_dir / "tools-1.sock").chmod(0o660)
     try:
-        found = await places.sockets(here(folder))
+        found = await paths.sockets(here(folder))
     finally:
         end()
     assert "chmod 660" in one(found, "sockets", "error", "can be reached by others").mend
@@ -314,11 +316,11 @@ async def test_sockets_that_are_not_as_they_should_be(folder: Path):
 
 def test_folders_that_can_not_hold_sockets(folder: Path):
     """Too long a path, a file, one that can't be made."""
-    one([places.folder(here(folder, RUN_DIR="x" * 100))], "folder", "error", "a socket's may have 100")
+    one([paths.folder(here(folder, RUN_DIR="x" * 100))], "folder", "error", "a socket's may have 100")
     (folder / "file").touch()
-    one([places.folder(here(folder, RUN_DIR=str(folder / "file")))], "folder", "error", "is not a folder")
+    one([paths.folder(here(folder, RUN_DIR=str(folder / "file")))], "folder", "error", "is not a folder")
     one(
-        [places.folder(here(folder, RUN_DIR="/proc/nowhere"))], "folder", "error", "can't be made"
+        [paths.folder(here(folder, RUN_DIR="/proc/nowhere"))], "folder", "error", "can't be made"
     ) if os.getuid() else None
 
 
@@ -405,7 +407,7 @@ def test_a_full_disk_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch):
         blocks = free // real.f_frsize
         changed = os.statvfs_result((real[0], real[1], real[2], real[3], blocks, *real[5:]))
         monkeypatch.setattr(os, "statvfs", lambda _, changed=changed: changed)
-        one(list(places.disk(here(folder))), "disk", level, f"{free >> 20} MiB are free")
+        one(list(paths.disk(here(folder))), "disk", level, f"{free >> 20} MiB are free")
 
 
 @pytest.fixture
@@ -461,9 +463,9 @@ async def test_under_systemd_a_key_that_is_not_there_is_told_with_its_place(fold
     (folder / "etc/api-secret-token").write_text("", encoding="utf-8")
     (folder / "etc/api-secret-token").chmod(0o644)
     server = structs.replace(of_systemd(environ(folder), units), program=PROGRAM)
-    found = await asked.of_api(server)
+    found = await program_checks.of_api(server)
     assert "/etc/claude-api-server" in one(found, "settings", "error", "API_SECRET_TOKEN").mend
-    one(list(places.secrets(server)), "secrets", "error", "api-secret-token can be read by other users")
+    one(list(paths.secrets(server)), "secrets", "error", "api-secret-token can be read by other users")
 
 
 async def test_who_is_not_root_is_told_to_look_as_root(folder: Path, units: Path, monkeypatch: pytest.MonkeyPatch):
@@ -478,10 +480,10 @@ async def test_who_is_not_root_is_told_to_look_as_root(folder: Path, units: Path
     monkeypatch.setattr(Path, "stat", stat)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     server = structs.replace(of_systemd(environ(folder), units), program=PROGRAM)
-    found = list(places.secrets(server))
+    found = list(paths.secrets(server))
     assert len(found) == 3
     assert {(each.level, each.mend) for each in found} == {("warning", "Look again as root.")}
-    one(await asked.of_api(server), "settings", "ok", "The API takes its settings")
+    one(await program_checks.of_api(server), "settings", "ok", "The API takes its settings")
 
 
 async def test_without_units_it_is_said_how_to_install_them(folder: Path):

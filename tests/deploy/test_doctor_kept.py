@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from deploy.local.doctor import Finding, asked, network
-from deploy.local.doctor.kept import kept
+from cli.doctor import Finding, network, program_checks
+from cli.doctor.storage import kept
 from shared.checks import ApiCheck
 from tests.deploy.test_doctor import SECRET, folder, here, of, one  # noqa: F401 # pyright: ignore[reportUnusedImport] # a fixture
-from tests.flow.test_keys import POSTGRESQL, REDIS
-from tests.stack import Stack, free_port
+from tests.integration.test_keys import POSTGRESQL, REDIS
+from tests.support.stack import Stack, free_port
 
 
 async def looked(folder: Path, **settings: str) -> list[Finding]:  # noqa: F811
     """What is found of the API in this folder."""
-    return await asked.of_api(here(folder, **settings))
+    return await program_checks.of_api(here(folder, **settings))
 
 
 def facts(folder: Path) -> dict[str, tuple[int, int, int]]:  # noqa: F811

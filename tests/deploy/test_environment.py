@@ -19,9 +19,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from deploy.local.up import commands
-from tests.bound import BOUND
-from tests.stack import REPOSITORY, free_port
+from cli.up.command import commands
+from tests.support.stack import REPOSITORY, free_port
+from tests.support.timeouts import BOUND
 
 UV = """#!{python} -S
 import pathlib, subprocess, shutil, sys, time
@@ -64,9 +64,9 @@ class Checkout:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("deploy/local", "executor", "shared", "api"):
+        for name in ("cli", "executor", "shared", "api", "deploy"):
             (folder / name).mkdir(parents=True)
-        for name in ("pyproject.toml", "requirements.lock", ".python-version", "deploy/__init__.py"):
+        for name in ("pyproject.toml", "requirements.lock", ".python-version"):
             (folder / name).touch()
         shutil.copy(REPOSITORY / "deploy/environment.sh", folder / "deploy")
         (folder / "uv").write_text(UV.format(python=sys.executable, here=str(folder)), encoding="utf-8")

@@ -8,11 +8,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from shared.notify import alive, credentials, listening, notify, watchdog
+from shared.process.systemd import alive, credentials, listening, notify, watchdog
 from shared.wire import AskStatus, Status, frame, read_to_api
-from tests.bound import BOUND
-from tests.handed import handed, listener, told
-from tests.stack import KEY
+from tests.support.socket_activation import handed, listener, told
+from tests.support.stack import KEY
+from tests.support.timeouts import BOUND
 
 
 async def test_the_api_serves_on_the_socket_it_was_handed_and_no_client_is_refused_meanwhile(tmp_path: Path):

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from api.fetch import MOST_AT_ONCE
-from api.media import MAX_IMAGE
+from api.media.blocks import MAX_IMAGE
+from api.media.fetcher import MOST_AT_ONCE
 from api.settings import Settings as ApiSettings
 from executor.settings import Settings as ExecutorSettings
 from tests.deploy.test_compose import SERVICES

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import REPOSITORY
+from tests.support.stack import REPOSITORY
 
 UNITS = REPOSITORY / "deploy/systemd"
 # Ten times the exposure that `systemd-analyze security` finds: the exact figure reached, which a change may lower only.

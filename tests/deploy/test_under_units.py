@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.chat import answered, ask, streamed, text_of
-from tests.scripted.upstream import Upstream
-from tests.stack import Stack
+from tests.support.chat import answered, ask, streamed, text_of
+from tests.support.scripted.upstream import Upstream
+from tests.support.stack import Stack
 
 ORDINARY = "4711"
 
@@ -26,7 +26,7 @@ async def under_units(upstream: Upstream, tools: Mapping[str, str] | None = None
     """Everything, each under its own unit; the tools executor as an ordinary user."""
     stack = Stack(
         upstream.url,
-        executor_module="tests.under_unit",
+        executor_module="tests.support.under_unit",
         api_settings={"UNDER_GROUPS": ORDINARY},
         tools={"UNDER_UID": ORDINARY, "ALLOWED_COMMANDS": "ls,cat,echo", **(tools or {})},
     )
@@ -35,8 +35,8 @@ async def under_units(upstream: Upstream, tools: Mapping[str, str] | None = None
     os.chown(stack.run_dir / "tools", int(ORDINARY), int(ORDINARY))
     assert stack.tools
     stack.tools._environment["RUN_DIR"] = str(stack.run_dir / "tools")
-    stack.api._arguments = ["tests.under_unit"]
-    stack.tools._arguments = ["tests.under_unit", *stack.tools._arguments[1:]]
+    stack.api._arguments = ["tests.support.under_unit"]
+    stack.tools._arguments = ["tests.support.under_unit", *stack.tools._arguments[1:]]
     async with stack:
         (stack.files / "notes.txt").write_text("hello\n")
         yield stack

@@ -16,10 +16,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.bound import BOUND
-from tests.handed import handed, listener, told
-from tests.scripted.upstream import Received, Says, Upstream
-from tests.stack import KEY, until
+from tests.support.scripted.upstream import Received, Says, Upstream
+from tests.support.socket_activation import handed, listener, told
+from tests.support.stack import KEY, until
+from tests.support.timeouts import BOUND
 
 CLAUDE = ("claude-1", "claude-2")
 TOOLS = "tools-1"

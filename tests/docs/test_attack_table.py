@@ -7,15 +7,15 @@ from math import prod
 from types import FunctionType, ModuleType
 
 from tests.docs.test_manual import section
-from tests.stack import REPOSITORY
+from tests.support.stack import REPOSITORY
 
 ROW = re.compile(r"^\| ([^|`]+?) \| (\d+) \| (\d+) \| ([^|]+) \|$", re.MULTILINE)
 
 
 def modules() -> list[ModuleType]:
     """Those of the attack list."""
-    paths = sorted((REPOSITORY / "tests" / "hostile").glob("test_*.py"))
-    return [importlib.import_module(f"tests.hostile.{path.stem}") for path in paths]
+    paths = sorted((REPOSITORY / "tests" / "security").glob("test_*.py"))
+    return [importlib.import_module(f"tests.security.{path.stem}") for path in paths]
 
 
 def counted() -> Counter[str]:

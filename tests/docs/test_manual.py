@@ -16,21 +16,23 @@ from pydantic_core import PydanticUndefined
 
 import api.settings
 import executor.settings
-from api import body, media, tooling
-from api.anthropic.parameters import MESSAGES
 from api.app import create_app
-from api.drain import Drain
-from api.fields import MOST_STOPS
-from api.openai_completions import decode as completions
-from api.parameters import CHAT, COMPLETIONS, RESPONSES, Parameter
-from api.problems import KINDS, of_framework
-from deploy.local.__main__ import main as claude_api_server
-from deploy.local.environments import COMMON, CREDENTIALS, NETWORK, TELEMETRY
-from deploy.local.running import OF_UNITS
-from deploy.local.up import DEFAULT_RUN_DIR, TOKEN_FILE
+from api.conversation import tools
+from api.conversation.fields import MOST_STOPS
+from api.conversation.parameters import CHAT, COMPLETIONS, RESPONSES, Parameter
+from api.core.problems import KINDS, of_framework
+from api.dialects.anthropic.parameters import MESSAGES
+from api.dialects.openai_completions import decode as completions
+from api.http import request_body
+from api.http.drain import Drain
+from api.media import blocks
+from cli.__main__ import main as claude_api_server
+from cli.running_server import OF_UNITS
+from cli.up.command import DEFAULT_RUN_DIR, TOKEN_FILE
+from cli.up.environment import COMMON, CREDENTIALS, NETWORK, TELEMETRY
 from shared import errors, turn, wire
-from tests.manual import MANUAL, section
-from tests.stack import KEY, REPOSITORY
+from tests.support.manual import MANUAL, section
+from tests.support.stack import KEY, REPOSITORY
 
 DOCUMENTS = ("README.md", "MANUAL.md", "CHANGELOG.md", "CONTRIBUTING.md")
 TEXTS = {name: (REPOSITORY / name).read_text(encoding="utf-8") for name in DOCUMENTS}
@@ -211,7 +213,7 @@ def test_every_header_of_ours_has_a_row():
     named = {
         word
         for path, tree in sources("api")
-        if path.parent.name != "docs"
+        if path.parent.name != "openapi"
         for word in words(tree)
         if re.fullmatch(r"x-[a-z-]+|retry-after(-ms)?|www-authenticate|openai-[a-z-]+", word)
     }
@@ -330,16 +332,16 @@ def test_where_the_key_is_is_told_for_each_way():
 def test_the_limits_are_the_code_s():
     """Sizes and counts in the manual are those that hold."""
     limits = section("Limits")
-    sizes = {"A body": body.LARGEST, "a picture": media.MAX_IMAGE, "a file": media.MAX_FILE}
+    sizes = {"A body": request_body.LARGEST, "a picture": blocks.MAX_IMAGE, "a file": blocks.MAX_FILE}
     for what, size in sizes.items():
         assert re.search(rf"{what}( may have)? {size // 2**20} MiB", limits)
-    assert f"{tooling.MOST_TOOLS} tools" in limits
+    assert f"{tools.MOST_TOOLS} tools" in limits
     assert f"{MOST_STOPS} `stop` texts" in limits
     for table in ("Parameters of chat completions", "Legacy completions"):
         assert [
             row[2] for row in rows(section(table)) if row[0] == "stop" and f"up to {MOST_STOPS};" not in row[2]
         ] == []
-    assert f"{media.MAX_SIDE} pixels" in section("Pictures and files")
+    assert f"{blocks.MAX_SIDE} pixels" in section("Pictures and files")
 
 
 def test_the_readme_begins_with_the_two_commands():

@@ -7,9 +7,9 @@ import tomllib
 import msgspec
 import yaml
 
-from tests.manual import blocks, section
-from tests.recorder.clients import CLIENTS
-from tests.recorder.heard import recorded
+from tests.support.manual import blocks, section
+from tests.support.recorder.clients import CLIENTS
+from tests.support.recorder.heard import recorded
 
 CHAPTER = section("Clients")
 TITLES = re.findall(r"^### (.*)$", CHAPTER, re.MULTILINE)

@@ -3,14 +3,14 @@
 import ast
 from collections import defaultdict
 
-from deploy.local.doctor import CHECKS
+from cli.doctor import CHECKS
 from tests.docs.test_manual import rows, section, sources
 
 
 def levels() -> dict[str, set[str]]:
     """How bad each thing that is looked at can be, by the calls that make findings."""
     found: dict[str, set[str]] = defaultdict(set)
-    for _, tree in sources("deploy/local/doctor"):
+    for _, tree in sources("cli/doctor"):
         for call in ast.walk(tree):
             match call:
                 case ast.Call(ast.Name("warning" | "error" as level), [ast.Constant(str(check)), *_]):

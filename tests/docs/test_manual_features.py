@@ -5,14 +5,13 @@ import re
 from pathlib import Path
 
 from api.settings import Settings
-from tests.manual import section
-from tests.stack import REPOSITORY
+from tests.support.manual import section
+from tests.support.stack import REPOSITORY
 
 LINES = [line for line in section("What each way in can do").splitlines() if line.startswith("|")]
 ROWS = {cells[0]: cells[1:] for cells in ([cell.strip() for cell in line.strip("|").split("|")] for line in LINES)}
 FOLDERS = [cell.strip("`") for cell in ROWS["code"]]
 # What asks no model.
-NO_DIALECT = {"docs", "rest_admin"}
 # Words that are no dialect's own.
 ELSEWHERE = {"/api", "/mcp"}
 
@@ -29,7 +28,7 @@ def imported(file: Path) -> set[Path]:
 
 def source(folder: str) -> str:
     """The code of a dialect, and what it takes from, at first and at second hand."""
-    files = set((REPOSITORY / "api" / folder).glob("*.py"))
+    files = set((REPOSITORY / "api" / "dialects" / folder).glob("*.py"))
     for _ in range(2):
         files |= {each for file in files for each in imported(file)}
     return "\n".join(file.read_text(encoding="utf-8") for file in sorted(files))
@@ -37,7 +36,7 @@ def source(folder: str) -> str:
 
 def test_each_dialect_has_a_column():
     """And each column is one."""
-    dialects = {path.parent.name for path in (REPOSITORY / "api").glob("*/routes.py")} - NO_DIALECT
+    dialects = {path.parent.name for path in (REPOSITORY / "api" / "dialects").glob("*/routes.py")}
     assert set(FOLDERS) == dialects
     assert len(FOLDERS) == len(dialects)
 

@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.dialects import DIALECTS, NONE
-from api.rest_admin.models import KeyRecord, OwnUsage, UsageReport
-from tests.manual import blocks, section
+from api.admin.models import KeyRecord, OwnUsage, UsageReport
+from api.core.dialect_names import DIALECTS, NONE
+from tests.support.manual import blocks, section
 
 
 def example(title: str) -> bytes:

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from deploy.local.__main__ import main
-from tests.manual import blocks, section
+from cli.__main__ import main
+from tests.support.manual import blocks, section
 
 SNIPPETS = [json.loads(text) for language, text in blocks("MCP") if language == "json"]
 

@@ -1,6 +1,6 @@
 """The manual's table of metrics is the code's."""
 
-from api.metrics import FAMILIES
+from api.observability.metrics import FAMILIES
 from tests.docs.test_manual import rows, section
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.requirements import WIRE
+from tests.support.requirements import WIRE
 
 TESTS = Path(__file__).parent.parent
 

@@ -36,19 +36,19 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from api.anthropic.encode import MessageEncoder, status
-from api.openai_chat.encode import ChatEncoder, Form
-from api.openai_responses.decode import decode as decode_response
-from api.openai_responses.drafts import Form as ResponsesForm
-from api.openai_responses.encode import ResponsesEncoder
-from api.openai_responses.shown import begun
-from api.openai_responses.store import Store
-from api.parameters import Policy
-from api.problems import Problem
-from api.respond import Answer, Encoder
-from api.rest.encode import RestEncoder
-from api.side_by_side import Numbered
-from api.work import answers
+from api.agent import answers
+from api.conversation.parameters import Policy
+from api.core.problems import Problem
+from api.dialects.anthropic.encode import MessageEncoder, status
+from api.dialects.openai_chat.encode import ChatEncoder, Form
+from api.dialects.openai_responses.decode import decode as decode_response
+from api.dialects.openai_responses.encode import ResponsesEncoder
+from api.dialects.openai_responses.output_items import Form as ResponsesForm
+from api.dialects.openai_responses.store import Store
+from api.dialects.openai_responses.view import begun
+from api.dialects.rest.encode import RestEncoder
+from api.executors.stream_merger import Numbered
+from api.http.event_stream import Answer, Encoder
 from shared.events import Event
 
 FOLDER = Path(__file__).parent

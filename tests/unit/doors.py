@@ -13,20 +13,20 @@ import msgspec
 from mcp_types import CallToolResult
 from msgspec import Struct
 
-from api.anthropic.encode import MessageEncoder
-from api.mcp.encode import progress, refusal, result
-from api.openai_chat.encode import ChatEncoder, Form
-from api.openai_completions.encode import CompletionEncoder
-from api.openai_responses.decode import decode
-from api.openai_responses.drafts import Form as ResponsesForm
-from api.openai_responses.encode import ResponsesEncoder
-from api.openai_responses.shown import begun
-from api.openai_responses.store import Store
-from api.parameters import Policy
-from api.problems import Problem, of_failure
-from api.respond import Encoder
-from api.rest.encode import RestEncoder
-from api.work.saying import Saying
+from api.agent.answer_builder import Saying
+from api.conversation.parameters import Policy
+from api.core.problems import Problem, of_failure
+from api.dialects.anthropic.encode import MessageEncoder
+from api.dialects.mcp.encode import progress, refusal, result
+from api.dialects.openai_chat.encode import ChatEncoder, Form
+from api.dialects.openai_completions.encode import CompletionEncoder
+from api.dialects.openai_responses.decode import decode
+from api.dialects.openai_responses.encode import ResponsesEncoder
+from api.dialects.openai_responses.output_items import Form as ResponsesForm
+from api.dialects.openai_responses.store import Store
+from api.dialects.openai_responses.view import begun
+from api.dialects.rest.encode import RestEncoder
+from api.http.event_stream import Encoder
 from shared.events import Done, Event, Failed, StopReason
 
 type Json = dict[str, Any]

@@ -26,7 +26,7 @@ from shared.events import (
     Window,
     Windows,
 )
-from shared.jobs import (
+from shared.tool_jobs import (
     CommandEnded,
     EditFile,
     Entry,

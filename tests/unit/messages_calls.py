@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from api.anthropic.decode import MessagesCall, decode
-from api.conversation import Draft
-from api.parameters import Policy
-from api.problems import Problem
+from api.conversation.drafts import Draft
+from api.conversation.parameters import Policy
+from api.core.problems import Problem
+from api.dialects.anthropic.decode import MessagesCall, decode
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 HI: list[dict[str, Any]] = [{"role": "user", "content": "hi"}]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import executor.admission
 from executor.admission import Admission, Refused
 from shared.errors import ErrorKind
-from tests.bound import BOUND
+from tests.support.timeouts import BOUND
 
 LONG = 3600.0
 AT_ONCE = 0.01

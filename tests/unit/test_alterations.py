@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.alterations import MOST_SEARCHED, OTHERS, describe_altered, find_altered, without_alteration
-from api.anthropic.decode import decode as decode_message
-from api.openai_chat.decode import decode as decode_chat
-from api.openai_responses.decode import decode as decode_response
-from api.openai_responses.store import Store
-from api.parameters import Policy, naming
-from api.problems import Problem
+from api.conversation.alterations import MOST_SEARCHED, OTHERS, describe_altered, find_altered, without_alteration
+from api.conversation.parameters import Policy, naming
+from api.core.problems import Problem
+from api.dialects.anthropic.decode import decode as decode_message
+from api.dialects.openai_chat.decode import decode as decode_chat
+from api.dialects.openai_responses.decode import decode as decode_response
+from api.dialects.openai_responses.store import Store
 
 BIG = '{"id":2512292042121000001,"city":"Oslo"}'
 SCHEMA = '{"type":"object","properties":{"n":{"maximum":9223372036854775807}}}'

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from api.anthropic.client_tools import OFFERS
-from api.anthropic.tokens import estimate
-from api.conversation import Draft, DraftResult
-from api.media import Remote
-from api.parameters import Policy
+from api.conversation.drafts import Draft, DraftResult
+from api.conversation.parameters import Policy
+from api.dialects.anthropic.client_tools import OFFERS
+from api.dialects.anthropic.tokens import estimate
+from api.media.blocks import Remote
 from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
-from tests.manual import section
+from tests.support.manual import section
 from tests.unit.messages_calls import (
     FOUND,
     HI,

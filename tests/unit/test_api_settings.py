@@ -16,7 +16,7 @@ from pydantic import SecretStr, ValidationError
 import api.settings
 import executor.settings
 from api.settings import SHORTEST_TOKEN, WELL_KNOWN, strong
-from deploy.local.environments import SETTINGS
+from cli.up.environment import SETTINGS
 from shared.settings import complaints
 
 KEY = "sk-local-0f1e2d3c4b5a69788796a5b4c3d2e1f0"

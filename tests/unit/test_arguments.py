@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.arguments import kept, promises
-from api.problems import Problem
-from api.tooling import Offered
+from api.conversation.strict_tools import kept, promises
+from api.conversation.tools import Offered
+from api.core.problems import Problem
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed, Started, TextDelta, ToolArguments, ToolCall, Usage
 from shared.json_schema.validator import Validator

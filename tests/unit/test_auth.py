@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from litestar.types import Receive, Scope, Send
 
-import api.auth
-from api.auth import MAX_CREDENTIALS, PRINCIPAL, PUBLIC, RequireKey
-from api.keys import PREFIX, Key, Keyring, digest
-from api.problems import Problem
-from api.scopes import SCOPE
+import api.auth.middleware
+from api.auth.middleware import MAX_CREDENTIALS, PRINCIPAL, PUBLIC, RequireKey
+from api.core.keys import PREFIX, Key, Keyring, digest
+from api.core.problems import Problem
+from api.core.scopes import SCOPE
 
 KEY = "sk-local-0f1e2d3c4b5a6978"
 PEPPER = b"pepper"
@@ -205,8 +205,8 @@ async def test_what_is_public_knows_a_key_all_the_same() -> None:
 async def test_only_so_many_credentials_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A head has room for thousands; one that comes again is no other."""
     hashed: list[str] = []
-    digest_of = api.auth._digest  # pyright: ignore[reportPrivateUsage]
-    monkeypatch.setattr(api.auth, "_digest", lambda key: hashed.append(key) or digest_of(key))
+    digest_of = api.auth.middleware._digest  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(api.auth.middleware, "_digest", lambda key: hashed.append(key) or digest_of(key))
     assert not await passes(*[bearer(f"wrong {number}") for number in range(1000)], x_api_key(KEY))
     assert len(hashed) <= 1 + MAX_CREDENTIALS
     assert await passes(*[bearer("wrong")] * 1000, x_api_key(KEY))
@@ -255,7 +255,7 @@ async def test_keys_are_compared_as_digests_of_one_length_in_constant_time(
         compared.append((one, other))
         return hmac.compare_digest(one, other)
 
-    monkeypatch.setattr(api.auth, "hmac", SimpleNamespace(compare_digest=recorded))
+    monkeypatch.setattr(api.auth.middleware, "hmac", SimpleNamespace(compare_digest=recorded))
     for headers in ([bearer(given_key)], [x_api_key(given_key)], []):
         await passes(*headers)
     assert len(compared) == 3

@@ -12,11 +12,11 @@ from litestar import Litestar, Request, Response, post
 from litestar.datastructures import State
 from litestar.testing import AsyncTestClient
 
-from api import body
 from api.app import on_problem
-from api.body import LARGEST, unpacked
-from api.bounded_body import Room
-from api.problems import Problem
+from api.auth.body_limits import Room
+from api.core.problems import Problem
+from api.http import request_body
+from api.http.request_body import LARGEST, unpacked
 
 
 @pytest.mark.wire(20)
@@ -62,7 +62,7 @@ def test_a_small_body_that_unpacks_to_too_much_is_a_413():
 @post("/", status_code=200)
 async def echo(request: Request[object, object, State]) -> Response[bytes]:
     """Give the body back."""
-    return Response(await body.read(request), media_type="application/octet-stream")
+    return Response(await request_body.read(request), media_type="application/octet-stream")
 
 
 app = Litestar(

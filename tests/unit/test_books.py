@@ -9,16 +9,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.asking import Asking, Visit
-from api.books import Books, Denied
-from api.catalogue import Catalogue
-from api.executors import Executors
-from api.keys import Allowance, Key, Keyring
-from api.ledger import Ledger
-from api.limits import Counters
+from api.accounting.ledger import Ledger
+from api.accounting.meter import Books, Denied
+from api.accounting.rate_limits import Counters
+from api.core.caller import Asking, Visit
+from api.core.keys import Allowance, Key, Keyring
+from api.executors.pool import Executors
+from api.models.catalogue import Catalogue
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed, Started, TextDelta, Usage
-from shared.jobs import CommandEnded, JobDone
+from shared.tool_jobs import CommandEnded, JobDone
 
 
 class Desk:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import api.catalogue
-from api.catalogue import OWN, WELL_KNOWN, Catalogue, Listed, listing, meaning, named
-from api.executors import Executors
-from api.problems import Problem
+import api.models.catalogue
+from api.core.problems import Problem
+from api.executors.pool import Executors
+from api.models.catalogue import OWN, WELL_KNOWN, Catalogue, Listed, listing, meaning, named
 from shared.wire import Model, Status
 
 OFFERED = (
@@ -209,7 +209,7 @@ async def test_the_models_are_remembered_for_a_while() -> None:
 
 async def test_after_a_while_the_models_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an account may use changes; when nobody answers, the last answer stands."""
-    monkeypatch.setattr(api.catalogue, "FRESH", -1)
+    monkeypatch.setattr(api.models.catalogue, "FRESH", -1)
     executors = Told(status(OFFERED))
     catalogue = Catalogue(executors, "sonnet", {})
     assert await catalogue.models() == OFFERED

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.charsets import CHARSETS, Decoded, decode, known
+from shared.text.charsets import CHARSETS, Decoded, decode, known
 
 # Half a second under load is not a defect; the quadratic would take hours.
 LONG = 20.0

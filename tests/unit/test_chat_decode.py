@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.conversation import Draft, DraftResult
-from api.fields import EFFORTS
-from api.media import Remote
-from api.openai_chat.decode import ChatCall, decode
-from api.parameters import Policy, ShowReasoning
-from api.problems import Problem
+from api.conversation.drafts import Draft, DraftResult
+from api.conversation.fields import EFFORTS
+from api.conversation.parameters import Policy, ShowReasoning
+from api.core.problems import Problem
+from api.dialects.openai_chat.decode import ChatCall, decode
+from api.media.blocks import Remote
 from shared.turn import Image, Text, ToolUse
 
 PIXEL = (

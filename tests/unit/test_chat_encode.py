@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from api.openai_chat.encode import FINISH, ChatEncoder, Form
-from api.problems import KINDS, Problem, of_failure
-from api.sse import data
+from api.core.problems import KINDS, Problem, of_failure
+from api.dialects.openai_chat.encode import FINISH, ChatEncoder, Form
+from api.http.sse import data
 from shared.errors import MEANINGS, ErrorKind
 from shared.events import (
     Admitted,

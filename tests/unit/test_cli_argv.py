@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.claude.cli import FAITHFUL, FLAGS, INHERITED, QUIET, Launch, find_binary, inherited
-from executor.claude.credential import LOGIN_FILE, Credential, credential
-from executor.claude.sandbox import Sandbox
+from executor.claude.cli.credential import LOGIN_FILE, Credential, credential
+from executor.claude.cli.launch import FAITHFUL, FLAGS, INHERITED, QUIET, Launch, find_binary, inherited
+from executor.claude.cli.sandbox import Sandbox
 from executor.sandbox.landlock import Rules
 
 BINARY = Path("/opt/claude")

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from executor.claude.cli import find_binary
-from executor.claude.credential import LOGIN_FILE, credential
-from executor.claude.sandbox import NO_FILTER, NO_PORTS, CannotConfine, is_name, peers, sandbox
-from executor.sandbox import landlock, seccomp
-from executor.sandbox.seccomp import cli_filter
+from executor.claude.cli.credential import LOGIN_FILE, credential
+from executor.claude.cli.launch import find_binary
+from executor.claude.cli.sandbox import NO_FILTER, NO_PORTS, CannotConfine, is_name, peers, sandbox
+from executor.sandbox import landlock
+from executor.sandbox.seccomp import filters
+from executor.sandbox.seccomp.filters import cli_filter
 
 KEY = credential({"ANTHROPIC_API_KEY": "sk-ant-invented"})
 NEWEST = 7
@@ -89,7 +90,7 @@ def test_what_a_kernel_lacks_is_told(version: int) -> None:
 
 def test_without_a_filter_for_the_processor_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing is made up."""
-    monkeypatch.setattr(seccomp, "supported", lambda: False)
+    monkeypatch.setattr(filters, "supported", lambda: False)
     made = sandbox(binary(), KEY, None, {}, NEWEST)
     assert (made.filter, made.missing) == (b"", (NO_FILTER,))
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from api.client_address import ClientAddress, caller_address, parse_address
+from api.http.client_address import ClientAddress, caller_address, parse_address
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from api.absent import ABSENT, absent
-from api.openai_completions.decode import CONTINUE, FILL, CompletionCall, decode
-from api.openai_completions.encode import CompletionEncoder
-from api.parameters import COMPLETIONS, Policy
-from api.problems import Problem
+from api.conversation.parameters import COMPLETIONS, Policy
+from api.core.problems import Problem
+from api.dialects.openai_completions.decode import CONTINUE, FILL, CompletionCall, decode
+from api.dialects.openai_completions.encode import CompletionEncoder
+from api.dialects.unsupported import ABSENT, absent
 from shared.errors import ErrorKind
 from shared.events import Done, Failed, Started, TextDelta, ThinkingDelta, Usage
 from shared.turn import Text

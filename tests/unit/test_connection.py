@@ -11,10 +11,10 @@ import uvicorn
 from msgspec import Struct
 from uvicorn.server import ServerState
 
-from api.connection import Connection
-from api.edge import Edge, Limits
-from api.last_answer import LARGEST_HEAD
-from api.metrics import Metrics
+from api.http.connection import Connection
+from api.http.connection_registry import Edge, Limits
+from api.http.early_responses import LARGEST_HEAD
+from api.observability.metrics import Metrics
 
 POST = b"POST /%b HTTP/1.1\r\nHost: a\r\n%bContent-Length: %d\r\n\r\n%b"
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: %b\r\nHTTP2-Settings: AAMAAABk\r\n"

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.content import arguments, blocks, parts, texts
-from api.conversation import DraftResult
-from api.media import Remote
-from api.problems import Problem
+from api.conversation.content import arguments, blocks, parts, texts
+from api.conversation.drafts import DraftResult
+from api.core.problems import Problem
+from api.media.blocks import Remote
 from shared.turn import Document, Image, Role, Text, ToolUse
 
 WHERE = "messages[0].content"

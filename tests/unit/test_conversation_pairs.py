@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.conversation import Draft, DraftBlock, DraftResult, messages, ordered, says_something
-from api.fetch import Fetcher
-from api.media import Remote
-from api.problems import Problem
+from api.conversation.drafts import Draft, DraftBlock, DraftResult, messages, ordered, says_something
+from api.core.problems import Problem
+from api.media.blocks import Remote
+from api.media.fetcher import Fetcher
 from shared.turn import Image, Message, RedactedThinking, Role, Text, Thinking, ToolResult, ToolUse
-from tests.bound import BOUND
+from tests.support.timeouts import BOUND
 
 
 def draft(role: Role, *content: DraftBlock, number: int = 0) -> Draft:

@@ -2,14 +2,14 @@
 
 import pytest
 
-from api.conversation import Draft, DraftResult, messages
-from api.conversions import convert
-from api.fetch import Fetcher
-from api.media import OfficeDocument
-from api.problems import Problem
+from api.conversation.drafts import Draft, DraftResult, messages
+from api.core.problems import Problem
+from api.media.blocks import OfficeDocument
+from api.media.conversions import convert
+from api.media.fetcher import Fetcher
 from shared.errors import ErrorKind
 from shared.events import Failed
-from shared.jobs import ConvertDocument, DocumentConverted, FilesFound, JobResult
+from shared.tool_jobs import ConvertDocument, DocumentConverted, FilesFound, JobResult
 from shared.turn import Document, Message, Text, ToolResult, ToolUse
 
 SENT = OfficeDocument(b"PK", "a.docx", "messages[0].content[1]", "Of last year.")

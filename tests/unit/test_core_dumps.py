@@ -4,11 +4,11 @@ import json
 import subprocess
 import sys
 
-from tests.stack import REPOSITORY
+from tests.support.stack import REPOSITORY
 
 PROGRAM = """
 import ctypes, json, os, resource
-from shared import core_dumps
+from shared.process import core_dumps
 core_dumps.disable()
 core_dumps.hide_memory()
 shown = [len(os.listdir("/proc/self/fd")) > 0, bool(open("/proc/self/status").read())]

@@ -10,11 +10,11 @@ import pytest
 from pydantic import SecretStr
 
 from api.app import create_app
-from api.conversation import Draft
-from api.drain import Drain
-from api.openai_responses.running import Live
+from api.conversation.drafts import Draft
+from api.conversation.turn_request import TurnRequest
+from api.dialects.openai_responses.running import Live
+from api.http.drain import Drain
 from api.settings import Settings
-from api.turn_request import TurnRequest
 from shared.turn import Message, Text, Turn
 
 TOKEN = "sk-local-0f1e2d3c4b5a6978"

@@ -2,11 +2,11 @@
 
 import pytest
 
-from executor.tools.documents import converted
+from executor.tools.files.documents import converted
 from executor.tools.refusal import Refused
 from shared.errors import ErrorKind
-from shared.files import is_office_document
-from tests.office import MACROS, docx, epub, locked, odf, ods, odt, packed, pptx, rtf, xlsx
+from shared.text.file_types import is_office_document
+from tests.support.office import MACROS, docx, epub, locked, odf, ods, odt, packed, pptx, rtf, xlsx
 
 TABLE = "| Name | Age |\n| --- | --- |\n| Ann | 3 |\n"
 SLIDE = "<draw:page><draw:frame><draw:text-box><text:p>words</text:p></draw:text-box></draw:frame></draw:page>"

@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from api.drain import LATE, Drain
+from api.http.drain import LATE, Drain
 from shared.errors import ErrorKind
 from shared.events import Failed
-from tests.bound import BOUND
+from tests.support.timeouts import BOUND
 
 SOON = 0.01
 GIVEN_UP = Failed(ErrorKind.DRAINING, retry_after=1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared.json_schema.matching import Matcher, Unmatchable
 from shared.json_schema.patterns import PatternFault, parse_pattern
 from shared.json_schema.unicode_properties import BINARY, CATEGORIES, SCRIPTS
-from tests.node import NODE
+from tests.support.node import NODE
 
 TEXTS = (
     *(

@@ -10,7 +10,7 @@ from hypothesis import given, note
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from api.problems import Problem, of_failure
+from api.core.problems import Problem, of_failure
 from shared.errors import ErrorKind
 from shared.events import (
     Admitted,

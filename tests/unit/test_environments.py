@@ -7,7 +7,7 @@ from opentelemetry.sdk import environment_variables
 
 import api.settings
 import executor.settings
-from deploy.local.environments import (
+from cli.up.environment import (
     API_SETTINGS,
     CREDENTIALS,
     EXECUTOR_SETTINGS,
@@ -19,7 +19,7 @@ from deploy.local.environments import (
     of_tools,
     warnings,
 )
-from tests.stack import REPOSITORY
+from tests.support.stack import REPOSITORY
 
 KEY = "sk-clients-0f1e2d3c4b5a"
 EVERYTHING = {name: f"value of {name}" for name in SETTINGS} | {"PATH": "/bin", "HOME": "/home/somebody"}

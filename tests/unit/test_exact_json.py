@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.exact_json import MOST_PLACES, carry, find_alterations, may_alter
-from tests.node import NODE
+from shared.text.exact_json import MOST_PLACES, carry, find_alterations, may_alter
+from tests.support.node import NODE
 
 REWRITE = """
 const texts = JSON.parse(require("fs").readFileSync(0))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.claude.failure import COMPLAINTS, failure, is_about_thinking, too_long
-from executor.claude.protocol import Complained, Ended, Retrying
+from executor.claude.cli.protocol import Complained, Ended, Retrying
+from executor.claude.output.failure import COMPLAINTS, failure, is_about_thinking, too_long
 from shared.errors import ErrorKind
 from shared.events import Failed, Window, Windows
 

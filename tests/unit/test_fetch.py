@@ -21,11 +21,11 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.fetch import Address, Fetcher, is_public
-from api.media import Remote, image
-from api.problems import Problem
+from api.core.problems import Problem
+from api.media.blocks import Remote, image
+from api.media.fetcher import Address, Fetcher, is_public
 from shared.turn import Image
-from tests.bound import BOUND
+from tests.support.timeouts import BOUND
 from tests.unit.test_media import png
 
 WHERE = "messages[0].content[1]"

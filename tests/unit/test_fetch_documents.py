@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from api.conversation import Draft, DraftResult, messages
-from api.fetch import MOST_DOCUMENTS, Fetcher
-from api.media import Remote, RemoteDocument
-from api.problems import Problem
+from api.conversation.drafts import Draft, DraftResult, messages
+from api.core.problems import Problem
+from api.media.blocks import Remote, RemoteDocument
+from api.media.fetcher import MOST_DOCUMENTS, Fetcher
 from shared.turn import Document, Image, Text, ToolResult
-from tests.bound import BOUND
+from tests.support.timeouts import BOUND
 from tests.unit.test_fetch import NAME, Answer, Names, answer, fetching, serving, to
 from tests.unit.test_media import png
 

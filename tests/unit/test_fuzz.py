@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tests.soak.fuzz import LARGEST, SENDERS, body_of, http_bytes
+from tests.load.soak.fuzz import LARGEST, SENDERS, body_of, http_bytes
 
 
 @pytest.mark.parametrize("kind", sorted(SENDERS))

@@ -6,13 +6,23 @@ from typing import Any
 
 import pytest
 
-from tests.generated.conversation import Assistant, Call, Conversation, Instruction, Picture, Result, Tool, User, Words
-from tests.generated.dialects import DIALECTS, MESSAGES
-from tests.generated.json_text import compare, read, spread
-from tests.generated.pictures import png
-from tests.generated.seen import Seen
-from tests.generated.ugly import UGLY
-from tests.scripted.upstream import Received
+from tests.support.generated.conversation import (
+    Assistant,
+    Call,
+    Conversation,
+    Instruction,
+    Picture,
+    Result,
+    Tool,
+    User,
+    Words,
+)
+from tests.support.generated.dialects import DIALECTS, MESSAGES
+from tests.support.generated.json_text import compare, read, spread
+from tests.support.generated.pictures import png
+from tests.support.generated.seen import Seen
+from tests.support.generated.ugly import UGLY
+from tests.support.scripted.upstream import Received
 
 DOT = Picture("image/png", png(1))
 CALLS = (Call("call_0", "Read", '{"a":1,"b":[1.5,"x"]}'), Call("call_1", "Read", "{}"))

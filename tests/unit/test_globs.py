@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from executor.tools.globs import LONGEST, BadGlob, alternatives, globs, parted, rules
+from executor.tools.files.globs import LONGEST, BadGlob, alternatives, globs, parted, rules
 
 
 def fits(pattern: str, path: str) -> bool:

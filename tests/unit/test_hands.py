@@ -14,22 +14,22 @@ from typing import Any, cast
 
 import pytest
 
-from api.asking import Asking
-from api.dispatch import Dispatch
-from api.drain import Drain
-from api.executors import Executors
-from api.hands import Hands, Said
-from api.server_tools.offers import NAMES
-from api.work.answers import CodeAnswer, Step
-from api.work.calls import AT_ONCE, Calls
-from api.work.loop import Ground, work
+from api.agent.answers import CodeAnswer, Step
+from api.agent.call_queue import AT_ONCE, Calls
+from api.agent.loop import Ground, work
+from api.agent.tool_definitions import NAMES
+from api.core.caller import Asking
+from api.executors.pool import Executors
+from api.executors.tool_client import Hands, Said
+from api.executors.turn_client import Dispatch
+from api.http.drain import Drain
 from shared.errors import MEANINGS, ErrorKind
 from shared.events import Done, Event, Failed, TextDelta, ToolCall, Usage, Wanted
-from shared.jobs import CommandEnded, JobDone, Output, RunCommand, ToolsStatus
+from shared.tool_jobs import CommandEnded, JobDone, Output, RunCommand, ToolsStatus
 from shared.turn import Message, Text, ToolResult, Turn
 from shared.wire import Do, ToApi, frame, read_to_executor
-from tests.books import books
-from tests.bound import BOUND
+from tests.support.meter import books
+from tests.support.timeouts import BOUND
 
 JOB, ASKING = RunCommand("ls"), Asking("req_hands")
 WROTE, ENDED = Output("stdout", b"a.txt\n"), JobDone(CommandEnded(0))

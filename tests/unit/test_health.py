@@ -8,15 +8,15 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from api.auth import PRINCIPAL
-from api.catalogue import Catalogue
-from api.drain import Drain
-from api.executors import Executors
-from api.hands import Hands
-from api.health import ExecutorHealth, get_health, get_live, get_ready, health, health_of, router
-from shared.jobs import ToolsStatus
+from api.auth.middleware import PRINCIPAL
+from api.executors.pool import Executors
+from api.executors.tool_client import Hands
+from api.http.drain import Drain
+from api.models.catalogue import Catalogue
+from api.observability.health import ExecutorHealth, get_health, get_live, get_ready, health, health_of, router
+from shared.tool_jobs import ToolsStatus
 from shared.wire import Status
-from tests.books import books
+from tests.support.meter import books
 
 NO_HANDS = Hands(Executors(Path("/nonexistent"), "tools"), Drain(0), 1, books(Path("/nonexistent")))
 UP = Status(

@@ -5,17 +5,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.anthropic.routes import page
-from api.failed_keys import MOST, FailedKeys, network_of
-from api.fields import number
-from api.keys import Allowance
-from api.openai_responses.shown import listed
-from api.openai_responses.store import Store, Stored
-from api.problems import Problem
-from api.request_context import uncached
-from api.rest_admin.decode import fields, new
-from api.rest_admin.encode import table
-from api.rest_admin.models import UsageReport, UsageRow
+from api.admin.decode import fields, new
+from api.admin.encode import table
+from api.admin.models import UsageReport, UsageRow
+from api.auth.failed_keys import MOST, FailedKeys, network_of
+from api.conversation.fields import number
+from api.core.keys import Allowance
+from api.core.problems import Problem
+from api.dialects.anthropic.routes import page
+from api.dialects.openai_responses.store import Store, Stored
+from api.dialects.openai_responses.view import listed
+from api.http.request_context import uncached
 
 HUGE = ("1" + "0" * 400, "-1" + "0" * 400, "1" + "0" * 5000, "1e400", "-1e308", "NaN")
 

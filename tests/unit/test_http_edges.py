@@ -11,7 +11,7 @@ from litestar.testing import AsyncTestClient
 from litestar.types import ASGIApp
 
 from api.app import create_app
-from api.drain import Drain
+from api.http.drain import Drain
 from api.settings import Settings
 
 KEY = "sk-tests-0f1e2d3c4b5a6978"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from executor.claude.validation import SchemaInvalid, Validator
+from executor.claude.output.validation import SchemaInvalid, Validator
 from shared.json_schema.keywords import DIALECTS
 
 CITY = {

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from api.journal import Journal, ended, orphans
-from api.ledger import Ledger
-from api.line import DAY, Begun, Ended, Line
-from api.store import usage
-from api.store.engine import engine_for, upgrade
+from api.accounting.journal import Journal, ended, orphans
+from api.accounting.ledger import Ledger
+from api.accounting.ledger_record import DAY, Begun, Ended, Line
+from api.database import usage
+from api.database.engine import engine_for, upgrade
 from shared.events import Usage
 
 LINE = Line("1", 20_000.5 * DAY, "notes", "chat", "opus", Usage(10, 5), 0.25)
@@ -40,7 +40,7 @@ def test_only_a_dead_process_s_journal_is_taken_over(tmp_path: Path) -> None:
     living = Journal(tmp_path)
     living.append(Begun(LINE))
     program = (
-        "import sys; from pathlib import Path; from api.journal import Journal; from api.line import Begun, Line\n"
+        "import sys; from pathlib import Path; from api.accounting.journal import Journal; from api.accounting.ledger_record import Begun, Line\n"
         "Journal(Path(sys.argv[1])).append(Begun(Line('9', 1.0, 'k', 'chat'))); import os; os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
@@ -73,8 +73,8 @@ def test_a_full_disk_is_said_and_what_is_written_later_is_whole(tmp_path: Path) 
     program = f"""
 import resource, signal, sys
 from pathlib import Path
-from api.journal import Journal, ended
-from api.line import Begun, Line
+from api.accounting.journal import Journal, ended
+from api.accounting.ledger_record import Begun, Line
 journal = Journal(Path(sys.argv[1]))
 journal.append(Begun(Line("1", 1.0, "k", "chat")))
 resource.setrlimit(resource.RLIMIT_FSIZE, (journal.size + 20, {resource.RLIM_INFINITY}))
@@ -146,7 +146,7 @@ async def test_what_a_key_used_counts_at_once_and_once(tmp_path: Path, monkeypat
 
 async def test_more_lines_than_memory_holds_wait_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the database is away; none is missing afterwards."""
-    monkeypatch.setattr("api.ledger.MOST_WAITING", 3)
+    monkeypatch.setattr("api.accounting.ledger.MOST_WAITING", 3)
     folder = tmp_path / "journal"
     folder.mkdir()
     ledger = Ledger(folder)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from api import limits
-from api.limits import Counters
+from api.accounting import rate_limits
+from api.accounting.rate_limits import Counters
 
 
 async def test_a_minute_is_counted_by_key_and_by_what() -> None:
@@ -37,7 +37,7 @@ class Flaky:
     def __init__(self) -> None:
         self.answers = True
         self.renewed: list[bool] = []
-        self.storage: Any = limits.MemoryStorage()
+        self.storage: Any = rate_limits.MemoryStorage()
 
     def _asked(self) -> None:
         if not self.answers:
@@ -63,7 +63,7 @@ class Flaky:
 def flaky(monkeypatch: pytest.MonkeyPatch) -> Flaky:
     """In Redis' place."""
     shared = Flaky()
-    monkeypatch.setattr(limits, "SharedLimits", lambda url, prefix: shared)
+    monkeypatch.setattr(rate_limits, "SharedLimits", lambda url, prefix: shared)
     return shared
 
 

@@ -11,7 +11,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.log import SECRET_WORDS, configure, masked
+from shared.logging import SECRET_WORDS, configure, masked
 
 SECRET = "sk-ant-of-the-owner"
 SAID = "what a client said"

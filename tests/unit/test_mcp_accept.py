@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from api.mcp.accept import JSON, STREAM, accepted
-from api.problems import Problem
+from api.core.problems import Problem
+from api.dialects.mcp.accept import JSON, STREAM, accepted
 from tests.unit.test_mcp_sessions import HELLO, PING, Answer, Listener, ask, door
 
 BOTH = {JSON, STREAM}

@@ -10,16 +10,16 @@ import pytest
 from litestar import Litestar
 from litestar.types import Receive, Scope, Send
 
-from api.auth import PRINCIPAL
-from api.drain import Drain
-from api.keys import OWNER, Key, Principal
-from api.mcp.hosts import Hosts
-from api.mcp.routes import Mcp
-from api.problems import Problem
-from api.request_context import STATE_KEY
-from api.respond import COMMENT
-from api.work.tasks import Workshop
-from tests.stack import until
+from api.agent.services import Workshop
+from api.auth.host_check import Hosts
+from api.auth.middleware import PRINCIPAL
+from api.core.keys import OWNER, Key, Principal
+from api.core.problems import Problem
+from api.dialects.mcp.routes import Mcp
+from api.http.drain import Drain
+from api.http.event_stream import COMMENT
+from api.http.request_context import STATE_KEY
+from tests.support.stack import until
 
 HELLO = {
     "jsonrpc": "2.0",

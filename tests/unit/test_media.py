@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.media import MAX_FILE, MAX_IMAGE, OfficeDocument, data_url, file, image
-from api.problems import Problem
+from api.core.problems import Problem
+from api.media.blocks import MAX_FILE, MAX_IMAGE, OfficeDocument, data_url, file, image
 from shared.turn import Document, Image
-from tests.office import docx, rtf
+from tests.support.office import docx, rtf
 
 WHERE = "messages[0].content[1]"
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<<>>\nendobj\n"

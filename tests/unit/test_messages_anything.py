@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.anthropic.decode import decode
-from api.anthropic.tokens import estimate
-from api.parameters import Policy
-from api.problems import Problem
+from api.conversation.parameters import Policy
+from api.core.problems import Problem
+from api.dialects.anthropic.decode import decode
+from api.dialects.anthropic.tokens import estimate
 from tests.unit.messages_calls import FOUND, HI, PICTURE, THOUGHT, TOOL, USE, WEB, assistant, system, user_says
 from tests.unit.test_messages_values import ADDED, REFERENCE, change
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from api.anthropic.decode import decode
-from api.anthropic.tokens import estimate
-from api.conversation import Draft, DraftResult
-from api.media import RemoteDocument
-from api.parameters import Policy
+from api.conversation.drafts import Draft, DraftResult
+from api.conversation.parameters import Policy
+from api.dialects.anthropic.decode import decode
+from api.dialects.anthropic.tokens import estimate
+from api.media.blocks import RemoteDocument
 from shared.turn import Image, Text, Thinking, ToolUse
 from tests.unit.messages_calls import (
     HI,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.parameters import Policy
+from api.conversation.parameters import Policy
 from tests.unit.messages_calls import HI, TOOL, assistant, call, problem, system, user_says
 
 

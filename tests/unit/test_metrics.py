@@ -10,16 +10,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import ValidationError
 
 from api.app import create_app
-from api.asking import Asking
-from api.dialects import dialect_of
-from api.drain import Drain
-from api.executor_metrics import told
-from api.job_metrics import JobMetrics
-from api.metrics import FAMILIES, MOST_VALUES, OTHER, Metrics
+from api.core.caller import Asking
+from api.core.dialect_names import dialect_of
+from api.http.drain import Drain
+from api.observability.executor_metrics import told
+from api.observability.job_metrics import JobMetrics
+from api.observability.metrics import FAMILIES, MOST_VALUES, OTHER, Metrics
 from api.settings import Settings
 from shared.errors import ErrorKind
 from shared.events import Admitted, Done, Event, Failed, Started, TextDelta, Usage, Window, Windows
-from shared.jobs import ToolsStatus
+from shared.tool_jobs import ToolsStatus
 from shared.turn import Turn
 from shared.wire import Status
 

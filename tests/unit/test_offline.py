@@ -17,8 +17,8 @@ import uvloop
 from executor.offline.instance import instance
 from executor.offline.reply import ECHO_LIMIT, NOTICE, Block, Message, Request, Tool, ToolChoice, echo, events, reply
 from executor.offline.server import OfflineModel
-from tests.bound import BOUND
-from tests.scripted import cli
+from tests.support.scripted import cli
+from tests.support.timeouts import BOUND
 
 COLOUR = {
     "type": "object",

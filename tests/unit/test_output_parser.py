@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.claude.output_parser import NO_CALL, OutputParser
-from executor.claude.protocol import (
+from executor.claude.cli.protocol import (
     Answered,
     Asked,
     Complained,
@@ -23,10 +22,8 @@ from executor.claude.protocol import (
     Retrying,
     Streamed,
 )
-from executor.claude.request.body import build_request
-from executor.claude.request.model_rules import EVERYTHING, rules_for
-from executor.claude.request.tool_names import STRUCTURED, tool_names
-from executor.claude.service import (
+from executor.claude.output.parser import NO_CALL, OutputParser
+from executor.claude.output.service_events import (
     OutputDetails,
     ServiceBlock,
     ServiceDelta,
@@ -34,6 +31,9 @@ from executor.claude.service import (
     ServiceMessage,
     ServiceUsage,
 )
+from executor.claude.request.body import build_request
+from executor.claude.request.model_rules import EVERYTHING, rules_for
+from executor.claude.request.tool_names import STRUCTURED, tool_names
 from shared.errors import ErrorKind
 from shared.events import (
     Declined,

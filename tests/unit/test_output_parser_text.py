@@ -2,8 +2,8 @@
 
 import pytest
 
-from executor.claude.protocol import Complained, Garbage, Line
-from executor.claude.service import OutputDetails, ServiceUsage, added
+from executor.claude.cli.protocol import Complained, Garbage, Line
+from executor.claude.output.service_events import OutputDetails, ServiceUsage, added
 from shared.errors import ErrorKind
 from shared.events import Failed, Started, TextDelta, Usage
 from tests.unit.test_output_parser import STARTED, SYNTHETIC, done, fed, says, service, start, stops, through, turn

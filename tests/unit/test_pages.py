@@ -5,9 +5,9 @@ import io
 import PIL.Image
 import pytest
 
-from executor.tools.pages import LONGEST_SIDE, drawn
+from executor.tools.files.pages import LONGEST_SIDE, drawn
 from executor.tools.refusal import Refused
-from tests.paper import pdf
+from tests.support.pdf import pdf
 
 LOCK = b"/ID[<00><00>]/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<%s>/U<%s>>>>>" % (b"00" * 32, b"11" * 32)
 

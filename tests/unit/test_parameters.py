@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.openai_chat.models import ChatRequest
-from api.parameters import CHAT, Parameter, checked, naming
-from api.problems import Problem
+from api.conversation.parameters import CHAT, Parameter, checked, naming
+from api.core.problems import Problem
+from api.dialects.openai_chat.models import ChatRequest
 
 # The parameters that OpenAI documents (https://platform.openai.com/docs/api-reference/chat/create).
 DOCUMENTED = [

@@ -10,14 +10,14 @@ from typing import Any, cast
 
 import pytest
 
-import executor.claude.parking
-from executor.claude.cli import Launch
-from executor.claude.credential import credential
-from executor.claude.parking import FIRST_PAUSE, LONGEST_PAUSE, Parking
-from executor.claude.process import CliLost, CliProcess
-from executor.claude.sandbox import Sandbox
+import executor.claude.cli.pool
+from executor.claude.cli.credential import credential
+from executor.claude.cli.launch import Launch
+from executor.claude.cli.pool import FIRST_PAUSE, LONGEST_PAUSE, Parking
+from executor.claude.cli.process import CliLost, CliProcess
+from executor.claude.cli.sandbox import Sandbox
 from executor.sandbox.landlock import Rules
-from tests.bound import BOUND
+from tests.support.timeouts import BOUND
 
 
 class Fake(CliProcess):
@@ -198,7 +198,7 @@ async def test_a_place_is_refilled_only_when_the_conversation_that_took_it_is_un
 
     async with full(1) as made:
         made.parking._settled = 3600
-        monkeypatch.setattr(executor.claude.parking, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
+        monkeypatch.setattr(executor.claude.cli.pool, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
         await made.take()
         await until(lambda: made.parking.ready == 1)
         assert len(rests) == 1
@@ -283,7 +283,7 @@ class Pauses:
         self.problems: list[str] = []
         self.yard: Yard | None = None
         stand_in = SimpleNamespace(**{**vars(asyncio), "sleep": self.sleep})
-        monkeypatch.setattr(executor.claude.parking, "asyncio", stand_in)
+        monkeypatch.setattr(executor.claude.cli.pool, "asyncio", stand_in)
 
     async def sleep(self, seconds: float) -> None:
         """What a pause is."""

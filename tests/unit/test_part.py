@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from executor.tools import part as parts
-from executor.tools.part import Part, part
+from executor.tools.files import large_file as parts
+from executor.tools.files.large_file import Part, part
 
 TEXT = "".join(f"line {number}\n" for number in range(1, 201)) + "last é"
 LINES = TEXT.splitlines(keepends=True)

@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from tests.stack import REPOSITORY
+from tests.support.stack import REPOSITORY
 
 CAPSET = {"x86_64": 126, "aarch64": 91}
 SCRIPT = """
 import errno, os, sys
 sys.path.insert(0, sys.argv[1])
 from executor.sandbox import privileges
-from tests import kernel
+from tests.support import kernel
 uid = int(sys.argv[2])
 if uid:
     os.setresgid(uid, uid, uid)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from executor.claude.protocol import (
+from executor.claude.cli.protocol import (
     Answered,
     Asked,
     Complained,
@@ -19,7 +19,7 @@ from executor.claude.protocol import (
     introduction,
     parse,
 )
-from executor.claude.service import ServiceDelta, ServiceEvent, ServiceMessage, ServiceUsage
+from executor.claude.output.service_events import ServiceDelta, ServiceEvent, ServiceMessage, ServiceUsage
 from shared.events import Windows
 
 START = (

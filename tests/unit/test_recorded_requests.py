@@ -12,10 +12,10 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from api.conversation import messages
-from api.fetch import Fetcher
-from api.openai_chat.decode import decode
-from api.parameters import Policy
+from api.conversation.drafts import messages
+from api.conversation.parameters import Policy
+from api.dialects.openai_chat.decode import decode
+from api.media.fetcher import Fetcher
 from shared.turn import Turn
 
 FOLDER = Path(__file__).parent.parent / "golden" / "requests"

@@ -4,16 +4,16 @@ import asyncio
 
 import pytest
 
-from api.body_room import LARGEST, Room, Share
-from api.bounded_body import Pace
-from api.conversation import Draft, messages
-from api.fetch import MOST_FETCHED
-from api.fetch_queue import AT_ONCE
-from api.media import Remote, RemoteDocument
-from api.problems import Problem
-from api.request_fetches import RequestFetches
+from api.auth.body_limits import Pace
+from api.conversation.drafts import Draft, messages
+from api.core.problems import Problem
+from api.http.inflight_bodies import LARGEST, Room, Share
+from api.media.blocks import Remote, RemoteDocument
+from api.media.fetch_queue import AT_ONCE
+from api.media.fetcher import MOST_FETCHED
+from api.media.request_fetches import RequestFetches
 from shared.turn import Image
-from tests.stack import until
+from tests.support.stack import until
 from tests.unit.test_fetch import NAME, WHERE, Answer, answer, fetching, serving
 from tests.unit.test_media import png
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.dispatch import decided
-from api.problems import KINDS, Problem
-from api.respond import Answer
-from api.side_by_side import Numbered
+from api.core.problems import KINDS, Problem
+from api.executors.stream_merger import Numbered
+from api.executors.turn_client import decided
+from api.http.event_stream import Answer
 from shared.errors import MEANINGS, ErrorKind
 from shared.events import Admitted, Done, Event, Failed, Queued, Started, TextDelta, Usage
-from tests.bound import BOUND
+from tests.support.timeouts import BOUND
 from tests.unit.made import events as any_event
 
 ADMITTED = Admitted(parked=True, offline=False)

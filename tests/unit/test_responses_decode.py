@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.conversation import DraftResult
-from api.items import sealed, unsealed
-from api.openai_responses.decode import ResponsesCall, decode
-from api.openai_responses.shown import begun, shown
-from api.openai_responses.store import Shelf, Store, Stored
-from api.parameters import RESPONSES, Policy
-from api.problems import Problem
+from api.conversation.drafts import DraftResult
+from api.conversation.items import sealed, unsealed
+from api.conversation.parameters import RESPONSES, Policy
+from api.core.problems import Problem
+from api.dialects.openai_responses.decode import ResponsesCall, decode
+from api.dialects.openai_responses.store import Shelf, Store, Stored
+from api.dialects.openai_responses.view import begun, shown
 from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
-from tests.calls import CITY
+from tests.support.calls import CITY
 
 type Json = dict[str, Any]
 

@@ -6,14 +6,14 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from api.openai_responses.decode import decode
-from api.openai_responses.drafts import Form
-from api.openai_responses.encode import Cancelled, Finished, ResponsesEncoder
-from api.openai_responses.running import Live, Running, accepted, replayed
-from api.openai_responses.shown import begun
-from api.openai_responses.store import Store
-from api.parameters import Policy
-from api.problems import Problem
+from api.conversation.parameters import Policy
+from api.core.problems import Problem
+from api.dialects.openai_responses.decode import decode
+from api.dialects.openai_responses.encode import Cancelled, Finished, ResponsesEncoder
+from api.dialects.openai_responses.output_items import Form
+from api.dialects.openai_responses.running import Live, Running, accepted, replayed
+from api.dialects.openai_responses.store import Store
+from api.dialects.openai_responses.view import begun
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed, Started, TextDelta, Usage
 from tests.unit.doors import told

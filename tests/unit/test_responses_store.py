@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.openai_responses.shown import listed, shown
-from api.openai_responses.store import Store, Stored
-from api.problems import Problem
+from api.core.problems import Problem
+from api.dialects.openai_responses.store import Store, Stored
+from api.dialects.openai_responses.view import listed, shown
 
 
 class Clock:

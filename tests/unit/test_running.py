@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import CannotStart
-from deploy.local.checks import Address
-from deploy.local.doctor.install import of_folder
-from deploy.local.running import server
-from deploy.local.token import kept, read_address, write_address
-from deploy.local.up import read_dotenv
+from cli import CannotStart
+from cli.doctor.install import of_folder
+from cli.running_server import server
+from cli.up.command import read_dotenv
+from cli.up.preflight import Address
+from cli.up.token_file import kept, read_address, write_address
 
 KEY = "sk-mine-0f1e2d3c4b5a6978"
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from executor.claude.request.dialect import modernize
+from executor.claude.request.schema_draft import modernize
 
 CHANGES = {
     "a tuple": (

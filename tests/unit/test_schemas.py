@@ -5,8 +5,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from api.problems import Problem
-from api.schemas import usable
+from api.conversation.schemas import usable
+from api.core.problems import Problem
 from shared.json_schema.limits import Allowance
 
 WHERE = "tools[0].function.parameters"

@@ -11,9 +11,9 @@ import httpx2
 import msgspec
 import pytest
 
-from tests.bound import BOUND
-from tests.scripted import cli
-from tests.scripted.upstream import IDENTITY, Breaks, Cuts, Gated, Received, Refuses, Says, Stalls, Upstream
+from tests.support.scripted import cli
+from tests.support.scripted.upstream import IDENTITY, Breaks, Cuts, Gated, Received, Refuses, Says, Stalls, Upstream
+from tests.support.timeouts import BOUND
 
 USER = {"role": "user", "content": "hi"}
 ASK: dict[str, Any] = {"model": "claude-x", "max_tokens": 9, "stream": True, "messages": [USER]}

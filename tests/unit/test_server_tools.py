@@ -5,12 +5,12 @@ import json
 import pytest
 from msgspec import structs
 
-from api.server_tools.calls import Mistake, job, summary
-from api.server_tools.offers import NAMES, possible, tool
-from api.server_tools.results import MOST_OUTPUT, tool_result
+from api.agent.tool_calls import Mistake, job, summary
+from api.agent.tool_definitions import NAMES, possible, tool
+from api.agent.tool_results import MOST_OUTPUT, tool_result
 from shared.errors import ErrorKind
 from shared.events import Failed
-from shared.jobs import (
+from shared.tool_jobs import (
     CommandEnded,
     EditFile,
     FileRead,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.scripted.service_rules import RULES, refusal
-from tests.scripted.service_thinking import sign
+from tests.support.scripted.service_rules import RULES, refusal
+from tests.support.scripted.service_thinking import sign
 
 type Json = dict[str, Any]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.shapes import as_chat
+from api.conversation.compat import as_chat
 
 USER = {"role": "user", "content": "hi"}
 

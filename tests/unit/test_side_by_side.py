@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from api.side_by_side import Numbered, side_by_side
+from api.executors.stream_merger import Numbered, side_by_side
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed, TextDelta, Usage
-from tests.bound import BOUND
+from tests.support.timeouts import BOUND
 
 DONE = Done("end_turn", Usage())
 FAILED = Failed(ErrorKind.UPSTREAM)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from executor.claude.stop import StopScanner
+from executor.claude.output.stop import StopScanner
 
 few = st.text(alphabet="ab\n", max_size=12)
 stop_texts = st.lists(st.text(alphabet="ab\n", max_size=4), max_size=4)

@@ -18,15 +18,15 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.keys import Allowance, Key
-from api.line import DAY, Line
-from api.store import engine as engine_module
-from api.store import keys as stored
-from api.store import usage
-from api.store.engine import FILE, Unavailable, engine_for, sentence, transaction, upgrade, version
-from api.store.tables import VERSION, metadata
+from api.accounting.ledger_record import DAY, Line
+from api.core.keys import Allowance, Key
+from api.database import engine as engine_module
+from api.database import keys as stored
+from api.database import usage
+from api.database.engine import FILE, Unavailable, engine_for, sentence, transaction, upgrade, version
+from api.database.tables import VERSION, metadata
 from shared.events import Usage
-from tests.stack import until
+from tests.support.stack import until
 
 NOW = 20_000.5 * DAY
 KEY = Key("1", "notes", "d1", ("chat",), allowance=Allowance(usd_per_day=2))

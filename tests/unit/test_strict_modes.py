@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from api.executors import Executors, ask
+from api.executors.pool import Executors, ask
 from executor.server import CannotBind, bind
-from shared import peers, strict_modes
+from shared.process import peers, strict_modes
 from shared.wire import frame
 from tests.unit.test_health import UP
 

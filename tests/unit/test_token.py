@@ -7,8 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from api.settings import strong
-from deploy.local import CannotStart
-from deploy.local.token import PREFIX, kept
+from cli import CannotStart
+from cli.up.token_file import PREFIX, kept
 
 
 @pytest.fixture

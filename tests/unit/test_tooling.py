@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.openai_chat.decode import offering_of
-from api.openai_chat.models import ChatRequest
-from api.problems import Problem
-from api.tooling import CUSTOM_SCHEMA, NO_ARGUMENTS, Offered, offered
+from api.conversation.tools import CUSTOM_SCHEMA, NO_ARGUMENTS, Offered, offered
+from api.core.problems import Problem
+from api.dialects.openai_chat.decode import offering_of
+from api.dialects.openai_chat.models import ChatRequest
 from shared.turn import Tool
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}

@@ -4,11 +4,11 @@ import pytest
 
 from executor.admission import Admission
 from executor.sandbox.confine import Program
-from executor.tools.ground import Ground
+from executor.tools.config import Ground
 from executor.tools.role import NO_PATHS, ToolsRole
 from shared.errors import ErrorKind
 from shared.events import Failed, Queued
-from shared.jobs import ConvertDocument, JobDone, ListFolder, Output, ToolJob
+from shared.tool_jobs import ConvertDocument, JobDone, ListFolder, Output, ToolJob
 
 MISSING = "office documents can't be converted: anydoc is missing"
 

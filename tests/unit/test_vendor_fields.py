@@ -2,7 +2,7 @@
 
 Each field of the types in OpenAI's SDK, nested ones too, is sent once, and the request once more without it (or with another
 value, if it must be there). Then one of these holds: the request is refused; `x-ignored-parameters` names it; what is asked
-of the model, or how it is answered, is another; or the field is bookkeeping, which is listed here or in `api.parameters`.
+of the model, or how it is answered, is another; or the field is bookkeeping, which is listed here or in `api.conversation.parameters`.
 """
 
 import re
@@ -16,13 +16,13 @@ from openai.types.chat import completion_create_params as chat
 from openai.types.responses import input_token_count_params as counting
 from openai.types.responses import response_create_params as responses
 
-from api.openai_chat.decode import decode as decode_chat
-from api.openai_completions.decode import decode as decode_completion
-from api.openai_responses.decode import decode as decode_response
-from api.openai_responses.store import Store, Stored
-from api.parameters import CHAT, COMPLETIONS, RESPONSES, Policy
-from api.problems import Problem
-from tests.vendor_types import MISSING, Json, variants
+from api.conversation.parameters import CHAT, COMPLETIONS, RESPONSES, Policy
+from api.core.problems import Problem
+from api.dialects.openai_chat.decode import decode as decode_chat
+from api.dialects.openai_completions.decode import decode as decode_completion
+from api.dialects.openai_responses.decode import decode as decode_response
+from api.dialects.openai_responses.store import Store, Stored
+from tests.support.vendor_types import MISSING, Json, variants
 
 DOT = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+M8AAAMBAQDJ/pLvAAAAAElFTkSuQmCC"

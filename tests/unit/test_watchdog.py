@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from tests.bound import BOUND
-from tests.stack import REPOSITORY
+from tests.support.stack import REPOSITORY
+from tests.support.timeouts import BOUND
 
 PROGRAM = """
 import asyncio, re, sys, time
-from shared.watchdog import end_when_stalled
+from shared.process.watchdog import end_when_stalled
 async def main():
     watching = asyncio.create_task(end_when_stalled(float(sys.argv[1])))
     await asyncio.sleep(0.1)

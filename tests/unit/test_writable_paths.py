@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from executor.tools import allowed
-from executor.tools.allowed import CannotAllow
-from tests.stack import REPOSITORY
+from executor.tools import config_loader
+from executor.tools.config_loader import CannotAllow
+from tests.support.stack import REPOSITORY
 
 PLACES = {
     "the checkout": lambda home: REPOSITORY,
@@ -51,16 +51,16 @@ def test_where_code_comes_from_is_not_to_be_written(home: Path, tmp_path: Path, 
         (tmp_path / "link").symlink_to(place)
         place = tmp_path / "link"
     with pytest.raises(CannotAllow, match=r"^WRITABLE_PATHS: .*would run outside of its sandbox. Allow a folder made"):
-        allowed.roots((), (str(place),), {})
+        config_loader.roots((), (str(place),), {})
 
 
 @pytest.mark.parametrize("name", ["run", "run/below"])
 def test_the_run_dir_is_guarded_before_it_is_there(home: Path, name: str):
     """It is made after the paths were looked at."""
     (home / "work" / "below").mkdir()
-    secrets = allowed.secrets({"HOME": str(home)}, home / "work" / name)
+    secrets = config_loader.secrets({"HOME": str(home)}, home / "work" / name)
     with pytest.raises(CannotAllow, match="RUN_DIR"):
-        allowed.roots((), (str(home / "work"),), secrets)
+        config_loader.roots((), (str(home / "work"),), secrets)
 
 
 def test_a_folder_made_for_it_may_be_written(home: Path, tmp_path: Path):
@@ -69,11 +69,11 @@ def test_a_folder_made_for_it_may_be_written(home: Path, tmp_path: Path):
     (home / "started" / "workspace").mkdir()
     beside.mkdir()
     for place in (home / "work", beside, home / "started" / "workspace"):
-        [root] = allowed.roots((), (str(place),), {})
+        [root] = config_loader.roots((), (str(place),), {})
         assert root.writable
 
 
 def test_what_is_only_read_may_be_code(home: Path):
     """It can't be changed."""
-    [root] = allowed.roots((str(REPOSITORY / "executor"),), (), {})
+    [root] = config_loader.roots((str(REPOSITORY / "executor"),), (), {})
     assert not root.writable

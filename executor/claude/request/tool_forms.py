@@ -11,10 +11,10 @@ from typing import cast
 
 import msgspec
 
-from executor.claude.request.dialect import modernize
 from executor.claude.request.schema import UNIONS, WRAPPER, move_into_wrapper
+from executor.claude.request.schema_draft import modernize
 from executor.claude.request.tool_names import WireNames
-from shared.exact_json import carry
+from shared.text.exact_json import carry
 
 PROPERTY = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 # What holds arguments that are not a JSON object: the model reads what was written, as text.

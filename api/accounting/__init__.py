@@ -1,0 +1,1 @@
+"""Admission, rate limits, usage and the ledger."""

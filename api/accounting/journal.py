@@ -1,0 +1,125 @@
+"""The journal: what the ledger's next lines will be, on disk before they are in the database.
+
+Law: what was appended outlives this process, however it ends. Each process writes a file of its own and holds a lock on
+it; a file whose lock can be had is a dead process's, and is taken over. A job that began and has no end there is `lost`.
+"""
+
+import contextlib
+import fcntl
+import os
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+from msgspec import structs
+
+from api.accounting.ledger_record import Begun, Entry, Line
+
+SUFFIX = ".journal"
+_decoder = msgspec.json.Decoder[Entry](Entry)
+_encoder = msgspec.json.Encoder()
+
+
+class Journal:
+    """This process's file. Mutable: the file, its size, and whether its last line is whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / f"{uuid.uuid4().hex}{SUFFIX}"
+        self._file = -1
+        self._torn = False
+        self.size = 0
+
+    def append(self, *entries: Entry) -> None:
+        """Write; a copy in the kernel is enough, since it is processes that die. Raises OSError."""
+        if self._file < 0:
+            self._file = _locked(self._path)
+        data = b"".join(_encoder.encode(entry) + b"\n" for entry in entries)
+        if self._torn:
+            data = b"\n" + data
+        written = os.write(self._file, data)
+        self._torn = written < len(data)
+        self.size += written
+        if self._torn:
+            raise OSError(28, "No space left on device")
+
+    def restart(self, running: Iterable[Line]) -> None:
+        """All but these jobs is in the database: forget it. Raises OSError."""
+        entries = [Begun(line) for line in running]
+        if not entries:
+            if self._file >= 0:
+                os.ftruncate(self._file, 0)
+            self.size, self._torn = 0, False
+            return
+        successor = Journal(self._folder)
+        successor.append(*entries)
+        os.replace(successor._path, self._path)  # noqa: PTH105 # one step, so that a crash finds one or the other
+        os.close(self._file)
+        self._file, self.size, self._torn = successor._file, successor.size, False
+
+    def lines(self) -> list[Line]:
+        """The whole lines of this process's own file. Raises OSError."""
+        return ended(self._path.read_bytes(), lost=False) if self._path.exists() else []
+
+    def close(self) -> None:
+        """Let go of the file, and remove it if nothing is in it."""
+        if self._file >= 0:
+            if not self.size:
+                self._path.unlink(missing_ok=True)
+            os.close(self._file)
+            self._file = -1
+
+
+class Orphan:
+    """A dead process's file, held."""
+
+    def __init__(self, path: Path, file: int) -> None:
+        self._path = path
+        self._file = file
+        self.lines = ended(path.read_bytes(), lost=True)
+
+    def done(self) -> None:
+        """Its lines are in the database."""
+        self._path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Leave it for another time."""
+        os.close(self._file)
+
+
+def orphans(folder: Path) -> list[Orphan]:
+    """The files that dead processes left. Raises OSError."""
+    found: list[Orphan] = []
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        with contextlib.suppress(BlockingIOError, FileNotFoundError):
+            file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # It may have been replaced or removed since it was opened.
+                if os.fstat(file).st_ino != path.stat().st_ino:
+                    raise FileNotFoundError(path)
+            except BaseException:
+                os.close(file)
+                raise
+            found.append(Orphan(path, file))
+    return found
+
+
+def ended(data: bytes, *, lost: bool) -> list[Line]:
+    """The lines of the jobs in a journal; with `lost` also of those without an end. A torn entry is passed over."""
+    lines: dict[str, Line] = {}
+    running: dict[str, Line] = {}
+    for raw in data.splitlines():
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            entry: Entry = _decoder.decode(raw)
+            (running if isinstance(entry, Begun) else lines)[entry.line.id] = entry.line
+    cut_off = [line for name, line in running.items() if lost and name not in lines]
+    return [*lines.values(), *(structs.replace(line, outcome="lost") for line in cut_off)]
+
+
+def _locked(path: Path) -> int:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file

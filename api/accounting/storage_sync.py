@@ -1,0 +1,200 @@
+"""What keeps keys and ledger in step with the database, beside the requests.
+
+Law: no request waits for it. A database that can't be used is tried again and again; meanwhile the keys last read hold,
+the ledger's lines wait in the journal, and `problems` says what can't be done and the mend.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import structlog
+from msgspec import Struct
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.accounting.ledger import Ledger
+from api.accounting.rate_limits import Counters
+from api.core.keys import Keyring, checksum
+from api.core.problems import Problem
+from api.database import keys as stored
+from api.database import usage
+from api.database.engine import FILE, Unavailable, engine_for, upgrade
+from api.database.folder import kept_pepper, prepared
+
+# Less than half of the second within which a change takes effect.
+POLL = 0.4
+SETTLE = 1.0
+PROBE = 2.0
+FORGET = 3600.0
+LAST_WRITE = 2.0
+GONE = (
+    "The database's file is gone from DATA_DIR. Put it back, or start the server anew to begin with an empty one; until "
+    "then the keys that were read hold, and can't be changed."
+)
+OTHER_PEPPER = (
+    "The keys of this database were made with another pepper. Copy the file `pepper` of DATA_DIR from the API that made "
+    "them, or set the same KEY_PEPPER for all."
+)
+
+log = structlog.get_logger()
+
+
+class Place(Struct, frozen=True):
+    """Where things are kept. url: of a database server; None is a file in the folder. pepper: None is kept there too."""
+
+    folder: Path
+    url: SecretStr | None
+    pepper: SecretStr | None
+    retention_days: int
+
+
+class Keeper:
+    """Mutable: the engine once it can be used, the tasks, and what is wrong. revoke: is called when keys were read."""
+
+    def __init__(
+        self,
+        place: Place,
+        keyring: Keyring,
+        counters: Counters,
+        ledger: Ledger,
+        revoke: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._place = place
+        self._keyring = keyring
+        self._counters = counters
+        self._ledger = ledger
+        self._revoke = revoke
+        self._engine: AsyncEngine | None = None
+        self._file: int | None = None
+        self._changes = ""
+        self._tasks: list[asyncio.Task[None]] = []
+        self._problems: dict[str, str] = {}
+        self._reading = asyncio.Lock()
+
+    @property
+    def problems(self) -> list[str]:
+        """What can't be done now, and the mend; empty when all is well."""
+        lost = f"{self._ledger.lost} lines of the ledger are lost." if self._ledger.lost else ""
+        found = dict.fromkeys((*self._problems.values(), self._ledger.problem, self._counters.problem, lost))
+        return [problem for problem in found if problem]
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The database. Raises Problem."""
+        if self._engine is None:
+            raise unavailable(next(iter(self._problems.values()), "The database is being opened."))
+        return self._engine
+
+    async def start(self) -> None:
+        """Open the database if it can be opened, and keep in step with it from now on."""
+        await self._try("database", self.catch_up)
+        await self._counters.open()
+        self._tasks = [
+            asyncio.create_task(self._again("database", POLL, self.catch_up)),
+            asyncio.create_task(self._again("ledger", SETTLE, self._settle)),
+            asyncio.create_task(self._again("limits", PROBE, self._counters.probe)),
+            asyncio.create_task(self._again("retention", FORGET, self._forget, first=SETTLE)),
+        ]
+
+    async def close(self) -> None:
+        """Write what waits, if that can be done soon, and close everything."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._engine is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WRITE):
+                    await self._try("ledger", self._settle)
+            await self._engine.dispose()
+        self._ledger.close()
+        await self._counters.close()
+
+    async def catch_up(self) -> None:
+        """Know the keys as the database has them now, and end what they no longer allow. Raises Unavailable."""
+        try:
+            async with self._reading:
+                await self._check_file()
+                engine = self._engine = self._engine or await self._opened()
+                changes = await stored.changes(engine)
+                if changes != self._changes or not self._keyring.loaded:
+                    self._keyring.replace(await stored.everyone(engine))
+                    self._changes = changes
+        finally:
+            # A key expires whether or not the database can be used.
+            self._revoke()
+
+    async def _again(
+        self, what: str, pause: float, work: Callable[[], Awaitable[None]], *, first: float | None = None
+    ) -> None:
+        await asyncio.sleep(pause if first is None else first)
+        while True:
+            done = await self._try(what, work)
+            # What failed is tried again soon, however seldom it is done.
+            await asyncio.sleep(pause if done else min(pause, PROBE))
+
+    async def _try(self, what: str, work: Callable[[], Awaitable[None]]) -> bool:
+        try:
+            await work()
+        except Unavailable as problem:
+            if self._problems.get(what) != str(problem):
+                log.error("the database can't be used", what=what, reason=str(problem), cause=repr(problem.__cause__))
+            self._problems[what] = str(problem)
+        except Exception:
+            log.exception("a fault beside the requests", what=what)
+            self._problems[what] = f"The {what} can't be kept; the API's log says why."
+        else:
+            if self._problems.pop(what, None):
+                log.info("the database can be used again", what=what)
+            return True
+        return False
+
+    async def _check_file(self) -> None:
+        """What is written to a file that was removed is lost: stop before. Raises Unavailable."""
+        if self._file is None or self._file == (found := self._inode()):
+            return
+        if self._engine is not None:
+            engine, self._engine = self._engine, None
+            await engine.dispose()
+        if found is None:
+            raise Unavailable(GONE)
+
+    def _inode(self) -> int | None:
+        with contextlib.suppress(OSError):
+            return (self._place.folder / FILE).stat().st_ino
+        return None
+
+    async def _opened(self) -> AsyncEngine:
+        """The database, with everything right that must be before it is used. Raises Unavailable."""
+        place = self._place
+        prepared(place.folder)
+        pepper = place.pepper.get_secret_value().encode() if place.pepper else kept_pepper(place.folder)
+        engine = engine_for(place.url.get_secret_value() if place.url else None, place.folder)
+        try:
+            before = await upgrade(engine, place.folder)
+            if not await stored.same_pepper(engine, checksum(pepper)):
+                raise Unavailable(OTHER_PEPPER)
+            taken = await self._ledger.take_over(engine)
+        except BaseException:
+            await engine.dispose()
+            raise
+        self._keyring.pepper = pepper
+        self._file = None if place.url else self._inode()
+        self._changes = ""
+        log.info("the database is open", version_before=before, lines_taken_over=taken)
+        return engine
+
+    async def _settle(self) -> None:
+        if self._engine is not None:
+            await self._ledger.settle(self._engine, self._keyring.budgeted())
+
+    async def _forget(self) -> None:
+        if self._engine is not None:
+            await usage.forget(self._engine, time.time(), self._place.retention_days)
+
+
+def unavailable(sentence: str) -> Problem:
+    """What needs the database can't be done."""
+    return Problem(503, "database_unavailable", sentence, retryable=True, retry_after=1)

@@ -1,0 +1,95 @@
+"""Keys and usage as they are written: records, reports, tables. Pure."""
+
+import csv
+import io
+import time
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import UNSET, UnsetType, convert, structs
+
+from api.accounting.rate_limits import Left
+from api.admin.decode import at, day, hour
+from api.admin.models import KeyLimit, KeyRecord, OwnUsage, UsageReport, UsageRow
+from api.core.keys import Key, Principal
+from api.database.usage import COUNTS, Asked
+from api.models.access import next_day, next_month
+
+FORMULA = ("=", "+", "-", "@", "\N{MINUS SIGN}")
+# What some programs skip before a formula: white space, controls, zero-width characters.
+BLANK = "".join(map(chr, range(33))) + "\x7f\xa0\u200b\u200c\u200d\u2060\ufeff"
+SUMS = ("jobs", "not_ok", *COUNTS, "cost_usd", "seconds")
+
+
+def record(key: Key, secret: str | UnsetType = UNSET) -> KeyRecord:
+    """A key; with itself, once."""
+    return KeyRecord(
+        key.id,
+        key.name,
+        list(key.scopes),
+        None if key.models is None else list(key.models),
+        at(key.created),
+        None if key.expires is None else at(key.expires),
+        key.disabled,
+        **structs.asdict(key.allowance),
+        key=secret,
+    )
+
+
+def report(asked: Asked, rows: Sequence[Mapping[str, Any]]) -> UsageReport:
+    """Sums, with their totals."""
+    totals = _row({name: sum(row[name] or 0 for row in rows) for name in SUMS})
+    return UsageReport(at(asked.since), at(asked.until), list(asked.by), [_row(row) for row in rows], totals)
+
+
+def _row(row: Mapping[str, Any]) -> UsageRow:
+    written = {"day": day, "hour": hour}
+    groups = {name: written.get(name, str)(row[name]) for name in row if name not in SUMS}
+    counts = {name: int(row[name] or 0) for name in SUMS[:-2]}
+    sums = {"cost_usd": round(float(row["cost_usd"] or 0), 6), "seconds": round(float(row["seconds"] or 0), 3)}
+    return convert({**groups, **counts, **sums}, UsageRow)
+
+
+def table(report: UsageReport) -> str:
+    """The rows as CSV (RFC 4180), without the totals."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    names = (*report.by, *SUMS)
+    writer.writerow(names)
+    writer.writerows([_harmless(getattr(row, name)) for name in names] for row in report.rows)
+    return text.getvalue()
+
+
+def _harmless(value: object) -> object:
+    """A text that a spreadsheet would take for a formula gets a mark before it.
+
+    Full-width signs count as the plain ones, and what is blank before a sign does not hide it.
+    """
+    if not isinstance(value, str):
+        return value
+    plain = unicodedata.normalize("NFKC", value)
+    begins = plain.lstrip(BLANK)[:1] in FORMULA or (plain != "" and plain[0] in BLANK)
+    return f"'{value}" if begins else value
+
+
+def own(principal: Principal, used: Mapping[str, float], left: Mapping[str, Left]) -> OwnUsage:
+    """What the one who asks has left."""
+    key = principal.key
+    if key is None:
+        return OwnUsage(principal.name, list(principal.scopes), None, None, [])
+    now = time.time()
+    limits: list[KeyLimit] = []
+    for name, limit in structs.asdict(key.allowance).items():
+        if limit is None:
+            continue
+        if name in used:
+            ends = next_day(now) if name.endswith("day") else next_month(now)
+            spent = round(used[name], 6)
+            limits.append(KeyLimit(name, limit, spent, round(max(0, limit - spent), 6), at(ends)))
+        elif what := left.get(name.split("_")[0]):
+            limits.append(KeyLimit(name, limit, limit - what.remaining, what.remaining, at(what.reset)))
+        else:
+            limits.append(KeyLimit(name, limit))
+    whole = record(key)
+    return OwnUsage(key.name, whole.scopes, whole.models, whole.expires_at, limits)

@@ -1,0 +1,219 @@
+"""A model's call of one of the server's tools, as a job. Pure.
+
+Law: a call that can't be a job comes back as a sentence that says what to mend; nothing is guessed.
+"""
+
+import re
+
+import msgspec
+from msgspec import Struct, field
+
+from api.agent.tool_definitions import READ_LINES, READ_PAGES
+from shared.tool_jobs import (
+    MOST_LINES,
+    MOST_PAGES,
+    EditFile,
+    FindFiles,
+    ReadFile,
+    RunCommand,
+    SearchFiles,
+    ToolJob,
+    WriteFile,
+)
+
+SUMMARY = 200
+PAGES = re.compile(r"\s*(?P<first>\d{1,6})\s*(?:(?P<dash>-)\s*(?P<last>\d{1,6})?\s*)?")
+SHOWN = {"content": "content", "files_with_matches": "files", "count": "count"}
+
+
+class Mistake(Struct, frozen=True):
+    """A call that can't be done. text: why, and what to mend."""
+
+    text: str
+
+
+class ReadCall(Struct, frozen=True, forbid_unknown_fields=True):
+    file_path: str
+    offset: int | None = None
+    limit: int | None = None
+    pages: str | int | None = None
+
+
+class GlobCall(Struct, frozen=True, forbid_unknown_fields=True):
+    pattern: str
+    path: str | None = None
+
+
+class GrepCall(Struct, frozen=True, forbid_unknown_fields=True):
+    pattern: str
+    path: str | None = None
+    glob: str | None = None
+    type: str | None = None
+    output_mode: str | None = None
+    ignore_case: bool | None = field(default=None, name="-i")
+    line_numbers: bool | None = field(default=None, name="-n")
+    after: int | None = field(default=None, name="-A")
+    before: int | None = field(default=None, name="-B")
+    around: int | None = field(default=None, name="-C")
+    multiline: bool | None = None
+    head_limit: int | None = None
+
+
+class BashCall(Struct, frozen=True, forbid_unknown_fields=True):
+    command: str
+    timeout: float | None = None
+    description: str | None = None
+    cwd: str | None = None
+
+
+class WriteCall(Struct, frozen=True, forbid_unknown_fields=True):
+    file_path: str
+    content: str
+
+
+class EditCall(Struct, frozen=True, forbid_unknown_fields=True):
+    file_path: str
+    old_string: str
+    new_string: str
+    replace_all: bool | None = None
+
+
+SHAPES: dict[str, type[Struct]] = {
+    "Read": ReadCall,
+    "Glob": GlobCall,
+    "Grep": GrepCall,
+    "Bash": BashCall,
+    "Write": WriteCall,
+    "Edit": EditCall,
+}
+
+
+def job(name: str, arguments: str, offered: tuple[str, ...], longest: float) -> ToolJob | Mistake:
+    """The job that a call asks for. longest: how many seconds a command may take; who asks for more gets these."""
+    if name not in offered:
+        return Mistake(f"There is no tool `{name}` here. There are: {', '.join(offered) or 'none'}.")
+    try:
+        # Models write numbers and flags as texts at times: what is meant is clear.
+        call = msgspec.json.decode(arguments or "{}", type=SHAPES[name], strict=False)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Mistake(f"The arguments of `{name}` can't be used: {error}. Mend them and call it again.")
+    return wrong(call) or _job(call, longest)
+
+
+def wrong(call: Struct) -> Mistake | None:
+    """Why a call can't be done though its types fit."""
+    match call:
+        case ReadCall():
+            return _empty(file_path=call.file_path) or _wrong_read(call)
+        case GlobCall():
+            return _empty(pattern=call.pattern, path=call.path)
+        case GrepCall():
+            return _empty(pattern=call.pattern, path=call.path) or _wrong_grep(call)
+        case WriteCall() | EditCall() if not call.file_path:
+            return _empty(file_path=call.file_path)
+        case BashCall(cwd=""):
+            return _empty(cwd=call.cwd)
+        case BashCall(timeout=float(timeout)) if not timeout > 0:
+            return Mistake(f"`timeout` is in milliseconds, more than 0; it is {timeout:g}.")
+        case BashCall(command=command) if not command.strip():
+            return Mistake("`command` is empty.")
+        case EditCall(old_string=""):
+            return Mistake("`old_string` is empty; to write a whole file, use Write.")
+        case EditCall() if call.old_string == call.new_string:
+            return Mistake("`old_string` and `new_string` are the same, so nothing would change.")
+        case _:
+            return None
+
+
+def _wrong_read(call: ReadCall) -> Mistake | None:
+    match call:
+        case ReadCall() if mistake := _wrong_count(1, offset=call.offset, limit=call.limit):
+            return mistake
+        case ReadCall(pages=str(pages) | int(pages)) if not asked_pages(pages):
+            return Mistake(
+                f'`pages` must be like "3" or "11-20", counted from 1, at most {MOST_PAGES} of them; it is `{shortened(str(pages))}`.'
+            )
+        case _:
+            return None
+
+
+def _wrong_grep(call: GrepCall) -> Mistake | None:
+    if call.output_mode is not None and call.output_mode not in SHOWN:
+        return Mistake(f"`output_mode` must be one of {', '.join(SHOWN)}; it is `{call.output_mode}`.")
+    context = {"-A": call.after, "-B": call.before, "-C": call.around}
+    return _wrong_count(0, **context) or _wrong_count(1, head_limit=call.head_limit)
+
+
+def _wrong_count(least: int, **counts: int | None) -> Mistake | None:
+    for name, count in counts.items():
+        if count is not None and not least <= count <= MOST_LINES:
+            return Mistake(f"`{name}` goes from {least} to {MOST_LINES}; it is {shortened(str(count))}.")
+    return None
+
+
+def _empty(**texts: str | None) -> Mistake | None:
+    return next((Mistake(f"`{name}` is empty.") for name, text in texts.items() if text == ""), None)
+
+
+def asked_pages(said: str | int) -> tuple[int, int] | None:
+    """The first and the last page; None if that is not what it says."""
+    found = PAGES.fullmatch(str(said))
+    if not found:
+        return None
+    first, dash, last = int(found["first"]), found["dash"], found["last"]
+    end = int(last) if last else first + READ_PAGES - 1 if dash else first
+    return (first, end) if 1 <= first <= end < first + MOST_PAGES else None
+
+
+def _job(call: Struct, longest: float) -> ToolJob:
+    match call:
+        case ReadCall():
+            # Given for any file: whether it is a PDF is seen where it is read.
+            pages = (1, READ_PAGES) if call.pages is None else asked_pages(call.pages)
+            return ReadFile(call.file_path, call.offset, call.limit or READ_LINES, pages, as_text=True)
+        case GlobCall():
+            return FindFiles(call.pattern, call.path)
+        case GrepCall():
+            return _search(call)
+        case BashCall():
+            timeout = None if call.timeout is None else min(call.timeout / 1000, longest)
+            return RunCommand(call.command, call.cwd, timeout, merged=True)
+        case WriteCall():
+            return WriteFile(call.file_path, call.content)
+        case EditCall():
+            return EditFile(call.file_path, call.old_string, call.new_string, bool(call.replace_all))
+        case _:
+            raise TypeError(call)
+
+
+def _search(call: GrepCall) -> SearchFiles:
+    around = call.around or 0
+    return SearchFiles(
+        pattern=call.pattern,
+        path=call.path,
+        glob=call.glob,
+        file_type=call.type,
+        show="count" if call.output_mode == "count" else "content" if call.output_mode == "content" else "files",
+        ignore_case=bool(call.ignore_case),
+        line_numbers=call.line_numbers is not False,
+        multiline=bool(call.multiline),
+        before=around if call.before is None else call.before,
+        after=around if call.after is None else call.after,
+        limit=call.head_limit,
+    )
+
+
+def summary(arguments: str) -> str:
+    """The arguments of a call in a line, for a person who watches."""
+    try:
+        fields = msgspec.json.decode(arguments or "{}", type=dict[str, object])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return shortened(arguments)
+    words = [value for name, value in fields.items() if name in {"file_path", "pattern", "command", "path"}]
+    return shortened(" in ".join(str(word) for word in words) or arguments)
+
+
+def shortened(text: str) -> str:
+    """A text in one line, cut where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= SUMMARY else f"{line[: SUMMARY - 1]}…"

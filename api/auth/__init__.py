@@ -1,0 +1,1 @@
+"""Authentication: which key a request carries, and what it may do."""

@@ -1,0 +1,59 @@
+"""Which names this server may be reached by: a page that has its own name lead here must not get through. Pure.
+
+Law: a name that somebody else could have lead here (one with a dot that is neither HOST nor allowed) is refused; an address
+or a name without a dot is nobody's to redirect. (https://en.wikipedia.org/wiki/DNS_rebinding)
+"""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from api.auth.middleware import not_this_host
+from api.core.problems import Problem
+
+# Multicast DNS (RFC 6762 §3).
+LOCAL = ".local"
+
+
+class Hosts(Struct, frozen=True):
+    """names: those that the owner allows; `*` is any. origins: of pages that may call, beside those of the same names."""
+
+    names: frozenset[str] = frozenset()
+    origins: frozenset[str] = frozenset()
+
+    def check(self, host: str, origin: str) -> None:
+        """Raises Problem for a host or an origin that is not allowed; an absent origin is no browser's."""
+        if not self.known(host):
+            raise not_this_host()
+        if origin and origin not in self.origins and "*" not in self.origins and not self._near(origin):
+            raise Problem(
+                403,
+                "origin_not_allowed",
+                "Pages from there may not call this server. Its owner can allow them with ENABLE_CORS and CORS_ORIGINS.",
+            )
+
+    def known(self, host: str) -> bool:
+        """Whether a Host header names this server."""
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        except ValueError:
+            return False
+        return bool(name) and ("*" in self.names or name in self.names or name.endswith(".localhost") or plain(name))
+
+    def near(self, host: str) -> bool:
+        """Whether a Host header names this server, or a machine of the local network, whose names no public DNS has."""
+        return self.known(host) or self.known(host.partition(":")[0].lower().rstrip(".").removesuffix(LOCAL))
+
+    def _near(self, origin: str) -> bool:
+        scheme, _, host = origin.partition("://")
+        return scheme in {"http", "https"} and "*" not in self.names and self.known(host)
+
+
+def plain(name: str) -> bool:
+    """Whether a name is an address, or has no dot."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return "." not in name
+    return True

@@ -1,0 +1,1 @@
+"""Conversations as clients send them, in the forms that several dialects share."""

@@ -1,0 +1,58 @@
+"""Bodies of one API that clients post to another's address, put into the shape that belongs there. Pure.
+
+Law: only the shape changes; a body that is already in shape is given back as it is, the very same object.
+
+Cursor's agent mode posts Responses bodies (`input`, `instructions`) and Anthropic's `system` to `/chat/completions`. What
+the items of an `input` mean, `api.conversation.items` says.
+"""
+
+from collections.abc import Mapping
+from typing import cast
+
+import msgspec
+
+type Fields = dict[str, object]
+
+_messages = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def as_chat(fields: Fields) -> Fields:
+    """The fields of a chat completion request, with an `input` in the place of `messages` if that is what it has."""
+    system = fields.get("system") if "system" in fields else fields.get("instructions")
+    # Cursor sends an empty `messages` beside its `input`.
+    has_messages = bool(fields.get("messages")) or "input" not in fields
+    if has_messages and (system is None or "messages" not in fields):
+        return fields
+    left_out = {"instructions", "system", "input" if has_messages else "messages"}
+    shaped: Fields = {name: value for name, value in fields.items() if name not in left_out}
+    rest = shaped.get("messages")
+    # What is no list stays as it is, to be refused.
+    if system is not None and (not rest or isinstance(rest, list)):
+        shaped["messages"] = [{"role": "system", "content": system}, *cast("list[object]", rest or [])]
+    if "max_output_tokens" in shaped:
+        shaped["max_completion_tokens"] = shaped.pop("max_output_tokens")
+    text = shaped.get("text")
+    if isinstance(text, Mapping) and "response_format" not in shaped:
+        shaped["response_format"] = cast("Mapping[str, object]", text).get("format")
+    return shaped
+
+
+def rewritten(body: bytes, sent: Fields, shaped: Fields) -> bytes:
+    """The body that `as_chat` made of `sent`, as JSON in which all that the client wrote is as it was written.
+
+    Numbers would not survive being read and written again.
+    """
+    own = _raws(body)
+    fields: Fields = {
+        name: own[name] if name in own and sent[name] is value else value for name, value in shaped.items()
+    }
+    if isinstance(sent.get("messages"), list) and shaped.get("messages", sent["messages"]) is not sent["messages"]:
+        first, *_ = cast("list[object]", shaped["messages"])
+        fields["messages"] = [first, *_messages.decode(own["messages"])]
+    if "response_format" in shaped and "response_format" not in sent:
+        fields["response_format"] = _raws(own["text"]).get("format")
+    return msgspec.json.encode(fields)
+
+
+def _raws(value: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
+    return msgspec.json.decode(value, type=dict[str, msgspec.Raw])

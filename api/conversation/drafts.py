@@ -1,0 +1,284 @@
+"""What every dialect asks of a conversation, once it is read: calls and results that belong together, pictures fetched.
+
+Law: each result answers one call of an earlier message of the assistant's and stands directly behind that message, each
+call has one result, and a client that got this wrong is told the ids.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Protocol, cast
+
+from msgspec import Struct
+
+from api.core.problems import Problem, invalid
+from api.media.blocks import OfficeDocument, Remote, RemoteDocument, refused
+from api.media.fetcher import MOST_DOCUMENTS, MOST_FETCHED
+from shared.turn import (
+    Block,
+    Document,
+    Image,
+    Message,
+    RedactedThinking,
+    Role,
+    Text,
+    Thinking,
+    ToolResult,
+    ToolUse,
+)
+
+# Messages.
+PAUSE_AFTER = 500
+
+type PartBlock = Text | Image | Document | Remote | OfficeDocument
+type DraftBlock = PartBlock | Thinking | RedactedThinking | ToolUse | DraftResult
+type Convert = Callable[[OfficeDocument], Awaitable[Document]]
+
+
+class DraftResult(Struct, frozen=True):
+    """A tool's result with pictures that may still have to be fetched."""
+
+    tool_use_id: str
+    content: tuple[PartBlock, ...]
+    is_error: bool = False
+
+
+class Draft(Struct, frozen=True):
+    """A message with pictures that may still have to be fetched. where: its place in the request."""
+
+    role: Role
+    content: tuple[DraftBlock, ...]
+    where: str
+
+
+class _Entry:
+    """A message in the making. Mutable: its blocks, and the results of its calls.
+
+    number: which draft it ends with. results: each with the number of the draft that holds it.
+    """
+
+    def __init__(self, draft: Draft, content: tuple[DraftBlock, ...], number: int) -> None:
+        self.role: Role = draft.role
+        self.content = content
+        self.where = draft.where
+        self.number = number
+        self.results: list[tuple[int, DraftResult]] = []
+
+
+def ordered(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
+    """The drafts with every tool result directly behind the message that calls it, as the service wants it.
+
+    All results of a message are one draft. What was sent between a call and its result comes after the result, in its
+    own order; neighbouring messages of the assistant's whose calls are answered behind them all are one. Raises Problem
+    (400) for results that can't be put in order: of a call that does not exist or already has one, or of a call that
+    another with the same id follows unanswered; and for calls without a result.
+    """
+    entries: list[_Entry] = []
+    open_calls: dict[str, _Entry] = {}
+    answered: set[str] = set()
+    for number, draft in enumerate(drafts):
+        results = [block for block in draft.content if isinstance(block, DraftResult)]
+        for result in results:
+            entry = open_calls.pop(result.tool_use_id, None)
+            if entry is None:
+                raise _unmatched(result.tool_use_id, draft.where, again=result.tool_use_id in answered)
+            entry.results.append((number, result))
+            answered.add(result.tool_use_id)
+        rest = tuple(block for block in draft.content if not isinstance(block, DraftResult))
+        if results and not rest:
+            continue
+        entry = _joined(entries, open_calls, draft, number) or _Entry(draft, rest, number)
+        if not entries or entry is not entries[-1]:
+            entries.append(entry)
+        open_calls |= dict.fromkeys(_new_calls(draft, open_calls), entry)
+    if open_calls:
+        where = next(iter(open_calls.values())).where
+        raise _unordered(f"The tool calls {_ids(list(open_calls))} have no result; send one for each.", where)
+    put = tuple(_in_order(entries, drafts))
+    _check_last(drafts, put)
+    return put
+
+
+def _joined(entries: Sequence[_Entry], open_calls: Mapping[str, _Entry], draft: Draft, number: int) -> _Entry | None:
+    """The assistant's message directly before, with this one in it, if a call of it still waits for its result."""
+    last = entries[-1] if entries else None
+    if draft.role != "assistant" or last is None or last.role != "assistant" or last.number != number - 1:
+        return None
+    if not any(entry is last for entry in open_calls.values()):
+        return None
+    last.content += draft.content
+    last.number = number
+    return last
+
+
+def _new_calls(draft: Draft, open_calls: Mapping[str, _Entry]) -> list[str]:
+    """The ids of a message's calls. Raises Problem where their results could not be told apart."""
+    calls = [block.id for block in draft.content if isinstance(block, ToolUse)]
+    if twice := [call for call, count in Counter(calls).items() if count > 1]:
+        raise _unordered(f"Several tool calls share an id: {_ids(twice)}.", draft.where)
+    if again := [call for call in calls if call in open_calls]:
+        message = f"The id {_ids(again)} is that of an earlier tool call which has no result yet."
+        raise _unordered(f"{message} Send that call's result first, or give each call an id of its own.", draft.where)
+    return calls
+
+
+def _in_order(entries: Sequence[_Entry], drafts: Sequence[Draft]) -> Iterator[Draft]:
+    """Each message, and behind it the results of its calls. Words sent in one message with results stay with them."""
+    with_results: _Entry | None = None
+    for entry, after in zip_longest(entries, entries[1:]):
+        assert entry
+        if entry is not with_results:
+            yield Draft(entry.role, entry.content, entry.where)
+        if not entry.results:
+            continue
+        numbers = {number for number, _ in entry.results}
+        content: tuple[DraftBlock, ...] = tuple(result for _, result in entry.results)
+        if after and after.role == "user" and after.number in numbers:
+            with_results = after
+            content += after.content
+        yield Draft("user", content, drafts[entry.results[0][0]].where)
+
+
+def _check_last(drafts: Sequence[Draft], put: Sequence[Draft]) -> None:
+    """Check that a conversation which ends with a result does not end with the assistant's words. Raises Problem."""
+    sent, now = _last(drafts), _last(put)
+    if sent and now and sent.role == "user" and now.role == "assistant":
+        call = next(block.tool_use_id for block in reversed(sent.content) if isinstance(block, DraftResult))
+        message = (
+            f"The tool result for `{call}` comes after a later message of the assistant's, which would be the last."
+        )
+        raise _unordered(message, sent.where)
+
+
+def _last(drafts: Sequence[Draft]) -> Draft | None:
+    return next((draft for draft in reversed(drafts) if draft.content and draft.role != "system"), None)
+
+
+def _unmatched(call: str, where: str, *, again: bool) -> Problem:
+    fault = "is the second for its call" if again else "answers no call of an earlier assistant's message"
+    return _unordered(f"The tool result for `{call}` {fault}.", where)
+
+
+def _unordered(message: str, where: str) -> Problem:
+    orders = (
+        "A call's result may come anywhere after the call: before or after messages of the user's, in any order, in one "
+        "message or in several."
+    )
+    return invalid(f"{message} {orders}", where, "invalid_tool_results")
+
+
+def _ids(ids: list[str]) -> str:
+    return ", ".join(f"`{call}`" for call in ids)
+
+
+def with_instructions(
+    texts: Sequence[str], drafts: Sequence[Draft], missing: Problem
+) -> tuple[tuple[str, ...], tuple[Draft, ...]]:
+    """The system texts and the conversation, in order.
+
+    texts: system texts from outside of the messages, which come first. The system messages before any other message are
+    system texts too; later ones stay where they are. Where nothing else says something, the last system text is the
+    user's message. Raises Problem: `missing` if nothing says something at all, and as `ordered`.
+    """
+    first = next((number for number, draft in enumerate(drafts) if draft.role != "system"), len(drafts))
+    leading = [("".join(_words(draft)), draft.where) for draft in drafts[:first]]
+    system = [*((text, "") for text in texts), *leading]
+    rest = drafts[first:]
+    if says_something(rest):
+        return tuple(text for text, _ in system), ordered(rest)
+    later = [number for number, draft in enumerate(rest) if draft.role == "system" and _speaks(draft)]
+    if later:
+        spoken = rest[later[-1]]
+        rest = [*rest[: later[-1]], Draft("user", spoken.content, spoken.where), *rest[later[-1] + 1 :]]
+    else:
+        number = next((at for at, (text, _) in reversed(list(enumerate(system))) if text.strip()), None)
+        if number is None:
+            raise missing
+        text, where = system.pop(number)
+        rest = [Draft("user", (Text(text),), where), *rest]
+    return tuple(text for text, _ in system), ordered(rest)
+
+
+def _words(draft: Draft) -> Iterator[str]:
+    return (block.text for block in draft.content if isinstance(block, Text))
+
+
+def _speaks(draft: Draft) -> bool:
+    return any(text.strip() for text in _words(draft))
+
+
+def says_something(drafts: Sequence[Draft]) -> bool:
+    """Whether there is anything for the model to answer; its own thinking and instructions are nothing of the kind."""
+    blocks = [block for draft in drafts if draft.role != "system" for block in draft.content]
+    return any(
+        block.text.strip() if isinstance(block, Text) else not isinstance(block, Thinking | RedactedThinking)
+        for block in blocks
+    )
+
+
+async def unconverted(document: OfficeDocument) -> Document:
+    """Refuse an office document, where there is nothing that converts one. Raises Problem (503)."""
+    raise refused("no_tools", "office documents are not converted here. Send it as PDF or text.", document.where, 503)
+
+
+class Fetches(Protocol):
+    """What brings pictures and documents."""
+
+    async def part(self, remote: Remote) -> Image | Document | OfficeDocument:
+        """The picture or document. Raises Problem."""
+        ...
+
+
+async def messages(drafts: Sequence[Draft], fetcher: Fetches, convert: Convert = unconverted) -> tuple[Message, ...]:
+    """The drafts with every picture and document in them. Raises Problem."""
+    sent = [part async for draft in _gently(drafts) for part in _parts(draft)]
+    remotes = [part for part in sent if isinstance(part, Remote)]
+    _limit([remote for remote in remotes if isinstance(remote, RemoteDocument)], MOST_DOCUMENTS, "documents")
+    _limit(remotes, MOST_FETCHED, "pictures and documents")
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [(remote, group.create_task(fetcher.part(remote))) for remote in remotes]
+    except* Problem as problems:
+        raise cast("Problem", problems.exceptions[0]) from None
+    pictures = {remote: task.result() for remote, task in tasks}
+    # One after the other: each takes a place of a tools executor, and one of its key's.
+    offices = [part for part in (*sent, *pictures.values()) if isinstance(part, OfficeDocument)]
+    converted = {part: await convert(part) for part in offices}
+
+    def whole(part: PartBlock) -> Text | Image | Document:
+        found = pictures[part] if isinstance(part, Remote) else part
+        return converted[found] if isinstance(found, OfficeDocument) else found
+
+    def block(draft: DraftBlock) -> Block:
+        match draft:
+            case DraftResult(call, content, is_error):
+                return ToolResult(call, tuple(whole(part) for part in content), is_error)
+            case ToolUse() | Thinking() | RedactedThinking():
+                return draft
+            case _:
+                return whole(draft)
+
+    whole_messages = [
+        Message(draft.role, tuple(block(part) for part in draft.content)) async for draft in _gently(drafts)
+    ]
+    return tuple(whole_messages)
+
+
+def _limit(remotes: Sequence[Remote], most: int, what: str) -> None:
+    if len(remotes) > most:
+        where = remotes[most].where
+        raise invalid(f"`{where}`: up to {most} {what} are fetched; send others as base64.", where)
+
+
+async def _gently(drafts: Sequence[Draft]) -> AsyncGenerator[Draft]:
+    """The drafts, with a pause for others now and then: a conversation may be long."""
+    for number, draft in enumerate(drafts):
+        if number % PAUSE_AFTER == PAUSE_AFTER - 1:
+            await asyncio.sleep(0)
+        yield draft
+
+
+def _parts(draft: Draft) -> list[DraftBlock]:
+    inner = [part for block in draft.content if isinstance(block, DraftResult) for part in block.content]
+    return [*draft.content, *inner]

@@ -1,0 +1,53 @@
+"""A request for an answer, understood: what every dialect with messages has of it. Pure."""
+
+from typing import ClassVar
+
+from msgspec import Struct
+
+from api.conversation.alterations import find_altered, list_texts, without_alteration
+from api.conversation.drafts import Draft
+from api.conversation.tools import Offered
+from shared.turn import Effort, Message, Turn
+
+
+class TurnRequest(Struct, frozen=True, kw_only=True):
+    """model: by the client's name for it. ignored: the names of what was sent and means nothing here.
+
+    schema_place: where in a request of this dialect `schema` is.
+    """
+
+    schema_place: ClassVar[str] = "response_format"
+
+    model: str | None
+    system: tuple[str, ...]
+    drafts: tuple[Draft, ...]
+    max_tokens: int | None
+    offered: Offered
+    schema: str | None
+    effort: Effort | None
+    stream: bool
+    ignored: tuple[str, ...]
+    stop: tuple[str, ...] = ()
+    max_budget_usd: float | None = None
+
+    def altered(self, *, strict: bool) -> tuple[str, ...]:
+        """Returns the places of what the CLI will alter. Raises Problem (400) for the first, if nothing may be altered."""
+        texts = list_texts(self.drafts, self.offered, self.schema, self.schema_place)
+        return without_alteration(find_altered(texts), strict=strict)
+
+    def turn(self, model: str, messages: tuple[Message, ...]) -> Turn:
+        """The turn, for the model that `self.model` was found to mean and the messages with their pictures."""
+        return Turn(
+            model=model,
+            messages=messages,
+            system=self.system,
+            max_tokens=self.max_tokens,
+            tools=self.offered.tools,
+            tool_choice=self.offered.choice,
+            forced_tool=self.offered.forced,
+            parallel_tools=self.offered.parallel,
+            schema=self.schema,
+            effort=self.effort,
+            stop=self.stop,
+            max_budget_usd=self.max_budget_usd,
+        )

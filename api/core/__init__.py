@@ -1,0 +1,1 @@
+"""What every layer of the API uses: problems, callers, keys and scopes."""

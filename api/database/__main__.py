@@ -1,0 +1,49 @@
+"""The database by itself: `python -m api.database upgrade` brings its tables to this version, without a server.
+
+Exit status: 0 done, 1 the database can't be used, 2 a setting or an argument can't be used.
+"""
+
+import asyncio
+import sys
+
+from pydantic import ValidationError
+
+from api.database.engine import Unavailable, engine_for, upgrade
+from api.database.folder import prepared
+from api.database.tables import VERSION
+from api.settings import Settings
+from shared.settings import complaints
+
+
+async def upgraded(settings: Settings) -> str:
+    """What was done, in a sentence. Raises Unavailable."""
+    folder = settings.data_dir.absolute()
+    prepared(folder)
+    engine = engine_for(settings.database_url.get_secret_value() if settings.database_url else None, folder)
+    try:
+        before = await upgrade(engine, folder)
+    finally:
+        await engine.dispose()
+    return f"The database is of version {VERSION}; before: {before}."
+
+
+def main() -> int:
+    """Do it and say so."""
+    if sys.argv[1:] != ["upgrade"]:
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        settings = Settings()  # pyright: ignore[reportCallIssue] # its values come from the environment
+    except ValidationError as error:
+        print(*complaints(error.errors()), sep="\n", file=sys.stderr)
+        return 2
+    try:
+        print(asyncio.run(upgraded(settings)))
+    except Unavailable as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

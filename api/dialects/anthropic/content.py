@@ -1,0 +1,217 @@
+"""The blocks of Anthropic's messages as blocks of a Turn. Pure.
+
+Invariants: a block becomes what it is, in its place, or a refusal that names it; text blocks are never joined by
+characters of ours, and thinking goes back as it came, with its signature. What only the vendor can read is left out, and
+`api.dialects.anthropic.ignored` names it.
+"""
+
+import re
+from collections.abc import Iterator
+
+from msgspec import Raw
+
+from api.conversation.drafts import DraftBlock, DraftResult, PartBlock
+from api.core.problems import Problem, invalid
+from api.dialects.anthropic.blocks import (
+    BLOCK_TYPES,
+    SOURCE_TYPES,
+    Base64Source,
+    Block,
+    CompactionBlock,
+    ConnectorTextBlock,
+    Content,
+    ContentSource,
+    DocumentBlock,
+    ImageBlock,
+    RedactedThinkingBlock,
+    SearchResultBlock,
+    Source,
+    SystemBlock,
+    TextBlock,
+    TextSource,
+    ThinkingBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+    UrlSource,
+    kind_of,
+    to_block,
+    to_source,
+)
+from api.media.blocks import Remote, RemoteDocument, data_url, file, with_context
+from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
+
+# What the vendor's own tools did, and marks that only the vendor reads. It holds no words for the model, or none that
+# the CLI could pass on.
+LEFT_OUT = re.compile(
+    r"server_tool_use|mcp_tool_use|mcp_tool_listing|tool_reference|\w+_tool_result|browser_state|container_upload|"
+    r"fallback|tool_addition|tool_removal",
+    re.ASCII,
+)
+KNOWN = "text, image, document, search_result, tool_use, tool_result, thinking and redacted_thinking"
+OWNERS = {
+    **dict.fromkeys(("tool_use", "thinking", "redacted_thinking"), "assistant"),
+    **dict.fromkeys(("tool_result", "image", "document", "search_result"), "user"),
+}
+
+
+def texts(content: Content, where: str) -> tuple[str, ...]:
+    """The texts of a system prompt, one for each block. Raises Problem."""
+    if isinstance(content, str):
+        return (content,)
+    found: list[str] = []
+    for place, kind, raw in own(content or [], where):
+        if kind != "text":
+            raise invalid(f"`{place}`: only text may be here.", f"{place}.type")
+        found += [each.text for each in parts_of(to_block(raw, place), place) if isinstance(each, Text)]
+    return tuple(found)
+
+
+def blocks(content: Content, role: str, where: str) -> tuple[DraftBlock, ...]:
+    """The blocks of a message. Raises Problem."""
+    if content is None or isinstance(content, str):
+        return (Text(content),) if content else ()
+    return tuple(block for place, kind, raw in own(content, where) for block in _blocks(kind, raw, role, place))
+
+
+def own(content: list[Raw], where: str) -> Iterator[tuple[str, str, Raw]]:
+    """Each block that is not left out: its place, its type, itself. Raises Problem."""
+    for index, raw in enumerate(content):
+        place = f"{where}[{index}]"
+        kind = kind_of(raw, place)
+        if not LEFT_OUT.fullmatch(kind):
+            yield place, kind, raw
+
+
+def _blocks(kind: str, raw: Raw, role: str, where: str) -> tuple[DraftBlock, ...]:
+    if OWNERS.get(kind, role) != role:
+        raise invalid(f"`{where}`: `{kind}` belongs into messages of the role {OWNERS[kind]}.", where)
+    match _known(kind, raw, where):
+        case ToolUseBlock() as block:
+            return (call(block, where),)
+        case ToolResultBlock() as block:
+            if not block.tool_use_id:
+                raise invalid(f"`{where}.tool_use_id` is missing.", f"{where}.tool_use_id")
+            return (DraftResult(block.tool_use_id, parts(block.content, f"{where}.content"), bool(block.is_error)),)
+        case ThinkingBlock(thinking, signature):
+            # An answer that was cut off in its thinking has no signature, and the service takes none back without.
+            return (Thinking(thinking, signature),) if signature else ()
+        case RedactedThinkingBlock(data):
+            if not data:
+                raise invalid(f"`{where}.data` is missing.", f"{where}.data")
+            return (RedactedThinking(data),)
+        case block:
+            return parts_of(block, where)
+
+
+def _known(kind: str, raw: Raw, where: str) -> Block:
+    """A block of a type that is known. Raises Problem."""
+    if kind not in BLOCK_TYPES:
+        raise invalid(f"`{where}`: blocks of type `{kind}` are not supported; {KNOWN} are.", f"{where}.type")
+    return to_block(raw, where)
+
+
+def call(block: ToolUseBlock, where: str) -> ToolUse:
+    """A call of the assistant's. Raises Problem."""
+    if not block.id or not block.name:
+        raise invalid(f"`{where}` needs an `id` and a `name`.", where)
+    return ToolUse(block.id, block.name, bytes(block.input).decode())
+
+
+def parts(content: Content, where: str) -> tuple[PartBlock, ...]:
+    """The blocks of a tool's result. Raises Problem."""
+    if content is None or isinstance(content, str):
+        return (Text(content),) if content else ()
+    return tuple(part for place, kind, raw in own(content, where) for part in parts_of(_known(kind, raw, place), place))
+
+
+def parts_of(block: Block, where: str) -> tuple[PartBlock, ...]:
+    """What a block says: text, a picture, a document. Raises Problem."""
+    match block:
+        case TextBlock(text):
+            return (Text(text),)
+        case ImageBlock(source):
+            return (picture(_source(source, where), f"{where}.source"),)
+        case DocumentBlock(source):
+            return (document(block, _source(source, where), f"{where}.source"),)
+        case SearchResultBlock():
+            return (finding(block, where),)
+        case CompactionBlock(content):
+            return (Text(content),) if content else ()
+        case ConnectorTextBlock(connector_text, text):
+            words = connector_text or text
+            return (Text(words),) if words else ()
+        case SystemBlock(content, text):
+            return tuple(Text(each) for each in (*texts(content, f"{where}.content"), text) if each)
+        case _:
+            kind = str(block.__struct_config__.tag)
+            raise invalid(f"`{where}`: `{kind}` can't be inside of a tool's result.", f"{where}.type")
+
+
+def finding(block: SearchResultBlock, where: str) -> Document:
+    """What a search of the client's found, as a text with its title and where it is from. Raises Problem."""
+    found = "\n".join(texts(block.content, f"{where}.content"))
+    # The service takes no document without words.
+    return Document("text/plain", found if found.strip() else block.source, block.title, block.source)
+
+
+def _source(raw: Raw, where: str) -> Source:
+    """Where the bytes of a picture or document are. Raises Problem."""
+    place = f"{where}.source"
+    kind = kind_of(raw, place)
+    if kind not in SOURCE_TYPES:
+        raise invalid(f"`{place}.type` must be base64, url, text or content, not `{kind}`.", f"{place}.type")
+    return to_source(raw, place)
+
+
+def picture(source: Source, place: str) -> PartBlock:
+    """A picture, by its source. Raises Problem."""
+    match source:
+        case Base64Source(data, media_type):
+            return data_url(f"data:{media_type};base64,{data}", place)
+        case UrlSource(url):
+            return Remote(_address(url, place), place)
+        case TextSource() | ContentSource():
+            raise invalid(f"`{place}.type` must be base64 or url for a picture.", f"{place}.type")
+        case _:
+            raise _no_files(place)
+
+
+def document(block: DocumentBlock, source: Source, place: str) -> PartBlock:
+    """A document, by its source. Raises Problem."""
+    match source:
+        case Base64Source(data, media_type):
+            read = file(f"data:{media_type};base64,{data}", block.title, place)
+            return read if isinstance(read, Image) else with_context(read, block.context)
+        case TextSource(data):
+            return Document("text/plain", data, block.title, block.context)
+        case ContentSource(content):
+            text = "\n".join(texts(content, f"{place}.content"))
+            return Document("text/plain", text, block.title, block.context)
+        case UrlSource(url):
+            return RemoteDocument(_address(url, place), place, block.title, block.context)
+        case _:
+            raise _no_files(place)
+
+
+def _address(url: str, place: str) -> str:
+    if url.partition(":")[0].lower() not in {"http", "https"}:
+        raise invalid(f"`{place}.url` must be an https address.", f"{place}.url")
+    return url
+
+
+def _no_files(place: str) -> Problem:
+    return invalid(f"`{place}`: no files are kept here; send the bytes as base64.", f"{place}.type")
+
+
+def is_lost(block: dict[str, object]) -> bool:
+    """Whether a block, as its JSON object, says nothing that reaches the model."""
+    kind = block.get("type")
+    match kind:
+        case "compaction":
+            return not block.get("content")
+        case "thinking":
+            return isinstance(block.get("thinking"), str) and not block.get("signature")
+        case str():
+            return LEFT_OUT.fullmatch(kind) is not None
+        case _:
+            return False

@@ -1,0 +1,141 @@
+"""What a client of /mcp accepts, and its answers turned into that.
+
+The library's answers are event streams or JSON as it sees fit, and it asks of each client to accept both. Here a client
+may accept one of them, because each answer to a message can be had as either.
+
+Invariants: a client that accepts both, or says nothing, gets what the library sends. An error's body is JSON for
+everyone (RFC 9110 §15.5.7 lets it be). As JSON, an answer is the response alone, without what was told on the way.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from litestar.types import Send
+from msgspec import Struct
+
+from api.core.problems import Problem
+
+JSON = "application/json"
+STREAM = "text/event-stream"
+EITHER = frozenset((JSON, STREAM))
+ANYTHING = "*/*"
+NO_ANSWER = (
+    b'{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"The session ended before there was an answer."}}'
+)
+
+
+class Event(Struct, frozen=True):
+    """What tells a response from a request or a notification: those have a method."""
+
+    method: str | None = None
+
+
+_event = msgspec.json.Decoder(Event)
+
+
+def accepted(accept: str) -> frozenset[str]:
+    """Returns which of the two types an `Accept` allows (RFC 9110 §12.5.1). None at all allows everything."""
+    weights: dict[str, float] = {}
+    for item in accept.split(","):
+        name, *parameters = (part.strip().lower() for part in item.split(";"))
+        if name:
+            weights[name] = max(weights.get(name, 0), _weight(parameters))
+    if not weights:
+        return EITHER
+    return frozenset(kind for kind in EITHER if _weight_of(kind, weights) > 0)
+
+
+def _weight_of(kind: str, weights: dict[str, float]) -> float:
+    """The most specific range that has it counts."""
+    ranges = (kind, f"{kind.partition('/')[0]}/*", ANYTHING)
+    return next((weights[name] for name in ranges if name in weights), 0)
+
+
+def _weight(parameters: list[str]) -> float:
+    given = next((text[2:] for text in parameters if text.startswith("q=")), "1")
+    try:
+        return float(given)
+    except ValueError:
+        return 1
+
+
+def not_acceptable(kinds: str) -> Problem:
+    """A client that can read no answer. kinds: what it has to accept."""
+    return Problem(406, "not_acceptable", f"Send Accept: {kinds}.")
+
+
+def fitting(send: Send, kinds: frozenset[str], gone: Callable[[], bool]) -> Send:
+    """Where answers go, so that they are of a type that the client accepts. gone: whether the client hung up."""
+    if kinds == EITHER or not kinds:
+        return send
+    return AsJson(send, gone) if JSON in kinds else AsStream(send)
+
+
+class AsJson:
+    """Sends the one response of an event stream as JSON. Mutable: what came, until it is whole."""
+
+    def __init__(self, send: Send, gone: Callable[[], bool]) -> None:
+        self._send = send
+        self._gone = gone
+        self._start: Any = None
+        self._rest = b""
+        self._response = b""
+
+    async def __call__(self, message: Any) -> None:
+        if message["type"] == "http.response.start" and _type_of(message).startswith(STREAM):
+            self._start = message
+        elif message["type"] == "http.response.body" and self._start:
+            self._read(message["body"])
+            if not message.get("more_body"):
+                await self._end(self._start)
+        else:
+            await self._send(message)
+
+    def _read(self, data: bytes) -> None:
+        """Events are JSON in a line; comments and fields but `data` are nothing to a reader of JSON."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            name, _, value = line.strip().partition(b":")
+            if name == b"data" and _event.decode(value).method is None:
+                self._response = value.strip()
+
+    async def _end(self, start: Any) -> None:
+        if not self._response and self._gone():
+            return
+        body = self._response or NO_ANSWER
+        await self._send(_changed(start, JSON, status=200 if self._response else 500, length=len(body)))
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+class AsStream:
+    """Sends an answer in JSON as an event stream of one event. Mutable: whether it is one."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._json = False
+
+    async def __call__(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self._json = message["status"] == 200 and _type_of(message).startswith(JSON)
+            message = _changed(message, STREAM) if self._json else message
+        elif message["type"] == "http.response.body" and self._json and message["body"]:
+            message = {**message, "body": b"event: message\r\ndata: %b\r\n\r\n" % message["body"]}
+        await self._send(message)
+
+
+def _type_of(message: Any) -> str:
+    headers = {name.lower(): value for name, value in message.get("headers", ())}
+    return headers.get(b"content-type", b"").decode("latin-1").lower()
+
+
+def _changed(start: Any, kind: str, *, status: int = 200, length: int | None = None) -> Any:
+    """The start of an answer, of another type."""
+    gone = {b"content-type", b"content-length", b"cache-control", b"x-accel-buffering"}
+    headers = [(name, value) for name, value in start.get("headers", ()) if name.lower() not in gone]
+    headers.append((b"content-type", kind.encode()))
+    if length is not None:
+        headers.append((b"content-length", b"%d" % length))
+    if kind == STREAM:
+        headers += [(b"cache-control", b"no-cache, no-transform"), (b"x-accel-buffering", b"no")]
+    return {"type": "http.response.start", "status": status, "headers": headers}

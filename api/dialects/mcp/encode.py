@@ -1,0 +1,72 @@
+"""Steps as progress, answers as results. Pure.
+
+Law: a result has the answer twice, as the protocol asks for it: structured, and as a text for models; a failure is a result
+too, marked as an error, with the sentence that says what to do.
+"""
+
+import msgspec
+from mcp_types import CallToolResult, TextContent
+from msgspec import Struct
+
+from api.agent.answers import (
+    BashAnswer,
+    CallBegan,
+    CallEnded,
+    CallWrote,
+    ChatAnswer,
+    CodeAnswer,
+    FileAnswer,
+    Step,
+    Wrote,
+)
+from api.core.problems import Problem
+from shared.events import Admitted, Queued, Started, TextDelta
+
+LONGEST = 2000
+
+
+def progress(step: Step) -> str | None:
+    """What to tell of a step while the work goes on; None when there is nothing to tell."""
+    match step:
+        case Queued(ahead):
+            return f"Waiting for a place; {ahead} before."
+        case Admitted():
+            return "The work begins."
+        case Started(model):
+            return f"{model} answers."
+        case TextDelta(text) | Wrote(_, text) | CallWrote(_, _, text):
+            return text[:LONGEST]
+        case CallBegan(_, name, arguments):
+            return f"{name}: {arguments}"[:LONGEST]
+        case CallEnded(_, name, is_error, _):
+            return f"{name} {'failed' if is_error else 'is done'}."
+        case _:
+            return None
+
+
+def result(answer: Struct) -> CallToolResult:
+    """An answer. One that says it is not whole is an error to the protocol, too."""
+    failed = isinstance(answer, ChatAnswer | CodeAnswer) and answer.is_error
+    return CallToolResult(
+        content=[TextContent(text=words(answer))], structured_content=msgspec.to_builtins(answer), is_error=failed
+    )
+
+
+def words(answer: Struct) -> str:
+    """An answer as a model reads it."""
+    match answer:
+        case ChatAnswer() | CodeAnswer():
+            return f"{answer.result}\n\n(ended early: {answer.stop_reason})" if answer.is_error else answer.result
+        case FileAnswer(encoding="utf-8"):
+            return answer.content
+        case BashAnswer():
+            parts = [answer.stdout, answer.stderr, f"(exit status {answer.returncode})" if answer.returncode else ""]
+            ends = ["(timed out)" if answer.timed_out else "", "(cut short)" if answer.truncated else ""]
+            return "\n".join(part.rstrip("\n") for part in (*parts, *ends) if part)
+        case _:
+            return msgspec.json.encode(answer).decode()
+
+
+def refusal(problem: Problem) -> CallToolResult:
+    """A call that came to nothing."""
+    return CallToolResult(content=[TextContent(text=problem.message)], is_error=True)

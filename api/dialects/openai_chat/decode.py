@@ -1,0 +1,203 @@
+"""A chat completion request as drafts of a Turn. Pure.
+
+Law: nothing that was sent is lost without a word: `api.conversation.parameters` says what becomes of each parameter, and fields that
+OpenAI does not document are accepted and mean nothing, as OpenAI's own service has it. Bodies in the shapes of other
+APIs, which some clients post to this address, are read as what they are.
+"""
+
+import msgspec
+
+from api.conversation import content
+from api.conversation import tools as tooling
+from api.conversation.compat import as_chat, rewritten
+from api.conversation.drafts import Draft, DraftBlock, DraftResult, with_instructions
+from api.conversation.fields import budget, choices, decoded, most_tokens, stops
+from api.conversation.items import said
+from api.conversation.parameters import CHAT, Policy, checked, without_loss
+from api.conversation.parts import TOOLS, CalledFunction, Offering, ToolDefinition
+from api.conversation.schemas import read_answer_schema
+from api.conversation.turn_request import TurnRequest
+from api.conversation.unused_fields import CHAT_FIELDS, is_lost, unused
+from api.core.problems import invalid
+from api.dialects.openai_chat.models import CALLS, MESSAGES, ChatMessage, ChatRequest, Items
+from api.dialects.openai_chat.reasoning import effort_of, is_shown
+from shared.turn import Text, ToolUse
+
+_fields = msgspec.json.Decoder(dict[str, object])
+_request = msgspec.json.Decoder(ChatRequest)
+_items = msgspec.json.Decoder(Items)
+
+
+class ChatCall(TurnRequest, frozen=True, kw_only=True):
+    """A chat completion, understood. choices: how many answers. include_usage: also in a stream. reasoning: show it."""
+
+    choices: int
+    include_usage: bool
+    reasoning: bool
+
+
+def decode(body: bytes, policy: Policy) -> ChatCall:
+    """Read the body of POST /v1/chat/completions. Raises Problem (400, 413), with the field at fault in `param`."""
+    sent = decoded(body, _fields)
+    fields = as_chat(sent)
+    ignored = checked(CHAT, fields, strict=policy.strict)
+    in_shape = body if fields is sent else rewritten(body, sent, fields)
+    request = decoded(in_shape, _request)
+    if request.stream_options is not None and not request.stream:
+        raise invalid("`stream_options` goes with `stream: true` only.", "stream_options")
+    # An `input` that is left in shape is one of items; beside messages it means nothing.
+    items = decoded(in_shape, _items).input if fields is not sent and "input" in fields else []
+    offering = offering_of(request)
+    system, drafts, skipped = conversation(request.messages, items)
+    unmeant = (*without_effect(request, offering), *unused(fields, CHAT_FIELDS), *skipped)
+    return ChatCall(
+        model=request.model,
+        system=system,
+        drafts=drafts,
+        max_tokens=max_tokens(request),
+        offered=tooling.offered(offering),
+        schema=answer_schema(request),
+        effort=effort_of(request),
+        stop=stops(request.stop),
+        choices=choices(request.n, policy.most_choices),
+        max_budget_usd=budget(request.max_budget_usd),
+        stream=bool(request.stream),
+        include_usage=bool(request.stream_options and request.stream_options.include_usage),
+        reasoning=is_shown(request, policy.show_reasoning),
+        ignored=(*ignored, *without_loss(unmeant, strict=policy.strict)),
+    )
+
+
+def offering_of(request: ChatRequest) -> Offering:
+    """The tools and how they may be used, as they were sent. Raises Problem."""
+    tools = request.tools
+    return Offering(
+        tools=None if tools is None else [TOOLS.read(tool, f"tools[{index}]") for index, tool in enumerate(tools)],
+        tool_choice=request.tool_choice,
+        parallel_tool_calls=request.parallel_tool_calls,
+        functions=request.functions,
+        function_call=request.function_call,
+    )
+
+
+def without_effect(request: ChatRequest, offering: Offering) -> tuple[str, ...]:
+    """What is honoured elsewhere and means nothing in this request."""
+    has_schema = request.response_format is not None and request.response_format.type != "text"
+    stop = ("stop",) if has_schema and request.stop else ()
+    grammars = any(_has_grammar(tool) for tool in offering.tools or [])
+    form = request.response_format.json_schema if request.response_format else None
+    lost = form is not None and is_lost(form.description, form.schema)
+    named = (("tools.custom.format", grammars), ("response_format.json_schema.description", lost))
+    return (*stop, *(name for name, sent in named if sent))
+
+
+def _has_grammar(tool: ToolDefinition) -> bool:
+    custom = tool.custom or (tool if tool.type == "custom" else None)
+    return custom is not None and bytes(custom.format) != b"null"
+
+
+def conversation(
+    messages: list[msgspec.Raw], items: str | list[msgspec.Raw]
+) -> tuple[tuple[str, ...], tuple[Draft, ...], tuple[str, ...]]:
+    """The system texts and the conversation, each in order, and the kinds of items that mean nothing. Raises Problem."""
+    drafts: list[Draft] = []
+    legacy_call: str | None = None
+    for index, raw in enumerate(messages):
+        where = f"messages[{index}]"
+        message = MESSAGES.read(raw, where)
+        place = f"{where}.content"
+        match message.role:
+            case "system" | "developer":
+                drafts.append(Draft("system", content.texts(content.content_of(message.content, place), place), where))
+            case "user":
+                blocks = content.blocks(content.content_of(message.content, place), "user", place)
+                drafts.append(Draft("user", blocks, where))
+            case "assistant":
+                drafts.append(Draft("assistant", assistant(message, index, where), where))
+                legacy_call = legacy_id(index) if message.function_call else None
+            case "tool" | "function":
+                drafts.append(Draft("user", (result(message, legacy_call, where),), where))
+            case other:
+                known = "system, developer, user, assistant or tool"
+                raise invalid(f"`{where}.role` must be {known}, not `{other}`.", f"{where}.role")
+    if isinstance(items, str):
+        drafts.append(Draft("user", (Text(items),), "input"))
+        items = []
+    spoken = said((f"input[{index}]", item) for index, item in enumerate(items))
+    missing = invalid("`messages` must hold a message that says something.", "messages")
+    system, put = with_instructions((), [*drafts, *spoken.drafts], missing)
+    return system, put, spoken.skipped
+
+
+def assistant(message: ChatMessage, index: int, where: str) -> tuple[DraftBlock, ...]:
+    """What an assistant's message says and calls. Raises Problem."""
+    place = f"{where}.content"
+    said = content.blocks(content.content_of(message.content, place), "assistant", place)
+    if message.refusal and not said:
+        said = (Text(message.refusal),)
+    calls = [called(raw, f"{where}.tool_calls[{number}]") for number, raw in enumerate(message.tool_calls or [])]
+    if message.function_call:
+        calls.append(used(legacy_id(index), message.function_call, f"{where}.function_call"))
+    return (*said, *calls)
+
+
+def called(raw: msgspec.Raw, where: str) -> ToolUse:
+    """A call in the history. Raises Problem."""
+    call = CALLS.read(raw, where)
+    if not call.id:
+        raise invalid(f"`{where}.id` is missing.", f"{where}.id")
+    if call.custom:
+        if not call.custom.name:
+            raise invalid(f"`{where}.custom.name` is missing.", f"{where}.custom.name")
+        text = msgspec.json.encode({tooling.CUSTOM_FIELD: call.custom.input}).decode()
+        return ToolUse(call.id, call.custom.name, text)
+    if call.function:
+        return used(call.id, call.function, f"{where}.function")
+    kind = "custom" if call.type == "custom" else "function"
+    raise invalid(f"`{where}.{kind}` is missing.", f"{where}.{kind}")
+
+
+def used(call: str, function: CalledFunction, where: str) -> ToolUse:
+    """A call of a function. Raises Problem."""
+    if not function.name:
+        raise invalid(f"`{where}.name` is missing.", f"{where}.name")
+    return ToolUse(call, function.name, content.arguments(function.arguments, f"{where}.arguments"))
+
+
+def legacy_id(index: int) -> str:
+    """The id of a legacy call, which has none of its own: its message's place."""
+    return f"call_legacy_{index}"
+
+
+def result(message: ChatMessage, legacy_call: str | None, where: str) -> DraftResult:
+    """What a tool brought. Raises Problem."""
+    call = message.tool_call_id or (legacy_call if message.role == "function" else None)
+    if not call:
+        raise invalid(f"`{where}.tool_call_id` is missing.", f"{where}.tool_call_id")
+    place = f"{where}.content"
+    return DraftResult(call, content.parts(content.content_of(message.content, place), place))
+
+
+def answer_schema(request: ChatRequest) -> str | None:
+    """The schema that the answer must meet, as text. Raises Problem."""
+    form = request.response_format
+    match form.type if form else "text":
+        case "json_object":
+            return '{"type":"object"}'
+        case "json_schema":
+            assert form
+            inner = form.json_schema.schema if form.json_schema else form.schema
+            where = "response_format.json_schema.schema" if form.json_schema else "response_format.schema"
+            return read_answer_schema(inner, where)
+        case "text":
+            return None
+        case other:
+            where = "response_format.type"
+            raise invalid(f"`{where}` must be text, json_object or json_schema, not `{other}`.", where)
+
+
+def max_tokens(request: ChatRequest) -> int | None:
+    """The most the model may write; `max_completion_tokens` is the newer name and wins. Raises Problem."""
+    if request.max_completion_tokens is not None:
+        return most_tokens(request.max_completion_tokens, "max_completion_tokens")
+    return most_tokens(request.max_tokens, "max_tokens")

@@ -1,0 +1,201 @@
+"""Events as a chat completion: chunks of a stream, or one JSON object. Pure.
+
+Law: every chunk of an answer has the same id, time and model; the role is said once, first; the finish reason once,
+last; `[DONE]` ends every stream, also after an error. Calls are counted from 0, and each says its id and name once.
+"""
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from api.conversation.call_draft import CallDraft
+from api.core.problems import Problem, of_failure
+from api.dialects.openai_chat.models import (
+    AnswerMessage,
+    Choice,
+    Chunk,
+    ChunkChoice,
+    Completion,
+    CustomOut,
+    Delta,
+    FinishReason,
+    FunctionOut,
+    ToolCallOut,
+    encoder,
+)
+from api.dialects.openai_common import DONE, ChatUsage, envelope, usage
+from api.http.sse import data
+from shared.events import (
+    Declined,
+    Done,
+    Event,
+    Failed,
+    Started,
+    StopReason,
+    TextDelta,
+    ThinkingDelta,
+    ToolArguments,
+    ToolCall,
+)
+
+FINISH: dict[StopReason, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+
+
+class Form(Struct, frozen=True):
+    """How an answer is to be written.
+
+    custom: tools that take free text. legacy: one call, as `function_call`. reasoning: the model's thinking is shown.
+    """
+
+    include_usage: bool = False
+    custom: frozenset[str] = frozenset()
+    legacy: bool = False
+    reasoning: bool = False
+
+
+class ChoiceDraft:
+    """One of the answers in the making. Mutable: what it said and called so far."""
+
+    def __init__(self, index: int, form: Form) -> None:
+        self.index = index
+        self.done: Done | None = None
+        self._form = form
+        self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._calls: list[CallDraft] = []
+        self._refusal: str | None = None
+
+    def deltas(self, event: Event) -> list[ChunkChoice]:
+        """What `event` adds to the stream."""
+        match event:
+            case Started():
+                return [self._delta(Delta(role="assistant", content=""))]
+            case TextDelta(text):
+                self._text.append(text)
+                return [self._delta(Delta(content=text))]
+            case ThinkingDelta(text) if self._form.reasoning:
+                self._thinking.append(text)
+                return [self._delta(Delta(reasoning_content=text))]
+            case ToolCall():
+                before = self._finished_call()
+                self._calls.append(CallDraft(event, custom=event.name in self._form.custom))
+                return [*before, *self._begun_call(self._calls[-1])]
+            case ToolArguments(piece):
+                call = self._calls[-1]
+                call.arguments += piece
+                return [] if call.custom else [self._delta(self._arguments(piece))]
+            case Declined(text):
+                self._refusal = text
+                return [self._delta(Delta(refusal=text))]
+            case Done():
+                self.done = event
+                return [*self._finished_call(), ChunkChoice(Delta(), self.finish, self.index)]
+            case _:
+                return []
+
+    @property
+    def finish(self) -> FinishReason:
+        assert self.done
+        reason = FINISH[self.done.stop_reason]
+        return "function_call" if reason == "tool_calls" and self._form.legacy else reason
+
+    def whole(self) -> Choice:
+        """The finished answer."""
+        calls = [called(call) for call in self._calls]
+        function = calls[0].function if calls and self._form.legacy else UNSET
+        text = "".join(self._text)
+        message = AnswerMessage(
+            content=None if not text and (calls or self._refusal is not None) else text,
+            refusal=self._refusal,
+            reasoning_content="".join(self._thinking) or UNSET,
+            tool_calls=calls if calls and not self._form.legacy else UNSET,
+            function_call=function,
+        )
+        return Choice(message, self.finish, self.index)
+
+    def _delta(self, delta: Delta) -> ChunkChoice:
+        return ChunkChoice(delta, None, self.index)
+
+    def _begun_call(self, call: CallDraft) -> list[ChunkChoice]:
+        if self._form.legacy:
+            return [self._delta(Delta(function_call=FunctionOut("", call.name)))]
+        if call.custom:
+            return []
+        begun = ToolCallOut(self._number, call.id, "function", FunctionOut("", call.name))
+        return [self._delta(Delta(tool_calls=[begun]))]
+
+    def _arguments(self, piece: str) -> Delta:
+        if self._form.legacy:
+            return Delta(function_call=FunctionOut(piece))
+        return Delta(tool_calls=[ToolCallOut(self._number, function=FunctionOut(piece))])
+
+    def _finished_call(self) -> list[ChunkChoice]:
+        """A custom tool's text is inside JSON, so it can only be said when the JSON is whole."""
+        if not self._calls or not self._calls[-1].custom:
+            return []
+        call = self._calls[-1]
+        return [self._delta(Delta(tool_calls=[msgspec.structs.replace(called(call), index=self._number)]))]
+
+    @property
+    def _number(self) -> int:
+        return len(self._calls) - 1
+
+
+class ChatEncoder:
+    """The answers to one request in the making. Mutable: the model, and each answer."""
+
+    def __init__(self, completion_id: str, created: int, model: str, form: Form, choices: int = 1) -> None:
+        self._id = completion_id
+        self._created = created
+        self._model = model
+        self._form = form
+        self._choices = [ChoiceDraft(index, form) for index in range(choices)]
+
+    def event(self, event: Event, choice: int = 0) -> bytes:
+        """The chunks that say `event`, of the answer `choice`."""
+        if isinstance(event, Failed):
+            return data(self.problem(of_failure(event))) + DONE
+        if isinstance(event, Started):
+            self._model = event.model or self._model
+        chunks = b"".join(self._chunk([delta]) for delta in self._choices[choice].deltas(event))
+        if isinstance(event, Done) and all(draft.done for draft in self._choices):
+            chunks += self._chunk([], self._usage()) if self._form.include_usage else b""
+            chunks += DONE
+        return chunks
+
+    def whole(self) -> bytes:
+        """Every answer, as one object."""
+        return encoder.encode(
+            Completion(
+                id=self._id,
+                created=self._created,
+                model=self._model,
+                choices=[draft.whole() for draft in self._choices],
+                usage=self._usage(),
+            )
+        )
+
+    def problem(self, problem: Problem) -> bytes:
+        """An error as its JSON body."""
+        return envelope(problem)
+
+    def _chunk(self, choices: list[ChunkChoice], counted: ChatUsage | None = None) -> bytes:
+        usage_field = counted if self._form.include_usage else UNSET
+        chunk = Chunk(id=self._id, created=self._created, model=self._model, choices=choices, usage=usage_field)
+        return data(encoder.encode(chunk))
+
+    def _usage(self) -> ChatUsage:
+        return usage([draft.done for draft in self._choices if draft.done])
+
+
+def called(call: CallDraft) -> ToolCallOut:
+    """A finished call."""
+    if call.custom:
+        return ToolCallOut(id=call.id, type="custom", custom=CustomOut(call.free_text(), call.name))
+    return ToolCallOut(id=call.id, type="function", function=FunctionOut(call.arguments, call.name))

@@ -1,0 +1,201 @@
+"""The items of a response in the making: what each adds to the stream, and the item as it stands. Pure.
+
+Law: an item is added, told and done by itself; its deltas, put together, are what its end and the item say.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from api.conversation.call_draft import CallDraft
+from api.conversation.items import Thought, sealed
+from api.dialects.openai_responses.output import (
+    CustomCallItem,
+    FunctionCallItem,
+    MessageItem,
+    OutputItem,
+    OutputPart,
+    OutputRefusal,
+    OutputText,
+    ReasoningItem,
+    Status,
+    StreamEvent,
+    SummaryText,
+)
+from api.dialects.openai_responses.tools import Names
+from shared.events import ToolCall
+from shared.turn import RedactedThinking, Thinking
+
+
+class Form(Struct, frozen=True):
+    """How a response is to be written. custom: tools that take free text. namespaces: of tools, by the name offered."""
+
+    custom: frozenset[str] = frozenset()
+    namespaces: Mapping[str, Names] = {}
+    summaries: bool = False
+    sealed: bool = False
+
+
+class ItemDraft(ABC):
+    """An item in the making: what it adds to the stream. Mutable: what was said so far."""
+
+    def __init__(self, item_id: str, index: int) -> None:
+        self.id = item_id
+        self.index = index
+
+    def begun(self) -> Iterator[StreamEvent]:
+        """The events that open it."""
+        yield self.event("response.output_item.added", item=self.whole("in_progress"))
+
+    def done(self, status: Status) -> Iterator[StreamEvent]:
+        """The events that close it."""
+        yield self.event("response.output_item.done", item=self.whole(status))
+
+    @abstractmethod
+    def whole(self, status: Status) -> OutputItem:
+        """The item as it stands."""
+
+    def event(self, kind: str, *, item: OutputItem | UnsetType = UNSET, **fields: object) -> StreamEvent:
+        """An event of this item's; the number comes later."""
+        given = {"item_id": self.id, **fields} if item is UNSET else {"item": item, **fields}
+        return StreamEvent(type=kind, sequence_number=0, output_index=self.index, **given)  # pyright: ignore[reportArgumentType]
+
+
+class MessageDraft(ItemDraft):
+    """Words of the answer, or a refusal. Mutable."""
+
+    def __init__(self, item_id: str, index: int, *, refusal: bool) -> None:
+        super().__init__(item_id, index)
+        self._refusal = refusal
+        self._pieces: list[str] = []
+
+    def begun(self) -> Iterator[StreamEvent]:
+        empty = MessageItem(id=self.id, status="in_progress", content=[])
+        yield self.event("response.output_item.added", item=empty)
+        yield self.event("response.content_part.added", content_index=0, part=self._part())
+
+    def says(self, piece: str) -> Iterator[StreamEvent]:
+        """The next words."""
+        self._pieces.append(piece)
+        if self._refusal:
+            yield self.event("response.refusal.delta", content_index=0, delta=piece)
+        else:
+            yield self.event("response.output_text.delta", content_index=0, delta=piece, logprobs=())
+
+    def done(self, status: Status) -> Iterator[StreamEvent]:
+        text = "".join(self._pieces)
+        if self._refusal:
+            yield self.event("response.refusal.done", content_index=0, refusal=text)
+        else:
+            yield self.event("response.output_text.done", content_index=0, text=text, logprobs=())
+        yield self.event("response.content_part.done", content_index=0, part=self._part())
+        yield from super().done(status)
+
+    def whole(self, status: Status) -> MessageItem:
+        return MessageItem(id=self.id, status=status, content=[self._part()])
+
+    def _part(self) -> OutputPart:
+        text = "".join(self._pieces)
+        return OutputRefusal(text) if self._refusal else OutputText(text)
+
+
+class ThoughtDraft(ItemDraft):
+    """A block of thinking. Mutable."""
+
+    def __init__(self, item_id: str, index: int, form: Form) -> None:
+        super().__init__(item_id, index)
+        self._form = form
+        self._pieces: list[str] = []
+        self._ended: Thought | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether more may come."""
+        return self._ended is None
+
+    def thinks(self, piece: str) -> Iterator[StreamEvent]:
+        """The next words."""
+        if self._form.summaries:
+            if not self._pieces:
+                empty = SummaryText("")
+                yield self.event("response.reasoning_summary_part.added", summary_index=0, part=empty)
+            yield self.event("response.reasoning_summary_text.delta", summary_index=0, delta=piece)
+        self._pieces.append(piece)
+
+    def signed(self, signature: str) -> None:
+        """The proof of all words before it."""
+        self._ended = Thinking("".join(self._pieces), signature)
+
+    def redacted(self, block: str) -> None:
+        """In place of words."""
+        self._ended = RedactedThinking(block)
+
+    def done(self, status: Status) -> Iterator[StreamEvent]:
+        if self._form.summaries and self._pieces:
+            text = "".join(self._pieces)
+            yield self.event("response.reasoning_summary_text.done", summary_index=0, text=text)
+            yield self.event("response.reasoning_summary_part.done", summary_index=0, part=SummaryText(text))
+        yield from super().done(status)
+
+    def whole(self, status: Status) -> ReasoningItem:
+        text = "".join(self._pieces)
+        summary = [SummaryText(text)] if text and self._form.summaries else []
+        kept = sealed([self._ended]) if self._ended else None
+        return ReasoningItem(
+            id=self.id, status=status, summary=summary, encrypted_content=kept if self._form.sealed else UNSET
+        )
+
+    def remembered(self) -> ReasoningItem:
+        """With its proof, for later requests."""
+        kept = sealed([self._ended]) if self._ended else None
+        return msgspec.structs.replace(self.whole("completed"), encrypted_content=kept)
+
+
+class CalledDraft(ItemDraft):
+    """A call. Mutable."""
+
+    def __init__(self, item_id: str, index: int, call: ToolCall, form: Form) -> None:
+        super().__init__(item_id, index)
+        self._call = CallDraft(call, custom=call.name in form.custom)
+        names = form.namespaces.get(call.name)
+        self._name = names.name if names else call.name
+        self._namespace = names.namespace if names else UNSET
+
+    def argues(self, piece: str) -> Iterator[StreamEvent]:
+        """The next piece of the arguments; free text is inside JSON, and can only be told when that is whole."""
+        self._call.arguments += piece
+        if piece and not self._call.custom:
+            yield self.event("response.function_call_arguments.delta", delta=piece)
+
+    def done(self, status: Status) -> Iterator[StreamEvent]:
+        if self._call.custom:
+            text = self._call.free_text()
+            yield self.event("response.custom_tool_call_input.delta", delta=text)
+            yield self.event("response.custom_tool_call_input.done", input=text)
+        else:
+            if not self._call.arguments:
+                yield from self.argues("{}")
+            whole = self._call.arguments
+            yield self.event("response.function_call_arguments.done", name=self._name, arguments=whole)
+        yield from super().done(status)
+
+    def whole(self, status: Status) -> FunctionCallItem | CustomCallItem:
+        if self._call.custom:
+            return CustomCallItem(
+                id=self.id,
+                status=status,
+                call_id=self._call.id,
+                name=self._name,
+                namespace=self._namespace,
+                input=self._call.free_text(),
+            )
+        return FunctionCallItem(
+            id=self.id,
+            status=status,
+            call_id=self._call.id,
+            name=self._name,
+            namespace=self._namespace,
+            arguments=self._call.arguments,
+        )

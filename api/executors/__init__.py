@@ -1,0 +1,1 @@
+"""Clients of the executors: the pool, turns, tool jobs and merged streams."""

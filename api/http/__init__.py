@@ -1,0 +1,1 @@
+"""HTTP: the server, its connections, request bodies, event streams and the limits on each."""

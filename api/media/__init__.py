@@ -1,0 +1,1 @@
+"""Images and documents: reading, fetching and converting them."""

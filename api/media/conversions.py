@@ -1,0 +1,50 @@
+"""Office documents of a request as the Markdown that a tools executor makes of them.
+
+Invariants: no byte of an office document is read here; what can't be converted is a Problem that names its part.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from api.core.problems import Problem, of_failure
+from api.media.blocks import OfficeDocument, refused
+from shared.errors import ErrorKind
+from shared.events import Failed
+from shared.tool_jobs import ConvertDocument, DocumentConverted, JobResult
+from shared.turn import Document
+
+INSTEAD = "Send the document as PDF or text, or ask the server's owner to run a tools executor."
+
+type RunJob = Callable[[ConvertDocument], Awaitable[JobResult | Failed]]
+
+
+async def convert(run: RunJob, document: OfficeDocument) -> Document:
+    """The document as Markdown. run: has the job done. Raises Problem."""
+    match await run(ConvertDocument(document.data)):
+        case DocumentConverted(markdown, note):
+            context = "\n".join(filter(None, (document.context, note)))
+            return Document("text/plain", markdown, document.title, context)
+        case Failed() as failed:
+            raise problem(failed, document.where)
+        case _:
+            raise problem(Failed(ErrorKind.EXECUTOR_LOST), document.where)
+
+
+def problem(failed: Failed, where: str) -> Problem:
+    """Why a document was not converted. where: the part of the request that holds it."""
+    match failed.kind:
+        case ErrorKind.BAD_JOB:
+            return refused("invalid_file", failed.detail, where)
+        case ErrorKind.TOO_LARGE:
+            return refused("file_too_large", failed.detail, where, 413)
+        case ErrorKind.NO_TOOLS:
+            known = of_failure(failed)
+            message = " ".join(
+                filter(None, ("no tools executor converts office documents now.", failed.detail, INSTEAD))
+            )
+            found = refused(known.code, message, where, known.status)
+            found.retryable, found.retry_after = known.retryable, known.retry_after
+            return found
+        case _:
+            found = of_failure(failed)
+            found.param, found.message = where, f"`{where}`: {found.message}"
+            return found

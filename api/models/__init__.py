@@ -1,0 +1,1 @@
+"""The models that clients can name, and which key may use which."""

@@ -1,0 +1,205 @@
+"""Is it up, can it answer, and what is it made of: for people, supervisors and load balancers. No key needed.
+
+Law: nothing here names an account or a prompt; a path only to callers whose key is for files or commands.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal
+
+from litestar import Request, Response, Router, get
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from msgspec import UNSET, Struct, UnsetType, structs
+
+from api.accounting.storage_sync import Keeper
+from api.auth.middleware import PRINCIPAL, PUBLIC
+from api.executors.pool import Executors
+from api.executors.tool_client import Hands, serves
+from api.http.drain import Drain
+from api.models.catalogue import Catalogue
+from shared.events import Windows
+from shared.tool_jobs import ToolsStatus
+from shared.wire import Status
+
+SILENT = "It does not answer; its log says why."
+ASK = "Something is wrong with it, or missing in its sandbox: ask with a key, or look into its log."
+UNTRUSTED = "An executor's socket can't be trusted, and is not used: ask with a key, or look into the log."
+# Whose keys may know what the server's paths and commands are.
+OF_PATHS = ("code", "files", "bash", "admin")
+
+type Mode = Literal["online", "offline", "unknown"]
+
+
+class ExecutorHealth(Struct, frozen=True):
+    """One executor. up: it answers and has a CLI that starts; problem says what to do when it is not.
+
+    missing: what the CLI's sandbox lacks on that host; only for callers with a key.
+    """
+
+    name: str
+    up: bool
+    problem: str = ""
+    max_concurrent: int = 0
+    running: int = 0
+    max_queue: int = 0
+    waiting: int = 0
+    parked: int = 0
+    missing: tuple[str, ...] | UnsetType = UNSET
+
+
+class ToolsHealth(Struct, frozen=True):
+    """A tools executor. problem: what to do. What follows it is for callers whose key is for files or commands only."""
+
+    name: str
+    up: bool
+    max_concurrent: int = 0
+    running: int = 0
+    waiting: int = 0
+    problem: str = ""
+    missing: tuple[str, ...] | UnsetType = UNSET
+    allowed_paths: tuple[str, ...] | UnsetType = UNSET
+    writable_paths: tuple[str, ...] | UnsetType = UNSET
+    allowed_commands: tuple[str, ...] | UnsetType = UNSET
+
+
+class Health(Struct, frozen=True):
+    """The whole server. status: ok, degraded, down (no chat can be answered) or draining.
+
+    degraded: some executor is down, of whichever role, or there are problems. What a sandbox lacks is told, and covered
+    in another way.
+    problems: what can't be done with keys, limits and the ledger, or which executors can't be trusted, and the mend.
+    usage_windows: the subscription's, as the service last told of them; only for callers with a key.
+    """
+
+    status: Literal["ok", "degraded", "down", "draining"]
+    claude_cli_found: bool
+    cli_version: str
+    mode: Mode
+    default_model: str
+    max_concurrent: int
+    executors: list[ExecutorHealth]
+    tools: tuple[ToolsHealth, ...] = ()
+    problems: list[str] = []
+    usage_windows: Windows | UnsetType = UNSET
+
+
+def health_of(name: str, status: Status | None, *, has_key: bool = False) -> ExecutorHealth:
+    """The health of one executor, from its own words."""
+    if status is None:
+        return ExecutorHealth(name, up=False, problem=SILENT)
+    return ExecutorHealth(
+        name,
+        up=bool(status.cli_version) and not status.draining,
+        problem=status.problem,
+        max_concurrent=status.max_concurrent,
+        running=status.running,
+        max_queue=status.max_queue,
+        waiting=status.waiting,
+        parked=status.parked,
+        missing=status.missing if has_key else UNSET,
+    )
+
+
+def tools_health(name: str, status: ToolsStatus | None, *, has_key: bool) -> ToolsHealth:
+    """The health of one tools executor, from its own words."""
+    if status is None:
+        return ToolsHealth(name, up=False, problem=SILENT)
+    known = ToolsHealth(name, serves(status), status.max_concurrent, status.running, status.waiting)
+    if not has_key:
+        # Its words may name a path.
+        return structs.replace(known, problem=ASK if status.problem or status.missing else "")
+    return structs.replace(
+        known,
+        problem=status.problem,
+        missing=status.missing,
+        allowed_paths=status.allowed_paths,
+        writable_paths=status.writable_paths,
+        allowed_commands=status.allowed_commands,
+    )
+
+
+def health(
+    statuses: dict[str, Status | None],
+    default_model: str,
+    *,
+    draining: bool,
+    of_tools: Mapping[str, ToolsStatus | None] = MappingProxyType({}),
+    has_key: bool = False,
+    sees_paths: bool = False,
+    problems: Sequence[str] = (),
+) -> Health:
+    """The health of the whole, from its parts. Without tools executors, it is as well as it can be without tools.
+
+    has_key: the caller has one. sees_paths: it is for files or commands.
+    """
+    executors = [health_of(name, status, has_key=has_key) for name, status in statuses.items()]
+    known = [status for status in statuses.values() if status]
+    up = [executor for executor in executors if executor.up]
+    modes = {status.mode for status in known}
+    whole = len(up) == len(executors) and all(status and serves(status) for status in of_tools.values())
+    return Health(
+        status="draining" if draining else "down" if not up else "ok" if whole and not problems else "degraded",
+        claude_cli_found=any(status.cli_found for status in known),
+        cli_version=next((status.cli_version for status in known if status.cli_version), ""),
+        mode="unknown" if not modes else "offline" if "offline" in modes else "online",
+        default_model=default_model,
+        max_concurrent=sum(executor.max_concurrent for executor in up),
+        executors=executors,
+        problems=list(problems),
+        tools=tuple(tools_health(name, status, has_key=sees_paths) for name, status in of_tools.items()),
+    )
+
+
+@get("/health", opt={PUBLIC: True})
+async def get_health(
+    request: Request[object, object, State],
+    *,
+    executors: NamedDependency[Executors],
+    hands: NamedDependency[Hands],
+    catalogue: NamedDependency[Catalogue],
+    drain: NamedDependency[Drain],
+    keeper: NamedDependency[Keeper],
+) -> Response[Health]:
+    """Tell how the server is; 200 while it answers at all."""
+    statuses, of_tools = await asyncio.gather(executors.statuses(), hands.statuses())
+    principal = request.scope["state"].get(PRINCIPAL)
+    sees_paths = principal is not None and principal.may(*OF_PATHS)
+    untrusted = list(dict.fromkeys((*executors.problems(), *hands.problems())))
+    told = [status.windows for status in statuses.values() if status and status.windows]
+    state = health(
+        statuses,
+        catalogue.default,
+        draining=drain.begun,
+        of_tools=of_tools,
+        has_key=principal is not None,
+        sees_paths=sees_paths,
+        problems=[*keeper.problems, *(untrusted if sees_paths or not untrusted else [UNTRUSTED])],
+    )
+    if told and principal:
+        state = structs.replace(state, usage_windows=told[0])
+    return Response(state)
+
+
+@get("/health/live", opt={PUBLIC: True})
+async def get_live() -> Response[dict[str, str]]:
+    """Tell that this process answers."""
+    return Response({"status": "live"})
+
+
+@get("/health/ready", opt={PUBLIC: True})
+async def get_ready(executors: NamedDependency[Executors], drain: NamedDependency[Drain]) -> Response[dict[str, str]]:
+    """Tell whether a chat would be answered now: 200 or 503."""
+    state = health(await executors.statuses(), "", draining=drain.begun).status
+    ready = state in {"ok", "degraded"}
+    return Response({"status": "ready" if ready else state}, status_code=200 if ready else 503)
+
+
+@get(["/", "/v1"], opt={PUBLIC: True})
+async def get_root() -> Response[dict[str, str]]:
+    """Tell what this is, for clients and people that look here first."""
+    return Response({"name": "Claude API Server", "health": "/health", "models": "/v1/models", "docs": "/docs"})
+
+
+router = Router("/", route_handlers=[get_root, get_health, get_live, get_ready])

@@ -1,0 +1,28 @@
+"""GET /metrics: for Prometheus, which asks every few seconds.
+
+Law: the executors are asked at each scrape, so that one that is lost is seen as lost; one that does not answer costs its
+timeout at most.
+"""
+
+import asyncio
+
+from litestar import Response, Router, get
+from litestar.di import NamedDependency
+
+from api.auth.middleware import BY_ADDRESS
+from api.core.scopes import SCOPE
+from api.executors.pool import Executors
+from api.observability.executor_metrics import told
+from api.observability.metrics import CONTENT_TYPE, Metrics
+
+
+@get("/metrics", opt={SCOPE: "metrics", BY_ADDRESS: True})
+async def get_metrics(
+    metrics: NamedDependency[Metrics], executors: NamedDependency[Executors], tools: NamedDependency[Executors]
+) -> Response[bytes]:
+    """Give every number."""
+    claude, hands = await asyncio.gather(executors.answers(), tools.answers())
+    return Response(metrics.exposition(told({**claude, **hands})), headers={"content-type": CONTENT_TYPE})
+
+
+router = Router("/", route_handlers=[get_metrics])

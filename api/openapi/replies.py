@@ -1,0 +1,218 @@
+"""What every response has beside its body: headers, and the ways it can fail, with the codes and sentences of the code. Pure."""
+
+from collections.abc import Iterable
+
+from api.auth.failed_keys import too_many
+from api.auth.middleware import not_this_host
+from api.core.problems import KINDS, Problem, invalid, of_failure
+from api.dialects.openai_common import error_type
+from api.http.early_responses import BAD, LARGE_HEAD, SLOW_HEAD, TOO_MANY
+from api.http.inflight_bodies import full
+from api.openapi.structs import Json, reference
+from shared.errors import ErrorKind
+from shared.events import Failed
+
+WINDOWS = ("five-hour", "seven-day")
+
+
+def _header(description: str, schema: Json, *, always: bool = False) -> Json:
+    return {"description": description, "schema": schema, **({"required": True} if always else {})}
+
+
+_OF_KEYS: dict[str, Json] = {
+    name: header
+    for what in ("requests", "tokens")
+    for name, header in {
+        f"x-ratelimit-limit-{what}": _header(f"How many {what} the key has in a minute.", {"type": "integer"}),
+        f"x-ratelimit-remaining-{what}": _header(f"How many {what} it has left.", {"type": "integer", "minimum": 0}),
+        f"x-ratelimit-reset-{what}": _header(
+            f"When {what} are counted afresh, such as `12.500s`.", {"type": "string", "pattern": "^[0-9.]+s$"}
+        ),
+        f"anthropic-ratelimit-{what}-limit": _header(f"How many {what} the key has in a minute.", {"type": "integer"}),
+        f"anthropic-ratelimit-{what}-remaining": _header(f"How many {what} it has left.", {"type": "integer"}),
+        f"anthropic-ratelimit-{what}-reset": _header(
+            f"When {what} are counted afresh (RFC 3339).", {"type": "string", "format": "date-time"}
+        ),
+    }.items()
+}
+
+HEADERS: dict[str, Json] = {
+    "x-request-id": _header(
+        "The request's id, which the server's log has too. Send your own (1 to 128 of letters, digits, `-`, `_`, `.`) "
+        "and it is kept.",
+        {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+        always=True,
+    ),
+    "openai-processing-ms": _header(
+        "The time until this response began, in milliseconds.", {"type": "integer", "minimum": 0}, always=True
+    ),
+    "x-should-retry": _header(
+        "Whether the same request may succeed later by itself. The official OpenAI libraries obey it.",
+        {"enum": ["true", "false"]},
+        always=True,
+    ),
+    "retry-after": _header(
+        "Seconds to wait before asking again, where that is known.", {"type": "integer", "minimum": 1}
+    ),
+    "retry-after-ms": _header("The same in milliseconds.", {"type": "integer", "minimum": 1}),
+    "www-authenticate": _header("Always `Bearer`.", {"const": "Bearer"}, always=True),
+    "x-cost-usd": _header(
+        "What the answer cost by the Claude Code CLI's own count, in US dollars; of a whole answer only, since a "
+        "stream's headers are sent before it is known (see `usage.cost_usd`).",
+        {"type": "number", "minimum": 0},
+    ),
+    "x-ignored-parameters": _header(
+        "The parameters of the request that had no effect, with commas between them.", {"type": "string"}
+    ),
+    "x-altered-parameters": _header(
+        "The places of the request's JSON that the Claude Code CLI alters, with commas between them: numbers that a "
+        "double does not hold, orders of properties, and their like, as `messages[1]: $.id`.",
+        {"type": "string"},
+    ),
+    "x-claude-api-server-mode": _header(
+        "`offline`: the server has no Claude login, and a stand-in answered.", {"const": "offline"}
+    ),
+    "x-token-count": _header("Always `estimate`: how the tokens were counted.", {"const": "estimate"}, always=True),
+    **{
+        f"x-ratelimit-{name}-{what}": _header(words.format(name), schema)
+        for name in WINDOWS
+        for what, words, schema in (
+            (
+                "utilization",
+                "How much of the subscription's {} window is used, from 0 to 1, as last told.",
+                {"type": "number", "minimum": 0},
+            ),
+            ("reset", "Seconds until the {} window begins anew.", {"type": "integer", "minimum": 0}),
+        )
+    },
+    **_OF_KEYS,
+}
+
+ALWAYS = ("x-request-id", "openai-processing-ms")
+_OF_ANSWERS = ("x-cost-usd", "x-ignored-parameters", "x-altered-parameters", "x-claude-api-server-mode")
+_OF_WINDOWS = tuple(name for name in HEADERS if name.startswith("x-ratelimit-") and name not in _OF_KEYS)
+ANSWERED = (*_OF_ANSWERS, *_OF_WINDOWS, *(name for name in _OF_KEYS if name.startswith("x-")))
+# The same as Anthropic's clients know them.
+ANSWERED_MESSAGES = (*_OF_ANSWERS, *_OF_WINDOWS, *(name for name in _OF_KEYS if name.startswith("anthropic-")))
+
+TITLES = {
+    400: "The request says something it may not; `param` names the field",
+    401: "No key, or a wrong one",
+    402: "It costs more than may be spent",
+    403: "The key may not do this",
+    404: "There is no such model, nothing of that id is kept, or nothing like this is here",
+    405: "Not by this method",
+    408: "The request did not come in time",
+    413: "The request, or something in it, is too large",
+    415: "The body is packed in a way that is not known here",
+    421: "The request names another server",
+    426: "There is no WebSocket",
+    429: "Not now: a limit is reached",
+    431: "The headers are too large",
+    500: "A fault of the server's own; its log says more",
+    502: "No whole answer was had",
+    503: "Nothing can answer now",
+    504: "The answer was not whole in time",
+}
+
+_where = "messages[0].content[1]"
+OWN: tuple[Problem, ...] = (
+    BAD,
+    LARGE_HEAD,
+    SLOW_HEAD,
+    TOO_MANY,
+    full(),
+    Problem(400, "invalid_json", "The body is not valid JSON in UTF-8."),
+    invalid("`messages[0].role` is missing.", "messages[0].role"),
+    invalid("`logprobs` is not supported: the service has none.", "logprobs", "unsupported_parameter"),
+    invalid(
+        "`response_format.json_schema.schema.type` is not valid JSON Schema: 'objet' is not valid.",
+        "response_format.json_schema.schema.type",
+        "invalid_schema",
+    ),
+    invalid("The tool calls `call_1` have no result; send one for each.", "messages[1]", "invalid_tool_results"),
+    invalid(f"`{_where}`: the picture is empty. Send PNG, JPEG, GIF or WebP.", _where, "invalid_image"),
+    invalid(f"`{_where}`: neither a data URL nor base64 that can be decoded.", _where, "invalid_file"),
+    invalid(f"`{_where}`: nothing is fetched from this address.", _where, "image_fetch_refused"),
+    invalid(f"`{_where}`: the picture could not be fetched.", _where, "image_fetch_failed"),
+    invalid(f"`{_where}`: nothing is fetched from this address.", _where, "file_fetch_refused"),
+    invalid(f"`{_where}`: the document could not be fetched.", _where, "file_fetch_failed"),
+    Problem(400, "invalid_encoding", "The body is not what its Content-Encoding says."),
+    Problem(
+        401, "invalid_api_key", "Incorrect API key provided. Send the server's key as `Authorization: Bearer KEY`."
+    ),
+    Problem(404, "not_supported", "This server has no `/v1/embeddings`. Use an embedding model of another service."),
+    Problem(
+        400,
+        "previous_response_not_found",
+        "Previous response with id 'resp_1' not found: it was not stored, or is kept no longer. Send its conversation as "
+        "`input`.",
+        param="previous_response_id",
+    ),
+    invalid("`input[1]`: no item with id `msg_1` is kept here; send the item itself.", "input[1].id", "item_not_found"),
+    invalid(
+        "This response has ended; only one that is under way can be cancelled.",
+        "response_id",
+        "not_cancellable",
+    ),
+    Problem(404, "response_not_found", "No response with id 'resp_1' is kept here.", param="response_id"),
+    Problem(405, "method_not_allowed", "This address does not take this method."),
+    Problem(426, "upgrade_required", "There is no WebSocket here. POST to this address, with `stream: true`."),
+    not_this_host(),
+    too_many(60.0),
+    Problem(401, "key_disabled", "This key is disabled; the server's owner can enable it again."),
+    Problem(401, "key_expired", "This key has expired; ask the server's owner for another one."),
+    Problem(403, "missing_scope", "This key does not have the scope `admin`, which this needs; it has: chat."),
+    Problem(503, "database_unavailable", "The database does not answer.", retryable=True),
+    Problem(413, "request_too_large", "The request is larger than this server takes."),
+    Problem(413, "image_too_large", f"`{_where}`: the picture is larger than 5 MiB.", param=_where),
+    Problem(413, "file_too_large", f"`{_where}`: the file is larger than 20 MiB.", param=_where),
+    Problem(415, "unsupported_encoding", "Send the body as it is, or with Content-Encoding: gzip."),
+)
+# What only jobs on files and commands can end in.
+OF_TOOLS = (*(ErrorKind.NOT_ALLOWED, ErrorKind.NOT_FOUND, ErrorKind.BAD_JOB, ErrorKind.TOO_LARGE),)
+CHAT_PROBLEMS = (*OWN, *(of_failure(Failed(kind)) for kind in KINDS if kind not in OF_TOOLS))
+
+
+# What any request may be refused for before it is read.
+AT_THE_EDGE = (400, 408, 431, 503)
+
+
+def headed(names: Iterable[str]) -> Json:
+    """Headers by reference."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*ALWAYS, *names)}
+
+
+def refusals(statuses: Iterable[int]) -> dict[str, Json]:
+    """The responses of a request that is refused or fails, by status."""
+    return {
+        str(status): {"$ref": f"#/components/responses/Error{status}"} for status in sorted({*statuses, *AT_THE_EDGE})
+    }
+
+
+def errors() -> dict[str, Json]:
+    """Every such response, by name."""
+    return {f"Error{status}": _error(status, title) for status, title in TITLES.items()}
+
+
+def _error(status: int, title: str) -> Json:
+    problems = [problem for problem in CHAT_PROBLEMS if problem.status == status]
+    again = {problem.retryable for problem in problems}
+    advice = "Asking again may help." if again == {True} else "" if True in again else "Asking again does not help."
+    names = ("x-should-retry", *(("retry-after", "retry-after-ms") if status in {429, 503} else ()))
+    return {
+        "description": f"{title}. {advice}".strip(),
+        "headers": headed((*names, *(("www-authenticate",) if status == 401 else ()))),
+        "content": {
+            "application/json": {
+                "schema": reference("ErrorEnvelope"),
+                "examples": {problem.code: _example(problem) for problem in problems},
+            }
+        },
+    }
+
+
+def _example(problem: Problem) -> Json:
+    kind = error_type(problem.status, problem.code)
+    body = {"message": problem.message, "type": kind, "param": problem.param, "code": problem.code}
+    return {"summary": "Asking again may help." if problem.retryable else "", "value": {"error": body}}

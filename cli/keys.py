@@ -1,0 +1,176 @@
+"""`claude-api-server keys …`: the keys of the running server, as tables for people or as JSON for programs."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cli import CannotStart
+from cli.api_client import ask
+from cli.running_server import server
+
+LIMITS = {
+    "requests_per_minute": int,
+    "tokens_per_minute": int,
+    "concurrent_jobs": int,
+    "usd_per_day": float,
+    "usd_per_month": float,
+    "tokens_per_day": int,
+    "tokens_per_month": int,
+}
+PATH = "/api/admin/keys"
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _ask(method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    try:
+        return ask(server(os.environ, Path.cwd(), click.get_current_context().obj), method, path, body)
+    except CannotStart as problem:
+        raise click.ClickException(str(problem)) from problem
+
+
+def _path(name: str) -> str:
+    return f"{PATH}/{quote(name, safe='')}"
+
+
+@click.group(short_help="Manage the keys of the running server.")
+@click.option("--url", help="The server's address, if it is not HOST and PORT of the environment or .env.")
+@click.pass_context
+def keys(context: click.Context, url: str | None) -> None:
+    """Manage the named keys of the running server: each with scopes, models and limits of its own.
+
+    The key that asks is API_SECRET_TOKEN of the environment or .env, or the one that the server made in RUN_DIR; in a
+    container it is the container's secret; under systemd, as root, that of the units.
+    """
+    context.obj = url
+
+
+@keys.command("list", short_help="List the keys.")
+@as_json
+def list_command(*, as_json: bool) -> None:
+    """List every key."""
+    found = _ask("GET", PATH)
+    _print_json(found) if as_json else _print_table(found["data"])
+
+
+@keys.command("add", short_help="Make a key; it is shown once.")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, required=True, help="A scope; may be given several times.")
+@click.option("--model", "models", multiple=True, help="A model it may use; several times for several. None: all.")
+@click.option("--expires", help="When it ends: a date or a time, in UTC.")
+@click.option("--limit", "limits", multiple=True, help="A limit, such as requests_per_minute=10; several times.")
+@as_json
+def add_command(
+    name: str,
+    scopes: tuple[str, ...],
+    models: tuple[str, ...],
+    expires: str | None,
+    limits: tuple[str, ...],
+    *,
+    as_json: bool,
+) -> None:
+    """Make a key called NAME and show it, this once."""
+    body: dict[str, Any] = {"name": name, "scopes": scopes, **dict(_limit(limit) for limit in limits)}
+    body |= {"models": models} if models else {}
+    body |= {"expires_at": expires} if expires else {}
+    _told(_ask("POST", PATH, body), as_json=as_json)
+
+
+@keys.command("rotate", short_help="Put a new key in the place of an old one.")
+@click.argument("name")
+@as_json
+def rotate_command(name: str, *, as_json: bool) -> None:
+    """Give NAME a new key and show it, this once; the old one ends at once."""
+    _told(_ask("POST", f"{_path(name)}/rotate"), as_json=as_json)
+
+
+@keys.command("disable", short_help="Shut a key out.")
+@click.argument("name")
+@as_json
+def disable_command(name: str, *, as_json: bool) -> None:
+    """Shut NAME out until it is enabled again."""
+    _told(_ask("PATCH", _path(name), {"disabled": True}), as_json=as_json)
+
+
+@keys.command("enable", short_help="Let a disabled key in again.")
+@click.argument("name")
+@as_json
+def enable_command(name: str, *, as_json: bool) -> None:
+    """Let NAME in again."""
+    _told(_ask("PATCH", _path(name), {"disabled": False}), as_json=as_json)
+
+
+@keys.command("rm", short_help="Remove a key.")
+@click.argument("name")
+@as_json
+def rm_command(name: str, *, as_json: bool) -> None:
+    """Remove NAME; what it used stays in the ledger."""
+    _ask("DELETE", _path(name))
+    _print_json({"name": name, "removed": True}) if as_json else click.echo(f"{name} is removed.")
+
+
+def _limit(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    if name not in LIMITS:
+        raise click.BadParameter(f"there is no limit {name!r}; there are: {', '.join(LIMITS)}", param_hint="--limit")
+    try:
+        number = LIMITS[name](value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise click.BadParameter(f"{text!r}: {name} needs a number, as in {name}=10", param_hint="--limit")
+    return name, number
+
+
+def _told(record: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        _print_json(record)
+        return
+    _print_table([record])
+    if "key" in record:
+        click.echo(f"The key, shown this once:\n{record['key']}")
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+def _state(record: Mapping[str, Any]) -> str:
+    if record["disabled"]:
+        return "disabled"
+    ends = record["expires_at"]
+    return "expired" if ends and datetime.fromisoformat(ends) <= datetime.now(UTC) else "enabled"
+
+
+def _plain(number: float) -> str:
+    """A number in full, however large or small."""
+    return str(int(number)) if number == int(number) else format(Decimal(str(number)), "f")
+
+
+def _print_table(records: list[dict[str, Any]]) -> None:
+    table = Table()
+    for title in ("name", "scopes", "models", "expires", "state", "limits"):
+        # What is too long for a narrow terminal goes on in the next line: half a value is of no use.
+        table.add_column(title, overflow="fold")
+    for record in records:
+        limits = [f"{name}={_plain(record[name])}" for name in LIMITS if record[name] is not None]
+        models = cast("list[str] | None", record["models"])
+        table.add_row(
+            record["name"],
+            " ".join(record["scopes"]),
+            "all" if models is None else " ".join(models),
+            record["expires_at"] or "never",
+            _state(record),
+            "\n".join(limits) or "none",
+        )
+    Console(markup=False, highlight=False).print(table)

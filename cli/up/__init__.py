@@ -1,0 +1,1 @@
+"""`claude-api-server up`: checks, starts and supervises the programs in one terminal."""

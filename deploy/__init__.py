@@ -1,1 +1,0 @@
-"""Ways to run the two programs: in one terminal (`local`), under systemd, in containers."""

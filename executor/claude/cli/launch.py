@@ -1,0 +1,102 @@
+"""The CLI's command line and environment, as values; and where its binary is.
+
+Law: nothing of a request is in either, so nothing of it shows in a process list and no prompt can become an option.
+The flags are those of `claude --help`; the environment variables those of the CLI's settings documentation and of its
+agent SDK.
+"""
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from executor.claude.cli.credential import Credential
+from executor.claude.cli.sandbox import Sandbox
+
+# The version that the tests run, and that requirements.lock installs.
+TESTED = "2.1.330"
+
+FLAGS = (
+    *("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"),
+    *("--include-partial-messages", "--no-session-persistence", "--strict-mcp-config"),
+    *("--setting-sources", "", "--tools", "", "--disable-slash-commands"),
+    # One message of the model a query: further rounds are the executor's.
+    *("--thinking-display", "summarized", "--max-turns", "1"),
+)
+
+QUIET = {
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "DISABLE_TELEMETRY": "1",
+    "DISABLE_ERROR_REPORTING": "1",
+    "DISABLE_AUTOUPDATER": "1",
+}
+
+# What a client asked for reaches the model once, as asked: no second request in another form, to another model, or
+# after the model refused. How long a conversation may be is the service's to say, not the CLI's guess.
+FAITHFUL = {
+    "CLAUDE_CODE_MAX_RETRIES": "2",
+    "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",
+    "CLAUDE_CODE_NO_MODEL_FALLBACK": "1",
+    "CLAUDE_CODE_DISABLE_LEGACY_MODEL_REMAP": "1",
+    "CLAUDE_CODE_DISABLE_REFUSAL_RETRY": "1",
+    "CLAUDE_CODE_DISABLE_REFUSAL_FALLBACK": "1",
+    "CLAUDE_CODE_DISABLE_FILE_MENTIONS": "1",
+    "CLAUDE_CODE_DISABLE_CLAUDE_MDS": "1",
+    "CLAUDE_CODE_DISABLE_ATTACHMENTS": "1",
+    "CLAUDE_CODE_ATTRIBUTION_ANNOUNCEMENT": "0",
+    "CLAUDE_CODE_THINKING_DISPLAY_UPDATES": "0",
+    "CLAUDE_CODE_BLOCKING_LIMIT_OVERRIDE": "1000000000",
+    "ENABLE_TOOL_SEARCH": "false",
+    "DISABLE_AUTO_COMPACT": "1",
+}
+
+# Of the executor's own environment, what a CLI needs to reach the service: nothing else is inherited.
+INHERITED = (
+    *("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"),
+    *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"),
+)
+
+
+class Launch(Struct, frozen=True):
+    """How to start one CLI process in a private folder, and in a sandbox."""
+
+    binary: Path
+    credential: Credential
+    base_url: str | None
+    inherited: dict[str, str]
+    sandbox: Sandbox
+
+    def argv(self) -> tuple[str, ...]:
+        """The command line; the same for every request."""
+        return (str(self.binary), *FLAGS, *(("--bare",) if self.credential.bare else ()))
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """The whole environment of a CLI whose private folder is `folder`."""
+        service = {"ANTHROPIC_BASE_URL": self.base_url} if self.base_url else {}
+        private = {
+            "HOME": str(folder),
+            "CLAUDE_CONFIG_DIR": str(folder / "config"),
+            "TMPDIR": str(folder),
+            "CLAUDE_CODE_TMPDIR": str(folder),
+        }
+        return {**self.inherited, **QUIET, **FAITHFUL, **service, **private, **self.credential.environment}
+
+
+def inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """The part of the executor's environment that a CLI gets too."""
+    return {name: environ[name] for name in INHERITED if name in environ}
+
+
+def find_binary(configured: Path | None) -> Path | None:
+    """CLAUDE_CLI_PATH, or the binary that the package `claude-agent-sdk` carries; None when it can't be executed."""
+    if configured is None:
+        # find_spec does not import the package: only its folder is wanted.
+        spec = importlib.util.find_spec("claude_agent_sdk")
+        folders = spec.submodule_search_locations if spec else None
+        if not folders:
+            return None
+        configured = Path(folders[0]) / "_bundled" / "claude"
+    configured = configured.absolute()
+    return configured if configured.is_file() and os.access(configured, os.X_OK) else None

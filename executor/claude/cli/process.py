@@ -1,0 +1,137 @@
+"""One CLI process, in a folder, a process group and a sandbox of its own.
+
+Law: it never outlives the executor (the kernel kills it when its parent dies), and its folder goes with it.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from executor.claude.cli.launch import Launch
+from executor.claude.cli.protocol import Line, parse
+from executor.claude.cli.sandbox import entry
+
+LINE_LIMIT = 64 * 1024 * 1024
+# What is read ahead of a slow client; beyond it the CLI has to wait, and with it the service.
+READ_AHEAD = 256 * 1024
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class CliLost(Exception):
+    """The CLI could not be started, closed its output, or stopped reading its input."""
+
+
+class CliProcess:
+    """Lines in, lines out. Mutable: the process itself and the last words it said on stderr."""
+
+    def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
+        self.process = process
+        self.folder = folder
+        self.last_words: deque[bytes] = deque(maxlen=5)
+        self._stderr = asyncio.create_task(self._listen())
+        self.exited = asyncio.create_task(process.wait())
+
+    def __repr__(self) -> str:
+        return f"<CliProcess pid={self.process.pid} exit={self.process.returncode}>"
+
+    @classmethod
+    async def start(cls, launch: Launch, base: Path) -> "CliProcess":
+        """Start a CLI whose private folder is made in `base`. Raises CliLost."""
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="cli-", dir=base))
+        except OSError as error:
+            raise CliLost(f"its private folder could not be made: {error.strerror}") from error
+        try:
+            with entry(launch.sandbox, folder) as enter:
+                process = await asyncio.create_subprocess_exec(
+                    *launch.argv(),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.PIPE,
+                    env=launch.environment(folder),
+                    # The CLI tells the model its working folder; this one says nothing about the host.
+                    cwd="/",
+                    limit=READ_AHEAD,
+                    start_new_session=True,
+                    preexec_fn=_confined(os.getpid(), enter),
+                )
+        except BaseException as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise CliLost(f"{launch.binary.name} could not be started: {error.strerror}") from error
+            if isinstance(error, subprocess.SubprocessError):
+                raise CliLost(f"{launch.binary.name} could not be started: its sandbox can't be put up") from error
+            raise
+        return cls(process, folder)
+
+    async def write(self, lines: bytes) -> None:
+        """Write whole lines. Raises CliLost."""
+        assert self.process.stdin
+        # uvloop's closed transport raises something else than asyncio's.
+        if self.process.stdin.is_closing():
+            raise CliLost("it closed its input")
+        try:
+            self.process.stdin.write(lines)
+            await self.process.stdin.drain()
+        except ConnectionError as error:
+            raise CliLost("it closed its input") from error
+
+    async def read(self) -> Line:
+        """The next line. Raises CliLost at the end of the output."""
+        assert self.process.stdout
+        pieces: list[bytes] = []
+        while sum(map(len, pieces)) <= LINE_LIMIT:
+            try:
+                pieces.append(await self.process.stdout.readuntil(b"\n"))
+                return parse(b"".join(pieces))
+            except asyncio.LimitOverrunError as longer:
+                pieces.append(await self.process.stdout.readexactly(longer.consumed))
+            except asyncio.IncompleteReadError as end:
+                if end.partial or pieces:
+                    return parse(b"".join([*pieces, end.partial]))
+                raise CliLost("it closed its output") from end
+        raise CliLost(f"it wrote a line of over {LINE_LIMIT} bytes")
+
+    def yield_cpu(self, nice: int) -> None:
+        """Ask the scheduler to favour (0) or disfavour (19) this process group, where the kernel groups by session."""
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{self.process.pid}/autogroup").write_text(str(nice), encoding="ascii")
+
+    def kill(self) -> None:
+        """End the whole process group at once."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    async def bury(self) -> None:
+        """Kill, reap, and remove the folder."""
+        self.kill()
+        await self.exited
+        self._stderr.cancel()
+        if self.process.stdin:
+            self.process.stdin.close()
+        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+
+    async def _listen(self) -> None:
+        assert self.process.stderr
+        with contextlib.suppress(ValueError):
+            async for line in self.process.stderr:
+                self.last_words.append(line[:500])
+
+
+def _confined(parent: int, enter: Callable[[], None]) -> Callable[[], None]:
+    def before_exec() -> None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+        enter()
+
+    return before_exec

@@ -1,0 +1,1 @@
+"""The CLI's output as the events of one answer."""

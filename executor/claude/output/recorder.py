@@ -1,0 +1,103 @@
+"""One message of the model as it is sent back for the next round. Pure.
+
+Invariants: blocks keep their order, and thinking its signature: the service accepts it back only unchanged.
+"""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from executor.claude.output.service_events import ServiceBlock, ServiceDelta
+from executor.claude.request.blocks import Json, text_block
+from executor.claude.request.tool_forms import UNREADABLE
+
+# given: the caller has it. structured: the structured answer. not_offered: there is no such tool. surplus: one call too
+# many. undemanded: another tool than the one that must be called.
+type Fate = Literal["given", "structured", "not_offered", "surplus", "undemanded"]
+
+
+class Call(Struct, frozen=True):
+    """A call of the model. name: as the model wrote it. pieces: of its arguments, so far."""
+
+    id: str
+    name: str
+    fate: Fate
+    pieces: list[str]
+
+    @property
+    def arguments(self) -> str:
+        """The arguments as text; a call without any is one with an empty object."""
+        return "".join(self.pieces) or "{}"
+
+    @property
+    def readable(self) -> bool:
+        """Whether the arguments are a JSON object."""
+        return read_object(self.arguments) is not None
+
+
+class RecordedBlock(Struct, frozen=True):
+    """A block of the message, with the pieces of its text or arguments, and of its signature."""
+
+    start: ServiceBlock
+    pieces: list[str]
+    signature: list[str]
+
+
+class Recorder:
+    """Records the blocks of a message. Mutable: the blocks and the calls among them."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self._blocks: list[RecordedBlock] = []
+
+    def open(self, start: ServiceBlock) -> RecordedBlock:
+        """A block begins."""
+        block = RecordedBlock(start, [start.text], [])
+        self._blocks.append(block)
+        return block
+
+    def open_call(self, start: ServiceBlock, fate: Fate) -> None:
+        """A call begins."""
+        self.calls.append(Call(start.id, start.name, fate, self.open(start).pieces))
+
+    def add(self, delta: ServiceDelta) -> None:
+        """The last block goes on."""
+        block = self._blocks[-1] if self._blocks else self.open(ServiceBlock("text"))
+        block.pieces.append(delta.text or delta.thinking or delta.partial_json)
+        block.signature.append(delta.signature)
+
+    @property
+    def visible(self) -> bool:
+        """Whether the message has a visible character of text."""
+        return any(block.start.type == "text" and any(map(str.strip, block.pieces)) for block in self._blocks)
+
+    def content(self) -> list[Json]:
+        """The message's content, as the service accepts it back."""
+        return [sent for block in self._blocks if (sent := _to_wire(block))]
+
+
+def _to_wire(block: RecordedBlock) -> Json:
+    text = "".join(block.pieces)
+    match block.start.type:
+        case "text" if text.strip():
+            return text_block(text)
+        case "thinking":
+            return {"type": "thinking", "thinking": text, "signature": "".join(block.signature)}
+        case "redacted_thinking":
+            return {"type": "redacted_thinking", "data": block.start.data}
+        case "tool_use":
+            sent = read_object(text or "{}")
+            use: Json = {"type": "tool_use", "id": block.start.id, "name": block.start.name}
+            return {**use, "input": {UNREADABLE: text} if sent is None else sent}
+        case _:
+            return {}
+
+
+def read_object(arguments: str) -> msgspec.Raw | None:
+    """A JSON object as it is; None where it is none."""
+    try:
+        msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return msgspec.Raw(arguments.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,116 @@
+"""What the owner allows, out of the settings: resolved at start, never again.
+
+Law: a path or command that is not there, or that uncovers the server's own secrets, is said at start with its mend.
+"""
+
+import contextlib
+import os
+import pwd
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from executor.sandbox import elf
+from executor.sandbox.confine import Program
+from executor.sandbox.elf import NotAProgram
+from executor.tools import code_folders
+from executor.tools.code_folders import below
+from executor.tools.config import SHELL, Root
+
+BUILT_IN = ("echo", "pwd")
+
+
+class CannotAllow(Exception):
+    """A setting can't be used; the message names it and the mend."""
+
+
+def several(text: str | None) -> tuple[str, ...]:
+    """What stands in a setting, separated by commas."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def roots(allowed: Iterable[str], writable: Iterable[str], secrets: Mapping[str, str]) -> tuple[Root, ...]:
+    """The folders, resolved. secrets: the server's own places, by what they are. Raises CannotAllow."""
+    found: dict[str, Root] = {}
+    for setting, paths in (("ALLOWED_PATHS", allowed), ("WRITABLE_PATHS", writable)):
+        for path in paths:
+            spelled = os.path.normpath(Path.cwd() / Path(path).expanduser())
+            real = os.path.realpath(spelled)
+            if not _is_folder(real, setting):
+                raise CannotAllow(f"{setting}: {spelled} is not a folder. Make it, or take it out of {setting}.")
+            for name, secret in secrets.items():
+                kept = os.path.realpath(secret)
+                if below(kept, real) or below(real, kept):
+                    raise CannotAllow(
+                        f"{setting}: {spelled} covers the server's own {name} ({kept}). Allow a folder without it."
+                    )
+            if setting == "WRITABLE_PATHS":
+                unsafe = code_folders.written_to(real)
+                if unsafe:
+                    raise CannotAllow(f"WRITABLE_PATHS: {spelled} {unsafe}. Allow a folder made for it.")
+            found[real] = Root(real, spelled, writable=setting == "WRITABLE_PATHS")
+    return tuple(found.values())
+
+
+def _is_folder(path: str, setting: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except PermissionError as error:
+        raise CannotAllow(
+            f"{setting}: {path} can't be reached by the user who starts the tools executor. Let that user enter every "
+            "folder above it."
+        ) from error
+
+
+def secrets(environ: Mapping[str, str], run_dir: Path) -> dict[str, str]:
+    """Where this server keeps what no tool may see."""
+    places = {"RUN_DIR": str(run_dir), ".env": str(Path.cwd() / ".env")}
+    homes = {environ.get("HOME", "")}
+    # A user may have a number only.
+    with contextlib.suppress(KeyError):
+        homes.add(pwd.getpwuid(os.getuid()).pw_dir)
+    homes -= {"", "/"}
+    places |= {f"Claude config folder in {home}": f"{home}/.claude" for home in homes}
+    places |= {f"Claude login in {home}": f"{home}/.claude.json" for home in homes}
+    for name, usual in (("DATA_DIR", ".data"), ("CLAUDE_CONFIG_DIR", "")):
+        if place := environ.get(name, usual):
+            places[name] = place
+    # What is made at the first start is guarded before it is there.
+    named = {"RUN_DIR", *(name for name in ("DATA_DIR", "CLAUDE_CONFIG_DIR") if environ.get(name))}
+    return {name: place for name, place in places.items() if name in named or _is_there(place)}
+
+
+def _is_there(place: str) -> bool:
+    # What this user can't even look at may be there, and is guarded as if it were.
+    try:
+        return Path(place).exists()
+    except PermissionError:
+        return True
+
+
+def commands(names: Iterable[str]) -> dict[str, Program | None]:
+    """The programs by name. Raises CannotAllow."""
+    found: dict[str, Program | None] = {}
+    for name in names:
+        path = shutil.which(name)
+        try:
+            if path is None and name not in BUILT_IN:
+                raise NotAProgram(f"there is no program {name} in PATH")
+            found[Path(name).name] = elf.program(path) if path else None
+        except NotAProgram as problem:
+            raise CannotAllow(f"ALLOWED_COMMANDS: {problem}. Install it, or take {name} out.") from problem
+    return found
+
+
+def shell() -> Program:
+    """The shell that runs commands. Raises CannotAllow."""
+    try:
+        return elf.program(SHELL)
+    except NotAProgram as problem:
+        raise CannotAllow(f"ALLOWED_COMMANDS: commands are run by {SHELL}; {problem}. Install bash.") from problem
+
+
+def search() -> str:
+    """Where the program is that searches; empty if there is none."""
+    return shutil.which("rg", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}") or ""

@@ -1,0 +1,1 @@
+"""Reads, searches, lists, writes and edits files."""

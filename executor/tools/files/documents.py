@@ -1,0 +1,95 @@
+"""Converts office documents to Markdown.
+
+Invariants: only the sandbox's processes call it, since anyone may have made the document; and whoever forks them has
+loaded it before, since they can read no library. Documents are parsed by anydoc (https://github.com/firecrawl/anydoc),
+which has limits of its own: of decompressed bytes, of nesting, of nodes, of repeated cells; it resolves no entity.
+"""
+
+import codecs
+import io
+import zipfile
+
+import anydoc
+
+from executor.tools.refusal import Refused
+from shared.errors import ErrorKind
+from shared.text import charsets
+from shared.text.file_types import COMPOUND, MAX_DOCUMENT, ZIP
+from shared.tool_jobs import DocumentConverted
+
+OF_WORD = "page headers and footers, comments and deleted text"
+OF_EXCEL = "hidden sheets and rows, formulas, charts and comments"
+# By the library's name of a format: what it is, and what of it the library leaves out.
+KINDS = {
+    **dict.fromkeys(("docx", "doc"), ("a Word document", OF_WORD)),
+    **dict.fromkeys(("xlsx", "xls"), ("an Excel workbook", OF_EXCEL)),
+    **dict.fromkeys(("pptx", "ppt"), ("a PowerPoint presentation", "charts and comments")),
+    "odt": ("an OpenDocument text", "page headers and footers and deleted text"),
+    "ods": ("an OpenDocument spreadsheet", "formulas and charts"),
+    "odp": ("an OpenDocument presentation", "charts and comments"),
+    "rtf": ("a Rich Text document", "page headers and footers and comments"),
+    "epub": ("an EPUB book", ""),
+}
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".svg", ".emf", ".wmf")
+# A picture of the first page, for file managers.
+THUMBNAILS = ("docProps/thumbnail", "Thumbnails/")
+# The stream that holds a document with a password ([MS-OFFCRYPTO] 2.3.4.4).
+ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+LIMITS = {
+    "max_xml_nodes": "it has too many cells or paragraphs",
+    "max_grid_slots": "its cells are spread over too wide an area",
+    "max_xml_depth": "it is nested too deeply",
+}
+
+charsets.preload()
+# What names of a zip's parts are in.
+codecs.lookup("cp437")
+
+
+def converted(data: bytes) -> DocumentConverted:
+    """The document as Markdown. Raises Refused."""
+    kind, left_out = KINDS.get(anydoc.format_from_bytes(data) or "", ("", ""))
+    if not kind:
+        if data.startswith(COMPOUND) and ENCRYPTED in data:
+            raise Refused(ErrorKind.BAD_JOB, "this is an Office document with a password. Send it without one.")
+        raise Refused(ErrorKind.BAD_JOB, f"this is a damaged document, or none of these: {', '.join(KINDS)}.")
+    try:
+        markdown = anydoc.to_markdown_bytes(data)
+    except anydoc.EncryptedError as error:
+        raise Refused(ErrorKind.BAD_JOB, f"this is {kind} with a password. Send it without one.") from error
+    except anydoc.ResourceLimitError as error:
+        why = LIMITS.get(error.limit, "it is too large when it is unpacked")
+        raise Refused(ErrorKind.TOO_LARGE, f"this is {kind} that can't be converted: {why}.") from error
+    except anydoc.ConvertError as error:
+        raise Refused(ErrorKind.BAD_JOB, f"this is {kind} that can't be converted: it is damaged.") from error
+    except BaseException as panic:
+        # A fault of the library's: pyo3's PanicException is no Exception.
+        raise Refused(
+            ErrorKind.BAD_JOB, f"this is {kind} that can't be converted: the converter failed on it."
+        ) from panic
+    pictures = _pictures(data)
+    if not markdown.strip():
+        hint = " Its pictures are not read; send it as PDF." if pictures else ""
+        raise Refused(ErrorKind.BAD_JOB, f"this is {kind} without any text.{hint}")
+    if len(markdown.encode()) > MAX_DOCUMENT:
+        raise Refused(ErrorKind.TOO_LARGE, f"this is {kind} whose text is larger than {MAX_DOCUMENT >> 20} MiB.")
+    return DocumentConverted(markdown, _note(kind, left_out, pictures))
+
+
+def _note(kind: str, left_out: str, pictures: int) -> str:
+    """What a model should know of how its text was made."""
+    shown = "" if not pictures else "its picture" if pictures == 1 else f"its {pictures} pictures"
+    without = ", ".join(filter(None, (shown, left_out)))
+    return f"Converted to Markdown from {kind}" + (f", without {without}." if without else ".")
+
+
+def _pictures(data: bytes) -> int:
+    """How many pictures there are, as far as a part's name tells it."""
+    if not data.startswith(ZIP):
+        return 0
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return 0
+    return sum(name.lower().endswith(PICTURES) and not name.startswith(THUMBNAILS) for name in names)

@@ -1,0 +1,84 @@
+"""Opens files below an allowed folder, and nowhere else. (openat2(2))
+
+Law: no symbolic link is followed, no step leaves the folder, and what is opened is what was checked: the descriptor.
+"""
+
+import ctypes
+import errno
+import os
+import stat
+import struct
+
+from executor.sandbox.landlock import LIBC
+from executor.tools.config import Ground, Root
+from executor.tools.refusal import Refused
+from shared.errors import ErrorKind
+
+OPENAT2 = 437
+NO_MAGICLINKS, NO_SYMLINKS, BENEATH = 2, 4, 8
+QUIET = os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+TRIES = 20
+
+
+def opened(ground: Ground, root: Root, path: str, flags: int, mode: int = 0) -> int:
+    """A descriptor. Raises Refused."""
+    # O_PATH takes no other flags but these.
+    quiet = os.O_CLOEXEC if flags & os.O_PATH else QUIET
+    how = struct.pack("=QQQ", flags | quiet, mode, BENEATH | NO_SYMLINKS | NO_MAGICLINKS)
+    error = errno.EAGAIN
+    for _ in range(TRIES):
+        made = LIBC.syscall(OPENAT2, root.descriptor, os.fsencode(path), how, ctypes.c_size_t(len(how)))
+        if made >= 0:
+            return made
+        error = ctypes.get_errno()
+        if error not in {errno.EAGAIN, errno.EINTR}:
+            break
+    raise refused(ground, f"{root.path}/{path}", error)
+
+
+def refused(ground: Ground, path: str, error: int) -> Refused:
+    """What an error of the kernel's means to who asked."""
+    shown = os.path.normpath(path)
+    match error:
+        case errno.ENOENT | errno.ENOTDIR:
+            return Refused(ErrorKind.NOT_FOUND, f"{shown}: there is no such file or folder")
+        case errno.ELOOP | errno.EXDEV:
+            return Refused(
+                ErrorKind.NOT_ALLOWED,
+                f"{shown}: symbolic links are not followed, as they may lead out. Allowed: {ground.readable}",
+            )
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return Refused(
+                ErrorKind.NOT_ALLOWED, f"{shown}: the tools' user may not do that here. Allowed: {ground.readable}"
+            )
+        case errno.EISDIR:
+            return Refused(ErrorKind.BAD_JOB, f"{shown} is a folder")
+        case errno.EFBIG | errno.ENOSPC | errno.EDQUOT:
+            return Refused(ErrorKind.TOO_LARGE, f"{shown}: {os.strerror(error)}")
+        case _:
+            return Refused(ErrorKind.BAD_JOB, f"{shown}: {os.strerror(error)}")
+
+
+def regular(ground: Ground, root: Root, path: str) -> tuple[int, os.stat_result]:
+    """A regular file, open for reading. Raises Refused."""
+    # What is no file is found out before it is opened: opening a device may do something.
+    looked = opened(ground, root, path, os.O_PATH)
+    try:
+        state = os.fstat(looked)
+    finally:
+        os.close(looked)
+    _plain(root, path, state)
+    descriptor = opened(ground, root, path, os.O_RDONLY)
+    state = os.fstat(descriptor)
+    _plain(root, path, state)
+    return descriptor, state
+
+
+def _plain(root: Root, path: str, state: os.stat_result) -> None:
+    shown = os.path.normpath(f"{root.path}/{path}")
+    if stat.S_ISDIR(state.st_mode):
+        raise Refused(ErrorKind.BAD_JOB, f"{shown} is a folder")
+    if not stat.S_ISREG(state.st_mode):
+        raise Refused(ErrorKind.NOT_ALLOWED, f"{shown} is not a regular file")
+    if root.writable and state.st_nlink > 1:
+        raise Refused(ErrorKind.NOT_ALLOWED, f"{shown} has a second name (a hard link), and may be another file's")

@@ -1,0 +1,102 @@
+"""Log lines of both programs: structured, on stderr, coloured on a terminal or one JSON object a line.
+
+Law: a line never holds what a client said, nor a credential: values of known secret names are masked, and a library, which
+knows no such law, is heard only when it warns. On a terminal nothing in a line is anything but text.
+"""
+
+import functools
+import importlib.util
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Any, Literal
+
+import structlog
+
+from shared.text.printable import printable_event
+
+type Format = Literal["console", "json"]
+
+SECRET_WORDS = ("key", "token", "secret", "authorization", "password", "cookie")
+
+
+def masked(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Mask the values of names that sound like a secret."""
+    for name, value in event.items():
+        if isinstance(value, str) and any(word in name.lower() for word in SECRET_WORDS):
+            event[name] = "…"
+    return event
+
+
+# What is heard at every level.
+OWN = ("api", "executor", "shared", "cli", "tests", "__main__")
+HOME = str(Path(__file__).resolve().parent.parent)
+
+
+def is_fit(record: logging.LogRecord) -> bool:
+    """Whether a line is written: any warning, and what our own code says."""
+    return record.levelno >= logging.WARNING or (is_own_logger(record.name) and is_own_code(record.pathname))
+
+
+@functools.cache
+def is_own_logger(name: str) -> bool:
+    """Whether a logger is not one of a library that is installed: those name theirs after themselves."""
+    top = name.partition(".")[0]
+    if top in OWN:
+        return True
+    try:
+        return importlib.util.find_spec(top) is None
+    except (ImportError, ValueError, AttributeError):
+        return False
+
+
+@functools.cache
+def is_own_code(path: str) -> bool:
+    """Whether a file is this server's: where it is installed, libraries lie beside it."""
+    place = str(Path(path).resolve()).removeprefix(f"{HOME}/")
+    return place.partition("/")[0] in OWN
+
+
+def configure(program: str, level: str, form: Format) -> None:
+    """Send every log line of this process, libraries' included, through one pipeline. Called once, at start."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso" if form == "json" else "%H:%M:%S", utc=form == "json"),
+        masked,
+    ]
+    if form == "json":
+        ends: list[structlog.typing.Processor] = [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ]
+    else:
+        # Not rich's traceback, which is the default where rich is installed: it shows the values of local variables.
+        traceback = structlog.dev.plain_traceback
+        ends = [
+            structlog.processors.format_exc_info,
+            # After the traceback is text, whose last line may have a client's words.
+            printable_event,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=34, exception_formatter=traceback),
+        ]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(is_fit)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ends],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for chatty in ("uvicorn.access", "asyncio", "httpx", "mcp"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(program=program)

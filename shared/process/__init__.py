@@ -1,0 +1,1 @@
+"""What both programs do about their own process: systemd, peers, permissions, core dumps."""

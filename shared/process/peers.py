@@ -1,0 +1,110 @@
+"""Who is at the other end of a Unix socket (unix(7), SO_PEERCRED), and whether that is who should be.
+
+Invariants: a client speaks only to a socket that nobody else could have put there, with a process of root, of its own
+user, or of the socket's owner. An executor serves root, the user that started it, and who is in the group of its socket.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import stat
+import struct
+from pathlib import Path
+
+from msgspec import Struct
+
+from shared.process import strict_modes
+
+# Linux's number; Python has no name for it.
+SO_PEERGROUPS = 59
+MAX_GROUPS = 65536
+
+
+class Untrusted(PermissionError):
+    """The socket, its folder or the process behind it is not who it should be; the message says why and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.strerror = message
+
+
+class Peer(Struct, frozen=True):
+    """The process at the other end, as the kernel knows it. gid: its own group, beside which it may be in others."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+class Trust(Struct, frozen=True):
+    """Whom an executor serves."""
+
+    users: frozenset[int]
+    groups: frozenset[int]
+
+    def accepts(self, sock: socket.socket) -> bool:
+        """Whether the process at the other end may ask. Raises OSError."""
+        peer = peer_of(sock)
+        return peer.uid in self.users or not self.groups.isdisjoint({peer.gid, *_more_groups(sock)})
+
+
+def peer_of(sock: socket.socket) -> Peer:
+    """Returns who is at the other end. Raises OSError."""
+    return Peer(*struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)))
+
+
+def _more_groups(sock: socket.socket) -> tuple[int, ...]:
+    """The supplementary groups of the process at the other end."""
+    for most in (64, MAX_GROUPS):
+        with contextlib.suppress(OSError):
+            data = sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 4 * most)
+            return struct.unpack(f"{len(data) // 4}I", data)
+    return ()
+
+
+def trust_of(sock: socket.socket) -> Trust:
+    """Returns whom an executor serves that listens on `sock`. Call it as the user that the executor was started by."""
+    groups = frozenset({os.getegid()})
+    name = sock.getsockname()
+    if isinstance(name, str) and name:
+        with contextlib.suppress(OSError):
+            groups = frozenset({Path(name).lstat().st_gid})
+    return Trust(frozenset({0, os.getuid(), os.geteuid()}), groups)
+
+
+def folder_problem(folder: Path, *, any_owner: bool = False) -> str:
+    """Returns why a folder of sockets can't be trusted, and the fix; empty if it can."""
+    problem = strict_modes.find_problem(folder, any_owner=any_owner)
+    return f"RUN_DIR: others could lay a false executor there: {problem}" if problem else ""
+
+
+def socket_problem(path: Path) -> str:
+    """Returns why a socket of a trusted folder can't be trusted, and the fix; empty if it can. Raises OSError."""
+    return _look(path)[1]
+
+
+def _look(path: Path) -> tuple[int, str]:
+    """Returns whose a socket is, and why it can't be trusted. Raises OSError."""
+    facts, folder = path.lstat(), path.parent.stat()
+    if not stat.S_ISSOCK(facts.st_mode):
+        return facts.st_uid, f"{path} is not a socket. Remove it."
+    # Only the folder's owner can have put it there, or root.
+    if folder.st_uid not in {0, os.geteuid()} and facts.st_uid not in {0, folder.st_uid}:
+        owners = f"{strict_modes.user_name(facts.st_uid)}, its folder to {strict_modes.user_name(folder.st_uid)}"
+        return facts.st_uid, f"{path} belongs to {owners}. Remove it, and start the executor as the folder's owner."
+    return facts.st_uid, ""
+
+
+async def connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connects to an executor, of whose folder is known that it can be trusted. Raises OSError, Untrusted."""
+    owner, problem = _look(path)
+    if problem:
+        raise Untrusted(problem)
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    peer = peer_of(writer.get_extra_info("socket"))
+    if peer.uid in {0, os.geteuid(), owner}:
+        return reader, writer
+    writer.close()
+    names = f"{strict_modes.user_name(peer.uid)} (process {peer.pid})", strict_modes.user_name(owner)
+    raise Untrusted(f"{path}: {names[0]} listens there, but the socket belongs to {names[1]}. End that process.")

@@ -1,0 +1,1 @@
+"""Text and JSON: character encodings, exact numbers, paths, terminal output."""

@@ -1,0 +1,246 @@
+"""What a parser of JavaScript changes in JSON: found, and as far as can be prevented. Pure.
+
+The CLI is written in JavaScript. It reads the JSON that it is given and writes it anew, so that 2512292042121000001 becomes
+2512292042121000000, 1.0 becomes 1, `{"b":0,"1":0}` becomes `{"1":0,"b":0}`, and of two properties of one name the last is left.
+
+Invariants: a text that is not JSON is left as it is, and nothing is found in it. The time is linear in the length of a text.
+(https://tc39.es/ecma262/#sec-numeric-types-number-tostring, #sec-ordinaryownpropertykeys)
+"""
+
+import json
+import re
+from decimal import Decimal
+from typing import NoReturn, cast
+
+from msgspec import Struct
+
+from shared.text.json_path import Step, render
+
+MOST_PLACES = 8
+# A text is searched for places this far; what is beyond it is told of as a whole.
+MOST_TOKENS = 200_000
+DEEPEST_PLACE = 32
+# As many decimal digits every double holds, whatever its exponent.
+SAFE_DIGITS = 15
+# As many make out any double.
+MOST_DIGITS = 17
+LONGEST_EXPONENT = 6
+LARGEST_INDEX = 2**32 - 2
+
+_STRING = r'"(?:[^"\\]++|\\[\s\S])*+"'
+_INDEX = r"(?:0|[1-9][0-9]{0,9})"
+_INTEGER = rf"-?(?:[0-9]{{1,{SAFE_DIGITS}}}|[1-8][0-9]{{{SAFE_DIGITS}}})(?![0-9.eE])"
+_FRACTION = rf"-?(?=[0-9.]{{3,{SAFE_DIGITS + 1}}}(?![0-9.eE]))[0-9]++\.[0-9]++"
+_SMALL_EXPONENT = rf"-?(?=[0-9.]{{1,{SAFE_DIGITS}}}[eE])[0-9]++(?:\.[0-9]++)?[eE][+-]?[0-9]{{1,2}}(?![0-9])"
+# What a double holds exactly, passed over at the speed of the engine.
+_EXACT = re.compile(rf'(?:[^"0-9-]++|{_STRING}|{_INTEGER}|{_FRACTION}|{_SMALL_EXPONENT})*+')
+_SAME_INTEGER = rf"(?:0|-?[1-9][0-9]{{0,{SAFE_DIGITS - 1}}}|-?[1-8][0-9]{{{SAFE_DIGITS}}})(?![0-9.eE])"
+_SAME_FRACTION = (
+    rf"-?(?=[0-9.]{{3,{SAFE_DIGITS + 1}}}(?![0-9.eE]))(?!0\.000000)(?:0|[1-9][0-9]*+)\.[0-9]*[1-9](?![0-9])"
+)
+# What is written again as it was, but for the order of properties and those that come twice.
+_UNCHANGED = re.compile(rf'(?:[^"0-9-]++|(?!"{_INDEX}"[ \t\r\n]*+:){_STRING}|{_SAME_INTEGER}|{_SAME_FRACTION})*+')
+_NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*+)(?:\.([0-9]++))?(?:[eE]([+-]?[0-9]++))?")
+_TOKEN = re.compile(rf"[ \t\r\n]*+({_STRING}|[\[\]{{}},:]|[^\s\[\]{{}},:\"]++)")
+
+
+def carry(text: str) -> str:
+    """Returns the JSON of a call's arguments as it is to be sent, so that the model reads the values that were meant.
+
+    A number that a double can't hold becomes a string of the same characters; all else stays as it is, byte for byte. Of
+    properties of one name, whatever reads it leaves the last, as parsers of JSON do: they are not touched.
+    """
+    written: list[str] = []
+    done = position = 0
+    while (position := _skip(_EXACT, text, position)) < len(text):
+        number = _NUMBER.match(text, position)
+        if number is None:
+            return text
+        if not _Decimal.read(number).is_exact():
+            written += [text[done:position], f'"{number[0]}"']
+            done = number.end()
+        position = number.end()
+    if not written or _repeats_names(text) is None:
+        return text
+    return "".join([*written, text[done:]])
+
+
+def may_alter(text: str) -> bool:
+    """Returns whether a parser of JavaScript might change anything in a text; False is certain, and fast."""
+    return _skip(_UNCHANGED, text, 0) < len(text) or _repeats_names(text) is True
+
+
+def find_alterations(text: str) -> tuple[str, ...]:
+    """Returns the places in a JSON text, at most MOST_PLACES, that a parser of JavaScript changes.
+
+    They are values and forms of numbers, objects whose properties change their order, and properties that come twice.
+    """
+    repeats = _repeats_names(text)
+    if repeats is None or (not repeats and _skip(_UNCHANGED, text, 0) == len(text)):
+        return ()
+    return _Search(text).run()
+
+
+def _skip(pattern: re.Pattern[str], text: str, position: int) -> int:
+    found = pattern.match(text, position)
+    return found.end() if found else position
+
+
+def _repeats_names(text: str) -> bool | None:
+    """Returns whether an object has a name twice, or is too deep to tell; None for a text that is not JSON."""
+
+    def check(pairs: list[tuple[str, object]]) -> None:
+        if len(pairs) > 1 and len(dict(pairs)) < len(pairs):
+            nonlocal repeats
+            repeats = True
+
+    repeats = False
+    try:
+        json.loads(text, object_pairs_hook=check, parse_int=str, parse_float=str, parse_constant=_refuse)
+    except RecursionError:
+        return True
+    except ValueError:
+        return None
+    return repeats
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+class _Decimal(Struct, frozen=True):
+    """A number as JSON writes it. digits: without zeros at either end; the value is 0.digits, times 10 ** exponent."""
+
+    written: str
+    negative: bool
+    digits: str
+    exponent: int | None
+
+    @classmethod
+    def read(cls, number: re.Match[str]) -> "_Decimal":
+        """Returns a number that `_NUMBER` found. exponent: None where it is beyond any double."""
+        sign, whole, fraction, power = number.groups(default="")
+        figures = whole + fraction
+        digits = figures.lstrip("0")
+        exponent = len(whole) - (len(figures) - len(digits))
+        small = len(power.lstrip("+-0")) <= LONGEST_EXPONENT
+        return cls(number[0], sign == "-", digits.rstrip("0"), exponent + int(power or "0") if small else None)
+
+    def is_exact(self) -> bool:
+        """Returns whether a double gives back the same digits."""
+        if not self.digits:
+            return True
+        if len(self.digits) > MOST_DIGITS or self.exponent is None:
+            return False
+        plain = f"0.{self.digits}e{self.exponent}"
+        value = float(plain)
+        return value not in {0.0, float("inf")} and Decimal(repr(value)) == Decimal(plain)
+
+    def is_unchanged(self) -> bool:
+        """Returns whether it is written again as it was."""
+        return self.is_exact() and self.written == self._rewrite()
+
+    def _rewrite(self) -> str:
+        """Returns how JavaScript writes it."""
+        if not self.digits or self.exponent is None:
+            return "0"
+        size, point = len(self.digits), self.exponent
+        if size <= point <= 21:
+            text = self.digits + "0" * (point - size)
+        elif 0 < point <= 21:
+            text = f"{self.digits[:point]}.{self.digits[point:]}"
+        elif -6 < point <= 0:
+            text = f"0.{'0' * -point}{self.digits}"
+        else:
+            fraction = f".{self.digits[1:]}" if size > 1 else ""
+            text = f"{self.digits[0]}{fraction}e{point - 1:+d}"
+        return f"-{text}" if self.negative else text
+
+
+class _Frame:
+    """An object or a list that is open. Mutable: where in it the search is, and the names so far."""
+
+    __slots__ = ("at", "highest", "names", "sorted")
+
+    def __init__(self, at: Step) -> None:
+        self.at = at
+        self.names: set[str] = set()
+        # JavaScript puts names that are indexes first, the lowest first; -1 is none, and none may follow another name.
+        self.highest: int | None = -1
+        self.sorted = True
+
+    def go_on(self) -> bool:
+        """Passes a comma; returns whether a value comes next, not a name."""
+        if isinstance(self.at, int):
+            self.at += 1
+        return isinstance(self.at, int)
+
+    def add(self, name: str) -> bool:
+        """Takes in a property's name; returns whether it changes nothing."""
+        self.at = name
+        if name in self.names:
+            return False
+        self.names.add(name)
+        number = int(name) if re.fullmatch(_INDEX, name) else None
+        if number is None or number > LARGEST_INDEX:
+            self.highest = None
+        elif self.highest is None or number < self.highest:
+            self.sorted = False
+        else:
+            self.highest = number
+        return True
+
+
+class _Search:
+    """One search through a text that is JSON. Mutable: the position, and what was found."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._frames: list[_Frame] = []
+        self._found: dict[str, None] = {}
+        # The next string is a value, not a name.
+        self._named = False
+
+    def run(self) -> tuple[str, ...]:
+        """Returns the places."""
+        position = count = 0
+        while len(self._found) < MOST_PLACES and (found := _TOKEN.match(self._text, position)):
+            position = found.end()
+            count += 1
+            if count > MOST_TOKENS:
+                self._found.setdefault("$")
+                break
+            self._take(found[1])
+        return tuple(self._found)
+
+    def _take(self, part: str) -> None:
+        match part[0]:
+            case "{" | "[":
+                self._frames.append(_Frame(0 if part == "[" else ""))
+                self._named = part == "["
+            case "}" | "]":
+                closed = self._frames.pop()
+                if not closed.sorted:
+                    self._note()
+                self._named = True
+            case "," | ":":
+                self._named = self._frames[-1].go_on() if part == "," else True
+            case '"':
+                self._take_text(part)
+            case "t" | "f" | "n":
+                pass
+            case _:
+                number = _NUMBER.fullmatch(part)
+                if number is not None and not _Decimal.read(number).is_unchanged():
+                    self._note()
+
+    def _take_text(self, part: str) -> None:
+        if self._named or not self._frames:
+            return
+        name = cast("str", json.loads(part)) if "\\" in part else part[1:-1]
+        if not self._frames[-1].add(name):
+            self._note()
+
+    def _note(self) -> None:
+        """Notes the value that the search is in."""
+        self._found.setdefault(render("$", [frame.at for frame in self._frames[:DEEPEST_PLACE]]))

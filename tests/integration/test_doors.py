@@ -1,0 +1,155 @@
+"""Every door has its scope: no route is left to chance, and what a key may not do is said in the door's own words."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litestar import Litestar
+
+from api.app import create_app
+from api.auth.middleware import PUBLIC
+from api.core.scopes import ANY, SCOPE, SCOPES
+from api.http.drain import Drain
+from api.settings import Settings
+from tests.support.chat import body
+from tests.support.scripted.upstream import Says, Upstream
+from tests.support.stack import KEY, Stack, until
+
+# Each path and the scope it takes; what is not here needs no key.
+DOORS = {
+    "/v1/chat/completions": "chat",
+    "/v1/completions": "chat",
+    "/v1/messages": "chat",
+    "/v1/messages/count_tokens": "chat",
+    "/v1/responses": "chat",
+    "/v1/responses/input_tokens": "chat",
+    "/v1/responses/{response_id}": "chat",
+    "/v1/responses/{response_id}/input_items": "chat",
+    "/v1/responses/{response_id}/cancel": "chat",
+    "/v1/models": ANY,
+    "/v1/models/{model_id}": ANY,
+    "/api/models": ANY,
+    "/api/usage/me": ANY,
+    "/api/chat": "chat",
+    "/api/code": "code",
+    "/api/analyze": "code",
+    "/api/tools/file-read": "files",
+    "/api/tools/bash": "bash",
+    "/mcp": "mcp",
+    "/metrics": "metrics",
+    "/api/admin/keys": "admin",
+    "/api/admin/keys/{name}": "admin",
+    "/api/admin/keys/{name}/rotate": "admin",
+    "/api/usage": "admin",
+}
+READ = {
+    *("/v1/models", "/v1/models/{model_id}", "/v1/responses/{response_id}", "/v1/responses/{response_id}/input_items"),
+    *("/api/models", "/api/usage", "/api/usage/me", "/api/admin/keys/{name}", "/metrics"),
+}
+OPEN = {"/", "/v1", "/health", "/health/live", "/health/ready", "/docs", "/openapi.json"}
+
+
+def routes(tmp_path: Path) -> dict[str, set[str]]:
+    """Each path of the application, and what its handlers ask for."""
+    application: Any = create_app(Settings(api_secret_token=KEY, run_dir=tmp_path), Drain(0))  # pyright: ignore[reportArgumentType]
+    while not isinstance(application, Litestar):
+        application = application._app
+    return {
+        route.path_format: {
+            "open" if handler.opt.get(PUBLIC) else handler.opt.get(SCOPE, "admin")
+            for handler in getattr(route, "route_handlers", None) or [getattr(route, "route_handler", None)]
+            if handler and "OPTIONS" not in getattr(handler, "http_methods", ())
+        }
+        for route in application.routes
+    }
+
+
+def test_every_route_has_the_scope_that_the_table_says(tmp_path: Path):
+    """One that is added needs a line here; one that says nothing is the owner's."""
+    found = routes(tmp_path)
+    assert found == {path: {scope} for path, scope in DOORS.items()} | {
+        path: {"open"} for path in found if path in OPEN
+    }
+    assert set(DOORS.values()) == {*SCOPES, ANY}
+
+
+def message(path: str, told: Any) -> str:
+    """What an error says, in the envelope of its address."""
+    if path.startswith("/api/"):
+        return told["detail"]
+    return told["error"]["message"]
+
+
+async def test_a_key_without_the_scope_is_told_which_one_it_takes():
+    """403 at every door, in its own envelope; with the scope it gets further."""
+    async with Stack(None, executors=0) as stack:
+        keys: dict[str, dict[str, str]] = {}
+        for scope in SCOPES:
+            made = await stack.client.post("/api/admin/keys", json={"name": scope, "scopes": [scope]})
+            keys[scope] = {"authorization": f"Bearer {made.json()['key']}"}
+        for template, needed in DOORS.items():
+            path = template.format(response_id="resp_1", model_id="haiku", name="none")
+            method = "GET" if template in READ else "POST"
+            for scope, headers in keys.items():
+                response = await stack.client.request(method, path, headers=headers)
+                if needed in {ANY, scope}:
+                    assert response.status_code not in {401, 403}, (path, scope)
+                else:
+                    assert response.status_code == 403, (path, scope)
+                    assert f"`{needed}`" in message(path, response.json())
+                    assert f"it has: {scope}." in message(path, response.json())
+
+
+async def test_every_door_has_its_lines_in_the_books(stack: Stack, upstream: Upstream):
+    """By the door's name, and the key's; a tool that the model called has a line of its own."""
+    upstream.script(Says("Hello"))
+    made = await stack.client.post("/api/admin/keys", json={"name": "all-doors", "scopes": list(SCOPES)})
+    mine = {"authorization": f"Bearer {made.json()['key']}"}
+    asked = {
+        "/v1/chat/completions": body("hi"),
+        "/v1/completions": {"model": "sonnet", "prompt": "hi"},
+        "/v1/messages": {"model": "sonnet", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]},
+        "/v1/responses": {"model": "sonnet", "input": "hi"},
+        "/api/chat": {"prompt": "hi"},
+    }
+    for path, sent in asked.items():
+        response = await stack.client.post(path, json=sent, headers=mine)
+        assert response.status_code == 200, response.text
+    refused = await stack.client.post("/api/tools/bash", json={"command": "ls"}, headers=mine)
+    assert refused.json()["code"] == "no_tools"
+    found: dict[str, Any] = {}
+
+    async def written() -> bool:
+        report = (await stack.client.get("/api/usage", params={"by": "dialect", "key": "all-doors"})).json()
+        found.update({row["dialect"]: (row["jobs"], row["not_ok"]) for row in report["rows"]})
+        return report["totals"]["jobs"] == 6
+
+    await until(written)
+    assert found == {"chat": (1, 0), "completions": (1, 0), "messages": (1, 0), "responses": (1, 0), "rest": (2, 1)}
+    await stack.client.delete("/api/admin/keys/all-doors")
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "names"),
+    [
+        ("/v1/chat/completions", body("hi"), ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests")),
+        (
+            "/v1/messages",
+            {"model": "sonnet", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]},
+            ("anthropic-ratelimit-requests-limit", "anthropic-ratelimit-requests-remaining"),
+        ),
+    ],
+)
+async def test_the_limit_of_a_key_is_told_in_its_client_s_words(path: str, sent: Any, names: tuple[str, str]):
+    """While something is left, and when nothing is, with how long to wait."""
+    async with Stack(None, executors=0) as stack:
+        made = await stack.client.post(
+            "/api/admin/keys", json={"name": "few", "scopes": ["chat"], "requests_per_minute": 1}
+        )
+        mine = {"authorization": f"Bearer {made.json()['key']}"}
+        first, second = [await stack.client.post(path, json=sent, headers=mine) for _ in range(2)]
+        assert (first.status_code, second.status_code) == (503, 429)
+        assert [first.headers[name] for name in names] == ["1", "0"]
+        assert [second.headers[name] for name in names] == ["1", "0"]
+        assert 1 <= int(second.headers["retry-after"]) <= 60
+        assert "requests_per_minute" in message(path, second.json())

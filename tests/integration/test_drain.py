@@ -1,0 +1,218 @@
+"""SIGTERM: no new work, what is under way gets a grace period, and then an end that says why."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.support.chat import answered, ask, error_of, finish_of, streamed, streaming, text_of
+from tests.support.scripted.upstream import Gated, Received, Says, Stalls, Upstream
+from tests.support.stack import Program, Stack, group, until
+from tests.support.timeouts import BOUND
+
+# A grace period that nobody waits for to its end.
+LONG = "600"
+WORDS = 20
+
+
+def drained(stack: Stack, name: str) -> Program:
+    return stack.api if name == "api" else stack.executors[0]
+
+
+async def refused(stack: Stack) -> bool:
+    """Whether new work is refused, on a connection of its own."""
+    try:
+        async with httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=BOUND) as client:
+            response = await client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "x"}]})
+    except httpx2.TransportError:
+        return True
+    assert response.status_code == 503
+    assert error_of(response)["code"] in {"draining", "no_executor"}
+    return True
+
+
+@pytest.mark.parametrize("name", ["api", "executor"])
+async def test_a_stream_that_ends_within_the_grace_ends_well(upstream: Upstream, name: str):
+    """Whole, with its finish reason; meanwhile nobody new is let in."""
+    upstream.script(Gated(("one ", "two ", "three")))
+    async with (
+        Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}) as stack,
+        asyncio.timeout(BOUND),
+        streaming(stack) as stream,
+    ):
+        await upstream.release()
+        assert await stream.text() == "one "
+        program = drained(stack, name)
+        program.send(signal.SIGTERM)
+        await until(lambda: is_draining(stack, name))
+        assert await refused(stack)
+        for _ in range(2):
+            await upstream.release()
+        chunks = await stream.rest()
+        assert (text_of(chunks), finish_of(chunks)) == ("two three", ["stop"])
+        assert await program.ended() == 0
+        assert len(upstream.requests) == 1
+
+
+async def is_draining(stack: Stack, name: str) -> bool:
+    if name == "tools":
+        # Its socket stays: it is not the user who may take it away.
+        assert stack.tools
+        return "draining" in stack.tools.log.read_text(encoding="utf-8")
+    if name == "executor":
+        return not list(stack.run_dir.glob("claude-*.sock"))
+    try:
+        async with httpx2.AsyncClient(base_url=stack.url, timeout=BOUND) as client:
+            return (await client.get("/health/ready")).status_code == 503
+    except httpx2.TransportError:
+        return True
+
+
+@pytest.mark.parametrize("name", ["api", "executor"])
+async def test_a_stream_that_outlasts_the_grace_ends_with_the_reason(upstream: Upstream, name: str):
+    """Streamed: an error event and the stream's end; whole: 503. Nothing is cut, and the end comes in time."""
+    upstream.script(Stalls(1))
+    async with (
+        Stack(upstream.url, settings={"DRAIN_TIMEOUT": "0.5"}) as stack,
+        asyncio.timeout(BOUND),
+        streaming(stack) as stream,
+    ):
+        assert await stream.text() == "w0 "
+        whole = asyncio.create_task(ask(stack))
+        await upstream.until(lambda: upstream.answering == 2)
+        clis = stack.clis()
+        program = drained(stack, name)
+        program.send(signal.SIGTERM)
+        *answer, last = await stream.rest()
+        assert finish_of(answer) == []
+        assert last["error"]["code"] == "draining"
+        response = await whole
+        assert (response.status_code, error_of(response)["code"]) == (503, "draining")
+        assert await program.ended() == 0
+        await upstream.until(lambda: upstream.hangups == 2)
+        if name == "executor":
+            await until(lambda: not any(group(cli.pid) for cli in clis))
+            assert not list(stack.run_dir.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_what_has_nothing_to_do_ends_at_once(upstream: Upstream, number: signal.Signals):
+    """The grace is only for work; nothing is left in RUN_DIR, and no complaint in the logs."""
+    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}) as stack:
+        clis = stack.clis()
+        await stack.client.aclose()
+        statuses = [await program.end(number) for program in (stack.api, *stack.executors)]
+        assert statuses == [0, 0]
+        await until(lambda: not any(group(cli.pid) for cli in clis))
+        assert not list(stack.run_dir.iterdir())
+        assert "Traceback" not in stack.logs()
+
+
+def words(received: Received) -> list[str]:
+    """What was asked, again and again."""
+    return [f"{received.conversation[-1]['content'][-1]['text']} "] * WORDS
+
+
+@pytest.mark.parametrize("name", ["api", "executor"])
+async def test_draining_under_load_loses_nothing(upstream: Upstream, name: str):
+    """Twice as many as there are places, streamed and whole, some waiting in the queue: each gets its own answer."""
+    upstream.script(lambda received: Gated(words(received)))
+    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}) as stack:
+
+        async def one(number: int) -> str:
+            if number % 2:
+                return text_of(await streamed(stack, f"number {number}"))
+            return answered(await ask(stack, f"number {number}"))
+
+        asked = [asyncio.create_task(one(number)) for number in range(8)]
+        await until(lambda: all_taken(stack, 8))
+        drained(stack, name).send(signal.SIGTERM)
+        await until(lambda: is_draining(stack, name))
+        upstream.script(lambda received: Says(words(received)))
+        await upstream.release_all()
+        assert await asyncio.gather(*asked) == [f"number {number} " * WORDS for number in range(8)]
+        assert await drained(stack, name).ended() == 0
+        assert "Traceback" not in stack.logs()
+
+
+async def all_taken(stack: Stack, count: int) -> bool:
+    health = await stack.health()
+    assert health
+    [executor] = health["executors"]
+    return executor["running"] + executor["waiting"] == count
+
+
+class Gate:
+    """A named pipe that a command waits at until it is opened. Mutable: its writing end."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path, 0o644)
+        self._path = path
+        self._writer = -1
+        self.waits = f"cat {path}"
+
+    def is_reached(self) -> bool:
+        """Whether the command waits."""
+        # Refused as long as nobody reads.
+        with contextlib.suppress(OSError):
+            self._writer = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
+        return self._writer >= 0
+
+    def open(self) -> None:
+        """Let the command go on."""
+        os.close(self._writer)
+
+
+TOOLS = {"ALLOWED_COMMANDS": "cat,echo"}
+
+
+async def test_commands_under_way_outlast_the_drain_of_their_executor(upstream: Upstream):
+    """Each ends, and its output is whole."""
+    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}, tools=TOOLS) as stack:
+        assert stack.tools
+        gates = [Gate(stack.files / f"gate-{number}") for number in range(4)]
+        asked = [
+            asyncio.create_task(
+                stack.client.post("/api/tools/bash", json={"command": f"echo begun; {gate.waits}; echo {number}"})
+            )
+            for number, gate in enumerate(gates)
+        ]
+        for gate in gates:
+            await until(gate.is_reached)
+        stack.tools.send(signal.SIGTERM)
+        await until(lambda: is_draining(stack, "tools"))
+        for gate in gates:
+            gate.open()
+        for number, response in enumerate(await asyncio.gather(*asked)):
+            assert (response.status_code, response.json()["stdout"]) == (200, f"begun\n{number}\n")
+        assert await stack.tools.ended() == 0
+
+
+async def test_a_model_at_work_keeps_its_hands_while_the_api_drains(upstream: Upstream):
+    """The calls that it makes after the drain began are done, and it comes to its end."""
+
+    def call(received: Received, command: str) -> Says:
+        [name] = [tool["name"] for tool in received.body["tools"] if tool["name"].endswith("Bash")]
+        return Says(tools=[(f"toolu_{received.number}", name, [json.dumps({"command": command})])])
+
+    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}, tools=TOOLS) as stack:
+        gate = Gate(stack.files / "gate")
+        upstream.script(
+            lambda received: call(received, f"{gate.waits}; echo first"),
+            lambda received: call(received, "echo second"),
+            Says("End."),
+        )
+        asked = asyncio.create_task(stack.client.post("/api/code", json={"prompt": "Work."}))
+        await until(gate.is_reached)
+        stack.api.send(signal.SIGTERM)
+        await until(lambda: is_draining(stack, "api"))
+        gate.open()
+        response = await asked
+        assert (response.status_code, response.json()["result"]) == (200, "End.")
+        assert [used["is_error"] for used in response.json()["tools_used"]] == [False, False]
+        assert await stack.api.ended() == 0

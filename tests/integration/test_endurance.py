@@ -1,0 +1,66 @@
+"""A hundred requests in a row leave nothing behind: no process, no file, no descriptor."""
+
+import contextlib
+
+import psutil
+import pytest
+
+from tests.support.chat import answered, ask, streamed, text_of
+from tests.support.scripted.upstream import Received, Says, Upstream
+from tests.support.stack import Stack, descriptors, until
+
+ROUNDS = 100
+
+
+def echo(received: Received) -> Says:
+    return Says(("You said: ", received.conversation[-1]["content"][-1]["text"]))
+
+
+# Pools of threads grow to their limit, 40 for anyio's, whatever is done with them.
+MOST_THREADS = 80
+
+
+async def traces(stack: Stack) -> dict[str, list[int]]:
+    """What programs at rest hold."""
+    await stack.idle()
+    processes = [psutil.Process(program.pid) for program in (stack.api, *stack.executors)]
+    return {
+        "descriptors": [descriptors(stack, process) for process in processes],
+        "processes": [len(process.children(recursive=True)) for process in processes],
+        "threads": [max(MOST_THREADS, process.num_threads()) for process in processes],
+        "files": [len(list(stack.run_dir.iterdir())), len(list(stack.run_dir.glob("*.work/*")))],
+    }
+
+
+def more(before: dict[str, list[int]], now: dict[str, list[int]]) -> dict[str, list[int]]:
+    """What has grown."""
+    return {name: held for name, held in now.items() if any(n > b for n, b in zip(held, before[name], strict=True))}
+
+
+async def one(stack: Stack, number: int) -> None:
+    said = f"request {number}"
+    if number % 2:
+        assert answered(await ask(stack, said)) == f"You said: {said}"
+    else:
+        assert text_of(await streamed(stack, said)) == f"You said: {said}"
+
+
+@pytest.mark.timeout(900)
+async def test_a_hundred_requests_leave_nothing_behind(upstream: Upstream):
+    """Streamed and not."""
+    upstream.script(echo)
+    async with Stack(upstream.url) as stack:
+        for number in range(4):
+            await one(stack, number)
+        before = await traces(stack)
+        for number in range(ROUNDS):
+            await one(stack, number)
+
+        async def as_before() -> bool:
+            return not more(before, await traces(stack))
+
+        # A connection is gone a moment after its answer.
+        with contextlib.suppress(TimeoutError):
+            await until(as_before)
+        assert more(before, await traces(stack)) == {}
+        assert len(upstream.requests) == ROUNDS + 4

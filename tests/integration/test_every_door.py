@@ -1,0 +1,291 @@
+"""What is the same through every door: tools, a structured answer, a failure in the middle, a hang-up.
+
+Law: the model is asked the same, and the client has the same of it, whichever dialect it speaks.
+"""
+
+import contextlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx2
+import pytest
+from msgspec import Struct
+
+from tests.conftest import LAUNCHES
+from tests.integration.test_code import calls, results
+from tests.support.mcp_client import connected
+from tests.support.scripted.upstream import Breaks, Refuses, Says, Stalls, Upstream
+from tests.support.stack import Stack
+from tests.support.timeouts import BOUND
+
+
+@pytest.fixture
+def stack(either: Stack) -> Stack:
+    """Both launches of the CLI."""
+    return either
+
+
+type Json = dict[str, Any]
+type Told = tuple[str, str]  # an event's name, if it has one, and its data
+
+CITY: Json = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+PARIS = ("toolu_1", "get_weather", ['{"city": ', '"Paris"}'])
+CALLED = [("toolu_1", "get_weather", {"city": "Paris"})]
+
+
+class Door(Struct, frozen=True):
+    """A dialect. ask: the body of a question. offering, shaped: what offers a tool, what asks for an answer of a schema.
+
+    back: the messages that bring a call's result, after the answer that holds the call. words, calls: what an answer
+    says. said: the words of a stream's event.
+    """
+
+    name: str
+    path: str
+    ask: Callable[[list[Any]], Json]
+    offering: Json
+    shaped: Json
+    back: Callable[[Json], list[Any]]
+    words: Callable[[Json], str]
+    calls: Callable[[Json], list[tuple[str, str, Any]]]
+    said: Callable[[Json], str]
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def user(text: str) -> Json:
+    return {"role": "user", "content": text}
+
+
+CHAT = Door(
+    name="chat",
+    path="/v1/chat/completions",
+    ask=lambda said: {"model": "sonnet", "messages": said},
+    offering={"tools": [{"type": "function", "function": {"name": "get_weather", "parameters": CITY}}]},
+    shaped={"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": CITY}}},
+    back=lambda answer: [
+        answer["choices"][0]["message"],
+        {"role": "tool", "tool_call_id": "toolu_1", "content": "sunny"},
+    ],
+    words=lambda answer: answer["choices"][0]["message"]["content"] or "",
+    calls=lambda answer: [
+        (call["id"], call["function"]["name"], json.loads(call["function"]["arguments"]))
+        for call in answer["choices"][0]["message"].get("tool_calls", [])
+    ],
+    said=lambda event: "".join(choice["delta"].get("content", "") for choice in event.get("choices", [])),
+)
+MESSAGES = Door(
+    name="messages",
+    path="/v1/messages",
+    ask=lambda said: {"model": "sonnet", "max_tokens": 500, "messages": said},
+    offering={"tools": [{"name": "get_weather", "input_schema": CITY}]},
+    shaped={"output_config": {"format": {"type": "json_schema", "schema": CITY}}},
+    back=lambda answer: [
+        {"role": "assistant", "content": answer["content"]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "sunny"}]},
+    ],
+    words=lambda answer: "".join(block["text"] for block in answer["content"] if block["type"] == "text"),
+    calls=lambda answer: [
+        (block["id"], block["name"], block["input"]) for block in answer["content"] if block["type"] == "tool_use"
+    ],
+    said=lambda event: event["delta"].get("text", "") if event["type"] == "content_block_delta" else "",
+)
+RESPONSES = Door(
+    name="responses",
+    path="/v1/responses",
+    ask=lambda said: {"model": "sonnet", "input": said},
+    offering={"tools": [{"type": "function", "name": "get_weather", "parameters": CITY}]},
+    shaped={"text": {"format": {"type": "json_schema", "name": "x", "schema": CITY}}},
+    back=lambda answer: [
+        *answer["output"],
+        {"type": "function_call_output", "call_id": "toolu_1", "output": "sunny"},
+    ],
+    words=lambda answer: "".join(
+        part["text"] for item in answer["output"] if item["type"] == "message" for part in item["content"]
+    ),
+    calls=lambda answer: [
+        (item["call_id"], item["name"], json.loads(item["arguments"]))
+        for item in answer["output"]
+        if item["type"] == "function_call"
+    ],
+    said=lambda event: event["delta"] if event["type"] == "response.output_text.delta" else "",
+)
+each_door = pytest.mark.parametrize("door", [CHAT, MESSAGES, RESPONSES], ids=repr)
+
+
+async def answer(stack: Stack, door: Door, said: list[Any], **fields: Any) -> Json:
+    response = await stack.client.post(door.path, json={**door.ask(said), **fields})
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+@contextlib.asynccontextmanager
+async def streaming(stack: Stack, door: Door, **fields: Any) -> AsyncGenerator[AsyncIterator[Told]]:
+    """The events of a stream under way; leaving the block hangs up."""
+    body = {**door.ask([user("hi")]), **fields, "stream": True}
+    async with (
+        httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=BOUND) as client,
+        client.stream("POST", door.path, json=body) as response,
+    ):
+        assert response.status_code == 200, await response.aread()
+        yield told(response)
+
+
+async def told(response: httpx2.Response) -> AsyncIterator[Told]:
+    name = ""
+    async for line in response.aiter_lines():
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield name, line.removeprefix("data: ")
+            name = ""
+
+
+def words_of(door: Door, events: list[Told]) -> str:
+    return "".join(door.said(json.loads(data)) for _, data in events if data != "[DONE]")
+
+
+def asked(upstream: Upstream) -> Json:
+    """What the model was offered and told, without what is the CLI's own."""
+    body = upstream.requests[-1].body
+    tools = [(tool["name"], tool["input_schema"]) for tool in body.get("tools", [])]
+    return {"tools": tools, "said": upstream.requests[-1].conversation, "choice": body.get("tool_choice")}
+
+
+@each_door
+async def test_a_tool_of_the_clients(stack: Stack, upstream: Upstream, door: Door):
+    """It is offered by its name and schema, called with its arguments, and its result goes on where the call was."""
+    upstream.script(Says("I look.", tools=[PARIS]), Says("Sunny."))
+    first = await answer(stack, door, [user("Weather?")], **door.offering)
+    assert (door.words(first), door.calls(first)) == ("I look.", CALLED)
+    assert asked(upstream)["tools"] == [("get_weather", CITY)]
+    last = await answer(stack, door, [user("Weather?"), *door.back(first)], **door.offering)
+    assert (door.words(last), door.calls(last)) == ("Sunny.", [])
+    use = {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"city": "Paris"}}
+    question, said, brought = asked(upstream)["said"]
+    assert question == {"role": "user", "content": [{"type": "text", "text": "Weather?"}]}
+    *thought, words, called = said["content"]
+    assert (said["role"], words, called) == ("assistant", {"type": "text", "text": "I look."}, use)
+    assert [block["type"] for block in thought] == (["thinking"] if door is MESSAGES else [])
+    [result] = brought["content"]
+    assert (result["type"], result["tool_use_id"]) == ("tool_result", "toolu_1")
+    assert "sunny" in json.dumps(result["content"])
+
+
+@each_door
+async def test_a_structured_answer(stack: Stack, upstream: Upstream, door: Door):
+    """It is the object alone, as text, whole and streamed."""
+    structured = Says(tools=[("toolu_1", "StructuredOutput", ['{"city": ', '"Paris"}'])])
+    upstream.script(structured, structured)
+    whole = await answer(stack, door, [user("Where?")], **door.shaped)
+    assert (json.loads(door.words(whole)), door.calls(whole)) == ({"city": "Paris"}, [])
+    assert [name for name, _ in asked(upstream)["tools"]] == ["StructuredOutput"]
+    async with streaming(stack, door, **door.shaped) as stream:
+        assert json.loads(words_of(door, [event async for event in stream])) == {"city": "Paris"}
+
+
+@pytest.mark.wire(36, 51)
+@each_door
+async def test_a_failure_in_the_middle(stack: Stack, upstream: Upstream, door: Door):
+    """What was said stands; then the stream says what went wrong, by the dialect's own event, and ends."""
+    upstream.script(Breaks(("one ", "two")))
+    async with streaming(stack, door) as stream:
+        events = [event async for event in stream]
+    last = events[-2] if door is CHAT else events[-1]
+    assert words_of(door, events[: events.index(last)]) == "one two"
+    name, data = last
+    assert name == {"chat": "", "messages": "error", "responses": "response.failed"}[door.name]
+    assert "lost before the answer was whole" in data
+    assert (events[-1][1] == "[DONE]") == (door is CHAT)
+
+
+@each_door
+async def test_a_refusal_before_the_first_byte(stack: Stack, upstream: Upstream, door: Door):
+    """It is an error with its status, in the dialect's envelope, for streams too."""
+    for stream in (False, True):
+        upstream.script(Refuses(429, "rate_limit_error"))
+        response = await stack.client.post(door.path, json={**door.ask([user("hi")]), "stream": stream})
+        assert response.status_code == 429
+        error = response.json()
+        assert error["error"]["type"] == "rate_limit_error"
+        assert ("request_id" in error) == (door is MESSAGES)
+
+
+@pytest.mark.wire(39)
+@each_door
+async def test_a_hang_up(stack: Stack, upstream: Upstream, door: Door):
+    """It ends the model's work, in the middle of a stream."""
+    upstream.script(Stalls(("one ",)))
+    async with streaming(stack, door) as stream:
+        while not words_of(door, [await anext(stream)]):
+            pass
+    await upstream.until(lambda: upstream.hangups == 1)
+    await stack.quiet()
+
+
+# --- the server's own tools
+
+TOLD_OF = [("Read", "began"), ("Read", "ended"), ("Bash", "began"), ("Bash", "failed")]
+
+
+class Work(Struct, frozen=True):
+    """A door to work with files and commands. ask: its answer, and what was told on the way of each use of a tool."""
+
+    name: str
+    ask: Callable[[Stack, Json], Awaitable[tuple[Json, list[Told]]]]
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+async def by_rest(stack: Stack, asked: Json) -> tuple[Json, list[Told]]:
+    events: list[tuple[str, Json]] = []
+    async with stack.client.stream("POST", "/api/code", json={**asked, "stream": True}) as response:
+        assert response.status_code == 200, await response.aread()
+        events = [(name, json.loads(data)) async for name, data in told(response)]
+    words = {"tool_start": lambda _: "began", "tool_end": lambda data: "failed" if data["is_error"] else "ended"}
+    return events[-1][1], [(data["name"], words[name](data)) for name, data in events if name in words]
+
+
+async def by_mcp(stack: Stack, asked: Json) -> tuple[Json, list[Told]]:
+    messages: list[str] = []
+
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
+        messages.append(message or "")
+
+    async with connected(stack) as client:
+        result = await client.call_tool("code", asked, progress_callback=tell)
+    words = {"is": "ended", "failed.": "failed"}
+    uses = [message.split(maxsplit=1) for message in messages if message.startswith(("Read", "Bash"))]
+    return result.structured_content or {}, [
+        (name.rstrip(":"), "began" if name.endswith(":") else words[rest.split()[0]]) for name, rest in uses
+    ]
+
+
+@pytest.fixture(scope="module", params=LAUNCHES)
+async def coders(shared_upstream: Upstream, request: pytest.FixtureRequest) -> AsyncGenerator[Stack]:
+    """Programs with files and commands; both launches of the CLI."""
+    credential, tools = LAUNCHES[request.param], {"ALLOWED_COMMANDS": "ls,cat"}
+    async with Stack(shared_upstream.url, tools=tools, credential=credential) as stack:
+        (stack.files / "notes.txt").write_text("alpha\n")
+        yield stack
+
+
+@pytest.mark.parametrize("work", [Work("rest", by_rest), Work("mcp", by_mcp)], ids=repr)
+async def test_a_tool_of_the_server_s(coders: Stack, upstream: Upstream, work: Work):
+    """The server does what the model calls, refuses what it may not, tells of both, and the model has the last word."""
+    notes = str(coders.files / "notes.txt")
+    read, ran = ("Read", {"file_path": notes}), ("Bash", {"command": f"cat {notes}; id"})
+    upstream.script(calls(read), calls(ran), Says("It says alpha."))
+    answer, on_the_way = await work.ask(coders, {"prompt": "What do the notes say?"})
+    assert (answer["result"], answer["is_error"], answer["stop_reason"]) == ("It says alpha.", False, "end_turn")
+    assert [(use["name"], use["is_error"]) for use in answer["tools_used"]] == [("Read", False), ("Bash", True)]
+    assert on_the_way == TOLD_OF
+    assert results(upstream, 1) == [("     1\talpha", False)]
+    [(refusal, is_error)] = results(upstream, 2)
+    assert is_error
+    assert "Commands that may be run: cat, ls" in refusal
+    assert upstream.requests[0].conversation[0]["content"][-1]["text"] == "What do the notes say?"
+    await coders.quiet()

@@ -1,0 +1,181 @@
+"""What clients send reaches the model as it is, also where the CLI or the service would not take it so."""
+
+import json
+import zlib
+from typing import Any
+
+import pytest
+
+from tests.support.calls import called, calling, calls_of, function, gathered, result
+from tests.support.chat import PATH, Json, answered, ask, error_of, streamed
+from tests.support.generated.conversation import Picture
+from tests.support.generated.dialects import chat_part
+from tests.support.scripted.upstream import Received, Refuses, Says, Upstream
+from tests.support.stack import Stack
+
+
+def user(content: Any) -> Json:
+    return {"role": "user", "content": content}
+
+
+def noise(width: int, height: int) -> bytes:
+    """A picture of grey noise that does not compress."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+
+    rows = b"".join(b"\0" + bytes((x * x * 31 + y * 17 + x * y) % 251 for x in range(width)) for y in range(height))
+    head = width.to_bytes(4) + height.to_bytes(4) + bytes([8, 0, 0, 0, 0])
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 0)) + chunk(b"IEND", b"")
+
+
+def block_of(received: Received, kind: str) -> list[Json]:
+    """The blocks of one type in the conversation."""
+    return [block for message in received.conversation for block in message["content"] if block["type"] == kind]
+
+
+async def test_ids_that_come_again_in_each_turn_stay_with_their_results(either: Stack, upstream: Upstream):
+    """Many local clients number calls from 0 in each turn."""
+    messages: list[Json] = []
+    for turn in range(3):
+        messages += [user(f"q{turn}"), calling(called("call_0", "f", json.dumps({"n": turn})))]
+        messages += [result("call_0", f"r{turn}"), {"role": "assistant", "content": f"a{turn}"}]
+    assert answered(await ask(either, [*messages, user("last")], tools=[function("f")]))
+    [received] = upstream.requests
+    uses, results = block_of(received, "tool_use"), block_of(received, "tool_result")
+    assert [use["input"] for use in uses] == [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert [back["content"][0]["text"] for back in results] == ["r0", "r1", "r2"]
+    assert [use["id"] for use in uses] == [back["tool_use_id"] for back in results]
+    assert len({use["id"] for use in uses}) == 3
+
+
+async def test_words_behind_a_call_stay_behind_it(either: Stack, upstream: Upstream):
+    """The order of an assistant's blocks is the client's."""
+    content = [{"type": "tool_use", "id": "a", "name": "f", "input": {}}, {"type": "text", "text": "after"}]
+    back = [{"type": "tool_result", "tool_use_id": "a", "content": "r"}]
+    body = {
+        "model": "sonnet",
+        "max_tokens": 100,
+        "messages": [user("hi"), {"role": "assistant", "content": content}, user(back)],
+        "tools": [{"name": "f", "input_schema": {"type": "object"}}],
+    }
+    assert (await either.client.post("/v1/messages", json=body)).status_code == 200
+    [received] = upstream.requests
+    assert [block["type"] for block in received.conversation[1]["content"]] == ["tool_use", "text"]
+
+
+@pytest.mark.parametrize("size", [(1600, 340), (2001, 20), (64, 64)], ids=str)
+async def test_a_picture_arrives_byte_for_byte(either: Stack, upstream: Upstream, size: tuple[int, int]):
+    """In the question, in earlier turns and in results, those of failed calls too."""
+    data = noise(*size)
+    sent = chat_part(Picture("image/png", data))
+    failed = [{"type": "tool_result", "tool_use_id": "a", "is_error": True, "content": [sent]}]
+    messages = [user([sent]), calling(called("a", "f")), user(failed), user([sent])]
+    assert answered(await ask(either, messages, tools=[function("f")]))
+    [received] = upstream.requests
+    assert json.dumps(received.conversation).count(sent["image_url"]["url"].partition(",")[2]) == 3
+
+
+@pytest.mark.parametrize("name", ["$top", "a b", "ünï", "__proto__", "x" * 70, "", "constructor", "1"], ids=repr)
+async def test_a_property_of_any_name_is_offered_and_comes_back(either: Stack, upstream: Upstream, name: str):
+    """The model sees a name that the service takes; the client gets its own, streamed and not, and in its history."""
+    schema = {"type": "object", "properties": {name: {"type": "integer"}, "plain": {}}, "required": [name]}
+
+    def fill(received: Received) -> Says:
+        [tool] = received.body["tools"]
+        [required] = tool["input_schema"]["required"]
+        assert list(tool["input_schema"]["properties"]) in ([required, "plain"], ["1", "plain"])
+        return Says(tools=[("toolu_1", tool["name"], [json.dumps({required: 5, "plain": 1})])])
+
+    upstream.script(fill)
+    history = [user("hi"), calling(called("a", "f", json.dumps({name: 7}))), result("a", "r")]
+    tools = [function("f", schema)]
+    [(_, _, arguments)] = calls_of(await ask(either, history, tools=tools))
+    assert json.loads(arguments) == {name: 5, "plain": 1}
+    [(_, _, pieces)] = gathered(await streamed(either, history, tools=tools))
+    assert json.loads(pieces) == {name: 5, "plain": 1}
+    [use] = block_of(upstream.requests[0], "tool_use")
+    assert list(use["input"].values()) == [7]
+    assert list(use["input"]) == upstream.requests[0].body["tools"][0]["input_schema"]["required"]
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        {"type": "object", "anyOf": [{"required": ["a"]}, {"required": ["b"]}], "properties": {"a": {}, "b": {}}},
+        {"oneOf": [{"type": "object", "properties": {"a": {"const": 1}}}, {"type": "object"}]},
+        {"type": "object", "allOf": [{"$ref": "#/$defs/x"}], "$defs": {"x": {"properties": {"a": {}}}}},
+    ],
+    ids=["anyOf", "oneOf", "allOf"],
+)
+async def test_a_tool_with_a_union_at_its_root_is_offered_and_called(either: Stack, upstream: Upstream, root: Json):
+    """Inside of an object, since the service refuses it; what is called comes back as the client's schema has it."""
+
+    def fill(received: Received) -> Says:
+        [tool] = received.body["tools"]
+        offered = tool["input_schema"]
+        assert offered["type"] == "object"
+        assert not {"anyOf", "oneOf", "allOf"} & set(offered)
+        [wrapper] = offered["required"]
+        return Says(tools=[("toolu_1", "f", [json.dumps({wrapper: {"a": 1}})])])
+
+    upstream.script(fill)
+    history = [user("hi"), calling(called("a", "f", '{"b": 2}')), result("a", "r")]
+    [(_, _, arguments)] = calls_of(await ask(either, history, tools=[function("f", root)]))
+    assert json.loads(arguments) == {"a": 1}
+    [use] = block_of(upstream.requests[0], "tool_use")
+    assert list(use["input"].values()) == [{"b": 2}]
+
+
+async def test_json_with_line_breaks_between_its_tokens_is_the_same(either: Stack, upstream: Upstream):
+    """Of a body, a tool's schema, an answer's schema, a call's arguments; carriage returns too."""
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    history = [user("hi"), calling(called("a", "f", '{\r\n "city":\n\t"Paris"\n}')), result("a", "r")]
+    body: Json = {"model": "sonnet", "messages": history, "tools": [function("f", schema)]}
+    sent = json.dumps(body, indent=2).replace("\n", "\r\n")
+    response = await either.client.post(PATH, content=sent, headers={"content-type": "application/json"})
+    assert response.status_code == 200, response.text
+    [received] = upstream.requests
+    [use] = block_of(received, "tool_use")
+    assert use["input"] == {"city": "Paris"}
+    assert received.body["tools"][0]["input_schema"] == schema
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    upstream.script(Says(tools=[("toolu_1", "StructuredOutput", ['{\n "city": "Rome"\n}'])]))
+    sent = json.dumps({**body, "response_format": form}, indent=1)
+    response = await either.client.post(PATH, content=sent, headers={"content-type": "application/json"})
+    assert response.json()["choices"][0]["message"]["content"] == '{\n "city": "Rome"\n}'
+
+
+async def test_half_a_surrogate_pair_in_a_call_is_a_call(either: Stack, upstream: Upstream):
+    """It is valid JSON; and it goes back to the model as it came."""
+    arguments = '{"a":"x \\ud83d y"}'
+    upstream.script(Says(tools=[("toolu_1", "f", [arguments])]))
+    assert calls_of(await ask(either, tools=[function("f")])) == [("toolu_1", "f", arguments)]
+    history = [user("hi"), calling(called("toolu_1", "f", arguments)), result("toolu_1", "r")]
+    upstream.script(Says("Well."))
+    assert answered(await ask(either, history, tools=[function("f")])) == "Well."
+
+
+async def test_a_limit_over_the_models_own_is_the_services_to_refuse(either: Stack, upstream: Upstream):
+    """It is neither lowered nor dropped, and the service's sentence reaches the client."""
+    upstream.script(Refuses(400, "invalid_request_error", "max_tokens: 999999 > 128000, which is the maximum"))
+    response = await ask(either, max_tokens=999_999)
+    assert response.status_code == 400
+    assert "max_tokens" in error_of(response)["message"]
+    assert upstream.requests[0].body["max_tokens"] == 999_999
+
+
+async def test_thinking_that_the_service_does_not_accept_back_is_left_out(either: Stack, upstream: Upstream):
+    """It is bound to what stands before it; the question is answered all the same."""
+    upstream.script(Says("Well."))
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
+    body = {
+        "model": "sonnet",
+        "max_tokens": 100,
+        "messages": [user("hi"), {"role": "assistant", "content": [thought, {"type": "text", "text": "a"}]}, user("b")],
+    }
+    response = await either.client.post("/v1/messages", json=body)
+    assert response.status_code == 200
+    first, second = upstream.requests
+    assert [block["type"] for block in first.conversation[1]["content"]] == ["thinking", "text"]
+    assert [block["type"] for block in second.conversation[1]["content"]] == ["text"]

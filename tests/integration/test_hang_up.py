@@ -1,0 +1,138 @@
+"""A client that leaves, in every phase: its place is free, its CLI gone, the service told.
+
+How fast that is depends on the machine; but for the hang-up, nothing here would ever end.
+"""
+
+import asyncio
+import json
+import socket
+
+import psutil
+import pytest
+
+from tests.support.chat import PATH, answered, ask, body, streaming
+from tests.support.scripted.upstream import Says, Stalls, Upstream
+from tests.support.stack import KEY, Stack, group, until
+from tests.support.timeouts import BOUND
+
+
+async def assert_ended(stack: Stack, upstream: Upstream, cli: psutil.Process) -> None:
+    """Assert that the job of `cli` is over, and that the next one is answered."""
+    async with asyncio.timeout(BOUND):
+        await until(lambda: not group(cli.pid))
+        await upstream.until(lambda: upstream.hangups == 1 and upstream.answering == 0)
+        await stack.quiet()
+    upstream.script(Says("next"))
+    assert answered(await ask(stack)) == "next"
+
+
+@pytest.mark.parametrize("said", [0, 3], ids=["before the first word", "mid-stream"])
+@pytest.mark.wire(39)
+async def test_a_stream_that_is_left_ends_its_job(stack: Stack, upstream: Upstream, said: int):
+    """Whether or not a word was said."""
+    upstream.script(Stalls(said))
+    cli = await stack.cli()
+    async with asyncio.timeout(BOUND), streaming(stack) as stream:
+        assert (await stream.chunk())["choices"][0]["delta"]["role"] == "assistant"
+        for number in range(said):
+            assert await stream.text() == f"w{number} "
+        assert group(cli.pid)
+    await assert_ended(stack, upstream, cli)
+
+
+@pytest.mark.parametrize("said", [0, 3], ids=["before the first word", "mid-answer"])
+@pytest.mark.wire(39)
+async def test_a_whole_answer_that_is_not_waited_for_ends_its_job(stack: Stack, upstream: Upstream, said: int):
+    """A client of plain JSON is seen to leave too."""
+    upstream.script(Stalls(said))
+    cli = await stack.cli()
+    waiting = asyncio.create_task(ask(stack))
+    await upstream.until(lambda: upstream.answering == 1)
+    waiting.cancel()
+    await assert_ended(stack, upstream, cli)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.wire(39)
+async def test_a_queued_client_that_leaves_never_reaches_the_model(narrow: Stack, upstream: Upstream, *, stream: bool):
+    """Its place in the queue is free at once, and the one who is being answered notices nothing."""
+    upstream.script(Stalls(1))
+    async with asyncio.timeout(BOUND), streaming(narrow, "first") as first:
+        await first.text()
+        queued = asyncio.create_task(ask(narrow, "queued", stream=stream))
+        await until(lambda: waiting(narrow, 1))
+        queued.cancel()
+        await until(lambda: waiting(narrow, 0))
+        await upstream.release()
+        await first.rest()
+    assert len(upstream.requests) == 1
+
+
+async def waiting(stack: Stack, count: int) -> bool:
+    health = await stack.health()
+    assert health
+    return sum(executor["waiting"] for executor in health["executors"]) == count
+
+
+@pytest.mark.wire(38, 39)
+async def test_a_client_that_does_not_read_can_still_be_seen_to_leave(stack: Stack, upstream: Upstream):
+    """An answer that nobody takes off the socket holds its place only while its client is there."""
+    upstream.script(Says(["x" * 1000] * 20_000))
+    cli = await stack.cli()
+    request = json.dumps(body("hi", stream=True)).encode()
+    head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(request)}\r\n\r\n"
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", stack.port))
+        client.sendall(head.encode() + request)
+        # The whole answer waits on this side of the CLI.
+        await until(lambda: upstream.requests and not upstream.answering)
+        health = await stack.health()
+        assert health
+        assert [executor["running"] for executor in health["executors"]] == [1]
+    async with asyncio.timeout(BOUND):
+        await until(lambda: not group(cli.pid))
+        await stack.quiet()
+    upstream.script(Says("next"))
+    assert answered(await ask(stack)) == "next"
+
+
+@pytest.mark.wire(39, 79)
+async def test_twenty_clients_that_leave_at_once_leave_nothing(stack: Stack, upstream: Upstream):
+    """Running and queued, streamed and not."""
+    upstream.script(Stalls(1))
+    clients = [asyncio.create_task(ask(stack, stream=number % 2 == 0)) for number in range(20)]
+    await upstream.until(lambda: upstream.answering == 4)
+    for client in clients:
+        client.cancel()
+    # One that waits may be given the place of one that left just before it is seen to leave as well.
+    await stack.idle()
+    await upstream.until(lambda: upstream.answering == 0)
+    upstream.script(Says("next"))
+    assert answered(await ask(stack)) == "next"
+
+
+HELLO = [{"role": "user", "content": "hi"}]
+DIALECTS = {
+    "/v1/completions": {"prompt": "hi"},
+    "/v1/responses": {"input": "hi"},
+    "/v1/messages": {"max_tokens": 99, "messages": HELLO},
+    "/api/chat": {"prompt": "hi"},
+}
+
+
+@pytest.mark.parametrize("path", DIALECTS)
+@pytest.mark.wire(79)
+async def test_the_next_request_of_who_cut_one_finds_a_place(narrow: Stack, upstream: Upstream, path: str):
+    """Of one place: cut while it is answered, ten times, and each time the next is asked at once; in every dialect."""
+    request = {"model": "sonnet", "stream": True, **DIALECTS[path]}
+    upstream.script(Stalls(1))
+    async with asyncio.timeout(BOUND):
+        for number in range(10):
+            async with narrow.client.stream("POST", path, json=request) as response:
+                assert response.status_code == 200
+                await upstream.until(lambda: upstream.answering == 1 and len(upstream.requests) > number)  # noqa: B023
+        upstream.script(Says("next"))
+        response = await narrow.client.post(path, json={**request, "stream": False})
+    assert response.status_code == 200
+    assert "next" in response.text

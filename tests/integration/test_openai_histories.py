@@ -1,0 +1,184 @@
+"""Histories as OpenAI's clients really send them reach the model in the order and the form that the service takes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.calls import called, calling, function, result
+from tests.support.chat import Json, answered, ask, error_of
+from tests.support.scripted.upstream import Says, Upstream
+from tests.support.stack import Stack
+
+HI: Json = {"role": "user", "content": "hi"}
+TOOLS = [function("f")]
+
+
+def said(text: str, role: str = "user") -> Json:
+    return {"role": role, "content": text}
+
+
+def kinds(upstream: Upstream) -> list[tuple[str, list[str]]]:
+    """Roles and kinds of blocks of what the model was asked last."""
+    return [
+        (message["role"], [block["type"] for block in message["content"]])
+        for message in upstream.requests[-1].conversation
+    ]
+
+
+def results(upstream: Upstream) -> list[tuple[str, str]]:
+    """The results that the model was told, each with the number in the arguments of its call."""
+    calls: dict[str, Any] = {}
+    told: list[tuple[str, str]] = []
+    for message in upstream.requests[-1].conversation:
+        for block in message["content"]:
+            if block["type"] == "tool_use":
+                assert block["id"] not in calls, "an id comes again"
+                calls[block["id"]] = json.dumps(block["input"])
+            if block["type"] == "tool_result":
+                told.append((calls[block["tool_use_id"]], block["content"][0]["text"]))
+    return told
+
+
+@pytest.mark.wire(6)
+@pytest.mark.parametrize(
+    "after",
+    [
+        [said("one"), result("a", "ra"), result("b", "rb"), said("two")],
+        [result("b", "rb"), said("one"), result("a", "ra"), said("two")],
+        [said("one"), said("two"), result("b", "rb"), result("a", "ra")],
+    ],
+    ids=["after a text", "split around a text", "after all texts"],
+)
+async def test_results_are_put_behind_their_calls(either: Stack, upstream: Upstream, after: list[Json]):
+    """The user's texts follow them, in their own order."""
+    messages = [HI, calling(called("a", "f", '{"n":1}'), called("b", "f", '{"n":2}')), *after]
+    assert answered(await ask(either, messages, tools=TOOLS)) == "Hello world!"
+    assert kinds(upstream) == [
+        ("user", ["text"]),
+        ("assistant", ["tool_use", "tool_use"]),
+        ("user", ["tool_result", "tool_result", "text", "text"]),
+    ]
+    assert sorted(results(upstream)) == [('{"n": 1}', "ra"), ('{"n": 2}', "rb")]
+    last = upstream.requests[-1].conversation[-1]["content"]
+    assert [block["text"] for block in last[2:]] == ["one", "two"]
+
+
+@pytest.mark.wire(52)
+async def test_an_item_of_the_users_between_a_call_and_its_output(stack: Stack, upstream: Upstream):
+    """Semantic Kernel sends nothing else."""
+    call = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"n":1}'}
+    output = {"type": "function_call_output", "call_id": "c1", "output": "r1"}
+    sent: Json = {"model": "sonnet", "input": [HI, call, said("go on"), output]}
+    response = await stack.client.post("/v1/responses", json=sent)
+    assert response.status_code == 200, response.text
+    assert kinds(upstream) == [("user", ["text"]), ("assistant", ["tool_use"]), ("user", ["tool_result", "text"])]
+
+
+@pytest.mark.wire(6)
+async def test_an_id_that_comes_again_in_a_later_turn(either: Stack, upstream: Upstream):
+    """Local clients count calls from 0 in each turn; each result is that of its own turn."""
+    turns: list[Json] = []
+    for number in (1, 2, 3):
+        turns += [said(f"u{number}"), calling(called("call_0", "f", f'{{"n":{number}}}'))]
+        turns += [result("call_0", f"r{number}"), said(f"a{number}", "assistant")]
+    assert answered(await ask(either, turns[:-1], tools=TOOLS)) == "Hello world!"
+    assert results(upstream) == [(f'{{"n": {number}}}', f"r{number}") for number in (1, 2, 3)]
+
+
+@pytest.mark.wire(25)
+@pytest.mark.parametrize("written", ['{"city":"Os', "null", "[]", " ", "{'city': 'Oslo'}", '{"city":"a\tb"}', "1"])
+async def test_arguments_that_can_not_be_read_do_not_poison_a_conversation(
+    either: Stack, upstream: Upstream, written: str
+):
+    """The model sees what it wrote, and what was wrong with it."""
+    messages = [HI, calling(called("a", "f", written)), result("a", "invalid JSON"), said("again")]
+    assert answered(await ask(either, messages, tools=TOOLS)) == "Hello world!"
+    ((arguments, told),) = results(upstream)
+    assert told == "invalid JSON"
+    assert written.strip() in json.dumps(json.loads(arguments), ensure_ascii=False).replace('\\"', '"').replace(
+        "\\t", "\t"
+    )
+
+
+async def test_a_call_that_was_cut_off_is_no_end_by_the_id_of_its_response(stack: Stack, upstream: Upstream):
+    """What this server gave out and kept, it takes back."""
+    upstream.script(Says(tools=[("toolu_1", "f", ['{"city":"Os'])], stop_reason="max_tokens"), Says("I see."))
+    tool: Json = {"type": "function", "name": "f", "parameters": {"type": "object"}}
+    first = (await stack.client.post("/v1/responses", json={"input": "hi", "tools": [tool]})).json()
+    assert first["status"] == "incomplete"
+    call = first["output"][-1]
+    output = {"type": "function_call_output", "call_id": call["call_id"], "output": "invalid JSON"}
+    sent: Json = {"previous_response_id": first["id"], "input": [output], "tools": [tool]}
+    response = await stack.client.post("/v1/responses", json=sent)
+    assert response.status_code == 200, response.text
+    [(arguments, told)] = results(upstream)
+    assert (told, "city" in arguments) == ("invalid JSON", True)
+
+
+@pytest.mark.wire(3)
+async def test_a_system_message_in_the_middle_stays_there(either: Stack, upstream: Upstream):
+    """What was cached and thought before it stays what it was."""
+    messages = [
+        *(said("Be brief.", "system"), HI, said("yes?", "assistant"), said("now in French", "developer")),
+        said("hello"),
+    ]
+    assert answered(await ask(either, messages)) == "Hello world!"
+    [received] = upstream.requests
+    assert received.system_texts == ["Be brief."]
+    sent = json.dumps(received.body["messages"])
+    assert sent.index("yes?") < sent.index("now in French")
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+async def test_a_system_text_alone_is_answered(either: Stack, upstream: Upstream, path: str):
+    """It is the user's message: the service takes no request without one."""
+    chat: Json = {"messages": [said("Write a haiku.", "system")]}
+    sent: Json = chat if "chat" in path else {"instructions": "Write a haiku."}
+    response = await either.client.post(path, json={"model": "sonnet", **sent})
+    assert response.status_code == 200, response.text
+    [received] = upstream.requests
+    assert received.system_texts == []
+    assert received.conversation == [{"role": "user", "content": [{"type": "text", "text": "Write a haiku."}]}]
+
+
+async def test_a_picture_of_the_assistants_is_refused_before_anything_is_spent(stack: Stack, upstream: Upstream):
+    """With its place, and what to do."""
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+    response = await ask(stack, [HI, {"role": "assistant", "content": [picture]}, HI])
+    assert response.status_code == 400
+    assert error_of(response)["param"].startswith("messages[1].content[0]")
+    assert upstream.requests == []
+
+
+@pytest.mark.wire(53)
+async def test_input_tokens_are_estimated_without_the_service(stack: Stack, upstream: Upstream):
+    """By the official client; the number is that of count_tokens, and nobody is asked."""
+    text = "The quick brown fox jumps over the lazy dog. " * 20
+    counted = await stack.openai.responses.input_tokens.count(model="gpt-4o", input=text, instructions="Be brief.")
+    assert counted.object == "response.input_tokens"
+    messages = {"model": "sonnet", "system": "Be brief.", "messages": [said(text)]}
+    same = await stack.client.post("/v1/messages/count_tokens", json=messages)
+    assert counted.input_tokens == same.json()["input_tokens"]
+    assert upstream.requests == []
+    raw = await stack.client.post("/v1/responses/input_tokens", json={"input": text, "temperature": 1})
+    assert (raw.headers["x-token-count"], raw.headers["x-ignored-parameters"]) == ("estimate", "temperature")
+    refused = await stack.client.post("/v1/responses/input_tokens", json={"input": text, "model": "no-such-model"})
+    assert refused.status_code == 404
+
+
+async def test_requests_written_in_lines_are_answered(either: Stack, upstream: Upstream):
+    """Schemas and arguments with line breaks between their tokens, in every form that a client may choose."""
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    arguments = json.dumps({"city": "Paris"}, indent=2)
+    chat = {
+        "messages": [HI, calling(called("a", "f", arguments)), result("a"), said("so?")],
+        "tools": [function("f", schema)],
+    }
+    response_format = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    structured = {"messages": [HI], "response_format": response_format}
+    for body in (chat, structured):
+        upstream.script(Says(tools=[("toolu_1", "StructuredOutput", ["{}"])]) if body is structured else Says("Hi"))
+        content = json.dumps({"model": "sonnet", **body}, indent="\t").replace("\n", "\r\n")
+        response = await either.client.post("/v1/chat/completions", content=content)
+        assert response.status_code == 200, response.text

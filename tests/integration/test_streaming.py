@@ -1,0 +1,169 @@
+"""Answers as they are made: every word when it comes, what it cost, and where it ends."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.support.chat import answered, ask, finish_of, streamed, streaming, text_of
+from tests.support.scripted.upstream import Gated, Says, Stalls, Upstream
+from tests.support.stack import Stack, group, until
+from tests.support.timeouts import BOUND
+
+WORDS = ("Once", " upon", " a\u2028", "time", " 🦀", "\n\n", "data: x\n\n", " the end")
+
+
+@pytest.mark.wire(38)
+async def test_each_delta_reaches_the_client_before_the_next_is_made(either: Stack, upstream: Upstream):
+    """Nothing is held back on the way, not even until the next delta pushes it on."""
+    upstream.script(Gated(WORDS))
+    async with asyncio.timeout(BOUND), streaming(either) as stream:
+        for word in WORDS:
+            await upstream.release()
+            assert await stream.text() == word
+        assert finish_of(await stream.rest()) == ["stop"]
+
+
+@pytest.mark.wire(29)
+async def test_the_first_chunk_comes_before_the_first_word(stack: Stack, upstream: Upstream):
+    """A client sees that its answer has begun: status, role and id."""
+    upstream.script(Gated(("word",)))
+    async with asyncio.timeout(BOUND), streaming(stack) as stream:
+        assert stream.response.status_code == 200
+        assert stream.response.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert (await stream.chunk())["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+        await upstream.release()
+        assert await stream.text() == "word"
+
+
+@pytest.mark.wire(30, 31)
+async def test_a_streamed_answer_has_one_id_one_time_and_one_model(stack: Stack, upstream: Upstream):
+    """The chunks of an answer belong together; the role is said once, the end once."""
+    upstream.script(Says(WORDS))
+    first, second = await streamed(stack), await streamed(stack)
+    for chunks in (first, second):
+        assert len({(chunk["id"], chunk["created"], chunk["model"], chunk["object"]) for chunk in chunks}) == 1
+        assert [chunk["choices"][0]["delta"].get("role") for chunk in chunks] == ["assistant"] + [None] * (
+            len(chunks) - 1
+        )
+        assert finish_of(chunks) == finish_of(chunks[-1:]) == ["stop"]
+        assert text_of(chunks) == "".join(WORDS)
+        assert all("usage" not in chunk for chunk in chunks)
+    assert first[0]["id"] != second[0]["id"]
+    assert first[0]["model"].startswith("claude-sonnet-")
+
+
+@pytest.mark.wire(21)
+async def test_both_ways_give_the_same_answer(stack: Stack, upstream: Upstream):
+    """Streamed or not, the words are the model's."""
+    upstream.script(Says(WORDS))
+    assert answered(await ask(stack)) == text_of(await streamed(stack)) == "".join(WORDS)
+
+
+COUNTED = Says("hi", input=10, output=7, cache_read=100, cache_write=20)
+USAGE = {
+    "prompt_tokens": 130,
+    "completion_tokens": 7,
+    "total_tokens": 137,
+    "prompt_tokens_details": {"cached_tokens": 100, "cache_write_tokens": 20},
+    "completion_tokens_details": {"reasoning_tokens": 0},
+}
+
+
+def counted(usage: dict[str, Any]) -> dict[str, Any]:
+    """Usage without what it cost, which is the CLI's to say."""
+    return {name: value for name, value in usage.items() if name != "cost_usd"}
+
+
+@pytest.mark.wire(23)
+async def test_usage_is_what_the_model_counted(stack: Stack, upstream: Upstream):
+    """Tokens read from and written to the cache are part of the prompt, and told apart."""
+    upstream.script(COUNTED)
+    assert counted((await ask(stack)).json()["usage"]) == USAGE
+
+
+@pytest.mark.wire(32)
+async def test_a_stream_has_usage_when_it_was_asked_for(stack: Stack, upstream: Upstream):
+    """A last chunk without choices has it; those before say null."""
+    upstream.script(COUNTED)
+    *chunks, last = await streamed(stack, stream_options={"include_usage": True})
+    assert (last["choices"], counted(last["usage"])) == ([], USAGE)
+    assert [chunk["usage"] for chunk in chunks] == [None] * len(chunks)
+    assert finish_of(chunks) == ["stop"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("stop_reason", "finish_reason"),
+    [
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop"),
+        ("max_tokens", "length"),
+        ("model_context_window_exceeded", "length"),
+        ("refusal", "content_filter"),
+        ("pause_turn", "stop"),
+    ],
+)
+@pytest.mark.wire(24)
+async def test_an_answer_ends_where_the_model_ended_it(
+    stack: Stack, upstream: Upstream, stop_reason: str, finish_reason: str, *, stream: bool
+):
+    """The CLI likes to go on after some of these: it is ended as soon as the reason is read.
+
+    It may just have asked again by then, if the machine is busy; nobody waits for what comes of it.
+    """
+    upstream.script(Says(("only", " this"), stop_reason=stop_reason), Stalls(0))
+    cli = await stack.cli()
+    if stream:
+        chunks = await streamed(stack)
+        assert (text_of(chunks), finish_of(chunks)) == ("only this", [finish_reason])
+    else:
+        response = await ask(stack)
+        assert answered(response) == "only this"
+        assert response.json()["choices"][0]["finish_reason"] == finish_reason
+    await until(lambda: not group(cli.pid))
+    await upstream.until(lambda: upstream.answering == 0)
+    assert len(upstream.requests) <= 2
+    # Whoever killed it may also have cut the last bytes of the first answer.
+    assert upstream.hangups >= len(upstream.requests) - 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "limit"),
+    [
+        ({"max_tokens": 77}, 77),
+        ({"max_completion_tokens": 78}, 78),
+        ({"max_tokens": 77, "max_completion_tokens": 79}, 79),
+        ({"max_tokens": 1}, 1),
+    ],
+)
+@pytest.mark.wire(2)
+async def test_the_limit_reaches_the_model(either: Stack, upstream: Upstream, fields: dict[str, Any], limit: int):
+    """The newer name wins."""
+    answered(await ask(either, **fields))
+    assert upstream.requests[0].body["max_tokens"] == limit
+
+
+@pytest.mark.wire(26)
+async def test_thoughts_are_not_part_of_the_answer(stack: Stack, upstream: Upstream):
+    """What the model thinks is not what it says."""
+    upstream.script(Says("said", thinking=("thought", " more")))
+    assert answered(await ask(stack)) == "said"
+    assert text_of(await streamed(stack)) == "said"
+
+
+@pytest.mark.wire(57)
+async def test_an_empty_answer_is_an_answer(stack: Stack, upstream: Upstream):
+    """The model may say nothing."""
+    upstream.script(Says())
+    assert answered(await ask(stack)) == ""
+    chunks = await streamed(stack)
+    assert (text_of(chunks), finish_of(chunks)) == ("", ["stop"])
+
+
+async def test_a_long_answer_loses_nothing(stack: Stack, upstream: Upstream):
+    """Five thousand deltas, in order."""
+    upstream.script(Says(5000))
+    chunks = await streamed(stack)
+    assert text_of(chunks) == "".join(f"w{number} " for number in range(5000))
+    assert len(chunks) == 5002

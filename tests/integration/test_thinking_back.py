@@ -1,0 +1,157 @@
+"""Thinking that a client brings back reaches the model as it was given out: the service checks its signature.
+
+Where a test invents thinking, the scripted service does not check it.
+"""
+
+from typing import Any
+
+import pytest
+
+from tests.support.scripted.service_thinking import sign
+from tests.support.scripted.upstream import Says, Upstream
+from tests.support.stack import Stack
+
+
+@pytest.fixture
+def stack(either: Stack) -> Stack:
+    """Both launches of the CLI."""
+    return either
+
+
+type Json = dict[str, Any]
+
+TOOL: Json = {"name": "get_time", "description": "The time.", "input_schema": {"type": "object", "properties": {}}}
+CALL: Json = {"type": "tool_use", "id": "toolu_1", "name": "get_time", "input": {}}
+THOUGHT: Json = {"type": "thinking", "thinking": "Hm.\n", "signature": "c2lnbmF0dXJl"}
+HIDDEN: Json = {"type": "redacted_thinking", "data": "ZGF0YQ=="}
+EMPTY: Json = {**THOUGHT, "thinking": ""}
+LOOP = Says("It is noon.", thinking=("The clock ", "says."))
+
+
+def text(words: str) -> Json:
+    return {"type": "text", "text": words}
+
+
+def user(*content: Json) -> Json:
+    return {"role": "user", "content": list(content)}
+
+
+def assistant(*content: Json) -> Json:
+    return {"role": "assistant", "content": list(content)}
+
+
+def result(words: str = "noon") -> Json:
+    return {"type": "tool_result", "tool_use_id": "toolu_1", "content": [text(words)]}
+
+
+async def answered(stack: Stack, *messages: Json, **fields: Any) -> Json:
+    """The answer to a conversation of Anthropic's messages, with thinking."""
+    body = {"model": "sonnet", "max_tokens": 2000, "messages": messages, "tools": [TOOL], **fields}
+    response = await stack.client.post("/v1/messages", json={"thinking": {"type": "adaptive"}, **body})
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+async def test_a_tool_loop_brings_back_what_was_thought(either: Stack, upstream: Upstream):
+    """What the answer held is, sent back as it is, what the model is shown: thinking first, then words, then the call."""
+    upstream.script(Says("I look.", thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])]), LOOP)
+    asked = user(text("When?"))
+    first = await answered(either, asked)
+    assert [block["type"] for block in first["content"]] == ["thinking", "text", "tool_use"]
+    back = assistant(*first["content"])
+    last = await answered(either, asked, back, user(result()))
+    assert upstream.requests[-1].conversation == [asked, back, user(result())]
+    assert [block["type"] for block in last["content"]] == ["thinking", "text"]
+
+
+@pytest.mark.parametrize("model", ["sonnet", "haiku", "claude-opus-4-8", "claude-haiku-4-5", "claude-sonnet-5-5[1m]"])
+async def test_it_comes_back_under_any_name_of_a_model(stack: Stack, upstream: Upstream, model: str):
+    """The CLI keeps thinking of the model that is asked only, and knows that by its full id."""
+    upstream.without("signatures")
+    said = assistant(THOUGHT, text("I look."), CALL)
+    await answered(stack, user(text("When?")), said, user(result()), model=model)
+    assert upstream.requests[-1].conversation[1] == said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        assistant(HIDDEN, CALL),
+        assistant(EMPTY, CALL),
+        assistant(THOUGHT, HIDDEN, EMPTY, text("I look."), CALL),
+        assistant(THOUGHT, text("I look."), HIDDEN, CALL),
+        assistant(THOUGHT, {**CALL, "id": "toolu_0"}, HIDDEN, CALL),
+    ],
+    ids=["redacted", "without words", "several", "after words", "between calls"],
+)
+async def test_every_form_comes_back_in_its_place(stack: Stack, upstream: Upstream, said: Json):
+    """Redacted, without words, several, between words and calls."""
+    upstream.without("signatures")
+    results = [{**result(), "tool_use_id": block["id"]} for block in said["content"] if block["type"] == "tool_use"]
+    await answered(stack, user(text("When?")), said, user(*results))
+    assert upstream.requests[-1].conversation[1:] == [said, user(*results)]
+
+
+@pytest.mark.parametrize("begins", ["user", "assistant"])
+async def test_thinking_of_earlier_turns_comes_back_too(stack: Stack, upstream: Upstream, begins: str):
+    """The service decides what it still reads of it; here nothing is left out."""
+    upstream.without("signatures")
+    earlier = [user(text("a")), assistant(THOUGHT, text("b")), user(text("c")), assistant(HIDDEN, text("d"))]
+    history = [*earlier[begins == "assistant" :], user(text("When?")), assistant(THOUGHT, CALL), user(result())]
+    await answered(stack, *history)
+    assert upstream.requests[-1].conversation == history
+
+
+async def test_a_message_of_nothing_but_thinking_is_left_out(stack: Stack, upstream: Upstream):
+    """As the CLI has it; the words around it stay as they are."""
+    await answered(stack, user(text("a")), assistant(THOUGHT), user(text("b")))
+    assert upstream.requests[-1].conversation == [user(text("a"), text("b"))]
+
+
+@pytest.mark.parametrize("messages", [[assistant(THOUGHT)], [user(text("a")), assistant(text("b"), THOUGHT)]])
+async def test_an_answer_can_not_go_on_from_thinking(stack: Stack, upstream: Upstream, messages: list[Json]):
+    """The beginning of an answer ends in words: the service refuses another, so it is refused here."""
+    body = {"model": "sonnet", "max_tokens": 2000, "messages": messages}
+    response = await stack.client.post("/v1/messages", json=body)
+    assert (response.status_code, response.json()["error"]["type"]) == (400, "invalid_request_error")
+    assert not upstream.requests
+
+
+async def test_a_refused_signature_costs_the_thinking_and_not_the_answer(stack: Stack, upstream: Upstream):
+    """The CLI asks once more without it."""
+    upstream.script(Says("It is noon."))
+    answer = await answered(stack, user(text("When?")), assistant(THOUGHT, CALL), user(result()))
+    assert answer["content"][-1] == text("It is noon.")
+    assert [asked.conversation[1] for asked in upstream.requests] == [assistant(THOUGHT, CALL), assistant(CALL)]
+    assert upstream.refused == ["signatures"]
+
+
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "get_time"}], ids=["any", "named"])
+async def test_thinking_before_a_call_that_was_demanded_costs_no_answer(
+    either: Stack, upstream: Upstream, choice: Json
+):
+    """It is bound to the demand, which the next request does not hold: the service is asked again without it."""
+    upstream.script(Says(thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])]), LOOP)
+    asked = user(text("When?"))
+    other = {**TOOL, "name": "get_date"}
+    first = await answered(either, asked, tool_choice=choice, tools=[TOOL, other])
+    assert [block["type"] for block in first["content"]] == ["thinking", "tool_use"]
+    last = await answered(either, asked, assistant(*first["content"]), user(result()), tools=[TOOL, other])
+    assert last["content"][-1] == text("It is noon.")
+    assert upstream.requests[-1].conversation == [asked, assistant(CALL), user(result())]
+
+
+@pytest.mark.wire(52, 65)
+async def test_reasoning_items_bring_it_back(either: Stack, upstream: Upstream):
+    """Through the other door: what was sealed into an item of `reasoning` is the very same thinking to the model."""
+    upstream.script(Says(thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])]), LOOP)
+    tool = {"type": "function", "name": "get_time", "parameters": TOOL["input_schema"]}
+    body = {"model": "sonnet", "tools": [tool], "store": False, "include": ["reasoning.encrypted_content"]}
+    asked = {"role": "user", "content": "When?"}
+    first = (await either.client.post("/v1/responses", json={**body, "input": [asked]})).json()
+    assert [item["type"] for item in first["output"]] == ["reasoning", "function_call"]
+    brought = {"type": "function_call_output", "call_id": first["output"][1]["call_id"], "output": "noon"}
+    await either.client.post("/v1/responses", json={**body, "input": [asked, *first["output"], brought]})
+    signature = sign(upstream.requests[0].body, "Which time?")
+    said = assistant({"type": "thinking", "thinking": "Which time?", "signature": signature}, CALL)
+    assert upstream.requests[-1].conversation == [user(text("When?")), said, user(result())]

@@ -1,0 +1,47 @@
+"""What every scenario stands on: the programs to be measured, and the quiet in which they are."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec import Struct
+
+from executor.claude.cli.launch import Launch
+from tests.load.bench.measure import quiet
+from tests.support.stack import Stack, until
+
+REST_TIMEOUT = 120.0
+
+
+class Restless(Exception):
+    """The server did not come to rest; the message says what to do."""
+
+
+class Bench(Struct, frozen=True):
+    """What a scenario is given. folder: a scratch one. say: tells the person who waits."""
+
+    launch: Launch
+    folder: Path
+    say: Callable[[str], None]
+
+    def stack(self, parked: int, **settings: str) -> Stack:
+        """The real programs, before the same service and CLI; `resting` waits until they have parked what they should.
+
+        The stack's own log level says every step; as operators run it, nothing is logged before an answer ends.
+        """
+        own = {"LOG_LEVEL": "warning", "PARKED": str(parked), **settings}
+        return Stack(self.launch.base_url, parked=0, settings=own)
+
+
+async def resting(stack: Stack, parked: int) -> bool:
+    """Wait until the stack has parked so many, and nothing runs; False when something that is not ours does."""
+    try:
+        await until(lambda: _idle(stack, parked), REST_TIMEOUT)
+    except TimeoutError as error:
+        raise Restless(f"{parked} CLIs did not park in {REST_TIMEOUT:.0f} s. Is this machine busy?") from error
+    return await quiet()
+
+
+async def _idle(stack: Stack, parked: int) -> bool:
+    health = await stack.health()
+    states = [(one["parked"], one["running"], one["waiting"]) for one in health["executors"]] if health else []
+    return states == [(parked, 0, 0)] and len(stack.clis()) == parked

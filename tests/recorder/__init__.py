@@ -1,1 +1,0 @@
-"""Records what clients really send, by the manual's own examples: `python -m tests.recorder --help`."""

@@ -1,0 +1,55 @@
+"""The host's accounts, which `whoami` and `id` would read: what is granted to them is granted to all of a command."""
+
+import contextlib
+import os
+import pwd
+from collections.abc import AsyncGenerator
+
+import psutil
+import pytest
+
+from tests.security.attack import ORDINARY
+from tests.support.tools import Tools
+
+pytestmark = [pytest.mark.anyio, pytest.mark.attack("Files outside"), pytest.mark.xdist_group("security")]
+
+
+@pytest.fixture(params=["as root", "as an ordinary user", "without mounts"])
+async def tools(request: pytest.FixtureRequest) -> AsyncGenerator[Tools]:
+    """One that allows them."""
+    if request.param == "as root" and os.getuid():
+        pytest.skip("this test run is not root, so it can't start one as root")
+    without = ("mounts",) if request.param == "without mounts" else ()
+    uid = 0 if request.param == "as root" else ORDINARY
+    async with Tools({"ALLOWED_COMMANDS": "cat,whoami,id,echo"}, uid=uid, without=without) as started:
+        yield started
+
+
+ACCOUNTS = {
+    "beside `whoami`": "cat /etc/passwd; false && whoami",
+    "by the shell itself": "while read -r line; do echo $line; done < /etc/passwd; whoami",
+    "beside `id`": "id; cat /etc/passwd /etc/group",
+    "by a program in the same pipe": "id | cat - /etc/passwd /etc/group",
+    "in a function": "f() { whoami; }; echo $(</etc/passwd) $(</etc/group); f",
+    "how names are looked up": "cat /etc/nsswitch.conf /etc/passwd; false && id",
+}
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+async def test_accounts_of_the_host_are_not_read(tools: Tools, name: str):
+    """What one program of a command may read, all of it may: that is the tools' user, and nobody else."""
+    said = await tools.run(ACCOUNTS[name])
+    assert b"root:" not in said.stdout + said.stderr
+    assert b"daemon" not in said.stdout
+
+
+@pytest.mark.control
+async def test_a_command_says_whose_it_is(tools: Tools):
+    """By the number, and by the name if it has one."""
+    number = psutil.Process(tools.program.pid).uids().real
+    said = await tools.run("id")
+    assert said.code == 0
+    assert said.stdout.startswith(f"uid={number}".encode())
+    with contextlib.suppress(KeyError):
+        name = pwd.getpwuid(number).pw_name
+        assert f"uid={number}({name})".encode() in said.stdout

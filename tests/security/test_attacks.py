@@ -1,0 +1,510 @@
+"""The attack list: each is tried against the real tools executor, started as root and started as an ordinary user.
+
+Law: nothing outside of what is allowed is read, written, run, reached or left behind. What is tried by an allowed
+program is stopped by the kernel, so the list of commands here is wide on purpose: it has a shell, a Python, an `env`.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import stat
+import sys
+
+import psutil
+import pytest
+
+from shared.errors import ErrorKind
+from shared.tool_jobs import (
+    CommandEnded,
+    EditFile,
+    FileRead,
+    FileWritten,
+    FindFiles,
+    FolderListed,
+    ListFolder,
+    ReadFile,
+    RunCommand,
+    SearchFiles,
+    WriteFile,
+)
+from tests.security.attack import PYTHON
+from tests.support.stack import until
+from tests.support.tools import SECRET, Tools
+
+pytestmark = [pytest.mark.xdist_group("security")]
+
+NOT_ALLOWED, BAD_JOB, NOT_FOUND = ErrorKind.NOT_ALLOWED, ErrorKind.BAD_JOB, ErrorKind.NOT_FOUND
+LIBRARY = os.path.realpath("/lib/x86_64-linux-gnu/libm.so.6")
+
+
+async def outcome(tools: Tools, command: str) -> str:
+    """All that came of a command, as text."""
+    return repr(await tools.run(command))
+
+
+@pytest.mark.attack("Commands by name")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ls; id",
+        "ls && id",
+        "ls | id",
+        "ls & id",
+        "echo $(id)",
+        "echo `id`",
+        'echo "$(id)"',
+        "cat <(id)",
+        "cat <<X\n$(id)\nX",
+        "echo ${x:-$(id)}",
+        "if true; then id; fi",
+        "f() { id; }; f",
+        "$(echo id)",
+        "i''d",
+        "\\id",
+        "'id'",
+        "x=id; $x",
+        "/usr/bin/id",
+        "./id",
+        "command id",
+        "builtin echo",
+        "exec id",
+        "eval id",
+        "enable -f ./evil.so evil",
+        ". ./script",
+        "source ./script",
+        "trap id EXIT",
+        "/lib64/ld-linux-x86-64.so.2 /usr/bin/id",
+        "LD_PRELOAD=./evil.so ls",
+        "export LD_PRELOAD=./evil.so; ls",
+        "BASH_ENV=./script ls",
+        "PATH=. ls",
+        "coproc id",
+        "time id",
+        "! id",
+        "(id)",
+        "{ id; }",
+    ],
+)
+async def test_a_command_that_is_not_on_the_list_is_refused_by_name(tools: Tools, command: str):
+    """Wherever the name stands, nothing of the text is run, and the refusal says what is allowed or how to say it."""
+    said = await tools.run(command)
+    assert said.refused.kind in {NOT_ALLOWED, BAD_JOB}, said
+    assert said.stdout == b""
+    assert said.refused.detail
+
+
+@pytest.mark.attack("Programs")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "find . -maxdepth 0 -exec id ;".replace(";", "\\;"),
+        "echo x | xargs id",
+        "env id",
+        "bash -c id",
+        "bash -c 'exec id'",
+        "bash -c 'eval id'",
+        "git -c alias.x='!id' x",
+        "git -c core.pager=id --paginate config --list",
+        "bash -c '/lib64/ld-linux-x86-64.so.2 /usr/bin/id'",
+        "sed -n '1e id' a.txt",
+    ],
+)
+async def test_a_program_that_is_allowed_can_not_start_one_that_is_not(tools: Tools, command: str):
+    """The kernel runs the programs named in the command alone, whatever they were told to start."""
+    assert "uid=" not in await outcome(tools, command)
+
+
+@pytest.mark.attack("Programs")
+@pytest.mark.attack("Programs")
+@pytest.mark.parametrize(
+    "plant",
+    [
+        "cp /bin/true planted",
+        "cat /bin/true > planted",
+        "echo '#!/bin/true' > planted",
+        "echo '#!/bin/bash' > planted",
+        "ln -s /usr/bin/id planted",
+    ],
+)
+async def test_a_planted_program_does_not_run(tools: Tools, plant: str):
+    """What lies in a folder that can be written is not executable, whatever its mode says."""
+    binary = tools.writable / "planted"
+    binary.unlink(missing_ok=True)
+    if plant.startswith("ln"):
+        await tools.run(plant, str(tools.writable))
+    elif "#!" in plant:
+        await tools.run(f"{plant}; chmod 755 planted", str(tools.writable))
+    else:
+        # What can't be read can't be copied: it is put there from outside.
+        shutil.copy("/usr/bin/id", binary)
+        binary.chmod(0o755)
+    said = await tools.run("bash -c ./planted", str(tools.writable))
+    assert said.code in {126, 127}, said
+    said = await tools.run("bash -c '/lib64/ld-linux-x86-64.so.2 ./planted'", str(tools.writable))
+    assert said.code, said
+    assert b"uid=" not in said.stdout
+    binary.unlink(missing_ok=True)
+
+
+async def test_a_planted_library_is_not_loaded(tools: Tools):
+    """A library in a writable folder can't become code: the folder is mounted without exec."""
+    if any("libraries" in lack for lack in (await tools.status()).missing):
+        pytest.skip("this host lets an ordinary user make no mounts, and the status says so")
+    shutil.copy(LIBRARY, tools.writable / "evil.so")
+    said = await tools.run("bash -c 'LD_PRELOAD=./evil.so cat /dev/null'; cat /dev/null", str(tools.writable))
+    assert b"failed to map" in said.stderr, said
+    said = await tools.run("bash -c 'enable -f ./evil.so evil'", str(tools.writable))
+    assert b"failed to map" in said.stderr, said
+    (tools.writable / "evil.so").unlink()
+
+
+@pytest.mark.attack("Paths")
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("../outside/secret.txt", NOT_ALLOWED),
+        ("sub/../../outside/secret.txt", NOT_ALLOWED),
+        ("/etc/passwd", NOT_ALLOWED),
+        ("//etc/passwd", NOT_ALLOWED),
+        ("link", NOT_ALLOWED),
+        ("linked/secret.txt", NOT_ALLOWED),
+        ("/proc/self/environ", NOT_ALLOWED),
+        ("/proc/self/root/etc/passwd", NOT_ALLOWED),
+        ("/dev/zero", NOT_ALLOWED),
+        ("a.txt\0", BAD_JOB),
+        ("", BAD_JOB),
+        ("x" * 5000, BAD_JOB),
+        ("none", NOT_FOUND),
+        (".", BAD_JOB),
+        ("~/.ssh/id_rsa", NOT_FOUND),
+    ],
+)
+async def test_a_path_that_leads_out_is_not_read(tools: Tools, path: str, kind: ErrorKind):
+    """By dots, from the root, through links or by what is no file: refused, with the reason."""
+    said = await tools.do(ReadFile(path))
+    assert said.refused.kind == kind, said
+    assert SECRET not in repr(said)
+
+
+@pytest.mark.attack("Paths")
+@pytest.mark.attack("Paths")
+@pytest.mark.parametrize("name", ["fifo", "socket", "hard"])
+async def test_what_is_no_file_of_one_name_is_not_read(tools: Tools, name: str):
+    """FIFOs and sockets would wait or answer; a hard link where writing is allowed may be another file."""
+    place = tools.writable / name
+    with contextlib.ExitStack() as stack:
+        match name:
+            case "fifo":
+                os.mkfifo(place, 0o666)
+            case "socket":
+                stack.enter_context(socket.socket(socket.AF_UNIX)).bind(str(place))
+            case _:
+                os.link(tools.outside / "secret.txt", place)
+        said = await tools.do(ReadFile(str(place)))
+        assert said.refused.kind == NOT_ALLOWED, said
+        place.unlink()
+
+
+@pytest.mark.attack("Paths")
+async def test_a_device_is_not_read(tools: Tools):
+    """Not even when its node lies in an allowed folder."""
+    if os.getuid() != 0:
+        pytest.skip("only root makes device nodes")
+    place = tools.root / "zero"
+    os.mknod(place, 0o666 | stat.S_IFCHR, os.makedev(1, 5))
+    assert (await tools.do(ReadFile("zero"))).refused.kind == NOT_ALLOWED
+    place.unlink()
+
+
+@pytest.mark.attack("Paths")
+async def test_a_sparse_file_of_100_gigabytes_is_too_large(tools: Tools):
+    """The size is looked at before a byte is read."""
+    place = tools.root / "sparse"
+    with place.open("wb") as file:
+        file.truncate(100 << 30)
+    assert (await tools.do(ReadFile("sparse"))).refused.kind == ErrorKind.TOO_LARGE
+    place.unlink()
+
+
+@pytest.mark.attack("Paths")
+async def test_a_link_swapped_in_between_is_never_followed(tools: Tools):
+    """A folder that turns into a link and back, as fast as can be, while files are read through it."""
+    real, trap, place = tools.root / "real", tools.root / "trap", tools.root / "swap"
+    real.mkdir()
+    (real / "secret.txt").write_text("inside")
+    trap.symlink_to(tools.outside)
+    place.mkdir()
+    (place / "secret.txt").write_text("inside")
+    code = (
+        "import ctypes,os,sys\nlibc=ctypes.CDLL(None)\na,b=(x.encode() for x in sys.argv[1:])\n"
+        "while True: libc.renameat2(-100,a,-100,b,2)"
+    )
+    swapping = await asyncio.create_subprocess_exec(sys.executable, "-c", code, str(place), str(trap))
+    try:
+        for _ in range(60):
+            said = await tools.do(ReadFile("swap/secret.txt"))
+            assert SECRET not in repr(said), said
+    finally:
+        swapping.kill()
+        await swapping.wait()
+
+
+async def test_a_name_with_a_newline_is_one_name(tools: Tools):
+    """It is listed, found and read whole."""
+    name = "two\nlines.txt"
+    (tools.root / name).write_text("x")
+    listed = (await tools.do(ListFolder("."))).end
+    assert isinstance(listed, FolderListed)
+    assert str(tools.root / name) in [entry.path for entry in listed.entries]
+    read = (await tools.do(ReadFile(name))).end
+    assert isinstance(read, FileRead)
+    assert read.text == "x"
+
+
+@pytest.mark.attack("Files outside")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "cat {outside}/secret.txt",
+        "cat link",
+        "cat linked/secret.txt",
+        "cat /etc/passwd",
+        "cat /proc/self/environ",
+        "cat /proc/1/environ",
+        "bash -c 'cat /proc/$PPID/environ'",
+        "echo $(<{outside}/secret.txt)",
+        "ln {outside}/secret.txt {work}/hl; cat {work}/hl",
+        "cp {outside}/secret.txt {work}/copy; cat {work}/copy",
+        "cat {run}/../tools.log",
+        "ls {outside}",
+        "git --git-dir={outside} log",
+        "git diff --no-index /dev/null {outside}/secret.txt",
+        "sed '' {outside}/secret.txt",
+        "dd if={outside}/secret.txt",
+        "bash {outside}/secret.txt",
+    ],
+)
+async def test_a_command_reads_nothing_outside(tools: Tools, command: str):
+    """The kernel refuses it to every program alike."""
+    filled = command.format(outside=tools.outside, work=tools.writable, run=tools.run_dir)
+    said = await tools.run(filled)
+    assert SECRET.encode() not in said.stdout + said.stderr, said
+    assert b"root:" not in said.stdout
+    assert b"RUN_DIR" not in said.stdout
+
+
+@pytest.mark.attack("Files outside")
+@pytest.mark.attack("Paths")
+@pytest.mark.parametrize(
+    "command", ["echo x > {place}", "cp a.txt {place}", "ln -s a.txt {place}", "mkdir {place}", "truncate -s 9 {place}"]
+)
+async def test_a_command_writes_nothing_outside(tools: Tools, command: str):
+    """Neither beside the allowed folders nor in one that may only be read."""
+    for place in (tools.outside / "new", tools.root / "new"):
+        await tools.run(command.format(place=place))
+        assert place.name not in {each.name for each in place.parent.iterdir()}
+
+
+@pytest.mark.attack("Paths")
+async def test_writing_stays_in_the_writable_folders(tools: Tools):
+    """A file is written and edited there, through no link, and nowhere else."""
+    place = tools.writable / "deep" / "file.txt"
+    written = (await tools.do(WriteFile(str(place), "one two two"))).end
+    assert isinstance(written, FileWritten)
+    assert written.created
+    assert (await tools.do(EditFile(str(place), "two", "2"))).refused.kind == BAD_JOB
+    assert (await tools.do(EditFile(str(place), "three", "3"))).refused.kind == BAD_JOB
+    edited = (await tools.do(EditFile(str(place), "two", "2", everywhere=True))).end
+    assert isinstance(edited, FileWritten)
+    assert (edited.replaced, place.read_text()) == (2, "one 2 2")
+    assert (await tools.do(WriteFile(str(tools.root / "new"), "x"))).refused.kind == NOT_ALLOWED
+    (tools.writable / "out").symlink_to(tools.outside)
+    assert (await tools.do(WriteFile(str(tools.writable / "out" / "new"), "x"))).refused.kind == NOT_ALLOWED
+    (tools.writable / "out").unlink()
+    assert list(tools.outside.iterdir()) == [tools.outside / "secret.txt"]
+
+
+async def test_a_search_finds_nothing_outside(tools: Tools):
+    """Neither ripgrep's patterns nor its globs lead out, and no word of a client's is an option."""
+    for job in (
+        SearchFiles("sk-ant", path="."),
+        SearchFiles("sk-ant", path="linked"),
+        SearchFiles("--follow", path="."),
+        SearchFiles("sk-ant", path=".", glob="../**"),
+        FindFiles("../**"),
+        FindFiles("--follow"),
+        FindFiles("**/secret.txt"),
+    ):
+        said = await tools.do(job)
+        assert str(tools.outside) not in repr(said), said
+        assert SECRET not in repr(said), said
+
+
+PROBES = {
+    "a TCP socket": "import socket; socket.socket()",
+    "a UDP socket": "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
+    "an IPv6 socket": "import socket; socket.socket(socket.AF_INET6)",
+    "an MPTCP socket": "import socket; socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)",
+    "a vsock socket": "import socket; socket.socket(40, socket.SOCK_STREAM)",
+    "a Unix socket": "import socket; socket.socket(socket.AF_UNIX)",
+    "an abstract socket": "import socket; socket.socket(socket.AF_UNIX).connect('\\0x')",
+    "a name looked up": "import socket; socket.getaddrinfo('localhost', 80)[0]; socket.create_connection(('localhost', 80))",
+    "a file in memory": "import os; os.memfd_create('x')",
+    "a namespace": "import os; os.unshare(os.CLONE_NEWUSER)",
+    "a signal to the executor": "import os; os.kill({executor}, 0)",
+    "root": "import os; os.setuid(0)",
+    "an inherited descriptor": "import os; os.fstat(3)",
+}
+
+
+@pytest.mark.attack("System calls")
+@pytest.mark.parametrize("probe", PROBES)
+async def test_a_program_of_the_attackers_own_reaches_nothing(tools: Tools, probe: str):
+    """An interpreter on the list may run any program; sockets, memory tricks, signals and other processes stay closed."""
+    said = await tools.do(
+        RunCommand(f"{PYTHON} -I -S - && echo it went through", stdin=PROBES[probe].format(executor=tools.program.pid))
+    )
+    assert b"it went through" not in said.stdout, said
+
+
+@pytest.mark.control
+async def test_the_attackers_program_does_run(tools: Tools):
+    """Else the other tests would show nothing."""
+    said = await tools.do(RunCommand(f"{PYTHON} -I -S - && echo it went through", stdin="import os"))
+    assert b"it went through" in said.stdout, said
+
+
+async def ended(tools: Tools, mark: str) -> None:
+    """Wait until no process with this word in its command line is left."""
+
+    def alive() -> list[int]:
+        return [each.pid for each in psutil.process_iter(["cmdline"]) if mark in (each.info["cmdline"] or [])]
+
+    await until(lambda: not alive())
+
+
+@pytest.mark.attack("Bombs")
+@pytest.mark.attack("Bombs")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sleep 4242 &",
+        "(sleep 4242 &) &",
+        "bash -c 'sleep 4242 & disown' &",
+        "bash -c 'trap \"\" TERM HUP; sleep 4242' & true",
+    ],
+)
+async def test_nothing_outlives_its_job(tools: Tools, command: str):
+    """The end of a command is the end of all that it started, in whatever session it went."""
+    said = await tools.run(command)
+    assert isinstance(said.end, CommandEnded)
+    await ended(tools, "4242")
+
+
+@pytest.mark.attack("Bombs")
+async def test_who_ignores_sigterm_is_ended_all_the_same(tools: Tools):
+    """The timeout ends the command by SIGTERM, and what is deaf to it by SIGKILL."""
+    said = await tools.run("bash -c 'trap \"\" TERM; while true; do sleep 4343; done'", timeout=0.5)
+    assert isinstance(said.end, CommandEnded)
+    assert said.end.timed_out
+    await ended(tools, "4343")
+
+
+@pytest.mark.attack("Bombs")
+async def test_a_caller_who_goes_away_ends_the_job(tools: Tools):
+    """Closing the connection is the end of the command."""
+    running = asyncio.create_task(tools.run("sleep 4444"))
+
+    def started() -> bool:
+        return any("4444" in (each.info["cmdline"] or []) for each in psutil.process_iter(["cmdline"]))
+
+    await until(started)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    await ended(tools, "4444")
+
+
+@pytest.mark.attack("Bombs")
+async def test_a_fork_bomb_ends_with_its_job(tools: Tools):
+    """The number of processes is bounded, and every one of them is gone at the end; the next job is served."""
+    await tools.run("bomb() { bomb | bomb & }; bomb; sleep 5151", timeout=2)
+    await ended(tools, "5151")
+    assert (await tools.run("echo alive")).stdout == b"alive\n"
+
+
+@pytest.mark.attack("Bombs")
+async def test_a_memory_bomb_ends_without_harm(tools: Tools):
+    """One process alone, and several together, get no more than a job may have."""
+    code = "x = bytearray(700 << 20); print('it went through')"
+    said = await tools.do(RunCommand(f"{PYTHON} -I -S -", stdin=code))
+    assert b"it went through" not in said.stdout
+    code = (
+        "import os,time\nfor _ in range(2): os.fork()\nx = b'x' * (200 << 20)\ntime.sleep(80)\nprint('it went through')"
+    )
+    said = await tools.do(RunCommand(f"{PYTHON} -I -S -", stdin=code))
+    assert b"it went through" not in said.stdout
+    assert b"more memory than is allowed" in said.stderr, said
+
+
+@pytest.mark.attack("Bombs")
+async def test_a_disk_filler_is_stopped(tools: Tools):
+    """One file is bounded by its size, many by what they take from the free space."""
+    said = await tools.run("dd if=a.txt of=/dev/null; yes > big; echo $?", str(tools.writable))
+    assert (tools.writable / "big").stat().st_size <= 8 << 20
+    said = await tools.run("i=0; while true; do i=$((i+1)); yes > many.$i; done", str(tools.writable))
+    assert b"more disk than is allowed" in said.stderr, said
+    for each in tools.writable.glob("*"):
+        if each.name.startswith(("many.", "big")):
+            each.unlink()
+
+
+@pytest.mark.attack("Bombs")
+async def test_a_maker_of_files_is_stopped(tools: Tools):
+    """However small they are: what is made is counted while it is made."""
+    place = tools.writable / "many"
+    place.mkdir()
+    place.chmod(0o777)
+    said = await tools.run("i=0; while true; do i=$((i+1)); : > e$i; done", str(place))
+    assert b"more files than is allowed" in said.stderr, said
+    # What was made between two looks is more.
+    assert len(list(place.iterdir())) < 50_000
+    shutil.rmtree(place)
+
+
+@pytest.mark.control
+async def test_some_files_may_be_made(tools: Tools):
+    """As many as are allowed."""
+    place = tools.writable / "some"
+    place.mkdir()
+    place.chmod(0o777)
+    said = await tools.run("for i in {1..1000}; do : > e$i; done; sleep 0.3; echo done", str(place))
+    assert said.stdout == b"done\n", said
+    shutil.rmtree(place)
+
+
+@pytest.mark.attack("Other processes")
+async def test_endless_output_is_cut_and_says_so(tools: Tools):
+    """What is over the limit is thrown away, the command is ended, and its end says that it was cut."""
+    said = await tools.run("yes")
+    assert isinstance(said.end, CommandEnded)
+    assert said.end.truncated
+    assert len(said.stdout) == 64 * 1024
+
+
+@pytest.mark.attack("Other processes")
+async def test_the_environment_of_a_command_is_clean(tools: Tools):
+    """Nothing of the executor's environment is in it."""
+    said = await tools.run("env")
+    names = {line.split(b"=")[0] for line in said.stdout.splitlines()}
+    assert not names & {b"RUN_DIR", b"ALLOWED_PATHS", b"LOG_LEVEL", b"API_SECRET_TOKEN"}
+    assert b"PATH" in names
+
+
+async def test_no_job_runs_as_root(tools: Tools):
+    """Whoever started the executor, it and its jobs are someone else."""
+    assert tools.program.process
+    for each in [psutil.Process(tools.program.pid), *psutil.Process(tools.program.pid).children(recursive=True)]:
+        assert 0 not in each.uids()

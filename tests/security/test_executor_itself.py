@@ -1,0 +1,78 @@
+"""The tools executor's own process, as an attacker would have it: what it reaches, and that it still does its work."""
+
+import json
+import os
+import signal
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from shared.tool_jobs import CommandEnded, FileRead, ReadFile
+from tests.security.attack import ORDINARY
+from tests.support.stack import Program, until
+from tests.support.tools import Tools
+
+pytestmark = [pytest.mark.anyio, pytest.mark.attack("The executor itself"), pytest.mark.xdist_group("security")]
+
+# Without seccomp too, the kernel refuses these to who has no capability, or on some kernels.
+REFUSED_ANYWAY = {"userfaultfd", "io_uring_setup"}
+type Heard = dict[str, set[str]]
+
+
+def taken_over(*, confined: bool) -> Tools:
+    """An executor in whose process things are tried."""
+    tools = Tools({"ALLOWED_COMMANDS": "echo,cat"}, uid=ORDINARY)
+    (tools.root / "a.txt").write_text("hello\n")
+    module = [
+        "tests.support.compromised_executor",
+        "yes" if confined else "no",
+        str(ORDINARY if os.getuid() == 0 else 0),
+    ]
+    tools.program = Program([*module, "--role", "tools"], tools.program._environment, tools.folder / "tools.log")
+    return tools
+
+
+async def heard(tools: Tools) -> Heard:
+    """What was tried in it, and what of it went through."""
+    await until(lambda: "TRIED " in tools.log())
+    [line] = [line for line in tools.log().splitlines() if line.startswith("TRIED ")]
+    return {name: set(each) for name, each in json.loads(line.removeprefix("TRIED ")).items()}
+
+
+def status_of(pid: int) -> str:
+    """What the kernel says of a process."""
+    return Path(f"/proc/{pid}/status").read_text()
+
+
+@pytest.fixture
+async def confined() -> AsyncGenerator[Tools]:
+    """The real one."""
+    async with taken_over(confined=True) as tools:
+        yield tools
+
+
+async def test_who_has_the_executor_reaches_nothing(confined: Tools):
+    """No file, no program, no process, no socket but what it has; its own work goes on, and it ends as it should."""
+    told = await heard(confined)
+    assert told["attacks"] == set()
+    assert len(told["works"]) == 8
+    status = status_of(confined.program.pid)
+    assert "Seccomp:\t2\n" in status
+    assert "NoNewPrivs:\t1\n" in status
+    assert isinstance((await confined.do(ReadFile("a.txt"))).end, FileRead)
+    said = await confined.run("cat; echo done")
+    assert (said.stdout, isinstance(said.end, CommandEnded)) == (b"done\n", True)
+    # Too long for a message: it is handed on by a file in memory.
+    assert (await confined.run(f"echo {'x' * 50_000} > /dev/null; echo done")).stdout == b"done\n"
+    assert await confined.program.end(signal.SIGTERM) == 0
+    assert not (confined.run_dir / "tools-1.sock").exists()
+
+
+@pytest.mark.control
+async def test_without_its_confinement_all_of_it_goes_through():
+    """It is the confinement that stops it."""
+    async with taken_over(confined=False) as tools:
+        told = await heard(tools)
+        missed = told["all"] - told["works"] - told["attacks"] - REFUSED_ANYWAY
+        assert missed == set()

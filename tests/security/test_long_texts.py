@@ -1,0 +1,67 @@
+"""Shell text that takes long to read: its job is refused, and nobody else waits meanwhile."""
+
+import asyncio
+import time
+
+import pytest
+
+from shared.errors import ErrorKind
+from shared.tool_jobs import LONGEST_COMMAND, FileRead, ReadFile
+from tests.support.tools import Tools
+
+pytestmark = [pytest.mark.anyio, pytest.mark.attack("Long texts"), pytest.mark.xdist_group("security")]
+
+STALL = 0.5
+
+
+def filled(piece: str, end: str = "") -> str:
+    return piece * (LONGEST_COMMAND // len(piece) - 1) + end
+
+
+TEXTS = {
+    "assignments in assignments": "a=(" * 7_000,
+    "as many as may be": filled("a=("),
+    "here-documents": "\n".join(f"cat <<E{number}" for number in range(9_000)),
+    "substitutions in substitutions": filled("$("),
+    "quoted substitutions": filled('"$('),
+    "expansions in expansions": filled("${a:-"),
+    "arithmetic": filled("(("),
+    "backquotes": filled("`\\"),
+    "brackets": filled("[[ ("),
+    "functions": filled("f() {"),
+    "cases": filled("case a in a) "),
+    "loops": filled("while "),
+    "pipes": filled("cat|", "cat"),
+    "words": filled("cat ", ";"),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+async def test_a_long_text_holds_nobody_up(tools: Tools, name: str):
+    """It is read by its own job's process, which has a second for it."""
+    job = asyncio.create_task(tools.run(TEXTS[name][:LONGEST_COMMAND]))
+    longest = 0.0
+    while not job.done():
+        start = time.monotonic()
+        await tools.status()
+        longest = max(longest, time.monotonic() - start)
+        await asyncio.sleep(0.02)
+    await job
+    assert longest < STALL
+    assert isinstance((await tools.do(ReadFile("a.txt"))).end, FileRead)
+
+
+async def test_what_takes_too_long_is_refused(tools: Tools):
+    """With what to do about it."""
+    start = time.monotonic()
+    refused = (await tools.run(TEXTS["as many as may be"])).refused
+    assert refused.kind is ErrorKind.BAD_JOB
+    assert "takes too long to read" in refused.detail
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.control
+async def test_a_long_text_that_is_simple_runs(tools: Tools):
+    """Nearly the longest that is allowed, of many commands."""
+    said = await tools.run("true\n" * (LONGEST_COMMAND // 5 - 100) + "echo done")
+    assert said.stdout == b"done\n", said

@@ -1,0 +1,82 @@
+"""Who asks for nothing but a sign of life while others do harm: how long the API's event loop keeps them waiting.
+
+usage: python -m tests.support.bystander PORT PID, until its input ends; it writes the longest wait, without and with the time in
+which one of the two programs could run but had no processor: that says how busy the machine is, not the API.
+"""
+
+import asyncio
+import contextlib
+import socket
+import sys
+import threading
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from tests.support.stack import REPOSITORY, Stack
+
+# The longest that a bystander may wait, in seconds.
+LONGEST_STALL = 0.25
+PAUSE = 0.01
+LIVE = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+class Waits:
+    """Mutable: what was measured, once that is over, in seconds. elapsed: with what the machine added."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self.elapsed = 0.0
+
+
+@contextlib.asynccontextmanager
+async def bystander(stack: Stack) -> AsyncGenerator[Waits]:
+    """Somebody asks all the time, from a process of its own. What was measured is there after the block."""
+    waits = Waits()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.support.bystander", str(stack.port), str(stack.api.pid)),
+        cwd=REPOSITORY,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout
+    await process.stdout.readline()
+    try:
+        yield waits
+    finally:
+        told, _ = await process.communicate()
+        waits.longest, waits.elapsed = map(float, told.split())
+        print(f"the longest wait: {waits.longest:.3f} s; {waits.elapsed:.3f} s with what the machine added")
+
+
+def delayed(pid: str) -> float:
+    """How long the threads of both programs have waited for a processor (proc_pid_schedstat), in seconds."""
+    total = 0
+    for place in (f"/proc/{pid}/task", "/proc/self/task"):
+        for path in Path(place).glob("*/schedstat"):
+            with contextlib.suppress(OSError):
+                total += int(path.read_text().split()[1])
+    return total / 1e9
+
+
+def main() -> None:
+    """Ask until the input ends."""
+    _, port, pid = sys.argv
+    over = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+    longest = elapsed = 0.0
+    with socket.create_connection(("127.0.0.1", int(port))) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        print("asking", flush=True)
+        while not over.is_set():
+            before, began = delayed(pid), time.perf_counter()
+            sock.sendall(LIVE)
+            assert sock.recv(65536)
+            spent = time.perf_counter() - began
+            longest, elapsed = max(longest, spent - (delayed(pid) - before)), max(elapsed, spent)
+            time.sleep(PAUSE)
+    print(longest, elapsed)
+
+
+if __name__ == "__main__":
+    main()

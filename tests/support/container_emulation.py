@@ -1,0 +1,43 @@
+"""Runs the executor as a container's engine does: as an ordinary user, with the calls refused that engines refuse.
+
+usage: python -m tests.support.container_emulation UID MOUNTED --role tools …
+
+The calls are those that the profile of container engines refuses to who has no capability. MOUNTED is `noexec` if the
+allowed folders are mounted without exec first, as a volume may be, else `plain`.
+"""
+
+import ctypes
+import errno
+import os
+import sys
+
+from executor.sandbox import remount
+from executor.sandbox.seccomp import filters
+from executor.sandbox.seccomp.system_calls import CALLS
+from tests.support import kernel
+from tests.support.as_user import main
+
+REFUSED = (
+    *("unshare", "setns", "mount", "umount2", "pivot_root", "mount_setattr", "open_tree", "move_mount", "fsopen"),
+    *("fsconfig", "fsmount", "fspick", "bpf", "perf_event_open", "keyctl", "add_key", "request_key", "userfaultfd"),
+    *("io_uring_setup", "io_uring_enter", "io_uring_register", "name_to_handle_at", "open_by_handle_at"),
+)
+
+
+def mount(paths: list[str]) -> None:
+    """Mount these without exec, for this process and what it starts."""
+    remount.called(remount.LIBC.unshare(remount.NEW_MOUNTS))
+    remount.called(remount.LIBC.mount(None, b"/", None, ctypes.c_ulong(remount.SLAVE | remount.RECURSIVE), None))
+    for path in paths:
+        copy = remount._copy(path, True)
+        here = (remount.AT_FDCWD, os.fsencode(path), remount.FROM_DESCRIPTOR)
+        remount.called(remount.LIBC.syscall(remount.MOVE_MOUNT, copy, b"", *here))
+        os.close(copy)
+
+
+if __name__ == "__main__":
+    if sys.argv.pop(2) == "noexec":
+        mount([*os.environ["ALLOWED_PATHS"].split(","), os.environ["WRITABLE_PATHS"]])
+    _, column = filters.ARCHITECTURES[os.uname().machine]
+    kernel.refuse((CALLS[name][column] for name in REFUSED), errno.EPERM)
+    sys.exit(main())

@@ -1,0 +1,17 @@
+"""A kernel, or a supervisor, that refuses some system calls: for this process and all that it starts."""
+
+import struct
+from collections.abc import Iterable
+
+from executor.sandbox import landlock
+from executor.sandbox.seccomp import bpf, filters
+
+
+def refuse(numbers: Iterable[int], error: int) -> None:
+    """Answer these calls with this error from now on; there is no way back. Raises OSError."""
+    steps = [(bpf.LOAD, 0, 0, bpf.NR_AT)]
+    for number in numbers:
+        steps += [(bpf.JUMP_EQ, 0, 1, number), (bpf.RETURN, 0, 0, bpf.ERRNO | error)]
+    steps.append((bpf.RETURN, 0, 0, bpf.ALLOW))
+    landlock.LIBC.prctl(landlock.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    filters.install(b"".join(struct.pack("=HBBI", *step) for step in steps))

@@ -1,0 +1,165 @@
+"""A tools executor of one's own, for tests: the real program, spoken to over its socket.
+
+Law: everything is private to it (folder, socket, allowed paths), and nothing of it outlives the `async with`.
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from msgspec import Struct
+
+from shared.events import Failed
+from shared.tool_jobs import CommandEnded, JobDone, JobResult, Output, RunCommand, ToolJob, ToolsStatus
+from shared.wire import AskStatus, Do, frame, read_to_api
+from tests.support.stack import Program, until
+from tests.support.timeouts import BOUND
+
+SECRET = "sk-ant-not-to-be-found"
+
+
+class Said(Struct):
+    """What a job brought: what was written meanwhile, and its end."""
+
+    stdout: bytes
+    stderr: bytes
+    end: JobResult | Failed
+
+    @property
+    def refused(self) -> Failed:
+        assert isinstance(self.end, Failed), self
+        return self.end
+
+    @property
+    def code(self) -> int:
+        assert isinstance(self.end, CommandEnded), self
+        return self.end.returncode
+
+
+class Tools:
+    """Mutable: the program, and the files in its folders. root: allowed; writable: that too, to write."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        readable: tuple[str, ...] = (),
+        uid: int = 0,
+        programs: Mapping[str, bytes] | None = None,
+        without: Iterable[str] = (),
+        contained: str = "",
+    ) -> None:
+        """readable: more allowed paths. uid: who starts it, if this is root. programs: more commands, made here.
+
+        without: defences that are not put up (`tests.support.without_defences`). contained: `plain` or `noexec` (`tests.support.container_emulation`).
+        """
+        self.folder = Path(tempfile.mkdtemp(prefix="cat-"))
+        self.folder.chmod(0o755)
+        self.root, self.writable, self.outside = (self.folder / name for name in ("files", "work", "outside"))
+        for each in (self.root, self.writable, self.outside):
+            each.mkdir()
+        self.writable.chmod(0o777)
+        # Whoever comes there may do as he likes: what stops him is the sandbox.
+        self.outside.chmod(0o777)
+        (self.outside / "secret.txt").write_text(SECRET)
+        for name, program in (programs or {}).items():
+            place = self.folder / name
+            place.write_bytes(program)
+            place.chmod(0o755)
+        self.run_dir = self.folder / "run"
+        self.run_dir.mkdir()
+        if uid:
+            os.chown(self.run_dir, uid, uid)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "RUN_DIR": str(self.run_dir),
+            "LOG_LEVEL": "debug",
+            "ALLOWED_PATHS": ",".join([str(self.root), *readable]),
+            "WRITABLE_PATHS": str(self.writable),
+            "COMMAND_TIMEOUT": "90",
+            **(settings or {}),
+        }
+        if programs:
+            made = [str(self.folder / name) for name in programs]
+            environment["ALLOWED_COMMANDS"] = ",".join([environment["ALLOWED_COMMANDS"], *made])
+        module = ["tests.support.as_user", str(uid)] if uid else ["executor"]
+        module = ["tests.support.without_defences", ",".join(without), str(uid)] if without else module
+        module = ["tests.support.container_emulation", str(uid), contained] if contained else module
+        # What attackers are told.
+        self.told: dict[str, object] = {}
+        self.program = Program([*module, "--role", "tools"], environment, self.folder / "tools.log")
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.program.start()
+            await until(self._answers)
+        except BaseException:
+            print(self.log())
+            await self._end()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error:
+            print(self.log())
+        await self._end()
+
+    async def _answers(self) -> bool:
+        process = self.program.process
+        if process and process.returncode is not None:
+            raise RuntimeError(f"the program ended:\n{self.log()}")
+        try:
+            await self.status()
+        except OSError:
+            return False
+        return True
+
+    async def _end(self) -> None:
+        if process := self.program.process:
+            await (self.program.end() if process.returncode is None else self.program.ended())
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log(self) -> str:
+        return self.program.log.read_text() if self.program.log.exists() else ""
+
+    async def status(self) -> ToolsStatus:
+        reader, writer = await asyncio.open_unix_connection(str(self.run_dir / "tools-1.sock"))
+        try:
+            writer.write(frame(AskStatus()))
+            answer = await read_to_api(reader)
+            assert isinstance(answer, ToolsStatus)
+            return answer
+        finally:
+            writer.close()
+
+    async def do(self, job: ToolJob, timeout: float = BOUND) -> Said:
+        """Have a job done."""
+        reader, writer = await asyncio.open_unix_connection(str(self.run_dir / "tools-1.sock"))
+        said = {"stdout": bytearray(), "stderr": bytearray()}
+        try:
+            async with asyncio.timeout(timeout):
+                writer.write(frame(Do(job, "test")))
+                while True:
+                    match await read_to_api(reader):
+                        case Output(stream, data):
+                            said[stream] += data
+                        case JobDone(result):
+                            return Said(bytes(said["stdout"]), bytes(said["stderr"]), result)
+                        case Failed() as failed:
+                            return Said(bytes(said["stdout"]), bytes(said["stderr"]), failed)
+                        case other:
+                            raise AssertionError(other)
+        finally:
+            writer.close()
+
+    async def run(self, command: str, cwd: str | None = None, timeout: float | None = None) -> Said:
+        """Have a command run."""
+        return await self.do(RunCommand(command, cwd, timeout))
