@@ -77,7 +77,7 @@ def main() -> int:
     drain = Drain(settings.drain_timeout)
     traces = tracing("api", os.environ)
     metrics = Metrics()
-    limits = Limits(affordable(settings.max_connections), settings.head_timeout, settings.send_timeout)
+    limits = Limits(affordable(settings.max_connections), settings.read_header_timeout, settings.write_timeout)
     app = create_app(settings, drain, traces, metrics)
     server = Server(app, settings.host, settings.port, drain, Edge(limits, metrics))
 

@@ -83,8 +83,13 @@ def create_app(
     limits = Limits(settings.max_prompt, settings.max_turns)
     shop = Workshop(dispatch, hands, catalogue, limits)
     fetcher = Fetcher(settings.fetch_images)
-    policy = Policy(settings.strict_params, settings.max_choices, settings.keep_alive, settings.show_reasoning)
-    store = Store(settings.stored_responses, settings.stored_bytes, settings.stored_age)
+    policy = Policy(
+        settings.reject_unsupported_params,
+        settings.max_choices,
+        settings.sse_keepalive_interval,
+        settings.show_reasoning,
+    )
+    store = Store(settings.response_store_max_items, settings.response_store_max_bytes, settings.response_store_ttl)
     running = Running()
     decoding = Decoding()
     documentation = docs.Documentation(policy, limits)
@@ -95,7 +100,7 @@ def create_app(
         version(),
         decoding=decoding,
         revocation=books.revocation,
-        keep_alive=settings.keep_alive,
+        keep_alive=settings.sse_keepalive_interval,
     )
     app = Litestar(
         route_handlers=[
@@ -154,7 +159,7 @@ def create_app(
         logging_config=None,
         request_max_body_size=LARGEST,
     )
-    bounded = BoundedBody(PrivatePages(app), Room(settings.body_bytes), settings.body_timeout)
+    bounded = BoundedBody(PrivatePages(app), Room(settings.max_inflight_body_bytes), settings.read_body_timeout)
     watched = RequestContext(HttpTrace(HttpMetrics(bounded, metrics), tracing or Tracing()))
     return ClientAddress(watched, settings.trusted_proxies)
 

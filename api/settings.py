@@ -97,21 +97,21 @@ class Settings(BaseSettings):
     default_model: str = "sonnet"
     model_aliases: Annotated[dict[str, str], NoDecode, BeforeValidator(aliases)] = {}
     request_timeout: Annotated[float, Field(gt=0, le=86400)] = 600
-    keep_alive: Annotated[float, Field(gt=0, le=3600)] = 15
-    strict_params: bool = False
+    sse_keepalive_interval: Annotated[float, Field(gt=0, le=3600)] = 15
+    reject_unsupported_params: bool = False
     show_reasoning: Literal["auto", "always", "never"] = "auto"
     max_choices: Annotated[int, Field(ge=1, le=128)] = 4
     fetch_images: bool = True
     max_prompt: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
     max_turns: Annotated[int, Field(ge=1, le=1000)] = 40
-    stored_responses: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
-    stored_bytes: Annotated[int, Field(ge=0, le=2**40)] = 64 * 1024 * 1024
-    stored_age: Annotated[float, Field(gt=0, le=31 * 86400)] = 86400
+    response_store_max_items: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
+    response_store_max_bytes: Annotated[int, Field(ge=0, le=2**40)] = 64 * 1024 * 1024
+    response_store_ttl: Annotated[float, Field(gt=0, le=31 * 86400)] = 86400
     max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
-    head_timeout: Annotated[float, Field(gt=0, le=3600)] = 20
-    body_timeout: Annotated[float, Field(gt=0, le=3600)] = 30
-    send_timeout: Annotated[float, Field(gt=0, le=3600)] = 60
-    body_bytes: Annotated[int, Field(ge=32 * 1024 * 1024, le=2**40)] = 256 * 1024 * 1024
+    read_header_timeout: Annotated[float, Field(gt=0, le=3600)] = 20
+    read_body_timeout: Annotated[float, Field(gt=0, le=3600)] = 30
+    write_timeout: Annotated[float, Field(gt=0, le=3600)] = 60
+    max_inflight_body_bytes: Annotated[int, Field(ge=32 * 1024 * 1024, le=2**40)] = 256 * 1024 * 1024
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 3
     watchdog_timeout: Annotated[float, Field(ge=0, le=3600)] = 30
     enable_cors: bool = False

@@ -3,7 +3,7 @@
 usage: python -m executor --role claude|tools [--name NAME] [--parent-fd N]
        python -m executor --role claude|tools --check [--ask]
 
-It listens on RUN_DIR/NAME.sock (default name: claude-1, or tools-1), keeps PARKED CLI processes waiting, and serves at most
+It listens on RUN_DIR/NAME.sock (default name: claude-1, or tools-1), keeps CLI_POOL_SIZE CLI processes waiting, and serves at most
 MAX_CONCURRENT conversations at a time. The credential (ANTHROPIC_API_KEY, CLAUDE_CODE_OAUTH_TOKEN, or a login in
 CLAUDE_CONFIG_DIR) comes from its environment and goes to the CLI only; without one, an offline model answers.
 

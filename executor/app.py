@@ -125,7 +125,7 @@ async def run(settings: Settings, name: str, parent_fd: int | None) -> None:
     role = ClaudeRole(
         launch,
         Admission(settings.max_concurrent, settings.max_queue, settings.queue_timeout),
-        settings.parked,
+        settings.cli_pool_size,
         folder / f"{name}.work",
         settings.default_model,
         offline=offline is not None,

@@ -23,7 +23,7 @@ class JobTrace:
         match event:
             case Admitted():
                 self._run = self._tracing.span("cli.run", self._job.traceparent, state=self._job.tracestate)
-                self._run.set("claude_api.parked", event.parked)
+                self._run.set("claude_api.pooled", event.parked)
             case Started() if self._run:
                 self._run.set("gen_ai.response.model", event.model)
             case Failed():

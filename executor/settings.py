@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     max_concurrent: Annotated[int, Field(ge=1, le=512)] = 4
     max_queue: Annotated[int, Field(ge=0, le=10_000)] = 32
     queue_timeout: Annotated[float, Field(gt=0, le=3600)] = 10
-    parked: Annotated[int, Field(ge=0, le=64)] = 2
+    cli_pool_size: Annotated[int, Field(ge=0, le=64)] = 2
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 3
     watchdog_timeout: Annotated[float, Field(ge=0, le=3600)] = 30
     allowed_paths: str | None = None

@@ -23,7 +23,7 @@ class ErrorKind(StrEnum):
     OVERLOADED = "overloaded"
     UPSTREAM = "upstream"
     UPSTREAM_CUT = "upstream_cut"
-    UNMET = "unmet"
+    OUTPUT_VALIDATION_FAILED = "output_validation_failed"
     BUDGET = "budget"
     QUEUE_FULL = "queue_full"
     QUEUE_TIMEOUT = "queue_timeout"
@@ -35,8 +35,8 @@ class ErrorKind(StrEnum):
     NOT_FOUND = "not_found"
     BAD_JOB = "bad_job"
     TOO_LARGE = "too_large"
-    NO_TOOLS = "no_tools"
-    KEY_ENDED = "key_ended"
+    TOOLS_UNAVAILABLE = "tools_unavailable"
+    KEY_REVOKED = "key_revoked"
     KEY_LIMIT = "key_limit"
     KEY_BUDGET = "key_budget"
     DRAINING = "draining"
@@ -91,7 +91,9 @@ MEANINGS: dict[ErrorKind, Meaning] = {
     ErrorKind.UPSTREAM_CUT: Meaning(
         True, "The connection to the model's service was lost before the answer was whole. Try again."
     ),
-    ErrorKind.UNMET: Meaning(True, "The model did not keep to what the request demands of its answer. Try again."),
+    ErrorKind.OUTPUT_VALIDATION_FAILED: Meaning(
+        True, "The model did not keep to what the request demands of its answer. Try again."
+    ),
     ErrorKind.BUDGET: Meaning(False, "The cost of the answer went over `max_budget_usd` before it was whole."),
     ErrorKind.QUEUE_FULL: Meaning(
         True, "All places are taken and the queue is full. Try again later, or raise MAX_CONCURRENT or MAX_QUEUE."
@@ -111,10 +113,10 @@ MEANINGS: dict[ErrorKind, Meaning] = {
     ErrorKind.NOT_FOUND: Meaning(False, "There is no such file or folder among the allowed ones."),
     ErrorKind.BAD_JOB: Meaning(False, "This can't be done."),
     ErrorKind.TOO_LARGE: Meaning(False, "This is larger than this server takes."),
-    ErrorKind.NO_TOOLS: Meaning(
+    ErrorKind.TOOLS_UNAVAILABLE: Meaning(
         True, "No tools executor serves files and commands now. GET /health says why and what to do."
     ),
-    ErrorKind.KEY_ENDED: Meaning(
+    ErrorKind.KEY_REVOKED: Meaning(
         False, "This key was disabled, removed, replaced or narrowed, or has expired, while its work was under way."
     ),
     ErrorKind.KEY_LIMIT: Meaning(True, "A limit of this key is reached. Try again later."),

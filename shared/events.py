@@ -82,7 +82,7 @@ class ToolArguments(Struct, frozen=True, tag="tool_arguments"):
     json: str
 
 
-class Wanted(Struct, frozen=True, tag="wanted"):
+class Wanted(Struct, frozen=True, tag="tool_call_pending"):
     """A held turn waits for the result of this call. arguments: JSON, whole."""
 
     id: str
@@ -90,7 +90,7 @@ class Wanted(Struct, frozen=True, tag="wanted"):
     arguments: str
 
 
-class Declined(Struct, frozen=True, tag="declined"):
+class Declined(Struct, frozen=True, tag="refused"):
     """The model would not give the structured answer that was asked for. text: what it said instead."""
 
     text: str

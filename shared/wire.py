@@ -34,7 +34,7 @@ from shared.process.peers import connect
 from shared.tool_jobs import JobDone, Output, ToolJob, ToolsStatus
 from shared.turn import ToolResult, Turn
 
-VERSION = 4
+VERSION = 5
 MAX_FRAME = 64 * 1024 * 1024
 LENGTH = 4
 NIL = b"\xc0"
@@ -59,13 +59,13 @@ class Submit(Struct, frozen=True, tag="submit"):
     tracestate: str = ""
 
 
-class Bring(Struct, frozen=True, tag="bring"):
+class Bring(Struct, frozen=True, tag="tool_result"):
     """What a call of a held turn brought."""
 
     result: ToolResult
 
 
-class Do(Struct, frozen=True, tag="do"):
+class Do(Struct, frozen=True, tag="run_tool"):
     """Do this job of the tools role; the other fields are those of `Submit`."""
 
     job: ToolJob
@@ -76,7 +76,7 @@ class Do(Struct, frozen=True, tag="do"):
     tracestate: str = ""
 
 
-class AskStatus(Struct, frozen=True, tag="status?"):
+class AskStatus(Struct, frozen=True, tag="get_status"):
     """Say how you are."""
 
     version: int = VERSION

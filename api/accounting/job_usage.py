@@ -5,8 +5,8 @@ from shared.tool_jobs import JobDone
 
 # What a token is, roughly, where the service did not count.
 CHARACTERS = 4
-OK = "ok"
-LEFT = "hung_up"
+OK = "succeeded"
+LEFT = "client_disconnected"
 
 
 class Account:

@@ -116,7 +116,7 @@ def ended(data: bytes, *, lost: bool) -> list[Line]:
             entry: Entry = _decoder.decode(raw)
             (running if isinstance(entry, Begun) else lines)[entry.line.id] = entry.line
     cut_off = [line for name, line in running.items() if lost and name not in lines]
-    return [*lines.values(), *(structs.replace(line, outcome="lost") for line in cut_off)]
+    return [*lines.values(), *(structs.replace(line, outcome="crashed") for line in cut_off)]
 
 
 def _locked(path: Path) -> int:

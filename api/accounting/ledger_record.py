@@ -9,7 +9,7 @@ HOUR = 3600
 
 
 class Line(Struct, frozen=True):
-    """A job that has ended. at: when it began, in seconds since 1970. outcome: ok, hung_up, lost, or an ErrorKind."""
+    """A job that has ended. at: when it began, in seconds since 1970. outcome: succeeded, client_disconnected, crashed, or an ErrorKind."""
 
     id: str
     at: float
@@ -19,7 +19,7 @@ class Line(Struct, frozen=True):
     usage: Usage = Usage()
     cost_usd: float | None = None
     seconds: float = 0
-    outcome: str = "ok"
+    outcome: str = "succeeded"
 
     @property
     def tokens(self) -> int:

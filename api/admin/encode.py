@@ -19,7 +19,7 @@ from api.models.access import next_day, next_month
 FORMULA = ("=", "+", "-", "@", "\N{MINUS SIGN}")
 # What some programs skip before a formula: white space, controls, zero-width characters.
 BLANK = "".join(map(chr, range(33))) + "\x7f\xa0\u200b\u200c\u200d\u2060\ufeff"
-SUMS = ("jobs", "not_ok", *COUNTS, "cost_usd", "seconds")
+SUMS = ("jobs", "failed_jobs", *COUNTS, "cost_usd", "seconds")
 
 
 def record(key: Key, secret: str | UnsetType = UNSET) -> KeyRecord:

@@ -50,7 +50,7 @@ class UsageRow(Struct, frozen=True):
     """The sums of the jobs that share what they are grouped by."""
 
     jobs: int
-    not_ok: int
+    failed_jobs: int
     input_tokens: int
     output_tokens: int
     cache_read_tokens: int

@@ -12,9 +12,9 @@ from api.auth.middleware import PRINCIPAL
 from api.http.inflight_bodies import Room, Share, too_slow
 
 STATE_KEY = "body_room"
-# Bytes a second: a body that comes faster may take longer than BODY_TIMEOUT.
+# Bytes a second: a body that comes faster may take longer than READ_BODY_TIMEOUT.
 SLOWEST = 4096
-# How many times BODY_TIMEOUT a body may take, however steadily it comes.
+# How many times READ_BODY_TIMEOUT a body may take, however steadily it comes.
 LONGEST = 10
 
 type Body = HTTPReceiveMessage | WebSocketReceiveMessage

@@ -42,11 +42,11 @@ class Revocation:
             return None
         key = self._keyring.of(asking.holder)
         if key is None or ended(key):
-            raise Revoked(Failed(ErrorKind.KEY_ENDED))
+            raise Revoked(Failed(ErrorKind.KEY_REVOKED))
         if asking.digest not in {None, key.digest}:
-            raise Revoked(Failed(ErrorKind.KEY_ENDED, "Another key was put in its place."))
+            raise Revoked(Failed(ErrorKind.KEY_REVOKED, "Another key was put in its place."))
         if missing := [scope for scope in asking.scopes if scope not in key.scopes]:
-            raise Revoked(Failed(ErrorKind.KEY_ENDED, f"It no longer has the scope `{missing[0]}`."))
+            raise Revoked(Failed(ErrorKind.KEY_REVOKED, f"It no longer has the scope `{missing[0]}`."))
         return key
 
     @contextmanager
@@ -84,7 +84,7 @@ class Revocation:
                 continue
             # What a name means changes with the executors; only a changed key ends a job.
             if key and job.model and key.models != job.models and not self._allows(key, job.model):
-                job.give_up(Failed(ErrorKind.KEY_ENDED, f"It may no longer use `{job.model}`."))
+                job.give_up(Failed(ErrorKind.KEY_REVOKED, f"It may no longer use `{job.model}`."))
 
 
 class Revoked(Exception):

@@ -56,7 +56,7 @@ def without_alteration(places: Sequence[Place], *, strict: bool) -> tuple[str, .
     if strict and places:
         where, path = places[0]
         message = (
-            f"`{where}`: `{path}` would be altered, for the CLI reads JSON as JavaScript does. STRICT_PARAMS refuses it; "
+            f"`{where}`: `{path}` would be altered, for the CLI reads JSON as JavaScript does. REJECT_UNSUPPORTED_PARAMS refuses it; "
             "write long numbers as strings, others in their shortest form, each name once, and whole numbers as names first."
         )
         raise invalid(message, where, "unsupported_parameter")

@@ -219,7 +219,9 @@ def says_something(drafts: Sequence[Draft]) -> bool:
 
 async def unconverted(document: OfficeDocument) -> Document:
     """Refuse an office document, where there is nothing that converts one. Raises Problem (503)."""
-    raise refused("no_tools", "office documents are not converted here. Send it as PDF or text.", document.where, 503)
+    raise refused(
+        "tools_unavailable", "office documents are not converted here. Send it as PDF or text.", document.where, 503
+    )
 
 
 class Fetches(Protocol):

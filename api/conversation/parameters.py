@@ -1,7 +1,7 @@
 """Every parameter of a request and what becomes of it: a table for each dialect, which the manual repeats.
 
-Law: a parameter is honoured, emulated, ignored (it changes nothing of what is promised, and the response names it in a
-header; STRICT_PARAMS refuses it instead), meaningless here (bookkeeping of another vendor's), or refused by name.
+Law: a parameter is supported, emulated, ignored (it changes nothing of what is promised, and the response names it in a
+header; REJECT_UNSUPPORTED_PARAMS refuses it instead), accepted here (bookkeeping of another vendor's), or refused by name.
 """
 
 import re
@@ -18,7 +18,7 @@ OTHERS = "and others"
 UNPRINTABLE = re.compile(r"[^ -~]")
 
 type ShowReasoning = Literal["auto", "always", "never"]
-type Treatment = Literal["honoured", "emulated", "ignored", "meaningless", "refused"]
+type Treatment = Literal["supported", "emulated", "ignored", "accepted", "rejected"]
 
 
 class Parameter(Struct, frozen=True):
@@ -48,26 +48,26 @@ def _ignored(note: str, low: float | None = None, high: float | None = None) -> 
 
 
 CHAT: dict[str, Parameter] = {
-    "messages": Parameter("honoured", "each message reaches the model as a message of its own role"),
-    "model": Parameter("honoured", "a name of GET /v1/models; DEFAULT_MODEL without one"),
-    "stream": Parameter("honoured", ""),
-    "stream_options": Parameter("honoured", "`include_usage`"),
-    "max_tokens": Parameter("honoured", "the service's own limit"),
-    "max_completion_tokens": Parameter("honoured", "wins over `max_tokens`"),
-    "tools": Parameter("honoured", "with their names, descriptions and schemas"),
+    "messages": Parameter("supported", "each message reaches the model as a message of its own role"),
+    "model": Parameter("supported", "a name of GET /v1/models; DEFAULT_MODEL without one"),
+    "stream": Parameter("supported", ""),
+    "stream_options": Parameter("supported", "`include_usage`"),
+    "max_tokens": Parameter("supported", "the service's own limit"),
+    "max_completion_tokens": Parameter("supported", "wins over `max_tokens`"),
+    "tools": Parameter("supported", "with their names, descriptions and schemas"),
     "tool_choice": Parameter(
-        "honoured", "the service's own, or emulated where the model refuses to be forced; checked"
+        "supported", "the service's own, or emulated where the model refuses to be forced; checked"
     ),
-    "parallel_tool_calls": Parameter("honoured", "the service's own switch, and checked"),
-    "functions": Parameter("honoured", "the legacy form of `tools`"),
-    "function_call": Parameter("honoured", "the legacy form of `tool_choice`"),
-    "response_format": Parameter("honoured", "the CLI's structured output, validated by it"),
-    "reasoning_effort": Parameter("honoured", "`none` and `minimal` are the CLI's `low`; shows the thinking"),
-    "reasoning": Parameter("honoured", "`effort`, `max_tokens`, `enabled`, `exclude`, as other gateways have it"),
-    "include_reasoning": Parameter("honoured", "whether the thinking is shown, as other gateways have it"),
-    "stop": Parameter("honoured", "up to 64; texts of white space only are watched for here"),
+    "parallel_tool_calls": Parameter("supported", "the service's own switch, and checked"),
+    "functions": Parameter("supported", "the legacy form of `tools`"),
+    "function_call": Parameter("supported", "the legacy form of `tool_choice`"),
+    "response_format": Parameter("supported", "the CLI's structured output, validated by it"),
+    "reasoning_effort": Parameter("supported", "`none` and `minimal` are the CLI's `low`; shows the thinking"),
+    "reasoning": Parameter("supported", "`effort`, `max_tokens`, `enabled`, `exclude`, as other gateways have it"),
+    "include_reasoning": Parameter("supported", "whether the thinking is shown, as other gateways have it"),
+    "stop": Parameter("supported", "up to 64; texts of white space only are watched for here"),
     "max_budget_usd": Parameter(
-        "honoured",
+        "supported",
         "looked at before each further message of the model, by the cost that the CLI tells",
     ),
     "n": Parameter("emulated", "several conversations side by side, to MAX_CHOICES"),
@@ -91,31 +91,33 @@ CHAT: dict[str, Parameter] = {
     "provider": _ignored("one service answers"),
     "transforms": _ignored("nothing is left out of a conversation"),
     "plugins": _ignored("there are none"),
-    "user": Parameter("meaningless", ""),
-    "metadata": Parameter("meaningless", ""),
-    "store": Parameter("meaningless", "nothing is stored"),
-    "service_tier": Parameter("meaningless", ""),
-    "prompt_cache_key": Parameter("meaningless", "the CLI caches by content"),
-    "prompt_cache_retention": Parameter("meaningless", "the CLI caches by content"),
-    "prompt_cache_options": Parameter("meaningless", "the CLI caches by content"),
-    "safety_identifier": Parameter("meaningless", ""),
-    "usage": Parameter("meaningless", "tokens and cost are in every answer"),
-    "logit_bias": Parameter("refused", "the service has none", harmless=(None, {})),
-    "audio": Parameter("refused", "the models do not speak", harmless=(None,)),
-    "modalities": Parameter("refused", "the models answer in text", harmless=(None, ["text"])),
-    "web_search_options": Parameter("refused", "the server gives the model no tools of its own", harmless=(None,)),
-    "previous_response_id": Parameter("refused", "POST /v1/responses takes it; send all messages", harmless=(None, "")),
+    "user": Parameter("accepted", ""),
+    "metadata": Parameter("accepted", ""),
+    "store": Parameter("accepted", "nothing is stored"),
+    "service_tier": Parameter("accepted", ""),
+    "prompt_cache_key": Parameter("accepted", "the CLI caches by content"),
+    "prompt_cache_retention": Parameter("accepted", "the CLI caches by content"),
+    "prompt_cache_options": Parameter("accepted", "the CLI caches by content"),
+    "safety_identifier": Parameter("accepted", ""),
+    "usage": Parameter("accepted", "tokens and cost are in every answer"),
+    "logit_bias": Parameter("rejected", "the service has none", harmless=(None, {})),
+    "audio": Parameter("rejected", "the models do not speak", harmless=(None,)),
+    "modalities": Parameter("rejected", "the models answer in text", harmless=(None, ["text"])),
+    "web_search_options": Parameter("rejected", "the server gives the model no tools of its own", harmless=(None,)),
+    "previous_response_id": Parameter(
+        "rejected", "POST /v1/responses takes it; send all messages", harmless=(None, "")
+    ),
 }
 
 COMPLETIONS: dict[str, Parameter] = {
     "prompt": Parameter("emulated", "a text, or a list of texts; the model is told to continue it"),
     "suffix": Parameter("emulated", "the text after the gap; the model is told to fill it"),
-    "model": Parameter("honoured", "a name of GET /v1/models; DEFAULT_MODEL without one"),
-    "max_tokens": Parameter("honoured", "the service's own limit; none if it is left out, not OpenAI's 16"),
-    "stop": Parameter("honoured", "up to 64; texts of white space only are watched for here"),
-    "stream": Parameter("honoured", ""),
-    "stream_options": Parameter("honoured", "`include_usage`"),
-    "max_budget_usd": Parameter("honoured", "as of chat completions"),
+    "model": Parameter("supported", "a name of GET /v1/models; DEFAULT_MODEL without one"),
+    "max_tokens": Parameter("supported", "the service's own limit; none if it is left out, not OpenAI's 16"),
+    "stop": Parameter("supported", "up to 64; texts of white space only are watched for here"),
+    "stream": Parameter("supported", ""),
+    "stream_options": Parameter("supported", "`include_usage`"),
+    "max_budget_usd": Parameter("supported", "as of chat completions"),
     "n": Parameter("emulated", "several conversations side by side; with several prompts MAX_CHOICES limits them all"),
     "echo": Parameter("emulated", "the prompt goes before the answer"),
     "best_of": Parameter("emulated", "where it is `n`; else refused: nothing tells which answer is the best"),
@@ -128,30 +130,33 @@ COMPLETIONS: dict[str, Parameter] = {
     "min_p": _ignored("the service has none"),
     "repetition_penalty": _ignored("the service has none"),
     "logprobs": _ignored("the service has none; `logprobs` of the answer is null"),
-    "user": Parameter("meaningless", ""),
-    "logit_bias": Parameter("refused", "the service has none", harmless=(None, {})),
+    "user": Parameter("accepted", ""),
+    "logit_bias": Parameter("rejected", "the service has none", harmless=(None, {})),
 }
 
 RESPONSES: dict[str, Parameter] = {
-    "input": Parameter("honoured", "a text, or items; each reaches the model in its own role"),
-    "model": Parameter("honoured", "a name of GET /v1/models; DEFAULT_MODEL without one"),
-    "instructions": Parameter("honoured", "the first system text; not carried over from an earlier response"),
-    "previous_response_id": Parameter("honoured", "of a response that is still kept for the same key"),
-    "store": Parameter("honoured", "kept unless `false`, within STORED_RESPONSES, STORED_BYTES and STORED_AGE"),
-    "stream": Parameter("honoured", ""),
-    "background": Parameter("honoured", "answered at once, and looked up by `GET`; needs `store`"),
-    "max_output_tokens": Parameter("honoured", "the service's own limit"),
-    "tools": Parameter("honoured", "functions, custom tools, namespaces; tools that OpenAI runs itself are ignored"),
-    "tool_choice": Parameter(
-        "honoured", "the service's own, or emulated where the model refuses to be forced; checked"
+    "input": Parameter("supported", "a text, or items; each reaches the model in its own role"),
+    "model": Parameter("supported", "a name of GET /v1/models; DEFAULT_MODEL without one"),
+    "instructions": Parameter("supported", "the first system text; not carried over from an earlier response"),
+    "previous_response_id": Parameter("supported", "of a response that is still kept for the same key"),
+    "store": Parameter(
+        "supported",
+        "kept unless `false`, within RESPONSE_STORE_MAX_ITEMS, RESPONSE_STORE_MAX_BYTES and RESPONSE_STORE_TTL",
     ),
-    "parallel_tool_calls": Parameter("honoured", "the service's own switch, and checked"),
-    "text": Parameter("honoured", "`format`: the CLI's structured output; `verbosity` is ignored"),
-    "reasoning": Parameter("honoured", "`effort`; `summary` shows the thinking; `context` and `mode` are ignored"),
-    "include": Parameter("honoured", "`reasoning.encrypted_content`; any other value is ignored"),
-    "metadata": Parameter("honoured", "given back, and kept with the response"),
-    "truncation": Parameter("honoured", "`disabled`; `auto` is ignored: nothing is left out of a conversation"),
-    "max_budget_usd": Parameter("honoured", "as of chat completions"),
+    "stream": Parameter("supported", ""),
+    "background": Parameter("supported", "answered at once, and looked up by `GET`; needs `store`"),
+    "max_output_tokens": Parameter("supported", "the service's own limit"),
+    "tools": Parameter("supported", "functions, custom tools, namespaces; tools that OpenAI runs itself are ignored"),
+    "tool_choice": Parameter(
+        "supported", "the service's own, or emulated where the model refuses to be forced; checked"
+    ),
+    "parallel_tool_calls": Parameter("supported", "the service's own switch, and checked"),
+    "text": Parameter("supported", "`format`: the CLI's structured output; `verbosity` is ignored"),
+    "reasoning": Parameter("supported", "`effort`; `summary` shows the thinking; `context` and `mode` are ignored"),
+    "include": Parameter("supported", "`reasoning.encrypted_content`; any other value is ignored"),
+    "metadata": Parameter("supported", "given back, and kept with the response"),
+    "truncation": Parameter("supported", "`disabled`; `auto` is ignored: nothing is left out of a conversation"),
+    "max_budget_usd": Parameter("supported", "as of chat completions"),
     "temperature": _ignored("current models take none", 0, 2),
     "top_p": _ignored("current models take none", 0, 1),
     "top_logprobs": Parameter("ignored", "the service has none; `logprobs` are empty", harmless=(0,)),
@@ -161,17 +166,17 @@ RESPONSES: dict[str, Parameter] = {
     "background_options": _ignored("what is in the background begins at once"),
     "image": _ignored("pictures are not compressed"),
     "personality": _ignored("the models have none to choose"),
-    "max_tool_calls": Parameter("meaningless", "it counts calls of tools that OpenAI runs itself"),
-    "stream_options": Parameter("meaningless", "`include_obfuscation`: no event is padded"),
-    "user": Parameter("meaningless", ""),
-    "service_tier": Parameter("meaningless", ""),
-    "prompt_cache_key": Parameter("meaningless", "the CLI caches by content"),
-    "prompt_cache_retention": Parameter("meaningless", "the CLI caches by content"),
-    "prompt_cache_options": Parameter("meaningless", "the CLI caches by content; `prewarm` is ignored"),
-    "safety_identifier": Parameter("meaningless", ""),
-    "client_metadata": Parameter("meaningless", ""),
-    "conversation": Parameter("refused", "send `previous_response_id`, or the whole input", harmless=(None,)),
-    "prompt": Parameter("refused", "no prompts are kept here; send `instructions` and `input`", harmless=(None,)),
+    "max_tool_calls": Parameter("accepted", "it counts calls of tools that OpenAI runs itself"),
+    "stream_options": Parameter("accepted", "`include_obfuscation`: no event is padded"),
+    "user": Parameter("accepted", ""),
+    "service_tier": Parameter("accepted", ""),
+    "prompt_cache_key": Parameter("accepted", "the CLI caches by content"),
+    "prompt_cache_retention": Parameter("accepted", "the CLI caches by content"),
+    "prompt_cache_options": Parameter("accepted", "the CLI caches by content; `prewarm` is ignored"),
+    "safety_identifier": Parameter("accepted", ""),
+    "client_metadata": Parameter("accepted", ""),
+    "conversation": Parameter("rejected", "send `previous_response_id`, or the whole input", harmless=(None,)),
+    "prompt": Parameter("rejected", "no prompts are kept here; send `instructions` and `input`", harmless=(None,)),
 }
 
 
@@ -181,7 +186,7 @@ def checked(table: Mapping[str, Parameter], fields: Mapping[str, object], *, str
     for name, parameter in table.items():
         value = fields.get(name)
         match parameter.treatment:
-            case "refused" if name in fields and value not in parameter.harmless:
+            case "rejected" if name in fields and value not in parameter.harmless:
                 raise invalid(f"`{name}` is not supported: {parameter.note}.", name, "unsupported_parameter")
             case "ignored" if value is not None and value not in parameter.harmless:
                 _in_range(name, value, parameter.range)
@@ -213,7 +218,7 @@ def without_loss(ignored: Sequence[str], *, strict: bool, why: str = "") -> tupl
     """The names of what was sent and means nothing. Raises Problem (400) for the first, if nothing may be ignored."""
     if strict and ignored:
         name = ignored[0]
-        message = f"`{name}` would be ignored{why}. STRICT_PARAMS refuses it; leave it out."
+        message = f"`{name}` would be ignored{why}. REJECT_UNSUPPORTED_PARAMS refuses it; leave it out."
         raise invalid(message, name, "unsupported_parameter")
     return tuple(ignored)
 

@@ -33,7 +33,10 @@ async def kept(events: AsyncGenerator[Event], schemas: Mapping[str, Validator]) 
                 # What the token limit cut off is no violation: the finish reason says so.
                 cut = isinstance(event, Done) and event.stop_reason == "max_tokens"
                 if not cut and (wrong := schemas[name].fault(arguments)):
-                    yield Failed(ErrorKind.UNMET, f"The arguments for `{name}` do not meet its schema: {wrong}.")
+                    yield Failed(
+                        ErrorKind.OUTPUT_VALIDATION_FAILED,
+                        f"The arguments for `{name}` do not meet its schema: {wrong}.",
+                    )
                     return
                 yield ToolArguments(arguments)
             if isinstance(event, ToolCall | Done):

@@ -64,7 +64,7 @@ KINDS: dict[ErrorKind, tuple[int, str]] = {
     ErrorKind.OVERLOADED: (503, "overloaded"),
     ErrorKind.UPSTREAM: (502, "upstream_error"),
     ErrorKind.UPSTREAM_CUT: (502, "upstream_cut"),
-    ErrorKind.UNMET: (502, "unmet"),
+    ErrorKind.OUTPUT_VALIDATION_FAILED: (502, "output_validation_failed"),
     ErrorKind.BUDGET: (402, "budget_exceeded"),
     ErrorKind.QUEUE_FULL: (429, "queue_full"),
     ErrorKind.QUEUE_TIMEOUT: (429, "queue_timeout"),
@@ -76,8 +76,8 @@ KINDS: dict[ErrorKind, tuple[int, str]] = {
     ErrorKind.NOT_FOUND: (404, "file_not_found"),
     ErrorKind.BAD_JOB: (400, "invalid_job"),
     ErrorKind.TOO_LARGE: (413, "too_large"),
-    ErrorKind.NO_TOOLS: (503, "no_tools"),
-    ErrorKind.KEY_ENDED: (401, "key_ended"),
+    ErrorKind.TOOLS_UNAVAILABLE: (503, "tools_unavailable"),
+    ErrorKind.KEY_REVOKED: (401, "key_revoked"),
     ErrorKind.KEY_LIMIT: (429, "rate_limit_exceeded"),
     ErrorKind.KEY_BUDGET: (429, "insufficient_quota"),
     ErrorKind.DRAINING: (503, "draining"),
@@ -88,7 +88,7 @@ KINDS: dict[ErrorKind, tuple[int, str]] = {
 CLIENTS_OWN = {
     *(ErrorKind.INVALID_REQUEST, ErrorKind.MODEL_NOT_FOUND, ErrorKind.PROMPT_TOO_LONG, ErrorKind.BUDGET),
     *(ErrorKind.NOT_ALLOWED, ErrorKind.NOT_FOUND, ErrorKind.BAD_JOB, ErrorKind.TOO_LARGE),
-    *(ErrorKind.KEY_ENDED, ErrorKind.KEY_LIMIT, ErrorKind.KEY_BUDGET),
+    *(ErrorKind.KEY_REVOKED, ErrorKind.KEY_LIMIT, ErrorKind.KEY_BUDGET),
 }
 
 

@@ -148,7 +148,7 @@ async def summed(engine: AsyncEngine, asked: Asked) -> list[dict[str, Any]]:
     groups = [ledger.c[name] for name in asked.by]
     sums: list[ColumnElement[Any]] = [
         func.count().label("jobs"),
-        func.sum(case((ledger.c.outcome == "ok", 0), else_=1)).label("not_ok"),
+        func.sum(case((ledger.c.outcome == "succeeded", 0), else_=1)).label("failed_jobs"),
         *(func.sum(ledger.c[name]).label(name) for name in COUNTS),
         func.sum(ledger.c.cost_usd).label("cost_usd"),
         func.sum(ledger.c.seconds).label("seconds"),

@@ -21,7 +21,7 @@ from shared.wire import Bring, Do, EncodedTurn, Submit, ToApi, WireError, frame,
 
 CONNECT_TIMEOUT = 5.0
 # Another executor may be able to where one is not.
-TRY_ELSEWHERE = {ErrorKind.QUEUE_FULL, ErrorKind.DRAINING, ErrorKind.NO_TOOLS}
+TRY_ELSEWHERE = {ErrorKind.QUEUE_FULL, ErrorKind.DRAINING, ErrorKind.TOOLS_UNAVAILABLE}
 
 Last = Done | JobDone | Failed
 

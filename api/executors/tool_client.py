@@ -35,7 +35,7 @@ class Hands:
         self._executors = executors
         self._tracing = tracing or Tracing()
         self._handover = Handover(
-            executors, drain, request_timeout, nobody=ErrorKind.NO_TOOLS, too_large=ErrorKind.TOO_LARGE
+            executors, drain, request_timeout, nobody=ErrorKind.TOOLS_UNAVAILABLE, too_large=ErrorKind.TOO_LARGE
         )
 
     async def statuses(self) -> dict[str, ToolsStatus | None]:
@@ -53,7 +53,7 @@ class Hands:
     async def why_not(self) -> Failed:
         """Why none serves, as far as one says it."""
         told = [each.problem for each in (await self.statuses()).values() if each and each.problem]
-        return Failed(ErrorKind.NO_TOOLS, next(iter(told), ""), retry_after=1)
+        return Failed(ErrorKind.TOOLS_UNAVAILABLE, next(iter(told), ""), retry_after=1)
 
     async def do(self, job: ToolJob, asking: Asking) -> AsyncGenerator[Said]:
         """What comes of a job, within the limits of who asks, and written down. Close the generator to end it."""

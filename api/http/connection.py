@@ -57,7 +57,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] # uvicorn's
         super().connection_made(transport)
-        self._late = self.loop.time() + self._edge.limits.head_timeout
+        self._late = self.loop.time() + self._edge.limits.read_header_timeout
         if not self._edge.admit(self):
             self._refuse(TOO_MANY)
             self._close()
@@ -83,7 +83,7 @@ class Connection(HttpToolsProtocol):
     def _await_head(self) -> None:
         """Set the time for a head that begins; while an answer is under way, that time begins with its end."""
         if not self._head and not self._answering:
-            self._late = self.loop.time() + self._edge.limits.head_timeout
+            self._late = self.loop.time() + self._edge.limits.read_header_timeout
 
     def _discard(self, size: int) -> None:
         """Count what nobody reads."""
@@ -199,7 +199,7 @@ class Connection(HttpToolsProtocol):
 
     def _wait(self) -> None:
         self._unwanted = 0
-        self._late = self.loop.time() + self._edge.limits.head_timeout if self._head else None
+        self._late = self.loop.time() + self._edge.limits.read_header_timeout if self._head else None
         self._edge.waits(self)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 # uvicorn's sentence; ours is a dialect's
@@ -239,7 +239,7 @@ class Connection(HttpToolsProtocol):
             self._unsent_since = None
         elif self._unsent_since is None or unsent < self._unsent:
             self._unsent_since = now
-        elif now - self._unsent_since > self._edge.limits.send_timeout:
+        elif now - self._unsent_since > self._edge.limits.write_timeout:
             self._edge.refused("slow_reader")
             self.transport.abort()
         self._unsent = unsent

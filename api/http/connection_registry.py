@@ -22,13 +22,13 @@ log = structlog.get_logger()
 class Limits(Struct, frozen=True):
     """How much a connection may take.
 
-    connections: how many may be open. head_timeout: seconds for the head of a request, once it has begun or the connection
-    is new. send_timeout: seconds in which a client must take something of what it is sent.
+    connections: how many may be open. read_header_timeout: seconds for the head of a request, once it has begun or the connection
+    is new. write_timeout: seconds in which a client must take something of what it is sent.
     """
 
     connections: int
-    head_timeout: float
-    send_timeout: float
+    read_header_timeout: float
+    write_timeout: float
 
 
 class Connected(Protocol):

@@ -18,12 +18,14 @@ LEAST_SMALL = 1024 * 1024
 
 def full() -> Problem:
     """There is no room. One for each request: a problem that is kept keeps the bodies that it was raised over."""
-    return _none_left("The requests under way are together as large as this server takes (BODY_BYTES).")
+    return _none_left("The requests under way are together as large as this server takes (MAX_INFLIGHT_BODY_BYTES).")
 
 
 def share_used() -> Problem:
     """There is no room for this key, which has its share."""
-    return _none_left("The requests of this key under way are together as large as its share of BODY_BYTES.")
+    return _none_left(
+        "The requests of this key under way are together as large as its share of MAX_INFLIGHT_BODY_BYTES."
+    )
 
 
 def too_slow() -> Problem:
@@ -32,7 +34,7 @@ def too_slow() -> Problem:
 
 
 def _none_left(sentence: str) -> Problem:
-    return Problem(503, "too_much_at_once", f"{sentence} Try again in a moment.", retry_after=1, retryable=True)
+    return Problem(503, "server_overloaded", f"{sentence} Try again in a moment.", retry_after=1, retryable=True)
 
 
 class Room:

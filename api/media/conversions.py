@@ -36,7 +36,7 @@ def problem(failed: Failed, where: str) -> Problem:
             return refused("invalid_file", failed.detail, where)
         case ErrorKind.TOO_LARGE:
             return refused("file_too_large", failed.detail, where, 413)
-        case ErrorKind.NO_TOOLS:
+        case ErrorKind.TOOLS_UNAVAILABLE:
             known = of_failure(failed)
             message = " ".join(
                 filter(None, ("no tools executor converts office documents now.", failed.detail, INSTEAD))

@@ -34,7 +34,7 @@ def samples(status: Said) -> Iterator[Sample]:
             yield "executor_up", (), bool(status.cli_version) and not status.draining
             yield "executor_info", ("claude", status.mode, status.cli_version), 1
             yield from _load(status)
-            yield "executor_parked", (), status.parked
+            yield "executor_idle_processes", (), status.parked
             yield "executor_cli_starts_total", (), status.cli_starts
             yield "executor_cli_ready_total", (), status.cli_ready
             yield "executor_cli_ready_seconds_total", (), status.cli_ready_seconds
@@ -50,8 +50,8 @@ def samples(status: Said) -> Iterator[Sample]:
 
 def _load(status: Status | ToolsStatus) -> Iterator[Sample]:
     yield "executor_draining", (), status.draining
-    yield "executor_places", (), status.max_concurrent
-    yield "executor_queue_places", (), status.max_queue
+    yield "executor_capacity", (), status.max_concurrent
+    yield "executor_queue_capacity", (), status.max_queue
     yield "executor_running", (), status.running
     yield "executor_waiting", (), status.waiting
 

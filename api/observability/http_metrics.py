@@ -35,11 +35,11 @@ class HttpMetrics:
                 status = message["status"]
             await send(message)
 
-        self._metrics.shift("http_requests_under_way", 1)
+        self._metrics.shift("http_requests_in_progress", 1)
         try:
             await self._app(scope, receive, noted)
         finally:
-            self._metrics.shift("http_requests_under_way", -1)
+            self._metrics.shift("http_requests_in_progress", -1)
             self._note(scope["method"], str(scope.get("path_template") or UNMATCHED), status, time.monotonic() - began)
 
     def _note(self, method: str, route: str, status: int, spent: float) -> None:

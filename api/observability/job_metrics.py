@@ -46,10 +46,10 @@ class JobWatch:
         self._model = metrics.known("model", model)
         self._dialect = metrics.bounded("dialect", asking.dialect or NONE)
         self._key = metrics.bounded("key", asking.key)
-        self._outcome = "cancelled"
+        self._outcome = "client_disconnected"
         self._last_piece: float | None = None
         self._gaps: Histogram | None = None
-        metrics.shift("jobs_under_way", 1, self._dialect)
+        metrics.shift("jobs_in_progress", 1, self._dialect)
 
     def see(self, event: Event) -> None:
         """Count what the event says."""
@@ -62,7 +62,7 @@ class JobWatch:
             case Started():
                 self._model = self._metrics.bounded("model", event.model)
             case Done():
-                self._outcome = "done"
+                self._outcome = "succeeded"
                 self._used(event.usage)
                 if event.cost_usd:
                     self._metrics.count("cost_usd_total", self._model, self._key, by=event.cost_usd)
@@ -74,7 +74,7 @@ class JobWatch:
 
     def end(self) -> None:
         """Count the whole."""
-        self._metrics.shift("jobs_under_way", -1, self._dialect)
+        self._metrics.shift("jobs_in_progress", -1, self._dialect)
         self._metrics.count("jobs_total", self._dialect, self._model, self._outcome)
         self._metrics.histogram("job_seconds", self._dialect, self._model).observe(self._clock() - self._began)
 

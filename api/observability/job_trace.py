@@ -66,7 +66,7 @@ class JobTrace:
     def end(self) -> None:
         """It is over."""
         if not self._ended:
-            self._span.fail("cancelled")
+            self._span.fail("client_disconnected")
         self._span.end()
 
     def _said(self, reason: str) -> None:

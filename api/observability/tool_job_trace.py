@@ -48,5 +48,5 @@ class HandsTrace:
     def end(self) -> None:
         """It is over."""
         if not self._ended:
-            self._span.fail("cancelled")
+            self._span.fail("client_disconnected")
         self._span.end()

@@ -26,7 +26,7 @@ KEYS: dict[str, str] = {
     "KeyList.data": "The keys, by name.",
     "UsageRow": "Sums over jobs.",
     "UsageRow.jobs": "How many jobs.",
-    "UsageRow.not_ok": "Those of them that failed, were hung up on, or were lost in a crash.",
+    "UsageRow.failed_jobs": "Those of them that failed, were hung up on, or were lost in a crash.",
     "UsageRow.input_tokens": "Tokens read, but for the cache's.",
     "UsageRow.output_tokens": "Tokens written.",
     "UsageRow.cache_read_tokens": "Tokens read from the service's cache.",

@@ -8,13 +8,13 @@ from api.openapi.structs import Json
 MARK = "x-treatment"
 
 MEANING = {
-    "honoured": "",
+    "supported": "",
     "emulated": "",
     "ignored": "Without effect; the response names it in `x-ignored-parameters`.",
-    "meaningless": "Accepted, and means nothing here.",
-    "refused": "Refused, unless it asks for nothing.",
+    "accepted": "Accepted, and means nothing here.",
+    "rejected": "Refused, unless it asks for nothing.",
 }
-STRICT = "Refused (STRICT_PARAMS)."
+STRICT = "Refused (REJECT_UNSUPPORTED_PARAMS)."
 
 OBJECTS = (
     *("moderation", "thinking", "provider", "usage", "prompt_cache_options"),
@@ -50,7 +50,7 @@ def with_parameters(request: Json, policy: Policy, table: Mapping[str, Parameter
 
 
 def _parameter(name: str, what: Parameter, read: Json | None, policy: Policy) -> Json:
-    treatment = "refused" if policy.strict and what.treatment == "ignored" else what.treatment
+    treatment = "rejected" if policy.strict and what.treatment == "ignored" else what.treatment
     if read:
         return {**read, "description": _sentences(read["description"], what.note), MARK: treatment}
     meaning = STRICT if treatment != what.treatment else MEANING[treatment]
@@ -61,7 +61,7 @@ def _type(name: str, what: Parameter) -> Json:
     if what.range:
         low, high = what.range
         return {"type": ["number", "null"], "minimum": low, "maximum": high}
-    if what.harmless and what.treatment == "refused":
+    if what.harmless and what.treatment == "rejected":
         return {"enum": [*what.harmless]}
     return TYPES.get(name, {"type": ["string", "null"]})
 

@@ -10,8 +10,8 @@ from api.openapi.structs import PLACE, Json
 
 SHUT = (
     ("ignored", "Without effect"),
-    ("meaningless", "Accepted, and mean nothing here"),
-    ("refused", "Refused"),
+    ("accepted", "Accepted, and mean nothing here"),
+    ("rejected", "Rejected"),
 )
 LIMITS = {
     "minimum": "≥ {}",

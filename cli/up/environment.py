@@ -55,13 +55,28 @@ API_SETTINGS = (
         "CORS_ORIGINS",
         "ALLOWED_HOSTS",
     ),
-    *("STRICT_PARAMS", "SHOW_REASONING", "MAX_CHOICES", "FETCH_IMAGES", "KEEP_ALIVE", "MAX_PROMPT", "MAX_TURNS"),
-    *("STORED_RESPONSES", "STORED_BYTES", "STORED_AGE", "METRICS_ALLOW", "TRUSTED_PROXIES"),
+    *(
+        "REJECT_UNSUPPORTED_PARAMS",
+        "SHOW_REASONING",
+        "MAX_CHOICES",
+        "FETCH_IMAGES",
+        "SSE_KEEPALIVE_INTERVAL",
+        "MAX_PROMPT",
+        "MAX_TURNS",
+    ),
+    *("RESPONSE_STORE_MAX_ITEMS", "RESPONSE_STORE_MAX_BYTES", "RESPONSE_STORE_TTL", "METRICS_ALLOW", "TRUSTED_PROXIES"),
     *("DATA_DIR", "DATABASE_URL", "RATE_LIMIT_URL", "KEY_PEPPER", "USAGE_RETENTION_DAYS"),
-    *("MAX_CONNECTIONS", "HEAD_TIMEOUT", "BODY_TIMEOUT", "SEND_TIMEOUT", "BODY_BYTES"),
+    *("MAX_CONNECTIONS", "READ_HEADER_TIMEOUT", "READ_BODY_TIMEOUT", "WRITE_TIMEOUT", "MAX_INFLIGHT_BODY_BYTES"),
     *SHARED_SETTINGS,
 )
-EXECUTOR_SETTINGS = ("CLAUDE_CLI_PATH", "MAX_CONCURRENT", "MAX_QUEUE", "QUEUE_TIMEOUT", "PARKED", *SHARED_SETTINGS)
+EXECUTOR_SETTINGS = (
+    "CLAUDE_CLI_PATH",
+    "MAX_CONCURRENT",
+    "MAX_QUEUE",
+    "QUEUE_TIMEOUT",
+    "CLI_POOL_SIZE",
+    *SHARED_SETTINGS,
+)
 
 # The tools executor's; it has no credential. CLAUDE_CONFIG_DIR only says which folder it must not serve.
 TOOLS_SETTINGS = (
@@ -73,6 +88,20 @@ TOOLS_SETTINGS = (
 SECRET_FOLDERS = ("CLAUDE_CONFIG_DIR", "DATA_DIR")
 
 SETTINGS = tuple(dict.fromkeys((*API_SETTINGS, *EXECUTOR_SETTINGS, *TOOLS_SETTINGS, *CREDENTIALS)))
+
+# Names that settings had before, and the ones that they have now.
+RENAMED = {
+    "PARKED": "CLI_POOL_SIZE",
+    "KEEP_ALIVE": "SSE_KEEPALIVE_INTERVAL",
+    "HEAD_TIMEOUT": "READ_HEADER_TIMEOUT",
+    "BODY_TIMEOUT": "READ_BODY_TIMEOUT",
+    "SEND_TIMEOUT": "WRITE_TIMEOUT",
+    "BODY_BYTES": "MAX_INFLIGHT_BODY_BYTES",
+    "STORED_RESPONSES": "RESPONSE_STORE_MAX_ITEMS",
+    "STORED_BYTES": "RESPONSE_STORE_MAX_BYTES",
+    "STORED_AGE": "RESPONSE_STORE_TTL",
+    "STRICT_PARAMS": "REJECT_UNSUPPORTED_PARAMS",
+}
 
 # A shell expands a leading ~, a line in .env does not.
 PATHS = ("RUN_DIR", "DATA_DIR", "CLAUDE_CLI_PATH", "CLAUDE_CONFIG_DIR", *CERTIFICATES)
@@ -113,6 +142,8 @@ def _only(given: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
 
 
 def _warning(name: str, file: str) -> str:
+    if name in RENAMED:
+        return f"{name} in {file} is ignored: the setting is now {RENAMED[name]}. Rename it."
     close = difflib.get_close_matches(name.upper(), SETTINGS, n=1)
     hint = f"did you mean {close[0]}?" if close else ".env.example shows the settings there are."
     return f"{name} in {file} is not a setting; {hint}"

@@ -111,7 +111,7 @@ class ToolsRole:
             # A document comes with the job, so that no path has to be allowed for it.
             lack = self._converter if isinstance(job, ConvertDocument) else self._no_paths
             if self._zygote is None or self._problem or lack:
-                raise Refused(ErrorKind.NO_TOOLS, self._problem or lack)
+                raise Refused(ErrorKind.TOOLS_UNAVAILABLE, self._problem or lack)
             async with self.admission.place(queued, tenant):
                 result = await self._result(self._zygote, policy.granted(self._ground, job), emit)
             self._done += 1
@@ -128,7 +128,7 @@ class ToolsRole:
             await emit(Failed(ErrorKind.EXECUTOR_LOST))
         except ZygoteLost:
             self.lose_zygote()
-            await emit(Failed(ErrorKind.NO_TOOLS, NOTHING_LEFT))
+            await emit(Failed(ErrorKind.TOOLS_UNAVAILABLE, NOTHING_LEFT))
 
     def lose_zygote(self) -> None:
         """Serve nothing from now on: what jobs come from has ended."""

@@ -118,7 +118,7 @@ async def test_what_is_wrong_in_a_folder_is_told_thing_by_thing(folder: Path):
         report = await examined(structs.replace(of_folder(given, folder), program=PROGRAM), ask=False)
     assert not report.ok
     assert SECRET not in report.json()
-    one(report, "settings", "error", "KEEP_ALIVE")
+    one(report, "settings", "error", "SSE_KEEPALIVE_INTERVAL")
     assert "PORT?" in one(report, "names", "warning", "PORTT in .env").mend
     one(report, "names", "warning", "SOMETHING in .env")
     assert "chmod 600" in one(report, "secrets", "error", ".env can be read by other users (mode 644)").mend
@@ -448,7 +448,7 @@ async def test_a_systemd_install_is_looked_at_by_its_units_and_files(folder: Pat
     one(report, "credential", "ok", "A subscription's token is accepted")
     [question] = upstream.requests
     assert question.headers["authorization"] == "Bearer sk-ant-oat01-invented"
-    assert "PARKED" in one(report, "names", "warning", f"PARKD in {folder}/etc/claude-executor.env").mend
+    assert "CLI_POOL_SIZE" in one(report, "names", "warning", f"PARKD in {folder}/etc/claude-executor.env").mend
     one(report, "paths", "ok", f"{folder}/srv can be read")
     one(report, "paths", "error", f"{folder}/nowhere is not a folder")
     one(report, "port", "ok", "is free")
@@ -527,14 +527,14 @@ async def test_the_command_says_it_to_people_and_to_programs(folder: Path):
     assert "warning credential There is no credential, so the offline model answers.\n" in said
     assert "→ To go online" in said
     assert said.splitlines()[-1].endswith("1 warning, 0 error")
-    status, said = await command(folder, "--json", "--here", PARKED="many")
+    status, said = await command(folder, "--json", "--here", CLI_POOL_SIZE="many")
     assert status == 1, said
     report = json.loads(said)
     assert report["ok"] is False
     [finding] = [each for each in report["findings"] if each["level"] == "error"]
     assert finding["check"] == "settings"
-    assert finding["said"].startswith("PARKED: ")
-    assert finding["mend"].startswith("Set PARKED in the environment")
+    assert finding["said"].startswith("CLI_POOL_SIZE: ")
+    assert finding["mend"].startswith("Set CLI_POOL_SIZE in the environment")
     status, said = await command(folder, "--nonsense")
     assert status == 2
     assert "No such option" in said

@@ -41,8 +41,8 @@ def needed(unit: str) -> tuple[int, int]:
     """The bytes and the tasks that a program may come to need by its settings' defaults."""
     jobs = default(ExecutorSettings, "max_concurrent")
     if unit == "claude-api.service":
-        bodies = COPIES * default(ApiSettings, "body_bytes")
-        return bodies + default(ApiSettings, "stored_bytes") + MOST_AT_ONCE * MAX_IMAGE + PROGRAM, THREADS
+        bodies = COPIES * default(ApiSettings, "max_inflight_body_bytes")
+        return bodies + default(ApiSettings, "response_store_max_bytes") + MOST_AT_ONCE * MAX_IMAGE + PROGRAM, THREADS
     if unit == "claude-executor@.service":
         processes = jobs + default(ExecutorSettings, "parked")
         return processes * CLI + PROGRAM, processes * THREADS

@@ -60,4 +60,4 @@ def test_each_name_is_in_the_dialect_s_code():
 def test_what_nobody_keeps_is_kept_nowhere():
     """Only one way in keeps anything, and its limits are the settings that say so."""
     assert [cell for cell in ROWS["kept for later"] if cell != "no"] == ["`store`"]
-    assert {"stored_responses", "stored_bytes", "stored_age"} <= set(Settings.model_fields)
+    assert {"response_store_max_items", "response_store_max_bytes", "response_store_ttl"} <= set(Settings.model_fields)

@@ -51,7 +51,7 @@ SENT: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.fixture(scope="module")
 async def shared_strict(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs whose owner refuses what would be altered."""
-    async with Stack(shared_upstream.url, settings={"STRICT_PARAMS": "true"}, parked=0) as stack:
+    async with Stack(shared_upstream.url, settings={"REJECT_UNSUPPORTED_PARAMS": "true"}, parked=0) as stack:
         yield stack
 
 
@@ -138,5 +138,5 @@ async def test_a_strict_call_is_held_against_its_pattern_in_no_time(
     response = await stack.client.post("/v1/chat/completions", json=body)
     assert response.status_code == (200 if fits else 502), response.text
     if not fits:
-        assert error_of(response)["code"] == "unmet"
+        assert error_of(response)["code"] == "output_validation_failed"
         assert len(error_of(response)["message"]) < 500

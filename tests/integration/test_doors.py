@@ -116,12 +116,12 @@ async def test_every_door_has_its_lines_in_the_books(stack: Stack, upstream: Ups
         response = await stack.client.post(path, json=sent, headers=mine)
         assert response.status_code == 200, response.text
     refused = await stack.client.post("/api/tools/bash", json={"command": "ls"}, headers=mine)
-    assert refused.json()["code"] == "no_tools"
+    assert refused.json()["code"] == "tools_unavailable"
     found: dict[str, Any] = {}
 
     async def written() -> bool:
         report = (await stack.client.get("/api/usage", params={"by": "dialect", "key": "all-doors"})).json()
-        found.update({row["dialect"]: (row["jobs"], row["not_ok"]) for row in report["rows"]})
+        found.update({row["dialect"]: (row["jobs"], row["failed_jobs"]) for row in report["rows"]})
         return report["totals"]["jobs"] == 6
 
     await until(written)

@@ -80,7 +80,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Ser
         "PORT": str(port),
         "API_SECRET_TOKEN": KEY,
         "ALLOWED_COMMANDS": "sleep",
-        "PARKED": "1",
+        "CLI_POOL_SIZE": "1",
         "WATCHDOG_TIMEOUT": str(WATCHDOG),
         "PYTHONPATH": str(REPOSITORY),
     }

@@ -349,7 +349,7 @@ async def test_a_service_that_is_not_there_is_an_honest_error():
 async def test_an_answer_that_takes_too_long_is_given_up(upstream: Upstream):
     """REQUEST_TIMEOUT, in both ways of answering; a stream that has begun by a sign of life is one, whatever comes."""
     upstream.script(Stalls(1))
-    async with Stack(upstream.url, settings={"REQUEST_TIMEOUT": "3", "KEEP_ALIVE": "0.2"}) as stack:
+    async with Stack(upstream.url, settings={"REQUEST_TIMEOUT": "3", "SSE_KEEPALIVE_INTERVAL": "0.2"}) as stack:
         response = await ask(stack)
         assert (response.status_code, error_of(response)["code"]) == (504, "request_timeout")
         assert told(await streamed(stack))["code"] == "request_timeout"

@@ -22,7 +22,7 @@ from tests.support.stack import Stack, until
 from tests.support.timeouts import BOUND
 
 # Short, but no shorter than a busy machine may take for a head that is sent at once.
-SLOW = {"HEAD_TIMEOUT": "4", "BODY_TIMEOUT": "4", "SEND_TIMEOUT": "4"}
+SLOW = {"READ_HEADER_TIMEOUT": "4", "READ_BODY_TIMEOUT": "4", "WRITE_TIMEOUT": "4"}
 # Each dialect's address.
 DOORS = (
     CHAT,
@@ -257,14 +257,14 @@ async def test_bodies_together_are_bounded(shared_upstream: Upstream, upstream: 
     async def status(stack: Stack) -> int:
         response = await stack.client.post(CHAT, content=b" " * 30 * MIB)
         if response.status_code == 503:
-            assert response.json()["error"]["code"] == "too_much_at_once"
+            assert response.json()["error"]["code"] == "server_overloaded"
             assert response.headers["retry-after"] == "1"
         return response.status_code
 
     async def is_status(stack: Stack, wanted: int) -> bool:
         return await status(stack) == wanted
 
-    async with Stack(shared_upstream.url, api_settings={"BODY_BYTES": str(40 * MIB)}) as stack:
+    async with Stack(shared_upstream.url, api_settings={"MAX_INFLIGHT_BODY_BYTES": str(40 * MIB)}) as stack:
         async with wire(stack) as slow:
             await slow.send(head(stack, f"Content-Length: {20 * MIB}"), b" " * 19 * MIB)
             await until(lambda: is_status(stack, 503))
@@ -476,7 +476,7 @@ async def test_ten_thousand_idle_connections_keep_nobody_waiting(shared_upstream
     count = min(IDLE, int(hard * 0.7))
     sockets: list[socket.socket] = []
     try:
-        async with Stack(shared_upstream.url, api_settings={"HEAD_TIMEOUT": "600"}) as stack:
+        async with Stack(shared_upstream.url, api_settings={"READ_HEADER_TIMEOUT": "600"}) as stack:
             assert answered(await ask(stack)) == "Hello world!"
             before = memory(stack)
             for number in range(count):

@@ -186,7 +186,7 @@ async def test_every_job_has_a_line_with_its_tokens_and_nothing_of_its_words(sta
     await until(written)
     found = await totals(stack, key=name)
     assert found["output_tokens"] > 0
-    assert found["not_ok"] == 0
+    assert found["failed_jobs"] == 0
     table = await stack.client.get(
         "/api/usage", params={"by": "key,dialect", "key": name}, headers={"accept": "text/csv"}
     )

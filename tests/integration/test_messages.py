@@ -138,7 +138,7 @@ async def test_tokens_are_told_at_the_beginning_and_at_the_end(stack: Stack, ups
 @pytest.fixture
 async def lively(upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs that show often that they are alive."""
-    async with Stack(upstream.url, settings={"KEEP_ALIVE": "0.2"}) as stack:
+    async with Stack(upstream.url, settings={"SSE_KEEPALIVE_INTERVAL": "0.2"}) as stack:
         yield stack
 
 

@@ -31,7 +31,7 @@ WRONG_BODY = "messages.0.content: Input should be a valid list"
 @pytest.fixture(scope="module")
 async def shared_hasty(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs that give an answer up soon, and show before that that they are alive."""
-    async with Stack(shared_upstream.url, settings={"REQUEST_TIMEOUT": "6", "KEEP_ALIVE": "0.2"}) as stack:
+    async with Stack(shared_upstream.url, settings={"REQUEST_TIMEOUT": "6", "SSE_KEEPALIVE_INTERVAL": "0.2"}) as stack:
         yield stack
 
 
@@ -45,14 +45,14 @@ async def hasty(shared_hasty: Stack, upstream: Upstream) -> AsyncGenerator[Stack
 @pytest.fixture(scope="module")
 async def shared_lively(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs with one place, that show often that they are alive."""
-    settings = {"KEEP_ALIVE": "0.2", "MAX_CONCURRENT": "1"}
+    settings = {"SSE_KEEPALIVE_INTERVAL": "0.2", "MAX_CONCURRENT": "1"}
     async with Stack(shared_upstream.url, settings=settings) as stack:
         yield stack
 
 
 @pytest.fixture
 async def lively(shared_lively: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
-    """As `stack`, with `KEEP_ALIVE=0.2` and one place."""
+    """As `stack`, with `SSE_KEEPALIVE_INTERVAL=0.2` and one place."""
     yield shared_lively
     await shared_lively.quiet()
 

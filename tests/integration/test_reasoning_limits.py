@@ -31,14 +31,14 @@ NEVER = Stalls(0)
 @pytest.fixture(scope="module")
 async def shared_strict(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs whose owner refuses what would be ignored, and more than two answers at once; thinking is always shown."""
-    settings = {"STRICT_PARAMS": "true", "MAX_CHOICES": "2", "SHOW_REASONING": "always"}
+    settings = {"REJECT_UNSUPPORTED_PARAMS": "true", "MAX_CHOICES": "2", "SHOW_REASONING": "always"}
     async with Stack(shared_upstream.url, settings=settings, parked=0) as stack:
         yield stack
 
 
 @pytest.fixture
 async def strict(shared_strict: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
-    """As `stack`, with `STRICT_PARAMS` and `MAX_CHOICES=2`."""
+    """As `stack`, with `REJECT_UNSUPPORTED_PARAMS` and `MAX_CHOICES=2`."""
     yield shared_strict
     await shared_strict.quiet()
 

@@ -236,7 +236,7 @@ async def test_killed_tools_executor_degrades_the_health_until_it_is_back(upstre
         )
         assert (await stack.client.get("/health/ready")).status_code == 200
         response = await stack.client.post("/api/tools/bash", json={"command": "ls"})
-        assert (response.status_code, response.json()["code"]) == (503, "no_tools")
+        assert (response.status_code, response.json()["code"]) == (503, "tools_unavailable")
         await stack.tools.start()
         await stack.ready()
         assert await stack.health() == whole
@@ -247,7 +247,7 @@ async def test_without_a_tools_executor_tools_are_503_and_chats_work(stack: Stac
     """And the answer says where to look."""
     ask = {"prompt": "Hi", "command": "ls", "path": "x", "context_files": ["x"]}
     response = await stack.client.post(path, json=ask)
-    assert (response.status_code, response.json()["code"]) == (503, "no_tools")
+    assert (response.status_code, response.json()["code"]) == (503, "tools_unavailable")
     assert (await stack.client.post("/api/chat", json=ask)).status_code == 200
 
 

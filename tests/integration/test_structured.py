@@ -180,7 +180,7 @@ async def test_a_model_that_never_meets_the_schema_is_an_error(stack: Stack, ups
     upstream.script(*(gives('{"x": 1}', call=f"toolu_{n}") for n in range(12)))
     response = await ask(stack, response_format=asked_for(POINT))
     assert response.status_code == 502
-    assert error_of(response)["code"] == "unmet"
+    assert error_of(response)["code"] == "output_validation_failed"
     assert response.headers["x-should-retry"] == "true"
     assert len(upstream.requests) < 12
 

@@ -330,10 +330,10 @@ async def test_a_choice_that_the_model_breaks_is_an_error(stack: Stack, upstream
     upstream.script(says)
     response = await ask(stack, tools=[WEATHER, TIME], tool_choice=choice)
     assert response.status_code == 502
-    assert error_of(response)["code"] == "unmet"
+    assert error_of(response)["code"] == "output_validation_failed"
     assert response.headers["x-should-retry"] == "true"
     *_, last = await streamed(stack, tools=[WEATHER, TIME], tool_choice=choice)
-    assert last["error"]["code"] == "unmet"
+    assert last["error"]["code"] == "output_validation_failed"
 
 
 @pytest.mark.wire(10)
@@ -488,10 +488,10 @@ async def test_invalid_arguments_of_a_strict_tool_are_an_error(stack: Stack, ups
     assert response.status_code == 502
     assert response.headers["x-should-retry"] == "true"
     error = error_of(response)
-    assert error["code"] == "unmet"
+    assert error["code"] == "output_validation_failed"
     assert "get_weather" in error["message"]
     *before, last = await streamed(stack, tools=[STRICT])
-    assert last["error"]["code"] == "unmet"
+    assert last["error"]["code"] == "output_validation_failed"
     assert not any(arguments for _, _, arguments in gathered(before))
     assert finish_of(before) == []
 

@@ -21,8 +21,8 @@ from tests.support.timeouts import BOUND
 pytestmark = [pytest.mark.xdist_group("hostile-api")]
 
 MIB = 1024 * 1024
-BODY_TIMEOUT = 2.0
-SETTINGS = {"BODY_BYTES": str(64 * MIB), "BODY_TIMEOUT": str(BODY_TIMEOUT)}
+READ_BODY_TIMEOUT = 2.0
+SETTINGS = {"MAX_INFLIGHT_BODY_BYTES": str(64 * MIB), "READ_BODY_TIMEOUT": str(READ_BODY_TIMEOUT)}
 COUNTS = ("/v1/messages/count_tokens", "/v1/responses/input_tokens")
 WORK = (CHAT, "/v1/messages", "/v1/responses", *COUNTS, "/v1/completions")
 NOWHERE = "http://pictures.invalid/{}.png"
@@ -77,7 +77,7 @@ async def test_bodies_that_stop_leave_room_for_others_and_end_soon(bare: Stack):
         assert (large.status_code, code_of(large.json())) == (400, "invalid_json")
         own = await bare.client.post(CHAT, json=small(bare, CHAT), headers=greedy)
         assert (own.status_code, code_of(own.json())) == (503, "no_executor")
-        async with asyncio.timeout(BODY_TIMEOUT * 10):
+        async with asyncio.timeout(READ_BODY_TIMEOUT * 10):
             answers = [answer for each in connections if (answer := await each.answer())]
         assert {answer.status for answer in answers} <= {408, 503}
         assert any(answer.status == 408 for answer in answers)
@@ -92,7 +92,7 @@ async def test_a_body_that_goes_on_coming_is_taken(bare: Stack):
         await connection.send(head(bare, *lines))
         for _ in range(12):
             await connection.send(b" " * 16384)
-            await asyncio.sleep(BODY_TIMEOUT / 4)
+            await asyncio.sleep(READ_BODY_TIMEOUT / 4)
         answer = await connection.answer()
     assert answer
     assert (answer.status, answer.code) == (400, "invalid_json")
@@ -184,12 +184,12 @@ async def test_a_key_that_ended_has_no_running_jobs(stack: Stack, upstream: Upst
         assert response.status_code in {200, 204}, response.text
         async with asyncio.timeout(BOUND):
             told = b"".join([chunk async for chunk in stream.aiter_bytes()])
-    assert b"key_ended" in told, told
+    assert b"key_revoked" in told, told
     await upstream.until(lambda: upstream.hangups == 2)
     if change == "rotated":
         now = {"authorization": f"Bearer {response.json()['key']}"}
         kept = (await stack.client.get(f"/v1/responses/{background['id']}", headers=now)).json()
-        assert (kept["status"], kept["error"]["code"]) == ("failed", "key_ended")
+        assert (kept["status"], kept["error"]["code"]) == ("failed", "key_revoked")
 
 
 @pytest.mark.attack("Keys that ended")

@@ -32,7 +32,7 @@ async def test_without_landlock_chats_work_and_tools_are_503_with_the_reason(ups
         assert (health["status"], health["tools"][0]["up"]) == ("degraded", False)
         for path, ask in ASKS.items():
             response = await stack.client.post(path, json=ask)
-            assert (response.status_code, response.json()["code"]) == (503, "no_tools"), response.text
+            assert (response.status_code, response.json()["code"]) == (503, "tools_unavailable"), response.text
             assert REASON in response.json()["detail"]
         chat = await stack.client.post("/api/chat", json={"prompt": "Hi"})
         assert (chat.status_code, chat.json()["result"]) == (200, "Hello world!")

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.attack("Forged refusals"), pytest.mark.xdist_group("se
 encode = msgspec.msgpack.encode
 FORGED = {
     "garbage": b"\0refused\0garbage",
-    "a refusal": b"\0refused\0" + encode(Failed(ErrorKind.NO_TOOLS, "start it again")),
+    "a refusal": b"\0refused\0" + encode(Failed(ErrorKind.TOOLS_UNAVAILABLE, "start it again")),
 }
 SAY = "import os, sys\nos.write(int(sys.argv[1]), {said!r})\nos._exit({code})\n"
 

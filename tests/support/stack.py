@@ -141,7 +141,7 @@ class Stack:
     def executor(self, number: int) -> Program:
         """An executor, not yet started."""
         upstream = {"ANTHROPIC_BASE_URL": self._upstream_url} if self._upstream_url else {}
-        extra = {"PARKED": str(self._parked), **self._settings, **self._credential, **upstream}
+        extra = {"CLI_POOL_SIZE": str(self._parked), **self._settings, **self._credential, **upstream}
         name = f"claude-{number}"
         return self._program(name, [self._executor_module, "--role", "claude", "--name", name], extra)
 

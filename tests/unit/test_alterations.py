@@ -116,7 +116,7 @@ def test_a_strict_owner_refuses_what_would_be_altered():
     refused = caught.value
     assert (refused.status, refused.code, refused.param) == (400, "unsupported_parameter", "messages[1]")
     assert "`messages[1]`: `$.id` would be altered" in refused.message
-    assert "STRICT_PARAMS" in refused.message
+    assert "REJECT_UNSUPPORTED_PARAMS" in refused.message
     assert "as strings" in refused.message
 
 

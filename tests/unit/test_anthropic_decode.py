@@ -137,7 +137,7 @@ def test_a_thread_is_refused_so_that_the_runner_sends_everything():
 
 
 def test_server_tools_are_dropped_and_named():
-    """Clients send them by default; STRICT_PARAMS refuses them."""
+    """Clients send them by default; REJECT_UNSUPPORTED_PARAMS refuses them."""
     understood = call(tools=[WEB, TOOL], temperature=1.0)
     assert [tool.name for tool in understood.offered.tools] == ["Read"]
     assert understood.ignored == ("temperature", "tools.web_search_20250305")
@@ -156,7 +156,7 @@ def test_what_a_search_found_is_a_text_with_its_title_and_source():
 
 
 def test_what_server_tools_did_is_left_out_and_named():
-    """Of a history that was made elsewhere; STRICT_PARAMS refuses it."""
+    """Of a history that was made elsewhere; REJECT_UNSUPPORTED_PARAMS refuses it."""
     said = [
         {"type": "text", "text": "I look."},
         {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}},
@@ -200,7 +200,7 @@ def test_each_tool_that_is_offered_so_is_in_the_manual():
 @pytest.mark.wire(78)
 @pytest.mark.parametrize("name", ["temperature", "top_p", "top_k"])
 def test_parameters_that_a_version_took_away_are_ignored_in_any_version(name: str):
-    """Named in a header, and refused under STRICT_PARAMS."""
+    """Named in a header, and refused under REJECT_UNSUPPORTED_PARAMS."""
     sent: dict[str, Any] = {name: 1}
     assert call(**sent).ignored == (name,)
     assert problem(policy=Policy(strict=True), **sent).param == name

@@ -84,7 +84,7 @@ async def test_a_broken_promise_fails_the_answer_and_closes_the_job(pieces: list
     *before, last = await through(Started("m"), *call("strict", *pieces), *after, closed=closed)
     assert before == [Started("m"), ToolCall("id-strict", "strict")]
     assert isinstance(last, Failed)
-    assert last.kind is ErrorKind.UNMET
+    assert last.kind is ErrorKind.OUTPUT_VALIDATION_FAILED
     assert "`strict`" in last.detail
     assert closed == [True]
 

@@ -81,7 +81,7 @@ async def test_a_job_has_its_line_however_it_ends(tmp_path: Path) -> None:
         ("notes", "claude-opus-4-8", 30, 12, "ok"),
         ("notes", "opus", 0, 0, "overloaded"),
         ("notes", "", 0, 0, "ok"),
-        ("notes", "opus", 100, 10, "hung_up"),
+        ("notes", "opus", 100, 10, "client_disconnected"),
         ("notes", "opus", 0, 0, "internal"),
     ]
     assert desk.ledger.running == {}
@@ -169,7 +169,7 @@ async def test_a_key_that_ended_gets_no_more_jobs(tmp_path: Path, change: dict[s
     desk = Desk(tmp_path)
     desk.change(**change)
     (refused,) = await desk.run(*DONE)
-    assert refused.kind is ErrorKind.KEY_ENDED
+    assert refused.kind is ErrorKind.KEY_REVOKED
 
 
 async def test_the_owner_is_never_limited_and_has_lines_too(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_explicit_nulls_and_harmless_values_pass():
 def test_ignored_parameters_are_named_or_refused():
     """As the server's owner has it."""
     assert read(prompt="a", temperature=0, seed=1).ignored == ("temperature", "seed")
-    with pytest.raises(Problem, match="STRICT_PARAMS"):
+    with pytest.raises(Problem, match="REJECT_UNSUPPORTED_PARAMS"):
         read(Policy(strict=True), prompt="a", temperature=0)
 
 

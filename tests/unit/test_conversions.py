@@ -41,7 +41,12 @@ async def test_markdown_comes_with_the_client_s_title_and_both_contexts():
     [
         (Failed(ErrorKind.BAD_JOB, "it is damaged."), 400, "invalid_file", "it is damaged."),
         (Failed(ErrorKind.TOO_LARGE, "too many cells."), 413, "file_too_large", "too many cells."),
-        (Failed(ErrorKind.NO_TOOLS, "the sandbox fails.", retry_after=1), 503, "no_tools", "as PDF or text"),
+        (
+            Failed(ErrorKind.TOOLS_UNAVAILABLE, "the sandbox fails.", retry_after=1),
+            503,
+            "tools_unavailable",
+            "as PDF or text",
+        ),
         (Failed(ErrorKind.QUEUE_FULL, retry_after=1), 429, "queue_full", "queue is full"),
         (Failed(ErrorKind.EXECUTOR_LOST), 502, "executor_lost", "Try again"),
         (FilesFound(()), 502, "executor_lost", "Try again"),
@@ -84,4 +89,4 @@ async def test_where_nothing_converts_the_part_is_named():
     """And what to send."""
     with pytest.raises(Problem) as caught:
         await messages((Draft("user", (SENT,), "messages[0]"),), Fetcher(enabled=False))
-    assert (caught.value.status, caught.value.code, caught.value.param) == (503, "no_tools", SENT.where)
+    assert (caught.value.status, caught.value.code, caught.value.param) == (503, "tools_unavailable", SENT.where)

@@ -11,6 +11,7 @@ from cli.up.environment import (
     API_SETTINGS,
     CREDENTIALS,
     EXECUTOR_SETTINGS,
+    RENAMED,
     SETTINGS,
     TELEMETRY,
     TOOLS_SETTINGS,
@@ -132,6 +133,7 @@ def test_the_example_shows_the_defaults():
 @pytest.mark.parametrize(
     ("name", "warning"),
     [
+        ("PARKED", "PARKED in .env is ignored: the setting is now CLI_POOL_SIZE. Rename it."),
         ("MAX_CONCURENT", "MAX_CONCURENT in .env is not a setting; did you mean MAX_CONCURRENT?"),
         ("port", "port in .env is not a setting; did you mean PORT?"),
         ("FAVOURITE_COLOUR", "FAVOURITE_COLOUR in .env is not a setting; .env.example shows the settings there are."),
@@ -145,3 +147,9 @@ def test_a_name_in_dotenv_that_nothing_reads_is_reported_with_its_likeliest_mend
 def test_names_that_something_reads_are_not_reported():
     """Settings, credentials, proxies and the language may stand in .env."""
     assert warnings([*SETTINGS, "HTTPS_PROXY", "LC_ALL", "NO_COLOR"]) == []
+
+
+def test_a_renamed_setting_leads_to_one_that_exists():
+    """And no old name is a setting's again."""
+    assert set(RENAMED.values()) <= set(SETTINGS)
+    assert not set(RENAMED) & set(SETTINGS)

@@ -121,7 +121,7 @@ async def test_a_job_has_exactly_one_end(said: tuple[ToApi | bytes, ...], comes:
         assert made.asked == ["tools-1"]
 
 
-@pytest.mark.parametrize("refusal", [FULL, DRAINING, Failed(ErrorKind.NO_TOOLS, "no sandbox here")])
+@pytest.mark.parametrize("refusal", [FULL, DRAINING, Failed(ErrorKind.TOOLS_UNAVAILABLE, "no sandbox here")])
 async def test_who_can_not_take_it_is_passed_over(refusal: Failed):
     """Nothing of the job was done there; when nobody can, the last refusal says why."""
     async with rig(says(refusal), says(WROTE, ENDED)) as made:
@@ -144,8 +144,8 @@ async def test_another_refusal_is_the_answer():
 async def test_without_an_executor_there_are_no_tools():
     """Neither where none is, nor where the socket of one is left that is gone."""
     async with rig() as made:
-        assert await made.done() == [Failed(ErrorKind.NO_TOOLS, retry_after=1)]
-        assert await made.hands.result(JOB, ASKING) == Failed(ErrorKind.NO_TOOLS, retry_after=1)
+        assert await made.done() == [Failed(ErrorKind.TOOLS_UNAVAILABLE, retry_after=1)]
+        assert await made.hands.result(JOB, ASKING) == Failed(ErrorKind.TOOLS_UNAVAILABLE, retry_after=1)
         assert await made.hands.serving() is None
 
 

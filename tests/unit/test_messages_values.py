@@ -24,7 +24,7 @@ from tests.unit.messages_calls import HI, TOOL, assistant, call, problem, system
 def test_a_value_that_the_vendor_adds_is_taken_for_the_nearest_and_named(
     fields: dict[str, Any], names: list[str], effort: str | None, *, thinking: bool, shown: bool
 ):
-    """Never a refusal, but under STRICT_PARAMS."""
+    """Never a refusal, but under REJECT_UNSUPPORTED_PARAMS."""
     understood = call(**fields)
     assert list(understood.ignored) == names
     assert (understood.effort, understood.thinking, understood.shown) == (effort, thinking, shown)

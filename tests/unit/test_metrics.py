@@ -92,7 +92,7 @@ def test_a_job_s_times_and_tokens_are_told():
     assert value(metrics, "job_seconds_sum", **job) == 7
     assert value(metrics, "jobs_total", outcome="done", **job) == 1
     assert value(metrics, "jobs_admitted_total", parked="yes") == 1
-    assert value(metrics, "jobs_under_way", dialect="chat") == 0
+    assert value(metrics, "jobs_in_progress", dialect="chat") == 0
     assert value(metrics, "tokens_total", model="claude-sonnet-5", key="ci", kind="input") == 10
     assert value(metrics, "tokens_total", model="claude-sonnet-5", key="ci", kind="reasoning") == 1
     assert value(metrics, "cost_usd_total", model="claude-sonnet-5", key="ci") == 0.5
@@ -145,7 +145,7 @@ def test_executors_of_both_roles_tell_of_themselves_and_a_lost_one_is_down():
         3,
         1,
     ]
-    assert of("claude-1", "executor_parked") == 2
+    assert of("claude-1", "executor_idle_processes") == 2
     assert of("claude-1", "executor_cli_starts_total") == 9
     assert of("claude-1", "executor_cli_ready_total") == 5
     assert of("claude-1", "executor_cli_ready_seconds_total") == 2.5
@@ -157,7 +157,7 @@ def test_executors_of_both_roles_tell_of_themselves_and_a_lost_one_is_down():
     assert of("tools-1", "executor_tool_refusals_total", reason="path") == 3
     assert of("tools-1", "executor_draining") == 0
     assert of("tools-1", "executor_waiting") == 2
-    assert of("tools-1", "executor_queue_places") == 128
+    assert of("tools-1", "executor_queue_capacity") == 128
 
 
 def test_every_family_can_be_exposed_under_its_name():

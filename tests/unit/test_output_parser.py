@@ -261,7 +261,7 @@ def test_words_in_the_place_of_a_demanded_call_are_held_back(choice: dict[str, A
         ToolArguments("{}"),
         done("tool_use", tokens=4, input_tokens=20),
     ]
-    assert fed(asked, talks, talks, emulates=True) == [STARTED, Failed(ErrorKind.UNMET, NO_CALL)]
+    assert fed(asked, talks, talks, emulates=True) == [STARTED, Failed(ErrorKind.OUTPUT_VALIDATION_FAILED, NO_CALL)]
 
 
 @pytest.mark.wire(11)
@@ -294,7 +294,7 @@ def test_a_choice_that_the_model_does_not_keep_to_fails_the_answer(choice: dict[
     """Enforced, not hoped for: no call that was forbidden is given out, none that was demanded is missing."""
     *before, last = fed(turn(tools=TOOLS, **choice), start(), lines, through())
     assert isinstance(last, Failed)
-    assert last.kind is ErrorKind.UNMET
+    assert last.kind is ErrorKind.OUTPUT_VALIDATION_FAILED
     assert "`tool_choice`" in last.detail
     assert not any(isinstance(event, ToolCall | Done) for event in before)
 
@@ -365,7 +365,7 @@ def test_a_schema_that_is_never_met_fails_the_answer():
     attempt = [start(), *calls(STRUCTURED, "[]"), stops("tool_use")]
     last = fed(turn(schema=OBJECT), *[attempt] * 5)[-1]
     assert isinstance(last, Failed)
-    assert last.kind is ErrorKind.UNMET
+    assert last.kind is ErrorKind.OUTPUT_VALIDATION_FAILED
     assert "does not meet the schema" in last.detail
 
 

@@ -1,4 +1,4 @@
-"""Every parameter is honoured, ignored by name, meaningless or refused, as one table says."""
+"""Every parameter is supported, ignored by name, accepted or refused, as one table says."""
 
 from typing import Any
 
@@ -71,13 +71,13 @@ def test_every_documented_parameter_is_in_the_table():
 
 def test_what_the_table_says_is_honoured_is_read_and_nothing_else_is():
     """The table and the request's struct can't drift apart."""
-    honoured = {name for name, parameter in CHAT.items() if parameter.treatment in {"honoured", "emulated"}}
-    assert honoured == {field.encode_name for field in msgspec.structs.fields(ChatRequest)}
+    supported = {name for name, parameter in CHAT.items() if parameter.treatment in {"supported", "emulated"}}
+    assert supported == {field.encode_name for field in msgspec.structs.fields(ChatRequest)}
 
 
 def test_every_parameter_that_does_not_do_what_it_says_has_its_reason():
     """The manual and the refusals repeat it."""
-    assert all(p.note for p in CHAT.values() if p.treatment in {"ignored", "emulated", "refused"})
+    assert all(p.note for p in CHAT.values() if p.treatment in {"ignored", "emulated", "rejected"})
 
 
 @pytest.mark.wire(15)
@@ -130,7 +130,7 @@ def test_numbers_that_are_ignored_must_still_be_in_range(name: str, low: int, hi
 
 @pytest.mark.wire(16)
 def test_what_is_ignored_is_named_in_the_order_of_the_table():
-    """For the header; meaningless bookkeeping is not among it."""
+    """For the header; accepted bookkeeping is not among it."""
     sent = {"user": "u", "seed": 1, "top_p": 1.0, "verbosity": "low", "prediction": {}, "store": True, "unknown": 1}
     assert checked(CHAT, sent, strict=False) == ("top_p", "seed", "prediction", "verbosity")
 
@@ -140,13 +140,13 @@ def test_a_strict_owner_refuses_what_would_be_ignored():
     """The first of them, by name, with the reason and the setting."""
     refused = problem({"seed": 1, "user": "u"}, strict=True)
     assert (refused.code, refused.param) == ("unsupported_parameter", "seed")
-    assert "STRICT_PARAMS" in refused.message
+    assert "REJECT_UNSUPPORTED_PARAMS" in refused.message
     assert checked(CHAT, {"seed": None, "user": "u", "unknown": 1}, strict=True) == ()
 
 
 def test_another_table_is_another_policy():
     """The rules are the table's, not the code's."""
-    table = {"a": Parameter("refused", "no"), "b": Parameter("honoured", "")}
+    table = {"a": Parameter("rejected", "no"), "b": Parameter("supported", "")}
     assert checked(table, {"b": 1, "temperature": 99}, strict=True) == ()
     with pytest.raises(Problem):
         checked(table, {"a": None}, strict=False)

@@ -59,7 +59,7 @@ async def test_what_is_fetched_takes_room_as_a_body_does():
         share = Share(small)
         with pytest.raises(Problem) as caught:
             await RequestFetches(fetcher, "k", share).part(remotes[0])
-        assert (caught.value.status, caught.value.code) == (503, "too_much_at_once")
+        assert (caught.value.status, caught.value.code) == (503, "server_overloaded")
         share.end()
         small.take(3 * MIB)
         with pytest.raises(Problem) as caught:
@@ -112,7 +112,7 @@ def test_a_key_leaves_room_for_others():
             room.take(LARGEST, key)
         with pytest.raises(Problem) as caught:
             room.take(LARGEST, key)
-        assert caught.value.code == "too_much_at_once"
+        assert caught.value.code == "server_overloaded"
         assert "of this key" in caught.value.message
     room.take(LARGEST, "c")
     for _ in range(100):

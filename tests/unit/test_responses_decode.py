@@ -537,7 +537,7 @@ def test_a_value_that_means_nothing_is_refused_by_name(field: str, value: Any, p
 
 
 def test_a_strict_owner_refuses_what_would_be_ignored():
-    """Every field that would be, and what would be of those that are honoured."""
+    """Every field that would be, and what would be of those that are supported."""
     ignored: Json = {
         "temperature": 1,
         "top_p": 1,
@@ -561,7 +561,7 @@ def test_a_strict_owner_refuses_what_would_be_ignored():
         with pytest.raises(Problem) as caught:
             read(strict=True, **{name: value})
         assert (caught.value.param or "").startswith(name)
-        assert "STRICT_PARAMS" in caught.value.message
+        assert "REJECT_UNSUPPORTED_PARAMS" in caught.value.message
 
 
 def test_a_response_in_the_background_is_one_that_is_kept():

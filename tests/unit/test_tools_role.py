@@ -35,5 +35,5 @@ async def test_job_that_cannot_be_done_is_refused_with_what_lacks(
         Ground((), {}, Program("/bin/bash")), None, Admission(1, 1, 1), problem=problem, missing=(), converter=converter
     )
     await role.run(job, emit)
-    assert told == [Failed(ErrorKind.NO_TOOLS, detail)]
+    assert told == [Failed(ErrorKind.TOOLS_UNAVAILABLE, detail)]
     assert role.status(draining=False).problem == (problem or NO_PATHS)

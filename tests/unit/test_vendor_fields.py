@@ -215,7 +215,7 @@ def completed(value: Any) -> Any:
 def is_quiet(path: str, table: Mapping[str, Any]) -> bool:
     """Whether it is bookkeeping."""
     first, last = re.split(r"[.[]", path)[0], path.rpartition(".")[2].partition("[")[0]
-    is_meaningless = first in table and table[first].treatment == "meaningless"
+    is_meaningless = first in table and table[first].treatment == "accepted"
     return is_meaningless or path in QUIET or last in QUIET or any(f".{name}." in path for name in QUIET)
 
 

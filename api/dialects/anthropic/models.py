@@ -62,7 +62,7 @@ class OutputConfig(Struct, frozen=True):
 
 
 class MessagesRequest(Struct, frozen=True):
-    """The body of POST /v1/messages and of /v1/messages/count_tokens, as far as it is honoured."""
+    """The body of POST /v1/messages and of /v1/messages/count_tokens, as far as it is supported."""
 
     messages: list[InputMessage]
     model: str | None = None

@@ -3,46 +3,46 @@
 from api.conversation.parameters import Parameter
 
 MESSAGES: dict[str, Parameter] = {
-    "messages": Parameter("honoured", "each message reaches the model as a message of its own role"),
-    "model": Parameter("honoured", "a name of GET /v1/models; DEFAULT_MODEL without one"),
-    "max_tokens": Parameter("honoured", "required, at least 1; the service refuses more than the model can write"),
+    "messages": Parameter("supported", "each message reaches the model as a message of its own role"),
+    "model": Parameter("supported", "a name of GET /v1/models; DEFAULT_MODEL without one"),
+    "max_tokens": Parameter("supported", "required, at least 1; the service refuses more than the model can write"),
     "system": Parameter(
-        "honoured", "texts, in order; then those of `role: system` messages before the first of another role"
+        "supported", "texts, in order; then those of `role: system` messages before the first of another role"
     ),
-    "stream": Parameter("honoured", ""),
+    "stream": Parameter("supported", ""),
     "tools": Parameter(
-        "honoured",
+        "supported",
         "with their names, descriptions and schemas; bash, text_editor and memory too; server tools are dropped",
     ),
-    "tool_choice": Parameter("honoured", "with `disable_parallel_tool_use`; an unknown `type` is `auto`, and named"),
-    "stop_sequences": Parameter("honoured", "texts of white space only are watched for here"),
+    "tool_choice": Parameter("supported", "with `disable_parallel_tool_use`; an unknown `type` is `auto`, and named"),
+    "stop_sequences": Parameter("supported", "texts of white space only are watched for here"),
     "thinking": Parameter(
-        "honoured",
+        "supported",
         "whether it is shown; `budget_tokens` sets the effort; `disabled` is `low`; unknown values are taken for the nearest, "
         "and named",
     ),
     "output_config": Parameter(
-        "honoured", "`effort`, and `format` with a JSON schema; the rest of it, and unknown values, are named"
+        "supported", "`effort`, and `format` with a JSON schema; the rest of it, and unknown values, are named"
     ),
-    "output_format": Parameter("honoured", "the former name of `output_config.format`"),
+    "output_format": Parameter("supported", "the former name of `output_config.format`"),
     "temperature": Parameter("ignored", "current models take none", range=(0, 1)),
     "top_p": Parameter("ignored", "current models take none", range=(0, 1)),
     "top_k": Parameter("ignored", "current models take none", range=(0, 1_000_000)),
     "context_management": Parameter("ignored", "the conversation is not edited here"),
     "fallbacks": Parameter("ignored", "no other model is asked when one declines"),
     "billing_policy": Parameter("ignored", "the account of the server's owner is billed"),
-    "metadata": Parameter("meaningless", ""),
-    "service_tier": Parameter("meaningless", ""),
-    "cache_control": Parameter("meaningless", "the CLI caches by content"),
-    "inference_geo": Parameter("meaningless", ""),
-    "speed": Parameter("meaningless", ""),
-    "safeguards": Parameter("meaningless", ""),
-    "diagnostics": Parameter("meaningless", ""),
-    "fallback_credit_token": Parameter("meaningless", ""),
+    "metadata": Parameter("accepted", ""),
+    "service_tier": Parameter("accepted", ""),
+    "cache_control": Parameter("accepted", "the CLI caches by content"),
+    "inference_geo": Parameter("accepted", ""),
+    "speed": Parameter("accepted", ""),
+    "safeguards": Parameter("accepted", ""),
+    "diagnostics": Parameter("accepted", ""),
+    "fallback_credit_token": Parameter("accepted", ""),
     "compaction": Parameter(
-        "refused", "no conversation is summarized here; ask the model for a summary", harmless=(None,)
+        "rejected", "no conversation is summarized here; ask the model for a summary", harmless=(None,)
     ),
-    "container": Parameter("refused", "no containers are kept here", harmless=(None,)),
-    "mcp_servers": Parameter("refused", "the server connects to no MCP servers of a client's", harmless=(None, [])),
-    "thread": Parameter("refused", "nothing is kept between requests; send the whole conversation", harmless=(None,)),
+    "container": Parameter("rejected", "no containers are kept here", harmless=(None,)),
+    "mcp_servers": Parameter("rejected", "the server connects to no MCP servers of a client's", harmless=(None, [])),
+    "thread": Parameter("rejected", "nothing is kept between requests; send the whole conversation", harmless=(None,)),
 }

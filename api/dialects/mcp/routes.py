@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 # The library reads a message once more, on the loop.
 MOST_VALUES = 30_000
 METHODS = ("DELETE", "GET", "POST")
-KEEP_ALIVE, IDLE, MOST = 15.0, 15 * 60.0, 256
+SSE_KEEPALIVE_INTERVAL, IDLE, MOST = 15.0, 15 * 60.0, 256
 
 log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ class Mcp:
         *,
         decoding: Decoding | None = None,
         revocation: Revocation | None = None,
-        keep_alive: float = KEEP_ALIVE,
+        keep_alive: float = SSE_KEEPALIVE_INTERVAL,
         idle: float = IDLE,
         most: int = MOST,
     ) -> None:

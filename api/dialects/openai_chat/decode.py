@@ -81,7 +81,7 @@ def offering_of(request: ChatRequest) -> Offering:
 
 
 def without_effect(request: ChatRequest, offering: Offering) -> tuple[str, ...]:
-    """What is honoured elsewhere and means nothing in this request."""
+    """What is supported elsewhere and means nothing in this request."""
     has_schema = request.response_format is not None and request.response_format.type != "text"
     stop = ("stop",) if has_schema and request.stop else ()
     grammars = any(_has_grammar(tool) for tool in offering.tools or [])

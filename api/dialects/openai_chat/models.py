@@ -89,7 +89,7 @@ class ResponseFormat(Struct, frozen=True):
 
 
 class ChatRequest(Struct, frozen=True):
-    """The body of POST /v1/chat/completions, as far as it is honoured; `api.conversation.parameters` has the table of the rest."""
+    """The body of POST /v1/chat/completions, as far as it is supported; `api.conversation.parameters` has the table of the rest."""
 
     messages: list[msgspec.Raw] = msgspec.field(default_factory=list[msgspec.Raw])
     model: str | None = None

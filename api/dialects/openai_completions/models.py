@@ -11,7 +11,7 @@ type EndReason = Literal["stop", "length", "content_filter"]
 
 
 class CompletionRequest(Struct, frozen=True, kw_only=True):
-    """The body of POST /v1/completions, as far as it is honoured. prompt: tokens are read only to be refused by name."""
+    """The body of POST /v1/completions, as far as it is supported. prompt: tokens are read only to be refused by name."""
 
     prompt: str | list[str | int | list[int]]
     model: str | None = None

@@ -175,7 +175,7 @@ def limited(request: ResponsesRequest) -> None:
 
 
 def without_effect(request: ResponsesRequest) -> tuple[str, ...]:
-    """What is honoured elsewhere and means nothing in this request."""
+    """What is supported elsewhere and means nothing in this request."""
     truncation = ("truncation",) if request.truncation == "auto" else ()
     verbosity = ("text.verbosity",) if request.text and request.text.verbosity else ()
     form = request.text.format if request.text else None

@@ -52,7 +52,7 @@ class Reasoning(Struct, frozen=True):
 
 
 class ResponsesRequest(Struct, frozen=True):
-    """The body of POST /v1/responses, as far as it is honoured; `api.conversation.parameters` has the table of the rest."""
+    """The body of POST /v1/responses, as far as it is supported; `api.conversation.parameters` has the table of the rest."""
 
     input: str | list[msgspec.Raw] | None = None
     model: str | None = None

@@ -203,7 +203,7 @@ class OutputParser:
     def _stop(self, word: str, sequence: str | None) -> list[Event]:
         reason, reported = stop_reason(word)
         if self._rules.broken:
-            return [Failed(ErrorKind.UNMET, self._rules.broken)]
+            return [Failed(ErrorKind.OUTPUT_VALIDATION_FAILED, self._rules.broken)]
         if reason == "refusal" and self.structured:
             return [Declined(self._text.words), Done(reason, self._usage())]
         if reason in {"end_turn", "tool_use"} and not reported:
@@ -229,7 +229,7 @@ class OutputParser:
             return self._decide_structured()
         if self.demanded:
             if not self._request.demand or self._demands >= MOST_DEMANDS:
-                return [Failed(ErrorKind.UNMET, NO_CALL)]
+                return [Failed(ErrorKind.OUTPUT_VALIDATION_FAILED, NO_CALL)]
             self._demands += 1
             return self._another()
         return self._another(self._text.release()) if self.recorder.calls else None
@@ -247,7 +247,7 @@ class OutputParser:
             self.closing = Done("end_turn", self._usage())
             return [Declined(self._refusal)]
         if self.structured.attempts_are_spent():
-            return [Failed(ErrorKind.UNMET, self.structured.problem)]
+            return [Failed(ErrorKind.OUTPUT_VALIDATION_FAILED, self.structured.problem)]
         return self._another()
 
     def _another(self, said: Sequence[TextDelta] = ()) -> list[Event]:

@@ -28,7 +28,7 @@ class Bench(Struct, frozen=True):
 
         The stack's own log level says every step; as operators run it, nothing is logged before an answer ends.
         """
-        own = {"LOG_LEVEL": "warning", "PARKED": str(parked), **settings}
+        own = {"LOG_LEVEL": "warning", "CLI_POOL_SIZE": str(parked), **settings}
         return Stack(self.launch.base_url, parked=0, settings=own)
 
 
