@@ -23,9 +23,9 @@ import msgspec
 import uvloop
 from pydantic import ValidationError
 
-from api.admin.check import checked
+from api.admin.check import run_check
 from api.app import create_app
-from api.http.connection_registry import Edge, Limits, affordable
+from api.http.connection_registry import ConnectionLimits, ConnectionRegistry, compute_max_connections
 from api.http.drain import Drain
 from api.http.server import Server
 from api.observability.metrics import Metrics
@@ -33,66 +33,68 @@ from api.settings import Settings
 from shared import logging
 from shared.checks import ApiCheck
 from shared.process import core_dumps
-from shared.process.systemd import alive, credentials, listening
+from shared.process.systemd import notify_watchdog, read_credentials, take_listen_sockets
 from shared.process.watchdog import end_when_stalled
-from shared.settings import complaints
-from shared.tracing import tracing
+from shared.settings import render_validation_errors
+from shared.tracing import build_tracing
 
 # How long a thread that reads a large body may keep the loop waiting.
 SWITCH_INTERVAL = 0.001
-SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
+CREDENTIAL_VARIABLES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 
 
-def without_secrets() -> None:
+def restart_without_credentials() -> None:
     """Start over without the credential, so that it is neither in this process' memory nor in /proc/PID/environ."""
-    if any(name in os.environ for name in SECRETS):
-        clean = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    if any(name in os.environ for name in CREDENTIAL_VARIABLES):
+        clean = {name: value for name, value in os.environ.items() if name not in CREDENTIAL_VARIABLES}
         safely = ["-P"] if sys.flags.safe_path else []
         os.execve(sys.executable, [sys.executable, *safely, "-m", "api", *sys.argv[1:]], clean)  # noqa: S606
 
 
 def main() -> int:
     """Serve until drained."""
-    without_secrets()
+    restart_without_credentials()
     core_dumps.disable()
     parser = argparse.ArgumentParser(prog="api", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     parsed = parser.parse_args()
 
-    given = {name.lower(): value for name, value in credentials(os.environ, ("API_SECRET_TOKEN",)).items()}
+    given = {name.lower(): value for name, value in read_credentials(os.environ, ("API_SECRET_TOKEN",)).items()}
     try:
         settings = Settings(**given)  # pyright: ignore[reportCallIssue, reportArgumentType] # its values come from the environment
     except ValidationError as error:
-        told = tuple(complaints(error.errors()))
+        told = tuple(render_validation_errors(error.errors()))
         if parsed.check:
             print(msgspec.json.encode(ApiCheck(told)).decode())
             return 0
         print(*told, sep="\n", file=sys.stderr)
         return 2
     if parsed.check:
-        print(msgspec.json.encode(uvloop.run(checked(settings))).decode())
+        print(msgspec.json.encode(uvloop.run(run_check(settings))).decode())
         return 0
     logging.configure("api", settings.log_level, settings.log_format)
     drain = Drain(settings.drain_timeout)
-    traces = tracing("api", os.environ)
+    traces = build_tracing("api", os.environ)
     metrics = Metrics()
-    limits = Limits(affordable(settings.max_connections), settings.read_header_timeout, settings.write_timeout)
+    limits = ConnectionLimits(
+        compute_max_connections(settings.max_connections), settings.read_header_timeout, settings.write_timeout
+    )
     app = create_app(settings, drain, traces, metrics)
-    server = Server(app, settings.host, settings.port, drain, Edge(limits, metrics))
+    server = Server(app, settings.host, settings.port, drain, ConnectionRegistry(limits, metrics))
 
     sys.setswitchinterval(SWITCH_INTERVAL)
     # What is there for good need not be looked through each time that something is collected.
     gc.freeze()
-    sockets = listening(os.environ, os.getpid())
+    sockets = take_listen_sockets(os.environ, os.getpid())
 
     async def serve() -> None:
         living = [
-            asyncio.create_task(alive(os.environ, os.getpid())),
+            asyncio.create_task(notify_watchdog(os.environ, os.getpid())),
             asyncio.create_task(end_when_stalled(settings.watchdog_timeout)),
         ]
         if parsed.parent_fd is not None:
-            server.end_with(parsed.parent_fd)
+            server.drain_when_closed(parsed.parent_fd)
         await server.serve(sockets or None)
         for sign in living:
             sign.cancel()

@@ -11,45 +11,45 @@ from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp
 
 from api.accounting.ledger import Ledger
-from api.accounting.meter import Books
-from api.accounting.rate_limits import Counters
-from api.accounting.request_admission import RequestAdmission
-from api.accounting.storage_sync import Keeper, Place, unavailable
+from api.accounting.meter import Meter
+from api.accounting.rate_limits import RateLimiter
+from api.accounting.request_admission import AdmissionMiddleware
+from api.accounting.storage_sync import StorageConfig, StorageSync, unavailable_problem
 from api.admin import routes as rest_admin
-from api.agent.checks import Limits
-from api.agent.services import Workshop
-from api.auth.body_limits import BoundedBody
-from api.auth.host_check import Hosts
-from api.auth.middleware import RequireKey
+from api.agent.checks import AgentLimits
+from api.agent.services import AgentServices
+from api.auth.body_limits import BodyLimitsMiddleware
+from api.auth.host_check import HostPolicy
+from api.auth.middleware import AuthMiddleware
 from api.conversation.parameters import Policy
 from api.core.keys import Keyring
-from api.core.problems import Problem, of_failure, of_framework
-from api.database.engine import Unavailable
-from api.database.folder import JOURNAL
+from api.core.problems import Problem, problem_from_failure, problem_from_http_exception
+from api.database.engine import DatabaseUnavailable
+from api.database.folder import JOURNAL_FOLDER
 from api.dialects.anthropic import routes as anthropic
-from api.dialects.error_rendering import envelope
-from api.dialects.mcp.routes import Mcp
+from api.dialects.error_rendering import render_error
+from api.dialects.mcp.routes import McpEndpoint
 from api.dialects.openai_chat import routes as openai_chat
 from api.dialects.openai_completions import routes as openai_completions
 from api.dialects.openai_responses import routes as openai_responses
-from api.dialects.openai_responses.running import Running
-from api.dialects.openai_responses.store import Store
+from api.dialects.openai_responses.running_responses import RunningResponses
+from api.dialects.openai_responses.store import ResponseStore
 from api.dialects.rest import routes as rest
-from api.dialects.unsupported import absent
-from api.executors.pool import Executors
-from api.executors.tool_client import Hands
-from api.executors.turn_client import Dispatch
-from api.http.client_address import ClientAddress
+from api.dialects.unsupported import find_unsupported
+from api.executors.pool import ExecutorPool
+from api.executors.tool_client import ToolClient
+from api.executors.turn_client import TurnClient
+from api.http.client_address import ClientAddressMiddleware
 from api.http.drain import Drain
-from api.http.inflight_bodies import LARGEST, Room
-from api.http.json_decoding import Decoding
-from api.http.private_responses import PrivatePages
-from api.http.request_context import RequestContext
+from api.http.inflight_bodies import MAX_BODY_BYTES, InflightBodies
+from api.http.json_decoding import BodyDecoder
+from api.http.private_responses import PrivateResponsesMiddleware
+from api.http.request_context import RequestContextMiddleware
 from api.media.fetcher import Fetcher
 from api.models.catalogue import Catalogue
 from api.observability import health, scrape
-from api.observability.http_metrics import HttpMetrics
-from api.observability.http_trace import HttpTrace
+from api.observability.http_metrics import HttpMetricsMiddleware
+from api.observability.http_trace import HttpTraceMiddleware
 from api.observability.job_metrics import JobMetrics
 from api.observability.metrics import Metrics
 from api.openapi import routes as docs
@@ -66,22 +66,22 @@ def create_app(
     settings: Settings, drain: Drain, tracing: Tracing | None = None, metrics: Metrics | None = None
 ) -> ASGIApp:
     """The whole application, for one set of settings."""
-    executors = Executors(settings.run_dir.absolute(), "claude")
-    tools = Executors(settings.run_dir.absolute(), "tools")
+    executors = ExecutorPool(settings.run_dir.absolute(), "claude")
+    tools = ExecutorPool(settings.run_dir.absolute(), "tools")
     catalogue = Catalogue(executors, settings.default_model, settings.model_aliases)
     metrics = metrics or Metrics()
     keyring = Keyring()
-    counters = Counters(settings.rate_limit_url.get_secret_value() if settings.rate_limit_url else None)
-    place = kept_in(settings)
-    ledger = Ledger(place.folder / JOURNAL)
-    books = Books(keyring, counters, ledger, catalogue)
-    keeper = Keeper(place, keyring, counters, ledger, books.revocation.check)
-    dispatch = Dispatch(
-        executors, drain, settings.request_timeout, books, watchers=(JobMetrics(metrics),), tracing=tracing
+    counters = RateLimiter(settings.rate_limit_url.get_secret_value() if settings.rate_limit_url else None)
+    place = build_storage_config(settings)
+    ledger = Ledger(place.folder / JOURNAL_FOLDER)
+    books = Meter(keyring, counters, ledger, catalogue)
+    keeper = StorageSync(place, keyring, counters, ledger, books.revocation.check)
+    dispatch = TurnClient(
+        executors, drain, settings.request_timeout, books, observers=(JobMetrics(metrics),), tracing=tracing
     )
-    hands = Hands(tools, drain, settings.request_timeout, books, tracing)
-    limits = Limits(settings.max_prompt, settings.max_turns)
-    shop = Workshop(dispatch, hands, catalogue, limits)
+    hands = ToolClient(tools, drain, settings.request_timeout, books, tracing)
+    limits = AgentLimits(settings.max_prompt, settings.max_turns)
+    shop = AgentServices(dispatch, hands, catalogue, limits)
     fetcher = Fetcher(settings.fetch_images)
     policy = Policy(
         settings.reject_unsupported_params,
@@ -89,13 +89,15 @@ def create_app(
         settings.sse_keepalive_interval,
         settings.show_reasoning,
     )
-    store = Store(settings.response_store_max_items, settings.response_store_max_bytes, settings.response_store_ttl)
-    running = Running()
-    decoding = Decoding()
+    store = ResponseStore(
+        settings.response_store_max_items, settings.response_store_max_bytes, settings.response_store_ttl
+    )
+    running = RunningResponses()
+    decoding = BodyDecoder()
     documentation = docs.Documentation(policy, limits)
-    mcp = Mcp(
+    mcp = McpEndpoint(
         shop,
-        hosts(settings),
+        build_host_policy(settings),
         drain,
         version(),
         decoding=decoding,
@@ -138,45 +140,51 @@ def create_app(
         on_shutdown=[running.close, fetcher.close, keeper.close],
         middleware=[
             DefineMiddleware(
-                RequireKey,
+                AuthMiddleware,
                 token=settings.api_secret_token.get_secret_value(),
                 neighbours=settings.metrics_allow,
                 keyring=keyring,
-                left=books.headers,
-                known_host=hosts(settings).near,
+                left=books.build_rate_limit_headers,
+                known_host=build_host_policy(settings).is_known_or_local,
             ),
-            DefineMiddleware(RequestAdmission, books=books),
+            DefineMiddleware(AdmissionMiddleware, books=books),
         ],
         lifespan=[mcp.lifespan],
         exception_handlers={
             Problem: on_problem,
-            Unavailable: on_unavailable,
-            HTTPException: on_framework,
+            DatabaseUnavailable: on_unavailable,
+            HTTPException: on_http_exception,
             Exception: on_exception,
         },
-        cors_config=cors(settings),
+        cors_config=build_cors_config(settings),
         openapi_config=None,
         logging_config=None,
-        request_max_body_size=LARGEST,
+        request_max_body_size=MAX_BODY_BYTES,
     )
-    bounded = BoundedBody(PrivatePages(app), Room(settings.max_inflight_body_bytes), settings.read_body_timeout)
-    watched = RequestContext(HttpTrace(HttpMetrics(bounded, metrics), tracing or Tracing()))
-    return ClientAddress(watched, settings.trusted_proxies)
+    bounded = BodyLimitsMiddleware(
+        PrivateResponsesMiddleware(app), InflightBodies(settings.max_inflight_body_bytes), settings.read_body_timeout
+    )
+    watched = RequestContextMiddleware(
+        HttpTraceMiddleware(HttpMetricsMiddleware(bounded, metrics), tracing or Tracing())
+    )
+    return ClientAddressMiddleware(watched, settings.trusted_proxies)
 
 
-def kept_in(settings: Settings) -> Place:
+def build_storage_config(settings: Settings) -> StorageConfig:
     """Where keys and ledger are."""
     folder = settings.data_dir.absolute()
-    return Place(folder, settings.database_url, settings.key_pepper, settings.usage_retention_days)
+    return StorageConfig(folder, settings.database_url, settings.key_pepper, settings.usage_retention_days)
 
 
-def hosts(settings: Settings) -> Hosts:
+def build_host_policy(settings: Settings) -> HostPolicy:
     """The names that this server may be reached by, by browsers at /mcp and without a key."""
     origins = settings.cors_origins or ("*",) if settings.enable_cors else ()
-    return Hosts(frozenset({settings.host, *(name.lower() for name in settings.allowed_hosts)}), frozenset(origins))
+    return HostPolicy(
+        frozenset({settings.host, *(name.lower() for name in settings.allowed_hosts)}), frozenset(origins)
+    )
 
 
-def cors(settings: Settings) -> CORSConfig | None:
+def build_cors_config(settings: Settings) -> CORSConfig | None:
     """Cross-origin rules for browsers: none unless ENABLE_CORS; never with credentials, since keys travel in a header."""
     if not settings.enable_cors:
         return None
@@ -192,23 +200,23 @@ def cors(settings: Settings) -> CORSConfig | None:
 def on_problem(request: Request[object, object, State], problem: Problem) -> Response[bytes]:
     """A request that is refused."""
     return Response(
-        envelope(request, problem),
+        render_error(request, problem),
         status_code=problem.status,
-        headers=problem.headers(),
+        headers=problem.build_headers(),
         media_type="application/json",
     )
 
 
-def on_unavailable(request: Request[object, object, State], error: Unavailable) -> Response[bytes]:
+def on_unavailable(request: Request[object, object, State], error: DatabaseUnavailable) -> Response[bytes]:
     """What needs the database can't be done now."""
-    return on_problem(request, unavailable(str(error)))
+    return on_problem(request, unavailable_problem(str(error)))
 
 
-def on_framework(request: Request[object, object, State], error: HTTPException) -> Response[bytes]:
+def on_http_exception(request: Request[object, object, State], error: HTTPException) -> Response[bytes]:
     """A request that the framework refuses. It leaves out which methods there are (RFC 9110 §15.5.6)."""
     # What is absent may look like a response's id, which takes other methods.
-    known = absent(request.scope["path"]) if error.status_code in {404, 405} else None
-    response = on_problem(request, known or of_framework(error))
+    known = find_unsupported(request.scope["path"]) if error.status_code in {404, 405} else None
+    response = on_problem(request, known or problem_from_http_exception(error))
     if response.status_code == 405:
         routes = [route for route in request.app.routes if isinstance(route, HTTPRoute) and matches(route, request)]
         allowed = ", ".join(sorted({method for route in routes for method in route.methods}))
@@ -226,4 +234,4 @@ def matches(route: HTTPRoute, request: Request[object, object, State]) -> bool:
 def on_exception(request: Request[object, object, State], error: Exception) -> Response[bytes]:
     """A fault of ours: the log has it whole, the client gets a sentence."""
     log.error("a request failed", exc_info=error)
-    return on_problem(request, of_failure(Failed(ErrorKind.INTERNAL)))
+    return on_problem(request, problem_from_failure(Failed(ErrorKind.INTERNAL)))

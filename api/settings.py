@@ -15,40 +15,52 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from api.core.problems import Problem
 from api.http.client_address import Network
-from api.models.catalogue import meaning
+from api.models.catalogue import resolve_model
 
-SHORTEST_TOKEN = 16
-WELL_KNOWN = ("change", "your-", "your_", "secret", "password", "example", "1234", "test", "token", "default", "xxxx")
+MIN_TOKEN_LENGTH = 16
+GUESSABLE_PREFIXES = (
+    "change",
+    "your-",
+    "your_",
+    "secret",
+    "password",
+    "example",
+    "1234",
+    "test",
+    "token",
+    "default",
+    "xxxx",
+)
 
 
-def strong(token: SecretStr) -> SecretStr:
+def check_token_strength(token: SecretStr) -> SecretStr:
     """A token that can't be guessed from a tutorial. Raises ValueError."""
     words = token.get_secret_value()
-    if len(words) < SHORTEST_TOKEN:
-        raise ValueError(f"shorter than {SHORTEST_TOKEN} characters; `openssl rand -hex 32` makes a good one")
+    if len(words) < MIN_TOKEN_LENGTH:
+        raise ValueError(f"shorter than {MIN_TOKEN_LENGTH} characters; `openssl rand -hex 32` makes a good one")
     if not words.isascii() or not words.isprintable() or " " in words:
         raise ValueError("must be printable ASCII without spaces, since it travels in a header")
-    if len(set(words)) < 8 or any(words.lower().startswith(known) for known in WELL_KNOWN):
+    if len(set(words)) < 8 or any(words.lower().startswith(known) for known in GUESSABLE_PREFIXES):
         raise ValueError("easy to guess; `openssl rand -hex 32` makes a good one")
     return token
 
 
-def strong_if_given(token: SecretStr | None) -> SecretStr | None:
+def check_optional_token_strength(token: SecretStr | None) -> SecretStr | None:
     """As `strong`. Raises ValueError."""
-    return token and strong(token)
+    return token and check_token_strength(token)
 
 
-def database(url: SecretStr | None) -> SecretStr | None:
+def check_database_url(url: SecretStr | None) -> SecretStr | None:
     """DATABASE_URL, if it can be one. Raises ValueError."""
-    return _address(url, ("postgresql", "postgres"), "postgresql://USER:PASSWORD@HOST:5432/DATABASE")
+    return _check_url(url, ("postgresql", "postgres"), "postgresql://USER:PASSWORD@HOST:5432/DATABASE")
 
 
-def counters(url: SecretStr | None) -> SecretStr | None:
+def check_rate_limit_url(url: SecretStr | None) -> SecretStr | None:
     """RATE_LIMIT_URL, if it can be one. Raises ValueError."""
-    return _address(url, ("redis", "rediss", "valkey", "valkeys"), "redis://HOST:6379/0")
+    return _check_url(url, ("redis", "rediss", "valkey", "valkeys"), "redis://HOST:6379/0")
 
 
-def _address(url: SecretStr | None, schemes: tuple[str, ...], example: str) -> SecretStr | None:
+def _check_url(url: SecretStr | None, schemes: tuple[str, ...], example: str) -> SecretStr | None:
     if url is None:
         return None
     try:
@@ -61,7 +73,7 @@ def _address(url: SecretStr | None, schemes: tuple[str, ...], example: str) -> S
     return url
 
 
-def aliases(value: object) -> object:
+def parse_model_aliases(value: object) -> object:
     """MODEL_ALIASES from its JSON text. Raises ValueError."""
     if not isinstance(value, str):
         return value
@@ -71,12 +83,12 @@ def aliases(value: object) -> object:
         raise ValueError('must be a JSON object of names, such as {"my-model": "opus"}') from error
 
 
-def listed(value: object) -> object:
+def parse_comma_list(value: object) -> object:
     """A comma-separated list."""
     return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
 
 
-def networks(value: object) -> object:
+def parse_networks(value: object) -> object:
     """Addresses and networks from a comma-separated list. Raises ValueError."""
     if not isinstance(value, str):
         return value
@@ -91,11 +103,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
-    api_secret_token: Annotated[SecretStr, AfterValidator(strong)]
+    api_secret_token: Annotated[SecretStr, AfterValidator(check_token_strength)]
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8020
     default_model: str = "sonnet"
-    model_aliases: Annotated[dict[str, str], NoDecode, BeforeValidator(aliases)] = {}
+    model_aliases: Annotated[dict[str, str], NoDecode, BeforeValidator(parse_model_aliases)] = {}
     request_timeout: Annotated[float, Field(gt=0, le=86400)] = 600
     sse_keepalive_interval: Annotated[float, Field(gt=0, le=3600)] = 15
     reject_unsupported_params: bool = False
@@ -115,24 +127,24 @@ class Settings(BaseSettings):
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 3
     watchdog_timeout: Annotated[float, Field(ge=0, le=3600)] = 30
     enable_cors: bool = False
-    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()
-    metrics_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)] = ()
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)] = ()
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_comma_list)] = ()
+    metrics_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(parse_networks)] = ()
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(parse_networks)] = ()
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_comma_list)] = ()
     data_dir: Path = Path(".data")
-    database_url: Annotated[SecretStr | None, AfterValidator(database)] = None
-    rate_limit_url: Annotated[SecretStr | None, AfterValidator(counters)] = None
-    key_pepper: Annotated[SecretStr | None, AfterValidator(strong_if_given)] = None
+    database_url: Annotated[SecretStr | None, AfterValidator(check_database_url)] = None
+    rate_limit_url: Annotated[SecretStr | None, AfterValidator(check_rate_limit_url)] = None
+    key_pepper: Annotated[SecretStr | None, AfterValidator(check_optional_token_strength)] = None
     usage_retention_days: Annotated[int, Field(ge=1, le=36500)] = 400
     run_dir: Path = Path(".run")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
 
     @model_validator(mode="after")
-    def _names_lead_somewhere(self) -> Self:
+    def _check_model_names(self) -> Self:
         for name in (self.default_model, *self.model_aliases):
             try:
-                meaning(name, self.model_aliases, ())
+                resolve_model(name, self.model_aliases, ())
             except Problem:
                 setting = "DEFAULT_MODEL" if name == self.default_model else "MODEL_ALIASES"
                 known = "haiku, sonnet, opus, a full claude-… id, or a name that MODEL_ALIASES leads to one of these"

@@ -1,5 +1,5 @@
 """Runs the server in one terminal: `claude-api-server up`, which is what `make run` starts."""
 
 
-class CannotStart(Exception):
+class StartupError(Exception):
     """Nothing was started; the message names what is wrong and the mend."""

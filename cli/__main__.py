@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from cli import CannotStart, login
+from cli import StartupError, login
 from cli.keys import keys
 from cli.up.command import read_dotenv, up
-from cli.up.environment import environments
+from cli.up.environment import build_environments
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,8 +50,8 @@ def login_command() -> None:
     """
     click.echo("When the token is shown, put it in .env as CLAUDE_CODE_OAUTH_TOKEN=… and run: make run", err=True)
     try:
-        login.become(os.environ, read_dotenv(Path.cwd()))
-    except CannotStart as problem:
+        login.exec_setup_token(os.environ, read_dotenv(Path.cwd()))
+    except StartupError as problem:
         raise click.ClickException(str(problem)) from problem
 
 
@@ -66,7 +66,7 @@ def mcp_command(url: str | None) -> None:
 
     try:
         mcp_bridge.run(os.environ, Path.cwd(), url)
-    except CannotStart as problem:
+    except StartupError as problem:
         raise click.ClickException(str(problem)) from problem
 
 
@@ -85,7 +85,7 @@ def doctor_command(*, as_json: bool, ask: bool, systemd: bool | None) -> None:
     """
     from cli.doctor import report  # noqa: PLC0415 # an HTTP client that the other commands need not wait for
 
-    found = asyncio.run(report.examined(report.installed(os.environ, Path.cwd(), systemd=systemd), ask=ask))
+    found = asyncio.run(report.run_checks(report.find_installation(os.environ, Path.cwd(), systemd=systemd), ask=ask))
     if as_json:
         click.echo(found.json())
     else:
@@ -104,7 +104,7 @@ def db() -> None:
 @db.command("upgrade", short_help="Bring the tables to this version.")
 def upgrade_command() -> None:
     """Bring the database's tables to this version; the server does it too, when it starts."""
-    settings, _ = environments(os.environ, read_dotenv(Path.cwd()))
+    settings, _ = build_environments(os.environ, read_dotenv(Path.cwd()))
     # It has no use for the token, which the API's settings want.
     environment = {"API_SECRET_TOKEN": secrets.token_hex(32), **settings}
     sys.exit(

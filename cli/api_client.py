@@ -6,17 +6,19 @@ from typing import Any
 import click
 import httpx2
 
-from cli.running_server import Server
-from shared.text.printable import printable
+from cli.running_server import RunningServer
+from shared.text.printable import escape_unprintable
 
-TIMEOUT = 15.0
+API_TIMEOUT = 15.0
 
 
-def ask(server: Server, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+def send_request(server: RunningServer, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
     """What the server answers. Raises ClickException, with the server's own words if it has some."""
     url = server.url + path
     try:
-        response = httpx2.request(method, url, json=body, headers=server.headers(), timeout=TIMEOUT, trust_env=False)
+        response = httpx2.request(
+            method, url, json=body, headers=server.build_headers(), timeout=API_TIMEOUT, trust_env=False
+        )
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise click.ClickException(
             f"No server answers at {server.url}. Start it with `make run`, or pass --url."
@@ -27,11 +29,11 @@ def ask(server: Server, method: str, path: str, body: Mapping[str, Any] | None =
         told = None
     if response.is_success:
         return told
-    raise click.ClickException(_detail(told) or f"The server answered {response.status_code}.")
+    raise click.ClickException(_parse_detail(told) or f"The server answered {response.status_code}.")
 
 
-def _detail(told: Any) -> str:
+def _parse_detail(told: Any) -> str:
     try:
-        return printable(str(told["detail"]))
+        return escape_unprintable(str(told["detail"]))
     except (TypeError, KeyError):
         return ""

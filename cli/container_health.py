@@ -10,15 +10,15 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 from shared.tool_jobs import ToolsStatus
-from shared.wire import Status, WireError, ask_status
+from shared.wire import ClaudeStatus, WireError, fetch_status
 
-PATIENCE = 4.0
+HEALTH_TIMEOUT = 4.0
 
 
-def address(url: str) -> str:
+def check_url(url: str) -> str:
     """What is wrong at an address; nothing if it answers 200. Asked directly, whatever proxy is set."""
     try:
-        with build_opener(ProxyHandler({})).open(url, timeout=PATIENCE):
+        with build_opener(ProxyHandler({})).open(url, timeout=HEALTH_TIMEOUT):
             return ""
     except HTTPError as error:
         return f"it answers {error.code}"
@@ -26,14 +26,14 @@ def address(url: str) -> str:
         return f"it does not answer: {error}"
 
 
-async def socket(path: str) -> str:
+async def check_socket(path: str) -> str:
     """What is wrong with the executor at a socket; nothing if it serves."""
     try:
-        async with asyncio.timeout(PATIENCE):
-            answer = await ask_status(path)
+        async with asyncio.timeout(HEALTH_TIMEOUT):
+            answer = await fetch_status(path)
     except (OSError, WireError) as error:
         return f"it does not answer: {error or type(error).__name__}"
-    return answer.problem if isinstance(answer, Status | ToolsStatus) else "it speaks another protocol"
+    return answer.problem if isinstance(answer, ClaudeStatus | ToolsStatus) else "it speaks another protocol"
 
 
 def main(argv: list[str]) -> int:
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     if len(argv) != 2:
         sys.stderr.write(f"usage: {argv[0]} URL|SOCKET\n")
         return 2
-    problem = address(argv[1]) if argv[1].startswith("http://") else asyncio.run(socket(argv[1]))
+    problem = check_url(argv[1]) if argv[1].startswith("http://") else asyncio.run(check_socket(argv[1]))
     sys.stdout.write(f"{problem or 'well'}\n")
     return 1 if problem else 0
 

@@ -14,11 +14,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cli import CannotStart
-from cli.api_client import ask
-from cli.running_server import server
+from cli import StartupError
+from cli.api_client import send_request
+from cli.running_server import find_server
 
-LIMITS = {
+LIMIT_TYPES = {
     "requests_per_minute": int,
     "tokens_per_minute": int,
     "concurrent_jobs": int,
@@ -27,20 +27,20 @@ LIMITS = {
     "tokens_per_day": int,
     "tokens_per_month": int,
 }
-PATH = "/api/admin/keys"
+KEYS_PATH = "/api/admin/keys"
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def _ask(method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+def _request(method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
     try:
-        return ask(server(os.environ, Path.cwd(), click.get_current_context().obj), method, path, body)
-    except CannotStart as problem:
+        return send_request(find_server(os.environ, Path.cwd(), click.get_current_context().obj), method, path, body)
+    except StartupError as problem:
         raise click.ClickException(str(problem)) from problem
 
 
-def _path(name: str) -> str:
-    return f"{PATH}/{quote(name, safe='')}"
+def _build_key_path(name: str) -> str:
+    return f"{KEYS_PATH}/{quote(name, safe='')}"
 
 
 @click.group(short_help="Manage the keys of the running server.")
@@ -59,7 +59,7 @@ def keys(context: click.Context, url: str | None) -> None:
 @as_json
 def list_command(*, as_json: bool) -> None:
     """List every key."""
-    found = _ask("GET", PATH)
+    found = _request("GET", KEYS_PATH)
     _print_json(found) if as_json else _print_table(found["data"])
 
 
@@ -80,10 +80,10 @@ def add_command(
     as_json: bool,
 ) -> None:
     """Make a key called NAME and show it, this once."""
-    body: dict[str, Any] = {"name": name, "scopes": scopes, **dict(_limit(limit) for limit in limits)}
+    body: dict[str, Any] = {"name": name, "scopes": scopes, **dict(_parse_limit(limit) for limit in limits)}
     body |= {"models": models} if models else {}
     body |= {"expires_at": expires} if expires else {}
-    _told(_ask("POST", PATH, body), as_json=as_json)
+    _print_key(_request("POST", KEYS_PATH, body), as_json=as_json)
 
 
 @keys.command("rotate", short_help="Put a new key in the place of an old one.")
@@ -91,7 +91,7 @@ def add_command(
 @as_json
 def rotate_command(name: str, *, as_json: bool) -> None:
     """Give NAME a new key and show it, this once; the old one ends at once."""
-    _told(_ask("POST", f"{_path(name)}/rotate"), as_json=as_json)
+    _print_key(_request("POST", f"{_build_key_path(name)}/rotate"), as_json=as_json)
 
 
 @keys.command("disable", short_help="Shut a key out.")
@@ -99,7 +99,7 @@ def rotate_command(name: str, *, as_json: bool) -> None:
 @as_json
 def disable_command(name: str, *, as_json: bool) -> None:
     """Shut NAME out until it is enabled again."""
-    _told(_ask("PATCH", _path(name), {"disabled": True}), as_json=as_json)
+    _print_key(_request("PATCH", _build_key_path(name), {"disabled": True}), as_json=as_json)
 
 
 @keys.command("enable", short_help="Let a disabled key in again.")
@@ -107,7 +107,7 @@ def disable_command(name: str, *, as_json: bool) -> None:
 @as_json
 def enable_command(name: str, *, as_json: bool) -> None:
     """Let NAME in again."""
-    _told(_ask("PATCH", _path(name), {"disabled": False}), as_json=as_json)
+    _print_key(_request("PATCH", _build_key_path(name), {"disabled": False}), as_json=as_json)
 
 
 @keys.command("rm", short_help="Remove a key.")
@@ -115,16 +115,18 @@ def enable_command(name: str, *, as_json: bool) -> None:
 @as_json
 def rm_command(name: str, *, as_json: bool) -> None:
     """Remove NAME; what it used stays in the ledger."""
-    _ask("DELETE", _path(name))
+    _request("DELETE", _build_key_path(name))
     _print_json({"name": name, "removed": True}) if as_json else click.echo(f"{name} is removed.")
 
 
-def _limit(text: str) -> tuple[str, float]:
+def _parse_limit(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
-    if name not in LIMITS:
-        raise click.BadParameter(f"there is no limit {name!r}; there are: {', '.join(LIMITS)}", param_hint="--limit")
+    if name not in LIMIT_TYPES:
+        raise click.BadParameter(
+            f"there is no limit {name!r}; there are: {', '.join(LIMIT_TYPES)}", param_hint="--limit"
+        )
     try:
-        number = LIMITS[name](value)
+        number = LIMIT_TYPES[name](value)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
@@ -132,7 +134,7 @@ def _limit(text: str) -> tuple[str, float]:
     return name, number
 
 
-def _told(record: dict[str, Any], *, as_json: bool) -> None:
+def _print_key(record: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         _print_json(record)
         return
@@ -145,14 +147,14 @@ def _print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def _state(record: Mapping[str, Any]) -> str:
+def _describe_state(record: Mapping[str, Any]) -> str:
     if record["disabled"]:
         return "disabled"
     ends = record["expires_at"]
     return "expired" if ends and datetime.fromisoformat(ends) <= datetime.now(UTC) else "enabled"
 
 
-def _plain(number: float) -> str:
+def _format_number(number: float) -> str:
     """A number in full, however large or small."""
     return str(int(number)) if number == int(number) else format(Decimal(str(number)), "f")
 
@@ -163,14 +165,14 @@ def _print_table(records: list[dict[str, Any]]) -> None:
         # What is too long for a narrow terminal goes on in the next line: half a value is of no use.
         table.add_column(title, overflow="fold")
     for record in records:
-        limits = [f"{name}={_plain(record[name])}" for name in LIMITS if record[name] is not None]
+        limits = [f"{name}={_format_number(record[name])}" for name in LIMIT_TYPES if record[name] is not None]
         models = cast("list[str] | None", record["models"])
         table.add_row(
             record["name"],
             " ".join(record["scopes"]),
             "all" if models is None else " ".join(models),
             record["expires_at"] or "never",
-            _state(record),
+            _describe_state(record),
             "\n".join(limits) or "none",
         )
     Console(markup=False, highlight=False).print(table)

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from cli import CannotStart
-from cli.up.environment import merged
-from cli.up.preflight import cli
+from cli import StartupError
+from cli.up.environment import merge_settings
+from cli.up.preflight import check_cli_path
 
 CLI_PACKAGE = "claude_agent_sdk"
 
 
-def binary(given: Mapping[str, str]) -> Path:
+def find_cli(given: Mapping[str, str]) -> Path:
     """CLAUDE_CLI_PATH, or the CLI that was installed with the server. Raises CannotStart."""
-    cli(given)
+    check_cli_path(given)
     if "CLAUDE_CLI_PATH" in given:
         return Path(given["CLAUDE_CLI_PATH"]).absolute()
     # find_spec does not import the package: only its folder is wanted.
@@ -23,10 +23,10 @@ def binary(given: Mapping[str, str]) -> Path:
     for folder in (spec.submodule_search_locations if spec else None) or ():
         if (path := Path(folder) / "_bundled" / "claude").is_file():
             return path
-    raise CannotStart("The Claude Code CLI is not installed. Run `make run` once, or set CLAUDE_CLI_PATH to it.")
+    raise StartupError("The Claude Code CLI is not installed. Run `make run` once, or set CLAUDE_CLI_PATH to it.")
 
 
-def become(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> NoReturn:
+def exec_setup_token(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> NoReturn:
     """Run `claude setup-token` in place of this program. Raises CannotStart."""
-    path = binary(merged(environ, dotenv))
+    path = find_cli(merge_settings(environ, dotenv))
     os.execve(path, ["claude", "setup-token"], dict(environ))  # noqa: S606 # the CLI talks to the owner itself

@@ -18,42 +18,42 @@ from mcp.shared.inbound import encode_header_value
 from mcp.shared.message import ClientMessageMetadata, SessionMessage
 from mcp_types import PROTOCOL_VERSION_META_KEY, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
-from cli import CannotStart
-from cli.running_server import Server, server
+from cli import StartupError
+from cli.running_server import RunningServer, find_server
 
 # A call may work for as long as the server lets it; only to connect has a limit.
-TIMES = httpx2.Timeout(None, connect=10)
+BRIDGE_TIMEOUT = httpx2.Timeout(None, connect=10)
 # The parameter that goes into the header Mcp-Name, which 2026-07-28 asks for, by method.
-NAMES = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+NAME_PARAMETERS = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 
 
-async def reached(found: Server, client: httpx2.AsyncClient) -> None:
+async def check_server(found: RunningServer, client: httpx2.AsyncClient) -> None:
     """The server answers, and takes the key. Raises CannotStart."""
     try:
         status = (await client.get("/v1/models", timeout=30)).status_code
     except httpx2.HTTPError as error:
-        raise CannotStart(f"No server answers at {found.url}. Start it with `make run`, or pass --url.") from error
+        raise StartupError(f"No server answers at {found.url}. Start it with `make run`, or pass --url.") from error
     if status == 401:
-        raise CannotStart(f"The server at {found.url} does not take this key. Set API_SECRET_TOKEN to its own.")
+        raise StartupError(f"The server at {found.url} does not take this key. Set API_SECRET_TOKEN to its own.")
 
 
-async def bridge(found: Server) -> None:
+async def relay_messages(found: RunningServer) -> None:
     """Carry messages until stdin ends. Raises CannotStart."""
-    async with found.client(TIMES) as client:
-        await reached(found, client)
+    async with found.create_client(BRIDGE_TIMEOUT) as client:
+        await check_server(found, client)
         async with (
             streamable_http_client(f"{found.url}/mcp", http_client=client) as (from_server, to_server),
             stdio_server() as (from_program, to_program),
             anyio.create_task_group() as group,
         ):
-            stamp = Stamp()
+            stamp = HeaderBuilder()
 
             async def back() -> None:
                 async for message in from_server:
                     if isinstance(message, Exception):
                         click.echo(f"The server's answer can't be read: {type(message).__name__}", err=True)
                         continue
-                    stamp.came(message.message)
+                    stamp.record_response(message.message)
                     await to_program.send(SessionMessage(message.message))
 
             group.start_soon(back)
@@ -61,54 +61,54 @@ async def bridge(found: Server) -> None:
                 if isinstance(message, Exception):
                     click.echo("A line on stdin is no message of the protocol.", err=True)
                     continue
-                headers = stamp.goes(message.message)
+                headers = stamp.build_headers(message.message)
                 await to_server.send(SessionMessage(message.message, ClientMessageMetadata(headers=headers)))
             group.cancel_scope.cancel()
 
 
-class Stamp:
+class HeaderBuilder:
     """What HTTP says in headers and stdio does not. Mutable: the version that both ends agreed on."""
 
     def __init__(self) -> None:
         self._version = ""
-        self._asked: object = None
+        self._initialize_id: object = None
 
-    def goes(self, message: object) -> dict[str, str]:
+    def build_headers(self, message: object) -> dict[str, str]:
         """The headers of a message to the server."""
         if not isinstance(message, JSONRPCRequest | JSONRPCNotification):
-            return self._agreed()
+            return self._version_headers()
         params: Mapping[str, Any] = message.params or {}
         if message.method == "initialize" and isinstance(message, JSONRPCRequest):
-            self._asked = message.id
+            self._initialize_id = message.id
             return {}
         meta: Mapping[str, Any] = params.get("_meta") or {}
         version = meta.get(PROTOCOL_VERSION_META_KEY)
         if not isinstance(version, str):
-            return self._agreed()
+            return self._version_headers()
         headers = {"mcp-protocol-version": version, "mcp-method": message.method}
-        name = params.get(NAMES.get(message.method, ""))
+        name = params.get(NAME_PARAMETERS.get(message.method, ""))
         return {**headers, **({"mcp-name": encode_header_value(name)} if isinstance(name, str) else {})}
 
-    def came(self, message: object) -> None:
+    def record_response(self, message: object) -> None:
         """Note what the server agreed to."""
-        if isinstance(message, JSONRPCResponse) and message.id == self._asked:
+        if isinstance(message, JSONRPCResponse) and message.id == self._initialize_id:
             self._version = str(message.result.get("protocolVersion", ""))
 
-    def _agreed(self) -> dict[str, str]:
+    def _version_headers(self) -> dict[str, str]:
         return {"mcp-protocol-version": self._version} if self._version else {}
 
 
 def run(environ: Mapping[str, str], folder: Path, url: str | None) -> None:
     """Carry messages until stdin ends. Raises CannotStart."""
-    found = server(environ, folder, url)
-    with unpacked():
-        anyio.run(bridge, found)
+    found = find_server(environ, folder, url)
+    with unwrap_exception_group():
+        anyio.run(relay_messages, found)
 
 
 @contextlib.contextmanager
-def unpacked() -> Generator[None]:
+def unwrap_exception_group() -> Generator[None]:
     """What a task group wraps, taken out."""
     try:
         yield
-    except* CannotStart as problems:
+    except* StartupError as problems:
         raise problems.exceptions[0] from None

@@ -25,11 +25,11 @@ import re
 import sys
 
 from executor.sandbox.zygote.client import Zygote
-from executor.tools.worker_setup import grown
+from executor.tools.worker_setup import set_up_worker
 from shared.process import core_dumps
 
 
-def arguments(argv: list[str]) -> argparse.Namespace:
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
     """The command line, checked."""
     parser = argparse.ArgumentParser(
         prog="executor", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -51,9 +51,9 @@ def arguments(argv: list[str]) -> argparse.Namespace:
 
 def main() -> int:
     """Run until drained."""
-    parsed = arguments(sys.argv[1:])
+    parsed = parse_arguments(sys.argv[1:])
     core_dumps.disable()
-    zygote = Zygote(grown) if parsed.role == "tools" else None
+    zygote = Zygote(set_up_worker) if parsed.role == "tools" else None
     # Loaded after the fork: every process of a job is a copy of what was there before.
     from executor import app  # noqa: PLC0415
 

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from shared.errors import ErrorKind
 
 
-class Refused(Exception):
+class AdmissionRefused(Exception):
     """No place for this job. retry_after: seconds until trying again makes sense."""
 
     def __init__(self, kind: ErrorKind, retry_after: float) -> None:
@@ -29,45 +29,45 @@ class Admission:
     """Places for jobs. Mutable: `running` and the queues; touched only from the event loop's thread."""
 
     def __init__(self, places: int, queue: int, timeout: float) -> None:
-        self.places = places
-        self.queue = queue
+        self.capacity = places
+        self.max_queue = queue
         self.timeout = timeout
         self.running = 0
         # Each tenant that waits, in the order in which they were last served.
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
-        self._running_of: Counter[str] = Counter()
+        self._running_by_tenant: Counter[str] = Counter()
 
     def __repr__(self) -> str:
-        return f"<Admission [{self.running}/{self.places} running | {self.waiting}/{self.queue} waiting]>"
+        return f"<Admission [{self.running}/{self.capacity} running | {self.waiting}/{self.max_queue} waiting]>"
 
     @property
     def waiting(self) -> int:
         return sum(map(len, self._waiting.values()))
 
     @asynccontextmanager
-    async def place(self, on_wait: Callable[[int], Awaitable[None]], tenant: str = "") -> AsyncGenerator[None]:
+    async def acquire_slot(self, on_wait: Callable[[int], Awaitable[None]], tenant: str = "") -> AsyncGenerator[None]:
         """Hold a place. `on_wait` hears, before a wait, how many are likely to be served before. Raises Refused."""
-        if self._may(tenant):
-            self._take(tenant)
+        if self._can_admit(tenant):
+            self._take_slot(tenant)
         else:
-            await self._wait(on_wait, tenant)
+            await self._wait_for_slot(on_wait, tenant)
         try:
             yield
         finally:
-            self._release(tenant)
+            self._release_slot(tenant)
 
-    def _may(self, tenant: str) -> bool:
+    def _can_admit(self, tenant: str) -> bool:
         """Whether there is a place for it. Whoever waits may not, or would not wait."""
-        free = self.places - self.running
-        return free > 0 and (free > 1 or not tenant or not self._running_of[tenant] or self.places == 1)
+        free = self.capacity - self.running
+        return free > 0 and (free > 1 or not tenant or not self._running_by_tenant[tenant] or self.capacity == 1)
 
-    def _take(self, tenant: str) -> None:
+    def _take_slot(self, tenant: str) -> None:
         self.running += 1
-        self._running_of[tenant] += 1
+        self._running_by_tenant[tenant] += 1
 
-    async def _wait(self, on_wait: Callable[[int], Awaitable[None]], tenant: str) -> None:
-        if self.waiting >= self.queue and not self._made_room(tenant):
-            raise self._full()
+    async def _wait_for_slot(self, on_wait: Callable[[int], Awaitable[None]], tenant: str) -> None:
+        if self.waiting >= self.max_queue and not self._make_room(tenant):
+            raise self._build_queue_full()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line = self._waiting.setdefault(tenant, deque())
         # One of each other tenant is served for one of this tenant's.
@@ -78,25 +78,25 @@ class Admission:
                 await on_wait(ahead)
                 await turn
         except BaseException as error:
-            self._leave(turn, tenant)
+            self._leave_queue(turn, tenant)
             if isinstance(error, TimeoutError):
-                raise Refused(ErrorKind.QUEUE_TIMEOUT, retry_after=min(self.timeout, 5)) from error
+                raise AdmissionRefused(ErrorKind.QUEUE_TIMEOUT, retry_after=min(self.timeout, 5)) from error
             raise
 
-    def _full(self) -> Refused:
-        return Refused(ErrorKind.QUEUE_FULL, retry_after=min(self.timeout, 5))
+    def _build_queue_full(self) -> AdmissionRefused:
+        return AdmissionRefused(ErrorKind.QUEUE_FULL, retry_after=min(self.timeout, 5))
 
-    def _made_room(self, tenant: str) -> bool:
+    def _make_room(self, tenant: str) -> bool:
         """Turn the last job of the longest line away, if that is fairer than to refuse this tenant's."""
         longest = max(self._waiting, key=lambda name: len(self._waiting[name]), default=tenant)
         if len(self._waiting.get(longest, ())) < len(self._waiting.get(tenant, ())) + 2:
             return False
         last = self._waiting[longest].pop()
         if not last.done():
-            last.set_exception(self._full())
+            last.set_exception(self._build_queue_full())
         return True
 
-    def _leave(self, turn: asyncio.Future[None], tenant: str) -> None:
+    def _leave_queue(self, turn: asyncio.Future[None], tenant: str) -> None:
         """A waiting job goes away; if a place had just been given to it, the next in line gets that place."""
         line = self._waiting.get(tenant, ())
         if turn in line:
@@ -104,19 +104,19 @@ class Admission:
             if not self._waiting[tenant]:
                 del self._waiting[tenant]
         elif turn.done() and not turn.cancelled() and turn.exception() is None:
-            self._release(tenant)
+            self._release_slot(tenant)
 
-    def _release(self, tenant: str) -> None:
-        self._running_of[tenant] -= 1
-        if not self._running_of[tenant]:
-            del self._running_of[tenant]
+    def _release_slot(self, tenant: str) -> None:
+        self._running_by_tenant[tenant] -= 1
+        if not self._running_by_tenant[tenant]:
+            del self._running_by_tenant[tenant]
         self.running -= 1
-        while waiting := [name for name in self._waiting if self._may(name)]:
-            chosen = min(waiting, key=lambda name: self._running_of[name])
+        while waiting := [name for name in self._waiting if self._can_admit(name)]:
+            chosen = min(waiting, key=lambda name: self._running_by_tenant[name])
             line = self._waiting.pop(chosen)
             turn = line.popleft()
             if line:
                 self._waiting[chosen] = line  # last in the order of those that wait
             if not turn.done():
-                self._take(chosen)
+                self._take_slot(chosen)
                 turn.set_result(None)

@@ -2,41 +2,43 @@
 
 from shared.events import Admitted, Done, Failed, Started
 from shared.tracing import Span, Tracing
-from shared.wire import Do, Submit, ToApi
+from shared.wire import RunTool, Submit, ToApi
 
 
 class JobTrace:
     """Mutable: the spans that are open."""
 
-    def __init__(self, tracing: Tracing, message: Submit | Do) -> None:
+    def __init__(self, tracing: Tracing, message: Submit | RunTool) -> None:
         self._tracing = tracing
-        self._job = tracing.span("executor.job", message.traceparent, state=message.tracestate)
-        self._job.set("claude_api.request_id", message.request_id)
-        self._run: Span | None = None
+        self._job_span = tracing.start_span("executor.job", message.traceparent, state=message.tracestate)
+        self._job_span.set_attribute("claude_api.request_id", message.request_id)
+        self._cli_span: Span | None = None
 
     @property
     def traceparent(self) -> str:
-        return self._job.traceparent
+        return self._job_span.traceparent
 
-    def see(self, event: ToApi) -> None:
+    def record_event(self, event: ToApi) -> None:
         """Tell the spans."""
         match event:
             case Admitted():
-                self._run = self._tracing.span("cli.run", self._job.traceparent, state=self._job.tracestate)
-                self._run.set("claude_api.pooled", event.parked)
-            case Started() if self._run:
-                self._run.set("gen_ai.response.model", event.model)
+                self._cli_span = self._tracing.start_span(
+                    "cli.run", self._job_span.traceparent, state=self._job_span.tracestate
+                )
+                self._cli_span.set_attribute("claude_api.pooled", event.pooled)
+            case Started() if self._cli_span:
+                self._cli_span.set_attribute("gen_ai.response.model", event.model)
             case Failed():
-                for span in (self._job, self._run):
+                for span in (self._job_span, self._cli_span):
                     if span:
                         span.fail(event.kind.value)
-            case Done() if self._run:
-                self._run.set("gen_ai.usage.output_tokens", event.usage.output_tokens)
+            case Done() if self._cli_span:
+                self._cli_span.set_attribute("gen_ai.usage.output_tokens", event.usage.output_tokens)
             case _:
                 pass
 
     def end(self) -> None:
         """It is over, the CLI's process too."""
-        if self._run:
-            self._run.end()
-        self._job.end()
+        if self._cli_span:
+            self._cli_span.end()
+        self._job_span.end()

@@ -14,36 +14,36 @@ import structlog
 from executor.claude.role import ClaudeRole
 from executor.session import Session
 from executor.tools.role import ToolsRole
-from shared.process.peers import Trust, folder_problem, trust_of
-from shared.process.systemd import alive, listening, notify
+from shared.process.peers import TrustedPeers, find_folder_problem, find_trusted_peers
+from shared.process.systemd import notify, notify_watchdog, take_listen_sockets
 from shared.process.watchdog import end_when_stalled
 from shared.tracing import Tracing
 
 FOLDER_MODE = 0o750
 SOCKET_MODE = 0o660
 # What sun_path holds (unix(7)), less the final NUL.
-LONGEST_PATH = 107
+MAX_SOCKET_PATH = 107
 
 # From Python 3.13 on, a loop removes the socket's file when it closes; what systemd made must stay.
-OURS_TO_REMOVE: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+START_SERVER_OPTIONS: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 
 log = structlog.get_logger()
 
 
-class CannotBind(Exception):
+class BindError(Exception):
     """The socket can't be had; the message says why and what to do."""
 
 
-def bind(path: Path) -> socket.socket:
+def bind_socket(path: Path) -> socket.socket:
     """The socket that systemd handed down, or one bound at `path`, not yet listening. Raises CannotBind."""
-    if handed := listening(os.environ, os.getpid()):
+    if handed := take_listen_sockets(os.environ, os.getpid()):
         return handed[0]
-    if len(os.fsencode(path)) > LONGEST_PATH:
-        raise CannotBind(f"RUN_DIR: {path} is longer than a Unix socket's path may be. Set RUN_DIR to a shorter path.")
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise BindError(f"RUN_DIR: {path} is longer than a Unix socket's path may be. Set RUN_DIR to a shorter path.")
     try:
         path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        if problem := folder_problem(path.parent):
-            raise CannotBind(problem)
+        if problem := find_folder_problem(path.parent):
+            raise BindError(problem)
         _remove_stale(path)
         sock = socket.socket(socket.AF_UNIX)
         mask = os.umask(0o777 - SOCKET_MODE)
@@ -52,7 +52,7 @@ def bind(path: Path) -> socket.socket:
         finally:
             os.umask(mask)
     except OSError as error:
-        raise CannotBind(
+        raise BindError(
             f"RUN_DIR: {path} can't be made: {error.strerror}. Set RUN_DIR to a writable folder."
         ) from error
     sock.setblocking(False)
@@ -66,7 +66,7 @@ def _remove_stale(path: Path) -> None:
         except (FileNotFoundError, ConnectionRefusedError):
             path.unlink(missing_ok=True)
         else:
-            raise CannotBind(f"{path}: an executor of this name is running. End it, or give this one another --name.")
+            raise BindError(f"{path}: an executor of this name is running. End it, or give this one another --name.")
 
 
 class Server:
@@ -78,7 +78,7 @@ class Server:
         path: Path,
         drain_timeout: float,
         tracing: Tracing | None = None,
-        trust: Trust | None = None,
+        trust: TrustedPeers | None = None,
         *,
         watchdog: float = 0,
     ) -> None:
@@ -86,7 +86,7 @@ class Server:
         self._watchdog = watchdog
         self._trust = trust
         self._tracing = tracing or Tracing()
-        self._ours = True
+        self._owns_socket_file = True
         self._role = role
         self._path = path
         self._drain_timeout = drain_timeout
@@ -105,24 +105,24 @@ class Server:
     async def serve(self, sock: socket.socket) -> None:
         """Serve until drained: running jobs get `drain_timeout` seconds, then an honest end."""
         # What systemd made is systemd's to take away: it listens already.
-        self._ours = not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-        self._trust = self._trust or trust_of(sock)
-        server = await asyncio.start_unix_server(self._accept, sock=sock, **OURS_TO_REMOVE)
+        self._owns_socket_file = not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        self._trust = self._trust or find_trusted_peers(sock)
+        server = await asyncio.start_unix_server(self._handle_connection, sock=sock, **START_SERVER_OPTIONS)
         living = [
-            asyncio.create_task(alive(os.environ, os.getpid())),
+            asyncio.create_task(notify_watchdog(os.environ, os.getpid())),
             asyncio.create_task(end_when_stalled(self._watchdog)),
         ]
         try:
             notify(os.environ, "READY=1")
             await self._draining.wait()
             notify(os.environ, "STOPPING=1")
-            self._unlink()
+            self._remove_socket_file()
             server.close()
             log.info("draining", jobs=len(self._sessions))
             if self._sessions:
                 await asyncio.wait(list(self._sessions), timeout=self._drain_timeout)
             for session in self._sessions.values():
-                session.give_up()
+                session.abort()
             if self._sessions:
                 await asyncio.wait(list(self._sessions), timeout=1)
         finally:
@@ -131,16 +131,16 @@ class Server:
             server.close()
             for task in self._sessions:
                 task.cancel()
-            self._unlink()
+            self._remove_socket_file()
 
-    def _unlink(self) -> None:
-        if not self._ours:
+    def _remove_socket_file(self) -> None:
+        if not self._owns_socket_file:
             return
         # Who came down from root may not; the next one of this name does.
         with contextlib.suppress(PermissionError):
             self._path.unlink(missing_ok=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task
         session = Session(self._role, reader, writer, self._tracing)
@@ -155,7 +155,7 @@ class Server:
             del self._sessions[task]
 
 
-def drained_by(server: Server, parent_fd: int | None) -> None:
+def drain_on_signals(server: Server, parent_fd: int | None) -> None:
     """SIGTERM, SIGINT and the end of what started this program drain it."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -12,19 +12,29 @@ from typing import Any
 import structlog
 
 from executor.claude.role import ClaudeRole
-from executor.claude.tool_results import NotAwaited, ToolResults
+from executor.claude.tool_results import ToolResultRouter, UnexpectedResult
 from executor.job_trace import JobTrace
 from executor.tools.role import ToolsRole
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed
-from shared.process.peers import peer_of
-from shared.tool_jobs import JobDone, Output
-from shared.tracing import Tracing, trace_id
-from shared.wire import VERSION, AskStatus, Bring, Do, Submit, ToApi, WireError, frame, read_to_executor
+from shared.process.peers import get_peer
+from shared.tool_jobs import CommandOutput, JobDone
+from shared.tracing import Tracing, parse_trace_id
+from shared.wire import (
+    PROTOCOL_VERSION,
+    DeliverToolResult,
+    GetStatus,
+    RunTool,
+    Submit,
+    ToApi,
+    WireError,
+    encode_frame,
+    read_to_executor,
+)
 
 FIRST_MESSAGE_TIMEOUT = 10.0
-HANG_UP_TIMEOUT = 30.0
-NOT_YOURS = "this executor does not serve user {uid}; put that user into the group of its socket"
+FINAL_MESSAGE_TIMEOUT = 30.0
+PEER_REFUSED = "this executor does not serve user {uid}; put that user into the group of its socket"
 
 log = structlog.get_logger()
 
@@ -45,15 +55,15 @@ class Session:
         self._reader = reader
         self._writer = writer
         self._job: asyncio.Task[None] | None = None
-        self._ended = False
+        self._end_sent = False
         self._draining = False
 
     async def refuse(self) -> None:
         """End the connection of a process that may not ask, and say so."""
-        found = peer(self._writer)
+        found = describe_peer(self._writer)
         log.warning("a caller was refused: it is not of this user, nor in the group of the socket", **found)
         with contextlib.suppress(OSError):
-            await self._send(Failed(ErrorKind.INTERNAL, NOT_YOURS.format(uid=found["peer_uid"])))
+            await self._send(Failed(ErrorKind.INTERNAL, PEER_REFUSED.format(uid=found["peer_uid"])))
         self._writer.close()
 
     async def serve(self, *, draining: bool) -> None:
@@ -64,23 +74,29 @@ class Session:
             match message:
                 case None:
                     pass
-                case Submit(version=version) | Do(version=version) | AskStatus(version=version) if version != VERSION:
-                    await self._send(Failed(ErrorKind.INTERNAL, f"protocol {version}; this executor speaks {VERSION}"))
-                case AskStatus():
+                case Submit(version=version) | RunTool(version=version) | GetStatus(version=version) if (
+                    version != PROTOCOL_VERSION
+                ):
+                    await self._send(
+                        Failed(ErrorKind.INTERNAL, f"protocol {version}; this executor speaks {PROTOCOL_VERSION}")
+                    )
+                case GetStatus():
                     await self._send(self._role.status(draining=draining))
-                case Submit() | Do() if draining:
+                case Submit() | RunTool() if draining:
                     await self._send(Failed(ErrorKind.DRAINING, retry_after=1))
                 case Submit() if isinstance(self._role, ClaudeRole):
-                    results = ToolResults()
-                    await self._traced(
+                    results = ToolResultRouter()
+                    await self._run_traced(
                         message, self._role.run(message.turn, results, self._emit, message.tenant), results
                     )
-                case Do() if isinstance(self._role, ToolsRole):
-                    await self._traced(message, self._role.run(message.job, self._emit, message.tenant), ToolResults())
-                case Submit() | Do() | Bring():
+                case RunTool() if isinstance(self._role, ToolsRole):
+                    await self._run_traced(
+                        message, self._role.run(message.job, self._emit, message.tenant), ToolResultRouter()
+                    )
+                case Submit() | RunTool() | DeliverToolResult():
                     await self._send(Failed(ErrorKind.INTERNAL, "this executor has another role"))
         except (WireError, TimeoutError) as error:
-            log.warning("a connection did not keep to the protocol", reason=str(error), **peer(self._writer))
+            log.warning("a connection did not keep to the protocol", reason=str(error), **describe_peer(self._writer))
         except ConnectionError:
             pass
         finally:
@@ -88,29 +104,31 @@ class Session:
             with contextlib.suppress(ConnectionError):
                 await self._writer.wait_closed()
 
-    def give_up(self) -> None:
+    def abort(self) -> None:
         """End the job because the executor ends."""
         self._draining = True
         if self._job:
             self._job.cancel()
 
-    async def _traced(self, message: Submit | Do, work: Coroutine[Any, Any, None], results: ToolResults) -> None:
+    async def _run_traced(
+        self, message: Submit | RunTool, work: Coroutine[Any, Any, None], results: ToolResultRouter
+    ) -> None:
         self._trace = JobTrace(self._tracing, message)
-        traced = {"trace_id": trace_id(self._trace.traceparent)} if self._trace.traceparent else {}
+        traced = {"trace_id": parse_trace_id(self._trace.traceparent)} if self._trace.traceparent else {}
         structlog.contextvars.bind_contextvars(request_id=message.request_id, **traced)
         try:
-            await self._run(work, results)
+            await self._run_job(work, results)
         finally:
             self._trace.end()
 
-    async def _run(self, work: Coroutine[Any, Any, None], results: ToolResults) -> None:
+    async def _run_job(self, work: Coroutine[Any, Any, None], results: ToolResultRouter) -> None:
         self._job = asyncio.create_task(work)
-        heard = asyncio.create_task(self._hear(results))
+        heard = asyncio.create_task(self._receive_results(results))
         try:
             await asyncio.wait({self._job, heard}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._job.cancel()
-            failed = await self._misheard(heard)
+            failed = await self._stop_receiving(heard)
             try:
                 await self._job
             except asyncio.CancelledError:
@@ -120,45 +138,45 @@ class Session:
             except Exception:
                 failed = True
                 log.exception("a job failed")
-        if not self._ended and (self._draining or failed):
-            async with asyncio.timeout(HANG_UP_TIMEOUT):
+        if not self._end_sent and (self._draining or failed):
+            async with asyncio.timeout(FINAL_MESSAGE_TIMEOUT):
                 await self._emit(Failed(ErrorKind.DRAINING if self._draining else ErrorKind.INTERNAL))
 
-    async def _hear(self, results: ToolResults) -> None:
+    async def _receive_results(self, results: ToolResultRouter) -> None:
         """Take results in until the API closes. Raises WireError, NotAwaited."""
         with contextlib.suppress(ConnectionError):
             while message := await read_to_executor(self._reader):
-                if not isinstance(message, Bring):
+                if not isinstance(message, DeliverToolResult):
                     raise WireError("a second job on one connection")
                 results.deliver(message.result)
 
-    async def _misheard(self, heard: asyncio.Task[None]) -> bool:
+    async def _stop_receiving(self, heard: asyncio.Task[None]) -> bool:
         """End the hearing; whether the API had not kept to the protocol."""
         heard.cancel()
         try:
             await heard
         except asyncio.CancelledError:
             pass
-        except (WireError, NotAwaited) as error:
-            log.warning("a connection did not keep to the protocol", reason=str(error), **peer(self._writer))
+        except (WireError, UnexpectedResult) as error:
+            log.warning("a connection did not keep to the protocol", reason=str(error), **describe_peer(self._writer))
             return True
         return False
 
-    async def _emit(self, event: Event | Output | JobDone) -> None:
-        self._ended = self._ended or isinstance(event, Done | JobDone | Failed)
+    async def _emit(self, event: Event | CommandOutput | JobDone) -> None:
+        self._end_sent = self._end_sent or isinstance(event, Done | JobDone | Failed)
         if self._trace:
-            self._trace.see(event)
+            self._trace.record_event(event)
         await self._send(event)
 
     async def _send(self, message: ToApi) -> None:
         # uvloop's closed transport raises something else than asyncio's.
         if self._writer.is_closing():
             raise ConnectionResetError
-        self._writer.write(frame(message))
+        self._writer.write(encode_frame(message))
         await self._writer.drain()
 
 
-def peer(writer: asyncio.StreamWriter) -> dict[str, int]:
+def describe_peer(writer: asyncio.StreamWriter) -> dict[str, int]:
     """Who is at the other end, for the log."""
-    found = peer_of(writer.get_extra_info("socket"))
+    found = get_peer(writer.get_extra_info("socket"))
     return {"peer_pid": found.pid, "peer_uid": found.uid}

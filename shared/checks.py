@@ -15,13 +15,13 @@ class ApiCheck(Struct, frozen=True):
     """
 
     complaints: tuple[str, ...] = ()
-    data: str = ""
-    made: bool = False
-    server: bool = False
-    version: str = ""
-    database: str = ""
-    shared: bool = False
-    limits: str = ""
+    data_problem: str = ""
+    data_dir_exists: bool = False
+    has_database_url: bool = False
+    schema_version: str = ""
+    database_problem: str = ""
+    has_rate_limit_url: bool = False
+    rate_limit_problem: str = ""
 
 
 class ClaudeCheck(Struct, frozen=True):
@@ -42,8 +42,8 @@ class ClaudeCheck(Struct, frozen=True):
     credential: str = "none"
     unused: tuple[str, ...] = ()
     logged_in: bool | None = None
-    asked: bool = False
-    failed: str = ""
+    service_asked: bool = False
+    failure_kind: str = ""
 
 
 class AllowedPath(Struct, frozen=True):
@@ -55,7 +55,7 @@ class AllowedPath(Struct, frozen=True):
     path: str
     writable: bool = False
     readable: bool = True
-    writes: bool = True
+    can_write: bool = True
     reachable: bool = True
     problem: str = ""
 
@@ -71,11 +71,11 @@ class ToolsCheck(Struct, frozen=True):
     complaints: tuple[str, ...] = ()
     user: str = ""
     landlock: int = 0
-    system_calls: bool = False
+    can_filter_system_calls: bool = False
     missing: tuple[str, ...] = ()
-    mounts: str = ""
-    sandbox: str = ""
-    converter: str = ""
+    mount_problem: str = ""
+    sandbox_problem: str = ""
+    converter_problem: str = ""
     paths: tuple[AllowedPath, ...] = ()
-    commands: int = 0
-    refused: tuple[str, ...] = ()
+    command_count: int = 0
+    command_problems: tuple[str, ...] = ()

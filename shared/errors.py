@@ -43,7 +43,7 @@ class ErrorKind(StrEnum):
     INTERNAL = "internal"
 
 
-class Meaning(Struct, frozen=True):
+class ErrorInfo(Struct, frozen=True):
     """What a kind means to a caller.
 
     retryable: whether the same request may succeed later by itself. sentence: what the user reads. final: the same where
@@ -51,76 +51,78 @@ class Meaning(Struct, frozen=True):
     """
 
     retryable: bool
-    sentence: str
-    final: str = ""
+    message: str
+    final_message: str = ""
 
 
-MEANINGS: dict[ErrorKind, Meaning] = {
-    ErrorKind.INVALID_REQUEST: Meaning(False, "The model's service refused the request as invalid."),
-    ErrorKind.MODEL_NOT_FOUND: Meaning(
+ERROR_INFO: dict[ErrorKind, ErrorInfo] = {
+    ErrorKind.INVALID_REQUEST: ErrorInfo(False, "The model's service refused the request as invalid."),
+    ErrorKind.MODEL_NOT_FOUND: ErrorInfo(
         False, "This model does not exist or this account may not use it. GET /v1/models lists what it may use."
     ),
-    ErrorKind.PROMPT_TOO_LONG: Meaning(False, "The conversation is longer than the model can read. Send less of it."),
-    ErrorKind.NOT_LOGGED_IN: Meaning(
+    ErrorKind.PROMPT_TOO_LONG: ErrorInfo(False, "The conversation is longer than the model can read. Send less of it."),
+    ErrorKind.NOT_LOGGED_IN: ErrorInfo(
         False,
         "The server has no Claude login. Its owner can run `claude setup-token` and set CLAUDE_CODE_OAUTH_TOKEN, or set "
         "ANTHROPIC_API_KEY, and start it again.",
     ),
-    ErrorKind.CREDENTIAL_REFUSED: Meaning(
+    ErrorKind.CREDENTIAL_REFUSED: ErrorInfo(
         False,
         "The model's service refused the server's own credential. Its owner must renew it (`claude setup-token`, or a "
         "new ANTHROPIC_API_KEY) and start the server again.",
     ),
-    ErrorKind.BILLING: Meaning(False, "The account behind this server has a billing problem; its owner must mend it."),
-    ErrorKind.USAGE_LIMIT: Meaning(False, "The usage limit of the subscription behind this server is reached."),
-    ErrorKind.RATE_LIMIT: Meaning(
+    ErrorKind.BILLING: ErrorInfo(
+        False, "The account behind this server has a billing problem; its owner must mend it."
+    ),
+    ErrorKind.USAGE_LIMIT: ErrorInfo(False, "The usage limit of the subscription behind this server is reached."),
+    ErrorKind.RATE_LIMIT: ErrorInfo(
         True,
         "The model's service limits the rate of requests. Try again later.",
         "The model's service limits the rate of requests, and asks not to be asked again.",
     ),
-    ErrorKind.OVERLOADED: Meaning(
+    ErrorKind.OVERLOADED: ErrorInfo(
         True,
         "The model's service is overloaded. Try again in a moment.",
         "The model's service is overloaded, and asks not to be asked again.",
     ),
-    ErrorKind.UPSTREAM: Meaning(
+    ErrorKind.UPSTREAM: ErrorInfo(
         True,
         "The model's service failed to answer. Try again in a moment.",
         "The model's service failed to answer, and asks not to be asked again.",
     ),
-    ErrorKind.UPSTREAM_CUT: Meaning(
+    ErrorKind.UPSTREAM_CUT: ErrorInfo(
         True, "The connection to the model's service was lost before the answer was whole. Try again."
     ),
-    ErrorKind.OUTPUT_VALIDATION_FAILED: Meaning(
+    ErrorKind.OUTPUT_VALIDATION_FAILED: ErrorInfo(
         True, "The model did not keep to what the request demands of its answer. Try again."
     ),
-    ErrorKind.BUDGET: Meaning(False, "The cost of the answer went over `max_budget_usd` before it was whole."),
-    ErrorKind.QUEUE_FULL: Meaning(
+    ErrorKind.BUDGET: ErrorInfo(False, "The cost of the answer went over `max_budget_usd` before it was whole."),
+    ErrorKind.QUEUE_FULL: ErrorInfo(
         True, "All places are taken and the queue is full. Try again later, or raise MAX_CONCURRENT or MAX_QUEUE."
     ),
-    ErrorKind.QUEUE_TIMEOUT: Meaning(
+    ErrorKind.QUEUE_TIMEOUT: ErrorInfo(
         True, "No place became free in time. Try again later, or raise MAX_CONCURRENT or QUEUE_TIMEOUT."
     ),
-    ErrorKind.REQUEST_TIMEOUT: Meaning(
+    ErrorKind.REQUEST_TIMEOUT: ErrorInfo(
         True, "The answer was not whole in time and was given up. Ask for less, or raise REQUEST_TIMEOUT."
     ),
-    ErrorKind.CLI_FAILED: Meaning(True, "The Claude Code CLI ended without an answer. Try again; the log says more."),
-    ErrorKind.NO_EXECUTOR: Meaning(
+    ErrorKind.CLI_FAILED: ErrorInfo(True, "The Claude Code CLI ended without an answer. Try again; the log says more."),
+    ErrorKind.NO_EXECUTOR: ErrorInfo(
         True, "No executor is running, so nothing can answer. GET /health shows the executors known."
     ),
-    ErrorKind.EXECUTOR_LOST: Meaning(True, "The executor ended while it worked on this request. Try again."),
-    ErrorKind.NOT_ALLOWED: Meaning(False, "This server does not allow that."),
-    ErrorKind.NOT_FOUND: Meaning(False, "There is no such file or folder among the allowed ones."),
-    ErrorKind.BAD_JOB: Meaning(False, "This can't be done."),
-    ErrorKind.TOO_LARGE: Meaning(False, "This is larger than this server takes."),
-    ErrorKind.TOOLS_UNAVAILABLE: Meaning(
+    ErrorKind.EXECUTOR_LOST: ErrorInfo(True, "The executor ended while it worked on this request. Try again."),
+    ErrorKind.NOT_ALLOWED: ErrorInfo(False, "This server does not allow that."),
+    ErrorKind.NOT_FOUND: ErrorInfo(False, "There is no such file or folder among the allowed ones."),
+    ErrorKind.BAD_JOB: ErrorInfo(False, "This can't be done."),
+    ErrorKind.TOO_LARGE: ErrorInfo(False, "This is larger than this server takes."),
+    ErrorKind.TOOLS_UNAVAILABLE: ErrorInfo(
         True, "No tools executor serves files and commands now. GET /health says why and what to do."
     ),
-    ErrorKind.KEY_REVOKED: Meaning(
+    ErrorKind.KEY_REVOKED: ErrorInfo(
         False, "This key was disabled, removed, replaced or narrowed, or has expired, while its work was under way."
     ),
-    ErrorKind.KEY_LIMIT: Meaning(True, "A limit of this key is reached. Try again later."),
-    ErrorKind.KEY_BUDGET: Meaning(False, "A budget of this key is used up."),
-    ErrorKind.DRAINING: Meaning(True, "The server is shutting down. Try again in a moment."),
-    ErrorKind.INTERNAL: Meaning(True, "Something went wrong inside the server. The log says what."),
+    ErrorKind.KEY_LIMIT: ErrorInfo(True, "A limit of this key is reached. Try again later."),
+    ErrorKind.KEY_BUDGET: ErrorInfo(False, "A budget of this key is used up."),
+    ErrorKind.DRAINING: ErrorInfo(True, "The server is shutting down. Try again in a moment."),
+    ErrorKind.INTERNAL: ErrorInfo(True, "Something went wrong inside the server. The log says what."),
 }

@@ -21,7 +21,7 @@ class Queued(Struct, frozen=True, tag="queued"):
 class Admitted(Struct, frozen=True, tag="admitted"):
     """The job has a place. parked: a CLI process was waiting for it. offline: the offline model will answer."""
 
-    parked: bool
+    pooled: bool
     offline: bool
 
 
@@ -57,7 +57,7 @@ class ThinkingDelta(Struct, frozen=True, tag="thinking"):
     text: str
 
 
-class ThinkingSigned(Struct, frozen=True, tag="thinking_signed"):
+class ThinkingSignature(Struct, frozen=True, tag="thinking_signed"):
     """The signature of the thinking before it, which it needs to be accepted back."""
 
     signature: str
@@ -76,13 +76,13 @@ class ToolCall(Struct, frozen=True, tag="tool_call"):
     name: str
 
 
-class ToolArguments(Struct, frozen=True, tag="tool_arguments"):
+class ToolArgumentsDelta(Struct, frozen=True, tag="tool_arguments"):
     """The next piece of the last ToolCall's arguments: JSON text; all pieces together are one object."""
 
     json: str
 
 
-class Wanted(Struct, frozen=True, tag="tool_call_pending"):
+class ToolCallPending(Struct, frozen=True, tag="tool_call_pending"):
     """A held turn waits for the result of this call. arguments: JSON, whole."""
 
     id: str
@@ -90,13 +90,13 @@ class Wanted(Struct, frozen=True, tag="tool_call_pending"):
     arguments: str
 
 
-class Declined(Struct, frozen=True, tag="refused"):
+class RefusedOutput(Struct, frozen=True, tag="refused"):
     """The model would not give the structured answer that was asked for. text: what it said instead."""
 
     text: str
 
 
-class Window(Struct, frozen=True):
+class UsageWindow(Struct, frozen=True):
     """A usage window of the subscription. utilization: 0 to 1, if known; resets_at: seconds since 1970, if known."""
 
     name: str
@@ -104,14 +104,14 @@ class Window(Struct, frozen=True):
     resets_at: float | None = None
 
 
-class Windows(Struct, frozen=True, tag="windows"):
+class UsageWindows(Struct, frozen=True, tag="windows"):
     """The subscription's usage windows, as the service last told of them. status: allowed, allowed_warning, rejected.
 
     overage: the windows are used up, and extra usage is drawn on.
     """
 
     status: str
-    windows: tuple[Window, ...]
+    windows: tuple[UsageWindow, ...]
     overage: bool = False
 
 
@@ -127,7 +127,7 @@ class Done(Struct, frozen=True, tag="done"):
     usage: Usage
     cost_usd: float | None = None
     stop_sequence: str | None = None
-    reported: str = ""
+    raw_stop_reason: str = ""
 
 
 class Failed(Struct, frozen=True, tag="failed"):
@@ -148,13 +148,13 @@ type Event = (
     | Started
     | TextDelta
     | ThinkingDelta
-    | ThinkingSigned
+    | ThinkingSignature
     | ThinkingRedacted
     | ToolCall
-    | ToolArguments
-    | Wanted
-    | Declined
-    | Windows
+    | ToolArgumentsDelta
+    | ToolCallPending
+    | RefusedOutput
+    | UsageWindows
     | Done
     | Failed
 )

@@ -14,14 +14,14 @@ from typing import Any, Literal
 
 import structlog
 
-from shared.text.printable import printable_event
+from shared.text.printable import escape_log_event
 
-type Format = Literal["console", "json"]
+type LogFormat = Literal["console", "json"]
 
 SECRET_WORDS = ("key", "token", "secret", "authorization", "password", "cookie")
 
 
-def masked(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+def mask_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """Mask the values of names that sound like a secret."""
     for name, value in event.items():
         if isinstance(value, str) and any(word in name.lower() for word in SECRET_WORDS):
@@ -30,11 +30,11 @@ def masked(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Ma
 
 
 # What is heard at every level.
-OWN = ("api", "executor", "shared", "cli", "tests", "__main__")
-HOME = str(Path(__file__).resolve().parent.parent)
+OWN_PACKAGES = ("api", "executor", "shared", "cli", "tests", "__main__")
+INSTALL_ROOT = str(Path(__file__).resolve().parent.parent)
 
 
-def is_fit(record: logging.LogRecord) -> bool:
+def should_log(record: logging.LogRecord) -> bool:
     """Whether a line is written: any warning, and what our own code says."""
     return record.levelno >= logging.WARNING or (is_own_logger(record.name) and is_own_code(record.pathname))
 
@@ -43,7 +43,7 @@ def is_fit(record: logging.LogRecord) -> bool:
 def is_own_logger(name: str) -> bool:
     """Whether a logger is not one of a library that is installed: those name theirs after themselves."""
     top = name.partition(".")[0]
-    if top in OWN:
+    if top in OWN_PACKAGES:
         return True
     try:
         return importlib.util.find_spec(top) is None
@@ -54,19 +54,19 @@ def is_own_logger(name: str) -> bool:
 @functools.cache
 def is_own_code(path: str) -> bool:
     """Whether a file is this server's: where it is installed, libraries lie beside it."""
-    place = str(Path(path).resolve()).removeprefix(f"{HOME}/")
-    return place.partition("/")[0] in OWN
+    place = str(Path(path).resolve()).removeprefix(f"{INSTALL_ROOT}/")
+    return place.partition("/")[0] in OWN_PACKAGES
 
 
-def configure(program: str, level: str, form: Format) -> None:
+def configure(program: str, level: str, log_format: LogFormat) -> None:
     """Send every log line of this process, libraries' included, through one pipeline. Called once, at start."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso" if form == "json" else "%H:%M:%S", utc=form == "json"),
-        masked,
+        structlog.processors.TimeStamper(fmt="iso" if log_format == "json" else "%H:%M:%S", utc=log_format == "json"),
+        mask_secrets,
     ]
-    if form == "json":
+    if log_format == "json":
         ends: list[structlog.typing.Processor] = [
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
@@ -77,11 +77,11 @@ def configure(program: str, level: str, form: Format) -> None:
         ends = [
             structlog.processors.format_exc_info,
             # After the traceback is text, whose last line may have a client's words.
-            printable_event,
+            escape_log_event,
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=34, exception_formatter=traceback),
         ]
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(is_fit)
+    handler.addFilter(should_log)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-def complaints(errors: Iterable[Mapping[str, Any]]) -> list[str]:
+def render_validation_errors(errors: Iterable[Mapping[str, Any]]) -> list[str]:
     """The lines to print for pydantic's list of errors (`ValidationError.errors()`)."""
     lines: list[str] = []
     for error in errors:

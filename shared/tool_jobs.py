@@ -9,11 +9,11 @@ from typing import Literal
 from msgspec import Struct
 
 # How many pages of a PDF are drawn at once.
-MOST_PAGES = 20
+MAX_PDF_PAGES = 20
 # The largest number of lines, and of a line, that a job may name.
-MOST_LINES = 1_000_000_000
+MAX_LINES = 1_000_000_000
 # The longest shell text, in bytes: the kernel takes no longer argument (execve(2), MAX_ARG_STRLEN).
-LONGEST_COMMAND = 128 * 1024 - 1
+MAX_COMMAND_BYTES = 128 * 1024 - 1
 
 
 class ReadFile(Struct, frozen=True, tag="read_file"):
@@ -57,7 +57,7 @@ class SearchFiles(Struct, frozen=True, tag="search_files"):
     path: str | None = None
     glob: str | None = None
     file_type: str | None = None
-    show: Literal["content", "files", "count"] = "files"
+    output_mode: Literal["content", "files", "count"] = "files"
     ignore_case: bool = False
     line_numbers: bool = True
     multiline: bool = False
@@ -76,7 +76,7 @@ class RunCommand(Struct, frozen=True, tag="run_command"):
     cwd: str | None = None
     timeout: float | None = None
     stdin: str | None = None
-    merged: bool = False
+    merge_streams: bool = False
 
 
 class WriteFile(Struct, frozen=True, tag="write_file"):
@@ -92,7 +92,7 @@ class EditFile(Struct, frozen=True, tag="edit_file"):
     path: str
     old: str
     new: str
-    everywhere: bool = False
+    replace_all: bool = False
 
 
 class ListFolder(Struct, frozen=True, tag="list_folder"):
@@ -104,14 +104,14 @@ class ListFolder(Struct, frozen=True, tag="list_folder"):
 type ToolJob = ReadFile | ConvertDocument | FindFiles | SearchFiles | RunCommand | WriteFile | EditFile | ListFolder
 
 
-class Output(Struct, frozen=True, tag="output"):
+class CommandOutput(Struct, frozen=True, tag="output"):
     """What a command wrote, as it came. stream: which of its two; data: bytes, cut anywhere."""
 
     stream: Literal["stdout", "stderr"]
     data: bytes
 
 
-class FileRead(Struct, frozen=True, tag="file_read"):
+class FileContent(Struct, frozen=True, tag="file_read"):
     """A file, or lines of it.
 
     path: the real one. size: of the whole file, in bytes. text: of a file in UTF-8; data: the bytes of any other.
@@ -130,14 +130,14 @@ class FileRead(Struct, frozen=True, tag="file_read"):
     note: str = ""
 
 
-class DocumentConverted(Struct, frozen=True, tag="document_converted"):
+class ConvertedDocument(Struct, frozen=True, tag="document_converted"):
     """An office document as Markdown. note: what it was made from, and what is left out."""
 
     markdown: str
     note: str
 
 
-class Page(Struct, frozen=True):
+class PdfPage(Struct, frozen=True):
     """A page of a PDF. number: counted from 1. picture: a JPEG. text: the words on it, as far as the file has them."""
 
     number: int
@@ -145,30 +145,30 @@ class Page(Struct, frozen=True):
     text: str
 
 
-class PagesRead(Struct, frozen=True, tag="pages_read"):
+class PdfPages(Struct, frozen=True, tag="pages_read"):
     """Pages of a PDF. path: the real one. size: of the whole file, in bytes. count: how many pages it has."""
 
     path: str
     size: int
-    pages: tuple[Page, ...]
+    pages: tuple[PdfPage, ...]
     count: int
 
 
-class FilesFound(Struct, frozen=True, tag="files_found"):
+class FileMatches(Struct, frozen=True, tag="files_found"):
     """Paths, newest first."""
 
     paths: tuple[str, ...]
     truncated: bool = False
 
 
-class SearchFound(Struct, frozen=True, tag="search_found"):
+class SearchMatches(Struct, frozen=True, tag="search_found"):
     """What ripgrep printed, a line each."""
 
     lines: tuple[str, ...]
     truncated: bool = False
 
 
-class CommandEnded(Struct, frozen=True, tag="command_ended"):
+class CommandResult(Struct, frozen=True, tag="command_ended"):
     """A command's end. returncode: its exit status, or minus the signal. truncated: it wrote more than was given back."""
 
     returncode: int
@@ -176,7 +176,7 @@ class CommandEnded(Struct, frozen=True, tag="command_ended"):
     truncated: bool = False
 
 
-class FileWritten(Struct, frozen=True, tag="file_written"):
+class WriteResult(Struct, frozen=True, tag="file_written"):
     """A file that was written or edited. replaced: how many places an edit changed."""
 
     path: str
@@ -185,7 +185,7 @@ class FileWritten(Struct, frozen=True, tag="file_written"):
     replaced: int = 0
 
 
-class Entry(Struct, frozen=True):
+class FolderEntry(Struct, frozen=True):
     """What a folder holds. size: in bytes, of a file."""
 
     path: str
@@ -193,15 +193,22 @@ class Entry(Struct, frozen=True):
     size: int = 0
 
 
-class FolderListed(Struct, frozen=True, tag="folder_listed"):
+class FolderListing(Struct, frozen=True, tag="folder_listed"):
     """A folder's entries, in order of their names."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[FolderEntry, ...]
     truncated: bool = False
 
 
 type JobResult = (
-    FileRead | DocumentConverted | PagesRead | FilesFound | SearchFound | CommandEnded | FileWritten | FolderListed
+    FileContent
+    | ConvertedDocument
+    | PdfPages
+    | FileMatches
+    | SearchMatches
+    | CommandResult
+    | WriteResult
+    | FolderListing
 )
 
 

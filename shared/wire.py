@@ -29,15 +29,15 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from shared.events import Event, Windows
+from shared.events import Event, UsageWindows
 from shared.process.peers import connect
-from shared.tool_jobs import JobDone, Output, ToolJob, ToolsStatus
+from shared.tool_jobs import CommandOutput, JobDone, ToolJob, ToolsStatus
 from shared.turn import ToolResult, Turn
 
-VERSION = 5
+PROTOCOL_VERSION = 5
 MAX_FRAME = 64 * 1024 * 1024
-LENGTH = 4
-NIL = b"\xc0"
+LENGTH_BYTES = 4
+MSGPACK_NIL = b"\xc0"
 
 
 class WireError(Exception):
@@ -55,34 +55,34 @@ class Submit(Struct, frozen=True, tag="submit"):
     request_id: str
     tenant: str = ""
     traceparent: str = ""
-    version: int = VERSION
+    version: int = PROTOCOL_VERSION
     tracestate: str = ""
 
 
-class Bring(Struct, frozen=True, tag="tool_result"):
+class DeliverToolResult(Struct, frozen=True, tag="tool_result"):
     """What a call of a held turn brought."""
 
     result: ToolResult
 
 
-class Do(Struct, frozen=True, tag="run_tool"):
+class RunTool(Struct, frozen=True, tag="run_tool"):
     """Do this job of the tools role; the other fields are those of `Submit`."""
 
     job: ToolJob
     request_id: str
     tenant: str = ""
     traceparent: str = ""
-    version: int = VERSION
+    version: int = PROTOCOL_VERSION
     tracestate: str = ""
 
 
-class AskStatus(Struct, frozen=True, tag="get_status"):
+class GetStatus(Struct, frozen=True, tag="get_status"):
     """Say how you are."""
 
-    version: int = VERSION
+    version: int = PROTOCOL_VERSION
 
 
-class Model(Struct, frozen=True):
+class CliModel(Struct, frozen=True):
     """A model the CLI offers. value: what it is asked for by; resolved: the full id that means today."""
 
     value: str
@@ -91,7 +91,7 @@ class Model(Struct, frozen=True):
     description: str = ""
 
 
-class Status(Struct, frozen=True, tag="status"):
+class ClaudeStatus(Struct, frozen=True, tag="status"):
     """An executor's state. running, waiting and parked are counts; max_concurrent and max_queue their limits.
 
     missing: what the CLI's sandbox lacks on this host, for people.
@@ -108,26 +108,26 @@ class Status(Struct, frozen=True, tag="status"):
     max_queue: int
     running: int
     waiting: int
-    parked: int
+    idle_processes: int
     draining: bool
     problem: str = ""
-    models: tuple[Model, ...] = ()
-    windows: Windows | None = None
+    models: tuple[CliModel, ...] = ()
+    windows: UsageWindows | None = None
     cli_starts: int = 0
     cli_ready: int = 0
     cli_ready_seconds: float = 0.0
     missing: tuple[str, ...] = ()
 
 
-type ToExecutor = Submit | Bring | Do | AskStatus
-type ToApi = Event | Output | JobDone | Status | ToolsStatus
+type ToExecutor = Submit | DeliverToolResult | RunTool | GetStatus
+type ToApi = Event | CommandOutput | JobDone | ClaudeStatus | ToolsStatus
 
-_to_executor = msgspec.msgpack.Decoder[ToExecutor](Submit | Bring | Do | AskStatus)
-_to_api = msgspec.msgpack.Decoder[ToApi](Event | Output | JobDone | Status | ToolsStatus)
+_executor_decoder = msgspec.msgpack.Decoder[ToExecutor](Submit | DeliverToolResult | RunTool | GetStatus)
+_api_decoder = msgspec.msgpack.Decoder[ToApi](Event | CommandOutput | JobDone | ClaudeStatus | ToolsStatus)
 _encoder = msgspec.msgpack.Encoder()
 
 
-def frame(message: ToExecutor | ToApi) -> bytes:
+def encode_frame(message: ToExecutor | ToApi) -> bytes:
     """The bytes of one frame. Raises WireError when the message is larger than MAX_FRAME, or a number in it over 64 bits."""
     try:
         payload = _encoder.encode(message)
@@ -135,10 +135,10 @@ def frame(message: ToExecutor | ToApi) -> bytes:
         raise WireError("a number is too large for a message") from error
     if len(payload) > MAX_FRAME:
         raise WireError(f"a message of {len(payload)} bytes is over the limit of {MAX_FRAME}")
-    return len(payload).to_bytes(LENGTH) + payload
+    return len(payload).to_bytes(LENGTH_BYTES) + payload
 
 
-class _Around(Struct, frozen=True, tag="submit"):
+class _EncodedSubmit(Struct, frozen=True, tag="submit"):
     """A `Submit` around a turn that is encoded already; its other fields are the same, in the same order."""
 
     turn: msgspec.Raw
@@ -157,7 +157,7 @@ class EncodedTurn:
         self._jobs = jobs
         self._data: bytes | None = None
 
-    def frame(self, message: Submit) -> list[bytes]:
+    def encode_frame(self, message: Submit) -> list[bytes]:
         """The bytes of one frame, in pieces of which the largest is shared. Raises WireError as `frame` does."""
         try:
             data = self._data or _encoder.encode(self._turn)
@@ -166,21 +166,21 @@ class EncodedTurn:
         self._jobs -= 1
         self._data = data if self._jobs > 0 else None
         told = (message.request_id, message.tenant, message.traceparent, message.version, message.tracestate)
-        around = _encoder.encode(_Around(msgspec.Raw(NIL), *told))
-        before, after = around.split(b"turn" + NIL, 1)
-        size = len(around) - len(NIL) + len(data)
+        around = _encoder.encode(_EncodedSubmit(msgspec.Raw(MSGPACK_NIL), *told))
+        before, after = around.split(b"turn" + MSGPACK_NIL, 1)
+        size = len(around) - len(MSGPACK_NIL) + len(data)
         if size > MAX_FRAME:
             raise WireError(f"a message of {size} bytes is over the limit of {MAX_FRAME}")
-        return [size.to_bytes(LENGTH) + before + b"turn", data, after]
+        return [size.to_bytes(LENGTH_BYTES) + before + b"turn", data, after]
 
 
-async def _payload(reader: asyncio.StreamReader) -> bytes | None:
+async def _read_payload(reader: asyncio.StreamReader) -> bytes | None:
     """The next frame's payload; None when the other side closed between frames."""
-    head = await reader.read(LENGTH)
+    head = await reader.read(LENGTH_BYTES)
     if not head:
         return None
     try:
-        head += await reader.readexactly(LENGTH - len(head))
+        head += await reader.readexactly(LENGTH_BYTES - len(head))
         size = int.from_bytes(head)
         if not 0 < size <= MAX_FRAME:
             raise WireError(f"a frame of {size} bytes; 1 to {MAX_FRAME} are allowed")
@@ -191,19 +191,19 @@ async def _payload(reader: asyncio.StreamReader) -> bytes | None:
 
 async def read_to_executor(reader: asyncio.StreamReader) -> ToExecutor | None:
     """What the API sent; None when it closed. Raises WireError."""
-    return _decoded(await _payload(reader), _to_executor)
+    return _decode(await _read_payload(reader), _executor_decoder)
 
 
 async def read_to_api(reader: asyncio.StreamReader) -> ToApi | None:
     """What an executor sent; None when it closed. Raises WireError."""
-    return _decoded(await _payload(reader), _to_api)
+    return _decode(await _read_payload(reader), _api_decoder)
 
 
-async def ask_status(path: str) -> ToApi | None:
+async def fetch_status(path: str) -> ToApi | None:
     """What the executor at this socket says of itself; None when it only closed. Raises OSError, Untrusted, WireError."""
     reader, writer = await connect(Path(path))
     try:
-        writer.write(frame(AskStatus()))
+        writer.write(encode_frame(GetStatus()))
         return await read_to_api(reader)
     finally:
         writer.close()
@@ -211,7 +211,7 @@ async def ask_status(path: str) -> ToApi | None:
             await writer.wait_closed()
 
 
-def _decoded[T](payload: bytes | None, decoder: msgspec.msgpack.Decoder[T]) -> T | None:
+def _decode[T](payload: bytes | None, decoder: msgspec.msgpack.Decoder[T]) -> T | None:
     if payload is None:
         return None
     try:

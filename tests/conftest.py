@@ -8,13 +8,13 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from tests.support.scripted.upstream import Says, Upstream
+from tests.support.scripted.upstream import AnswerReply, Upstream
 from tests.support.stack import Stack
 
 OAUTH_TOKEN = "sk-ant-oat01-invented"
 # What executors have for each launch of the CLI.
 LAUNCHES = {"keyed": {"ANTHROPIC_API_KEY": "sk-ant-invented"}, "subscribed": {"CLAUDE_CODE_OAUTH_TOKEN": OAUTH_TOKEN}}
-USUAL = Says(("Hello", " world", "!"))
+USUAL = AnswerReply(("Hello", " world", "!"))
 
 
 @pytest.fixture(scope="session")
@@ -56,13 +56,13 @@ async def shared_narrow(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 async def upstream(shared_upstream: Upstream) -> AsyncGenerator[Upstream]:
     """The scripted service, as if new."""
     shared_upstream.script(USUAL)
-    shared_upstream.without()
+    shared_upstream.disable_rules()
     shared_upstream.requests.clear()
     shared_upstream.others.clear()
     shared_upstream.refused.clear()
     shared_upstream.hangups = 0
     yield shared_upstream
-    await shared_upstream.until(lambda: shared_upstream.answering == 0)
+    await shared_upstream.wait_until(lambda: shared_upstream.answering == 0)
     faults, shared_upstream._faults = shared_upstream._faults, []
     if faults:
         raise ExceptionGroup("the script, or what was sent to it", faults)
@@ -72,7 +72,7 @@ async def upstream(shared_upstream: Upstream) -> AsyncGenerator[Upstream]:
 async def keyed(shared_stack: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
     """The API and one executor, over the real CLI and `upstream`; an API key is the credential."""
     yield shared_stack
-    await shared_stack.quiet()
+    await shared_stack.wait_until_quiet()
 
 
 @pytest.fixture
@@ -85,14 +85,14 @@ def stack(keyed: Stack) -> Stack:
 async def subscribed(shared_subscribed: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
     """As `stack`, with a subscription's token, with which the CLI says more of its own."""
     yield shared_subscribed
-    await shared_subscribed.quiet()
+    await shared_subscribed.wait_until_quiet()
 
 
 @pytest.fixture
 async def narrow(shared_narrow: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
     """As `stack`, with one place and one place to wait."""
     yield shared_narrow
-    await shared_narrow.quiet()
+    await shared_narrow.wait_until_quiet()
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +106,7 @@ async def shared_handy(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 async def handy(shared_handy: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
     """As `stack`, with files and commands."""
     yield shared_handy
-    await shared_handy.quiet()
+    await shared_handy.wait_until_quiet()
 
 
 @pytest.fixture(params=["keyed", "subscribed"])

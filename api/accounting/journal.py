@@ -14,10 +14,10 @@ from pathlib import Path
 import msgspec
 from msgspec import structs
 
-from api.accounting.ledger_record import Begun, Entry, Line
+from api.accounting.ledger_record import JobStarted, JournalEntry, LedgerRecord
 
-SUFFIX = ".journal"
-_decoder = msgspec.json.Decoder[Entry](Entry)
+JOURNAL_SUFFIX = ".journal"
+_decoder = msgspec.json.Decoder[JournalEntry](JournalEntry)
 _encoder = msgspec.json.Encoder()
 
 
@@ -26,15 +26,15 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._path = folder / f"{uuid.uuid4().hex}{SUFFIX}"
+        self._path = folder / f"{uuid.uuid4().hex}{JOURNAL_SUFFIX}"
         self._file = -1
         self._torn = False
         self.size = 0
 
-    def append(self, *entries: Entry) -> None:
+    def append(self, *entries: JournalEntry) -> None:
         """Write; a copy in the kernel is enough, since it is processes that die. Raises OSError."""
         if self._file < 0:
-            self._file = _locked(self._path)
+            self._file = _open_locked(self._path)
         data = b"".join(_encoder.encode(entry) + b"\n" for entry in entries)
         if self._torn:
             data = b"\n" + data
@@ -44,9 +44,9 @@ class Journal:
         if self._torn:
             raise OSError(28, "No space left on device")
 
-    def restart(self, running: Iterable[Line]) -> None:
+    def compact(self, running: Iterable[LedgerRecord]) -> None:
         """All but these jobs is in the database: forget it. Raises OSError."""
-        entries = [Begun(line) for line in running]
+        entries = [JobStarted(line) for line in running]
         if not entries:
             if self._file >= 0:
                 os.ftruncate(self._file, 0)
@@ -58,9 +58,9 @@ class Journal:
         os.close(self._file)
         self._file, self.size, self._torn = successor._file, successor.size, False
 
-    def lines(self) -> list[Line]:
+    def read_records(self) -> list[LedgerRecord]:
         """The whole lines of this process's own file. Raises OSError."""
-        return ended(self._path.read_bytes(), lost=False) if self._path.exists() else []
+        return parse_records(self._path.read_bytes(), include_crashed=False) if self._path.exists() else []
 
     def close(self) -> None:
         """Let go of the file, and remove it if nothing is in it."""
@@ -71,15 +71,15 @@ class Journal:
             self._file = -1
 
 
-class Orphan:
+class OrphanJournal:
     """A dead process's file, held."""
 
     def __init__(self, path: Path, file: int) -> None:
         self._path = path
         self._file = file
-        self.lines = ended(path.read_bytes(), lost=True)
+        self.records = parse_records(path.read_bytes(), include_crashed=True)
 
-    def done(self) -> None:
+    def remove(self) -> None:
         """Its lines are in the database."""
         self._path.unlink(missing_ok=True)
         self.close()
@@ -89,10 +89,10 @@ class Orphan:
         os.close(self._file)
 
 
-def orphans(folder: Path) -> list[Orphan]:
+def find_orphans(folder: Path) -> list[OrphanJournal]:
     """The files that dead processes left. Raises OSError."""
-    found: list[Orphan] = []
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
+    found: list[OrphanJournal] = []
+    for path in sorted(folder.glob(f"*{JOURNAL_SUFFIX}")):
         with contextlib.suppress(BlockingIOError, FileNotFoundError):
             file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             try:
@@ -103,23 +103,23 @@ def orphans(folder: Path) -> list[Orphan]:
             except BaseException:
                 os.close(file)
                 raise
-            found.append(Orphan(path, file))
+            found.append(OrphanJournal(path, file))
     return found
 
 
-def ended(data: bytes, *, lost: bool) -> list[Line]:
+def parse_records(data: bytes, *, include_crashed: bool) -> list[LedgerRecord]:
     """The lines of the jobs in a journal; with `lost` also of those without an end. A torn entry is passed over."""
-    lines: dict[str, Line] = {}
-    running: dict[str, Line] = {}
+    lines: dict[str, LedgerRecord] = {}
+    running: dict[str, LedgerRecord] = {}
     for raw in data.splitlines():
         with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
-            entry: Entry = _decoder.decode(raw)
-            (running if isinstance(entry, Begun) else lines)[entry.line.id] = entry.line
-    cut_off = [line for name, line in running.items() if lost and name not in lines]
+            entry: JournalEntry = _decoder.decode(raw)
+            (running if isinstance(entry, JobStarted) else lines)[entry.line.id] = entry.line
+    cut_off = [line for name, line in running.items() if include_crashed and name not in lines]
     return [*lines.values(), *(structs.replace(line, outcome="crashed") for line in cut_off)]
 
 
-def _locked(path: Path) -> int:
+def _open_locked(path: Path) -> int:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return file

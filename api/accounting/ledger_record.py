@@ -8,7 +8,7 @@ DAY = 86400
 HOUR = 3600
 
 
-class Line(Struct, frozen=True):
+class LedgerRecord(Struct, frozen=True):
     """A job that has ended. at: when it began, in seconds since 1970. outcome: succeeded, client_disconnected, crashed, or an ErrorKind."""
 
     id: str
@@ -28,16 +28,16 @@ class Line(Struct, frozen=True):
         return usage.input_tokens + usage.output_tokens + usage.cache_read_tokens + usage.cache_write_tokens
 
 
-class Begun(Struct, frozen=True, tag="begun"):
+class JobStarted(Struct, frozen=True, tag="begun"):
     """A job begins."""
 
-    line: Line
+    line: LedgerRecord
 
 
-class Ended(Struct, frozen=True, tag="ended"):
+class JobFinished(Struct, frozen=True, tag="ended"):
     """A job has ended; its line is whole."""
 
-    line: Line
+    line: LedgerRecord
 
 
-type Entry = Begun | Ended
+type JournalEntry = JobStarted | JobFinished

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     pass
 
 SOCKET_TIMEOUT = 3.0
-LEASE = 30
+LEASE_SECONDS = 30
 # One protocol; the driver knows it by one name.
-SAME = {"valkey": "redis", "valkeys": "rediss"}
+SCHEME_ALIASES = {"valkey": "redis", "valkeys": "rediss"}
 
 
-class SharedLimits:
+class RedisLimits:
     """One pool of connections. storage: for counting with `limits`."""
 
     def __init__(self, url: str, prefix: str) -> None:
@@ -27,7 +27,7 @@ class SharedLimits:
         from redis.asyncio import ConnectionPool, Redis  # noqa: PLC0415
 
         scheme, rest = url.split("://", 1)
-        url = f"{SAME.get(scheme, scheme)}://{rest}"
+        url = f"{SCHEME_ALIASES.get(scheme, scheme)}://{rest}"
         times = {"socket_timeout": SOCKET_TIMEOUT, "socket_connect_timeout": SOCKET_TIMEOUT}
         pool = ConnectionPool.from_url(url, **times)
         self._prefix = prefix
@@ -43,34 +43,34 @@ class SharedLimits:
         """Connect, and do once what counting does, so that all of it is known to work."""
         return await self.storage.incr(f"{self._prefix}/probe/{uuid.uuid4().hex}", 1) > 0
 
-    async def greet(self) -> None:
+    async def ping(self) -> None:
         """Connect, and change nothing."""
         await self._redis.ping()  # pyright: ignore[reportGeneralTypeIssues, reportUnknownMemberType] # typed for both of its forms
 
-    async def take(self, key: str, lease: str, limit: int) -> bool:
+    async def acquire_job(self, key: str, lease: str, limit: int) -> bool:
         """Take a place among a key's jobs; False when all are taken."""
-        place, now = self._place(key), time.time()
+        place, now = self._job_set_key(key), time.time()
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.zremrangebyscore(place, 0, now)
-            pipe.zadd(place, {lease: now + LEASE})
+            pipe.zadd(place, {lease: now + LEASE_SECONDS})
             pipe.zcard(place)
-            pipe.expire(place, LEASE * 2)
+            pipe.expire(place, LEASE_SECONDS * 2)
             _, _, held, _ = await pipe.execute()
         if held <= limit:
             return True
         await self._redis.zrem(place, lease)
         return False
 
-    async def give_back(self, key: str, lease: str) -> None:
+    async def release_job(self, key: str, lease: str) -> None:
         """Give a place back."""
-        await self._redis.zrem(self._place(key), lease)
+        await self._redis.zrem(self._job_set_key(key), lease)
 
-    async def renew(self, leases: Mapping[str, str], *, anew: bool) -> None:
+    async def renew(self, leases: Mapping[str, str], *, reacquire: bool) -> None:
         """Keep these places, which are of these keys. anew: Redis may have forgotten them, so take them again."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for lease, key in leases.items():
-                pipe.zadd(self._place(key), {lease: time.time() + LEASE}, xx=not anew)
-                pipe.expire(self._place(key), LEASE * 2)
+                pipe.zadd(self._job_set_key(key), {lease: time.time() + LEASE_SECONDS}, xx=not reacquire)
+                pipe.expire(self._job_set_key(key), LEASE_SECONDS * 2)
             await pipe.execute()
 
     async def close(self) -> None:
@@ -78,5 +78,5 @@ class SharedLimits:
         await self._redis.aclose()
         await self._redis.connection_pool.disconnect()
 
-    def _place(self, key: str) -> str:
+    def _job_set_key(self, key: str) -> str:
         return f"{self._prefix}:jobs:{key}"

@@ -10,34 +10,34 @@ import structlog
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from api.accounting.meter import Books, Denied
+from api.accounting.meter import AdmissionDenied, Meter
 from api.auth.middleware import PRINCIPAL
-from api.core.caller import VISIT, Visit, asking_in
-from api.core.problems import of_failure
+from api.core.caller import REQUEST_ADMISSION, RequestAdmission, get_caller_from_scope
+from api.core.problems import problem_from_failure
 
-WORK = "work"
+REQUIRES_ADMISSION = "work"
 
 log = structlog.get_logger()
 
 
-class RequestAdmission:
+class AdmissionMiddleware:
     """ASGI middleware, behind the one that finds the key."""
 
-    def __init__(self, app: ASGIApp, books: Books) -> None:
+    def __init__(self, app: ASGIApp, books: Meter) -> None:
         self._app = app
-        self._books = books
+        self._meter = books
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handler: BaseRouteHandler = scope["route_handler"]
         async with AsyncExitStack() as stack:
-            if handler.opt.get(WORK):
-                scope["state"][VISIT] = Visit()
+            if handler.opt.get(REQUIRES_ADMISSION):
+                scope["state"][REQUEST_ADMISSION] = RequestAdmission()
                 try:
-                    await stack.enter_async_context(self._books.request(asking_in(scope)))
-                except Denied as denied:
+                    await stack.enter_async_context(self._meter.admit_request(get_caller_from_scope(scope)))
+                except AdmissionDenied as denied:
                     log.warning("no answer", kind=denied.failed.kind.value)
-                    problem = of_failure(denied.failed)
+                    problem = problem_from_failure(denied.failed)
                     if key := scope["state"][PRINCIPAL].key:
-                        problem.more_headers.update(self._books.headers(key, scope["path"]))
+                        problem.extra_headers.update(self._meter.build_rate_limit_headers(key, scope["path"]))
                     raise problem from None
             await self._app(scope, receive, send)

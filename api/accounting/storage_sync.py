@@ -16,25 +16,25 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.accounting.ledger import Ledger
-from api.accounting.rate_limits import Counters
-from api.core.keys import Keyring, checksum
+from api.accounting.rate_limits import RateLimiter
+from api.core.keys import Keyring, hash_pepper
 from api.core.problems import Problem
 from api.database import keys as stored
 from api.database import usage
-from api.database.engine import FILE, Unavailable, engine_for, upgrade
-from api.database.folder import kept_pepper, prepared
+from api.database.engine import DATABASE_FILE, DatabaseUnavailable, build_engine, upgrade
+from api.database.folder import load_pepper, prepare_folder
 
 # Less than half of the second within which a change takes effect.
-POLL = 0.4
-SETTLE = 1.0
-PROBE = 2.0
-FORGET = 3600.0
-LAST_WRITE = 2.0
-GONE = (
+KEYS_POLL_INTERVAL = 0.4
+LEDGER_FLUSH_INTERVAL = 1.0
+PROBE_INTERVAL = 2.0
+RETENTION_INTERVAL = 3600.0
+FINAL_FLUSH_TIMEOUT = 2.0
+DATABASE_FILE_MISSING = (
     "The database's file is gone from DATA_DIR. Put it back, or start the server anew to begin with an empty one; until "
     "then the keys that were read hold, and can't be changed."
 )
-OTHER_PEPPER = (
+PEPPER_MISMATCH = (
     "The keys of this database were made with another pepper. Copy the file `pepper` of DATA_DIR from the API that made "
     "them, or set the same KEY_PEPPER for all."
 )
@@ -42,7 +42,7 @@ OTHER_PEPPER = (
 log = structlog.get_logger()
 
 
-class Place(Struct, frozen=True):
+class StorageConfig(Struct, frozen=True):
     """Where things are kept. url: of a database server; None is a file in the folder. pepper: None is kept there too."""
 
     folder: Path
@@ -51,33 +51,33 @@ class Place(Struct, frozen=True):
     retention_days: int
 
 
-class Keeper:
+class StorageSync:
     """Mutable: the engine once it can be used, the tasks, and what is wrong. revoke: is called when keys were read."""
 
     def __init__(
         self,
-        place: Place,
+        config: StorageConfig,
         keyring: Keyring,
-        counters: Counters,
+        counters: RateLimiter,
         ledger: Ledger,
         revoke: Callable[[], None] = lambda: None,
     ) -> None:
-        self._place = place
+        self._config = config
         self._keyring = keyring
         self._counters = counters
         self._ledger = ledger
         self._revoke = revoke
         self._engine: AsyncEngine | None = None
-        self._file: int | None = None
-        self._changes = ""
+        self._file_inode: int | None = None
+        self._keys_version = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._problems: dict[str, str] = {}
-        self._reading = asyncio.Lock()
+        self._reload_lock = asyncio.Lock()
 
     @property
     def problems(self) -> list[str]:
         """What can't be done now, and the mend; empty when all is well."""
-        lost = f"{self._ledger.lost} lines of the ledger are lost." if self._ledger.lost else ""
+        lost = f"{self._ledger.lost_records} lines of the ledger are lost." if self._ledger.lost_records else ""
         found = dict.fromkeys((*self._problems.values(), self._ledger.problem, self._counters.problem, lost))
         return [problem for problem in found if problem]
 
@@ -85,18 +85,22 @@ class Keeper:
     def engine(self) -> AsyncEngine:
         """The database. Raises Problem."""
         if self._engine is None:
-            raise unavailable(next(iter(self._problems.values()), "The database is being opened."))
+            raise unavailable_problem(next(iter(self._problems.values()), "The database is being opened."))
         return self._engine
 
     async def start(self) -> None:
         """Open the database if it can be opened, and keep in step with it from now on."""
-        await self._try("database", self.catch_up)
+        await self._attempt("database", self.reload_keys)
         await self._counters.open()
         self._tasks = [
-            asyncio.create_task(self._again("database", POLL, self.catch_up)),
-            asyncio.create_task(self._again("ledger", SETTLE, self._settle)),
-            asyncio.create_task(self._again("limits", PROBE, self._counters.probe)),
-            asyncio.create_task(self._again("retention", FORGET, self._forget, first=SETTLE)),
+            asyncio.create_task(self._run_periodically("database", KEYS_POLL_INTERVAL, self.reload_keys)),
+            asyncio.create_task(self._run_periodically("ledger", LEDGER_FLUSH_INTERVAL, self._flush_ledger)),
+            asyncio.create_task(self._run_periodically("limits", PROBE_INTERVAL, self._counters.probe)),
+            asyncio.create_task(
+                self._run_periodically(
+                    "retention", RETENTION_INTERVAL, self._delete_expired, first=LEDGER_FLUSH_INTERVAL
+                )
+            ),
         ]
 
     async def close(self) -> None:
@@ -106,39 +110,39 @@ class Keeper:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._engine is not None:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LAST_WRITE):
-                    await self._try("ledger", self._settle)
+                async with asyncio.timeout(FINAL_FLUSH_TIMEOUT):
+                    await self._attempt("ledger", self._flush_ledger)
             await self._engine.dispose()
         self._ledger.close()
         await self._counters.close()
 
-    async def catch_up(self) -> None:
+    async def reload_keys(self) -> None:
         """Know the keys as the database has them now, and end what they no longer allow. Raises Unavailable."""
         try:
-            async with self._reading:
+            async with self._reload_lock:
                 await self._check_file()
-                engine = self._engine = self._engine or await self._opened()
-                changes = await stored.changes(engine)
-                if changes != self._changes or not self._keyring.loaded:
-                    self._keyring.replace(await stored.everyone(engine))
-                    self._changes = changes
+                engine = self._engine = self._engine or await self._open_engine()
+                changes = await stored.read_keys_version(engine)
+                if changes != self._keys_version or not self._keyring.is_loaded:
+                    self._keyring.replace(await stored.list_keys(engine))
+                    self._keys_version = changes
         finally:
             # A key expires whether or not the database can be used.
             self._revoke()
 
-    async def _again(
+    async def _run_periodically(
         self, what: str, pause: float, work: Callable[[], Awaitable[None]], *, first: float | None = None
     ) -> None:
         await asyncio.sleep(pause if first is None else first)
         while True:
-            done = await self._try(what, work)
+            done = await self._attempt(what, work)
             # What failed is tried again soon, however seldom it is done.
-            await asyncio.sleep(pause if done else min(pause, PROBE))
+            await asyncio.sleep(pause if done else min(pause, PROBE_INTERVAL))
 
-    async def _try(self, what: str, work: Callable[[], Awaitable[None]]) -> bool:
+    async def _attempt(self, what: str, work: Callable[[], Awaitable[None]]) -> bool:
         try:
             await work()
-        except Unavailable as problem:
+        except DatabaseUnavailable as problem:
             if self._problems.get(what) != str(problem):
                 log.error("the database can't be used", what=what, reason=str(problem), cause=repr(problem.__cause__))
             self._problems[what] = str(problem)
@@ -153,48 +157,48 @@ class Keeper:
 
     async def _check_file(self) -> None:
         """What is written to a file that was removed is lost: stop before. Raises Unavailable."""
-        if self._file is None or self._file == (found := self._inode()):
+        if self._file_inode is None or self._file_inode == (found := self._inode()):
             return
         if self._engine is not None:
             engine, self._engine = self._engine, None
             await engine.dispose()
         if found is None:
-            raise Unavailable(GONE)
+            raise DatabaseUnavailable(DATABASE_FILE_MISSING)
 
     def _inode(self) -> int | None:
         with contextlib.suppress(OSError):
-            return (self._place.folder / FILE).stat().st_ino
+            return (self._config.folder / DATABASE_FILE).stat().st_ino
         return None
 
-    async def _opened(self) -> AsyncEngine:
+    async def _open_engine(self) -> AsyncEngine:
         """The database, with everything right that must be before it is used. Raises Unavailable."""
-        place = self._place
-        prepared(place.folder)
-        pepper = place.pepper.get_secret_value().encode() if place.pepper else kept_pepper(place.folder)
-        engine = engine_for(place.url.get_secret_value() if place.url else None, place.folder)
+        place = self._config
+        prepare_folder(place.folder)
+        pepper = place.pepper.get_secret_value().encode() if place.pepper else load_pepper(place.folder)
+        engine = build_engine(place.url.get_secret_value() if place.url else None, place.folder)
         try:
             before = await upgrade(engine, place.folder)
-            if not await stored.same_pepper(engine, checksum(pepper)):
-                raise Unavailable(OTHER_PEPPER)
-            taken = await self._ledger.take_over(engine)
+            if not await stored.match_pepper(engine, hash_pepper(pepper)):
+                raise DatabaseUnavailable(PEPPER_MISMATCH)
+            taken = await self._ledger.recover_orphans(engine)
         except BaseException:
             await engine.dispose()
             raise
         self._keyring.pepper = pepper
-        self._file = None if place.url else self._inode()
-        self._changes = ""
+        self._file_inode = None if place.url else self._inode()
+        self._keys_version = ""
         log.info("the database is open", version_before=before, lines_taken_over=taken)
         return engine
 
-    async def _settle(self) -> None:
+    async def _flush_ledger(self) -> None:
         if self._engine is not None:
-            await self._ledger.settle(self._engine, self._keyring.budgeted())
+            await self._ledger.flush(self._engine, self._keyring.list_names_with_budget())
 
-    async def _forget(self) -> None:
+    async def _delete_expired(self) -> None:
         if self._engine is not None:
-            await usage.forget(self._engine, time.time(), self._place.retention_days)
+            await usage.delete_expired(self._engine, time.time(), self._config.retention_days)
 
 
-def unavailable(sentence: str) -> Problem:
+def unavailable_problem(sentence: str) -> Problem:
     """What needs the database can't be done."""
     return Problem(503, "database_unavailable", sentence, retryable=True, retry_after=1)

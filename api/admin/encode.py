@@ -9,59 +9,61 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType, convert, structs
 
-from api.accounting.rate_limits import Left
-from api.admin.decode import at, day, hour
+from api.accounting.rate_limits import RateLimitStatus
+from api.admin.decode import format_day, format_hour, format_time
 from api.admin.models import KeyLimit, KeyRecord, OwnUsage, UsageReport, UsageRow
 from api.core.keys import Key, Principal
-from api.database.usage import COUNTS, Asked
+from api.database.usage import TOKEN_COLUMNS, UsageQuery
 from api.models.access import next_day, next_month
 
-FORMULA = ("=", "+", "-", "@", "\N{MINUS SIGN}")
+FORMULA_PREFIXES = ("=", "+", "-", "@", "\N{MINUS SIGN}")
 # What some programs skip before a formula: white space, controls, zero-width characters.
-BLANK = "".join(map(chr, range(33))) + "\x7f\xa0\u200b\u200c\u200d\u2060\ufeff"
-SUMS = ("jobs", "failed_jobs", *COUNTS, "cost_usd", "seconds")
+SKIPPED_CHARACTERS = "".join(map(chr, range(33))) + "\x7f\xa0\u200b\u200c\u200d\u2060\ufeff"
+SUM_COLUMNS = ("jobs", "failed_jobs", *TOKEN_COLUMNS, "cost_usd", "seconds")
 
 
-def record(key: Key, secret: str | UnsetType = UNSET) -> KeyRecord:
+def build_record(key: Key, secret: str | UnsetType = UNSET) -> KeyRecord:
     """A key; with itself, once."""
     return KeyRecord(
         key.id,
         key.name,
         list(key.scopes),
         None if key.models is None else list(key.models),
-        at(key.created),
-        None if key.expires is None else at(key.expires),
+        format_time(key.created),
+        None if key.expires is None else format_time(key.expires),
         key.disabled,
         **structs.asdict(key.allowance),
         key=secret,
     )
 
 
-def report(asked: Asked, rows: Sequence[Mapping[str, Any]]) -> UsageReport:
+def build_report(query: UsageQuery, rows: Sequence[Mapping[str, Any]]) -> UsageReport:
     """Sums, with their totals."""
-    totals = _row({name: sum(row[name] or 0 for row in rows) for name in SUMS})
-    return UsageReport(at(asked.since), at(asked.until), list(asked.by), [_row(row) for row in rows], totals)
+    totals = _build_row({name: sum(row[name] or 0 for row in rows) for name in SUM_COLUMNS})
+    return UsageReport(
+        format_time(query.since), format_time(query.until), list(query.by), [_build_row(row) for row in rows], totals
+    )
 
 
-def _row(row: Mapping[str, Any]) -> UsageRow:
-    written = {"day": day, "hour": hour}
-    groups = {name: written.get(name, str)(row[name]) for name in row if name not in SUMS}
-    counts = {name: int(row[name] or 0) for name in SUMS[:-2]}
+def _build_row(row: Mapping[str, Any]) -> UsageRow:
+    written = {"day": format_day, "hour": format_hour}
+    groups = {name: written.get(name, str)(row[name]) for name in row if name not in SUM_COLUMNS}
+    counts = {name: int(row[name] or 0) for name in SUM_COLUMNS[:-2]}
     sums = {"cost_usd": round(float(row["cost_usd"] or 0), 6), "seconds": round(float(row["seconds"] or 0), 3)}
     return convert({**groups, **counts, **sums}, UsageRow)
 
 
-def table(report: UsageReport) -> str:
+def render_csv(report: UsageReport) -> str:
     """The rows as CSV (RFC 4180), without the totals."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    names = (*report.by, *SUMS)
+    names = (*report.by, *SUM_COLUMNS)
     writer.writerow(names)
-    writer.writerows([_harmless(getattr(row, name)) for name in names] for row in report.rows)
+    writer.writerows([_escape_formula(getattr(row, name)) for name in names] for row in report.rows)
     return text.getvalue()
 
 
-def _harmless(value: object) -> object:
+def _escape_formula(value: object) -> object:
     """A text that a spreadsheet would take for a formula gets a mark before it.
 
     Full-width signs count as the plain ones, and what is blank before a sign does not hide it.
@@ -69,11 +71,15 @@ def _harmless(value: object) -> object:
     if not isinstance(value, str):
         return value
     plain = unicodedata.normalize("NFKC", value)
-    begins = plain.lstrip(BLANK)[:1] in FORMULA or (plain != "" and plain[0] in BLANK)
+    begins = plain.lstrip(SKIPPED_CHARACTERS)[:1] in FORMULA_PREFIXES or (
+        plain != "" and plain[0] in SKIPPED_CHARACTERS
+    )
     return f"'{value}" if begins else value
 
 
-def own(principal: Principal, used: Mapping[str, float], left: Mapping[str, Left]) -> OwnUsage:
+def build_own_usage(
+    principal: Principal, used: Mapping[str, float], remaining: Mapping[str, RateLimitStatus]
+) -> OwnUsage:
     """What the one who asks has left."""
     key = principal.key
     if key is None:
@@ -86,10 +92,10 @@ def own(principal: Principal, used: Mapping[str, float], left: Mapping[str, Left
         if name in used:
             ends = next_day(now) if name.endswith("day") else next_month(now)
             spent = round(used[name], 6)
-            limits.append(KeyLimit(name, limit, spent, round(max(0, limit - spent), 6), at(ends)))
-        elif what := left.get(name.split("_")[0]):
-            limits.append(KeyLimit(name, limit, limit - what.remaining, what.remaining, at(what.reset)))
+            limits.append(KeyLimit(name, limit, spent, round(max(0, limit - spent), 6), format_time(ends)))
+        elif what := remaining.get(name.split("_")[0]):
+            limits.append(KeyLimit(name, limit, limit - what.remaining, what.remaining, format_time(what.reset)))
         else:
             limits.append(KeyLimit(name, limit))
-    whole = record(key)
+    whole = build_record(key)
     return OwnUsage(key.name, whole.scopes, whole.models, whole.expires_at, limits)

@@ -4,12 +4,12 @@ import time
 from typing import Literal
 
 from api.agent.answers import AnswerUsage, ChatAnswer, CodeAnswer, ToolUsed
-from shared.events import Declined, Done, Event, Started, TextDelta, ToolCall
+from shared.events import Done, Event, RefusedOutput, Started, TextDelta, ToolCall
 
-type Ended = Literal["max_turns"]
+type LimitReason = Literal["max_turns"]
 
 
-class Saying:
+class AnswerBuilder:
     """One answer in the making.
 
     Law: the result is what was said after the last call; what came before is for those who watch.
@@ -17,18 +17,18 @@ class Saying:
 
     def __init__(self, model: str) -> None:
         self.model = model
-        self.used: list[ToolUsed] = []
+        self.tools_used: list[ToolUsed] = []
         self._text = ""
         self._earlier = ""
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
         self._done: Done | None = None
 
-    def hear(self, event: Event) -> None:
+    def add_event(self, event: Event) -> None:
         """Take in what happened."""
         match event:
             case Started(model):
                 self.model = model
-            case TextDelta(text) | Declined(text):
+            case TextDelta(text) | RefusedOutput(text):
                 self._text += text
             case ToolCall():
                 self._earlier, self._text = self._text or self._earlier, ""
@@ -37,37 +37,37 @@ class Saying:
             case _:
                 pass
 
-    def chat(self) -> ChatAnswer:
+    def build_chat_answer(self) -> ChatAnswer:
         """The answer of a chat."""
         return ChatAnswer(
             result=self._text,
             model=self.model,
-            usage=self._usage(),
-            duration_ms=self._spent(),
-            is_error=self._reason() != "end_turn",
-            stop_reason=self._reason(),
+            usage=self._build_usage(),
+            duration_ms=self._measure_duration(),
+            is_error=self._get_stop_reason() != "end_turn",
+            stop_reason=self._get_stop_reason(),
         )
 
-    def code(self, *, out_of_turns: bool) -> CodeAnswer:
+    def build_code_answer(self, *, out_of_turns: bool) -> CodeAnswer:
         """The answer of work with tools. out_of_turns: it was ended by the limit."""
-        reason = "max_turns" if out_of_turns else self._reason()
+        reason = "max_turns" if out_of_turns else self._get_stop_reason()
         return CodeAnswer(
             result=self._text or self._earlier,
             model=self.model,
-            usage=self._usage(),
-            duration_ms=self._spent(),
+            usage=self._build_usage(),
+            duration_ms=self._measure_duration(),
             is_error=reason != "end_turn",
             stop_reason=reason,
-            tools_used=self.used,
+            tools_used=self.tools_used,
         )
 
-    def _reason(self) -> str:
+    def _get_stop_reason(self) -> str:
         return self._done.stop_reason if self._done else "max_turns"
 
-    def _spent(self) -> int:
-        return round((time.monotonic() - self._began) * 1000)
+    def _measure_duration(self) -> int:
+        return round((time.monotonic() - self._started_at) * 1000)
 
-    def _usage(self) -> AnswerUsage | None:
+    def _build_usage(self) -> AnswerUsage | None:
         if not self._done:
             return None
         usage = self._done.usage

@@ -88,7 +88,7 @@ class ModelEntries(Struct, frozen=True):
     models: list[ModelEntry]
 
 
-class CallBegan(Struct, frozen=True):
+class ToolStarted(Struct, frozen=True):
     """A tool begins to work. input: its arguments in a line."""
 
     id: str
@@ -96,7 +96,7 @@ class CallBegan(Struct, frozen=True):
     input: str
 
 
-class CallWrote(Struct, frozen=True):
+class ToolOutputChunk(Struct, frozen=True):
     """A tool's command wrote this."""
 
     id: str
@@ -104,7 +104,7 @@ class CallWrote(Struct, frozen=True):
     text: str
 
 
-class CallEnded(Struct, frozen=True):
+class ToolEnded(Struct, frozen=True):
     """A tool's work is done. content: what the model is told of it, as far as that is text."""
 
     id: str
@@ -113,13 +113,13 @@ class CallEnded(Struct, frozen=True):
     content: str
 
 
-class Wrote(Struct, frozen=True):
+class OutputChunk(Struct, frozen=True):
     """A command wrote this."""
 
     stream: Literal["stdout", "stderr"]
     text: str
 
 
-type Watched = CallBegan | CallWrote | CallEnded | Wrote
-type Finished = ChatAnswer | CodeAnswer | FileAnswer | BashAnswer
-type Step = Event | Watched | Finished | Failed
+type ProgressStep = ToolStarted | ToolOutputChunk | ToolEnded | OutputChunk
+type FinalAnswer = ChatAnswer | CodeAnswer | FileAnswer | BashAnswer
+type Step = Event | ProgressStep | FinalAnswer | Failed

@@ -11,124 +11,132 @@ from contextlib import aclosing
 
 from msgspec import Struct, structs
 
-from api.agent.answer_builder import Saying
-from api.agent.answers import CallBegan, CallEnded, CallWrote, Step, ToolUsed
-from api.agent.call_queue import Calls
-from api.agent.tool_calls import Mistake, job, summary
-from api.agent.tool_results import tool_result
-from api.core.caller import Asking
-from api.executors.stream_merger import Together
-from api.executors.tool_client import Hands
-from api.executors.turn_client import Dispatch, Held
+from api.agent.answer_builder import AnswerBuilder
+from api.agent.answers import Step, ToolEnded, ToolOutputChunk, ToolStarted, ToolUsed
+from api.agent.call_queue import PendingCalls
+from api.agent.tool_calls import InvalidToolCall, build_job, summarize_arguments
+from api.agent.tool_results import build_tool_result
+from api.core.caller import Caller
+from api.executors.stream_merger import StreamMerger
+from api.executors.tool_client import ToolClient
+from api.executors.turn_client import InteractiveTurn, TurnClient
 from shared.errors import ErrorKind
-from shared.events import Event, Failed, ToolCall, Wanted
-from shared.tool_jobs import JobDone, JobResult, Output, ToolsStatus
+from shared.events import Event, Failed, ToolCall, ToolCallPending
+from shared.tool_jobs import CommandOutput, JobDone, JobResult, ToolsStatus
 from shared.turn import Text, ToolResult, Turn
 
-ENOUGH = "This call was not done: the limit of turns is reached. Say now what you have found, without calling a tool."
+TURN_LIMIT_MESSAGE = (
+    "This call was not done: the limit of turns is reached. Say now what you have found, without calling a tool."
+)
 
 # The key of the model's events, beside the ids of its calls.
-MODEL = ""
+MODEL_KEY = ""
 
-type CallStep = CallBegan | CallWrote | CallEnded | ToolResult
+type CallStep = ToolStarted | ToolOutputChunk | ToolEnded | ToolResult
 
 
-class Ground(Struct, frozen=True):
+class AgentEnvironment(Struct, frozen=True):
     """Where a model works. offered: the names of its tools."""
 
-    dispatch: Dispatch
-    hands: Hands
+    turn_client: TurnClient
+    tool_client: ToolClient
     status: ToolsStatus
-    offered: tuple[str, ...]
+    tool_names: tuple[str, ...]
     max_turns: int
 
 
-async def work(ground: Ground, turn: Turn, asking: Asking) -> AsyncGenerator[Step]:
+async def run_agent(environment: AgentEnvironment, turn: Turn, caller: Caller) -> AsyncGenerator[Step]:
     """All that happens, to the answer or to Failed."""
-    saying = Saying(turn.model)
-    turns = Turns(ground.max_turns)
-    calls = Calls(ground.status)
-    together = Together[str, Event | CallStep]()
-    async with ground.dispatch.hold(turn, asking) as held, aclosing(together.steps()) as steps:
-        together.join(MODEL, held.events)
+    saying = AnswerBuilder(turn.model)
+    turns = TurnCounter(environment.max_turns)
+    calls = PendingCalls(environment.status)
+    together = StreamMerger[str, Event | CallStep]()
+    async with environment.turn_client.run_interactive(turn, caller) as held, aclosing(together.merge()) as steps:
+        together.add(MODEL_KEY, held.events)
         async for key, step in steps:
             if isinstance(step, ToolResult):
-                await _bring(held, saying, calls.brought(step))
-            elif isinstance(step, CallBegan | CallWrote | CallEnded):
+                await _send_results(held, saying, calls.add_result(step))
+            elif isinstance(step, ToolStarted | ToolOutputChunk | ToolEnded):
                 yield step
             elif step is not None:
-                turns.see(step)
-                if turns.gone:
+                turns.add_event(step)
+                if turns.must_stop:
                     break
-                saying.hear(step)
+                saying.add_event(step)
                 yield step
-            elif key == MODEL:
+            elif key == MODEL_KEY:
                 break
             else:
-                calls.ended(key)
+                calls.finish(key)
             if isinstance(step, Failed):
                 return
-            if isinstance(step, Wanted):
-                calls.want(step)
-            for wanted in calls.due():
-                together.join(wanted.id, call(ground, wanted, asking, turns.over))
-    yield saying.code(out_of_turns=turns.over is not None)
+            if isinstance(step, ToolCallPending):
+                calls.add(step)
+            for wanted in calls.take_ready():
+                together.add(wanted.id, run_call(environment, wanted, caller, turns.rejection))
+    yield saying.build_code_answer(out_of_turns=turns.rejection is not None)
 
 
-async def _bring(held: Held, saying: Saying, brought: list[tuple[Wanted, ToolResult]]) -> None:
-    for wanted, result in brought:
-        saying.used.append(ToolUsed(wanted.name, summary(wanted.arguments), result.is_error))
-        await held.bring(result)
+async def _send_results(
+    interactive_turn: InteractiveTurn, builder: AnswerBuilder, results: list[tuple[ToolCallPending, ToolResult]]
+) -> None:
+    for wanted, result in results:
+        builder.tools_used.append(ToolUsed(wanted.name, summarize_arguments(wanted.arguments), result.is_error))
+        await interactive_turn.send_tool_result(result)
 
 
-class Turns:
+class TurnCounter:
     """How often the model called. Mutable: the count. over: what a call is told that is one too many.
 
     gone: it calls all the same.
     """
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self._max_turns = most
         self._count = 0
         self._called = False
 
-    def see(self, event: Event) -> None:
+    def add_event(self, event: Event) -> None:
         """Take in what happened: calls that come before the first is wanted belong to one message."""
         if isinstance(event, ToolCall) and (self._called or not self._count):
             self._count, self._called = self._count + 1, False
-        self._called = self._called or isinstance(event, Wanted)
+        self._called = self._called or isinstance(event, ToolCallPending)
 
     @property
-    def over(self) -> Mistake | None:
-        return Mistake(ENOUGH) if self._count > self._most else None
+    def rejection(self) -> InvalidToolCall | None:
+        return InvalidToolCall(TURN_LIMIT_MESSAGE) if self._count > self._max_turns else None
 
     @property
-    def gone(self) -> bool:
-        return self._count > self._most + 1
+    def must_stop(self) -> bool:
+        return self._count > self._max_turns + 1
 
 
-async def call(ground: Ground, wanted: Wanted, asking: Asking, over: Mistake | None) -> AsyncGenerator[CallStep]:
+async def run_call(
+    environment: AgentEnvironment, wanted: ToolCallPending, caller: Caller, rejection: InvalidToolCall | None
+) -> AsyncGenerator[CallStep]:
     """What happens in a call, and its result."""
-    yield CallBegan(wanted.id, wanted.name, summary(wanted.arguments))
-    asked = over or job(wanted.name, wanted.arguments, ground.offered, ground.status.command_timeout)
-    output: list[Output] = []
-    came: JobResult | Failed | Mistake = Failed(ErrorKind.EXECUTOR_LOST)
-    if isinstance(asked, Mistake):
+    yield ToolStarted(wanted.id, wanted.name, summarize_arguments(wanted.arguments))
+    asked = rejection or build_job(
+        wanted.name, wanted.arguments, environment.tool_names, environment.status.command_timeout
+    )
+    output: list[CommandOutput] = []
+    came: JobResult | Failed | InvalidToolCall = Failed(ErrorKind.EXECUTOR_LOST)
+    if isinstance(asked, InvalidToolCall):
         came = asked
     else:
         words = {stream: getincrementaldecoder("utf-8")("replace") for stream in ("stdout", "stderr")}
-        async with aclosing(ground.hands.do(asked, structs.replace(asking, within=True))) as messages:
+        async with aclosing(environment.tool_client.run(asked, structs.replace(caller, is_nested=True))) as messages:
             async for said in messages:
                 match said:
-                    case Output(stream, data):
+                    case CommandOutput(stream, data):
                         output.append(said)
                         if text := words[stream].decode(data):
-                            yield CallWrote(wanted.id, stream, text)
+                            yield ToolOutputChunk(wanted.id, stream, text)
                     case JobDone(result):
                         came = result
                     case Failed():
                         came = said
-    result = tool_result(wanted.id, came, output, ground.status)
+    result = build_tool_result(wanted.id, came, output, environment.status)
     texts = [block.text for block in result.content if isinstance(block, Text)]
-    yield CallEnded(wanted.id, wanted.name, result.is_error, "\n".join(texts))
+    yield ToolEnded(wanted.id, wanted.name, result.is_error, "\n".join(texts))
     yield result

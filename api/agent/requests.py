@@ -6,7 +6,7 @@ Law: these are shapes only; `api.agent.checks` says what is allowed in them. Fie
 from msgspec import Struct
 
 
-class ChatAsk(Struct, frozen=True):
+class ChatRequest(Struct, frozen=True):
     """Answer a prompt, without tools."""
 
     prompt: str
@@ -16,7 +16,7 @@ class ChatAsk(Struct, frozen=True):
     stream: bool | None = None
 
 
-class CodeAsk(Struct, frozen=True):
+class CodeRequest(Struct, frozen=True):
     """Work on the allowed files with the allowed commands. allowed_tools: only these of the tools there are."""
 
     prompt: str
@@ -27,7 +27,7 @@ class CodeAsk(Struct, frozen=True):
     stream: bool | None = None
 
 
-class AnalyzeAsk(Struct, frozen=True):
+class AnalyzeRequest(Struct, frozen=True):
     """Answer a prompt about files. context_files: paths of allowed files."""
 
     prompt: str
@@ -38,7 +38,7 @@ class AnalyzeAsk(Struct, frozen=True):
     stream: bool | None = None
 
 
-class FileReadAsk(Struct, frozen=True):
+class FileReadRequest(Struct, frozen=True):
     """Read an allowed file. offset: the first line, counted from 1; limit: how many lines."""
 
     path: str
@@ -46,7 +46,7 @@ class FileReadAsk(Struct, frozen=True):
     limit: int | None = None
 
 
-class BashAsk(Struct, frozen=True):
+class BashRequest(Struct, frozen=True):
     """Run allowed commands. timeout: in seconds."""
 
     command: str

@@ -12,140 +12,154 @@ from contextlib import aclosing
 from msgspec import UNSET, Struct
 
 from api.agent import checks
-from api.agent.answer_builder import Saying
+from api.agent.answer_builder import AnswerBuilder
 from api.agent.answers import (
     BashAnswer,
     ChatAnswer,
     CodeAnswer,
     FileAnswer,
-    Finished,
+    FinalAnswer,
     ModelEntries,
     ModelEntry,
+    OutputChunk,
     Step,
-    Wrote,
 )
-from api.agent.loop import Ground, work
-from api.agent.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
-from api.agent.tool_definitions import NAMES, guide, possible, tool
-from api.agent.tool_results import blocks
-from api.conversation.fields import budget
-from api.core.caller import Asking
+from api.agent.loop import AgentEnvironment, run_agent
+from api.agent.requests import AnalyzeRequest, BashRequest, ChatRequest, CodeRequest, FileReadRequest
+from api.agent.tool_definitions import TOOL_NAMES, build_system_prompt, build_tool, list_available_tools
+from api.agent.tool_results import to_blocks
+from api.conversation.fields import check_budget
+from api.core.caller import Caller
 from api.core.keys import Key
-from api.core.problems import Problem, of_failure
-from api.executors.tool_client import Hands
-from api.executors.turn_client import Dispatch
-from api.models.access import nameable
-from api.models.catalogue import Catalogue, choices, listing
+from api.core.problems import Problem, problem_from_failure
+from api.executors.tool_client import ToolClient
+from api.executors.turn_client import TurnClient
+from api.models.access import list_allowed_models
+from api.models.catalogue import Catalogue, build_model_list, exclude_default
 from shared.errors import ErrorKind
 from shared.events import Done, Failed
-from shared.tool_jobs import CommandEnded, FileRead, JobDone, Output, ReadFile, RunCommand
+from shared.tool_jobs import CommandOutput, CommandResult, FileContent, JobDone, ReadFile, RunCommand
 from shared.turn import Block, Message, Text, Turn
 
 
-class Workshop(Struct, frozen=True):
+class AgentServices(Struct, frozen=True):
     """What the work is done with."""
 
-    dispatch: Dispatch
-    hands: Hands
+    turn_client: TurnClient
+    tool_client: ToolClient
     catalogue: Catalogue
-    limits: checks.Limits
+    limits: checks.AgentLimits
 
 
-async def chat(shop: Workshop, ask: ChatAsk, asking: Asking) -> AsyncGenerator[Step]:
+async def chat(agent_services: AgentServices, request: ChatRequest, caller: Caller) -> AsyncGenerator[Step]:
     """Answer a prompt. Raises Problem."""
-    turn = await _turn(shop, ask)
-    return _chat(shop, turn, asking)
+    turn = await _build_turn(agent_services, request)
+    return _run_chat(agent_services, turn, caller)
 
 
-async def code(shop: Workshop, ask: CodeAsk, asking: Asking) -> AsyncGenerator[Step]:
+async def code(agent_services: AgentServices, request: CodeRequest, caller: Caller) -> AsyncGenerator[Step]:
     """Let a model work on files and with commands. Raises Problem."""
-    checks.narrowed(ask.allowed_tools, NAMES, NAMES)
-    turn = await _turn(shop, ask)
-    status = await shop.hands.serving()
+    checks.check_allowed_tools(request.allowed_tools, TOOL_NAMES, TOOL_NAMES)
+    turn = await _build_turn(agent_services, request)
+    status = await agent_services.tool_client.find_available()
     if status is None:
-        raise of_failure(await shop.hands.why_not())
-    offered = checks.narrowed(ask.allowed_tools, NAMES, possible(status))
-    ground = Ground(shop.dispatch, shop.hands, status, offered, shop.limits.max_turns)
+        raise problem_from_failure(await agent_services.tool_client.explain_unavailable())
+    offered = checks.check_allowed_tools(request.allowed_tools, TOOL_NAMES, list_available_tools(status))
+    ground = AgentEnvironment(
+        agent_services.turn_client, agent_services.tool_client, status, offered, agent_services.limits.max_turns
+    )
     held = Turn(
         model=turn.model,
         messages=turn.messages,
-        system=(guide(status), *turn.system),
-        tools=tuple(tool(name, status) for name in offered),
+        system=(build_system_prompt(status), *turn.system),
+        tools=tuple(build_tool(name, status) for name in offered),
         max_budget_usd=turn.max_budget_usd,
     )
-    return work(ground, held, asking)
+    return run_agent(ground, held, caller)
 
 
-async def analyze(shop: Workshop, ask: AnalyzeAsk, asking: Asking) -> AsyncGenerator[Step]:
+async def analyze(agent_services: AgentServices, request: AnalyzeRequest, caller: Caller) -> AsyncGenerator[Step]:
     """Answer a prompt about files. Raises Problem."""
-    paths = checks.files(ask.context_files)
-    turn = await _turn(shop, ask)
-    return _analyze(shop, turn, paths, asking)
+    paths = checks.check_context_files(request.context_files)
+    turn = await _build_turn(agent_services, request)
+    return _run_analyze(agent_services, turn, paths, caller)
 
 
-async def file_read(shop: Workshop, ask: FileReadAsk, asking: Asking) -> AsyncGenerator[Step]:
+async def read_file(agent_services: AgentServices, request: FileReadRequest, caller: Caller) -> AsyncGenerator[Step]:
     """Read a file. Raises Problem."""
-    path = checks.said(ask.path, "path")
-    job = ReadFile(path, checks.at_least_one(ask.offset, "offset"), checks.at_least_one(ask.limit, "limit"))
-    return _file_read(shop, job, asking)
+    path = checks.check_not_empty(request.path, "path")
+    job = ReadFile(
+        path, checks.check_line_count(request.offset, "offset"), checks.check_line_count(request.limit, "limit")
+    )
+    return _run_file_read(agent_services, job, caller)
 
 
-async def bash(shop: Workshop, ask: BashAsk, asking: Asking) -> AsyncGenerator[Step]:
+async def run_command(agent_services: AgentServices, request: BashRequest, caller: Caller) -> AsyncGenerator[Step]:
     """Run commands. Raises Problem."""
-    cwd = None if ask.cwd is None else checks.said(ask.cwd, "cwd")
-    job = RunCommand(checks.said(ask.command, "command"), cwd, checks.seconds(ask.timeout), ask.stdin)
-    return _bash(shop, job, asking)
+    cwd = None if request.cwd is None else checks.check_not_empty(request.cwd, "cwd")
+    job = RunCommand(
+        checks.check_not_empty(request.command, "command"), cwd, checks.check_timeout(request.timeout), request.stdin
+    )
+    return _run_command(agent_services, job, caller)
 
 
-async def list_models(shop: Workshop, key: Key | None) -> ModelEntries:
+async def list_models(agent_services: AgentServices, key: Key | None) -> ModelEntries:
     """Every name for a model that a key may use, and what each means. key: None is the owner."""
-    models = await shop.catalogue.models()
-    listed = nameable(key, listing(models, shop.catalogue.aliases), shop.catalogue.meanings)
-    resolved = {model.value: model.resolved for model in choices(models)}
+    models = await agent_services.catalogue.fetch_models()
+    listed = list_allowed_models(
+        key, build_model_list(models, agent_services.catalogue.aliases), agent_services.catalogue.list_names
+    )
+    resolved = {model.value: model.resolved for model in exclude_default(models)}
     entries = [
-        ModelEntry(model.id, resolved.get(model.means, model.means), default=model.id == shop.catalogue.default)
+        ModelEntry(
+            model.id,
+            resolved.get(model.cli_model, model.cli_model),
+            default=model.id == agent_services.catalogue.default_model,
+        )
         for model in listed
     ]
     return ModelEntries(entries)
 
 
-async def finished(steps: AsyncGenerator[Step]) -> Finished:
+async def get_final_answer(steps: AsyncGenerator[Step]) -> FinalAnswer:
     """The answer, for those who do not watch. Raises Problem when there is none."""
     async with aclosing(steps):
         async for step in steps:
             if isinstance(step, Failed):
-                raise of_failure(step)
+                raise problem_from_failure(step)
             if isinstance(step, ChatAnswer | CodeAnswer | FileAnswer | BashAnswer):
                 return step
-    raise of_failure(Failed(ErrorKind.INTERNAL))
+    raise problem_from_failure(Failed(ErrorKind.INTERNAL))
 
 
-async def _turn(shop: Workshop, ask: ChatAsk | CodeAsk | AnalyzeAsk) -> Turn:
-    text = checks.prompt(ask.prompt, shop.limits)
-    dollars = budget(ask.max_budget_usd)
-    model = await shop.catalogue.resolve(ask.model)
-    system = (ask.system_prompt,) if ask.system_prompt and ask.system_prompt.strip() else ()
+async def _build_turn(agent_services: AgentServices, request: ChatRequest | CodeRequest | AnalyzeRequest) -> Turn:
+    text = checks.check_prompt(request.prompt, agent_services.limits)
+    dollars = check_budget(request.max_budget_usd)
+    model = await agent_services.catalogue.resolve(request.model)
+    system = (request.system_prompt,) if request.system_prompt and request.system_prompt.strip() else ()
     return Turn(model, (Message("user", (Text(text),)),), system=system, max_budget_usd=dollars)
 
 
-async def _chat(shop: Workshop, turn: Turn, asking: Asking) -> AsyncGenerator[Step]:
-    saying = Saying(turn.model)
-    async with aclosing(shop.dispatch.run(turn, asking)) as events:
+async def _run_chat(agent_services: AgentServices, turn: Turn, caller: Caller) -> AsyncGenerator[Step]:
+    saying = AnswerBuilder(turn.model)
+    async with aclosing(agent_services.turn_client.run(turn, caller)) as events:
         async for event in events:
-            saying.hear(event)
+            saying.add_event(event)
             yield event
             if isinstance(event, Done):
-                yield saying.chat()
+                yield saying.build_chat_answer()
 
 
-async def _analyze(shop: Workshop, turn: Turn, paths: tuple[str, ...], asking: Asking) -> AsyncGenerator[Step]:
+async def _run_analyze(
+    agent_services: AgentServices, turn: Turn, paths: tuple[str, ...], caller: Caller
+) -> AsyncGenerator[Step]:
     files: list[Block] = []
     for number, path in enumerate(paths):
         place = f"context_files[{number}]"
-        came = await shop.hands.result(ReadFile(path, as_text=True), asking)
-        if isinstance(came, FileRead) and not came.truncated:
+        came = await agent_services.tool_client.get_result(ReadFile(path, as_text=True), caller)
+        if isinstance(came, FileContent) and not came.truncated:
             try:
-                files += blocks(came, path)
+                files += to_blocks(came, path)
             except Problem as problem:
                 yield Failed(ErrorKind.BAD_JOB, f"`{place}`: {problem.message}")
                 return
@@ -158,16 +172,16 @@ async def _analyze(shop: Workshop, turn: Turn, paths: tuple[str, ...], asking: A
     [message] = turn.messages
     about = Message("user", (*files, *message.content))
     async with aclosing(
-        _chat(shop, Turn(turn.model, (about,), turn.system, max_budget_usd=turn.max_budget_usd), asking)
+        _run_chat(agent_services, Turn(turn.model, (about,), turn.system, max_budget_usd=turn.max_budget_usd), caller)
     ) as steps:
         async for step in steps:
             yield step
 
 
-async def _file_read(shop: Workshop, job: ReadFile, asking: Asking) -> AsyncGenerator[Step]:
-    came = await shop.hands.result(job, asking)
+async def _run_file_read(agent_services: AgentServices, job: ReadFile, caller: Caller) -> AsyncGenerator[Step]:
+    came = await agent_services.tool_client.get_result(job, caller)
     match came:
-        case FileRead(text=str(text)):
+        case FileContent(text=str(text)):
             yield FileAnswer(
                 path=came.path,
                 content=text,
@@ -178,7 +192,7 @@ async def _file_read(shop: Workshop, job: ReadFile, asking: Asking) -> AsyncGene
                 lines=UNSET if came.lines is None else came.lines,
                 truncated=came.truncated,
             )
-        case FileRead():
+        case FileContent():
             yield FileAnswer(
                 path=came.path,
                 content=base64.b64encode(came.data or b"").decode(),
@@ -193,23 +207,23 @@ async def _file_read(shop: Workshop, job: ReadFile, asking: Asking) -> AsyncGene
             yield Failed(ErrorKind.EXECUTOR_LOST)
 
 
-async def _bash(shop: Workshop, job: RunCommand, asking: Asking) -> AsyncGenerator[Step]:
+async def _run_command(agent_services: AgentServices, job: RunCommand, caller: Caller) -> AsyncGenerator[Step]:
     words = {stream: getincrementaldecoder("utf-8")("replace") for stream in ("stdout", "stderr")}
     written = {"stdout": "", "stderr": ""}
-    async with aclosing(shop.hands.do(job, asking)) as messages:
+    async with aclosing(agent_services.tool_client.run(job, caller)) as messages:
         async for said in messages:
             match said:
-                case Output(stream, data):
+                case CommandOutput(stream, data):
                     text = words[stream].decode(data)
                     written[stream] += text
                     if text:
-                        yield Wrote(stream, text)
-                case JobDone(CommandEnded(returncode, timed_out, truncated)):
+                        yield OutputChunk(stream, text)
+                case JobDone(CommandResult(returncode, timed_out, truncated)):
                     # A letter that was never whole.
                     for stream in ("stdout", "stderr"):
                         if text := words[stream].decode(b"", final=True):
                             written[stream] += text
-                            yield Wrote(stream, text)
+                            yield OutputChunk(stream, text)
                     yield BashAnswer(
                         stdout=written["stdout"],
                         stderr=written["stderr"],

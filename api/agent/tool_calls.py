@@ -8,10 +8,10 @@ import re
 import msgspec
 from msgspec import Struct, field
 
-from api.agent.tool_definitions import READ_LINES, READ_PAGES
+from api.agent.tool_definitions import DEFAULT_READ_LINES, DEFAULT_READ_PAGES
 from shared.tool_jobs import (
-    MOST_LINES,
-    MOST_PAGES,
+    MAX_LINES,
+    MAX_PDF_PAGES,
     EditFile,
     FindFiles,
     ReadFile,
@@ -21,12 +21,12 @@ from shared.tool_jobs import (
     WriteFile,
 )
 
-SUMMARY = 200
-PAGES = re.compile(r"\s*(?P<first>\d{1,6})\s*(?:(?P<dash>-)\s*(?P<last>\d{1,6})?\s*)?")
-SHOWN = {"content": "content", "files_with_matches": "files", "count": "count"}
+MAX_SUMMARY_LENGTH = 200
+PAGES_PATTERN = re.compile(r"\s*(?P<first>\d{1,6})\s*(?:(?P<dash>-)\s*(?P<last>\d{1,6})?\s*)?")
+OUTPUT_MODES = {"content": "content", "files_with_matches": "files", "count": "count"}
 
 
-class Mistake(Struct, frozen=True):
+class InvalidToolCall(Struct, frozen=True):
     """A call that can't be done. text: why, and what to mend."""
 
     text: str
@@ -78,7 +78,7 @@ class EditCall(Struct, frozen=True, forbid_unknown_fields=True):
     replace_all: bool | None = None
 
 
-SHAPES: dict[str, type[Struct]] = {
+CALL_TYPES: dict[str, type[Struct]] = {
     "Read": ReadCall,
     "Glob": GlobCall,
     "Grep": GrepCall,
@@ -88,96 +88,96 @@ SHAPES: dict[str, type[Struct]] = {
 }
 
 
-def job(name: str, arguments: str, offered: tuple[str, ...], longest: float) -> ToolJob | Mistake:
+def build_job(name: str, arguments: str, tool_names: tuple[str, ...], max_seconds: float) -> ToolJob | InvalidToolCall:
     """The job that a call asks for. longest: how many seconds a command may take; who asks for more gets these."""
-    if name not in offered:
-        return Mistake(f"There is no tool `{name}` here. There are: {', '.join(offered) or 'none'}.")
+    if name not in tool_names:
+        return InvalidToolCall(f"There is no tool `{name}` here. There are: {', '.join(tool_names) or 'none'}.")
     try:
         # Models write numbers and flags as texts at times: what is meant is clear.
-        call = msgspec.json.decode(arguments or "{}", type=SHAPES[name], strict=False)
+        call = msgspec.json.decode(arguments or "{}", type=CALL_TYPES[name], strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Mistake(f"The arguments of `{name}` can't be used: {error}. Mend them and call it again.")
-    return wrong(call) or _job(call, longest)
+        return InvalidToolCall(f"The arguments of `{name}` can't be used: {error}. Mend them and call it again.")
+    return check_call(call) or _to_job(call, max_seconds)
 
 
-def wrong(call: Struct) -> Mistake | None:
+def check_call(call: Struct) -> InvalidToolCall | None:
     """Why a call can't be done though its types fit."""
     match call:
         case ReadCall():
-            return _empty(file_path=call.file_path) or _wrong_read(call)
+            return _check_not_empty(file_path=call.file_path) or _check_read_call(call)
         case GlobCall():
-            return _empty(pattern=call.pattern, path=call.path)
+            return _check_not_empty(pattern=call.pattern, path=call.path)
         case GrepCall():
-            return _empty(pattern=call.pattern, path=call.path) or _wrong_grep(call)
+            return _check_not_empty(pattern=call.pattern, path=call.path) or _check_grep_call(call)
         case WriteCall() | EditCall() if not call.file_path:
-            return _empty(file_path=call.file_path)
+            return _check_not_empty(file_path=call.file_path)
         case BashCall(cwd=""):
-            return _empty(cwd=call.cwd)
+            return _check_not_empty(cwd=call.cwd)
         case BashCall(timeout=float(timeout)) if not timeout > 0:
-            return Mistake(f"`timeout` is in milliseconds, more than 0; it is {timeout:g}.")
+            return InvalidToolCall(f"`timeout` is in milliseconds, more than 0; it is {timeout:g}.")
         case BashCall(command=command) if not command.strip():
-            return Mistake("`command` is empty.")
+            return InvalidToolCall("`command` is empty.")
         case EditCall(old_string=""):
-            return Mistake("`old_string` is empty; to write a whole file, use Write.")
+            return InvalidToolCall("`old_string` is empty; to write a whole file, use Write.")
         case EditCall() if call.old_string == call.new_string:
-            return Mistake("`old_string` and `new_string` are the same, so nothing would change.")
+            return InvalidToolCall("`old_string` and `new_string` are the same, so nothing would change.")
         case _:
             return None
 
 
-def _wrong_read(call: ReadCall) -> Mistake | None:
+def _check_read_call(call: ReadCall) -> InvalidToolCall | None:
     match call:
-        case ReadCall() if mistake := _wrong_count(1, offset=call.offset, limit=call.limit):
+        case ReadCall() if mistake := _check_counts(1, offset=call.offset, limit=call.limit):
             return mistake
-        case ReadCall(pages=str(pages) | int(pages)) if not asked_pages(pages):
-            return Mistake(
-                f'`pages` must be like "3" or "11-20", counted from 1, at most {MOST_PAGES} of them; it is `{shortened(str(pages))}`.'
+        case ReadCall(pages=str(pages) | int(pages)) if not parse_pages(pages):
+            return InvalidToolCall(
+                f'`pages` must be like "3" or "11-20", counted from 1, at most {MAX_PDF_PAGES} of them; it is `{shorten(str(pages))}`.'
             )
         case _:
             return None
 
 
-def _wrong_grep(call: GrepCall) -> Mistake | None:
-    if call.output_mode is not None and call.output_mode not in SHOWN:
-        return Mistake(f"`output_mode` must be one of {', '.join(SHOWN)}; it is `{call.output_mode}`.")
+def _check_grep_call(call: GrepCall) -> InvalidToolCall | None:
+    if call.output_mode is not None and call.output_mode not in OUTPUT_MODES:
+        return InvalidToolCall(f"`output_mode` must be one of {', '.join(OUTPUT_MODES)}; it is `{call.output_mode}`.")
     context = {"-A": call.after, "-B": call.before, "-C": call.around}
-    return _wrong_count(0, **context) or _wrong_count(1, head_limit=call.head_limit)
+    return _check_counts(0, **context) or _check_counts(1, head_limit=call.head_limit)
 
 
-def _wrong_count(least: int, **counts: int | None) -> Mistake | None:
+def _check_counts(minimum: int, **counts: int | None) -> InvalidToolCall | None:
     for name, count in counts.items():
-        if count is not None and not least <= count <= MOST_LINES:
-            return Mistake(f"`{name}` goes from {least} to {MOST_LINES}; it is {shortened(str(count))}.")
+        if count is not None and not minimum <= count <= MAX_LINES:
+            return InvalidToolCall(f"`{name}` goes from {minimum} to {MAX_LINES}; it is {shorten(str(count))}.")
     return None
 
 
-def _empty(**texts: str | None) -> Mistake | None:
-    return next((Mistake(f"`{name}` is empty.") for name, text in texts.items() if text == ""), None)
+def _check_not_empty(**texts: str | None) -> InvalidToolCall | None:
+    return next((InvalidToolCall(f"`{name}` is empty.") for name, text in texts.items() if text == ""), None)
 
 
-def asked_pages(said: str | int) -> tuple[int, int] | None:
+def parse_pages(text: str | int) -> tuple[int, int] | None:
     """The first and the last page; None if that is not what it says."""
-    found = PAGES.fullmatch(str(said))
+    found = PAGES_PATTERN.fullmatch(str(text))
     if not found:
         return None
     first, dash, last = int(found["first"]), found["dash"], found["last"]
-    end = int(last) if last else first + READ_PAGES - 1 if dash else first
-    return (first, end) if 1 <= first <= end < first + MOST_PAGES else None
+    end = int(last) if last else first + DEFAULT_READ_PAGES - 1 if dash else first
+    return (first, end) if 1 <= first <= end < first + MAX_PDF_PAGES else None
 
 
-def _job(call: Struct, longest: float) -> ToolJob:
+def _to_job(call: Struct, max_seconds: float) -> ToolJob:
     match call:
         case ReadCall():
             # Given for any file: whether it is a PDF is seen where it is read.
-            pages = (1, READ_PAGES) if call.pages is None else asked_pages(call.pages)
-            return ReadFile(call.file_path, call.offset, call.limit or READ_LINES, pages, as_text=True)
+            pages = (1, DEFAULT_READ_PAGES) if call.pages is None else parse_pages(call.pages)
+            return ReadFile(call.file_path, call.offset, call.limit or DEFAULT_READ_LINES, pages, as_text=True)
         case GlobCall():
             return FindFiles(call.pattern, call.path)
         case GrepCall():
-            return _search(call)
+            return _to_search_job(call)
         case BashCall():
-            timeout = None if call.timeout is None else min(call.timeout / 1000, longest)
-            return RunCommand(call.command, call.cwd, timeout, merged=True)
+            timeout = None if call.timeout is None else min(call.timeout / 1000, max_seconds)
+            return RunCommand(call.command, call.cwd, timeout, merge_streams=True)
         case WriteCall():
             return WriteFile(call.file_path, call.content)
         case EditCall():
@@ -186,14 +186,14 @@ def _job(call: Struct, longest: float) -> ToolJob:
             raise TypeError(call)
 
 
-def _search(call: GrepCall) -> SearchFiles:
+def _to_search_job(call: GrepCall) -> SearchFiles:
     around = call.around or 0
     return SearchFiles(
         pattern=call.pattern,
         path=call.path,
         glob=call.glob,
         file_type=call.type,
-        show="count" if call.output_mode == "count" else "content" if call.output_mode == "content" else "files",
+        output_mode="count" if call.output_mode == "count" else "content" if call.output_mode == "content" else "files",
         ignore_case=bool(call.ignore_case),
         line_numbers=call.line_numbers is not False,
         multiline=bool(call.multiline),
@@ -203,17 +203,17 @@ def _search(call: GrepCall) -> SearchFiles:
     )
 
 
-def summary(arguments: str) -> str:
+def summarize_arguments(arguments: str) -> str:
     """The arguments of a call in a line, for a person who watches."""
     try:
         fields = msgspec.json.decode(arguments or "{}", type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return shortened(arguments)
+        return shorten(arguments)
     words = [value for name, value in fields.items() if name in {"file_path", "pattern", "command", "path"}]
-    return shortened(" in ".join(str(word) for word in words) or arguments)
+    return shorten(" in ".join(str(word) for word in words) or arguments)
 
 
-def shortened(text: str) -> str:
+def shorten(text: str) -> str:
     """A text in one line, cut where it is long."""
     line = " ".join(text.split())
-    return line if len(line) <= SUMMARY else f"{line[: SUMMARY - 1]}…"
+    return line if len(line) <= MAX_SUMMARY_LENGTH else f"{line[: MAX_SUMMARY_LENGTH - 1]}…"

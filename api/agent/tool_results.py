@@ -6,66 +6,68 @@ Law: what is cut says so; what is refused says what is allowed; what failed is a
 import base64
 from collections.abc import Iterator, Sequence
 
-from api.agent.tool_calls import Mistake
-from api.agent.tool_definitions import READ_PAGES, limits
+from api.agent.tool_calls import InvalidToolCall
+from api.agent.tool_definitions import DEFAULT_READ_PAGES, describe_limits
 from api.core.problems import Problem
 from api.media import blocks as media
-from shared.errors import MEANINGS, ErrorKind
+from shared.errors import ERROR_INFO, ErrorKind
 from shared.events import Failed
 from shared.tool_jobs import (
-    CommandEnded,
-    DocumentConverted,
-    FileRead,
-    FilesFound,
-    FileWritten,
-    FolderListed,
+    CommandOutput,
+    CommandResult,
+    ConvertedDocument,
+    FileContent,
+    FileMatches,
+    FolderListing,
     JobResult,
-    Output,
-    PagesRead,
-    SearchFound,
+    PdfPages,
+    SearchMatches,
     ToolsStatus,
+    WriteResult,
 )
 from shared.turn import Document, Image, Text, ToolResult
 
-LONGEST_LINE = 2000
-MOST_OUTPUT = 30_000
+MAX_LINE_LENGTH = 2000
+MAX_OUTPUT_LENGTH = 30_000
 
 
-def tool_result(
-    call_id: str, came: JobResult | Failed | Mistake, output: Sequence[Output], status: ToolsStatus
+def build_tool_result(
+    call_id: str, outcome: JobResult | Failed | InvalidToolCall, output: Sequence[CommandOutput], status: ToolsStatus
 ) -> ToolResult:
     """The result of a call. output: what its command wrote, in order."""
-    match came:
-        case Mistake(text):
-            return _error(call_id, text)
+    match outcome:
+        case InvalidToolCall(text):
+            return _to_error_result(call_id, text)
         case Failed():
-            return _error(call_id, refusal(came, status))
-        case FileRead() | PagesRead():
-            return _file(call_id, came)
-        case FilesFound(paths, truncated):
-            return _said(call_id, listed(paths, "No files found", "files", cut=truncated))
-        case SearchFound(lines, truncated):
-            return _said(call_id, listed(lines, "No matches found", "lines", cut=truncated))
-        case CommandEnded():
-            return ToolResult(call_id, (Text(command(came, output)),), is_error=came.returncode != 0 or came.timed_out)
-        case FileWritten():
-            return _said(call_id, written(came))
-        case DocumentConverted(markdown):
-            return _said(call_id, markdown)
-        case FolderListed(entries, truncated):
+            return _to_error_result(call_id, describe_failure(outcome, status))
+        case FileContent() | PdfPages():
+            return _to_file_result(call_id, outcome)
+        case FileMatches(paths, truncated):
+            return _to_text_result(call_id, render_list(paths, "No files found", "files", cut=truncated))
+        case SearchMatches(lines, truncated):
+            return _to_text_result(call_id, render_list(lines, "No matches found", "lines", cut=truncated))
+        case CommandResult():
+            return ToolResult(
+                call_id, (Text(render_command(outcome, output)),), is_error=outcome.returncode != 0 or outcome.timed_out
+            )
+        case WriteResult():
+            return _to_text_result(call_id, describe_written_file(outcome))
+        case ConvertedDocument(markdown):
+            return _to_text_result(call_id, markdown)
+        case FolderListing(entries, truncated):
             lines = tuple(f"{entry.path}/" if entry.kind == "folder" else entry.path for entry in entries)
-            return _said(call_id, listed(lines, "The folder is empty", "entries", cut=truncated))
+            return _to_text_result(call_id, render_list(lines, "The folder is empty", "entries", cut=truncated))
 
 
-def refusal(failed: Failed, status: ToolsStatus) -> str:
+def describe_failure(failed: Failed, status: ToolsStatus) -> str:
     """Why it was not done, and what is allowed."""
-    lines = [f"{MEANINGS[failed.kind].sentence} {failed.detail}".rstrip()]
+    lines = [f"{ERROR_INFO[failed.kind].message} {failed.detail}".rstrip()]
     if failed.kind in {ErrorKind.NOT_ALLOWED, ErrorKind.NOT_FOUND}:
-        lines += limits(status)
+        lines += describe_limits(status)
     return "\n".join(lines)
 
 
-def numbered(file: FileRead) -> str:
+def number_lines(file: FileContent) -> str:
     """A text with the numbers of its lines, as `cat -n` prints them."""
     text = file.text or ""
     if not text:
@@ -78,8 +80,8 @@ def numbered(file: FileRead) -> str:
     lines = text.removesuffix("\n").split("\n")
     shown = [
         f"{number:6}\t{line}"
-        if len(line) <= LONGEST_LINE
-        else f"{number:6}\t{line[:LONGEST_LINE]}… (cut: the line has {len(line)} characters)"
+        if len(line) <= MAX_LINE_LENGTH
+        else f"{number:6}\t{line[:MAX_LINE_LENGTH]}… (cut: the line has {len(line)} characters)"
         for number, line in enumerate(lines, file.first_line)
     ]
     last = file.first_line + len(lines) - 1
@@ -90,18 +92,18 @@ def numbered(file: FileRead) -> str:
     return "\n".join(shown)
 
 
-def pages(file: PagesRead) -> Iterator[Text | Image]:
+def render_pages(file: PdfPages) -> Iterator[Text | Image]:
     """Pages of a PDF, each as its words and how it looks."""
     for page in file.pages:
-        yield Text(f"Page {page.number} of {file.count}:\n{middle_cut(page.text.strip())}".strip())
+        yield Text(f"Page {page.number} of {file.count}:\n{truncate_middle(page.text.strip())}".strip())
         yield Image("image/jpeg", base64.b64encode(page.picture).decode())
     last = file.pages[-1].number
     if last < file.count:
-        further = f"{last + 1}-{min(last + READ_PAGES, file.count)}"
+        further = f"{last + 1}-{min(last + DEFAULT_READ_PAGES, file.count)}"
         yield Text(f'(The file has {file.count} pages. Read on with pages "{further}".)')
 
 
-def listed(lines: tuple[str, ...], nothing: str, what: str, *, cut: bool) -> str:
+def render_list(lines: tuple[str, ...], nothing: str, what: str, *, cut: bool) -> str:
     """Lines; a sentence in place of none, and one more when they are not all."""
     if not lines:
         return f"{nothing}."
@@ -109,10 +111,10 @@ def listed(lines: tuple[str, ...], nothing: str, what: str, *, cut: bool) -> str
     return "\n".join([*lines, *more])
 
 
-def command(ended: CommandEnded, output: Sequence[Output]) -> str:
+def render_command(ended: CommandResult, output: Sequence[CommandOutput]) -> str:
     """What a command wrote, in order, and how it ended when that is not as it should be."""
     text = b"".join(piece.data for piece in output).decode("utf-8", "replace").rstrip("\n")
-    parts = [middle_cut(text)] if text else []
+    parts = [truncate_middle(text)] if text else []
     if ended.truncated:
         parts.append("(The output was cut: it wrote more than is given back.)")
     if ended.timed_out:
@@ -124,16 +126,16 @@ def command(ended: CommandEnded, output: Sequence[Output]) -> str:
     return "\n".join(parts) or "(No output.)"
 
 
-def middle_cut(text: str) -> str:
+def truncate_middle(text: str) -> str:
     """A text without its middle, if it is long."""
-    left = len(text) - MOST_OUTPUT
+    left = len(text) - MAX_OUTPUT_LENGTH
     if left <= 0:
         return text
-    half = MOST_OUTPUT // 2
+    half = MAX_OUTPUT_LENGTH // 2
     return f"{text[:half]}\n(… {left} characters are left out here …)\n{text[-half:]}"
 
 
-def written(file: FileWritten) -> str:
+def describe_written_file(file: WriteResult) -> str:
     """What became of a file."""
     if file.replaced:
         places = "one place" if file.replaced == 1 else f"{file.replaced} places"
@@ -141,7 +143,7 @@ def written(file: FileWritten) -> str:
     return f"{file.path} was {'made' if file.created else 'written anew'}; it has {file.size} bytes."
 
 
-def blocks(file: FileRead, title: str) -> tuple[Text | Image | Document, ...]:
+def to_blocks(file: FileContent, title: str) -> tuple[Text | Image | Document, ...]:
     """A file as what the model can see, under a name. Raises Problem when it is nothing of the kind."""
     if file.data is None:
         if not file.text:
@@ -149,31 +151,31 @@ def blocks(file: FileRead, title: str) -> tuple[Text | Image | Document, ...]:
         return (Document("text/plain", file.text, title, file.note or None),)
     if file.data.startswith(media.PDF):
         return (Document("application/pdf", base64.b64encode(file.data).decode(), title),)
-    if media.picture_type(file.data):
-        return (Text(f"The picture {title}:"), media.image(file.data, title))
+    if media.detect_image_type(file.data):
+        return (Text(f"The picture {title}:"), media.build_image(file.data, title))
     raise Problem(
         400,
         "invalid_file",
-        f"`{title}` is {file.media_type}; {media.FILES} work.",
+        f"`{title}` is {file.media_type}; {media.FILE_FORMATS} work.",
     )
 
 
-def _file(call_id: str, file: FileRead | PagesRead) -> ToolResult:
-    if isinstance(file, PagesRead):
-        return ToolResult(call_id, tuple(pages(file)))
+def _to_file_result(call_id: str, file: FileContent | PdfPages) -> ToolResult:
+    if isinstance(file, PdfPages):
+        return ToolResult(call_id, tuple(render_pages(file)))
     if file.data is None:
-        return _said(call_id, "\n".join(filter(None, (numbered(file), file.note and f"({file.note})"))))
+        return _to_text_result(call_id, "\n".join(filter(None, (number_lines(file), file.note and f"({file.note})"))))
     try:
-        found = blocks(file, file.path)
+        found = to_blocks(file, file.path)
     except Problem as problem:
-        return _error(call_id, problem.message)
+        return _to_error_result(call_id, problem.message)
     # A picture that was asked for needs no heading.
     return ToolResult(call_id, tuple(block for block in found if not isinstance(block, Text)))
 
 
-def _said(call_id: str, text: str) -> ToolResult:
+def _to_text_result(call_id: str, text: str) -> ToolResult:
     return ToolResult(call_id, (Text(text),))
 
 
-def _error(call_id: str, text: str) -> ToolResult:
+def _to_error_result(call_id: str, text: str) -> ToolResult:
     return ToolResult(call_id, (Text(text),), is_error=True)

@@ -14,12 +14,12 @@ import structlog
 from api.core.problems import Problem
 
 # Of one address, in a minute.
-MOST = 120
-WINDOW = 60.0
-MOST_ADDRESSES = 10_000
+MAX_FAILURES = 120
+WINDOW_SECONDS = 60.0
+MAX_ADDRESSES = 10_000
 # Of a minute's failures of one address, those that have a line of their own in the log.
-LOGGED = 5
-NETWORK = 64
+MAX_LOGGED_FAILURES = 5
+IPV6_PREFIX_LENGTH = 64
 
 log = structlog.get_logger()
 
@@ -27,39 +27,39 @@ log = structlog.get_logger()
 class FailedKeys:
     """Mutable: how often each address failed in its minute, and since when."""
 
-    def __init__(self, most: int = MOST, clock: Callable[[], float] = monotonic) -> None:
-        self._most = most
+    def __init__(self, max_failures: int = MAX_FAILURES, clock: Callable[[], float] = monotonic) -> None:
+        self._max_failures = max_failures
         self._clock = clock
         self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
-    def failed(self, client: str) -> Problem | None:
+    def record_failure(self, client: str) -> Problem | None:
         """Count a wrong key; the refusal if there were too many. client: the address."""
-        now, place = self._clock(), network_of(client)
+        now, place = self._clock(), to_network(client)
         since, count = self._counts.pop(place, (now, 0))
-        if now - since >= WINDOW:
+        if now - since >= WINDOW_SECONDS:
             since, count = now, 0
         self._counts[place] = since, count + 1
-        if len(self._counts) > MOST_ADDRESSES:
+        if len(self._counts) > MAX_ADDRESSES:
             self._counts.popitem(last=False)
-        if count < LOGGED:
+        if count < MAX_LOGGED_FAILURES:
             log.warning("a wrong key", address=client)
-        elif count == self._most:
-            log.warning("many wrong keys: more are refused with 429", address=client, limit=self._most)
-        return too_many(since + WINDOW - now) if count >= self._most else None
+        elif count == self._max_failures:
+            log.warning("many wrong keys: more are refused with 429", address=client, limit=self._max_failures)
+        return wrong_keys_problem(since + WINDOW_SECONDS - now) if count >= self._max_failures else None
 
 
-def network_of(client: str) -> str:
+def to_network(client: str) -> str:
     """What counts as one address: an IPv4 address, or the network of an IPv6 one, which a host has for itself."""
     try:
         address = ipaddress.ip_address(client)
     except ValueError:
         return client
     if isinstance(address, ipaddress.IPv6Address):
-        return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address), NETWORK), strict=False))
+        return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address), IPV6_PREFIX_LENGTH), strict=False))
     return str(address)
 
 
-def too_many(wait: float) -> Problem:
+def wrong_keys_problem(wait: float) -> Problem:
     """Too many wrong keys."""
     message = "Too many requests with a wrong key came from this address. Send the right key, or try again later."
     return Problem(429, "too_many_wrong_keys", message, retry_after=wait)

@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from api.auth.middleware import not_this_host
+from api.auth.middleware import unknown_host_problem
 from api.core.problems import Problem
 
 # Multicast DNS (RFC 6762 §3).
-LOCAL = ".local"
+MDNS_SUFFIX = ".local"
 
 
-class Hosts(Struct, frozen=True):
+class HostPolicy(Struct, frozen=True):
     """names: those that the owner allows; `*` is any. origins: of pages that may call, beside those of the same names."""
 
     names: frozenset[str] = frozenset()
@@ -24,33 +24,37 @@ class Hosts(Struct, frozen=True):
 
     def check(self, host: str, origin: str) -> None:
         """Raises Problem for a host or an origin that is not allowed; an absent origin is no browser's."""
-        if not self.known(host):
-            raise not_this_host()
-        if origin and origin not in self.origins and "*" not in self.origins and not self._near(origin):
+        if not self.is_known(host):
+            raise unknown_host_problem()
+        if origin and origin not in self.origins and "*" not in self.origins and not self._is_own_origin(origin):
             raise Problem(
                 403,
                 "origin_not_allowed",
                 "Pages from there may not call this server. Its owner can allow them with ENABLE_CORS and CORS_ORIGINS.",
             )
 
-    def known(self, host: str) -> bool:
+    def is_known(self, host: str) -> bool:
         """Whether a Host header names this server."""
         try:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
         except ValueError:
             return False
-        return bool(name) and ("*" in self.names or name in self.names or name.endswith(".localhost") or plain(name))
+        return bool(name) and (
+            "*" in self.names or name in self.names or name.endswith(".localhost") or is_address_or_single_label(name)
+        )
 
-    def near(self, host: str) -> bool:
+    def is_known_or_local(self, host: str) -> bool:
         """Whether a Host header names this server, or a machine of the local network, whose names no public DNS has."""
-        return self.known(host) or self.known(host.partition(":")[0].lower().rstrip(".").removesuffix(LOCAL))
+        return self.is_known(host) or self.is_known(
+            host.partition(":")[0].lower().rstrip(".").removesuffix(MDNS_SUFFIX)
+        )
 
-    def _near(self, origin: str) -> bool:
+    def _is_own_origin(self, origin: str) -> bool:
         scheme, _, host = origin.partition("://")
-        return scheme in {"http", "https"} and "*" not in self.names and self.known(host)
+        return scheme in {"http", "https"} and "*" not in self.names and self.is_known(host)
 
 
-def plain(name: str) -> bool:
+def is_address_or_single_label(name: str) -> bool:
     """Whether a name is an address, or has no dot."""
     try:
         ipaddress.ip_address(name)

@@ -17,10 +17,10 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth.failed_keys import FailedKeys
-from api.core.keys import PREFIX, Key, Keyring, Principal
+from api.core.keys import KEY_PREFIX, Key, Keyring, Principal
 from api.core.problems import Problem
-from api.core.scopes import ANY, SCOPE
-from api.http.client_address import Network, caller_address
+from api.core.scopes import ANY_SCOPE, REQUIRED_SCOPE
+from api.http.client_address import Network, get_caller_address
 
 PUBLIC = "public"
 PRINCIPAL = "principal"
@@ -30,16 +30,16 @@ BY_ADDRESS = "by_address"
 # `x-goog-api-key` is not among them: none of its APIs is served, so its clients can ask for nothing here.
 AUTHORIZATION = b"authorization"
 KEY_HEADERS = (b"x-api-key", b"api-key")
-ORIGIN = b"origin"
+ORIGIN_HEADER = b"origin"
 # Each is hashed; nobody needs more of them.
 MAX_CREDENTIALS = 16
 # What stands for a request without a credential.
-NONE = ("",)
+NO_CREDENTIALS = ("",)
 
-type Left = Callable[[Key, str], Mapping[str, str]]
+type RemainingHeaders = Callable[[Key, str], Mapping[str, str]]
 
 
-class RequireKey:
+class AuthMiddleware:
     """ASGI middleware in front of every route.
 
     left: the headers that tell a key what it has left, at a path. known_host: whether a Host header names this server.
@@ -51,66 +51,72 @@ class RequireKey:
         token: str,
         neighbours: tuple[Network, ...] = (),
         keyring: Keyring | None = None,
-        left: Left | None = None,
+        left: RemainingHeaders | None = None,
         *,
         known_host: Callable[[str], bool] = lambda _host: True,
         failed_keys: FailedKeys | None = None,
     ) -> None:
         self._app = app
         self._known_host = known_host
-        self._neighbours = neighbours
-        self._digest = _digest(token)
+        self._allowed_networks = neighbours
+        self._token_hash = _hash_token(token)
         self._keyring = keyring or Keyring()
-        self._left = left
+        self._remaining_headers = left
         self._failed_keys = failed_keys or FailedKeys()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handler: BaseRouteHandler = scope["route_handler"]
-        given = credentials(scope["headers"])
-        waived = bool(handler.opt.get(PUBLIC)) or (bool(handler.opt.get(BY_ADDRESS)) and self._neighbour(scope))
+        given = list_credentials(scope["headers"])
+        waived = bool(handler.opt.get(PUBLIC)) or (
+            bool(handler.opt.get(BY_ADDRESS)) and self._is_allowed_by_address(scope)
+        )
         principal, problem = self._identify(given)
-        if principal is None and given != NONE and not (problem and problem.retryable):
+        if principal is None and given != NO_CREDENTIALS and not (problem and problem.retryable):
             client = scope.get("client")
-            problem = self._failed_keys.failed(client[0] if client else "") or problem
+            problem = self._failed_keys.record_failure(client[0] if client else "") or problem
         if problem and not waived:
             raise problem
         scope.setdefault("state", {})[PRINCIPAL] = principal
         if not waived:
-            permit(principal, handler.opt.get(SCOPE, "admin"))
-            if principal and principal.key and self._left:
-                send = _telling(principal.key, scope["path"], self._left, send)
+            require_scope(principal, handler.opt.get(REQUIRED_SCOPE, "admin"))
+            if principal and principal.key and self._remaining_headers:
+                send = _add_remaining_headers(principal.key, scope["path"], self._remaining_headers, send)
         await self._app(scope, receive, send)
 
-    def _neighbour(self, scope: Scope) -> bool:
+    def _is_allowed_by_address(self, scope: Scope) -> bool:
         """Whether a caller needs no key because of its address. Raises Problem for a page that reached it by another name."""
-        address = caller_address(scope)
-        if address is None or not any(address in network for network in self._neighbours):
+        address = get_caller_address(scope)
+        if address is None or not any(address in network for network in self._allowed_networks):
             return False
         headers = {name.lower(): value for name, value in scope["headers"]}
         # A browser at that address asks for whatever page is open in it.
-        if ORIGIN in headers:
+        if ORIGIN_HEADER in headers:
             return False
         if not self._known_host(headers.get(b"host", b"").decode("latin-1")):
-            raise not_this_host()
+            raise unknown_host_problem()
         return True
 
     def _identify(self, given: Sequence[str]) -> tuple[Principal | None, Problem | None]:
         """The holder of the first valid key; where there is none, why the first known one is not valid."""
         refusal: Problem | None = None
         for credential in given:
-            if hmac.compare_digest(_digest(credential), self._digest):
+            if hmac.compare_digest(_hash_token(credential), self._token_hash):
                 return Principal(), None
-            if not credential.startswith(PREFIX):
+            if not credential.startswith(KEY_PREFIX):
                 continue
             key = self._keyring.find(credential)
-            problem = unread() if key is None and not self._keyring.loaded else key and ended(key)
+            problem = (
+                keys_unavailable_problem()
+                if key is None and not self._keyring.is_loaded
+                else key and find_key_problem(key)
+            )
             if key and not problem:
                 return Principal(key), None
             refusal = refusal or problem
         return None, refusal
 
 
-def credentials(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:
+def list_credentials(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:
     """The distinct credentials of a request, `MAX_CREDENTIALS` at most, in the order in which they count.
 
     Bearer tokens come first, then `x-api-key`, then `api-key`. A header that is repeated counts in its own order, also
@@ -124,7 +130,7 @@ def credentials(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:
             found[name.lower()] += [text, *(text.split(",", MAX_CREDENTIALS) if "," in text else ())]
     given = [token for value in found.pop(AUTHORIZATION) if (token := _bearer_token(value))]
     given += [key for values in found.values() for value in values if (key := value.strip())]
-    return tuple(dict.fromkeys(given))[:MAX_CREDENTIALS] or NONE
+    return tuple(dict.fromkeys(given))[:MAX_CREDENTIALS] or NO_CREDENTIALS
 
 
 def _bearer_token(value: str) -> str:
@@ -132,28 +138,28 @@ def _bearer_token(value: str) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def not_this_host() -> Problem:
+def unknown_host_problem() -> Problem:
     """The Host header names another server (RFC 9110 §15.5.20)."""
     message = "This server does not go by that name. Its owner can allow it with ALLOWED_HOSTS."
     return Problem(421, "host_not_allowed", message)
 
 
-def unread() -> Problem:
+def keys_unavailable_problem() -> Problem:
     """The keys were never read, so nobody can be told that a key is wrong."""
     message = "The server's keys can't be read now. GET /health says why."
     return Problem(503, "database_unavailable", message, retryable=True, retry_after=1)
 
 
-def ended(key: Key) -> Problem | None:
+def find_key_problem(key: Key) -> Problem | None:
     """Why a key opens no longer; None if it does."""
     if key.disabled:
         return Problem(401, "key_disabled", "This key is disabled; the server's owner can enable it again.")
-    if key.expired:
+    if key.is_expired:
         return Problem(401, "key_expired", "This key has expired; ask the server's owner for another one.")
     return None
 
 
-def permit(principal: Principal | None, scope: str) -> None:
+def require_scope(principal: Principal | None, scope: str) -> None:
     """Let pass who has a scope. Raises Problem."""
     if principal is None:
         raise Problem(
@@ -162,18 +168,18 @@ def permit(principal: Principal | None, scope: str) -> None:
             "Incorrect API key provided. Send the server's key as `Authorization: Bearer KEY`; its owner finds it in "
             "API_SECRET_TOKEN or in the file that the server named when it first started.",
         )
-    if scope not in {ANY, *principal.scopes}:
+    if scope not in {ANY_SCOPE, *principal.scopes}:
         has = ", ".join(principal.scopes)
         message = f"This key does not have the scope `{scope}`, which this needs; it has: {has}."
         raise Problem(403, "missing_scope", message)
 
 
-def principal_of(request: Request[Any, Any, Any]) -> Principal:
+def get_principal(request: Request[Any, Any, Any]) -> Principal:
     """Who asks by this request, of a route that is not public."""
     return request.scope["state"][PRINCIPAL]
 
 
-def _telling(key: Key, path: str, left: Left, send: Send) -> Send:
+def _add_remaining_headers(key: Key, path: str, left: RemainingHeaders, send: Send) -> Send:
     async def told(message: Message) -> None:
         if message["type"] == "http.response.start":
             extra = [(name.encode(), value.encode()) for name, value in left(key, path).items()]
@@ -183,5 +189,5 @@ def _telling(key: Key, path: str, left: Left, send: Send) -> Send:
     return told
 
 
-def _digest(key: str) -> bytes:
+def _hash_token(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()

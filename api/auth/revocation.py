@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from msgspec import Struct
 
-from api.auth.middleware import ended
-from api.core.caller import Asking
+from api.auth.middleware import find_key_problem
+from api.core.caller import Caller
 from api.core.keys import OWNER, Key, Keyring
 from shared.errors import ErrorKind
 from shared.events import Failed
@@ -18,10 +18,10 @@ type GiveUp = Callable[[Failed], None]
 type Allows = Callable[[Key, str], bool]
 
 
-class _Job(Struct, frozen=True):
+class _RunningJob(Struct, frozen=True):
     """models: what its key might use when it began."""
 
-    asking: Asking
+    caller: Caller
     model: str
     models: tuple[str, ...] | None
     give_up: GiveUp
@@ -33,53 +33,53 @@ class Revocation:
     def __init__(self, keyring: Keyring, allows: Allows) -> None:
         self._keyring = keyring
         self._allows = allows
-        self._jobs: dict[int, _Job] = {}
-        self._sessions: dict[str, tuple[Asking, Callable[[], None]]] = {}
+        self._jobs: dict[int, _RunningJob] = {}
+        self._sessions: dict[str, tuple[Caller, Callable[[], None]]] = {}
 
-    def holder(self, asking: Asking) -> Key | None:
+    def find_key(self, caller: Caller) -> Key | None:
         """The key that asks, as it is now; None for the owner. Raises Revoked."""
-        if asking.holder == OWNER:
+        if caller.key_id == OWNER:
             return None
-        key = self._keyring.of(asking.holder)
-        if key is None or ended(key):
-            raise Revoked(Failed(ErrorKind.KEY_REVOKED))
-        if asking.digest not in {None, key.digest}:
-            raise Revoked(Failed(ErrorKind.KEY_REVOKED, "Another key was put in its place."))
-        if missing := [scope for scope in asking.scopes if scope not in key.scopes]:
-            raise Revoked(Failed(ErrorKind.KEY_REVOKED, f"It no longer has the scope `{missing[0]}`."))
+        key = self._keyring.find_by_id(caller.key_id)
+        if key is None or find_key_problem(key):
+            raise KeyRevoked(Failed(ErrorKind.KEY_REVOKED))
+        if caller.key_digest not in {None, key.digest}:
+            raise KeyRevoked(Failed(ErrorKind.KEY_REVOKED, "Another key was put in its place."))
+        if missing := [scope for scope in caller.required_scopes if scope not in key.scopes]:
+            raise KeyRevoked(Failed(ErrorKind.KEY_REVOKED, f"It no longer has the scope `{missing[0]}`."))
         return key
 
     @contextmanager
-    def job(self, asking: Asking, model: str, give_up: GiveUp) -> Generator[None]:
+    def track_job(self, caller: Caller, model: str, give_up: GiveUp) -> Generator[None]:
         """A running job; `give_up` ends it. model: empty for a job without one."""
-        if asking.holder == OWNER:
+        if caller.key_id == OWNER:
             yield
             return
-        key = self._keyring.of(asking.holder)
-        job = _Job(asking, model, key.models if key else None, give_up)
+        key = self._keyring.find_by_id(caller.key_id)
+        job = _RunningJob(caller, model, key.models if key else None, give_up)
         self._jobs[id(job)] = job
         try:
             yield
         finally:
             del self._jobs[id(job)]
 
-    def watch(self, asking: Asking, end: Callable[[], None]) -> None:
+    def track_sessions(self, caller: Caller, end: Callable[[], None]) -> None:
         """A key has sessions; `end` ends all of them. Once for each key."""
-        if asking.holder != OWNER:
-            self._sessions[asking.holder] = asking, end
+        if caller.key_id != OWNER:
+            self._sessions[caller.key_id] = caller, end
 
     def check(self) -> None:
         """End what is no longer allowed."""
         for asking, end in tuple(self._sessions.values()):
             try:
-                self.holder(asking)
-            except Revoked:
-                del self._sessions[asking.holder]
+                self.find_key(asking)
+            except KeyRevoked:
+                del self._sessions[asking.key_id]
                 end()
         for job in tuple(self._jobs.values()):
             try:
-                key = self.holder(job.asking)
-            except Revoked as revoked:
+                key = self.find_key(job.caller)
+            except KeyRevoked as revoked:
                 job.give_up(revoked.failed)
                 continue
             # What a name means changes with the executors; only a changed key ends a job.
@@ -87,7 +87,7 @@ class Revocation:
                 job.give_up(Failed(ErrorKind.KEY_REVOKED, f"It may no longer use `{job.model}`."))
 
 
-class Revoked(Exception):
+class KeyRevoked(Exception):
     """The key may not have this job. failed: how the job ends."""
 
     def __init__(self, failed: Failed) -> None:

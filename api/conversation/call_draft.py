@@ -7,7 +7,7 @@ import json
 
 import msgspec
 
-from api.conversation.tools import CUSTOM_FIELD
+from api.conversation.tools import CUSTOM_TOOL_FIELD
 from shared.events import ToolCall
 
 
@@ -20,10 +20,10 @@ class CallDraft:
         self.custom = custom
         self.arguments = ""
 
-    def free_text(self) -> str:
+    def parse_free_text(self) -> str:
         """What a custom tool is given: the one argument that its call has; what can't be read stays as it is."""
         try:
-            text = msgspec.convert(json.loads(self.arguments), dict[str, str])[CUSTOM_FIELD]
+            text = msgspec.convert(json.loads(self.arguments), dict[str, str])[CUSTOM_TOOL_FIELD]
         except (ValueError, KeyError, RecursionError):
             return self.arguments
         # Half of a surrogate pair, which a model may write as an escape, is no text in UTF-8.

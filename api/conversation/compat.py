@@ -16,7 +16,7 @@ type Fields = dict[str, object]
 _messages = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def as_chat(fields: Fields) -> Fields:
+def to_chat_fields(fields: Fields) -> Fields:
     """The fields of a chat completion request, with an `input` in the place of `messages` if that is what it has."""
     system = fields.get("system") if "system" in fields else fields.get("instructions")
     # Cursor sends an empty `messages` beside its `input`.
@@ -37,12 +37,12 @@ def as_chat(fields: Fields) -> Fields:
     return shaped
 
 
-def rewritten(body: bytes, sent: Fields, shaped: Fields) -> bytes:
+def rewrite_body(body: bytes, sent: Fields, shaped: Fields) -> bytes:
     """The body that `as_chat` made of `sent`, as JSON in which all that the client wrote is as it was written.
 
     Numbers would not survive being read and written again.
     """
-    own = _raws(body)
+    own = _decode_raw_fields(body)
     fields: Fields = {
         name: own[name] if name in own and sent[name] is value else value for name, value in shaped.items()
     }
@@ -50,9 +50,9 @@ def rewritten(body: bytes, sent: Fields, shaped: Fields) -> bytes:
         first, *_ = cast("list[object]", shaped["messages"])
         fields["messages"] = [first, *_messages.decode(own["messages"])]
     if "response_format" in shaped and "response_format" not in sent:
-        fields["response_format"] = _raws(own["text"]).get("format")
+        fields["response_format"] = _decode_raw_fields(own["text"]).get("format")
     return msgspec.json.encode(fields)
 
 
-def _raws(value: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
+def _decode_raw_fields(value: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
     return msgspec.json.decode(value, type=dict[str, msgspec.Raw])

@@ -10,60 +10,62 @@ import msgspec
 from msgspec import structs
 
 from api.conversation.drafts import DraftBlock, DraftResult, PartBlock
-from api.conversation.fields import decoded
-from api.conversation.parts import PARTS, ImageUrl, Part
-from api.core.problems import invalid
-from api.media.blocks import Remote, data_url, file
+from api.conversation.fields import decode_json
+from api.conversation.parts import PART_DECODER, ImageUrl, Part
+from api.core.problems import invalid_problem
+from api.media.blocks import RemoteMedia, read_data_url, read_file_data
 from shared.turn import Document, Image, Role, Text, ToolUse
 
-TEXTS = ("text", "input_text", "output_text")
-PICTURES = ("image_url", "input_image", "image")
-FILES = ("file", "input_file", "document")
+TEXT_TYPES = ("text", "input_text", "output_text")
+IMAGE_TYPES = ("image_url", "input_image", "image")
+FILE_TYPES = ("file", "input_file", "document")
 # What parts are called at an address, for who sends others.
-CHATS = "text, image_url and file"
-RESPONSES = "input_text, output_text, input_image and input_file"
+CHAT_PART_NAMES = "text, image_url and file"
+RESPONSES_PART_NAMES = "input_text, output_text, input_image and input_file"
 
 type Content = str | Sequence[msgspec.Raw] | None
 
 _content = msgspec.json.Decoder[Content](str | list[msgspec.Raw] | None)
 
 
-def content_of(raw: msgspec.Raw, where: str) -> Content:
+def decode_content(raw: msgspec.Raw, where: str) -> Content:
     """The content of a message or of a result, its parts unread. Raises Problem."""
-    return decoded(bytes(raw), _content, where)
+    return decode_json(bytes(raw), _content, where)
 
 
-def texts(content: Content, where: str, known: str = CHATS) -> tuple[Text, ...]:
+def parse_texts(content: Content, where: str, known: str = CHAT_PART_NAMES) -> tuple[Text, ...]:
     """The texts of a message that takes nothing else. Raises Problem."""
     found: list[Text] = []
-    for index, block in enumerate(_each(content, where, known, part)):
+    for index, block in enumerate(_parse_each(content, where, known, parse_part)):
         if not isinstance(block, Text):
-            raise invalid(f"`{where}[{index}]`: only text may be here.", f"{where}[{index}].type")
+            raise invalid_problem(f"`{where}[{index}]`: only text may be here.", f"{where}[{index}].type")
         found.append(block)
     return tuple(found)
 
 
-def blocks(content: Content, role: Role, where: str, known: str = CHATS) -> tuple[DraftBlock, ...]:
+def parse_blocks(content: Content, role: Role, where: str, known: str = CHAT_PART_NAMES) -> tuple[DraftBlock, ...]:
     """The blocks of a message of the user's or the assistant's, Anthropic's tool blocks included. Raises Problem."""
-    read = _each(content, where, known, _block)
+    read = _parse_each(content, where, known, _parse_block)
     for index, block in enumerate(read):
         place = f"{where}[{index}]"
-        if role == "assistant" and isinstance(block, Image | Document | Remote):
+        if role == "assistant" and isinstance(block, Image | Document | RemoteMedia):
             message = f"`{place}`: a message of the assistant's holds no pictures and no files; send it as the user's."
-            raise invalid(message, f"{place}.type")
+            raise invalid_problem(message, f"{place}.type")
         if isinstance(block, ToolUse) and role != "assistant":
-            raise invalid(f"`{place}`: `tool_use` belongs into messages of the role assistant.", f"{place}.type")
+            raise invalid_problem(
+                f"`{place}`: `tool_use` belongs into messages of the role assistant.", f"{place}.type"
+            )
         if isinstance(block, DraftResult) and role != "user":
-            raise invalid(f"`{place}`: `tool_result` belongs into messages of the role user.", f"{place}.type")
+            raise invalid_problem(f"`{place}`: `tool_result` belongs into messages of the role user.", f"{place}.type")
     return read
 
 
-def parts(content: Content, where: str, known: str = CHATS) -> tuple[PartBlock, ...]:
+def parse_parts(content: Content, where: str, known: str = CHAT_PART_NAMES) -> tuple[PartBlock, ...]:
     """The blocks of a tool's result. Raises Problem."""
-    return _each(content, where, known, part)
+    return _parse_each(content, where, known, parse_part)
 
 
-def _each[B](content: Content, where: str, known: str, read: Callable[[Part, str, str], B]) -> tuple[B, ...]:
+def _parse_each[B](content: Content, where: str, known: str, read: Callable[[Part, str, str], B]) -> tuple[B, ...]:
     match content:
         case None:
             return ()
@@ -71,27 +73,29 @@ def _each[B](content: Content, where: str, known: str, read: Callable[[Part, str
             return (read(Part(type="text", text=text), where, known),)
         case _:
             places = [f"{where}[{index}]" for index in range(len(content))]
-            return tuple(read(PARTS.read(raw, place), place, known) for raw, place in zip(content, places, strict=True))
+            return tuple(
+                read(PART_DECODER.decode(raw, place), place, known) for raw, place in zip(content, places, strict=True)
+            )
 
 
-def _block(item: Part, where: str, known: str) -> DraftBlock:
+def _parse_block(item: Part, where: str, known: str) -> DraftBlock:
     match item.type:
         case "tool_use":
             if not item.id or not item.name:
-                raise invalid(f"`{where}` needs an `id` and a `name`.", where)
-            return ToolUse(item.id, item.name, arguments(item.input, f"{where}.input"))
+                raise invalid_problem(f"`{where}` needs an `id` and a `name`.", where)
+            return ToolUse(item.id, item.name, read_arguments(item.input, f"{where}.input"))
         case "tool_result":
             if not item.tool_use_id:
-                raise invalid(f"`{where}.tool_use_id` is missing.", f"{where}.tool_use_id")
+                raise invalid_problem(f"`{where}.tool_use_id` is missing.", f"{where}.tool_use_id")
             place = f"{where}.content"
             return DraftResult(
-                item.tool_use_id, parts(content_of(item.content, place), place, known), bool(item.is_error)
+                item.tool_use_id, parse_parts(decode_content(item.content, place), place, known), bool(item.is_error)
             )
         case _:
-            return part(item, where, known)
+            return parse_part(item, where, known)
 
 
-def arguments(raw: msgspec.Raw, where: str) -> str:
+def read_arguments(raw: msgspec.Raw, where: str) -> str:
     """The arguments of a call as the model wrote them, readable or not; without any, an empty object.
 
     Raises Problem for an object in an object without end, which nothing that comes after could read.
@@ -103,55 +107,57 @@ def arguments(raw: msgspec.Raw, where: str) -> str:
     try:
         msgspec.json.decode(text, type=msgspec.Raw)
     except RecursionError:
-        raise invalid(f"`{where}` is nested too deeply.", where) from None
+        raise invalid_problem(f"`{where}` is nested too deeply.", where) from None
     except msgspec.DecodeError:
         pass
     return text
 
 
-def part(item: Part, where: str, known: str = CHATS) -> PartBlock:
+def parse_part(item: Part, where: str, known: str = CHAT_PART_NAMES) -> PartBlock:
     """The block of one part. known: what parts are called where it was sent to. Raises Problem."""
-    if item.type in TEXTS:
+    if item.type in TEXT_TYPES:
         if item.text is None:
-            raise invalid(f"`{where}.text` is missing.", f"{where}.text")
+            raise invalid_problem(f"`{where}.text` is missing.", f"{where}.text")
         return Text(item.text)
     if item.type == "refusal":
         return Text(item.refusal or item.text or "")
-    if item.type in PICTURES:
-        return _picture(item, where)
-    if item.type in FILES:
-        return _file(item, where)
-    raise invalid(f"`{where}`: parts of type `{item.type}` are not supported; {known} are.", f"{where}.type")
+    if item.type in IMAGE_TYPES:
+        return _parse_image(item, where)
+    if item.type in FILE_TYPES:
+        return _parse_file(item, where)
+    raise invalid_problem(f"`{where}`: parts of type `{item.type}` are not supported; {known} are.", f"{where}.type")
 
 
-def _picture(item: Part, where: str) -> PartBlock:
+def _parse_image(item: Part, where: str) -> PartBlock:
     url = item.image_url.url if isinstance(item.image_url, ImageUrl) else item.image_url
     if item.source:
         url = item.source.url or f"data:{item.source.media_type};base64,{item.source.data}"
     if not url and item.file_id:
-        raise invalid(f"`{where}`: no files are kept here; send `image_url`.", f"{where}.file_id")
+        raise invalid_problem(f"`{where}`: no files are kept here; send `image_url`.", f"{where}.file_id")
     if not url:
-        raise invalid(f"`{where}.image_url` is missing.", f"{where}.image_url")
+        raise invalid_problem(f"`{where}.image_url` is missing.", f"{where}.image_url")
     if url[:5].lower() == "data:":
-        return data_url(url, where)
+        return read_data_url(url, where)
     if url.partition(":")[0].lower() in {"http", "https"}:
-        return Remote(url, where)
-    raise invalid(f"`{where}`: a picture is given as a data URL or an https address.", f"{where}.image_url")
+        return RemoteMedia(url, where)
+    raise invalid_problem(f"`{where}`: a picture is given as a data URL or an https address.", f"{where}.image_url")
 
 
-def _file(item: Part, where: str) -> PartBlock:
+def _parse_file(item: Part, where: str) -> PartBlock:
     if item.source and item.source.type == "text":
         return Document("text/plain", item.source.data, item.title, item.context)
     if item.source:
-        read = file(f"data:{item.source.media_type};base64,{item.source.data}", item.title, where)
+        read = read_file_data(f"data:{item.source.media_type};base64,{item.source.data}", item.title, where)
         return structs.replace(read, context=item.context) if isinstance(read, Document) else read
     # Chat completions have a file's fields in `file`, Responses beside the type.
     inner = item.file or item
     place = f"{where}.file" if item.file or item.type == "file" else where
     if inner.file_data:
-        return file(inner.file_data, inner.filename, where)
+        return read_file_data(inner.file_data, inner.filename, where)
     if inner.file_id:
-        raise invalid(f"`{where}`: no files are kept here; send `file_data`.", f"{place}.file_id")
+        raise invalid_problem(f"`{where}`: no files are kept here; send `file_data`.", f"{place}.file_id")
     if item.file_url:
-        raise invalid(f"`{where}`: files are not fetched from addresses; send `file_data`.", f"{where}.file_url")
-    raise invalid(f"`{place}.file_data` is missing.", f"{place}.file_data")
+        raise invalid_problem(
+            f"`{where}`: files are not fetched from addresses; send `file_data`.", f"{where}.file_url"
+        )
+    raise invalid_problem(f"`{place}.file_data` is missing.", f"{place}.file_data")

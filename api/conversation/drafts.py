@@ -12,9 +12,9 @@ from typing import Protocol, cast
 
 from msgspec import Struct
 
-from api.core.problems import Problem, invalid
-from api.media.blocks import OfficeDocument, Remote, RemoteDocument, refused
-from api.media.fetcher import MOST_DOCUMENTS, MOST_FETCHED
+from api.core.problems import Problem, invalid_problem
+from api.media.blocks import OfficeDocument, RemoteDocument, RemoteMedia, media_problem
+from api.media.fetcher import MAX_DOCUMENTS_PER_REQUEST, MAX_FETCHES_PER_REQUEST
 from shared.turn import (
     Block,
     Document,
@@ -29,11 +29,11 @@ from shared.turn import (
 )
 
 # Messages.
-PAUSE_AFTER = 500
+MESSAGES_PER_PAUSE = 500
 
-type PartBlock = Text | Image | Document | Remote | OfficeDocument
+type PartBlock = Text | Image | Document | RemoteMedia | OfficeDocument
 type DraftBlock = PartBlock | Thinking | RedactedThinking | ToolUse | DraftResult
-type Convert = Callable[[OfficeDocument], Awaitable[Document]]
+type DocumentConverter = Callable[[OfficeDocument], Awaitable[Document]]
 
 
 class DraftResult(Struct, frozen=True):
@@ -66,7 +66,7 @@ class _Entry:
         self.results: list[tuple[int, DraftResult]] = []
 
 
-def ordered(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
+def order_drafts(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
     """The drafts with every tool result directly behind the message that calls it, as the service wants it.
 
     All results of a message are one draft. What was sent between a call and its result comes after the result, in its
@@ -82,25 +82,29 @@ def ordered(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
         for result in results:
             entry = open_calls.pop(result.tool_use_id, None)
             if entry is None:
-                raise _unmatched(result.tool_use_id, draft.where, again=result.tool_use_id in answered)
+                raise _unmatched_problem(result.tool_use_id, draft.where, again=result.tool_use_id in answered)
             entry.results.append((number, result))
             answered.add(result.tool_use_id)
         rest = tuple(block for block in draft.content if not isinstance(block, DraftResult))
         if results and not rest:
             continue
-        entry = _joined(entries, open_calls, draft, number) or _Entry(draft, rest, number)
+        entry = _join_assistant_message(entries, open_calls, draft, number) or _Entry(draft, rest, number)
         if not entries or entry is not entries[-1]:
             entries.append(entry)
-        open_calls |= dict.fromkeys(_new_calls(draft, open_calls), entry)
+        open_calls |= dict.fromkeys(_list_new_calls(draft, open_calls), entry)
     if open_calls:
         where = next(iter(open_calls.values())).where
-        raise _unordered(f"The tool calls {_ids(list(open_calls))} have no result; send one for each.", where)
-    put = tuple(_in_order(entries, drafts))
-    _check_last(drafts, put)
+        raise _tool_results_problem(
+            f"The tool calls {_format_ids(list(open_calls))} have no result; send one for each.", where
+        )
+    put = tuple(_attach_results(entries, drafts))
+    _check_last_message(drafts, put)
     return put
 
 
-def _joined(entries: Sequence[_Entry], open_calls: Mapping[str, _Entry], draft: Draft, number: int) -> _Entry | None:
+def _join_assistant_message(
+    entries: Sequence[_Entry], open_calls: Mapping[str, _Entry], draft: Draft, number: int
+) -> _Entry | None:
     """The assistant's message directly before, with this one in it, if a call of it still waits for its result."""
     last = entries[-1] if entries else None
     if draft.role != "assistant" or last is None or last.role != "assistant" or last.number != number - 1:
@@ -112,18 +116,20 @@ def _joined(entries: Sequence[_Entry], open_calls: Mapping[str, _Entry], draft: 
     return last
 
 
-def _new_calls(draft: Draft, open_calls: Mapping[str, _Entry]) -> list[str]:
+def _list_new_calls(draft: Draft, open_calls: Mapping[str, _Entry]) -> list[str]:
     """The ids of a message's calls. Raises Problem where their results could not be told apart."""
     calls = [block.id for block in draft.content if isinstance(block, ToolUse)]
     if twice := [call for call, count in Counter(calls).items() if count > 1]:
-        raise _unordered(f"Several tool calls share an id: {_ids(twice)}.", draft.where)
+        raise _tool_results_problem(f"Several tool calls share an id: {_format_ids(twice)}.", draft.where)
     if again := [call for call in calls if call in open_calls]:
-        message = f"The id {_ids(again)} is that of an earlier tool call which has no result yet."
-        raise _unordered(f"{message} Send that call's result first, or give each call an id of its own.", draft.where)
+        message = f"The id {_format_ids(again)} is that of an earlier tool call which has no result yet."
+        raise _tool_results_problem(
+            f"{message} Send that call's result first, or give each call an id of its own.", draft.where
+        )
     return calls
 
 
-def _in_order(entries: Sequence[_Entry], drafts: Sequence[Draft]) -> Iterator[Draft]:
+def _attach_results(entries: Sequence[_Entry], drafts: Sequence[Draft]) -> Iterator[Draft]:
     """Each message, and behind it the results of its calls. Words sent in one message with results stay with them."""
     with_results: _Entry | None = None
     for entry, after in zip_longest(entries, entries[1:]):
@@ -140,39 +146,39 @@ def _in_order(entries: Sequence[_Entry], drafts: Sequence[Draft]) -> Iterator[Dr
         yield Draft("user", content, drafts[entry.results[0][0]].where)
 
 
-def _check_last(drafts: Sequence[Draft], put: Sequence[Draft]) -> None:
+def _check_last_message(drafts: Sequence[Draft], put: Sequence[Draft]) -> None:
     """Check that a conversation which ends with a result does not end with the assistant's words. Raises Problem."""
-    sent, now = _last(drafts), _last(put)
+    sent, now = _find_last_message(drafts), _find_last_message(put)
     if sent and now and sent.role == "user" and now.role == "assistant":
         call = next(block.tool_use_id for block in reversed(sent.content) if isinstance(block, DraftResult))
         message = (
             f"The tool result for `{call}` comes after a later message of the assistant's, which would be the last."
         )
-        raise _unordered(message, sent.where)
+        raise _tool_results_problem(message, sent.where)
 
 
-def _last(drafts: Sequence[Draft]) -> Draft | None:
+def _find_last_message(drafts: Sequence[Draft]) -> Draft | None:
     return next((draft for draft in reversed(drafts) if draft.content and draft.role != "system"), None)
 
 
-def _unmatched(call: str, where: str, *, again: bool) -> Problem:
+def _unmatched_problem(call: str, where: str, *, again: bool) -> Problem:
     fault = "is the second for its call" if again else "answers no call of an earlier assistant's message"
-    return _unordered(f"The tool result for `{call}` {fault}.", where)
+    return _tool_results_problem(f"The tool result for `{call}` {fault}.", where)
 
 
-def _unordered(message: str, where: str) -> Problem:
+def _tool_results_problem(message: str, where: str) -> Problem:
     orders = (
         "A call's result may come anywhere after the call: before or after messages of the user's, in any order, in one "
         "message or in several."
     )
-    return invalid(f"{message} {orders}", where, "invalid_tool_results")
+    return invalid_problem(f"{message} {orders}", where, "invalid_tool_results")
 
 
-def _ids(ids: list[str]) -> str:
+def _format_ids(ids: list[str]) -> str:
     return ", ".join(f"`{call}`" for call in ids)
 
 
-def with_instructions(
+def split_system_texts(
     texts: Sequence[str], drafts: Sequence[Draft], missing: Problem
 ) -> tuple[tuple[str, ...], tuple[Draft, ...]]:
     """The system texts and the conversation, in order.
@@ -182,12 +188,12 @@ def with_instructions(
     user's message. Raises Problem: `missing` if nothing says something at all, and as `ordered`.
     """
     first = next((number for number, draft in enumerate(drafts) if draft.role != "system"), len(drafts))
-    leading = [("".join(_words(draft)), draft.where) for draft in drafts[:first]]
+    leading = [("".join(_iterate_texts(draft)), draft.where) for draft in drafts[:first]]
     system = [*((text, "") for text in texts), *leading]
     rest = drafts[first:]
-    if says_something(rest):
-        return tuple(text for text, _ in system), ordered(rest)
-    later = [number for number, draft in enumerate(rest) if draft.role == "system" and _speaks(draft)]
+    if has_content(rest):
+        return tuple(text for text, _ in system), order_drafts(rest)
+    later = [number for number, draft in enumerate(rest) if draft.role == "system" and _has_text(draft)]
     if later:
         spoken = rest[later[-1]]
         rest = [*rest[: later[-1]], Draft("user", spoken.content, spoken.where), *rest[later[-1] + 1 :]]
@@ -197,18 +203,18 @@ def with_instructions(
             raise missing
         text, where = system.pop(number)
         rest = [Draft("user", (Text(text),), where), *rest]
-    return tuple(text for text, _ in system), ordered(rest)
+    return tuple(text for text, _ in system), order_drafts(rest)
 
 
-def _words(draft: Draft) -> Iterator[str]:
+def _iterate_texts(draft: Draft) -> Iterator[str]:
     return (block.text for block in draft.content if isinstance(block, Text))
 
 
-def _speaks(draft: Draft) -> bool:
-    return any(text.strip() for text in _words(draft))
+def _has_text(draft: Draft) -> bool:
+    return any(text.strip() for text in _iterate_texts(draft))
 
 
-def says_something(drafts: Sequence[Draft]) -> bool:
+def has_content(drafts: Sequence[Draft]) -> bool:
     """Whether there is anything for the model to answer; its own thinking and instructions are nothing of the kind."""
     blocks = [block for draft in drafts if draft.role != "system" for block in draft.content]
     return any(
@@ -217,30 +223,34 @@ def says_something(drafts: Sequence[Draft]) -> bool:
     )
 
 
-async def unconverted(document: OfficeDocument) -> Document:
+async def reject_document(document: OfficeDocument) -> Document:
     """Refuse an office document, where there is nothing that converts one. Raises Problem (503)."""
-    raise refused(
+    raise media_problem(
         "tools_unavailable", "office documents are not converted here. Send it as PDF or text.", document.where, 503
     )
 
 
-class Fetches(Protocol):
+class MediaFetcher(Protocol):
     """What brings pictures and documents."""
 
-    async def part(self, remote: Remote) -> Image | Document | OfficeDocument:
+    async def fetch_part(self, remote: RemoteMedia) -> Image | Document | OfficeDocument:
         """The picture or document. Raises Problem."""
         ...
 
 
-async def messages(drafts: Sequence[Draft], fetcher: Fetches, convert: Convert = unconverted) -> tuple[Message, ...]:
+async def build_messages(
+    drafts: Sequence[Draft], fetcher: MediaFetcher, convert: DocumentConverter = reject_document
+) -> tuple[Message, ...]:
     """The drafts with every picture and document in them. Raises Problem."""
-    sent = [part async for draft in _gently(drafts) for part in _parts(draft)]
-    remotes = [part for part in sent if isinstance(part, Remote)]
-    _limit([remote for remote in remotes if isinstance(remote, RemoteDocument)], MOST_DOCUMENTS, "documents")
-    _limit(remotes, MOST_FETCHED, "pictures and documents")
+    sent = [part async for draft in _iterate_with_pauses(drafts) for part in _list_parts(draft)]
+    remotes = [part for part in sent if isinstance(part, RemoteMedia)]
+    _check_fetch_count(
+        [remote for remote in remotes if isinstance(remote, RemoteDocument)], MAX_DOCUMENTS_PER_REQUEST, "documents"
+    )
+    _check_fetch_count(remotes, MAX_FETCHES_PER_REQUEST, "pictures and documents")
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [(remote, group.create_task(fetcher.part(remote))) for remote in remotes]
+            tasks = [(remote, group.create_task(fetcher.fetch_part(remote))) for remote in remotes]
     except* Problem as problems:
         raise cast("Problem", problems.exceptions[0]) from None
     pictures = {remote: task.result() for remote, task in tasks}
@@ -249,7 +259,7 @@ async def messages(drafts: Sequence[Draft], fetcher: Fetches, convert: Convert =
     converted = {part: await convert(part) for part in offices}
 
     def whole(part: PartBlock) -> Text | Image | Document:
-        found = pictures[part] if isinstance(part, Remote) else part
+        found = pictures[part] if isinstance(part, RemoteMedia) else part
         return converted[found] if isinstance(found, OfficeDocument) else found
 
     def block(draft: DraftBlock) -> Block:
@@ -262,25 +272,26 @@ async def messages(drafts: Sequence[Draft], fetcher: Fetches, convert: Convert =
                 return whole(draft)
 
     whole_messages = [
-        Message(draft.role, tuple(block(part) for part in draft.content)) async for draft in _gently(drafts)
+        Message(draft.role, tuple(block(part) for part in draft.content))
+        async for draft in _iterate_with_pauses(drafts)
     ]
     return tuple(whole_messages)
 
 
-def _limit(remotes: Sequence[Remote], most: int, what: str) -> None:
+def _check_fetch_count(remotes: Sequence[RemoteMedia], most: int, what: str) -> None:
     if len(remotes) > most:
         where = remotes[most].where
-        raise invalid(f"`{where}`: up to {most} {what} are fetched; send others as base64.", where)
+        raise invalid_problem(f"`{where}`: up to {most} {what} are fetched; send others as base64.", where)
 
 
-async def _gently(drafts: Sequence[Draft]) -> AsyncGenerator[Draft]:
+async def _iterate_with_pauses(drafts: Sequence[Draft]) -> AsyncGenerator[Draft]:
     """The drafts, with a pause for others now and then: a conversation may be long."""
     for number, draft in enumerate(drafts):
-        if number % PAUSE_AFTER == PAUSE_AFTER - 1:
+        if number % MESSAGES_PER_PAUSE == MESSAGES_PER_PAUSE - 1:
             await asyncio.sleep(0)
         yield draft
 
 
-def _parts(draft: Draft) -> list[DraftBlock]:
+def _list_parts(draft: Draft) -> list[DraftBlock]:
     inner = [part for block in draft.content if isinstance(block, DraftResult) for part in block.content]
     return [*draft.content, *inner]

@@ -6,14 +6,14 @@ Law: what does not fit is refused with the field's own name and what would do.
 import msgspec
 
 from api.core.numbers import find_out_of_range
-from api.core.problems import Problem, invalid
+from api.core.problems import Problem, invalid_problem
 from shared.turn import Effort
 
 # OpenAI takes 4; editors that complete while one types send more to servers that are not OpenAI's.
-MOST_STOPS = 64
-DIGITS = 9
-MOST_TOKENS = 10_000_000
-EFFORTS: dict[str, Effort] = {
+MAX_STOP_SEQUENCES = 64
+MAX_NUMBER_DIGITS = 9
+MAX_OUTPUT_TOKENS = 10_000_000
+EFFORT_NAMES: dict[str, Effort] = {
     "none": "low",
     "minimal": "low",
     "low": "low",
@@ -24,70 +24,74 @@ EFFORTS: dict[str, Effort] = {
 }
 
 
-def decoded[T](body: bytes, decoder: msgspec.json.Decoder[T], where: str = "") -> T:
+def decode_json[T](body: bytes, decoder: msgspec.json.Decoder[T], where: str = "") -> T:
     """JSON of the client's. where: its place in the request, if it is not the whole. Raises Problem (400)."""
     try:
         return decoder.decode(body.removeprefix(b"\xef\xbb\xbf"))
     except msgspec.ValidationError as error:
         if "out of range" in str(error) and (place := find_out_of_range(body)):
             place = f"{where}.{place}" if where else place
-            raise invalid(f"`{place}`: the number is beyond all measure; write it as a string.", place) from error
-        raise _unfitting(error, where) from error
+            raise invalid_problem(
+                f"`{place}`: the number is beyond all measure; write it as a string.", place
+            ) from error
+        raise _validation_problem(error, where) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, "invalid_json", "The body is not valid JSON in UTF-8.") from error
 
 
-def _unfitting(error: msgspec.ValidationError, within: str) -> Problem:
+def _validation_problem(error: msgspec.ValidationError, within: str) -> Problem:
     """Msgspec's message as a sentence, and the field it speaks of: `… - at `$.messages[0].role``."""
     what, _, where = str(error).partition(" - at ")
     path = (within + where.strip("`").partition("[...]")[0].removeprefix("$")).removeprefix(".")
     if "missing required field" in what:
         name = what.rpartition(" ")[2].strip("`")
         path = f"{path}.{name}" if path else name
-        return invalid(f"`{path}` is missing.", path)
-    return invalid(f"`{path}`: {what}." if path else f"The body: {what}.", path or None)
+        return invalid_problem(f"`{path}` is missing.", path)
+    return invalid_problem(f"`{path}`: {what}." if path else f"The body: {what}.", path or None)
 
 
-def most_tokens(number: int | None, name: str) -> int | None:
+def check_max_tokens(number: int | None, name: str) -> int | None:
     """The most the model may write. Raises Problem."""
-    if number is not None and not 1 <= number <= MOST_TOKENS:
-        raise invalid(f"`{name}` must be at least 1, and not beyond reason.", name)
+    if number is not None and not 1 <= number <= MAX_OUTPUT_TOKENS:
+        raise invalid_problem(f"`{name}` must be at least 1, and not beyond reason.", name)
     return number
 
 
-def number(text: str) -> int:
+def parse_whole_number(text: str) -> int:
     """A whole number of 0 or more that an address has; -1 for what is none, or is beyond all use."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS else -1
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_NUMBER_DIGITS else -1
 
 
-def effort(named: str | None, where: str) -> Effort | None:
+def parse_effort(name: str | None, where: str) -> Effort | None:
     """How hard to think, by OpenAI's names. Raises Problem."""
-    if named is None:
+    if name is None:
         return None
-    if named not in EFFORTS:
-        raise invalid(f"`{where}` must be one of {', '.join(EFFORTS)}, not `{named}`.", where)
-    return EFFORTS[named]
+    if name not in EFFORT_NAMES:
+        raise invalid_problem(f"`{where}` must be one of {', '.join(EFFORT_NAMES)}, not `{name}`.", where)
+    return EFFORT_NAMES[name]
 
 
-def stops(stop: str | list[str] | None, where: str = "stop") -> tuple[str, ...]:
+def parse_stop_sequences(stop: str | list[str] | None, where: str = "stop") -> tuple[str, ...]:
     """The texts that end the answer. Raises Problem."""
     texts = [stop] if isinstance(stop, str) else stop or []
-    if len(texts) > MOST_STOPS:
-        raise invalid(f"`{where}` takes up to {MOST_STOPS} texts, not {len(texts)}.", where)
+    if len(texts) > MAX_STOP_SEQUENCES:
+        raise invalid_problem(f"`{where}` takes up to {MAX_STOP_SEQUENCES} texts, not {len(texts)}.", where)
     return tuple(text for text in texts if text)
 
 
-def choices(number: int | None, most: int) -> int:
+def check_choice_count(number: int | None, max_choices: int) -> int:
     """How many answers are wanted. Raises Problem."""
     if number is None:
         return 1
-    if not 1 <= number <= most:
-        raise invalid(f"`n` must be from 1 to {most}; the server's owner sets the limit with MAX_CHOICES.", "n")
+    if not 1 <= number <= max_choices:
+        raise invalid_problem(
+            f"`n` must be from 1 to {max_choices}; the server's owner sets the limit with MAX_CHOICES.", "n"
+        )
     return number
 
 
-def budget(dollars: float | None) -> float | None:
+def check_budget(dollars: float | None) -> float | None:
     """What the answer may cost. Raises Problem."""
     if dollars is not None and not 0 < dollars <= 10_000:
-        raise invalid("`max_budget_usd` must be more than 0, in US dollars.", "max_budget_usd")
+        raise invalid_problem("`max_budget_usd` must be more than 0, in US dollars.", "max_budget_usd")
     return dollars

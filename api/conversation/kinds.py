@@ -9,11 +9,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import FieldInfo
 
-from api.conversation.fields import decoded
-from api.core.problems import invalid
+from api.conversation.fields import decode_json
+from api.core.problems import invalid_problem
 
 
-class Kinds[T: Struct]:
+class TaggedStructDecoder[T: Struct]:
     """Reads structs of one class.
 
     by: the field that names the kind. fields: those that each kind has beside it; those of the kind "" belong to values
@@ -23,28 +23,28 @@ class Kinds[T: Struct]:
     def __init__(self, struct: type[T], by: str, fields: Mapping[str, tuple[str, ...]]) -> None:
         known = {field.name: field for field in msgspec.structs.fields(struct)}
         self._struct = struct
-        self._by = by
+        self._tag_field = by
         self._names = fields
         self._kind = msgspec.json.Decoder(msgspec.defstruct("Kind", [(by, str | None, None)], frozen=True))
         self._decoders = {
             kind: msgspec.json.Decoder(
-                msgspec.defstruct(struct.__name__, [_optional(known[name]) for name in names], frozen=True)
+                msgspec.defstruct(struct.__name__, [_to_optional_field(known[name]) for name in names], frozen=True)
             )
             for kind, names in fields.items()
         }
 
-    def read(self, raw: msgspec.Raw, where: str) -> T:
+    def decode(self, raw: msgspec.Raw, where: str) -> T:
         """One of them, from its JSON; of a kind that is not known, the kind alone. Raises Problem (400)."""
-        kind: str | None = getattr(decoded(bytes(raw), self._kind, where), self._by)
+        kind: str | None = getattr(decode_json(bytes(raw), self._kind, where), self._tag_field)
         if kind is None and "" not in self._names:
-            place = f"{where}.{self._by}"
-            raise invalid(f"`{place}` is missing.", place)
+            place = f"{where}.{self._tag_field}"
+            raise invalid_problem(f"`{place}` is missing.", place)
         values: dict[str, object] = {}
         if decoder := self._decoders.get(kind or ""):
-            part = decoded(bytes(raw), decoder, where)
+            part = decode_json(bytes(raw), decoder, where)
             values = {name: getattr(part, name) for name in self._names[kind or ""]}
-        return self._struct(**{self._by: kind, **values})
+        return self._struct(**{self._tag_field: kind, **values})
 
 
-def _optional(field: FieldInfo) -> tuple[str, object, object]:
+def _to_optional_field(field: FieldInfo) -> tuple[str, object, object]:
     return field.name, field.type, field.default

@@ -10,11 +10,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-from api.core.problems import invalid
+from api.core.problems import invalid_problem
 
-MOST_NAMES = 32
-LONGEST_NAME = 120
-OTHERS = "and others"
+MAX_LISTED_NAMES = 32
+MAX_NAME_LENGTH = 120
+MORE_NAMES = "and others"
 UNPRINTABLE = re.compile(r"[^ -~]")
 
 type ShowReasoning = Literal["auto", "always", "never"]
@@ -38,7 +38,7 @@ class Policy(Struct, frozen=True):
     """
 
     strict: bool = False
-    most_choices: int = 4
+    max_choices: int = 4
     keep_alive: float = 10
     show_reasoning: ShowReasoning = "auto"
 
@@ -47,7 +47,7 @@ def _ignored(note: str, low: float | None = None, high: float | None = None) -> 
     return Parameter("ignored", note, range=None if low is None or high is None else (low, high))
 
 
-CHAT: dict[str, Parameter] = {
+CHAT_PARAMETERS: dict[str, Parameter] = {
     "messages": Parameter("supported", "each message reaches the model as a message of its own role"),
     "model": Parameter("supported", "a name of GET /v1/models; DEFAULT_MODEL without one"),
     "stream": Parameter("supported", ""),
@@ -109,7 +109,7 @@ CHAT: dict[str, Parameter] = {
     ),
 }
 
-COMPLETIONS: dict[str, Parameter] = {
+COMPLETIONS_PARAMETERS: dict[str, Parameter] = {
     "prompt": Parameter("emulated", "a text, or a list of texts; the model is told to continue it"),
     "suffix": Parameter("emulated", "the text after the gap; the model is told to fill it"),
     "model": Parameter("supported", "a name of GET /v1/models; DEFAULT_MODEL without one"),
@@ -134,7 +134,7 @@ COMPLETIONS: dict[str, Parameter] = {
     "logit_bias": Parameter("rejected", "the service has none", harmless=(None, {})),
 }
 
-RESPONSES: dict[str, Parameter] = {
+RESPONSES_PARAMETERS: dict[str, Parameter] = {
     "input": Parameter("supported", "a text, or items; each reaches the model in its own role"),
     "model": Parameter("supported", "a name of GET /v1/models; DEFAULT_MODEL without one"),
     "instructions": Parameter("supported", "the first system text; not carried over from an earlier response"),
@@ -180,25 +180,25 @@ RESPONSES: dict[str, Parameter] = {
 }
 
 
-def checked(table: Mapping[str, Parameter], fields: Mapping[str, object], *, strict: bool) -> tuple[str, ...]:
+def check_parameters(table: Mapping[str, Parameter], fields: Mapping[str, object], *, strict: bool) -> tuple[str, ...]:
     """The names of the parameters that were sent and are ignored. Raises Problem for one that is refused."""
     ignored: list[str] = []
     for name, parameter in table.items():
         value = fields.get(name)
         match parameter.treatment:
             case "rejected" if name in fields and value not in parameter.harmless:
-                raise invalid(f"`{name}` is not supported: {parameter.note}.", name, "unsupported_parameter")
+                raise invalid_problem(f"`{name}` is not supported: {parameter.note}.", name, "unsupported_parameter")
             case "ignored" if value is not None and value not in parameter.harmless:
-                _in_range(name, value, parameter.range)
+                _check_range(name, value, parameter.range)
                 ignored.append(name)
             case _:
                 pass
     if ignored:
-        without_loss(ignored[:1], strict=strict, why=f": {table[ignored[0]].note}")
+        check_ignored(ignored[:1], strict=strict, why=f": {table[ignored[0]].note}")
     return tuple(ignored)
 
 
-def naming(ignored: Sequence[str], altered: Sequence[str] = ()) -> dict[str, str]:
+def build_parameter_headers(ignored: Sequence[str], altered: Sequence[str] = ()) -> dict[str, str]:
     """The headers that name what was sent and means nothing, and what the model reads in another form.
 
     Names may be the client's own words: their values are ASCII and of bounded length (RFC 9110, section 5.5).
@@ -208,24 +208,24 @@ def naming(ignored: Sequence[str], altered: Sequence[str] = ()) -> dict[str, str
 
 
 def _list_printable(names: Sequence[str]) -> Iterator[str]:
-    for name in names[:MOST_NAMES]:
-        yield UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), name)[:LONGEST_NAME]
-    if len(names) > MOST_NAMES:
-        yield OTHERS
+    for name in names[:MAX_LISTED_NAMES]:
+        yield UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), name)[:MAX_NAME_LENGTH]
+    if len(names) > MAX_LISTED_NAMES:
+        yield MORE_NAMES
 
 
-def without_loss(ignored: Sequence[str], *, strict: bool, why: str = "") -> tuple[str, ...]:
+def check_ignored(ignored: Sequence[str], *, strict: bool, why: str = "") -> tuple[str, ...]:
     """The names of what was sent and means nothing. Raises Problem (400) for the first, if nothing may be ignored."""
     if strict and ignored:
         name = ignored[0]
         message = f"`{name}` would be ignored{why}. REJECT_UNSUPPORTED_PARAMS refuses it; leave it out."
-        raise invalid(message, name, "unsupported_parameter")
+        raise invalid_problem(message, name, "unsupported_parameter")
     return tuple(ignored)
 
 
-def _in_range(name: str, value: object, limits: tuple[float, float] | None) -> None:
+def _check_range(name: str, value: object, limits: tuple[float, float] | None) -> None:
     if limits is None:
         return
     low, high = limits
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise invalid(f"`{name}` must be a number from {low:g} to {high:g}.", name)
+        raise invalid_problem(f"`{name}` must be a number from {low:g} to {high:g}.", name)

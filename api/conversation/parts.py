@@ -6,7 +6,7 @@ Law: these are shapes only; `api.conversation.content` and `api.conversation.too
 import msgspec
 from msgspec import Struct
 
-from api.conversation.kinds import Kinds
+from api.conversation.kinds import TaggedStructDecoder
 
 NULL = msgspec.Raw(b"null")
 
@@ -26,7 +26,7 @@ class FilePart(Struct, frozen=True):
     file_id: str | None = None
 
 
-class Source(Struct, frozen=True):
+class PartSource(Struct, frozen=True):
     """The source of an Anthropic image or document block, which some OpenAI clients send."""
 
     type: str = ""
@@ -47,7 +47,7 @@ class Part(Struct, frozen=True):
     file_id: str | None = None
     file_url: str | None = None
     filename: str | None = None
-    source: Source | None = None
+    source: PartSource | None = None
     title: str | None = None
     context: str | None = None
     id: str | None = None
@@ -58,7 +58,7 @@ class Part(Struct, frozen=True):
     is_error: bool | None = None
 
 
-PARTS = Kinds(
+PART_DECODER = TaggedStructDecoder(
     Part,
     "type",
     {
@@ -75,7 +75,7 @@ PARTS = Kinds(
 )
 
 
-class CalledFunction(Struct, frozen=True):
+class FunctionCall(Struct, frozen=True):
     """The function of a call. arguments: JSON, as text; some clients send the object itself."""
 
     name: str = ""
@@ -113,7 +113,7 @@ class ToolDefinition(Struct, frozen=True):
     strict: bool | None = None
 
 
-TOOLS = Kinds(
+TOOL_DECODER = TaggedStructDecoder(
     ToolDefinition,
     "type",
     {
@@ -124,14 +124,14 @@ TOOLS = Kinds(
 )
 
 
-class Offering(Struct, frozen=True):
+class ToolParams(Struct, frozen=True):
     """The fields of a request that offer tools. functions, function_call: their legacy names."""
 
     tools: list[ToolDefinition] | None = None
     tool_choice: msgspec.Raw = NULL
     parallel_tool_calls: bool | None = None
     functions: list[FunctionDefinition] | None = None
-    function_call: str | CalledFunction | None = None
+    function_call: str | FunctionCall | None = None
 
 
 class StreamOptions(Struct, frozen=True):
@@ -163,19 +163,19 @@ class Item(Struct, frozen=True):
 
 
 # Local shell calls of old had an id only.
-_CALL = ("id", "call_id")
-ITEMS = Kinds(
+_CALL_ID_FIELDS = ("id", "call_id")
+ITEM_DECODER = TaggedStructDecoder(
     Item,
     "type",
     {
         **dict.fromkeys(("", "message"), ("role", "content")),
-        "function_call": (*_CALL, "name", "namespace", "arguments"),
-        "custom_tool_call": (*_CALL, "name", "namespace", "input"),
-        **dict.fromkeys(("local_shell_call", "shell_call"), (*_CALL, "action")),
-        "apply_patch_call": (*_CALL, "operation"),
-        **dict.fromkeys(("function_call_output", "custom_tool_call_output"), (*_CALL, "output")),
-        **dict.fromkeys(("local_shell_call_output", "shell_call_output"), (*_CALL, "output")),
-        "apply_patch_call_output": (*_CALL, "output", "status"),
+        "function_call": (*_CALL_ID_FIELDS, "name", "namespace", "arguments"),
+        "custom_tool_call": (*_CALL_ID_FIELDS, "name", "namespace", "input"),
+        **dict.fromkeys(("local_shell_call", "shell_call"), (*_CALL_ID_FIELDS, "action")),
+        "apply_patch_call": (*_CALL_ID_FIELDS, "operation"),
+        **dict.fromkeys(("function_call_output", "custom_tool_call_output"), (*_CALL_ID_FIELDS, "output")),
+        **dict.fromkeys(("local_shell_call_output", "shell_call_output"), (*_CALL_ID_FIELDS, "output")),
+        "apply_patch_call_output": (*_CALL_ID_FIELDS, "output", "status"),
         "reasoning": ("encrypted_content",),
     },
 )

@@ -8,37 +8,37 @@ violation is the client's to report back to the model as the tool's result.
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
-from api.conversation.schemas import validator_of
-from api.conversation.tools import Offered
+from api.conversation.schemas import build_validator
+from api.conversation.tools import ToolSet
 from shared.errors import ErrorKind
-from shared.events import Done, Event, Failed, ToolArguments, ToolCall
+from shared.events import Done, Event, Failed, ToolArgumentsDelta, ToolCall
 from shared.json_schema.validator import Validator
 
 
-def promises(offered: Offered) -> dict[str, Validator]:
+def strict_schemas(offered: ToolSet) -> dict[str, Validator]:
     """What checks the arguments of the strict tools, by their names. Raises Problem (400)."""
-    return {tool.name: validator_of(tool) for tool in offered.tools if tool.name in offered.strict}
+    return {tool.name: build_validator(tool) for tool in offered.tools if tool.name in offered.strict}
 
 
-async def kept(events: AsyncGenerator[Event], schemas: Mapping[str, Validator]) -> AsyncGenerator[Event]:
+async def enforce(events: AsyncGenerator[Event], schemas: Mapping[str, Validator]) -> AsyncGenerator[Event]:
     """The events, with the arguments of strict tools in one piece each; Failed when they break their promise."""
     name = ""
     arguments = ""
     async with aclosing(events):
         async for event in events:
-            if isinstance(event, ToolArguments) and name in schemas:
+            if isinstance(event, ToolArgumentsDelta) and name in schemas:
                 arguments += event.json
                 continue
             if isinstance(event, ToolCall | Done) and name in schemas:
                 # What the token limit cut off is no violation: the finish reason says so.
                 cut = isinstance(event, Done) and event.stop_reason == "max_tokens"
-                if not cut and (wrong := schemas[name].fault(arguments)):
+                if not cut and (wrong := schemas[name].find_fault(arguments)):
                     yield Failed(
                         ErrorKind.OUTPUT_VALIDATION_FAILED,
                         f"The arguments for `{name}` do not meet its schema: {wrong}.",
                     )
                     return
-                yield ToolArguments(arguments)
+                yield ToolArgumentsDelta(arguments)
             if isinstance(event, ToolCall | Done):
                 name = event.name if isinstance(event, ToolCall) else ""
                 arguments = ""

@@ -4,9 +4,9 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from api.conversation.alterations import find_altered, list_texts, without_alteration
+from api.conversation.alterations import check_alterations, find_altered_places, list_json_texts
 from api.conversation.drafts import Draft
-from api.conversation.tools import Offered
+from api.conversation.tools import ToolSet
 from shared.turn import Effort, Message, Turn
 
 
@@ -22,7 +22,7 @@ class TurnRequest(Struct, frozen=True, kw_only=True):
     system: tuple[str, ...]
     drafts: tuple[Draft, ...]
     max_tokens: int | None
-    offered: Offered
+    tool_set: ToolSet
     schema: str | None
     effort: Effort | None
     stream: bool
@@ -30,22 +30,22 @@ class TurnRequest(Struct, frozen=True, kw_only=True):
     stop: tuple[str, ...] = ()
     max_budget_usd: float | None = None
 
-    def altered(self, *, strict: bool) -> tuple[str, ...]:
+    def list_altered_places(self, *, strict: bool) -> tuple[str, ...]:
         """Returns the places of what the CLI will alter. Raises Problem (400) for the first, if nothing may be altered."""
-        texts = list_texts(self.drafts, self.offered, self.schema, self.schema_place)
-        return without_alteration(find_altered(texts), strict=strict)
+        texts = list_json_texts(self.drafts, self.tool_set, self.schema, self.schema_place)
+        return check_alterations(find_altered_places(texts), strict=strict)
 
-    def turn(self, model: str, messages: tuple[Message, ...]) -> Turn:
+    def build_turn(self, model: str, messages: tuple[Message, ...]) -> Turn:
         """The turn, for the model that `self.model` was found to mean and the messages with their pictures."""
         return Turn(
             model=model,
             messages=messages,
             system=self.system,
             max_tokens=self.max_tokens,
-            tools=self.offered.tools,
-            tool_choice=self.offered.choice,
-            forced_tool=self.offered.forced,
-            parallel_tools=self.offered.parallel,
+            tools=self.tool_set.tools,
+            tool_choice=self.tool_set.choice,
+            forced_tool=self.tool_set.forced_tool,
+            parallel_tools=self.tool_set.parallel,
             schema=self.schema,
             effort=self.effort,
             stop=self.stop,

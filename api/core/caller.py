@@ -8,16 +8,16 @@ from litestar.types import Scope
 from msgspec import Struct, field
 
 from api.auth.middleware import PRINCIPAL
-from api.core.dialect_names import dialect_of
+from api.core.dialect_names import find_dialect
 from api.core.keys import OWNER, Principal
-from api.core.scopes import ANY, SCOPE
-from api.http.request_context import STATE_KEY
+from api.core.scopes import ANY_SCOPE, REQUIRED_SCOPE
+from api.http.request_context import REQUEST_ID_KEY
 from api.observability.http_trace import TRACEPARENT, TRACESTATE
 
-VISIT = "visit"
+REQUEST_ADMISSION = "visit"
 
 
-class Visit:
+class RequestAdmission:
     """What is shared by all jobs of one request. Mutable: whether its key's limits of a minute have let it in.
 
     admission: held while that is decided, so that it is decided once. counted: it counts as a request already, and so
@@ -26,15 +26,15 @@ class Visit:
     """
 
     def __init__(self) -> None:
-        self.admission = asyncio.Lock()
-        self.let_in = False
-        self.counted = False
-        self.place: str | None = None
-        self.in_use = False
-        self.over = False
+        self.lock = asyncio.Lock()
+        self.is_admitted = False
+        self.is_counted = False
+        self.job_lease: str | None = None
+        self.lease_in_use = False
+        self.is_finished = False
 
 
-class Asking(Struct, frozen=True):
+class Caller(Struct, frozen=True):
     """request_id: as in the logs. key: the name of the key that asks; holder: its id, which no other key ever has.
 
     dialect: the door, as in `api.core.dialect_names`. traceparent, tracestate: the caller's trace. within: it is asked for by a job
@@ -42,36 +42,36 @@ class Asking(Struct, frozen=True):
     """
 
     request_id: str
-    key: str = OWNER
+    key_name: str = OWNER
     dialect: str = ""
     traceparent: str = ""
-    holder: str = OWNER
-    within: bool = False
+    key_id: str = OWNER
+    is_nested: bool = False
     tracestate: str = ""
-    visit: Visit = field(default_factory=Visit)
-    digest: str | None = None
-    scopes: tuple[str, ...] = ()
+    admission: RequestAdmission = field(default_factory=RequestAdmission)
+    key_digest: str | None = None
+    required_scopes: tuple[str, ...] = ()
 
 
-def asking(request: Request[Any, Any, Any]) -> Asking:
+def get_caller(request: Request[Any, Any, Any]) -> Caller:
     """Who asks by this request."""
-    return asking_in(request.scope)
+    return get_caller_from_scope(request.scope)
 
 
-def asking_in(scope: Scope) -> Asking:
+def get_caller_from_scope(scope: Scope) -> Caller:
     """Who asks by the request of this scope."""
     state = scope["state"]
     principal: Principal = state[PRINCIPAL]
     handler: Any = scope.get("route_handler")
-    needed = handler.opt.get(SCOPE) if handler else None
-    return Asking(
-        state[STATE_KEY],
+    needed = handler.opt.get(REQUIRED_SCOPE) if handler else None
+    return Caller(
+        state[REQUEST_ID_KEY],
         principal.name,
-        dialect_of(scope["path"]),
+        find_dialect(scope["path"]),
         state.get(TRACEPARENT, ""),
         principal.id,
         tracestate=state.get(TRACESTATE, ""),
-        visit=state.get(VISIT) or Visit(),
-        digest=principal.key.digest if principal.key else None,
-        scopes=(needed,) if needed and needed != ANY else (),
+        admission=state.get(REQUEST_ADMISSION) or RequestAdmission(),
+        key_digest=principal.key.digest if principal.key else None,
+        required_scopes=(needed,) if needed and needed != ANY_SCOPE else (),
     )

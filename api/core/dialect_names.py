@@ -6,7 +6,7 @@ type Dialect = Literal["chat", "completions", "responses", "messages", "rest", "
 
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect.__value__)
 # What has jobs speaks one of them; `none` is for all else, such as /metrics.
-NONE = "none"
+NO_DIALECT = "none"
 _BY_PATH: tuple[tuple[str, Dialect], ...] = (
     ("/v1/chat/completions", "chat"),
     ("/v1/completions", "completions"),
@@ -17,6 +17,6 @@ _BY_PATH: tuple[tuple[str, Dialect], ...] = (
 )
 
 
-def dialect_of(path: str) -> str:
+def find_dialect(path: str) -> str:
     """The dialect of what is at an address or below it; a route's template is one too."""
-    return next((dialect for at, dialect in _BY_PATH if path == at or path.startswith(f"{at}/")), NONE)
+    return next((dialect for at, dialect in _BY_PATH if path == at or path.startswith(f"{at}/")), NO_DIALECT)

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from api.core.scopes import SCOPES, Scope
+from api.core.scopes import SCOPES, KeyScope
 
-PREFIX = "sk-cas-"
+KEY_PREFIX = "sk-cas-"
 OWNER = "owner"
 
 
@@ -29,7 +29,7 @@ class Allowance(Struct, frozen=True):
     tokens_per_month: int | None = None
 
     @property
-    def budgeted(self) -> bool:
+    def has_budget(self) -> bool:
         """Whether what it used before matters."""
         return not (self.usd_per_day is self.usd_per_month is self.tokens_per_day is self.tokens_per_month is None)
 
@@ -40,7 +40,7 @@ class Key(Struct, frozen=True):
     id: str
     name: str
     digest: str
-    scopes: tuple[Scope, ...]
+    scopes: tuple[KeyScope, ...]
     models: tuple[str, ...] | None = None
     created: float = 0
     expires: float | None = None
@@ -51,7 +51,7 @@ class Key(Struct, frozen=True):
         return f"<Key {self.name}>"
 
     @property
-    def expired(self) -> bool:
+    def is_expired(self) -> bool:
         return self.expires is not None and self.expires <= time.time()
 
 
@@ -69,27 +69,27 @@ class Principal(Struct, frozen=True):
         return self.key.id if self.key else OWNER
 
     @property
-    def scopes(self) -> tuple[Scope, ...]:
+    def scopes(self) -> tuple[KeyScope, ...]:
         return self.key.scopes if self.key else SCOPES
 
-    def may(self, *scopes: str) -> bool:
+    def has_any_scope(self, *scopes: str) -> bool:
         """Whether it has one of the scopes."""
         return not set(scopes).isdisjoint(self.scopes)
 
 
-def minted() -> str:
+def generate_key() -> str:
     """A new key, as its holder sends it."""
-    return PREFIX + secrets.token_urlsafe(32)
+    return KEY_PREFIX + secrets.token_urlsafe(32)
 
 
-def digest(key: str, pepper: bytes) -> str:
+def hash_key(key: str, pepper: bytes) -> str:
     """What is kept of a key."""
     return hmac.new(pepper, key.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
 
 
-def checksum(pepper: bytes) -> str:
+def hash_pepper(pepper: bytes) -> str:
     """By which a pepper is known again, and not found."""
-    return digest("check", pepper)
+    return hash_key("check", pepper)
 
 
 class Keyring:
@@ -99,13 +99,13 @@ class Keyring:
     """
 
     def __init__(self) -> None:
-        self.loaded = False
+        self.is_loaded = False
         self.pepper = b""
         self._by_digest: dict[str, Key] = {}
         self._by_id: dict[str, Key] = {}
 
     @property
-    def any(self) -> bool:
+    def has_keys(self) -> bool:
         """Whether there is one."""
         return bool(self._by_id)
 
@@ -113,16 +113,16 @@ class Keyring:
         """These are all the keys now."""
         self._by_digest = {key.digest: key for key in keys}
         self._by_id = {key.id: key for key in self._by_digest.values()}
-        self.loaded = True
+        self.is_loaded = True
 
     def find(self, key: str) -> Key | None:
         """The key that was sent, if it is one."""
-        return self._by_digest.get(digest(key, self.pepper)) if self.pepper else None
+        return self._by_digest.get(hash_key(key, self.pepper)) if self.pepper else None
 
-    def of(self, holder: str) -> Key | None:
+    def find_by_id(self, holder: str) -> Key | None:
         """The key of this id, as it is now."""
         return self._by_id.get(holder)
 
-    def budgeted(self) -> list[str]:
+    def list_names_with_budget(self) -> list[str]:
         """The names of the keys whose use before matters."""
-        return [key.name for key in self._by_id.values() if key.allowance.budgeted]
+        return [key.name for key in self._by_id.values() if key.allowance.has_budget]

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import cast
 
-from shared.text.json_path import Step, render
+from shared.text.json_path import Step, render_path
 
-LONGEST_INTEGER = 4300
+MAX_INTEGER_DIGITS = 4300
 INFINITE = float("inf")
 
 
@@ -20,13 +20,13 @@ def find_out_of_range(body: bytes) -> str | None:
     while waiting:
         path, here = waiting.pop()
         if isinstance(here, float) and abs(here) == INFINITE:
-            return render("", path).removeprefix(".")
+            return render_path("", path).removeprefix(".")
         waiting += [((*path, step), inner) for step, inner in _list_parts(here)]
     return None
 
 
 def _parse_int(text: str) -> int | float:
-    return int(text) if len(text) <= LONGEST_INTEGER else INFINITE
+    return int(text) if len(text) <= MAX_INTEGER_DIGITS else INFINITE
 
 
 def _list_parts(value: object) -> Iterator[tuple[Step, object]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from litestar.exceptions import HTTPException
 
-from shared.errors import MEANINGS, ErrorKind
+from shared.errors import ERROR_INFO, ErrorKind
 from shared.events import Failed
 
 
@@ -38,9 +38,9 @@ class Problem(Exception):
         self.retry_after = retry_after
         self.retryable = retryable
         self.details = details
-        self.more_headers: dict[str, str] = {}
+        self.extra_headers: dict[str, str] = {}
 
-    def headers(self) -> dict[str, str]:
+    def build_headers(self) -> dict[str, str]:
         """The headers that tell a client's library what to do (RFC 9110 §10.2.3, RFC 6750 §3, the SDKs' own)."""
         headers = {"x-should-retry": "true" if self.retryable else "false"}
         if self.retry_after is not None:
@@ -48,11 +48,11 @@ class Problem(Exception):
             headers["retry-after-ms"] = str(max(1, round(self.retry_after * 1000)))
         if self.status == 401:
             headers["www-authenticate"] = "Bearer"
-        return {**headers, **self.more_headers}
+        return {**headers, **self.extra_headers}
 
 
 # kind -> status and code
-KINDS: dict[ErrorKind, tuple[int, str]] = {
+STATUS_AND_CODE: dict[ErrorKind, tuple[int, str]] = {
     ErrorKind.INVALID_REQUEST: (400, "invalid_request"),
     ErrorKind.MODEL_NOT_FOUND: (404, "model_not_found"),
     ErrorKind.PROMPT_TOO_LONG: (400, "context_length_exceeded"),
@@ -85,32 +85,32 @@ KINDS: dict[ErrorKind, tuple[int, str]] = {
 }
 
 # What whoever asked has to mend, or to wait for: a limit of the key's own is among them.
-CLIENTS_OWN = {
+CLIENT_ERROR_KINDS = {
     *(ErrorKind.INVALID_REQUEST, ErrorKind.MODEL_NOT_FOUND, ErrorKind.PROMPT_TOO_LONG, ErrorKind.BUDGET),
     *(ErrorKind.NOT_ALLOWED, ErrorKind.NOT_FOUND, ErrorKind.BAD_JOB, ErrorKind.TOO_LARGE),
     *(ErrorKind.KEY_REVOKED, ErrorKind.KEY_LIMIT, ErrorKind.KEY_BUDGET),
 }
 
 
-def of_failure(failed: Failed) -> Problem:
+def problem_from_failure(failed: Failed) -> Problem:
     """The problem that a failed job is."""
-    status, code = KINDS[failed.kind]
-    meaning = MEANINGS[failed.kind]
-    sentence = meaning.final if failed.retry is False and meaning.final else meaning.sentence
+    status, code = STATUS_AND_CODE[failed.kind]
+    meaning = ERROR_INFO[failed.kind]
+    sentence = meaning.final_message if failed.retry is False and meaning.final_message else meaning.message
     message = f"{sentence} {failed.detail}".rstrip()
     retryable = meaning.retryable and failed.retry is not False
     return Problem(status, code, message, retry_after=failed.retry_after, retryable=retryable)
 
 
-def too_large() -> Problem:
+def too_large_problem() -> Problem:
     """A request over the limit. One for each: a problem that is kept keeps what it was raised over."""
     return Problem(413, "request_too_large", "The request is larger than this server takes.")
 
 
-def of_framework(error: HTTPException) -> Problem:
+def problem_from_http_exception(error: HTTPException) -> Problem:
     """The problem that one of the framework's own errors is."""
     if error.status_code == 413:
-        return too_large()
+        return too_large_problem()
     known = {
         404: ("not_found", "There is nothing at this address. GET /v1/models and POST /v1/chat/completions are there."),
         405: ("method_not_allowed", "This address does not take this method."),
@@ -120,6 +120,6 @@ def of_framework(error: HTTPException) -> Problem:
     return Problem(error.status_code, code, message)
 
 
-def invalid(message: str, param: str | None = None, code: str = "invalid_value") -> Problem:
+def invalid_problem(message: str, param: str | None = None, code: str = "invalid_value") -> Problem:
     """A request that says something it may not."""
     return Problem(400, code, message, param=param)

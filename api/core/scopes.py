@@ -6,8 +6,8 @@ Law: a route says which scope it needs (`opt={SCOPE: "chat"}`), or ANY for every
 
 from typing import Literal, get_args
 
-type Scope = Literal["chat", "code", "files", "bash", "mcp", "metrics", "admin"]
+type KeyScope = Literal["chat", "code", "files", "bash", "mcp", "metrics", "admin"]
 
-SCOPES: tuple[Scope, ...] = get_args(Scope.__value__)
-SCOPE = "scope"
-ANY = "any"
+SCOPES: tuple[KeyScope, ...] = get_args(KeyScope.__value__)
+REQUIRED_SCOPE = "scope"
+ANY_SCOPE = "any"

@@ -8,23 +8,23 @@ import sys
 
 from pydantic import ValidationError
 
-from api.database.engine import Unavailable, engine_for, upgrade
-from api.database.folder import prepared
-from api.database.tables import VERSION
+from api.database.engine import DatabaseUnavailable, build_engine, upgrade
+from api.database.folder import prepare_folder
+from api.database.tables import SCHEMA_VERSION
 from api.settings import Settings
-from shared.settings import complaints
+from shared.settings import render_validation_errors
 
 
-async def upgraded(settings: Settings) -> str:
+async def run_upgrade(settings: Settings) -> str:
     """What was done, in a sentence. Raises Unavailable."""
     folder = settings.data_dir.absolute()
-    prepared(folder)
-    engine = engine_for(settings.database_url.get_secret_value() if settings.database_url else None, folder)
+    prepare_folder(folder)
+    engine = build_engine(settings.database_url.get_secret_value() if settings.database_url else None, folder)
     try:
         before = await upgrade(engine, folder)
     finally:
         await engine.dispose()
-    return f"The database is of version {VERSION}; before: {before}."
+    return f"The database is of version {SCHEMA_VERSION}; before: {before}."
 
 
 def main() -> int:
@@ -35,11 +35,11 @@ def main() -> int:
     try:
         settings = Settings()  # pyright: ignore[reportCallIssue] # its values come from the environment
     except ValidationError as error:
-        print(*complaints(error.errors()), sep="\n", file=sys.stderr)
+        print(*render_validation_errors(error.errors()), sep="\n", file=sys.stderr)
         return 2
     try:
-        print(asyncio.run(upgraded(settings)))
-    except Unavailable as problem:
+        print(asyncio.run(run_upgrade(settings)))
+    except DatabaseUnavailable as problem:
         print(problem, file=sys.stderr)
         return 1
     return 0

@@ -16,40 +16,43 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from api.database.tables import STAMP, VERSION, metadata
+from api.database.tables import SCHEMA_VERSION, VERSION_TABLE, metadata
 
-TIMEOUT = 5.0
-FILE = "server.db"
-DAMAGED = "The database's file is damaged or no database. Put a backup in its place, or move it away."
+DATABASE_TIMEOUT = 5.0
+DATABASE_FILE = "server.db"
+DATABASE_DAMAGED = "The database's file is damaged or no database. Put a backup in its place, or move it away."
 # Chosen at random; who upgrades holds it (pg_advisory_xact_lock).
-UPGRADING = 7_406_113_902_551
+UPGRADE_LOCK_ID = 7_406_113_902_551
 
 # It tells of every call twice.
 logging.getLogger("aiosqlite").setLevel(logging.WARNING)
 
 
-class Unavailable(Exception):
+class DatabaseUnavailable(Exception):
     """The database can't be used now; the message says why and what to do."""
 
 
-class Untaken(Unavailable):
+class RowRejected(DatabaseUnavailable):
     """The database works, and does not take this."""
 
 
-def engine_for(url: str | None, folder: Path) -> AsyncEngine:
+def build_engine(url: str | None, folder: Path) -> AsyncEngine:
     """An engine; nothing is opened yet."""
     if url is None:
         engine = create_async_engine(
-            f"sqlite+aiosqlite:///{folder / FILE}", connect_args={"timeout": TIMEOUT}, pool_size=2, max_overflow=2
+            f"sqlite+aiosqlite:///{folder / DATABASE_FILE}",
+            connect_args={"timeout": DATABASE_TIMEOUT},
+            pool_size=2,
+            max_overflow=2,
         )
-        event.listen(engine.sync_engine, "connect", _tune)
+        event.listen(engine.sync_engine, "connect", _configure_sqlite)
         return engine
     asked = make_url(url).set(drivername="postgresql+asyncpg")
-    arguments = {"timeout": TIMEOUT, "command_timeout": TIMEOUT}
+    arguments = {"timeout": DATABASE_TIMEOUT, "command_timeout": DATABASE_TIMEOUT}
     return create_async_engine(asked, connect_args=arguments, pool_size=2, max_overflow=2, pool_pre_ping=True)
 
 
-def _tune(connection: Any, _record: object) -> None:
+def _configure_sqlite(connection: Any, _record: object) -> None:
     """SQLite for several processes: readers never wait for a writer (https://sqlite.org/wal.html)."""
     try:
         cursor = connection.cursor()
@@ -69,10 +72,10 @@ async def transaction(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
         async with engine.begin() as connection:
             yield connection
     except (SQLAlchemyError, OSError, TimeoutError) as error:
-        raise (Untaken if untaken(error) else Unavailable)(sentence(error)) from error
+        raise (RowRejected if is_row_rejected(error) else DatabaseUnavailable)(describe_error(error)) from error
 
 
-def untaken(error: BaseException) -> bool:
+def is_row_rejected(error: BaseException) -> bool:
     """Whether what was to be written is at fault, and no other try would change that.
 
     PostgreSQL says so by its classes 22 and 23 (https://www.postgresql.org/docs/current/errcodes-appendix.html).
@@ -81,7 +84,7 @@ def untaken(error: BaseException) -> bool:
     return isinstance(error, DataError | IntegrityError) or state[:2] in {"22", "23"}
 
 
-def sentence(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """What is wrong with the database, and the mend."""
     original = error.orig if isinstance(error, DBAPIError) and error.orig else error
     words = str(original).lower()
@@ -93,7 +96,7 @@ def sentence(error: BaseException) -> str:
         ("readonly", "The database can't be written. Give the server's user the right to write DATA_DIR."),
         ("unable to open", "The database's file can't be opened. Give the server's user the right to write DATA_DIR."),
         ("permission", "The database refuses this user. Mend its rights, or DATABASE_URL."),
-        ("not a database", DAMAGED),
+        ("not a database", DATABASE_DAMAGED),
         ("malformed", "The database's file is damaged. Put a backup in its place, or move it away."),
         ("relation", "The database lacks its tables. Run `claude-api-server db upgrade`."),
         ("does not exist", "There is no such database or role. Create it (`createdb`), or mend DATABASE_URL."),
@@ -108,46 +111,46 @@ def sentence(error: BaseException) -> str:
     return f"The database can't be used ({type(original).__name__}). The API's log says more."
 
 
-async def version(engine: AsyncEngine) -> str | None:
+async def read_version(engine: AsyncEngine) -> str | None:
     """The version of the tables; None when there are none. Raises Unavailable."""
     async with transaction(engine) as connection:
-        if not await connection.run_sync(lambda sync: inspect(sync).has_table(STAMP.name)):
+        if not await connection.run_sync(lambda sync: inspect(sync).has_table(VERSION_TABLE.name)):
             return None
-        return (await connection.execute(select(STAMP.c.version_num))).scalar()
+        return (await connection.execute(select(VERSION_TABLE.c.version_num))).scalar()
 
 
-def usable(found: str | None) -> None:
+def check_version(found: str | None) -> None:
     """This program can use, or bring up to date, tables of such a version. Raises Unavailable."""
-    if found is not None and found > VERSION:
-        raise Unavailable(
-            f"The database is of version {found}, and this program knows {VERSION} at most: it was upgraded by a newer "
+    if found is not None and found > SCHEMA_VERSION:
+        raise DatabaseUnavailable(
+            f"The database is of version {found}, and this program knows {SCHEMA_VERSION} at most: it was upgraded by a newer "
             "one. Run that one, or give this one another DATA_DIR or DATABASE_URL."
         )
 
 
 async def upgrade(engine: AsyncEngine, folder: Path) -> str:
     """Bring the tables to this code's version; the version before. Raises Unavailable."""
-    found = await version(engine)
-    if found == VERSION:
+    found = await read_version(engine)
+    if found == SCHEMA_VERSION:
         return found
-    usable(found)
-    with _alone(folder):
+    check_version(found)
+    with _hold_upgrade_lock(folder):
         async with transaction(engine) as connection:
             if connection.dialect.name == "postgresql":
-                await connection.execute(select(text(f"pg_advisory_xact_lock({UPGRADING})")))
-            await connection.run_sync(_steps)
+                await connection.execute(select(text(f"pg_advisory_xact_lock({UPGRADE_LOCK_ID})")))
+            await connection.run_sync(_run_migrations)
     return found or "none"
 
 
-def _steps(connection: Connection) -> None:
-    STAMP.create(connection, checkfirst=True)
+def _run_migrations(connection: Connection) -> None:
+    VERSION_TABLE.create(connection, checkfirst=True)
     # Another process may have been faster.
-    found = connection.execute(select(STAMP.c.version_num)).scalar()
+    found = connection.execute(select(VERSION_TABLE.c.version_num)).scalar()
     if found is None:
         # What the steps would make, without them; a test holds the two together.
         metadata.create_all(connection)
-        connection.execute(insert(STAMP).values(version_num=VERSION))
-    if found in {None, VERSION}:
+        connection.execute(insert(VERSION_TABLE).values(version_num=SCHEMA_VERSION))
+    if found in {None, SCHEMA_VERSION}:
         return
     # It takes 30 MB that are not given back, so only when there is something to do.
     from alembic import command  # noqa: PLC0415
@@ -160,14 +163,14 @@ def _steps(connection: Connection) -> None:
     try:
         command.upgrade(config, "head")
     except CommandError as error:
-        raise Unavailable(
+        raise DatabaseUnavailable(
             f"The database says that it is of version {found}, which no version of this program made. Put a backup in its "
             "place, or give this program another DATA_DIR or DATABASE_URL."
         ) from error
 
 
 @contextlib.contextmanager
-def _alone(folder: Path):  # noqa: ANN202 # a generator of nothing
+def _hold_upgrade_lock(folder: Path):  # noqa: ANN202 # a generator of nothing
     """One upgrade at a time on this host."""
     descriptor = os.open(folder / "upgrade.lock", os.O_WRONLY | os.O_CREAT, 0o600)
     try:

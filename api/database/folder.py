@@ -8,60 +8,60 @@ import stat
 import uuid
 from pathlib import Path
 
-from api.database.engine import Unavailable
+from api.database.engine import DatabaseUnavailable
 
-MODE = 0o700
-JOURNAL = "journal"
-PEPPER = "pepper"
+FOLDER_MODE = 0o700
+JOURNAL_FOLDER = "journal"
+PEPPER_FILE = "pepper"
 
 
-def prepared(folder: Path) -> None:
+def prepare_folder(folder: Path) -> None:
     """Make what is missing, that only its owner can enter. Raises Unavailable."""
     try:
-        for each in (folder, folder / JOURNAL):
-            each.mkdir(mode=MODE, parents=True, exist_ok=True)
+        for each in (folder, folder / JOURNAL_FOLDER):
+            each.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             if each.stat().st_mode & 0o077:
-                each.chmod(MODE)
+                each.chmod(FOLDER_MODE)
     except OSError as error:
-        raise _unusable(error) from error
+        raise _build_unavailable(error) from error
 
 
-def kept_pepper(folder: Path) -> bytes:
+def load_pepper(folder: Path) -> bytes:
     """The pepper in a file that only its owner can read, made first if there is none. Raises Unavailable."""
-    path = folder / PEPPER
+    path = folder / PEPPER_FILE
     try:
         if not path.exists():
-            _make(path)
+            _create_pepper(path)
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
             facts = os.fstat(stream.fileno())
             pepper = stream.read(4096).strip()
     except OSError as error:
-        raise _unusable(error) from error
+        raise _build_unavailable(error) from error
     if not stat.S_ISREG(facts.st_mode) or facts.st_mode & 0o077:
-        raise Unavailable("The file `pepper` of DATA_DIR could be read by others. Run `chmod 600` on it.")
+        raise DatabaseUnavailable("The file `pepper` of DATA_DIR could be read by others. Run `chmod 600` on it.")
     if len(pepper) < 32:
-        raise Unavailable("The file `pepper` of DATA_DIR is damaged. Put its backup back.")
+        raise DatabaseUnavailable("The file `pepper` of DATA_DIR is damaged. Put its backup back.")
     return pepper
 
 
-def looked_at(folder: Path, *, with_pepper: bool) -> str:
+def find_folder_problem(folder: Path, *, with_pepper: bool) -> str:
     """What `prepared` and `kept_pepper` would raise, found without making anything; empty if nothing is wrong."""
     try:
-        there = next(each for each in (folder / JOURNAL, folder, *folder.parents) if os.path.lexists(each))
+        there = next(each for each in (folder / JOURNAL_FOLDER, folder, *folder.parents) if os.path.lexists(each))
         if not there.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if not os.access(there, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        if with_pepper and (folder / PEPPER).exists():
-            kept_pepper(folder)
+        if with_pepper and (folder / PEPPER_FILE).exists():
+            load_pepper(folder)
     except OSError as error:
-        return str(_unusable(error))
-    except Unavailable as problem:
+        return str(_build_unavailable(error))
+    except DatabaseUnavailable as problem:
         return str(problem)
     return ""
 
 
-def _make(path: Path) -> None:
+def _create_pepper(path: Path) -> None:
     fresh = path.with_name(f".pepper-{uuid.uuid4().hex}")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as stream:
         stream.write(secrets.token_hex(32))
@@ -71,7 +71,7 @@ def _make(path: Path) -> None:
     fresh.unlink()
 
 
-def _unusable(error: OSError) -> Unavailable:
-    return Unavailable(
+def _build_unavailable(error: OSError) -> DatabaseUnavailable:
+    return DatabaseUnavailable(
         f"DATA_DIR can't be used ({error.strerror}). Set DATA_DIR to a folder that the server's user may write."
     )

@@ -14,18 +14,18 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.core.keys import Allowance, Key
-from api.database.engine import Unavailable, transaction
+from api.database.engine import DatabaseUnavailable, transaction
 from api.database.tables import facts, keys
 
-CHANGES = "keys_version"
-PEPPER = "pepper_check"
+KEYS_VERSION = "keys_version"
+PEPPER_CHECK = "pepper_check"
 
 
-class NameTaken(Exception):
+class DuplicateKeyName(Exception):
     """There is a key of this name already."""
 
 
-def _row(key: Key) -> dict[str, object]:
+def _to_row(key: Key) -> dict[str, object]:
     return {
         "id": key.id,
         "name": key.name,
@@ -39,7 +39,7 @@ def _row(key: Key) -> dict[str, object]:
     }
 
 
-def _key(row: RowMapping) -> Key:
+def _from_row(row: RowMapping) -> Key:
     models = row["models"]
     return msgspec.convert(
         {
@@ -53,70 +53,70 @@ def _key(row: RowMapping) -> Key:
     )
 
 
-async def changes(engine: AsyncEngine) -> str:
+async def read_keys_version(engine: AsyncEngine) -> str:
     """A word that is another one after each change. Raises Unavailable."""
     async with transaction(engine) as connection:
-        return (await connection.execute(select(facts.c.value).where(facts.c.name == CHANGES))).scalar() or ""
+        return (await connection.execute(select(facts.c.value).where(facts.c.name == KEYS_VERSION))).scalar() or ""
 
 
-async def everyone(engine: AsyncEngine) -> list[Key]:
+async def list_keys(engine: AsyncEngine) -> list[Key]:
     """All keys, by name. Raises Unavailable."""
     async with transaction(engine) as connection:
         rows = (await connection.execute(select(keys).order_by(keys.c.name))).mappings().all()
-    return [_key(row) for row in rows]
+    return [_from_row(row) for row in rows]
 
 
-async def one(engine: AsyncEngine, name: str) -> Key | None:
+async def find_key(engine: AsyncEngine, name: str) -> Key | None:
     """The key of this name. Raises Unavailable."""
     async with transaction(engine) as connection:
         row = (await connection.execute(select(keys).where(keys.c.name == name))).mappings().first()
-    return _key(row) if row else None
+    return _from_row(row) if row else None
 
 
 async def add(engine: AsyncEngine, key: Key) -> None:
     """Keep a new key. Raises NameTaken, Unavailable."""
     try:
         async with transaction(engine) as connection:
-            await _changed(connection)
-            await connection.execute(insert(keys).values(**_row(key)))
-    except Unavailable as error:
+            await _bump_keys_version(connection)
+            await connection.execute(insert(keys).values(**_to_row(key)))
+    except DatabaseUnavailable as error:
         if isinstance(error.__cause__, IntegrityError):
-            raise NameTaken from error
+            raise DuplicateKeyName from error
         raise
 
 
 async def change(engine: AsyncEngine, name: str, changed: Callable[[Key], Key]) -> Key | None:
     """Change a key; what it is now, None if there is none. Raises Unavailable, and what `changed` raises."""
     async with transaction(engine) as connection:
-        await _changed(connection)
+        await _bump_keys_version(connection)
         row = (await connection.execute(select(keys).where(keys.c.name == name))).mappings().first()
         if row is None:
             return None
-        key = changed(_key(row))
-        await connection.execute(update(keys).where(keys.c.id == key.id).values(**_row(key)))
+        key = changed(_from_row(row))
+        await connection.execute(update(keys).where(keys.c.id == key.id).values(**_to_row(key)))
     return key
 
 
 async def remove(engine: AsyncEngine, name: str) -> bool:
     """Remove a key; False if there is none. Raises Unavailable."""
     async with transaction(engine) as connection:
-        await _changed(connection)
+        await _bump_keys_version(connection)
         done = await connection.execute(delete(keys).where(keys.c.name == name))
     return bool(done.rowcount)
 
 
-async def same_pepper(engine: AsyncEngine, check: str) -> bool:
+async def match_pepper(engine: AsyncEngine, check: str) -> bool:
     """Whether the keys there were made with this pepper; the first to ask decides. Raises Unavailable."""
     async with transaction(engine) as connection:
-        found = (await connection.execute(select(facts.c.value).where(facts.c.name == PEPPER))).scalar()
+        found = (await connection.execute(select(facts.c.value).where(facts.c.name == PEPPER_CHECK))).scalar()
         if found is None:
-            await connection.execute(insert(facts).values(name=PEPPER, value=check))
+            await connection.execute(insert(facts).values(name=PEPPER_CHECK, value=check))
     return found in {None, check}
 
 
-async def _changed(connection: AsyncConnection) -> None:
+async def _bump_keys_version(connection: AsyncConnection) -> None:
     """Say that a key changes. The first thing in its transaction, so that changes wait for each other."""
     mark = uuid.uuid4().hex
-    done = await connection.execute(update(facts).where(facts.c.name == CHANGES).values(value=mark))
+    done = await connection.execute(update(facts).where(facts.c.name == KEYS_VERSION).values(value=mark))
     if not done.rowcount:
-        await connection.execute(insert(facts).values(name=CHANGES, value=mark))
+        await connection.execute(insert(facts).values(name=KEYS_VERSION, value=mark))

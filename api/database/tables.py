@@ -2,11 +2,11 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
-VERSION = "0001"
+SCHEMA_VERSION = "0001"
 
 metadata = MetaData()
 # Alembic's own, which says of which version the tables are.
-STAMP = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+VERSION_TABLE = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 
 facts = Table(
     "facts",
@@ -51,7 +51,7 @@ ledger = Table(
     Index("ledger_by_day", "day", "key"),
 )
 
-spent = Table(
+daily_spending = Table(
     "spent",
     metadata,
     Column("key", String(64), primary_key=True),

@@ -6,25 +6,25 @@ from typing import Any
 import msgspec
 from litestar import Request
 
-from api.core.dialect_names import dialect_of
+from api.core.dialect_names import find_dialect
 from api.core.problems import Problem
-from api.dialects.anthropic.encode import envelope as anthropic
-from api.dialects.mcp.messages import Unfit
-from api.dialects.openai_common import envelope as openai
-from api.dialects.rest.encode import envelope as rest
-from api.http.request_context import STATE_KEY
+from api.dialects.anthropic.encode import render_error as anthropic
+from api.dialects.mcp.messages import InvalidMessage
+from api.dialects.openai_common import render_error as openai
+from api.dialects.rest.encode import render_error as rest
+from api.http.request_context import REQUEST_ID_KEY
 
 
-def json_rpc(problem: Problem) -> bytes:
+def render_json_rpc_error(problem: Problem) -> bytes:
     """An error of MCP's before the library has the message (https://www.jsonrpc.org/specification#error_object)."""
     data = {"code": problem.code, **({"param": problem.param} if problem.param else {})}
-    error = {"code": _number(problem), "message": problem.message, "data": data}
+    error = {"code": _to_json_rpc_code(problem), "message": problem.message, "data": data}
     return msgspec.json.encode(
-        {"jsonrpc": "2.0", "id": problem.id if isinstance(problem, Unfit) else None, "error": error}
+        {"jsonrpc": "2.0", "id": problem.id if isinstance(problem, InvalidMessage) else None, "error": error}
     )
 
 
-def _number(problem: Problem) -> int:
+def _to_json_rpc_code(problem: Problem) -> int:
     if problem.code == "invalid_json":
         return -32700
     if problem.status >= 500:
@@ -32,31 +32,31 @@ def _number(problem: Problem) -> int:
     return -32602 if (problem.param or "").startswith("params") else -32600
 
 
-type Envelope = Callable[[Problem, str], bytes]
+type ErrorRenderer = Callable[[Problem, str], bytes]
 
 # Every other is OpenAI's.
-OTHERS: dict[str, Envelope] = {
+RENDERERS: dict[str, ErrorRenderer] = {
     "messages": anthropic,
     "rest": lambda problem, _: rest(problem),
-    "mcp": lambda problem, _: json_rpc(problem),
+    "mcp": lambda problem, _: render_json_rpc_error(problem),
 }
 # Where clients of Anthropic's asked before there were messages: nothing is there but an error.
-BEFORE_MESSAGES = "/v1/complete"
+LEGACY_COMPLETE_PATH = "/v1/complete"
 # The header that tells Anthropic's clients from OpenAI's where both ask at one address.
 ANTHROPIC_HEADER = "anthropic-version"
 
 
-def envelope(request: Request[Any, Any, Any], problem: Problem) -> bytes:
+def render_error(request: Request[Any, Any, Any], problem: Problem) -> bytes:
     """The JSON body of an error that answers `request`."""
     path = request.scope["path"]
-    request_id = request.scope["state"].get(STATE_KEY, "")
+    request_id = request.scope["state"].get(REQUEST_ID_KEY, "")
     if path.startswith("/v1/models") and ANTHROPIC_HEADER in request.headers:
         return anthropic(problem, request_id)
-    return by_path(path, problem, request_id)
+    return render_error_for_path(path, problem, request_id)
 
 
-def by_path(path: str, problem: Problem, request_id: str) -> bytes:
+def render_error_for_path(path: str, problem: Problem, request_id: str) -> bytes:
     """The JSON body of an error that answers a request of which no more than the address is known."""
     place = path.partition("?")[0]
-    write = OTHERS.get("messages" if place == BEFORE_MESSAGES else dialect_of(place))
+    write = RENDERERS.get("messages" if place == LEGACY_COMPLETE_PATH else find_dialect(place))
     return write(problem, request_id) if write else openai(problem)

@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 from api.core.problems import Problem
 from shared.events import Done
 
-DONE = b"data: [DONE]\n\n"
+DONE_EVENT = b"data: [DONE]\n\n"
 
 
 class PromptDetails(Struct, frozen=True):
@@ -56,7 +56,7 @@ class ErrorEnvelope(Struct, frozen=True):
 encoder = msgspec.json.Encoder()
 
 
-def usage(answers: Sequence[Done]) -> ChatUsage:
+def build_usage(answers: Sequence[Done]) -> ChatUsage:
     """Tokens of all answers as OpenAI counts them: what was read from or written to the cache is part of the prompt."""
     counted = [done.usage for done in answers]
     costs = [done.cost_usd for done in answers if done.cost_usd is not None]
@@ -75,7 +75,7 @@ def usage(answers: Sequence[Done]) -> ChatUsage:
     )
 
 
-def error_type(status: int, code: str) -> str:
+def to_error_type(status: int, code: str) -> str:
     """OpenAI's type for an error."""
     if code == "insufficient_quota":
         return "insufficient_quota"
@@ -92,7 +92,7 @@ def error_type(status: int, code: str) -> str:
             return "invalid_request_error"
 
 
-def envelope(problem: Problem) -> bytes:
+def render_error(problem: Problem) -> bytes:
     """An error in OpenAI's envelope."""
-    body = ErrorBody(problem.message, error_type(problem.status, problem.code), problem.param, problem.code)
+    body = ErrorBody(problem.message, to_error_type(problem.status, problem.code), problem.param, problem.code)
     return encoder.encode(ErrorEnvelope(body))

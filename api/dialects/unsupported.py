@@ -9,7 +9,7 @@ NO_AUDIO = "Claude neither hears nor speaks"
 NO_FILES = "Nothing is kept between requests here. Send files in the messages of POST /v1/chat/completions"
 NO_STATE = "Send the whole conversation to POST /v1/chat/completions"
 
-ABSENT: dict[str, str] = {
+UNSUPPORTED_ENDPOINTS: dict[str, str] = {
     "embeddings": "Claude makes no embeddings. Use an embedding model of another service, or a local one",
     "images": "Claude makes no pictures. It reads them: send them in the messages of POST /v1/chat/completions",
     "audio": NO_AUDIO,
@@ -39,11 +39,11 @@ ABSENT: dict[str, str] = {
 }
 
 
-def absent(path: str) -> Problem | None:
+def find_unsupported(path: str) -> Problem | None:
     """What to say to who asks for `path`; None if it is nothing known."""
     root, _, rest = path.strip("/").partition("/")
     words = (rest if root == "v1" else f"{root}/{rest}").split("/")
-    name = next((name for name in (words[0], "/".join(words[:2])) if name in ABSENT), None)
+    name = next((name for name in (words[0], "/".join(words[:2])) if name in UNSUPPORTED_ENDPOINTS), None)
     if name is None:
         return None
-    return Problem(404, "not_supported", f"This server has no `/v1/{name}`. {ABSENT[name]}.")
+    return Problem(404, "not_supported", f"This server has no `/v1/{name}`. {UNSUPPORTED_ENDPOINTS[name]}.")

@@ -7,15 +7,15 @@ job was done, failed, or was left by its client.
 from collections.abc import Callable
 from typing import Protocol
 
-from api.core.caller import Asking
+from api.core.caller import Caller
 from shared.events import Event
 from shared.turn import Turn
 
 
-class Watch(Protocol):
+class JobObserver(Protocol):
     """One job's."""
 
-    def see(self, event: Event) -> None:
+    def record_event(self, event: Event) -> None:
         """The job's next event."""
         ...
 
@@ -24,4 +24,4 @@ class Watch(Protocol):
         ...
 
 
-type Watcher = Callable[[Turn, Asking], Watch]
+type JobObserverFactory = Callable[[Turn, Caller], JobObserver]

@@ -9,22 +9,22 @@ from contextlib import aclosing
 
 from shared.events import Event, Failed
 
-type Numbered = tuple[int, Event]
+type NumberedEvent = tuple[int, Event]
 
 
-class Together[K, T]:
+class StreamMerger[K, T]:
     """Jobs under way. Mutable: which; more may join."""
 
     def __init__(self) -> None:
         self._jobs: dict[K, AsyncGenerator[T]] = {}
         self._awaited: dict[asyncio.Future[T], K] = {}
 
-    def join(self, key: K, job: AsyncGenerator[T]) -> None:
+    def add(self, key: K, job: AsyncGenerator[T]) -> None:
         """One more. It is closed when it has ended, or with all the others."""
         self._jobs[key] = job
         self._awaited[asyncio.ensure_future(anext(job))] = key
 
-    async def steps(self) -> AsyncGenerator[tuple[K, T | None]]:
+    async def merge(self) -> AsyncGenerator[tuple[K, T | None]]:
         """What each says, until all have ended; None at the end of each. Closing this closes them."""
         try:
             while self._awaited:
@@ -49,12 +49,12 @@ class Together[K, T]:
             await job.aclose()
 
 
-async def side_by_side(jobs: Sequence[AsyncGenerator[Event]]) -> AsyncGenerator[Numbered]:
+async def merge_streams(jobs: Sequence[AsyncGenerator[Event]]) -> AsyncGenerator[NumberedEvent]:
     """The events of all jobs, until each has ended or one has failed."""
-    together = Together[int, Event]()
+    together = StreamMerger[int, Event]()
     for number, job in enumerate(jobs):
-        together.join(number, job)
-    async with aclosing(together.steps()) as steps:
+        together.add(number, job)
+    async with aclosing(together.merge()) as steps:
         async for number, event in steps:
             if event is not None:
                 yield number, event

@@ -8,71 +8,80 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 
-from api.accounting.meter import Books
-from api.conversation.drafts import Convert
-from api.core.caller import Asking
-from api.executors.client import Handover
-from api.executors.pool import Executors
+from api.accounting.meter import Meter
+from api.conversation.drafts import DocumentConverter
+from api.core.caller import Caller
+from api.executors.client import ExecutorClient
+from api.executors.pool import ExecutorPool
 from api.http.drain import Drain
-from api.media.conversions import convert
-from api.observability.tool_job_trace import HandsTrace
+from api.media.conversions import convert_document
+from api.observability.tool_job_trace import ToolJobTrace
 from shared.errors import ErrorKind
 from shared.events import Failed
-from shared.tool_jobs import ConvertDocument, JobDone, JobResult, Output, ToolJob, ToolsStatus
+from shared.tool_jobs import CommandOutput, ConvertDocument, JobDone, JobResult, ToolJob, ToolsStatus
 from shared.tracing import Tracing
-from shared.wire import Do, ToApi
+from shared.wire import RunTool, ToApi
 
-type Said = Output | JobDone | Failed
+type ToolJobMessage = CommandOutput | JobDone | Failed
 
 
-class Hands:
+class ToolClient:
     """Hands jobs to tools executors."""
 
     def __init__(
-        self, executors: Executors, drain: Drain, request_timeout: float, books: Books, tracing: Tracing | None = None
+        self,
+        executors: ExecutorPool,
+        drain: Drain,
+        request_timeout: float,
+        meter: Meter,
+        tracing: Tracing | None = None,
     ) -> None:
-        self._books = books
+        self._meter = meter
         self._executors = executors
         self._tracing = tracing or Tracing()
-        self._handover = Handover(
-            executors, drain, request_timeout, nobody=ErrorKind.TOOLS_UNAVAILABLE, too_large=ErrorKind.TOO_LARGE
+        self._client = ExecutorClient(
+            executors,
+            drain,
+            request_timeout,
+            unavailable_kind=ErrorKind.TOOLS_UNAVAILABLE,
+            too_large_kind=ErrorKind.TOO_LARGE,
         )
 
-    async def statuses(self) -> dict[str, ToolsStatus | None]:
+    async def fetch_statuses(self) -> dict[str, ToolsStatus | None]:
         """Every tools executor's state by name; None for one that does not answer."""
-        return await self._executors.tools_statuses()
+        return await self._executors.fetch_tools_statuses()
 
-    def problems(self) -> list[str]:
+    def list_problems(self) -> list[str]:
         """Returns why sockets of tools executors are not used, and the fix."""
-        return self._executors.problems()
+        return self._executors.list_problems()
 
-    async def serving(self) -> ToolsStatus | None:
+    async def find_available(self) -> ToolsStatus | None:
         """The state of one that serves; None when none does."""
-        return next((told for told in (await self.statuses()).values() if told and serves(told)), None)
+        return next((told for told in (await self.fetch_statuses()).values() if told and is_available(told)), None)
 
-    async def why_not(self) -> Failed:
+    async def explain_unavailable(self) -> Failed:
         """Why none serves, as far as one says it."""
-        told = [each.problem for each in (await self.statuses()).values() if each and each.problem]
+        told = [each.problem for each in (await self.fetch_statuses()).values() if each and each.problem]
         return Failed(ErrorKind.TOOLS_UNAVAILABLE, next(iter(told), ""), retry_after=1)
 
-    async def do(self, job: ToolJob, asking: Asking) -> AsyncGenerator[Said]:
+    async def run(self, job: ToolJob, caller: Caller) -> AsyncGenerator[ToolJobMessage]:
         """What comes of a job, within the limits of who asks, and written down. Close the generator to end it."""
-        trace = HandsTrace(self._tracing, job, asking)
-        tenant = self._books.tenant(asking)
-        message = Do(job, asking.request_id, tenant, trace.traceparent, tracestate=trace.tracestate)
-        guard = self._books.revocable(asking)
-        came = self._handover.messages(message, _said, going_on=asking.within, guard=guard)
+        trace = ToolJobTrace(self._tracing, job, caller)
+        tenant = self._meter.get_tenant(caller)
+        message = RunTool(job, caller.request_id, tenant, trace.traceparent, tracestate=trace.tracestate)
+        guard = self._meter.bind_revocation(caller)
+        came = self._client.stream_messages(message, _to_tool_job_message, nested=caller.is_nested, guard=guard)
         try:
-            async with aclosing(self._books.metered(came, asking)) as messages:
+            async with aclosing(self._meter.meter_messages(came, caller)) as messages:
                 async for said in messages:
-                    trace.see(said)
+                    trace.record_event(said)
                     yield said
         finally:
             trace.end()
 
-    async def result(self, job: ToolJob, asking: Asking) -> JobResult | Failed:
+    async def get_result(self, job: ToolJob, caller: Caller) -> JobResult | Failed:
         """The end of a job that has no output before it."""
-        async with aclosing(self.do(job, asking)) as messages:
+        async with aclosing(self.run(job, caller)) as messages:
             async for said in messages:
                 if isinstance(said, JobDone):
                     return said.result
@@ -80,19 +89,19 @@ class Hands:
                     return said
         return Failed(ErrorKind.EXECUTOR_LOST)
 
-    def converter(self, asking: Asking) -> Convert:
+    def build_converter(self, caller: Caller) -> DocumentConverter:
         """What converts the office documents of a request."""
 
         async def run(job: ConvertDocument) -> JobResult | Failed:
-            return await self.result(job, asking)
+            return await self.get_result(job, caller)
 
-        return partial(convert, run)
+        return partial(convert_document, run)
 
 
-def serves(status: ToolsStatus) -> bool:
+def is_available(status: ToolsStatus) -> bool:
     """Whether an executor takes jobs now."""
     return not status.problem and not status.draining
 
 
-def _said(message: ToApi) -> Said:
-    return message if isinstance(message, Output | JobDone | Failed) else Failed(ErrorKind.EXECUTOR_LOST)
+def _to_tool_job_message(message: ToApi) -> ToolJobMessage:
+    return message if isinstance(message, CommandOutput | JobDone | Failed) else Failed(ErrorKind.EXECUTOR_LOST)

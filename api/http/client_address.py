@@ -15,23 +15,23 @@ type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 type Headers = Iterable[tuple[bytes, bytes]]
 
-ADDRESS = "address"
+CLIENT_ADDRESS_KEY = "address"
 FORWARDED_FOR = b"x-forwarded-for"
 FORWARDED_PROTO = b"x-forwarded-proto"
 # By these a request says that it was forwarded.
-FORWARDED = frozenset({FORWARDED_FOR, b"forwarded", b"via", b"x-real-ip", b"x-forwarded-host", b"x-forwarded"})
+FORWARDING_HEADERS = frozenset({FORWARDED_FOR, b"forwarded", b"via", b"x-real-ip", b"x-forwarded-host", b"x-forwarded"})
 SCHEMES = (b"http", b"https")
 MAX_HOPS = 32
 
 
-class Origin(Struct, frozen=True):
+class ClientOrigin(Struct, frozen=True):
     """address: the caller's; None: nobody can say. proxied: a trusted proxy speaks."""
 
     address: Address | None
-    proxied: bool = False
+    is_proxied: bool = False
 
 
-class ClientAddress:
+class ClientAddressMiddleware:
     """ASGI middleware around everything else: puts the caller's address into the scope, and a trusted proxy's scheme."""
 
     def __init__(self, app: ASGIApp, trusted: Sequence[Network] = ()) -> None:
@@ -40,37 +40,41 @@ class ClientAddress:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            origin = find_origin(_peer(scope), scope["headers"], self._trusted)
-            scope.setdefault("state", {})[ADDRESS] = origin.address
-            if origin.proxied and origin.address:
+            origin = find_origin(_find_peer(scope), scope["headers"], self._trusted)
+            scope.setdefault("state", {})[CLIENT_ADDRESS_KEY] = origin.address
+            if origin.is_proxied and origin.address:
                 scope["client"] = (str(origin.address), 0)
-            scheme = _values(scope["headers"], FORWARDED_PROTO)[-1:]
-            if origin.proxied and scheme and scheme[0].strip().lower() in SCHEMES:
+            scheme = _list_values(scope["headers"], FORWARDED_PROTO)[-1:]
+            if origin.is_proxied and scheme and scheme[0].strip().lower() in SCHEMES:
                 scope["scheme"] = scheme[0].strip().lower().decode()
         await self._app(scope, receive, send)
 
 
-def caller_address(scope: Scope) -> Address | None:
+def get_caller_address(scope: Scope) -> Address | None:
     """Returns the address that a request comes from; None if nobody can say."""
     state = scope.get("state", {})
-    return state[ADDRESS] if ADDRESS in state else find_origin(_peer(scope), scope["headers"], ()).address
+    return (
+        state[CLIENT_ADDRESS_KEY]
+        if CLIENT_ADDRESS_KEY in state
+        else find_origin(_find_peer(scope), scope["headers"], ()).address
+    )
 
 
-def find_origin(peer: Address | None, headers: Headers, trusted: Sequence[Network]) -> Origin:
+def find_origin(peer: Address | None, headers: Headers, trusted: Sequence[Network]) -> ClientOrigin:
     """Returns where a request comes from. peer: the other end of its connection."""
     known = list(headers)
-    forwarded = any(name.lower() in FORWARDED for name, _ in known)
+    forwarded = any(name.lower() in FORWARDING_HEADERS for name, _ in known)
     if peer is None or not _is_in(peer, trusted):
-        return Origin(None if forwarded else peer)
-    hops = _values(known, FORWARDED_FOR)
+        return ClientOrigin(None if forwarded else peer)
+    hops = _list_values(known, FORWARDED_FOR)
     if not hops or len(hops) > MAX_HOPS:
-        return Origin(None if forwarded else peer, proxied=True)
+        return ClientOrigin(None if forwarded else peer, is_proxied=True)
     address: Address | None = peer
     for hop in reversed(hops):
         address = parse_address(hop.decode("latin-1"))
         if address is None or not _is_in(address, trusted):
             break
-    return Origin(address, proxied=True)
+    return ClientOrigin(address, is_proxied=True)
 
 
 def parse_address(text: str) -> Address | None:
@@ -88,7 +92,7 @@ def parse_address(text: str) -> Address | None:
     return (found.ipv4_mapped or found) if isinstance(found, ipaddress.IPv6Address) else found
 
 
-def _peer(scope: Scope) -> Address | None:
+def _find_peer(scope: Scope) -> Address | None:
     client = scope.get("client")
     return parse_address(client[0]) if client else None
 
@@ -97,6 +101,6 @@ def _is_in(address: Address, networks: Iterable[Network]) -> bool:
     return any(address in network for network in networks)
 
 
-def _values(headers: Headers, wanted: bytes) -> list[bytes]:
+def _list_values(headers: Headers, wanted: bytes) -> list[bytes]:
     """The values of a header that is a list, in their order."""
     return [part for name, value in headers if name.lower() == wanted for part in value.split(b",") if part.strip()]

@@ -15,8 +15,8 @@ from typing import Protocol
 import structlog
 from litestar.types import Receive, Scope, Send
 
-from api.core.problems import Problem, of_failure
-from api.executors.turn_client import decided
+from api.core.problems import Problem, problem_from_failure
+from api.executors.turn_client import is_decisive
 from shared.errors import ErrorKind
 from shared.events import Admitted, Done, Failed
 
@@ -26,7 +26,7 @@ STREAM_HEADERS = {
     "x-accel-buffering": "no",
 }
 JSON_HEADERS = {"content-type": "application/json"}
-COMMENT = b": keep-alive\n\n"
+KEEPALIVE_COMMENT = b": keep-alive\n\n"
 OFFLINE_HEADER = "x-claude-api-server-mode"
 COST_HEADER = "x-cost-usd"
 
@@ -36,20 +36,20 @@ log = structlog.get_logger()
 class Encoder[E](Protocol):
     """What a dialect makes of the events of one answer. Pure."""
 
-    def event(self, event: E, choice: int = 0) -> bytes:
+    def encode_event(self, event: E, choice: int = 0) -> bytes:
         """The bytes of a stream that say `event` of the answer `choice`; empty when there is nothing to say."""
         ...
 
-    def whole(self) -> bytes:
+    def encode_answer(self) -> bytes:
         """The JSON body of the answer, after the last event was seen."""
         ...
 
-    def problem(self, problem: Problem) -> bytes:
+    def encode_error(self, problem: Problem) -> bytes:
         """The JSON body of an error."""
         ...
 
 
-class Answer[E]:
+class EventStreamResponse[E]:
     """An ASGI application that answers one request with the events of one job."""
 
     def __init__(
@@ -58,24 +58,24 @@ class Answer[E]:
         encoder: Encoder[E | Failed],
         *,
         stream: bool,
-        keep_alive: float,
+        keepalive_interval: float,
         headers: dict[str, str] | None = None,
-        sign_of_life: bytes = COMMENT,
+        keepalive: bytes = KEEPALIVE_COMMENT,
         status: Callable[[Problem], int] = lambda problem: problem.status,
     ) -> None:
         self._events = events
         self._encoder = encoder
         self._stream = stream
-        self._silence = keep_alive
+        self._keepalive_interval = keepalive_interval
         self._headers = headers or {}
-        self._sign_of_life = sign_of_life
+        self._keepalive = keepalive
         self._status = status
-        self._begun = False
+        self._has_started = False
         self._cost = 0.0
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         respond = asyncio.create_task(self._respond(send))
-        hangup = asyncio.create_task(_hung_up(receive))
+        hangup = asyncio.create_task(_wait_for_disconnect(receive))
         try:
             await asyncio.wait({respond, hangup}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -86,60 +86,60 @@ class Answer[E]:
             raise error
 
     async def _respond(self, send: Send) -> None:
-        async with aclosing(honest(self._events)) as events:
+        async with aclosing(failures_as_events(self._events)) as events:
             if self._stream:
                 await self._send_stream(events, send)
             else:
-                await self._send_whole(events, send)
+                await self._send_json(events, send)
 
-    async def _send_whole(self, events: AsyncGenerator[tuple[int, E | Failed]], send: Send) -> None:
+    async def _send_json(self, events: AsyncGenerator[tuple[int, E | Failed]], send: Send) -> None:
         async for choice, event in events:
-            self._note(event)
+            self._record_event(event)
             if isinstance(event, Failed):
-                return await self._send_problem(of_failure(event), send)
-            self._encoder.event(event, choice)
-        return await self._send_all(200, JSON_HEADERS, self._encoder.whole(), send)
+                return await self._send_problem(problem_from_failure(event), send)
+            self._encoder.encode_event(event, choice)
+        return await self._send_response(200, JSON_HEADERS, self._encoder.encode_answer(), send)
 
     async def _send_stream(self, events: AsyncGenerator[tuple[int, E | Failed]], send: Send) -> None:
         """Headers wait for the first event that decides the status, but not for ever; then every event as it comes."""
-        pulse = asyncio.create_task(self._keep_alive(send))
+        pulse = asyncio.create_task(self._send_keepalives(send))
         try:
             async for choice, event in events:
-                self._note(event)
-                if isinstance(event, Failed) and not self._begun:
+                self._record_event(event)
+                if isinstance(event, Failed) and not self._has_started:
                     pulse.cancel()
-                    return await self._send_problem(of_failure(event), send)
-                if decided(event):
-                    await self._begin(send)
-                    if body := self._encoder.event(event, choice):
+                    return await self._send_problem(problem_from_failure(event), send)
+                if is_decisive(event):
+                    await self._start_stream(send)
+                    if body := self._encoder.encode_event(event, choice):
                         await send({"type": "http.response.body", "body": body, "more_body": True})
             # Who follows a stream and has its last event already is told nothing.
-            await self._begin(send)
+            await self._start_stream(send)
             return await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             pulse.cancel()
 
-    async def _keep_alive(self, send: Send) -> None:
+    async def _send_keepalives(self, send: Send) -> None:
         """Say that we are alive: proxies cut silent connections, so that the status can't wait for ever either."""
         while True:
-            await asyncio.sleep(self._silence)
-            await self._begin(send)
-            await send({"type": "http.response.body", "body": self._sign_of_life, "more_body": True})
+            await asyncio.sleep(self._keepalive_interval)
+            await self._start_stream(send)
+            await send({"type": "http.response.body", "body": self._keepalive, "more_body": True})
 
-    async def _begin(self, send: Send) -> None:
-        if not self._begun:
-            self._begun = True
-            await _start(200, {**STREAM_HEADERS, **self._headers}, send)
+    async def _start_stream(self, send: Send) -> None:
+        if not self._has_started:
+            self._has_started = True
+            await _send_start(200, {**STREAM_HEADERS, **self._headers}, send)
 
     async def _send_problem(self, problem: Problem, send: Send) -> None:
-        headers = {**JSON_HEADERS, **problem.headers()}
-        await self._send_all(self._status(problem), headers, self._encoder.problem(problem), send)
+        headers = {**JSON_HEADERS, **problem.build_headers()}
+        await self._send_response(self._status(problem), headers, self._encoder.encode_error(problem), send)
 
-    async def _send_all(self, status: int, headers: dict[str, str], body: bytes, send: Send) -> None:
-        await _start(status, {**headers, **self._headers, "content-length": str(len(body))}, send)
+    async def _send_response(self, status: int, headers: dict[str, str], body: bytes, send: Send) -> None:
+        await _send_start(status, {**headers, **self._headers, "content-length": str(len(body))}, send)
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def _note(self, event: object) -> None:
+    def _record_event(self, event: object) -> None:
         match event:
             case Admitted(offline=True):
                 self._headers[OFFLINE_HEADER] = "offline"
@@ -154,7 +154,7 @@ class Answer[E]:
                 pass
 
 
-async def honest[E](events: AsyncGenerator[tuple[int, E]]) -> AsyncGenerator[tuple[int, E | Failed]]:
+async def failures_as_events[E](events: AsyncGenerator[tuple[int, E]]) -> AsyncGenerator[tuple[int, E | Failed]]:
     """The events; a fault of ours among them ends the answer as any other failure does."""
     async with aclosing(events):
         try:
@@ -165,12 +165,12 @@ async def honest[E](events: AsyncGenerator[tuple[int, E]]) -> AsyncGenerator[tup
             yield 0, Failed(ErrorKind.INTERNAL)
 
 
-async def _start(status: int, headers: dict[str, str], send: Send) -> None:
+async def _send_start(status: int, headers: dict[str, str], send: Send) -> None:
     encoded = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": encoded})
 
 
-async def _hung_up(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     """Return when the client has gone. The request's body was read before."""
     while (await receive())["type"] != "http.disconnect":
         pass

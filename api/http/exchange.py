@@ -11,7 +11,7 @@ from typing import Any
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-OLD = "1.0"
+HTTP_1_0 = "1.0"
 
 
 class Exchange:
@@ -35,7 +35,7 @@ class Exchange:
 
         async def framed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                await send(self._start(message, str(scope.get("http_version"))))
+                await send(self._build_start(message, str(scope.get("http_version"))))
                 if self._headers_only:
                     self._before_end(self._cycle)
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -48,17 +48,17 @@ class Exchange:
 
         await self._app(scope, receive, framed)
 
-    def _start(self, message: Any, version: str) -> Message:
+    def _build_start(self, message: Any, version: str) -> Message:
         if self._cycle.waiting_for_100_continue:
             self._cycle.keep_alive = False
-        headers = [header for header in message.get("headers", ()) if not _keeps(*header)]
-        if version == OLD and not any(name.lower() == b"content-length" for name, _ in headers):
+        headers = [header for header in message.get("headers", ()) if not _is_keep_alive(*header)]
+        if version == HTTP_1_0 and not any(name.lower() == b"content-length" for name, _ in headers):
             self._ends_with_connection = True
             self._cycle.chunked_encoding = False
         changed: Any = {**message, "headers": headers}
         return changed
 
 
-def _keeps(name: bytes, value: bytes) -> bool:
+def _is_keep_alive(name: bytes, value: bytes) -> bool:
     """Whether a header keeps the connection, which is not for an application to say."""
     return name.lower() == b"connection" and value.lower() == b"keep-alive"

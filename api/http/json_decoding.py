@@ -12,48 +12,48 @@ from anyio import CapacityLimiter, Lock, to_thread
 
 from api.core.problems import Problem
 
-AT_ONCE = 16 * 1024
-THREADS = 2
-MOST_VALUES = 300_000
+MAX_INLINE_BYTES = 16 * 1024
+DECODER_THREADS = 2
+MAX_JSON_VALUES = 300_000
 # Bytes that are looked at without a pause for other threads.
-PIECE = 256 * 1024
+SCAN_CHUNK_BYTES = 256 * 1024
 
 
-class Decoding:
+class BodyDecoder:
     """Mutable: whose bodies are read now, or wait for it."""
 
-    def __init__(self, threads: int = THREADS) -> None:
+    def __init__(self, threads: int = DECODER_THREADS) -> None:
         self._threads = CapacityLimiter(threads)
-        self._keys: dict[str, tuple[Lock, int]] = {}
+        self._key_locks: dict[str, tuple[Lock, int]] = {}
 
-    async def run[T](self, owner: str, body: bytes, read: Callable[[bytes], T], most: int = MOST_VALUES) -> T:
+    async def decode[T](self, owner: str, body: bytes, read: Callable[[bytes], T], most: int = MAX_JSON_VALUES) -> T:
         """What `read` makes of a body. owner: the id of its key. Raises Problem (413), and what `read` raises."""
-        if len(body) <= AT_ONCE:
+        if len(body) <= MAX_INLINE_BYTES:
             return read(body)
-        async with self._turn(owner):
-            return await to_thread.run_sync(_read, body, read, most, limiter=self._threads)
+        async with self._hold_key_lock(owner):
+            return await to_thread.run_sync(_decode, body, read, most, limiter=self._threads)
 
-    async def call[T](self, owner: str, work: Callable[[], T]) -> T:
+    async def run_in_thread[T](self, owner: str, work: Callable[[], T]) -> T:
         """What `work` returns, done in a thread. owner: as for `run`. Raises what `work` raises."""
-        async with self._turn(owner):
+        async with self._hold_key_lock(owner):
             return await to_thread.run_sync(work, limiter=self._threads)
 
     @asynccontextmanager
-    async def _turn(self, owner: str) -> AsyncGenerator[None]:
-        lock, users = self._keys.get(owner, (Lock(), 0))
-        self._keys[owner] = lock, users + 1
+    async def _hold_key_lock(self, owner: str) -> AsyncGenerator[None]:
+        lock, users = self._key_locks.get(owner, (Lock(), 0))
+        self._key_locks[owner] = lock, users + 1
         try:
             async with lock:
                 yield
         finally:
-            _, users = self._keys[owner]
+            _, users = self._key_locks[owner]
             if users == 1:
-                del self._keys[owner]
+                del self._key_locks[owner]
             else:
-                self._keys[owner] = lock, users - 1
+                self._key_locks[owner] = lock, users - 1
 
 
-def _read[T](body: bytes, read: Callable[[bytes], T], most: int) -> T:
+def _decode[T](body: bytes, read: Callable[[bytes], T], most: int) -> T:
     if has_more_values(body, most):
         message = f"The request has more than {most} JSON values. Send fewer messages, parts or fields."
         raise Problem(413, "request_too_large", message)
@@ -64,7 +64,7 @@ def has_more_values(body: bytes, most: int) -> bool:
     """Whether a JSON text has more values than this, as far as its commas and brackets outside of strings tell."""
     count, at, inside = 0, 0, 0
     while at < len(body) and count <= most:
-        end = min(at + PIECE, len(body))
+        end = min(at + SCAN_CHUNK_BYTES, len(body))
         # A piece never ends between a backslash and what it escapes.
         while end < len(body) and body[end - 1] == ord("\\"):
             end += 1

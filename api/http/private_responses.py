@@ -6,11 +6,11 @@ answer belongs to is the framework's word, so no spelling of a path gets around 
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-PRIVATE = ("/metrics", "/api/admin")
-CORS = b"access-control-"
+PRIVATE_PATHS = ("/metrics", "/api/admin")
+CORS_HEADER_PREFIX = b"access-control-"
 
 
-class PrivatePages:
+class PrivateResponsesMiddleware:
     """ASGI middleware around the framework, which says in the scope which route it took."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -19,7 +19,7 @@ class PrivatePages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def filtered(message: Message) -> None:
             if message["type"] == "http.response.start" and _is_private(scope):
-                kept = [header for header in message["headers"] if not header[0].lower().startswith(CORS)]
+                kept = [header for header in message["headers"] if not header[0].lower().startswith(CORS_HEADER_PREFIX)]
                 message = {**message, "headers": kept}
             await send(message)
 
@@ -27,4 +27,4 @@ class PrivatePages:
 
 
 def _is_private(scope: Scope) -> bool:
-    return str(scope.get("path_template") or scope.get("path", "")).startswith(PRIVATE)
+    return str(scope.get("path_template") or scope.get("path", "")).startswith(PRIVATE_PATHS)

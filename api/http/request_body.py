@@ -11,51 +11,55 @@ from litestar import Request
 from litestar.datastructures import Headers, State
 from litestar.types import Receive, Scope
 
-from api.auth.body_limits import share_of
-from api.core.problems import Problem, too_large
-from api.http.inflight_bodies import LARGEST
+from api.auth.body_limits import get_reservation
+from api.core.problems import Problem, too_large_problem
+from api.http.inflight_bodies import MAX_BODY_BYTES
 
 # Of a length that can be one.
-DIGITS = 18
+MAX_LENGTH_DIGITS = 18
 # zlib takes both gzip's header and its own (zlib.h, inflateInit2: 32 added to windowBits).
-ANY_HEADER = 32 + zlib.MAX_WBITS
+GZIP_OR_ZLIB_WBITS = 32 + zlib.MAX_WBITS
 # Bytes that are unpacked before room is taken for them.
-PIECE = 1024 * 1024
+INFLATE_CHUNK_BYTES = 1024 * 1024
 
 
 async def read(request: Request[object, object, State]) -> bytes:
     """The body, with gzip and deflate undone. Raises Problem (400, 413, 415, 503)."""
-    return await _plain(await request.body(), request.scope)
+    return await _decode_content(await request.body(), request.scope)
 
 
-async def gathered(scope: Scope, receive: Receive) -> bytes:
+async def receive_body(scope: Scope, receive: Receive) -> bytes:
     """The same of a request that the framework does not read. Raises Problem (400, 413, 415, 503)."""
     announced = Headers.from_scope(scope).get("content-length", "")
-    if announced.isascii() and announced.isdigit() and (len(announced) > DIGITS or int(announced) > LARGEST):
-        raise too_large()
+    if (
+        announced.isascii()
+        and announced.isdigit()
+        and (len(announced) > MAX_LENGTH_DIGITS or int(announced) > MAX_BODY_BYTES)
+    ):
+        raise too_large_problem()
     body = bytearray()
     while (message := await receive())["type"] == "http.request":
         body += message["body"]
-        if len(body) > LARGEST:
-            raise too_large()
+        if len(body) > MAX_BODY_BYTES:
+            raise too_large_problem()
         if not message.get("more_body"):
             break
-    return await _plain(bytes(body), scope)
+    return await _decode_content(bytes(body), scope)
 
 
-async def _plain(body: bytes, scope: Scope) -> bytes:
+async def _decode_content(body: bytes, scope: Scope) -> bytes:
     encoding = Headers.from_scope(scope).get("content-encoding", "identity").strip().lower()
     match encoding:
         case "identity" | "":
             return body
         case "gzip" | "x-gzip" | "deflate":
             plain = bytearray()
-            share = share_of(scope)
-            inflating = pieces(body)
+            share = get_reservation(scope)
+            inflating = iter_decompressed(body)
             # Apart from the loop: what unpacks to much takes its time.
             while piece := await asyncio.to_thread(next, inflating, b""):
                 if share:
-                    share.take(len(piece))
+                    share.reserve(len(piece))
                 plain += piece
             return bytes(plain)
         case _:
@@ -63,19 +67,19 @@ async def _plain(body: bytes, scope: Scope) -> bytes:
             raise Problem(415, "unsupported_encoding", message)
 
 
-def unpacked(body: bytes) -> bytes:
+def decompress(body: bytes) -> bytes:
     """A compressed body as it was. Raises Problem."""
-    return b"".join(pieces(body))
+    return b"".join(iter_decompressed(body))
 
 
-def pieces(body: bytes) -> Iterator[bytes]:
+def iter_decompressed(body: bytes) -> Iterator[bytes]:
     """A compressed body as it was, in pieces. Raises Problem."""
-    inflate, size = zlib.decompressobj(ANY_HEADER), 0
+    inflate, size = zlib.decompressobj(GZIP_OR_ZLIB_WBITS), 0
     try:
-        while piece := inflate.decompress(body, PIECE):
+        while piece := inflate.decompress(body, INFLATE_CHUNK_BYTES):
             size += len(piece)
-            if size > LARGEST:
-                raise too_large()
+            if size > MAX_BODY_BYTES:
+                raise too_large_problem()
             yield piece
             body = inflate.unconsumed_tail
     except zlib.error as error:

@@ -11,13 +11,13 @@ from collections.abc import Iterable
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-SANE = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-STATE_KEY = "request_id"
+VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+REQUEST_ID_KEY = "request_id"
 
 log = structlog.get_logger()
 
 
-class RequestContext:
+class RequestContextMiddleware:
     """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -26,8 +26,8 @@ class RequestContext:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        request_id = chosen_id(dict(scope["headers"]).get(b"x-request-id"))
-        scope.setdefault("state", {})[STATE_KEY] = request_id
+        request_id = choose_request_id(dict(scope["headers"]).get(b"x-request-id"))
+        scope.setdefault("state", {})[REQUEST_ID_KEY] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
         began = time.perf_counter()
         # What GET answers, HEAD answers without the body, which the server leaves out by itself (RFC 9110 §9.3.2).
@@ -44,7 +44,7 @@ class RequestContext:
                     (b"request-id", request_id.encode()),
                     (b"openai-processing-ms", str(spent).encode()),
                 ]
-                message = {**message, "headers": [*uncached(message["headers"]), *extra]}
+                message = {**message, "headers": [*add_no_store(message["headers"]), *extra]}
             await send(message)
 
         try:
@@ -57,7 +57,7 @@ class RequestContext:
             structlog.contextvars.unbind_contextvars("request_id", "trace_id")
 
 
-def uncached(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def add_no_store(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers, with which nothing on the way keeps a response: it holds what a caller said, or is only the caller's.
 
     What an answer says itself of caches stays, beside `no-store`; only what may be kept by everyone says `public`.
@@ -69,8 +69,8 @@ def uncached(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]
     return [*others, (b"cache-control", b", ".join([*given, b"no-store"]))]
 
 
-def chosen_id(given: bytes | None) -> str:
+def choose_request_id(given: bytes | None) -> str:
     """The caller's id, or a new one."""
-    if given and SANE.fullmatch(given):
+    if given and VALID_REQUEST_ID.fullmatch(given):
         return given.decode("ascii")
     return f"req_{uuid.uuid4().hex}"

@@ -11,26 +11,26 @@ import uvicorn
 from litestar.types import ASGIApp
 
 from api.http.connection import Connection
-from api.http.connection_registry import Edge
+from api.http.connection_registry import ConnectionRegistry
 from api.http.drain import Drain
 from shared.process.systemd import notify
 
 # After the grace period every stream has said its last word; this is for one that can't.
-LAST_RESORT = 1.0
+FORCED_EXIT_DELAY = 1.0
 IDLE_TIMEOUT = 75
-TICKS = 10
+TICKS_PER_SECOND = 10
 
 
 class Server(uvicorn.Server):
     """Serves until a signal, then drains. Mutable: whether draining began."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int, drain: Drain, edge: Edge) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, drain: Drain, registry: ConnectionRegistry) -> None:
         config = uvicorn.Config(
             app,  # pyright: ignore[reportArgumentType] # Litestar's and uvicorn's ASGI types differ in name only
             host=host,
             port=port,
             loop="uvloop",
-            http=functools.partial(Connection, edge),  # pyright: ignore[reportArgumentType] # it calls it as it would the class
+            http=functools.partial(Connection, registry),  # pyright: ignore[reportArgumentType] # it calls it as it would the class
             ws="none",
             lifespan="on",
             log_config=None,
@@ -40,11 +40,11 @@ class Server(uvicorn.Server):
             proxy_headers=False,
             date_header=True,
             timeout_keep_alive=IDLE_TIMEOUT,
-            timeout_graceful_shutdown=int(drain.grace + LAST_RESORT + 0.5),
+            timeout_graceful_shutdown=int(drain.grace + FORCED_EXIT_DELAY + 0.5),
         )
         super().__init__(config)
         self._drain = drain
-        self._edge = edge
+        self._registry = registry
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, on `sockets` if there are some, and tell systemd."""
@@ -54,29 +54,29 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """What uvicorn does ten times a second, and once a second the look at every connection."""
-        if counter % TICKS == 0:
-            self._edge.sweep(asyncio.get_running_loop().time())
+        if counter % TICKS_PER_SECOND == 0:
+            self._registry.check_timeouts(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 # a signal handler's form
         """Begin to drain; a second SIGINT ends it now. uvicorn's own would raise the signal again after the drain."""
         notify(os.environ, "STOPPING=1")
-        self._begin()
+        self._start_drain()
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
-    def _begin(self) -> None:
+    def _start_drain(self) -> None:
         # At once: who connects from now on is for whoever listens next on the socket that was handed down.
         for server in getattr(self, "servers", ()):
             asyncio.get_running_loop().call_soon_threadsafe(server.close)
         self._drain.begin()
 
-    def end_with(self, parent_fd: int) -> None:
+    def drain_when_closed(self, parent_fd: int) -> None:
         """Drain too when the pipe `parent_fd` is closed."""
 
         def closed() -> None:
             asyncio.get_running_loop().remove_reader(parent_fd)
-            self._begin()
+            self._start_drain()
             self.should_exit = True
 
         asyncio.get_running_loop().add_reader(parent_fd, closed)

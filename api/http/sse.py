@@ -4,16 +4,16 @@ Law: an event's data is one line to every reader, also to those that take more f
 """
 
 # Line ends to the readers of some clients, though not to the standard's; they only occur inside the JSON's texts.
-LINE_ENDS = {end.encode(): f"\\u{ord(end):04x}".encode() for end in "\u0085\u2028\u2029"}
+ESCAPED_LINE_ENDS = {end.encode(): f"\\u{ord(end):04x}".encode() for end in "\u0085\u2028\u2029"}
 
 
-def data(payload: bytes) -> bytes:
+def render_data(payload: bytes) -> bytes:
     """An event whose data is this JSON."""
-    for end, escaped in LINE_ENDS.items():
+    for end, escaped in ESCAPED_LINE_ENDS.items():
         payload = payload.replace(end, escaped)
     return b"data: " + payload + b"\n\n"
 
 
-def named(name: str, payload: bytes) -> bytes:
+def render_named_event(name: str, payload: bytes) -> bytes:
     """An event with a name."""
-    return b"event: " + name.encode() + b"\n" + data(payload)
+    return b"event: " + name.encode() + b"\n" + render_data(payload)

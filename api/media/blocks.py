@@ -13,26 +13,28 @@ from msgspec import Struct, structs
 
 from api.core.problems import Problem
 from shared.text import charsets
-from shared.text.file_types import MAX_DOCUMENT, PDF, RTF, is_office_document
+from shared.text.file_types import MAX_DOCUMENT_BYTES, PDF, RTF, is_office_document
 from shared.turn import Document, Image
 
-MAX_IMAGE = 5 * 1024 * 1024
-MAX_FILE = MAX_DOCUMENT
-MAX_SIDE = 8000
-IMAGES = "PNG, JPEG, GIF or WebP"
-FILES = f"PDF, text, Word, Excel, PowerPoint, OpenDocument, RTF, EPUB, {IMAGES}"
-MAGIC = re.compile(rb"(?s)(?P<png>\x89PNG\r\n\x1a\n)|(?P<jpeg>\xff\xd8\xff)|(?P<gif>GIF8[79]a)|(?P<webp>RIFF.{4}WEBP)")
+MAX_IMAGE_BYTES = 5 * 1024 * 1024
+MAX_FILE_BYTES = MAX_DOCUMENT_BYTES
+MAX_IMAGE_SIDE = 8000
+IMAGE_FORMATS = "PNG, JPEG, GIF or WebP"
+FILE_FORMATS = f"PDF, text, Word, Excel, PowerPoint, OpenDocument, RTF, EPUB, {IMAGE_FORMATS}"
+IMAGE_MAGIC = re.compile(
+    rb"(?s)(?P<png>\x89PNG\r\n\x1a\n)|(?P<jpeg>\xff\xd8\xff)|(?P<gif>GIF8[79]a)|(?P<webp>RIFF.{4}WEBP)"
+)
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15 (ITU-T T.81, table B.1)
 
 
-class Remote(Struct, frozen=True):
+class RemoteMedia(Struct, frozen=True):
     """A picture that is still to be fetched. where: the part of the request that asks for it."""
 
     url: str
     where: str
 
 
-class RemoteDocument(Remote, frozen=True):
+class RemoteDocument(RemoteMedia, frozen=True):
     """A PDF or text that is still to be fetched, with what the client says of it."""
 
     title: str | None = None
@@ -56,25 +58,29 @@ class DataUrl(Struct, frozen=True):
     charset: str = ""
 
 
-def image(data: bytes, where: str) -> Image:
+def build_image(data: bytes, where: str) -> Image:
     """A picture, by its bytes. Raises Problem."""
-    if len(data) > MAX_IMAGE:
-        raise refused("image_too_large", "the picture is larger than 5 MiB.", where, 413)
-    media_type = picture_type(data)
-    if not media_type or not (sides := dimensions(data, media_type)) or 0 in sides:
+    if len(data) > MAX_IMAGE_BYTES:
+        raise media_problem("image_too_large", "the picture is larger than 5 MiB.", where, 413)
+    media_type = detect_image_type(data)
+    if not media_type or not (sides := read_dimensions(data, media_type)) or 0 in sides:
         fault = "is damaged or cut off" if media_type else "is of no known type" if data else "is empty"
-        raise refused("invalid_image", f"the picture {fault}. Send {IMAGES}.", where)
-    if max(sides) > MAX_SIDE:
-        raise refused("invalid_image", f"the picture is {sides} pixels; {MAX_SIDE} is the most a side.", where)
+        raise media_problem("invalid_image", f"the picture {fault}. Send {IMAGE_FORMATS}.", where)
+    if max(sides) > MAX_IMAGE_SIDE:
+        raise media_problem(
+            "invalid_image", f"the picture is {sides} pixels; {MAX_IMAGE_SIDE} is the most a side.", where
+        )
     return Image(media_type, base64.b64encode(data).decode())
 
 
-def data_url(url: str, where: str) -> Image | Document | OfficeDocument:
+def read_data_url(url: str, where: str) -> Image | Document | OfficeDocument:
     """What a data URL holds. Raises Problem."""
     try:
         sent = parse_data_url(url)
     except ValueError as error:
-        raise refused("invalid_image", f"no data URL that can be decoded. Send {IMAGES} in base64.", where) from error
+        raise media_problem(
+            "invalid_image", f"no data URL that can be decoded. Send {IMAGE_FORMATS} in base64.", where
+        ) from error
     # Without a type it is a text (RFC 2397 §2).
     is_file = (
         sent.media_type.startswith("text/")
@@ -82,37 +88,39 @@ def data_url(url: str, where: str) -> Image | Document | OfficeDocument:
         or sent.data.startswith(PDF)
         or is_office_document(sent.data)
     )
-    if is_file and (found := document(sent, None, where)):
+    if is_file and (found := to_document(sent, None, where)):
         return found
-    if sent.media_type.startswith("image/") or picture_type(sent.data):
-        return image(sent.data, where)
-    raise refused("invalid_image", f"`{sent.media_type[:60] or 'text/plain'}` can't be used here. Send {FILES}.", where)
+    if sent.media_type.startswith("image/") or detect_image_type(sent.data):
+        return build_image(sent.data, where)
+    raise media_problem(
+        "invalid_image", f"`{sent.media_type[:60] or 'text/plain'}` can't be used here. Send {FILE_FORMATS}.", where
+    )
 
 
-def file(file_data: str, filename: str | None, where: str) -> Document | Image | OfficeDocument:
+def read_file_data(file_data: str, filename: str | None, where: str) -> Document | Image | OfficeDocument:
     """What a `file` part holds: a data URL, or base64 alone. Raises Problem."""
     try:
-        sent = parse_data_url(file_data) if file_data[:5].lower() == "data:" else DataUrl(unbase64(file_data))
+        sent = parse_data_url(file_data) if file_data[:5].lower() == "data:" else DataUrl(decode_base64(file_data))
     except ValueError as error:
-        raise refused("invalid_file", "neither a data URL nor base64 that can be decoded.", where) from error
-    return file_of(sent, filename or None, where)
+        raise media_problem("invalid_file", "neither a data URL nor base64 that can be decoded.", where) from error
+    return to_file_block(sent, filename or None, where)
 
 
-def file_of(
+def to_file_block(
     sent: DataUrl, title: str | None, where: str, *, context: str | None = None
 ) -> Document | Image | OfficeDocument:
     """What the bytes of a file are. Raises Problem."""
-    if found := document(sent, title, where):
-        return with_context(found, context)
-    if picture_type(sent.data):
-        return image(sent.data, where)
-    fault = f"{undecodable(sent)}." if sent.data else "the file is empty."
-    raise refused("invalid_file", f"{fault} Send {FILES}.", where)
+    if found := to_document(sent, title, where):
+        return add_context(found, context)
+    if detect_image_type(sent.data):
+        return build_image(sent.data, where)
+    fault = f"{describe_undecodable(sent)}." if sent.data else "the file is empty."
+    raise media_problem("invalid_file", f"{fault} Send {FILE_FORMATS}.", where)
 
 
-def undecodable(sent: DataUrl) -> str:
+def describe_undecodable(sent: DataUrl) -> str:
     """Why bytes that are of no other type are no text."""
-    if charsets.known(sent.charset):
+    if charsets.find_codec(sent.charset):
         return f"the file is of no known type, and no text in `{sent.charset}`, which it is declared to be"
     return "the file is of no known type, and no text in a character encoding that its bytes tell"
 
@@ -125,65 +133,65 @@ def parse_data_url(url: str) -> DataUrl:
         raise ValueError("no data URL")
     media_type, *parameters = (word.strip().lower() for word in kind.split(";"))
     data = unquote_to_bytes(payload)
-    declared = dict(name_value(word) for word in parameters)
+    declared = dict(parse_parameter(word) for word in parameters)
     return DataUrl(
-        unbase64(data.decode("ascii")) if "base64" in parameters[-1:] else data,
+        decode_base64(data.decode("ascii")) if "base64" in parameters[-1:] else data,
         media_type,
         declared.get("charset", ""),
     )
 
 
-def name_value(parameter: str) -> tuple[str, str]:
+def parse_parameter(parameter: str) -> tuple[str, str]:
     """A parameter of a media type, its value without quotes (RFC 9110 §5.6.6)."""
     name, _, value = parameter.partition("=")
     return name.strip(), value.strip().strip('"')
 
 
-def unbase64(text: str) -> bytes:
+def decode_base64(text: str) -> bytes:
     """Base64 of either alphabet; white space and padding are free. Raises ValueError."""
     packed = "".join(text.split()).translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
     return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
 
 
-def document(sent: DataUrl, title: str | None, where: str) -> Document | OfficeDocument | None:
+def to_document(sent: DataUrl, title: str | None, where: str) -> Document | OfficeDocument | None:
     """A PDF, a text or an office document; None if the bytes are none of them. Raises Problem."""
-    found = _document(sent, title, where)
-    if found and len(sent.data) > MAX_FILE:
-        raise refused("file_too_large", "the file is larger than 20 MiB.", where, 413)
+    found = _to_document(sent, title, where)
+    if found and len(sent.data) > MAX_FILE_BYTES:
+        raise media_problem("file_too_large", "the file is larger than 20 MiB.", where, 413)
     return found
 
 
-def _document(sent: DataUrl, title: str | None, where: str) -> Document | OfficeDocument | None:
+def _to_document(sent: DataUrl, title: str | None, where: str) -> Document | OfficeDocument | None:
     if sent.data.startswith(PDF):
         return Document("application/pdf", base64.b64encode(sent.data).decode(), title)
     # RTF is ASCII: who declares it a text wants its source read.
     if is_office_document(sent.data) and not (sent.media_type == "text/plain" and sent.data.startswith(RTF)):
         return OfficeDocument(sent.data, title, where)
     # No picture is UTF-8 without NUL; in other encodings most bytes are letters.
-    if not charsets.known(sent.charset) and (certain := charsets.utf8(sent.data)):
-        return text_document(certain, title)
-    if picture_type(sent.data) or not (decoded := charsets.decode(sent.data, sent.charset)):
+    if not charsets.find_codec(sent.charset) and (certain := charsets.decode_utf8(sent.data)):
+        return to_text_document(certain, title)
+    if detect_image_type(sent.data) or not (decoded := charsets.decode(sent.data, sent.charset)):
         return None
-    return text_document(decoded, title)
+    return to_text_document(decoded, title)
 
 
-def text_document(decoded: charsets.Decoded, title: str | None) -> Document | None:
+def to_text_document(decoded: charsets.DecodedText, title: str | None) -> Document | None:
     """A text; None if it is empty."""
     return Document("text/plain", decoded.text, title, decoded.note or None) if decoded.text else None
 
 
-def with_context[T: Document | OfficeDocument](found: T, context: str | None) -> T:
+def add_context[T: Document | OfficeDocument](found: T, context: str | None) -> T:
     """A document with what the client says of it, before what is said here."""
     return structs.replace(found, context="\n".join(filter(None, (context, found.context))) or None)
 
 
-def picture_type(data: bytes) -> str | None:
+def detect_image_type(data: bytes) -> str | None:
     """The media type that the first bytes tell; None if they are of no picture we take."""
-    found = MAGIC.match(data)
+    found = IMAGE_MAGIC.match(data)
     return f"image/{found.lastgroup}" if found else None
 
 
-def dimensions(data: bytes, media_type: str) -> tuple[int, int] | None:
+def read_dimensions(data: bytes, media_type: str) -> tuple[int, int] | None:
     """Width and height, as the header has them (WebP: RFC 9649 §2.5 to 2.7); None if it can't be read."""
     try:
         match media_type, data[12:16]:
@@ -192,7 +200,7 @@ def dimensions(data: bytes, media_type: str) -> tuple[int, int] | None:
             case "image/gif", _:
                 return struct.unpack_from("<HH", data, 6)
             case "image/jpeg", _:
-                return jpeg_dimensions(data)
+                return read_jpeg_dimensions(data)
             case "image/webp", b"VP8 " if data[23:26] == b"\x9d\x01\x2a":
                 width, height = struct.unpack_from("<HH", data, 26)
                 return width & 0x3FFF, height & 0x3FFF
@@ -207,7 +215,7 @@ def dimensions(data: bytes, media_type: str) -> tuple[int, int] | None:
         return None
 
 
-def jpeg_dimensions(data: bytes) -> tuple[int, int] | None:
+def read_jpeg_dimensions(data: bytes) -> tuple[int, int] | None:
     """The first frame header's; segments before it are stepped over by their lengths (ITU-T T.81, annex B)."""
     at = 2
     while data[at] == 0xFF and (marker := data[at + 1]) not in (0xD9, 0xDA):
@@ -218,6 +226,6 @@ def jpeg_dimensions(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def refused(code: str, sentence: str, where: str, status: int = 400) -> Problem:
+def media_problem(code: str, sentence: str, where: str, status: int = 400) -> Problem:
     """A picture or file that can't be used."""
     return Problem(status, code, f"`{where}`: {sentence}", param=where)

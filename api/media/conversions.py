@@ -5,46 +5,46 @@ Invariants: no byte of an office document is read here; what can't be converted 
 
 from collections.abc import Awaitable, Callable
 
-from api.core.problems import Problem, of_failure
-from api.media.blocks import OfficeDocument, refused
+from api.core.problems import Problem, problem_from_failure
+from api.media.blocks import OfficeDocument, media_problem
 from shared.errors import ErrorKind
 from shared.events import Failed
-from shared.tool_jobs import ConvertDocument, DocumentConverted, JobResult
+from shared.tool_jobs import ConvertDocument, ConvertedDocument, JobResult
 from shared.turn import Document
 
-INSTEAD = "Send the document as PDF or text, or ask the server's owner to run a tools executor."
+NO_CONVERTER_HINT = "Send the document as PDF or text, or ask the server's owner to run a tools executor."
 
 type RunJob = Callable[[ConvertDocument], Awaitable[JobResult | Failed]]
 
 
-async def convert(run: RunJob, document: OfficeDocument) -> Document:
+async def convert_document(run_job: RunJob, document: OfficeDocument) -> Document:
     """The document as Markdown. run: has the job done. Raises Problem."""
-    match await run(ConvertDocument(document.data)):
-        case DocumentConverted(markdown, note):
+    match await run_job(ConvertDocument(document.data)):
+        case ConvertedDocument(markdown, note):
             context = "\n".join(filter(None, (document.context, note)))
             return Document("text/plain", markdown, document.title, context)
         case Failed() as failed:
-            raise problem(failed, document.where)
+            raise conversion_problem(failed, document.where)
         case _:
-            raise problem(Failed(ErrorKind.EXECUTOR_LOST), document.where)
+            raise conversion_problem(Failed(ErrorKind.EXECUTOR_LOST), document.where)
 
 
-def problem(failed: Failed, where: str) -> Problem:
+def conversion_problem(failed: Failed, where: str) -> Problem:
     """Why a document was not converted. where: the part of the request that holds it."""
     match failed.kind:
         case ErrorKind.BAD_JOB:
-            return refused("invalid_file", failed.detail, where)
+            return media_problem("invalid_file", failed.detail, where)
         case ErrorKind.TOO_LARGE:
-            return refused("file_too_large", failed.detail, where, 413)
+            return media_problem("file_too_large", failed.detail, where, 413)
         case ErrorKind.TOOLS_UNAVAILABLE:
-            known = of_failure(failed)
+            known = problem_from_failure(failed)
             message = " ".join(
-                filter(None, ("no tools executor converts office documents now.", failed.detail, INSTEAD))
+                filter(None, ("no tools executor converts office documents now.", failed.detail, NO_CONVERTER_HINT))
             )
-            found = refused(known.code, message, where, known.status)
+            found = media_problem(known.code, message, where, known.status)
             found.retryable, found.retry_after = known.retryable, known.retry_after
             return found
         case _:
-            found = of_failure(failed)
+            found = problem_from_failure(failed)
             found.param, found.message = where, f"`{where}`: {found.message}"
             return found

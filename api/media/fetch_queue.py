@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from anyio import Semaphore
 
 # Of one key.
-AT_ONCE = 4
+MAX_FETCHES_PER_KEY = 4
 
 
 class FetchQueue:
@@ -17,9 +17,9 @@ class FetchQueue:
         self._keys: dict[str, tuple[Semaphore, int]] = {}
 
     @asynccontextmanager
-    async def turn(self, key: str) -> AsyncGenerator[None]:
+    async def acquire(self, key: str) -> AsyncGenerator[None]:
         """Wait until another fetch of this key's may begin; it ends with the block."""
-        own, users = self._keys.get(key, (Semaphore(AT_ONCE), 0))
+        own, users = self._keys.get(key, (Semaphore(MAX_FETCHES_PER_KEY), 0))
         self._keys[key] = own, users + 1
         try:
             async with own, self._all:

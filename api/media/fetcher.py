@@ -17,27 +17,27 @@ import httpx2
 
 from api.core.problems import Problem
 from api.media import blocks
-from api.media.blocks import MAX_FILE, MAX_IMAGE, Remote, RemoteDocument
+from api.media.blocks import MAX_FILE_BYTES, MAX_IMAGE_BYTES, RemoteDocument, RemoteMedia
 from api.media.fetch_queue import FetchQueue
 from shared.turn import Document, Image
 
 type Address = IPv4Address | IPv6Address
-type Took = Callable[[int], None]
-type Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
+type OnBytes = Callable[[int], None]
+type Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 
-PORTS = {"http": 80, "https": 443}
-REDIRECTS = (301, 302, 303, 307, 308)
-MOST_AT_ONCE = 32
+DEFAULT_PORTS = {"http": 80, "https": 443}
+REDIRECT_STATUSES = (301, 302, 303, 307, 308)
+MAX_FETCHES = 32
 # Of one request: they are held in memory until all have come.
-MOST_DOCUMENTS = 8
-MOST_FETCHED = 100
+MAX_DOCUMENTS_PER_REQUEST = 8
+MAX_FETCHES_PER_REQUEST = 100
 # What a length can be, in digits.
-DIGITS = 18
-UNICAST = IPv6Network("2000::/3")
+MAX_LENGTH_DIGITS = 18
+GLOBAL_UNICAST = IPv6Network("2000::/3")
 NAT64 = IPv6Network("64:ff9b::/96")
 # What the special-purpose registries of IANA have in public ranges, also where they call it globally reachable: services
 # of the network, relays and documentation, none of which has a picture. The last is the host of a cloud's machines.
-SPECIAL = tuple(
+SPECIAL_NETWORKS = tuple(
     map(
         ip_network,
         (
@@ -55,7 +55,7 @@ SPECIAL = tuple(
         ),
     )
 )
-HEADERS = {
+REQUEST_HEADERS = {
     "Accept-Encoding": "identity",
     "Connection": "close",
     "User-Agent": "claude-api-server",
@@ -66,7 +66,7 @@ ACCEPTED_DOCUMENTS = "application/pdf, text/plain, text/*;q=0.9"
 
 def is_public(address: Address) -> bool:
     """Whether an address is one of the whole internet, and so is every IPv4 address that it carries inside."""
-    if any(address in network for network in SPECIAL):
+    if any(address in network for network in SPECIAL_NETWORKS):
         return False
     if isinstance(address, IPv4Address):
         return address.is_global and not address.is_multicast
@@ -76,10 +76,10 @@ def is_public(address: Address) -> bool:
         return is_public(IPv4Address(address.packed[12:]))
     # 6to4 and Teredo carry an IPv4 address too; both are retired, and nothing public is to be had there.
     tunnelled = address.sixtofour or address.teredo
-    return address in UNICAST and address.is_global and not address.is_multicast and not tunnelled
+    return address in GLOBAL_UNICAST and address.is_global and not address.is_multicast and not tunnelled
 
 
-async def resolved(host: str, port: int) -> Sequence[Address]:
+async def resolve_host(host: str, port: int) -> Sequence[Address]:
     """The addresses of a name, as the system finds them. Raises OSError, UnicodeError."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [ip_address(socket_address[0]) for *_, socket_address in found]
@@ -96,23 +96,23 @@ class Fetcher:
         enabled: bool,  # noqa: FBT001
         *,
         may_connect: Callable[[Address], bool] = is_public,
-        resolve: Resolve = resolved,
+        resolve: Resolver = resolve_host,
         verify: ssl.SSLContext | bool = True,
-        ports: frozenset[int] | None = frozenset(PORTS.values()),
+        ports: frozenset[int] | None = frozenset(DEFAULT_PORTS.values()),
         connect_timeout: float = 4,
         read_timeout: float = 8,
         total_timeout: float = 20,
-        max_bytes: int = MAX_IMAGE,
-        max_document_bytes: int = MAX_FILE,
+        max_bytes: int = MAX_IMAGE_BYTES,
+        max_document_bytes: int = MAX_FILE_BYTES,
         max_redirects: int = 3,
     ) -> None:
         # A connection is never used twice: one that was made for a name must not serve another name of its address.
-        limits = httpx2.Limits(max_connections=MOST_AT_ONCE, max_keepalive_connections=0)
+        limits = httpx2.Limits(max_connections=MAX_FETCHES, max_keepalive_connections=0)
         # A transport, not a client: a client would keep cookies, add headers and follow redirects by itself.
         self._transport: httpx2.AsyncBaseTransport | None = (
             httpx2.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits) if enabled else None
         )
-        self.queue = FetchQueue(MOST_AT_ONCE)
+        self.queue = FetchQueue(MAX_FETCHES)
         self._may_connect = may_connect
         self._resolve = resolve
         self._ports = ports
@@ -122,91 +122,93 @@ class Fetcher:
         self._max_document_bytes = max_document_bytes
         self._max_redirects = max_redirects
 
-    async def part(self, remote: Remote) -> Image | Document | blocks.OfficeDocument:
+    async def fetch_part(self, remote: RemoteMedia) -> Image | Document | blocks.OfficeDocument:
         """The picture or document. Raises Problem."""
-        return await (self.document(remote) if isinstance(remote, RemoteDocument) else self.image(remote))
+        return await (self.fetch_document(remote) if isinstance(remote, RemoteDocument) else self.fetch_image(remote))
 
-    async def image(self, remote: Remote) -> Image:
+    async def fetch_image(self, remote: RemoteMedia) -> Image:
         """The picture. Raises Problem."""
-        return blocks.image(await self.read(remote), remote.where)
+        return blocks.build_image(await self.fetch_bytes(remote), remote.where)
 
-    async def document(self, remote: RemoteDocument) -> Image | Document | blocks.OfficeDocument:
+    async def fetch_document(self, remote: RemoteDocument) -> Image | Document | blocks.OfficeDocument:
         """The PDF, text or office document; a picture in its place is a picture. Raises Problem."""
-        return as_part(remote, await self.read(remote))
+        return to_part(remote, await self.fetch_bytes(remote))
 
-    async def read(self, remote: Remote, took: Took = lambda _size: None) -> bytes:
+    async def fetch_bytes(self, remote: RemoteMedia, on_bytes: OnBytes = lambda _size: None) -> bytes:
         """What is at the address. took: hears of the bytes as they come, and may raise. Raises Problem."""
         if self._transport is None:
-            raise refused("the server's owner turned fetching off (FETCH_IMAGES).", remote)
+            raise fetch_refused_problem("the server's owner turned fetching off (FETCH_IMAGES).", remote)
         try:
             async with asyncio.timeout(self._total_timeout):
-                return await self._fetch(self._transport, remote, took)
+                return await self._fetch(self._transport, remote, on_bytes)
         except TimeoutError as error:
-            raise failed("it did not come in time.", remote) from error
+            raise fetch_failed_problem("it did not come in time.", remote) from error
         except httpx2.TransportError as error:
-            raise failed("its server did not answer as it should.", remote) from error
+            raise fetch_failed_problem("its server did not answer as it should.", remote) from error
 
     async def close(self) -> None:
         """End what is under way."""
         if self._transport is not None:
             await self._transport.aclose()
 
-    async def _fetch(self, transport: httpx2.AsyncBaseTransport, remote: Remote, took: Took) -> bytes:
+    async def _fetch(self, transport: httpx2.AsyncBaseTransport, remote: RemoteMedia, took: OnBytes) -> bytes:
         """The bytes at an address, over redirects. Raises Problem, httpx2.TransportError."""
-        url = parsed(None, remote.url, remote)
+        url = parse_url(None, remote.url, remote)
         for _ in range(self._max_redirects + 1):
-            response = await self._answer(transport, url, remote)
+            response = await self._send_request(transport, url, remote)
             try:
-                if response.status_code not in REDIRECTS or "location" not in response.headers:
-                    return await self._body(response, remote, took)
-                url = parsed(url, response.headers["location"], remote)
+                if response.status_code not in REDIRECT_STATUSES or "location" not in response.headers:
+                    return await self._read_body(response, remote, took)
+                url = parse_url(url, response.headers["location"], remote)
             finally:
                 await response.aclose()
-        raise failed(f"it redirects more than {self._max_redirects} times.", remote)
+        raise fetch_failed_problem(f"it redirects more than {self._max_redirects} times.", remote)
 
-    async def _answer(self, transport: httpx2.AsyncBaseTransport, url: httpx2.URL, remote: Remote) -> httpx2.Response:
+    async def _send_request(
+        self, transport: httpx2.AsyncBaseTransport, url: httpx2.URL, remote: RemoteMedia
+    ) -> httpx2.Response:
         """The response of the first address that answers. Raises Problem, httpx2.TransportError."""
         lost: httpx2.TransportError | None = None
         accepted = ACCEPTED_DOCUMENTS if isinstance(remote, RemoteDocument) else ACCEPTED_IMAGES
-        for address in await self._checked(url, remote):
+        for address in await self._resolve_checked(url, remote):
             request = httpx2.Request(
                 "GET",
                 url.copy_with(host=str(address)),
-                headers={"Host": url.netloc.decode(), "Accept": accepted, **HEADERS},
+                headers={"Host": url.netloc.decode(), "Accept": accepted, **REQUEST_HEADERS},
                 extensions={"timeout": self._timeouts, "sni_hostname": url.raw_host.decode().rstrip(".")},
             )
             try:
                 return await transport.handle_async_request(request)
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
                 lost = error
-        raise failed("its server can't be reached.", remote) from lost
+        raise fetch_failed_problem("its server can't be reached.", remote) from lost
 
-    async def _checked(self, url: httpx2.URL, remote: Remote) -> Sequence[Address]:
+    async def _resolve_checked(self, url: httpx2.URL, remote: RemoteMedia) -> Sequence[Address]:
         """The addresses to connect to: two of each family that there is, IPv4 first. Raises Problem."""
-        if url.scheme not in PORTS or not url.host:
-            raise refused("it is not http or https.", remote)
+        if url.scheme not in DEFAULT_PORTS or not url.host:
+            raise fetch_refused_problem("it is not http or https.", remote)
         if url.userinfo:
-            raise refused("it has a user or password in it.", remote)
-        port = PORTS[url.scheme] if url.port is None else url.port
+            raise fetch_refused_problem("it has a user or password in it.", remote)
+        port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
         if self._ports is not None and port not in self._ports:
-            raise refused("its port is not 80 or 443.", remote)
+            raise fetch_refused_problem("its port is not 80 or 443.", remote)
         try:
             addresses = await self._resolve(url.raw_host.decode(), port)
         except (OSError, UnicodeError):
             addresses = ()
         if not addresses or not all(self._may_connect(address) for address in addresses):
-            raise refused("its host is not on the public internet.", remote)
+            raise fetch_refused_problem("its host is not on the public internet.", remote)
         ordered = sorted(dict.fromkeys(addresses), key=lambda address: address.version)
         return tuple(dict.fromkeys((*ordered[:2], *ordered[-2:])))
 
-    async def _body(self, response: httpx2.Response, remote: Remote, took: Took) -> bytes:
+    async def _read_body(self, response: httpx2.Response, remote: RemoteMedia, took: OnBytes) -> bytes:
         """The body, no more of it than is allowed. Raises Problem, httpx2.TransportError."""
         if response.status_code != 200:
-            raise failed(f"its server answered with status {response.status_code}.", remote)
+            raise fetch_failed_problem(f"its server answered with status {response.status_code}.", remote)
         if response.headers.get("content-encoding", "identity").lower() != "identity":
-            raise failed("its server sends it compressed.", remote)
+            raise fetch_failed_problem("its server sends it compressed.", remote)
         length = response.headers.get("content-length", "")
-        announced = int(length[:DIGITS]) if length.isascii() and length.isdigit() else 0
+        announced = int(length[:MAX_LENGTH_DIGITS]) if length.isascii() and length.isdigit() else 0
         limit = self._max_document_bytes if isinstance(remote, RemoteDocument) else self._max_bytes
         data = bytearray()
         if announced <= limit:
@@ -217,25 +219,25 @@ class Fetcher:
                     break
             else:
                 return bytes(data)
-        raise too_large(limit, remote)
+        raise media_too_large_problem(limit, remote)
 
 
-def as_part(remote: Remote, data: bytes) -> Image | Document | blocks.OfficeDocument:
+def to_part(remote: RemoteMedia, data: bytes) -> Image | Document | blocks.OfficeDocument:
     """What was at an address: a picture; or a PDF, text or office document, or a picture in its place. Raises Problem."""
     if isinstance(remote, RemoteDocument):
-        return blocks.file_of(blocks.DataUrl(data), remote.title, remote.where, context=remote.context)
-    return blocks.image(data, remote.where)
+        return blocks.to_file_block(blocks.DataUrl(data), remote.title, remote.where, context=remote.context)
+    return blocks.build_image(data, remote.where)
 
 
-def parsed(base: httpx2.URL | None, url: str, remote: Remote) -> httpx2.URL:
+def parse_url(base: httpx2.URL | None, url: str, remote: RemoteMedia) -> httpx2.URL:
     """An address, absolute or seen from another. Raises Problem."""
     try:
         return base.join(url) if base else httpx2.URL(url)
     except (httpx2.InvalidURL, ValueError) as error:
-        raise refused("it can't be read.", remote) from error
+        raise fetch_refused_problem("it can't be read.", remote) from error
 
 
-def refused(sentence: str, remote: Remote) -> Problem:
+def fetch_refused_problem(sentence: str, remote: RemoteMedia) -> Problem:
     """An address that nothing is fetched from."""
     sentence = f"`{remote.where}`: nothing is fetched from this address: {sentence}"
     if isinstance(remote, RemoteDocument):
@@ -243,21 +245,21 @@ def refused(sentence: str, remote: Remote) -> Problem:
     return Problem(400, "image_fetch_refused", f"{sentence} Send the picture as a data URL.", param=remote.where)
 
 
-def failed(sentence: str, remote: Remote) -> Problem:
+def fetch_failed_problem(sentence: str, remote: RemoteMedia) -> Problem:
     """A picture or document that did not come."""
-    what = f"`{remote.where}`: the {_noun(remote)} could not be fetched: {sentence}"
+    what = f"`{remote.where}`: the {_name_media(remote)} could not be fetched: {sentence}"
     if isinstance(remote, RemoteDocument):
         return Problem(400, "file_fetch_failed", f"{what} Send it as base64.", param=remote.where)
     return Problem(400, "image_fetch_failed", f"{what} Send it as a data URL.", param=remote.where)
 
 
-def too_large(limit: int, remote: Remote) -> Problem:
+def media_too_large_problem(limit: int, remote: RemoteMedia) -> Problem:
     """A picture or document over the limit."""
-    sentence = f"`{remote.where}`: the {_noun(remote)} is larger than {limit} bytes. Send a smaller one."
+    sentence = f"`{remote.where}`: the {_name_media(remote)} is larger than {limit} bytes. Send a smaller one."
     if isinstance(remote, RemoteDocument):
         return Problem(413, "file_too_large", sentence, param=remote.where)
     return Problem(413, "image_too_large", sentence, param=remote.where)
 
 
-def _noun(remote: Remote) -> str:
+def _name_media(remote: RemoteMedia) -> str:
     return "document" if isinstance(remote, RemoteDocument) else "picture"

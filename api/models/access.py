@@ -5,12 +5,12 @@ from collections.abc import Callable, Collection, Iterable
 
 from api.accounting.ledger_record import DAY
 from api.core.keys import Key
-from api.models.catalogue import Listed
+from api.models.catalogue import ListedModel
 
-type Meanings = Callable[[str], Collection[str]]
+type NameLookup = Callable[[str], Collection[str]]
 
 
-def allows(key: Key, model: str, meanings: Meanings) -> bool:
+def is_model_allowed(key: Key, model: str, meanings: NameLookup) -> bool:
     """Whether a key may use a model, by any of its names."""
     if key.models is None:
         return True
@@ -18,12 +18,12 @@ def allows(key: Key, model: str, meanings: Meanings) -> bool:
     return any(not wanted.isdisjoint(meanings(name)) for name in key.models)
 
 
-def nameable(key: Key | None, models: Iterable[Listed], meanings: Meanings) -> list[Listed]:
+def list_allowed_models(key: Key | None, models: Iterable[ListedModel], meanings: NameLookup) -> list[ListedModel]:
     """Those that one may name. key: None is the owner."""
-    return [model for model in models if key is None or allows(key, model.id, meanings)]
+    return [model for model in models if key is None or is_model_allowed(key, model.id, meanings)]
 
 
-def days(now: float) -> tuple[int, int]:
+def get_today_and_month_start(now: float) -> tuple[int, int]:
     """Today, and the day on which this month began, counted from 1970."""
     today = int(now // DAY)
     return today, today - time.gmtime(now).tm_mday + 1
@@ -36,6 +36,6 @@ def next_day(now: float) -> float:
 
 def next_month(now: float) -> float:
     """When the next month begins."""
-    _, first = days(now)
-    _, following = days((first + 31) * DAY)
+    _, first = get_today_and_month_start(now)
+    _, following = get_today_and_month_start((first + 31) * DAY)
     return following * DAY

@@ -13,21 +13,21 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from api.accounting.storage_sync import Keeper
+from api.accounting.storage_sync import StorageSync
 from api.auth.middleware import PRINCIPAL, PUBLIC
-from api.executors.pool import Executors
-from api.executors.tool_client import Hands, serves
+from api.executors.pool import ExecutorPool
+from api.executors.tool_client import ToolClient, is_available
 from api.http.drain import Drain
 from api.models.catalogue import Catalogue
-from shared.events import Windows
+from shared.events import UsageWindows
 from shared.tool_jobs import ToolsStatus
-from shared.wire import Status
+from shared.wire import ClaudeStatus
 
-SILENT = "It does not answer; its log says why."
-ASK = "Something is wrong with it, or missing in its sandbox: ask with a key, or look into its log."
-UNTRUSTED = "An executor's socket can't be trusted, and is not used: ask with a key, or look into the log."
+NO_ANSWER = "It does not answer; its log says why."
+DETAILS_WITHHELD = "Something is wrong with it, or missing in its sandbox: ask with a key, or look into its log."
+UNTRUSTED_SOCKET = "An executor's socket can't be trusted, and is not used: ask with a key, or look into the log."
 # Whose keys may know what the server's paths and commands are.
-OF_PATHS = ("code", "files", "bash", "admin")
+PATH_SCOPES = ("code", "files", "bash", "admin")
 
 type Mode = Literal["online", "offline", "unknown"]
 
@@ -45,7 +45,7 @@ class ExecutorHealth(Struct, frozen=True):
     running: int = 0
     max_queue: int = 0
     waiting: int = 0
-    parked: int = 0
+    idle_processes: int = 0
     missing: tuple[str, ...] | UnsetType = UNSET
 
 
@@ -82,13 +82,13 @@ class Health(Struct, frozen=True):
     executors: list[ExecutorHealth]
     tools: tuple[ToolsHealth, ...] = ()
     problems: list[str] = []
-    usage_windows: Windows | UnsetType = UNSET
+    usage_windows: UsageWindows | UnsetType = UNSET
 
 
-def health_of(name: str, status: Status | None, *, has_key: bool = False) -> ExecutorHealth:
+def build_executor_health(name: str, status: ClaudeStatus | None, *, has_key: bool = False) -> ExecutorHealth:
     """The health of one executor, from its own words."""
     if status is None:
-        return ExecutorHealth(name, up=False, problem=SILENT)
+        return ExecutorHealth(name, up=False, problem=NO_ANSWER)
     return ExecutorHealth(
         name,
         up=bool(status.cli_version) and not status.draining,
@@ -97,19 +97,19 @@ def health_of(name: str, status: Status | None, *, has_key: bool = False) -> Exe
         running=status.running,
         max_queue=status.max_queue,
         waiting=status.waiting,
-        parked=status.parked,
+        idle_processes=status.idle_processes,
         missing=status.missing if has_key else UNSET,
     )
 
 
-def tools_health(name: str, status: ToolsStatus | None, *, has_key: bool) -> ToolsHealth:
+def build_tools_health(name: str, status: ToolsStatus | None, *, has_key: bool) -> ToolsHealth:
     """The health of one tools executor, from its own words."""
     if status is None:
-        return ToolsHealth(name, up=False, problem=SILENT)
-    known = ToolsHealth(name, serves(status), status.max_concurrent, status.running, status.waiting)
+        return ToolsHealth(name, up=False, problem=NO_ANSWER)
+    known = ToolsHealth(name, is_available(status), status.max_concurrent, status.running, status.waiting)
     if not has_key:
         # Its words may name a path.
-        return structs.replace(known, problem=ASK if status.problem or status.missing else "")
+        return structs.replace(known, problem=DETAILS_WITHHELD if status.problem or status.missing else "")
     return structs.replace(
         known,
         problem=status.problem,
@@ -120,12 +120,12 @@ def tools_health(name: str, status: ToolsStatus | None, *, has_key: bool) -> Too
     )
 
 
-def health(
-    statuses: dict[str, Status | None],
+def build_health(
+    statuses: dict[str, ClaudeStatus | None],
     default_model: str,
     *,
     draining: bool,
-    of_tools: Mapping[str, ToolsStatus | None] = MappingProxyType({}),
+    tools_statuses: Mapping[str, ToolsStatus | None] = MappingProxyType({}),
     has_key: bool = False,
     sees_paths: bool = False,
     problems: Sequence[str] = (),
@@ -134,11 +134,11 @@ def health(
 
     has_key: the caller has one. sees_paths: it is for files or commands.
     """
-    executors = [health_of(name, status, has_key=has_key) for name, status in statuses.items()]
+    executors = [build_executor_health(name, status, has_key=has_key) for name, status in statuses.items()]
     known = [status for status in statuses.values() if status]
     up = [executor for executor in executors if executor.up]
     modes = {status.mode for status in known}
-    whole = len(up) == len(executors) and all(status and serves(status) for status in of_tools.values())
+    whole = len(up) == len(executors) and all(status and is_available(status) for status in tools_statuses.values())
     return Health(
         status="draining" if draining else "down" if not up else "ok" if whole and not problems else "degraded",
         claude_cli_found=any(status.cli_found for status in known),
@@ -148,7 +148,7 @@ def health(
         max_concurrent=sum(executor.max_concurrent for executor in up),
         executors=executors,
         problems=list(problems),
-        tools=tuple(tools_health(name, status, has_key=sees_paths) for name, status in of_tools.items()),
+        tools=tuple(build_tools_health(name, status, has_key=sees_paths) for name, status in tools_statuses.items()),
     )
 
 
@@ -156,26 +156,26 @@ def health(
 async def get_health(
     request: Request[object, object, State],
     *,
-    executors: NamedDependency[Executors],
-    hands: NamedDependency[Hands],
+    executors: NamedDependency[ExecutorPool],
+    hands: NamedDependency[ToolClient],
     catalogue: NamedDependency[Catalogue],
     drain: NamedDependency[Drain],
-    keeper: NamedDependency[Keeper],
+    keeper: NamedDependency[StorageSync],
 ) -> Response[Health]:
     """Tell how the server is; 200 while it answers at all."""
-    statuses, of_tools = await asyncio.gather(executors.statuses(), hands.statuses())
+    statuses, of_tools = await asyncio.gather(executors.fetch_statuses(), hands.fetch_statuses())
     principal = request.scope["state"].get(PRINCIPAL)
-    sees_paths = principal is not None and principal.may(*OF_PATHS)
-    untrusted = list(dict.fromkeys((*executors.problems(), *hands.problems())))
+    sees_paths = principal is not None and principal.may(*PATH_SCOPES)
+    untrusted = list(dict.fromkeys((*executors.list_problems(), *hands.list_problems())))
     told = [status.windows for status in statuses.values() if status and status.windows]
-    state = health(
+    state = build_health(
         statuses,
-        catalogue.default,
-        draining=drain.begun,
-        of_tools=of_tools,
+        catalogue.default_model,
+        draining=drain.is_draining,
+        tools_statuses=of_tools,
         has_key=principal is not None,
         sees_paths=sees_paths,
-        problems=[*keeper.problems, *(untrusted if sees_paths or not untrusted else [UNTRUSTED])],
+        problems=[*keeper.problems, *(untrusted if sees_paths or not untrusted else [UNTRUSTED_SOCKET])],
     )
     if told and principal:
         state = structs.replace(state, usage_windows=told[0])
@@ -189,9 +189,11 @@ async def get_live() -> Response[dict[str, str]]:
 
 
 @get("/health/ready", opt={PUBLIC: True})
-async def get_ready(executors: NamedDependency[Executors], drain: NamedDependency[Drain]) -> Response[dict[str, str]]:
+async def get_ready(
+    executors: NamedDependency[ExecutorPool], drain: NamedDependency[Drain]
+) -> Response[dict[str, str]]:
     """Tell whether a chat would be answered now: 200 or 503."""
-    state = health(await executors.statuses(), "", draining=drain.begun).status
+    state = build_health(await executors.fetch_statuses(), "", draining=drain.is_draining).status
     ready = state in {"ok", "degraded"}
     return Response({"status": "ready" if ready else state}, status_code=200 if ready else 503)
 

@@ -6,15 +6,15 @@ Law: what watches the server (health, metrics) begins no trace of its own.
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.request_context import STATE_KEY
-from shared.tracing import Span, Tracing, trace_id
+from api.http.request_context import REQUEST_ID_KEY
+from shared.tracing import Span, Tracing, parse_trace_id
 
 TRACEPARENT = "traceparent"
 TRACESTATE = "tracestate"
-WATCHERS = ("/health", "/metrics")
+UNTRACED_PATHS = ("/health", "/metrics")
 
 
-class HttpTrace:
+class HttpTraceMiddleware:
     """ASGI middleware around the framework, which says in the scope which route it took."""
 
     def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
@@ -28,10 +28,10 @@ class HttpTrace:
         # It may come in several headers, which are one.
         came = b",".join(value for name, value in scope["headers"] if name == TRACESTATE.encode()).decode("latin-1")
         method = str(scope["method"])
-        watching = scope["path"].startswith(WATCHERS)
-        span = Span(parent, came) if watching else self._tracing.span(method, parent, "server", came)
+        watching = scope["path"].startswith(UNTRACED_PATHS)
+        span = Span(parent, came) if watching else self._tracing.start_span(method, parent, "server", came)
         span.set("http.request.method", method)
-        span.set("claude_api.request_id", str(scope.get("state", {}).get(STATE_KEY, "")))
+        span.set("claude_api.request_id", str(scope.get("state", {}).get(REQUEST_ID_KEY, "")))
         scope.setdefault("state", {}).update({TRACEPARENT: span.traceparent, TRACESTATE: span.tracestate})
 
         async def noted(message: Message) -> None:
@@ -41,7 +41,7 @@ class HttpTrace:
                     span.fail(str(message["status"]))
             await send(message)
 
-        traced = {"trace_id": trace_id(span.traceparent)} if span.traceparent else {}
+        traced = {"trace_id": parse_trace_id(span.traceparent)} if span.traceparent else {}
         structlog.contextvars.bind_contextvars(**traced)
         try:
             await self._app(scope, receive, noted)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from prometheus_client import Histogram
 
-from api.core.caller import Asking
-from api.core.dialect_names import NONE
-from api.core.problems import CLIENTS_OWN
-from api.executors.observer import Watch
+from api.core.caller import Caller
+from api.core.dialect_names import NO_DIALECT
+from api.core.problems import CLIENT_ERROR_KINDS
+from api.executors.observer import JobObserver
 from api.observability.metrics import Metrics
 from shared.events import (
     Admitted,
@@ -18,7 +18,7 @@ from shared.events import (
     Started,
     TextDelta,
     ThinkingDelta,
-    ToolArguments,
+    ToolArgumentsDelta,
     ToolCall,
     Usage,
 )
@@ -32,63 +32,63 @@ class JobMetrics:
         self._metrics = metrics
         self._clock = clock
 
-    def __call__(self, turn: Turn, asking: Asking) -> Watch:
-        return JobWatch(self._metrics, self._clock, turn.model, asking)
+    def __call__(self, turn: Turn, caller: Caller) -> JobObserver:
+        return JobMetricsObserver(self._metrics, self._clock, turn.model, caller)
 
 
-class JobWatch:
+class JobMetricsObserver:
     """Mutable: what was seen of one job."""
 
-    def __init__(self, metrics: Metrics, clock: Callable[[], float], model: str, asking: Asking) -> None:
+    def __init__(self, metrics: Metrics, clock: Callable[[], float], model: str, caller: Caller) -> None:
         self._metrics = metrics
         self._clock = clock
         self._began = clock()
-        self._model = metrics.known("model", model)
-        self._dialect = metrics.bounded("dialect", asking.dialect or NONE)
-        self._key = metrics.bounded("key", asking.key)
+        self._model = metrics.find_label("model", model)
+        self._dialect = metrics.limit_label("dialect", caller.dialect or NO_DIALECT)
+        self._key = metrics.limit_label("key", caller.key_name)
         self._outcome = "client_disconnected"
         self._last_piece: float | None = None
         self._gaps: Histogram | None = None
-        metrics.shift("jobs_in_progress", 1, self._dialect)
+        metrics.adjust("jobs_in_progress", 1, self._dialect)
 
-    def see(self, event: Event) -> None:
+    def record_event(self, event: Event) -> None:
         """Count what the event says."""
         match event:
-            case TextDelta() | ThinkingDelta() | ToolCall() | ToolArguments():
-                self._piece()
+            case TextDelta() | ThinkingDelta() | ToolCall() | ToolArgumentsDelta():
+                self._record_piece()
             case Admitted():
-                self._metrics.histogram("job_queue_seconds", self._dialect).observe(self._clock() - self._began)
-                self._metrics.count("jobs_admitted_total", "yes" if event.parked else "no")
+                self._metrics.get_histogram("job_queue_seconds", self._dialect).observe(self._clock() - self._began)
+                self._metrics.count("jobs_admitted_total", "yes" if event.pooled else "no")
             case Started():
-                self._model = self._metrics.bounded("model", event.model)
+                self._model = self._metrics.limit_label("model", event.model)
             case Done():
                 self._outcome = "succeeded"
-                self._used(event.usage)
+                self._count_tokens(event.usage)
                 if event.cost_usd:
                     self._metrics.count("cost_usd_total", self._model, self._key, by=event.cost_usd)
             case Failed():
-                self._outcome = "refused" if event.kind in CLIENTS_OWN else "failed"
+                self._outcome = "refused" if event.kind in CLIENT_ERROR_KINDS else "failed"
                 self._metrics.count("job_errors_total", self._dialect, event.kind.value)
             case _:
                 pass
 
     def end(self) -> None:
         """Count the whole."""
-        self._metrics.shift("jobs_in_progress", -1, self._dialect)
+        self._metrics.adjust("jobs_in_progress", -1, self._dialect)
         self._metrics.count("jobs_total", self._dialect, self._model, self._outcome)
-        self._metrics.histogram("job_seconds", self._dialect, self._model).observe(self._clock() - self._began)
+        self._metrics.get_histogram("job_seconds", self._dialect, self._model).observe(self._clock() - self._began)
 
-    def _piece(self) -> None:
+    def _record_piece(self) -> None:
         now = self._clock()
         if self._last_piece is None:
-            first = self._metrics.histogram("job_first_token_seconds", self._dialect, self._model)
+            first = self._metrics.get_histogram("job_first_token_seconds", self._dialect, self._model)
             first.observe(now - self._began)
-            self._gaps = self._metrics.histogram("job_between_tokens_seconds", self._model)
+            self._gaps = self._metrics.get_histogram("job_between_tokens_seconds", self._model)
         elif self._gaps:
             self._gaps.observe(now - self._last_piece)
         self._last_piece = now
 
-    def _used(self, usage: Usage) -> None:
+    def _count_tokens(self, usage: Usage) -> None:
         kinds = {
             "input": usage.input_tokens,
             "output": usage.output_tokens,

@@ -7,7 +7,7 @@ Law: no words of a conversation, unless the operator asked for them.
 
 import msgspec
 
-from api.core.caller import Asking
+from api.core.caller import Caller
 from shared.events import Done, Event, Failed, Started, TextDelta
 from shared.tracing import Tracing
 from shared.turn import Text, Turn
@@ -16,21 +16,23 @@ from shared.turn import Text, Turn
 class JobTrace:
     """A watch that tells a span what it sees. Mutable: the span, and the answer's words if they are wanted."""
 
-    def __init__(self, tracing: Tracing, turn: Turn, asking: Asking) -> None:
-        self._span = tracing.span(f"chat {turn.model}", asking.traceparent, "client", asking.tracestate)
-        self._words: list[str] | None = [] if tracing.content else None
+    def __init__(self, tracing: Tracing, turn: Turn, caller: Caller) -> None:
+        self._span = tracing.start_span(f"chat {turn.model}", caller.traceparent, "client", caller.tracestate)
+        self._text_pieces: list[str] | None = [] if tracing.captures_content else None
         self._ended = False
-        self._span.set("gen_ai.operation.name", "chat")
-        self._span.set("gen_ai.provider.name", "anthropic")
-        self._span.set("gen_ai.request.model", turn.model)
-        self._span.set("claude_api.request_id", asking.request_id)
-        self._span.set("claude_api.dialect", asking.dialect)
-        self._span.set("claude_api.key", asking.key)
+        self._span.set_attribute("gen_ai.operation.name", "chat")
+        self._span.set_attribute("gen_ai.provider.name", "anthropic")
+        self._span.set_attribute("gen_ai.request.model", turn.model)
+        self._span.set_attribute("claude_api.request_id", caller.request_id)
+        self._span.set_attribute("claude_api.dialect", caller.dialect)
+        self._span.set_attribute("claude_api.key", caller.key_name)
         if turn.max_tokens is not None:
-            self._span.set("gen_ai.request.max_tokens", turn.max_tokens)
-        if tracing.content:
-            self._span.set("gen_ai.system_instructions", _json([_part(text) for text in turn.system]))
-            self._span.set("gen_ai.input.messages", _json(_messages(turn)))
+            self._span.set_attribute("gen_ai.request.max_tokens", turn.max_tokens)
+        if tracing.captures_content:
+            self._span.set_attribute(
+                "gen_ai.system_instructions", _encode_json([_build_part(text) for text in turn.system])
+            )
+            self._span.set_attribute("gen_ai.input.messages", _encode_json(_build_messages(turn)))
 
     @property
     def traceparent(self) -> str:
@@ -40,23 +42,23 @@ class JobTrace:
     def tracestate(self) -> str:
         return self._span.tracestate
 
-    def see(self, event: Event) -> None:
+    def record_event(self, event: Event) -> None:
         """Tell the span."""
         match event:
             case Started():
-                self._span.set("gen_ai.response.model", event.model)
-            case TextDelta() if self._words is not None:
-                self._words.append(event.text)
+                self._span.set_attribute("gen_ai.response.model", event.model)
+            case TextDelta() if self._text_pieces is not None:
+                self._text_pieces.append(event.text)
             case Done():
                 self._ended = True
                 usage = event.usage
                 read = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
-                self._span.set("gen_ai.usage.input_tokens", read)
-                self._span.set("gen_ai.usage.cache_read.input_tokens", usage.cache_read_tokens)
-                self._span.set("gen_ai.usage.cache_creation.input_tokens", usage.cache_write_tokens)
-                self._span.set("gen_ai.usage.output_tokens", usage.output_tokens)
-                self._span.set("gen_ai.response.finish_reasons", (event.stop_reason,))
-                self._said(event.stop_reason)
+                self._span.set_attribute("gen_ai.usage.input_tokens", read)
+                self._span.set_attribute("gen_ai.usage.cache_read.input_tokens", usage.cache_read_tokens)
+                self._span.set_attribute("gen_ai.usage.cache_creation.input_tokens", usage.cache_write_tokens)
+                self._span.set_attribute("gen_ai.usage.output_tokens", usage.output_tokens)
+                self._span.set_attribute("gen_ai.response.finish_reasons", (event.stop_reason,))
+                self._set_output(event.stop_reason)
             case Failed():
                 self._ended = True
                 self._span.fail(event.kind.value)
@@ -69,22 +71,25 @@ class JobTrace:
             self._span.fail("client_disconnected")
         self._span.end()
 
-    def _said(self, reason: str) -> None:
-        if self._words is not None:
-            message = {"role": "assistant", "parts": [_part("".join(self._words))], "finish_reason": reason}
-            self._span.set("gen_ai.output.messages", _json([message]))
+    def _set_output(self, reason: str) -> None:
+        if self._text_pieces is not None:
+            message = {"role": "assistant", "parts": [_build_part("".join(self._text_pieces))], "finish_reason": reason}
+            self._span.set_attribute("gen_ai.output.messages", _encode_json([message]))
 
 
-def _messages(turn: Turn) -> list[object]:
+def _build_messages(turn: Turn) -> list[object]:
     return [
-        {"role": message.role, "parts": [_part(block.text) for block in message.content if isinstance(block, Text)]}
+        {
+            "role": message.role,
+            "parts": [_build_part(block.text) for block in message.content if isinstance(block, Text)],
+        }
         for message in turn.messages
     ]
 
 
-def _part(text: str) -> object:
+def _build_part(text: str) -> object:
     return {"type": "text", "content": text}
 
 
-def _json(value: object) -> str:
+def _encode_json(value: object) -> str:
     return msgspec.json.encode(value).decode()

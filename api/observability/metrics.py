@@ -17,16 +17,16 @@ from prometheus_client.registry import Collector
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 PREFIX = "claude_api_"
 OTHER = "other"
-MOST_VALUES = 100
+MAX_LABEL_VALUES = 100
 
-SHORT = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-LONG = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
-GAPS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+SHORT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+LONG_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
+GAP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 type Kind = Literal["counter", "gauge", "histogram"]
 
 
-class Family(Struct, frozen=True):
+class MetricFamily(Struct, frozen=True):
     """A metric. name: without `PREFIX`, and as it is exposed; told: by an executor, over its socket, at each scrape."""
 
     name: str
@@ -34,57 +34,71 @@ class Family(Struct, frozen=True):
     labels: tuple[str, ...]
     help: str
     buckets: tuple[float, ...] = ()
-    told: bool = False
+    from_executor: bool = False
 
     @property
-    def exposed(self) -> str:
+    def exposed_name(self) -> str:
         return PREFIX + self.name
 
 
-def _told(name: str, kind: Kind, words: str, *labels: str) -> Family:
-    return Family(name, kind, ("executor", *labels), words, told=True)
+def _build_executor_family(name: str, kind: Kind, words: str, *labels: str) -> MetricFamily:
+    return MetricFamily(name, kind, ("executor", *labels), words, from_executor=True)
 
 
 FAMILIES = {
     family.name: family
     for family in (
-        Family("http_requests_total", "counter", ("method", "route", "dialect", "status"), "Requests answered."),
-        Family("http_request_seconds", "histogram", ("route", "dialect"), "From a request to its last byte.", LONG),
-        Family("http_requests_in_progress", "gauge", (), "Requests under way."),
-        Family("http_connections", "gauge", (), "Connections that are open."),
-        Family("http_refused_connections_total", "counter", ("reason",), "Connections refused or ended, by reason."),
-        Family(
+        MetricFamily("http_requests_total", "counter", ("method", "route", "dialect", "status"), "Requests answered."),
+        MetricFamily(
+            "http_request_seconds", "histogram", ("route", "dialect"), "From a request to its last byte.", LONG_BUCKETS
+        ),
+        MetricFamily("http_requests_in_progress", "gauge", (), "Requests under way."),
+        MetricFamily("http_connections", "gauge", (), "Connections that are open."),
+        MetricFamily(
+            "http_refused_connections_total", "counter", ("reason",), "Connections refused or ended, by reason."
+        ),
+        MetricFamily(
             "jobs_total",
             "counter",
             ("dialect", "model", "outcome"),
             "Jobs ended: succeeded, failed, refused or client_disconnected.",
         ),
-        Family("jobs_in_progress", "gauge", ("dialect",), "Jobs under way, waiting ones included."),
-        Family("job_seconds", "histogram", ("dialect", "model"), "A whole job, waiting included.", LONG),
-        Family("job_queue_seconds", "histogram", ("dialect",), "From a job's begin to its place.", SHORT),
-        Family("job_first_token_seconds", "histogram", ("dialect", "model"), "To a job's first words.", SHORT),
-        Family("job_between_tokens_seconds", "histogram", ("model",), "Between pieces of an answer.", GAPS),
-        Family(
+        MetricFamily("jobs_in_progress", "gauge", ("dialect",), "Jobs under way, waiting ones included."),
+        MetricFamily("job_seconds", "histogram", ("dialect", "model"), "A whole job, waiting included.", LONG_BUCKETS),
+        MetricFamily("job_queue_seconds", "histogram", ("dialect",), "From a job's begin to its place.", SHORT_BUCKETS),
+        MetricFamily(
+            "job_first_token_seconds", "histogram", ("dialect", "model"), "To a job's first words.", SHORT_BUCKETS
+        ),
+        MetricFamily(
+            "job_between_tokens_seconds", "histogram", ("model",), "Between pieces of an answer.", GAP_BUCKETS
+        ),
+        MetricFamily(
             "jobs_admitted_total", "counter", ("pooled",), "Jobs admitted, by whether an idle CLI process took them."
         ),
-        Family("job_errors_total", "counter", ("dialect", "kind"), "Jobs that failed, by kind of error."),
-        Family("tokens_total", "counter", ("model", "key", "kind"), "Tokens, as the service counted them."),
-        Family("cost_usd_total", "counter", ("model", "key"), "What the CLI says that it cost, in US dollars."),
-        _told("executor_up", "gauge", "1: it answers, and can serve. 0: it can't."),
-        _told("executor_info", "gauge", "Always 1; its labels tell of the executor.", "role", "mode", "cli_version"),
-        _told("executor_draining", "gauge", "1: it is ending."),
-        _told("executor_capacity", "gauge", "Jobs it takes at the same time."),
-        _told("executor_queue_capacity", "gauge", "Jobs that may wait at it."),
-        _told("executor_running", "gauge", "Jobs it runs."),
-        _told("executor_waiting", "gauge", "Jobs that wait at it."),
-        _told("executor_idle_processes", "gauge", "Idle CLI processes in the pool."),
-        _told("executor_cli_starts_total", "counter", "CLI processes started."),
-        _told("executor_cli_ready_total", "counter", "CLI processes that became ready for the pool."),
-        _told("executor_cli_ready_seconds_total", "counter", "The seconds that those took from start to ready."),
-        _told("executor_tool_jobs_total", "counter", "Tool jobs done."),
-        _told("executor_tool_refusals_total", "counter", "Tool jobs refused, by reason.", "reason"),
-        _told("window_utilization_ratio", "gauge", "How much of a usage window is used, 0 to 1.", "window"),
-        _told("window_reset_timestamp_seconds", "gauge", "When a usage window begins anew.", "window"),
+        MetricFamily("job_errors_total", "counter", ("dialect", "kind"), "Jobs that failed, by kind of error."),
+        MetricFamily("tokens_total", "counter", ("model", "key", "kind"), "Tokens, as the service counted them."),
+        MetricFamily("cost_usd_total", "counter", ("model", "key"), "What the CLI says that it cost, in US dollars."),
+        _build_executor_family("executor_up", "gauge", "1: it answers, and can serve. 0: it can't."),
+        _build_executor_family(
+            "executor_info", "gauge", "Always 1; its labels tell of the executor.", "role", "mode", "cli_version"
+        ),
+        _build_executor_family("executor_draining", "gauge", "1: it is ending."),
+        _build_executor_family("executor_capacity", "gauge", "Jobs it takes at the same time."),
+        _build_executor_family("executor_queue_capacity", "gauge", "Jobs that may wait at it."),
+        _build_executor_family("executor_running", "gauge", "Jobs it runs."),
+        _build_executor_family("executor_waiting", "gauge", "Jobs that wait at it."),
+        _build_executor_family("executor_idle_processes", "gauge", "Idle CLI processes in the pool."),
+        _build_executor_family("executor_cli_starts_total", "counter", "CLI processes started."),
+        _build_executor_family("executor_cli_ready_total", "counter", "CLI processes that became ready for the pool."),
+        _build_executor_family(
+            "executor_cli_ready_seconds_total", "counter", "The seconds that those took from start to ready."
+        ),
+        _build_executor_family("executor_tool_jobs_total", "counter", "Tool jobs done."),
+        _build_executor_family("executor_tool_refusals_total", "counter", "Tool jobs refused, by reason.", "reason"),
+        _build_executor_family(
+            "window_utilization_ratio", "gauge", "How much of a usage window is used, 0 to 1.", "window"
+        ),
+        _build_executor_family("window_reset_timestamp_seconds", "gauge", "When a usage window begins anew.", "window"),
     )
 }
 
@@ -97,58 +111,58 @@ class Metrics:
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
-        self._seen: dict[str, set[str]] = {}
+        self._label_values: dict[str, set[str]] = {}
         ProcessCollector(registry=self._registry)
         for name, family in FAMILIES.items():
-            if not family.told:
-                self._make(name, family)
+            if not family.from_executor:
+                self._register(name, family)
 
-    def _make(self, name: str, family: Family) -> None:
+    def _register(self, name: str, family: MetricFamily) -> None:
         labels, registry = family.labels, self._registry
         match family.kind:
             case "counter":
-                self._counters[name] = Counter(family.exposed, family.help, labels, registry=registry)
+                self._counters[name] = Counter(family.exposed_name, family.help, labels, registry=registry)
             case "gauge":
-                self._gauges[name] = Gauge(family.exposed, family.help, labels, registry=registry)
+                self._gauges[name] = Gauge(family.exposed_name, family.help, labels, registry=registry)
             case "histogram":
-                made = Histogram(family.exposed, family.help, labels, registry=registry, buckets=family.buckets)
+                made = Histogram(family.exposed_name, family.help, labels, registry=registry, buckets=family.buckets)
                 self._histograms[name] = made
 
-    def bounded(self, label: str, value: str) -> str:
+    def limit_label(self, label: str, value: str) -> str:
         """The value, or `other` when the label has had its share of values."""
-        seen = self._seen.setdefault(label, set())
+        seen = self._label_values.setdefault(label, set())
         if value not in seen:
-            if len(seen) >= MOST_VALUES:
+            if len(seen) >= MAX_LABEL_VALUES:
                 return OTHER
             seen.add(value)
         return value
 
-    def known(self, label: str, value: str) -> str:
+    def find_label(self, label: str, value: str) -> str:
         """The value if the label had it before, else `other`."""
-        return value if value in self._seen.get(label, ()) else OTHER
+        return value if value in self._label_values.get(label, ()) else OTHER
 
     def count(self, name: str, *labels: str, by: float = 1) -> None:
         """Add to a counter."""
         counter = self._counters[name]
         (counter.labels(*labels) if labels else counter).inc(by)
 
-    def shift(self, name: str, by: int, *labels: str) -> None:
+    def adjust(self, name: str, by: int, *labels: str) -> None:
         """Move a gauge."""
         gauge = self._gauges[name]
         (gauge.labels(*labels) if labels else gauge).inc(by)
 
-    def histogram(self, name: str, *labels: str) -> Histogram:
+    def get_histogram(self, name: str, *labels: str) -> Histogram:
         """A histogram's series, to observe with."""
         return self._histograms[name].labels(*labels)
 
-    def exposition(self, told: Iterable[Metric] = ()) -> bytes:
+    def render(self, executor_metrics: Iterable[Metric] = ()) -> bytes:
         """Everything, in Prometheus' text format; `told` is what the executors said just now."""
         whole = CollectorRegistry()
-        whole.register(_Given((*_without_birthdays(self._registry.collect()), *told)))
+        whole.register(_StaticCollector((*_drop_created(self._registry.collect()), *executor_metrics)))
         return generate_latest(whole)
 
 
-class _Given(Collector):
+class _StaticCollector(Collector):
     """Families that are there already."""
 
     def __init__(self, families: tuple[Metric, ...]) -> None:
@@ -158,7 +172,7 @@ class _Given(Collector):
         return self._families
 
 
-def _without_birthdays(families: Iterable[Metric]) -> Iterator[Metric]:
+def _drop_created(families: Iterable[Metric]) -> Iterator[Metric]:
     """Leave out the `_created` series: each would double what is stored, and nobody asks for them."""
     for family in families:
         family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]

@@ -10,19 +10,19 @@ from litestar import Response, Router, get
 from litestar.di import NamedDependency
 
 from api.auth.middleware import BY_ADDRESS
-from api.core.scopes import SCOPE
-from api.executors.pool import Executors
-from api.observability.executor_metrics import told
+from api.core.scopes import REQUIRED_SCOPE
+from api.executors.pool import ExecutorPool
+from api.observability.executor_metrics import build_executor_metrics
 from api.observability.metrics import CONTENT_TYPE, Metrics
 
 
-@get("/metrics", opt={SCOPE: "metrics", BY_ADDRESS: True})
+@get("/metrics", opt={REQUIRED_SCOPE: "metrics", BY_ADDRESS: True})
 async def get_metrics(
-    metrics: NamedDependency[Metrics], executors: NamedDependency[Executors], tools: NamedDependency[Executors]
+    metrics: NamedDependency[Metrics], executors: NamedDependency[ExecutorPool], tools: NamedDependency[ExecutorPool]
 ) -> Response[bytes]:
     """Give every number."""
-    claude, hands = await asyncio.gather(executors.answers(), tools.answers())
-    return Response(metrics.exposition(told({**claude, **hands})), headers={"content-type": CONTENT_TYPE})
+    claude, hands = await asyncio.gather(executors.fetch_answers(), tools.fetch_answers())
+    return Response(metrics.render(build_executor_metrics({**claude, **hands})), headers={"content-type": CONTENT_TYPE})
 
 
 router = Router("/", route_handlers=[get_metrics])

@@ -5,24 +5,24 @@ https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/#execute-tool-sp
 Law: no path, no command and no output is in it. The tools executor has no network, so this span is all of it.
 """
 
-from api.core.caller import Asking
+from api.core.caller import Caller
 from shared.events import Failed
-from shared.tool_jobs import CommandEnded, JobDone, Output, ToolJob
+from shared.tool_jobs import CommandOutput, CommandResult, JobDone, ToolJob
 from shared.tracing import Tracing
 
 
-class HandsTrace:
+class ToolJobTrace:
     """Mutable: the span, and whether the job came to an end."""
 
-    def __init__(self, tracing: Tracing, job: ToolJob, asking: Asking) -> None:
+    def __init__(self, tracing: Tracing, job: ToolJob, caller: Caller) -> None:
         name = str(job.__struct_config__.tag)
-        self._span = tracing.span(f"execute_tool {name}", asking.traceparent, "client", asking.tracestate)
+        self._span = tracing.start_span(f"execute_tool {name}", caller.traceparent, "client", caller.tracestate)
         self._ended = False
-        self._span.set("gen_ai.operation.name", "execute_tool")
-        self._span.set("gen_ai.tool.name", name)
-        self._span.set("claude_api.request_id", asking.request_id)
-        self._span.set("claude_api.dialect", asking.dialect)
-        self._span.set("claude_api.key", asking.key)
+        self._span.set_attribute("gen_ai.operation.name", "execute_tool")
+        self._span.set_attribute("gen_ai.tool.name", name)
+        self._span.set_attribute("claude_api.request_id", caller.request_id)
+        self._span.set_attribute("claude_api.dialect", caller.dialect)
+        self._span.set_attribute("claude_api.key", caller.key_name)
 
     @property
     def traceparent(self) -> str:
@@ -32,17 +32,17 @@ class HandsTrace:
     def tracestate(self) -> str:
         return self._span.tracestate
 
-    def see(self, said: Output | JobDone | Failed) -> None:
+    def record_event(self, message: CommandOutput | JobDone | Failed) -> None:
         """Tell the span."""
-        match said:
+        match message:
             case JobDone(result):
                 self._ended = True
-                if isinstance(result, CommandEnded):
-                    self._span.set("process.exit.code", result.returncode)
+                if isinstance(result, CommandResult):
+                    self._span.set_attribute("process.exit.code", result.returncode)
             case Failed():
                 self._ended = True
-                self._span.fail(said.kind.value)
-            case Output():
+                self._span.fail(message.kind.value)
+            case CommandOutput():
                 pass
 
     def end(self) -> None:

@@ -92,14 +92,14 @@ def whole() -> Any:
     """An answer."""
     encoder = _encoder()
     for event in SAID:
-        encoder.event(event)
-    return msgspec.json.decode(encoder.whole())
+        encoder.encode_event(event)
+    return msgspec.json.decode(encoder.encode_answer())
 
 
 def stream() -> str:
     """The same as a stream."""
     encoder = _encoder()
-    return b"".join(encoder.event(event) for event in SAID).decode()
+    return b"".join(encoder.encode_event(event) for event in SAID).decode()
 
 
 def _shown(value: Any) -> Json:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.conversation.fields import MOST_STOPS
+from api.conversation.fields import MAX_STOP_SEQUENCES
 
 TEXT = "CompletionRequest"
 
@@ -42,7 +42,7 @@ COMPLETION_LIMITS: dict[str, dict[str, Any]] = {
     f"{TEXT}.stop": {
         "anyOf": [
             {"type": "string"},
-            {"type": "array", "items": {"type": "string"}, "maxItems": MOST_STOPS},
+            {"type": "array", "items": {"type": "string"}, "maxItems": MAX_STOP_SEQUENCES},
             {"type": "null"},
         ]
     },

@@ -7,18 +7,18 @@ import importlib.metadata
 
 from api.admin.models import KeyFields, KeyList, KeyRecord, OwnUsage, UsageReport
 from api.agent.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, ModelEntries
-from api.agent.checks import Limits
-from api.agent.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
-from api.conversation.parameters import COMPLETIONS, RESPONSES, Policy
+from api.agent.checks import AgentLimits
+from api.agent.requests import AnalyzeRequest, BashRequest, ChatRequest, CodeRequest, FileReadRequest
+from api.conversation.parameters import COMPLETIONS_PARAMETERS, RESPONSES_PARAMETERS, Policy
 from api.conversation.parts import Item, Part, ToolDefinition
 from api.dialects.anthropic.blocks import BLOCKS, SOURCES
 from api.dialects.anthropic.models import ErrorMessage, InputTool, MessageOut, MessagesRequest, TokenCount
-from api.dialects.anthropic.parameters import MESSAGES
+from api.dialects.anthropic.parameters import MESSAGES_PARAMETERS
 from api.dialects.openai_chat.models import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatCompletionRequest,
     ChatMessage,
-    ChatRequest,
-    Chunk,
-    Completion,
     ModelList,
     ModelObject,
     ToolCallIn,
@@ -27,7 +27,7 @@ from api.dialects.openai_common import ErrorEnvelope
 from api.dialects.openai_completions.models import CompletionRequest, TextCompletion
 from api.dialects.openai_responses.models import ResponsesRequest, ResponsesTool
 from api.dialects.openai_responses.output import DeletedResponse, InputTokens, ItemList, ResponseObject, StreamEvent
-from api.dialects.rest.models import Refusal
+from api.dialects.rest.models import RestError
 from api.observability.health import Health
 from api.openapi import key_operations, operations, rest
 from api.openapi.parameters import with_parameters
@@ -54,7 +54,7 @@ TAGS = {
 }
 
 
-def document(policy: Policy, limits: Limits | None = None) -> Json:
+def document(policy: Policy, limits: AgentLimits | None = None) -> Json:
     """The document, for what the server's owner decided."""
     return {
         "openapi": "3.1.0",
@@ -64,7 +64,7 @@ def document(policy: Policy, limits: Limits | None = None) -> Json:
         "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
         "paths": operations.paths() | rest.paths() | key_operations.paths(),
         "components": {
-            "schemas": components(policy, limits or Limits()),
+            "schemas": components(policy, limits or AgentLimits()),
             "headers": HEADERS,
             "responses": errors(),
             "securitySchemes": {
@@ -84,28 +84,30 @@ def version() -> str:
         return "0"
 
 
-def components(policy: Policy, limits: Limits) -> dict[str, Json]:
+def components(policy: Policy, limits: AgentLimits) -> dict[str, Json]:
     """Every schema by name."""
     read = schemas(
         *(
-            *(ChatRequest, ChatMessage, ToolCallIn, Part, ToolDefinition),
+            *(ChatCompletionRequest, ChatMessage, ToolCallIn, Part, ToolDefinition),
             CompletionRequest,
             *(ResponsesRequest, ResponsesTool, Item),
             MessagesRequest,
             InputTool,
             *BLOCKS,
             *SOURCES,
-            ChatAsk,
-            CodeAsk,
-            AnalyzeAsk,
-            FileReadAsk,
-            BashAsk,
+            ChatRequest,
+            CodeRequest,
+            AnalyzeRequest,
+            FileReadRequest,
+            BashRequest,
             KeyFields,
         ),
         answers=False,
     )
-    written = schemas(Completion, Chunk, ErrorEnvelope, ModelList, ModelObject, TextCompletion, Health, answers=True)
-    done = schemas(ChatAnswer, CodeAnswer, FileAnswer, BashAnswer, ModelEntries, Refusal, answers=True)
+    written = schemas(
+        ChatCompletion, ChatCompletionChunk, ErrorEnvelope, ModelList, ModelObject, TextCompletion, Health, answers=True
+    )
+    done = schemas(ChatAnswer, CodeAnswer, FileAnswer, BashAnswer, ModelEntries, RestError, answers=True)
     keys = schemas(KeyRecord, KeyList, UsageReport, OwnUsage, answers=True)
     responses = schemas(ResponseObject, StreamEvent, DeletedResponse, InputTokens, ItemList, answers=True)
     return {
@@ -114,9 +116,9 @@ def components(policy: Policy, limits: Limits) -> dict[str, Json]:
         **done,
         **schemas(MessageOut, TokenCount, ErrorMessage, answers=True),
         "ChatRequest": with_parameters(read["ChatRequest"], policy),
-        "CompletionRequest": with_parameters(read["CompletionRequest"], policy, COMPLETIONS),
-        "ResponsesRequest": with_parameters(read["ResponsesRequest"], policy, RESPONSES),
-        "MessagesRequest": with_parameters(read["MessagesRequest"], policy, MESSAGES),
+        "CompletionRequest": with_parameters(read["CompletionRequest"], policy, COMPLETIONS_PARAMETERS),
+        "ResponsesRequest": with_parameters(read["ResponsesRequest"], policy, RESPONSES_PARAMETERS),
+        "MessagesRequest": with_parameters(read["MessagesRequest"], policy, MESSAGES_PARAMETERS),
         **written,
         **responses,
         **keys,

@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from api.dialects.openai_chat.encode import ChatEncoder, Form
+from api.dialects.openai_chat.encode import ChatEncoder, ChatOutputOptions
 from api.openapi.structs import Json
-from shared.events import Done, Event, Started, TextDelta, ThinkingDelta, ToolArguments, ToolCall, Usage
+from shared.events import Done, Event, Started, TextDelta, ThinkingDelta, ToolArgumentsDelta, ToolCall, Usage
 
 MODEL = "claude-sonnet-4-6"
 # A red dot on white, 32 pixels a side.
@@ -109,24 +109,26 @@ def _events(*said: Event, reason: Any = "end_turn") -> tuple[Event, ...]:
 
 HELLO = _events(TextDelta("Hello! "), TextDelta("¡Hola! Bonjour !"))
 THOUGHT = _events(ThinkingDelta("2, 3, 5, 7, 11, 13, …, 53, 59: that is 17."), TextDelta("There are 17."))
-CALLED = _events(ToolCall(CALL["id"], "get_weather"), ToolArguments(CALL["function"]["arguments"]), reason="tool_use")
+CALLED = _events(
+    ToolCall(CALL["id"], "get_weather"), ToolArgumentsDelta(CALL["function"]["arguments"]), reason="tool_use"
+)
 
 
-def _encoder(form: Form) -> ChatEncoder:
+def _encoder(form: ChatOutputOptions) -> ChatEncoder:
     return ChatEncoder("chatcmpl-5d3f0c2a9b7e4f1c", 1767225600, MODEL, form)
 
 
 def _whole(events: tuple[Event, ...]) -> Json:
-    encoder = _encoder(Form())
+    encoder = _encoder(ChatOutputOptions())
     for event in events:
-        encoder.event(event)
-    return msgspec.json.decode(encoder.whole())
+        encoder.encode_event(event)
+    return msgspec.json.decode(encoder.encode_answer())
 
 
 def stream(events: tuple[Event, ...] = HELLO) -> str:
     """A stream, to the byte as the service writes it."""
-    encoder = _encoder(Form(include_usage=True))
-    return b"".join(encoder.event(event) for event in events).decode()
+    encoder = _encoder(ChatOutputOptions(include_usage=True))
+    return b"".join(encoder.encode_event(event) for event in events).decode()
 
 
 ANSWERS: dict[str, Json] = {

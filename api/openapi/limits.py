@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from api.conversation.fields import EFFORTS, MOST_STOPS
-from api.conversation.tools import MOST_TOOLS
+from api.conversation.fields import EFFORT_NAMES, MAX_STOP_SEQUENCES
+from api.conversation.tools import MAX_TOOLS
 
 type Json = dict[str, Any]
 
@@ -70,16 +70,16 @@ LIMITS: dict[str, Json] = {
     "ChatRequest.messages": {"minItems": 1, "items": _of("ChatMessage")},
     "ChatRequest.max_tokens": TOKENS,
     "ChatRequest.max_completion_tokens": TOKENS,
-    "ChatRequest.tools": _listed("ToolDefinition", MOST_TOOLS),
-    "ChatRequest.functions": {"maxItems": MOST_TOOLS},
+    "ChatRequest.tools": _listed("ToolDefinition", MAX_TOOLS),
+    "ChatRequest.functions": {"maxItems": MAX_TOOLS},
     "ChatRequest.tool_choice": _either({"enum": ["none", "auto", "required", "any"]}, _NAMED, _ALLOWED),
     "ChatRequest.function_call": _either({"enum": ["none", "auto"]}, _of("CalledFunction")),
-    "ChatRequest.reasoning_effort": {"enum": [*EFFORTS, None]},
+    "ChatRequest.reasoning_effort": {"enum": [*EFFORT_NAMES, None]},
     "ChatRequest.stop": _either(
-        {"type": "string"}, {"type": "array", "items": {"type": "string"}, "maxItems": MOST_STOPS}
+        {"type": "string"}, {"type": "array", "items": {"type": "string"}, "maxItems": MAX_STOP_SEQUENCES}
     ),
     "ChatRequest.max_budget_usd": {"exclusiveMinimum": 0, "maximum": 10_000},
-    "ReasoningOptions.effort": {"enum": [*EFFORTS, None]},
+    "ReasoningOptions.effort": {"enum": [*EFFORT_NAMES, None]},
     "ReasoningOptions.max_tokens": {"minimum": 0},
     "ChatMessage": {"required": ["role"]},
     "ChatMessage.role": {"type": "string", "enum": ["system", "developer", "user", "assistant", "tool", "function"]},
@@ -116,7 +116,7 @@ LIMITS: dict[str, Json] = {
     "ErrorBody.message": {"minLength": 1},
     "ResponsesRequest.input": _either({"type": "string", "minLength": 1}, {"type": "array", "items": _of("Item")}),
     "ResponsesRequest.max_output_tokens": TOKENS,
-    "ResponsesRequest.tools": _listed("ResponsesTool", MOST_TOOLS),
+    "ResponsesRequest.tools": _listed("ResponsesTool", MAX_TOOLS),
     "ResponsesRequest.tool_choice": _either({"enum": ["none", "auto", "required"]}, _NAMED, _ALLOWED),
     "ResponsesRequest.truncation": {"enum": ["auto", "disabled", None]},
     "ResponsesRequest.metadata": {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
@@ -127,7 +127,7 @@ LIMITS: dict[str, Json] = {
     "TextFormat.type": {"enum": ["text", "json_object", "json_schema"]},
     "TextFormat.schema": ANY_SCHEMA,
     "TextOptions.verbosity": {"enum": ["low", "medium", "high", None]},
-    "Reasoning.effort": {"enum": [*EFFORTS, None]},
+    "Reasoning.effort": {"enum": [*EFFORT_NAMES, None]},
     "Reasoning.summary": {"enum": ["auto", "concise", "detailed", "none", None]},
     "Reasoning.generate_summary": {"enum": ["auto", "concise", "detailed", None]},
     "Item.role": {"enum": ["system", "developer", "user", "assistant", None]},

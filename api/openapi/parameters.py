@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from api.conversation.parameters import CHAT, Parameter, Policy
+from api.conversation.parameters import CHAT_PARAMETERS, Parameter, Policy
 from api.openapi.structs import Json
 
 MARK = "x-treatment"
@@ -40,12 +40,12 @@ TYPES: dict[str, Json] = {
 }
 
 
-def with_parameters(request: Json, policy: Policy, table: Mapping[str, Parameter] = CHAT) -> Json:
+def with_parameters(request: Json, policy: Policy, table: Mapping[str, Parameter] = CHAT_PARAMETERS) -> Json:
     """The schema of a request with every parameter of the table, in the table's order."""
     read: Json = request["properties"]
     properties: Json = {name: _parameter(name, what, read.get(name), policy) for name, what in table.items()}
     if "n" in properties:
-        properties["n"] |= {"minimum": 1, "maximum": policy.most_choices}
+        properties["n"] |= {"minimum": 1, "maximum": policy.max_choices}
     return {**request, "properties": read | properties}
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from api.auth.failed_keys import too_many
-from api.auth.middleware import not_this_host
-from api.core.problems import KINDS, Problem, invalid, of_failure
-from api.dialects.openai_common import error_type
-from api.http.early_responses import BAD, LARGE_HEAD, SLOW_HEAD, TOO_MANY
-from api.http.inflight_bodies import full
+from api.auth.failed_keys import wrong_keys_problem
+from api.auth.middleware import unknown_host_problem
+from api.core.problems import STATUS_AND_CODE, Problem, invalid_problem, problem_from_failure
+from api.dialects.openai_common import to_error_type
+from api.http.early_responses import HEAD_TIMED_OUT, HEAD_TOO_LARGE, MALFORMED_REQUEST, TOO_MANY_CONNECTIONS
+from api.http.inflight_bodies import capacity_problem
 from api.openapi.structs import Json, reference
 from shared.errors import ErrorKind
 from shared.events import Failed
@@ -117,26 +117,28 @@ TITLES = {
 
 _where = "messages[0].content[1]"
 OWN: tuple[Problem, ...] = (
-    BAD,
-    LARGE_HEAD,
-    SLOW_HEAD,
-    TOO_MANY,
-    full(),
+    MALFORMED_REQUEST,
+    HEAD_TOO_LARGE,
+    HEAD_TIMED_OUT,
+    TOO_MANY_CONNECTIONS,
+    capacity_problem(),
     Problem(400, "invalid_json", "The body is not valid JSON in UTF-8."),
-    invalid("`messages[0].role` is missing.", "messages[0].role"),
-    invalid("`logprobs` is not supported: the service has none.", "logprobs", "unsupported_parameter"),
-    invalid(
+    invalid_problem("`messages[0].role` is missing.", "messages[0].role"),
+    invalid_problem("`logprobs` is not supported: the service has none.", "logprobs", "unsupported_parameter"),
+    invalid_problem(
         "`response_format.json_schema.schema.type` is not valid JSON Schema: 'objet' is not valid.",
         "response_format.json_schema.schema.type",
         "invalid_schema",
     ),
-    invalid("The tool calls `call_1` have no result; send one for each.", "messages[1]", "invalid_tool_results"),
-    invalid(f"`{_where}`: the picture is empty. Send PNG, JPEG, GIF or WebP.", _where, "invalid_image"),
-    invalid(f"`{_where}`: neither a data URL nor base64 that can be decoded.", _where, "invalid_file"),
-    invalid(f"`{_where}`: nothing is fetched from this address.", _where, "image_fetch_refused"),
-    invalid(f"`{_where}`: the picture could not be fetched.", _where, "image_fetch_failed"),
-    invalid(f"`{_where}`: nothing is fetched from this address.", _where, "file_fetch_refused"),
-    invalid(f"`{_where}`: the document could not be fetched.", _where, "file_fetch_failed"),
+    invalid_problem(
+        "The tool calls `call_1` have no result; send one for each.", "messages[1]", "invalid_tool_results"
+    ),
+    invalid_problem(f"`{_where}`: the picture is empty. Send PNG, JPEG, GIF or WebP.", _where, "invalid_image"),
+    invalid_problem(f"`{_where}`: neither a data URL nor base64 that can be decoded.", _where, "invalid_file"),
+    invalid_problem(f"`{_where}`: nothing is fetched from this address.", _where, "image_fetch_refused"),
+    invalid_problem(f"`{_where}`: the picture could not be fetched.", _where, "image_fetch_failed"),
+    invalid_problem(f"`{_where}`: nothing is fetched from this address.", _where, "file_fetch_refused"),
+    invalid_problem(f"`{_where}`: the document could not be fetched.", _where, "file_fetch_failed"),
     Problem(400, "invalid_encoding", "The body is not what its Content-Encoding says."),
     Problem(
         401, "invalid_api_key", "Incorrect API key provided. Send the server's key as `Authorization: Bearer KEY`."
@@ -149,8 +151,10 @@ OWN: tuple[Problem, ...] = (
         "`input`.",
         param="previous_response_id",
     ),
-    invalid("`input[1]`: no item with id `msg_1` is kept here; send the item itself.", "input[1].id", "item_not_found"),
-    invalid(
+    invalid_problem(
+        "`input[1]`: no item with id `msg_1` is kept here; send the item itself.", "input[1].id", "item_not_found"
+    ),
+    invalid_problem(
         "This response has ended; only one that is under way can be cancelled.",
         "response_id",
         "not_cancellable",
@@ -158,8 +162,8 @@ OWN: tuple[Problem, ...] = (
     Problem(404, "response_not_found", "No response with id 'resp_1' is kept here.", param="response_id"),
     Problem(405, "method_not_allowed", "This address does not take this method."),
     Problem(426, "upgrade_required", "There is no WebSocket here. POST to this address, with `stream: true`."),
-    not_this_host(),
-    too_many(60.0),
+    unknown_host_problem(),
+    wrong_keys_problem(60.0),
     Problem(401, "key_disabled", "This key is disabled; the server's owner can enable it again."),
     Problem(401, "key_expired", "This key has expired; ask the server's owner for another one."),
     Problem(403, "missing_scope", "This key does not have the scope `admin`, which this needs; it has: chat."),
@@ -171,7 +175,7 @@ OWN: tuple[Problem, ...] = (
 )
 # What only jobs on files and commands can end in.
 OF_TOOLS = (*(ErrorKind.NOT_ALLOWED, ErrorKind.NOT_FOUND, ErrorKind.BAD_JOB, ErrorKind.TOO_LARGE),)
-CHAT_PROBLEMS = (*OWN, *(of_failure(Failed(kind)) for kind in KINDS if kind not in OF_TOOLS))
+CHAT_PROBLEMS = (*OWN, *(problem_from_failure(Failed(kind)) for kind in STATUS_AND_CODE if kind not in OF_TOOLS))
 
 
 # What any request may be refused for before it is read.
@@ -213,6 +217,6 @@ def _error(status: int, title: str) -> Json:
 
 
 def _example(problem: Problem) -> Json:
-    kind = error_type(problem.status, problem.code)
+    kind = to_error_type(problem.status, problem.code)
     body = {"message": problem.message, "type": kind, "param": problem.param, "code": problem.code}
     return {"summary": "Asking again may help." if problem.retryable else "", "value": {"error": body}}

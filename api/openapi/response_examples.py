@@ -7,9 +7,9 @@ import msgspec
 from api.conversation.parameters import Policy
 from api.dialects.openai_responses.decode import decode
 from api.dialects.openai_responses.encode import ResponsesEncoder
-from api.dialects.openai_responses.output_items import Form
-from api.dialects.openai_responses.store import Store
-from api.dialects.openai_responses.view import begun
+from api.dialects.openai_responses.output_items import ResponsesOutputOptions
+from api.dialects.openai_responses.store import ResponseStore
+from api.dialects.openai_responses.view import build_response
 from api.openapi.examples import HELLO, MODEL, PICTURE, RECIPE, WEATHER
 from api.openapi.structs import Json
 
@@ -58,21 +58,21 @@ REQUESTS: dict[str, Json] = {
 
 
 def _encoder() -> ResponsesEncoder:
-    call = decode(msgspec.json.encode(REQUESTS["hello"]["value"]), Policy(), Store(0, 0, 1).shelf("owner"))
-    response = begun("resp_5d3f0c2a9b7e4f1c", 1767225600, MODEL, call)
-    return ResponsesEncoder(response, Form(), lambda: 1767225602)
+    call = decode(msgspec.json.encode(REQUESTS["hello"]["value"]), Policy(), ResponseStore(0, 0, 1).for_key("owner"))
+    response = build_response("resp_5d3f0c2a9b7e4f1c", 1767225600, MODEL, call)
+    return ResponsesEncoder(response, ResponsesOutputOptions(), lambda: 1767225602)
 
 
 def _whole() -> Json:
     encoder = _encoder()
     for event in HELLO:
-        encoder.event(event)
-    return msgspec.json.decode(encoder.whole())
+        encoder.encode_event(event)
+    return msgspec.json.decode(encoder.encode_answer())
 
 
 def _stream() -> str:
     encoder = _encoder()
-    return b"".join(encoder.event(event) for event in HELLO).decode()
+    return b"".join(encoder.encode_event(event) for event in HELLO).decode()
 
 
 ANSWERS: dict[str, Json] = {"hello": {"summary": "A response", "value": _whole()}}

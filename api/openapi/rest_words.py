@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shared.tool_jobs import MOST_LINES
+from shared.tool_jobs import MAX_LINES
 
 _PROMPT = "What is asked, 1 to MAX_PROMPT characters."
 _MODEL = "A name of `GET /api/models`; without one, the server's default."
@@ -113,8 +113,8 @@ REST_LIMITS: dict[str, dict[str, Any]] = {
     "CodeAsk.allowed_tools": {"items": {"enum": ["Read", "Glob", "Grep", "Bash", "Write", "Edit"]}},
     "AnalyzeAsk.context_files": {"items": {"type": "string", **_SAYS}, "maxItems": 100},
     "FileReadAsk.path": _SAYS,
-    "FileReadAsk.offset": {"minimum": 1, "maximum": MOST_LINES},
-    "FileReadAsk.limit": {"minimum": 1, "maximum": MOST_LINES},
+    "FileReadAsk.offset": {"minimum": 1, "maximum": MAX_LINES},
+    "FileReadAsk.limit": {"minimum": 1, "maximum": MAX_LINES},
     "BashAsk.command": _SAYS,
     "BashAsk.timeout": {"exclusiveMinimum": 0, "maximum": 86_400},
 }

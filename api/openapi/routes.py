@@ -5,7 +5,7 @@ from litestar import Request, Response, Router, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 
-from api.agent.checks import Limits
+from api.agent.checks import AgentLimits
 from api.auth.middleware import PUBLIC
 from api.conversation.parameters import Policy
 from api.openapi.document import document
@@ -18,7 +18,7 @@ HTML_HEADERS = {**JSON_HEADERS, "referrer-policy": "no-referrer", "cross-origin-
 class Documentation:
     """The document and its page, made once."""
 
-    def __init__(self, policy: Policy, limits: Limits) -> None:
+    def __init__(self, policy: Policy, limits: AgentLimits) -> None:
         whole = document(policy, limits)
         self.json = msgspec.json.format(msgspec.json.encode(whole), indent=1)
         self.page = Page(whole)

@@ -39,8 +39,8 @@ class Finding(Struct, frozen=True):
 
     check: str
     level: Level
-    said: str
-    mend: str = ""
+    message: str
+    fix: str = ""
 
 
 def ok(check: str, said: str) -> Finding:
@@ -58,7 +58,7 @@ def error(check: str, said: str, mend: str) -> Finding:
     return Finding(check, "error", said, mend)
 
 
-def wrong(check: str, problem: object, level: Level = "error") -> Finding:
+def to_finding(check: str, problem: object, level: Level = "error") -> Finding:
     """A problem whose message is a sentence, then its mend, as the programs write them."""
     said, _, mend = str(problem).partition(". ")
     return Finding(check, level, said.rstrip(".") + ".", mend)

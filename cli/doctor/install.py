@@ -15,29 +15,35 @@ from typing import Literal
 from dotenv import dotenv_values
 from msgspec import Struct
 
-from cli import CannotStart
-from cli.doctor import Finding, ok, warning, wrong
+from cli import StartupError
+from cli.doctor import Finding, ok, to_finding, warning
 from cli.up import preflight, workspace
 from cli.up.command import DEFAULT_DATA_DIR, DEFAULT_RUN_DIR, TOKEN_FILE, read_dotenv
-from cli.up.environment import CREDENTIALS, environments, merged, of_tools, warnings
+from cli.up.environment import (
+    CREDENTIAL_VARIABLES,
+    build_environments,
+    build_tools_environment,
+    list_unknown_settings,
+    merge_settings,
+)
 from cli.up.preflight import Address
 
 # -P: a folder named `api` where this is started is not the server's.
-PROGRAM = (sys.executable, "-P", "-m")
-UNITS = Path("/etc/systemd/system")
+PROGRAM_COMMAND = (sys.executable, "-P", "-m")
+UNITS_FOLDER = Path("/etc/systemd/system")
 # A key of the right form for the programs' checks, where `up` would make one.
-STAND_IN = "sk-local-0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+PLACEHOLDER_TOKEN = "sk-local-0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
-BASE_URL = "ANTHROPIC_BASE_URL"
-TOKENS = tuple(name for name in CREDENTIALS if name != BASE_URL)
-MIXED = warning(
+BASE_URL_VARIABLE = "ANTHROPIC_BASE_URL"
+TOKEN_VARIABLES = tuple(name for name in CREDENTIAL_VARIABLES if name != BASE_URL_VARIABLE)
+MIXED_CREDENTIAL_SOURCES = warning(
     "credential",
-    f"The credential comes from the environment, {BASE_URL} from .env, so the service is not asked with it.",
+    f"The credential comes from the environment, {BASE_URL_VARIABLE} from .env, so the service is not asked with it.",
     "Set both in the same place.",
 )
 
 
-class Install(Struct, frozen=True):
+class Installation(Struct, frozen=True):
     """The server. seen: the folder, or the units'. folder: where its programs stand. api, claude, tools: each program's environment. credentials: names of secrets, and their files.
 
     run_dir: the folder of the sockets. program: what a program's name stands behind to be started. folders: others whose space counts. secrets: files that hold secrets.
@@ -45,108 +51,114 @@ class Install(Struct, frozen=True):
     """
 
     kind: Literal["folder", "systemd"]
-    seen: Path
+    source: Path
     folder: Path
     run_dir: Path
-    where: Address | None
+    address: Address | None
     api: dict[str, str]
     claude: dict[str, str]
     tools: dict[str, str]
     secrets: tuple[Path, ...] = ()
     credentials: dict[str, dict[str, Path]] = {}
-    folders: tuple[Path, ...] = ()
+    data_folders: tuple[Path, ...] = ()
     findings: tuple[Finding, ...] = ()
     program: tuple[str, ...] = ()
-    may_ask: bool = True
+    can_ask_service: bool = True
 
 
-def of_folder(environ: Mapping[str, str], folder: Path) -> Install:
+def inspect_folder(environ: Mapping[str, str], folder: Path) -> Installation:
     """As `claude-api-server up` would have it in this folder. It makes nothing."""
     findings: list[Finding] = []
     try:
         dotenv = read_dotenv(folder)
-    except CannotStart as problem:
+    except StartupError as problem:
         dotenv = {}
-        findings.append(wrong("settings", problem))
-    findings += _names(warnings(dotenv))
-    given = merged(environ, dotenv)
+        findings.append(to_finding("settings", problem))
+    findings += _check_names(list_unknown_settings(dotenv))
+    given = merge_settings(environ, dotenv)
     run_dir = folder / given.get("RUN_DIR", DEFAULT_RUN_DIR)
     decided = {"RUN_DIR": str(run_dir)}
     if "API_SECRET_TOKEN" not in given:
-        decided["API_SECRET_TOKEN"] = STAND_IN
-    if "ALLOWED_PATHS" not in given and (folder / workspace.NAME).is_dir():
-        decided["ALLOWED_PATHS"] = str(folder / workspace.NAME)
+        decided["API_SECRET_TOKEN"] = PLACEHOLDER_TOKEN
+    if "ALLOWED_PATHS" not in given and (folder / workspace.FOLDER_NAME).is_dir():
+        decided["ALLOWED_PATHS"] = str(folder / workspace.FOLDER_NAME)
     where = None
     # The API's own check of its settings says so too.
-    with contextlib.suppress(CannotStart):
-        where = preflight.address(given)
-    api, claude = environments({**environ, **decided}, dotenv)
-    mixed = led_away(environ, dotenv)
+    with contextlib.suppress(StartupError):
+        where = preflight.parse_address(given)
+    api, claude = build_environments({**environ, **decided}, dotenv)
+    mixed = is_credential_redirected(environ, dotenv)
     if mixed:
-        findings.append(MIXED)
-    return Install(
-        may_ask=not mixed,
+        findings.append(MIXED_CREDENTIAL_SOURCES)
+    return Installation(
+        can_ask_service=not mixed,
         kind="folder",
-        seen=folder,
+        source=folder,
         folder=folder,
         run_dir=run_dir,
-        where=where,
+        address=where,
         api=api,
         claude=claude,
-        tools=of_tools({**environ, **decided}, dotenv),
+        tools=build_tools_environment({**environ, **decided}, dotenv),
         secrets=(folder / ".env", run_dir / TOKEN_FILE),
-        folders=(
+        data_folders=(
             folder / given.get("DATA_DIR", DEFAULT_DATA_DIR),
             *([Path(given["TMPDIR"])] if "TMPDIR" in given else []),
         ),
         findings=tuple(findings),
-        program=PROGRAM,
+        program=PROGRAM_COMMAND,
     )
 
 
-def led_away(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> bool:
+def is_credential_redirected(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> bool:
     """Whether the environment's credential would go to where .env says, which may be anybody's."""
-    mine = any(environ.get(name) for name in TOKENS)
-    return mine and bool(dotenv.get(BASE_URL)) and not environ.get(BASE_URL)
+    mine = any(environ.get(name) for name in TOKEN_VARIABLES)
+    return mine and bool(dotenv.get(BASE_URL_VARIABLE)) and not environ.get(BASE_URL_VARIABLE)
 
 
-def of_systemd(environ: Mapping[str, str], units: Path = UNITS) -> Install:
+def inspect_units(environ: Mapping[str, str], units: Path = UNITS_FOLDER) -> Installation:
     """As the units in this folder would start it, the first instance of each executor."""
     common = {name: environ[name] for name in ("PATH", "LANG") if name in environ}
-    services = {name: _unit(units, f"{name}.service") for name in ("claude-api", "claude-executor@", "tools-executor@")}
-    environment = {name: {**common, **_environment(unit)} for name, unit in services.items()}
-    findings = _names(
-        said for unit in services.values() for file in _files(unit) for said in warnings(_variables(file), str(file))
+    services = {
+        name: _read_unit(units, f"{name}.service") for name in ("claude-api", "claude-executor@", "tools-executor@")
+    }
+    environment = {name: {**common, **_read_environment(unit)} for name, unit in services.items()}
+    findings = _check_names(
+        said
+        for unit in services.values()
+        for file in _list_environment_files(unit)
+        for said in list_unknown_settings(_read_variables(file), str(file))
     )
     credentials = {
-        name: dict(_credential(value) for value in unit.get("LoadCredential", [])) for name, unit in services.items()
+        name: dict(_parse_credential(value) for value in unit.get("LoadCredential", []))
+        for name, unit in services.items()
     }
     secret_files = {path for files in credentials.values() for path in files.values()}
     api = environment["claude-api"]
     key = credentials["claude-api"].get("API_SECRET_TOKEN")
     if key and not os.access(key, os.R_OK):
         # That it can't be looked at is told where files with secrets are; all else can be.
-        api = {**api, "API_SECRET_TOKEN": STAND_IN}
+        api = {**api, "API_SECRET_TOKEN": PLACEHOLDER_TOKEN}
     user = services["tools-executor@"].get("User", ["nobody"])[-1]
-    return Install(
+    return Installation(
         kind="systemd",
-        seen=units,
+        source=units,
         folder=Path(services["claude-api"].get("WorkingDirectory", ["/"])[-1]),
         run_dir=Path(api.get("RUN_DIR", "/run/claude-api-server")),
-        where=_listening(_unit(units, "claude-api.socket")),
+        address=_parse_listen_address(_read_unit(units, "claude-api.socket")),
         api=api,
         claude=environment["claude-executor@"],
         # Who looks as root becomes the user whom the unit names.
         tools={**environment["tools-executor@"], "TOOLS_USER": user},
         secrets=tuple(sorted(secret_files)),
         credentials=credentials,
-        folders=tuple(Path(api[name]) for name in ("DATA_DIR",) if name in api),
+        data_folders=tuple(Path(api[name]) for name in ("DATA_DIR",) if name in api),
         findings=tuple(findings),
-        program=PROGRAM,
+        program=PROGRAM_COMMAND,
     )
 
 
-def _names(unknown: Iterable[str]) -> list[Finding]:
+def _check_names(unknown: Iterable[str]) -> list[Finding]:
     """A warning for each name that nothing reads."""
     parts = [said.partition("; ") for said in unknown]
     return [warning("names", f"{said}.", mend[0].upper() + mend[1:]) for said, _, mend in parts] or [
@@ -154,7 +166,7 @@ def _names(unknown: Iterable[str]) -> list[Finding]:
     ]
 
 
-def _unit(units: Path, name: str) -> dict[str, list[str]]:
+def _read_unit(units: Path, name: str) -> dict[str, list[str]]:
     """What a unit says, drop-ins included, by key; the section does not matter for the keys that are read here."""
     found: dict[str, list[str]] = {}
     drop_ins = sorted((units / f"{name}.d").glob("*.conf"))
@@ -169,20 +181,20 @@ def _unit(units: Path, name: str) -> dict[str, list[str]]:
     return found
 
 
-def _environment(unit: Mapping[str, list[str]]) -> dict[str, str]:
+def _read_environment(unit: Mapping[str, list[str]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in unit.get("Environment", []):
         found |= dict(pair.split("=", 1) for pair in shlex.split(line) if "=" in pair)
-    for file in _files(unit):
-        found |= _variables(file)
+    for file in _list_environment_files(unit):
+        found |= _read_variables(file)
     return found
 
 
-def _files(unit: Mapping[str, list[str]]) -> Iterator[Path]:
+def _list_environment_files(unit: Mapping[str, list[str]]) -> Iterator[Path]:
     return (Path(file.removeprefix("-")) for file in unit.get("EnvironmentFile", []))
 
 
-def _variables(file: Path) -> dict[str, str]:
+def _read_variables(file: Path) -> dict[str, str]:
     """What an EnvironmentFile= sets; nothing if it is not there, or not for this user to read."""
     try:
         return {name: value for name, value in dotenv_values(file, interpolate=False).items() if value}
@@ -190,12 +202,12 @@ def _variables(file: Path) -> dict[str, str]:
         return {}
 
 
-def _credential(value: str) -> tuple[str, Path]:
+def _parse_credential(value: str) -> tuple[str, Path]:
     name, _, path = value.partition(":")
     return name, Path(path or os.devnull)
 
 
-def _listening(socket: Mapping[str, list[str]]) -> Address | None:
+def _parse_listen_address(socket: Mapping[str, list[str]]) -> Address | None:
     for stream in socket.get("ListenStream", []):
         host, _, port = stream.rpartition(":")
         if port.isdigit():

@@ -20,21 +20,21 @@ from cli.up.preflight import Address
 from cli.up.readiness import Health
 from shared.tool_jobs import ToolsStatus
 
-READY = "Claude API Server is ready"
+READY_MESSAGE = "Claude API Server is ready"
 
 
-class Key(Struct, frozen=True):
+class ClientKey(Struct, frozen=True):
     """Where the clients' key is. shown: its value, only when it was made at this start."""
 
     source: Literal["environment", ".env", "file"]
     file: Path
-    shown: str = ""
+    new_value: str = ""
 
     def __repr__(self) -> str:
         return f"<Key from {self.source}>"
 
 
-def near(path: Path, folder: Path) -> str:
+def to_relative_path(path: Path, folder: Path) -> str:
     """A path as one would type it in `folder`."""
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
@@ -42,14 +42,14 @@ def near(path: Path, folder: Path) -> str:
 class Banner(Struct, frozen=True):
     """What it is made of. folder: where the owner stands; bin_folder: where the server's commands are."""
 
-    where: Address
+    address: Address
     health: Health
-    key: Key
+    key: ClientKey
     folder: Path
     bin_folder: Path
     tools: ToolsStatus | None = None
 
-    def rows(self) -> list[tuple[str, str]]:
+    def build_rows(self) -> list[tuple[str, str]]:
         """The facts, by name."""
         answers = {
             "online": f"online, by Claude Code {self.health.cli_version}",
@@ -58,65 +58,67 @@ class Banner(Struct, frozen=True):
         sources = {
             "environment": "API_SECRET_TOKEN, from the environment",
             ".env": "API_SECRET_TOKEN, from .env",
-            "file": f"in {near(self.key.file, self.folder)}",
+            "file": f"in {to_relative_path(self.key.file, self.folder)}",
         }
         facts = [
-            ("URL", self.where.url()),
+            ("URL", self.address.url()),
             ("Answers", answers.get(self.health.mode, self.health.mode)),
             ("Model", f"{self.health.default_model}, unless a request names another"),
-            ("Key", sources[self.key.source] + ("; made now, and shown this once:" if self.key.shown else "")),
+            ("Key", sources[self.key.source] + ("; made now, and shown this once:" if self.key.new_value else "")),
         ]
-        if self.key.shown:
-            facts.append(("", self.key.shown))
-        facts += self._tools()
-        if self.where.open_to_others():
-            facts.append(("Open to", f"other machines, unencrypted (HOST={self.where.host})"))
+        if self.key.new_value:
+            facts.append(("", self.key.new_value))
+        facts += self._build_tools_rows()
+        if self.address.is_exposed():
+            facts.append(("Open to", f"other machines, unencrypted (HOST={self.address.host})"))
         return [*facts, ("End it", "Ctrl-C")]
 
-    def _tools(self) -> list[tuple[str, str]]:
+    def _build_tools_rows(self) -> list[tuple[str, str]]:
         if self.tools is None:
             return []
         if self.tools.problem:
             return [("Tools", f"none: {self.tools.problem}")]
-        read = ", ".join(near(Path(path), self.folder) for path in self.tools.allowed_paths)
-        write = ", ".join(near(Path(path), self.folder) for path in self.tools.writable_paths)
+        read = ", ".join(to_relative_path(Path(path), self.folder) for path in self.tools.allowed_paths)
+        write = ", ".join(to_relative_path(Path(path), self.folder) for path in self.tools.writable_paths)
         lacks = [("", f"the sandbox lacks something: {lack}") for lack in self.tools.missing]
         return [("Tools", f"read {read}; write {write or 'nothing'}"), *lacks]
 
-    def curl(self) -> str:
+    def render_chat_example(self) -> str:
         """The line to paste: a chat, streamed."""
         message = {"role": "user", "content": "Hello!"}
-        return self._post("/v1/chat/completions", model=self.health.default_model, messages=[message], stream=True)
+        return self._render_curl(
+            "/v1/chat/completions", model=self.health.default_model, messages=[message], stream=True
+        )
 
-    def code(self) -> str:
+    def render_code_example(self) -> str:
         """The line to paste: Claude reads files."""
-        return self._post("/api/code", prompt="What is in the files here?", stream=True)
+        return self._render_curl("/api/code", prompt="What is in the files here?", stream=True)
 
-    def bash(self) -> str:
+    def render_bash_example(self) -> str:
         """The line to paste: a command is run."""
-        return self._post("/api/tools/bash", command="ls -l")
+        return self._render_curl("/api/tools/bash", command="ls -l")
 
-    def _post(self, path: str, **body: object) -> str:
+    def _render_curl(self, path: str, **body: object) -> str:
         words = {
             "environment": "$API_SECRET_TOKEN",
             # What stands in .env is not in the shell that this is pasted into.
-            ".env": f"$({self._command('dotenv')} get API_SECRET_TOKEN)",
-            "file": f"$(cat {shlex.quote(near(self.key.file, self.folder))})",
+            ".env": f"$({self._render_command('dotenv')} get API_SECRET_TOKEN)",
+            "file": f"$(cat {shlex.quote(to_relative_path(self.key.file, self.folder))})",
         }[self.key.source]
         return (
-            f'curl -N {self.where.url()}{path} -H "Authorization: Bearer {words}" '
+            f'curl -N {self.address.url()}{path} -H "Authorization: Bearer {words}" '
             f'-H "Content-Type: application/json" -d {shlex.quote(json.dumps(body))}'
         )
 
-    def invitation(self) -> str:
+    def render_invitation(self) -> str:
         """Where the line is to be pasted."""
         needs = ", where API_SECRET_TOKEN is set" if self.key.source == "environment" else ""
         return f"To chat, paste this into another terminal, in this folder{needs}:"
 
-    def online(self) -> list[str]:
+    def render_online_steps(self) -> list[str]:
         """How to go online, a line each."""
         return [
-            f"  {self._command('claude-api-server')} login   # runs `claude setup-token`; then, in .env:",
+            f"  {self._render_command('claude-api-server')} login   # runs `claude setup-token`; then, in .env:",
             "  CLAUDE_CODE_OAUTH_TOKEN=…   # what it printed; or, with an API key: ANTHROPIC_API_KEY=…",
             "  make run   # again, after Ctrl-C here",
         ]
@@ -124,29 +126,29 @@ class Banner(Struct, frozen=True):
     def show(self, console: Console) -> None:
         """Print everything."""
         if console.is_terminal:
-            console.print(_panel(self.rows()))
+            console.print(_build_panel(self.build_rows()))
         else:
-            console.print(READY)
-            for name, value in self.rows():
+            console.print(READY_MESSAGE)
+            for name, value in self.build_rows():
                 console.print(f"  {name:<8} {value}", soft_wrap=True)
         if self.health.mode == "offline":
             console.print("To go online:", style="bold")
-            for line in self.online():
+            for line in self.render_online_steps():
                 console.print(line, soft_wrap=True)
-        console.print(self.invitation(), style="bold", soft_wrap=True)
-        console.print(self.curl(), soft_wrap=True)
+        console.print(self.render_invitation(), style="bold", soft_wrap=True)
+        console.print(self.render_chat_example(), soft_wrap=True)
         if self.tools and not self.tools.problem:
             console.print("To let Claude look at files, and to run a command:", style="bold", soft_wrap=True)
-            console.print(self.code(), soft_wrap=True)
-            console.print(self.bash(), soft_wrap=True)
+            console.print(self.render_code_example(), soft_wrap=True)
+            console.print(self.render_bash_example(), soft_wrap=True)
         console.print()
 
-    def _command(self, name: str) -> str:
-        return shlex.quote(near(self.bin_folder / name, self.folder))
+    def _render_command(self, name: str) -> str:
+        return shlex.quote(to_relative_path(self.bin_folder / name, self.folder))
 
 
-def _panel(facts: list[tuple[str, str]]) -> Panel:
+def _build_panel(facts: list[tuple[str, str]]) -> Panel:
     table = Table.grid(padding=(0, 2))
     for name, value in facts:
         table.add_row(Text(name, style="bold"), Text(value, overflow="fold"))
-    return Panel.fit(table, title=READY, box=ROUNDED, border_style="green")
+    return Panel.fit(table, title=READY_MESSAGE, box=ROUNDED, border_style="green")

@@ -8,24 +8,24 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 # What any program needs to run and to write readable lines.
-COMMON = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "TERM", "NO_COLOR", "FORCE_COLOR")
+COMMON_VARIABLES = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "TERM", "NO_COLOR", "FORCE_COLOR")
 COMMON_PREFIX = "LC_"
 
 # The way through a proxy, for who talks to the model's service, and for who sends traces.
-PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
+PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
 # What only the program that talks to the model's service needs.
-NETWORK = (*PROXIES, "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
+NETWORK_VARIABLES = (*PROXY_VARIABLES, "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
 
 # Where traces go, if anywhere: read by OpenTelemetry's own library, in both programs.
-COLLECTORS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-CERTIFICATES = tuple(
+COLLECTOR_VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+CERTIFICATE_VARIABLES = tuple(
     f"OTEL_EXPORTER_OTLP_{signal}{what}"
     for signal in ("", "TRACES_")
     for what in ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY")
 )
-TELEMETRY = (
-    *COLLECTORS,
-    *CERTIFICATES,
+TELEMETRY_VARIABLES = (
+    *COLLECTOR_VARIABLES,
+    *CERTIFICATE_VARIABLES,
     *("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"),
     *("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"),
     *("OTEL_EXPORTER_OTLP_COMPRESSION", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"),
@@ -38,7 +38,7 @@ TELEMETRY = (
     *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
 )
 
-CREDENTIALS = (
+CREDENTIAL_VARIABLES = (
     *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CONFIG_DIR"),
     "ANTHROPIC_BASE_URL",
 )
@@ -87,7 +87,7 @@ TOOLS_SETTINGS = (
 )
 SECRET_FOLDERS = ("CLAUDE_CONFIG_DIR", "DATA_DIR")
 
-SETTINGS = tuple(dict.fromkeys((*API_SETTINGS, *EXECUTOR_SETTINGS, *TOOLS_SETTINGS, *CREDENTIALS)))
+SETTINGS = tuple(dict.fromkeys((*API_SETTINGS, *EXECUTOR_SETTINGS, *TOOLS_SETTINGS, *CREDENTIAL_VARIABLES)))
 
 # Names that settings had before, and the ones that they have now.
 RENAMED = {
@@ -104,44 +104,46 @@ RENAMED = {
 }
 
 # A shell expands a leading ~, a line in .env does not.
-PATHS = ("RUN_DIR", "DATA_DIR", "CLAUDE_CLI_PATH", "CLAUDE_CONFIG_DIR", *CERTIFICATES)
+PATH_SETTINGS = ("RUN_DIR", "DATA_DIR", "CLAUDE_CLI_PATH", "CLAUDE_CONFIG_DIR", *CERTIFICATE_VARIABLES)
 
 
-def merged(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> dict[str, str]:
+def merge_settings(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> dict[str, str]:
     """One view of both; the environment wins, and what is empty is as if it were not there."""
     both = {name: value for name, value in {**dotenv, **environ}.items() if value}
-    for name in PATHS:
+    for name in PATH_SETTINGS:
         if both.get(name, "").startswith("~/") and "HOME" in both:
             both[name] = both["HOME"] + both[name][1:]
     return both
 
 
-def environments(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> tuple[dict[str, str], dict[str, str]]:
+def build_environments(
+    environ: Mapping[str, str], dotenv: Mapping[str, str | None]
+) -> tuple[dict[str, str], dict[str, str]]:
     """The API's whole environment, and the executor's."""
-    given = merged(environ, dotenv)
+    given = merge_settings(environ, dotenv)
     # The API goes nowhere but to a collector.
-    way_out = PROXIES if any(name in given for name in COLLECTORS) else ()
-    api = _only(given, (*API_SETTINGS, *TELEMETRY, *way_out))
-    return api, _only(given, (*EXECUTOR_SETTINGS, *CREDENTIALS, *NETWORK, *TELEMETRY))
+    way_out = PROXY_VARIABLES if any(name in given for name in COLLECTOR_VARIABLES) else ()
+    api = _select(given, (*API_SETTINGS, *TELEMETRY_VARIABLES, *way_out))
+    return api, _select(given, (*EXECUTOR_SETTINGS, *CREDENTIAL_VARIABLES, *NETWORK_VARIABLES, *TELEMETRY_VARIABLES))
 
 
-def of_tools(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> dict[str, str]:
+def build_tools_environment(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> dict[str, str]:
     """The tools executor's whole environment."""
-    return _only(merged(environ, dotenv), (*TOOLS_SETTINGS, *SECRET_FOLDERS))
+    return _select(merge_settings(environ, dotenv), (*TOOLS_SETTINGS, *SECRET_FOLDERS))
 
 
-def warnings(names: Iterable[str], file: str = ".env") -> list[str]:
+def list_unknown_settings(names: Iterable[str], file: str = ".env") -> list[str]:
     """A sentence for each name in a file of settings that nothing reads."""
-    known = {*SETTINGS, *COMMON, *NETWORK, *TELEMETRY}
-    return [_warning(name, file) for name in names if name not in known and not name.startswith(COMMON_PREFIX)]
+    known = {*SETTINGS, *COMMON_VARIABLES, *NETWORK_VARIABLES, *TELEMETRY_VARIABLES}
+    return [_render_warning(name, file) for name in names if name not in known and not name.startswith(COMMON_PREFIX)]
 
 
-def _only(given: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    wanted = {*COMMON, *names}
+def _select(given: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    wanted = {*COMMON_VARIABLES, *names}
     return {name: value for name, value in given.items() if name in wanted or name.startswith(COMMON_PREFIX)}
 
 
-def _warning(name: str, file: str) -> str:
+def _render_warning(name: str, file: str) -> str:
     if name in RENAMED:
         return f"{name} in {file} is ignored: the setting is now {RENAMED[name]}. Rename it."
     close = difflib.get_close_matches(name.upper(), SETTINGS, n=1)

@@ -13,12 +13,12 @@ from rich.control import Control
 from rich.segment import ControlType
 from rich.spinner import Spinner
 
-FRAME = 0.1
+FRAME_INTERVAL = 0.1
 ERASE_LINE = Control((ControlType.ERASE_IN_LINE, 2))
 
 
 @asynccontextmanager
-async def step(console: Console, words: str) -> AsyncGenerator[None]:
+async def show_step(console: Console, words: str) -> AsyncGenerator[None]:
     """Say what is waited for while the block runs."""
     if not console.is_terminal or console.is_dumb_terminal:
         console.print(words, soft_wrap=True)
@@ -37,4 +37,4 @@ async def _spin(console: Console, words: str) -> None:
     while True:
         console.control(ERASE_LINE)
         console.print(spinner.render(asyncio.get_running_loop().time()), end="\r")
-        await asyncio.sleep(FRAME)
+        await asyncio.sleep(FRAME_INTERVAL)

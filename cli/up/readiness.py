@@ -9,13 +9,13 @@ from msgspec import Struct
 
 from cli.up.preflight import Address
 from shared.tool_jobs import ToolsStatus
-from shared.wire import WireError, ask_status
+from shared.wire import WireError, fetch_status
 
-PAUSE = 0.2
-LAST_WORD = 2.0
+POLL_INTERVAL = 0.2
+PROBLEMS_TIMEOUT = 2.0
 
 
-class Executor(Struct, frozen=True):
+class ExecutorHealth(Struct, frozen=True):
     """One of the executors in `GET /health`."""
 
     name: str = ""
@@ -28,55 +28,55 @@ class Health(Struct, frozen=True):
     mode: str = "unknown"
     cli_version: str | None = None
     default_model: str = "sonnet"
-    executors: tuple[Executor, ...] = ()
+    executors: tuple[ExecutorHealth, ...] = ()
 
 
-async def accepting(path: Path) -> None:
+async def wait_until_accepting(path: Path) -> None:
     """Return once something accepts connections at this socket."""
     while True:
         with contextlib.suppress(OSError):
             _, writer = await asyncio.open_unix_connection(str(path))
             writer.close()
             return
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(POLL_INTERVAL)
 
 
-async def healthy(where: Address) -> Health:
+async def wait_until_healthy(where: Address) -> Health:
     """Return once `GET /health/ready` is 200: what `GET /health` says then."""
     while True:
         # Until it listens it refuses connections; what is no answer yet is asked for again.
         with contextlib.suppress(OSError, ValueError, IndexError):
-            status, _ = await get(where, "/health/ready")
+            status, _ = await fetch(where, "/health/ready")
             if status == 200:
-                _, body = await get(where, "/health")
-                return _health(body)
-        await asyncio.sleep(PAUSE)
+                _, body = await fetch(where, "/health")
+                return _parse_health(body)
+        await asyncio.sleep(POLL_INTERVAL)
 
 
-async def tools(path: Path) -> ToolsStatus:
+async def wait_for_tools(path: Path) -> ToolsStatus:
     """What the tools executor says of itself, once it does."""
     while True:
         with contextlib.suppress(OSError, WireError):
-            answer = await ask_status(str(path))
+            answer = await fetch_status(str(path))
             if isinstance(answer, ToolsStatus):
                 return answer
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(POLL_INTERVAL)
 
 
-async def problems(where: Address) -> str:
+async def fetch_problems(where: Address) -> str:
     """What the executors say is wrong, to end a sentence with; nothing when there is no answer."""
     try:
-        async with asyncio.timeout(LAST_WORD):
-            _, body = await get(where, "/health")
-            said = [executor.problem for executor in _health(body).executors]
+        async with asyncio.timeout(PROBLEMS_TIMEOUT):
+            _, body = await fetch(where, "/health")
+            said = [executor.problem for executor in _parse_health(body).executors]
     except (OSError, ValueError, IndexError, TimeoutError):
         return ""
     return "".join(f": {problem}" for problem in said if problem)
 
 
-async def get(where: Address, path: str) -> tuple[int, bytes]:
+async def fetch(where: Address, path: str) -> tuple[int, bytes]:
     """The status and the body. Direct, whatever proxy is set."""
-    reader, writer = await asyncio.open_connection(where.reachable(), where.port)
+    reader, writer = await asyncio.open_connection(where.to_connect_host(), where.port)
     try:
         writer.write(f"GET {path} HTTP/1.0\r\nHost: {where.url().removeprefix('http://')}\r\n\r\n".encode())
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
@@ -85,7 +85,7 @@ async def get(where: Address, path: str) -> tuple[int, bytes]:
     return int(head.split()[1]), body
 
 
-def _health(body: bytes) -> Health:
+def _parse_health(body: bytes) -> Health:
     try:
         return msgspec.json.decode(body, type=Health)
     except msgspec.DecodeError:

@@ -11,33 +11,33 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from cli import CannotStart
+from cli import StartupError
 from cli.up.preflight import Address
 
-PREFIX = "sk-local-"
-MODE = 0o600
-LONGEST = 4096
+TOKEN_PREFIX = "sk-local-"
+TOKEN_FILE_MODE = 0o600
+MAX_FILE_BYTES = 4096
 
 
 class Token(Struct, frozen=True):
     """made: at this start, so nobody has seen it yet."""
 
     value: str
-    made: bool
+    is_new: bool
 
     def __repr__(self) -> str:
-        return f"<Token made={self.made}>"
+        return f"<Token made={self.is_new}>"
 
 
-def kept(file: Path) -> Token:
+def load_or_create_token(file: Path) -> Token:
     """The key in the file, made first when there is no file. Raises CannotStart."""
     try:
         try:
-            return Token(_make(file), made=True)
+            return Token(_create_token(file), is_new=True)
         except FileExistsError:
-            return Token(_read(file), made=False)
+            return Token(_read_token(file), is_new=False)
     except OSError as error:
-        raise CannotStart(
+        raise StartupError(
             f"The key's file {file} can't be used: {error.strerror}. Mend that, or set API_SECRET_TOKEN, or set RUN_DIR "
             "to a folder of yours."
         ) from error
@@ -48,11 +48,13 @@ def write_address(file: Path, where: Address) -> None:
     new = file.with_name(f"{file.name}.new")
     try:
         new.unlink(missing_ok=True)
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "w", encoding="utf-8") as stream:
+        with os.fdopen(
+            os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, TOKEN_FILE_MODE), "w", encoding="utf-8"
+        ) as stream:
             stream.write(f"{where.host} {where.port}\n")
         new.replace(file)
     except OSError as error:
-        raise CannotStart(f"{file} can't be written: {error.strerror}. Set RUN_DIR to a folder of yours.") from error
+        raise StartupError(f"{file} can't be written: {error.strerror}. Set RUN_DIR to a folder of yours.") from error
 
 
 def read_address(file: Path) -> Address | None:
@@ -62,31 +64,33 @@ def read_address(file: Path) -> Address | None:
             facts = os.fstat(stream.fileno())
             if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o022:
                 return None
-            host, _, port = stream.read(LONGEST).decode("utf-8", "replace").strip().rpartition(" ")
+            host, _, port = stream.read(MAX_FILE_BYTES).decode("utf-8", "replace").strip().rpartition(" ")
     except OSError:
         return None
     return Address(host, int(port)) if host and port.isascii() and port.isdigit() else None
 
 
-def _make(file: Path) -> str:
-    value = PREFIX + secrets.token_urlsafe(32)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "w", encoding="ascii") as stream:
+def _create_token(file: Path) -> str:
+    value = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    with os.fdopen(
+        os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, TOKEN_FILE_MODE), "w", encoding="ascii"
+    ) as stream:
         stream.write(value + "\n")
     return value
 
 
-def _read(file: Path) -> str:
+def _read_token(file: Path) -> str:
     # Without O_NONBLOCK a pipe of this name would hold the start up for ever.
     with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
         facts = os.fstat(stream.fileno())
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
-            raise CannotStart(f"{file} is not a file of yours, so it is not used. Remove it; a new key is made.")
+            raise StartupError(f"{file} is not a file of yours, so it is not used. Remove it; a new key is made.")
         if facts.st_mode & 0o077:
-            raise CannotStart(
+            raise StartupError(
                 f"{file} could be read by other users, so its key may be known. Remove it and a new key is made, or, if "
                 f"you are sure of everybody on this machine: chmod 600 {file}"
             )
-        value = stream.read(LONGEST).decode("ascii", "replace").strip()
-    if not value.startswith(PREFIX):
-        raise CannotStart(f"{file} does not hold a key. Remove it; a new key is made.")
+        value = stream.read(MAX_FILE_BYTES).decode("ascii", "replace").strip()
+    if not value.startswith(TOKEN_PREFIX):
+        raise StartupError(f"{file} does not hold a key. Remove it; a new key is made.")
     return value

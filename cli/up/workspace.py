@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from cli import CannotStart
+from cli import StartupError
 
-NAME = "workspace"
+FOLDER_NAME = "workspace"
 WELCOME = """Welcome to the Claude API Server.
 
 Files in this folder can be read, and searched, by the tools of the server; nothing else can.
@@ -12,13 +12,15 @@ ALLOWED_PATHS in .env allows other folders instead of it, WRITABLE_PATHS lets fi
 """
 
 
-def made(folder: Path) -> Path:
+def create_workspace(folder: Path) -> Path:
     """The folder, with a first file in it. Raises CannotStart."""
-    path = folder / NAME
+    path = folder / FOLDER_NAME
     try:
         if not path.exists():
             path.mkdir(mode=0o755)
             (path / "welcome.txt").write_text(WELCOME, encoding="utf-8")
     except OSError as error:
-        raise CannotStart(f"{path} can't be made: {error.strerror}. Set ALLOWED_PATHS to a folder of yours.") from error
+        raise StartupError(
+            f"{path} can't be made: {error.strerror}. Set ALLOWED_PATHS to a folder of yours."
+        ) from error
     return path

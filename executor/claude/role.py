@@ -7,24 +7,24 @@ from pathlib import Path
 
 import structlog
 
-from executor.admission import Admission, Refused
+from executor.admission import Admission, AdmissionRefused
 from executor.claude.cli.launch import Launch
-from executor.claude.cli.pool import FIRST_PAUSE, LONGEST_PAUSE, Parking
-from executor.claude.cli.process import CliLost, CliProcess
-from executor.claude.cli.protocol import Introduction
-from executor.claude.output.validation import SchemaInvalid
-from executor.claude.request.body import Request, build_request
-from executor.claude.request.model_rules import EVERYTHING, rules_for
-from executor.claude.session import CliSession, Emit, TurnRefused, introduced, warm
-from executor.claude.tool_results import ToolResults
+from executor.claude.cli.pool import INITIAL_RETRY_DELAY, MAX_RETRY_DELAY, ProcessPool
+from executor.claude.cli.process import CliCrashed, CliProcess
+from executor.claude.cli.protocol import InitializeResponse
+from executor.claude.output.validation import InvalidSchema
+from executor.claude.request.body import ModelRequest, build_request
+from executor.claude.request.model_rules import PERMISSIVE_RULES, find_rules
+from executor.claude.session import CliSession, Emit, TurnRefused, fetch_cli_info, warm_up
+from executor.claude.tool_results import ToolResultRouter
 from shared.errors import ErrorKind
-from shared.events import Admitted, Event, Failed, Queued, Windows
+from shared.events import Admitted, Event, Failed, Queued, UsageWindows
 from shared.turn import Turn
-from shared.wire import Model, Status
+from shared.wire import ClaudeStatus, CliModel
 
 # What a CLI says may hold paths of this host: it is for the log, not for whoever asks how we are.
-NOT_STARTED = "the Claude Code CLI does not start; the executor's log says why"
-NOT_PARKED = "no CLI process can be parked; the executor's log says why"
+CLI_START_FAILED = "the Claude Code CLI does not start; the executor's log says why"
+POOL_START_FAILED = "no CLI process can be parked; the executor's log says why"
 
 log = structlog.get_logger()
 
@@ -36,7 +36,7 @@ class ClaudeRole:
         self,
         launch: Launch | None,
         admission: Admission,
-        parked: int,
+        pool_size: int,
         folder: Path,
         default_model: str,
         *,
@@ -50,12 +50,12 @@ class ClaudeRole:
         self._missing = missing
         self._default_model = default_model
         self._folder = folder
-        self._parking = Parking(self._start, self._warm, parked)
-        self._about: Introduction | None = None
-        self._asking: asyncio.Task[None] | None = None
+        self._pool = ProcessPool(self._start_process, self._warm_up, pool_size)
+        self._cli_info: InitializeResponse | None = None
+        self._cli_info_task: asyncio.Task[None] | None = None
         self._problem = ""
-        self._starts = 0
-        self._windows: Windows | None = None
+        self._start_count = 0
+        self._windows: UsageWindows | None = None
 
     async def open(self) -> None:
         """Make the folder of the private folders anew, let a CLI introduce itself, then park; the latter goes on later."""
@@ -66,129 +66,129 @@ class ClaudeRole:
             log.error(self._problem)
             return
         self._problem = "starting"
-        self._asking = asyncio.create_task(self._introduce())
+        self._cli_info_task = asyncio.create_task(self._fetch_cli_info())
 
     async def close(self) -> None:
         """End every process and remove every folder."""
-        if self._asking:
-            self._asking.cancel()
+        if self._cli_info_task:
+            self._cli_info_task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._asking
-        await self._parking.close()
+                await self._cli_info_task
+        await self._pool.close()
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
-    def status(self, *, draining: bool) -> Status:
+    def status(self, *, draining: bool) -> ClaudeStatus:
         """How this executor is."""
-        models = self._about.models if self._about else []
-        return Status(
+        models = self._cli_info.models if self._cli_info else []
+        return ClaudeStatus(
             role="claude",
             mode="offline" if self.offline else "online",
             credential=self.launch.credential.kind if self.launch and not self.offline else "none",
             cli_found=self.launch is not None,
-            cli_version=self._about.claude_code_version if self._about else "",
-            max_concurrent=self.admission.places,
-            max_queue=self.admission.queue,
+            cli_version=self._cli_info.claude_code_version if self._cli_info else "",
+            max_concurrent=self.admission.capacity,
+            max_queue=self.admission.max_queue,
             running=self.admission.running,
             waiting=self.admission.waiting,
-            parked=self._parking.ready,
+            idle_processes=self._pool.idle,
             draining=draining,
-            problem=self._problem or (NOT_PARKED if self._parking.problem else ""),
+            problem=self._problem or (POOL_START_FAILED if self._pool.problem else ""),
             missing=self._missing,
             models=tuple(
-                Model(model.value, model.resolved_model or model.value, model.display_name, model.description)
+                CliModel(model.value, model.resolved_model or model.value, model.display_name, model.description)
                 for model in models
             ),
             windows=self._windows,
-            cli_starts=self._starts,
-            cli_ready=self._parking.made,
-            cli_ready_seconds=self._parking.making_seconds,
+            cli_starts=self._start_count,
+            cli_ready=self._pool.started,
+            cli_ready_seconds=self._pool.start_seconds,
         )
 
-    async def run(self, turn: Turn, results: ToolResults, emit: Emit, tenant: str = "") -> None:
+    async def run(self, turn: Turn, results: ToolResultRouter, emit: Emit, tenant: str = "") -> None:
         """Do a turn; its last event is Done or Failed. results: where those of its calls are brought, if it is held."""
 
-        async def queued(ahead: int) -> None:
+        async def emit_queued(ahead: int) -> None:
             await emit(Queued(ahead))
 
-        async def noted(event: Event) -> None:
-            if isinstance(event, Windows):
+        async def record_event(event: Event) -> None:
+            if isinstance(event, UsageWindows):
                 self._windows = event
             await emit(event)
 
         try:
-            async with self.admission.place(queued, tenant):
-                await self._talk(turn, results, noted)
-        except Refused as refused:
+            async with self.admission.acquire_slot(emit_queued, tenant):
+                await self._run_session(turn, results, record_event)
+        except AdmissionRefused as refused:
             await emit(Failed(refused.kind, retry_after=refused.retry_after))
-        except SchemaInvalid as invalid:
+        except InvalidSchema as invalid:
             await emit(Failed(ErrorKind.INVALID_REQUEST, f"The schema of the answer can't be compiled: {invalid}."))
         except TurnRefused as refused:
             await emit(Failed(refused.kind, refused.detail))
-        except CliLost as lost:
+        except CliCrashed as lost:
             log.error("the CLI failed", reason=str(lost))
             await emit(Failed(ErrorKind.CLI_FAILED))
 
-    async def _talk(self, turn: Turn, results: ToolResults, emit: Emit) -> None:
+    async def _run_session(self, turn: Turn, results: ToolResultRouter, emit: Emit) -> None:
         used: list[CliProcess] = []
 
-        async def start() -> CliProcess:
-            process, _ = await self._parking.take()
+        async def take_process() -> CliProcess:
+            process, _ = await self._pool.take()
             used.append(process)
             return process
 
-        session = CliSession(self._request(turn), results, start)
-        process, parked = await self._parking.take()
+        session = CliSession(self._build_request(turn), results, take_process)
+        process, parked = await self._pool.take()
         used.append(process)
         try:
-            await emit(Admitted(parked=parked, offline=self.offline))
+            await emit(Admitted(pooled=parked, offline=self.offline))
             try:
                 await session.send_turn(process)
-            except CliLost as lost:
+            except CliCrashed as lost:
                 if not parked or process.process.returncode is None:
                     raise
                 # It ended while it was parked, unnoticed: that is no fault of this turn.
                 log.warning("a parked CLI process had ended", reason=str(lost))
-                process = await self._start()
+                process = await self._start_process()
                 used.append(process)
                 await session.send_turn(process)
             await session.stream_events(process, emit)
         finally:
             for process in used:
-                self._parking.bury(process)
+                self._pool.discard(process)
 
-    def _request(self, turn: Turn) -> Request:
+    def _build_request(self, turn: Turn) -> ModelRequest:
         """The turn by the rules of its model, and with the cache's lifetime that the CLI takes for this credential."""
-        models = self._about.models if self._about else []
+        models = self._cli_info.models if self._cli_info else []
         resolved = {model.value: model.resolved_model or model.value for model in models}
-        rules = EVERYTHING if self.offline else rules_for(resolved.get(turn.model, turn.model))
+        rules = PERMISSIVE_RULES if self.offline else find_rules(resolved.get(turn.model, turn.model))
         subscribed = self.launch is not None and not self.launch.credential.bare
         within_plan = subscribed and not (self._windows and self._windows.overage)
         return build_request(turn, rules, "1h" if within_plan else "5m")
 
-    async def _start(self) -> CliProcess:
+    async def _start_process(self) -> CliProcess:
         if self.launch is None:
-            raise CliLost("the Claude Code CLI was not found")
-        self._starts += 1
+            raise CliCrashed("the Claude Code CLI was not found")
+        self._start_count += 1
         return await CliProcess.start(self.launch, self._folder)
 
-    async def _warm(self, process: CliProcess) -> None:
-        await warm(process, self._default_model)
+    async def _warm_up(self, process: CliProcess) -> None:
+        await warm_up(process, self._default_model)
 
-    async def _introduce(self) -> None:
+    async def _fetch_cli_info(self) -> None:
         """Ask one CLI process for its version and the models of this account, until it answers."""
-        pause = FIRST_PAUSE
+        pause = INITIAL_RETRY_DELAY
         while True:
             try:
-                process = await self._start()
+                process = await self._start_process()
                 try:
-                    self._about = await introduced(process)
+                    self._cli_info = await fetch_cli_info(process)
                 finally:
-                    self._parking.bury(process)
+                    self._pool.discard(process)
                 self._problem = ""
-                self._parking.open()
+                self._pool.open()
                 return
-            except CliLost as lost:
-                self._problem = NOT_STARTED
+            except CliCrashed as lost:
+                self._problem = CLI_START_FAILED
                 log.error("the CLI does not start", reason=str(lost))
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            pause = min(pause * 2, MAX_RETRY_DELAY)

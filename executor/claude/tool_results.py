@@ -8,11 +8,11 @@ import asyncio
 from shared.turn import ToolResult
 
 
-class NotAwaited(Exception):
+class UnexpectedResult(Exception):
     """A result was delivered that no call waits for."""
 
 
-class ToolResults:
+class ToolResultRouter:
     """Mutable: the calls that wait."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class ToolResults:
         """Give a result to the call that waits for it. Raises NotAwaited."""
         waiting = self._waiting.get(result.tool_use_id)
         if waiting is None or waiting.done():
-            raise NotAwaited("a result came that no call waits for")
+            raise UnexpectedResult("a result came that no call waits for")
         waiting.set_result(result)
 
     async def wait(self, call_id: str) -> ToolResult:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 SCHEMA_LIMIT = 10_000
-FORMATS = {
+FORMAT_EXAMPLES = {
     "date-time": "2000-01-01T00:00:00Z",
     "date": "2000-01-01",
     "email": "offline@example.com",
@@ -16,21 +16,21 @@ FORMATS = {
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
 # A bound's name, and how far inside it an allowed number lies.
-LOW = (("minimum", 0), ("exclusiveMinimum", 1))
-HIGH = (("maximum", 0), ("exclusiveMaximum", 1))
+LOWER_BOUNDS = (("minimum", 0), ("exclusiveMinimum", 1))
+UPPER_BOUNDS = (("maximum", 0), ("exclusiveMaximum", 1))
 
 type Json = dict[str, Any]
 
 
-class _Endless(Exception):
+class _Unsatisfiable(Exception):
     """Only an endless value would meet the schema, or one too large to be of use."""
 
 
-def instance(schema: Json) -> Json:
+def build_instance(schema: Json) -> Json:
     """A small object that meets an ordinary JSON schema; an empty one where it can't be made."""
     try:
         made = _build(schema, schema, frozenset(), iter(range(SCHEMA_LIMIT)))
-    except (_Endless, RecursionError, AttributeError, LookupError, TypeError, ValueError):
+    except (_Unsatisfiable, RecursionError, AttributeError, LookupError, TypeError, ValueError):
         # A schema that is none is not refused here: the CLI judges the answer.
         made = {}
     return cast("Json", made) if isinstance(made, dict) else {}
@@ -39,24 +39,24 @@ def instance(schema: Json) -> Json:
 def _build(node: Any, schema: Json, refs: frozenset[str], budget: Iterator[int]) -> Any:
     """A value for `node`, a part of `schema` reached through `refs`. Raises _Endless."""
     if next(budget, None) is None:
-        raise _Endless
+        raise _Unsatisfiable
     match node:
         case {"const": value} | {"enum": [value, *_]} | {"default": value}:
             return value
         case {"$ref": str(ref)}:
             if ref in refs:
-                raise _Endless
-            return _build(_pointed(schema, ref), schema, refs | {ref}, budget)
+                raise _Unsatisfiable
+            return _build(_resolve_pointer(schema, ref), schema, refs | {ref}, budget)
         case {"anyOf": [*options]} | {"oneOf": [*options]} | {"allOf": [*options]}:
             for option in options:
-                with contextlib.suppress(_Endless):
+                with contextlib.suppress(_Unsatisfiable):
                     return _build(option, schema, refs, budget)
-            raise _Endless
+            raise _Unsatisfiable
         case _:
-            return _typed(node, lambda part: _build(part, schema, refs, budget))
+            return _build_by_type(node, lambda part: _build(part, schema, refs, budget))
 
 
-def _typed(node: Any, build: Callable[[Any], Any]) -> Any:
+def _build_by_type(node: Any, build: Callable[[Any], Any]) -> Any:
     match node:
         case {"type": [kind, *_]}:
             return build({**node, "type": kind})
@@ -66,18 +66,18 @@ def _typed(node: Any, build: Callable[[Any], Any]) -> Any:
         case {"type": "array"}:
             return [build(node.get("items")) for _ in range(node.get("minItems", 0))]
         case {"type": "string"}:
-            text = FORMATS.get(node.get("format", ""), "offline")
+            text = FORMAT_EXAMPLES.get(node.get("format", ""), "offline")
             return text.ljust(min(node.get("minLength", 0), SCHEMA_LIMIT), ".")[: node.get("maxLength")]
         case {"type": "integer" | "number"}:
-            low = max((node[name] + over for name, over in LOW if name in node), default=0)
-            return min([max(low, 0), *(node[name] - over for name, over in HIGH if name in node)])
+            low = max((node[name] + over for name, over in LOWER_BOUNDS if name in node), default=0)
+            return min([max(low, 0), *(node[name] - over for name, over in UPPER_BOUNDS if name in node)])
         case {"type": "boolean"}:
             return False
         case _:
             return None
 
 
-def _pointed(schema: Any, ref: str) -> Any:
+def _resolve_pointer(schema: Any, ref: str) -> Any:
     """The part of `schema` that a JSON pointer such as `#/$defs/Name` names. Raises LookupError."""
     for name in ref.removeprefix("#").split("/")[1:]:
         schema = schema[name.replace("~1", "/").replace("~0", "~")]

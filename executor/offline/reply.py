@@ -14,32 +14,32 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from executor.offline.instance import Json, instance
+from executor.offline.instance import Json, build_instance
 
 NOTICE = "This is the offline model: no Claude login was found, so nothing was sent to Anthropic."
-STRUCTURED_OUTPUT = "StructuredOutput"  # the tool that the CLI offers when an answer must keep to a JSON schema
+STRUCTURED_TOOL_NAME = "StructuredOutput"  # the tool that the CLI offers when an answer must keep to a JSON schema
 ECHO_LIMIT = 2000
-FILES = {"image": "image", "document": "document", "tool_result": "tool result"}
+FILE_NAMES = {"image": "image", "document": "document", "tool_result": "tool result"}
 
 
-class Block(Struct, frozen=True):
+class OfflineBlock(Struct, frozen=True):
     """A content block, as far as it is echoed."""
 
     type: str
     text: str = ""
 
 
-type Content = str | list[Block]
+type Content = str | list[OfflineBlock]
 
 
-class Message(Struct, frozen=True):
+class OfflineMessage(Struct, frozen=True):
     """A message; the CLI adds some of role `system` after the client's own."""
 
     role: str
     content: Content
 
 
-class Tool(Struct, frozen=True):
+class OfflineTool(Struct, frozen=True):
     """A tool on offer."""
 
     name: str
@@ -53,15 +53,15 @@ class ToolChoice(Struct, frozen=True):
     name: str = ""
 
 
-class Request(Struct, frozen=True):
+class OfflineRequest(Struct, frozen=True):
     """What the model is asked, as far as it matters here."""
 
     model: str
-    messages: list[Message]
+    messages: list[OfflineMessage]
     system: Content = ""
     max_tokens: Annotated[int, Meta(ge=1)] | None = None
     stream: bool = False
-    tools: list[Tool] = []
+    tools: list[OfflineTool] = []
     tool_choice: ToolChoice | None = None
 
 
@@ -73,26 +73,26 @@ class Reply(Struct, frozen=True):
     tool: str | None = None
 
 
-def tokens_read(request: Request) -> int:
+def count_input_tokens(request: OfflineRequest) -> int:
     """How many tokens the request counts for."""
     contents = (request.system, *(message.content for message in request.messages))
-    return 1 + sum(len(block.text) for content in contents for block in _blocks(content)) // 4
+    return 1 + sum(len(block.text) for content in contents for block in _to_blocks(content)) // 4
 
 
-def reply(request: Request) -> Reply:
+def build_reply(request: OfflineRequest) -> Reply:
     """The answer: a call of the tool that must be called, or the notice and an echo."""
-    if tool := _must_call(request):
-        arguments = msgspec.json.encode(instance(tool.input_schema)).decode()
+    if tool := _find_forced_tool(request):
+        arguments = msgspec.json.encode(build_instance(tool.input_schema)).decode()
         return Reply(tuple(re.findall(r"(?s).{1,8}", arguments)), "tool_use", tool.name)
-    words = re.findall(r"\s*\S+|\s+", f"{NOTICE} {echo(_asked(request))}")
+    words = re.findall(r"\s*\S+|\s+", f"{NOTICE} {build_echo(_get_last_user_blocks(request))}")
     said = tuple(words[: request.max_tokens])
     return Reply(said, "end_turn" if len(said) == len(words) else "max_tokens")
 
 
-def echo(blocks: Sequence[Block]) -> str:
+def build_echo(blocks: Sequence[OfflineBlock]) -> str:
     """What was asked, in one sentence."""
     text = "\n".join(block.text for block in blocks if block.type == "text")
-    counts = {name: sum(block.type == kind for block in blocks) for kind, name in FILES.items()}
+    counts = {name: sum(block.type == kind for block in blocks) for kind, name in FILE_NAMES.items()}
     parts: list[str] = []
     if len(text) > ECHO_LIMIT:
         parts.append(f"asked: «{text[:ECHO_LIMIT]}…» (the first {ECHO_LIMIT} of {len(text)} characters)")
@@ -104,17 +104,17 @@ def echo(blocks: Sequence[Block]) -> str:
     return f"You {' and '.join(parts) or 'asked nothing'}."
 
 
-def _asked(request: Request) -> list[Block]:
+def _get_last_user_blocks(request: OfflineRequest) -> list[OfflineBlock]:
     """The last message of the user's."""
     last = next((message for message in reversed(request.messages) if message.role == "user"), None)
-    return _blocks(last.content) if last else []
+    return _to_blocks(last.content) if last else []
 
 
-def _blocks(content: Content) -> list[Block]:
-    return [Block("text", content)] if isinstance(content, str) else content
+def _to_blocks(content: Content) -> list[OfflineBlock]:
+    return [OfflineBlock("text", content)] if isinstance(content, str) else content
 
 
-def _must_call(request: Request) -> Tool | None:
+def _find_forced_tool(request: OfflineRequest) -> OfflineTool | None:
     match request.tool_choice:
         case ToolChoice("tool", name):
             return next((tool for tool in request.tools if tool.name == name), None)
@@ -124,11 +124,11 @@ def _must_call(request: Request) -> Tool | None:
             return None
         case _:
             # After a call, the CLI sends its result alone, and wants a last word rather than the same call again.
-            called = all(block.type == "tool_result" for block in _asked(request))
-            return next((tool for tool in request.tools if tool.name == STRUCTURED_OUTPUT and not called), None)
+            called = all(block.type == "tool_result" for block in _get_last_user_blocks(request))
+            return next((tool for tool in request.tools if tool.name == STRUCTURED_TOOL_NAME and not called), None)
 
 
-def message(request: Request, answer: Reply, name: str) -> Json:
+def build_message(request: OfflineRequest, answer: Reply, name: str) -> Json:
     """The answer as one message. name: what makes its ids unlike any other's."""
     whole = "".join(answer.pieces)
     block: Json = {"type": "text", "text": whole}
@@ -142,13 +142,13 @@ def message(request: Request, answer: Reply, name: str) -> Json:
         "content": [block],
         "stop_reason": answer.stop_reason,
         "stop_sequence": None,
-        "usage": {"input_tokens": tokens_read(request), "output_tokens": len(answer.pieces)},
+        "usage": {"input_tokens": count_input_tokens(request), "output_tokens": len(answer.pieces)},
     }
 
 
-def events(request: Request, answer: Reply, name: str) -> Iterator[Json]:
+def build_events(request: OfflineRequest, answer: Reply, name: str) -> Iterator[Json]:
     """The answer as the events of a stream, a delta for each piece."""
-    whole = message(request, answer, name)
+    whole = build_message(request, answer, name)
     block, usage = whole["content"][0], whole["usage"]
     start: Json = {"content": [], "stop_reason": None, "usage": usage | {"output_tokens": 1}}
     yield {"type": "message_start", "message": whole | start}

@@ -14,24 +14,24 @@ import msgspec
 from msgspec import Struct
 
 from executor.offline.instance import Json
-from executor.offline.reply import Request, events, message, reply, tokens_read
+from executor.offline.reply import OfflineRequest, build_events, build_message, build_reply, count_input_tokens
 
-MAX_BODY = 256 * 1024 * 1024
+MAX_BODY_BYTES = 256 * 1024 * 1024
 
 
-def error(kind: str, sentence: str) -> Json:
+def build_error(kind: str, sentence: str) -> Json:
     """The service's error envelope."""
     return {"type": "error", "error": {"type": kind, "message": sentence}}
 
 
-class Malformed(Exception):
+class MalformedRequest(Exception):
     """Not a request this server can read; the message says why."""
 
 
-_request = msgspec.json.Decoder(Request)
+_request_decoder = msgspec.json.Decoder(OfflineRequest)
 
 
-class Http(Struct, frozen=True):
+class HttpRequest(Struct, frozen=True):
     """One HTTP request; path: without its query."""
 
     method: str
@@ -39,7 +39,7 @@ class Http(Struct, frozen=True):
     body: bytes
 
 
-async def read_http(reader: asyncio.StreamReader) -> Http | None:
+async def read_http(reader: asyncio.StreamReader) -> HttpRequest | None:
     """The next request; None when the client closed. Raises Malformed."""
     try:
         line, *fields = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip().split("\r\n")
@@ -47,21 +47,21 @@ async def read_http(reader: asyncio.StreamReader) -> Http | None:
         headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
         length = headers.get("content-length", "0")
         if version != "HTTP/1.1" or "transfer-encoding" in headers or not re.fullmatch("[0-9]{1,18}", length):
-            raise Malformed("HTTP/1.1 with a Content-Length is spoken here")
-        if int(length) > MAX_BODY:
-            raise Malformed(f"a body of {length} bytes; at most {MAX_BODY} are read")
-        return Http(method, target.partition("?")[0], await reader.readexactly(int(length)))
+            raise MalformedRequest("HTTP/1.1 with a Content-Length is spoken here")
+        if int(length) > MAX_BODY_BYTES:
+            raise MalformedRequest(f"a body of {length} bytes; at most {MAX_BODY_BYTES} are read")
+        return HttpRequest(method, target.partition("?")[0], await reader.readexactly(int(length)))
     except asyncio.IncompleteReadError as cut:
         if cut.partial and cut.expected is None:
-            raise Malformed("the request is cut short") from cut
+            raise MalformedRequest("the request is cut short") from cut
         return None
     except asyncio.LimitOverrunError as long:
-        raise Malformed("the head of the request is too long") from long
+        raise MalformedRequest("the head of the request is too long") from long
     except ValueError as odd:
-        raise Malformed("the request line is not one of HTTP") from odd
+        raise MalformedRequest("the request line is not one of HTTP") from odd
 
 
-def head(status: str, *fields: str) -> bytes:
+def build_head(status: str, *fields: str) -> bytes:
     """A response's head."""
     return "\r\n".join((f"HTTP/1.1 {status}", *fields, "", "")).encode("ascii")
 
@@ -79,7 +79,7 @@ class OfflineModel:
 
     async def start(self) -> str:
         """Listen on a free port of loopback; the base URL."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._handle_connection, "127.0.0.1", 0)
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def close(self) -> None:
@@ -90,18 +90,20 @@ class OfflineModel:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = asyncio.create_task(self._serve(reader, writer))
+    def _handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._serve_connection(reader, writer))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while http := await read_http(reader):
-                await self._answer(http, writer)
-        except Malformed as odd:
+                await self._answer_request(http, writer)
+        except MalformedRequest as odd:
             with contextlib.suppress(ConnectionError):
-                await _send(writer, "400 Bad Request", error("invalid_request_error", str(odd)), "connection: close")
+                await _send_json(
+                    writer, "400 Bad Request", build_error("invalid_request_error", str(odd)), "connection: close"
+                )
         except asyncio.CancelledError:
             # The client may not be reading, and closing waits for it.
             writer.transport.abort()
@@ -110,27 +112,29 @@ class OfflineModel:
         finally:
             writer.close()
 
-    async def _answer(self, http: Http, writer: asyncio.StreamWriter) -> None:
+    async def _answer_request(self, http: HttpRequest, writer: asyncio.StreamWriter) -> None:
         """Answer one request. Raises Malformed."""
         if http.method != "POST" or http.path not in {"/v1/messages", "/v1/messages/count_tokens"}:
-            lost = error("not_found_error", "The offline model answers POST /v1/messages and its count_tokens only.")
-            await _send(writer, "404 Not Found", lost, body=http.method != "HEAD")
+            lost = build_error(
+                "not_found_error", "The offline model answers POST /v1/messages and its count_tokens only."
+            )
+            await _send_json(writer, "404 Not Found", lost, body=http.method != "HEAD")
             return
         try:
-            request = _request.decode(http.body)
+            request = _request_decoder.decode(http.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as odd:
-            raise Malformed(f"the body is not a request for a message: {odd}") from odd
+            raise MalformedRequest(f"the body is not a request for a message: {odd}") from odd
         name = uuid.uuid4().hex
         if http.path.endswith("count_tokens"):
-            await _send(writer, "200 OK", {"input_tokens": tokens_read(request)})
+            await _send_json(writer, "200 OK", {"input_tokens": count_input_tokens(request)})
         elif request.stream:
-            await self._stream(events(request, reply(request), name), writer)
+            await self._stream_events(build_events(request, build_reply(request), name), writer)
         else:
-            await _send(writer, "200 OK", message(request, reply(request), name))
+            await _send_json(writer, "200 OK", build_message(request, build_reply(request), name))
 
-    async def _stream(self, stream: Iterator[Json], writer: asyncio.StreamWriter) -> None:
+    async def _stream_events(self, stream: Iterator[Json], writer: asyncio.StreamWriter) -> None:
         fields = ("content-type: text/event-stream; charset=utf-8", "transfer-encoding: chunked")
-        await _write(writer, head("200 OK", *fields))
+        await _write(writer, build_head("200 OK", *fields))
         for event in stream:
             if event["type"] == "content_block_delta":
                 await asyncio.sleep(self._delay)
@@ -139,9 +143,9 @@ class OfflineModel:
         await _write(writer, b"0\r\n\r\n")
 
 
-async def _send(writer: asyncio.StreamWriter, status: str, value: Json, *more: str, body: bool = True) -> None:
+async def _send_json(writer: asyncio.StreamWriter, status: str, value: Json, *more: str, body: bool = True) -> None:
     data = msgspec.json.encode(value)
-    start = head(status, "content-type: application/json", f"content-length: {len(data)}", *more)
+    start = build_head(status, "content-type: application/json", f"content-length: {len(data)}", *more)
     await _write(writer, start + data if body else start)
 
 

@@ -16,71 +16,71 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from executor.sandbox.confine import Limits
+from executor.sandbox.confine import ResourceLimits
 from executor.sandbox.privileges import User
 
-PREFIX = "claude-api-server-tools-"
+TREE_PREFIX = "claude-api-server-tools-"
 # Where the executor and its zygote are: a group that has controllers for others below it holds no process itself.
-MAIN = "main"
-DELEGATED = ("cgroup.procs", "cgroup.subtree_control", "cgroup.threads")
+MAIN_GROUP = "main"
+DELEGATED_FILES = ("cgroup.procs", "cgroup.subtree_control", "cgroup.threads")
 CONTROLLERS = ("memory", "pids")
 CLONE3, INTO_CGROUP = 435, 0x200000000
 # struct clone_args, to its last member: the group's descriptor.
-ARGUMENTS = struct.Struct("=11Q")
-PAUSE, TRIES = 0.001, 100
+CLONE_ARGS = struct.Struct("=11Q")
+REMOVE_RETRY_INTERVAL, REMOVE_ATTEMPTS = 0.001, 100
 
 # The interpreter's lock stays where it is while a process is copied.
-_HOLDING = ctypes.PyDLL(None, use_errno=True)
+_LIBC_WITH_GIL = ctypes.PyDLL(None, use_errno=True)
 
 
-class Group(Struct, frozen=True):
+class Cgroup(Struct, frozen=True):
     """A job's. above: a descriptor of the folder that it is in."""
 
-    above: int
+    parent: int
     name: str
 
     def fork(self) -> int:
         """As os.fork, but the new process is in the group from its first moment on. Raises OSError."""
-        folder = os.open(self.name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.above)
+        folder = os.open(self.name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.parent)
         try:
             pid = _fork_into(folder)
         finally:
             os.close(folder)
         if pid is None and (pid := os.fork()) == 0:
             # A supervisor may have taken that call away. This way takes some milliseconds.
-            _write(self.above, f"{self.name}/cgroup.procs", "0")
+            _write(self.parent, f"{self.name}/cgroup.procs", "0")
         return pid
 
-    def over(self) -> str:
+    def find_exceeded_limit(self) -> str:
         """The limit for which the kernel ended it; nothing if it did not."""
-        events = _read(self.above, f"{self.name}/memory.events").split()
+        events = _read(self.parent, f"{self.name}/memory.events").split()
         return "memory" if "oom_kill" in events and events[events.index("oom_kill") + 1] != "0" else ""
 
-    def end(self) -> None:
+    def destroy(self) -> None:
         """End what is left of the job, and remove the group. A second call changes nothing."""
-        for _ in range(TRIES):
+        for _ in range(REMOVE_ATTEMPTS):
             try:
-                os.rmdir(self.name, dir_fd=self.above)
+                os.rmdir(self.name, dir_fd=self.parent)
             except FileNotFoundError:
                 return
             except OSError:
                 with contextlib.suppress(OSError):
-                    _write(self.above, f"{self.name}/cgroup.kill", "1")
-                time.sleep(PAUSE)
+                    _write(self.parent, f"{self.name}/cgroup.kill", "1")
+                time.sleep(REMOVE_RETRY_INTERVAL)
             else:
                 return
 
 
-class Tree(Struct, frozen=True):
+class CgroupTree(Struct, frozen=True):
     """The executor's. folder: its descriptor, locked as long as a process holds it. controllers: those that it has."""
 
     folder: int
     controllers: frozenset[str]
-    limits: Limits
+    limits: ResourceLimits
 
-    def add(self, number: int) -> Group | None:
+    def add_group(self, number: int) -> Cgroup | None:
         """Make a group for a job; None if that can't be."""
-        group = Group(self.folder, f"job-{number}")
+        group = Cgroup(self.folder, f"job-{number}")
         wanted = {
             "memory": (("memory.max", self.limits.memory), ("memory.swap.max", 0), ("memory.oom.group", 1)),
             "pids": (("pids.max", self.limits.processes),),
@@ -97,7 +97,7 @@ class Tree(Struct, frozen=True):
         return group
 
 
-def find(own: str, mounts: str) -> str:
+def find_cgroup(own: str, mounts: str) -> str:
     """Returns the folder of this program's group; empty if there is none. own, mounts: /proc/self/cgroup and mountinfo."""
     path = next((line[3:] for line in own.splitlines() if line.startswith("0::/")), "")
     for line in mounts.splitlines() if path else ():
@@ -110,20 +110,20 @@ def find(own: str, mounts: str) -> str:
     return ""
 
 
-def own() -> str:
+def find_own_cgroup() -> str:
     """Returns the folder of this program's group; empty if there is none."""
     try:
-        return find(Path("/proc/self/cgroup").read_text(), Path("/proc/self/mountinfo").read_text())
+        return find_cgroup(Path("/proc/self/cgroup").read_text(), Path("/proc/self/mountinfo").read_text())
     except OSError:
         return ""
 
 
-def make(base: str, user: User | None, limits: Limits, mine: Iterable[int]) -> Tree | None:
+def make_tree(base: str, user: User | None, limits: ResourceLimits, own_pids: Iterable[int]) -> CgroupTree | None:
     """Make the executor's tree below `base`, enter it, and give it to the user; None if that can't be.
 
     mine: the processes of the executor; where nobody else's are in `base`, they enter it too, and controllers can be had.
     """
-    place = Path(base, f"{PREFIX}{os.getpid()}")
+    place = Path(base, f"{TREE_PREFIX}{os.getpid()}")
     folder = -1
     try:
         remove_leftovers(base)
@@ -132,38 +132,38 @@ def make(base: str, user: User | None, limits: Limits, mine: Iterable[int]) -> T
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not (place / "cgroup.kill").exists():
             raise OSError
-        (place / MAIN).mkdir()
+        (place / MAIN_GROUP).mkdir()
         inside = {int(each) for each in Path(base, "cgroup.procs").read_text().split()}
-        alone = inside <= set(mine)
+        alone = inside <= set(own_pids)
         for pid in inside if alone else (os.getpid(),):
-            _write(folder, f"{MAIN}/cgroup.procs", str(pid))
-        controllers = _enable(Path(base), place) if alone else frozenset[str]()
+            _write(folder, f"{MAIN_GROUP}/cgroup.procs", str(pid))
+        controllers = _enable_controllers(Path(base), place) if alone else frozenset[str]()
         if user:
-            for each in (place, *(place / name for name in DELEGATED)):
+            for each in (place, *(place / name for name in DELEGATED_FILES)):
                 os.chown(each, user.uid, user.gid)
     except OSError:
         if folder >= 0:
             os.close(folder)
         return None
-    return Tree(folder, controllers, limits)
+    return CgroupTree(folder, controllers, limits)
 
 
 def remove_leftovers(base: str) -> None:
     """End and remove the trees of executors that are gone. Raises OSError."""
-    for place in Path(base).glob(f"{PREFIX}*"):
+    for place in Path(base).glob(f"{TREE_PREFIX}*"):
         with contextlib.suppress(OSError):
             folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 # Whoever lives holds it.
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 for each in [child for child in place.iterdir() if child.is_dir()]:
-                    Group(folder, each.name).end()
+                    Cgroup(folder, each.name).destroy()
                 place.rmdir()
             finally:
                 os.close(folder)
 
 
-def _enable(base: Path, place: Path) -> frozenset[str]:
+def _enable_controllers(base: Path, place: Path) -> frozenset[str]:
     """Have the groups below `place` governed by what controllers there are; which those are."""
     found: set[str] = set()
     for name in CONTROLLERS:
@@ -177,10 +177,10 @@ def _enable(base: Path, place: Path) -> frozenset[str]:
 
 def _fork_into(folder: int) -> int | None:
     """Fork into a group; None if the call is not to be had."""
-    given = ctypes.create_string_buffer(ARGUMENTS.pack(INTO_CGROUP, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, folder))
+    given = ctypes.create_string_buffer(CLONE_ARGS.pack(INTO_CGROUP, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, folder))
     api = ctypes.pythonapi
     api.PyOS_BeforeFork()
-    pid = int(_HOLDING.syscall(CLONE3, given, ctypes.c_size_t(ARGUMENTS.size)))
+    pid = int(_LIBC_WITH_GIL.syscall(CLONE3, given, ctypes.c_size_t(CLONE_ARGS.size)))
     if pid == 0:
         api.PyOS_AfterFork_Child()
         return 0
@@ -188,18 +188,18 @@ def _fork_into(folder: int) -> int | None:
     return pid if pid > 0 else None
 
 
-def _write(above: int, name: str, value: str) -> None:
-    descriptor = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=above)
+def _write(parent: int, name: str, value: str) -> None:
+    descriptor = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=parent)
     try:
         os.write(descriptor, value.encode())
     finally:
         os.close(descriptor)
 
 
-def _read(above: int, name: str) -> str:
+def _read(parent: int, name: str) -> str:
     """What is in a file; nothing if it is not there."""
     try:
-        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=above)
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=parent)
     except OSError:
         return ""
     with open(descriptor) as file:  # noqa: PTH123 # it is open

@@ -11,17 +11,17 @@ from msgspec import Struct, structs
 from executor.sandbox import landlock
 from executor.sandbox.seccomp import filters as seccomp
 
-HIGHEST = 1 << 20
+MAX_DESCRIPTOR = 1 << 20
 
 
-class Limits(Struct, frozen=True):
+class ResourceLimits(Struct, frozen=True):
     """Of one job. seconds of CPU; bytes of memory (all of its processes), a file, output; processes; open files."""
 
     cpu: int = 60
     memory: int = 1 << 30
     processes: int = 64
     file_size: int = 256 << 20
-    files: int = 256
+    open_files: int = 256
 
 
 class Program(Struct, frozen=True):
@@ -46,11 +46,11 @@ class Defences(Struct, frozen=True):
     mounts: bool = True
     hidden: bool = True
     namespaces: bool = True
-    itself: bool = True
-    groups: bool = True
+    executor: bool = True
+    cgroups: bool = True
 
 
-def limit(limits: Limits, processes: int) -> None:
+def set_limits(limits: ResourceLimits, processes: int) -> None:
     """Set the resource limits. processes: how many this user may have, those that are not the job's among them."""
     for kind, value in (
         (resource.RLIMIT_CORE, 0),
@@ -58,22 +58,22 @@ def limit(limits: Limits, processes: int) -> None:
         (resource.RLIMIT_AS, limits.memory),
         (resource.RLIMIT_FSIZE, limits.file_size),
         (resource.RLIMIT_NPROC, processes),
-        (resource.RLIMIT_NOFILE, limits.files),
+        (resource.RLIMIT_NOFILE, limits.open_files),
     ):
         _, hard = resource.getrlimit(kind)
         most = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (most, most))
 
 
-class Fence(Struct, frozen=True):
+class Sandbox(Struct, frozen=True):
     """The defences of a process. made: the rules of paths so far; -1: there are none. filter: of system calls."""
 
-    made: int
+    ruleset: int
     version: int
     filter: bytes
     defences: Defences
 
-    def begin(self) -> None:
+    def apply_base(self) -> None:
         """Put up all that can be before a job is known. Raises OSError."""
         if self.defences.memory:
             seccomp.freeze_memory()
@@ -81,44 +81,44 @@ class Fence(Struct, frozen=True):
         if self.defences.seccomp:
             seccomp.install(self.filter)
 
-    def close(self, more: landlock.Rules | None = None) -> None:
+    def apply_rules(self, extra_rules: landlock.Rules | None = None) -> None:
         """Bind this process to the rules, for good. more: what the job needs besides. Raises OSError."""
-        if self.made >= 0:
-            if more:
-                landlock.allow(self.made, more, self.version)
-            landlock.restrict(self.made)
-            os.close(self.made)
+        if self.ruleset >= 0:
+            if extra_rules:
+                landlock.add_rules(self.ruleset, extra_rules, self.version)
+            landlock.restrict_self(self.ruleset)
+            os.close(self.ruleset)
 
-    def last(self) -> None:
+    def apply_program_filter(self) -> None:
         """Put up what our own code can't work behind: nothing but a program comes now. Raises OSError."""
         if self.defences.seccomp:
-            seccomp.install(seccomp.program_filter())
+            seccomp.install(seccomp.build_program_filter())
 
-    def instead(self, rules: landlock.Rules) -> None:
+    def replace_rules(self, rules: landlock.Rules) -> None:
         """Bind it to other rules than those so far. Raises OSError."""
-        if self.made >= 0:
-            os.close(self.made)
-            structs.replace(self, made=landlock.ruleset(rules, self.version)).close()
+        if self.ruleset >= 0:
+            os.close(self.ruleset)
+            structs.replace(self, ruleset=landlock.create_ruleset(rules, self.version)).apply_rules()
 
 
-def fence(rules: landlock.Rules, filter_: bytes, defences: Defences) -> Fence:
+def build_sandbox(rules: landlock.Rules, filter_: bytes, defences: Defences) -> Sandbox:
     """A fence that is not up yet. Raises OSError."""
-    version = landlock.abi()
-    return Fence(landlock.ruleset(rules, version) if defences.landlock else -1, version, filter_, defences)
+    version = landlock.get_abi_version()
+    return Sandbox(landlock.create_ruleset(rules, version) if defences.landlock else -1, version, filter_, defences)
 
 
 def confine(rules: landlock.Rules, filter_: bytes, defences: Defences) -> None:
     """Put up the defences. Raises OSError."""
-    whole = fence(rules, filter_, defences)
-    whole.begin()
-    whole.close()
+    whole = build_sandbox(rules, filter_, defences)
+    whole.apply_base()
+    whole.apply_rules()
 
 
-def close_others(keep: set[int]) -> None:
+def close_other_descriptors(keep: set[int]) -> None:
     """Close every file descriptor but the first three and these."""
     low = 3
     keep = {each for each in keep if each > 2}
     for each in sorted(keep):
         os.closerange(low, each)
         low = max(low, each + 1)
-    os.closerange(low, HIGHEST)
+    os.closerange(low, MAX_DESCRIPTOR)

@@ -18,10 +18,10 @@ class NotAProgram(Exception):
     """It can't be run by itself; the message says why."""
 
 
-def program(path: str) -> Program:
+def resolve_program(path: str) -> Program:
     """What is at this path. Raises NotAProgram."""
     real = os.path.realpath(path)
-    loader = _loader(real)
+    loader = _read_loader(real)
     if not loader:
         return Program(real)
     listed = subprocess.run(
@@ -31,7 +31,7 @@ def program(path: str) -> Program:
     return Program(real, os.path.realpath(loader), tuple(sorted(libraries)))
 
 
-def _loader(path: str) -> str:
+def _read_loader(path: str) -> str:
     """PT_INTERP of a 64-bit little-endian ELF file (elf(5))."""
     try:
         with Path(path).open("rb") as file:

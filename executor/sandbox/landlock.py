@@ -19,19 +19,19 @@ PR_SET_NO_NEW_PRIVS = 38
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 REMOVE_FILE = 1 << 5
-REMOVE = 1 << 4 | REMOVE_FILE
+REMOVE_RIGHTS = 1 << 4 | REMOVE_FILE
 MAKE_DIR, MAKE_REG = 1 << 7, 1 << 8
 REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 # How many rights each version of the interface knows (ABI 1 to 5; later ones added none for files until 9).
 FS_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
-OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
+FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 NET_ABI, SCOPE_ABI = 4, 6
 BIND_TCP, CONNECT_TCP = 1, 2
 ABSTRACT_SOCKETS, SIGNALS = 1, 2
 
-READ = READ_FILE | READ_DIR
-RUN = EXECUTE | READ_FILE
-CHANGE = READ | WRITE_FILE | TRUNCATE | REMOVE | MAKE_DIR | MAKE_REG | REFER
+READ_RIGHTS = READ_FILE | READ_DIR
+RUN_RIGHTS = EXECUTE | READ_FILE
+CHANGE_RIGHTS = READ_RIGHTS | WRITE_FILE | TRUNCATE | REMOVE_RIGHTS | MAKE_DIR | MAKE_REG | REFER
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -45,18 +45,18 @@ class Rules(Struct, frozen=True):
     read: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
     change: tuple[str, ...] = ()
-    use: tuple[str, ...] = ()
-    connect: tuple[int, ...] = ()
+    read_write: tuple[str, ...] = ()
+    connect_ports: tuple[int, ...] = ()
     unlink: tuple[str, ...] = ()
-    abstract: bool = False
+    abstract_sockets: bool = False
 
 
-def abi() -> int:
+def get_abi_version() -> int:
     """The version of the kernel's interface; 0 without Landlock."""
     return max(0, int(LIBC.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), CREATE_RULESET_VERSION)))
 
 
-def missing(version: int) -> tuple[str, ...]:
+def list_missing(version: int) -> tuple[str, ...]:
     """What this kernel's Landlock can't hold, for people. What else covers it is said with it."""
     if version == 0:
         return ("this kernel has no Landlock: boot one of 5.13 or newer with `lsm=landlock,…`",)
@@ -70,48 +70,48 @@ def missing(version: int) -> tuple[str, ...]:
     return tuple(lacks)
 
 
-def ruleset(rules: Rules, version: int) -> int:
+def create_ruleset(rules: Rules, version: int) -> int:
     """A file descriptor of the rules, for `restrict`. Paths that are not there are left out. Raises OSError."""
-    handled, net = _files(version), BIND_TCP | CONNECT_TCP if version >= NET_ABI else 0
-    scope = (SIGNALS if rules.abstract else ABSTRACT_SOCKETS | SIGNALS) if version >= SCOPE_ABI else 0
+    handled, net = _list_file_rights(version), BIND_TCP | CONNECT_TCP if version >= NET_ABI else 0
+    scope = (SIGNALS if rules.abstract_sockets else ABSTRACT_SOCKETS | SIGNALS) if version >= SCOPE_ABI else 0
     size = 24 if version >= SCOPE_ABI else 16 if version >= NET_ABI else 8
-    made = _called(CREATE_RULESET, struct.pack("=QQQ", handled, net, scope)[:size], size, 0)
+    made = _call(CREATE_RULESET, struct.pack("=QQQ", handled, net, scope)[:size], size, 0)
     try:
-        allow(made, rules, version)
+        add_rules(made, rules, version)
     except BaseException:
         os.close(made)
         raise
     return made
 
 
-def allow(made: int, rules: Rules, version: int) -> None:
+def add_rules(ruleset: int, rules: Rules, version: int) -> None:
     """Add to a ruleset that binds nobody yet. Raises OSError."""
-    handled = _files(version)
+    handled = _list_file_rights(version)
     for paths, rights in (
-        (rules.read, READ),
-        (rules.run, RUN),
-        (rules.change, CHANGE),
-        (rules.use, READ_FILE | WRITE_FILE),
+        (rules.read, READ_RIGHTS),
+        (rules.run, RUN_RIGHTS),
+        (rules.change, CHANGE_RIGHTS),
+        (rules.read_write, READ_FILE | WRITE_FILE),
         (rules.unlink, REMOVE_FILE),
     ):
-        _allow(made, paths, rights & handled)
+        _add_path_rules(ruleset, paths, rights & handled)
     if version >= NET_ABI:
-        for port in rules.connect:
-            _called(ADD_RULE, made, NET_PORT, struct.pack("=QQ", CONNECT_TCP, port), 0)
+        for port in rules.connect_ports:
+            _call(ADD_RULE, ruleset, NET_PORT, struct.pack("=QQ", CONNECT_TCP, port), 0)
 
 
-def _files(version: int) -> int:
+def _list_file_rights(version: int) -> int:
     return (1 << FS_RIGHTS.get(version, FS_RIGHTS[5])) - 1
 
 
-def restrict(made: int) -> None:
+def restrict_self(ruleset: int) -> None:
     """Bind this thread, and all that it starts, to the rules; there is no way back. Raises OSError."""
     if LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "no_new_privs")
-    _called(RESTRICT_SELF, made, 0)
+    _call(RESTRICT_SELF, ruleset, 0)
 
 
-def _allow(made: int, paths: Iterable[str], rights: int) -> None:
+def _add_path_rules(ruleset: int, paths: Iterable[str], rights: int) -> None:
     for path in paths:
         try:
             place = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -119,14 +119,14 @@ def _allow(made: int, paths: Iterable[str], rights: int) -> None:
             continue
         try:
             folder = stat.S_ISDIR(os.fstat(place).st_mode)
-            granted = rights if folder else rights & OF_FILES
+            granted = rights if folder else rights & FILE_RIGHTS
             # The kernel's struct is packed: 8 bytes of rights, 4 of the descriptor.
-            _called(ADD_RULE, made, PATH_BENEATH, struct.pack("=Qi", granted, place), 0)
+            _call(ADD_RULE, ruleset, PATH_BENEATH, struct.pack("=Qi", granted, place), 0)
         finally:
             os.close(place)
 
 
-def _called(number: int, *arguments: object) -> int:
+def _call(number: int, *arguments: object) -> int:
     given = [ctypes.c_char_p(each) if isinstance(each, bytes) else each for each in arguments]
     result = int(LIBC.syscall(number, *given))
     if result < 0:

@@ -14,7 +14,7 @@ CAPABILITY_VERSION = 0x20080522
 PR_SET_DUMPABLE = 4
 
 
-class CannotDrop(Exception):
+class PrivilegeError(Exception):
     """Root can't be left; the message says what to do."""
 
 
@@ -25,41 +25,45 @@ class User:
         try:
             entry = pwd.getpwnam(name)
         except KeyError:
-            raise CannotDrop(f"TOOLS_USER: there is no user {name}. Make one, or set TOOLS_USER=nobody.") from None
+            raise PrivilegeError(f"TOOLS_USER: there is no user {name}. Make one, or set TOOLS_USER=nobody.") from None
         if entry.pw_uid == 0:
-            raise CannotDrop("TOOLS_USER: the tools never run as root. Set TOOLS_USER to another user, such as nobody.")
+            raise PrivilegeError(
+                "TOOLS_USER: the tools never run as root. Set TOOLS_USER to another user, such as nobody."
+            )
         self.name, self.uid, self.gid = name, entry.pw_uid, entry.pw_gid
 
     def __repr__(self) -> str:
         return f"<User {self.name}>"
 
 
-def drop(user: User | None) -> None:
+def drop_privileges(user: User | None) -> None:
     """Become the user, if this is root; give up every capability. Raises CannotDrop."""
     try:
         if user:
             os.setgroups([])
             os.setresgid(user.gid, user.gid, user.gid)
             os.setresuid(user.uid, user.uid, user.uid)
-        give_up()
+        drop_capabilities()
     except OSError as error:
-        raise CannotDrop(
+        raise PrivilegeError(
             f"TOOLS_USER: root can't be left: {error.strerror}. Start the tools executor as an ordinary user."
         ) from error
     if 0 in (*os.getresuid(), *os.getresgid()):
-        raise CannotDrop("TOOLS_USER: the tools never run as root, nor in its group. Start them as an ordinary user.")
+        raise PrivilegeError(
+            "TOOLS_USER: the tools never run as root, nor in its group. Start them as an ordinary user."
+        )
 
 
-def give_up() -> None:
+def drop_capabilities() -> None:
     """No capability, now and later. Raises OSError."""
     if LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "no_new_privs")
     # Where there is none left, a supervisor may have forbidden the call as well.
-    if held() and LIBC.capset(struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24)):
+    if has_capabilities() and LIBC.capset(struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24)):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def held() -> bool:
+def has_capabilities() -> bool:
     """Whether this process has, or may take, a capability. Raises OSError."""
     # capget(2): effective, permitted and inheritable, twice 32 of each.
     sets = ctypes.create_string_buffer(24)
@@ -68,6 +72,6 @@ def held() -> bool:
     return any(sets.raw)
 
 
-def hide() -> None:
+def hide_process() -> None:
     """No process of the same user may look into this one's memory or environment."""
     LIBC.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

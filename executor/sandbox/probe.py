@@ -14,7 +14,7 @@ from executor.sandbox import privileges
 from executor.sandbox.landlock import LIBC
 from executor.sandbox.seccomp.filters import MSG_FASTOPEN
 
-FORBIDDEN = "/etc/passwd"
+FORBIDDEN_FILE = "/etc/passwd"
 NEW_USER = 0x10000000
 MPTCP = 262
 
@@ -22,49 +22,49 @@ MPTCP = 262
 type Trial = tuple[str, Callable[[], object]]
 
 
-def not_stopped(trials: Iterable[Trial]) -> list[str]:
+def find_unblocked(trials: Iterable[Trial]) -> list[str]:
     """The names of the trials that succeeded."""
     return [name for name, trial in trials if _succeeds(trial)]
 
 
-def of_command() -> Iterator[Trial]:
+def list_command_trials() -> Iterator[Trial]:
     """What no command may do."""
-    yield from _of_both()
+    yield from _list_common_trials()
     for family in (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK):
         yield f"a socket of {family.name}", lambda family=family: socket.socket(family, socket.SOCK_DGRAM).close()
     yield (
         "memory both written and run",
         lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close(),
     )
-    yield "root", _root
+    yield "root", _require_root
 
 
-def of_cli(port: int, outside: str, *, names: bool) -> Iterator[Trial]:
+def list_cli_trials(port: int, outside: str, *, dns: bool) -> Iterator[Trial]:
     """What the CLI may not do. port: of loopback, where somebody listens. outside: a folder to write to. names: it may use UDP."""
-    yield from _of_both()
-    yield "writing a file outside", lambda: _writes(f"{outside}/trial")
+    yield from _list_common_trials()
+    yield "writing a file outside", lambda: _create_file(f"{outside}/trial")
     yield "TCP to another port", lambda: socket.create_connection(("127.0.0.1", port), timeout=5).close()
-    yield "TCP that is sent early", lambda: _sends_early(port)
+    yield "TCP that is sent early", lambda: _send_fast_open(port)
     yield "MPTCP", lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP).close()
     yield "a port of its own", lambda: socket.create_server(("127.0.0.1", 0)).close()
-    if not names:
+    if not dns:
         yield "UDP", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
-    yield "a capability", _capability
+    yield "a capability", _require_capability
 
 
-def _of_both() -> Iterator[Trial]:
-    yield "reading a file outside", lambda: os.close(os.open(FORBIDDEN, os.O_RDONLY))
+def _list_common_trials() -> Iterator[Trial]:
+    yield "reading a file outside", lambda: os.close(os.open(FORBIDDEN_FILE, os.O_RDONLY))
     yield "listing a folder outside", lambda: os.listdir("/etc")  # noqa: PTH208
-    yield "running a program", lambda: _runs("/usr/bin/env")
+    yield "running a program", lambda: _run_program("/usr/bin/env")
     yield "the environment of the executor", lambda: os.close(os.open(f"/proc/{os.getppid()}/environ", os.O_RDONLY))
     yield "a Unix socket", lambda: socket.socket(socket.AF_UNIX).close()
     yield "a socket pair", lambda: [each.close() for each in socket.socketpair()]
     yield "a file in memory", lambda: os.close(os.memfd_create("probe"))
     yield "a signal to the executor", lambda: os.kill(os.getppid(), 0)
-    yield "a namespace of its own", lambda: _called(LIBC.unshare(NEW_USER))
+    yield "a namespace of its own", lambda: _check_call(LIBC.unshare(NEW_USER))
 
 
-def _runs(path: str) -> None:
+def _run_program(path: str) -> None:
     child = os.fork()
     if child == 0:
         with contextlib.suppress(OSError):
@@ -75,26 +75,26 @@ def _runs(path: str) -> None:
         raise PermissionError
 
 
-def _root() -> None:
+def _require_root() -> None:
     if 0 not in os.getresuid():
         raise PermissionError
 
 
-def _writes(path: str) -> None:
+def _create_file(path: str) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT))
 
 
-def _sends_early(port: int) -> None:
+def _send_fast_open(port: int) -> None:
     with socket.socket() as early:
         early.sendto(b"x", MSG_FASTOPEN, ("127.0.0.1", port))
 
 
-def _capability() -> None:
-    if not privileges.held():
+def _require_capability() -> None:
+    if not privileges.has_capabilities():
         raise PermissionError
 
 
-def _called(result: int) -> None:
+def _check_call(result: int) -> None:
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 

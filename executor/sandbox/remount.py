@@ -20,11 +20,11 @@ PR_SET_DUMPABLE = 4
 RECURSIVE, SLAVE = 16384, 1 << 19
 OPEN_TREE, MOVE_MOUNT, MOUNT_SETATTR = 428, 429, 442
 AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE, COPY, FROM_DESCRIPTOR = -100, 0x1000, 0x8000, 1, 4
-LOADED = "libraries that lie in an allowed path could be loaded by an allowed command, unless the path is mounted noexec, and "
+LIBRARIES_LOADABLE = "libraries that lie in an allowed path could be loaded by an allowed command, unless the path is mounted noexec, and "
 READ_ONLY, NO_SUID, NO_DEVICES, NO_EXEC = 1, 2, 4, 8
 
 
-def lay(folders: Mapping[str, bool]) -> str:
+def remount_folders(folders: Mapping[str, bool]) -> str:
     """Mount them so, for this process and what it starts; what is wrong, or nothing. Only one thread may run.
 
     folders: by path, whether it is one to write. Those that are mounted without exec already lack that no more.
@@ -32,31 +32,31 @@ def lay(folders: Mapping[str, bool]) -> str:
     uid, gid = os.getuid(), os.getgid()
     try:
         if uid == 0:
-            called(LIBC.unshare(NEW_MOUNTS))
+            check_call(LIBC.unshare(NEW_MOUNTS))
         else:
             # Its own maps are only its to write while it may be looked into.
             LIBC.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
-            called(LIBC.unshare(NEW_MOUNTS | NEW_USER))
+            check_call(LIBC.unshare(NEW_MOUNTS | NEW_USER))
             for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
                 with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123 # this module knows no more than it must
                     file.write(line)
-        called(LIBC.mount(None, b"/", None, ctypes.c_ulong(SLAVE | RECURSIVE), None))
+        check_call(LIBC.mount(None, b"/", None, ctypes.c_ulong(SLAVE | RECURSIVE), None))
         # Copies, which keep what is to be written as it was mounted; laid over their places, the outer ones first.
-        copies = [(_copy(folder, folders[folder]), os.fsencode(folder)) for folder in sorted(folders)]
-        seal(AT_FDCWD, b"/", READ_ONLY)
+        copies = [(_clone_mount(folder, folders[folder]), os.fsencode(folder)) for folder in sorted(folders)]
+        set_mount_attributes(AT_FDCWD, b"/", READ_ONLY)
         for copy, place in copies:
-            called(LIBC.syscall(MOVE_MOUNT, copy, b"", AT_FDCWD, place, FROM_DESCRIPTOR))
+            check_call(LIBC.syscall(MOVE_MOUNT, copy, b"", AT_FDCWD, place, FROM_DESCRIPTOR))
             os.close(copy)
     except OSError as error:
         return (
-            f"{LOADED if any(not held(folder) for folder in folders) else ''}an allowed command could change the modes and "
+            f"{LIBRARIES_LOADABLE if any(not is_noexec(folder) for folder in folders) else ''}an allowed command could change the modes and "
             f"times of files of its user's: mounts can't be made ({error.strerror}). Start as root with TOOLS_USER, or "
             "allow user namespaces"
         )
     return ""
 
 
-def held(folder: str) -> bool:
+def is_noexec(folder: str) -> bool:
     """Whether the owner, a unit or a container has mounted it without exec, and all below it (proc(5), mountinfo)."""
     try:
         if not os.statvfs(folder).f_flag & os.ST_NOEXEC:
@@ -73,20 +73,20 @@ def held(folder: str) -> bool:
     )
 
 
-def _copy(folder: str, writable: bool) -> int:  # noqa: FBT001 # it stands beside its folder
-    copy = called(LIBC.syscall(OPEN_TREE, AT_FDCWD, os.fsencode(folder), COPY | AT_RECURSIVE | os.O_CLOEXEC))
-    seal(copy, b"", NO_SUID | NO_DEVICES | NO_EXEC | (0 if writable else READ_ONLY))
+def _clone_mount(folder: str, writable: bool) -> int:  # noqa: FBT001 # it stands beside its folder
+    copy = check_call(LIBC.syscall(OPEN_TREE, AT_FDCWD, os.fsencode(folder), COPY | AT_RECURSIVE | os.O_CLOEXEC))
+    set_mount_attributes(copy, b"", NO_SUID | NO_DEVICES | NO_EXEC | (0 if writable else READ_ONLY))
     return copy
 
 
-def seal(above: int, place: bytes, held: int) -> None:
+def set_mount_attributes(dir_fd: int, place: bytes, attributes: int) -> None:
     """Give what is mounted at a place these attributes; the descriptor itself, if the place is empty. Raises OSError."""
-    wanted = struct.pack("=QQQQ", held, 0, 0, 0)
+    wanted = struct.pack("=QQQQ", attributes, 0, 0, 0)
     flags = AT_RECURSIVE | (0 if place else AT_EMPTY_PATH)
-    called(LIBC.syscall(MOUNT_SETATTR, above, place, flags, wanted, ctypes.c_size_t(len(wanted))))
+    check_call(LIBC.syscall(MOUNT_SETATTR, dir_fd, place, flags, wanted, ctypes.c_size_t(len(wanted))))
 
 
-def called(result: int) -> int:
+def check_call(result: int) -> int:
     """What a call came to. Raises OSError."""
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

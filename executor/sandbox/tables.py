@@ -17,62 +17,62 @@ from collections.abc import Iterable, Mapping
 from executor.sandbox import remount
 from executor.sandbox.remount import AT_FDCWD, COPY, FROM_DESCRIPTOR, LIBC, MOVE_MOUNT, OPEN_TREE
 
-TABLE = "/etc/mtab"
-USERS, GROUPS, SWITCH = ACCOUNTS = ("/etc/passwd", "/etc/group", "/etc/nsswitch.conf")
+MOUNT_TABLE = "/etc/mtab"
+PASSWD_FILE, GROUP_FILE, NSSWITCH_FILE = ACCOUNT_FILES = ("/etc/passwd", "/etc/group", "/etc/nsswitch.conf")
 # A folder that is covered for a moment.
-ASIDE = b"/tmp"
+TEMPORARY_MOUNT_POINT = b"/tmp"
 FSOPEN, FSCONFIG, FSMOUNT, CREATE, DETACH = 430, 431, 432, 6, 2
-NAME = "table"
+TABLE_NAME = "table"
 
 
-def table() -> str:
+def find_mount_table() -> str:
     """What a program may read to know the mounts: where no table could be laid, only one that runs alone can."""
-    return "/proc/self/mountinfo" if os.path.islink(TABLE) else TABLE  # noqa: PTH114
+    return "/proc/self/mountinfo" if os.path.islink(MOUNT_TABLE) else MOUNT_TABLE  # noqa: PTH114
 
 
-def lay(who: Mapping[str, str]) -> bool:
+def mount_tables(account_tables: Mapping[str, str]) -> bool:
     """Lay them, in a mount namespace of this process's own, if that can be done; whether the accounts were laid.
 
     who: what stands in the tables of accounts, by path.
     """
     with contextlib.suppress(OSError), open("/proc/self/mounts", "rb") as file:  # noqa: PTH123 # no more than it must
-        _lay(TABLE, file.read())
+        _mount_file(MOUNT_TABLE, file.read())
     try:
-        for place, told in who.items():
+        for place, told in account_tables.items():
             if os.path.exists(place):  # noqa: PTH110
-                _lay(place, told.encode())
+                _mount_file(place, told.encode())
     except OSError:
         return False
     return True
 
 
-def accounts(uid: int, gid: int, groups: Iterable[int]) -> dict[str, str]:
+def build_account_tables(uid: int, gid: int, groups: Iterable[int]) -> dict[str, str]:
     """Tables that show this user and these groups alone."""
-    told: dict[str, str] = dict.fromkeys(ACCOUNTS, "")
-    told[SWITCH] = "passwd: files\ngroup: files\n"
+    told: dict[str, str] = dict.fromkeys(ACCOUNT_FILES, "")
+    told[NSSWITCH_FILE] = "passwd: files\ngroup: files\n"
     with contextlib.suppress(KeyError):
-        told[USERS] = f"{pwd.getpwuid(uid).pw_name}:x:{uid}:{gid}::/nonexistent:/usr/sbin/nologin\n"
+        told[PASSWD_FILE] = f"{pwd.getpwuid(uid).pw_name}:x:{uid}:{gid}::/nonexistent:/usr/sbin/nologin\n"
     for each in sorted({gid, *groups}):
         with contextlib.suppress(KeyError):
-            told[GROUPS] += f"{grp.getgrgid(each).gr_name}:x:{each}:\n"
+            told[GROUP_FILE] += f"{grp.getgrgid(each).gr_name}:x:{each}:\n"
     return told
 
 
-def _lay(place: str, told: bytes) -> None:
+def _mount_file(place: str, content: bytes) -> None:
     """Lay a file of this content over what is there. Raises OSError."""
-    made = remount.called(LIBC.syscall(FSOPEN, b"tmpfs", 1))
-    remount.called(LIBC.syscall(FSCONFIG, made, CREATE, None, None, 0))
-    memory = remount.called(LIBC.syscall(FSMOUNT, made, 1, 0))
+    made = remount.check_call(LIBC.syscall(FSOPEN, b"tmpfs", 1))
+    remount.check_call(LIBC.syscall(FSCONFIG, made, CREATE, None, None, 0))
+    memory = remount.check_call(LIBC.syscall(FSMOUNT, made, 1, 0))
     os.close(made)
-    table = os.open(NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o444, dir_fd=memory)
-    os.write(table, told)
+    table = os.open(TABLE_NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o444, dir_fd=memory)
+    os.write(table, content)
     os.close(table)
     # A file of what is mounted nowhere can't be mounted itself by every kernel.
-    remount.called(LIBC.syscall(MOVE_MOUNT, memory, b"", AT_FDCWD, ASIDE, FROM_DESCRIPTOR))
-    copy = remount.called(LIBC.syscall(OPEN_TREE, memory, NAME.encode(), COPY | os.O_CLOEXEC))
-    remount.called(LIBC.umount2(ASIDE, DETACH))
+    remount.check_call(LIBC.syscall(MOVE_MOUNT, memory, b"", AT_FDCWD, TEMPORARY_MOUNT_POINT, FROM_DESCRIPTOR))
+    copy = remount.check_call(LIBC.syscall(OPEN_TREE, memory, TABLE_NAME.encode(), COPY | os.O_CLOEXEC))
+    remount.check_call(LIBC.umount2(TEMPORARY_MOUNT_POINT, DETACH))
     os.close(memory)
-    remount.seal(copy, b"", remount.READ_ONLY | remount.NO_SUID | remount.NO_DEVICES | remount.NO_EXEC)
+    remount.set_mount_attributes(copy, b"", remount.READ_ONLY | remount.NO_SUID | remount.NO_DEVICES | remount.NO_EXEC)
     # On the link itself, not on what it leads to.
-    remount.called(LIBC.syscall(MOVE_MOUNT, copy, b"", AT_FDCWD, place.encode(), FROM_DESCRIPTOR))
+    remount.check_call(LIBC.syscall(MOVE_MOUNT, copy, b"", AT_FDCWD, place.encode(), FROM_DESCRIPTOR))
     os.close(copy)

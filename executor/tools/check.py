@@ -11,25 +11,25 @@ import uvloop
 from msgspec import structs
 
 from executor.sandbox import landlock
-from executor.sandbox.privileges import CannotDrop, User
+from executor.sandbox.privileges import PrivilegeError, User
 from executor.sandbox.seccomp import filters
 from executor.sandbox.zygote.client import Zygote
 from executor.settings import Settings
 from executor.tools import config_loader
-from executor.tools.config_loader import CannotAllow
-from executor.tools.start import ground_of, probed, raised
+from executor.tools.config_loader import ToolConfigError
+from executor.tools.start import build_config, probe_sandbox, set_up_zygote
 from shared.checks import AllowedPath, ToolsCheck
 
 
-def checked(settings: Settings, zygote: Zygote) -> ToolsCheck:
+def check_tools(settings: Settings, zygote: Zygote) -> ToolsCheck:
     """Try it. zygote: one that is to grow yet. This process is a job's user afterwards."""
-    places = config_loader.secrets(os.environ, settings.run_dir.absolute())
+    places = config_loader.list_secret_paths(os.environ, settings.run_dir.absolute())
     paths = [
-        _path(AllowedPath(path, writable=writable), places)
+        _check_path(AllowedPath(path, writable=writable), places)
         for listed, writable in ((settings.allowed_paths, False), (settings.writable_paths, True))
-        for path in config_loader.several(listed)
+        for path in config_loader.split_list(listed)
     ]
-    commands, refused = _commands(settings)
+    commands, refused = _check_commands(settings)
     usable = settings.model_copy(
         update={
             "allowed_paths": ",".join(path.path for path in paths if not path.problem and not path.writable),
@@ -43,36 +43,36 @@ def checked(settings: Settings, zygote: Zygote) -> ToolsCheck:
     converter = ""
     try:
         user = User(settings.tools_user) if os.getuid() == 0 else None
-        problem, mounts, converter = raised(ground_of(usable), user, usable, zygote)
-        problem = problem or uvloop.run(probed(zygote))
-    except (CannotAllow, CannotDrop) as error:
+        problem, mounts, converter = set_up_zygote(build_config(usable), user, usable, zygote)
+        problem = problem or uvloop.run(probe_sandbox(zygote))
+    except (ToolConfigError, PrivilegeError) as error:
         problem = str(error)
     finally:
         zygote.close()
     return ToolsCheck(
-        user=_user(),
-        landlock=landlock.abi(),
-        system_calls=filters.supported(),
-        missing=landlock.missing(landlock.abi()),
-        mounts=" ".join(mounts),
-        converter=converter,
-        sandbox=problem,
-        paths=tuple(_seen(path, held) for path in paths),
-        commands=len(commands),
-        refused=tuple(refused),
+        user=_find_user_name(),
+        landlock=landlock.get_abi_version(),
+        can_filter_system_calls=filters.is_supported(),
+        missing=landlock.list_missing(landlock.get_abi_version()),
+        mount_problem=" ".join(mounts),
+        converter_problem=converter,
+        sandbox_problem=problem,
+        paths=tuple(_check_access(path, held) for path in paths),
+        command_count=len(commands),
+        command_problems=tuple(refused),
     )
 
 
-def _path(path: AllowedPath, places: dict[str, str]) -> AllowedPath:
+def _check_path(path: AllowedPath, places: dict[str, str]) -> AllowedPath:
     listed = (path.path,)
     try:
-        [root] = config_loader.roots(*(((), listed) if path.writable else (listed, ())), places)
-    except CannotAllow as problem:
+        [root] = config_loader.resolve_roots(*(((), listed) if path.writable else (listed, ())), places)
+    except ToolConfigError as problem:
         return structs.replace(path, problem=str(problem))
     return structs.replace(path, path=root.path)
 
 
-def _seen(path: AllowedPath, held: Mapping[str, int]) -> AllowedPath:
+def _check_access(path: AllowedPath, held: Mapping[str, int]) -> AllowedPath:
     """What this process, which is a job's user, may do there."""
     if path.problem:
         return path
@@ -80,26 +80,26 @@ def _seen(path: AllowedPath, held: Mapping[str, int]) -> AllowedPath:
     return structs.replace(
         path,
         readable=os.access(".", enter, dir_fd=folder),
-        writes=not path.writable or os.access(".", os.W_OK | os.X_OK, dir_fd=folder),
+        can_write=not path.writable or os.access(".", os.W_OK | os.X_OK, dir_fd=folder),
         reachable=os.access(path.path, os.F_OK),
     )
 
 
-def _commands(settings: Settings) -> tuple[list[str], list[str]]:
+def _check_commands(settings: Settings) -> tuple[list[str], list[str]]:
     """Those that can be allowed, and why others can't."""
     usable: list[str] = []
     refused: list[str] = []
-    for name in config_loader.several(settings.allowed_commands):
+    for name in config_loader.split_list(settings.allowed_commands):
         try:
-            config_loader.commands([name])
-        except CannotAllow as problem:
+            config_loader.resolve_commands([name])
+        except ToolConfigError as problem:
             refused.append(str(problem))
         else:
             usable.append(name)
     return usable, refused
 
 
-def _user() -> str:
+def _find_user_name() -> str:
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

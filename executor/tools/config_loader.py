@@ -15,22 +15,22 @@ from executor.sandbox import elf
 from executor.sandbox.confine import Program
 from executor.sandbox.elf import NotAProgram
 from executor.tools import code_folders
-from executor.tools.code_folders import below
-from executor.tools.config import SHELL, Root
+from executor.tools.code_folders import is_below
+from executor.tools.config import SHELL_PATH, Root
 
-BUILT_IN = ("echo", "pwd")
+SHELL_BUILTINS = ("echo", "pwd")
 
 
-class CannotAllow(Exception):
+class ToolConfigError(Exception):
     """A setting can't be used; the message names it and the mend."""
 
 
-def several(text: str | None) -> tuple[str, ...]:
+def split_list(text: str | None) -> tuple[str, ...]:
     """What stands in a setting, separated by commas."""
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
-def roots(allowed: Iterable[str], writable: Iterable[str], secrets: Mapping[str, str]) -> tuple[Root, ...]:
+def resolve_roots(allowed: Iterable[str], writable: Iterable[str], secrets: Mapping[str, str]) -> tuple[Root, ...]:
     """The folders, resolved. secrets: the server's own places, by what they are. Raises CannotAllow."""
     found: dict[str, Root] = {}
     for setting, paths in (("ALLOWED_PATHS", allowed), ("WRITABLE_PATHS", writable)):
@@ -38,17 +38,17 @@ def roots(allowed: Iterable[str], writable: Iterable[str], secrets: Mapping[str,
             spelled = os.path.normpath(Path.cwd() / Path(path).expanduser())
             real = os.path.realpath(spelled)
             if not _is_folder(real, setting):
-                raise CannotAllow(f"{setting}: {spelled} is not a folder. Make it, or take it out of {setting}.")
+                raise ToolConfigError(f"{setting}: {spelled} is not a folder. Make it, or take it out of {setting}.")
             for name, secret in secrets.items():
                 kept = os.path.realpath(secret)
-                if below(kept, real) or below(real, kept):
-                    raise CannotAllow(
+                if is_below(kept, real) or is_below(real, kept):
+                    raise ToolConfigError(
                         f"{setting}: {spelled} covers the server's own {name} ({kept}). Allow a folder without it."
                     )
             if setting == "WRITABLE_PATHS":
-                unsafe = code_folders.written_to(real)
+                unsafe = code_folders.find_write_risk(real)
                 if unsafe:
-                    raise CannotAllow(f"WRITABLE_PATHS: {spelled} {unsafe}. Allow a folder made for it.")
+                    raise ToolConfigError(f"WRITABLE_PATHS: {spelled} {unsafe}. Allow a folder made for it.")
             found[real] = Root(real, spelled, writable=setting == "WRITABLE_PATHS")
     return tuple(found.values())
 
@@ -57,13 +57,13 @@ def _is_folder(path: str, setting: str) -> bool:
     try:
         return Path(path).is_dir()
     except PermissionError as error:
-        raise CannotAllow(
+        raise ToolConfigError(
             f"{setting}: {path} can't be reached by the user who starts the tools executor. Let that user enter every "
             "folder above it."
         ) from error
 
 
-def secrets(environ: Mapping[str, str], run_dir: Path) -> dict[str, str]:
+def list_secret_paths(environ: Mapping[str, str], run_dir: Path) -> dict[str, str]:
     """Where this server keeps what no tool may see."""
     places = {"RUN_DIR": str(run_dir), ".env": str(Path.cwd() / ".env")}
     homes = {environ.get("HOME", "")}
@@ -78,10 +78,10 @@ def secrets(environ: Mapping[str, str], run_dir: Path) -> dict[str, str]:
             places[name] = place
     # What is made at the first start is guarded before it is there.
     named = {"RUN_DIR", *(name for name in ("DATA_DIR", "CLAUDE_CONFIG_DIR") if environ.get(name))}
-    return {name: place for name, place in places.items() if name in named or _is_there(place)}
+    return {name: place for name, place in places.items() if name in named or _may_exist(place)}
 
 
-def _is_there(place: str) -> bool:
+def _may_exist(place: str) -> bool:
     # What this user can't even look at may be there, and is guarded as if it were.
     try:
         return Path(place).exists()
@@ -89,28 +89,30 @@ def _is_there(place: str) -> bool:
         return True
 
 
-def commands(names: Iterable[str]) -> dict[str, Program | None]:
+def resolve_commands(names: Iterable[str]) -> dict[str, Program | None]:
     """The programs by name. Raises CannotAllow."""
     found: dict[str, Program | None] = {}
     for name in names:
         path = shutil.which(name)
         try:
-            if path is None and name not in BUILT_IN:
+            if path is None and name not in SHELL_BUILTINS:
                 raise NotAProgram(f"there is no program {name} in PATH")
-            found[Path(name).name] = elf.program(path) if path else None
+            found[Path(name).name] = elf.resolve_program(path) if path else None
         except NotAProgram as problem:
-            raise CannotAllow(f"ALLOWED_COMMANDS: {problem}. Install it, or take {name} out.") from problem
+            raise ToolConfigError(f"ALLOWED_COMMANDS: {problem}. Install it, or take {name} out.") from problem
     return found
 
 
-def shell() -> Program:
+def resolve_shell() -> Program:
     """The shell that runs commands. Raises CannotAllow."""
     try:
-        return elf.program(SHELL)
+        return elf.resolve_program(SHELL_PATH)
     except NotAProgram as problem:
-        raise CannotAllow(f"ALLOWED_COMMANDS: commands are run by {SHELL}; {problem}. Install bash.") from problem
+        raise ToolConfigError(
+            f"ALLOWED_COMMANDS: commands are run by {SHELL_PATH}; {problem}. Install bash."
+        ) from problem
 
 
-def search() -> str:
+def find_search_program() -> str:
     """Where the program is that searches; empty if there is none."""
     return shutil.which("rg", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}") or ""

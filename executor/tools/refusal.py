@@ -3,7 +3,7 @@
 from shared.errors import ErrorKind
 
 
-class Refused(Exception):
+class JobRefused(Exception):
     """detail: names what the client sent, what is allowed, and what to do."""
 
     def __init__(self, kind: ErrorKind, detail: str) -> None:

@@ -9,26 +9,34 @@ import structlog
 from msgspec import structs
 
 from executor.admission import Admission
-from executor.admission import Refused as NoPlace
-from executor.sandbox.zygote.client import Zygote, ZygoteLost
-from executor.sandbox.zygote.reaper import Ended
+from executor.admission import AdmissionRefused as NoPlace
+from executor.sandbox.zygote.client import Zygote, ZygoteCrashed
+from executor.sandbox.zygote.reaper import JobExit
 from executor.tools import policy
-from executor.tools.config import Ground
+from executor.tools.config import ToolConfig
 from executor.tools.files import globs, search
-from executor.tools.refusal import Refused
-from executor.tools.runner import Bounded, Enough, KeeperLost, Stream, command_ended, ran, ran_alone
+from executor.tools.refusal import JobRefused
+from executor.tools.runner import (
+    LimitedOutput,
+    OutputLimitReached,
+    ReaperCrashed,
+    Stream,
+    run_reaped,
+    run_single,
+    to_command_result,
+)
 from executor.tools.task import Task
 from shared.errors import ErrorKind
 from shared.events import Failed, Queued
 from shared.tool_jobs import (
+    CommandOutput,
     ConvertDocument,
-    Entry,
     FindFiles,
-    FolderListed,
+    FolderEntry,
+    FolderListing,
     JobDone,
     JobResult,
     ListFolder,
-    Output,
     RunCommand,
     SearchFiles,
     ToolJob,
@@ -36,20 +44,20 @@ from shared.tool_jobs import (
 )
 
 NO_PATHS = "no path is allowed: set ALLOWED_PATHS to a folder that the tools may read"
-OVER = "took more time or memory than is allowed"
-NOTHING_LEFT = (
+LIMIT_EXCEEDED = "took more time or memory than is allowed"
+ZYGOTE_ENDED = (
     "the tools executor lost the process that its jobs come from, and ends; start it again if nothing else does"
 )
 
 # A frame of the protocol holds it.
-MOST_OF_FILE = 60 << 20
+MAX_RESULT_BYTES = 60 << 20
 
-type Emit = Callable[[Queued | Output | JobDone | Failed], Awaitable[None]]
+type Emit = Callable[[Queued | CommandOutput | JobDone | Failed], Awaitable[None]]
 
 log = structlog.get_logger()
-_outcome = msgspec.msgpack.Decoder[JobResult | Failed](JobResult | Failed)
-_failed = msgspec.msgpack.Decoder(Failed)
-_encoder = msgspec.msgpack.Encoder()
+_outcome_decoder = msgspec.msgpack.Decoder[JobResult | Failed](JobResult | Failed)
+_failure_decoder = msgspec.msgpack.Decoder(Failed)
+_task_encoder = msgspec.msgpack.Encoder()
 
 
 class ToolsRole:
@@ -57,7 +65,7 @@ class ToolsRole:
 
     def __init__(
         self,
-        ground: Ground,
+        config: ToolConfig,
         zygote: Zygote | None,
         admission: Admission,
         *,
@@ -66,13 +74,13 @@ class ToolsRole:
         converter: str = "",
     ) -> None:
         """problem: why nothing is served; converter: why documents can't be converted."""
-        self._ground = ground
+        self._config = config
         self._zygote = zygote
         self.admission = admission
         self._problem = problem
         self._missing = missing
         self._converter = converter
-        self._done = 0
+        self._jobs_done = 0
         self._refusals: Counter[str] = Counter()
 
     async def open(self) -> None:
@@ -86,121 +94,125 @@ class ToolsRole:
     def status(self, *, draining: bool) -> ToolsStatus:
         """How this executor is."""
         return ToolsStatus(
-            allowed_paths=tuple(root.path for root in self._ground.roots),
-            writable_paths=tuple(root.path for root in self._ground.roots if root.writable),
-            allowed_commands=tuple(sorted(self._ground.commands)),
-            max_concurrent=self.admission.places,
+            allowed_paths=tuple(root.path for root in self._config.roots),
+            writable_paths=tuple(root.path for root in self._config.roots if root.writable),
+            allowed_commands=tuple(sorted(self._config.commands)),
+            max_concurrent=self.admission.capacity,
             running=self.admission.running,
             waiting=self.admission.waiting,
             draining=draining,
-            problem=self._problem or self._no_paths,
+            problem=self._problem or self._no_paths_problem,
             missing=self._missing,
-            jobs_done=self._done,
+            jobs_done=self._jobs_done,
             refusals=dict(self._refusals),
-            command_timeout=self._ground.timeout,
-            max_queue=self.admission.queue,
+            command_timeout=self._config.timeout,
+            max_queue=self.admission.max_queue,
         )
 
     async def run(self, job: ToolJob, emit: Emit, tenant: str = "") -> None:
         """Do a job; the last message is JobDone or Failed."""
 
-        async def queued(_ahead: int) -> None:
+        async def ignore_queued(_ahead: int) -> None:
             """Only what a command writes comes before the end of a job."""
 
         try:
             # A document comes with the job, so that no path has to be allowed for it.
-            lack = self._converter if isinstance(job, ConvertDocument) else self._no_paths
+            lack = self._converter if isinstance(job, ConvertDocument) else self._no_paths_problem
             if self._zygote is None or self._problem or lack:
-                raise Refused(ErrorKind.TOOLS_UNAVAILABLE, self._problem or lack)
-            async with self.admission.place(queued, tenant):
-                result = await self._result(self._zygote, policy.granted(self._ground, job), emit)
-            self._done += 1
+                raise JobRefused(ErrorKind.TOOLS_UNAVAILABLE, self._problem or lack)
+            async with self.admission.acquire_slot(ignore_queued, tenant):
+                result = await self._run_task(self._zygote, policy.build_task(self._config, job), emit)
+            self._jobs_done += 1
             await emit(JobDone(result))
         except NoPlace as none:
             self._refusals[none.kind] += 1
             await emit(Failed(none.kind, retry_after=none.retry_after))
-        except Refused as refused:
+        except JobRefused as refused:
             self._refusals[refused.kind] += 1
             log.info("refused", kind=str(refused.kind), job=type(job).__name__)
             await emit(Failed(refused.kind, refused.detail))
-        except KeeperLost:
+        except ReaperCrashed:
             log.warning("a process that keeps jobs was killed; another takes its place", job=type(job).__name__)
             await emit(Failed(ErrorKind.EXECUTOR_LOST))
-        except ZygoteLost:
-            self.lose_zygote()
-            await emit(Failed(ErrorKind.TOOLS_UNAVAILABLE, NOTHING_LEFT))
+        except ZygoteCrashed:
+            self.mark_zygote_crashed()
+            await emit(Failed(ErrorKind.TOOLS_UNAVAILABLE, ZYGOTE_ENDED))
 
-    def lose_zygote(self) -> None:
+    def mark_zygote_crashed(self) -> None:
         """Serve nothing from now on: what jobs come from has ended."""
         if not self._problem:
-            log.error(NOTHING_LEFT)
-        self._problem = NOTHING_LEFT
+            log.error(ZYGOTE_ENDED)
+        self._problem = ZYGOTE_ENDED
 
     @property
-    def _no_paths(self) -> str:
-        return "" if self._ground.roots else NO_PATHS
+    def _no_paths_problem(self) -> str:
+        return "" if self._config.roots else NO_PATHS
 
-    async def _result(self, zygote: Zygote, task: Task, emit: Emit) -> JobResult:
+    async def _run_task(self, zygote: Zygote, task: Task, emit: Emit) -> JobResult:
         match task.job:
             case RunCommand():
-                return await self._command(zygote, task, task.job, emit)
+                return await self._run_command(zygote, task, task.job, emit)
             case ListFolder(path=None):
-                return FolderListed(tuple(Entry(root.path, "folder") for root in self._ground.roots))
+                return FolderListing(tuple(FolderEntry(root.path, "folder") for root in self._config.roots))
             case FindFiles() | SearchFiles():
-                return await self._search(zygote, task, task.job)
+                return await self._run_search(zygote, task, task.job)
             case _:
-                output = await ran_alone(zygote, _encoder.encode(task), MOST_OF_FILE)
+                output = await run_single(zygote, _task_encoder.encode(task), MAX_RESULT_BYTES)
                 try:
-                    outcome = _outcome.decode(output)
+                    outcome = _outcome_decoder.decode(output)
                 except msgspec.DecodeError as cut:
                     what = "the conversion" if isinstance(task.job, ConvertDocument) else "it"
-                    raise Refused(ErrorKind.TOO_LARGE, f"{what} {OVER}") from cut
+                    raise JobRefused(ErrorKind.TOO_LARGE, f"{what} {LIMIT_EXCEEDED}") from cut
                 if isinstance(outcome, Failed):
-                    raise Refused(outcome.kind, outcome.detail)
+                    raise JobRefused(outcome.kind, outcome.detail)
                 return outcome
 
-    async def _command(self, zygote: Zygote, task: Task, job: RunCommand, emit: Emit) -> JobResult:
-        bounded = Bounded(emit, self._ground.output)
+    async def _run_command(self, zygote: Zygote, task: Task, job: RunCommand, emit: Emit) -> JobResult:
+        bounded = LimitedOutput(emit, self._config.output_limit)
         stdin = None if job.stdin is None else job.stdin.encode(errors="surrogatepass")
         # Its input has a way of its own.
         asked = structs.replace(task, job=structs.replace(job, stdin=None))
-        ended = await ran(zygote, _encoder.encode(asked), bounded, stdin=stdin, merged=job.merged)
-        _heed(ended)
-        if ended.over:
-            said = f"\nEnded: the command took more {ended.over} than is allowed.\n"
-            await emit(Output("stderr", said.encode()))
-        return command_ended(ended, truncated=bounded.truncated)
+        ended = await run_reaped(zygote, _task_encoder.encode(asked), bounded, stdin=stdin, merged=job.merge_streams)
+        _raise_refusal(ended)
+        if ended.exceeded_limit:
+            said = f"\nEnded: the command took more {ended.exceeded_limit} than is allowed.\n"
+            await emit(CommandOutput("stderr", said.encode()))
+        return to_command_result(ended, truncated=bounded.truncated)
 
-    async def _search(self, zygote: Zygote, task: Task, job: FindFiles | SearchFiles) -> JobResult:
-        pattern = search.pattern(job)
-        output, errors, cut = await self._all(zygote, task, None if pattern is None else globs.rules(pattern))
+    async def _run_search(self, zygote: Zygote, task: Task, job: FindFiles | SearchFiles) -> JobResult:
+        pattern = search.get_file_pattern(job)
+        output, errors, cut = await self._collect_output(
+            zygote, task, None if pattern is None else globs.build_ignore_rules(pattern)
+        )
         told, output = output[:1], output[1:]
         if errors and not output:
-            raise Refused(ErrorKind.BAD_JOB, search.mistaken(job, errors))
-        folder = search.folder(self._ground.roots[task.root].path, task.path, told)
+            raise JobRefused(ErrorKind.BAD_JOB, search.build_error_message(job, errors))
+        folder = search.find_base_folder(self._config.roots[task.root].path, task.path, told)
         # It may be much, and others wait.
-        return await asyncio.to_thread(search.found, job, output, folder, cut=cut, all_fit=told == search.OF_FILE)
+        return await asyncio.to_thread(
+            search.parse_output, job, output, folder, was_cut=cut, match_all=told == search.FILE_MARK
+        )
 
-    async def _all(self, zygote: Zygote, task: Task, stdin: bytes | None) -> tuple[bytes, bytes, bool]:
+    async def _collect_output(self, zygote: Zygote, task: Task, stdin: bytes | None) -> tuple[bytes, bytes, bool]:
         """All that a search writes, in memory: what is found is not much larger than what may be read."""
         written: dict[Stream, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
-        most = self._ground.read + self._ground.read // 2
+        most = self._config.read_limit + self._config.read_limit // 2
         cut = False
 
-        async def take(stream: Stream, data: bytes) -> None:
+        async def collect(stream: Stream, data: bytes) -> None:
             nonlocal cut
             written[stream] += data
             if len(written[stream]) > most:
                 cut = True
-                raise Enough
+                raise OutputLimitReached
 
-        ended = await ran(zygote, _encoder.encode(task), take, stdin=stdin)
-        _heed(ended)
-        return bytes(written["stdout"]), bytes(written["stderr"]), cut or ended.timed_out or bool(ended.over)
+        ended = await run_reaped(zygote, _task_encoder.encode(task), collect, stdin=stdin)
+        _raise_refusal(ended)
+        return bytes(written["stdout"]), bytes(written["stderr"]), cut or ended.timed_out or bool(ended.exceeded_limit)
 
 
-def _heed(ended: Ended) -> None:
+def _raise_refusal(ended: JobExit) -> None:
     """Raises Refused, if that is what the job's process told its keeper."""
-    if ended.said:
-        failed = _failed.decode(ended.said)
-        raise Refused(failed.kind, failed.detail)
+    if ended.last_message:
+        failed = _failure_decoder.decode(ended.last_message)
+        raise JobRefused(failed.kind, failed.detail)

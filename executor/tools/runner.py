@@ -13,97 +13,101 @@ from typing import Literal
 
 import msgspec
 
-from executor.sandbox.zygote.client import Running, Zygote, ZygoteLost
-from executor.sandbox.zygote.reaper import MOST_SAID, Ended
-from shared.tool_jobs import CommandEnded, Output
+from executor.sandbox.zygote.client import RunningJob, Zygote, ZygoteCrashed
+from executor.sandbox.zygote.reaper import MAX_LAST_MESSAGE_BYTES, JobExit
+from shared.tool_jobs import CommandOutput, CommandResult
 
-PIECE = 64 * 1024
+CHUNK_SIZE = 64 * 1024
 # How much more than the limit a command may write before it is ended.
-PATIENCE = 10
+OVERRUN_FACTOR = 10
 
 type Stream = Literal["stdout", "stderr"]
-type Take = Callable[[Stream, bytes], Awaitable[None]]
+type OutputHandler = Callable[[Stream, bytes], Awaitable[None]]
 
-_end = msgspec.msgpack.Decoder(Ended)
+_exit_decoder = msgspec.msgpack.Decoder(JobExit)
 
 
-class KeeperLost(Exception):
+class ReaperCrashed(Exception):
     """The job's keeper, or the process that was to do the job, was killed."""
 
 
-async def ran(zygote: Zygote, asked: bytes, take: Take, *, stdin: bytes | None = None, merged: bool = False) -> Ended:
+async def run_reaped(
+    zygote: Zygote, payload: bytes, handle_output: OutputHandler, *, stdin: bytes | None = None, merged: bool = False
+) -> JobExit:
     """Run it to its end, with a keeper; `take` gets what it writes. Being cancelled ends it. Raises ZygoteLost, KeeperLost.
 
     merged: all of it comes as `stdout`, in the order in which it was written.
     """
-    async with _running(zygote, asked, stdin, merged=merged) as running:
-        work = [asyncio.ensure_future(_pump(running.stdout, "stdout", take, running.control))]
+    async with _start_job(zygote, payload, stdin, merged=merged) as running:
+        work = [asyncio.ensure_future(_pump(running.stdout, "stdout", handle_output, running.control))]
         if running.stderr is not None:
-            work.append(asyncio.ensure_future(_pump(running.stderr, "stderr", take, running.control)))
+            work.append(asyncio.ensure_future(_pump(running.stderr, "stderr", handle_output, running.control)))
         try:
             await asyncio.gather(*work)
-            return await _ended(zygote, running)
+            return await _read_exit(zygote, running)
         finally:
             for each in work:
                 each.cancel()
 
 
-async def ran_alone(zygote: Zygote, asked: bytes, most: int) -> bytes:
+async def run_single(zygote: Zygote, payload: bytes, max_bytes: int) -> bytes:
     """All that it writes, up to `most` bytes and a piece. Being cancelled ends it. Raises ZygoteLost."""
     written = bytearray()
-    async with aclosing(_pieces(zygote.start_alone(asked))) as pieces:
+    async with aclosing(_read_chunks(zygote.start_single(payload))) as pieces:
         async for data in pieces:
             written += data
-            if len(written) > most:
+            if len(written) > max_bytes:
                 break
-    if not written and not zygote.lives:
-        raise ZygoteLost
+    if not written and not zygote.is_alive:
+        raise ZygoteCrashed
     return bytes(written)
 
 
-async def _ended(zygote: Zygote, running: Running) -> Ended:
+async def _read_exit(zygote: Zygote, running: RunningJob) -> JobExit:
     try:
-        told = await asyncio.get_running_loop().sock_recv(running.control, MOST_SAID + 4096)
+        told = await asyncio.get_running_loop().sock_recv(running.control, MAX_LAST_MESSAGE_BYTES + 4096)
     except ConnectionError:
         told = b""
     if not told:
-        raise KeeperLost if zygote.lives else ZygoteLost
-    return _end.decode(told)
+        raise ReaperCrashed if zygote.is_alive else ZygoteCrashed
+    return _exit_decoder.decode(told)
 
 
-class Enough(Exception):
+class OutputLimitReached(Exception):
     """It wrote too much: it is to be ended."""
 
 
-class Bounded:
+class LimitedOutput:
     """Gives output on, up to a limit. Mutable: how much there was."""
 
-    def __init__(self, emit: Callable[[Output], Awaitable[None]], limit: int) -> None:
+    def __init__(self, emit: Callable[[CommandOutput], Awaitable[None]], limit: int) -> None:
         self._emit = emit
         self._limit = limit
-        self._seen = 0
+        self._total_bytes = 0
 
     async def __call__(self, stream: Stream, data: bytes) -> None:
-        room = max(0, self._limit - self._seen)
-        self._seen += len(data)
+        room = max(0, self._limit - self._total_bytes)
+        self._total_bytes += len(data)
         if room:
-            await self._emit(Output(stream, data[:room]))
-        if self._seen > self._limit * PATIENCE:
-            raise Enough
+            await self._emit(CommandOutput(stream, data[:room]))
+        if self._total_bytes > self._limit * OVERRUN_FACTOR:
+            raise OutputLimitReached
 
     @property
     def truncated(self) -> bool:
-        return self._seen > self._limit
+        return self._total_bytes > self._limit
 
 
-def command_ended(ended: Ended, *, truncated: bool) -> CommandEnded:
+def to_command_result(ended: JobExit, *, truncated: bool) -> CommandResult:
     """The end, in the words of the contract."""
-    return CommandEnded(ended.returncode, ended.timed_out, truncated)
+    return CommandResult(ended.returncode, ended.timed_out, truncated)
 
 
 @asynccontextmanager
-async def _running(zygote: Zygote, asked: bytes, stdin: bytes | None, *, merged: bool) -> AsyncGenerator[Running]:
-    running = zygote.start(asked, stdin=stdin is not None, merged=merged)
+async def _start_job(
+    zygote: Zygote, payload: bytes, stdin: bytes | None, *, merged: bool
+) -> AsyncGenerator[RunningJob]:
+    running = zygote.start_reaped(payload, stdin=stdin is not None, merged=merged)
     source: asyncio.WriteTransport | None = None
     try:
         if running.stdin is not None:
@@ -119,29 +123,29 @@ async def _running(zygote: Zygote, asked: bytes, stdin: bytes | None, *, merged:
             source.abort()
 
 
-async def _pump(descriptor: int, stream: Stream, take: Take, control: socket.socket) -> None:
+async def _pump(descriptor: int, stream: Stream, handle_output: OutputHandler, control: socket.socket) -> None:
     enough = False
-    async with aclosing(_pieces(descriptor)) as pieces:
+    async with aclosing(_read_chunks(descriptor)) as pieces:
         async for data in pieces:
             if not enough:
                 try:
-                    await take(stream, data)
-                except Enough:
+                    await handle_output(stream, data)
+                except OutputLimitReached:
                     enough = True
                     with contextlib.suppress(OSError):
                         control.shutdown(socket.SHUT_WR)
 
 
-async def _pieces(descriptor: int) -> AsyncGenerator[bytes]:
+async def _read_chunks(descriptor: int) -> AsyncGenerator[bytes]:
     """What is written to a pipe, as it comes; the pipe is closed at the end."""
     loop = asyncio.get_running_loop()
     os.set_blocking(descriptor, False)
     try:
         while True:
             try:
-                data = os.read(descriptor, PIECE)
+                data = os.read(descriptor, CHUNK_SIZE)
             except BlockingIOError:
-                await _readable(loop, descriptor)
+                await _wait_readable(loop, descriptor)
                 continue
             if not data:
                 return
@@ -150,7 +154,7 @@ async def _pieces(descriptor: int) -> AsyncGenerator[bytes]:
         os.close(descriptor)
 
 
-async def _readable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
+async def _wait_readable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
     readable: asyncio.Future[None] = loop.create_future()
     loop.add_reader(descriptor, lambda: readable.done() or readable.set_result(None))
     try:

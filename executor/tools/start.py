@@ -14,167 +14,177 @@ import uvloop
 
 from executor.admission import Admission
 from executor.sandbox import landlock, privileges
-from executor.sandbox.confine import Defences, Limits
+from executor.sandbox.confine import Defences, ResourceLimits
 from executor.sandbox.privileges import User
 from executor.sandbox.seccomp import filters
-from executor.sandbox.zygote.client import Zygote, ZygoteLost
-from executor.server import Server, bind, drained_by
+from executor.sandbox.zygote.client import Zygote, ZygoteCrashed
+from executor.server import Server, bind_socket, drain_on_signals
 from executor.settings import Settings
 from executor.tools import config_loader, self_confinement, worker
-from executor.tools.config import Ground
-from executor.tools.config_loader import CannotAllow
+from executor.tools.config import ToolConfig
+from executor.tools.config_loader import ToolConfigError
 from executor.tools.role import NO_PATHS, ToolsRole
-from executor.tools.runner import PIECE, KeeperLost, Stream, ran, ran_alone
-from executor.tools.worker_setup import NO_SANDBOX, Grown, Plan
-from shared.process.peers import trust_of
+from executor.tools.runner import CHUNK_SIZE, ReaperCrashed, Stream, run_reaped, run_single
+from executor.tools.worker_setup import NO_SANDBOX, SetupRequest, SetupResult
+from shared.process.peers import find_trusted_peers
 
 MEGABYTE = 1 << 20
-SPARE = 4
+MAX_IDLE_PROCESSES = 4
 # How many more may wait than in the claude role: jobs here are short.
-SHORT = 4
+QUEUE_FACTOR = 4
 
 
 def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -> None:
     """Run until drained. zygote: one that is to grow yet. Raises CannotBind, CannotAllow, CannotDrop, ZygoteLost."""
     log = structlog.get_logger()
     user = User(settings.tools_user) if os.getuid() == 0 else None
-    ground = ground_of(settings)
+    ground = build_config(settings)
     path = settings.run_dir.absolute() / f"{name}.sock"
-    sock = bind(path)
-    trust = trust_of(sock)
+    sock = bind_socket(path)
+    trust = find_trusted_peers(sock)
     if user:
         # Who speaks to it expects that the socket's owner listens.
         with contextlib.suppress(OSError):
             os.chown(sock.getsockname(), user.uid, -1)
-    problem, mounts, converter = raised(ground, user, settings, zygote)
-    missing = (*(() if unserved() else landlock.missing(landlock.abi())), *mounts, *filter(None, (converter,)))
-    log.info("allowed", paths=ground.readable, writable=ground.writable, commands=ground.listed)
+    problem, mounts, converter = set_up_zygote(ground, user, settings, zygote)
+    missing = (
+        *(() if find_host_problem() else landlock.list_missing(landlock.get_abi_version())),
+        *mounts,
+        *filter(None, (converter,)),
+    )
+    log.info("allowed", paths=ground.readable_paths, writable=ground.writable_paths, commands=ground.command_names)
     for lack in missing:
         log.warning("the sandbox lacks something", what=lack)
-    problem = confined(path) or problem
+    problem = confine_executor(path) or problem
 
     async def serve() -> None:
         nonlocal problem
-        problem = problem or await probed(zygote)
+        problem = problem or await probe_sandbox(zygote)
         if reason := problem or ("" if ground.roots else NO_PATHS):
             log.error("no tools are served", reason=reason)
-        admission = Admission(settings.max_concurrent, settings.max_queue * SHORT, settings.queue_timeout)
+        admission = Admission(settings.max_concurrent, settings.max_queue * QUEUE_FACTOR, settings.queue_timeout)
         role = ToolsRole(ground, zygote, admission, problem=problem, missing=missing, converter=converter)
         server = Server(role, path, settings.drain_timeout, trust=trust, watchdog=settings.watchdog_timeout)
-        drained_by(server, parent_fd)
-        watch(zygote, role, server)
+        drain_on_signals(server, parent_fd)
+        watch_zygote(zygote, role, server)
         try:
             await role.open()
             log.info("serving", socket=path.name, user=os.getuid(), places=settings.max_concurrent)
             await server.serve(sock)
         finally:
-            lives = zygote.lives
+            lives = zygote.is_alive
             await role.close()
         if not lives:
-            raise ZygoteLost
+            raise ZygoteCrashed
 
     uvloop.run(serve())
 
 
-def watch(zygote: Zygote, role: ToolsRole, server: Server) -> None:
+def watch_zygote(zygote: Zygote, role: ToolsRole, server: Server) -> None:
     """Have the executor end when the zygote does, so that whoever looks after it starts it again."""
     loop = asyncio.get_running_loop()
 
-    def lost() -> None:
+    def on_zygote_exit() -> None:
         loop.remove_reader(zygote.fileno())
-        role.lose_zygote()
+        role.mark_zygote_crashed()
         server.abandon()
 
-    loop.add_reader(zygote.fileno(), lost)
+    loop.add_reader(zygote.fileno(), on_zygote_exit)
 
 
-def raised(ground: Ground, user: User | None, settings: Settings, zygote: Zygote) -> tuple[str, tuple[str, ...], str]:
+def set_up_zygote(
+    config: ToolConfig, user: User | None, settings: Settings, zygote: Zygote
+) -> tuple[str, tuple[str, ...], str]:
     """Let the zygote grow and become the user. Raises CannotAllow, CannotDrop.
 
     Returns why nothing can be served, what mounts lack, and why documents can't be converted.
     """
-    problem, mounts, converter = unserved(), (), ""
+    problem, mounts, converter = find_host_problem(), (), ""
     if not problem:
-        plan = Plan(
-            ground, config_loader.search(), user.name if user else "", min(settings.max_concurrent, SPARE), Defences()
+        plan = SetupRequest(
+            config,
+            config_loader.find_search_program(),
+            user.name if user else "",
+            min(settings.max_concurrent, MAX_IDLE_PROCESSES),
+            Defences(),
         )
-        answer = grow(zygote, plan)
+        answer = request_setup(zygote, plan)
         problem, mounts, converter = answer.problem, answer.missing, answer.converter
-    privileges.drop(user)
-    privileges.hide()
+    privileges.drop_privileges(user)
+    privileges.hide_process()
     return problem, mounts, converter
 
 
-def confined(path: Path) -> str:
+def confine_executor(path: Path) -> str:
     """Confine this process, which has all open that it needs; why nothing can be served. path: of its socket."""
-    if not Defences().itself:
+    if not Defences().executor:
         return ""
     try:
-        self_confinement.confine(path, os.environ)
+        self_confinement.confine_self(path, os.environ)
     except OSError:
         return NO_SANDBOX
     return ""
 
 
-def unserved() -> str:
+def find_host_problem() -> str:
     """Why this host can't hold a sandbox; nothing if it may."""
-    if not landlock.abi():
-        return landlock.missing(0)[0]
-    if not filters.supported():
+    if not landlock.get_abi_version():
+        return landlock.list_missing(0)[0]
+    if not filters.is_supported():
         return "this machine's kind of processor has no system call filter here: x86_64 and aarch64 have one"
     return ""
 
 
-def grow(zygote: Zygote, plan: Plan) -> Grown:
+def request_setup(zygote: Zygote, request: SetupRequest) -> SetupResult:
     """Make the zygote what it is for; how that went. Raises CannotAllow."""
     try:
-        answer = msgspec.msgpack.decode(zygote.grow(msgspec.msgpack.encode(plan)), type=Grown)
-    except ZygoteLost as lost:
-        raise CannotAllow(
+        answer = msgspec.msgpack.decode(zygote.set_up(msgspec.msgpack.encode(request)), type=SetupResult)
+    except ZygoteCrashed as lost:
+        raise ToolConfigError(
             "The tools executor can't start the process that its jobs come from; its log says why."
         ) from lost
-    if answer.failed:
-        raise CannotAllow(answer.failed)
+    if answer.failure:
+        raise ToolConfigError(answer.failure)
     return answer
 
 
-async def probed(zygote: Zygote) -> str:
+async def probe_sandbox(zygote: Zygote) -> str:
     """What the sandboxes do not hold here, and what to do; nothing if they hold."""
     said = bytearray()
 
-    async def take(stream: Stream, data: bytes) -> None:
+    async def collect(stream: Stream, data: bytes) -> None:
         if stream == "stdout":
             said.extend(data)
 
     try:
-        await ran(zygote, worker.PROBE, take)
-        alone = await ran_alone(zygote, worker.PROBE, PIECE)
+        await run_reaped(zygote, worker.PROBE, collect)
+        alone = await run_single(zygote, worker.PROBE, CHUNK_SIZE)
         failures = {name for each in (bytes(said), alone) for name in msgspec.msgpack.decode(each, type=list[str])}
-    except (ZygoteLost, KeeperLost, OSError, msgspec.DecodeError):
+    except (ZygoteCrashed, ReaperCrashed, OSError, msgspec.DecodeError):
         return NO_SANDBOX
     if failures:
         return f"the sandbox does not hold here ({', '.join(sorted(failures))}): use a newer kernel, or another host"
     return ""
 
 
-def ground_of(settings: Settings) -> Ground:
+def build_config(settings: Settings) -> ToolConfig:
     """What the settings allow. Raises CannotAllow."""
-    places = config_loader.secrets(os.environ, settings.run_dir.absolute())
-    return Ground(
-        config_loader.roots(
-            config_loader.several(settings.allowed_paths), config_loader.several(settings.writable_paths), places
+    places = config_loader.list_secret_paths(os.environ, settings.run_dir.absolute())
+    return ToolConfig(
+        config_loader.resolve_roots(
+            config_loader.split_list(settings.allowed_paths), config_loader.split_list(settings.writable_paths), places
         ),
-        config_loader.commands(config_loader.several(settings.allowed_commands)),
-        config_loader.shell(),
-        limits=Limits(
+        config_loader.resolve_commands(config_loader.split_list(settings.allowed_commands)),
+        config_loader.resolve_shell(),
+        limits=ResourceLimits(
             settings.command_cpu,
             settings.command_memory_mb * MEGABYTE,
             settings.command_processes,
             settings.command_file_mb * MEGABYTE,
         ),
         timeout=settings.command_timeout,
-        output=settings.output_limit_kb * 1024,
-        read=settings.read_limit_mb * MEGABYTE,
-        disk=settings.command_disk_mb * MEGABYTE,
+        output_limit=settings.output_limit_kb * 1024,
+        read_limit=settings.read_limit_mb * MEGABYTE,
+        disk_limit=settings.command_disk_mb * MEGABYTE,
         new_files=settings.command_new_files,
     )

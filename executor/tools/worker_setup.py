@@ -12,84 +12,88 @@ from msgspec import Struct, structs
 
 from executor.sandbox import cgroups, landlock, namespaces, privileges, remount, tables
 from executor.sandbox.confine import Defences
-from executor.sandbox.privileges import CannotDrop, User
+from executor.sandbox.privileges import PrivilegeError, User
 from executor.sandbox.seccomp import filters
-from executor.sandbox.zygote.idle_processes import Trade
+from executor.sandbox.zygote.idle_processes import WorkerPlan
 from executor.tools import config as grounds
 from executor.tools import worker
-from executor.tools.config import Ground
+from executor.tools.config import ToolConfig
 
 NO_SANDBOX = "the sandbox can't be put up here; a container may forbid Landlock or seccomp: allow both"
 
 
-class Plan(Struct, frozen=True):
+class SetupRequest(Struct, frozen=True):
     """What it is for. search: where the program is that searches. user: who it becomes, if it is root. spare: as in Trade."""
 
-    ground: Ground
-    search: str
+    config: ToolConfig
+    search_program: str
     user: str
-    spare: int
+    idle_count: int
     defences: Defences = Defences()
 
 
-class Grown(Struct, frozen=True):
+class SetupResult(Struct, frozen=True):
     """How it went. missing: what can't be had here. converter: why documents can't be converted. problem: why nothing can be served, and what to do. failed: why to end."""
 
     missing: tuple[str, ...] = ()
     converter: str = ""
     problem: str = ""
-    failed: str = ""
+    failure: str = ""
 
 
-def grown(told: bytes) -> tuple[bytes, Trade | None]:
+def set_up_worker(payload: bytes) -> tuple[bytes, WorkerPlan | None]:
     """Do as the plan says."""
-    plan = msgspec.msgpack.decode(told, type=Plan)
+    plan = msgspec.msgpack.decode(payload, type=SetupRequest)
     for name in ("files.pages", "programs"):
         importlib.import_module(f"executor.tools.{name}")
-    converter = _converter()
+    converter = _load_converter()
     try:
-        proc = namespaces.proc()
+        proc = namespaces.open_proc()
         user = User(plan.user) if plan.user else None
         # Held before everything is mounted read only, it stays writable.
-        base = cgroups.own() if plan.defences.groups else ""
-        groups = cgroups.make(base, user, plan.ground.limits, (os.getpid(), os.getppid())) if base else None
-        lacks = remount.lay({root.path: root.writable for root in plan.ground.roots}) if plan.defences.mounts else ""
+        base = cgroups.find_own_cgroup() if plan.defences.cgroups else ""
+        groups = cgroups.make_tree(base, user, plan.config.limits, (os.getpid(), os.getppid())) if base else None
+        lacks = (
+            remount.remount_folders({root.path: root.writable for root in plan.config.roots})
+            if plan.defences.mounts
+            else ""
+        )
         accounts = False
         if plan.defences.mounts and not lacks:
             of_user = (user.uid, user.gid, ()) if user else (os.getuid(), os.getgid(), os.getgroups())
-            accounts = tables.lay(tables.accounts(*of_user))
-        ground = structs.replace(grounds.opened(plan.ground, plan.search), accounts=accounts)
-        privileges.drop(user)
-    except (CannotDrop, OSError) as error:
-        return msgspec.msgpack.encode(Grown(failed=str(error))), None
+            accounts = tables.mount_tables(tables.build_account_tables(*of_user))
+        ground = structs.replace(grounds.open_config(plan.config, plan.search_program), accounts=accounts)
+        privileges.drop_privileges(user)
+    except (PrivilegeError, OSError) as error:
+        return msgspec.msgpack.encode(SetupResult(failure=str(error))), None
     if plan.defences.hidden:
-        privileges.hide()
-    filter_ = filters.command_filter(signals=landlock.abi() >= landlock.SCOPE_ABI)
+        privileges.hide_process()
+    filter_ = filters.build_command_filter(allow_signals=landlock.get_abi_version() >= landlock.SCOPE_ABI)
     try:
-        alone = worker.fence_alone(ground, filter_, plan.defences)
+        alone = worker.build_single_sandbox(ground, filter_, plan.defences)
     except OSError:
-        return msgspec.msgpack.encode(Grown(converter=converter, problem=NO_SANDBOX)), None
-    alike = namespaces.lack(proc) if plan.defences.namespaces else ""
+        return msgspec.msgpack.encode(SetupResult(converter=converter, problem=NO_SANDBOX)), None
+    alike = namespaces.find_problem(proc) if plan.defences.namespaces else ""
     apart = plan.defences.namespaces and not alike
     if groups and "pids" in groups.controllers:
         # They end and count a command's processes as well.
         alike = ""
-    trade = Trade(
-        kept=partial(worker.kept, ground, filter_, plan.defences),
-        watching=partial(worker.watching, ground),
-        alone=partial(worker.alone, ground, alone),
-        spare=plan.spare,
-        apart=apart,
-        proc=proc,
+    trade = WorkerPlan(
+        prepare_reaped=partial(worker.prepare_reaped, ground, filter_, plan.defences),
+        build_limits=partial(worker.build_limits, ground),
+        prepare_single=partial(worker.prepare_single, ground, alone),
+        idle_count=plan.idle_count,
+        own_namespaces=apart,
+        proc_descriptor=proc,
         hidden=plan.defences.hidden,
-        groups=groups,
+        cgroups=groups,
     )
     return msgspec.msgpack.encode(
-        Grown((lack,) if (lack := ". ".join(filter(None, (lacks, alike)))) else (), converter)
+        SetupResult((lack,) if (lack := ". ".join(filter(None, (lacks, alike)))) else (), converter)
     ), trade
 
 
-def _converter() -> str:
+def _load_converter() -> str:
     """Load what converts documents; why that can't be."""
     try:
         importlib.import_module("executor.tools.files.documents")

@@ -7,13 +7,13 @@ Each function returns what is wrong with the value, as a sentence, or None.
 from collections.abc import Collection, Mapping
 from typing import cast
 
-from shared.json_schema.keywords import Draft, Fields
+from shared.json_schema.keywords import Draft, JsonObject
 from shared.json_schema.values import Number, describe, freeze, is_integer, is_multiple, is_number
 
-KINDS: dict[str, type] = {"string": str, "boolean": bool, "object": dict, "array": list, "null": type(None)}
+PYTHON_TYPES: dict[str, type] = {"string": str, "boolean": bool, "object": dict, "array": list, "null": type(None)}
 
 
-def check_value(schema: Fields, value: object, draft: Draft) -> str | None:
+def check_value(schema: JsonObject, value: object, draft: Draft) -> str | None:
     """Checks everything but `pattern`, `enum` and `const`."""
     if wrong := check_type(schema, value):
         return wrong
@@ -23,14 +23,14 @@ def check_value(schema: Fields, value: object, draft: Draft) -> str | None:
         case list():
             return check_list(schema, cast("list[object]", value))
         case dict():
-            return check_object(schema, cast("Fields", value), draft)
+            return check_object(schema, cast("JsonObject", value), draft)
         case _ if is_number(value):
             return check_number(schema, cast("Number", value), draft)
         case _:
             return None
 
 
-def check_type(schema: Fields, value: object) -> str | None:
+def check_type(schema: JsonObject, value: object) -> str | None:
     """Checks `type`."""
     wanted = schema.get("type")
     if wanted is None:
@@ -44,10 +44,10 @@ def check_type(schema: Fields, value: object) -> str | None:
 def _is_kind(value: object, kind: str) -> bool:
     if kind == "number":
         return is_number(value)
-    return is_integer(value) if kind == "integer" else isinstance(value, KINDS[kind])
+    return is_integer(value) if kind == "integer" else isinstance(value, PYTHON_TYPES[kind])
 
 
-def check_number(schema: Fields, value: Number, draft: Draft) -> str | None:
+def check_number(schema: JsonObject, value: Number, draft: Draft) -> str | None:
     """Checks the limits of a number, and `multipleOf`."""
     limits = cast("Mapping[str, Number]", schema)
     least, most = limits.get("minimum"), limits.get("maximum")
@@ -69,10 +69,10 @@ def check_number(schema: Fields, value: Number, draft: Draft) -> str | None:
     return None
 
 
-def check_size(schema: Fields, size: int, ending: str, unit: str, what: str) -> str | None:
+def check_size(schema: JsonObject, size: int, keyword_suffix: str, unit: str, what: str) -> str | None:
     """Checks `minLength`, `maxItems` and their kin. ending: of the two keywords; unit: what is counted."""
     limits = cast("Mapping[str, Number]", schema)
-    least, most = limits.get(f"min{ending}"), limits.get(f"max{ending}")
+    least, most = limits.get(f"min{keyword_suffix}"), limits.get(f"max{keyword_suffix}")
     if least is not None and size < least:
         return f"{what} has {size} {unit}, fewer than {describe(least)}"
     if most is not None and size > most:
@@ -80,7 +80,7 @@ def check_size(schema: Fields, size: int, ending: str, unit: str, what: str) -> 
     return None
 
 
-def check_list(schema: Fields, items: list[object]) -> str | None:
+def check_list(schema: JsonObject, items: list[object]) -> str | None:
     """Checks the length of a list, and `uniqueItems`."""
     if wrong := check_size(schema, len(items), "Items", "items", "the list"):
         return wrong
@@ -93,7 +93,7 @@ def check_list(schema: Fields, items: list[object]) -> str | None:
     return None
 
 
-def check_object(schema: Fields, fields: Fields, draft: Draft) -> str | None:
+def check_object(schema: JsonObject, fields: JsonObject, draft: Draft) -> str | None:
     """Checks which properties an object has, and how many."""
     if wrong := check_size(schema, len(fields), "Properties", "properties", "the object"):
         return wrong

@@ -11,38 +11,38 @@ from typing import cast
 from msgspec import Struct
 
 from shared.json_schema.assertions import check_value
-from shared.json_schema.keywords import Draft, Fields
-from shared.json_schema.matching import Unmatchable
+from shared.json_schema.keywords import Draft, JsonObject
+from shared.json_schema.matching import UnmatchablePattern
 from shared.json_schema.outcomes import (
     VALID,
-    VALUES_A_STEP,
-    Compiled,
-    Exhausted,
+    VALUES_PER_STEP,
+    CompiledSchema,
+    EvaluationLimitExceeded,
+    EvaluationPlan,
     Fault,
     Outcome,
-    Plan,
     describe_allowed,
-    only_fault,
-    unexpected,
+    drop_annotations,
+    reject_property,
 )
 from shared.json_schema.structure import Target
 from shared.json_schema.values import Node, count_values, describe, freeze
 
-MOST_STEPS = 150_000
+MAX_STEPS = 150_000
 
 type Scope = tuple[int, ...]
 
 
-def evaluate(compiled: Compiled, document: object) -> Fault | None:
+def evaluate(compiled: CompiledSchema, document: object) -> Fault | None:
     """Returns the first fault of a document. Raises Exhausted."""
     run = _Evaluation(compiled)
     try:
         return run.apply(compiled.root, run.add(document), ()).fault
     except RecursionError as error:
-        raise Exhausted("it is nested too deeply to be checked") from error
+        raise EvaluationLimitExceeded("it is nested too deeply to be checked") from error
 
 
-class Applied(Struct):
+class AppliedParts(Struct):
     """The parts of a value that a schema was applied to. Mutable."""
 
     names: set[str]
@@ -52,12 +52,12 @@ class Applied(Struct):
 class _Evaluation:
     """One document against one schema. Mutable: the verdicts so far, the steps left."""
 
-    def __init__(self, compiled: Compiled) -> None:
+    def __init__(self, compiled: CompiledSchema) -> None:
         self._schema = compiled
         self._structure = compiled.structure
         self._draft: Draft = compiled.structure.draft
         self._verdicts: dict[tuple[int, int, Scope], Outcome | None] = {}
-        self._steps = MOST_STEPS
+        self._steps = MAX_STEPS
         self._nodes = 0
 
     def add(self, value: object, parent: Node | None = None, key: str | int = "") -> Node:
@@ -68,7 +68,7 @@ class _Evaluation:
     def _spend(self, steps: int) -> None:
         self._steps -= steps
         if self._steps < 0:
-            raise Exhausted(f"checking it against its schema takes more than {MOST_STEPS:,} steps")
+            raise EvaluationLimitExceeded(f"checking it against its schema takes more than {MAX_STEPS:,} steps")
 
     def apply(self, schema: Target, node: Node, scope: Scope) -> Outcome:
         """Returns how a value fares with a schema."""
@@ -80,46 +80,46 @@ class _Evaluation:
         if self._schema.dynamic and (resource := self._structure.resources[id(schema)]) not in scope:
             scope = (*scope, resource)
         if not plan.shared:
-            return self._judge(schema, plan, node, scope)
+            return self._evaluate(schema, plan, node, scope)
         place = id(schema), node.number, scope
         if place in self._verdicts:
             known = self._verdicts[place]
             return known if known is not None else Outcome(Fault(node, "its schema leads back to itself"))
         self._verdicts[place] = None
-        outcome = self._verdicts[place] = self._judge(schema, plan, node, scope)
+        outcome = self._verdicts[place] = self._evaluate(schema, plan, node, scope)
         return outcome
 
-    def _judge(self, schema: Fields, plan: Plan, node: Node, scope: Scope) -> Outcome:
+    def _evaluate(self, schema: JsonObject, plan: EvaluationPlan, node: Node, scope: Scope) -> Outcome:
         if plan.reference:
             return self.apply(self._structure.targets[id(schema), "$ref"], node, scope)
-        if wrong := self._check_alone(schema, plan, node.value):
+        if wrong := self._check_value(schema, plan, node.value):
             return Outcome(Fault(node, wrong))
-        applied = Applied(set(), set())
+        applied = AppliedParts(set(), set())
         for outcome in self._list_outcomes(schema, plan, node, scope, applied):
             if outcome.fault:
                 return outcome
             if self._schema.annotates:
-                self._spend((len(outcome.names) + len(outcome.items)) // VALUES_A_STEP)
+                self._spend((len(outcome.names) + len(outcome.items)) // VALUES_PER_STEP)
                 applied.names.update(outcome.names)
                 applied.items.update(outcome.items)
         return Outcome(None, frozenset(applied.names), frozenset(applied.items)) if self._schema.annotates else VALID
 
     def _list_outcomes(
-        self, schema: Fields, plan: Plan, node: Node, scope: Scope, applied: Applied
+        self, schema: JsonObject, plan: EvaluationPlan, node: Node, scope: Scope, applied: AppliedParts
     ) -> Iterator[Outcome]:
         """Yields how the value fares with each schema in a schema."""
         if plan.properties and isinstance(node.value, dict):
-            yield from self._properties(schema, node, scope, applied)
+            yield from self._apply_properties(schema, node, scope, applied)
         elif plan.items and isinstance(node.value, list):
-            yield from self._items(schema, node, scope, applied)
+            yield from self._apply_items(schema, node, scope, applied)
         if plan.in_place:
-            yield from self._in_place(schema, node, scope)
-        if plan.left_over:
-            yield from self._left_over(schema, node, scope, applied)
+            yield from self._apply_in_place(schema, node, scope)
+        if plan.unevaluated:
+            yield from self._apply_unevaluated(schema, node, scope, applied)
 
-    def _check_alone(self, schema: Fields, plan: Plan, value: object) -> str | None:
+    def _check_value(self, schema: JsonObject, plan: EvaluationPlan, value: object) -> str | None:
         if plan.unique or plan.constants is not None:
-            self._spend(count_values(value) // VALUES_A_STEP)
+            self._spend(count_values(value) // VALUES_PER_STEP)
         if plan.asserts and (wrong := check_value(schema, value, self._draft)):
             return wrong
         if plan.constants is not None and freeze(value) not in plan.constants:
@@ -133,55 +133,59 @@ class _Evaluation:
         self._spend(matcher.cost(text))
         try:
             return matcher.matches(text)
-        except Unmatchable as error:
-            raise Exhausted(f"the pattern {describe(pattern)} takes too long on {describe(text)}") from error
+        except UnmatchablePattern as error:
+            raise EvaluationLimitExceeded(
+                f"the pattern {describe(pattern)} takes too long on {describe(text)}"
+            ) from error
 
-    def _fields(self, node: Node) -> dict[str, Node]:
+    def _list_fields(self, node: Node) -> dict[str, Node]:
         if node.children is None:
-            fields = cast("Fields", node.value)
-            self._spend(len(fields) // VALUES_A_STEP)
+            fields = cast("JsonObject", node.value)
+            self._spend(len(fields) // VALUES_PER_STEP)
             node.children = {name: self.add(value, node, name) for name, value in fields.items()}
         return cast("dict[str, Node]", node.children)
 
-    def _elements(self, node: Node) -> list[Node]:
+    def _list_elements(self, node: Node) -> list[Node]:
         if node.children is None:
             values = cast("list[object]", node.value)
-            self._spend(len(values) // VALUES_A_STEP)
+            self._spend(len(values) // VALUES_PER_STEP)
             node.children = [self.add(value, node, at) for at, value in enumerate(values)]
         return cast("list[Node]", node.children)
 
-    def _properties(self, schema: Fields, node: Node, scope: Scope, applied: Applied) -> Iterator[Outcome]:
+    def _apply_properties(
+        self, schema: JsonObject, node: Node, scope: Scope, applied: AppliedParts
+    ) -> Iterator[Outcome]:
         known = cast("Mapping[str, Target]", schema.get("properties", {}))
         patterns = cast("Mapping[str, Target]", schema.get("patternProperties", {}))
         others = cast("Target | None", schema.get("additionalProperties"))
         each_name = cast("Target | None", schema.get("propertyNames")) if self._draft > 4 else None
-        for name, child in self._fields(node).items():
+        for name, child in self._list_fields(node).items():
             self._spend(1)
             if each_name is not None:
-                yield only_fault(self.apply(each_name, self.add(name, node), scope), node)
+                yield drop_annotations(self.apply(each_name, self.add(name, node), scope), node)
             inners = [known[name]] if name in known else []
             inners += [each for pattern, each in patterns.items() if self._matches(pattern, name)]
             if not inners and others is not None:
                 if others is False:
-                    yield unexpected(node, name)
+                    yield reject_property(node, name)
                 inners = [others]
             for inner in inners:
                 applied.names.add(name)
-                yield only_fault(self.apply(inner, child, scope))
+                yield drop_annotations(self.apply(inner, child, scope))
 
-    def _items(self, schema: Fields, node: Node, scope: Scope, applied: Applied) -> Iterator[Outcome]:
+    def _apply_items(self, schema: JsonObject, node: Node, scope: Scope, applied: AppliedParts) -> Iterator[Outcome]:
         leading = cast("list[Target]", schema.get("prefixItems", ()) if self._draft >= 2020 else ())
         rest = schema.get("items")
         if isinstance(rest, list):
             leading, rest = cast("list[Target]", rest), schema.get("additionalItems")
         contained = cast("Target | None", schema.get("contains")) if self._draft > 4 else None
         found = 0
-        for at, child in enumerate(self._elements(node)):
+        for at, child in enumerate(self._list_elements(node)):
             self._spend(1)
             inner = leading[at] if at < len(leading) else cast("Target | None", rest)
             if inner is not None:
                 applied.items.add(at)
-                yield only_fault(self.apply(inner, child, scope))
+                yield drop_annotations(self.apply(inner, child, scope))
             if contained is not None and self.apply(contained, child, scope).fault is None:
                 found += 1
                 if self._draft >= 2020:
@@ -192,22 +196,22 @@ class _Evaluation:
             if found < cast("int", least) or (most is not None and found > cast("int", most)):
                 yield Outcome(Fault(node, f"{found} items of the list meet `contains`"))
 
-    def _in_place(self, schema: Fields, node: Node, scope: Scope) -> Iterator[Outcome]:
+    def _apply_in_place(self, schema: JsonObject, node: Node, scope: Scope) -> Iterator[Outcome]:
         for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
             if (id(schema), keyword) in self._structure.targets:
-                yield self.apply(self._target(schema, keyword, scope), node, scope)
+                yield self.apply(self._resolve_target(schema, keyword, scope), node, scope)
         for inner in cast("list[Target]", schema.get("allOf", ())):
             yield self.apply(inner, node, scope)
         for keyword in ("anyOf", "oneOf"):
             if keyword in schema:
-                yield from self._alternatives(keyword, cast("list[Target]", schema[keyword]), node, scope)
+                yield from self._apply_alternatives(keyword, cast("list[Target]", schema[keyword]), node, scope)
         if "not" in schema and self.apply(cast("Target", schema["not"]), node, scope).fault is None:
             yield Outcome(Fault(node, f"{describe(node.value)} is what `not` rules out"))
-        yield from self._conditional(schema, node, scope)
+        yield from self._apply_conditional(schema, node, scope)
         if isinstance(node.value, dict):
-            yield from self._dependent(schema, node, scope)
+            yield from self._apply_dependent(schema, node, scope)
 
-    def _conditional(self, schema: Fields, node: Node, scope: Scope) -> Iterator[Outcome]:
+    def _apply_conditional(self, schema: JsonObject, node: Node, scope: Scope) -> Iterator[Outcome]:
         if "if" not in schema or self._draft < 7:
             return
         condition = self.apply(cast("Target", schema["if"]), node, scope)
@@ -217,14 +221,14 @@ class _Evaluation:
         if branch in schema:
             yield self.apply(cast("Target", schema[branch]), node, scope)
 
-    def _dependent(self, schema: Fields, node: Node, scope: Scope) -> Iterator[Outcome]:
+    def _apply_dependent(self, schema: JsonObject, node: Node, scope: Scope) -> Iterator[Outcome]:
         for keyword in ("dependencies", "dependentSchemas") if self._draft >= 2019 else ("dependencies",):
             for name, inner in cast("Mapping[str, object]", schema.get(keyword, {})).items():
                 self._spend(1)
-                if not isinstance(inner, list) and name in cast("Fields", node.value):
+                if not isinstance(inner, list) and name in cast("JsonObject", node.value):
                     yield self.apply(cast("Target", inner), node, scope)
 
-    def _alternatives(self, keyword: str, schemas: list[Target], node: Node, scope: Scope) -> Iterator[Outcome]:
+    def _apply_alternatives(self, keyword: str, schemas: list[Target], node: Node, scope: Scope) -> Iterator[Outcome]:
         valid = 0
         faults: list[Fault] = []
         for inner in schemas:
@@ -244,7 +248,7 @@ class _Evaluation:
         elif valid > 1 and keyword == "oneOf":
             yield Outcome(Fault(node, f"{describe(node.value)} is valid under {valid} of the schemas of `oneOf`"))
 
-    def _target(self, schema: Fields, keyword: str, scope: Scope) -> Target:
+    def _resolve_target(self, schema: JsonObject, keyword: str, scope: Scope) -> Target:
         target = self._structure.targets[id(schema), keyword]
         name = ""
         if keyword == "$dynamicRef":
@@ -260,18 +264,20 @@ class _Evaluation:
                     return self._structure.dynamic[resource][name]
         return target
 
-    def _left_over(self, schema: Fields, node: Node, scope: Scope, applied: Applied) -> Iterator[Outcome]:
+    def _apply_unevaluated(
+        self, schema: JsonObject, node: Node, scope: Scope, applied: AppliedParts
+    ) -> Iterator[Outcome]:
         others = cast("Target | None", schema.get("unevaluatedProperties"))
         if others is not None and isinstance(node.value, dict):
-            for name, child in self._fields(node).items():
+            for name, child in self._list_fields(node).items():
                 if name not in applied.names:
                     if others is False:
-                        yield unexpected(node, name)
+                        yield reject_property(node, name)
                     applied.names.add(name)
-                    yield only_fault(self.apply(others, child, scope))
+                    yield drop_annotations(self.apply(others, child, scope))
         rest = cast("Target | None", schema.get("unevaluatedItems"))
         if rest is not None and isinstance(node.value, list):
-            for at, child in enumerate(self._elements(node)):
+            for at, child in enumerate(self._list_elements(node)):
                 if at not in applied.items:
                     applied.items.add(at)
-                    yield only_fault(self.apply(rest, child, scope))
+                    yield drop_annotations(self.apply(rest, child, scope))

@@ -2,7 +2,7 @@
 
 from shared.text.json_path import Step
 
-LONGEST_QUOTE = 200
+MAX_QUOTE_LENGTH = 200
 
 
 class SchemaFault(Exception):
@@ -14,6 +14,6 @@ class SchemaFault(Exception):
         self.message = message
 
 
-def shorten(text: str, most: int = LONGEST_QUOTE) -> str:
+def shorten(text: str, max_length: int = MAX_QUOTE_LENGTH) -> str:
     """Returns the text, cut to `most` characters."""
-    return text if len(text) <= most else f"{text[:most]}…"
+    return text if len(text) <= max_length else f"{text[:max_length]}…"

@@ -12,10 +12,10 @@ from typing import Literal, cast
 from shared.text.json_path import Step
 
 type Draft = Literal[4, 6, 7, 2019, 2020]
-type Fields = dict[str, object]
+type JsonObject = dict[str, object]
 
-NEWEST: Draft = 2020
-DIALECTS: dict[Draft, str] = {
+LATEST_DRAFT: Draft = 2020
+META_SCHEMA_URIS: dict[Draft, str] = {
     4: "http://json-schema.org/draft-04/schema#",
     6: "http://json-schema.org/draft-06/schema#",
     7: "http://json-schema.org/draft-07/schema#",
@@ -25,56 +25,58 @@ DIALECTS: dict[Draft, str] = {
 _DIALECT = re.compile(r"https?://json-schema\.org/(?:draft-0(4|6|7)|draft/(2019|2020)-[0-9]{2})/schema#?")
 
 # What each keyword holds, and the drafts that know it: for others its value is data.
-ONE: dict[str, tuple[int, int]] = {
+SINGLE_SCHEMA_KEYWORDS: dict[str, tuple[int, int]] = {
     **dict.fromkeys(("not", "additionalProperties"), (4, 2020)),
     **dict.fromkeys(("contains", "propertyNames"), (6, 2020)),
     **dict.fromkeys(("if", "then", "else"), (7, 2020)),
     **dict.fromkeys(("unevaluatedItems", "unevaluatedProperties", "contentSchema"), (2019, 2020)),
     "additionalItems": (4, 2019),
 }
-SEVERAL: dict[str, tuple[int, int]] = {
+SCHEMA_LIST_KEYWORDS: dict[str, tuple[int, int]] = {
     **dict.fromkeys(("allOf", "anyOf", "oneOf"), (4, 2020)),
     "prefixItems": (2020, 2020),
 }
-NAMED: dict[str, tuple[int, int]] = {
+SCHEMA_MAP_KEYWORDS: dict[str, tuple[int, int]] = {
     **dict.fromkeys(("properties", "patternProperties", "definitions", "dependencies"), (4, 2020)),
     **dict.fromkeys(("$defs", "dependentSchemas"), (2019, 2020)),
 }
 # Applied to the same value as the schema that they stand in.
-IN_PLACE = frozenset(("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies"))
-REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+IN_PLACE_KEYWORDS = frozenset(
+    ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies")
+)
+REFERENCE_KEYWORDS = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
-def find_draft(schema: Fields) -> Draft:
+def find_draft(schema: JsonObject) -> Draft:
     """Returns the draft that `$schema` names; the newest if it names none that is known."""
     found = _DIALECT.fullmatch(dialect) if isinstance(dialect := schema.get("$schema"), str) else None
-    return cast("Draft", int(found[1] or found[2])) if found else NEWEST
+    return cast("Draft", int(found[1] or found[2])) if found else LATEST_DRAFT
 
 
-def list_subschemas(schema: Fields, draft: Draft) -> Iterator[tuple[str, tuple[Step, ...], object]]:
+def list_subschemas(schema: JsonObject, draft: Draft) -> Iterator[tuple[str, tuple[Step, ...], object]]:
     """Yields each schema directly in a schema, with its keyword and the path to it."""
     for keyword, value in schema.items():
-        if keyword == "items" or _knows(SEVERAL, keyword, draft):
+        if keyword == "items" or _is_known(SCHEMA_LIST_KEYWORDS, keyword, draft):
             if isinstance(value, list):
                 yield from ((keyword, (keyword, at), item) for at, item in enumerate(cast("list[object]", value)))
             else:
                 yield keyword, (keyword,), value
-        elif _knows(ONE, keyword, draft):
+        elif _is_known(SINGLE_SCHEMA_KEYWORDS, keyword, draft):
             yield keyword, (keyword,), value
-        elif _knows(NAMED, keyword, draft):
-            for name, inner in cast("Fields", value).items():
+        elif _is_known(SCHEMA_MAP_KEYWORDS, keyword, draft):
+            for name, inner in cast("JsonObject", value).items():
                 # A dependency on other properties is a list of their names.
                 if not isinstance(inner, list):
                     yield keyword, (keyword, name), inner
 
 
-def _knows(table: dict[str, tuple[int, int]], keyword: str, draft: Draft) -> bool:
+def _is_known(table: dict[str, tuple[int, int]], keyword: str, draft: Draft) -> bool:
     return keyword in table and table[keyword][0] <= draft <= table[keyword][1]
 
 
-def list_references(schema: Fields, draft: Draft) -> Iterator[tuple[str, str]]:
+def list_references(schema: JsonObject, draft: Draft) -> Iterator[tuple[str, str]]:
     """Yields the references of a schema, with their keywords."""
-    for keyword in REFERENCES:
+    for keyword in REFERENCE_KEYWORDS:
         known = (
             keyword == "$ref"
             or (keyword == "$dynamicRef" and draft >= 2020)

@@ -10,13 +10,13 @@ import jsonschema_rs
 
 from shared.json_schema.patterns import Pattern
 
-MOST_BACKTRACKS = 10_000
+MAX_BACKTRACKS = 10_000
 # What one step of an evaluation costs, measured in what the engines do in the same time.
-LINEAR_WORK = 2_000
-BACKTRACKING_WORK = 1_000
+LINEAR_WORK_PER_STEP = 2_000
+BACKTRACKING_WORK_PER_STEP = 1_000
 
 
-class Unmatchable(Exception):
+class UnmatchablePattern(Exception):
     """A pattern that the engines do not take, or that takes too long."""
 
 
@@ -27,7 +27,7 @@ class Matcher:
         self._backtracks = pattern.backtracks
         self._weight = pattern.weight
         options = (
-            jsonschema_rs.FancyRegexOptions(backtrack_limit=MOST_BACKTRACKS)
+            jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKS)
             if pattern.backtracks
             else jsonschema_rs.RegexOptions()
         )
@@ -36,13 +36,13 @@ class Matcher:
                 {"pattern": pattern.rust}, pattern_options=options, offline=True
             )
         except ValueError as error:
-            raise Unmatchable from error
+            raise UnmatchablePattern from error
 
     def cost(self, text: str) -> int:
         """Returns the steps that matching a text takes."""
         if self._backtracks:
-            return 1 + len(text) * MOST_BACKTRACKS // BACKTRACKING_WORK
-        return 1 + len(text) * self._weight // LINEAR_WORK
+            return 1 + len(text) * MAX_BACKTRACKS // BACKTRACKING_WORK_PER_STEP
+        return 1 + len(text) * self._weight // LINEAR_WORK_PER_STEP
 
     def matches(self, text: str) -> bool:
         """Returns whether the pattern matches anywhere in a text. Raises Unmatchable when that takes too long."""
@@ -60,7 +60,7 @@ class Matcher:
                 self._validator.validate(text)
             except jsonschema_rs.ValidationError as error:
                 if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.BacktrackLimitExceeded):
-                    raise Unmatchable from error
+                    raise UnmatchablePattern from error
         return False
 
 

@@ -5,17 +5,17 @@ from typing import cast
 
 from msgspec import Struct
 
-from shared.json_schema.keywords import Draft, Fields
+from shared.json_schema.keywords import Draft, JsonObject
 from shared.json_schema.matching import Matcher
-from shared.json_schema.structure import Structure
+from shared.json_schema.structure import SchemaStructure
 from shared.json_schema.values import Node, describe
 
 # Values that are compared in the time of one step.
-VALUES_A_STEP = 2
-MOST_NAMED_VALUES = 5
+VALUES_PER_STEP = 2
+MAX_LISTED_VALUES = 5
 
 
-class Exhausted(Exception):
+class EvaluationLimitExceeded(Exception):
     """There is no verdict. message: why."""
 
     def __init__(self, message: str) -> None:
@@ -38,7 +38,7 @@ class Outcome(Struct, frozen=True):
     items: frozenset[int] = frozenset()
 
 
-class Plan(Struct, frozen=True):
+class EvaluationPlan(Struct, frozen=True):
     """What has to be done for one part of a schema.
 
     cost: steps, beside those of its parts. constants: what `const` and `enum` allow. shared: it may be applied to a value
@@ -53,21 +53,21 @@ class Plan(Struct, frozen=True):
     properties: bool
     items: bool
     in_place: bool
-    left_over: bool
+    unevaluated: bool
     constants: frozenset[object] | None
     pattern: str | None
 
 
-class Compiled(Struct, frozen=True):
+class CompiledSchema(Struct, frozen=True):
     """A schema that is ready. plans: by the identity of its parts.
 
     annotates: which parts were applied matters. dynamic: how a part was reached matters.
     """
 
-    root: Fields
-    structure: Structure
+    root: JsonObject
+    structure: SchemaStructure
     matchers: Mapping[str, Matcher]
-    plans: Mapping[int, Plan]
+    plans: Mapping[int, EvaluationPlan]
     annotates: bool
     dynamic: bool
 
@@ -75,21 +75,21 @@ class Compiled(Struct, frozen=True):
 VALID = Outcome()
 
 
-def describe_allowed(schema: Fields, draft: Draft) -> str:
+def describe_allowed(schema: JsonObject, draft: Draft) -> str:
     """Returns what `const` or `enum` allow, for a sentence."""
     if "const" in schema and draft > 4:
         return describe(schema["const"])
     values = cast("list[object]", schema["enum"])
-    others = ", …" if len(values) > MOST_NAMED_VALUES else ""
-    return f"one of {', '.join(map(describe, values[:MOST_NAMED_VALUES]))}{others}"
+    others = ", …" if len(values) > MAX_LISTED_VALUES else ""
+    return f"one of {', '.join(map(describe, values[:MAX_LISTED_VALUES]))}{others}"
 
 
-def unexpected(node: Node, name: str) -> Outcome:
+def reject_property(node: Node, name: str) -> Outcome:
     """Returns that a property is not allowed."""
     return Outcome(Fault(node, f"{describe(name)} is not a property that is allowed"))
 
 
-def only_fault(outcome: Outcome, node: Node | None = None) -> Outcome:
+def drop_annotations(outcome: Outcome, node: Node | None = None) -> Outcome:
     """Returns the outcome of a part: which of the part's own parts were looked at is nothing to the whole."""
     if outcome.fault is None:
         return VALID

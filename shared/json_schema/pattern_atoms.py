@@ -6,20 +6,20 @@ here.
 
 import re
 
-from shared.json_schema.unicode_properties import is_property
+from shared.json_schema.unicode_properties import is_unicode_property
 
 # How much larger a class is for the engine that names a property of characters.
-HEAVY = 300
+PROPERTY_CLASS_WEIGHT = 300
 # Characters of a range that are as much work as one alone, where the engine looks for their other case.
-CASES_A_UNIT = 50
+CASES_PER_UNIT = 50
 LIGHT_PROPERTIES = frozenset({"Any", "ASCII", "ASCII_Hex_Digit", "AHex", "Cc", "Control", "cntrl", "Zs", "Zl", "Zp"})
-LAST = 0x10FFFF
-ANYTHING = r"[\x{0}-\x{10FFFF}]"
-NOTHING = r"[^\x{0}-\x{10FFFF}]"
-SYNTAX = frozenset("^$\\.*+?()[]{}|/")
-CONTROLS = {"f": 0xC, "n": 0xA, "r": 0xD, "t": 0x9, "v": 0xB}
+MAX_CODE_POINT = 0x10FFFF
+ANY_CHARACTER = r"[\x{0}-\x{10FFFF}]"
+NO_CHARACTER = r"[^\x{0}-\x{10FFFF}]"
+SYNTAX_CHARACTERS = frozenset("^$\\.*+?()[]{}|/")
+CONTROL_ESCAPES = {"f": 0xC, "n": 0xA, "r": 0xD, "t": 0x9, "v": 0xB}
 # Members of classes: the library takes a class in a class for a character.
-SETS = {
+CLASS_ESCAPES = {
     "d": r"0-9",
     "D": r"\x{0}-\x{2F}\x{3A}-\x{10FFFF}",
     "w": r"0-9A-Za-z_",
@@ -28,7 +28,7 @@ SETS = {
     "S": r"\x{0}-\x{8}\x{E}-\x{1F}\x{21}-\x{9F}\x{A1}-\x{167F}\x{1681}-\x{1FFF}\x{200B}-\x{2027}\x{202A}-\x{202E}"
     r"\x{2030}-\x{205E}\x{2060}-\x{2FFF}\x{3001}-\x{FEFE}\x{FF00}-\x{10FFFF}",
 }
-FOREIGN = {
+UNSUPPORTED_ESCAPES = {
     "A": "`\\A` is not of ECMA-262; write `^`",
     "Z": "`\\Z` is not of ECMA-262; write `$`",
     "z": "`\\z` is not of ECMA-262; write `$`",
@@ -47,21 +47,21 @@ class PatternFault(Exception):
         self.message = message
 
 
-def literal(code: int) -> str:
+def render_literal(code: int) -> str:
     """Returns a character as the engine reads it; half of a surrogate pair is in no text that it sees."""
-    return span(code, code) or NOTHING
+    return render_range(code, code) or NO_CHARACTER
 
 
-def span(first: int, last: int) -> str:
+def render_range(first: int, last: int) -> str:
     """Returns the characters of a range as a class of the engine has them; none of them are halves of pairs."""
     first = 0xE000 if 0xD800 <= first < 0xE000 else first
     last = 0xD7FF if 0xD800 <= last < 0xE000 else last
     if first >= last:
-        return _character(first) if first == last else ""
-    return f"{_character(first)}-{_character(last)}"
+        return _render_character(first) if first == last else ""
+    return f"{_render_character(first)}-{_render_character(last)}"
 
 
-def _character(code: int) -> str:
+def _render_character(code: int) -> str:
     return chr(code) if code < 0x80 and chr(code).isalnum() else f"\\x{{{code:X}}}"
 
 
@@ -77,7 +77,7 @@ class AtomReader:
         self.ignores_case = False
         self.case_work = 0
 
-    def fault(self, message: str, at: int | None = None) -> PatternFault:
+    def build_fault(self, message: str, at: int | None = None) -> PatternFault:
         """Returns what is wrong, with its place: the one read now unless `at` is given."""
         place = min(self.position if at is None else at, len(self.text))
         near = self.text[place : place + 12].encode("utf-8", "replace").decode()
@@ -97,32 +97,32 @@ class AtomReader:
             self.position += len(expected)
         return found
 
-    def digits(self) -> str:
+    def read_digits(self) -> str:
         found = _DIGITS.match(self.text, self.position)
         assert found
         self.position = found.end()
         return found[0]
 
-    def escape(self) -> tuple[str, int]:
+    def read_escape(self) -> tuple[str, int]:
         """Reads an escape outside of classes; returns it for the engine, and its weight."""
         start = self.position
         following = self.peek(2)[1:]
         if following and following in "123456789":
             self.position += 1
-            digits = self.digits()
+            digits = self.read_digits()
             self.numbered_references.append((int(digits) if len(digits) < 10 else 10**10, start))
             self.unmatchable = "a reference to a group"
             return "", 1
         if self.take("\\k"):
             if not self.take("<"):
-                raise self.fault("`\\k` needs the name of a group: `\\k<name>`", start)
-            self.named_references.append((self.group_name(), start))
+                raise self.build_fault("`\\k` needs the name of a group: `\\k<name>`", start)
+            self.named_references.append((self.read_group_name(), start))
             self.unmatchable = "a reference to a group"
             return "", 1
-        found = self._set()
-        return (f"[{found[0]}]", found[1]) if found else (literal(self._code()), 1)
+        found = self._read_class_escape()
+        return (f"[{found[0]}]", found[1]) if found else (render_literal(self._read_character_escape()), 1)
 
-    def character_class(self) -> tuple[str, int]:
+    def read_character_class(self) -> tuple[str, int]:
         """Reads `[…]`; returns it for the engine, and its weight."""
         start = self.position
         self.position += 1
@@ -131,28 +131,30 @@ class AtomReader:
         weight = 1
         while not self.take("]"):
             if self.at_end():
-                raise self.fault("this `[` is not closed; write `\\[` for the character", start)
+                raise self.build_fault("this `[` is not closed; write `\\[` for the character", start)
             at = self.position
-            first = self._member()
+            first = self._read_class_member()
             if self.peek() != "-" or self.peek(2) in {"-]", "-"}:
-                members.append(span(first, first) if isinstance(first, int) else first[0])
+                members.append(render_range(first, first) if isinstance(first, int) else first[0])
                 weight += 1 if isinstance(first, int) else first[1]
                 continue
             self.position += 1
-            last = self._member()
+            last = self._read_class_member()
             if not isinstance(first, int) or not isinstance(last, int):
-                raise self.fault("a set such as `\\d` can't be the end of a range; write `\\-` for the character", at)
+                raise self.build_fault(
+                    "a set such as `\\d` can't be the end of a range; write `\\-` for the character", at
+                )
             if last < first:
-                raise self.fault("a range ends before it begins", at)
-            members.append(span(first, last))
+                raise self.build_fault("a range ends before it begins", at)
+            members.append(render_range(first, last))
             weight += 2
-            self._look_for_cases(last - first)
+            self._add_case_work(last - first)
         written = "".join(members)
         if not written:
-            return (ANYTHING if negated else NOTHING), 1
+            return (ANY_CHARACTER if negated else NO_CHARACTER), 1
         return f"[{'^' if negated else ''}{written}]", weight
 
-    def _member(self) -> int | tuple[str, int]:
+    def _read_class_member(self) -> int | tuple[str, int]:
         if self.peek() != "\\":
             character = self.peek()
             self.position += 1
@@ -161,98 +163,102 @@ class AtomReader:
             return 0x8
         if self.take("\\-"):
             return ord("-")
-        return self._set() or self._code()
+        return self._read_class_escape() or self._read_character_escape()
 
-    def _set(self) -> tuple[str, int] | None:
+    def _read_class_escape(self) -> tuple[str, int] | None:
         start = self.position
         letter = self.peek(2)[1:]
-        if letter in SETS and letter:
+        if letter in CLASS_ESCAPES and letter:
             self.position += 2
-            self._look_for_cases(LAST if letter.isupper() else 0)
-            return SETS[letter], 4
+            self._add_case_work(MAX_CODE_POINT if letter.isupper() else 0)
+            return CLASS_ESCAPES[letter], 4
         if letter not in {"p", "P"}:
             return None
         found = _PROPERTY.match(self.text, start + 2)
-        if not found or not is_property(found[1]):
-            raise self.fault(f"`\\{letter}` needs a property of Unicode by its exact name, such as `\\p{{L}}`", start)
+        if not found or not is_unicode_property(found[1]):
+            raise self.build_fault(
+                f"`\\{letter}` needs a property of Unicode by its exact name, such as `\\p{{L}}`", start
+            )
         self.position = found.end()
-        weight = 5 if found[1] in LIGHT_PROPERTIES else HEAVY
+        weight = 5 if found[1] in LIGHT_PROPERTIES else PROPERTY_CLASS_WEIGHT
         return f"\\{letter}{{{found[1]}}}", weight
 
-    def _look_for_cases(self, characters: int) -> None:
+    def _add_case_work(self, characters: int) -> None:
         if self.ignores_case:
-            self.case_work += characters // CASES_A_UNIT
+            self.case_work += characters // CASES_PER_UNIT
 
-    def _code(self) -> int:
+    def _read_character_escape(self) -> int:
         """Reads an escape that stands for one character; returns its number."""
         start = self.position
         letter = self.peek(2)[1:]
         self.position += 2
         match letter:
             case "":
-                raise self.fault("a `\\` ends the pattern; write `\\\\` for the character", start)
+                raise self.build_fault("a `\\` ends the pattern; write `\\\\` for the character", start)
             case "0" if not _DIGIT.match(self.peek()):
                 return 0
             case "c" if self.peek().isascii() and self.peek().isalpha():
                 self.position += 1
                 return ord(self.text[self.position - 1]) % 32
-            case "x" if (code := self._hex(2)) is not None:
+            case "x" if (code := self._read_hex(2)) is not None:
                 return code
-            case "u" if (code := self._unicode()) is not None:
+            case "u" if (code := self._read_unicode_escape()) is not None:
                 return code
-            case _ if letter in CONTROLS:
-                return CONTROLS[letter]
-            case _ if letter in SYNTAX:
+            case _ if letter in CONTROL_ESCAPES:
+                return CONTROL_ESCAPES[letter]
+            case _ if letter in SYNTAX_CHARACTERS:
                 return ord(letter)
             case _:
-                why = FOREIGN.get(letter, "ECMA-262 has no such escape; for the character itself leave out the `\\`")
-                raise self.fault(why, start)
+                why = UNSUPPORTED_ESCAPES.get(
+                    letter, "ECMA-262 has no such escape; for the character itself leave out the `\\`"
+                )
+                raise self.build_fault(why, start)
 
-    def _hex(self, length: int) -> int | None:
+    def _read_hex(self, length: int) -> int | None:
         found = _HEX.match(self.text, self.position, self.position + length)
         if not found or len(found[0]) != length:
             return None
         self.position = found.end()
         return int(found[0], 16)
 
-    def _unicode(self) -> int | None:
+    def _read_unicode_escape(self) -> int | None:
         if self.peek() == "{":
             found = _HEX.match(self.text, self.position + 1)
             digits = found[0].lstrip("0") if found else ""
             if not found or self.text[found.end() : found.end() + 1] != "}" or len(digits) > 6:
                 return None
             code = int(digits or "0", 16)
-            if code > LAST:
+            if code > MAX_CODE_POINT:
                 return None
             self.position = found.end() + 1
             return code
-        high = self._hex(4)
+        high = self._read_hex(4)
         if high is None or not 0xD800 <= high < 0xDC00 or self.peek(2) != "\\u":
             return high
         after = self.position
         self.position += 2
-        low = self._hex(4)
+        low = self._read_hex(4)
         if low is not None and 0xDC00 <= low < 0xE000:
             return 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
         self.position = after
         return high
 
-    def group_name(self) -> str:
+    def read_group_name(self) -> str:
         """Reads a name up to its `>`; returns it."""
         start = self.position
         name = ""
         while not self.take(">"):
             if self.at_end():
-                raise self.fault("the name of a group is not closed by `>`", start)
+                raise self.build_fault("the name of a group is not closed by `>`", start)
             if self.take("\\u"):
-                code = self._unicode()
+                code = self._read_unicode_escape()
                 if code is None:
-                    raise self.fault("the name of a group holds an escape that is none", start)
+                    raise self.build_fault("the name of a group holds an escape that is none", start)
                 name += chr(code)
             else:
                 name += self.peek()
                 self.position += 1
         # `$` is the one character of names that Python's do not have.
         if not name.replace("$", "_").isidentifier() or name.encode("utf-8", "ignore").decode() != name:
-            raise self.fault(f"`{name[:20]}` can't be the name of a group", start)
+            raise self.build_fault(f"`{name[:20]}` can't be the name of a group", start)
         return name

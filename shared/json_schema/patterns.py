@@ -9,26 +9,26 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from shared.json_schema.pattern_atoms import ANYTHING, AtomReader, PatternFault, literal
+from shared.json_schema.pattern_atoms import ANY_CHARACTER, AtomReader, PatternFault, render_literal
 
 __all__ = ["Pattern", "PatternFault", "parse_pattern"]
 
-DEEPEST_GROUP = 100
-REPEATING = {
+MAX_GROUP_DEPTH = 100
+UNEXPECTED_CHARACTERS = {
     **{character: f"`{character}` has nothing to repeat" for character in "*+?"},
     **{character: f"this `{character}` closes nothing; write `\\{character}`" for character in "]}"},
     "{": "this `{` repeats nothing; write `\\{`, or `{0,n}` for a count from 0",
 }
 # Larger counts are the same to every check here: far beyond any limit.
-MOST_COUNT = 10**12
+MAX_REPETITION = 10**12
 # How much larger a class is that ignores case.
-IGNORING_CASE = 4
-FLAGS = frozenset("ims")
-NO_LINE_END = r"[^\x{A}\x{D}\x{2028}\x{2029}]"
+IGNORE_CASE_WEIGHT = 4
+MODIFIER_FLAGS = frozenset("ims")
+ANY_EXCEPT_LINE_END = r"[^\x{A}\x{D}\x{2028}\x{2029}]"
 _WORD = "[0-9A-Za-z_]"
-BOUNDARY = f"(?:(?<={_WORD})(?!{_WORD})|(?<!{_WORD})(?={_WORD}))"
-NO_BOUNDARY = f"(?:(?<={_WORD})(?={_WORD})|(?<!{_WORD})(?!{_WORD}))"
-FOREIGN = {
+WORD_BOUNDARY = f"(?:(?<={_WORD})(?!{_WORD})|(?<!{_WORD})(?={_WORD}))"
+NOT_WORD_BOUNDARY = f"(?:(?<={_WORD})(?={_WORD})|(?<!{_WORD})(?!{_WORD}))"
+UNSUPPORTED_GROUPS = {
     "(?P<": "`(?P<name>…)` is Python's; write `(?<name>…)`",
     "(?P=": "`(?P=name)` is Python's; write `\\k<name>`",
     "(?#": "comments are not of ECMA-262; leave them out",
@@ -54,8 +54,8 @@ class Pattern(Struct, frozen=True):
 def parse_pattern(text: str) -> Pattern:
     """Reads a pattern. Raises PatternFault."""
     # The two engines write the edges of words in ways that the other does not take.
-    found = _Parser(text, looks_around=False).read()
-    return _Parser(text, looks_around=True).read() if found.backtracks else found
+    found = _Parser(text, looks_around=False).parse()
+    return _Parser(text, looks_around=True).parse() if found.backtracks else found
 
 
 class _Parser(AtomReader):
@@ -63,53 +63,53 @@ class _Parser(AtomReader):
 
     def __init__(self, text: str, *, looks_around: bool) -> None:
         super().__init__(text)
-        self._boundary = (BOUNDARY, NO_BOUNDARY) if looks_around else (r"(?-u:\b)", r"(?-u:\B)")
+        self._boundary = (WORD_BOUNDARY, NOT_WORD_BOUNDARY) if looks_around else (r"(?-u:\b)", r"(?-u:\B)")
         self._depth = 0
         self._flags = frozenset[str]()
         self._groups = 0
         self._names: set[str] = set()
         self._looks_around = False
 
-    def read(self) -> Pattern:
-        rust, weight, _ = self._alternatives()
+    def parse(self) -> Pattern:
+        rust, weight, _ = self._parse_alternatives()
         if not self.at_end():
-            raise self.fault("this `)` closes nothing; write `\\)`")
+            raise self.build_fault("this `)` closes nothing; write `\\)`")
         for name, at in self.named_references:
             if name not in self._names:
-                raise self.fault(f"no group is called `{name}`", at)
+                raise self.build_fault(f"no group is called `{name}`", at)
         for number, at in self.numbered_references:
             if number > self._groups:
-                raise self.fault(f"there is no group {number}", at)
+                raise self.build_fault(f"there is no group {number}", at)
         return Pattern(rust, max(1, weight + self.case_work), self._looks_around, self.unmatchable)
 
-    def _alternatives(self) -> tuple[str, int, set[str]]:
+    def _parse_alternatives(self) -> tuple[str, int, set[str]]:
         """Returns the expression, its weight, and the names of the groups in it."""
-        rust, weight, names = self._sequence()
+        rust, weight, names = self._parse_sequence()
         written = [rust]
         while self.take("|"):
-            rust, more, others = self._sequence()
+            rust, more, others = self._parse_sequence()
             written.append(rust)
             weight += more
             # One name may stand in several alternatives: only one of them takes part.
             names |= others
         return "|".join(written), weight, names
 
-    def _sequence(self) -> tuple[str, int, set[str]]:
+    def _parse_sequence(self) -> tuple[str, int, set[str]]:
         written: list[str] = []
         weight = 0
         names: set[str] = set()
         while not self.at_end() and self.peek() not in "|)":
             at = self.position
-            rust, one, others, repeatable = self._term()
+            rust, one, others, repeatable = self._parse_term()
             if names & others:
-                raise self.fault(f"two groups are called `{min(names & others)}`", at)
+                raise self.build_fault(f"two groups are called `{min(names & others)}`", at)
             names |= others
-            repetition, most = self._quantifier() if repeatable else ("", 1)
+            repetition, most = self._parse_quantifier() if repeatable else ("", 1)
             written.append(rust + repetition)
-            weight = min(weight + one * max(1, most), MOST_COUNT)
+            weight = min(weight + one * max(1, most), MAX_REPETITION)
         return "".join(written), weight, names
 
-    def _term(self) -> tuple[str, int, set[str], bool]:
+    def _parse_term(self) -> tuple[str, int, set[str], bool]:
         """Returns an expression, its weight, the names in it, and whether it may be repeated."""
         character = self.peek()
         match character:
@@ -122,45 +122,45 @@ class _Parser(AtomReader):
                 self.position += 2
                 return self._boundary[self.text[self.position - 1] == "B"], 2, set(), False
             case "(":
-                return self._group()
+                return self._parse_group()
             case "[":
                 self.ignores_case = "i" in self._flags
-                rust, weight = self.character_class()
+                rust, weight = self.read_character_class()
             case "\\":
                 self.ignores_case = "i" in self._flags
-                rust, weight = self.escape()
+                rust, weight = self.read_escape()
             case ".":
                 self.position += 1
-                rust, weight = (ANYTHING, 1) if "s" in self._flags else (NO_LINE_END, 2)
-            case _ if character in REPEATING:
-                raise self.fault(REPEATING[character])
+                rust, weight = (ANY_CHARACTER, 1) if "s" in self._flags else (ANY_EXCEPT_LINE_END, 2)
+            case _ if character in UNEXPECTED_CHARACTERS:
+                raise self.build_fault(UNEXPECTED_CHARACTERS[character])
             case _:
                 self.position += 1
-                rust, weight = literal(ord(character)), 1
-        return rust, weight * (IGNORING_CASE if "i" in self._flags and weight > 1 else 1), set(), True
+                rust, weight = render_literal(ord(character)), 1
+        return rust, weight * (IGNORE_CASE_WEIGHT if "i" in self._flags and weight > 1 else 1), set(), True
 
-    def _group(self) -> tuple[str, int, set[str], bool]:
+    def _parse_group(self) -> tuple[str, int, set[str], bool]:
         start = self.position
         self._depth += 1
-        if self._depth > DEEPEST_GROUP:
-            raise self.fault(f"groups are nested more than {DEEPEST_GROUP} deep")
+        if self._depth > MAX_GROUP_DEPTH:
+            raise self.build_fault(f"groups are nested more than {MAX_GROUP_DEPTH} deep")
         outer = self._flags
-        opening, names = self._opening()
-        rust, weight, inner = self._alternatives()
+        opening, names = self._parse_group_opening()
+        rust, weight, inner = self._parse_alternatives()
         if not self.take(")"):
-            raise self.fault("this `(` is not closed; write `\\(` for the character", start)
+            raise self.build_fault("this `(` is not closed; write `\\(` for the character", start)
         self._flags = outer
         self._depth -= 1
         if names & inner:
-            raise self.fault(f"two groups are called `{min(names)}`", start)
+            raise self.build_fault(f"two groups are called `{min(names)}`", start)
         return f"{opening}{rust})", weight + 1, names | inner, opening in {"(?:", "(?i:", "(?-i:"}
 
-    def _opening(self) -> tuple[str, set[str]]:
+    def _parse_group_opening(self) -> tuple[str, set[str]]:
         """Returns how a group begins for the engine, and its name if it has one."""
         start = self.position
-        for foreign, why in FOREIGN.items():
+        for foreign, why in UNSUPPORTED_GROUPS.items():
             if self.text.startswith(foreign, start):
-                raise self.fault(why)
+                raise self.build_fault(why)
         for looking in ("(?=", "(?!", "(?<=", "(?<!"):
             if self.take(looking):
                 self._looks_around = True
@@ -168,19 +168,19 @@ class _Parser(AtomReader):
         if self.take("(?:"):
             return "(?:", set()
         if self.take("(?<"):
-            name = self.group_name()
+            name = self.read_group_name()
             self._names.add(name)
             self._groups += 1
             return "(?:", {name}
         if self.take("(?"):
-            return self._modifiers(start), set()
+            return self._parse_modifiers(start), set()
         self.position += 1
         self._groups += 1
         return "(?:", set()
 
-    def _modifiers(self, start: int) -> str:
+    def _parse_modifiers(self, start: int) -> str:
         end = start + 2
-        while self.text[end : end + 1] in {*FLAGS, "-"}:
+        while self.text[end : end + 1] in {*MODIFIER_FLAGS, "-"}:
             end += 1
         added, dash, removed = self.text[start + 2 : end].partition("-")
         letters = added + removed
@@ -194,7 +194,7 @@ class _Parser(AtomReader):
                 why = f"flags for the rest of a pattern are Python's; write `(?{letters}:…)` around what they are for"
             else:
                 why = "`(?` begins no group that ECMA-262 knows"
-            raise self.fault(why, start)
+            raise self.build_fault(why, start)
         self.position = end + 1
         before = self._flags
         self._flags = (before | set(added)) - set(removed)
@@ -202,7 +202,7 @@ class _Parser(AtomReader):
             return "(?i:"
         return "(?-i:" if "i" in before and "i" not in self._flags else "(?:"
 
-    def _quantifier(self) -> tuple[str, int]:
+    def _parse_quantifier(self) -> tuple[str, int]:
         """Returns a repetition and how often at most it writes its expression out."""
         if self.take("*"):
             written, most = "*", 1
@@ -211,30 +211,30 @@ class _Parser(AtomReader):
         elif self.take("?"):
             written, most = "?", 1
         elif self.peek() == "{":
-            written, most = self._counts()
+            written, most = self._parse_counts()
         else:
             return "", 1
         # Whether as much or as little as possible is taken changes nothing of whether it matches.
         self.take("?")
         return written, most
 
-    def _counts(self) -> tuple[str, int]:
+    def _parse_counts(self) -> tuple[str, int]:
         start = self.position
         self.position += 1
-        low = self.digits()
+        low = self.read_digits()
         comma = self.take(",")
-        high = self.digits() if comma else ""
+        high = self.read_digits() if comma else ""
         if not low or not self.take("}"):
-            raise self.fault("this `{` is no count; write `\\{`, or `{0,n}` for a count from 0", start)
-        least = _count(low)
-        most = _count(high) if high else least
+            raise self.build_fault("this `{` is no count; write `\\{`, or `{0,n}` for a count from 0", start)
+        least = _parse_count(low)
+        most = _parse_count(high) if high else least
         if most < least:
-            raise self.fault("a count's second number is less than its first", start)
+            raise self.build_fault("a count's second number is less than its first", start)
         if comma and not high:
             return f"{{{least},}}", least + 1
         return f"{{{least},{most}}}", most
 
 
-def _count(digits: str) -> int:
+def _parse_count(digits: str) -> int:
     short = digits.lstrip("0")
-    return min(int(short or "0"), MOST_COUNT) if len(short) <= len(str(MOST_COUNT)) else MOST_COUNT
+    return min(int(short or "0"), MAX_REPETITION) if len(short) <= len(str(MAX_REPETITION)) else MAX_REPETITION

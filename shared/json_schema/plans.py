@@ -3,67 +3,67 @@
 from typing import cast
 
 from shared.json_schema.faults import SchemaFault
-from shared.json_schema.keywords import IN_PLACE, REFERENCES, Draft, Fields
-from shared.json_schema.matching import Matcher, Unmatchable, compile_matcher
-from shared.json_schema.outcomes import VALUES_A_STEP, Compiled, Plan
-from shared.json_schema.structure import Structure
+from shared.json_schema.keywords import IN_PLACE_KEYWORDS, REFERENCE_KEYWORDS, Draft, JsonObject
+from shared.json_schema.matching import Matcher, UnmatchablePattern, compile_matcher
+from shared.json_schema.outcomes import VALUES_PER_STEP, CompiledSchema, EvaluationPlan
+from shared.json_schema.structure import SchemaStructure
 from shared.json_schema.values import count_values, freeze
 
 # The size of all patterns of a schema with their repetitions written out.
-MOST_PATTERN_WEIGHT = 100_000
-ASSERTIONS = frozenset(
+MAX_PATTERN_WEIGHT = 100_000
+ASSERTION_KEYWORDS = frozenset(
     (
         *("type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems"),
         *("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
         *("required", "dependencies", "dependentRequired"),
     )
 )
-PROPERTIES = frozenset(("properties", "patternProperties", "additionalProperties", "propertyNames"))
-ITEMS = frozenset(("prefixItems", "items", "additionalItems", "contains"))
-REFERRING = frozenset(REFERENCES)
-LEFT_OVER = frozenset(("unevaluatedProperties", "unevaluatedItems"))
-LISTED = ("required", "dependencies", "dependentRequired", "dependentSchemas")
+PROPERTY_KEYWORDS = frozenset(("properties", "patternProperties", "additionalProperties", "propertyNames"))
+ITEM_KEYWORDS = frozenset(("prefixItems", "items", "additionalItems", "contains"))
+REFERENCE_KEYWORD_SET = frozenset(REFERENCE_KEYWORDS)
+UNEVALUATED_KEYWORDS = frozenset(("unevaluatedProperties", "unevaluatedItems"))
+SIZED_KEYWORDS = ("required", "dependencies", "dependentRequired", "dependentSchemas")
 
 
-def compile_schema(root: Fields, structure: Structure) -> Compiled:
+def compile_schema(root: JsonObject, structure: SchemaStructure) -> CompiledSchema:
     """Returns the schema, ready. Raises SchemaFault for a pattern that can't be matched here."""
     draft = structure.draft
     targets = {id(target) for target in structure.targets.values()}
     # A dynamic reference may lead to any of these.
     targets |= {id(part) for anchors in structure.dynamic.values() for part in anchors.values()}
-    return Compiled(
+    return CompiledSchema(
         root=root,
         structure=structure,
         matchers=build_matchers(structure),
         plans={number: build_plan(part, draft, shared=number in targets) for number, part in structure.parts.items()},
-        annotates=draft >= 2019 and any(LEFT_OVER & part.keys() for part in structure.parts.values()),
+        annotates=draft >= 2019 and any(UNEVALUATED_KEYWORDS & part.keys() for part in structure.parts.values()),
         dynamic=any(keyword != "$ref" for _, keyword in structure.targets),
     )
 
 
-def build_plan(part: Fields, draft: Draft, *, shared: bool) -> Plan:
+def build_plan(part: JsonObject, draft: Draft, *, shared: bool) -> EvaluationPlan:
     """Returns what has to be done for a part of a schema."""
-    listed = sum(count_values(part[keyword]) for keyword in LISTED if keyword in part)
-    return Plan(
-        cost=1 + (len(part) + listed) // VALUES_A_STEP,
+    listed = sum(count_values(part[keyword]) for keyword in SIZED_KEYWORDS if keyword in part)
+    return EvaluationPlan(
+        cost=1 + (len(part) + listed) // VALUES_PER_STEP,
         shared=shared,
         reference=draft <= 7 and isinstance(part.get("$ref"), str),
-        asserts=_has(part, ASSERTIONS),
+        asserts=_has_any(part, ASSERTION_KEYWORDS),
         unique=part.get("uniqueItems") is True,
-        properties=_has(part, PROPERTIES),
-        items=_has(part, ITEMS),
-        in_place=_has(part, IN_PLACE) or _has(part, REFERRING),
-        left_over=draft >= 2019 and _has(part, LEFT_OVER),
+        properties=_has_any(part, PROPERTY_KEYWORDS),
+        items=_has_any(part, ITEM_KEYWORDS),
+        in_place=_has_any(part, IN_PLACE_KEYWORDS) or _has_any(part, REFERENCE_KEYWORD_SET),
+        unevaluated=draft >= 2019 and _has_any(part, UNEVALUATED_KEYWORDS),
         constants=find_constants(part, draft),
         pattern=pattern if isinstance(pattern := part.get("pattern"), str) else None,
     )
 
 
-def _has(part: Fields, keywords: frozenset[str]) -> bool:
+def _has_any(part: JsonObject, keywords: frozenset[str]) -> bool:
     return not keywords.isdisjoint(part)
 
 
-def find_constants(part: Fields, draft: Draft) -> frozenset[object] | None:
+def find_constants(part: JsonObject, draft: Draft) -> frozenset[object] | None:
     """Returns what `enum` and `const` allow; None where there is neither."""
     allowed: list[frozenset[object]] = []
     if isinstance(values := part.get("enum"), list):
@@ -73,7 +73,7 @@ def find_constants(part: Fields, draft: Draft) -> frozenset[object] | None:
     return allowed[0].intersection(*allowed) if allowed else None
 
 
-def build_matchers(structure: Structure) -> dict[str, Matcher]:
+def build_matchers(structure: SchemaStructure) -> dict[str, Matcher]:
     """Returns what matches each pattern of a schema. Raises SchemaFault for one that can't be matched here."""
     weight = 0
     matchers: dict[str, Matcher] = {}
@@ -81,12 +81,12 @@ def build_matchers(structure: Structure) -> dict[str, Matcher]:
         weight += pattern.weight
         if pattern.unmatchable:
             raise SchemaFault(path, f"can't be checked here: it has {pattern.unmatchable}; write the pattern without")
-        if weight > MOST_PATTERN_WEIGHT:
+        if weight > MAX_PATTERN_WEIGHT:
             raise SchemaFault(
                 path, "is too large with its repetitions written out; repeat less often, or use `maxLength`"
             )
         try:
             matchers[text] = compile_matcher(pattern)
-        except Unmatchable as error:
+        except UnmatchablePattern as error:
             raise SchemaFault(path, "can't be checked here; write a simpler pattern") from error
     return matchers

@@ -11,7 +11,7 @@ from referencing import Registry, Resource, Specification
 from referencing.exceptions import InvalidAnchor, NoSuchAnchor, PointerToNowhere, Unresolvable
 from referencing.jsonschema import DRAFT4, DRAFT6, DRAFT7, DRAFT201909, DRAFT202012
 
-from shared.json_schema.keywords import Draft, Fields
+from shared.json_schema.keywords import Draft, JsonObject
 
 type Resolver = Any
 
@@ -23,10 +23,10 @@ SPECIFICATIONS: dict[Draft, Specification[Any]] = {
     2020: DRAFT202012,
 }
 _INDEX = re.compile("0|[1-9][0-9]{0,8}")
-NOWHERE = "leads nowhere"
+LEADS_NOWHERE = "leads nowhere"
 
 
-class Unresolved(Exception):
+class UnresolvedReference(Exception):
     """A reference that can't be followed. message: why, as the rest of a sentence."""
 
     def __init__(self, message: str) -> None:
@@ -37,20 +37,20 @@ class Unresolved(Exception):
 class References:
     """The references of one document."""
 
-    def __init__(self, schema: Fields, draft: Draft) -> None:
+    def __init__(self, schema: JsonObject, draft: Draft) -> None:
         self._specification = SPECIFICATIONS[draft]
         registry: Registry[Any] = Registry()
         self.root: Resolver = registry.resolver_with_root(self._specification.create_resource(schema))
 
-    def enter(self, schema: Fields, resolver: Resolver) -> Resolver:
+    def enter(self, schema: JsonObject, resolver: Resolver) -> Resolver:
         """Returns what resolves references in a schema that stands in another. Raises Unresolved for a broken `$id`."""
         resource: Resource[Any] = self._specification.create_resource(schema)
         try:
             return resolver.in_subresource(resource)
         except ValueError as error:
-            raise Unresolved("has an id that is no address") from error
+            raise UnresolvedReference("has an id that is no address") from error
 
-    def starts_resource(self, schema: Fields) -> bool:
+    def starts_resource(self, schema: JsonObject) -> bool:
         """Returns whether a schema has an address of its own."""
         return ("$id" in schema or "id" in schema) and self._specification.create_resource(schema).id() is not None
 
@@ -62,18 +62,18 @@ class References:
                 _check_indexes(resolver.lookup(address).contents, fragment)
             found = resolver.lookup(reference)
         except (PointerToNowhere, NoSuchAnchor, InvalidAnchor) as error:
-            raise Unresolved(NOWHERE) from error
+            raise UnresolvedReference(LEADS_NOWHERE) from error
         except Unresolvable as error:
-            raise Unresolved(
+            raise UnresolvedReference(
                 "is another document, and none is ever fetched; put what it refers to into this schema's `$defs`"
                 if address
-                else NOWHERE
+                else LEADS_NOWHERE
             ) from error
         except (ValueError, TypeError, AttributeError) as error:
             # Addresses that are none, numbers that are none, `$id`s that are none in parts that nothing checked.
-            raise Unresolved(NOWHERE) from error
+            raise UnresolvedReference(LEADS_NOWHERE) from error
         if not isinstance(found.contents, dict | bool):
-            raise Unresolved(f"{NOWHERE}: what is there is no schema")
+            raise UnresolvedReference(f"{LEADS_NOWHERE}: what is there is no schema")
         return cast("object", found.contents), found.resolver
 
 
@@ -81,9 +81,9 @@ def _check_indexes(contents: object, pointer: str) -> None:
     """Checks that a list is entered by a plain number. Raises Unresolved."""
     for step in unquote(pointer[1:]).split("/"):
         if isinstance(contents, dict):
-            contents = cast("Fields", contents).get(step.replace("~1", "/").replace("~0", "~"))
+            contents = cast("JsonObject", contents).get(step.replace("~1", "/").replace("~0", "~"))
         elif isinstance(contents, list) and _INDEX.fullmatch(step):
             items = cast("list[object]", contents)
             contents = items[int(step)] if int(step) < len(items) else None
         else:
-            raise Unresolved(NOWHERE)
+            raise UnresolvedReference(LEADS_NOWHERE)

@@ -12,27 +12,27 @@ from msgspec import Struct
 
 from shared.json_schema.faults import SchemaFault, shorten
 from shared.json_schema.keywords import (
-    DIALECTS,
-    IN_PLACE,
+    IN_PLACE_KEYWORDS,
+    META_SCHEMA_URIS,
     Draft,
-    Fields,
+    JsonObject,
     find_draft,
     list_references,
     list_subschemas,
 )
-from shared.json_schema.limits import Allowance
+from shared.json_schema.limits import SchemaBudget
 from shared.json_schema.patterns import Pattern, PatternFault, parse_pattern
-from shared.json_schema.references import References, Resolver, Unresolved
+from shared.json_schema.references import References, Resolver, UnresolvedReference
 from shared.text.json_path import Step
 
 # More would not fit into one evaluation.
-LONGEST_CHAIN = 100
+MAX_REFERENCE_CHAIN = 100
 
-type Path = tuple[Step, ...]
-type Target = Fields | bool
+type SchemaPath = tuple[Step, ...]
+type Target = JsonObject | bool
 
 
-class Structure(Struct, frozen=True):
+class SchemaStructure(Struct, frozen=True):
     """What is known of a checked schema. Its parts are known by their identity (`id`).
 
     parts: all of them. targets: where the references of a part lead, by its identity and their keyword. resources: the document with an
@@ -41,21 +41,21 @@ class Structure(Struct, frozen=True):
     """
 
     draft: Draft
-    parts: dict[int, Fields]
+    parts: dict[int, JsonObject]
     targets: dict[tuple[int, str], Target]
     resources: dict[int, int]
-    dynamic: dict[int, dict[str, Fields]]
-    patterns: dict[str, tuple[Pattern, Path]]
+    dynamic: dict[int, dict[str, JsonObject]]
+    patterns: dict[str, tuple[Pattern, SchemaPath]]
 
 
-def inspect_schema(schema: object, allowance: Allowance) -> Structure:
+def inspect_schema(schema: object, allowance: SchemaBudget) -> SchemaStructure:
     """Checks a schema; returns its structure. Raises SchemaFault."""
     if not isinstance(schema, dict):
         raise SchemaFault((), "must be a JSON Schema, which is an object")
-    root = cast("Fields", schema)
+    root = cast("JsonObject", schema)
     if not isinstance(root.get("$schema", ""), str):
         raise SchemaFault(("$schema",), "must be a text")
-    allowance.take_schema(root)
+    allowance.charge_schema(root)
     draft = find_draft(root)
     _check_keywords(root, draft, ())
     inspection = _Inspection(root, draft, allowance)
@@ -64,10 +64,10 @@ def inspect_schema(schema: object, allowance: Allowance) -> Structure:
     return inspection.structure
 
 
-def _check_keywords(schema: Fields, draft: Draft, path: Path) -> None:
+def _check_keywords(schema: JsonObject, draft: Draft, path: SchemaPath) -> None:
     try:
         # A dialect of another name would be looked up on the network.
-        jsonschema_rs.meta.validate({**schema, "$schema": DIALECTS[draft]})
+        jsonschema_rs.meta.validate({**schema, "$schema": META_SCHEMA_URIS[draft]})
     except jsonschema_rs.ValidationError as error:
         message = f"is not valid JSON Schema: {shorten(error.message)}"
         raise SchemaFault((*path, *error.instance_path), message) from error
@@ -78,39 +78,39 @@ def _check_keywords(schema: Fields, draft: Draft, path: Path) -> None:
 class _Inspection:
     """One walk through a schema. Mutable: what it has found."""
 
-    def __init__(self, root: Fields, draft: Draft, allowance: Allowance) -> None:
+    def __init__(self, root: JsonObject, draft: Draft, allowance: SchemaBudget) -> None:
         self._root = root
         self._allowance = allowance
         self._references = References(root, draft)
-        self._paths: dict[int, Path] = {}
+        self._paths: dict[int, SchemaPath] = {}
         self._same_value: dict[int, list[int]] = {}
-        self._found: dict[tuple[int, str], tuple[object, Resolver]] = {}
+        self._resolved: dict[tuple[int, str], tuple[object, Resolver]] = {}
         self._resolvers: list[Resolver] = []
-        self.structure = Structure(draft, {}, {}, {}, {}, {})
+        self.structure = SchemaStructure(draft, {}, {}, {}, {}, {})
 
     def walk(self) -> None:
         """Visits every part, and what references lead to. Raises SchemaFault."""
-        waiting: list[tuple[object, Path, Resolver, int, bool]] = [
+        waiting: list[tuple[object, SchemaPath, Resolver, int, bool]] = [
             (self._root, (), self._references.root, id(self._root), True)
         ]
-        led_to: list[tuple[Path, Fields, Resolver]] = []
+        led_to: list[tuple[SchemaPath, JsonObject, Resolver]] = []
         while waiting or led_to:
             if not waiting:
                 # What no keyword leads to is no schema yet, so nothing has checked it.
                 path, target, resolver = led_to.pop()
                 if id(target) not in self._paths:
-                    self._allowance.take_schema(target)
+                    self._allowance.charge_schema(target)
                     _check_keywords(target, self.structure.draft, path)
                     waiting.append((target, path, resolver, id(self._root), True))
                 continue
             part, path, resolver, resource, entered = waiting.pop()
-            schema = cast("Fields", part)
+            schema = cast("JsonObject", part)
             if not isinstance(part, dict) or id(schema) in self._paths:
                 continue
             self._paths[id(schema)] = path
             if not entered:
                 resolver, resource = self._enter(schema, path, resolver, resource)
-            self._note(schema, path, resource)
+            self._record(schema, path, resource)
             for keyword, reference in list_references(schema, self.structure.draft):
                 target, there = self._follow(keyword, reference, path, resolver)
                 self.structure.targets[id(schema), keyword] = target
@@ -122,15 +122,15 @@ class _Inspection:
                 for _, steps, inner in list_subschemas(schema, self.structure.draft)
             ]
 
-    def _enter(self, schema: Fields, path: Path, resolver: Resolver, resource: int) -> tuple[Resolver, int]:
+    def _enter(self, schema: JsonObject, path: SchemaPath, resolver: Resolver, resource: int) -> tuple[Resolver, int]:
         if not self._references.starts_resource(schema):
             return resolver, resource
         try:
             return self._references.enter(schema, resolver), id(schema)
-        except Unresolved as error:
+        except UnresolvedReference as error:
             raise SchemaFault((*path, "$id"), error.message) from error
 
-    def _note(self, schema: Fields, path: Path, resource: int) -> None:
+    def _record(self, schema: JsonObject, path: SchemaPath, resource: int) -> None:
         structure = self.structure
         structure.parts[id(schema)] = schema
         structure.resources[id(schema)] = resource
@@ -139,7 +139,7 @@ class _Inspection:
             anchors.setdefault(name, schema)
         if structure.draft == 2019 and schema.get("$recursiveAnchor") is True:
             anchors.setdefault("", schema)
-        named = cast("Fields", schema.get("patternProperties", {}))
+        named = cast("JsonObject", schema.get("patternProperties", {}))
         for at, pattern in (
             (("pattern",), schema.get("pattern")),
             *((("patternProperties", one), one) for one in named),
@@ -149,30 +149,30 @@ class _Inspection:
         self._same_value[id(schema)] = [
             id(inner)
             for keyword, _, inner in list_subschemas(schema, structure.draft)
-            if keyword in IN_PLACE and not isinstance(inner, bool)
+            if keyword in IN_PLACE_KEYWORDS and not isinstance(inner, bool)
         ]
 
-    def _read_pattern(self, pattern: str, path: Path) -> None:
+    def _read_pattern(self, pattern: str, path: SchemaPath) -> None:
         if pattern in self.structure.patterns:
             return
-        self._allowance.take_pattern(pattern, path)
+        self._allowance.charge_pattern(pattern, path)
         try:
             self.structure.patterns[pattern] = parse_pattern(pattern), path
         except PatternFault as error:
             message = f"is no regular expression of ECMA-262, with the flag u: {error.message}"
             raise SchemaFault(path, message) from error
 
-    def _follow(self, keyword: str, reference: str, path: Path, resolver: Resolver) -> tuple[Target, Resolver]:
+    def _follow(self, keyword: str, reference: str, path: SchemaPath, resolver: Resolver) -> tuple[Target, Resolver]:
         asked = id(resolver), reference
-        if asked not in self._found:
-            self._allowance.take_reference((*path, keyword))
+        if asked not in self._resolved:
+            self._allowance.charge_reference((*path, keyword))
             self._resolvers.append(resolver)
             try:
-                self._found[asked] = self._references.follow(reference, resolver)
-            except Unresolved as error:
+                self._resolved[asked] = self._references.follow(reference, resolver)
+            except UnresolvedReference as error:
                 message = f"is `{shorten(reference)}`, which {error.message}"
                 raise SchemaFault((*path, keyword), message) from error
-        found, there = self._found[asked]
+        found, there = self._resolved[asked]
         return cast("Target", found), there
 
     def check_chains(self) -> None:
@@ -186,10 +186,8 @@ class _Inspection:
                 if left:
                     under_way.remove(part)
                     lengths[part] = 1 + max((lengths.get(inner, 0) for inner in self._same_value[part]), default=0)
-                    if lengths[part] > LONGEST_CHAIN:
-                        message = (
-                            f"leads through more than {LONGEST_CHAIN} schemas before it says anything; shorten the way"
-                        )
+                    if lengths[part] > MAX_REFERENCE_CHAIN:
+                        message = f"leads through more than {MAX_REFERENCE_CHAIN} schemas before it says anything; shorten the way"
                         raise SchemaFault(self._paths[part], message)
                 elif part in under_way:
                     message = (

@@ -54,15 +54,15 @@ Zanb Sidetic Sidt Beria_Erfe Berf Tai_Yo Tayo Tolong_Siki Tols
 """
 
 CATEGORIES = frozenset(_CATEGORIES.split())
-BINARY = frozenset(_BINARY.split())
+BINARY_PROPERTIES = frozenset(_BINARY.split())
 SCRIPTS = frozenset(_SCRIPTS.split())
 CATEGORY_NAMES = frozenset({"General_Category", "gc"})
 SCRIPT_NAMES = frozenset({"Script", "sc", "Script_Extensions", "scx"})
 
 
-def is_property(text: str) -> bool:
+def is_unicode_property(text: str) -> bool:
     """Returns whether the text may stand between the braces of `p{…}`."""
     name, equals, value = text.partition("=")
     if not equals:
-        return name in CATEGORIES or name in BINARY
+        return name in CATEGORIES or name in BINARY_PROPERTIES
     return (name in CATEGORY_NAMES and value in CATEGORIES) or (name in SCRIPT_NAMES and value in SCRIPTS)

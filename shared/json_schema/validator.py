@@ -4,19 +4,19 @@ from typing import cast
 
 from shared.json_schema.evaluation import evaluate
 from shared.json_schema.faults import SchemaFault, shorten
-from shared.json_schema.keywords import Fields
-from shared.json_schema.limits import Allowance
-from shared.json_schema.outcomes import Exhausted
+from shared.json_schema.keywords import JsonObject
+from shared.json_schema.limits import SchemaBudget
+from shared.json_schema.outcomes import EvaluationLimitExceeded
 from shared.json_schema.plans import compile_schema
 from shared.json_schema.structure import inspect_schema
-from shared.json_schema.values import NotJson, parse_json
-from shared.text.json_path import render
+from shared.json_schema.values import InvalidJson, parse_json
+from shared.text.json_path import render_path
 
-LONGEST_FAULT = 300
-LONGEST_PLACE = 160
+MAX_FAULT_LENGTH = 300
+MAX_PLACE_LENGTH = 160
 
 
-class SchemaInvalid(Exception):
+class InvalidSchema(Exception):
     """A schema that nothing can be checked against; the text says why and where."""
 
 
@@ -31,21 +31,23 @@ class Validator:
         """Raises SchemaInvalid when the schema can't be used."""
         try:
             root = parse_json(schema)
-            structure = inspect_schema(root, Allowance())
-            self._compiled = compile_schema(cast("Fields", root), structure)
-        except NotJson as error:
-            raise SchemaInvalid(f"$: {error.message}") from error
+            structure = inspect_schema(root, SchemaBudget())
+            self._compiled = compile_schema(cast("JsonObject", root), structure)
+        except InvalidJson as error:
+            raise InvalidSchema(f"$: {error.message}") from error
         except SchemaFault as error:
-            raise SchemaInvalid(shorten(f"{render('$', error.path)}: {error.message}", LONGEST_FAULT)) from error
+            raise InvalidSchema(
+                shorten(f"{render_path('$', error.path)}: {error.message}", MAX_FAULT_LENGTH)
+            ) from error
 
-    def fault(self, document: str) -> str | None:
+    def find_fault(self, document: str) -> str | None:
         """Returns the first thing that is wrong with a document, with its place; None when nothing is."""
         try:
             found = evaluate(self._compiled, parse_json(document))
-        except (NotJson, Exhausted) as error:
+        except (InvalidJson, EvaluationLimitExceeded) as error:
             return error.message
         if found is None:
             return None
-        place = render("$", found.node.list_steps())
+        place = render_path("$", found.node.list_steps())
         message = found.message.encode("utf-8", "replace").decode()
-        return shorten(f"{shorten(place, LONGEST_PLACE)}: {message}", LONGEST_FAULT - 1)
+        return shorten(f"{shorten(place, MAX_PLACE_LENGTH)}: {message}", MAX_FAULT_LENGTH - 1)

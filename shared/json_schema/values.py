@@ -10,12 +10,12 @@ from typing import NoReturn, cast
 
 from shared.text.json_path import Step
 
-LONGEST_NUMBER = 1000
+MAX_NUMBER_LENGTH = 1000
 
 type Number = int | Decimal
 
 
-class NotJson(Exception):
+class InvalidJson(Exception):
     """A text that is no JSON, or none that is read here. message: why."""
 
     def __init__(self, message: str) -> None:
@@ -54,9 +54,9 @@ def parse_json(text: str) -> object:
             json.loads(text, parse_int=_parse_int, parse_float=_parse_decimal, parse_constant=_refuse_constant),
         )
     except RecursionError as error:
-        raise NotJson("it is nested too deeply") from error
+        raise InvalidJson("it is nested too deeply") from error
     except ValueError as error:
-        raise NotJson("it is not valid JSON") from error
+        raise InvalidJson("it is not valid JSON") from error
 
 
 def _parse_int(text: str) -> int:
@@ -69,12 +69,12 @@ def _parse_decimal(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation as error:
-        raise NotJson("it holds a number beyond all measure") from error
+        raise InvalidJson("it holds a number beyond all measure") from error
 
 
 def _check_length(text: str) -> None:
-    if len(text) > LONGEST_NUMBER:
-        raise NotJson(f"it holds a number of more than {LONGEST_NUMBER:,} characters")
+    if len(text) > MAX_NUMBER_LENGTH:
+        raise InvalidJson(f"it holds a number of more than {MAX_NUMBER_LENGTH:,} characters")
 
 
 def _refuse_constant(name: str) -> NoReturn:

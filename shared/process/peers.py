@@ -21,7 +21,7 @@ SO_PEERGROUPS = 59
 MAX_GROUPS = 65536
 
 
-class Untrusted(PermissionError):
+class UntrustedSocketError(PermissionError):
     """The socket, its folder or the process behind it is not who it should be; the message says why and what to do."""
 
     def __init__(self, message: str) -> None:
@@ -37,7 +37,7 @@ class Peer(Struct, frozen=True):
     gid: int
 
 
-class Trust(Struct, frozen=True):
+class TrustedPeers(Struct, frozen=True):
     """Whom an executor serves."""
 
     users: frozenset[int]
@@ -45,16 +45,16 @@ class Trust(Struct, frozen=True):
 
     def accepts(self, sock: socket.socket) -> bool:
         """Whether the process at the other end may ask. Raises OSError."""
-        peer = peer_of(sock)
-        return peer.uid in self.users or not self.groups.isdisjoint({peer.gid, *_more_groups(sock)})
+        peer = get_peer(sock)
+        return peer.uid in self.users or not self.groups.isdisjoint({peer.gid, *_list_supplementary_groups(sock)})
 
 
-def peer_of(sock: socket.socket) -> Peer:
+def get_peer(sock: socket.socket) -> Peer:
     """Returns who is at the other end. Raises OSError."""
     return Peer(*struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)))
 
 
-def _more_groups(sock: socket.socket) -> tuple[int, ...]:
+def _list_supplementary_groups(sock: socket.socket) -> tuple[int, ...]:
     """The supplementary groups of the process at the other end."""
     for most in (64, MAX_GROUPS):
         with contextlib.suppress(OSError):
@@ -63,28 +63,28 @@ def _more_groups(sock: socket.socket) -> tuple[int, ...]:
     return ()
 
 
-def trust_of(sock: socket.socket) -> Trust:
+def find_trusted_peers(sock: socket.socket) -> TrustedPeers:
     """Returns whom an executor serves that listens on `sock`. Call it as the user that the executor was started by."""
     groups = frozenset({os.getegid()})
     name = sock.getsockname()
     if isinstance(name, str) and name:
         with contextlib.suppress(OSError):
             groups = frozenset({Path(name).lstat().st_gid})
-    return Trust(frozenset({0, os.getuid(), os.geteuid()}), groups)
+    return TrustedPeers(frozenset({0, os.getuid(), os.geteuid()}), groups)
 
 
-def folder_problem(folder: Path, *, any_owner: bool = False) -> str:
+def find_folder_problem(folder: Path, *, any_owner: bool = False) -> str:
     """Returns why a folder of sockets can't be trusted, and the fix; empty if it can."""
     problem = strict_modes.find_problem(folder, any_owner=any_owner)
     return f"RUN_DIR: others could lay a false executor there: {problem}" if problem else ""
 
 
-def socket_problem(path: Path) -> str:
+def find_socket_problem(path: Path) -> str:
     """Returns why a socket of a trusted folder can't be trusted, and the fix; empty if it can. Raises OSError."""
-    return _look(path)[1]
+    return _check_socket(path)[1]
 
 
-def _look(path: Path) -> tuple[int, str]:
+def _check_socket(path: Path) -> tuple[int, str]:
     """Returns whose a socket is, and why it can't be trusted. Raises OSError."""
     facts, folder = path.lstat(), path.parent.stat()
     if not stat.S_ISSOCK(facts.st_mode):
@@ -98,13 +98,15 @@ def _look(path: Path) -> tuple[int, str]:
 
 async def connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connects to an executor, of whose folder is known that it can be trusted. Raises OSError, Untrusted."""
-    owner, problem = _look(path)
+    owner, problem = _check_socket(path)
     if problem:
-        raise Untrusted(problem)
+        raise UntrustedSocketError(problem)
     reader, writer = await asyncio.open_unix_connection(str(path))
-    peer = peer_of(writer.get_extra_info("socket"))
+    peer = get_peer(writer.get_extra_info("socket"))
     if peer.uid in {0, os.geteuid(), owner}:
         return reader, writer
     writer.close()
     names = f"{strict_modes.user_name(peer.uid)} (process {peer.pid})", strict_modes.user_name(owner)
-    raise Untrusted(f"{path}: {names[0]} listens there, but the socket belongs to {names[1]}. End that process.")
+    raise UntrustedSocketError(
+        f"{path}: {names[0]} listens there, but the socket belongs to {names[1]}. End that process."
+    )

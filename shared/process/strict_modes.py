@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MAX_LINKS = 40
-ACCESS_LIST = "system.posix_acl_access"
+ACL_ATTRIBUTE = "system.posix_acl_access"
 UID_MAP = Path("/proc/self/uid_map")
 OVERFLOW_UID = Path("/proc/sys/kernel/overflowuid")
 
@@ -33,7 +33,11 @@ def find_problem(path: Path, *, any_owner: bool = False) -> str:
     mine = {0, os.geteuid()}
     for number, (step, facts) in enumerate(steps):
         owner_may_be_any = any_owner and number == last
-        if facts.st_uid not in mine and not owner_may_be_any and (number == last or facts.st_uid not in _outside()):
+        if (
+            facts.st_uid not in mine
+            and not owner_may_be_any
+            and (number == last or facts.st_uid not in _list_unmapped_uids())
+        ):
             return (
                 f"{step} belongs to {user_name(facts.st_uid)}, who could put something else in its place. Set it to a "
                 f"folder of {user_name(os.geteuid())}, below folders of that user or of root."
@@ -90,18 +94,18 @@ def _others_may_write(path: str, facts: os.stat_result) -> bool:
     if not facts.st_mode & stat.S_IWGRP:
         return False
     # With an access list, the bits of the group are the most that anybody in the list may do.
-    return _has_access_list(path) or not _is_private(facts.st_gid, facts.st_uid)
+    return _has_access_list(path) or not _is_private_group(facts.st_gid, facts.st_uid)
 
 
 def _has_access_list(path: str) -> bool:
     try:
-        return bool(os.getxattr(path, ACCESS_LIST))
+        return bool(os.getxattr(path, ACL_ATTRIBUTE))
     except OSError:
         return False
 
 
 @functools.cache
-def _is_private(gid: int, uid: int) -> bool:
+def _is_private_group(gid: int, uid: int) -> bool:
     """Whether nobody but a user and root is in a group: many systems make one for each user, and let it write."""
     try:
         listed = {pwd.getpwnam(name).pw_uid for name in grp.getgrgid(gid).gr_mem}
@@ -111,7 +115,7 @@ def _is_private(gid: int, uid: int) -> bool:
 
 
 @functools.cache
-def _outside() -> frozenset[int]:
+def _list_unmapped_uids() -> frozenset[int]:
     """The number that stands for every user who is not in this process's user namespace, such as the host's root."""
     try:
         if UID_MAP.read_text(encoding="ascii").split() == ["0", "0", "4294967295"]:

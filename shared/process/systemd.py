@@ -10,23 +10,23 @@ import socket
 from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 
-FIRST_FD = 3
+LISTEN_FDS_START = 3
 
 
-def listening(environ: MutableMapping[str, str], pid: int) -> list[socket.socket]:
+def take_listen_sockets(environ: MutableMapping[str, str], pid: int) -> list[socket.socket]:
     """The sockets handed down to this process, not to one that it starts later."""
     count, meant = environ.pop("LISTEN_FDS", ""), environ.pop("LISTEN_PID", "")
     environ.pop("LISTEN_FDNAMES", None)
     if not count.isdigit() or meant != str(pid):
         return []
-    sockets = [socket.socket(fileno=number) for number in range(FIRST_FD, FIRST_FD + int(count))]
+    sockets = [socket.socket(fileno=number) for number in range(LISTEN_FDS_START, LISTEN_FDS_START + int(count))]
     for sock in sockets:
         os.set_inheritable(sock.fileno(), False)
         sock.setblocking(False)
     return sockets
 
 
-def credentials(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+def read_credentials(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
     """Those of `names` that are files in CREDENTIALS_DIRECTORY, without the newline that editors put at the end."""
     folder = environ.get("CREDENTIALS_DIRECTORY")
     found: dict[str, str] = {}
@@ -46,15 +46,15 @@ def notify(environ: Mapping[str, str], state: str) -> None:
         sock.sendto(state.encode(), address.replace("@", "\0", 1) if address[0] == "@" else address)
 
 
-def watchdog(environ: Mapping[str, str], pid: int) -> float | None:
+def parse_watchdog_interval(environ: Mapping[str, str], pid: int) -> float | None:
     """Seconds between two signs of life, half of what is allowed; None if nobody looks for them."""
     allowed, meant = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", str(pid))
     return int(allowed) / 2_000_000 if allowed.isdigit() and int(allowed) and meant == str(pid) else None
 
 
-async def alive(environ: Mapping[str, str], pid: int) -> None:
+async def notify_watchdog(environ: Mapping[str, str], pid: int) -> None:
     """Give the signs of life that the watchdog looks for, from the loop that does the work; return if none does."""
-    pause = watchdog(environ, pid)
+    pause = parse_watchdog_interval(environ, pid)
     while pause:
         notify(environ, "WATCHDOG=1")
         await asyncio.sleep(pause)

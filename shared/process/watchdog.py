@@ -12,15 +12,15 @@ import signal
 from collections.abc import Callable
 
 # A loop that answers at all is seen to at least this often.
-PAUSE = 1.0
+TIMER_RESET_INTERVAL = 1.0
 
 
 async def end_when_stalled(seconds: float) -> None:
     """Ends the process if the loop that this runs in stands still for so long, until this is cancelled. 0: never."""
     if not seconds:
         return
-    set_timer = _by_thread if os.getpid() == 1 else _by_signal()
-    pause = min(PAUSE, seconds / 4)
+    set_timer = _set_thread_timer if os.getpid() == 1 else _create_signal_timer()
+    pause = min(TIMER_RESET_INTERVAL, seconds / 4)
     try:
         while True:
             set_timer(seconds)
@@ -29,7 +29,7 @@ async def end_when_stalled(seconds: float) -> None:
         set_timer(0)
 
 
-def _by_signal() -> Callable[[float], None]:
+def _create_signal_timer() -> Callable[[float], None]:
     """A timer whose signal dumps the tracebacks and then does what it does by default: end the process."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
@@ -43,7 +43,7 @@ def _by_signal() -> Callable[[float], None]:
     return set_timer
 
 
-def _by_thread(seconds: float) -> None:
+def _set_thread_timer(seconds: float) -> None:
     """The same for the first process of a container, which the kernel's default actions don't end."""
     if seconds:
         faulthandler.dump_traceback_later(seconds, exit=True)

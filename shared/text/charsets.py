@@ -10,7 +10,7 @@ from chardetng_py.detector import EncodingDetector
 from msgspec import Struct
 
 # The longer marks first: UTF-32's begins like UTF-16's.
-MARKS = (
+BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -32,7 +32,7 @@ CHARSETS = frozenset(
     }
 )
 # What Firefox's detector answers and Python calls otherwise.
-SPELLED = {
+DETECTOR_ALIASES = {
     "windows-874": "cp874",
     "gb18030": "gb18030",
     "Shift_JIS": "cp932",
@@ -40,46 +40,50 @@ SPELLED = {
     "ISO-8859-8-I": "iso8859-8",
 }
 # Of a text about this much is looked at: detection takes half a second for a megabyte. Of ASCII little is a hint.
-SAMPLE, AROUND = 64 * 1024, 100
+SAMPLE_BYTES, SAMPLE_CONTEXT_BYTES = 64 * 1024, 100
 
 _beyond_ascii = re.compile(rb"[\x80-\xff]")
-_gap = re.compile(rb"[\0-\x7f]{%d}" % (2 * AROUND))
+_gap = re.compile(rb"[\0-\x7f]{%d}" % (2 * SAMPLE_CONTEXT_BYTES))
 # Control characters that are in no text; tab, line ends, form feed, backspace and escape are in some.
 _controls = re.compile(r"[\0-\x07\x0e-\x1a\x1c-\x1f\x7f]")
 
 
-class Decoded(Struct, frozen=True):
+class DecodedText(Struct, frozen=True):
     """A text. guessed: the encoding, where nothing but the bytes told it."""
 
     text: str
-    guessed: str = ""
+    guessed_charset: str = ""
 
     @property
     def note(self) -> str:
         """What a reader should know of how it was decoded; nothing where that was certain."""
-        return f"The file does not tell its character encoding; it was read as {self.guessed}." if self.guessed else ""
+        return (
+            f"The file does not tell its character encoding; it was read as {self.guessed_charset}."
+            if self.guessed_charset
+            else ""
+        )
 
 
-def decode(data: bytes, charset: str = "") -> Decoded | None:
+def decode(data: bytes, charset: str = "") -> DecodedText | None:
     """The text that the bytes are; None if they are none. charset: what is declared; a byte order mark outranks it."""
-    for mark, name in MARKS:
+    for mark, name in BYTE_ORDER_MARKS:
         if data.startswith(mark):
-            return _strict(data, name)
-    if declared := known(charset):
-        return _strict(data, declared)
-    return utf8(data) or _detected(data)
+            return _decode_strict(data, name)
+    if declared := find_codec(charset):
+        return _decode_strict(data, declared)
+    return decode_utf8(data) or _detect(data)
 
 
-def utf8(data: bytes) -> Decoded | None:
+def decode_utf8(data: bytes) -> DecodedText | None:
     """The text, if the bytes are UTF-8 without NUL."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return None
-    return None if "\0" in text else Decoded(text)
+    return None if "\0" in text else DecodedText(text)
 
 
-def known(charset: str) -> str:
+def find_codec(charset: str) -> str:
     """Python's name of a declared charset; nothing for what decides nothing: ASCII, or a name that nobody knows."""
     try:
         name = codecs.lookup(charset).name
@@ -88,45 +92,45 @@ def known(charset: str) -> str:
     return name if name in CHARSETS and name != "ascii" else ""
 
 
-def preload() -> None:
+def preload_codecs() -> None:
     """Load every codec, for a process that can't read Python's library later."""
     for name in (*CHARSETS, "utf-8-sig"):
         codecs.lookup(name)
 
 
-def _strict(data: bytes, name: str) -> Decoded | None:
+def _decode_strict(data: bytes, name: str) -> DecodedText | None:
     if name == "utf-8":
-        return utf8(data)
+        return decode_utf8(data)
     for each in ("cp1252", name) if name == "iso8859-1" else (name,):
         # Who says ISO-8859-1 means Windows-1252 (https://encoding.spec.whatwg.org/#names-and-labels).
         try:
             text = data.decode(each)
         except UnicodeDecodeError:
             continue
-        return None if _controls.search(text) else Decoded(text)
+        return None if _controls.search(text) else DecodedText(text)
     return None
 
 
-def _detected(data: bytes) -> Decoded | None:
+def _detect(data: bytes) -> DecodedText | None:
     """The text in an encoding that the bytes suggest."""
     # Cheaper than a decoding, and most of what is no text ends here.
-    if not data or _controls.search(data[:SAMPLE].decode("latin-1")):
+    if not data or _controls.search(data[:SAMPLE_BYTES].decode("latin-1")):
         return None
     detector = EncodingDetector()
-    detector.feed(_sample(data), last=False)
+    detector.feed(_take_sample(data), last=False)
     guess = detector.guess(tld=None, allow_utf8=False)
-    found = _strict(data, known(SPELLED.get(guess, guess)) or "cp1252")
-    return Decoded(found.text, guess) if found else None
+    found = _decode_strict(data, find_codec(DETECTOR_ALIASES.get(guess, guess)) or "cp1252")
+    return DecodedText(found.text, guess) if found else None
 
 
-def _sample(data: bytes) -> bytes:
+def _take_sample(data: bytes) -> bytes:
     """What is around the bytes beyond ASCII, from the first of them on. It is cut in ASCII only, so never in a character."""
     sample = bytearray()
     at = 0
-    while len(sample) < SAMPLE and (found := _beyond_ascii.search(data, at)):
-        most = found.start() + SAMPLE
+    while len(sample) < SAMPLE_BYTES and (found := _beyond_ascii.search(data, at)):
+        most = found.start() + SAMPLE_BYTES
         gap = _gap.search(data, found.end(), most)
-        end = gap.start() + AROUND if gap else most
-        sample += data[max(at, found.start() - AROUND) : end]
+        end = gap.start() + SAMPLE_CONTEXT_BYTES if gap else most
+        sample += data[max(at, found.start() - SAMPLE_CONTEXT_BYTES) : end]
         at = end
     return bytes(sample)

@@ -14,18 +14,18 @@ from typing import NoReturn, cast
 
 from msgspec import Struct
 
-from shared.text.json_path import Step, render
+from shared.text.json_path import Step, render_path
 
-MOST_PLACES = 8
+MAX_PLACES = 8
 # A text is searched for places this far; what is beyond it is told of as a whole.
-MOST_TOKENS = 200_000
-DEEPEST_PLACE = 32
+MAX_JSON_TOKENS = 200_000
+MAX_PLACE_DEPTH = 32
 # As many decimal digits every double holds, whatever its exponent.
 SAFE_DIGITS = 15
 # As many make out any double.
-MOST_DIGITS = 17
-LONGEST_EXPONENT = 6
-LARGEST_INDEX = 2**32 - 2
+MAX_DOUBLE_DIGITS = 17
+MAX_EXPONENT_DIGITS = 6
+MAX_ARRAY_INDEX = 2**32 - 2
 
 _STRING = r'"(?:[^"\\]++|\\[\s\S])*+"'
 _INDEX = r"(?:0|[1-9][0-9]{0,9})"
@@ -44,7 +44,7 @@ _NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*+)(?:\.([0-9]++))?(?:[eE]([+-]?[0-9]++)
 _TOKEN = re.compile(rf"[ \t\r\n]*+({_STRING}|[\[\]{{}},:]|[^\s\[\]{{}},:\"]++)")
 
 
-def carry(text: str) -> str:
+def quote_inexact_numbers(text: str) -> str:
     """Returns the JSON of a call's arguments as it is to be sent, so that the model reads the values that were meant.
 
     A number that a double can't hold becomes a string of the same characters; all else stays as it is, byte for byte. Of
@@ -56,7 +56,7 @@ def carry(text: str) -> str:
         number = _NUMBER.match(text, position)
         if number is None:
             return text
-        if not _Decimal.read(number).is_exact():
+        if not _Decimal.parse(number).is_exact():
             written += [text[done:position], f'"{number[0]}"']
             done = number.end()
         position = number.end()
@@ -78,7 +78,7 @@ def find_alterations(text: str) -> tuple[str, ...]:
     repeats = _repeats_names(text)
     if repeats is None or (not repeats and _skip(_UNCHANGED, text, 0) == len(text)):
         return ()
-    return _Search(text).run()
+    return _AlterationSearch(text).run()
 
 
 def _skip(pattern: re.Pattern[str], text: str, position: int) -> int:
@@ -96,7 +96,7 @@ def _repeats_names(text: str) -> bool | None:
 
     repeats = False
     try:
-        json.loads(text, object_pairs_hook=check, parse_int=str, parse_float=str, parse_constant=_refuse)
+        json.loads(text, object_pairs_hook=check, parse_int=str, parse_float=str, parse_constant=_reject_constant)
     except RecursionError:
         return True
     except ValueError:
@@ -104,33 +104,33 @@ def _repeats_names(text: str) -> bool | None:
     return repeats
 
 
-def _refuse(constant: str) -> NoReturn:
+def _reject_constant(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
 class _Decimal(Struct, frozen=True):
     """A number as JSON writes it. digits: without zeros at either end; the value is 0.digits, times 10 ** exponent."""
 
-    written: str
+    text: str
     negative: bool
     digits: str
     exponent: int | None
 
     @classmethod
-    def read(cls, number: re.Match[str]) -> "_Decimal":
+    def parse(cls, number: re.Match[str]) -> "_Decimal":
         """Returns a number that `_NUMBER` found. exponent: None where it is beyond any double."""
         sign, whole, fraction, power = number.groups(default="")
         figures = whole + fraction
         digits = figures.lstrip("0")
         exponent = len(whole) - (len(figures) - len(digits))
-        small = len(power.lstrip("+-0")) <= LONGEST_EXPONENT
+        small = len(power.lstrip("+-0")) <= MAX_EXPONENT_DIGITS
         return cls(number[0], sign == "-", digits.rstrip("0"), exponent + int(power or "0") if small else None)
 
     def is_exact(self) -> bool:
         """Returns whether a double gives back the same digits."""
         if not self.digits:
             return True
-        if len(self.digits) > MOST_DIGITS or self.exponent is None:
+        if len(self.digits) > MAX_DOUBLE_DIGITS or self.exponent is None:
             return False
         plain = f"0.{self.digits}e{self.exponent}"
         value = float(plain)
@@ -138,7 +138,7 @@ class _Decimal(Struct, frozen=True):
 
     def is_unchanged(self) -> bool:
         """Returns whether it is written again as it was."""
-        return self.is_exact() and self.written == self._rewrite()
+        return self.is_exact() and self.text == self._rewrite()
 
     def _rewrite(self) -> str:
         """Returns how JavaScript writes it."""
@@ -157,7 +157,7 @@ class _Decimal(Struct, frozen=True):
         return f"-{text}" if self.negative else text
 
 
-class _Frame:
+class _OpenContainer:
     """An object or a list that is open. Mutable: where in it the search is, and the names so far."""
 
     __slots__ = ("at", "highest", "names", "sorted")
@@ -169,20 +169,20 @@ class _Frame:
         self.highest: int | None = -1
         self.sorted = True
 
-    def go_on(self) -> bool:
+    def pass_comma(self) -> bool:
         """Passes a comma; returns whether a value comes next, not a name."""
         if isinstance(self.at, int):
             self.at += 1
         return isinstance(self.at, int)
 
-    def add(self, name: str) -> bool:
+    def add_name(self, name: str) -> bool:
         """Takes in a property's name; returns whether it changes nothing."""
         self.at = name
         if name in self.names:
             return False
         self.names.add(name)
         number = int(name) if re.fullmatch(_INDEX, name) else None
-        if number is None or number > LARGEST_INDEX:
+        if number is None or number > MAX_ARRAY_INDEX:
             self.highest = None
         elif self.highest is None or number < self.highest:
             self.sorted = False
@@ -191,56 +191,56 @@ class _Frame:
         return True
 
 
-class _Search:
+class _AlterationSearch:
     """One search through a text that is JSON. Mutable: the position, and what was found."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._frames: list[_Frame] = []
+        self._frames: list[_OpenContainer] = []
         self._found: dict[str, None] = {}
         # The next string is a value, not a name.
-        self._named = False
+        self._expects_value = False
 
     def run(self) -> tuple[str, ...]:
         """Returns the places."""
         position = count = 0
-        while len(self._found) < MOST_PLACES and (found := _TOKEN.match(self._text, position)):
+        while len(self._found) < MAX_PLACES and (found := _TOKEN.match(self._text, position)):
             position = found.end()
             count += 1
-            if count > MOST_TOKENS:
+            if count > MAX_JSON_TOKENS:
                 self._found.setdefault("$")
                 break
-            self._take(found[1])
+            self._read_token(found[1])
         return tuple(self._found)
 
-    def _take(self, part: str) -> None:
+    def _read_token(self, part: str) -> None:
         match part[0]:
             case "{" | "[":
-                self._frames.append(_Frame(0 if part == "[" else ""))
-                self._named = part == "["
+                self._frames.append(_OpenContainer(0 if part == "[" else ""))
+                self._expects_value = part == "["
             case "}" | "]":
                 closed = self._frames.pop()
                 if not closed.sorted:
-                    self._note()
-                self._named = True
+                    self._record_place()
+                self._expects_value = True
             case "," | ":":
-                self._named = self._frames[-1].go_on() if part == "," else True
+                self._expects_value = self._frames[-1].pass_comma() if part == "," else True
             case '"':
-                self._take_text(part)
+                self._read_string(part)
             case "t" | "f" | "n":
                 pass
             case _:
                 number = _NUMBER.fullmatch(part)
-                if number is not None and not _Decimal.read(number).is_unchanged():
-                    self._note()
+                if number is not None and not _Decimal.parse(number).is_unchanged():
+                    self._record_place()
 
-    def _take_text(self, part: str) -> None:
-        if self._named or not self._frames:
+    def _read_string(self, part: str) -> None:
+        if self._expects_value or not self._frames:
             return
         name = cast("str", json.loads(part)) if "\\" in part else part[1:-1]
-        if not self._frames[-1].add(name):
-            self._note()
+        if not self._frames[-1].add_name(name):
+            self._record_place()
 
-    def _note(self) -> None:
+    def _record_place(self) -> None:
         """Notes the value that the search is in."""
-        self._found.setdefault(render("$", [frame.at for frame in self._frames[:DEEPEST_PLACE]]))
+        self._found.setdefault(render_path("$", [frame.at for frame in self._frames[:MAX_PLACE_DEPTH]]))

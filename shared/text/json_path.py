@@ -5,14 +5,14 @@ from collections.abc import Iterable
 
 import msgspec
 
-LONGEST_NAME = 60
+MAX_NAME_LENGTH = 60
 # Characters that need no quotes here: JSON Schema's own names have `$` and `-`.
 _PLAIN = re.compile(r"[A-Za-z_$@][A-Za-z0-9_$@-]*")
 
 type Step = str | int
 
 
-def render(root: str, steps: Iterable[Step]) -> str:
+def render_path(root: str, steps: Iterable[Step]) -> str:
     """Returns the place that the steps lead to, in ASCII: `$.a[0]["b c"]`. root: what the path begins with."""
     return root + "".join(map(_render_step, steps))
 
@@ -20,7 +20,7 @@ def render(root: str, steps: Iterable[Step]) -> str:
 def _render_step(step: Step) -> str:
     if isinstance(step, int):
         return f"[{step}]"
-    short = step if len(step) <= LONGEST_NAME else f"{step[:LONGEST_NAME]}..."
+    short = step if len(step) <= MAX_NAME_LENGTH else f"{step[:MAX_NAME_LENGTH]}..."
     if _PLAIN.fullmatch(short):
         return f".{short}"
     quoted = msgspec.json.encode(short.encode("utf-8", "replace").decode()).decode()

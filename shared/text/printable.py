@@ -3,21 +3,23 @@
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-LINES = "\n\t"
+LINE_CHARACTERS = "\n\t"
 
 
-def printable(text: str, keep: str = "") -> str:
+def escape_unprintable(text: str, keep: str = "") -> str:
     """Returns a text with every control, format and separator character escaped, but for those of `keep`."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def printable_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+def escape_log_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """A processor of structlog's: escapes every name and value of a line; a traceback keeps its lines."""
     shown: dict[str, Any] = {}
     for name, value in event.items():
-        keep = LINES if name in {"exception", "stack"} else ""
+        keep = LINE_CHARACTERS if name in {"exception", "stack"} else ""
         plain = value is None or isinstance(value, bool | int | float)
-        shown[printable(name)] = value if plain else printable(value if isinstance(value, str) else repr(value), keep)
+        shown[escape_unprintable(name)] = (
+            value if plain else escape_unprintable(value if isinstance(value, str) else repr(value), keep)
+        )
     return shown

@@ -9,9 +9,9 @@ import pytest
 from anthropic import beta_async_tool
 from pydantic import BaseModel
 
-from tests.support.scripted.upstream import Refuses, Says, Upstream
-from tests.support.stack import KEY, Stack
-from tests.support.timeouts import BOUND
+from tests.support.scripted.upstream import AnswerReply, ErrorReply, Upstream
+from tests.support.stack import API_KEY, Stack
+from tests.support.timeouts import TEST_TIMEOUT
 
 HI: Any = [{"role": "user", "content": "hi"}]
 
@@ -19,14 +19,16 @@ HI: Any = [{"role": "user", "content": "hi"}]
 @pytest.fixture
 async def client(stack: Stack) -> AsyncGenerator[anthropic.AsyncAnthropic]:
     """The client, which does not try again by itself."""
-    async with anthropic.AsyncAnthropic(base_url=stack.url, api_key=KEY, max_retries=0, timeout=BOUND) as client:
+    async with anthropic.AsyncAnthropic(
+        base_url=stack.url, api_key=API_KEY, max_retries=0, timeout=TEST_TIMEOUT
+    ) as client:
         yield client
 
 
 @pytest.mark.wire(63, 53)
 async def test_an_answer(client: anthropic.AsyncAnthropic, upstream: Upstream):
     """With its text, its reason, its tokens and the request's id."""
-    upstream.script(Says(("Hello", " you"), input=10, output=5, cache_read=4, cache_write=2))
+    upstream.script(AnswerReply(("Hello", " you"), input=10, output=5, cache_read=4, cache_write=2))
     answer = await client.messages.create(model="sonnet", max_tokens=50, messages=HI, system="Be brief.")
     thought, block = answer.content
     assert (thought.type, getattr(thought, "thinking", None)) == ("thinking", "")
@@ -34,7 +36,7 @@ async def test_an_answer(client: anthropic.AsyncAnthropic, upstream: Upstream):
     assert (answer.usage.input_tokens, answer.usage.output_tokens) == (10, 5)
     assert (answer.usage.cache_read_input_tokens, answer.usage.cache_creation_input_tokens) == (4, 2)
     assert answer._request_id
-    [asked] = [request for request in upstream.requests if request.asks]
+    [asked] = [request for request in upstream.requests if request.is_message_request]
     assert asked.conversation == [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]
     assert asked.system_texts == ["Be brief."]
     assert asked.body["max_tokens"] == 50
@@ -42,7 +44,7 @@ async def test_an_answer(client: anthropic.AsyncAnthropic, upstream: Upstream):
 
 async def test_a_stream_adds_up(client: anthropic.AsyncAnthropic, upstream: Upstream):
     """The client's own accumulator gets the whole answer."""
-    upstream.script(Says(("one ", "two"), tools=[("toolu_1", "Read", ['{"pa', 'th":"x"}'])]))
+    upstream.script(AnswerReply(("one ", "two"), tools=[("toolu_1", "Read", ['{"pa', 'th":"x"}'])]))
     tool: Any = {"name": "Read", "description": "reads", "input_schema": {"type": "object"}}
     async with client.messages.stream(model="sonnet", max_tokens=50, messages=HI, tools=[tool]) as stream:
         answer = await stream.get_final_message()
@@ -55,7 +57,9 @@ async def test_a_tool_loop_keeps_the_thinking_that_was_not_asked_for(
     client: anthropic.AsyncAnthropic, upstream: Upstream
 ):
     """The client's own accumulator has the block without words, and sends it back as it is."""
-    upstream.script(Says("I look.", thinking="Hm.", tools=[("toolu_1", "Read", ['{"path":', '"x"}'])]), Says("Done."))
+    upstream.script(
+        AnswerReply("I look.", thinking="Hm.", tools=[("toolu_1", "Read", ['{"path":', '"x"}'])]), AnswerReply("Done.")
+    )
     tool: Any = {"name": "Read", "description": "reads", "input_schema": {"type": "object"}}
     async with client.messages.stream(model="sonnet", max_tokens=50, messages=HI, tools=[tool]) as stream:
         answer = await stream.get_final_message()
@@ -66,7 +70,7 @@ async def test_a_tool_loop_keeps_the_thinking_that_was_not_asked_for(
     result: Any = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "words"}
     history: Any = [*HI, {"role": "assistant", "content": answer.content}, {"role": "user", "content": [result]}]
     await client.messages.create(model="sonnet", max_tokens=50, messages=history, tools=[tool])
-    back = [request for request in upstream.requests if request.asks][-1].conversation[1]
+    back = [request for request in upstream.requests if request.is_message_request][-1].conversation[1]
     assert back["content"][0] == {"type": "thinking", "thinking": "", "signature": thought.signature}
 
 
@@ -80,11 +84,11 @@ async def test_the_tool_runner_runs(client: anthropic.AsyncAnthropic, upstream: 
         await asyncio.sleep(0)
         return f"sunny in {city}"
 
-    upstream.script(Says(tools=[("toolu_1", "weather", ['{"city":"Bern"}'])]), Says("It is sunny."))
+    upstream.script(AnswerReply(tools=[("toolu_1", "weather", ['{"city":"Bern"}'])]), AnswerReply("It is sunny."))
     runner = client.beta.messages.tool_runner(model="sonnet", max_tokens=50, messages=HI, tools=[weather])
     answer = await runner.until_done()
     assert [block.type for block in answer.content] == ["thinking", "text"]
-    last = [request for request in upstream.requests if request.asks][-1]
+    last = [request for request in upstream.requests if request.is_message_request][-1]
     assert [message["role"] for message in last.conversation] == ["user", "assistant", "user"]
     assert "sunny in Bern" in str(last.conversation[-1])
 
@@ -98,7 +102,7 @@ class Person(BaseModel):
 @pytest.mark.wire(63, 76)
 async def test_a_structured_answer(client: anthropic.AsyncAnthropic, upstream: Upstream):
     """`messages.parse` gets the object."""
-    upstream.script(Says(tools=[("toolu_1", "StructuredOutput", ['{"name":"Ada"}'])]))
+    upstream.script(AnswerReply(tools=[("toolu_1", "StructuredOutput", ['{"name":"Ada"}'])]))
     answer = await client.messages.parse(model="sonnet", max_tokens=50, messages=HI, output_format=Person)
     assert answer.parsed_output == Person(name="Ada")
 
@@ -131,7 +135,7 @@ async def test_models_in_the_vendors_form(client: anthropic.AsyncAnthropic):
 
 async def test_errors_are_the_clients_own(client: anthropic.AsyncAnthropic, upstream: Upstream):
     """By their types, with the request's id in the body too."""
-    upstream.script(Refuses(529, "overloaded_error"))
+    upstream.script(ErrorReply(529, "overloaded_error"))
     with pytest.raises(anthropic.APIStatusError) as caught:
         await client.messages.create(model="sonnet", max_tokens=50, messages=HI)
     assert (caught.value.status_code, caught.value.type) == (529, "overloaded_error")

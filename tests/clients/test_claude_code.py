@@ -10,9 +10,9 @@ from pathlib import Path
 import claude_agent_sdk
 import pytest
 
-from tests.support.scripted.upstream import Says, Upstream
-from tests.support.stack import KEY, Stack
-from tests.support.timeouts import BOUND
+from tests.support.scripted.upstream import AnswerReply, Upstream
+from tests.support.stack import API_KEY, Stack
+from tests.support.timeouts import TEST_TIMEOUT
 
 BINARY = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
 
@@ -29,10 +29,10 @@ def home() -> Generator[Path]:
 async def test_claude_code_runs_a_tool_and_answers(stack: Stack, upstream: Upstream, home: Path):
     """It asks, the model calls its Bash, it brings what the command said, the model answers."""
     upstream.script(
-        Says(
+        AnswerReply(
             thinking="Hm.", tools=[("toolu_1", "Bash", ['{"command":"echo from-the-', 'client","description":"says"}'])]
         ),
-        Says("All done."),
+        AnswerReply("All done."),
     )
     environment = {
         "PATH": os.environ["PATH"],
@@ -40,7 +40,7 @@ async def test_claude_code_runs_a_tool_and_answers(stack: Stack, upstream: Upstr
         "CLAUDE_CONFIG_DIR": str(home / "config"),
         "TMPDIR": str(home),
         "ANTHROPIC_BASE_URL": stack.url,
-        "ANTHROPIC_API_KEY": KEY,
+        "ANTHROPIC_API_KEY": API_KEY,
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_TELEMETRY": "1",
         "DISABLE_ERROR_REPORTING": "1",
@@ -55,14 +55,14 @@ async def test_claude_code_runs_a_tool_and_answers(stack: Stack, upstream: Upstr
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             output, _ = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     assert output.decode().strip() == "All done."
-    last = [request for request in upstream.requests if request.asks][-1]
+    last = [request for request in upstream.requests if request.is_message_request][-1]
     assert "from-the-client" in str(last.conversation[-1])
     assert "thinking" in {block["type"] for block in last.conversation[-2]["content"]}
     assert upstream.refused == []

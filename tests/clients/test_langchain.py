@@ -8,9 +8,9 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field, SecretStr
 
-from tests.support.scripted.upstream import Received, Reply, Says, Upstream
-from tests.support.stack import KEY, Stack
-from tests.support.timeouts import BOUND
+from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, Reply, Upstream
+from tests.support.stack import API_KEY, Stack
+from tests.support.timeouts import TEST_TIMEOUT
 
 pytestmark = pytest.mark.wire(61)
 
@@ -42,16 +42,16 @@ def chat(stack: Stack) -> ChatOpenAI:
     return ChatOpenAI(
         model="gpt-4o",
         base_url=f"{stack.url}/v1",
-        api_key=SecretStr(KEY),
+        api_key=SecretStr(API_KEY),
         max_retries=0,
-        timeout=BOUND,
+        timeout=TEST_TIMEOUT,
         temperature=0.1,
     )
 
 
 async def test_words_stream_and_are_counted(chat: ChatOpenAI, upstream: Upstream):
     """Its usage is what the service counted."""
-    upstream.script(Says(("Hel", "lo"), input=10, output=2, cache_read=4))
+    upstream.script(AnswerReply(("Hel", "lo"), input=10, output=2, cache_read=4))
     chunks = [chunk async for chunk in chat.astream([SystemMessage("Be kind."), HumanMessage("hi")], stream_usage=True)]
     assert "".join(str(chunk.content) for chunk in chunks) == "Hello"
     whole = sum(chunks[1:], chunks[0])
@@ -64,11 +64,11 @@ async def test_words_stream_and_are_counted(chat: ChatOpenAI, upstream: Upstream
 async def test_bound_tools_are_called_and_their_results_understood(chat: ChatOpenAI, upstream: Upstream):
     """Ten rounds, streamed and not, with the client's own messages as the history."""
 
-    def next_call(received: Received) -> Reply:
+    def next_call(received: ReceivedRequest) -> Reply:
         done = len(received.conversation) // 2
         if done == 10:
-            return Says("Done.")
-        return Says("So:", tools=[(f"toolu_{done}", "multiply", [f'{{"a": {done}, ', '"b": 2}'])])
+            return AnswerReply("Done.")
+        return AnswerReply("So:", tools=[(f"toolu_{done}", "multiply", [f'{{"a": {done}, ', '"b": 2}'])])
 
     upstream.script(next_call)
     bound = chat.bind_tools([multiply])
@@ -93,7 +93,9 @@ async def test_bound_tools_are_called_and_their_results_understood(chat: ChatOpe
 @pytest.mark.parametrize("choice", ["any", "multiply", "none"])
 async def test_a_bound_choice_is_kept(chat: ChatOpenAI, upstream: Upstream, choice: str):
     """Any tool, this tool, or none; the model, which refuses to be forced, is told in words."""
-    upstream.script(Says("No.") if choice == "none" else Says(tools=[("toolu_1", "multiply", ['{"a": 1, "b": 2}'])]))
+    upstream.script(
+        AnswerReply("No.") if choice == "none" else AnswerReply(tools=[("toolu_1", "multiply", ['{"a": 1, "b": 2}'])])
+    )
     answer = await chat.bind_tools([multiply], tool_choice=choice).ainvoke("hi")
     assert len(answer.tool_calls) == (0 if choice == "none" else 1)
     assert upstream.requests[0].body.get("tool_choice") == ({"type": "none"} if choice == "none" else None)
@@ -110,7 +112,7 @@ async def test_a_structured_answer_is_the_object_that_was_asked_for(
 ):
     """By a forced tool, by a schema, or by any JSON."""
     name = "Joke" if method == "function_calling" else "StructuredOutput"
-    upstream.script(Says("Here:", tools=[("toolu_1", name, [JOKE[:20], JOKE[20:]])]))
+    upstream.script(AnswerReply("Here:", tools=[("toolu_1", name, [JOKE[:20], JOKE[20:]])]))
     structured = chat.with_structured_output(Joke, method=method, include_raw=include_raw)
     answer: Any = await structured.ainvoke("Tell me a joke, as JSON.")
     if include_raw:
@@ -129,7 +131,7 @@ async def test_a_structured_answer_may_be_streamed(
 ):
     """Its last piece is the whole object."""
     name = "Joke" if method == "function_calling" else "StructuredOutput"
-    upstream.script(Says("Here:", tools=[("toolu_1", name, [JOKE[:20], JOKE[20:]])]))
+    upstream.script(AnswerReply("Here:", tools=[("toolu_1", name, [JOKE[:20], JOKE[20:]])]))
     pieces = [piece async for piece in chat.with_structured_output(Joke, method=method).astream("JSON, please.")]
     assert pieces[-1] == Joke.model_validate_json(JOKE)
 
@@ -138,7 +140,8 @@ async def test_a_strict_schema_is_kept(chat: ChatOpenAI, upstream: Upstream):
     """What does not meet it is asked for again before LangChain sees it."""
     wrong = '{"setup": "Why?", "punchline": "Because.", "tags": [], "rating": 70}'
     upstream.script(
-        Says(tools=[("toolu_1", "StructuredOutput", [wrong])]), Says(tools=[("toolu_2", "StructuredOutput", [JOKE])])
+        AnswerReply(tools=[("toolu_1", "StructuredOutput", [wrong])]),
+        AnswerReply(tools=[("toolu_2", "StructuredOutput", [JOKE])]),
     )
     answer = await chat.with_structured_output(Joke, method="json_schema", strict=True).ainvoke("A joke.")
     assert answer == Joke.model_validate_json(JOKE)

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.support import node
-from tests.support.manual import example
+from tests.support.manual import find_example
 from tests.support.recorder.clients import CLIENTS, Client
-from tests.support.recorder.heard import Session
+from tests.support.recorder.recording import Session
 from tests.support.scripted.upstream import Upstream
-from tests.support.stack import KEY, Stack
-from tests.support.timeouts import BOUND
+from tests.support.stack import API_KEY, Stack
+from tests.support.timeouts import TEST_TIMEOUT
 
 PYTHON = ("openai_python", "anthropic_python", "openai_agents", "langchain")
 NODE = ("openai_node", "anthropic_node", "ai_sdk", "ai_sdk_more")
@@ -37,7 +37,7 @@ def environment(stack: Stack, folder: Path) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
-        "KEY": KEY,
+        "KEY": API_KEY,
         "URL": stack.url,
         "NO_PROXY": "127.0.0.1",
         **nowhere,
@@ -51,9 +51,9 @@ async def test_an_example_in_python_runs(stack: Stack, upstream: Upstream, tmp_p
     client = CLIENTS[name]
     scripted(upstream, client)
     program = tmp_path / "example.py"
-    program.write_text(example(client.title, client.language, stack.url))
+    program.write_text(find_example(client.title, client.language, stack.url))
     status, said = await node.run(
-        sys.executable, str(program), timeout=BOUND, cwd=tmp_path, environment=environment(stack, tmp_path)
+        sys.executable, str(program), timeout=TEST_TIMEOUT, cwd=tmp_path, environment=environment(stack, tmp_path)
     )
     assert status == 0, said
     assert "All done." in said
@@ -64,16 +64,16 @@ async def test_an_example_in_python_runs(stack: Stack, upstream: Upstream, tmp_p
 @pytest.mark.parametrize("name", NODE)
 async def test_an_example_in_javascript_runs(stack: Stack, upstream: Upstream, tmp_path: Path, name: str):
     """By the versions that the manual names."""
-    if reason := await PACKAGES.lacking():
+    if reason := await PACKAGES.install():
         pytest.skip(reason)
     client = CLIENTS[name]
     scripted(upstream, client)
     own = RECORDER / f"{name}.js"
     program = tmp_path / "example.mjs"
-    program.write_text(own.read_text() if own.exists() else example(client.title, client.language, stack.url))
+    program.write_text(own.read_text() if own.exists() else find_example(client.title, client.language, stack.url))
     (tmp_path / "node_modules").symlink_to(PACKAGES.folder / "node_modules")
     status, said = await node.run(
-        node.NODE, str(program), timeout=BOUND, cwd=tmp_path, environment=environment(stack, tmp_path)
+        node.NODE, str(program), timeout=TEST_TIMEOUT, cwd=tmp_path, environment=environment(stack, tmp_path)
     )
     assert status == 0, said
     assert "All done." in said

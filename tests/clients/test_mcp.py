@@ -12,13 +12,13 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
 
-from api.auth.host_check import Hosts
+from api.auth.host_check import HostPolicy
 from api.core.problems import Problem
-from api.dialects.mcp.models import BY_NAME, OFFERS
-from tests.support.mcp_client import ERAS, connected, words
-from tests.support.scripted.upstream import Gated, Refuses, Says, Stalls, Upstream
-from tests.support.stack import REPOSITORY, Stack, until
-from tests.support.timeouts import BOUND
+from api.dialects.mcp.models import OFFERS_BY_NAME, TOOL_OFFERS
+from tests.support.mcp_client import PROTOCOL_MODES, connect_client, get_text
+from tests.support.scripted.upstream import AnswerReply, ErrorReply, GatedReply, StalledReply, Upstream
+from tests.support.stack import REPOSITORY, Stack, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 ACCEPT = {"accept": "application/json, text/event-stream"}
 PROBE = {
@@ -43,21 +43,21 @@ async def handy(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 
 
 @pytest.mark.wire(74)
-@pytest.mark.parametrize("mode", [*ERAS, "auto"])
+@pytest.mark.parametrize("mode", [*PROTOCOL_MODES, "auto"])
 async def test_a_chat_has_its_answer_twice_and_its_words_as_progress(stack: Stack, upstream: Upstream, mode: str):
     """Structured, by the schema that the tool has; as text; and on the way, as each word comes."""
-    upstream.script(Says(("Hello", " world"), output=2))
+    upstream.script(AnswerReply(("Hello", " world"), output=2))
     told: list[str | None] = []
 
     async def tell(progress: float, total: float | None, message: str | None) -> None:
         told.append(message)
 
-    async with connected(stack, mode) as client:
+    async with connect_client(stack, mode) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-        assert list(tools) == [offer.name for offer in OFFERS]
+        assert list(tools) == [offer.name for offer in TOOL_OFFERS]
         result = await client.call_tool("chat", {"prompt": "hi"}, progress_callback=tell)
         assert not result.is_error
-        assert words(result) == "Hello world"
+        assert get_text(result) == "Hello world"
         assert tools["chat"].output_schema
         jsonschema.validate(result.structured_content, tools["chat"].output_schema)
         assert result.structured_content["usage"]["output_tokens"] == 2
@@ -65,48 +65,48 @@ async def test_a_chat_has_its_answer_twice_and_its_words_as_progress(stack: Stac
     assert told[0] == "The work begins."
 
 
-@pytest.mark.parametrize("mode", ERAS)
+@pytest.mark.parametrize("mode", PROTOCOL_MODES)
 async def test_a_cancelled_call_ends_its_job(stack: Stack, upstream: Upstream, mode: str):
     """The model is no longer waited for, and the place is free."""
-    upstream.script(Stalls(1))
+    upstream.script(StalledReply(1))
     began = asyncio.Event()
 
     async def tell(progress: float, total: float | None, message: str | None) -> None:
         if message and "answers" not in message and "begins" not in message:
             began.set()
 
-    async with asyncio.timeout(BOUND), connected(stack, mode) as client:
+    async with asyncio.timeout(TEST_TIMEOUT), connect_client(stack, mode) as client:
         call = asyncio.create_task(client.call_tool("chat", {"prompt": "hi"}, progress_callback=tell))
         await began.wait()
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-        await upstream.until(lambda: upstream.hangups == 1)
-        await stack.quiet()
-        upstream.script(Says("again"))
-        assert words(await client.call_tool("chat", {"prompt": "hi"})) == "again"
+        await upstream.wait_until(lambda: upstream.hangups == 1)
+        await stack.wait_until_quiet()
+        upstream.script(AnswerReply("again"))
+        assert get_text(await client.call_tool("chat", {"prompt": "hi"})) == "again"
 
 
 async def test_progress_comes_while_the_work_goes_on(stack: Stack, upstream: Upstream):
     """Each word before the next is written."""
-    upstream.script(Gated(("one ", "two")))
+    upstream.script(GatedReply(("one ", "two")))
     told: asyncio.Queue[str | None] = asyncio.Queue()
 
     async def tell(progress: float, total: float | None, message: str | None) -> None:
         told.put_nowait(message)
 
-    async with asyncio.timeout(BOUND), connected(stack) as client:
+    async with asyncio.timeout(TEST_TIMEOUT), connect_client(stack) as client:
         call = asyncio.create_task(client.call_tool("chat", {"prompt": "hi"}, progress_callback=tell))
         for word in ("one ", "two"):
             await upstream.release()
             while await told.get() != word:
                 pass
-        assert words(await call) == "one two"
+        assert get_text(await call) == "one two"
 
 
 async def test_what_is_wrong_is_a_result_that_says_so(stack: Stack, upstream: Upstream):
     """With the argument and the mend, so that a model can do it better."""
-    upstream.script(Refuses(401, "authentication_error"))
-    async with connected(stack) as client:
+    upstream.script(ErrorReply(401, "authentication_error"))
+    async with connect_client(stack) as client:
         for arguments, said in (
             ({}, "`prompt` is missing. chat takes `prompt`"),
             ({"prompt": 3}, "`prompt`: Expected `str`, got `int`"),
@@ -116,30 +116,30 @@ async def test_what_is_wrong_is_a_result_that_says_so(stack: Stack, upstream: Up
         ):
             result = await client.call_tool("chat", arguments)
             assert result.is_error
-            assert said in words(result)
+            assert said in get_text(result)
         read = await client.call_tool("file_read", {"path": "/etc/hostname"})
         assert read.is_error
-        assert "tools executor" in words(read)
+        assert "tools executor" in get_text(read)
         with pytest.raises(MCPError, match="There is no tool `x`"):
             await client.call_tool("x", {})
 
 
 async def test_models_are_listed(stack: Stack):
     """By a tool that needs no model."""
-    async with connected(stack) as client:
+    async with connect_client(stack) as client:
         result = await client.call_tool("list_models", {})
-    jsonschema.validate(result.structured_content, BY_NAME["list_models"].tool().output_schema or {})
+    jsonschema.validate(result.structured_content, OFFERS_BY_NAME["list_models"].build_tool().output_schema or {})
     assert "sonnet" in {model["key"] for model in result.structured_content["models"]}
 
 
-@pytest.mark.parametrize("mode", ERAS)
+@pytest.mark.parametrize("mode", PROTOCOL_MODES)
 async def test_allowed_files_are_resources_and_tools_read_them(handy: Stack, upstream: Upstream, mode: str):
     """Listed, read by address, read by a tool, asked about, sent with a prompt; commands run; others are refused."""
     file = handy.folder / "files" / "two words.txt"
     file.write_text("alpha\nbeta\n")
     (handy.folder / "files" / "raw").write_bytes(b"\xff\x00")
-    upstream.script(Says("It says alpha."))
-    async with connected(handy, mode) as client:
+    upstream.script(AnswerReply("It says alpha."))
+    async with connect_client(handy, mode) as client:
         found = {resource.title: resource for resource in (await client.list_resources()).resources}
         address = found[str(file)].uri
         assert address == file.as_uri()
@@ -155,11 +155,11 @@ async def test_allowed_files_are_resources_and_tools_read_them(handy: Stack, ups
             with pytest.raises(MCPError) as caught:
                 await client.read_resource(wrong)
             assert "root:" not in str(caught.value)
-        assert words(await client.call_tool("file_read", {"path": str(file), "limit": 1})).strip() == "alpha"
+        assert get_text(await client.call_tool("file_read", {"path": str(file), "limit": 1})).strip() == "alpha"
         about = await client.call_tool("analyze", {"prompt": "What?", "context_files": [str(file)]})
-        assert words(about) == "It says alpha."
+        assert get_text(about) == "It says alpha."
         ran = await client.call_tool("bash", {"command": "ls", "cwd": str(file.parent)})
-        assert "two words.txt" in words(ran)
+        assert "two words.txt" in get_text(ran)
         assert ran.structured_content["returncode"] == 0
         assert "review_file" in {prompt.name for prompt in (await client.list_prompts()).prompts}
         prompt = await client.get_prompt("review_file", {"path": str(file), "focus": "spelling"})
@@ -202,7 +202,7 @@ async def test_a_page_that_leads_its_own_name_here_gets_nothing(stack: Stack, na
 @pytest.mark.parametrize("host", ["127.0.0.1:8020", "[::1]:8020", "localhost", "api:8020", "a.localhost", "c.example"])
 def test_names_that_are_nobody_s_to_redirect_are_known(host: str):
     """And those that the owner allows."""
-    hosts = Hosts(frozenset({"c.example"}), frozenset({"https://page.example"}))
+    hosts = HostPolicy(frozenset({"c.example"}), frozenset({"https://page.example"}))
     hosts.check(host, "")
     hosts.check(host, f"http://{host}")
     hosts.check(host, "https://page.example")
@@ -212,7 +212,7 @@ def test_names_that_are_nobody_s_to_redirect_are_known(host: str):
 def test_other_names_are_not_known(host: str):
     """Whatever they begin with."""
     with pytest.raises(Problem) as caught:
-        Hosts(frozenset({"c.example"})).check(host, "")
+        HostPolicy(frozenset({"c.example"})).check(host, "")
     assert caught.value.status == 421
 
 
@@ -223,21 +223,21 @@ def bridge(stack: Stack, *arguments: str, key: str | None = None) -> StdioServer
     return StdioServerParameters(command=sys.executable, args=command, env=environment, cwd=str(stack.folder))
 
 
-@pytest.mark.parametrize("mode", ERAS)
+@pytest.mark.parametrize("mode", PROTOCOL_MODES)
 async def test_the_bridge_carries_everything(stack: Stack, upstream: Upstream, mode: str):
     """Results and progress, in both eras."""
-    upstream.script(Says(("Hello", " world")))
+    upstream.script(AnswerReply(("Hello", " world")))
     told: list[str | None] = []
 
     async def tell(progress: float, total: float | None, message: str | None) -> None:
         told.append(message)
 
     async with (
-        asyncio.timeout(BOUND),
+        asyncio.timeout(TEST_TIMEOUT),
         Client(stdio_client(bridge(stack, "--url", stack.url)), mode=mode) as client,
     ):
-        assert words(await client.call_tool("chat", {"prompt": "hi"}, progress_callback=tell)) == "Hello world"
-        await until(lambda: "Hello" in told)
+        assert get_text(await client.call_tool("chat", {"prompt": "hi"}, progress_callback=tell)) == "Hello world"
+        await wait_until(lambda: "Hello" in told)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ async def test_the_bridge_says_why_it_can_t(stack: Stack, tmp_path: Path, key: s
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         output, errors = await process.communicate(b"")
     assert (process.returncode, output) == (1, b"")
     assert said in errors.decode()
@@ -265,7 +265,7 @@ async def test_the_bridge_says_why_it_can_t(stack: Stack, tmp_path: Path, key: s
 async def test_a_client_that_only_listens_does_not_hold_up_the_end(upstream: Upstream):
     """Its stream is ended, in good order, before the grace of answers under way is over."""
     settings = {"DRAIN_TIMEOUT": "600"}
-    async with asyncio.timeout(BOUND), Stack(upstream.url, parked=0, settings=settings) as stack:
+    async with asyncio.timeout(TEST_TIMEOUT), Stack(upstream.url, pool_size=0, settings=settings) as stack:
         headers = {**ACCEPT, "content-type": "application/json"}
         hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
         asked = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
@@ -273,6 +273,6 @@ async def test_a_client_that_only_listens_does_not_hold_up_the_end(upstream: Ups
         session = {"mcp-session-id": answer.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
         async with stack.client.stream("GET", "/mcp", headers={**ACCEPT, **session}) as listening:
             assert listening.status_code == 200
-            assert await stack.api.end() == 0
+            assert await stack.api.stop() == 0
             assert [chunk async for chunk in listening.aiter_bytes() if chunk.startswith(b"data:")] == []
-        assert "Traceback" not in stack.logs()
+        assert "Traceback" not in stack.read_logs()

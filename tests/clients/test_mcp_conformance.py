@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.conformance import lacking, scenario, scenarios, way_in
+from tests.support.conformance import add_key_proxy, install_suite, list_scenarios, run_scenario
 from tests.support.stack import REPOSITORY, Stack
 
 APPLY = (
@@ -32,11 +32,11 @@ def others() -> set[str]:
 @pytest.mark.timeout(900)
 async def test_every_scenario_that_applies_passes(stack: Stack, tmp_path: Path):
     """And the manual has the reason for each of the others."""
-    if reason := await lacking():
+    if reason := await install_suite():
         pytest.skip(reason)
-    assert await scenarios() == {*APPLY} | others()
+    assert await list_scenarios() == {*APPLY} | others()
     assert not {*APPLY} & others()
-    async with way_in(stack) as url:
+    async with add_key_proxy(stack) as url:
         for name in APPLY:
-            status, said = await scenario(name, url, tmp_path)
+            status, said = await run_scenario(name, url, tmp_path)
             assert status == 0, f"{name}: {said}"

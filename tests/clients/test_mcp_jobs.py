@@ -13,10 +13,10 @@ from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
 
 from tests.clients.test_mcp import bridge
-from tests.support.mcp_client import ERAS, connected, words
-from tests.support.scripted.upstream import Says, Upstream
-from tests.support.stack import Stack, until
-from tests.support.timeouts import BOUND
+from tests.support.mcp_client import PROTOCOL_MODES, connect_client, get_text
+from tests.support.scripted.upstream import AnswerReply, Upstream
+from tests.support.stack import Stack, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 class Told:
@@ -44,7 +44,7 @@ async def way_in(stack: Stack, how: str) -> AsyncGenerator[Client]:
         async with Client(stdio_client(bridge(stack, "--url", stack.url)), mode="legacy") as client:
             yield client
     else:
-        async with connected(stack, how) as client:
+        async with connect_client(stack, how) as client:
             yield client
 
 
@@ -63,7 +63,7 @@ def followers(stack: Stack, file: Path) -> list[psutil.Process]:
 
 async def free(stack: Stack) -> bool:
     """Whether no job of any kind runs or waits."""
-    health = await stack.health()
+    health = await stack.fetch_health()
     return bool(health) and not any(
         each["running"] or each["waiting"] for each in (*health["executors"], *health["tools"])
     )
@@ -78,42 +78,42 @@ def endless(handy: Stack) -> Path:
 
 
 @pytest.mark.wire(79)
-@pytest.mark.parametrize("how", [*ERAS, "bridge"])
+@pytest.mark.parametrize("how", [*PROTOCOL_MODES, "bridge"])
 async def test_a_command_ends_with_the_call_that_is_cancelled(handy: Stack, endless: Path, how: str):
     """Its process is gone, its place is free, and the session goes on."""
     told = Told()
-    async with asyncio.timeout(BOUND), way_in(handy, how) as client:
+    async with asyncio.timeout(TEST_TIMEOUT), way_in(handy, how) as client:
         call = asyncio.create_task(client.call_tool("bash", {"command": f"tail -f {endless}"}, progress_callback=told))
         await told.of("first line")
         assert followers(handy, endless)
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-        await until(lambda: not followers(handy, endless))
-        await until(lambda: free(handy))
-        assert words(await client.call_tool("bash", {"command": "echo again"})) == "again"
+        await wait_until(lambda: not followers(handy, endless))
+        await wait_until(lambda: free(handy))
+        assert get_text(await client.call_tool("bash", {"command": "echo again"})) == "again"
 
 
-@pytest.mark.parametrize("how", [*ERAS, "bridge"])
+@pytest.mark.parametrize("how", [*PROTOCOL_MODES, "bridge"])
 async def test_work_is_told_of_and_ends_with_the_call_that_is_cancelled(
     handy: Stack, upstream: Upstream, endless: Path, how: str
 ):
     """Words, the tool's start with its input, what it writes; then nothing of it runs, and the model is not asked again."""
     arguments = json.dumps({"command": f"tail -f {endless}"})
-    upstream.script(Says(("I ", "follow."), tools=[("toolu_1", "Bash", [arguments])]))
+    upstream.script(AnswerReply(("I ", "follow."), tools=[("toolu_1", "Bash", [arguments])]))
     told = Told()
-    async with asyncio.timeout(BOUND), way_in(handy, how) as client:
+    async with asyncio.timeout(TEST_TIMEOUT), way_in(handy, how) as client:
         call = asyncio.create_task(client.call_tool("code", {"prompt": "Follow."}, progress_callback=told))
         await told.of("first line")
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-        await until(lambda: not followers(handy, endless))
-        await until(lambda: free(handy))
+        await wait_until(lambda: not followers(handy, endless))
+        await wait_until(lambda: free(handy))
     beginning = [message for message in told.messages if message in {"I ", "follow."} or message.startswith("Bash: ")]
     assert beginning == ["I ", "follow.", f"Bash: tail -f {endless}"]
     assert len(upstream.requests) == 1
 
 
-@pytest.mark.parametrize("mode", ERAS)
+@pytest.mark.parametrize("mode", PROTOCOL_MODES)
 async def test_addresses_that_are_no_allowed_file_read_nothing(handy: Stack, mode: str):
     """However they are written; and the sentence says what would be one."""
     (handy.files / "there").write_text("there")
@@ -133,7 +133,7 @@ async def test_addresses_that_are_no_allowed_file_read_nothing(handy: Stack, mod
         f"{inside}/%2e%2e/%2e%2e/etc/hostname",
         f"{inside}/out",
     ]
-    async with connected(handy, mode) as client:
+    async with connect_client(handy, mode) as client:
         [found] = (await client.read_resource(f"{inside}/there")).contents
         assert getattr(found, "text", None) == "there"
         for address in (*unknown, *outside, f"{inside}/nothing"):

@@ -7,10 +7,10 @@ import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from tests.support.mcp_client import ERAS, connected, words
+from tests.support.mcp_client import PROTOCOL_MODES, connect_client, get_text
 from tests.support.scripted.upstream import Upstream
 from tests.support.stack import Stack
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 
 TOOLS = {
     "chat": {"chat"},
@@ -42,17 +42,17 @@ async def key(stack: Stack, *scopes: str, **more: Any) -> dict[str, str]:
     return {"authorization": f"Bearer {response.json()['key']}"}
 
 
-@pytest.mark.parametrize("mode", ERAS)
+@pytest.mark.parametrize("mode", PROTOCOL_MODES)
 async def test_a_key_sees_and_may_call_only_the_tools_of_its_scopes(handy: Stack, mode: str):
     """Of each scope, in both eras; what it may not call says which scope it takes."""
     for scope, tools in TOOLS.items():
         mine = await key(handy, "mcp", scope)
-        async with connected(handy, mode, mine) as client:
+        async with connect_client(handy, mode, mine) as client:
             assert {tool.name for tool in (await client.list_tools()).tools} == {*tools, "list_models"}
             for name in ARGUMENTS.keys() - tools:
                 result = await client.call_tool(name, ARGUMENTS[name])
                 assert result.is_error
-                assert "does not have the scope" in words(result)
+                assert "does not have the scope" in get_text(result)
             assert not (await client.call_tool("list_models")).is_error
         await handy.client.delete(f"/api/admin/keys/mcp-{scope}-of-mcp")
 
@@ -61,11 +61,11 @@ async def test_resources_and_prompts_are_for_keys_that_may_read_files(handy: Sta
     """Who may not sees none, and reads none by guessing."""
     (handy.files / "note.txt").write_text("marmalade")
     address = f"file://{handy.files}/note.txt"
-    async with connected(handy, headers=await key(handy, "mcp", "files")) as client:
+    async with connect_client(handy, headers=await key(handy, "mcp", "files")) as client:
         assert [resource.name for resource in (await client.list_resources()).resources if resource.name == "note.txt"]
         assert (await client.list_prompts()).prompts
         assert (await client.list_resource_templates()).resource_templates
-    async with connected(handy, headers=await key(handy, "mcp", "chat")) as client:
+    async with connect_client(handy, headers=await key(handy, "mcp", "chat")) as client:
         assert (await client.list_resources()).resources == []
         assert (await client.list_prompts()).prompts == []
         assert (await client.list_resource_templates()).resource_templates == []
@@ -78,11 +78,11 @@ async def test_resources_and_prompts_are_for_keys_that_may_read_files(handy: Sta
 async def test_limits_and_models_of_a_key_hold_at_mcp_too(handy: Stack):
     """A refusal is a result that says what is over; the list of models is the key's."""
     mine = await key(handy, "mcp", "bash", requests_per_minute=1, models=["haiku"])
-    async with connected(handy, headers=mine) as client:
+    async with connect_client(handy, headers=mine) as client:
         assert not (await client.call_tool("bash", {"command": "ls"})).is_error
         refused = await client.call_tool("bash", {"command": "ls"})
         assert refused.is_error
-        assert "requests_per_minute" in words(refused)
+        assert "requests_per_minute" in get_text(refused)
         models = (await client.call_tool("list_models")).structured_content
         assert models
         assert {"haiku", "sonnet"} & {model["key"] for model in models["models"]} == {"haiku"}
@@ -102,7 +102,7 @@ async def test_a_session_is_the_key_s_that_began_it(handy: Stack):
         },
     }
     accept = {"accept": "application/json, text/event-stream"}
-    async with httpx2.AsyncClient(base_url=handy.url, timeout=BOUND) as client:
+    async with httpx2.AsyncClient(base_url=handy.url, timeout=TEST_TIMEOUT) as client:
         begun = await client.post("/mcp", json=hello, headers={**one, **accept})
         session = {"mcp-session-id": begun.headers["mcp-session-id"], "mcp-protocol-version": "2025-06-18"}
         asked = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}

@@ -3,7 +3,7 @@
 import pytest
 from agents import Agent, ModelSettings, OpenAIResponsesModel, RunConfig, Runner, function_tool
 
-from tests.support.scripted.upstream import Says, Upstream
+from tests.support.scripted.upstream import AnswerReply, Upstream
 from tests.support.stack import Stack
 
 QUIET = RunConfig(tracing_disabled=True)
@@ -29,7 +29,7 @@ def agent(stack: Stack) -> Agent:
 @pytest.mark.wire(50, 61)
 async def test_a_tool_loop(stack: Stack, upstream: Upstream):
     """The tool is called with the model's arguments, and its result leads to the answer."""
-    upstream.script(Says(tools=[("toolu_1", "get_weather", ['{"city": "Paris"}'])]), Says("Sunny."))
+    upstream.script(AnswerReply(tools=[("toolu_1", "get_weather", ['{"city": "Paris"}'])]), AnswerReply("Sunny."))
     result = await Runner.run(agent(stack), "Weather in Paris?", run_config=QUIET)
     assert result.final_output == "Sunny."
     [_, called, brought] = upstream.requests[-1].conversation
@@ -39,7 +39,9 @@ async def test_a_tool_loop(stack: Stack, upstream: Upstream):
 
 async def test_a_streamed_tool_loop(stack: Stack, upstream: Upstream):
     """The same, as it comes."""
-    upstream.script(Says("Hm.", tools=[("toolu_1", "get_weather", ['{"city": ', '"Oslo"}'])]), Says(("Sun", "ny.")))
+    upstream.script(
+        AnswerReply("Hm.", tools=[("toolu_1", "get_weather", ['{"city": ', '"Oslo"}'])]), AnswerReply(("Sun", "ny."))
+    )
     result = Runner.run_streamed(agent(stack), "Weather in Oslo?", run_config=QUIET)
     kinds = [event.type async for event in result.stream_events()]
     assert result.final_output == "Sunny."

@@ -3,22 +3,22 @@
 import openai
 import pytest
 
-from api.dialects.openai_completions.decode import CONTINUE, FILL
-from tests.support.chat import error_of
-from tests.support.scripted.upstream import Refuses, Says, Upstream
+from api.dialects.openai_completions.decode import CONTINUE_PROMPT, FILL_PROMPT
+from tests.support.chat import parse_error
+from tests.support.scripted.upstream import AnswerReply, ErrorReply, Upstream
 from tests.support.stack import Stack
 
 
 def asked(upstream: Upstream) -> tuple[list[str], list[dict[str, object]]]:
     """The system texts and the messages of the one request."""
-    [request] = [request for request in upstream.requests if request.asks]
+    [request] = [request for request in upstream.requests if request.is_message_request]
     return request.system_texts, request.conversation
 
 
 @pytest.mark.wire(49)
 async def test_a_text_is_completed(stack: Stack, upstream: Upstream):
     """With its usage and its reason; the prompt reached the model as the user's own text."""
-    upstream.script(Says((" red,", " blue"), input=20, output=4))
+    upstream.script(AnswerReply((" red,", " blue"), input=20, output=4))
     answer = await stack.openai.completions.create(model="sonnet", prompt="The colours are", max_tokens=50)
     [choice] = answer.choices
     assert (answer.object, choice.text, choice.finish_reason, choice.index) == (
@@ -30,13 +30,13 @@ async def test_a_text_is_completed(stack: Stack, upstream: Upstream):
     assert answer.usage
     assert answer.usage.completion_tokens == 4
     system, messages = asked(upstream)
-    assert CONTINUE in system
+    assert CONTINUE_PROMPT in system
     assert messages == [{"role": "user", "content": [{"type": "text", "text": "The colours are"}]}]
 
 
 async def test_a_gap_is_filled_in_a_stream_up_to_the_stop(stack: Stack, upstream: Upstream):
     """What comes after the stop text is not said."""
-    upstream.script(Says(("a + ", "b\n\nprint")))
+    upstream.script(AnswerReply(("a + ", "b\n\nprint")))
     stream = await stack.openai.completions.create(
         model="sonnet", prompt="return ", suffix="\n", stop="\n\n", stream=True
     )
@@ -44,19 +44,19 @@ async def test_a_gap_is_filled_in_a_stream_up_to_the_stop(stack: Stack, upstream
     assert "".join(choice.text for choice in choices) == "a + b"
     assert [choice.finish_reason for choice in choices if choice.finish_reason] == ["stop"]
     system, _ = asked(upstream)
-    assert FILL in system
+    assert FILL_PROMPT in system
 
 
 async def test_several_prompts_have_an_answer_each(stack: Stack, upstream: Upstream):
     """In their order."""
-    upstream.script(lambda request: Says(f" after {request.conversation[0]['content'][0]['text']}"))
+    upstream.script(lambda request: AnswerReply(f" after {request.conversation[0]['content'][0]['text']}"))
     answer = await stack.openai.completions.create(model="sonnet", prompt=["one", "two"], echo=True)
     assert [(choice.index, choice.text) for choice in answer.choices] == [(0, "one after one"), (1, "two after two")]
 
 
 async def test_a_failure_is_an_error_of_the_library_s(stack: Stack, upstream: Upstream):
     """The status is that of chat completions."""
-    upstream.script(Refuses(401, "authentication_error"))
+    upstream.script(ErrorReply(401, "authentication_error"))
     with pytest.raises(openai.InternalServerError) as caught:
         await stack.openai.completions.create(model="sonnet", prompt="hi", stream=True)
     assert (caught.value.status_code, caught.value.code) == (503, "credential_refused")
@@ -69,4 +69,4 @@ async def test_embeddings_are_told_not_to_be_there(stack: Stack):
         await stack.openai.embeddings.create(model="text-embedding-3-small", input="hi")
     assert caught.value.code == "not_supported"
     assert "embedding model" in caught.value.message
-    assert error_of(await stack.client.get("/v1/files"))["code"] == "not_supported"
+    assert parse_error(await stack.client.get("/v1/files"))["code"] == "not_supported"

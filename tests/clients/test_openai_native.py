@@ -8,7 +8,7 @@ import pytest
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
 from pydantic import BaseModel, Field
 
-from tests.support.scripted.upstream import Received, Reply, Says, Upstream
+from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, Reply, Upstream
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.wire(61)
@@ -69,9 +69,9 @@ SOLVED = (
 TREE = '{"name": "a", "children": [{"name": "b", "children": []}]}'
 
 
-def gives(*pieces: str) -> Says:
+def gives(*pieces: str) -> AnswerReply:
     """What the model does to answer by a schema."""
-    return Says("Here:", tools=[("toolu_1", "StructuredOutput", pieces)])
+    return AnswerReply("Here:", tools=[("toolu_1", "StructuredOutput", pieces)])
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ async def test_parse_gives_the_model_that_was_asked_for(
 
 async def test_parse_sees_a_refusal(stack: Stack, upstream: Upstream):
     """The model would rather talk."""
-    upstream.script(Says("I will not."))
+    upstream.script(AnswerReply("I will not."))
     answer = await stack.openai.chat.completions.parse(model="sonnet", messages=HI, response_format=Solution)
     [choice] = answer.choices
     assert choice.message.parsed is None
@@ -102,14 +102,14 @@ async def test_parse_sees_a_refusal(stack: Stack, upstream: Upstream):
 
 async def test_parse_raises_when_the_token_limit_cuts_the_answer(stack: Stack, upstream: Upstream):
     """As it does with the real service."""
-    upstream.script(Says(tools=[("toolu_1", "StructuredOutput", ['{"steps"'])], stop_reason="max_tokens"))
+    upstream.script(AnswerReply(tools=[("toolu_1", "StructuredOutput", ['{"steps"'])], stop_reason="max_tokens"))
     with pytest.raises(openai.LengthFinishReasonError):
         await stack.openai.chat.completions.parse(model="sonnet", messages=HI, response_format=Solution, max_tokens=9)
 
 
 async def test_parse_reads_the_arguments_of_tools(stack: Stack, upstream: Upstream):
     """Its strict tools come back as the models they were made of."""
-    upstream.script(Says(tools=[("toolu_1", "GetWeather", ['{"city": "Rome", ', '"unit": null}'])]))
+    upstream.script(AnswerReply(tools=[("toolu_1", "GetWeather", ['{"city": "Rome", ', '"unit": null}'])]))
     answer = await stack.openai.chat.completions.parse(
         model="sonnet", messages=HI, tools=[openai.pydantic_function_tool(GetWeather)]
     )
@@ -141,7 +141,7 @@ async def test_the_stream_helper_tells_of_tools(either: Stack, upstream: Upstrea
         ("toolu_1", "GetWeather", ['{"city": "Rome", ', '"unit": "C"}']),
         ("toolu_2", "get_time", ['{"zone"', ': "CET"}']),
     ]
-    upstream.script(Says(["Let ", "me"], thinking="hm", tools=calls[:1]))
+    upstream.script(AnswerReply(["Let ", "me"], thinking="hm", tools=calls[:1]))
     time: ChatCompletionToolParam = {
         "type": "function",
         "function": {
@@ -154,7 +154,7 @@ async def test_the_stream_helper_tells_of_tools(either: Stack, upstream: Upstrea
     events, answer = await heard(either, tools=tools)
     message = answer.choices[0].message
     assert message.content == "Let me"
-    upstream.script(Says(["Let ", "me"], tools=calls))
+    upstream.script(AnswerReply(["Let ", "me"], tools=calls))
     assert [call.id for call in message.tool_calls] == ["toolu_1"]
     [done] = [event for event in events if event.type == "tool_calls.function.arguments.done"]
     assert done.parsed_arguments == GetWeather(city="Rome", unit="C")
@@ -166,11 +166,11 @@ async def test_the_stream_helper_tells_of_tools(either: Stack, upstream: Upstrea
 async def test_a_loop_of_ten_rounds_with_tools(stack: Stack, upstream: Upstream):
     """The client's own messages, sent back as it made them, are the history; every round is streamed."""
 
-    def next_call(received: Received) -> Reply:
+    def next_call(received: ReceivedRequest) -> Reply:
         done = len(received.conversation) // 2
         if done == 10:
-            return Says("Done.")
-        return Says(
+            return AnswerReply("Done.")
+        return AnswerReply(
             f"Step {done}.", tools=[(f"toolu_{done}", "GetWeather", [f'{{"city": "c{done}", ', '"unit": null}'])]
         )
 

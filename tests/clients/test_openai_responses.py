@@ -9,9 +9,9 @@ from openai.types.responses import FunctionToolParam
 from pydantic import BaseModel
 
 from tests.support.chat import Json
-from tests.support.scripted.upstream import Received, Refuses, Reply, Says, Stalls, Upstream
+from tests.support.scripted.upstream import AnswerReply, ErrorReply, ReceivedRequest, Reply, StalledReply, Upstream
 from tests.support.stack import Stack
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 
 PATH = "/v1/responses"
 CITY: Json = {
@@ -34,7 +34,7 @@ class Recipe(BaseModel):
 @pytest.mark.wire(50, 61, 70)
 async def test_an_answer(stack: Stack, upstream: Upstream):
     """With its text and its tokens."""
-    upstream.script(Says(("Hello", " you"), input=10, output=5, cache_read=4, cache_write=2))
+    upstream.script(AnswerReply(("Hello", " you"), input=10, output=5, cache_read=4, cache_write=2))
     answer = await stack.openai.responses.create(model="gpt-4o", instructions="Be brief.", input="hi")
     assert (answer.output_text, answer.status, answer.id[:5]) == ("Hello you", "completed", "resp_")
     assert answer.usage
@@ -47,7 +47,7 @@ async def test_an_answer(stack: Stack, upstream: Upstream):
 @pytest.mark.wire(51, 61)
 async def test_a_stream_by_the_helper(stack: Stack, upstream: Upstream):
     """Its deltas are the text; its end is the whole response."""
-    upstream.script(Says(("Hel", "lo"), thinking=("Hm", ".")))
+    upstream.script(AnswerReply(("Hel", "lo"), thinking=("Hm", ".")))
     async with stack.openai.responses.stream(model="sonnet", input="hi", reasoning={"summary": "auto"}) as stream:
         events = [event async for event in stream]
         final = await stream.get_final_response()
@@ -62,7 +62,7 @@ async def test_a_stream_by_the_helper(stack: Stack, upstream: Upstream):
 @pytest.mark.wire(13, 61)
 async def test_a_structured_answer_by_parse(stack: Stack, upstream: Upstream):
     """As the class that it was asked for."""
-    upstream.script(Says(tools=[("toolu_1", "StructuredOutput", ['{"name": "x", "minutes": 3}'])]))
+    upstream.script(AnswerReply(tools=[("toolu_1", "StructuredOutput", ['{"name": "x", "minutes": 3}'])]))
     answer = await stack.openai.responses.parse(model="sonnet", input="a recipe", text_format=Recipe)
     assert answer.output_parsed == Recipe(name="x", minutes=3)
 
@@ -70,7 +70,7 @@ async def test_a_structured_answer_by_parse(stack: Stack, upstream: Upstream):
 @pytest.mark.wire(52, 61)
 async def test_a_tool_loop_by_the_id_of_the_response_before(stack: Stack, upstream: Upstream):
     """The second request has the result only; the model gets the whole conversation."""
-    upstream.script(Says("I look.", tools=[PARIS]), Says("Sunny."))
+    upstream.script(AnswerReply("I look.", tools=[PARIS]), AnswerReply("Sunny."))
     first = await stack.openai.responses.create(model="sonnet", input="Weather in Paris?", tools=[WEATHER])
     call = first.output[-1]
     assert call.type == "function_call"
@@ -90,7 +90,7 @@ async def test_a_tool_loop_by_the_id_of_the_response_before(stack: Stack, upstre
 @pytest.mark.wire(52, 65)
 async def test_a_tool_loop_by_sending_everything(stack: Stack, upstream: Upstream):
     """Thoughts go back as they came out, and nothing is kept."""
-    upstream.script(Says("I look.", thinking="Hm.", tools=[PARIS]), Says("Sunny."))
+    upstream.script(AnswerReply("I look.", thinking="Hm.", tools=[PARIS]), AnswerReply("Sunny."))
     ask: dict[str, Any] = {
         "model": "sonnet",
         "store": False,
@@ -130,13 +130,13 @@ async def test_a_response_that_is_kept(stack: Stack, upstream: Upstream):
 
 async def test_one_in_the_background(stack: Stack, upstream: Upstream):
     """Asked for, looked up, cancelled; and its stream followed by the client's own means."""
-    upstream.script(Stalls(("one ",)))
+    upstream.script(StalledReply(("one ",)))
     asked = await stack.openai.responses.create(model="sonnet", input="hi", background=True)
     assert asked.status == "queued"
-    await upstream.until(lambda: bool(upstream.held))
+    await upstream.wait_until(lambda: bool(upstream.held))
     assert (await stack.openai.responses.cancel(asked.id)).status == "cancelled"
     assert (await stack.openai.responses.retrieve(asked.id)).status == "cancelled"
-    upstream.script(Says(("one ", "two")))
+    upstream.script(AnswerReply(("one ", "two")))
     stream = await stack.openai.responses.create(model="sonnet", input="hi", background=True, stream=True)
     seen = [event async for event in stream]
     again = await stack.openai.responses.retrieve(
@@ -165,7 +165,7 @@ async def test_an_item_may_be_sent_by_its_id(stack: Stack, upstream: Upstream):
 
 async def test_a_failure_is_an_error_before_the_stream(stack: Stack, upstream: Upstream):
     """With the status and code that the client acts on."""
-    upstream.script(Refuses(401, "authentication_error"))
+    upstream.script(ErrorReply(401, "authentication_error"))
     with pytest.raises(openai.InternalServerError) as caught:
         await stack.openai.responses.create(model="sonnet", input="hi", stream=True)
     assert caught.value.code == "credential_refused"
@@ -175,9 +175,9 @@ async def test_a_failure_is_an_error_before_the_stream(stack: Stack, upstream: U
 async def test_what_codex_sends_is_answered(stack: Stack, upstream: Upstream):
     """Its hosted tool is dropped by name; a tool of a namespace is offered, and called back by both names."""
 
-    def call(received: Received) -> Reply:
+    def call(received: ReceivedRequest) -> Reply:
         [_, name] = [tool["name"] for tool in received.body["tools"]]
-        return Says(tools=[("toolu_1", name, ['{"path": "a"}'])])
+        return AnswerReply(tools=[("toolu_1", name, ['{"path": "a"}'])])
 
     upstream.script(call)
     path: Json = {"type": "object", "properties": {"path": {"type": "string"}}}
@@ -224,7 +224,7 @@ async def test_a_websocket_is_turned_down_at_once(stack: Stack):
         "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
         "sec-websocket-version": "13",
     }
-    async with httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=BOUND) as client:
+    async with httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=TEST_TIMEOUT) as client:
         tried = await client.get(PATH, headers=upgrade)
         plain = await client.get(PATH)
     assert (tried.status_code, tried.json()["error"]["code"]) == (426, "upgrade_required")

@@ -8,10 +8,10 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
-from tests.support.chat import streaming
-from tests.support.scripted.upstream import Gated, Refuses, Says, Stalls, Upstream
-from tests.support.stack import Stack, until
-from tests.support.timeouts import BOUND
+from tests.support.chat import open_stream
+from tests.support.scripted.upstream import AnswerReply, ErrorReply, GatedReply, StalledReply, Upstream
+from tests.support.stack import Stack, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 HI: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hi"}]
 
@@ -19,7 +19,7 @@ HI: list[ChatCompletionMessageParam] = [{"role": "user", "content": "hi"}]
 @pytest.mark.wire(61)
 async def test_an_answer(stack: Stack, upstream: Upstream):
     """With its text, its reason and its cost."""
-    upstream.script(Says(("Hello", " you"), input=10, output=5, cache_read=4))
+    upstream.script(AnswerReply(("Hello", " you"), input=10, output=5, cache_read=4))
     answer = await stack.openai.chat.completions.create(model="gpt-4o", messages=HI, max_completion_tokens=50)
     [choice] = answer.choices
     assert (choice.message.role, choice.message.content, choice.finish_reason) == ("assistant", "Hello you", "stop")
@@ -33,8 +33,8 @@ async def test_an_answer(stack: Stack, upstream: Upstream):
 async def test_a_stream_arrives_as_it_is_made(stack: Stack, upstream: Upstream):
     """Each delta before the next."""
     words = ("Hel", "lo\u2028", " 🦀")
-    upstream.script(Gated(words))
-    async with asyncio.timeout(BOUND):
+    upstream.script(GatedReply(words))
+    async with asyncio.timeout(TEST_TIMEOUT):
         stream = await stack.openai.chat.completions.create(
             model="sonnet", messages=HI, stream=True, stream_options={"include_usage": True}
         )
@@ -53,7 +53,7 @@ async def test_a_stream_arrives_as_it_is_made(stack: Stack, upstream: Upstream):
 @pytest.mark.wire(61)
 async def test_the_clients_own_accumulator_gets_the_whole_answer(stack: Stack, upstream: Upstream):
     """`chat.completions.stream` checks the chunks against each other."""
-    upstream.script(Says(("one ", "two")))
+    upstream.script(AnswerReply(("one ", "two")))
     async with stack.openai.chat.completions.stream(model="sonnet", messages=HI) as stream:
         answer = await stream.get_final_completion()
     assert answer.choices[0].message.content == "one two"
@@ -61,11 +61,11 @@ async def test_the_clients_own_accumulator_gets_the_whole_answer(stack: Stack, u
 
 async def test_closing_a_stream_ends_its_job(stack: Stack, upstream: Upstream):
     """The client's way to hang up."""
-    upstream.script(Stalls(1))
+    upstream.script(StalledReply(1))
     stream = await stack.openai.chat.completions.create(model="sonnet", messages=HI, stream=True)
     await anext(stream)
     await stream.close()
-    await upstream.until(lambda: upstream.hangups == 1)
+    await upstream.wait_until(lambda: upstream.hangups == 1)
 
 
 async def test_models(stack: Stack):
@@ -104,16 +104,16 @@ async def test_a_model_that_is_not_there_is_not_found(stack: Stack):
 
 async def test_a_full_queue_is_a_rate_limit_error(narrow: Stack, upstream: Upstream):
     """429, with the time to come back."""
-    upstream.script(Stalls(1))
-    async with asyncio.timeout(BOUND), streaming(narrow) as first:
-        await first.text()
+    upstream.script(StalledReply(1))
+    async with asyncio.timeout(TEST_TIMEOUT), open_stream(narrow) as first:
+        await first.read_text()
         waiting = asyncio.create_task(narrow.openai.chat.completions.create(model="sonnet", messages=HI))
 
         async def is_full() -> bool:
-            health = await narrow.health()
+            health = await narrow.fetch_health()
             return bool(health and health["executors"][0]["waiting"] == 1)
 
-        await until(is_full)
+        await wait_until(is_full)
         with pytest.raises(openai.RateLimitError) as caught:
             await narrow.openai.chat.completions.create(model="sonnet", messages=HI, stream=True)
         assert caught.value.code == "queue_full"
@@ -125,7 +125,7 @@ async def test_a_full_queue_is_a_rate_limit_error(narrow: Stack, upstream: Upstr
 
 async def test_a_failure_of_the_service_is_a_server_error(stack: Stack, upstream: Upstream):
     """500 and above, which the client may try again."""
-    upstream.script(Refuses(401, "authentication_error"))
+    upstream.script(ErrorReply(401, "authentication_error"))
     with pytest.raises(openai.InternalServerError) as caught:
         await stack.openai.chat.completions.create(model="sonnet", messages=HI)
     assert (caught.value.status_code, caught.value.code) == (503, "credential_refused")
@@ -134,8 +134,8 @@ async def test_a_failure_of_the_service_is_a_server_error(stack: Stack, upstream
 @pytest.mark.wire(36, 61)
 async def test_a_failure_amid_a_stream_is_raised(stack: Stack, upstream: Upstream):
     """The loop over the chunks ends with the error, not as if all were said."""
-    upstream.script(Stalls(("half ", "an answer")))
-    cli = await stack.cli()
+    upstream.script(StalledReply(("half ", "an answer")))
+    cli = await stack.find_idle_cli()
     stream = await stack.openai.chat.completions.create(model="sonnet", messages=HI, stream=True)
     for _ in range(3):
         assert (await anext(stream)).choices[0].finish_reason is None

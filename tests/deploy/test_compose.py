@@ -19,10 +19,10 @@ from compose_spec import PyCompose
 
 from api.settings import Settings as ApiSettings
 from cli import container_health
-from cli.up.environment import CREDENTIALS, NETWORK, SETTINGS, TELEMETRY
+from cli.up.environment import CREDENTIAL_VARIABLES, NETWORK_VARIABLES, SETTINGS, TELEMETRY_VARIABLES
 from executor.settings import Settings as ExecutorSettings
 from tests.observability.expressions import alerts
-from tests.support.stack import REPOSITORY, Stack, free_port
+from tests.support.stack import REPOSITORY, Stack, find_free_port
 
 # The programs take seconds to start, and more on a busy machine.
 FOLDER = REPOSITORY / "deploy/compose"
@@ -192,7 +192,7 @@ def test_secrets_are_files_for_the_one_program_that_needs_them():
     assert given["claude-executor"] == {"CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_API_KEY"}
     assert given["tools-executor"] == set()
     assert "CREDENTIALS_DIRECTORY=/run/secrets" in " ".join(said("base", "ENV"))
-    secret = {"API_SECRET_TOKEN", *CREDENTIALS} - {"ANTHROPIC_BASE_URL"}
+    secret = {"API_SECRET_TOKEN", *CREDENTIAL_VARIABLES} - {"ANTHROPIC_BASE_URL"}
     for service in SERVICES.values():
         assert not secret & set(service.get("environment", {}))
     assert not [word for word in secret if re.search(rf"(ENV|ARG) .*{word}", DOCKERFILE)]
@@ -215,7 +215,7 @@ def test_every_variable_is_one_that_its_program_reads():
     of_api = {name.upper() for name in ApiSettings.model_fields}
     of_executor = {name.upper() for name in ExecutorSettings.model_fields}
     known = {"api": of_api, "claude-executor": of_executor, "tools-executor": of_executor}
-    everywhere = {*TELEMETRY, *NETWORK, "CREDENTIALS_DIRECTORY", "PATH", "PYTHONDONTWRITEBYTECODE"}
+    everywhere = {*TELEMETRY_VARIABLES, *NETWORK_VARIABLES, "CREDENTIALS_DIRECTORY", "PATH", "PYTHONDONTWRITEBYTECODE"}
     for name, settings in known.items():
         assert set(SERVICES[name]["environment"]) <= settings | everywhere
         in_image = set(re.findall(r"(\w+)=", " ".join(said(name, "ENV"))))
@@ -405,7 +405,9 @@ async def test_the_healthchecks_know_one_that_is_not(tmp_path: Path):
     """Nobody there; an executor that serves nothing; and what is no address."""
     status, told = await ran(["python", "-m", "cli.container_health", str(tmp_path / "claude-1.sock")])
     assert (status, told.startswith("it does not answer")) == (1, True)
-    status, told = await ran(["python", "-m", "cli.container_health", f"http://127.0.0.1:{free_port()}/health/ready"])
+    status, told = await ran(
+        ["python", "-m", "cli.container_health", f"http://127.0.0.1:{find_free_port()}/health/ready"]
+    )
     assert (status, told.startswith("it does not answer")) == (1, True)
     status, told = await ran(["python", "-m", "cli.container_health"])
     assert (status, told.startswith("usage: ")) == (2, True)
@@ -413,10 +415,12 @@ async def test_the_healthchecks_know_one_that_is_not(tmp_path: Path):
 
 async def test_a_server_that_can_not_answer_is_not_well(tmp_path: Path):
     """Readiness is looked at, not life alone; an executor's own problem is told."""
-    async with Stack(None, settings={"CLAUDE_CLI_PATH": str(tmp_path / "gone")}, wait_ready=False, parked=0) as stack:
-        assert container_health.address(f"{stack.url}/health/live") == ""
-        assert await asyncio.to_thread(container_health.address, f"{stack.url}/health/ready") == "it answers 503"
-        assert "was not found" in await container_health.socket(str(stack.run_dir / "claude-1.sock"))
+    async with Stack(
+        None, settings={"CLAUDE_CLI_PATH": str(tmp_path / "gone")}, wait_ready=False, pool_size=0
+    ) as stack:
+        assert container_health.check_url(f"{stack.url}/health/live") == ""
+        assert await asyncio.to_thread(container_health.check_url, f"{stack.url}/health/ready") == "it answers 503"
+        assert "was not found" in await container_health.check_socket(str(stack.run_dir / "claude-1.sock"))
 
 
 def test_prepare_makes_keys_once_and_shows_none(tmp_path: Path):

@@ -10,8 +10,8 @@ import httpx2
 import pytest
 from testcontainers.compose import DockerCompose
 
-from tests.support.stack import REPOSITORY, free_port
-from tests.support.timeouts import BOUND
+from tests.support.stack import REPOSITORY, find_free_port
+from tests.support.timeouts import TEST_TIMEOUT
 
 FOLDER = REPOSITORY / "deploy/compose"
 PROGRAMS = ("api", "claude-executor", "tools-executor")
@@ -44,7 +44,7 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerCompose]
     folder = checkout / "deploy/compose"
     subprocess.run(["/bin/sh", folder / "prepare.sh"], check=True)
     (folder / "workspace/hello.txt").write_text("hello from the workspace\n", encoding="utf-8")
-    ports = {"LISTEN": free_port(), "GRAFANA_LISTEN": free_port()}
+    ports = {"LISTEN": find_free_port(), "GRAFANA_LISTEN": find_free_port()}
     (folder / ".env").write_text(
         "".join(f"{name}=127.0.0.1:{port}\n" for name, port in ports.items())
         + "COMPOSE_PROFILES=watch\nOTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318\n",
@@ -60,7 +60,7 @@ def client(compose: DockerCompose) -> Iterator[httpx2.Client]:
     key = (Path(compose.context) / "secrets/api-secret-token").read_text(encoding="utf-8")
     host, port = compose.get_service_host_and_port("api", 8020)
     headers = {"authorization": f"Bearer {key}"}
-    with httpx2.Client(base_url=f"http://{host}:{port}", headers=headers, timeout=BOUND) as opened:
+    with httpx2.Client(base_url=f"http://{host}:{port}", headers=headers, timeout=TEST_TIMEOUT) as opened:
         yield opened
 
 

@@ -18,12 +18,12 @@ import pytest
 from msgspec import structs
 
 from cli.doctor import CHECKS, Finding, install, network, paths, program_checks
-from cli.doctor.install import Install, of_folder, of_systemd
-from cli.doctor.report import Report, examined, installed
-from executor.claude.cli.launch import TESTED, find_binary
+from cli.doctor.install import Installation, inspect_folder, inspect_units
+from cli.doctor.report import Report, find_installation, run_checks
+from executor.claude.cli.launch import TESTED_CLI_VERSION, find_binary
 from shared.checks import ClaudeCheck, ToolsCheck
-from tests.support.scripted.upstream import Refuses, Says, Upstream
-from tests.support.stack import KEY, REPOSITORY, Stack, free_port
+from tests.support.scripted.upstream import AnswerReply, ErrorReply, Upstream
+from tests.support.stack import API_KEY, REPOSITORY, Stack, find_free_port
 
 # The programs take seconds to start, and more on a busy machine.
 SECRET = "sk-ant-never-to-be-told"
@@ -52,12 +52,12 @@ def folder() -> Iterator[Path]:
 
 def environ(folder: Path, **more: str) -> dict[str, str]:
     """An environment of nobody's, with a port that is free."""
-    return {"PATH": os.environ["PATH"], "HOME": str(folder), "PORT": str(free_port()), **more}
+    return {"PATH": os.environ["PATH"], "HOME": str(folder), "PORT": str(find_free_port()), **more}
 
 
-def here(folder: Path, **more: str) -> Install:
+def here(folder: Path, **more: str) -> Installation:
     """The server in this folder."""
-    return structs.replace(of_folder(environ(folder, **more), folder), program=PROGRAM)
+    return structs.replace(inspect_folder(environ(folder, **more), folder), program=PROGRAM)
 
 
 def of(found: Report | list[Finding], check: str) -> list[Finding]:
@@ -68,17 +68,17 @@ def of(found: Report | list[Finding], check: str) -> list[Finding]:
 def one(found: Report | list[Finding] | Any, check: str, level: str, words: str) -> Finding:
     """The one finding with these words; it has a mend, unless all is well."""
     findings = of(found if isinstance(found, Report) else list(found), check)
-    matching = [each for each in findings if words in each.said]
+    matching = [each for each in findings if words in each.message]
     assert len(matching) == 1, findings
     [each] = matching
     assert each.level == level, each
-    assert bool(each.mend) is (level != "ok"), each
+    assert bool(each.fix) is (level != "ok"), each
     return each
 
 
 async def test_where_nothing_runs_yet_all_is_well_but_for_the_credential(folder: Path):
     """Every check has a finding, and the one thing to do is told. Nothing is made, and no service is asked."""
-    report = await examined(here(folder), ask=False)
+    report = await run_checks(here(folder), ask=False)
     assert report.ok, report
     assert {each.check for each in report.findings} == {*CHECKS}
     one(report, "credential", "warning", "the offline model answers")
@@ -115,13 +115,13 @@ async def test_what_is_wrong_in_a_folder_is_told_thing_by_thing(folder: Path):
         (folder / ".run").chmod(0o777)
         given = environ(folder)
         del given["PORT"]
-        report = await examined(structs.replace(of_folder(given, folder), program=PROGRAM), ask=False)
+        report = await run_checks(structs.replace(inspect_folder(given, folder), program=PROGRAM), ask=False)
     assert not report.ok
     assert SECRET not in report.json()
     one(report, "settings", "error", "SSE_KEEPALIVE_INTERVAL")
-    assert "PORT?" in one(report, "names", "warning", "PORTT in .env").mend
+    assert "PORT?" in one(report, "names", "warning", "PORTT in .env").fix
     one(report, "names", "warning", "SOMETHING in .env")
-    assert "chmod 600" in one(report, "secrets", "error", ".env can be read by other users (mode 644)").mend
+    assert "chmod 600" in one(report, "secrets", "error", ".env can be read by other users (mode 644)").fix
     one(report, "cli", "error", "does not start")
     one(report, "upstream", "error", "http://127.0.0.1:9 can't be reached")
     one(report, "paths", "error", f"{folder}/missing is not a folder")
@@ -138,20 +138,20 @@ async def test_what_is_wrong_in_a_folder_is_told_thing_by_thing(folder: Path):
 
 def test_a_cli_of_another_version_starts_but_was_not_tested():
     """It may do; it is said."""
-    found = [program_checks._cli(ClaudeCheck(cli="/bin/claude", version="2.0.1", tested="2.1.330"))]
-    assert "CLAUDE_CLI_PATH" in one(found, "cli", "warning", "2.0.1 starts; this server was tested with 2.1.330").mend
+    found = [program_checks._check_cli(ClaudeCheck(cli="/bin/claude", version="2.0.1", tested="2.1.330"))]
+    assert "CLAUDE_CLI_PATH" in one(found, "cli", "warning", "2.0.1 starts; this server was tested with 2.1.330").fix
 
 
 async def test_a_cli_that_is_another_program_does_not_start(folder: Path):
     """It ends, or says what no CLI would say."""
-    found, _ = await program_checks.of_claude(here(folder, CLAUDE_CLI_PATH="/bin/true"), ask=False)
+    found, _ = await program_checks.check_claude(here(folder, CLAUDE_CLI_PATH="/bin/true"), ask=False)
     one(found, "cli", "error", "/bin/true does not start")
 
 
 async def test_a_cli_that_is_not_there_is_an_error(folder: Path):
     """With what to do about it."""
-    found, _ = await program_checks.of_claude(here(folder, CLAUDE_CLI_PATH=str(folder / "gone")), ask=False)
-    assert "CLAUDE_CLI_PATH" in one(found, "cli", "error", "was not found").mend
+    found, _ = await program_checks.check_claude(here(folder, CLAUDE_CLI_PATH=str(folder / "gone")), ask=False)
+    assert "CLAUDE_CLI_PATH" in one(found, "cli", "error", "was not found").fix
 
 
 def _bundled() -> Path:
@@ -163,14 +163,14 @@ def _bundled() -> Path:
 def test_the_version_that_was_tested_is_the_one_that_is_installed():
     """The tests run the CLI that the lock has; what `doctor` compares with is that version."""
     said = subprocess.run([_bundled(), "--version"], capture_output=True, text=True, check=True).stdout
-    assert said.split()[0] == TESTED
+    assert said.split()[0] == TESTED_CLI_VERSION
 
 
 async def test_a_credential_is_tried_when_asked(folder: Path, upstream: Upstream):
     """One short question goes to the service; the answer's text is nobody's business."""
-    upstream.script(Says("OK"))
+    upstream.script(AnswerReply("OK"))
     server = here(folder, ANTHROPIC_API_KEY="sk-ant-invented", ANTHROPIC_BASE_URL=upstream.url)
-    found, _ = await program_checks.of_claude(server, ask=True)
+    found, _ = await program_checks.check_claude(server, ask=True)
     one(found, "credential", "ok", "An API key is accepted")
     [question] = upstream.requests
     assert question.body["max_tokens"] == 16
@@ -180,18 +180,18 @@ async def test_a_credential_is_tried_when_asked(folder: Path, upstream: Upstream
 async def test_it_is_not_tried_unasked(folder: Path, upstream: Upstream):
     """What the CLI itself says of it costs nothing."""
     server = here(folder, CLAUDE_CODE_OAUTH_TOKEN="sk-ant-oat01-invented", ANTHROPIC_BASE_URL=upstream.url)
-    report = await examined(server, ask=False)
-    assert "--ask" in one(report, "credential", "ok", "A subscription's token is set").said
+    report = await run_checks(server, ask=False)
+    assert "--ask" in one(report, "credential", "ok", "A subscription's token is set").message
     one(report, "upstream", "ok", f"{upstream.url} can be reached")
     assert upstream.requests == []
 
 
 async def test_a_credential_that_is_refused_is_an_error(folder: Path, upstream: Upstream):
     """As the service says it."""
-    upstream.script(*[Refuses(401, "authentication_error", "invalid x-api-key")] * 3)
+    upstream.script(*[ErrorReply(401, "authentication_error", "invalid x-api-key")] * 3)
     server = here(folder, ANTHROPIC_API_KEY="sk-ant-invented", ANTHROPIC_BASE_URL=upstream.url)
-    found, _ = await program_checks.of_claude(server, ask=True)
-    assert "renew" in one(found, "credential", "error", "credential_refused").mend
+    found, _ = await program_checks.check_claude(server, ask=True)
+    assert "renew" in one(found, "credential", "error", "credential_refused").fix
 
 
 @pytest.mark.parametrize(
@@ -203,19 +203,23 @@ async def test_a_credential_that_is_refused_is_an_error(folder: Path, upstream: 
             "a login of the CLI is set, which is not",
         ),
         (ClaudeCheck(cli="c", credential="login", logged_in=False), "error", "the CLI says that it is not logged in"),
-        (ClaudeCheck(cli="c", credential="api_key", asked=True, failed="usage_limit"), "warning", "usage_limit"),
-        (ClaudeCheck(cli="c", credential="api_key", asked=True, failed="billing"), "error", "billing"),
+        (
+            ClaudeCheck(cli="c", credential="api_key", service_asked=True, failure_kind="usage_limit"),
+            "warning",
+            "usage_limit",
+        ),
+        (ClaudeCheck(cli="c", credential="api_key", service_asked=True, failure_kind="billing"), "error", "billing"),
     ],
 )
 def test_what_is_said_of_a_credential(folder: Path, check: ClaudeCheck, level: str, words: str):
     """More than one; one that the CLI does not know; one that is accepted, but used up; one that is not paid for."""
-    one(program_checks._credential(check, here(folder)), "credential", level, words)
+    one(program_checks._check_credential(check, here(folder)), "credential", level, words)
 
 
 async def test_a_folder_without_a_login_is_no_credential(folder: Path):
     """And is named."""
     (folder / "login").mkdir()
-    found, _ = await program_checks.of_claude(here(folder, CLAUDE_CONFIG_DIR=str(folder / "login")), ask=False)
+    found, _ = await program_checks.check_claude(here(folder, CLAUDE_CONFIG_DIR=str(folder / "login")), ask=False)
     one(found, "credential", "warning", "CLAUDE_CONFIG_DIR is a folder without a login")
 
 
@@ -225,27 +229,29 @@ async def instead(folder: Path, *arguments: str) -> list[Finding]:
     (folder / ".run").mkdir(exist_ok=True)
     code = PROGRAM[-1].replace("del sys.argv[0]", f"sys.argv[:2] = {list(arguments)!r}")
     server = here(folder, ALLOWED_PATHS=str(folder / "files"))
-    return await program_checks.of_tools(structs.replace(server, program=(*PROGRAM[:-1], code)))
+    return await program_checks.check_tools(structs.replace(server, program=(*PROGRAM[:-1], code)))
 
 
 async def test_on_a_kernel_without_landlock_no_tools_are_served(folder: Path):
     """And chat is not touched by that."""
     found = await instead(folder, "tests.support.without_landlock")
-    assert "chat works" in one(found, "kernel", "error", "no Landlock").mend
+    assert "chat works" in one(found, "kernel", "error", "no Landlock").fix
     one(found, "sandbox", "error", "No tools are served")
 
 
 async def test_in_a_container_it_is_said_what_is_missing(folder: Path):
     """Without namespaces of its own an executor can make no mounts; the rest holds."""
     found = await instead(folder, "tests.support.container_emulation", str(ORDINARY), "plain")
-    assert "TOOLS_USER" in one(found, "kernel", "warning", "Libraries that lie in an allowed path").mend
+    assert "TOOLS_USER" in one(found, "kernel", "warning", "Libraries that lie in an allowed path").fix
     one(found, "sandbox", "ok", "holds when it is tried")
 
 
 def test_what_older_kernels_lack_is_a_warning():
     """Each lack by itself; a processor without a filter is an error."""
     found = list(
-        program_checks.kernel(ToolsCheck(landlock=2, missing=("truncating is not governed by Landlock",), mounts=""))
+        program_checks.check_kernel(
+            ToolsCheck(landlock=2, missing=("truncating is not governed by Landlock",), mount_problem="")
+        )
     )
     one(found, "kernel", "warning", "truncating")
     one(found, "kernel", "error", "System calls can't be filtered")
@@ -255,15 +261,19 @@ def test_what_older_kernels_lack_is_a_warning():
 def test_library_that_is_missing_for_office_documents_is_a_warning():
     """Files and commands are served without it."""
     lack = "office documents can't be converted: anydoc is missing. Install the server's dependencies"
-    found = list(program_checks.sandbox(ToolsCheck(user="nobody", converter=lack)))
+    found = list(program_checks.check_sandbox(ToolsCheck(user="nobody", converter_problem=lack)))
     one(found, "sandbox", "ok", "holds when it is tried")
-    assert "nstall" in one(found, "sandbox", "warning", "anydoc is missing").mend
+    assert "nstall" in one(found, "sandbox", "warning", "anydoc is missing").fix
 
 
 async def test_with_the_server_running_its_own_port_and_sockets_are_well(folder: Path, handy: Stack):
     """The address is taken by this server itself, and each executor says how it is."""
-    server = here(folder, PORT=str(handy.port), RUN_DIR=str(handy.run_dir), API_SECRET_TOKEN=KEY)
-    found = [*await network.port(server), *await network.running(server), *await paths.sockets(server)]
+    server = here(folder, PORT=str(handy.port), RUN_DIR=str(handy.run_dir), API_SECRET_TOKEN=API_KEY)
+    found = [
+        *await network.check_port(server),
+        *await network.check_running_server(server),
+        *await paths.check_sockets(server),
+    ]
     one(found, "port", "ok", f"This server runs at http://127.0.0.1:{handy.port}.")
     one(found, "running", "ok", "says that it is ok")
     one(found, "sockets", "ok", "claude-1 answers: online, Claude Code 2.1.330")
@@ -306,27 +316,27 @@ async def test_sockets_that_are_not_as_they_should_be(folder: Path):
     dead.close()
     (run_dir / "tools-1.sock").chmod(0o660)
     try:
-        found = await paths.sockets(here(folder))
+        found = await paths.check_sockets(here(folder))
     finally:
         end()
-    assert "chmod 660" in one(found, "sockets", "error", "can be reached by others").mend
+    assert "chmod 660" in one(found, "sockets", "error", "can be reached by others").fix
     one(found, "sockets", "warning", "a socket that nobody listens at")
     assert [each.level for each in found].count("error") == 2
 
 
 def test_folders_that_can_not_hold_sockets(folder: Path):
     """Too long a path, a file, one that can't be made."""
-    one([paths.folder(here(folder, RUN_DIR="x" * 100))], "folder", "error", "a socket's may have 100")
+    one([paths.check_run_dir(here(folder, RUN_DIR="x" * 100))], "folder", "error", "a socket's may have 100")
     (folder / "file").touch()
-    one([paths.folder(here(folder, RUN_DIR=str(folder / "file")))], "folder", "error", "is not a folder")
+    one([paths.check_run_dir(here(folder, RUN_DIR=str(folder / "file")))], "folder", "error", "is not a folder")
     one(
-        [paths.folder(here(folder, RUN_DIR="/proc/nowhere"))], "folder", "error", "can't be made"
+        [paths.check_run_dir(here(folder, RUN_DIR="/proc/nowhere"))], "folder", "error", "can't be made"
     ) if os.getuid() else None
 
 
 async def test_an_address_that_others_reach_is_a_warning(folder: Path):
     """Unencrypted, so it is said."""
-    found = await network.port(here(folder, HOST="0.0.0.0"))
+    found = await network.check_port(here(folder, HOST="0.0.0.0"))
     one(found, "port", "warning", "lets other machines in")
 
 
@@ -336,20 +346,20 @@ async def test_an_address_that_others_reach_is_a_warning(folder: Path):
 def test_a_clock_is_compared_with_the_service_s(off: float, level: str):
     """A little is no harm; much breaks certificates and logins."""
     now = datetime(2026, 11, 25, 12, tzinfo=UTC)
-    one([network.clock(now, format_datetime(now - timedelta(seconds=off)))], "clock", level, "clock")
+    one([network.check_clock(now, format_datetime(now - timedelta(seconds=off)))], "clock", level, "clock")
 
 
 def test_a_clock_in_the_past_is_wrong_whatever_the_service_says():
     """And without its word the time is just told."""
-    one([network.clock(datetime(1970, 1, 1, tzinfo=UTC), None)], "clock", "error", "in the past")
-    one([network.clock(datetime(2026, 11, 25, tzinfo=UTC), "never")], "clock", "ok", "2026-11-25")
+    one([network.check_clock(datetime(1970, 1, 1, tzinfo=UTC), None)], "clock", "error", "in the past")
+    one([network.check_clock(datetime(2026, 11, 25, tzinfo=UTC), "never")], "clock", "ok", "2026-11-25")
 
 
 def test_a_clock_that_is_moved_meanwhile_is_told():
     """By how much; a little is the machine's own."""
-    assert list(network.steady(5.0, 4.5)) == []
-    one(network.steady(3605.0, 5.0), "clock", "warning", "moved by +3600 s")
-    one(network.steady(1.0, 5.0), "clock", "warning", "moved by -4 s")
+    assert list(network.check_clock_steps(5.0, 4.5)) == []
+    one(network.check_clock_steps(3605.0, 5.0), "clock", "warning", "moved by +3600 s")
+    one(network.check_clock_steps(1.0, 5.0), "clock", "warning", "moved by -4 s")
 
 
 async def test_the_service_s_date_is_looked_at(folder: Path):
@@ -363,7 +373,7 @@ async def test_the_service_s_date_is_looked_at(folder: Path):
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        found = await network.service({"ANTHROPIC_BASE_URL": url}, used=True)
+        found = await network.check_service({"ANTHROPIC_BASE_URL": url}, used=True)
     one(found, "upstream", "ok", url)
     one(found, "clock", "error", "ahead of the service's")
 
@@ -379,15 +389,15 @@ async def test_the_way_to_the_service_is_the_proxy_s_if_there_is_one(folder: Pat
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         proxy = f"http://me:{SECRET}@127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        found = await network.service(
+        found = await network.check_service(
             {"HTTPS_PROXY": proxy, "ANTHROPIC_BASE_URL": "https://service.invalid"}, used=True
         )
     said = one(
         found, "upstream", "error", "https://service.invalid can't be reached through the proxy http://127.0.0.1:"
     )
-    assert SECRET not in said.said + said.mend
+    assert SECRET not in said.message + said.fix
     assert asked_for == [b"CONNECT service.invalid:443 HTTP/1.1"]
-    found = await network.service({"SSL_CERT_FILE": str(folder / "gone")}, used=True)
+    found = await network.check_service({"SSL_CERT_FILE": str(folder / "gone")}, used=True)
     one(found, "upstream", "error", "certificates")
 
 
@@ -397,7 +407,7 @@ async def test_the_way_to_the_service_is_the_proxy_s_if_there_is_one(folder: Pat
 def test_who_needs_no_proxy_gets_none(without: str, *, through: bool):
     """As NO_PROXY says it: names, domains, everything."""
     given = {"https_proxy": "http://proxy:1", "NO_PROXY": without}
-    assert bool(network.proxy_for(given, "https://api.example.com/v1")) is through
+    assert bool(network.find_proxy(given, "https://api.example.com/v1")) is through
 
 
 def test_a_full_disk_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch):
@@ -407,7 +417,7 @@ def test_a_full_disk_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch):
         blocks = free // real.f_frsize
         changed = os.statvfs_result((real[0], real[1], real[2], real[3], blocks, *real[5:]))
         monkeypatch.setattr(os, "statvfs", lambda _, changed=changed: changed)
-        one(list(paths.disk(here(folder))), "disk", level, f"{free >> 20} MiB are free")
+        one(list(paths.check_disk(here(folder))), "disk", level, f"{free >> 20} MiB are free")
 
 
 @pytest.fixture
@@ -427,7 +437,9 @@ def units(folder: Path) -> Path:
         text = unit.read_text(encoding="utf-8")
         for path, own in placed.items():
             text = text.replace(path, str(own))
-        text = text.replace("User=tools-executor", "User=nobody").replace("127.0.0.1:8020", f"127.0.0.1:{free_port()}")
+        text = text.replace("User=tools-executor", "User=nobody").replace(
+            "127.0.0.1:8020", f"127.0.0.1:{find_free_port()}"
+        )
         (installed_units / unit.name).write_text(text, encoding="utf-8")
     for name in ("api-secret-token", "claude-code-oauth-token", "anthropic-api-key"):
         (folder / "etc" / name).touch(mode=0o600)
@@ -443,12 +455,12 @@ async def test_a_systemd_install_is_looked_at_by_its_units_and_files(folder: Pat
     (units / "tools-executor@.service.d/paths.conf").write_text(
         f"[Service]\nEnvironment=WRITABLE_PATHS={folder}/nowhere\n", encoding="utf-8"
     )
-    server = structs.replace(of_systemd(environ(folder), units), program=PROGRAM)
-    report = await examined(server, ask=True)
+    server = structs.replace(inspect_units(environ(folder), units), program=PROGRAM)
+    report = await run_checks(server, ask=True)
     one(report, "credential", "ok", "A subscription's token is accepted")
     [question] = upstream.requests
     assert question.headers["authorization"] == "Bearer sk-ant-oat01-invented"
-    assert "CLI_POOL_SIZE" in one(report, "names", "warning", f"PARKD in {folder}/etc/claude-executor.env").mend
+    assert "CLI_POOL_SIZE" in one(report, "names", "warning", f"PARKD in {folder}/etc/claude-executor.env").fix
     one(report, "paths", "ok", f"{folder}/srv can be read")
     one(report, "paths", "error", f"{folder}/nowhere is not a folder")
     one(report, "port", "ok", "is free")
@@ -462,10 +474,10 @@ async def test_under_systemd_a_key_that_is_not_there_is_told_with_its_place(fold
     """What is wrong with a setting is mended in a file of /etc."""
     (folder / "etc/api-secret-token").write_text("", encoding="utf-8")
     (folder / "etc/api-secret-token").chmod(0o644)
-    server = structs.replace(of_systemd(environ(folder), units), program=PROGRAM)
-    found = await program_checks.of_api(server)
-    assert "/etc/claude-api-server" in one(found, "settings", "error", "API_SECRET_TOKEN").mend
-    one(list(paths.secrets(server)), "secrets", "error", "api-secret-token can be read by other users")
+    server = structs.replace(inspect_units(environ(folder), units), program=PROGRAM)
+    found = await program_checks.check_api(server)
+    assert "/etc/claude-api-server" in one(found, "settings", "error", "API_SECRET_TOKEN").fix
+    one(list(paths.check_secrets(server)), "secrets", "error", "api-secret-token can be read by other users")
 
 
 async def test_who_is_not_root_is_told_to_look_as_root(folder: Path, units: Path, monkeypatch: pytest.MonkeyPatch):
@@ -479,31 +491,31 @@ async def test_who_is_not_root_is_told_to_look_as_root(folder: Path, units: Path
 
     monkeypatch.setattr(Path, "stat", stat)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    server = structs.replace(of_systemd(environ(folder), units), program=PROGRAM)
-    found = list(paths.secrets(server))
+    server = structs.replace(inspect_units(environ(folder), units), program=PROGRAM)
+    found = list(paths.check_secrets(server))
     assert len(found) == 3
-    assert {(each.level, each.mend) for each in found} == {("warning", "Look again as root.")}
-    one(await program_checks.of_api(server), "settings", "ok", "The API takes its settings")
+    assert {(each.level, each.fix) for each in found} == {("warning", "Look again as root.")}
+    one(await program_checks.check_api(server), "settings", "ok", "The API takes its settings")
 
 
 async def test_without_units_it_is_said_how_to_install_them(folder: Path):
     """And nothing else, which would only follow from it."""
-    report = await examined(of_systemd(environ(folder), folder), ask=False)
+    report = await run_checks(inspect_units(environ(folder), folder), ask=False)
     assert not report.ok
     [finding] = report.findings
-    assert "install.sh" in one(report, "settings", "error", f"No unit of this server is installed in {folder}").mend
-    assert "--here" in finding.mend
+    assert "install.sh" in one(report, "settings", "error", f"No unit of this server is installed in {folder}").fix
+    assert "--here" in finding.fix
 
 
 def test_which_install_is_looked_at(folder: Path, units: Path):
     """The units if they are there, unless something was started where one stands; or as one says."""
     given = environ(folder)
-    assert installed(given, folder, systemd=None, units=units).kind == "systemd"
-    assert installed(given, folder, systemd=False, units=units).kind == "folder"
-    assert installed(given, folder, systemd=None, units=folder / "none").kind == "folder"
+    assert find_installation(given, folder, systemd=None, units=units).kind == "systemd"
+    assert find_installation(given, folder, systemd=False, units=units).kind == "folder"
+    assert find_installation(given, folder, systemd=None, units=folder / "none").kind == "folder"
     (folder / ".run").mkdir()
-    assert installed(given, folder, systemd=None, units=units).kind == "folder"
-    assert installed(given, folder, systemd=True, units=units).kind == "systemd"
+    assert find_installation(given, folder, systemd=None, units=units).kind == "folder"
+    assert find_installation(given, folder, systemd=True, units=units).kind == "systemd"
 
 
 async def command(folder: Path, *arguments: str, **more: str) -> tuple[int, str]:
@@ -543,7 +555,7 @@ async def test_the_command_says_it_to_people_and_to_programs(folder: Path):
 def test_every_environment_is_one_that_up_would_make(folder: Path):
     """The doctor's stand-in for a key is never told, and is not the executors'."""
     server = here(folder)
-    assert server.api["API_SECRET_TOKEN"] == install.STAND_IN
+    assert server.api["API_SECRET_TOKEN"] == install.PLACEHOLDER_TOKEN
     assert "API_SECRET_TOKEN" not in {**server.claude, **server.tools}
-    given: Mapping[str, str] = here(folder, API_SECRET_TOKEN=KEY).api
-    assert given["API_SECRET_TOKEN"] == KEY
+    given: Mapping[str, str] = here(folder, API_SECRET_TOKEN=API_KEY).api
+    assert given["API_SECRET_TOKEN"] == API_KEY

@@ -14,16 +14,16 @@ import pytest
 from msgspec import structs
 
 from cli.doctor import Finding, network, program_checks
-from cli.doctor.storage import kept
+from cli.doctor.storage import check_storage
 from shared.checks import ApiCheck
 from tests.deploy.test_doctor import SECRET, folder, here, of, one  # noqa: F401 # pyright: ignore[reportUnusedImport] # a fixture
 from tests.integration.test_keys import POSTGRESQL, REDIS
-from tests.support.stack import Stack, free_port
+from tests.support.stack import Stack, find_free_port
 
 
 async def looked(folder: Path, **settings: str) -> list[Finding]:  # noqa: F811
     """What is found of the API in this folder."""
-    return await program_checks.of_api(here(folder, **settings))
+    return await program_checks.check_api(here(folder, **settings))
 
 
 def facts(folder: Path) -> dict[str, tuple[int, int, int]]:  # noqa: F811
@@ -35,10 +35,12 @@ def facts(folder: Path) -> dict[str, tuple[int, int, int]]:  # noqa: F811
 
 async def test_addresses_at_which_nobody_answers_are_errors(folder: Path):  # noqa: F811
     """Of the database and of what counts limits; their passwords are not told."""
-    database = f"postgresql://me:{SECRET}@127.0.0.1:{free_port()}/keys"
-    found = await looked(folder, DATABASE_URL=database, RATE_LIMIT_URL=f"redis://:{SECRET}@127.0.0.1:{free_port()}/0")
-    assert "DATABASE_URL" in one(found, "database", "error", "does not answer").mend
-    assert "mend the URL" in one(found, "limits", "error", "RATE_LIMIT_URL does not answer").mend
+    database = f"postgresql://me:{SECRET}@127.0.0.1:{find_free_port()}/keys"
+    found = await looked(
+        folder, DATABASE_URL=database, RATE_LIMIT_URL=f"redis://:{SECRET}@127.0.0.1:{find_free_port()}/0"
+    )
+    assert "DATABASE_URL" in one(found, "database", "error", "does not answer").fix
+    assert "mend the URL" in one(found, "limits", "error", "RATE_LIMIT_URL does not answer").fix
     assert SECRET not in str(found)
 
 
@@ -58,7 +60,7 @@ async def test_a_folder_that_can_t_be_used_is_an_error(folder: Path):  # noqa: F
     """A file in its place, and a pepper that others may read."""
     (folder / "file").touch()
     found = await looked(folder, DATA_DIR=str(folder / "file"))
-    assert "Set DATA_DIR" in one(found, "data", "error", "DATA_DIR can't be used (Not a directory)").mend
+    assert "Set DATA_DIR" in one(found, "data", "error", "DATA_DIR can't be used (Not a directory)").fix
     assert of(found, "database") == []
     (folder / ".data").mkdir()
     (folder / ".data/pepper").write_text("0" * 64, encoding="ascii")
@@ -91,7 +93,7 @@ async def test_what_is_no_database_or_too_new_is_an_error(folder: Path):  # noqa
     path = database(folder, "9999")
     one(await looked(folder), "database", "error", "is of version 9999")
     path.write_bytes(b"no database " * 1000)
-    assert "backup" in one(await looked(folder), "database", "error", "is damaged or no database").mend
+    assert "backup" in one(await looked(folder), "database", "error", "is damaged or no database").fix
     path.write_bytes(b"SQLite format 3\0" + b"no database " * 1000)
     one(await looked(folder), "database", "error", "damaged")
 
@@ -111,15 +113,19 @@ async def test_who_is_not_root_is_told_to_look_as_root(folder: Path, monkeypatch
     (folder / ".data").mkdir(mode=0o700)
     server = structs.replace(here(folder), kind="systemd")
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    found = list(kept(ApiCheck(data="DATA_DIR can't be used (Permission denied). Set it.", made=True), server))
-    assert one(found, "data", "warning", "can't be looked at by you").mend == "Look again as root."
+    found = list(
+        check_storage(
+            ApiCheck(data_problem="DATA_DIR can't be used (Permission denied). Set it.", data_dir_exists=True), server
+        )
+    )
+    assert one(found, "data", "warning", "can't be looked at by you").fix == "Look again as root."
     assert of(found, "database") == []
 
 
 @pytest.fixture
 async def without_database(folder: Path) -> AsyncGenerator[Stack]:  # noqa: F811
     """A server that runs, whose database does not answer."""
-    url = f"postgresql://me@127.0.0.1:{free_port()}/keys"
+    url = f"postgresql://me@127.0.0.1:{find_free_port()}/keys"
     async with Stack(None, api_settings={"DATABASE_URL": url}, credential={}) as stack:
         yield stack
 
@@ -127,17 +133,17 @@ async def without_database(folder: Path) -> AsyncGenerator[Stack]:  # noqa: F811
 async def test_what_a_running_server_can_t_do_is_told_with_the_mend(folder: Path, without_database: Stack):  # noqa: F811
     """Its own words, and no hint at executors, with which all is well."""
     server = here(folder, PORT=str(without_database.port))
-    one(await network.port(server), "port", "ok", "This server runs at")
-    found = await network.running(server)
-    assert "DATABASE_URL" in one(found, "running", "error", "The database does not answer").mend
-    assert [each for each in found if "sockets" in each.mend] == []
+    one(await network.check_port(server), "port", "ok", "This server runs at")
+    found = await network.check_running_server(server)
+    assert "DATABASE_URL" in one(found, "running", "error", "The database does not answer").fix
+    assert [each for each in found if "sockets" in each.fix] == []
 
 
 def test_executors_that_a_running_server_can_t_use_are_named():
     """Of either role; one without any is down."""
-    parts = (network.Part("claude-1", up=False), network.Part("claude-2"))
-    state = network.State("degraded", parts, (network.Part("tools-1", up=False),))
-    assert "`sockets`" in one(network.state_of(state), "running", "warning", "can't use claude-1, tools-1").mend
-    one(network.state_of(network.State("down")), "running", "error", "no executor")
-    one(network.state_of(network.State("draining")), "running", "ok", "draining")
-    one(network.state_of(None), "running", "warning", "does not say how it is")
+    parts = (network.ServerExecutor("claude-1", up=False), network.ServerExecutor("claude-2"))
+    state = network.ServerHealth("degraded", parts, (network.ServerExecutor("tools-1", up=False),))
+    assert "`sockets`" in one(network.interpret_health(state), "running", "warning", "can't use claude-1, tools-1").fix
+    one(network.interpret_health(network.ServerHealth("down")), "running", "error", "no executor")
+    one(network.interpret_health(network.ServerHealth("draining")), "running", "ok", "draining")
+    one(network.interpret_health(None), "running", "warning", "does not say how it is")

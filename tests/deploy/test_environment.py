@@ -19,9 +19,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from cli.up.command import commands
-from tests.support.stack import REPOSITORY, free_port
-from tests.support.timeouts import BOUND
+from cli.up.command import find_command_folder
+from tests.support.stack import REPOSITORY, find_free_port
+from tests.support.timeouts import TEST_TIMEOUT
 
 UV = """#!{python} -S
 import pathlib, subprocess, shutil, sys, time
@@ -110,7 +110,7 @@ class Checkout:
     @contextlib.contextmanager
     def started(self) -> Generator[str]:
         """The program, as its unit starts it; its address."""
-        port = free_port()
+        port = find_free_port()
         text = (REPOSITORY / "deploy/systemd/claude-api.service").read_text(encoding="utf-8")
         found = re.search(r"^ExecStart=/bin/sh -c '(.*)'$", text, re.MULTILINE)
         assert found
@@ -119,7 +119,7 @@ class Checkout:
             ["/bin/sh", "-c", line], cwd=self.folder, env={"PATH": os.environ["PATH"], "PORT": str(port)}
         )
         try:
-            late = time.monotonic() + BOUND
+            late = time.monotonic() + TEST_TIMEOUT
             while time.monotonic() < late:
                 with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                     break
@@ -260,8 +260,8 @@ def test_what_uv_brings_stays_in_the_folder(tmp_path: Path):
 def test_people_are_shown_the_link(checkout: Checkout):
     """It is what they type, and it leads to whichever environment is in use; without one it is where the commands are."""
     checkout.install()
-    assert commands(str(checkout.link.resolve() / "bin/python")) == checkout.folder / ".venv/bin"
-    assert commands("/somewhere/tool/bin/python") == Path("/somewhere/tool/bin")
+    assert find_command_folder(str(checkout.link.resolve() / "bin/python")) == checkout.folder / ".venv/bin"
+    assert find_command_folder("/somewhere/tool/bin/python") == Path("/somewhere/tool/bin")
 
 
 STARTS = REPOSITORY / "deploy/systemd/starts.sh"

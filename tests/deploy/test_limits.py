@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from api.media.blocks import MAX_IMAGE
-from api.media.fetcher import MOST_AT_ONCE
+from api.media.blocks import MAX_IMAGE_BYTES
+from api.media.fetcher import MAX_FETCHES
 from api.settings import Settings as ApiSettings
 from executor.settings import Settings as ExecutorSettings
 from tests.deploy.test_compose import SERVICES
@@ -42,7 +42,9 @@ def needed(unit: str) -> tuple[int, int]:
     jobs = default(ExecutorSettings, "max_concurrent")
     if unit == "claude-api.service":
         bodies = COPIES * default(ApiSettings, "max_inflight_body_bytes")
-        return bodies + default(ApiSettings, "response_store_max_bytes") + MOST_AT_ONCE * MAX_IMAGE + PROGRAM, THREADS
+        return bodies + default(
+            ApiSettings, "response_store_max_bytes"
+        ) + MAX_FETCHES * MAX_IMAGE_BYTES + PROGRAM, THREADS
     if unit == "claude-executor@.service":
         processes = jobs + default(ExecutorSettings, "parked")
         return processes * CLI + PROGRAM, processes * THREADS

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.support.chat import answered, ask, streamed, text_of
+from tests.support.chat import collect_chunks, join_text, parse_text, send_chat
 from tests.support.scripted.upstream import Upstream
 from tests.support.stack import Stack
 
@@ -52,9 +52,9 @@ async def run(stack: Stack, command: str) -> str:
 async def test_all_three_do_their_work_under_their_units(upstream: Upstream):
     """The API without memory that is written and run, the CLI in its sandbox, commands in theirs."""
     async with under_units(upstream) as stack:
-        assert answered(await ask(stack)) == "Hello world!"
-        assert text_of(await streamed(stack)) == "Hello world!"
-        health = await stack.health()
+        assert parse_text(await send_chat(stack)) == "Hello world!"
+        assert join_text(await collect_chunks(stack)) == "Hello world!"
+        health = await stack.fetch_health()
         assert health
         [executor], [tools] = health["executors"], health["tools"]
         assert executor["missing"] == []
@@ -70,7 +70,7 @@ async def test_all_three_do_their_work_under_their_units(upstream: Upstream):
 async def test_without_the_unit_s_mounts_commands_are_served_and_what_is_missing_is_said(upstream: Upstream):
     """The executor may make no mounts of its own there."""
     async with under_units(upstream, {"UNDER_MOUNTS": "no"}) as stack:
-        health = await stack.health()
+        health = await stack.fetch_health()
         assert health
         [told] = health["tools"][0]["missing"]
         assert "libraries" in told

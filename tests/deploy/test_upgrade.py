@@ -16,10 +16,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.support.scripted.upstream import Received, Says, Upstream
-from tests.support.socket_activation import handed, listener, told
-from tests.support.stack import KEY, until
-from tests.support.timeouts import BOUND
+from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, Upstream
+from tests.support.socket_activation import open_notify_socket, start_activated, wait_for_state
+from tests.support.stack import API_KEY, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 CLAUDE = ("claude-1", "claude-2")
 TOOLS = "tools-1"
@@ -27,9 +27,9 @@ API = "api"
 WORDS = 12
 
 
-def echo(received: Received) -> Says:
+def echo(received: ReceivedRequest) -> AnswerReply:
     """What was asked, in words that take their time."""
-    return Says([f"{received.conversation[-1]['content'][-1]['text']} "] * WORDS, per_second=20)
+    return AnswerReply([f"{received.conversation[-1]['content'][-1]['text']} "] * WORDS, per_second=20)
 
 
 class Host:
@@ -55,7 +55,7 @@ class Host:
         """Start a program, and wait until it serves."""
         (notify := self.folder / f"notify-{name}").mkdir(exist_ok=True)
         (notify / "notify").unlink(missing_ok=True)
-        said, where = listener(notify)
+        said, where = open_notify_socket(notify)
         environment = {
             "HOME": str(self.folder),
             "RUN_DIR": str(self.run),
@@ -66,7 +66,7 @@ class Host:
         match name:
             case "api":
                 arguments = ("api",)
-                environment["API_SECRET_TOKEN"] = KEY
+                environment["API_SECRET_TOKEN"] = API_KEY
             case "tools-1":
                 arguments = ("executor", "--role", "tools", "--name", name)
                 environment["ALLOWED_PATHS"] = str(self.files)
@@ -77,8 +77,8 @@ class Host:
         with said:
             async with AsyncExitStack() as stack:
                 log = self.folder / f"{name}.log"
-                await stack.enter_async_context(handed(self.sockets[name], environment, *arguments, log=log))
-                await told(said, "READY=1")
+                await stack.enter_async_context(start_activated(self.sockets[name], environment, *arguments, log=log))
+                await wait_for_state(said, "READY=1")
                 self._running[name] = stack.pop_all()
 
     async def stop(self, name: str) -> None:
@@ -133,7 +133,7 @@ async def command(client: httpx2.AsyncClient, number: int) -> None:
 
 async def listed(client: httpx2.AsyncClient, number: int) -> None:
     """On a connection of its own."""
-    async with httpx2.AsyncClient(base_url=client.base_url, headers=client.headers, timeout=BOUND) as own:
+    async with httpx2.AsyncClient(base_url=client.base_url, headers=client.headers, timeout=TEST_TIMEOUT) as own:
         response = await own.get("/v1/models")
     assert response.status_code == 200, response.text
 
@@ -148,8 +148,8 @@ async def load(host: Host, *requests: Request) -> AsyncGenerator[dict[str, int]]
     over = asyncio.Event()
 
     async def ask(request: Request) -> None:
-        headers = {"authorization": f"Bearer {KEY}"}
-        async with httpx2.AsyncClient(base_url=host.url, headers=headers, timeout=BOUND) as client:
+        headers = {"authorization": f"Bearer {API_KEY}"}
+        async with httpx2.AsyncClient(base_url=host.url, headers=headers, timeout=TEST_TIMEOUT) as client:
             for number in itertools.count():
                 if over.is_set():
                     return
@@ -170,7 +170,7 @@ async def test_everything_is_replaced_and_nobody_is_refused(host: Host):
 
         async def some_more() -> None:
             before = dict(answered)
-            await until(lambda: all(answered[name] >= before[name] + 2 for name in answered))
+            await wait_until(lambda: all(answered[name] >= before[name] + 2 for name in answered))
 
         await some_more()
         for name in (*CLAUDE, TOOLS, API):

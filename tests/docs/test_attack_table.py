@@ -6,7 +6,7 @@ from collections import Counter
 from math import prod
 from types import FunctionType, ModuleType
 
-from tests.docs.test_manual import section
+from tests.docs.test_manual import find_section
 from tests.support.stack import REPOSITORY
 
 ROW = re.compile(r"^\| ([^|`]+?) \| (\d+) \| (\d+) \| ([^|]+) \|$", re.MULTILINE)
@@ -35,7 +35,7 @@ def counted() -> Counter[str]:
 
 def test_the_table_of_attacks_is_the_attack_list():
     """Each group has a row, with its number; what is tried is stopped, or its test would fail."""
-    rows = ROW.findall(section("The attack list"))
+    rows = ROW.findall(find_section("The attack list"))
     assert {group: (int(tried), int(stopped)) for group, tried, stopped, _ in rows} == {
         group: (number, number) for group, number in counted().items()
     }

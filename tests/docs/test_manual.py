@@ -18,31 +18,31 @@ import api.settings
 import executor.settings
 from api.app import create_app
 from api.conversation import tools
-from api.conversation.fields import MOST_STOPS
-from api.conversation.parameters import CHAT, COMPLETIONS, RESPONSES, Parameter
-from api.core.problems import KINDS, of_framework
-from api.dialects.anthropic.parameters import MESSAGES
+from api.conversation.fields import MAX_STOP_SEQUENCES
+from api.conversation.parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETERS, RESPONSES_PARAMETERS, Parameter
+from api.core.problems import STATUS_AND_CODE, problem_from_http_exception
+from api.dialects.anthropic.parameters import MESSAGES_PARAMETERS
 from api.dialects.openai_completions import decode as completions
 from api.http import request_body
 from api.http.drain import Drain
 from api.media import blocks
 from cli.__main__ import main as claude_api_server
-from cli.running_server import OF_UNITS
+from cli.running_server import UNIT_KEY_FILE
 from cli.up.command import DEFAULT_RUN_DIR, TOKEN_FILE
-from cli.up.environment import COMMON, CREDENTIALS, NETWORK, TELEMETRY
+from cli.up.environment import COMMON_VARIABLES, CREDENTIAL_VARIABLES, NETWORK_VARIABLES, TELEMETRY_VARIABLES
 from shared import errors, turn, wire
-from tests.support.manual import MANUAL, section
-from tests.support.stack import KEY, REPOSITORY
+from tests.support.manual import MANUAL, find_section
+from tests.support.stack import API_KEY, REPOSITORY
 
 DOCUMENTS = ("README.md", "MANUAL.md", "CHANGELOG.md", "CONTRIBUTING.md")
 TEXTS = {name: (REPOSITORY / name).read_text(encoding="utf-8") for name in DOCUMENTS}
 
 # The dialects' parameters, by the section that has their table.
 PARAMETERS: dict[str, dict[str, Parameter]] = {
-    "Parameters of chat completions": CHAT,
-    "Legacy completions": COMPLETIONS,
-    "Parameters of responses": RESPONSES,
-    "`POST /v1/messages`": MESSAGES,
+    "Parameters of chat completions": CHAT_PARAMETERS,
+    "Legacy completions": COMPLETIONS_PARAMETERS,
+    "Parameters of responses": RESPONSES_PARAMETERS,
+    "`POST /v1/messages`": MESSAGES_PARAMETERS,
 }
 
 # How the manual writes that a setting has no default.
@@ -98,7 +98,7 @@ def fields() -> dict[str, tuple[str, str]]:
     return {
         **{name: ("API", value) for name, value in of_api.items()},
         **{name: ("both" if name in of_api else "executor", value) for name, value in of_executor.items()},
-        **dict.fromkeys(CREDENTIALS, ("executor", NONE)),
+        **dict.fromkeys(CREDENTIAL_VARIABLES, ("executor", NONE)),
     }
 
 
@@ -106,7 +106,9 @@ def problems() -> set[tuple[str, int]]:
     """The code and status of every problem that the API raises by itself."""
     found = {
         (problem.code, problem.status)
-        for problem in (of_framework(HTTPException(status_code=status)) for status in (400, 404, 405, 413, 415))
+        for problem in (
+            problem_from_http_exception(HTTPException(status_code=status)) for status in (400, 404, 405, 413, 415)
+        )
     }
     for path, tree in sources("api"):
         for call in ast.walk(tree):
@@ -128,7 +130,7 @@ def problems() -> set[tuple[str, int]]:
 
 def routes() -> set[str]:
     """Method and path of each of the application's routes, as the manual writes them."""
-    settings = api.settings.Settings(api_secret_token=KEY)  # pyright: ignore[reportArgumentType] # as from the environment
+    settings = api.settings.Settings(api_secret_token=API_KEY)  # pyright: ignore[reportArgumentType] # as from the environment
     app = create_app(settings, Drain(0))
     while not isinstance(app, Litestar):
         app = app._app  # pyright: ignore[reportAttributeAccessIssue, reportFunctionMemberAccess] # middleware around it
@@ -142,29 +144,31 @@ def routes() -> set[str]:
 
 def test_the_settings_table_is_the_settings():
     """Each setting has one row, with the program that reads it and its default; nothing else has one."""
-    assert {row[0]: (row[1], row[2]) for row in rows(section("Settings"))} == fields()
+    assert {row[0]: (row[1], row[2]) for row in rows(find_section("Settings"))} == fields()
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_no_document_names_a_setting_that_does_not_exist(name: str):
     """What looks like an environment variable is one that something reads."""
     named = set(re.findall(r"(?<![\w/])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?![\w/])", TEXTS[name]))
-    assert named - {*fields(), *COMMON, *NETWORK, *TELEMETRY, *OTHERS, *OF_COMPOSE} == set()
+    assert (
+        named - {*fields(), *COMMON_VARIABLES, *NETWORK_VARIABLES, *TELEMETRY_VARIABLES, *OTHERS, *OF_COMPOSE} == set()
+    )
 
 
 def test_the_error_table_is_the_kinds():
     """Each way an answer can fail has a row with its status, its code, and whether it may be tried again."""
     expected = {
-        kind.value: (str(status), code, "yes" if errors.MEANINGS[kind].retryable else "no")
-        for kind, (status, code) in KINDS.items()
+        kind.value: (str(status), code, "yes" if errors.ERROR_INFO[kind].retryable else "no")
+        for kind, (status, code) in STATUS_AND_CODE.items()
     }
-    assert {row[0]: (row[1], row[2], row[3]) for row in rows(section("When the answer fails"))} == expected
+    assert {row[0]: (row[1], row[2], row[3]) for row in rows(find_section("When the answer fails"))} == expected
     assert set(expected) == set(errors.ErrorKind)
 
 
 def test_the_refusals_table_is_the_problems():
     """Each way a request can be refused has a row with its status."""
-    assert {(row[0], int(row[1])) for row in rows(section("When the request is refused"))} == problems()
+    assert {(row[0], int(row[1])) for row in rows(find_section("When the request is refused"))} == problems()
 
 
 def test_every_problem_is_found():
@@ -183,7 +187,7 @@ def test_every_problem_is_found():
 @pytest.mark.parametrize("title", PARAMETERS)
 def test_each_parameter_table_is_the_parameters(title: str):
     """Each parameter of a dialect has a row with its treatment, in the code's order, and with its range."""
-    table = rows(section(title))
+    table = rows(find_section(title))
     assert [(row[0], row[1]) for row in table] == [(name, what.treatment) for name, what in PARAMETERS[title].items()]
     for row in table:
         if limits := PARAMETERS[title][row[0]].range:
@@ -192,14 +196,14 @@ def test_each_parameter_table_is_the_parameters(title: str):
 
 def test_the_words_that_a_completion_is_asked_with_are_in_the_manual():
     """The very words that the model is told."""
-    plain = section("Legacy completions").replace("\n> ", " ").replace("\\<", "<")
-    assert completions.CONTINUE in plain
-    assert completions.FILL in plain
+    plain = find_section("Legacy completions").replace("\n> ", " ").replace("\\<", "<")
+    assert completions.CONTINUE_PROMPT in plain
+    assert completions.FILL_PROMPT in plain
 
 
 def test_the_endpoints_are_the_routes():
     """Each route has a heading, and each heading is a route."""
-    headings = re.findall(r"^### (.*)$", section("Endpoints"), re.MULTILINE)
+    headings = re.findall(r"^### (.*)$", find_section("Endpoints"), re.MULTILINE)
     assert {endpoint for heading in headings for endpoint in re.findall(r"`([^`]+)`", heading)} == routes()
 
 
@@ -208,7 +212,7 @@ def test_every_header_of_ours_has_a_row():
 
     One whose name is put together, such as `x-ratelimit-…`, has an example.
     """
-    lines = [line for line in section("Headers").splitlines() if line.startswith("| `")]
+    lines = [line for line in find_section("Headers").splitlines() if line.startswith("| `")]
     told = {name for line in lines for name in re.findall(r"`([^`]+)`", line.split(" | ")[0])}
     named = {
         word
@@ -221,7 +225,7 @@ def test_every_header_of_ours_has_a_row():
     missing = named - told - {"x-api-key", "x-gzip"}
     assert {name for name in missing if not name.endswith("-")} == set()
     assert all(any(header.startswith(name) for header in told) for name in missing)
-    assert "x-api-key" in section("Endpoints")
+    assert "x-api-key" in find_section("Endpoints")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -252,7 +256,7 @@ def _cells(row: str) -> int:
 def test_every_make_target_has_a_row():
     """And no document names a target that does not exist."""
     targets = set(re.findall(r"^([a-z]+):.*## ", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert {row[0] for row in rows(section("Developing"))} == {f"make {target}" for target in targets}
+    assert {row[0] for row in rows(find_section("Developing"))} == {f"make {target}" for target in targets}
     named = {
         target
         for text in TEXTS.values()
@@ -274,7 +278,7 @@ def test_every_flag_is_described(program: str):
         and isinstance(call.args[0], ast.Constant)
     }
     assert flags
-    row = next(row for row in rows(section("Architecture")) if row[0] == f"python -m {program}")
+    row = next(row for row in rows(find_section("Architecture")) if row[0] == f"python -m {program}")
     assert [flag for flag in flags if f"`{flag}`" not in row[1]] == []
 
 
@@ -291,23 +295,23 @@ def test_every_command_is_described():
 
 def test_the_socket_page_is_the_protocol():
     """Each message of the socket, each field of it and of what it carries, the version and the limit are told."""
-    page = section("The socket")
+    page = find_section("The socket")
     table = [(row[0], row[1]) for row in rows(page)]
-    messages = [*get_args(wire.ToExecutor.__value__), wire.Status, *get_args(wire.Event.__value__)]
+    messages = [*get_args(wire.ToExecutor.__value__), wire.ClaudeStatus, *get_args(wire.Event.__value__)]
     for struct in (*messages, *get_args(turn.Block.__value__)):
         tag = str(struct.__struct_config__.tag)
         told = " ".join(fields for name, fields in table if name == tag)
         assert [name for name in struct.__struct_fields__ if not re.search(rf"\b{name}\b", told)] == [], tag
     for struct in (turn.Turn, turn.Message, turn.Tool):
         assert [name for name in struct.__struct_fields__ if f'"{name}"' not in page] == []
-    assert f"version** is {wire.VERSION}." in page
+    assert f"version** is {wire.PROTOCOL_VERSION}." in page
     assert f"from 1 to {wire.MAX_FRAME // 2**20} MiB" in page
-    assert wire.frame(wire.AskStatus()).hex(" ") in page
+    assert wire.encode_frame(wire.GetStatus()).hex(" ") in page
 
 
 def test_the_turn_on_the_socket_page_is_one():
     """The example can be read as what it says it is."""
-    found = re.search(r"```json\n(.*?)```", section("The socket"), re.DOTALL)
+    found = re.search(r"```json\n(.*?)```", find_section("The socket"), re.DOTALL)
     assert found
     example = msgspec.json.decode(found[1].encode(), type=turn.Turn)
     assert msgspec.to_builtins(example).keys() == msgspec.json.decode(found[1]).keys()
@@ -326,22 +330,28 @@ def test_where_the_key_is_is_told_for_each_way():
     head = MANUAL.partition("\n## ")[0]
     for place in (f"{DEFAULT_RUN_DIR}/{TOKEN_FILE}", of_unit[1], f"deploy/compose/{of_container[1]}"):
         assert f"cat {place})" in head
-    assert str(OF_UNITS) == of_unit[1]
+    assert str(UNIT_KEY_FILE) == of_unit[1]
 
 
 def test_the_limits_are_the_code_s():
     """Sizes and counts in the manual are those that hold."""
-    limits = section("Limits")
-    sizes = {"A body": request_body.LARGEST, "a picture": blocks.MAX_IMAGE, "a file": blocks.MAX_FILE}
+    limits = find_section("Limits")
+    sizes = {
+        "A body": request_body.MAX_BODY_BYTES,
+        "a picture": blocks.MAX_IMAGE_BYTES,
+        "a file": blocks.MAX_FILE_BYTES,
+    }
     for what, size in sizes.items():
         assert re.search(rf"{what}( may have)? {size // 2**20} MiB", limits)
-    assert f"{tools.MOST_TOOLS} tools" in limits
-    assert f"{MOST_STOPS} `stop` texts" in limits
+    assert f"{tools.MAX_TOOLS} tools" in limits
+    assert f"{MAX_STOP_SEQUENCES} `stop` texts" in limits
     for table in ("Parameters of chat completions", "Legacy completions"):
         assert [
-            row[2] for row in rows(section(table)) if row[0] == "stop" and f"up to {MOST_STOPS};" not in row[2]
+            row[2]
+            for row in rows(find_section(table))
+            if row[0] == "stop" and f"up to {MAX_STOP_SEQUENCES};" not in row[2]
         ] == []
-    assert f"{blocks.MAX_SIDE} pixels" in section("Pictures and files")
+    assert f"{blocks.MAX_IMAGE_SIDE} pixels" in find_section("Pictures and files")
 
 
 def test_the_readme_begins_with_the_two_commands():
@@ -385,4 +395,4 @@ def test_files_that_are_named_exist(name: str):
 
 def test_the_bench_s_figures_have_their_place():
     """The table of `make bench` is pasted in at this mark."""
-    assert "<!-- bench -->" in section("Speed")
+    assert "<!-- bench -->" in find_section("Speed")

@@ -7,11 +7,11 @@ import tomllib
 import msgspec
 import yaml
 
-from tests.support.manual import blocks, section
+from tests.support.manual import find_section, list_code_blocks
 from tests.support.recorder.clients import CLIENTS
-from tests.support.recorder.heard import recorded
+from tests.support.recorder.recording import load_recording
 
-CHAPTER = section("Clients")
+CHAPTER = find_section("Clients")
 TITLES = re.findall(r"^### (.*)$", CHAPTER, re.MULTILINE)
 TABLE = {row[0]: row[2] for row in re.findall(r"^\| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", CHAPTER, re.MULTILINE)[2:]}
 # Tried by a test of its own, in `tests/clients`.
@@ -22,12 +22,14 @@ READ = {"python": ast.parse, "toml": tomllib.loads, "yaml": yaml.safe_load, "jso
 def test_each_client_has_a_row_and_an_example():
     """In one order; a client of which nothing can be pasted is one that was not tried."""
     assert list(TABLE) == TITLES
-    assert [title for title in TITLES if not blocks(title) and not TABLE[title].startswith("not tried: ")] == []
+    assert [
+        title for title in TITLES if not list_code_blocks(title) and not TABLE[title].startswith("not tried: ")
+    ] == []
 
 
 def test_what_was_tried_is_what_was_recorded():
     """The version in a row is that of the recording; a row without one gives the reason."""
-    versions = {client.title: recorded(name).client for name, client in reversed(CLIENTS.items())}
+    versions = {client.title: load_recording(name).client for name, client in reversed(CLIENTS.items())}
     for title, tried in TABLE.items():
         if title in versions:
             assert tried.replace("`", "") == versions[title]
@@ -38,7 +40,7 @@ def test_what_was_tried_is_what_was_recorded():
 def test_the_examples_can_be_read():
     """Each as what it says it is."""
     for title in TITLES:
-        for language, text in blocks(title):
+        for language, text in list_code_blocks(title):
             if language in READ:
                 assert READ[language](text) is not None
             else:

@@ -4,7 +4,7 @@ import ast
 from collections import defaultdict
 
 from cli.doctor import CHECKS
-from tests.docs.test_manual import rows, section, sources
+from tests.docs.test_manual import find_section, rows, sources
 
 
 def levels() -> dict[str, set[str]]:
@@ -28,7 +28,7 @@ def levels() -> dict[str, set[str]]:
 
 def test_the_table_is_what_is_looked_at_and_how_bad_it_can_be():
     """Each check has a row, in the order in which findings are shown, with the levels that the code gives it."""
-    table = [row for row in rows(section("The doctor")) if not row[0].startswith("--")]
+    table = [row for row in rows(find_section("The doctor")) if not row[0].startswith("--")]
     assert [(row[0], row[1]) for row in table] == list(CHECKS.items())
     assert {row[0]: set(row[2].split(", ")) for row in table} == levels()
     assert all(row[3] for row in table)

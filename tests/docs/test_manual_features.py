@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 from api.settings import Settings
-from tests.support.manual import section
+from tests.support.manual import find_section
 from tests.support.stack import REPOSITORY
 
-LINES = [line for line in section("What each way in can do").splitlines() if line.startswith("|")]
+LINES = [line for line in find_section("What each way in can do").splitlines() if line.startswith("|")]
 ROWS = {cells[0]: cells[1:] for cells in ([cell.strip() for cell in line.strip("|").split("|")] for line in LINES)}
 FOLDERS = [cell.strip("`") for cell in ROWS["code"]]
 # What asks no model.

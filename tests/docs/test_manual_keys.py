@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from api.admin.models import KeyRecord, OwnUsage, UsageReport
-from api.core.dialect_names import DIALECTS, NONE
-from tests.support.manual import blocks, section
+from api.core.dialect_names import DIALECTS, NO_DIALECT
+from tests.support.manual import find_section, list_code_blocks
 
 
 def example(title: str) -> bytes:
-    [found] = [text for language, text in blocks(title) if language == "json"]
+    [found] = [text for language, text in list_code_blocks(title) if language == "json"]
     return found.encode()
 
 
@@ -32,6 +32,6 @@ def test_an_answer_is_shown_as_it_is(title: str, answer: type[Any]):
 
 def test_the_dialects_are_named_where_metrics_and_usage_are():
     """By the same names."""
-    for text in (section("`GET /api/usage`"), section("Metrics")):
+    for text in (find_section("`GET /api/usage`"), find_section("Metrics")):
         assert [name for name in DIALECTS if f"`{name}`" not in text] == []
-    assert f"`{NONE}` is every other address" in section("Metrics")
+    assert f"`{NO_DIALECT}` is every other address" in find_section("Metrics")

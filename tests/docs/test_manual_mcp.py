@@ -6,14 +6,14 @@ import re
 import pytest
 
 from cli.__main__ import main
-from tests.support.manual import blocks, section
+from tests.support.manual import find_section, list_code_blocks
 
-SNIPPETS = [json.loads(text) for language, text in blocks("MCP") if language == "json"]
+SNIPPETS = [json.loads(text) for language, text in list_code_blocks("MCP") if language == "json"]
 
 
 def test_each_program_has_its_lines():
     """Claude Desktop, Cursor, VS Code and Claude Code are told how."""
-    text = section("MCP")
+    text = find_section("MCP")
     assert [name for name in ("Claude Desktop", "Cursor", "VS Code", "Claude Code") if name not in text] == []
     assert len(SNIPPETS) >= 3
 

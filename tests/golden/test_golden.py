@@ -39,16 +39,16 @@ from pydantic import TypeAdapter
 from api.agent import answers
 from api.conversation.parameters import Policy
 from api.core.problems import Problem
-from api.dialects.anthropic.encode import MessageEncoder, status
-from api.dialects.openai_chat.encode import ChatEncoder, Form
+from api.dialects.anthropic.encode import MessageEncoder, to_http_status
+from api.dialects.openai_chat.encode import ChatEncoder, ChatOutputOptions
 from api.dialects.openai_responses.decode import decode as decode_response
 from api.dialects.openai_responses.encode import ResponsesEncoder
-from api.dialects.openai_responses.output_items import Form as ResponsesForm
-from api.dialects.openai_responses.store import Store
-from api.dialects.openai_responses.view import begun
+from api.dialects.openai_responses.output_items import ResponsesOutputOptions as ResponsesForm
+from api.dialects.openai_responses.store import ResponseStore
+from api.dialects.openai_responses.view import build_response
 from api.dialects.rest.encode import RestEncoder
-from api.executors.stream_merger import Numbered
-from api.http.event_stream import Answer, Encoder
+from api.executors.stream_merger import NumberedEvent
+from api.http.event_stream import Encoder, EventStreamResponse
 from shared.events import Event
 
 FOLDER = Path(__file__).parent
@@ -64,7 +64,7 @@ _event = msgspec.json.Decoder[Event](Event)
 STEPS: dict[str, type[msgspec.Struct]] = {
     step.__name__: step
     for step in (
-        *(answers.CallBegan, answers.CallWrote, answers.CallEnded, answers.Wrote),
+        *(answers.ToolStarted, answers.ToolOutputChunk, answers.ToolEnded, answers.OutputChunk),
         *(answers.ChatAnswer, answers.CodeAnswer, answers.FileAnswer, answers.BashAnswer),
     )
 }
@@ -72,7 +72,7 @@ STEPS: dict[str, type[msgspec.Struct]] = {
 
 def openai_chat(options: Options) -> Encoder[Event]:
     """The encoder of chat completions, with an id and a time that stay."""
-    form = Form(
+    form = ChatOutputOptions(
         include_usage=options.get("include_usage", False),
         custom=frozenset(options.get("custom", ())),
         legacy=options.get("legacy", False),
@@ -88,16 +88,21 @@ def anthropic(options: Options) -> Encoder[Event]:
         "sonnet",
         "req_golden",
         thinking=options.get("thinking", False),
-        shown=options.get("shown", True),
+        show_thinking=options.get("shown", True),
     )
 
 
 def openai_responses(options: Options) -> Encoder[Event]:
     """The encoder of responses, with an id and a time that stay."""
     sent = {"input": "Hi", **options.get("request", {})}
-    call = decode_response(msgspec.json.encode(sent), Policy(), Store(0, 0, 1).shelf("owner"))
-    form = ResponsesForm(call.tools.offered.custom, call.tools.namespaces, summaries=call.summaries, sealed=call.sealed)
-    response = begun("resp_golden", 1_700_000_000, "sonnet", call)
+    call = decode_response(msgspec.json.encode(sent), Policy(), ResponseStore(0, 0, 1).for_key("owner"))
+    form = ResponsesForm(
+        call.tools.tool_set.custom,
+        call.tools.namespaces,
+        show_summaries=call.show_summaries,
+        include_encrypted=call.include_encrypted,
+    )
+    response = build_response("resp_golden", 1_700_000_000, "sonnet", call)
     return ResponsesEncoder(response, form, lambda: 1_700_000_001)
 
 
@@ -113,7 +118,7 @@ DIALECTS: dict[str, Callable[[Options], Encoder[Any]]] = {
     "openai_responses": openai_responses,
 }
 # A status that is the dialect's own.
-STATUS: dict[str, Callable[[Problem], int]] = {"anthropic": status}
+STATUS: dict[str, Callable[[Problem], int]] = {"anthropic": to_http_status}
 
 
 class Case:
@@ -142,13 +147,15 @@ class Case:
 
         encoder = DIALECTS[self.path.parent.name](self.options)
         own = STATUS.get(self.path.parent.name, lambda problem: problem.status)
-        await Answer(self._played(), encoder, stream=stream, keep_alive=60, status=own)(no_scope(), receive, send)
+        await EventStreamResponse(self._played(), encoder, stream=stream, keepalive_interval=60, status=own)(
+            no_scope(), receive, send
+        )
         head, *bodies = messages
         assert head["type"] == "http.response.start"
         lines = [f"HTTP {head['status']}", *(f"{n.decode()}: {v.decode()}" for n, v in head["headers"]), "", ""]
         return "\n".join(lines) + b"".join(body.get("body", b"") for body in bodies).decode()
 
-    async def _played(self) -> AsyncGenerator[Numbered]:
+    async def _played(self) -> AsyncGenerator[NumberedEvent]:
         for event in self.events:
             yield event
 

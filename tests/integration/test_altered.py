@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.chat import error_of
-from tests.support.scripted.upstream import Says, Upstream
+from tests.support.chat import parse_error
+from tests.support.scripted.upstream import AnswerReply, Upstream
 from tests.support.stack import Stack
 
 BIG = '{"id":2512292042121000001}'
@@ -51,7 +51,7 @@ SENT: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.fixture(scope="module")
 async def shared_strict(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs whose owner refuses what would be altered."""
-    async with Stack(shared_upstream.url, settings={"REJECT_UNSUPPORTED_PARAMS": "true"}, parked=0) as stack:
+    async with Stack(shared_upstream.url, settings={"REJECT_UNSUPPORTED_PARAMS": "true"}, pool_size=0) as stack:
         yield stack
 
 
@@ -78,7 +78,7 @@ async def test_a_strict_owner_refuses_it_with_its_place(shared_strict: Stack, up
     assert response.status_code == 400
     assert "`$.id` would be altered" in response.text
     if path != "/v1/messages":
-        assert error_of(response)["param"] in {"messages[1]", "input[1]"}
+        assert parse_error(response)["param"] in {"messages[1]", "input[1]"}
     assert not upstream.requests
 
 
@@ -104,8 +104,8 @@ async def test_a_hostile_schema_neither_hangs_nor_breaks_the_api(
     response = await stack.client.post("/v1/chat/completions", json=body)
     assert response.status_code in {200, 400}, response.text
     if response.status_code == 400:
-        assert error_of(response)["code"] == "invalid_schema"
-        assert error_of(response)["param"].startswith("tools[0].function.parameters")
+        assert parse_error(response)["code"] == "invalid_schema"
+        assert parse_error(response)["param"].startswith("tools[0].function.parameters")
     assert (await stack.client.get("/health/live")).status_code == 200
 
 
@@ -133,10 +133,10 @@ async def test_a_strict_call_is_held_against_its_pattern_in_no_time(
     """Whatever the pattern and the text are."""
     schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}, "required": ["a"]}
     tool = {"type": "function", "function": {"name": "f", "parameters": schema, "strict": True}}
-    upstream.script(Says(tools=[("toolu_1", "f", [json.dumps({"a": text})])]))
+    upstream.script(AnswerReply(tools=[("toolu_1", "f", [json.dumps({"a": text})])]))
     body = {"model": "sonnet", "messages": [{"role": "user", "content": "hi"}], "tools": [tool]}
     response = await stack.client.post("/v1/chat/completions", json=body)
     assert response.status_code == (200 if fits else 502), response.text
     if not fits:
-        assert error_of(response)["code"] == "output_validation_failed"
-        assert len(error_of(response)["message"]) < 500
+        assert parse_error(response)["code"] == "output_validation_failed"
+        assert len(parse_error(response)["message"]) < 500

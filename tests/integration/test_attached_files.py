@@ -8,9 +8,9 @@ import pytest
 from msgspec import Struct
 
 from tests.integration.test_code import calls, results
-from tests.support.office import docx, locked, odt, pptx, xlsx
-from tests.support.scripted.upstream import Says, Upstream
-from tests.support.stack import Stack, until
+from tests.support.office import build_encrypted, docx, odt, pptx, xlsx
+from tests.support.scripted.upstream import AnswerReply, Upstream
+from tests.support.stack import Stack, wait_until
 
 type Json = dict[str, Any]
 
@@ -120,12 +120,12 @@ async def shared_without_paths(shared_upstream: Upstream) -> AsyncGenerator[Stac
 async def without_paths(shared_without_paths: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
     """The same, left quiet."""
     yield shared_without_paths
-    await shared_without_paths.quiet()
+    await shared_without_paths.wait_until_quiet()
 
 
 def received(upstream: Upstream) -> list[Json]:
     """The documents that the model was given."""
-    [asked] = [each for each in upstream.requests if each.asks]
+    [asked] = [each for each in upstream.requests if each.is_message_request]
     content = asked.conversation[-1]["content"]
     if content[0]["type"] == "tool_result":
         content = content[0]["content"]
@@ -171,7 +171,7 @@ async def test_office_document_in_a_tool_s_result_is_converted(handy: Stack, ups
 
 FAR = '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
 UNREADABLE = {
-    "locked": (locked(), 400, "password"),
+    "locked": (build_encrypted(), 400, "password"),
     "cut": (DOCX[:400], 400, "damaged"),
     "empty": (docx(), 400, "without any text"),
     "too large": (xlsx(raw=FAR), 413, "too wide"),
@@ -192,7 +192,7 @@ async def test_file_that_cannot_be_read_is_refused_in_its_place(
     told = api.problem(response.json())
     assert f"`{api.where}`" in told
     assert words in told
-    assert not [each for each in upstream.requests if each.asks]
+    assert not [each for each in upstream.requests if each.is_message_request]
 
 
 @each_api
@@ -242,18 +242,18 @@ async def test_key_of_one_job_at_a_time_may_send_several_documents(handy: Stack,
         used = (await handy.client.get("/api/usage", params={"key": "narrow"})).json()
         return used["totals"]["jobs"] == 4
 
-    await until(all_written)
+    await wait_until(all_written)
 
 
 async def test_files_of_the_server_are_read_as_their_text(handy: Stack, upstream: Upstream):
     """By path, and by the model's own Read, with the numbers of its lines and what was left out."""
     (handy.files / NAME).write_bytes(docx("Head", WORDS, more={"word/media/a.png": b""}))
     (handy.files / "a.csv").write_bytes(WORDS.encode("cp1252"))
-    (handy.files / "locked.xlsx").write_bytes(locked())
+    (handy.files / "locked.xlsx").write_bytes(build_encrypted())
     paths = [str(handy.files / name) for name in (NAME, "a.csv")]
     response = await handy.client.post("/api/analyze", json={"prompt": "Which?", "context_files": paths})
     assert response.status_code == 200, response.text
-    [asked] = [each for each in upstream.requests if each.asks]
+    [asked] = [each for each in upstream.requests if each.is_message_request]
     first, second, _ = asked.conversation[-1]["content"]
     assert (first["title"], first["source"]["data"]) == (paths[0], MARKDOWN)
     assert "its picture" in first["context"]
@@ -265,7 +265,7 @@ async def test_files_of_the_server_are_read_as_their_text(handy: Stack, upstream
             ("Read", {"file_path": paths[1]}),
             ("Read", {"file_path": str(handy.files / "locked.xlsx")}),
         ),
-        Says("Read."),
+        AnswerReply("Read."),
     )
     response = await handy.client.post("/api/code", json={"prompt": "Read."})
     assert response.status_code == 200, response.text

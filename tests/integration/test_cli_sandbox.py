@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.chat import answered, ask
-from tests.support.scripted.upstream import Stalls, Upstream
+from tests.support.chat import parse_text, send_chat
+from tests.support.scripted.upstream import StalledReply, Upstream
 from tests.support.stack import REPOSITORY, Stack
 
 pytestmark = pytest.mark.anyio
@@ -31,20 +31,20 @@ def is_confined(process: psutil.Process) -> bool:
 
 async def test_every_cli_is_confined_parked_or_not(stack: Stack, upstream: Upstream):
     """The one that waits, the one that answers, and one that was started for a budget of its own."""
-    assert is_confined(await stack.cli())
-    upstream.script(Stalls("one"), Stalls("two"))
-    asked = [asyncio.create_task(each) for each in (ask(stack), ask(stack, max_budget_usd=1))]
-    await upstream.until(lambda: len(upstream.held) == 2)
-    clis = stack.clis()
+    assert is_confined(await stack.find_idle_cli())
+    upstream.script(StalledReply("one"), StalledReply("two"))
+    asked = [asyncio.create_task(each) for each in (send_chat(stack), send_chat(stack, max_budget_usd=1))]
+    await upstream.wait_until(lambda: len(upstream.held) == 2)
+    clis = stack.list_clis()
     assert len(clis) >= 2
     assert all(is_confined(cli) for cli in clis)
     await upstream.release()
-    assert {answered(await each) for each in asked} == {"one", "two"}
+    assert {parse_text(await each) for each in asked} == {"one", "two"}
 
 
 async def test_on_this_host_nothing_is_missing_or_it_is_said(stack: Stack):
     """Whoever has the key sees it; whoever has none sees nothing of the host."""
-    health = await stack.health()
+    health = await stack.fetch_health()
     assert health
     assert health["executors"][0]["missing"] == []
     without = (await stack.client.get("/health", headers={"authorization": ""})).json()
@@ -54,13 +54,13 @@ async def test_on_this_host_nothing_is_missing_or_it_is_said(stack: Stack):
 async def test_without_landlock_chat_works_and_health_says_what_is_missing(upstream: Upstream):
     """And the log does, at start."""
     async with Stack(upstream.url, executor_module="tests.support.without_landlock") as stack:
-        assert answered(await ask(stack)) == "Hello world!"
-        assert told_by_kernel(await stack.cli())["Seccomp"] == "2"
-        health = await stack.health()
+        assert parse_text(await send_chat(stack)) == "Hello world!"
+        assert told_by_kernel(await stack.find_idle_cli())["Seccomp"] == "2"
+        health = await stack.fetch_health()
         assert health
         assert health["status"] == "ok"
         assert "no Landlock" in health["executors"][0]["missing"][0]
-        assert "boot one of 5.13 or newer" in stack.logs()
+        assert "boot one of 5.13 or newer" in stack.read_logs()
 
 
 async def started(environment: dict[str, str]) -> tuple[int | None, str]:

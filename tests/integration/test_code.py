@@ -16,8 +16,8 @@ import pytest
 from tests.conftest import LAUNCHES
 from tests.integration.test_rest import events_of
 from tests.support.pdf import pdf
-from tests.support.scripted.upstream import Received, Says, Upstream
-from tests.support.stack import Stack, until
+from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, Upstream
+from tests.support.stack import Stack, wait_until
 
 # Part of either.
 CREDENTIAL = "invented"
@@ -37,19 +37,19 @@ async def shared_coders(shared_upstream: Upstream, request: pytest.FixtureReques
 async def coders(shared_coders: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
     """The same, left quiet."""
     yield shared_coders
-    await shared_coders.quiet()
+    await shared_coders.wait_until_quiet()
 
 
 def calls(*wanted: tuple[str, dict[str, Any]]) -> Any:
     """A message of the model's that calls these tools, by the names that they travel by."""
 
-    def say(received: Received) -> Says:
+    def say(received: ReceivedRequest) -> AnswerReply:
         names = {tool["name"].rpartition("__")[2]: tool["name"] for tool in received.body["tools"]}
         tools = [
             (f"toolu_{received.number}_{at}", names[name], [json.dumps(arguments)])
             for at, (name, arguments) in enumerate(wanted)
         ]
-        return Says(tools=tools)
+        return AnswerReply(tools=tools)
 
     return say
 
@@ -80,7 +80,7 @@ async def test_model_reads_searches_runs_is_refused_and_goes_on(coders: Stack, u
         calls(("Read", {"file_path": notes}), ("Grep", {"pattern": "needle", "path": str(coders.files)})),
         calls(("Bash", {"command": f"wc -l < {notes}; id"}), ("Read", {"file_path": "/etc/passwd"})),
         calls(("Write", {"file_path": f"{work}/made.txt", "content": "made\n"}), ("Glob", {"pattern": "*.txt"})),
-        Says("The notes have a needle."),
+        AnswerReply("The notes have a needle."),
     )
     response = await coders.client.post("/api/code", json={"prompt": "Find the needle."})
     assert response.status_code == 200, response.text
@@ -118,7 +118,7 @@ async def test_calls_that_only_read_are_done_at_the_same_time(upstream: Upstream
                 ("Read", {"file_path": str(stack.files / "notes.txt")}),
                 ("Bash", {"command": f"cat {pipes[1]}"}),
             ),
-            Says("Both."),
+            AnswerReply("Both."),
         )
         asked = asyncio.create_task(stack.client.post("/api/code", json={"prompt": "Go."}))
         writers: dict[Path, int] = {}
@@ -130,7 +130,7 @@ async def test_calls_that_only_read_are_done_at_the_same_time(upstream: Upstream
                     writers[pipe] = writers.get(pipe) or os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
             return len(writers) == len(pipes)
 
-        await until(both_are_read)
+        await wait_until(both_are_read)
         # The last one ends first.
         for pipe in reversed(pipes):
             os.write(writers[pipe], pipe.name.encode())
@@ -157,7 +157,7 @@ async def test_model_sees_the_pages_of_a_pdf(coders: Stack, upstream: Upstream):
             ("Read", {"file_path": str(paper), "pages": "13"}),
             ("Read", {"file_path": str(coders.files / "half.pdf")}),
         ),
-        Says("Twelve leaves."),
+        AnswerReply("Twelve leaves."),
     )
     response = await coders.client.post("/api/code", json={"prompt": "How many leaves?"})
     assert response.status_code == 200, response.text
@@ -188,7 +188,7 @@ async def test_call_with_a_number_out_of_reason_is_a_mistake_and_the_model_goes_
             ("Grep", {"pattern": "x", "head_limit": 2**70}),
             ("Bash", {"command": "echo a; echo b >&2; echo c; echo d >&2; echo e", "timeout": 600_000}),
         ),
-        Says("Done."),
+        AnswerReply("Done."),
     )
     response = await coders.client.post("/api/code", json={"prompt": "Go."})
     assert response.status_code == 200, response.text
@@ -202,7 +202,7 @@ async def test_call_with_a_number_out_of_reason_is_a_mistake_and_the_model_goes_
 
 async def test_watcher_sees_the_tools_at_work_in_order(coders: Stack, upstream: Upstream):
     """A start, what the command writes, an end, the words, the result."""
-    upstream.script(calls(("Bash", {"command": "echo seen"})), Says("Done."))
+    upstream.script(calls(("Bash", {"command": "echo seen"})), AnswerReply("Done."))
     response = await coders.client.post("/api/code", json={"prompt": "Go.", "stream": True})
     events = events_of(response.text)
     assert [name for name, _ in events if name != "start"] == [
@@ -246,10 +246,10 @@ async def test_hanging_up_ends_the_model_and_its_command(coders: Stack, upstream
                 break
 
     async def is_over() -> bool:
-        health = await coders.health()
+        health = await coders.fetch_health()
         return bool(health and not any(each["running"] for each in (*health["tools"], *health["executors"])))
 
-    await until(is_over)
+    await wait_until(is_over)
 
 
 async def test_model_that_looks_for_the_credential_finds_none(coders: Stack, upstream: Upstream):
@@ -264,7 +264,7 @@ async def test_model_that_looks_for_the_credential_finds_none(coders: Stack, ups
             ),
             ("Read", {"file_path": "/proc/self/environ"}),
         ),
-        Says("Nothing."),
+        AnswerReply("Nothing."),
     )
     response = await coders.client.post("/api/code", json={"prompt": "Find the key."})
     assert response.status_code == 200, response.text

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from executor.settings import Settings
-from executor.tools.config_loader import several
-from tests.support.tools import Tools
+from executor.tools.config_loader import split_list
+from tests.support.tools import ToolsProgram
 
 ORDINARY = 4711
 # What is run, and a piece of what it says.
@@ -37,44 +37,44 @@ RUNS = {
 
 
 @pytest.fixture(scope="module", params=["as root", "as an ordinary user"])
-async def tools(request: pytest.FixtureRequest) -> AsyncGenerator[Tools]:
+async def tools(request: pytest.FixtureRequest) -> AsyncGenerator[ToolsProgram]:
     """An executor with what is allowed by itself."""
     root = request.param == "as root"
     if root and os.getuid() != 0:
         pytest.skip("this test run is not root, so it can't start one as root")
-    async with Tools(uid=0 if root or os.getuid() != 0 else ORDINARY) as started:
+    async with ToolsProgram(uid=0 if root or os.getuid() != 0 else ORDINARY) as started:
         (started.root / "a.txt").write_text("one\ntwo\n")
         yield started
 
 
 def test_every_default_command_is_tried():
     """None is left out of the list."""
-    assert set(RUNS) == set(several(Settings.model_fields["allowed_commands"].default))
+    assert set(RUNS) == set(split_list(Settings.model_fields["allowed_commands"].default))
 
 
 @pytest.mark.parametrize("name", RUNS)
-async def test_default_command_works_alone_and_in_a_pipe(tools: Tools, name: str):
+async def test_default_command_works_alone_and_in_a_pipe(tools: ToolsProgram, name: str):
     """As the only program, in the middle of a list, and at either end of a pipe."""
     command, sign = RUNS[name]
-    alone = await tools.run(command)
-    if name == "whoami" and alone.code:
+    alone = await tools.run_command(command)
+    if name == "whoami" and alone.returncode:
         # The number of this user has no name.
         assert b"cannot find name" in alone.stderr
         return
-    assert (alone.code, alone.stderr) == (0, b"")
+    assert (alone.returncode, alone.stderr) == (0, b"")
     assert sign in alone.stdout.decode()
     for text in (f"{command} | cat", f"{command}; true", f"true && {command} | tail -n 99", f"echo $({command})"):
-        said = await tools.run(text)
-        assert (said.code, said.stderr) == (0, b""), (text, said)
+        said = await tools.run_command(text)
+        assert (said.returncode, said.stderr) == (0, b""), (text, said)
         assert sign in said.stdout.decode()
 
 
-async def test_table_of_mounts_is_the_executors_own_and_nothing_else_of_proc_is_shown(tools: Tools):
+async def test_table_of_mounts_is_the_executors_own_and_nothing_else_of_proc_is_shown(tools: ToolsProgram):
     """`df` in a pipe names the same places as alone; of other processes it shows nothing."""
-    alone = await tools.run("df -P")
-    piped = await tools.run("df -P | cat")
+    alone = await tools.run_command("df -P")
+    piped = await tools.run_command("df -P | cat")
     places = [{line.split()[-1] for line in said.stdout.decode().splitlines()} for said in (alone, piped)]
     assert places[0] == places[1]
     for path in ("/proc/1/mountinfo", "/proc/self/environ", "/proc/self/mounts"):
-        said = await tools.run(f"df -P | cat {path}")
+        said = await tools.run_command(f"df -P | cat {path}")
         assert said.stdout == b"", said

@@ -15,11 +15,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from api.conversation.parameters import CHAT, Policy
+from api.conversation.parameters import CHAT_PARAMETERS, Policy
 from api.openapi.document import TITLE, document
-from tests.support.scripted.upstream import Gated, Upstream
-from tests.support.stack import KEY, Stack, free_port, until
-from tests.support.timeouts import BOUND
+from tests.support.scripted.upstream import GatedReply, Upstream
+from tests.support.stack import API_KEY, Stack, find_free_port, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 DOCUMENT = document(Policy())
 OPERATIONS = [
@@ -105,7 +105,7 @@ async def test_page_tells_of_everything(stack: Stack):
     assert {name for *_, name in OPERATIONS} <= ids
     assert set(DOCUMENT["components"]["headers"]) <= ids
     assert {f"error-{name.removeprefix('Error')}" for name in DOCUMENT["components"]["responses"]} <= ids
-    assert [name for name in CHAT if f'<code class="name">{name}</code>' not in page] == []
+    assert [name for name in CHAT_PARAMETERS if f'<code class="name">{name}</code>' not in page] == []
 
 
 @pytest.mark.parametrize("host", ["evil.example/<script>", "a b", '"><b>', "x" * 300, "[::1]:8020", "example.com:80"])
@@ -146,14 +146,14 @@ class Window:
     async def text(self, selector: str) -> str:
         return await self.run("return document.querySelector(arguments[0])?.textContent ?? ''", selector)
 
-    async def shows(self, selector: str, text: str, timeout: float = BOUND) -> None:
+    async def shows(self, selector: str, text: str, timeout: float = TEST_TIMEOUT) -> None:
         """Wait until an element holds exactly this."""
 
         async def is_shown() -> bool:
             return await self.text(selector) == text
 
         try:
-            await until(is_shown, timeout)
+            await wait_until(is_shown, timeout)
         except TimeoutError:
             raise AssertionError(f"{selector} holds {await self.text(selector)!r}") from None
 
@@ -165,19 +165,19 @@ class Window:
 async def window(folder: Path, **preferences: Any) -> AsyncGenerator[Window]:
     """A browser of its own."""
     assert DRIVER
-    port = free_port()
+    port = find_free_port()
     driver = await asyncio.create_subprocess_exec(
         DRIVER, f"--port={port}", stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=BOUND) as client:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=TEST_TIMEOUT) as client:
 
             async def is_up() -> bool:
                 with contextlib.suppress(httpx2.TransportError):
                     return (await client.get("/status")).json()["value"]["ready"]
                 return False
 
-            await until(is_up)
+            await wait_until(is_up)
             options = {"binary": BROWSER, "args": [*QUIET, f"--user-data-dir={folder}"], "prefs": preferences}
             logs = {"performance": "ALL", "browser": "ALL"}
             wanted = {"alwaysMatch": {"goog:chromeOptions": options, "goog:loggingPrefs": logs}}
@@ -226,10 +226,10 @@ async def test_what_is_linked_to_is_shown(docs: Window):
 
 async def test_try_it_shows_an_answer_as_it_is_written(docs: Window, stack: Stack, upstream: Upstream):
     """Word by word, while the model is still writing."""
-    upstream.script(Gated(("One ", "two ", "three.")))
+    upstream.script(GatedReply(("One ", "two ", "three.")))
     await docs.run(f"document.querySelector('{FORM} select').value = 'streaming'")
     await docs.run(f"document.querySelector('{FORM} select').dispatchEvent(new Event('change'))")
-    await docs.write(f"{FORM} [data-key]", KEY)
+    await docs.write(f"{FORM} [data-key]", API_KEY)
     await docs.click(f"{FORM} .send")
     for said in ("One ", "One two ", "One two three."):
         await upstream.release()
@@ -243,16 +243,16 @@ async def test_try_it_shows_an_answer_as_it_is_written(docs: Window, stack: Stac
 
 async def test_try_it_can_be_stopped(docs: Window, upstream: Upstream):
     """Which ends the answer at its source."""
-    upstream.script(Gated(("One ", "two.")))
+    upstream.script(GatedReply(("One ", "two.")))
     body = json.dumps({"messages": [{"role": "user", "content": "Count."}], "stream": True})
     await docs.run(f"document.querySelector('{FORM} textarea').value = arguments[0]", body)
-    await docs.write(f"{FORM} [data-key]", KEY)
+    await docs.write(f"{FORM} [data-key]", API_KEY)
     await docs.click(f"{FORM} .send")
     await upstream.release()
     await docs.shows(f"{FORM} .said .text", "One ")
     await docs.click(f"{FORM} .stop")
     await docs.shows(f"{FORM} .state", "Stopped")
-    await upstream.until(lambda: upstream.hangups == 1)
+    await upstream.wait_until(lambda: upstream.hangups == 1)
 
 
 async def test_key_is_kept_in_the_tab_and_nowhere_else(docs: Window):
@@ -266,7 +266,7 @@ async def test_key_is_kept_in_the_tab_and_nowhere_else(docs: Window):
 
 async def test_try_it_answers_questions_without_a_body(docs: Window):
     """The address is what was filled in."""
-    await docs.write("#try-getModel [data-key]", KEY)
+    await docs.write("#try-getModel [data-key]", API_KEY)
     await docs.click("#try-getModel .send")
     await docs.shows("#try-getModel .stop[hidden]", "Stop")
     assert json.loads(await docs.text("#try-getModel .got pre"))["id"] == "sonnet"

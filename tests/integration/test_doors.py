@@ -8,12 +8,12 @@ from litestar import Litestar
 
 from api.app import create_app
 from api.auth.middleware import PUBLIC
-from api.core.scopes import ANY, SCOPE, SCOPES
+from api.core.scopes import ANY_SCOPE, REQUIRED_SCOPE, SCOPES
 from api.http.drain import Drain
 from api.settings import Settings
-from tests.support.chat import body
-from tests.support.scripted.upstream import Says, Upstream
-from tests.support.stack import KEY, Stack, until
+from tests.support.chat import build_body
+from tests.support.scripted.upstream import AnswerReply, Upstream
+from tests.support.stack import API_KEY, Stack, wait_until
 
 # Each path and the scope it takes; what is not here needs no key.
 DOORS = {
@@ -26,10 +26,10 @@ DOORS = {
     "/v1/responses/{response_id}": "chat",
     "/v1/responses/{response_id}/input_items": "chat",
     "/v1/responses/{response_id}/cancel": "chat",
-    "/v1/models": ANY,
-    "/v1/models/{model_id}": ANY,
-    "/api/models": ANY,
-    "/api/usage/me": ANY,
+    "/v1/models": ANY_SCOPE,
+    "/v1/models/{model_id}": ANY_SCOPE,
+    "/api/models": ANY_SCOPE,
+    "/api/usage/me": ANY_SCOPE,
     "/api/chat": "chat",
     "/api/code": "code",
     "/api/analyze": "code",
@@ -51,12 +51,12 @@ OPEN = {"/", "/v1", "/health", "/health/live", "/health/ready", "/docs", "/opena
 
 def routes(tmp_path: Path) -> dict[str, set[str]]:
     """Each path of the application, and what its handlers ask for."""
-    application: Any = create_app(Settings(api_secret_token=KEY, run_dir=tmp_path), Drain(0))  # pyright: ignore[reportArgumentType]
+    application: Any = create_app(Settings(api_secret_token=API_KEY, run_dir=tmp_path), Drain(0))  # pyright: ignore[reportArgumentType]
     while not isinstance(application, Litestar):
         application = application._app
     return {
         route.path_format: {
-            "open" if handler.opt.get(PUBLIC) else handler.opt.get(SCOPE, "admin")
+            "open" if handler.opt.get(PUBLIC) else handler.opt.get(REQUIRED_SCOPE, "admin")
             for handler in getattr(route, "route_handlers", None) or [getattr(route, "route_handler", None)]
             if handler and "OPTIONS" not in getattr(handler, "http_methods", ())
         }
@@ -70,7 +70,7 @@ def test_every_route_has_the_scope_that_the_table_says(tmp_path: Path):
     assert found == {path: {scope} for path, scope in DOORS.items()} | {
         path: {"open"} for path in found if path in OPEN
     }
-    assert set(DOORS.values()) == {*SCOPES, ANY}
+    assert set(DOORS.values()) == {*SCOPES, ANY_SCOPE}
 
 
 def message(path: str, told: Any) -> str:
@@ -92,7 +92,7 @@ async def test_a_key_without_the_scope_is_told_which_one_it_takes():
             method = "GET" if template in READ else "POST"
             for scope, headers in keys.items():
                 response = await stack.client.request(method, path, headers=headers)
-                if needed in {ANY, scope}:
+                if needed in {ANY_SCOPE, scope}:
                     assert response.status_code not in {401, 403}, (path, scope)
                 else:
                     assert response.status_code == 403, (path, scope)
@@ -102,11 +102,11 @@ async def test_a_key_without_the_scope_is_told_which_one_it_takes():
 
 async def test_every_door_has_its_lines_in_the_books(stack: Stack, upstream: Upstream):
     """By the door's name, and the key's; a tool that the model called has a line of its own."""
-    upstream.script(Says("Hello"))
+    upstream.script(AnswerReply("Hello"))
     made = await stack.client.post("/api/admin/keys", json={"name": "all-doors", "scopes": list(SCOPES)})
     mine = {"authorization": f"Bearer {made.json()['key']}"}
     asked = {
-        "/v1/chat/completions": body("hi"),
+        "/v1/chat/completions": build_body("hi"),
         "/v1/completions": {"model": "sonnet", "prompt": "hi"},
         "/v1/messages": {"model": "sonnet", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]},
         "/v1/responses": {"model": "sonnet", "input": "hi"},
@@ -124,7 +124,7 @@ async def test_every_door_has_its_lines_in_the_books(stack: Stack, upstream: Ups
         found.update({row["dialect"]: (row["jobs"], row["failed_jobs"]) for row in report["rows"]})
         return report["totals"]["jobs"] == 6
 
-    await until(written)
+    await wait_until(written)
     assert found == {"chat": (1, 0), "completions": (1, 0), "messages": (1, 0), "responses": (1, 0), "rest": (2, 1)}
     await stack.client.delete("/api/admin/keys/all-doors")
 
@@ -132,7 +132,7 @@ async def test_every_door_has_its_lines_in_the_books(stack: Stack, upstream: Ups
 @pytest.mark.parametrize(
     ("path", "sent", "names"),
     [
-        ("/v1/chat/completions", body("hi"), ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests")),
+        ("/v1/chat/completions", build_body("hi"), ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests")),
         (
             "/v1/messages",
             {"model": "sonnet", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]},

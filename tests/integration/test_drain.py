@@ -10,10 +10,18 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.support.chat import answered, ask, error_of, finish_of, streamed, streaming, text_of
-from tests.support.scripted.upstream import Gated, Received, Says, Stalls, Upstream
-from tests.support.stack import Program, Stack, group, until
-from tests.support.timeouts import BOUND
+from tests.support.chat import (
+    collect_chunks,
+    join_text,
+    list_finish_reasons,
+    open_stream,
+    parse_error,
+    parse_text,
+    send_chat,
+)
+from tests.support.scripted.upstream import AnswerReply, GatedReply, ReceivedRequest, StalledReply, Upstream
+from tests.support.stack import Program, Stack, list_group, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 # A grace period that nobody waits for to its end.
 LONG = "600"
@@ -27,35 +35,35 @@ def drained(stack: Stack, name: str) -> Program:
 async def refused(stack: Stack) -> bool:
     """Whether new work is refused, on a connection of its own."""
     try:
-        async with httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=BOUND) as client:
+        async with httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=TEST_TIMEOUT) as client:
             response = await client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "x"}]})
     except httpx2.TransportError:
         return True
     assert response.status_code == 503
-    assert error_of(response)["code"] in {"draining", "no_executor"}
+    assert parse_error(response)["code"] in {"draining", "no_executor"}
     return True
 
 
 @pytest.mark.parametrize("name", ["api", "executor"])
 async def test_a_stream_that_ends_within_the_grace_ends_well(upstream: Upstream, name: str):
     """Whole, with its finish reason; meanwhile nobody new is let in."""
-    upstream.script(Gated(("one ", "two ", "three")))
+    upstream.script(GatedReply(("one ", "two ", "three")))
     async with (
         Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}) as stack,
-        asyncio.timeout(BOUND),
-        streaming(stack) as stream,
+        asyncio.timeout(TEST_TIMEOUT),
+        open_stream(stack) as stream,
     ):
         await upstream.release()
-        assert await stream.text() == "one "
+        assert await stream.read_text() == "one "
         program = drained(stack, name)
-        program.send(signal.SIGTERM)
-        await until(lambda: is_draining(stack, name))
+        program.send_signal(signal.SIGTERM)
+        await wait_until(lambda: is_draining(stack, name))
         assert await refused(stack)
         for _ in range(2):
             await upstream.release()
-        chunks = await stream.rest()
-        assert (text_of(chunks), finish_of(chunks)) == ("two three", ["stop"])
-        assert await program.ended() == 0
+        chunks = await stream.read_rest()
+        assert (join_text(chunks), list_finish_reasons(chunks)) == ("two three", ["stop"])
+        assert await program.wait_for_exit() == 0
         assert len(upstream.requests) == 1
 
 
@@ -67,7 +75,7 @@ async def is_draining(stack: Stack, name: str) -> bool:
     if name == "executor":
         return not list(stack.run_dir.glob("claude-*.sock"))
     try:
-        async with httpx2.AsyncClient(base_url=stack.url, timeout=BOUND) as client:
+        async with httpx2.AsyncClient(base_url=stack.url, timeout=TEST_TIMEOUT) as client:
             return (await client.get("/health/ready")).status_code == 503
     except httpx2.TransportError:
         return True
@@ -76,27 +84,27 @@ async def is_draining(stack: Stack, name: str) -> bool:
 @pytest.mark.parametrize("name", ["api", "executor"])
 async def test_a_stream_that_outlasts_the_grace_ends_with_the_reason(upstream: Upstream, name: str):
     """Streamed: an error event and the stream's end; whole: 503. Nothing is cut, and the end comes in time."""
-    upstream.script(Stalls(1))
+    upstream.script(StalledReply(1))
     async with (
         Stack(upstream.url, settings={"DRAIN_TIMEOUT": "0.5"}) as stack,
-        asyncio.timeout(BOUND),
-        streaming(stack) as stream,
+        asyncio.timeout(TEST_TIMEOUT),
+        open_stream(stack) as stream,
     ):
-        assert await stream.text() == "w0 "
-        whole = asyncio.create_task(ask(stack))
-        await upstream.until(lambda: upstream.answering == 2)
-        clis = stack.clis()
+        assert await stream.read_text() == "w0 "
+        whole = asyncio.create_task(send_chat(stack))
+        await upstream.wait_until(lambda: upstream.answering == 2)
+        clis = stack.list_clis()
         program = drained(stack, name)
-        program.send(signal.SIGTERM)
-        *answer, last = await stream.rest()
-        assert finish_of(answer) == []
+        program.send_signal(signal.SIGTERM)
+        *answer, last = await stream.read_rest()
+        assert list_finish_reasons(answer) == []
         assert last["error"]["code"] == "draining"
         response = await whole
-        assert (response.status_code, error_of(response)["code"]) == (503, "draining")
-        assert await program.ended() == 0
-        await upstream.until(lambda: upstream.hangups == 2)
+        assert (response.status_code, parse_error(response)["code"]) == (503, "draining")
+        assert await program.wait_for_exit() == 0
+        await upstream.wait_until(lambda: upstream.hangups == 2)
         if name == "executor":
-            await until(lambda: not any(group(cli.pid) for cli in clis))
+            await wait_until(lambda: not any(list_group(cli.pid) for cli in clis))
             assert not list(stack.run_dir.iterdir())
 
 
@@ -104,16 +112,16 @@ async def test_a_stream_that_outlasts_the_grace_ends_with_the_reason(upstream: U
 async def test_what_has_nothing_to_do_ends_at_once(upstream: Upstream, number: signal.Signals):
     """The grace is only for work; nothing is left in RUN_DIR, and no complaint in the logs."""
     async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}) as stack:
-        clis = stack.clis()
+        clis = stack.list_clis()
         await stack.client.aclose()
-        statuses = [await program.end(number) for program in (stack.api, *stack.executors)]
+        statuses = [await program.stop(number) for program in (stack.api, *stack.executors)]
         assert statuses == [0, 0]
-        await until(lambda: not any(group(cli.pid) for cli in clis))
+        await wait_until(lambda: not any(list_group(cli.pid) for cli in clis))
         assert not list(stack.run_dir.iterdir())
-        assert "Traceback" not in stack.logs()
+        assert "Traceback" not in stack.read_logs()
 
 
-def words(received: Received) -> list[str]:
+def words(received: ReceivedRequest) -> list[str]:
     """What was asked, again and again."""
     return [f"{received.conversation[-1]['content'][-1]['text']} "] * WORDS
 
@@ -121,27 +129,27 @@ def words(received: Received) -> list[str]:
 @pytest.mark.parametrize("name", ["api", "executor"])
 async def test_draining_under_load_loses_nothing(upstream: Upstream, name: str):
     """Twice as many as there are places, streamed and whole, some waiting in the queue: each gets its own answer."""
-    upstream.script(lambda received: Gated(words(received)))
+    upstream.script(lambda received: GatedReply(words(received)))
     async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}) as stack:
 
         async def one(number: int) -> str:
             if number % 2:
-                return text_of(await streamed(stack, f"number {number}"))
-            return answered(await ask(stack, f"number {number}"))
+                return join_text(await collect_chunks(stack, f"number {number}"))
+            return parse_text(await send_chat(stack, f"number {number}"))
 
         asked = [asyncio.create_task(one(number)) for number in range(8)]
-        await until(lambda: all_taken(stack, 8))
-        drained(stack, name).send(signal.SIGTERM)
-        await until(lambda: is_draining(stack, name))
-        upstream.script(lambda received: Says(words(received)))
+        await wait_until(lambda: all_taken(stack, 8))
+        drained(stack, name).send_signal(signal.SIGTERM)
+        await wait_until(lambda: is_draining(stack, name))
+        upstream.script(lambda received: AnswerReply(words(received)))
         await upstream.release_all()
         assert await asyncio.gather(*asked) == [f"number {number} " * WORDS for number in range(8)]
-        assert await drained(stack, name).ended() == 0
-        assert "Traceback" not in stack.logs()
+        assert await drained(stack, name).wait_for_exit() == 0
+        assert "Traceback" not in stack.read_logs()
 
 
 async def all_taken(stack: Stack, count: int) -> bool:
-    health = await stack.health()
+    health = await stack.fetch_health()
     assert health
     [executor] = health["executors"]
     return executor["running"] + executor["waiting"] == count
@@ -183,36 +191,36 @@ async def test_commands_under_way_outlast_the_drain_of_their_executor(upstream: 
             for number, gate in enumerate(gates)
         ]
         for gate in gates:
-            await until(gate.is_reached)
-        stack.tools.send(signal.SIGTERM)
-        await until(lambda: is_draining(stack, "tools"))
+            await wait_until(gate.is_reached)
+        stack.tools.send_signal(signal.SIGTERM)
+        await wait_until(lambda: is_draining(stack, "tools"))
         for gate in gates:
             gate.open()
         for number, response in enumerate(await asyncio.gather(*asked)):
             assert (response.status_code, response.json()["stdout"]) == (200, f"begun\n{number}\n")
-        assert await stack.tools.ended() == 0
+        assert await stack.tools.wait_for_exit() == 0
 
 
 async def test_a_model_at_work_keeps_its_hands_while_the_api_drains(upstream: Upstream):
     """The calls that it makes after the drain began are done, and it comes to its end."""
 
-    def call(received: Received, command: str) -> Says:
+    def call(received: ReceivedRequest, command: str) -> AnswerReply:
         [name] = [tool["name"] for tool in received.body["tools"] if tool["name"].endswith("Bash")]
-        return Says(tools=[(f"toolu_{received.number}", name, [json.dumps({"command": command})])])
+        return AnswerReply(tools=[(f"toolu_{received.number}", name, [json.dumps({"command": command})])])
 
     async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}, tools=TOOLS) as stack:
         gate = Gate(stack.files / "gate")
         upstream.script(
             lambda received: call(received, f"{gate.waits}; echo first"),
             lambda received: call(received, "echo second"),
-            Says("End."),
+            AnswerReply("End."),
         )
         asked = asyncio.create_task(stack.client.post("/api/code", json={"prompt": "Work."}))
-        await until(gate.is_reached)
-        stack.api.send(signal.SIGTERM)
-        await until(lambda: is_draining(stack, "api"))
+        await wait_until(gate.is_reached)
+        stack.api.send_signal(signal.SIGTERM)
+        await wait_until(lambda: is_draining(stack, "api"))
         gate.open()
         response = await asked
         assert (response.status_code, response.json()["result"]) == (200, "End.")
         assert [used["is_error"] for used in response.json()["tools_used"]] == [False, False]
-        assert await stack.api.ended() == 0
+        assert await stack.api.wait_for_exit() == 0

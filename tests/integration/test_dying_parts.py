@@ -15,8 +15,8 @@ import httpx2
 import psutil
 import pytest
 
-from tests.support.stack import KEY, REPOSITORY, free_port, is_alive, until
-from tests.support.timeouts import BOUND
+from tests.support.stack import API_KEY, REPOSITORY, find_free_port, is_alive, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 WATCHDOG = 4
 
@@ -58,7 +58,7 @@ class Server:
             return False
 
         try:
-            await until(is_ready)
+            await wait_until(is_ready)
         except TimeoutError:
             print(told)
             raise
@@ -73,12 +73,12 @@ class Server:
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Server]:
     """Without any login: the offline model answers."""
     folder = tmp_path_factory.mktemp("up")
-    port = free_port()
+    port = find_free_port()
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "PORT": str(port),
-        "API_SECRET_TOKEN": KEY,
+        "API_SECRET_TOKEN": API_KEY,
         "ALLOWED_COMMANDS": "sleep",
         "CLI_POOL_SIZE": "1",
         "WATCHDOG_TIMEOUT": str(WATCHDOG),
@@ -90,11 +90,11 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Ser
         )
     try:
         async with httpx2.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", headers={"authorization": f"Bearer {KEY}"}, timeout=BOUND
+            base_url=f"http://127.0.0.1:{port}", headers={"authorization": f"Bearer {API_KEY}"}, timeout=TEST_TIMEOUT
         ) as client:
             made = Server(process, client, port)
             # Before it says so, a part that dies ends it: then something is wrong with how it is set up.
-            await until(lambda: "Claude API Server is ready" in (folder / "log").read_text(encoding="utf-8"))
+            await wait_until(lambda: "Claude API Server is ready" in (folder / "log").read_text(encoding="utf-8"))
             await made.ready()
             yield made
     finally:
@@ -114,7 +114,7 @@ async def at_work(server: Server) -> AsyncGenerator[None]:
         asyncio.create_task(server.client.post("/v1/chat/completions", json=body)),
         asyncio.create_task(server.client.post("/v1/responses", json={"input": "Hello!", "background": True})),
     ]
-    await until(lambda: sleeping(server))
+    await wait_until(lambda: sleeping(server))
     try:
         yield
     finally:
@@ -149,15 +149,15 @@ async def test_a_part_that_dies_comes_back_and_leaves_nothing(
         below = program.children(recursive=True)
         began = time.monotonic()
         program.send_signal(number)
-        await until(lambda: not is_alive(program))
-        await until(lambda: not any(map(is_alive, below)))
+        await wait_until(lambda: not is_alive(program))
+        await wait_until(lambda: not any(map(is_alive, below)))
         if part == API:
             # The executors see that who asked is gone.
-            await until(lambda: not sleeping(server))
+            await wait_until(lambda: not sleeping(server))
             await server.ready()
         answering = await server.chat() if part == API else None
         print(f"back after {time.monotonic() - began:.1f} s", answering)
-    await until(lambda: not sleeping(server))
+    await wait_until(lambda: not sleeping(server))
     await server.ready()
     assert "Hello!" in await server.chat()
     assert server.program(*part).pid != program.pid
@@ -168,7 +168,7 @@ async def test_a_cli_that_dies_costs_one_answer(server: Server):
     await server.ready()
     [cli] = [one for one in server.program(*CLAUDE).children(recursive=True) if one.name() == "claude"][:1]
     cli.kill()
-    await until(lambda: not cli.is_running())
+    await wait_until(lambda: not cli.is_running())
     assert "Hello!" in await server.chat()
     await server.ready()
 
@@ -187,5 +187,5 @@ async def test_when_all_is_killed_at_its_root_nothing_is_left(server: Server):
         below = server.below()
         server.process.kill()
         await server.process.wait()
-        await until(lambda: not any(map(is_alive, below)))
+        await wait_until(lambda: not any(map(is_alive, below)))
         assert not sleeping(server)

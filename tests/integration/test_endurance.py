@@ -5,15 +5,15 @@ import contextlib
 import psutil
 import pytest
 
-from tests.support.chat import answered, ask, streamed, text_of
-from tests.support.scripted.upstream import Received, Says, Upstream
-from tests.support.stack import Stack, descriptors, until
+from tests.support.chat import collect_chunks, join_text, parse_text, send_chat
+from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, Upstream
+from tests.support.stack import Stack, count_descriptors, wait_until
 
 ROUNDS = 100
 
 
-def echo(received: Received) -> Says:
-    return Says(("You said: ", received.conversation[-1]["content"][-1]["text"]))
+def echo(received: ReceivedRequest) -> AnswerReply:
+    return AnswerReply(("You said: ", received.conversation[-1]["content"][-1]["text"]))
 
 
 # Pools of threads grow to their limit, 40 for anyio's, whatever is done with them.
@@ -22,10 +22,10 @@ MOST_THREADS = 80
 
 async def traces(stack: Stack) -> dict[str, list[int]]:
     """What programs at rest hold."""
-    await stack.idle()
+    await stack.wait_until_idle()
     processes = [psutil.Process(program.pid) for program in (stack.api, *stack.executors)]
     return {
-        "descriptors": [descriptors(stack, process) for process in processes],
+        "descriptors": [count_descriptors(stack, process) for process in processes],
         "processes": [len(process.children(recursive=True)) for process in processes],
         "threads": [max(MOST_THREADS, process.num_threads()) for process in processes],
         "files": [len(list(stack.run_dir.iterdir())), len(list(stack.run_dir.glob("*.work/*")))],
@@ -40,9 +40,9 @@ def more(before: dict[str, list[int]], now: dict[str, list[int]]) -> dict[str, l
 async def one(stack: Stack, number: int) -> None:
     said = f"request {number}"
     if number % 2:
-        assert answered(await ask(stack, said)) == f"You said: {said}"
+        assert parse_text(await send_chat(stack, said)) == f"You said: {said}"
     else:
-        assert text_of(await streamed(stack, said)) == f"You said: {said}"
+        assert join_text(await collect_chunks(stack, said)) == f"You said: {said}"
 
 
 @pytest.mark.timeout(900)
@@ -61,6 +61,6 @@ async def test_a_hundred_requests_leave_nothing_behind(upstream: Upstream):
 
         # A connection is gone a moment after its answer.
         with contextlib.suppress(TimeoutError):
-            await until(as_before)
+            await wait_until(as_before)
         assert more(before, await traces(stack)) == {}
         assert len(upstream.requests) == ROUNDS + 4

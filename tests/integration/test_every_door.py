@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from tests.conftest import LAUNCHES
 from tests.integration.test_code import calls, results
-from tests.support.mcp_client import connected
-from tests.support.scripted.upstream import Breaks, Refuses, Says, Stalls, Upstream
+from tests.support.mcp_client import connect_client
+from tests.support.scripted.upstream import AnswerReply, ErrorEventReply, ErrorReply, StalledReply, Upstream
 from tests.support.stack import Stack
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ async def streaming(stack: Stack, door: Door, **fields: Any) -> AsyncGenerator[A
     """The events of a stream under way; leaving the block hangs up."""
     body = {**door.ask([user("hi")]), **fields, "stream": True}
     async with (
-        httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=BOUND) as client,
+        httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=TEST_TIMEOUT) as client,
         client.stream("POST", door.path, json=body) as response,
     ):
         assert response.status_code == 200, await response.aread()
@@ -157,7 +157,7 @@ def asked(upstream: Upstream) -> Json:
 @each_door
 async def test_a_tool_of_the_clients(stack: Stack, upstream: Upstream, door: Door):
     """It is offered by its name and schema, called with its arguments, and its result goes on where the call was."""
-    upstream.script(Says("I look.", tools=[PARIS]), Says("Sunny."))
+    upstream.script(AnswerReply("I look.", tools=[PARIS]), AnswerReply("Sunny."))
     first = await answer(stack, door, [user("Weather?")], **door.offering)
     assert (door.words(first), door.calls(first)) == ("I look.", CALLED)
     assert asked(upstream)["tools"] == [("get_weather", CITY)]
@@ -177,7 +177,7 @@ async def test_a_tool_of_the_clients(stack: Stack, upstream: Upstream, door: Doo
 @each_door
 async def test_a_structured_answer(stack: Stack, upstream: Upstream, door: Door):
     """It is the object alone, as text, whole and streamed."""
-    structured = Says(tools=[("toolu_1", "StructuredOutput", ['{"city": ', '"Paris"}'])])
+    structured = AnswerReply(tools=[("toolu_1", "StructuredOutput", ['{"city": ', '"Paris"}'])])
     upstream.script(structured, structured)
     whole = await answer(stack, door, [user("Where?")], **door.shaped)
     assert (json.loads(door.words(whole)), door.calls(whole)) == ({"city": "Paris"}, [])
@@ -190,7 +190,7 @@ async def test_a_structured_answer(stack: Stack, upstream: Upstream, door: Door)
 @each_door
 async def test_a_failure_in_the_middle(stack: Stack, upstream: Upstream, door: Door):
     """What was said stands; then the stream says what went wrong, by the dialect's own event, and ends."""
-    upstream.script(Breaks(("one ", "two")))
+    upstream.script(ErrorEventReply(("one ", "two")))
     async with streaming(stack, door) as stream:
         events = [event async for event in stream]
     last = events[-2] if door is CHAT else events[-1]
@@ -205,7 +205,7 @@ async def test_a_failure_in_the_middle(stack: Stack, upstream: Upstream, door: D
 async def test_a_refusal_before_the_first_byte(stack: Stack, upstream: Upstream, door: Door):
     """It is an error with its status, in the dialect's envelope, for streams too."""
     for stream in (False, True):
-        upstream.script(Refuses(429, "rate_limit_error"))
+        upstream.script(ErrorReply(429, "rate_limit_error"))
         response = await stack.client.post(door.path, json={**door.ask([user("hi")]), "stream": stream})
         assert response.status_code == 429
         error = response.json()
@@ -217,12 +217,12 @@ async def test_a_refusal_before_the_first_byte(stack: Stack, upstream: Upstream,
 @each_door
 async def test_a_hang_up(stack: Stack, upstream: Upstream, door: Door):
     """It ends the model's work, in the middle of a stream."""
-    upstream.script(Stalls(("one ",)))
+    upstream.script(StalledReply(("one ",)))
     async with streaming(stack, door) as stream:
         while not words_of(door, [await anext(stream)]):
             pass
-    await upstream.until(lambda: upstream.hangups == 1)
-    await stack.quiet()
+    await upstream.wait_until(lambda: upstream.hangups == 1)
+    await stack.wait_until_quiet()
 
 
 # --- the server's own tools
@@ -255,7 +255,7 @@ async def by_mcp(stack: Stack, asked: Json) -> tuple[Json, list[Told]]:
     async def tell(progress: float, total: float | None, message: str | None) -> None:
         messages.append(message or "")
 
-    async with connected(stack) as client:
+    async with connect_client(stack) as client:
         result = await client.call_tool("code", asked, progress_callback=tell)
     words = {"is": "ended", "failed.": "failed"}
     uses = [message.split(maxsplit=1) for message in messages if message.startswith(("Read", "Bash"))]
@@ -278,7 +278,7 @@ async def test_a_tool_of_the_server_s(coders: Stack, upstream: Upstream, work: W
     """The server does what the model calls, refuses what it may not, tells of both, and the model has the last word."""
     notes = str(coders.files / "notes.txt")
     read, ran = ("Read", {"file_path": notes}), ("Bash", {"command": f"cat {notes}; id"})
-    upstream.script(calls(read), calls(ran), Says("It says alpha."))
+    upstream.script(calls(read), calls(ran), AnswerReply("It says alpha."))
     answer, on_the_way = await work.ask(coders, {"prompt": "What do the notes say?"})
     assert (answer["result"], answer["is_error"], answer["stop_reason"]) == ("It says alpha.", False, "end_turn")
     assert [(use["name"], use["is_error"]) for use in answer["tools_used"]] == [("Read", False), ("Bash", True)]
@@ -288,4 +288,4 @@ async def test_a_tool_of_the_server_s(coders: Stack, upstream: Upstream, work: W
     assert is_error
     assert "Commands that may be run: cat, ls" in refusal
     assert upstream.requests[0].conversation[0]["content"][-1]["text"] == "What do the notes say?"
-    await coders.quiet()
+    await coders.wait_until_quiet()

@@ -6,11 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.support.calls import called, calling, calls_of, function, gathered, result
-from tests.support.chat import PATH, Json, answered, ask, error_of, streamed
+from tests.support.calls import (
+    build_assistant_message,
+    build_call,
+    build_tool,
+    build_tool_result,
+    collect_calls,
+    list_calls,
+)
+from tests.support.chat import CHAT_PATH, Json, collect_chunks, parse_error, parse_text, send_chat
 from tests.support.generated.conversation import Picture
 from tests.support.generated.dialects import chat_part
-from tests.support.scripted.upstream import Received, Refuses, Says, Upstream
+from tests.support.scripted.upstream import AnswerReply, ErrorReply, ReceivedRequest, Upstream
 from tests.support.stack import Stack
 
 
@@ -29,7 +36,7 @@ def noise(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 0)) + chunk(b"IEND", b"")
 
 
-def block_of(received: Received, kind: str) -> list[Json]:
+def block_of(received: ReceivedRequest, kind: str) -> list[Json]:
     """The blocks of one type in the conversation."""
     return [block for message in received.conversation for block in message["content"] if block["type"] == kind]
 
@@ -38,9 +45,9 @@ async def test_ids_that_come_again_in_each_turn_stay_with_their_results(either: 
     """Many local clients number calls from 0 in each turn."""
     messages: list[Json] = []
     for turn in range(3):
-        messages += [user(f"q{turn}"), calling(called("call_0", "f", json.dumps({"n": turn})))]
-        messages += [result("call_0", f"r{turn}"), {"role": "assistant", "content": f"a{turn}"}]
-    assert answered(await ask(either, [*messages, user("last")], tools=[function("f")]))
+        messages += [user(f"q{turn}"), build_assistant_message(build_call("call_0", "f", json.dumps({"n": turn})))]
+        messages += [build_tool_result("call_0", f"r{turn}"), {"role": "assistant", "content": f"a{turn}"}]
+    assert parse_text(await send_chat(either, [*messages, user("last")], tools=[build_tool("f")]))
     [received] = upstream.requests
     uses, results = block_of(received, "tool_use"), block_of(received, "tool_result")
     assert [use["input"] for use in uses] == [{"n": 0}, {"n": 1}, {"n": 2}]
@@ -70,8 +77,8 @@ async def test_a_picture_arrives_byte_for_byte(either: Stack, upstream: Upstream
     data = noise(*size)
     sent = chat_part(Picture("image/png", data))
     failed = [{"type": "tool_result", "tool_use_id": "a", "is_error": True, "content": [sent]}]
-    messages = [user([sent]), calling(called("a", "f")), user(failed), user([sent])]
-    assert answered(await ask(either, messages, tools=[function("f")]))
+    messages = [user([sent]), build_assistant_message(build_call("a", "f")), user(failed), user([sent])]
+    assert parse_text(await send_chat(either, messages, tools=[build_tool("f")]))
     [received] = upstream.requests
     assert json.dumps(received.conversation).count(sent["image_url"]["url"].partition(",")[2]) == 3
 
@@ -81,18 +88,22 @@ async def test_a_property_of_any_name_is_offered_and_comes_back(either: Stack, u
     """The model sees a name that the service takes; the client gets its own, streamed and not, and in its history."""
     schema = {"type": "object", "properties": {name: {"type": "integer"}, "plain": {}}, "required": [name]}
 
-    def fill(received: Received) -> Says:
+    def fill(received: ReceivedRequest) -> AnswerReply:
         [tool] = received.body["tools"]
         [required] = tool["input_schema"]["required"]
         assert list(tool["input_schema"]["properties"]) in ([required, "plain"], ["1", "plain"])
-        return Says(tools=[("toolu_1", tool["name"], [json.dumps({required: 5, "plain": 1})])])
+        return AnswerReply(tools=[("toolu_1", tool["name"], [json.dumps({required: 5, "plain": 1})])])
 
     upstream.script(fill)
-    history = [user("hi"), calling(called("a", "f", json.dumps({name: 7}))), result("a", "r")]
-    tools = [function("f", schema)]
-    [(_, _, arguments)] = calls_of(await ask(either, history, tools=tools))
+    history = [
+        user("hi"),
+        build_assistant_message(build_call("a", "f", json.dumps({name: 7}))),
+        build_tool_result("a", "r"),
+    ]
+    tools = [build_tool("f", schema)]
+    [(_, _, arguments)] = list_calls(await send_chat(either, history, tools=tools))
     assert json.loads(arguments) == {name: 5, "plain": 1}
-    [(_, _, pieces)] = gathered(await streamed(either, history, tools=tools))
+    [(_, _, pieces)] = collect_calls(await collect_chunks(either, history, tools=tools))
     assert json.loads(pieces) == {name: 5, "plain": 1}
     [use] = block_of(upstream.requests[0], "tool_use")
     assert list(use["input"].values()) == [7]
@@ -111,17 +122,17 @@ async def test_a_property_of_any_name_is_offered_and_comes_back(either: Stack, u
 async def test_a_tool_with_a_union_at_its_root_is_offered_and_called(either: Stack, upstream: Upstream, root: Json):
     """Inside of an object, since the service refuses it; what is called comes back as the client's schema has it."""
 
-    def fill(received: Received) -> Says:
+    def fill(received: ReceivedRequest) -> AnswerReply:
         [tool] = received.body["tools"]
         offered = tool["input_schema"]
         assert offered["type"] == "object"
         assert not {"anyOf", "oneOf", "allOf"} & set(offered)
         [wrapper] = offered["required"]
-        return Says(tools=[("toolu_1", "f", [json.dumps({wrapper: {"a": 1}})])])
+        return AnswerReply(tools=[("toolu_1", "f", [json.dumps({wrapper: {"a": 1}})])])
 
     upstream.script(fill)
-    history = [user("hi"), calling(called("a", "f", '{"b": 2}')), result("a", "r")]
-    [(_, _, arguments)] = calls_of(await ask(either, history, tools=[function("f", root)]))
+    history = [user("hi"), build_assistant_message(build_call("a", "f", '{"b": 2}')), build_tool_result("a", "r")]
+    [(_, _, arguments)] = list_calls(await send_chat(either, history, tools=[build_tool("f", root)]))
     assert json.loads(arguments) == {"a": 1}
     [use] = block_of(upstream.requests[0], "tool_use")
     assert list(use["input"].values()) == [{"b": 2}]
@@ -130,44 +141,52 @@ async def test_a_tool_with_a_union_at_its_root_is_offered_and_called(either: Sta
 async def test_json_with_line_breaks_between_its_tokens_is_the_same(either: Stack, upstream: Upstream):
     """Of a body, a tool's schema, an answer's schema, a call's arguments; carriage returns too."""
     schema = {"type": "object", "properties": {"city": {"type": "string"}}}
-    history = [user("hi"), calling(called("a", "f", '{\r\n "city":\n\t"Paris"\n}')), result("a", "r")]
-    body: Json = {"model": "sonnet", "messages": history, "tools": [function("f", schema)]}
+    history = [
+        user("hi"),
+        build_assistant_message(build_call("a", "f", '{\r\n "city":\n\t"Paris"\n}')),
+        build_tool_result("a", "r"),
+    ]
+    body: Json = {"model": "sonnet", "messages": history, "tools": [build_tool("f", schema)]}
     sent = json.dumps(body, indent=2).replace("\n", "\r\n")
-    response = await either.client.post(PATH, content=sent, headers={"content-type": "application/json"})
+    response = await either.client.post(CHAT_PATH, content=sent, headers={"content-type": "application/json"})
     assert response.status_code == 200, response.text
     [received] = upstream.requests
     [use] = block_of(received, "tool_use")
     assert use["input"] == {"city": "Paris"}
     assert received.body["tools"][0]["input_schema"] == schema
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-    upstream.script(Says(tools=[("toolu_1", "StructuredOutput", ['{\n "city": "Rome"\n}'])]))
+    upstream.script(AnswerReply(tools=[("toolu_1", "StructuredOutput", ['{\n "city": "Rome"\n}'])]))
     sent = json.dumps({**body, "response_format": form}, indent=1)
-    response = await either.client.post(PATH, content=sent, headers={"content-type": "application/json"})
+    response = await either.client.post(CHAT_PATH, content=sent, headers={"content-type": "application/json"})
     assert response.json()["choices"][0]["message"]["content"] == '{\n "city": "Rome"\n}'
 
 
 async def test_half_a_surrogate_pair_in_a_call_is_a_call(either: Stack, upstream: Upstream):
     """It is valid JSON; and it goes back to the model as it came."""
     arguments = '{"a":"x \\ud83d y"}'
-    upstream.script(Says(tools=[("toolu_1", "f", [arguments])]))
-    assert calls_of(await ask(either, tools=[function("f")])) == [("toolu_1", "f", arguments)]
-    history = [user("hi"), calling(called("toolu_1", "f", arguments)), result("toolu_1", "r")]
-    upstream.script(Says("Well."))
-    assert answered(await ask(either, history, tools=[function("f")])) == "Well."
+    upstream.script(AnswerReply(tools=[("toolu_1", "f", [arguments])]))
+    assert list_calls(await send_chat(either, tools=[build_tool("f")])) == [("toolu_1", "f", arguments)]
+    history = [
+        user("hi"),
+        build_assistant_message(build_call("toolu_1", "f", arguments)),
+        build_tool_result("toolu_1", "r"),
+    ]
+    upstream.script(AnswerReply("Well."))
+    assert parse_text(await send_chat(either, history, tools=[build_tool("f")])) == "Well."
 
 
 async def test_a_limit_over_the_models_own_is_the_services_to_refuse(either: Stack, upstream: Upstream):
     """It is neither lowered nor dropped, and the service's sentence reaches the client."""
-    upstream.script(Refuses(400, "invalid_request_error", "max_tokens: 999999 > 128000, which is the maximum"))
-    response = await ask(either, max_tokens=999_999)
+    upstream.script(ErrorReply(400, "invalid_request_error", "max_tokens: 999999 > 128000, which is the maximum"))
+    response = await send_chat(either, max_tokens=999_999)
     assert response.status_code == 400
-    assert "max_tokens" in error_of(response)["message"]
+    assert "max_tokens" in parse_error(response)["message"]
     assert upstream.requests[0].body["max_tokens"] == 999_999
 
 
 async def test_thinking_that_the_service_does_not_accept_back_is_left_out(either: Stack, upstream: Upstream):
     """It is bound to what stands before it; the question is answered all the same."""
-    upstream.script(Says("Well."))
+    upstream.script(AnswerReply("Well."))
     thought = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
     body = {
         "model": "sonnet",

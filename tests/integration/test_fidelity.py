@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.chat import Json, answered, ask, streamed, text_of
-from tests.support.scripted.upstream import Received, Upstream
+from tests.support.chat import Json, collect_chunks, join_text, parse_text, send_chat
+from tests.support.scripted.upstream import ReceivedRequest, Upstream
 from tests.support.stack import Stack
 
 
@@ -54,7 +54,7 @@ def system_texts(messages: list[Json]) -> list[str]:
     return [text for m in messages if is_system(m) and (text := "".join(parts(m["content"])))]
 
 
-def assert_seen(received: Received, messages: list[Json]) -> None:
+def assert_seen(received: ReceivedRequest, messages: list[Json]) -> None:
     """Assert that the model was told exactly `messages`; system texts from the middle in their own role."""
     system, conversation = expected(messages)
     assert received.conversation == conversation
@@ -94,7 +94,7 @@ MIXED: list[Json] = [
 
 async def test_a_long_mixed_conversation_reaches_the_model_turn_by_turn(either: Stack, upstream: Upstream):
     """Every role, both forms of content, users in a row, odd spaces and line ends: all arrive as they were sent."""
-    assert answered(await ask(either, MIXED)) == "Hello world!"
+    assert parse_text(await send_chat(either, MIXED)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, MIXED)
 
@@ -102,7 +102,7 @@ async def test_a_long_mixed_conversation_reaches_the_model_turn_by_turn(either: 
 async def test_forty_turns_keep_their_order(either: Stack, upstream: Upstream):
     """Length changes nothing."""
     messages = [user(f"question {n} é") if n % 2 == 0 else assistant(f"answer {n}\n") for n in range(41)]
-    assert text_of(await streamed(either, messages)) == "Hello world!"
+    assert join_text(await collect_chunks(either, messages)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, messages)
 
@@ -132,7 +132,7 @@ SUSPICIOUS = [
 @pytest.mark.wire(56)
 async def test_a_command_to_the_cli_arrives_as_text(either: Stack, upstream: Upstream, text: str):
     """User text is never interpreted: no file is read, no command run, no option taken."""
-    assert answered(await ask(either, text)) == "Hello world!"
+    assert parse_text(await send_chat(either, text)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, [user(text)])
 
@@ -141,7 +141,7 @@ async def test_a_command_to_the_cli_arrives_as_text(either: Stack, upstream: Ups
 async def test_text_that_means_something_to_the_cli_arrives_as_text_in_any_place(either: Stack, upstream: Upstream):
     """Not in an earlier message either, nor in the assistant's, nor in a part."""
     messages = [said for text in SUSPICIOUS for said in (user(text), assistant(text), user(texts(text, f"{text} x")))]
-    assert answered(await ask(either, messages)) == "Hello world!"
+    assert parse_text(await send_chat(either, messages)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, messages)
 
@@ -149,7 +149,7 @@ async def test_text_that_means_something_to_the_cli_arrives_as_text_in_any_place
 async def test_a_system_text_arrives_as_text(either: Stack, upstream: Upstream):
     """What is typed to the CLI means nothing in a system text either."""
     messages = [*({"role": "system", "content": text} for text in SUSPICIOUS), user("hi")]
-    assert answered(await ask(either, messages)) == "Hello world!"
+    assert parse_text(await send_chat(either, messages)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, messages)
 
@@ -157,7 +157,7 @@ async def test_a_system_text_arrives_as_text(either: Stack, upstream: Upstream):
 async def test_a_placeholder_of_the_clis_own_is_a_message_when_the_client_says_it(stack: Stack, upstream: Upstream):
     """The CLI would drop this assistant message and join the users around it; in two blocks every byte arrives."""
     messages = [user("a"), assistant("(no content)\n"), user("b"), assistant(texts(*["(no content)"] * 2)), user("c")]
-    assert answered(await ask(stack, messages)) == "Hello world!"
+    assert parse_text(await send_chat(stack, messages)) == "Hello world!"
     [received] = upstream.requests
     said = [(message["role"], "".join(parts(message["content"]))) for message in received.conversation]
     assert said == [(message["role"], "".join(parts(message["content"]))) for message in messages]
@@ -167,7 +167,7 @@ async def test_a_mark_of_the_clis_own_is_words_when_the_client_says_it(stack: St
     """The CLI would take this system text away; with a line end behind it, it is a text like any other."""
     mark = "__SYSTEM_PROMPT_DYNAMIC_BOUNDARY__"
     messages = [{"role": "system", "content": text} for text in ("a", mark, f"{mark} b")]
-    assert answered(await ask(stack, [*messages, user("hi")])) == "Hello world!"
+    assert parse_text(await send_chat(stack, [*messages, user("hi")])) == "Hello world!"
     [received] = upstream.requests
     assert received.system_texts == [f"a\n\n{mark}\n\n\n{mark} b"]
 
@@ -176,7 +176,7 @@ async def test_three_megabytes_arrive_whole(stack: Stack, upstream: Upstream):
     """A text is not limited by what a command line holds."""
     messages = [user("".join(f"{n} ünï\n" for n in range(300_000)))]
     assert len(messages[0]["content"].encode()) > 3_000_000
-    assert answered(await ask(stack, messages)) == "Hello world!"
+    assert parse_text(await send_chat(stack, messages)) == "Hello world!"
     [received] = upstream.requests
     assert received.conversation == expected(messages)[1]
 
@@ -184,7 +184,7 @@ async def test_three_megabytes_arrive_whole(stack: Stack, upstream: Upstream):
 async def test_a_conversation_that_ends_with_the_assistant_is_continued(either: Stack, upstream: Upstream):
     """The beginning of an answer is the last thing that the model sees, where it takes one."""
     messages = [user("Write a haiku."), assistant("An old silent")]
-    assert answered(await ask(either, messages, model="claude-sonnet-4-5")) == "Hello world!"
+    assert parse_text(await send_chat(either, messages, model="claude-sonnet-4-5")) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, messages)
 
@@ -192,7 +192,7 @@ async def test_a_conversation_that_ends_with_the_assistant_is_continued(either: 
 async def test_models_that_take_no_beginning_are_asked_to_go_on(either: Stack, upstream: Upstream):
     """The service refuses a conversation that ends with the assistant."""
     messages = [user("Write a haiku."), assistant("An old silent")]
-    assert answered(await ask(either, messages)) == "Hello world!"
+    assert parse_text(await send_chat(either, messages)) == "Hello world!"
     [received] = upstream.requests
     *conversation, last = received.conversation
     assert conversation == expected(messages)[1]
@@ -203,6 +203,6 @@ async def test_models_that_take_no_beginning_are_asked_to_go_on(either: Stack, u
 async def test_a_conversation_may_begin_with_the_assistant(stack: Stack, upstream: Upstream):
     """The first word may be the assistant's."""
     messages = [assistant("How can I help?"), user("Not at all.")]
-    assert answered(await ask(stack, messages)) == "Hello world!"
+    assert parse_text(await send_chat(stack, messages)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, messages)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from tests.support.generated.conversation import Conversation
 from tests.support.generated.dialects import DIALECTS, Dialect
-from tests.support.generated.seen import Seen
+from tests.support.generated.edge_cases import EDGE_CASES
+from tests.support.generated.request_check import RequestCheck
 from tests.support.generated.strategies import conversations
-from tests.support.generated.ugly import UGLY
-from tests.support.scripted.upstream import Received, Says, Upstream
+from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, Upstream
 from tests.support.stack import Stack
 
 pytestmark = [pytest.mark.wire(3), pytest.mark.wire(4), pytest.mark.wire(5), pytest.mark.wire(6)]
@@ -29,25 +29,27 @@ UNHURRIED = settings(
 )
 
 
-def calling(conversation: Conversation, received: Received) -> Says:
+def calling(conversation: Conversation, received: ReceivedRequest) -> AnswerReply:
     """A call of the first tool on offer, with all of its properties, by the names that the model was told."""
     if not conversation.tools:
-        return Says("Hello.")
-    seen = Seen(received)
+        return AnswerReply("Hello.")
+    seen = RequestCheck(received)
     seen.check_tools(conversation.tools)
     form = seen.forms[conversation.tools[0].name]
     given = dict.fromkeys(form.properties.values() or ["a"], "x")
     sent = {form.wrapper: given} if form.wrapper else given
-    return Says(tools=[("toolu_answer", form.name, [json.dumps(sent)])])
+    return AnswerReply(tools=[("toolu_answer", form.name, [json.dumps(sent)])])
 
 
-def assert_called(conversation: Conversation, received: Received, dialect: Dialect, response: httpx2.Response) -> None:
+def assert_called(
+    conversation: Conversation, received: ReceivedRequest, dialect: Dialect, response: httpx2.Response
+) -> None:
     """Assert that the client was given the call by its own names."""
     if not conversation.tools:
         assert dialect.calls(response.json()) == []
         return
     [tool, *_] = conversation.tools
-    seen = Seen(received)
+    seen = RequestCheck(received)
     seen.check_tools(conversation.tools)
     given = dict.fromkeys(seen.forms[tool.name].properties or ["a"], "x")
     assert dialect.calls(response.json()) == [(tool.name, given)]
@@ -56,21 +58,21 @@ def assert_called(conversation: Conversation, received: Received, dialect: Diale
 @pytest.mark.parametrize("dialect", DIALECTS, ids=repr)
 @UNHURRIED
 @given(conversation=conversations(), model=st.sampled_from(MODELS))
-@example(conversation=UGLY, model=MODELS[0])
-@example(conversation=UGLY, model=MODELS[1])
+@example(conversation=EDGE_CASES, model=MODELS[0])
+@example(conversation=EDGE_CASES, model=MODELS[1])
 async def test_any_conversation_reaches_the_model_as_it_is(
     either: Stack, upstream: Upstream, dialect: Dialect, conversation: Conversation, model: str
 ):
     """No loss, no reorder, no invention; and the same JSON with line breaks in it is the same conversation."""
     upstream.requests.clear()
-    fitted = dialect.fitted(conversation)
+    fitted = dialect.adapt(conversation)
     upstream.script(lambda received: calling(fitted, received))
     for indented in (False, True):
         body = dialect.request(fitted, model, indented=indented)
         response = await either.client.post(dialect.path, content=body, headers={"content-type": "application/json"})
         assert response.status_code == 200, response.text
         received = upstream.requests[-1]
-        seen = Seen(received)
+        seen = RequestCheck(received)
         seen.check(fitted)
         assert_called(fitted, received, dialect, response)
         assert not seen.altered or response.headers.get("x-altered-parameters"), seen.altered

@@ -10,33 +10,33 @@ import socket
 import psutil
 import pytest
 
-from tests.support.chat import PATH, answered, ask, body, streaming
-from tests.support.scripted.upstream import Says, Stalls, Upstream
-from tests.support.stack import KEY, Stack, group, until
-from tests.support.timeouts import BOUND
+from tests.support.chat import CHAT_PATH, build_body, open_stream, parse_text, send_chat
+from tests.support.scripted.upstream import AnswerReply, StalledReply, Upstream
+from tests.support.stack import API_KEY, Stack, list_group, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 async def assert_ended(stack: Stack, upstream: Upstream, cli: psutil.Process) -> None:
     """Assert that the job of `cli` is over, and that the next one is answered."""
-    async with asyncio.timeout(BOUND):
-        await until(lambda: not group(cli.pid))
-        await upstream.until(lambda: upstream.hangups == 1 and upstream.answering == 0)
-        await stack.quiet()
-    upstream.script(Says("next"))
-    assert answered(await ask(stack)) == "next"
+    async with asyncio.timeout(TEST_TIMEOUT):
+        await wait_until(lambda: not list_group(cli.pid))
+        await upstream.wait_until(lambda: upstream.hangups == 1 and upstream.answering == 0)
+        await stack.wait_until_quiet()
+    upstream.script(AnswerReply("next"))
+    assert parse_text(await send_chat(stack)) == "next"
 
 
 @pytest.mark.parametrize("said", [0, 3], ids=["before the first word", "mid-stream"])
 @pytest.mark.wire(39)
 async def test_a_stream_that_is_left_ends_its_job(stack: Stack, upstream: Upstream, said: int):
     """Whether or not a word was said."""
-    upstream.script(Stalls(said))
-    cli = await stack.cli()
-    async with asyncio.timeout(BOUND), streaming(stack) as stream:
-        assert (await stream.chunk())["choices"][0]["delta"]["role"] == "assistant"
+    upstream.script(StalledReply(said))
+    cli = await stack.find_idle_cli()
+    async with asyncio.timeout(TEST_TIMEOUT), open_stream(stack) as stream:
+        assert (await stream.read_chunk())["choices"][0]["delta"]["role"] == "assistant"
         for number in range(said):
-            assert await stream.text() == f"w{number} "
-        assert group(cli.pid)
+            assert await stream.read_text() == f"w{number} "
+        assert list_group(cli.pid)
     await assert_ended(stack, upstream, cli)
 
 
@@ -44,10 +44,10 @@ async def test_a_stream_that_is_left_ends_its_job(stack: Stack, upstream: Upstre
 @pytest.mark.wire(39)
 async def test_a_whole_answer_that_is_not_waited_for_ends_its_job(stack: Stack, upstream: Upstream, said: int):
     """A client of plain JSON is seen to leave too."""
-    upstream.script(Stalls(said))
-    cli = await stack.cli()
-    waiting = asyncio.create_task(ask(stack))
-    await upstream.until(lambda: upstream.answering == 1)
+    upstream.script(StalledReply(said))
+    cli = await stack.find_idle_cli()
+    waiting = asyncio.create_task(send_chat(stack))
+    await upstream.wait_until(lambda: upstream.answering == 1)
     waiting.cancel()
     await assert_ended(stack, upstream, cli)
 
@@ -56,20 +56,20 @@ async def test_a_whole_answer_that_is_not_waited_for_ends_its_job(stack: Stack, 
 @pytest.mark.wire(39)
 async def test_a_queued_client_that_leaves_never_reaches_the_model(narrow: Stack, upstream: Upstream, *, stream: bool):
     """Its place in the queue is free at once, and the one who is being answered notices nothing."""
-    upstream.script(Stalls(1))
-    async with asyncio.timeout(BOUND), streaming(narrow, "first") as first:
-        await first.text()
-        queued = asyncio.create_task(ask(narrow, "queued", stream=stream))
-        await until(lambda: waiting(narrow, 1))
+    upstream.script(StalledReply(1))
+    async with asyncio.timeout(TEST_TIMEOUT), open_stream(narrow, "first") as first:
+        await first.read_text()
+        queued = asyncio.create_task(send_chat(narrow, "queued", stream=stream))
+        await wait_until(lambda: waiting(narrow, 1))
         queued.cancel()
-        await until(lambda: waiting(narrow, 0))
+        await wait_until(lambda: waiting(narrow, 0))
         await upstream.release()
-        await first.rest()
+        await first.read_rest()
     assert len(upstream.requests) == 1
 
 
 async def waiting(stack: Stack, count: int) -> bool:
-    health = await stack.health()
+    health = await stack.fetch_health()
     assert health
     return sum(executor["waiting"] for executor in health["executors"]) == count
 
@@ -77,39 +77,39 @@ async def waiting(stack: Stack, count: int) -> bool:
 @pytest.mark.wire(38, 39)
 async def test_a_client_that_does_not_read_can_still_be_seen_to_leave(stack: Stack, upstream: Upstream):
     """An answer that nobody takes off the socket holds its place only while its client is there."""
-    upstream.script(Says(["x" * 1000] * 20_000))
-    cli = await stack.cli()
-    request = json.dumps(body("hi", stream=True)).encode()
-    head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(request)}\r\n\r\n"
+    upstream.script(AnswerReply(["x" * 1000] * 20_000))
+    cli = await stack.find_idle_cli()
+    request = json.dumps(build_body("hi", stream=True)).encode()
+    head = f"POST {CHAT_PATH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {API_KEY}\r\ncontent-length: {len(request)}\r\n\r\n"
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", stack.port))
         client.sendall(head.encode() + request)
         # The whole answer waits on this side of the CLI.
-        await until(lambda: upstream.requests and not upstream.answering)
-        health = await stack.health()
+        await wait_until(lambda: upstream.requests and not upstream.answering)
+        health = await stack.fetch_health()
         assert health
         assert [executor["running"] for executor in health["executors"]] == [1]
-    async with asyncio.timeout(BOUND):
-        await until(lambda: not group(cli.pid))
-        await stack.quiet()
-    upstream.script(Says("next"))
-    assert answered(await ask(stack)) == "next"
+    async with asyncio.timeout(TEST_TIMEOUT):
+        await wait_until(lambda: not list_group(cli.pid))
+        await stack.wait_until_quiet()
+    upstream.script(AnswerReply("next"))
+    assert parse_text(await send_chat(stack)) == "next"
 
 
 @pytest.mark.wire(39, 79)
 async def test_twenty_clients_that_leave_at_once_leave_nothing(stack: Stack, upstream: Upstream):
     """Running and queued, streamed and not."""
-    upstream.script(Stalls(1))
-    clients = [asyncio.create_task(ask(stack, stream=number % 2 == 0)) for number in range(20)]
-    await upstream.until(lambda: upstream.answering == 4)
+    upstream.script(StalledReply(1))
+    clients = [asyncio.create_task(send_chat(stack, stream=number % 2 == 0)) for number in range(20)]
+    await upstream.wait_until(lambda: upstream.answering == 4)
     for client in clients:
         client.cancel()
     # One that waits may be given the place of one that left just before it is seen to leave as well.
-    await stack.idle()
-    await upstream.until(lambda: upstream.answering == 0)
-    upstream.script(Says("next"))
-    assert answered(await ask(stack)) == "next"
+    await stack.wait_until_idle()
+    await upstream.wait_until(lambda: upstream.answering == 0)
+    upstream.script(AnswerReply("next"))
+    assert parse_text(await send_chat(stack)) == "next"
 
 
 HELLO = [{"role": "user", "content": "hi"}]
@@ -126,13 +126,13 @@ DIALECTS = {
 async def test_the_next_request_of_who_cut_one_finds_a_place(narrow: Stack, upstream: Upstream, path: str):
     """Of one place: cut while it is answered, ten times, and each time the next is asked at once; in every dialect."""
     request = {"model": "sonnet", "stream": True, **DIALECTS[path]}
-    upstream.script(Stalls(1))
-    async with asyncio.timeout(BOUND):
+    upstream.script(StalledReply(1))
+    async with asyncio.timeout(TEST_TIMEOUT):
         for number in range(10):
             async with narrow.client.stream("POST", path, json=request) as response:
                 assert response.status_code == 200
-                await upstream.until(lambda: upstream.answering == 1 and len(upstream.requests) > number)  # noqa: B023
-        upstream.script(Says("next"))
+                await upstream.wait_until(lambda: upstream.answering == 1 and len(upstream.requests) > number)  # noqa: B023
+        upstream.script(AnswerReply("next"))
         response = await narrow.client.post(path, json={**request, "stream": False})
     assert response.status_code == 200
     assert "next" in response.text

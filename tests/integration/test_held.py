@@ -7,19 +7,19 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from api.core.caller import Asking
-from api.executors.pool import Executors
-from api.executors.turn_client import Dispatch, Held
+from api.core.caller import Caller
+from api.executors.pool import ExecutorPool
+from api.executors.turn_client import InteractiveTurn, TurnClient
 from api.http.drain import Drain
 from shared.errors import ErrorKind
-from shared.events import Done, Event, Failed, TextDelta, ToolArguments, ToolCall, Wanted
+from shared.events import Done, Event, Failed, TextDelta, ToolArgumentsDelta, ToolCall, ToolCallPending
 from shared.turn import Document, Image, Message, Text, Tool, ToolResult, Turn
-from shared.wire import Bring, Submit, frame, read_to_api
+from shared.wire import DeliverToolResult, Submit, encode_frame, read_to_api
 from tests.support.chat import Json
-from tests.support.meter import books
-from tests.support.scripted.upstream import Refuses, Says, Upstream
-from tests.support.stack import Stack, group, until
-from tests.support.timeouts import BOUND
+from tests.support.meter import build_meter
+from tests.support.scripted.upstream import AnswerReply, ErrorReply, Upstream
+from tests.support.stack import Stack, list_group, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 @pytest.fixture
@@ -40,14 +40,14 @@ def turn(**more: object) -> Turn:
 
 
 @asynccontextmanager
-async def held(stack: Stack, asked: Turn) -> AsyncGenerator[Held]:
+async def held(stack: Stack, asked: Turn) -> AsyncGenerator[InteractiveTurn]:
     """A held turn under way."""
-    dispatch = Dispatch(Executors(stack.run_dir, "claude"), Drain(30), 60, books(stack.folder))
-    async with asyncio.timeout(BOUND), dispatch.hold(asked, Asking("req_held")) as job:
+    dispatch = TurnClient(ExecutorPool(stack.run_dir, "claude"), Drain(30), 60, build_meter(stack.folder))
+    async with asyncio.timeout(TEST_TIMEOUT), dispatch.run_interactive(asked, Caller("req_held")) as job:
         yield job
 
 
-async def events_to(job: Held, kind: type[Event]) -> list[Event]:
+async def events_to(job: InteractiveTurn, kind: type[Event]) -> list[Event]:
     """The events up to the first of a kind, or the last."""
     seen: list[Event] = []
     async for event in job.events:
@@ -57,14 +57,14 @@ async def events_to(job: Held, kind: type[Event]) -> list[Event]:
     return seen
 
 
-async def answered(job: Held, **brings: ToolResult | str) -> list[Event]:
+async def answered(job: InteractiveTurn, **brings: ToolResult | str) -> list[Event]:
     """Every event of a turn, each call answered by its id."""
     seen: list[Event] = []
     async for event in job.events:
         seen.append(event)
-        if isinstance(event, Wanted):
+        if isinstance(event, ToolCallPending):
             brought = brings[event.id]
-            await job.bring(ToolResult(event.id, (Text(brought),)) if isinstance(brought, str) else brought)
+            await job.send_tool_result(ToolResult(event.id, (Text(brought),)) if isinstance(brought, str) else brought)
     return seen
 
 
@@ -84,26 +84,28 @@ def parts(result: Json) -> list[Json]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def call(call_id: str, name: str = "get_time", *arguments: str) -> Says:
-    return Says(tools=[(call_id, name, arguments or ("{}",))], input=10, output=5)
+def call(call_id: str, name: str = "get_time", *arguments: str) -> AnswerReply:
+    return AnswerReply(tools=[(call_id, name, arguments or ("{}",))], input=10, output=5)
 
 
 async def test_a_turn_goes_on_through_its_calls_to_one_end(stack: Stack, upstream: Upstream):
     """Calls, results and words of three messages are one answer: words a blank line apart, tokens added up, one Done."""
     upstream.script(
-        lambda received: Says("Let me see.", tools=[("toolu_1", weather(received.body), ['{"city":', ' "Paris"}'])]),
+        lambda received: AnswerReply(
+            "Let me see.", tools=[("toolu_1", weather(received.body), ['{"city":', ' "Paris"}'])]
+        ),
         call("toolu_2"),
-        Says("Fine.", input=7, output=3),
+        AnswerReply("Fine.", input=7, output=3),
     )
     async with held(stack, turn()) as job:
         events = await answered(job, toolu_1="18 °C", toolu_2="noon")
     assert text_of(events) == "Let me see.\n\nFine."
-    assert [event for event in events if isinstance(event, Wanted)] == [
-        Wanted("toolu_1", "get weather", '{"city": "Paris"}'),
-        Wanted("toolu_2", "get_time", "{}"),
+    assert [event for event in events if isinstance(event, ToolCallPending)] == [
+        ToolCallPending("toolu_1", "get weather", '{"city": "Paris"}'),
+        ToolCallPending("toolu_2", "get_time", "{}"),
     ]
     assert [event.id for event in events if isinstance(event, ToolCall)] == ["toolu_1", "toolu_2"]
-    assert "".join(event.json for event in events if isinstance(event, ToolArguments)) == '{"city": "Paris"}{}'
+    assert "".join(event.json for event in events if isinstance(event, ToolArgumentsDelta)) == '{"city": "Paris"}{}'
     [done] = [event for event in events if isinstance(event, Done | Failed)]
     assert isinstance(done, Done)
     assert done is events[-1]
@@ -121,13 +123,13 @@ def weather(body: Json) -> str:
 
 async def test_calls_of_one_message_are_wanted_together(either: Stack, upstream: Upstream):
     """None waits for the result of another, and results may come in any order."""
-    both = Says(tools=[("toolu_1", "get_time", ['{"city":"a"}']), ("toolu_2", "get_time", ['{"city":"b"}'])])
-    upstream.script(both, Says("Both."))
+    both = AnswerReply(tools=[("toolu_1", "get_time", ['{"city":"a"}']), ("toolu_2", "get_time", ['{"city":"b"}'])])
+    upstream.script(both, AnswerReply("Both."))
     async with held(either, turn()) as job:
-        await events_to(job, Wanted)
-        assert (await events_to(job, Wanted))[-1] == Wanted("toolu_2", "get_time", '{"city":"b"}')
-        await job.bring(ToolResult("toolu_2", (Text("two"),)))
-        await job.bring(ToolResult("toolu_1", (Text("one"),)))
+        await events_to(job, ToolCallPending)
+        assert (await events_to(job, ToolCallPending))[-1] == ToolCallPending("toolu_2", "get_time", '{"city":"b"}')
+        await job.send_tool_result(ToolResult("toolu_2", (Text("two"),)))
+        await job.send_tool_result(ToolResult("toolu_1", (Text("one"),)))
         assert isinstance((await events_to(job, Done))[-1], Done)
     assert {r["tool_use_id"]: parts(r)[0]["text"] for r in results_of(upstream)} == {"toolu_1": "one", "toolu_2": "two"}
 
@@ -152,7 +154,7 @@ async def test_a_result_reaches_the_model_as_it_was_brought(
     stack: Stack, upstream: Upstream, result: ToolResult, seen: list[Json]
 ):
     """Its text whole, and whether it is an error."""
-    upstream.script(call("c"), Says("Ah."))
+    upstream.script(call("c"), AnswerReply("Ah."))
     async with held(stack, turn()) as job:
         events = await answered(job, c=result)
     assert text_of(events) == "Ah."
@@ -163,7 +165,7 @@ async def test_a_result_reaches_the_model_as_it_was_brought(
 
 async def test_a_picture_reaches_the_model_as_one(stack: Stack, upstream: Upstream):
     """Beside the words that came with it."""
-    upstream.script(call("c"), Says("Ah."))
+    upstream.script(call("c"), AnswerReply("Ah."))
     async with held(stack, turn()) as job:
         await answered(job, c=ToolResult("c", (Text("look"), Image("image/png", PIXEL))))
     [text, image] = parts(results_of(upstream)[0])
@@ -173,16 +175,16 @@ async def test_a_picture_reaches_the_model_as_one(stack: Stack, upstream: Upstre
 
 async def test_a_tool_that_is_not_on_offer_is_put_right_and_the_turn_goes_on(stack: Stack, upstream: Upstream):
     """Nobody is asked for its result."""
-    upstream.script(call("c", "rm_rf"), call("d"), Says("Well."))
+    upstream.script(call("c", "rm_rf"), call("d"), AnswerReply("Well."))
     async with held(stack, turn()) as job:
         events = await answered(job, d="noon")
-    assert [event.id for event in events if isinstance(event, ToolCall | Wanted)] == ["d", "d"]
+    assert [event.id for event in events if isinstance(event, ToolCall | ToolCallPending)] == ["d", "d"]
     assert text_of(events) == "Well."
 
 
 async def test_a_demanded_call_is_demanded_once(stack: Stack, upstream: Upstream):
     """After it the model may choose for itself: or it would call for ever."""
-    upstream.script(call("c"), Says("Well."))
+    upstream.script(call("c"), AnswerReply("Well."))
     async with held(stack, turn(model="haiku", tool_choice="tool", forced_tool="get_time")) as job:
         assert text_of(await answered(job, c="noon")) == "Well."
     first, second = (request.body.get("tool_choice") for request in upstream.requests)
@@ -192,11 +194,11 @@ async def test_a_demanded_call_is_demanded_once(stack: Stack, upstream: Upstream
 
 async def test_without_parallel_calls_one_is_wanted(stack: Stack, upstream: Upstream):
     """A second call of the same message is answered with that."""
-    both = Says(tools=[("toolu_1", "get_time", ["{}"]), ("toolu_2", "get_time", ["{}"])])
-    upstream.script(both, call("toolu_3"), Says("One."))
+    both = AnswerReply(tools=[("toolu_1", "get_time", ["{}"]), ("toolu_2", "get_time", ["{}"])])
+    upstream.script(both, call("toolu_3"), AnswerReply("One."))
     async with held(stack, turn(parallel_tools=False)) as job:
         events = await answered(job, toolu_1="first", toolu_3="third")
-    assert [event.id for event in events if isinstance(event, Wanted)] == ["toolu_1", "toolu_3"]
+    assert [event.id for event in events if isinstance(event, ToolCallPending)] == ["toolu_1", "toolu_3"]
     [refused] = [result for result in results_of(upstream, 1) if result["tool_use_id"] == "toolu_2"]
     assert refused["is_error"]
     assert "one call at a time" in parts(refused)[0]["text"]
@@ -205,10 +207,10 @@ async def test_without_parallel_calls_one_is_wanted(stack: Stack, upstream: Upst
 @pytest.mark.parametrize("reason", ["max_tokens", "refusal"])
 async def test_a_message_that_is_cut_short_ends_the_answer(stack: Stack, upstream: Upstream, reason: str):
     """Its calls are never wanted."""
-    upstream.script(call("c"), Says("Half", tools=[("d", "get_time", ["{}"])], stop_reason=reason))
+    upstream.script(call("c"), AnswerReply("Half", tools=[("d", "get_time", ["{}"])], stop_reason=reason))
     async with held(stack, turn()) as job:
         events = await answered(job, c="noon")
-    assert [event.id for event in events if isinstance(event, Wanted)] == ["c"]
+    assert [event.id for event in events if isinstance(event, ToolCallPending)] == ["c"]
     done = events[-1]
     assert isinstance(done, Done)
     assert done.stop_reason == reason
@@ -217,7 +219,7 @@ async def test_a_message_that_is_cut_short_ends_the_answer(stack: Stack, upstrea
 
 async def test_a_failure_in_a_later_message_is_told(stack: Stack, upstream: Upstream):
     """As it would be in the first."""
-    upstream.script(call("c"), Refuses(401, "authentication_error"))
+    upstream.script(call("c"), ErrorReply(401, "authentication_error"))
     async with held(stack, turn()) as job:
         events = await answered(job, c="noon")
     last = events[-1]
@@ -227,7 +229,9 @@ async def test_a_failure_in_a_later_message_is_told(stack: Stack, upstream: Upst
 
 async def test_a_budget_holds_over_all_messages(stack: Stack, upstream: Upstream):
     """What the first message cost counts when the second would begin."""
-    upstream.script(Says(tools=[("c", "get_time", ["{}"])], input=100_000, output=100_000), Says("Too dear."))
+    upstream.script(
+        AnswerReply(tools=[("c", "get_time", ["{}"])], input=100_000, output=100_000), AnswerReply("Too dear.")
+    )
     async with held(stack, turn(max_budget_usd=0.01)) as job:
         events = await answered(job, c="noon")
     last = events[-1]
@@ -238,23 +242,26 @@ async def test_a_budget_holds_over_all_messages(stack: Stack, upstream: Upstream
 async def test_leaving_while_a_result_is_awaited_ends_the_cli(stack: Stack, upstream: Upstream):
     """At once: nobody will bring it."""
     upstream.script(call("c"))
-    cli = await stack.cli()
+    cli = await stack.find_idle_cli()
     async with held(stack, turn()) as job:
-        await events_to(job, Wanted)
-        assert group(cli.pid)
-    async with asyncio.timeout(BOUND):
-        await until(lambda: not group(cli.pid))
-        await stack.quiet()
+        await events_to(job, ToolCallPending)
+        assert list_group(cli.pid)
+    async with asyncio.timeout(TEST_TIMEOUT):
+        await wait_until(lambda: not list_group(cli.pid))
+        await stack.wait_until_quiet()
 
 
 @pytest.mark.parametrize("is_held", [True, False])
 async def test_a_result_that_no_call_waits_for_fails_the_job(stack: Stack, upstream: Upstream, *, is_held: bool):
     """Honestly: the two programs do not understand each other."""
-    upstream.script(call("c"), Says("Never."))
+    upstream.script(call("c"), AnswerReply("Never."))
     reader, writer = await asyncio.open_unix_connection(str(next(stack.run_dir.glob("*.sock"))))
     try:
-        async with asyncio.timeout(BOUND):
-            writer.write(frame(Submit(turn(held=is_held), "req_1")) + frame(Bring(ToolResult("other", ()))))
+        async with asyncio.timeout(TEST_TIMEOUT):
+            writer.write(
+                encode_frame(Submit(turn(held=is_held), "req_1"))
+                + encode_frame(DeliverToolResult(ToolResult("other", ())))
+            )
             event = await read_to_api(reader)
             while not isinstance(event, Failed):
                 assert event is not None
@@ -267,10 +274,10 @@ async def test_a_result_that_no_call_waits_for_fails_the_job(stack: Stack, upstr
 
 async def test_an_executor_that_drains_tells_a_held_turn(upstream: Upstream):
     """When its time is over, not before."""
-    upstream.script(call("c"), Says("In time."))
+    upstream.script(call("c"), AnswerReply("In time."))
     async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": "1"}) as stack, held(stack, turn()) as job:
-        await events_to(job, Wanted)
-        await stack.executors[0].end()
+        await events_to(job, ToolCallPending)
+        await stack.executors[0].stop()
         last = (await events_to(job, Failed))[-1]
     assert isinstance(last, Failed)
     assert last.kind is ErrorKind.DRAINING

@@ -15,17 +15,25 @@ import httpx2
 import psutil
 import pytest
 
-from tests.support.chat import answered, ask
-from tests.support.http_raw import CHAT, Answered, Wire, chat, head, wire, wires
-from tests.support.scripted.upstream import Gated, Says, Stalls, Upstream
-from tests.support.stack import Stack, until
-from tests.support.timeouts import BOUND
+from tests.support.chat import parse_text, send_chat
+from tests.support.http_raw import (
+    CHAT_PATH,
+    RawConnection,
+    RawResponse,
+    build_chat_request,
+    build_head,
+    open_connection,
+    open_connections,
+)
+from tests.support.scripted.upstream import AnswerReply, GatedReply, StalledReply, Upstream
+from tests.support.stack import Stack, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 # Short, but no shorter than a busy machine may take for a head that is sent at once.
 SLOW = {"READ_HEADER_TIMEOUT": "4", "READ_BODY_TIMEOUT": "4", "WRITE_TIMEOUT": "4"}
 # Each dialect's address.
 DOORS = (
-    CHAT,
+    CHAT_PATH,
     "/v1/completions",
     "/v1/responses",
     "/v1/responses/input_tokens",
@@ -60,15 +68,15 @@ def memory(stack: Stack) -> int:
 @contextlib.asynccontextmanager
 async def meanwhile(stack: Stack) -> AsyncGenerator[None]:
     """Somebody asks properly all the time, and is answered each time; the API is no larger afterwards."""
-    assert answered(await ask(stack)) == "Hello world!"
+    assert parse_text(await send_chat(stack)) == "Hello world!"
     before, over = memory(stack), asyncio.Event()
 
     async def proper() -> int:
         count = 0
-        async with httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=BOUND) as client:
+        async with httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=TEST_TIMEOUT) as client:
             while not over.is_set() or not count:
-                response = await client.post(CHAT, json={"messages": [{"role": "user", "content": "hi"}]})
-                assert answered(response) == "Hello world!"
+                response = await client.post(CHAT_PATH, json={"messages": [{"role": "user", "content": "hi"}]})
+                assert parse_text(response) == "Hello world!"
                 count += 1
         return count
 
@@ -78,10 +86,10 @@ async def meanwhile(stack: Stack) -> AsyncGenerator[None]:
     finally:
         over.set()
     assert await asking
-    await until(lambda: memory(stack) - before < SLACK)
+    await wait_until(lambda: memory(stack) - before < SLACK)
 
 
-async def drip(connection: Wire, data: bytes) -> None:
+async def drip(connection: RawConnection, data: bytes) -> None:
     """Send a byte at a time, for ever or until the other side has had enough."""
     with contextlib.suppress(ConnectionError):
         for byte in data * 1000:
@@ -94,19 +102,19 @@ async def drip(connection: Wire, data: bytes) -> None:
 
 async def test_a_head_that_comes_byte_by_byte_ends_with_408(besieged: Stack, upstream: Upstream):
     """However steadily it comes."""
-    start = head(besieged)[:-2] + b"X-More: 1\r\n"
+    start = build_head(besieged)[:-2] + b"X-More: 1\r\n"
     async with meanwhile(besieged), contextlib.AsyncExitStack() as opened:
-        connections: list[Wire] = []
+        connections: list[RawConnection] = []
         for _ in range(50):
-            connections.append(await opened.enter_async_context(wire(besieged)))
+            connections.append(await opened.enter_async_context(open_connection(besieged)))
             await connections[-1].send(start[:1])
         dripping = [asyncio.create_task(drip(each, start[1:])) for each in connections]
         for connection in connections:
-            answer = await connection.answer()
+            answer = await connection.read_response()
             assert answer
             assert (answer.status, answer.code) == (408, "request_too_slow")
             assert answer.headers["connection"] == "close"
-            assert await connection.answer() is None
+            assert await connection.read_response() is None
             connection.close()
         await asyncio.gather(*dripping)
 
@@ -114,45 +122,45 @@ async def test_a_head_that_comes_byte_by_byte_ends_with_408(besieged: Stack, ups
 async def test_a_body_that_comes_byte_by_byte_ends_with_408(besieged: Stack, upstream: Upstream):
     """In the dialect's own envelope, at every door."""
     async with meanwhile(besieged), contextlib.AsyncExitStack() as opened:
-        connections: list[Wire] = []
+        connections: list[RawConnection] = []
         dripping: list[asyncio.Task[None]] = []
         for path in DOORS:
-            connections.append(connection := await opened.enter_async_context(wire(besieged)))
-            await connection.send(head(besieged, *JSON, "Content-Length: 100000", path=path), b'{"x": "')
+            connections.append(connection := await opened.enter_async_context(open_connection(besieged)))
+            await connection.send(build_head(besieged, *JSON, "Content-Length: 100000", path=path), b'{"x": "')
             dripping.append(asyncio.create_task(drip(connection, b" ")))
         for connection, path in zip(connections, DOORS, strict=True):
-            answer = await connection.answer()
+            answer = await connection.read_response()
             assert answer
             assert answer.status == 408, (path, answer)
             assert b"did not come in time" in answer.body
         # All are read by now: what a client has not read when its connection is closed may be lost.
         for connection in connections:
             # What comes of the body after that is not waited for.
-            assert await connection.answer() is None
+            assert await connection.read_response() is None
             connection.close()
         await asyncio.gather(*dripping)
 
 
 async def test_a_connection_that_says_nothing_is_closed_without_a_word(besieged: Stack):
     """Browsers open some in advance: an error there would be read as the answer to a later request."""
-    async with wires(besieged, 2) as [silent, empty]:
+    async with open_connections(besieged, 2) as [silent, empty]:
         await empty.send(b"\r\n" * 3)
-        assert await silent.answer() is None
-        answer = await empty.answer()
+        assert await silent.read_response() is None
+        answer = await empty.read_response()
         assert answer
         assert answer.status == 408
 
 
 async def test_an_answer_that_nobody_reads_is_given_up(besieged: Stack, upstream: Upstream):
     """Its job ends, and its place is free."""
-    upstream.script(Stalls(["x" * 100_000] * 200))
+    upstream.script(StalledReply(["x" * 100_000] * 200))
     payload = json.dumps({"messages": [{"role": "user", "content": "hi"}], "stream": True}).encode()
-    async with wires(besieged, 3) as connections:
+    async with open_connections(besieged, 3) as connections:
         for connection in connections:
             connection.writer.transport.pause_reading()  # pyright: ignore[reportAttributeAccessIssue] # a socket's
-            await connection.send(head(besieged, *JSON, f"Content-Length: {len(payload)}") + payload)
-        await upstream.until(lambda: upstream.hangups == 3)
-        await besieged.quiet()
+            await connection.send(build_head(besieged, *JSON, f"Content-Length: {len(payload)}") + payload)
+        await upstream.wait_until(lambda: upstream.hangups == 3)
+        await besieged.wait_until_quiet()
 
 
 # --- too much
@@ -161,8 +169,8 @@ async def test_an_answer_that_nobody_reads_is_given_up(besieged: Stack, upstream
 @pytest.mark.parametrize("piece", [b"X-7: 1\r\n", b"X-Long: " + b"a" * 1000, b"\r\n"])
 async def test_a_head_without_end_is_refused(stack: Stack, upstream: Upstream, piece: bytes):
     """Many headers, a long one, nothing but empty lines."""
-    async with meanwhile(stack), wire(stack) as connection:
-        await connection.send(b"" if piece == b"\r\n" else head(stack)[:-2])
+    async with meanwhile(stack), open_connection(stack) as connection:
+        await connection.send(b"" if piece == b"\r\n" else build_head(stack)[:-2])
 
         async def pour() -> None:
             with contextlib.suppress(ConnectionError):
@@ -171,7 +179,7 @@ async def test_a_head_without_end_is_refused(stack: Stack, upstream: Upstream, p
                     await asyncio.sleep(0)
 
         pouring = asyncio.create_task(pour())
-        answer = await connection.answer()
+        answer = await connection.read_response()
         assert answer
         assert (answer.status, answer.code) == (431, "head_too_large")
         connection.close()
@@ -180,9 +188,9 @@ async def test_a_head_without_end_is_refused(stack: Stack, upstream: Upstream, p
 
 async def test_an_address_without_end_is_refused(stack: Stack):
     """As a head is."""
-    async with wire(stack) as connection:
+    async with open_connection(stack) as connection:
         await connection.send(b"GET /" + b"a" * 100_000)
-        answer = await connection.answer()
+        answer = await connection.read_response()
     assert answer
     assert (answer.status, answer.code) == (431, "head_too_large")
 
@@ -190,21 +198,21 @@ async def test_an_address_without_end_is_refused(stack: Stack):
 async def test_too_many_headers_are_refused_and_many_are_not(stack: Stack):
     """Some proxies add dozens."""
     for count, status in ((150, 200), (201, 431)):
-        async with wire(stack) as connection:
+        async with open_connection(stack) as connection:
             lines = (f"X-{number}: 1" for number in range(count))
-            await connection.send(head(stack, *lines, method="GET", path="/v1/models"))
-            answer = await connection.answer()
+            await connection.send(build_head(stack, *lines, method="GET", path="/v1/models"))
+            answer = await connection.read_response()
         assert answer
         assert answer.status == status
 
 
 async def test_a_body_that_is_said_to_be_huge_is_refused_unread(stack: Stack):
     """413 at once, at every door; the connection is closed, since what follows is the body."""
-    async with wires(stack, len(DOORS)) as connections:
+    async with open_connections(stack, len(DOORS)) as connections:
         for connection, path in zip(connections, DOORS, strict=True):
-            await connection.send(head(stack, *JSON, "Content-Length: 99999999999", path=path))
+            await connection.send(build_head(stack, *JSON, "Content-Length: 99999999999", path=path))
         for connection, path in zip(connections, DOORS, strict=True):
-            [answer] = await connection.all()
+            [answer] = await connection.read_all()
             assert answer.status == 413, path
 
 
@@ -212,17 +220,17 @@ async def test_a_body_without_end_is_refused(stack: Stack, upstream: Upstream):
     """Chunked, so that nobody knows before; at every door."""
     piece = b"100000\r\n" + b" " * MIB + b"\r\n"
 
-    async def pour(connection: Wire) -> None:
+    async def pour(connection: RawConnection) -> None:
         with contextlib.suppress(ConnectionError):
             while True:
                 await connection.send(piece)
 
     async with meanwhile(stack):
         for path in DOORS:
-            async with wire(stack) as connection:
-                await connection.send(head(stack, *JSON, "Transfer-Encoding: chunked", path=path))
+            async with open_connection(stack) as connection:
+                await connection.send(build_head(stack, *JSON, "Transfer-Encoding: chunked", path=path))
                 pouring = asyncio.create_task(pour(connection))
-                answer = await connection.answer()
+                answer = await connection.read_response()
                 assert answer
                 assert answer.status == 413, path
                 await pouring
@@ -230,9 +238,9 @@ async def test_a_body_without_end_is_refused(stack: Stack, upstream: Upstream):
 
 async def test_a_body_without_a_key_is_not_read(stack: Stack):
     """401 before it comes; what comes of it all the same is thrown away, for a moment."""
-    async with wire(stack) as connection:
-        await connection.send(head(stack, "Content-Length: 30000000", key=False))
-        [answer] = await connection.all()
+    async with open_connection(stack) as connection:
+        await connection.send(build_head(stack, "Content-Length: 30000000", key=False))
+        [answer] = await connection.read_all()
     assert answer.status == 401
 
 
@@ -255,7 +263,7 @@ async def test_bodies_together_are_bounded(shared_upstream: Upstream, upstream: 
     """Each may be large, all together may not: who comes too late is told when to come again."""
 
     async def status(stack: Stack) -> int:
-        response = await stack.client.post(CHAT, content=b" " * 30 * MIB)
+        response = await stack.client.post(CHAT_PATH, content=b" " * 30 * MIB)
         if response.status_code == 503:
             assert response.json()["error"]["code"] == "server_overloaded"
             assert response.headers["retry-after"] == "1"
@@ -265,11 +273,11 @@ async def test_bodies_together_are_bounded(shared_upstream: Upstream, upstream: 
         return await status(stack) == wanted
 
     async with Stack(shared_upstream.url, api_settings={"MAX_INFLIGHT_BODY_BYTES": str(40 * MIB)}) as stack:
-        async with wire(stack) as slow:
-            await slow.send(head(stack, f"Content-Length: {20 * MIB}"), b" " * 19 * MIB)
-            await until(lambda: is_status(stack, 503))
-            assert answered(await ask(stack)) == "Hello world!"
-        await until(lambda: is_status(stack, 400))
+        async with open_connection(stack) as slow:
+            await slow.send(build_head(stack, f"Content-Length: {20 * MIB}"), b" " * 19 * MIB)
+            await wait_until(lambda: is_status(stack, 503))
+            assert parse_text(await send_chat(stack)) == "Hello world!"
+        await wait_until(lambda: is_status(stack, 400))
 
 
 @pytest.mark.parametrize("bomb", [b"[" * 1_000_000, b'{"a":' * 1_000_000, b"[" * 100_000 + b"]" * 100_000])
@@ -306,7 +314,7 @@ async def test_a_content_type_is_ignored_or_refused(stack: Stack, upstream: Upst
 # --- what is no HTTP, or is two things at once
 
 
-def told(connection: list[Answered]) -> list[int]:
+def told(connection: list[RawResponse]) -> list[int]:
     return [each.status for each in connection]
 
 
@@ -332,9 +340,9 @@ NO_HTTP: dict[str, bytes] = {
 @pytest.mark.parametrize("name", NO_HTTP)
 async def test_what_is_no_http_gets_one_400_and_a_closed_connection(stack: Stack, name: str):
     """In JSON, with a sentence."""
-    async with wire(stack) as connection:
+    async with open_connection(stack) as connection:
         await connection.send(NO_HTTP[name])
-        [answer] = await connection.all()
+        [answer] = await connection.read_all()
     assert answer.status == 400
     assert answer.code == "invalid_http"
     assert answer.headers["connection"] == "close"
@@ -366,10 +374,10 @@ TWO_LENGTHS: dict[str, tuple[tuple[str, ...], bytes]] = {
 async def test_a_request_hidden_in_another_is_never_answered(stack: Stack, upstream: Upstream, name: str):
     """Where two readers could see two ends of a request, it has none: one error, and the connection is closed."""
     lines, payload = TWO_LENGTHS[name]
-    async with wire(stack) as connection:
+    async with open_connection(stack) as connection:
         with contextlib.suppress(ConnectionError):
-            await connection.send(head(stack, *lines) + payload + SMUGGLED)
-        answers = await connection.all()
+            await connection.send(build_head(stack, *lines) + payload + SMUGGLED)
+        answers = await connection.read_all()
     assert told(answers) in ([400], []), answers
     assert not upstream.requests
 
@@ -378,16 +386,16 @@ async def test_a_chunk_may_have_extensions_and_a_body_trailers(stack: Stack, ups
     """Both are dropped; nothing of a trailer is taken for a header."""
     payload = json.dumps({"messages": [{"role": "user", "content": "hi"}]}).encode()
     trailers = b"".join(b"X-%d: %b\r\n" % (number, b"a" * 1000) for number in range(1000))
-    async with wire(stack) as connection:
+    async with open_connection(stack) as connection:
         await connection.send(
-            head(stack, *JSON, "Transfer-Encoding: chunked")
+            build_head(stack, *JSON, "Transfer-Encoding: chunked")
             + b"%x;name=%b\r\n" % (len(payload), b"a" * 1000)
             + payload
             + b"\r\n0\r\nAuthorization: Bearer wrong\r\n"
             + trailers
             + b"\r\n"
         )
-        answer = await connection.answer()
+        answer = await connection.read_response()
         assert answer
         assert answer.status == 200
 
@@ -397,26 +405,26 @@ async def test_a_chunk_may_have_extensions_and_a_body_trailers(stack: Stack, ups
 
 async def test_requests_that_are_sent_at_once_are_answered_in_order(stack: Stack, upstream: Upstream):
     """Pipelining (RFC 9112 §9.3.2)."""
-    upstream.script(lambda received: Says(received.conversation[-1]["content"][-1]["text"]))
-    async with wire(stack) as connection:
-        await connection.send(b"".join(chat(stack, words=f"number {number}") for number in range(5)))
+    upstream.script(lambda received: AnswerReply(received.conversation[-1]["content"][-1]["text"]))
+    async with open_connection(stack) as connection:
+        await connection.send(b"".join(build_chat_request(stack, words=f"number {number}") for number in range(5)))
         for number in range(5):
-            answer = await connection.answer()
+            answer = await connection.read_response()
             assert answer
             assert json.loads(answer.body)["choices"][0]["message"]["content"] == f"number {number}"
 
 
 async def test_thousands_of_requests_sent_at_once_are_bounded(stack: Stack, upstream: Upstream):
     """They are not read before those in front of them are answered."""
-    async with meanwhile(stack), wire(stack) as connection:
+    async with meanwhile(stack), open_connection(stack) as connection:
 
         async def pour() -> None:
             with contextlib.suppress(ConnectionError):
-                await connection.send(*([head(stack, method="GET", path="/health/live") * 100] * 100))
+                await connection.send(*([build_head(stack, method="GET", path="/health/live") * 100] * 100))
 
         pouring = asyncio.create_task(pour())
         for _ in range(200):
-            answer = await connection.answer()
+            answer = await connection.read_response()
             assert answer
             assert answer.status == 200
         connection.close()
@@ -425,9 +433,9 @@ async def test_thousands_of_requests_sent_at_once_are_bounded(stack: Stack, upst
 
 async def test_garbage_after_a_request_does_not_spoil_its_answer(stack: Stack, upstream: Upstream):
     """It is answered whole, and then the connection is closed."""
-    async with wire(stack) as connection:
-        await connection.send(chat(stack) + b"\0\0\0 no HTTP\r\n\r\n")
-        first, *others = await connection.all()
+    async with open_connection(stack) as connection:
+        await connection.send(build_chat_request(stack) + b"\0\0\0 no HTTP\r\n\r\n")
+        first, *others = await connection.read_all()
     assert json.loads(first.body)["choices"][0]["message"]["content"] == "Hello world!"
     assert told(others) == [400]
 
@@ -435,10 +443,12 @@ async def test_garbage_after_a_request_does_not_spoil_its_answer(stack: Stack, u
 @pytest.mark.parametrize("protocol", ["h2c", "websocket", "TLS/1.0"])
 async def test_another_protocol_is_not_spoken_and_the_request_answered(stack: Stack, upstream: Upstream, protocol: str):
     """Java's client offers HTTP/2 with its first request (RFC 9110 §7.8)."""
-    async with wire(stack) as connection:
+    async with open_connection(stack) as connection:
         for _ in range(2):
-            await connection.send(chat(stack, "Connection: Upgrade, HTTP2-Settings", f"Upgrade: {protocol}"))
-            answer = await connection.answer()
+            await connection.send(
+                build_chat_request(stack, "Connection: Upgrade, HTTP2-Settings", f"Upgrade: {protocol}")
+            )
+            answer = await connection.read_response()
             assert answer
             assert answer.status == 200, answer
 
@@ -448,17 +458,19 @@ async def test_an_offer_of_another_protocol_may_come_in_any_segment(besieged: St
     """In a later one than the head's first, or in the second of two requests; a body like a head stays a body."""
     words = "GET /hidden HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n"
     path = "/v1/messages/count_tokens"
-    plain = chat(besieged, words=words, path=path)
-    offering = chat(besieged, "Connection: Upgrade, HTTP2-Settings", f"Upgrade: {protocol}", words=words, path=path)
+    plain = build_chat_request(besieged, words=words, path=path)
+    offering = build_chat_request(
+        besieged, "Connection: Upgrade, HTTP2-Settings", f"Upgrade: {protocol}", words=words, path=path
+    )
     offer, end = offering.index(b"Upgrade: "), offering.index(b"\r\n\r\n")
     counted: set[bytes] = set()
     for before in (b"", plain):
         for place in (offer, offer + 4, end, end + 3, end + 4, end + 30, len(offering)):
-            async with wire(besieged) as connection:
+            async with open_connection(besieged) as connection:
                 await connection.send(before + offering[:place])
                 await connection.send(offering[place:] + plain)
                 for _ in range(3 if before else 2):
-                    answer = await connection.answer()
+                    answer = await connection.read_response()
                     assert answer
                     assert answer.status == 200, (place, answer)
                     counted.add(answer.body)
@@ -477,29 +489,29 @@ async def test_ten_thousand_idle_connections_keep_nobody_waiting(shared_upstream
     sockets: list[socket.socket] = []
     try:
         async with Stack(shared_upstream.url, api_settings={"READ_HEADER_TIMEOUT": "600"}) as stack:
-            assert answered(await ask(stack)) == "Hello world!"
+            assert parse_text(await send_chat(stack)) == "Hello world!"
             before = memory(stack)
             for number in range(count):
                 sockets.append(await asyncio.to_thread(socket.create_connection, ("127.0.0.1", stack.port), 30))
                 if number % 2:
                     sockets[-1].send(b"GET /health HTTP/1.1\r\nHost: a\r\nX-")
-            await until(lambda: opened(stack, count))
+            await wait_until(lambda: opened(stack, count))
             # What the API keeps for a connection (some 10 KiB), however long it took to come to it.
             each = (memory(stack) - before) / count
             print(f"{count} connections, {each / 1024:.1f} KiB each")
             assert each < 32 * 1024
-            assert answered(await ask(stack)) == "Hello world!"
+            assert parse_text(await send_chat(stack)) == "Hello world!"
             # More of them: those that have waited longest make room.
             for _ in range(100):
-                async with wire(stack) as late:
-                    await late.send(head(stack, method="GET", path="/health/live"))
-                    answer = await late.answer()
+                async with open_connection(stack) as late:
+                    await late.send(build_head(stack, method="GET", path="/health/live"))
+                    answer = await late.read_response()
                     assert answer
                     assert answer.status == 200
             for sock in sockets:
                 sock.close()
             # They are gone at once, since they are closed.
-            await until(lambda: opened(stack, 1))
+            await wait_until(lambda: opened(stack, 1))
     finally:
         for sock in sockets:
             sock.close()
@@ -521,27 +533,27 @@ async def test_who_waits_makes_room_for_who_asks_and_who_is_answered_does_not(
     shared_upstream: Upstream, upstream: Upstream
 ):
     """Only when everyone is busy is somebody refused, and told so."""
-    upstream.script(Gated(("x",)))
+    upstream.script(GatedReply(("x",)))
     async with Stack(shared_upstream.url, api_settings={"MAX_CONNECTIONS": "3"}) as stack:
         await stack.client.aclose()
-        async with wires(stack, 3) as idle, wires(stack, 3) as busy:
+        async with open_connections(stack, 3) as idle, open_connections(stack, 3) as busy:
             for connection in idle:
-                assert await connection.answer() is None
+                assert await connection.read_response() is None
             for connection in busy:
-                await connection.send(chat(stack))
-            await upstream.until(lambda: len(upstream.held) == 3)
-            async with wire(stack) as late:
-                answer = await late.answer()
+                await connection.send(build_chat_request(stack))
+            await upstream.wait_until(lambda: len(upstream.held) == 3)
+            async with open_connection(stack) as late:
+                answer = await late.read_response()
                 assert answer
                 assert (answer.status, answer.code) == (503, "too_many_connections")
-                assert await late.answer() is None
+                assert await late.read_response() is None
             await upstream.release()
             for connection in busy:
-                answer = await connection.answer()
+                answer = await connection.read_response()
                 assert answer
                 assert answer.status == 200
-            async with wire(stack) as late:
-                await late.send(head(stack, method="GET", path="/health/live"))
-                answer = await late.answer()
+            async with open_connection(stack) as late:
+                await late.send(build_head(stack, method="GET", path="/health/live"))
+                answer = await late.read_response()
                 assert answer
                 assert answer.status == 200

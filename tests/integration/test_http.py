@@ -6,9 +6,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.chat import PATH, answered, ask, body, error_of
+from tests.support.chat import CHAT_PATH, build_body, parse_error, parse_text, send_chat
 from tests.support.scripted.upstream import Upstream
-from tests.support.stack import KEY, Stack
+from tests.support.stack import API_KEY, Stack
 
 ORIGIN = "https://page.example"
 
@@ -31,7 +31,7 @@ async def browsed(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 
 async def test_health_tells_what_the_server_is_made_of(stack: Stack):
     """Without a key, and without a path, an account or a prompt."""
-    await stack.idle()
+    await stack.wait_until_idle()
     async with httpx2.AsyncClient(base_url=stack.url) as client:
         response = await client.get("/health")
     health = response.json()
@@ -81,28 +81,28 @@ async def test_a_supervisor_needs_no_key(stack: Stack, path: str, status: str):
         {"authorization": ""},
         {"authorization": "Bearer"},
         {"authorization": "Bearer wrong"},
-        {"authorization": f"Bearer {KEY}x"},
-        {"authorization": f"Bearer {KEY[:-1]}"},
-        {"authorization": f"Basic {KEY}"},
-        {"authorization": KEY},
+        {"authorization": f"Bearer {API_KEY}x"},
+        {"authorization": f"Bearer {API_KEY[:-1]}"},
+        {"authorization": f"Basic {API_KEY}"},
+        {"authorization": API_KEY},
         {"x-api-key": "wrong"},
         {"authorization": b"Bearer \xff\xfe"},
     ],
 )
-@pytest.mark.parametrize("path", [PATH, "/v1/models", "/v1/models/sonnet"])
+@pytest.mark.parametrize("path", [CHAT_PATH, "/v1/models", "/v1/models/sonnet"])
 @pytest.mark.wire(40, 41)
 async def test_without_the_key_the_answer_is_401(stack: Stack, headers: Mapping[str, Any], path: str):
     """Missing or wrong, in one envelope, with the way to do it right."""
     async with httpx2.AsyncClient(base_url=stack.url, headers=headers) as client:
-        response = await client.post(path, json=body("hi")) if path == PATH else await client.get(path)
+        response = await client.post(path, json=build_body("hi")) if path == CHAT_PATH else await client.get(path)
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"
-    error = error_of(response)
+    error = parse_error(response)
     assert (error["code"], error["type"]) == ("invalid_api_key", "authentication_error")
     assert "Authorization: Bearer" in error["message"]
 
 
-@pytest.mark.parametrize("headers", [{"authorization": f"bearer {KEY}"}, {"x-api-key": KEY}])
+@pytest.mark.parametrize("headers", [{"authorization": f"bearer {API_KEY}"}, {"x-api-key": API_KEY}])
 async def test_the_key_may_come_in_either_form(stack: Stack, headers: dict[str, str]):
     """The scheme's case means nothing (RFC 9110 §11.1); Anthropic's header is taken too."""
     async with httpx2.AsyncClient(base_url=stack.url, headers=headers) as client:
@@ -119,8 +119,8 @@ async def test_the_key_may_come_in_either_form(stack: Stack, headers: dict[str, 
         ("POST", "/v1/embeddings", 404, "not_supported"),
         ("POST", "/v1/responses/compact", 404, "not_supported"),
         ("POST", "/v1/conversations", 404, "not_supported"),
-        ("GET", PATH, 405, "method_not_allowed"),
-        ("PUT", PATH, 405, "method_not_allowed"),
+        ("GET", CHAT_PATH, 405, "method_not_allowed"),
+        ("PUT", CHAT_PATH, 405, "method_not_allowed"),
         ("DELETE", "/v1/models", 405, "method_not_allowed"),
         ("DELETE", "/v1/models/sonnet", 405, "method_not_allowed"),
         ("POST", "/health", 405, "method_not_allowed"),
@@ -132,8 +132,10 @@ async def test_an_address_or_a_method_that_is_not_there_is_told_in_the_envelope(
 ):
     """The framework's own errors too; where there is an address, its methods are named."""
     response = await stack.client.request(method, path)
-    assert (response.status_code, error_of(response)["code"]) == (status, code)
-    methods = {PATH: "OPTIONS, POST"} | dict.fromkeys(["/v1/models", "/v1/models/sonnet", "/health"], "GET, OPTIONS")
+    assert (response.status_code, parse_error(response)["code"]) == (status, code)
+    methods = {CHAT_PATH: "OPTIONS, POST"} | dict.fromkeys(
+        ["/v1/models", "/v1/models/sonnet", "/health"], "GET, OPTIONS"
+    )
     assert response.headers.get("allow") == methods.get(path)
 
 
@@ -141,8 +143,8 @@ async def test_an_address_or_a_method_that_is_not_there_is_told_in_the_envelope(
 @pytest.mark.wire(20)
 async def test_what_is_no_json_is_told_so(stack: Stack, upstream: Upstream, content: bytes):
     """400, and nobody is asked."""
-    response = await stack.client.post(PATH, content=content)
-    assert (response.status_code, error_of(response)["code"]) == (400, "invalid_json")
+    response = await stack.client.post(CHAT_PATH, content=content)
+    assert (response.status_code, parse_error(response)["code"]) == (400, "invalid_json")
     assert not upstream.requests
 
 
@@ -157,23 +159,23 @@ async def test_what_is_no_json_is_told_so(stack: Stack, upstream: Upstream, cont
         ({"messages": [{"content": "hi"}]}, "messages[0].role"),
         ({"messages": [{"role": "wizard", "content": "hi"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": 7}]}, "messages[0].content"),
-        (body([{"role": "user", "content": [{"type": "hologram"}]}]), "messages[0].content[0].type"),
-        (body([{"role": "user", "content": [{"type": "text"}]}]), "messages[0].content[0].text"),
-        (body("hi", max_tokens=0), "max_tokens"),
-        (body("hi", max_completion_tokens=-1), "max_completion_tokens"),
-        (body("hi", max_tokens="many"), "max_tokens"),
-        (body("hi", stream="yes"), "stream"),
-        (body("hi", stream_options={"include_usage": True}), "stream_options"),
-        (body("hi", n=200), "n"),
-        (body("hi", logit_bias={"50256": -100}), "logit_bias"),
+        (build_body([{"role": "user", "content": [{"type": "hologram"}]}]), "messages[0].content[0].type"),
+        (build_body([{"role": "user", "content": [{"type": "text"}]}]), "messages[0].content[0].text"),
+        (build_body("hi", max_tokens=0), "max_tokens"),
+        (build_body("hi", max_completion_tokens=-1), "max_completion_tokens"),
+        (build_body("hi", max_tokens="many"), "max_tokens"),
+        (build_body("hi", stream="yes"), "stream"),
+        (build_body("hi", stream_options={"include_usage": True}), "stream_options"),
+        (build_body("hi", n=200), "n"),
+        (build_body("hi", logit_bias={"50256": -100}), "logit_bias"),
     ],
 )
 async def test_a_request_that_cannot_be_honoured_names_the_field(
     stack: Stack, upstream: Upstream, request_body: Any, param: str | None
 ):
     """Refused, not ignored; and nobody is asked."""
-    response = await stack.client.post(PATH, json=request_body)
-    error = error_of(response)
+    response = await stack.client.post(CHAT_PATH, json=request_body)
+    error = parse_error(response)
     assert (response.status_code, error["type"], error["param"]) == (400, "invalid_request_error", param)
     assert not upstream.requests
 
@@ -181,16 +183,16 @@ async def test_a_request_that_cannot_be_honoured_names_the_field(
 @pytest.mark.wire(20)
 async def test_a_body_that_is_too_large_is_refused(stack: Stack, upstream: Upstream):
     """At 32 MiB, before it is read to its end."""
-    response = await stack.client.post(PATH, content=b'{"messages": "' + b"x" * (33 * 1024 * 1024) + b'"}')
-    assert (response.status_code, error_of(response)["code"]) == (413, "request_too_large")
+    response = await stack.client.post(CHAT_PATH, content=b'{"messages": "' + b"x" * (33 * 1024 * 1024) + b'"}')
+    assert (response.status_code, parse_error(response)["code"]) == (413, "request_too_large")
     assert not upstream.requests
 
 
 @pytest.mark.wire(16)
 async def test_what_is_ignored_is_named_in_a_header(stack: Stack, upstream: Upstream):
     """A field that changes nothing of the answer is no reason to refuse."""
-    response = await ask(stack, temperature=0.3, seed=7, user="me")
-    assert answered(response) == "Hello world!"
+    response = await send_chat(stack, temperature=0.3, seed=7, user="me")
+    assert parse_text(response) == "Hello world!"
     assert response.headers["x-ignored-parameters"] == "temperature, seed"
 
 
@@ -209,9 +211,9 @@ async def test_every_response_has_an_id_of_its_own(stack: Stack):
 @pytest.mark.wire(43)
 async def test_a_callers_id_is_kept(stack: Stack):
     """So that logs can be joined."""
-    response = await ask(stack, headers={"x-request-id": "my-id.1_2"})
+    response = await send_chat(stack, headers={"x-request-id": "my-id.1_2"})
     assert response.headers["x-request-id"] == "my-id.1_2"
-    assert "request_id=my-id.1_2" in stack.logs()
+    assert "request_id=my-id.1_2" in stack.read_logs()
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 129, "<script>", "a\tb"])
@@ -247,12 +249,12 @@ async def test_each_listed_model_can_be_looked_up(stack: Stack):
 @pytest.mark.wire(19)
 async def test_a_model_that_is_not_there_is_404(stack: Stack, upstream: Upstream, name: str):
     """Asked for or looked up."""
-    for response in (await ask(stack, model=name), await ask(stack, model=name, stream=True)):
-        error = error_of(response)
+    for response in (await send_chat(stack, model=name), await send_chat(stack, model=name, stream=True)):
+        error = parse_error(response)
         assert (response.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
         assert name in error["message"]
     looked_up = await stack.client.get(f"/v1/models/{name}")
-    assert (looked_up.status_code, error_of(looked_up)["code"]) == (404, "model_not_found")
+    assert (looked_up.status_code, parse_error(looked_up)["code"]) == (404, "model_not_found")
     assert not upstream.requests
 
 
@@ -272,7 +274,7 @@ async def test_a_model_that_is_not_there_is_404(stack: Stack, upstream: Upstream
 @pytest.mark.wire(19)
 async def test_a_models_name_means_a_model(stack: Stack, upstream: Upstream, name: str | None, family: str):
     """What the service is asked for, and what the answer says it is from."""
-    response = await ask(stack, model=name)
+    response = await send_chat(stack, model=name)
     asked = upstream.requests[0].body["model"]
     assert family in asked
     assert response.json()["model"] == asked
@@ -281,7 +283,7 @@ async def test_a_models_name_means_a_model(stack: Stack, upstream: Upstream, nam
 @pytest.mark.parametrize("name", ["claude-opus-4-1-20250805", "claude-from-the-future-9"])
 async def test_a_full_id_is_passed_on(stack: Stack, upstream: Upstream, name: str):
     """The service knows best what it has; the CLI neither tries the model first nor puts a newer one in its place."""
-    answered(await ask(stack, model=name))
+    parse_text(await send_chat(stack, model=name))
     [received] = upstream.requests
     assert received.body["model"] == name
 
@@ -292,7 +294,7 @@ async def test_a_full_id_is_passed_on(stack: Stack, upstream: Upstream, name: st
 @pytest.mark.wire(19)
 async def test_the_owners_names_come_first(browsed: Stack, upstream: Upstream, name: str | None, family: str):
     """MODEL_ALIASES overrides what is built in, and may name an alias; DEFAULT_MODEL is asked when none is named."""
-    answered(await ask(browsed, model=name))
+    parse_text(await send_chat(browsed, model=name))
     assert family in upstream.requests[0].body["model"]
 
 
@@ -310,7 +312,7 @@ async def test_a_page_of_an_allowed_origin_may_ask_before_it_has_a_key(browsed: 
     """A browser's question in advance carries no key."""
     async with httpx2.AsyncClient(base_url=browsed.url) as client:
         response = await client.options(
-            PATH,
+            CHAT_PATH,
             headers={
                 "origin": ORIGIN,
                 "access-control-request-method": "POST",
@@ -330,10 +332,10 @@ async def test_a_page_can_read_answers_and_errors(browsed: Stack, upstream: Upst
     """Also that its key is wrong, that there is nothing here, and that its request is refused."""
     page = {"origin": ORIGIN}
     responses = [
-        await ask(browsed, headers=page),
-        await ask(browsed, headers=page, stream=True),
-        await ask(browsed, headers={**page, "authorization": "Bearer wrong"}),
-        await ask(browsed, headers=page, n=200),
+        await send_chat(browsed, headers=page),
+        await send_chat(browsed, headers=page, stream=True),
+        await send_chat(browsed, headers={**page, "authorization": "Bearer wrong"}),
+        await send_chat(browsed, headers=page, n=200),
         await browsed.client.get("/nowhere", headers=page),
         await browsed.client.get("/health", headers=page),
     ]

@@ -19,15 +19,15 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from api.accounting.ledger_record import Line
-from api.admin.decode import asked, fields, new, once
+from api.accounting.ledger_record import LedgerRecord
+from api.admin.decode import build_key, merge_query, parse_fields, parse_usage_query
 from api.core.problems import Problem
 from api.database import usage
-from api.database.engine import engine_for, upgrade
-from tests.support.chat import PATH, body
-from tests.support.scripted.upstream import Received, Says, Stalls, Upstream
-from tests.support.stack import Stack, until
-from tests.support.timeouts import BOUND
+from api.database.engine import build_engine, upgrade
+from tests.support.chat import CHAT_PATH, build_body
+from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, StalledReply, Upstream
+from tests.support.stack import Stack, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 POSTGRESQL = "postgresql://root@127.0.0.1:5432"
 REDIS = "redis://127.0.0.1:6379/9"
@@ -41,7 +41,7 @@ async def made(stack: Stack, name: str, **fields: Any) -> dict[str, str]:
 
 
 async def chat(stack: Stack, key: dict[str, str]) -> httpx2.Response:
-    return await stack.client.post(PATH, json=body("hi"), headers=key)
+    return await stack.client.post(CHAT_PATH, json=build_body("hi"), headers=key)
 
 
 async def totals(stack: Stack, **query: str) -> dict[str, Any]:
@@ -108,7 +108,7 @@ async def test_disabled_rotated_and_removed_keys_are_shut_out_at_once():
 def test_what_can_t_be_said_of_a_key_is_refused_by_its_field(said: dict[str, Any], field: str):
     """With the field's name, for programs and in the sentence."""
     with pytest.raises(Problem) as refusal:
-        new(fields(msgspec.json.encode(said), name=True), 1.7e9)
+        build_key(parse_fields(msgspec.json.encode(said), name=True), 1.7e9)
     assert refusal.value.param == field
     assert f"`{field}`" in refusal.value.message
 
@@ -130,10 +130,10 @@ def test_what_can_t_be_said_of_a_key_is_refused_by_its_field(said: dict[str, Any
 def test_what_can_t_be_asked_of_usage_is_refused_by_its_field(query: str, field: str):
     """Whatever the database would make of it."""
     with pytest.raises(Problem) as refusal:
-        asked(once(parse_qsl(query)), 1.7e9)
+        parse_usage_query(merge_query(parse_qsl(query)), 1.7e9)
     assert (refusal.value.status, refusal.value.param) == (400, field)
     assert f"`{field}`" in refusal.value.message
-    assert asked(once(parse_qsl("by=key&by=model")), 1.7e9).by == ("key", "model")
+    assert parse_usage_query(merge_query(parse_qsl("by=key&by=model")), 1.7e9).by == ("key", "model")
 
 
 @pytest.mark.parametrize("name", ["%00", "a%20b", "x" * 65, "none"])
@@ -169,7 +169,7 @@ async def test_requests_beyond_the_minute_are_refused_with_what_the_sdks_read():
 
 async def test_every_job_has_a_line_with_its_tokens_and_nothing_of_its_words(stack: Stack, upstream: Upstream):
     """By key and model; the budget of a key counts it at once; a table is CSV."""
-    upstream.script(Says(("marmalade",)))
+    upstream.script(AnswerReply(("marmalade",)))
     name = f"n{uuid.uuid4().hex[:8]}"
     key = await made(stack, name, tokens_per_day=1)
     assert (await chat(stack, key)).status_code == 200
@@ -183,7 +183,7 @@ async def test_every_job_has_a_line_with_its_tokens_and_nothing_of_its_words(sta
     async def written() -> bool:
         return (await totals(stack, key=name))["jobs"] == 1
 
-    await until(written)
+    await wait_until(written)
     found = await totals(stack, key=name)
     assert found["output_tokens"] > 0
     assert found["failed_jobs"] == 0
@@ -202,16 +202,18 @@ async def test_every_job_has_a_line_with_its_tokens_and_nothing_of_its_words(sta
 async def test_long_jobs_of_one_key_keep_no_other_out(upstream: Upstream):
     """However many it sends: a small job of another is answered beside them."""
 
-    def answer(received: Received) -> Says | Stalls:
-        return Stalls() if "long" in str(received.conversation[-1]) else Says("Small.")
+    def answer(received: ReceivedRequest) -> AnswerReply | StalledReply:
+        return StalledReply() if "long" in str(received.conversation[-1]) else AnswerReply("Small.")
 
     upstream.script(answer)
     async with Stack(upstream.url, settings={"MAX_CONCURRENT": "2"}) as stack:
         busy, other = await made(stack, "busy"), await made(stack, "other")
-        post = partial(stack.client.post, PATH)
-        long = [asyncio.create_task(post(json=body("long"), headers=busy)) for _ in range(5)]
-        await upstream.until(lambda: len(upstream.held) == 1)
-        assert (await post(json=body("small"), headers=other)).json()["choices"][0]["message"]["content"] == "Small."
+        post = partial(stack.client.post, CHAT_PATH)
+        long = [asyncio.create_task(post(json=build_body("long"), headers=busy)) for _ in range(5)]
+        await upstream.wait_until(lambda: len(upstream.held) == 1)
+        assert (await post(json=build_body("small"), headers=other)).json()["choices"][0]["message"][
+            "content"
+        ] == "Small."
         assert len(upstream.held) == 1
         for task in long:
             task.cancel()
@@ -236,10 +238,10 @@ async def test_no_line_is_lost_when_the_api_is_killed():
     async with bare() as stack:
         key = await made(stack, "one")
         await asyncio.gather(*(chat(stack, key) for _ in range(20)))
-        stack.api.send(signal.SIGKILL)
-        await stack.api.ended()
+        stack.api.send_signal(signal.SIGKILL)
+        await stack.api.wait_for_exit()
         await stack.api.start()
-        await until(stack.health)
+        await wait_until(stack.fetch_health)
         assert (await totals(stack))["jobs"] == 20
         assert list((stack.folder / "data" / "journal").glob("*.journal")) == []
 
@@ -262,7 +264,7 @@ async def test_without_its_database_chat_goes_on_and_health_says_why(damage: Any
     (stack.folder / "data").mkdir(mode=0o700)
     damage(stack.folder / "data")
     async with stack:
-        health = await stack.health()
+        health = await stack.fetch_health()
         assert health
         assert words in health["problems"][0]
         response = await stack.client.get("/api/admin/keys")
@@ -286,18 +288,18 @@ async def test_a_database_that_is_locked_later_stops_no_chat():
             assert "locked by another program" in refused.json()["detail"]
 
             async def told() -> bool:
-                health = await stack.health()
+                health = await stack.fetch_health()
                 return bool(health and any("locked" in problem for problem in health["problems"]))
 
-            await until(told)
+            await wait_until(told)
             assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
             database.execute("ROLLBACK")
 
         async def well() -> bool:
-            health = await stack.health()
+            health = await stack.fetch_health()
             return health is not None and health["problems"] == [] and (await totals(stack))["jobs"] == 2
 
-        await until(well)
+        await wait_until(well)
 
 
 @pytest.fixture
@@ -331,18 +333,18 @@ async def test_a_full_disk_stops_no_chat(small_disk: Path):
         assert "Make room" in refused.json()["detail"]
 
         async def told() -> bool:
-            health = await stack.health()
+            health = await stack.fetch_health()
             return bool(health and any("Make room" in problem for problem in health["problems"]))
 
-        await until(told)
+        await wait_until(told)
         assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
         filler.unlink()
 
         async def well() -> bool:
-            health = await stack.health()
+            health = await stack.fetch_health()
             return health is not None and health["problems"] == [] and (await totals(stack))["jobs"] == 102
 
-        await until(well)
+        await wait_until(well)
 
 
 async def test_a_database_that_goes_missing_is_not_taken_for_an_empty_one():
@@ -354,10 +356,10 @@ async def test_a_database_that_goes_missing_is_not_taken_for_an_empty_one():
         file.rename(away)
 
         async def told() -> bool:
-            health = await stack.health()
+            health = await stack.fetch_health()
             return bool(health and any("gone from DATA_DIR" in problem for problem in health["problems"]))
 
-        await until(told)
+        await wait_until(told)
         assert not file.exists()
         assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
         refused = await stack.client.get("/api/admin/keys")
@@ -366,10 +368,10 @@ async def test_a_database_that_goes_missing_is_not_taken_for_an_empty_one():
         away.rename(file)
 
         async def well() -> bool:
-            health = await stack.health()
+            health = await stack.fetch_health()
             return health is not None and health["problems"] == [] and (await totals(stack))["jobs"] == 1
 
-        await until(well)
+        await wait_until(well)
         assert [each["name"] for each in (await stack.client.get("/api/admin/keys")).json()["data"]] == ["one"]
         assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
 
@@ -383,7 +385,7 @@ async def shared() -> AsyncGenerator[dict[str, str]]:
     """
     name = f"cas_{uuid.uuid4().hex[:12]}"
     try:
-        admin = await asyncpg.connect(f"{POSTGRESQL}/postgres", timeout=BOUND)
+        admin = await asyncpg.connect(f"{POSTGRESQL}/postgres", timeout=TEST_TIMEOUT)
     except (OSError, TimeoutError, asyncpg.PostgresError):
         pytest.skip("no PostgreSQL answers at 127.0.0.1:5432")
     redis = Redis.from_url(REDIS)
@@ -412,16 +414,16 @@ async def test_two_apis_share_keys_limits_and_books(shared: dict[str, str]):
         async def known() -> bool:
             return (await two.client.get("/v1/models", headers=key)).status_code == 200
 
-        await until(known)
+        await wait_until(known)
 
         async def shut() -> bool:
             return (await two.client.get("/v1/models", headers=key)).status_code == 401
 
         [name] = [each["name"] for each in (await one.client.get("/api/admin/keys")).json()["data"]]
         await one.client.patch(f"/api/admin/keys/{name}", json={"disabled": True})
-        await until(shut)
+        await wait_until(shut)
         await one.client.patch(f"/api/admin/keys/{name}", json={"disabled": False})
-        await until(known)
+        await wait_until(known)
         statuses = [(await chat(stack, key)).status_code for stack in (one, two, one, two, one)]
         # Were it so, each would have counted by itself.
         assert not any("limits are not shared" in stack.api.log.read_text() for stack in (one, two))
@@ -431,21 +433,21 @@ async def test_two_apis_share_keys_limits_and_books(shared: dict[str, str]):
             async def written(stack: Stack = stack) -> bool:
                 return (await totals(stack))["jobs"] == 3
 
-            await until(written)
-            health = await stack.health()
+            await wait_until(written)
+            health = await stack.fetch_health()
             assert health
             assert health["problems"] == []
 
 
 async def test_a_line_that_the_database_does_not_take_keeps_no_other_out(shared: dict[str, str], tmp_path: Path):
     """Of a batch all else is written; a model's name with characters that PostgreSQL has not is written without them."""
-    engine = engine_for(shared["DATABASE_URL"], tmp_path)
+    engine = build_engine(shared["DATABASE_URL"], tmp_path)
     await upgrade(engine, tmp_path)
     names = ["one", "two", "k" * 500, "four", "five"]
-    lines = [Line(str(at), 1.7e9, name, "chat", "claude-\0\ud800x") for at, name in enumerate(names)]
-    assert await usage.write(engine, lines) == 1
-    assert await usage.write(engine, lines) == 1
-    rows = await usage.summed(engine, usage.Asked(("key", "model"), 1.6e9, 1.8e9))
+    lines = [LedgerRecord(str(at), 1.7e9, name, "chat", "claude-\0\ud800x") for at, name in enumerate(names)]
+    assert await usage.write_records(engine, lines) == 1
+    assert await usage.write_records(engine, lines) == 1
+    rows = await usage.sum_usage(engine, usage.UsageQuery(("key", "model"), 1.6e9, 1.8e9))
     assert {row["key"]: row["jobs"] for row in rows} == {"one": 1, "two": 1, "four": 1, "five": 1}
     assert {row["model"] for row in rows} == {"claude-\ufffd?x"}
     await engine.dispose()
@@ -454,7 +456,7 @@ async def test_a_line_that_the_database_does_not_take_keeps_no_other_out(shared:
 async def test_hosts_with_different_peppers_are_told(shared: dict[str, str]):
     """Since their keys could not open each other's doors."""
     async with bare(**shared), bare(**{**shared, "KEY_PEPPER": os.urandom(16).hex()}) as other:
-        health = await other.health()
+        health = await other.fetch_health()
         assert health
         assert "another pepper" in health["problems"][0]
 
@@ -464,6 +466,6 @@ async def test_a_redis_that_does_not_answer_stops_nothing():
     async with bare(RATE_LIMIT_URL="redis://127.0.0.1:1/0") as stack:
         key = await made(stack, "one", requests_per_minute=1)
         assert [(await chat(stack, key)).status_code for _ in range(2)] == [503, 429]
-        health = await stack.health()
+        health = await stack.fetch_health()
         assert health
         assert "RATE_LIMIT_URL" in health["problems"][0]

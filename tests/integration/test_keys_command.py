@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import CannotStart
-from cli.running_server import server
-from cli.up.token_file import kept
+from cli import StartupError
+from cli.running_server import find_server
+from cli.up.token_file import load_or_create_token
 from tests.support.stack import REPOSITORY, Stack
 
 
@@ -130,14 +130,14 @@ async def test_in_the_api_s_image_the_commands_find_the_key_among_the_secrets(tm
 def test_under_systemd_root_s_key_is_that_of_the_units(tmp_path: Path):
     """Unless one is set, or a start made one here. Who may not read it is told."""
     units = tmp_path / "api-secret-token"
-    with pytest.raises(CannotStart, match="as root"):
-        server({}, tmp_path, None, units)
+    with pytest.raises(StartupError, match="as root"):
+        find_server({}, tmp_path, None, units)
     units.write_text("of-the-units-0f1e2d3c\n", encoding="ascii")
-    assert server({}, tmp_path, None, units).key == "of-the-units-0f1e2d3c"
-    assert server({"API_SECRET_TOKEN": "set"}, tmp_path, None, units).key == "set"
+    assert find_server({}, tmp_path, None, units).key == "of-the-units-0f1e2d3c"
+    assert find_server({"API_SECRET_TOKEN": "set"}, tmp_path, None, units).key == "set"
     (tmp_path / ".run").mkdir()
-    made = kept(tmp_path / ".run/api-token").value
-    assert server({}, tmp_path, None, units).key == made
+    made = load_or_create_token(tmp_path / ".run/api-token").value
+    assert find_server({}, tmp_path, None, units).key == made
 
 
 REFUSED = (

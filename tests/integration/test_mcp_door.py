@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from api.http.request_body import LARGEST
+from api.http.request_body import MAX_BODY_BYTES
 from tests.support.stack import Stack
 
 type Json = dict[str, Any]
 
 HEADERS = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
-LARGE = b" " * (LARGEST + 1)
+LARGE = b" " * (MAX_BODY_BYTES + 1)
 HELLO: Json = {
     "jsonrpc": "2.0",
     "id": 1,

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from tests.support.scripted.service_thinking import sign
-from tests.support.scripted.upstream import Gated, Says, Upstream
+from tests.support.scripted.upstream import AnswerReply, GatedReply, Upstream
 from tests.support.stack import Stack
 
 
@@ -77,7 +77,7 @@ async def test_a_document_of_parts_is_its_text(stack: Stack, upstream: Upstream)
 async def test_anthropic_s_shell_is_called_as_a_tool_of_the_client_s(either: Stack, upstream: Upstream):
     """Declared by its type alone; its result, what a search found among it, goes back."""
     found = {"type": "search_result", "title": "T", "source": "https://a.example", "content": [text("words")]}
-    upstream.script(Says(tools=[("toolu_1", "bash", ['{"command": ', '"ls"}'])]), Says("One file."))
+    upstream.script(AnswerReply(tools=[("toolu_1", "bash", ['{"command": ', '"ls"}'])]), AnswerReply("One file."))
     shell = [{"type": "bash_20250124", "name": "bash"}]
     first = (await either.client.post(PATH, json=body(text("List."), tools=shell))).json()
     _, call = first["content"]
@@ -114,7 +114,7 @@ async def test_citations_that_can_not_be_had_are_named(stack: Stack):
 
 async def test_thinking_is_streamed_with_its_signature(stack: Stack, upstream: Upstream):
     """A block of its own, before the words."""
-    upstream.script(Says("Noon.", thinking=("Which ", "time?")))
+    upstream.script(AnswerReply("Noon.", thinking=("Which ", "time?")))
     asked = body(text("When?"), stream=True, thinking={"type": "adaptive"})
     events = events_of(await stack.client.post(PATH, json=asked))
     deltas = [(event["index"], *event["delta"].values()) for event in events if event["type"] == "content_block_delta"]
@@ -128,7 +128,7 @@ async def test_thinking_is_streamed_with_its_signature(stack: Stack, upstream: U
 
 async def test_tokens_are_told_at_the_beginning_and_at_the_end(stack: Stack, upstream: Upstream):
     """What is read is known when the answer begins."""
-    upstream.script(Says(("Hello", " you"), input=10, output=5, cache_read=4, cache_write=2))
+    upstream.script(AnswerReply(("Hello", " you"), input=10, output=5, cache_read=4, cache_write=2))
     events = events_of(await stack.client.post(PATH, json=body(text("hi"), stream=True)))
     read = {"input_tokens": 10, "cache_creation_input_tokens": 2, "cache_read_input_tokens": 4}
     assert events[0]["message"]["usage"] == {**read, "output_tokens": 1}
@@ -145,7 +145,7 @@ async def lively(upstream: Upstream) -> AsyncGenerator[Stack]:
 @pytest.mark.wire(35, 53, 54)
 async def test_a_stream_that_waits_says_ping(lively: Stack, upstream: Upstream):
     """By the vendor's own event, before the first words and between them; the SDK's clients skip it."""
-    upstream.script(Gated(("one ", "two")))
+    upstream.script(GatedReply(("one ", "two")))
     names: list[str] = []
     asked = body(text("hi"), stream=True, thinking={"type": "disabled"})
     async with lively.client.stream("POST", PATH, json=asked) as response:

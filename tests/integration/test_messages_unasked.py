@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from tests.integration.test_messages import PATH, Json, body, events_of, text
-from tests.support.scripted.upstream import Refuses, Says, Upstream
+from tests.support.scripted.upstream import AnswerReply, ErrorReply, Upstream
 from tests.support.stack import Stack
 
 TOOL: Json = {"name": "get_time", "description": "The time.", "input_schema": {"type": "object", "properties": {}}}
-CALLS = Says("I look.", thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])])
+CALLS = AnswerReply("I look.", thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])])
 
 
 def user(content: Any) -> Json:
@@ -35,7 +35,7 @@ async def test_thinking_that_nobody_asked_for_comes_without_words_and_goes_back(
     assert (signed["type"], bool(signed["signature"])) == ("signature_delta", True)
     first = (await either.client.post(PATH, json=asked)).json()
     assert first["content"][0] == {"type": "thinking", "thinking": "", "signature": signed["signature"]}
-    upstream.script(Says("It is noon.", thinking=""))
+    upstream.script(AnswerReply("It is noon.", thinking=""))
     history = [user([text("When?")]), assistant(*first["content"]), user([result()])]
     last = await either.client.post(PATH, json=body(tools=[TOOL], messages=history))
     assert [block["type"] for block in last.json()["content"]] == ["thinking", "text"]
@@ -45,7 +45,7 @@ async def test_thinking_that_nobody_asked_for_comes_without_words_and_goes_back(
 
 async def test_thinking_that_is_turned_off_is_not_given_out(stack: Stack, upstream: Upstream):
     """The answer begins with its words, as such a client expects."""
-    upstream.script(Says("Noon.", thinking="Hm."))
+    upstream.script(AnswerReply("Noon.", thinking="Hm."))
     answer = await stack.client.post(PATH, json=body(text("When?"), thinking={"type": "disabled"}))
     assert answer.json()["content"] == [text("Noon.")]
 
@@ -63,7 +63,7 @@ async def test_thinking_that_is_turned_off_is_not_given_out(stack: Stack, upstre
 )
 async def test_a_value_to_come_is_answered_and_named(stack: Stack, upstream: Upstream, fields: Json, named: str):
     """Counting its tokens is no reason to refuse it either."""
-    upstream.script(Says("Noon.", thinking="Hm."))
+    upstream.script(AnswerReply("Noon.", thinking="Hm."))
     asked = body(text("When?"), **fields)
     response = await stack.client.post(PATH, json=asked)
     assert (response.status_code, response.headers["x-ignored-parameters"]) == (200, named)
@@ -74,7 +74,7 @@ async def test_a_value_to_come_is_answered_and_named(stack: Stack, upstream: Ups
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_stop_reason_of_the_services_comes_through(stack: Stack, upstream: Upstream, *, stream: bool):
     """By its own word, though the other dialects have none for it."""
-    upstream.script(Says("Half of", stop_reason="model_context_window_exceeded"))
+    upstream.script(AnswerReply("Half of", stop_reason="model_context_window_exceeded"))
     response = await stack.client.post(PATH, json=body(text("When?"), stream=stream))
     end = events_of(response)[-2]["delta"] if stream else response.json()
     assert end["stop_reason"] == "model_context_window_exceeded"
@@ -122,7 +122,7 @@ async def test_a_summary_reaches_the_model_and_marks_are_named(stack: Stack, ups
 async def test_the_services_word_on_max_tokens_reaches_the_client(stack: Stack, upstream: Upstream):
     """With the field, the limit and the model."""
     sentence = "max_tokens: 900000 > 128000, which is the maximum allowed number of output tokens for claude-sonnet-5-5"
-    upstream.script(Refuses(400, "invalid_request_error", sentence))
+    upstream.script(ErrorReply(400, "invalid_request_error", sentence))
     response = await stack.client.post(PATH, json={**body(text("When?")), "max_tokens": 900_000})
     assert (response.status_code, response.json()["error"]["type"]) == (400, "invalid_request_error")
     assert sentence in response.json()["error"]["message"]

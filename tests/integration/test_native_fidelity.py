@@ -18,7 +18,7 @@ from tests.support.generated.conversation import (
 )
 from tests.support.generated.dialects import CHAT
 from tests.support.generated.pictures import PDF, png
-from tests.support.generated.seen import Seen
+from tests.support.generated.request_check import RequestCheck
 from tests.support.scripted.upstream import Upstream
 from tests.support.stack import Stack
 
@@ -37,7 +37,7 @@ async def assert_reaches(stack: Stack, upstream: Upstream, *steps: Step) -> None
     response = await stack.client.post(CHAT.path, content=body)
     assert response.status_code == 200, response.text
     [received] = upstream.requests
-    Seen(received).check(conversation)
+    RequestCheck(received).check(conversation)
 
 
 async def test_a_hundred_turns_with_tools_keep_their_order(either: Stack, upstream: Upstream):

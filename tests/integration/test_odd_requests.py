@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.openapi.operations import CHAT_ERRORS
-from tests.support.scripted.upstream import Says, Upstream
+from tests.support.scripted.upstream import AnswerReply, Upstream
 from tests.support.stack import Stack
 
 
@@ -152,9 +152,9 @@ async def test_odd_body_is_answered_or_refused(stack: Stack, name: str):
 async def test_odd_schema_is_used_or_refused(stack: Stack, upstream: Upstream, name: str, field: str):
     """Wherever a request has one."""
 
-    def answer(received: Any) -> Says:
+    def answer(received: Any) -> AnswerReply:
         offered = [tool["name"] for tool in received.body.get("tools", [])]
-        return Says(tools=[("toolu_1", offered[0], ['{"a": "x"}'])]) if offered else Says("{}")
+        return AnswerReply(tools=[("toolu_1", offered[0], ['{"a": "x"}'])]) if offered else AnswerReply("{}")
 
     upstream.script(answer)
     await understood(stack, with_field(field, INTO[field].replace("@", SCHEMAS[name])))

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from tests.support.chat import Stream, answered, ask, finish_of, streaming, text_of
+from tests.support.chat import Stream, join_text, list_finish_reasons, open_stream, parse_text, send_chat
 from tests.support.stack import Stack
 
 HEADER = "x-claude-api-server-mode"
@@ -19,8 +19,8 @@ async def offline() -> AsyncGenerator[Stack]:
 
 async def test_an_offline_answer_says_so_and_echoes(offline: Stack):
     """Nobody takes it for a model's."""
-    response = await ask(offline, "Is anybody there? 🦀")
-    text = answered(response)
+    response = await send_chat(offline, "Is anybody there? 🦀")
+    text = parse_text(response)
     assert text.startswith("This is the offline model: no Claude login was found")
     assert "Is anybody there? 🦀" in text
     assert response.headers[HEADER] == "offline"
@@ -30,24 +30,24 @@ async def test_an_offline_answer_says_so_and_echoes(offline: Stack):
 async def test_an_offline_answer_streams(offline: Stack):
     """In the same words, in more than one piece."""
     stream: Stream
-    async with streaming(offline, "hi") as stream:
+    async with open_stream(offline, "hi") as stream:
         assert stream.response.headers[HEADER] == "offline"
-        chunks = await stream.rest()
-    assert text_of(chunks) == answered(await ask(offline, "hi"))
-    assert len([chunk for chunk in chunks if text_of([chunk])]) > 3
-    assert finish_of(chunks) == ["stop"]
+        chunks = await stream.read_rest()
+    assert join_text(chunks) == parse_text(await send_chat(offline, "hi"))
+    assert len([chunk for chunk in chunks if join_text([chunk])]) > 3
+    assert list_finish_reasons(chunks) == ["stop"]
 
 
 async def test_an_offline_answer_keeps_to_its_limit(offline: Stack):
     """As a model does."""
-    response = await ask(offline, "hi", max_tokens=3)
+    response = await send_chat(offline, "hi", max_tokens=3)
     assert response.json()["choices"][0]["finish_reason"] == "length"
     assert response.json()["usage"]["completion_tokens"] == 3
 
 
 async def test_health_says_offline(offline: Stack):
     """It is ready: it answers."""
-    health = await offline.health()
+    health = await offline.fetch_health()
     assert health
     assert (health["status"], health["mode"]) == ("ok", "offline")
 
@@ -60,4 +60,4 @@ async def test_models_are_listed_offline(offline: Stack):
 
 async def test_an_online_answer_does_not_say_offline(stack: Stack):
     """The header is only there when it is true."""
-    assert HEADER not in (await ask(stack)).headers
+    assert HEADER not in (await send_chat(stack)).headers

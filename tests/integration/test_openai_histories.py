@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.calls import called, calling, function, result
-from tests.support.chat import Json, answered, ask, error_of
-from tests.support.scripted.upstream import Says, Upstream
+from tests.support.calls import build_assistant_message, build_call, build_tool, build_tool_result
+from tests.support.chat import Json, parse_error, parse_text, send_chat
+from tests.support.scripted.upstream import AnswerReply, Upstream
 from tests.support.stack import Stack
 
 HI: Json = {"role": "user", "content": "hi"}
-TOOLS = [function("f")]
+TOOLS = [build_tool("f")]
 
 
 def said(text: str, role: str = "user") -> Json:
@@ -44,16 +44,16 @@ def results(upstream: Upstream) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     "after",
     [
-        [said("one"), result("a", "ra"), result("b", "rb"), said("two")],
-        [result("b", "rb"), said("one"), result("a", "ra"), said("two")],
-        [said("one"), said("two"), result("b", "rb"), result("a", "ra")],
+        [said("one"), build_tool_result("a", "ra"), build_tool_result("b", "rb"), said("two")],
+        [build_tool_result("b", "rb"), said("one"), build_tool_result("a", "ra"), said("two")],
+        [said("one"), said("two"), build_tool_result("b", "rb"), build_tool_result("a", "ra")],
     ],
     ids=["after a text", "split around a text", "after all texts"],
 )
 async def test_results_are_put_behind_their_calls(either: Stack, upstream: Upstream, after: list[Json]):
     """The user's texts follow them, in their own order."""
-    messages = [HI, calling(called("a", "f", '{"n":1}'), called("b", "f", '{"n":2}')), *after]
-    assert answered(await ask(either, messages, tools=TOOLS)) == "Hello world!"
+    messages = [HI, build_assistant_message(build_call("a", "f", '{"n":1}'), build_call("b", "f", '{"n":2}')), *after]
+    assert parse_text(await send_chat(either, messages, tools=TOOLS)) == "Hello world!"
     assert kinds(upstream) == [
         ("user", ["text"]),
         ("assistant", ["tool_use", "tool_use"]),
@@ -80,9 +80,9 @@ async def test_an_id_that_comes_again_in_a_later_turn(either: Stack, upstream: U
     """Local clients count calls from 0 in each turn; each result is that of its own turn."""
     turns: list[Json] = []
     for number in (1, 2, 3):
-        turns += [said(f"u{number}"), calling(called("call_0", "f", f'{{"n":{number}}}'))]
-        turns += [result("call_0", f"r{number}"), said(f"a{number}", "assistant")]
-    assert answered(await ask(either, turns[:-1], tools=TOOLS)) == "Hello world!"
+        turns += [said(f"u{number}"), build_assistant_message(build_call("call_0", "f", f'{{"n":{number}}}'))]
+        turns += [build_tool_result("call_0", f"r{number}"), said(f"a{number}", "assistant")]
+    assert parse_text(await send_chat(either, turns[:-1], tools=TOOLS)) == "Hello world!"
     assert results(upstream) == [(f'{{"n": {number}}}', f"r{number}") for number in (1, 2, 3)]
 
 
@@ -92,8 +92,13 @@ async def test_arguments_that_can_not_be_read_do_not_poison_a_conversation(
     either: Stack, upstream: Upstream, written: str
 ):
     """The model sees what it wrote, and what was wrong with it."""
-    messages = [HI, calling(called("a", "f", written)), result("a", "invalid JSON"), said("again")]
-    assert answered(await ask(either, messages, tools=TOOLS)) == "Hello world!"
+    messages = [
+        HI,
+        build_assistant_message(build_call("a", "f", written)),
+        build_tool_result("a", "invalid JSON"),
+        said("again"),
+    ]
+    assert parse_text(await send_chat(either, messages, tools=TOOLS)) == "Hello world!"
     ((arguments, told),) = results(upstream)
     assert told == "invalid JSON"
     assert written.strip() in json.dumps(json.loads(arguments), ensure_ascii=False).replace('\\"', '"').replace(
@@ -103,7 +108,9 @@ async def test_arguments_that_can_not_be_read_do_not_poison_a_conversation(
 
 async def test_a_call_that_was_cut_off_is_no_end_by_the_id_of_its_response(stack: Stack, upstream: Upstream):
     """What this server gave out and kept, it takes back."""
-    upstream.script(Says(tools=[("toolu_1", "f", ['{"city":"Os'])], stop_reason="max_tokens"), Says("I see."))
+    upstream.script(
+        AnswerReply(tools=[("toolu_1", "f", ['{"city":"Os'])], stop_reason="max_tokens"), AnswerReply("I see.")
+    )
     tool: Json = {"type": "function", "name": "f", "parameters": {"type": "object"}}
     first = (await stack.client.post("/v1/responses", json={"input": "hi", "tools": [tool]})).json()
     assert first["status"] == "incomplete"
@@ -123,7 +130,7 @@ async def test_a_system_message_in_the_middle_stays_there(either: Stack, upstrea
         *(said("Be brief.", "system"), HI, said("yes?", "assistant"), said("now in French", "developer")),
         said("hello"),
     ]
-    assert answered(await ask(either, messages)) == "Hello world!"
+    assert parse_text(await send_chat(either, messages)) == "Hello world!"
     [received] = upstream.requests
     assert received.system_texts == ["Be brief."]
     sent = json.dumps(received.body["messages"])
@@ -145,9 +152,9 @@ async def test_a_system_text_alone_is_answered(either: Stack, upstream: Upstream
 async def test_a_picture_of_the_assistants_is_refused_before_anything_is_spent(stack: Stack, upstream: Upstream):
     """With its place, and what to do."""
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
-    response = await ask(stack, [HI, {"role": "assistant", "content": [picture]}, HI])
+    response = await send_chat(stack, [HI, {"role": "assistant", "content": [picture]}, HI])
     assert response.status_code == 400
-    assert error_of(response)["param"].startswith("messages[1].content[0]")
+    assert parse_error(response)["param"].startswith("messages[1].content[0]")
     assert upstream.requests == []
 
 
@@ -172,13 +179,15 @@ async def test_requests_written_in_lines_are_answered(either: Stack, upstream: U
     schema = {"type": "object", "properties": {"city": {"type": "string"}}}
     arguments = json.dumps({"city": "Paris"}, indent=2)
     chat = {
-        "messages": [HI, calling(called("a", "f", arguments)), result("a"), said("so?")],
-        "tools": [function("f", schema)],
+        "messages": [HI, build_assistant_message(build_call("a", "f", arguments)), build_tool_result("a"), said("so?")],
+        "tools": [build_tool("f", schema)],
     }
     response_format = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     structured = {"messages": [HI], "response_format": response_format}
     for body in (chat, structured):
-        upstream.script(Says(tools=[("toolu_1", "StructuredOutput", ["{}"])]) if body is structured else Says("Hi"))
+        upstream.script(
+            AnswerReply(tools=[("toolu_1", "StructuredOutput", ["{}"])]) if body is structured else AnswerReply("Hi")
+        )
         content = json.dumps({"model": "sonnet", **body}, indent="\t").replace("\n", "\r\n")
         response = await either.client.post("/v1/chat/completions", content=content)
         assert response.status_code == 200, response.text

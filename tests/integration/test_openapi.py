@@ -19,10 +19,10 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks
 
-from api.agent.checks import Limits
+from api.agent.checks import AgentLimits
 from api.app import create_app
-from api.conversation.parameters import CHAT, COMPLETIONS, Policy
-from api.core.problems import KINDS
+from api.conversation.parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETERS, Policy
+from api.core.problems import STATUS_AND_CODE
 from api.dialects.openai_chat.decode import decode
 from api.dialects.openai_completions.decode import decode as read_completion
 from api.http.drain import Drain
@@ -33,9 +33,9 @@ from api.openapi.replies import AT_THE_EDGE, OF_TOOLS
 from api.openapi.structs import plain
 from api.settings import Settings
 from cli.up import workspace
-from tests.support.scripted.upstream import Says, Upstream
-from tests.support.stack import KEY, REPOSITORY, Stack
-from tests.support.timeouts import BOUND
+from tests.support.scripted.upstream import AnswerReply, Upstream
+from tests.support.stack import API_KEY, REPOSITORY, Stack
+from tests.support.timeouts import TEST_TIMEOUT
 
 DOCUMENT = document(Policy())
 CHAT_OPERATION = DOCUMENT["paths"]["/v1/chat/completions"]["post"]
@@ -89,7 +89,7 @@ def test_document_is_valid_openapi():
 
 def test_every_route_is_in_the_document_and_every_operation_has_a_route(tmp_path: Path):
     """OPTIONS is the framework's own, for browsers; /mcp has a protocol and schemas of its own."""
-    application: Any = create_app(Settings(api_secret_token=KEY, run_dir=tmp_path), Drain(0))  # pyright: ignore[reportArgumentType]
+    application: Any = create_app(Settings(api_secret_token=API_KEY, run_dir=tmp_path), Drain(0))  # pyright: ignore[reportArgumentType]
     while not isinstance(application, Litestar):
         application = application._app
     routes = {
@@ -103,15 +103,17 @@ def test_every_route_is_in_the_document_and_every_operation_has_a_route(tmp_path
 def test_every_parameter_of_a_chat_is_described():
     """With what becomes of it."""
     properties = DOCUMENT["components"]["schemas"]["ChatRequest"]["properties"]
-    assert {name: properties[name]["x-treatment"] for name in CHAT} == {n: p.treatment for n, p in CHAT.items()}
-    assert all(len(properties[name]["description"]) > 10 for name in CHAT)
+    assert {name: properties[name]["x-treatment"] for name in CHAT_PARAMETERS} == {
+        n: p.treatment for n, p in CHAT_PARAMETERS.items()
+    }
+    assert all(len(properties[name]["description"]) > 10 for name in CHAT_PARAMETERS)
 
 
 def test_every_parameter_of_a_completion_is_described():
     """As a chat's are."""
     properties = DOCUMENT["components"]["schemas"]["CompletionRequest"]["properties"]
-    assert {name: properties[name]["x-treatment"] for name in COMPLETIONS} == {
-        name: parameter.treatment for name, parameter in COMPLETIONS.items()
+    assert {name: properties[name]["x-treatment"] for name in COMPLETIONS_PARAMETERS} == {
+        name: parameter.treatment for name, parameter in COMPLETIONS_PARAMETERS.items()
     }
 
 
@@ -125,14 +127,14 @@ def test_example_of_a_completion_is_accepted(name: str):
 
 def test_strict_parameters_are_refused_in_the_document_too():
     """What the owner decided is what a reader sees."""
-    request = document(Policy(strict=True, most_choices=7))["components"]["schemas"]["ChatRequest"]
+    request = document(Policy(strict=True, max_choices=7))["components"]["schemas"]["ChatRequest"]
     assert request["properties"]["temperature"]["x-treatment"] == "refused"
     assert request["properties"]["n"]["maximum"] == 7
 
 
 def test_the_longest_prompt_is_the_setting_s():
     """In each of the requests that have one."""
-    for limits in (Limits(), Limits(max_prompt=123)):
+    for limits in (AgentLimits(), AgentLimits(max_prompt=123)):
         schemas = document(Policy(), limits)["components"]["schemas"]
         for ask in ("ChatAsk", "CodeAsk", "AnalyzeAsk"):
             assert schemas[ask]["properties"]["prompt"]["maxLength"] == limits.max_prompt
@@ -165,7 +167,7 @@ def test_example_of_a_request_is_accepted(name: str):
 
 def test_files_in_examples_are_those_of_the_folder_that_make_run_makes(tmp_path: Path):
     """An example runs as it is."""
-    folder = workspace.made(tmp_path)
+    folder = workspace.create_workspace(tmp_path)
     examples = [
         each["value"]
         for path in DOCUMENT["paths"].values()
@@ -209,7 +211,7 @@ def test_every_code_of_an_error_is_in_the_document():
         for response in DOCUMENT["components"]["responses"].values()
         for code in response["content"]["application/json"]["examples"]
     }
-    of_chat = {code for kind, (_, code) in KINDS.items() if kind not in OF_TOOLS}
+    of_chat = {code for kind, (_, code) in STATUS_AND_CODE.items() if kind not in OF_TOOLS}
     assert of_chat | set(written_codes()) == shown
     assert {f"Error{status}" for status in (*CHAT_ERRORS, *AT_THE_EDGE, 405, 421, 426)} == set(
         DOCUMENT["components"]["responses"]
@@ -305,7 +307,7 @@ async def test_whatever_is_sent_the_answer_is_in_the_document(
     handy: Stack, upstream: Upstream, method: str, path: str, mode: GenerationMode
 ):
     """No fault of the server's, no status, header or body that the document does not tell of."""
-    upstream.script(Says(("Hello", " world", "!"), thinking="Hm."))
+    upstream.script(AnswerReply(("Hello", " world", "!"), thinking="Hm."))
     tested = operation(handy, method, path)
 
     @MANNER
@@ -313,7 +315,7 @@ async def test_whatever_is_sent_the_answer_is_in_the_document(
     def ask(case: Any, *, coherent: bool) -> None:
         if coherent:
             made_coherent(case.body)
-        checked(case, case.call(headers=handy.headers, timeout=BOUND))
+        checked(case, case.call(headers=handy.headers, timeout=TEST_TIMEOUT))
 
     await anyio.to_thread.run_sync(ask)
 
@@ -333,11 +335,13 @@ async def test_without_a_key_the_answer_is_the_documented_401(stack: Stack, meth
 @pytest.mark.parametrize("name", EXAMPLES)
 async def test_example_of_a_request_is_answered(stack: Stack, upstream: Upstream, name: str):
     """By the real programs, with what the document promises."""
-    upstream.script(Says('{"name": "x", "minutes": 1, "ingredients": []}'))
+    upstream.script(AnswerReply('{"name": "x", "minutes": 1, "ingredients": []}'))
     if name == "structured":
-        upstream.script(Says(tools=[("toolu_1", "StructuredOutput", ['{"name":"x","minutes":1,"ingredients":[]}'])]))
+        upstream.script(
+            AnswerReply(tools=[("toolu_1", "StructuredOutput", ['{"name":"x","minutes":1,"ingredients":[]}'])])
+        )
     case = operation(stack, "post", "/v1/chat/completions").Case(body=EXAMPLES[name]["value"])
-    response = await anyio.to_thread.run_sync(lambda: case.call(headers=stack.headers, timeout=BOUND))
+    response = await anyio.to_thread.run_sync(lambda: case.call(headers=stack.headers, timeout=TEST_TIMEOUT))
     assert response.status_code == 200, response.text
     checked(case, response)
 
@@ -346,9 +350,11 @@ async def test_example_of_a_request_is_answered(stack: Stack, upstream: Upstream
 async def test_example_of_a_request_for_a_response_is_answered(stack: Stack, upstream: Upstream, name: str):
     """By the real programs, with what the document promises."""
     recipe = '{"name":"x","minutes":1,"ingredients":[]}'
-    upstream.script(Says(tools=[("toolu_1", "StructuredOutput", [recipe])]) if name == "structured" else Says("Hi"))
+    upstream.script(
+        AnswerReply(tools=[("toolu_1", "StructuredOutput", [recipe])]) if name == "structured" else AnswerReply("Hi")
+    )
     case = operation(stack, "post", "/v1/responses").Case(body=RESPONSE_EXAMPLES[name]["value"])
-    response = await anyio.to_thread.run_sync(lambda: case.call(headers=stack.headers, timeout=BOUND))
+    response = await anyio.to_thread.run_sync(lambda: case.call(headers=stack.headers, timeout=TEST_TIMEOUT))
     assert response.status_code == 200, response.text
     checked(case, response)
 

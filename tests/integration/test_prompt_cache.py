@@ -2,15 +2,15 @@
 
 import json
 
-from tests.support.calls import called, calling, choice_of, function, result
-from tests.support.chat import Json, answered, ask
-from tests.support.scripted.upstream import Received, Says, Upstream
+from tests.support.calls import build_assistant_message, build_call, build_tool, build_tool_result, get_choice
+from tests.support.chat import Json, parse_text, send_chat
+from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, Upstream
 from tests.support.stack import Stack
 
-WEATHER = function("get_weather")
+WEATHER = build_tool("get_weather")
 
 
-def prefixes(received: Received) -> list[str]:
+def prefixes(received: ReceivedRequest) -> list[str]:
     """The request up to each of its cache breakpoints, as the service hashes it: tools, system, messages."""
     parts: list[tuple[str, Json]] = [("tool", tool) for tool in received.body.get("tools", [])]
     parts += [("system", block) for block in received.body["system"]]
@@ -24,7 +24,7 @@ def prefixes(received: Received) -> list[str]:
     return found
 
 
-def lifetimes(received: Received) -> set[str]:
+def lifetimes(received: ReceivedRequest) -> set[str]:
     """The lifetimes of its breakpoints."""
     marks = [block.get("cache_control") for block in received.body["system"]]
     marks += [block.get("cache_control") for message in received.body["messages"] for block in message["content"]]
@@ -34,13 +34,16 @@ def lifetimes(received: Received) -> set[str]:
 async def test_a_growing_conversation_reads_its_whole_history_from_the_cache(either: Stack, upstream: Upstream):
     """Each request is served by another process; the longest prefix that the one before wrote comes again."""
     messages: list[Json] = [{"role": "system", "content": "Be brief."}]
-    last: Received | None = None
+    last: ReceivedRequest | None = None
     for turn in range(4):
         upstream.requests.clear()
         messages.append({"role": "user", "content": f"question {turn}"})
-        answered(await ask(either, messages, tools=[WEATHER]))
-        call = called("call_0", "get_weather", f'{{"n": {turn}}}')
-        messages += [calling(call, content="Let me see."), result("call_0", f"result {turn}")]
+        parse_text(await send_chat(either, messages, tools=[WEATHER]))
+        call = build_call("call_0", "get_weather", f'{{"n": {turn}}}')
+        messages += [
+            build_assistant_message(call, content="Let me see."),
+            build_tool_result("call_0", f"result {turn}"),
+        ]
         if turn % 2:
             messages.append({"role": "system", "content": f"note {turn}"})
         [received] = upstream.requests
@@ -54,7 +57,7 @@ async def test_the_cache_lives_as_long_as_the_cli_would_have_it(stack: Stack, su
     """An hour within a plan, five minutes with an API key; all of a request's breakpoints alike."""
     for server, lifetime in ((stack, "5m"), (subscribed, "1h")):
         upstream.requests.clear()
-        answered(await ask(server, "hi"))
+        parse_text(await send_chat(server, "hi"))
         [received] = upstream.requests
         assert lifetimes(received) == {lifetime}
 
@@ -63,16 +66,16 @@ async def test_the_rounds_of_a_structured_answer_share_their_prefix(either: Stac
     """A second round adds to the first."""
     schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
     wrong, right = (("toolu_1", "StructuredOutput", ['{"x": "a"}']), ("toolu_2", "StructuredOutput", ['{"x": 1}']))
-    upstream.script(Says(tools=[wrong]), Says(tools=[right]))
+    upstream.script(AnswerReply(tools=[wrong]), AnswerReply(tools=[right]))
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-    assert choice_of(await ask(either, response_format=form))["message"]["content"] == '{"x": 1}'
+    assert get_choice(await send_chat(either, response_format=form))["message"]["content"] == '{"x": 1}'
     first, second = upstream.requests
     assert prefixes(first)[-1] in prefixes(second)
 
 
 async def test_no_word_of_the_clis_own_is_in_the_conversation(either: Stack, upstream: Upstream):
     """Neither its note of the environment nor a reminder."""
-    answered(await ask(either, "hi"))
+    parse_text(await send_chat(either, "hi"))
     [received] = upstream.requests
     assert [message["role"] for message in received.body["messages"]] == ["user"]
     assert [block["text"] for block in received.body["messages"][0]["content"]] == ["hi"]

@@ -10,11 +10,20 @@ from typing import Any
 import openai
 import pytest
 
-from tests.support.calls import function
-from tests.support.chat import Json, answered, ask, error_of, streamed, streaming, text_of
-from tests.support.scripted.upstream import Breaks, Gated, Received, Refuses, Reply, Says, Stalls, Upstream
-from tests.support.stack import KEY, Stack, until
-from tests.support.timeouts import BOUND
+from tests.support.calls import build_tool
+from tests.support.chat import Json, collect_chunks, join_text, open_stream, parse_error, parse_text, send_chat
+from tests.support.scripted.upstream import (
+    AnswerReply,
+    ErrorEventReply,
+    ErrorReply,
+    GatedReply,
+    ReceivedRequest,
+    Reply,
+    StalledReply,
+    Upstream,
+)
+from tests.support.stack import API_KEY, Stack, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 @pytest.fixture
@@ -39,7 +48,7 @@ async def shared_hasty(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 async def hasty(shared_hasty: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
     """As `stack`, with `REQUEST_TIMEOUT=6`."""
     yield shared_hasty
-    await shared_hasty.quiet()
+    await shared_hasty.wait_until_quiet()
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +63,7 @@ async def shared_lively(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 async def lively(shared_lively: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
     """As `stack`, with `SSE_KEEPALIVE_INTERVAL=0.2` and one place."""
     yield shared_lively
-    await shared_lively.quiet()
+    await shared_lively.wait_until_quiet()
 
 
 def windows(status: str, used: float) -> dict[str, str]:
@@ -85,39 +94,39 @@ def assert_nothing_internal(text: str, stack: Stack) -> None:
         assert word not in text
     for word in ("synthetic", "API Error", "request_id", "req_scripted", "127.0.0.1", "secret-detail", "/root"):
         assert word not in text
-    assert KEY not in text
+    assert API_KEY not in text
 
 
 # --- Each error of the service -----------------------------------------------------------------------------------------
 
-PLAIN: dict[str, tuple[Refuses, int, str, str, bool]] = {
+PLAIN: dict[str, tuple[ErrorReply, int, str, str, bool]] = {
     "400 invalid": (
-        Refuses(400, "invalid_request_error", WRONG_BODY),
+        ErrorReply(400, "invalid_request_error", WRONG_BODY),
         *(400, "invalid_request_error", "invalid_request", False),
     ),
     "400 too long": (
-        Refuses(400, "invalid_request_error", "prompt is too long: 250000 tokens > 200000 maximum"),
+        ErrorReply(400, "invalid_request_error", "prompt is too long: 250000 tokens > 200000 maximum"),
         *(400, "invalid_request_error", "context_length_exceeded", False),
     ),
     "400 no credit": (
-        Refuses(400, "invalid_request_error", "Your credit balance is too low to access the Anthropic API."),
+        ErrorReply(400, "invalid_request_error", "Your credit balance is too low to access the Anthropic API."),
         *(402, "invalid_request_error", "billing", False),
     ),
-    "401": (Refuses(401, "authentication_error", SENSIBLE), 503, "server_error", "credential_refused", False),
-    "402": (Refuses(402, "billing_error", SENSIBLE), 402, "invalid_request_error", "billing", False),
-    "403": (Refuses(403, "permission_error", SENSIBLE), 503, "server_error", "credential_refused", False),
-    "404": (Refuses(404, "not_found_error", "model: x"), 404, "invalid_request_error", "model_not_found", False),
+    "401": (ErrorReply(401, "authentication_error", SENSIBLE), 503, "server_error", "credential_refused", False),
+    "402": (ErrorReply(402, "billing_error", SENSIBLE), 402, "invalid_request_error", "billing", False),
+    "403": (ErrorReply(403, "permission_error", SENSIBLE), 503, "server_error", "credential_refused", False),
+    "404": (ErrorReply(404, "not_found_error", "model: x"), 404, "invalid_request_error", "model_not_found", False),
     "413": (
-        Refuses(413, "request_too_large", SENSIBLE),
+        ErrorReply(413, "request_too_large", SENSIBLE),
         400,
         "invalid_request_error",
         "context_length_exceeded",
         False,
     ),
-    "429": (Refuses(429, "rate_limit_error", SENSIBLE), 429, "rate_limit_error", "rate_limit_exceeded", True),
-    "500": (Refuses(500, "api_error", SENSIBLE), 502, "server_error", "upstream_error", True),
-    "503": (Refuses(503, "api_error", SENSIBLE), 502, "server_error", "upstream_error", True),
-    "529": (Refuses(529, "overloaded_error", SENSIBLE), 503, "server_error", "overloaded", True),
+    "429": (ErrorReply(429, "rate_limit_error", SENSIBLE), 429, "rate_limit_error", "rate_limit_exceeded", True),
+    "500": (ErrorReply(500, "api_error", SENSIBLE), 502, "server_error", "upstream_error", True),
+    "503": (ErrorReply(503, "api_error", SENSIBLE), 502, "server_error", "upstream_error", True),
+    "529": (ErrorReply(529, "overloaded_error", SENSIBLE), 503, "server_error", "overloaded", True),
 }
 
 
@@ -126,7 +135,7 @@ PLAIN: dict[str, tuple[Refuses, int, str, str, bool]] = {
 async def test_each_error_of_the_service_has_a_status_type_and_code(  # noqa: PLR0917
     stack: Stack,
     upstream: Upstream,
-    refuses: Refuses,
+    refuses: ErrorReply,
     status: int,
     kind: str,
     code: str,
@@ -134,9 +143,9 @@ async def test_each_error_of_the_service_has_a_status_type_and_code(  # noqa: PL
 ):
     """A stream that has not begun is no stream; nothing of the CLI's words is passed on."""
     upstream.script(refuses)
-    response = await ask(stack, "my prompt", stream=status % 2 == 0)
+    response = await send_chat(stack, "my prompt", stream=status % 2 == 0)
     assert response.status_code == status
-    error = error_of(response)
+    error = parse_error(response)
     assert (error["type"], error["code"], error["param"]) == (kind, code, None)
     assert response.headers["x-should-retry"] == str(retry).lower()
     assert "my prompt" not in response.text
@@ -145,8 +154,8 @@ async def test_each_error_of_the_service_has_a_status_type_and_code(  # noqa: PL
 
 async def test_what_the_service_finds_wrong_with_a_request_is_told(either: Stack, upstream: Upstream):
     """The request is the client's own, so the client must know."""
-    upstream.script(Refuses(400, "invalid_request_error", WRONG_BODY))
-    message = error_of(await ask(either))["message"]
+    upstream.script(ErrorReply(400, "invalid_request_error", WRONG_BODY))
+    message = parse_error(await send_chat(either))["message"]
     assert WRONG_BODY in message
     assert "API Error" not in message
 
@@ -154,10 +163,10 @@ async def test_what_the_service_finds_wrong_with_a_request_is_told(either: Stack
 @pytest.mark.wire(41, 42)
 async def test_a_rate_limit_with_a_date_is_told_at_once(either: Stack, upstream: Upstream):
     """The CLI would wait as long as it is told to; the client may have something better to do."""
-    upstream.script(Refuses(429, "rate_limit_error", SENSIBLE, {"retry-after": "40"}))
-    response = await ask(either)
+    upstream.script(ErrorReply(429, "rate_limit_error", SENSIBLE, {"retry-after": "40"}))
+    response = await send_chat(either)
     assert response.status_code == 429
-    assert error_of(response)["code"] == "rate_limit_exceeded"
+    assert parse_error(response)["code"] == "rate_limit_exceeded"
     assert 40 <= int(response.headers["retry-after"]) <= 60
     assert abs(int(response.headers["retry-after-ms"]) - 1000 * int(response.headers["retry-after"])) <= 500
     assert response.headers["x-should-retry"] == "true"
@@ -168,15 +177,15 @@ async def test_a_rate_limit_with_a_date_is_told_at_once(either: Stack, upstream:
 @pytest.mark.parametrize("status", [429, 529])
 async def test_what_passes_says_when(stack: Stack, upstream: Upstream, status: int):
     """Also when the service gave no date: the CLI has an idea of how long to wait."""
-    upstream.script(Refuses(status, "overloaded_error"))
-    response = await ask(stack)
+    upstream.script(ErrorReply(status, "overloaded_error"))
+    response = await send_chat(stack)
     assert 1 <= int(response.headers["retry-after"]) <= 10
 
 
 async def test_what_passes_by_itself_is_not_told_at_all(either: Stack, upstream: Upstream):
     """The CLI tries again, and the second answer is the answer."""
-    upstream.script(Refuses(529, "overloaded_error"), Refuses(500, "api_error"), Says("fine"))
-    assert answered(await ask(either)) == "fine"
+    upstream.script(ErrorReply(529, "overloaded_error"), ErrorReply(500, "api_error"), AnswerReply("fine"))
+    assert parse_text(await send_chat(either)) == "fine"
     assert len(upstream.requests) == 3
 
 
@@ -187,10 +196,10 @@ async def test_what_passes_by_itself_is_not_told_at_all(either: Stack, upstream:
 async def test_a_spent_window_says_when_it_opens_again(subscribed: Stack, upstream: Upstream):
     """`insufficient_quota`, with the window's own date, and no retry before; it is asked for once."""
     asked = time.time()
-    upstream.script(Refuses(429, "rate_limit_error", SENSIBLE, windows("rejected", 1)))
-    response = await ask(subscribed)
+    upstream.script(ErrorReply(429, "rate_limit_error", SENSIBLE, windows("rejected", 1)))
+    response = await send_chat(subscribed)
     assert response.status_code == 429
-    error = error_of(response)
+    error = parse_error(response)
     assert (error["type"], error["code"]) == ("insufficient_quota", "insufficient_quota")
     assert int(response.headers["retry-after"]) in span(asked)
     assert response.headers["x-should-retry"] == "false"
@@ -202,9 +211,9 @@ async def test_a_spent_window_says_when_it_opens_again(subscribed: Stack, upstre
 async def test_the_windows_are_in_headers_and_in_health(subscribed: Stack, upstream: Upstream):
     """As the service last told of them; in health for callers with a key only."""
     asked = time.time()
-    upstream.script(Says("hi", headers=windows("allowed", 0.25)))
-    await ask(subscribed)
-    response = await ask(subscribed)
+    upstream.script(AnswerReply("hi", headers=windows("allowed", 0.25)))
+    await send_chat(subscribed)
+    response = await send_chat(subscribed)
     assert response.headers["x-ratelimit-five-hour-utilization"] == "0.25"
     assert int(response.headers["x-ratelimit-five-hour-reset"]) in span(asked)
     assert response.headers["x-ratelimit-seven-day-utilization"] == "0.4"
@@ -226,13 +235,13 @@ async def test_the_windows_are_in_headers_and_in_health(subscribed: Stack, upstr
 async def test_an_error_in_the_middle_is_an_event_and_then_the_end(either: Stack, upstream: Upstream):
     """What was said before it stays said; the error is never words of the answer; `[DONE]` comes once."""
 
-    def breaks(_: Received) -> Reply:
-        return Breaks(["Once ", "upon "], message=SENSIBLE)
+    def breaks(_: ReceivedRequest) -> Reply:
+        return ErrorEventReply(["Once ", "upon "], message=SENSIBLE)
 
     upstream.script(breaks)
-    *said, last = await streamed(either)
-    if text_of(said):
-        assert text_of(said) == "Once upon "
+    *said, last = await collect_chunks(either)
+    if join_text(said):
+        assert join_text(said) == "Once upon "
     assert set(last) == {"error"}
     assert last["error"]["code"] in {"overloaded", "upstream_cut"}
     assert last["error"]["type"] == "server_error"
@@ -242,7 +251,7 @@ async def test_an_error_in_the_middle_is_an_event_and_then_the_end(either: Stack
 @pytest.mark.wire(36)
 async def test_the_official_client_raises_on_an_error_in_the_middle(stack: Stack, upstream: Upstream):
     """It has the words that came before."""
-    upstream.script(Breaks(["Once "]))
+    upstream.script(ErrorEventReply(["Once "]))
     words: list[str] = []
 
     async def listen() -> None:
@@ -260,15 +269,15 @@ async def test_the_official_client_raises_on_an_error_in_the_middle(stack: Stack
 
 async def test_an_error_in_the_middle_of_a_whole_answer_is_a_plain_error(stack: Stack, upstream: Upstream):
     """Nothing half is given out as whole. Behind thinking the CLI goes on by itself, and does not tell what went wrong."""
-    upstream.script(Breaks(["Once "]), Says("Once more."))
-    response = await ask(stack)
+    upstream.script(ErrorEventReply(["Once "]), AnswerReply("Once more."))
+    response = await send_chat(stack)
     assert response.status_code == 502
-    assert error_of(response)["code"] == "upstream_cut"
+    assert parse_error(response)["code"] == "upstream_cut"
 
 
 # --- The official client ------------------------------------------------------------------------------------------------
 
-RAISED: dict[str, tuple[Refuses, type[openai.APIStatusError], bool]] = {
+RAISED: dict[str, tuple[ErrorReply, type[openai.APIStatusError], bool]] = {
     "invalid": (PLAIN["400 invalid"][0], openai.BadRequestError, False),
     "too long": (PLAIN["400 too long"][0], openai.BadRequestError, False),
     "credential": (PLAIN["401"][0], openai.InternalServerError, False),
@@ -283,11 +292,11 @@ RAISED: dict[str, tuple[Refuses, type[openai.APIStatusError], bool]] = {
 @pytest.mark.parametrize(("status", "kind"), [(429, "rate_limit_error"), (500, "api_error"), (529, "overloaded_error")])
 async def test_a_service_that_wants_no_retry_is_heard(either: Stack, upstream: Upstream, status: int, kind: str):
     """The CLI gives up at once, and so does the client: neither header nor sentence says otherwise."""
-    upstream.script(Refuses(status, kind, headers={"x-should-retry": "false"}))
-    response = await ask(either)
+    upstream.script(ErrorReply(status, kind, headers={"x-should-retry": "false"}))
+    response = await send_chat(either)
     assert response.headers["x-should-retry"] == "false"
-    assert "Try again" not in error_of(response)["message"]
-    assert "asks not to be asked again" in error_of(response)["message"]
+    assert "Try again" not in parse_error(response)["message"]
+    assert "asks not to be asked again" in parse_error(response)["message"]
     assert len(upstream.requests) == 1
 
 
@@ -296,7 +305,7 @@ async def test_a_service_that_wants_no_retry_is_heard(either: Stack, upstream: U
 async def test_the_official_client_raises_the_right_error_and_retries_where_it_helps(
     stack: Stack,
     upstream: Upstream,
-    refuses: Refuses,
+    refuses: ErrorReply,
     expected: type[openai.APIStatusError],
     retried: bool,  # noqa: FBT001
 ):
@@ -316,11 +325,11 @@ async def test_the_official_client_raises_the_right_error_and_retries_where_it_h
         return len([line for line in lines if request_id in line and "path=/v1/chat/completions" in line])
 
     # A line is written after its response.
-    await until(lambda: asked() >= (2 if retried else 1))
+    await wait_until(lambda: asked() >= (2 if retried else 1))
     assert asked() == (2 if retried else 1)
 
 
-def error_code(refuses: Refuses) -> str:
+def error_code(refuses: ErrorReply) -> str:
     """The code of what the service refuses so."""
     return next(code for plain, _, _, code, _ in PLAIN.values() if plain is refuses)
 
@@ -331,55 +340,55 @@ def error_code(refuses: Refuses) -> str:
 @pytest.mark.wire(41)
 async def test_an_answer_that_takes_too_long_is_given_up(hasty: Stack, upstream: Upstream):
     """504 with the setting's name; the CLI and its connection end with it."""
-    upstream.script(Stalls(0))
-    response = await ask(hasty)
+    upstream.script(StalledReply(0))
+    response = await send_chat(hasty)
     assert response.status_code == 504
-    assert error_of(response)["code"] == "request_timeout"
-    assert "REQUEST_TIMEOUT" in error_of(response)["message"]
+    assert parse_error(response)["code"] == "request_timeout"
+    assert "REQUEST_TIMEOUT" in parse_error(response)["message"]
     assert response.headers["x-should-retry"] == "true"
-    await upstream.until(lambda: upstream.answering == 0)
+    await upstream.wait_until(lambda: upstream.answering == 0)
 
 
 @pytest.mark.wire(36, 41)
 async def test_a_stream_that_takes_too_long_ends_with_an_error_event(hasty: Stack, upstream: Upstream):
     """After what was said: a busy machine may not come to say it in time, and is asked again."""
-    upstream.script(Stalls(["Once ", "upon "]))
-    async with asyncio.timeout(BOUND):
+    upstream.script(StalledReply(["Once ", "upon "]))
+    async with asyncio.timeout(TEST_TIMEOUT):
         said = ""
         while not said:
-            *chunks, last = await streamed(hasty)
+            *chunks, last = await collect_chunks(hasty)
             assert last["error"]["code"] == "request_timeout"
-            said = text_of(chunks)
+            said = join_text(chunks)
     assert said == "Once upon "
-    await upstream.until(lambda: upstream.answering == 0)
+    await upstream.wait_until(lambda: upstream.answering == 0)
 
 
 @pytest.mark.wire(35, 54)
 async def test_a_silent_stream_shows_that_it_is_alive(lively: Stack, upstream: Upstream):
     """While the model thinks and does not show it, and while its arguments take their time; comments, between events."""
-    upstream.script(Gated(tools=[("toolu_1", "get_weather", ['{"city": "Rome"}'])]))
-    async with streaming(lively, tools=[function("get_weather")]) as stream:
+    upstream.script(GatedReply(tools=[("toolu_1", "get_weather", ['{"city": "Rome"}'])]))
+    async with open_stream(lively, tools=[build_tool("get_weather")]) as stream:
         for _ in ("role", "call"):
-            await stream.chunk()
+            await stream.read_chunk()
         for _ in range(3):
-            await stream.comment()
+            await stream.read_comment()
         await upstream.release()
-        await stream.rest()
+        await stream.read_rest()
 
 
 @pytest.mark.wire(35)
 async def test_a_stream_that_waits_for_a_place_shows_that_it_is_alive(lively: Stack, upstream: Upstream):
     """From the first: its status is 200 by then, and its answer follows."""
-    upstream.script(Gated("first"), Says("second"))
-    async with streaming(lively) as first:
-        await upstream.until(lambda: bool(upstream.held))
-        async with streaming(lively) as second:
+    upstream.script(GatedReply("first"), AnswerReply("second"))
+    async with open_stream(lively) as first:
+        await upstream.wait_until(lambda: bool(upstream.held))
+        async with open_stream(lively) as second:
             assert second.response.status_code == 200
             for _ in range(3):
-                await second.comment()
+                await second.read_comment()
             await upstream.release()
-            await first.rest()
-            assert text_of(await second.rest()) == "second"
+            await first.read_rest()
+            assert join_text(await second.read_rest()) == "second"
 
 
 # --- Nothing internal ---------------------------------------------------------------------------------------------------
@@ -402,7 +411,7 @@ async def test_a_refused_request_tells_nothing_internal(stack: Stack, upstream: 
         "/v1/chat/completions", content=body, headers={"content-type": "application/json"}
     )
     assert 400 <= response.status_code < 500
-    error = error_of(response)
+    error = parse_error(response)
     assert error["type"] == "invalid_request_error"
     assert "msgspec" not in response.text
     assert_nothing_internal(response.text, stack)
@@ -412,8 +421,8 @@ async def test_a_refused_request_tells_nothing_internal(stack: Stack, upstream: 
 @pytest.mark.wire(43)
 async def test_a_failure_has_the_callers_id_in_its_header_and_in_the_log(stack: Stack, upstream: Upstream):
     """So that both can be joined; in the executor's log too, where it has a word to say."""
-    upstream.script(Refuses(400, "invalid_request_error"))
-    response = await ask(stack, headers={"x-request-id": "caller-7.a_b"})
+    upstream.script(ErrorReply(400, "invalid_request_error"))
+    response = await send_chat(stack, headers={"x-request-id": "caller-7.a_b"})
     assert response.headers["x-request-id"] == response.headers["request-id"] == "caller-7.a_b"
     assert int(response.headers["openai-processing-ms"]) >= 0
 
@@ -422,8 +431,8 @@ async def test_a_failure_has_the_callers_id_in_its_header_and_in_the_log(stack: 
         return any("request_id=caller-7.a_b" in line and words in line for line in lines)
 
     # A line is written after its response.
-    await until(lambda: told("no answer"))
-    await until(lambda: told("path=/v1/chat/completions"))
+    await wait_until(lambda: told("no answer"))
+    await wait_until(lambda: told("path=/v1/chat/completions"))
 
 
 ODD: Json = {"type": "object", "properties": {"a": {"const": 1}}, "required": ["a"]}
@@ -433,8 +442,8 @@ ODD: Json = {"type": "object", "properties": {"a": {"const": 1}}, "required": ["
 async def test_what_the_cli_says_to_the_model_is_not_said_to_the_client(either: Stack, upstream: Upstream):
     """Its nudges, its tool errors and its sentences stay between the two."""
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": ODD}}
-    upstream.script(Says("No."))
-    response = await ask(either, response_format=form)
+    upstream.script(AnswerReply("No."))
+    response = await send_chat(either, response_format=form)
     assert response.json()["choices"][0]["message"]["refusal"] == "No."
     for word in ("tool_use_error", "structured-output-enforce", "StructuredOutput", "No such tool", "max_turns"):
         assert word not in response.text

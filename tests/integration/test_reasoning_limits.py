@@ -9,11 +9,21 @@ import httpx2
 import msgspec
 import pytest
 
-from tests.support.calls import calls_of, choice_of, function, gathered
-from tests.support.chat import Json, answered, ask, body, error_of, finish_of, streamed, streaming, text_of
-from tests.support.scripted.upstream import Gated, Says, Stalls, Upstream
-from tests.support.stack import Stack, until
-from tests.support.timeouts import BOUND
+from tests.support.calls import build_tool, collect_calls, get_choice, list_calls
+from tests.support.chat import (
+    Json,
+    build_body,
+    collect_chunks,
+    join_text,
+    list_finish_reasons,
+    open_stream,
+    parse_error,
+    parse_text,
+    send_chat,
+)
+from tests.support.scripted.upstream import AnswerReply, GatedReply, StalledReply, Upstream
+from tests.support.stack import Stack, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 @pytest.fixture
@@ -23,16 +33,16 @@ def stack(either: Stack) -> Stack:
 
 
 STRAY = ("toolu_0", "no_such_tool", ["{}"])
-WEATHER = function("get_weather")
+WEATHER = build_tool("get_weather")
 # A request that must not be waited for: if the CLI is quick enough to make it, it ends with the CLI.
-NEVER = Stalls(0)
+NEVER = StalledReply(0)
 
 
 @pytest.fixture(scope="module")
 async def shared_strict(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs whose owner refuses what would be ignored, and more than two answers at once; thinking is always shown."""
     settings = {"REJECT_UNSUPPORTED_PARAMS": "true", "MAX_CHOICES": "2", "SHOW_REASONING": "always"}
-    async with Stack(shared_upstream.url, settings=settings, parked=0) as stack:
+    async with Stack(shared_upstream.url, settings=settings, pool_size=0) as stack:
         yield stack
 
 
@@ -40,7 +50,7 @@ async def shared_strict(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 async def strict(shared_strict: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
     """As `stack`, with `REJECT_UNSUPPORTED_PARAMS` and `MAX_CHOICES=2`."""
     yield shared_strict
-    await shared_strict.quiet()
+    await shared_strict.wait_until_quiet()
 
 
 def reasoning_of(chunks: list[Json]) -> str:
@@ -69,7 +79,7 @@ def reasoning_of(chunks: list[Json]) -> str:
 )
 async def test_each_effort_is_the_services_own(stack: Stack, upstream: Upstream, asked: Json, effort: str):
     """As OpenAI names them, and as other gateways do."""
-    assert answered(await ask(stack, **asked)) == "Hello world!"
+    assert parse_text(await send_chat(stack, **asked)) == "Hello world!"
     [received] = upstream.requests
     assert received.body["output_config"]["effort"] == effort
 
@@ -78,25 +88,25 @@ async def test_each_effort_is_the_services_own(stack: Stack, upstream: Upstream,
 @pytest.mark.parametrize("asked", [{"reasoning_effort": "extreme"}, {"reasoning": {"effort": "extreme"}}])
 async def test_an_effort_that_is_none_is_refused(stack: Stack, upstream: Upstream, asked: Json):
     """With the field's name and the efforts there are."""
-    response = await ask(stack, **asked)
+    response = await send_chat(stack, **asked)
     assert response.status_code == 400
-    assert error_of(response)["param"] in {"reasoning_effort", "reasoning.effort"}
-    assert "xhigh" in error_of(response)["message"]
+    assert parse_error(response)["param"] in {"reasoning_effort", "reasoning.effort"}
+    assert "xhigh" in parse_error(response)["message"]
     assert upstream.requests == []
 
 
 @pytest.mark.wire(23, 26)
 async def test_thinking_is_beside_the_answer_and_never_in_it(either: Stack, upstream: Upstream):
     """Streamed as it comes, and whole; its tokens are counted."""
-    upstream.script(Says(["Four", "."], thinking=["Two and ", "two…"], output=9, reasoning=6))
-    response = await ask(either, reasoning_effort="high")
-    message = choice_of(response)["message"]
+    upstream.script(AnswerReply(["Four", "."], thinking=["Two and ", "two…"], output=9, reasoning=6))
+    response = await send_chat(either, reasoning_effort="high")
+    message = get_choice(response)["message"]
     assert message["content"] == "Four."
     assert message["reasoning_content"] == "Two and two…"
     assert response.json()["usage"]["completion_tokens_details"]["reasoning_tokens"] == 6
     assert response.json()["usage"]["completion_tokens"] == 9
-    chunks = await streamed(either, reasoning_effort="high", stream_options={"include_usage": True})
-    assert text_of(chunks) == "Four."
+    chunks = await collect_chunks(either, reasoning_effort="high", stream_options={"include_usage": True})
+    assert join_text(chunks) == "Four."
     assert reasoning_of(chunks) == "Two and two…"
     assert chunks[-1]["usage"]["completion_tokens_details"]["reasoning_tokens"] == 6
 
@@ -104,16 +114,16 @@ async def test_thinking_is_beside_the_answer_and_never_in_it(either: Stack, upst
 @pytest.mark.wire(26)
 async def test_thinking_streams_while_the_model_thinks(stack: Stack, upstream: Upstream):
     """Each thought is out before the next is thought."""
-    upstream.script(Gated("Done.", thinking=["one ", "two "]))
-    async with streaming(stack, reasoning_effort="high") as stream:
-        await stream.chunk()
+    upstream.script(GatedReply("Done.", thinking=["one ", "two "]))
+    async with open_stream(stack, reasoning_effort="high") as stream:
+        await stream.read_chunk()
         for thought in ("one ", "two "):
             await upstream.release()
-            chunk = await stream.chunk()
+            chunk = await stream.read_chunk()
             assert chunk["choices"][0]["delta"] == {"reasoning_content": thought}
         for _ in range(2):  # the signature, the answer
             await upstream.release()
-        assert text_of(await stream.rest()) == "Done."
+        assert join_text(await stream.read_rest()) == "Done."
 
 
 @pytest.mark.wire(26)
@@ -125,23 +135,23 @@ async def test_thinking_is_shown_only_to_who_asks_for_it(stack: Stack, strict: S
         {"reasoning": {"exclude": True}},
     ]
     for asked in hidden:
-        upstream.script(Says("Four.", thinking="Two and two.", output=9, reasoning=6))
-        response = await ask(stack, **asked)
-        assert "reasoning_content" not in choice_of(response)["message"]
+        upstream.script(AnswerReply("Four.", thinking="Two and two.", output=9, reasoning=6))
+        response = await send_chat(stack, **asked)
+        assert "reasoning_content" not in get_choice(response)["message"]
         assert response.json()["usage"]["completion_tokens_details"]["reasoning_tokens"] == 6
     shown: list[tuple[Stack, Json]] = [(stack, {"include_reasoning": True}), (strict, {})]
     for where, asked in shown:
-        upstream.script(Says("Four.", thinking="Two and two."))
-        assert choice_of(await ask(where, **asked))["message"]["reasoning_content"] == "Two and two."
-        upstream.script(Says("Four.", thinking="Two and two."))
-        assert reasoning_of(await streamed(where, **asked)) == "Two and two."
-    upstream.script(Says("Four.", thinking="Two and two."))
-    assert reasoning_of(await streamed(stack)) == ""
+        upstream.script(AnswerReply("Four.", thinking="Two and two."))
+        assert get_choice(await send_chat(where, **asked))["message"]["reasoning_content"] == "Two and two."
+        upstream.script(AnswerReply("Four.", thinking="Two and two."))
+        assert reasoning_of(await collect_chunks(where, **asked)) == "Two and two."
+    upstream.script(AnswerReply("Four.", thinking="Two and two."))
+    assert reasoning_of(await collect_chunks(stack)) == ""
 
 
 async def test_an_answer_without_thinking_does_not_speak_of_it(stack: Stack, upstream: Upstream):
     """The field is absent, not empty."""
-    assert "reasoning_content" not in choice_of(await ask(stack))["message"]
+    assert "reasoning_content" not in get_choice(await send_chat(stack))["message"]
 
 
 # --- Stopping ---------------------------------------------------------------------------------------------------------
@@ -168,53 +178,53 @@ async def test_an_answer_ends_exactly_before_a_stop_text(
     stack: Stack, upstream: Upstream, pieces: list[str], stop: Any, said: str
 ):
     """Wherever deltas are cut; what only looked like the beginning of one is kept."""
-    upstream.script(Says(pieces))
-    choice = choice_of(await ask(stack, stop=stop))
+    upstream.script(AnswerReply(pieces))
+    choice = get_choice(await send_chat(stack, stop=stop))
     assert (choice["message"]["content"], choice["finish_reason"]) == (said, "stop")
-    chunks = await streamed(stack, stop=stop)
-    assert (text_of(chunks), finish_of(chunks)) == (said, ["stop"])
+    chunks = await collect_chunks(stack, stop=stop)
+    assert (join_text(chunks), list_finish_reasons(chunks)) == (said, ["stop"])
 
 
 @pytest.mark.wire(14)
 async def test_stop_texts_are_the_services_own_where_it_takes_them(stack: Stack, upstream: Upstream):
     """Texts without a visible character it refuses; those are watched for here. Nothing is stopped by an empty one."""
-    upstream.script(Says("one ", stop_reason="stop_sequence", stop_sequence="STOP"))
-    choice = choice_of(await ask(stack, stop=["STOP", "\n\n", "\t", "END"]))
+    upstream.script(AnswerReply("one ", stop_reason="stop_sequence", stop_sequence="STOP"))
+    choice = get_choice(await send_chat(stack, stop=["STOP", "\n\n", "\t", "END"]))
     assert choice["message"]["content"] == "one "
     assert choice["finish_reason"] == "stop"
-    assert answered(await ask(stack, stop="")) == "one "
+    assert parse_text(await send_chat(stack, stop="")) == "one "
     assert [received.body.get("stop_sequences") for received in upstream.requests] == [["STOP", "END"], None]
 
 
 @pytest.mark.wire(14)
 async def test_a_stop_ends_the_cli_and_its_connection_at_once(stack: Stack, upstream: Upstream):
     """What comes after it is not paid for."""
-    upstream.script(Gated(["one ", "STOP", "two", "three"]))
-    async with streaming(stack, stop="STOP") as stream:
+    upstream.script(GatedReply(["one ", "STOP", "two", "three"]))
+    async with open_stream(stack, stop="STOP") as stream:
         for _ in range(2):
             await upstream.release()
-        assert text_of(await stream.rest()) == "one "
-    await upstream.until(lambda: upstream.hangups == 1)
-    await stack.idle()
+        assert join_text(await stream.read_rest()) == "one "
+    await upstream.wait_until(lambda: upstream.hangups == 1)
+    await stack.wait_until_idle()
     assert len(upstream.requests) == 1
 
 
 async def test_thoughts_and_arguments_do_not_stop_an_answer(stack: Stack, upstream: Upstream):
     """Only its words do."""
-    upstream.script(Says("fine", thinking="STOP?", tools=[("toolu_1", "get_weather", ['{"city": "STOP"}'])]))
-    response = await ask(stack, tools=[WEATHER], stop="STOP")
-    assert choice_of(response)["message"]["content"] == "fine"
-    assert calls_of(response) == [("toolu_1", "get_weather", '{"city": "STOP"}')]
+    upstream.script(AnswerReply("fine", thinking="STOP?", tools=[("toolu_1", "get_weather", ['{"city": "STOP"}'])]))
+    response = await send_chat(stack, tools=[WEATHER], stop="STOP")
+    assert get_choice(response)["message"]["content"] == "fine"
+    assert list_calls(response) == [("toolu_1", "get_weather", '{"city": "STOP"}')]
 
 
 @pytest.mark.wire(14)
 async def test_more_stop_texts_than_any_client_sends_are_refused(stack: Stack, upstream: Upstream):
     """Editors send more than OpenAI takes, and get as many as Anthropic's clients may send."""
-    assert (await ask(stack, stop=[f"stop {number}" for number in range(64)])).status_code == 200
+    assert (await send_chat(stack, stop=[f"stop {number}" for number in range(64)])).status_code == 200
     upstream.requests.clear()
-    response = await ask(stack, stop=[f"stop {number}" for number in range(65)])
+    response = await send_chat(stack, stop=[f"stop {number}" for number in range(65)])
     assert response.status_code == 400
-    assert error_of(response)["param"] == "stop"
+    assert parse_error(response)["param"] == "stop"
     assert upstream.requests == []
 
 
@@ -234,7 +244,7 @@ async def test_more_stop_texts_than_any_client_sends_are_refused(stack: Stack, u
 )
 async def test_a_token_limit_is_the_services_own(stack: Stack, upstream: Upstream, asked: Json, sent: int):
     """The newer name wins."""
-    assert answered(await ask(stack, **asked)) == "Hello world!"
+    assert parse_text(await send_chat(stack, **asked)) == "Hello world!"
     [received] = upstream.requests
     assert received.body["max_tokens"] == sent
 
@@ -242,59 +252,61 @@ async def test_a_token_limit_is_the_services_own(stack: Stack, upstream: Upstrea
 @pytest.mark.wire(24)
 async def test_an_answer_cut_by_the_token_limit_ends_there(either: Stack, upstream: Upstream):
     """The CLI would ask the model to go on; nobody asked for that."""
-    cut = Says("half an ans", stop_reason="max_tokens")
+    cut = AnswerReply("half an ans", stop_reason="max_tokens")
     upstream.script(cut, NEVER)
-    choice = choice_of(await ask(either, max_tokens=5))
+    choice = get_choice(await send_chat(either, max_tokens=5))
     assert (choice["message"]["content"], choice["finish_reason"]) == ("half an ans", "length")
-    await either.idle()
+    await either.wait_until_idle()
     upstream.script(cut, NEVER)
-    chunks = await streamed(either, max_tokens=5)
-    assert (text_of(chunks), finish_of(chunks)) == ("half an ans", ["length"])
-    await either.idle()
+    chunks = await collect_chunks(either, max_tokens=5)
+    assert (join_text(chunks), list_finish_reasons(chunks)) == ("half an ans", ["length"])
+    await either.wait_until_idle()
     assert upstream.answering == 0
 
 
 @pytest.mark.wire(57)
-@pytest.mark.parametrize("said", [Says(""), Says(" \n"), Says("", thinking="hm")], ids=["nothing", "blank", "thought"])
-async def test_an_answer_of_no_words_is_one(stack: Stack, upstream: Upstream, said: Says):
+@pytest.mark.parametrize(
+    "said", [AnswerReply(""), AnswerReply(" \n"), AnswerReply("", thinking="hm")], ids=["nothing", "blank", "thought"]
+)
+async def test_an_answer_of_no_words_is_one(stack: Stack, upstream: Upstream, said: AnswerReply):
     """The CLI would ask the model for some; nobody asked for that, and no sentence stands in for it."""
     upstream.script(said, NEVER)
-    choice = choice_of(await ask(stack))
+    choice = get_choice(await send_chat(stack))
     assert (choice["message"]["content"].strip(), choice["finish_reason"]) == ("", "stop")
-    await stack.idle()
+    await stack.wait_until_idle()
     assert upstream.answering == 0
 
 
 async def test_a_call_that_can_not_be_read_is_the_clients_to_judge(stack: Stack, upstream: Upstream):
     """The CLI would ask the model for another; nobody asked for that."""
-    upstream.script(Says(tools=[("toolu_1", "get_weather", ['{"city": '])]), NEVER)
-    assert calls_of(await ask(stack, tools=[WEATHER])) == [("toolu_1", "get_weather", '{"city": ')]
-    await stack.idle()
+    upstream.script(AnswerReply(tools=[("toolu_1", "get_weather", ['{"city": '])]), NEVER)
+    assert list_calls(await send_chat(stack, tools=[WEATHER])) == [("toolu_1", "get_weather", '{"city": ')]
+    await stack.wait_until_idle()
     assert upstream.answering == 0
 
 
 async def test_a_call_cut_by_the_token_limit_says_so(stack: Stack, upstream: Upstream):
     """Its arguments are no JSON, and the finish reason tells why."""
-    upstream.script(Says(tools=[("toolu_1", "get_weather", ['{"city": "Pa'])], stop_reason="max_tokens"))
-    response = await ask(stack, tools=[WEATHER], max_tokens=5)
-    assert calls_of(response) == [("toolu_1", "get_weather", '{"city": "Pa')]
-    assert choice_of(response)["finish_reason"] == "length"
+    upstream.script(AnswerReply(tools=[("toolu_1", "get_weather", ['{"city": "Pa'])], stop_reason="max_tokens"))
+    response = await send_chat(stack, tools=[WEATHER], max_tokens=5)
+    assert list_calls(response) == [("toolu_1", "get_weather", '{"city": "Pa')]
+    assert get_choice(response)["finish_reason"] == "length"
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
 @pytest.mark.parametrize("value", [0, -1, "many", 1.5])
 async def test_a_token_limit_that_is_none_is_refused(stack: Stack, upstream: Upstream, name: str, value: Any):
     """By its name."""
-    response = await ask(stack, **{name: value})
+    response = await send_chat(stack, **{name: value})
     assert response.status_code == 400
-    assert error_of(response)["param"] == name
+    assert parse_error(response)["param"] == name
     assert upstream.requests == []
 
 
 async def priced(stack: Stack, **asked: Any) -> httpx2.Response:
     """An answer with its price. A busy CLI may not tell it in time, and the answer does not wait for it."""
-    async with asyncio.timeout(BOUND):
-        while "x-cost-usd" not in (response := await ask(stack, **asked)).headers:
+    async with asyncio.timeout(TEST_TIMEOUT):
+        while "x-cost-usd" not in (response := await send_chat(stack, **asked)).headers:
             pass
     return response
 
@@ -304,14 +316,14 @@ async def priced(stack: Stack, **asked: Any) -> httpx2.Response:
 
 async def test_several_answers_run_side_by_side(stack: Stack, upstream: Upstream):
     """Three at once, each with its own words; tokens and costs add up."""
-    upstream.script(Gated("one", tools=()), Gated("two"), Gated("three"))
-    async with streaming(stack, n=3, stream_options={"include_usage": True}) as stream:
-        await upstream.until(lambda: len(upstream.held) == 3)
+    upstream.script(GatedReply("one", tools=()), GatedReply("two"), GatedReply("three"))
+    async with open_stream(stack, n=3, stream_options={"include_usage": True}) as stream:
+        await upstream.wait_until(lambda: len(upstream.held) == 3)
         await upstream.release()
-        chunks = await stream.rest()
-    words = {n: text_of([c for c in chunks if c["choices"] and c["choices"][0]["index"] == n]) for n in range(3)}
+        chunks = await stream.read_rest()
+    words = {n: join_text([c for c in chunks if c["choices"] and c["choices"][0]["index"] == n]) for n in range(3)}
     assert sorted(words.values()) == ["one", "three", "two"]
-    assert finish_of(chunks) == ["stop"] * 3
+    assert list_finish_reasons(chunks) == ["stop"] * 3
     assert len({chunk["id"] for chunk in chunks}) == 1
     roles = [c["choices"][0]["index"] for c in chunks if c["choices"] and "role" in c["choices"][0]["delta"]]
     assert sorted(roles) == [0, 1, 2]
@@ -322,7 +334,7 @@ async def test_several_answers_run_side_by_side(stack: Stack, upstream: Upstream
 
 async def test_several_whole_answers_come_in_order(stack: Stack, upstream: Upstream):
     """With one id, their tokens and costs added up, calls and all."""
-    upstream.script(Says("Hi", tools=[("toolu_1", "get_weather", ["{}"])], output=5))
+    upstream.script(AnswerReply("Hi", tools=[("toolu_1", "get_weather", ["{}"])], output=5))
     response = await priced(stack, n=2, tools=[WEATHER])
     choices = response.json()["choices"]
     assert [choice["index"] for choice in choices] == [0, 1]
@@ -335,13 +347,13 @@ async def test_several_whole_answers_come_in_order(stack: Stack, upstream: Upstr
 async def test_more_answers_than_the_owner_allows_are_refused(stack: Stack, strict: Stack, upstream: Upstream):
     """`MAX_CHOICES` is the owner's."""
     for asked, most in ((stack, 5), (strict, 3)):
-        response = await ask(asked, n=most)
+        response = await send_chat(asked, n=most)
         assert response.status_code == 400
-        assert error_of(response)["param"] == "n"
-        assert "MAX_CHOICES" in error_of(response)["message"]
-    assert error_of(await ask(stack, n=0))["param"] == "n"
+        assert parse_error(response)["param"] == "n"
+        assert "MAX_CHOICES" in parse_error(response)["message"]
+    assert parse_error(await send_chat(stack, n=0))["param"] == "n"
     assert upstream.requests == []
-    assert len((await ask(strict, n=2)).json()["choices"]) == 2
+    assert len((await send_chat(strict, n=2)).json()["choices"]) == 2
 
 
 # --- Spending ---------------------------------------------------------------------------------------------------------
@@ -350,24 +362,24 @@ async def test_more_answers_than_the_owner_allows_are_refused(stack: Stack, stri
 async def test_what_an_answer_cost_is_in_a_header_and_in_its_usage(either: Stack, upstream: Upstream):
     """An answer of words and one that ends with a call; a stream tells at its end, if asked."""
     costs: list[float] = []
-    for said in (Says("Hi"), Says(tools=[("toolu_1", "get_weather", [])])):
+    for said in (AnswerReply("Hi"), AnswerReply(tools=[("toolu_1", "get_weather", [])])):
         upstream.script(msgspec.structs.replace(said, input=1000, output=100))
         response = await priced(either, tools=[WEATHER])
         assert float(response.headers["x-cost-usd"]) == response.json()["usage"]["cost_usd"]
         costs.append(response.json()["usage"]["cost_usd"])
     assert costs[0] == costs[1] > 0.001
-    chunks = await streamed(either, tools=[WEATHER], stream_options={"include_usage": True})
-    assert gathered(chunks)
+    chunks = await collect_chunks(either, tools=[WEATHER], stream_options={"include_usage": True})
+    assert collect_calls(chunks)
     assert chunks[-1]["usage"].get("cost_usd", costs[1]) == costs[1]
 
 
 async def test_a_spent_budget_ends_an_answer_that_needs_more(stack: Stack, upstream: Upstream):
     """Before the model is asked once more; trying again does not help."""
-    upstream.script(Says("Well", output=100_000), Says("never"))
-    response = await ask(stack, max_budget_usd=0.01, response_format={"type": "json_object"})
+    upstream.script(AnswerReply("Well", output=100_000), AnswerReply("never"))
+    response = await send_chat(stack, max_budget_usd=0.01, response_format={"type": "json_object"})
     assert response.status_code == 402
-    assert error_of(response)["code"] == "budget_exceeded"
-    assert "max_budget_usd" in error_of(response)["message"]
+    assert parse_error(response)["code"] == "budget_exceeded"
+    assert "max_budget_usd" in parse_error(response)["message"]
     assert response.headers["x-should-retry"] == "false"
     assert len(upstream.requests) == 1
 
@@ -375,9 +387,9 @@ async def test_a_spent_budget_ends_an_answer_that_needs_more(stack: Stack, upstr
 @pytest.mark.parametrize("value", [0, -1, "much"])
 async def test_a_budget_that_is_none_is_refused(stack: Stack, upstream: Upstream, value: Any):
     """By its name."""
-    response = await ask(stack, max_budget_usd=value)
+    response = await send_chat(stack, max_budget_usd=value)
     assert response.status_code == 400
-    assert error_of(response)["param"] == "max_budget_usd"
+    assert parse_error(response)["param"] == "max_budget_usd"
     assert upstream.requests == []
 
 
@@ -412,8 +424,8 @@ async def test_unknown_and_empty_fields_change_nothing(stack: Stack, strict: Sta
     """At every level; not even where the owner is strict, and nothing is said to be ignored."""
     messages = [{"role": "user", "content": [{"type": "text", "text": "hi", "x": 1}], "extra": {}}]
     for asked in (stack, strict):
-        response = await ask(asked, messages, **UNKNOWN)
-        assert answered(response) == "Hello world!"
+        response = await send_chat(asked, messages, **UNKNOWN)
+        assert parse_text(response) == "Hello world!"
         assert "x-ignored-parameters" not in response.headers
 
 
@@ -421,13 +433,13 @@ async def test_unknown_and_empty_fields_change_nothing(stack: Stack, strict: Sta
 async def test_what_is_ignored_is_named_in_a_header(stack: Stack, upstream: Upstream):
     """Streamed and not; nothing of it reaches the service."""
     asked: Json = {"temperature": 0.3, "top_p": 1, "seed": 7, "presence_penalty": -2, "frequency_penalty": 2}
-    response = await ask(stack, **asked)
-    assert answered(response) == "Hello world!"
+    response = await send_chat(stack, **asked)
+    assert parse_text(response) == "Hello world!"
     names = "temperature, top_p, seed, frequency_penalty, presence_penalty"
     assert response.headers["x-ignored-parameters"] == names
-    async with streaming(stack, **asked) as stream:
+    async with open_stream(stack, **asked) as stream:
         assert stream.response.headers["x-ignored-parameters"] == names
-        await stream.rest()
+        await stream.read_rest()
     for received in upstream.requests:
         assert not set(asked) & set(received.body)
 
@@ -437,7 +449,9 @@ async def test_what_is_ignored_is_named_in_a_header(stack: Stack, upstream: Upst
 async def test_probabilities_are_named_as_ignored_and_null(stack: Stack, upstream: Upstream, path: str):
     """Programs that ask for them by habit work all the same."""
     asked: Json = (
-        {"prompt": "hi", "logprobs": 5} if path == "/v1/completions" else body("hi", logprobs=True, top_logprobs=5)
+        {"prompt": "hi", "logprobs": 5}
+        if path == "/v1/completions"
+        else build_body("hi", logprobs=True, top_logprobs=5)
     )
     response = await stack.client.post(path, json=asked)
     assert response.status_code == 200, response.text
@@ -450,10 +464,10 @@ async def test_probabilities_are_named_as_ignored_and_null(stack: Stack, upstrea
 async def test_a_strict_owner_refuses_what_would_be_ignored(strict: Stack, upstream: Upstream, name: str):
     """By its name."""
     value: Any = {"seed": 1, "verbosity": "low", "prediction": {"type": "content", "content": "x"}}.get(name, 0.5)
-    response = await ask(strict, **{name: value})
+    response = await send_chat(strict, **{name: value})
     assert response.status_code == 400
-    assert error_of(response)["param"] == name
-    assert error_of(response)["code"] == "unsupported_parameter"
+    assert parse_error(response)["param"] == name
+    assert parse_error(response)["code"] == "unsupported_parameter"
     assert upstream.requests == []
 
 
@@ -469,10 +483,10 @@ async def test_a_strict_owner_refuses_what_would_be_ignored(strict: Stack, upstr
 )
 async def test_what_can_not_be_had_is_refused_by_name(stack: Stack, upstream: Upstream, name: str, value: Any):
     """Nobody is left to wonder why it has no effect."""
-    response = await ask(stack, **{name: value})
+    response = await send_chat(stack, **{name: value})
     assert response.status_code == 400
-    assert error_of(response)["param"] == name
-    assert error_of(response)["code"] == "unsupported_parameter"
+    assert parse_error(response)["param"] == name
+    assert parse_error(response)["code"] == "unsupported_parameter"
     assert upstream.requests == []
 
 
@@ -489,16 +503,16 @@ async def test_what_can_not_be_had_is_refused_by_name(stack: Stack, upstream: Up
 )
 async def test_a_number_out_of_range_is_refused(stack: Stack, upstream: Upstream, name: str, value: Any):
     """Even where it would be ignored: it is a mistake of the client's."""
-    response = await ask(stack, **{name: value})
+    response = await send_chat(stack, **{name: value})
     assert response.status_code == 400
-    assert error_of(response)["param"] == name
+    assert parse_error(response)["param"] == name
     assert upstream.requests == []
 
 
 async def test_everything_of_an_answer_is_gone_after_it(stack: Stack, upstream: Upstream):
     """Only parked processes are left, none with a request's words on its command line."""
-    upstream.script(Says("Hi", thinking="hm"))
-    await ask(stack, "my secret words", max_budget_usd=1, n=2, stop="x")
-    await stack.idle()
-    assert not any("secret" in " ".join(cli.cmdline()) for cli in stack.clis())
-    await until(lambda: len(list((stack.run_dir / "claude-1.work").iterdir())) == 1)
+    upstream.script(AnswerReply("Hi", thinking="hm"))
+    await send_chat(stack, "my secret words", max_budget_usd=1, n=2, stop="x")
+    await stack.wait_until_idle()
+    assert not any("secret" in " ".join(cli.cmdline()) for cli in stack.list_clis())
+    await wait_until(lambda: len(list((stack.run_dir / "claude-1.work").iterdir())) == 1)

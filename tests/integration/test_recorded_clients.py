@@ -14,8 +14,8 @@ import httpx2
 import pytest
 
 from tests.support.recorder.clients import CLIENTS
-from tests.support.recorder.heard import FOLDER, OURS, Exchange, recorded, write
-from tests.support.scripted.upstream import Received, Upstream
+from tests.support.recorder.recording import RECORDINGS_FOLDER, SERVER_ID, Exchange, load_recording, save_recording
+from tests.support.scripted.upstream import ReceivedRequest, Upstream
 from tests.support.stack import Stack
 
 type Json = dict[str, Any]
@@ -25,14 +25,14 @@ SEALED = re.compile(r"claude-api-server\.1\.[\w=-]+")
 SIGNATURES = re.compile(r'"signature": "[^"]+"')
 SIGNATURE = '"signature": "c2lnbmF0dXJl"'
 
-RECORDED = sorted(path.stem for path in FOLDER.glob("*.json"))
+RECORDED = sorted(path.stem for path in RECORDINGS_FOLDER.glob("*.json"))
 
 
 @pytest.mark.wire(50, 61, 71)
 @pytest.mark.parametrize("name", RECORDED)
 async def test_a_client_s_requests_are_answered_as_it_reads_answers(stack: Stack, upstream: Upstream, name: str):
     """Each request is what the model is asked, nothing lost, and its answer is whole in the form of its dialect."""
-    session = recorded(name)
+    session = load_recording(name)
     upstream.script(session.model())
     ids: dict[str, str] = {}
     sealed: list[str] = []
@@ -41,7 +41,7 @@ async def test_a_client_s_requests_are_answered_as_it_reads_answers(stack: Stack
         ids |= zip(dict.fromkeys(SEALED.findall(json.dumps(exchange.body))), sealed, strict=False)
         response = await _send(stack, exchange, ids)
         sealed = SEALED.findall(response.text)
-        ids |= _same(exchange.ids, list(dict.fromkeys(OURS.findall(response.text))))
+        ids |= _same(exchange.ids, list(dict.fromkeys(SERVER_ID.findall(response.text))))
         asked = [_asked(received) for received in upstream.requests[before:]]
         answer = _answered(response, exchange.path.partition("?")[0])
         if os.environ.get("UPDATE_GOLDEN"):
@@ -49,7 +49,7 @@ async def test_a_client_s_requests_are_answered_as_it_reads_answers(stack: Stack
         assert asked == exchange.asked
         assert answer == exchange.answered
     if os.environ.get("UPDATE_GOLDEN"):
-        write(name, session)
+        save_recording(name, session)
 
 
 def test_each_client_has_its_recording():
@@ -59,7 +59,7 @@ def test_each_client_has_its_recording():
 
 async def _send(stack: Stack, exchange: Exchange, ids: dict[str, str]) -> httpx2.Response:
     """Send a request again, with the ids and the thoughts that this server gave this time."""
-    given = re.compile(f"{OURS.pattern}|{SEALED.pattern}")
+    given = re.compile(f"{SERVER_ID.pattern}|{SEALED.pattern}")
     body = given.sub(lambda found: ids.get(found[0], found[0]), json.dumps(exchange.body)) if exchange.body else None
     headers = {**exchange.headers, **stack.headers, "accept-encoding": "identity"}
     return await stack.client.request(exchange.method, exchange.path, content=body, headers=headers)
@@ -76,7 +76,7 @@ def _same(recorded: list[str], given: list[str]) -> dict[str, str]:
     return pairs
 
 
-def _asked(received: Received) -> Json:
+def _asked(received: ReceivedRequest) -> Json:
     """What the model was asked, without what the CLI chooses by itself."""
     body = received.body
     tools = [tool["name"] for tool in body.get("tools", ())]

@@ -8,9 +8,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.scripted.upstream import Breaks, Gated, Refuses, Says, Stalls, Upstream
-from tests.support.stack import Stack, until
-from tests.support.timeouts import BOUND
+from tests.support.scripted.upstream import AnswerReply, ErrorEventReply, ErrorReply, GatedReply, StalledReply, Upstream
+from tests.support.stack import Stack, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ async def ended(stack: Stack, response_id: str) -> Json:
         found.update(await look(stack, response_id))
         return found["status"] not in {"queued", "in_progress"}
 
-    await until(is_over)
+    await wait_until(is_over)
     return found
 
 
@@ -63,7 +63,7 @@ async def streaming(
     """The events of a stream under way; leaving the block hangs up."""
     body: Json | None = {"model": "sonnet", "input": "hi", "stream": True, **fields} if method == "POST" else None
     async with (
-        httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=BOUND) as client,
+        httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=TEST_TIMEOUT) as client,
         client.stream(method, path, json=body) as response,
     ):
         assert response.status_code == 200, await response.aread()
@@ -82,25 +82,25 @@ def words(response: Json) -> str:
 
 async def test_in_the_background_it_is_answered_while_nobody_waits(stack: Stack, upstream: Upstream):
     """Told at once that it waits; looked up while it is answered, and when it is whole."""
-    upstream.script(Gated(("one ", "two")))
+    upstream.script(GatedReply(("one ", "two")))
     asked = await ask(stack, background=True)
     assert (asked["status"], asked["background"], asked["output"]) == ("queued", True, [])
-    await upstream.until(lambda: bool(upstream.held))
+    await upstream.wait_until(lambda: bool(upstream.held))
     assert (await look(stack, asked["id"]))["status"] in {"queued", "in_progress"}
     await upstream.release()
     await upstream.release()
     whole = await ended(stack, asked["id"])
     assert (whole["status"], words(whole), whole["usage"]["output_tokens"]) == ("completed", "one two", 2)
-    upstream.script(Says("three"))
+    upstream.script(AnswerReply("three"))
     assert words(await ask(stack, previous_response_id=asked["id"])) == "three"
     assert len(upstream.requests[-1].conversation) == 3
 
 
 async def test_its_stream_goes_on_without_its_client_and_is_picked_up_again(stack: Stack, upstream: Upstream):
     """From where the client was, while it lasts and after: each event once, in order."""
-    upstream.script(Gated(("one ", "two")))
+    upstream.script(GatedReply(("one ", "two")))
     async with streaming(stack, background=True) as stream:
-        await upstream.until(lambda: bool(upstream.held))
+        await upstream.wait_until(lambda: bool(upstream.held))
         await upstream.release()
         seen = [await anext(stream)]
         while seen[-1]["type"] != "response.output_text.delta":
@@ -124,24 +124,24 @@ async def test_its_stream_goes_on_without_its_client_and_is_picked_up_again(stac
 
 async def test_one_in_the_background_is_cancelled(stack: Stack, upstream: Upstream):
     """Its job ends at once; what was said stays, and cancelling again gives the same."""
-    upstream.script(Stalls(("one ", "two")))
+    upstream.script(StalledReply(("one ", "two")))
     asked = await ask(stack, background=True)
-    await upstream.until(lambda: bool(upstream.held))
+    await upstream.wait_until(lambda: bool(upstream.held))
 
     async def has_begun() -> bool:
         return (await look(stack, asked["id"]))["status"] == "in_progress"
 
-    await until(has_begun)
+    await wait_until(has_begun)
     cancelled = (await cancel(stack, asked["id"])).json()
     assert cancelled["status"] == "cancelled"
-    await upstream.until(lambda: upstream.hangups == 1)
-    await stack.quiet()
+    await upstream.wait_until(lambda: upstream.hangups == 1)
+    await stack.wait_until_quiet()
     assert await look(stack, asked["id"]) == cancelled == (await cancel(stack, asked["id"])).json()
 
 
 async def test_a_stream_is_cancelled_by_its_id(stack: Stack, upstream: Upstream):
     """From another connection: its client gets a proper end that says so, with what was said before."""
-    upstream.script(Stalls(("one ", "two")))
+    upstream.script(StalledReply(("one ", "two")))
     async with streaming(stack) as stream:
         seen = [await anext(stream)]
         while seen[-1].get("delta") != "two":
@@ -153,7 +153,7 @@ async def test_a_stream_is_cancelled_by_its_id(stack: Stack, upstream: Upstream)
     assert (seen[-1]["type"], seen[-1]["response"]) == ("response.incomplete", cancelled)
     assert (cancelled["status"], words(cancelled)) == ("cancelled", "one two")
     assert cancelled["output"][-1]["status"] == "incomplete"
-    await upstream.until(lambda: upstream.hangups == 1)
+    await upstream.wait_until(lambda: upstream.hangups == 1)
     assert await look(stack, response_id) == cancelled
 
 
@@ -168,24 +168,24 @@ async def test_what_has_ended_can_not_be_cancelled(stack: Stack):
 
 async def test_deleting_one_under_way_ends_it(stack: Stack, upstream: Upstream):
     """And nothing of it is kept."""
-    upstream.script(Stalls(("one ",)))
+    upstream.script(StalledReply(("one ",)))
     asked = await ask(stack, background=True)
-    await upstream.until(lambda: bool(upstream.held))
+    await upstream.wait_until(lambda: bool(upstream.held))
     assert (await stack.client.delete(f"{PATH}/{asked['id']}")).json()["deleted"] is True
-    await upstream.until(lambda: upstream.hangups == 1)
+    await upstream.wait_until(lambda: upstream.hangups == 1)
     assert error_of(await stack.client.get(f"{PATH}/{asked['id']}")) == (404, "response_not_found")
 
 
 async def test_a_failure_is_kept_with_its_reason(stack: Stack, upstream: Upstream):
     """Of a stream that broke, and of one in the background that never began."""
-    upstream.script(Breaks(("one ", "two")))
+    upstream.script(ErrorEventReply(("one ", "two")))
     async with streaming(stack) as stream:
         seen = [event async for event in stream]
     failed = seen[-1]["response"]
     assert (seen[-1]["type"], failed["status"], failed["usage"]) == ("response.failed", "failed", None)
     assert failed["error"]["code"] == "upstream_cut"
     assert await look(stack, failed["id"]) == failed
-    upstream.script(Refuses(401, "authentication_error"))
+    upstream.script(ErrorReply(401, "authentication_error"))
     late = await ended(stack, (await ask(stack, background=True))["id"])
     assert (late["status"], late["error"]["code"], late["output"]) == ("failed", "credential_refused", [])
 
@@ -195,7 +195,7 @@ async def test_a_failure_is_kept_with_its_reason(stack: Stack, upstream: Upstrea
 )
 async def test_an_answer_that_ended_early_is_kept(stack: Stack, upstream: Upstream, reason: str, told: str):
     """With why, and what was said of it."""
-    upstream.script(Says("one", stop_reason=reason))
+    upstream.script(AnswerReply("one", stop_reason=reason))
     early = await ask(stack)
     assert (early["status"], early["incomplete_details"], words(early)) == ("incomplete", {"reason": told}, "one")
     assert await look(stack, early["id"]) == early
@@ -203,17 +203,17 @@ async def test_an_answer_that_ended_early_is_kept(stack: Stack, upstream: Upstre
 
 async def test_a_client_that_hangs_up_ends_its_stream_and_nothing_is_kept(stack: Stack, upstream: Upstream):
     """As with every other door."""
-    upstream.script(Stalls(("one ",)))
+    upstream.script(StalledReply(("one ",)))
     async with streaming(stack) as stream:
         begun = await anext(stream)
         assert (await look(stack, begun["response"]["id"]))["status"] == "in_progress"
-        await upstream.until(lambda: bool(upstream.held))
-    await upstream.until(lambda: upstream.hangups == 1)
+        await upstream.wait_until(lambda: bool(upstream.held))
+    await upstream.wait_until(lambda: upstream.hangups == 1)
 
     async def is_gone() -> bool:
         return (await stack.client.get(f"{PATH}/{begun['response']['id']}")).status_code == 404
 
-    await until(is_gone)
+    await wait_until(is_gone)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.scripted.upstream import Says, Upstream
-from tests.support.stack import Stack, until
+from tests.support.scripted.upstream import AnswerReply, Upstream
+from tests.support.stack import Stack, wait_until
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -38,7 +38,7 @@ async def shared_workshop(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 async def workshop(shared_workshop: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
     """The same, left quiet."""
     yield shared_workshop
-    await shared_workshop.quiet()
+    await shared_workshop.wait_until_quiet()
 
 
 def events_of(body: str) -> list[tuple[str, Any]]:
@@ -111,10 +111,10 @@ async def test_output_streams_before_the_command_ends(workshop: Stack):
     assert events_of(text) == [("output", {"stream": "stdout", "text": "first\n"})]
 
     async def is_over() -> bool:
-        health = await workshop.health()
+        health = await workshop.fetch_health()
         return bool(health and health["tools"][0]["running"] == 0)
 
-    await until(is_over)
+    await wait_until(is_over)
 
 
 async def test_streamed_command_ends_in_its_result(workshop: Stack):
@@ -179,7 +179,7 @@ async def test_files_reach_the_model_as_documents_with_their_names(workshop: Sta
     paths = [str(workshop.files / name) for name in ("notes.txt", "dot.png", "paper.pdf")]
     response = await workshop.client.post("/api/analyze", json={"prompt": "Which?", "context_files": paths})
     assert response.status_code == 200, response.text
-    [received] = [each for each in upstream.requests if each.asks]
+    [received] = [each for each in upstream.requests if each.is_message_request]
     [message] = received.conversation
     kinds = [block["type"] for block in message["content"]]
     assert kinds == ["document", "text", "image", "document", "text"]
@@ -199,7 +199,7 @@ async def test_file_that_cannot_be_shown_is_refused_by_its_place(
     response = await workshop.client.post("/api/analyze", json={"prompt": "Which?", "context_files": paths})
     assert response.status_code == status, response.text
     assert "context_files[1]" in response.json()["detail"]
-    assert not [each for each in upstream.requests if each.asks]
+    assert not [each for each in upstream.requests if each.is_message_request]
 
 
 async def test_models_have_their_names_and_one_default(workshop: Stack):
@@ -222,11 +222,11 @@ async def test_killed_tools_executor_degrades_the_health_until_it_is_back(upstre
     """Chats go on; who asks is told which executor it is, and where to look."""
     async with Stack(upstream.url, tools={}) as stack:
         assert stack.tools
-        whole = await stack.health()
+        whole = await stack.fetch_health()
         assert whole
         assert whole["status"] == ("degraded" if whole["tools"][0]["missing"] else "ok")
-        await stack.tools.end(signal.SIGKILL)
-        health = await stack.health()
+        await stack.tools.stop(signal.SIGKILL)
+        health = await stack.fetch_health()
         assert health
         [gone] = health["tools"]
         assert (health["status"], gone["up"], gone["problem"]) == (
@@ -238,8 +238,8 @@ async def test_killed_tools_executor_degrades_the_health_until_it_is_back(upstre
         response = await stack.client.post("/api/tools/bash", json={"command": "ls"})
         assert (response.status_code, response.json()["code"]) == (503, "tools_unavailable")
         await stack.tools.start()
-        await stack.ready()
-        assert await stack.health() == whole
+        await stack.wait_until_ready()
+        assert await stack.fetch_health() == whole
 
 
 @pytest.mark.parametrize("path", ["/api/code", "/api/tools/bash", "/api/tools/file-read", "/api/analyze"])
@@ -253,6 +253,6 @@ async def test_without_a_tools_executor_tools_are_503_and_chats_work(stack: Stac
 
 async def test_answer_that_was_cut_says_so(workshop: Stack, upstream: Upstream):
     """It is given, and marked."""
-    upstream.script(Says("cut", stop_reason="max_tokens"))
+    upstream.script(AnswerReply("cut", stop_reason="max_tokens"))
     got = (await workshop.client.post("/api/chat", json={"prompt": "Hi"})).json()
     assert (got["result"], got["is_error"], got["stop_reason"]) == ("cut", True, "max_tokens")

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from shared.errors import ErrorKind
-from shared.tool_jobs import FilesFound, FindFiles, SearchFiles, SearchFound
-from tests.support.tools import Said, Tools
+from shared.tool_jobs import FileMatches, FindFiles, SearchFiles, SearchMatches
+from tests.support.tools import JobOutput, ToolsProgram
 
 IGNORED = {"node_modules/x/index.js", "debug.log", "src/deep/trace.log", "secret.txt"}
 SHOWN = {
@@ -17,9 +17,9 @@ SHOWN = {
 
 
 @pytest.fixture(scope="module")
-async def tools() -> AsyncGenerator[Tools]:
+async def tools() -> AsyncGenerator[ToolsProgram]:
     """An executor with a folder in which git ignores some."""
-    async with Tools({"ALLOWED_COMMANDS": "ls"}) as started:
+    async with ToolsProgram({"ALLOWED_COMMANDS": "ls"}) as started:
         for number, name in enumerate(sorted(IGNORED | SHOWN)):
             place = started.root / name
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -30,10 +30,10 @@ async def tools() -> AsyncGenerator[Tools]:
         yield started
 
 
-def names(tools: Tools, said: Said) -> list[str]:
+def names(tools: ToolsProgram, said: JobOutput) -> list[str]:
     """What was found, from the allowed folder."""
     match said.end:
-        case FilesFound(paths) | SearchFound(paths):
+        case FileMatches(paths) | SearchMatches(paths):
             return [path.removeprefix(f"{tools.root}/") for path in paths]
         case other:
             raise AssertionError(other)
@@ -58,33 +58,35 @@ PATTERNS = [
 
 
 @pytest.mark.parametrize(("pattern", "expected"), PATTERNS)
-async def test_glob_shows_nothing_that_git_ignores(tools: Tools, pattern: str, expected: set[str]):
+async def test_glob_shows_nothing_that_git_ignores(tools: ToolsProgram, pattern: str, expected: set[str]):
     """A pattern narrows what is shown, and never widens it; from the root it is the same as from the folder."""
-    said = await tools.do(FindFiles(pattern.replace("{root}", str(tools.root))))
+    said = await tools.run_job(FindFiles(pattern.replace("{root}", str(tools.root))))
     assert set(names(tools, said)) == expected
 
 
 @pytest.mark.parametrize(
     ("pattern", "expected"), [*PATTERNS, ("!*.py", SHOWN - {"src/a.py", "src/deep/b.py", "docs/c.py"})]
 )
-async def test_search_shows_nothing_that_git_ignores(tools: Tools, pattern: str, expected: set[str]):
+async def test_search_shows_nothing_that_git_ignores(tools: ToolsProgram, pattern: str, expected: set[str]):
     """In each of its forms, also beside a type of files."""
     glob = pattern.replace("{root}", str(tools.root))
-    assert set(names(tools, await tools.do(SearchFiles("needle", glob=glob)))) == expected
-    lines = names(tools, await tools.do(SearchFiles("needle", glob=glob, show="content", line_numbers=False)))
+    assert set(names(tools, await tools.run_job(SearchFiles("needle", glob=glob)))) == expected
+    lines = names(
+        tools, await tools.run_job(SearchFiles("needle", glob=glob, output_mode="content", line_numbers=False))
+    )
     assert {line.rpartition(":")[0] for line in lines} == expected
-    counts = names(tools, await tools.do(SearchFiles("needle", glob=glob, show="count")))
+    counts = names(tools, await tools.run_job(SearchFiles("needle", glob=glob, output_mode="count")))
     assert {line.rpartition(":")[0] for line in counts} == expected
-    typed = names(tools, await tools.do(SearchFiles("needle", glob=glob, file_type="py")))
+    typed = names(tools, await tools.run_job(SearchFiles("needle", glob=glob, file_type="py")))
     assert set(typed) == {name for name in expected if name.endswith(".py")}
 
 
-async def test_what_is_ignored_above_is_ignored_below(tools: Tools):
+async def test_what_is_ignored_above_is_ignored_below(tools: ToolsProgram):
     """Where the search begins further down, within the allowed folder."""
-    assert set(names(tools, await tools.do(FindFiles("*", path="src")))) == {"src/a.py", "src/deep/b.py"}
+    assert set(names(tools, await tools.run_job(FindFiles("*", path="src")))) == {"src/a.py", "src/deep/b.py"}
 
 
-async def test_newest_comes_first(tools: Tools):
+async def test_newest_comes_first(tools: ToolsProgram):
     """Of files that are found by their names and by what is in them."""
     expected = [name for name in sorted(IGNORED | SHOWN, reverse=True) if name in SHOWN]
     for job in (
@@ -93,26 +95,26 @@ async def test_newest_comes_first(tools: Tools):
         SearchFiles("needle"),
         SearchFiles("needle", glob="*"),
     ):
-        assert names(tools, await tools.do(job)) == expected
-    first = (await tools.do(FindFiles("**/*", limit=2))).end
-    assert isinstance(first, FilesFound)
+        assert names(tools, await tools.run_job(job)) == expected
+    first = (await tools.run_job(FindFiles("**/*", limit=2))).end
+    assert isinstance(first, FileMatches)
     assert (len(first.paths), first.truncated) == (2, True)
 
 
 @pytest.mark.parametrize("pattern", ["/etc/*", "/etc/**/*", "/*", "../*", "src/../../*", "../outside/*.txt"])
-async def test_pattern_that_leads_out_is_refused_with_what_is_allowed(tools: Tools, pattern: str):
+async def test_pattern_that_leads_out_is_refused_with_what_is_allowed(tools: ToolsProgram, pattern: str):
     """It does not look like a folder without files."""
     for job in (FindFiles(pattern), SearchFiles("x", glob=pattern)):
-        refused = (await tools.do(job)).refused
+        refused = (await tools.run_job(job)).failure
         assert refused.kind == ErrorKind.NOT_ALLOWED
         assert str(tools.root) in refused.detail
 
 
-async def test_pattern_and_path_that_do_not_meet_are_refused(tools: Tools):
+async def test_pattern_and_path_that_do_not_meet_are_refused(tools: ToolsProgram):
     """Both say where to look."""
-    refused = (await tools.do(FindFiles(f"{tools.root}/docs/*", path=str(tools.root / "src")))).refused
+    refused = (await tools.run_job(FindFiles(f"{tools.root}/docs/*", path=str(tools.root / "src")))).failure
     assert refused.detail.startswith("pattern: ")
-    within = await tools.do(FindFiles(f"{tools.root}/**/*.py", path=str(tools.root / "src")))
+    within = await tools.run_job(FindFiles(f"{tools.root}/**/*.py", path=str(tools.root / "src")))
     assert set(names(tools, within)) == {"src/a.py", "src/deep/b.py"}
 
 
@@ -125,29 +127,29 @@ async def test_pattern_and_path_that_do_not_meet_are_refused(tools: Tools):
         (FindFiles("[a"), "pattern: a [ is not closed"),
     ],
 )
-async def test_mistake_is_said_of_what_it_is_in(tools: Tools, job: FindFiles | SearchFiles, words: str):
+async def test_mistake_is_said_of_what_it_is_in(tools: ToolsProgram, job: FindFiles | SearchFiles, words: str):
     """And not of another argument."""
-    refused = (await tools.do(job)).refused
+    refused = (await tools.run_job(job)).failure
     assert refused.kind == ErrorKind.BAD_JOB
     assert refused.detail.startswith(words) or words in refused.detail
 
 
-async def test_line_is_what_ends_with_a_line_feed_and_a_path_is_whole(tools: Tools):
+async def test_line_is_what_ends_with_a_line_feed_and_a_path_is_whole(tools: ToolsProgram):
     """Other breaks belong to the line; a name may have a line feed."""
     odd = tools.root / "odd"
     odd.mkdir()
     (odd / "feed.txt").write_bytes("one\f pin \u2028two\r\nthree\x85 pin\n".encode())
     (odd / "a\nb.txt").write_text("before\npin\nafter\n")
     (odd / "data.bin").write_bytes(b"pin\n" + b"x\n" * 40_000 + b"\0\n")
-    found = await tools.do(SearchFiles("pin", path="odd", show="content", glob="*.txt"))
+    found = await tools.run_job(SearchFiles("pin", path="odd", output_mode="content", glob="*.txt"))
     assert set(names(tools, found)) == {
         "odd/feed.txt:1:one\f pin \u2028two",
         "odd/feed.txt:2:three\x85 pin",
         "odd/a\nb.txt:2:pin",
     }
-    around = await tools.do(SearchFiles("pin", path="odd/a\nb.txt", show="content", before=1, after=1))
+    around = await tools.run_job(SearchFiles("pin", path="odd/a\nb.txt", output_mode="content", before=1, after=1))
     assert names(tools, around) == ["odd/a\nb.txt:1-before", "odd/a\nb.txt:2:pin", "odd/a\nb.txt:3-after"]
-    binary = names(tools, await tools.do(SearchFiles("pin", path="odd", show="content", glob="*.bin")))
+    binary = names(tools, await tools.run_job(SearchFiles("pin", path="odd", output_mode="content", glob="*.bin")))
     assert all(line.startswith("odd/data.bin:") for line in binary), binary
     for place in odd.iterdir():
         place.unlink()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chat import answered, ask
+from tests.support.chat import parse_text, send_chat
 from tests.support.scripted.upstream import Upstream
-from tests.support.stack import KEY, Stack, until
+from tests.support.stack import API_KEY, Stack, wait_until
 
 SECRET = "sk-ant-api03-7uAqXw2invented9ZkLm"
 PROMPT = "a very private question 5fJ2"
@@ -40,18 +40,18 @@ async def test_the_credential_is_nowhere_in_the_api(upstream: Upstream, given: t
     async with Stack(
         upstream.url, credential={"ANTHROPIC_API_KEY": SECRET}, api_settings=dict.fromkeys(given, SECRET)
     ) as stack:
-        assert answered(await ask(stack, PROMPT)) == "Hello world!"
+        assert parse_text(await send_chat(stack, PROMPT)) == "Hello world!"
         await stack.client.get("/v1/models")
         assert upstream.requests[0].headers["x-api-key"] == SECRET
 
-        assert KEY.encode() in environment(stack.api.pid)
+        assert API_KEY.encode() in environment(stack.api.pid)
         assert SECRET.encode() not in environment(stack.api.pid)
         held = memory(stack.api.pid)
-        assert KEY.encode() in held
+        assert API_KEY.encode() in held
         assert SECRET.encode() not in held
         assert SECRET.encode() in memory(stack.executors[0].pid)
 
-        command_lines = [part for cli in stack.clis() for part in cli.cmdline()]
+        command_lines = [part for cli in stack.list_clis() for part in cli.cmdline()]
         assert command_lines
         assert not any(SECRET in part or PROMPT in part for part in command_lines)
 
@@ -60,20 +60,20 @@ async def test_the_credential_is_nowhere_in_the_api(upstream: Upstream, given: t
 async def test_no_log_has_a_secret_or_a_word_of_a_client(upstream: Upstream):
     """At the level that says most, when things go wrong too."""
     async with Stack(upstream.url, credential={"ANTHROPIC_API_KEY": SECRET}) as stack:
-        assert answered(await ask(stack, PROMPT)) == "Hello world!"
-        wrong = await ask(stack, PROMPT, headers={"authorization": "Bearer a-wrong-key-0815"})
+        assert parse_text(await send_chat(stack, PROMPT)) == "Hello world!"
+        wrong = await send_chat(stack, PROMPT, headers={"authorization": "Bearer a-wrong-key-0815"})
         assert wrong.status_code == 401
-        assert (await ask(stack, PROMPT, model="no-such-model")).status_code == 404
+        assert (await send_chat(stack, PROMPT, model="no-such-model")).status_code == 404
         assert (await stack.client.post("/v1/chat/completions", content=PROMPT)).status_code == 400
-        for cli in stack.clis():
+        for cli in stack.list_clis():
             cli.kill()
-        await ask(stack, PROMPT, headers={"x-request-id": "the-last"})
+        await send_chat(stack, PROMPT, headers={"x-request-id": "the-last"})
         # The line of a request is written after its response.
         last = "path=/v1/chat/completions", "request_id=the-last"
-        await until(lambda: any(all(word in line for word in last) for line in stack.logs().splitlines()))
+        await wait_until(lambda: any(all(word in line for word in last) for line in stack.read_logs().splitlines()))
         logs = "".join(path.read_text(encoding="utf-8") for path in stack.folder.glob("*.log"))
         assert "answered" in logs
-        for word in (SECRET, KEY, PROMPT, "a-wrong-key-0815"):
+        for word in (SECRET, API_KEY, PROMPT, "a-wrong-key-0815"):
             assert word not in logs
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.chat import answered, ask, finish_of, streamed, streaming, text_of
-from tests.support.scripted.upstream import Gated, Says, Stalls, Upstream
-from tests.support.stack import Stack, group, until
-from tests.support.timeouts import BOUND
+from tests.support.chat import collect_chunks, join_text, list_finish_reasons, open_stream, parse_text, send_chat
+from tests.support.scripted.upstream import AnswerReply, GatedReply, StalledReply, Upstream
+from tests.support.stack import Stack, list_group, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 WORDS = ("Once", " upon", " a\u2028", "time", " 🦀", "\n\n", "data: x\n\n", " the end")
 
@@ -16,38 +16,38 @@ WORDS = ("Once", " upon", " a\u2028", "time", " 🦀", "\n\n", "data: x\n\n", " 
 @pytest.mark.wire(38)
 async def test_each_delta_reaches_the_client_before_the_next_is_made(either: Stack, upstream: Upstream):
     """Nothing is held back on the way, not even until the next delta pushes it on."""
-    upstream.script(Gated(WORDS))
-    async with asyncio.timeout(BOUND), streaming(either) as stream:
+    upstream.script(GatedReply(WORDS))
+    async with asyncio.timeout(TEST_TIMEOUT), open_stream(either) as stream:
         for word in WORDS:
             await upstream.release()
-            assert await stream.text() == word
-        assert finish_of(await stream.rest()) == ["stop"]
+            assert await stream.read_text() == word
+        assert list_finish_reasons(await stream.read_rest()) == ["stop"]
 
 
 @pytest.mark.wire(29)
 async def test_the_first_chunk_comes_before_the_first_word(stack: Stack, upstream: Upstream):
     """A client sees that its answer has begun: status, role and id."""
-    upstream.script(Gated(("word",)))
-    async with asyncio.timeout(BOUND), streaming(stack) as stream:
+    upstream.script(GatedReply(("word",)))
+    async with asyncio.timeout(TEST_TIMEOUT), open_stream(stack) as stream:
         assert stream.response.status_code == 200
         assert stream.response.headers["content-type"] == "text/event-stream; charset=utf-8"
-        assert (await stream.chunk())["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+        assert (await stream.read_chunk())["choices"][0]["delta"] == {"role": "assistant", "content": ""}
         await upstream.release()
-        assert await stream.text() == "word"
+        assert await stream.read_text() == "word"
 
 
 @pytest.mark.wire(30, 31)
 async def test_a_streamed_answer_has_one_id_one_time_and_one_model(stack: Stack, upstream: Upstream):
     """The chunks of an answer belong together; the role is said once, the end once."""
-    upstream.script(Says(WORDS))
-    first, second = await streamed(stack), await streamed(stack)
+    upstream.script(AnswerReply(WORDS))
+    first, second = await collect_chunks(stack), await collect_chunks(stack)
     for chunks in (first, second):
         assert len({(chunk["id"], chunk["created"], chunk["model"], chunk["object"]) for chunk in chunks}) == 1
         assert [chunk["choices"][0]["delta"].get("role") for chunk in chunks] == ["assistant"] + [None] * (
             len(chunks) - 1
         )
-        assert finish_of(chunks) == finish_of(chunks[-1:]) == ["stop"]
-        assert text_of(chunks) == "".join(WORDS)
+        assert list_finish_reasons(chunks) == list_finish_reasons(chunks[-1:]) == ["stop"]
+        assert join_text(chunks) == "".join(WORDS)
         assert all("usage" not in chunk for chunk in chunks)
     assert first[0]["id"] != second[0]["id"]
     assert first[0]["model"].startswith("claude-sonnet-")
@@ -56,11 +56,11 @@ async def test_a_streamed_answer_has_one_id_one_time_and_one_model(stack: Stack,
 @pytest.mark.wire(21)
 async def test_both_ways_give_the_same_answer(stack: Stack, upstream: Upstream):
     """Streamed or not, the words are the model's."""
-    upstream.script(Says(WORDS))
-    assert answered(await ask(stack)) == text_of(await streamed(stack)) == "".join(WORDS)
+    upstream.script(AnswerReply(WORDS))
+    assert parse_text(await send_chat(stack)) == join_text(await collect_chunks(stack)) == "".join(WORDS)
 
 
-COUNTED = Says("hi", input=10, output=7, cache_read=100, cache_write=20)
+COUNTED = AnswerReply("hi", input=10, output=7, cache_read=100, cache_write=20)
 USAGE = {
     "prompt_tokens": 130,
     "completion_tokens": 7,
@@ -79,17 +79,17 @@ def counted(usage: dict[str, Any]) -> dict[str, Any]:
 async def test_usage_is_what_the_model_counted(stack: Stack, upstream: Upstream):
     """Tokens read from and written to the cache are part of the prompt, and told apart."""
     upstream.script(COUNTED)
-    assert counted((await ask(stack)).json()["usage"]) == USAGE
+    assert counted((await send_chat(stack)).json()["usage"]) == USAGE
 
 
 @pytest.mark.wire(32)
 async def test_a_stream_has_usage_when_it_was_asked_for(stack: Stack, upstream: Upstream):
     """A last chunk without choices has it; those before say null."""
     upstream.script(COUNTED)
-    *chunks, last = await streamed(stack, stream_options={"include_usage": True})
+    *chunks, last = await collect_chunks(stack, stream_options={"include_usage": True})
     assert (last["choices"], counted(last["usage"])) == ([], USAGE)
     assert [chunk["usage"] for chunk in chunks] == [None] * len(chunks)
-    assert finish_of(chunks) == ["stop"]
+    assert list_finish_reasons(chunks) == ["stop"]
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -112,17 +112,17 @@ async def test_an_answer_ends_where_the_model_ended_it(
 
     It may just have asked again by then, if the machine is busy; nobody waits for what comes of it.
     """
-    upstream.script(Says(("only", " this"), stop_reason=stop_reason), Stalls(0))
-    cli = await stack.cli()
+    upstream.script(AnswerReply(("only", " this"), stop_reason=stop_reason), StalledReply(0))
+    cli = await stack.find_idle_cli()
     if stream:
-        chunks = await streamed(stack)
-        assert (text_of(chunks), finish_of(chunks)) == ("only this", [finish_reason])
+        chunks = await collect_chunks(stack)
+        assert (join_text(chunks), list_finish_reasons(chunks)) == ("only this", [finish_reason])
     else:
-        response = await ask(stack)
-        assert answered(response) == "only this"
+        response = await send_chat(stack)
+        assert parse_text(response) == "only this"
         assert response.json()["choices"][0]["finish_reason"] == finish_reason
-    await until(lambda: not group(cli.pid))
-    await upstream.until(lambda: upstream.answering == 0)
+    await wait_until(lambda: not list_group(cli.pid))
+    await upstream.wait_until(lambda: upstream.answering == 0)
     assert len(upstream.requests) <= 2
     # Whoever killed it may also have cut the last bytes of the first answer.
     assert upstream.hangups >= len(upstream.requests) - 1
@@ -140,30 +140,30 @@ async def test_an_answer_ends_where_the_model_ended_it(
 @pytest.mark.wire(2)
 async def test_the_limit_reaches_the_model(either: Stack, upstream: Upstream, fields: dict[str, Any], limit: int):
     """The newer name wins."""
-    answered(await ask(either, **fields))
+    parse_text(await send_chat(either, **fields))
     assert upstream.requests[0].body["max_tokens"] == limit
 
 
 @pytest.mark.wire(26)
 async def test_thoughts_are_not_part_of_the_answer(stack: Stack, upstream: Upstream):
     """What the model thinks is not what it says."""
-    upstream.script(Says("said", thinking=("thought", " more")))
-    assert answered(await ask(stack)) == "said"
-    assert text_of(await streamed(stack)) == "said"
+    upstream.script(AnswerReply("said", thinking=("thought", " more")))
+    assert parse_text(await send_chat(stack)) == "said"
+    assert join_text(await collect_chunks(stack)) == "said"
 
 
 @pytest.mark.wire(57)
 async def test_an_empty_answer_is_an_answer(stack: Stack, upstream: Upstream):
     """The model may say nothing."""
-    upstream.script(Says())
-    assert answered(await ask(stack)) == ""
-    chunks = await streamed(stack)
-    assert (text_of(chunks), finish_of(chunks)) == ("", ["stop"])
+    upstream.script(AnswerReply())
+    assert parse_text(await send_chat(stack)) == ""
+    chunks = await collect_chunks(stack)
+    assert (join_text(chunks), list_finish_reasons(chunks)) == ("", ["stop"])
 
 
 async def test_a_long_answer_loses_nothing(stack: Stack, upstream: Upstream):
     """Five thousand deltas, in order."""
-    upstream.script(Says(5000))
-    chunks = await streamed(stack)
-    assert text_of(chunks) == "".join(f"w{number} " for number in range(5000))
+    upstream.script(AnswerReply(5000))
+    chunks = await collect_chunks(stack)
+    assert join_text(chunks) == "".join(f"w{number} " for number in range(5000))
     assert len(chunks) == 5002

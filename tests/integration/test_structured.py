@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.calls import calls_of, choice_of, function, gathered
-from tests.support.chat import Json, answered, ask, error_of, finish_of, streamed, text_of
-from tests.support.scripted.upstream import Received, Says, Stalls, Upstream
+from tests.support.calls import build_tool, collect_calls, get_choice, list_calls
+from tests.support.chat import Json, collect_chunks, join_text, list_finish_reasons, parse_error, parse_text, send_chat
+from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, StalledReply, Upstream
 from tests.support.stack import Stack
 
 
@@ -20,7 +20,7 @@ def stack(either: Stack) -> Stack:
 pytestmark = pytest.mark.wire(13)
 
 # A request that must not be waited for: if the CLI is quick enough to make it, it ends with the CLI.
-NEVER = Stalls(0)
+NEVER = StalledReply(0)
 POINT: Json = {
     "type": "object",
     "properties": {"x": {"type": "integer", "minimum": 3}, "label": {"type": ["string", "null"]}},
@@ -34,9 +34,9 @@ def asked_for(schema: Any, **more: Any) -> Json:
     return {"type": "json_schema", "json_schema": {"name": "thing", "schema": schema, **more}}
 
 
-def gives(*pieces: str, text: str = "", call: str = "toolu_1", **more: Any) -> Says:
+def gives(*pieces: str, text: str = "", call: str = "toolu_1", **more: Any) -> AnswerReply:
     """What the model does to answer by a schema: it calls the CLI's own tool."""
-    return Says(text, tools=[(call, "StructuredOutput", pieces)], **more)
+    return AnswerReply(text, tools=[(call, "StructuredOutput", pieces)], **more)
 
 
 def offered_schema(upstream: Upstream) -> Json:
@@ -45,7 +45,7 @@ def offered_schema(upstream: Upstream) -> Json:
     return tool["input_schema"]
 
 
-def properties_on_offer(received: Received) -> list[str]:
+def properties_on_offer(received: ReceivedRequest) -> list[str]:
     """The names of an answer's properties, as the model sees them."""
     return [*received.body["tools"][0]["input_schema"]["properties"]]
 
@@ -53,9 +53,9 @@ def properties_on_offer(received: Received) -> list[str]:
 async def test_the_content_is_the_models_own_json(either: Stack, upstream: Upstream):
     """Byte for byte, without fences, without the words around it; the schema reaches the model as it is."""
     upstream.script(gives('{"x": 3,', ' "label" : "é\\u00e9"}', text="Here you are:"))
-    response = await ask(either, response_format=asked_for(POINT, strict=True))
-    assert answered(response) == '{"x": 3, "label" : "é\\u00e9"}'
-    choice = choice_of(response)
+    response = await send_chat(either, response_format=asked_for(POINT, strict=True))
+    assert parse_text(response) == '{"x": 3, "label" : "é\\u00e9"}'
+    choice = get_choice(response)
     assert choice["finish_reason"] == "stop"
     assert choice["message"]["refusal"] is None
     assert "tool_calls" not in choice["message"]
@@ -66,12 +66,12 @@ async def test_the_content_is_the_models_own_json(either: Stack, upstream: Upstr
 async def test_a_stream_has_the_json_once_it_is_known_to_be_valid(either: Stack, upstream: Upstream):
     """Nothing that would have to be taken back is given out; thinking streams meanwhile."""
     upstream.script(gives('{"x": ', "4}", text="Here:", thinking=["Hm", "m"]))
-    chunks = await streamed(either, response_format=asked_for(POINT), include_reasoning=True)
-    assert text_of(chunks) == '{"x": 4}'
-    assert finish_of(chunks) == ["stop"]
+    chunks = await collect_chunks(either, response_format=asked_for(POINT), include_reasoning=True)
+    assert join_text(chunks) == '{"x": 4}'
+    assert list_finish_reasons(chunks) == ["stop"]
     thoughts = [chunk["choices"][0]["delta"].get("reasoning_content", "") for chunk in chunks]
     assert "".join(thoughts) == "Hmm"
-    assert gathered(chunks) == []
+    assert collect_calls(chunks) == []
 
 
 NODE: Json = {
@@ -100,8 +100,8 @@ ROOTS: dict[str, tuple[Json, str]] = {
 async def test_a_schema_may_have_any_root(stack: Stack, upstream: Upstream, schema: Json, document: str):
     """What is no object travels inside one, and comes out again as the model wrote it."""
     upstream.script(gives(f'{{"value": {document}', "}"))
-    assert answered(await ask(stack, response_format=asked_for(schema))) == document
-    assert text_of(await streamed(stack, response_format=asked_for(schema))) == document
+    assert parse_text(await send_chat(stack, response_format=asked_for(schema))) == document
+    assert join_text(await collect_chunks(stack, response_format=asked_for(schema))) == document
     assert len(upstream.requests) == 2
 
 
@@ -109,7 +109,7 @@ async def test_properties_may_have_any_name(stack: Stack, upstream: Upstream):
     """What the service takes no name for travels under another; the content has the client's own."""
     schema: Json = {"type": "object", "properties": {"$top": {"type": "number"}, "a b": {}}, "required": ["$top"]}
     upstream.script(lambda received: gives(json.dumps(dict.fromkeys(properties_on_offer(received), 1))))
-    answer = answered(await ask(stack, response_format=asked_for(schema)))
+    answer = parse_text(await send_chat(stack, response_format=asked_for(schema)))
     assert json.loads(answer) == {"$top": 1, "a b": 1}
     assert not {"$top", "a b"} & {*offered_schema(upstream)["properties"]}
 
@@ -118,7 +118,7 @@ async def test_a_schema_may_refer_to_itself(stack: Stack, upstream: Upstream):
     """As long as it says something."""
     document = '{"next": {"next": null}}'
     upstream.script(gives(document))
-    assert answered(await ask(stack, response_format=asked_for(NODE))) == document
+    assert parse_text(await send_chat(stack, response_format=asked_for(NODE))) == document
     assert offered_schema(upstream) == NODE
 
 
@@ -129,7 +129,7 @@ async def test_a_declared_dialect_does_not_matter(stack: Stack, upstream: Upstre
     """Generators declare one; it reaches the model as it is."""
     schema = {"$schema": declared, **POINT}
     upstream.script(gives('{"x": 5}'))
-    assert answered(await ask(stack, response_format=asked_for(schema))) == '{"x": 5}'
+    assert parse_text(await send_chat(stack, response_format=asked_for(schema))) == '{"x": 5}'
     assert offered_schema(upstream) == schema
 
 
@@ -139,12 +139,12 @@ async def test_a_declared_dialect_does_not_matter(stack: Stack, upstream: Upstre
 async def test_other_ways_to_ask_for_json_mean_it_too(stack: Stack, upstream: Upstream, form: Json):
     """Any object will do, and a schema may be where lenient clients put it."""
     upstream.script(gives('{"x": 7}'))
-    assert json.loads(answered(await ask(stack, response_format=form))) == {"x": 7}
+    assert json.loads(parse_text(await send_chat(stack, response_format=form))) == {"x": 7}
 
 
 async def test_text_is_the_format_without_a_format(stack: Stack, upstream: Upstream):
     """`text` asks for nothing."""
-    assert answered(await ask(stack, response_format={"type": "text"})) == "Hello world!"
+    assert parse_text(await send_chat(stack, response_format={"type": "text"})) == "Hello world!"
     [received] = upstream.requests
     assert not received.body.get("tools")
 
@@ -152,8 +152,8 @@ async def test_text_is_the_format_without_a_format(stack: Stack, upstream: Upstr
 async def test_an_answer_that_does_not_meet_the_schema_is_asked_for_again(either: Stack, upstream: Upstream):
     """The CLI tells the model what is wrong; the client sees only what is valid, and what all of it cost."""
     upstream.script(gives('{"x": 2}', output=5), gives('{"x": 3}', call="toolu_2", output=7, cache_read=100))
-    response = await ask(either, response_format=asked_for(POINT))
-    assert answered(response) == '{"x": 3}'
+    response = await send_chat(either, response_format=asked_for(POINT))
+    assert parse_text(response) == '{"x": 3}'
     usage = response.json()["usage"]
     assert usage["completion_tokens"] == 12
     assert usage["prompt_tokens"] == 120
@@ -169,38 +169,38 @@ async def test_an_answer_that_does_not_meet_the_schema_is_asked_for_again(either
 
 async def test_words_in_place_of_the_call_are_asked_for_again(stack: Stack, upstream: Upstream):
     """The model may have forgotten; its words are not the answer."""
-    upstream.script(Says("Three!"), gives('{"x": 3}'))
-    response = await ask(stack, response_format=asked_for(POINT))
-    assert answered(response) == '{"x": 3}'
-    assert choice_of(response)["message"]["refusal"] is None
+    upstream.script(AnswerReply("Three!"), gives('{"x": 3}'))
+    response = await send_chat(stack, response_format=asked_for(POINT))
+    assert parse_text(response) == '{"x": 3}'
+    assert get_choice(response)["message"]["refusal"] is None
 
 
 async def test_a_model_that_never_meets_the_schema_is_an_error(stack: Stack, upstream: Upstream):
     """Nothing invalid is ever given out."""
     upstream.script(*(gives('{"x": 1}', call=f"toolu_{n}") for n in range(12)))
-    response = await ask(stack, response_format=asked_for(POINT))
+    response = await send_chat(stack, response_format=asked_for(POINT))
     assert response.status_code == 502
-    assert error_of(response)["code"] == "output_validation_failed"
+    assert parse_error(response)["code"] == "output_validation_failed"
     assert response.headers["x-should-retry"] == "true"
     assert len(upstream.requests) < 12
 
 
 async def test_a_model_that_would_rather_talk_has_refused(either: Stack, upstream: Upstream):
     """`refusal` has its words and `content` is null, streamed and not."""
-    upstream.script(Says(["I will ", "not."]))
-    choice = choice_of(await ask(either, response_format=asked_for(POINT)))
+    upstream.script(AnswerReply(["I will ", "not."]))
+    choice = get_choice(await send_chat(either, response_format=asked_for(POINT)))
     assert choice["message"]["refusal"] == "I will not."
     assert choice["message"]["content"] is None
     assert choice["finish_reason"] == "stop"
-    chunks = await streamed(either, response_format=asked_for(POINT))
+    chunks = await collect_chunks(either, response_format=asked_for(POINT))
     assert "".join(chunk["choices"][0]["delta"].get("refusal", "") for chunk in chunks) == "I will not."
-    assert text_of(chunks) == ""
+    assert join_text(chunks) == ""
 
 
 async def test_a_refusal_of_the_services_own_is_one_here_too(stack: Stack, upstream: Upstream):
     """It is asked for once: what was refused is not asked for in other words."""
-    upstream.script(Says("No.", stop_reason="refusal"))
-    choice = choice_of(await ask(stack, response_format=asked_for(POINT)))
+    upstream.script(AnswerReply("No.", stop_reason="refusal"))
+    choice = get_choice(await send_chat(stack, response_format=asked_for(POINT)))
     assert choice["message"]["refusal"] == "No."
     assert choice["finish_reason"] == "content_filter"
     assert len(upstream.requests) == 1
@@ -209,15 +209,15 @@ async def test_a_refusal_of_the_services_own_is_one_here_too(stack: Stack, upstr
 async def test_an_answer_cut_by_the_token_limit_says_so(stack: Stack, upstream: Upstream):
     """Half a document is not given out, and the finish reason tells why there is none."""
     upstream.script(gives('{"x": ', stop_reason="max_tokens"), NEVER)
-    choice = choice_of(await ask(stack, response_format=asked_for(POINT), max_tokens=20))
+    choice = get_choice(await send_chat(stack, response_format=asked_for(POINT), max_tokens=20))
     assert choice["finish_reason"] == "length"
     assert choice["message"]["content"] == ""
-    await stack.idle()
+    await stack.wait_until_idle()
     upstream.script(gives('{"x": ', stop_reason="max_tokens"), NEVER)
-    chunks = await streamed(stack, response_format=asked_for(POINT), max_tokens=20)
-    assert finish_of(chunks) == ["length"]
-    assert text_of(chunks) == ""
-    await stack.idle()
+    chunks = await collect_chunks(stack, response_format=asked_for(POINT), max_tokens=20)
+    assert list_finish_reasons(chunks) == ["length"]
+    assert join_text(chunks) == ""
+    await stack.wait_until_idle()
     assert upstream.answering == 0
 
 
@@ -287,7 +287,7 @@ async def test_a_schema_in_words_that_the_cli_lacks_is_met_all_the_same(
 ):
     """Notes mean nothing to a validator; the words of later drafts have counterparts. What is wrong is still wrong."""
     upstream.script(gives(wrong), gives(right, call="toolu_2"))
-    document = answered(await ask(stack, response_format=asked_for(schema)))
+    document = parse_text(await send_chat(stack, response_format=asked_for(schema)))
     assert json.loads(document) == json.loads(right).get("value", json.loads(right))
     assert len(upstream.requests) == 2
 
@@ -315,9 +315,9 @@ async def test_a_schema_that_is_none_is_refused_with_its_place(
     stack: Stack, upstream: Upstream, schema: Any, place: str
 ):
     """Before anything is spent."""
-    response = await ask(stack, response_format=asked_for(schema))
+    response = await send_chat(stack, response_format=asked_for(schema))
     assert response.status_code == 400
-    error = error_of(response)
+    error = parse_error(response)
     assert error["param"] == place
     assert error["code"] == "invalid_schema"
     assert error["type"] == "invalid_request_error"
@@ -328,35 +328,39 @@ async def test_a_schema_that_is_none_is_refused_with_its_place(
 @pytest.mark.parametrize("form", [{"type": "yaml"}, {"type": "json_schema"}, {}, "json_object"], ids=json.dumps)
 async def test_a_format_that_is_none_is_refused(stack: Stack, upstream: Upstream, form: Any):
     """With the name of the field."""
-    response = await ask(stack, response_format=form)
+    response = await send_chat(stack, response_format=form)
     assert response.status_code == 400
-    assert error_of(response)["param"].startswith("response_format")
+    assert parse_error(response)["param"].startswith("response_format")
     assert upstream.requests == []
 
 
 # --- Beside tools ------------------------------------------------------------------------------------------------------
 
-WEATHER = function("get_weather")
+WEATHER = build_tool("get_weather")
 
 
 async def test_beside_tools_the_model_may_call_or_answer(either: Stack, upstream: Upstream):
     """A call is a call, with the words before it; an answer is the JSON."""
-    upstream.script(Says("Let me see.", tools=[("toolu_1", "get_weather", ['{"city": "Rome"}'])]), gives('{"x": 9}'))
-    response = await ask(either, response_format=asked_for(POINT), tools=[WEATHER])
-    assert calls_of(response) == [("toolu_1", "get_weather", '{"city": "Rome"}')]
-    assert choice_of(response)["message"]["content"] == "Let me see."
-    assert choice_of(response)["finish_reason"] == "tool_calls"
+    upstream.script(
+        AnswerReply("Let me see.", tools=[("toolu_1", "get_weather", ['{"city": "Rome"}'])]), gives('{"x": 9}')
+    )
+    response = await send_chat(either, response_format=asked_for(POINT), tools=[WEATHER])
+    assert list_calls(response) == [("toolu_1", "get_weather", '{"city": "Rome"}')]
+    assert get_choice(response)["message"]["content"] == "Let me see."
+    assert get_choice(response)["finish_reason"] == "tool_calls"
     assert {tool["name"] for tool in upstream.requests[0].body["tools"]} == {"StructuredOutput", "get_weather"}
-    chunks = await streamed(either, response_format=asked_for(POINT), tools=[WEATHER])
-    assert text_of(chunks) == '{"x": 9}'
-    assert finish_of(chunks) == ["stop"]
-    assert gathered(chunks) == []
+    chunks = await collect_chunks(either, response_format=asked_for(POINT), tools=[WEATHER])
+    assert join_text(chunks) == '{"x": 9}'
+    assert list_finish_reasons(chunks) == ["stop"]
+    assert collect_calls(chunks) == []
 
 
 async def test_a_call_beside_an_answer_wins(stack: Stack, upstream: Upstream):
     """The model wanted to know more: what it answered too early is not given out."""
-    upstream.script(Says(tools=[("toolu_1", "get_weather", ["{}"]), ("toolu_2", "StructuredOutput", ['{"x": 9}'])]))
-    chunks = await streamed(stack, response_format=asked_for(POINT), tools=[WEATHER])
-    assert gathered(chunks) == [("toolu_1", "get_weather", "{}")]
-    assert text_of(chunks) == ""
-    assert finish_of(chunks) == ["tool_calls"]
+    upstream.script(
+        AnswerReply(tools=[("toolu_1", "get_weather", ["{}"]), ("toolu_2", "StructuredOutput", ['{"x": 9}'])])
+    )
+    chunks = await collect_chunks(stack, response_format=asked_for(POINT), tools=[WEATHER])
+    assert collect_calls(chunks) == [("toolu_1", "get_weather", "{}")]
+    assert join_text(chunks) == ""
+    assert list_finish_reasons(chunks) == ["tool_calls"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.scripted.service_thinking import sign
-from tests.support.scripted.upstream import Says, Upstream
+from tests.support.scripted.upstream import AnswerReply, Upstream
 from tests.support.stack import Stack
 
 
@@ -25,7 +25,7 @@ CALL: Json = {"type": "tool_use", "id": "toolu_1", "name": "get_time", "input": 
 THOUGHT: Json = {"type": "thinking", "thinking": "Hm.\n", "signature": "c2lnbmF0dXJl"}
 HIDDEN: Json = {"type": "redacted_thinking", "data": "ZGF0YQ=="}
 EMPTY: Json = {**THOUGHT, "thinking": ""}
-LOOP = Says("It is noon.", thinking=("The clock ", "says."))
+LOOP = AnswerReply("It is noon.", thinking=("The clock ", "says."))
 
 
 def text(words: str) -> Json:
@@ -54,7 +54,7 @@ async def answered(stack: Stack, *messages: Json, **fields: Any) -> Json:
 
 async def test_a_tool_loop_brings_back_what_was_thought(either: Stack, upstream: Upstream):
     """What the answer held is, sent back as it is, what the model is shown: thinking first, then words, then the call."""
-    upstream.script(Says("I look.", thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])]), LOOP)
+    upstream.script(AnswerReply("I look.", thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])]), LOOP)
     asked = user(text("When?"))
     first = await answered(either, asked)
     assert [block["type"] for block in first["content"]] == ["thinking", "text", "tool_use"]
@@ -67,7 +67,7 @@ async def test_a_tool_loop_brings_back_what_was_thought(either: Stack, upstream:
 @pytest.mark.parametrize("model", ["sonnet", "haiku", "claude-opus-4-8", "claude-haiku-4-5", "claude-sonnet-5-5[1m]"])
 async def test_it_comes_back_under_any_name_of_a_model(stack: Stack, upstream: Upstream, model: str):
     """The CLI keeps thinking of the model that is asked only, and knows that by its full id."""
-    upstream.without("signatures")
+    upstream.disable_rules("signatures")
     said = assistant(THOUGHT, text("I look."), CALL)
     await answered(stack, user(text("When?")), said, user(result()), model=model)
     assert upstream.requests[-1].conversation[1] == said
@@ -86,7 +86,7 @@ async def test_it_comes_back_under_any_name_of_a_model(stack: Stack, upstream: U
 )
 async def test_every_form_comes_back_in_its_place(stack: Stack, upstream: Upstream, said: Json):
     """Redacted, without words, several, between words and calls."""
-    upstream.without("signatures")
+    upstream.disable_rules("signatures")
     results = [{**result(), "tool_use_id": block["id"]} for block in said["content"] if block["type"] == "tool_use"]
     await answered(stack, user(text("When?")), said, user(*results))
     assert upstream.requests[-1].conversation[1:] == [said, user(*results)]
@@ -95,7 +95,7 @@ async def test_every_form_comes_back_in_its_place(stack: Stack, upstream: Upstre
 @pytest.mark.parametrize("begins", ["user", "assistant"])
 async def test_thinking_of_earlier_turns_comes_back_too(stack: Stack, upstream: Upstream, begins: str):
     """The service decides what it still reads of it; here nothing is left out."""
-    upstream.without("signatures")
+    upstream.disable_rules("signatures")
     earlier = [user(text("a")), assistant(THOUGHT, text("b")), user(text("c")), assistant(HIDDEN, text("d"))]
     history = [*earlier[begins == "assistant" :], user(text("When?")), assistant(THOUGHT, CALL), user(result())]
     await answered(stack, *history)
@@ -119,7 +119,7 @@ async def test_an_answer_can_not_go_on_from_thinking(stack: Stack, upstream: Ups
 
 async def test_a_refused_signature_costs_the_thinking_and_not_the_answer(stack: Stack, upstream: Upstream):
     """The CLI asks once more without it."""
-    upstream.script(Says("It is noon."))
+    upstream.script(AnswerReply("It is noon."))
     answer = await answered(stack, user(text("When?")), assistant(THOUGHT, CALL), user(result()))
     assert answer["content"][-1] == text("It is noon.")
     assert [asked.conversation[1] for asked in upstream.requests] == [assistant(THOUGHT, CALL), assistant(CALL)]
@@ -131,7 +131,7 @@ async def test_thinking_before_a_call_that_was_demanded_costs_no_answer(
     either: Stack, upstream: Upstream, choice: Json
 ):
     """It is bound to the demand, which the next request does not hold: the service is asked again without it."""
-    upstream.script(Says(thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])]), LOOP)
+    upstream.script(AnswerReply(thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])]), LOOP)
     asked = user(text("When?"))
     other = {**TOOL, "name": "get_date"}
     first = await answered(either, asked, tool_choice=choice, tools=[TOOL, other])
@@ -144,7 +144,7 @@ async def test_thinking_before_a_call_that_was_demanded_costs_no_answer(
 @pytest.mark.wire(52, 65)
 async def test_reasoning_items_bring_it_back(either: Stack, upstream: Upstream):
     """Through the other door: what was sealed into an item of `reasoning` is the very same thinking to the model."""
-    upstream.script(Says(thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])]), LOOP)
+    upstream.script(AnswerReply(thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])]), LOOP)
     tool = {"type": "function", "name": "get_time", "parameters": TOOL["input_schema"]}
     body = {"model": "sonnet", "tools": [tool], "store": False, "include": ["reasoning.encrypted_content"]}
     asked = {"role": "user", "content": "When?"}

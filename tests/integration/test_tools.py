@@ -6,9 +6,27 @@ from typing import Any
 
 import pytest
 
-from tests.support.calls import CITY, called, calling, calls_of, choice_of, function, gathered, result
-from tests.support.chat import Json, answered, ask, error_of, finish_of, streamed, streaming, text_of
-from tests.support.scripted.upstream import Gated, Received, Reply, Says, Upstream
+from tests.support.calls import (
+    CITY,
+    build_assistant_message,
+    build_call,
+    build_tool,
+    build_tool_result,
+    collect_calls,
+    get_choice,
+    list_calls,
+)
+from tests.support.chat import (
+    Json,
+    collect_chunks,
+    join_text,
+    list_finish_reasons,
+    open_stream,
+    parse_error,
+    parse_text,
+    send_chat,
+)
+from tests.support.scripted.upstream import AnswerReply, GatedReply, ReceivedRequest, Reply, Upstream
 from tests.support.stack import Stack
 
 
@@ -20,12 +38,12 @@ def stack(either: Stack) -> Stack:
 
 type Piece = tuple[str, str]
 
-WEATHER = function("get_weather", description="The weather of a city.")
-TIME = function("get_time", {"type": "object", "properties": {"zone": {"type": "string"}}})
+WEATHER = build_tool("get_weather", description="The weather of a city.")
+TIME = build_tool("get_time", {"type": "object", "properties": {"zone": {"type": "string"}}})
 PARIS = ("toolu_1", "get_weather", ['{"city": "Paris"}'])
 
 
-def names_offered(received: Received) -> list[str]:
+def names_offered(received: ReceivedRequest) -> list[str]:
     """The names of the tools in a request to the service."""
     return [tool["name"] for tool in received.body.get("tools", [])]
 
@@ -83,9 +101,9 @@ SCHEMAS: dict[str, Json] = {
 async def test_names_descriptions_and_schemas_reach_the_model_as_they_are(either: Stack, upstream: Upstream):
     """Nothing of a schema is lost or rewritten, whatever its dialect."""
     tools = [
-        function(f"tool-{n}", schema, description=f"d\n {name}") for n, (name, schema) in enumerate(SCHEMAS.items())
+        build_tool(f"tool-{n}", schema, description=f"d\n {name}") for n, (name, schema) in enumerate(SCHEMAS.items())
     ]
-    assert answered(await ask(either, tools=tools)) == "Hello world!"
+    assert parse_text(await send_chat(either, tools=tools)) == "Hello world!"
     [received] = upstream.requests
     # The service takes no tuple of draft-07: it is put in words of 2020-12, which is then no longer declared draft-07.
     strings = {"type": "array", "prefixItems": [{"type": "string"}]}
@@ -109,8 +127,8 @@ DESCRIPTIONS = [
 
 async def test_long_and_structured_descriptions_arrive_whole(either: Stack, upstream: Upstream):
     """With an API key the CLI shows first paragraphs only; an empty first paragraph before it makes it show all."""
-    tools = [function(f"t{n}", description=description) for n, description in enumerate(DESCRIPTIONS)]
-    assert answered(await ask(either, tools=tools)) == "Hello world!"
+    tools = [build_tool(f"t{n}", description=description) for n, description in enumerate(DESCRIPTIONS)]
+    assert parse_text(await send_chat(either, tools=tools)) == "Hello world!"
     [received] = upstream.requests
     seen = [tool["description"] for tool in received.body["tools"]]
     assert [text.removeprefix("\n\n") for text in seen] == DESCRIPTIONS
@@ -132,7 +150,7 @@ async def test_long_and_structured_descriptions_arrive_whole(either: Stack, upst
 )
 async def test_every_form_of_a_tool_is_understood(stack: Stack, upstream: Upstream, offered: Json):
     """Nested as in chat completions, flat as in Responses, bare as Anthropic has it."""
-    assert answered(await ask(stack, tools=[offered])) == "Hello world!"
+    assert parse_text(await send_chat(stack, tools=[offered])) == "Hello world!"
     [received] = upstream.requests
     assert received.body["tools"] == [{"name": "t", "description": "d", "input_schema": CITY}]
 
@@ -144,7 +162,7 @@ async def test_a_tool_without_parameters_or_description_takes_none(stack: Stack,
         {"type": "function", "function": {"name": "a"}},
         {"type": "function", "function": {"name": "b", "parameters": {}}},
     ]
-    assert answered(await ask(stack, tools=tools)) == "Hello world!"
+    assert parse_text(await send_chat(stack, tools=tools)) == "Hello world!"
     [received] = upstream.requests
     assert [(tool["name"], tool["input_schema"]["type"]) for tool in received.body["tools"]] == [
         ("a", "object"),
@@ -156,15 +174,15 @@ async def test_a_tool_without_parameters_or_description_takes_none(stack: Stack,
 @pytest.mark.parametrize("none", [[], None])
 async def test_an_empty_list_of_tools_is_no_tools(stack: Stack, upstream: Upstream, none: Any):
     """As is null."""
-    assert answered(await ask(stack, tools=none, tool_choice=None)) == "Hello world!"
+    assert parse_text(await send_chat(stack, tools=none, tool_choice=None)) == "Hello world!"
     [received] = upstream.requests
     assert not received.body.get("tools")
 
 
 async def test_sixty_tools_are_all_on_offer(either: Stack, upstream: Upstream):
     """None is hidden behind a search, and none of the CLI's own rides along."""
-    tools = [function(f"tool_{n:02}", description="words " * 100) for n in range(60)]
-    assert answered(await ask(either, tools=tools)) == "Hello world!"
+    tools = [build_tool(f"tool_{n:02}", description="words " * 100) for n in range(60)]
+    assert parse_text(await send_chat(either, tools=tools)) == "Hello world!"
     [received] = upstream.requests
     assert names_offered(received) == [f"tool_{n:02}" for n in range(60)]
 
@@ -176,14 +194,14 @@ async def test_sixty_tools_are_all_on_offer(either: Stack, upstream: Upstream):
 async def test_several_calls_come_back_with_the_models_own_ids_and_bytes(either: Stack, upstream: Upstream):
     """Arguments are the model's own text, not another writing of it; a call without arguments has an empty object."""
     calls = [PARIS, ("toolu_2", "get_time", ['{"zone" :', ' "é\\u00e9", "n": 1.0}']), ("toolu_3", "get_weather", [])]
-    upstream.script(Says(["Let me ", "see."], tools=calls))
-    response = await ask(either, tools=[WEATHER, TIME])
-    assert calls_of(response) == [
+    upstream.script(AnswerReply(["Let me ", "see."], tools=calls))
+    response = await send_chat(either, tools=[WEATHER, TIME])
+    assert list_calls(response) == [
         ("toolu_1", "get_weather", '{"city": "Paris"}'),
         ("toolu_2", "get_time", '{"zone" : "é\\u00e9", "n": 1.0}'),
         ("toolu_3", "get_weather", "{}"),
     ]
-    choice = choice_of(response)
+    choice = get_choice(response)
     assert choice["message"]["content"] == "Let me see."
     assert choice["finish_reason"] == "tool_calls"
 
@@ -191,11 +209,11 @@ async def test_several_calls_come_back_with_the_models_own_ids_and_bytes(either:
 @pytest.mark.wire(22)
 async def test_a_call_without_words_has_no_content(stack: Stack, upstream: Upstream):
     """`content` is null beside calls, and `tool_calls` is absent beside words."""
-    upstream.script(Says(tools=[PARIS]), Says("Sunny."))
-    message = choice_of(await ask(stack, tools=[WEATHER]))["message"]
+    upstream.script(AnswerReply(tools=[PARIS]), AnswerReply("Sunny."))
+    message = get_choice(await send_chat(stack, tools=[WEATHER]))["message"]
     assert message["content"] is None
     assert message["refusal"] is None
-    message = choice_of(await ask(stack, tools=[WEATHER]))["message"]
+    message = get_choice(await send_chat(stack, tools=[WEATHER]))["message"]
     assert message["content"] == "Sunny."
     assert "tool_calls" not in message
 
@@ -204,11 +222,11 @@ async def test_a_call_without_words_has_no_content(stack: Stack, upstream: Upstr
 async def test_streamed_calls_follow_the_words_before_them(either: Stack, upstream: Upstream):
     """Words stream first; calls are counted from 0 whatever came before; one finish reason ends it."""
     calls = [("toolu_1", "get_weather", ['{"ci', 'ty": "Pa', 'ris"}']), ("toolu_2", "get_time", [])]
-    upstream.script(Says(["Let me ", "see."], thinking="hmm", tools=calls))
-    chunks = await streamed(either, tools=[WEATHER, TIME], include_reasoning=True)
-    assert text_of(chunks) == "Let me see."
-    assert gathered(chunks) == [("toolu_1", "get_weather", '{"city": "Paris"}'), ("toolu_2", "get_time", "{}")]
-    assert finish_of(chunks) == ["tool_calls"]
+    upstream.script(AnswerReply(["Let me ", "see."], thinking="hmm", tools=calls))
+    chunks = await collect_chunks(either, tools=[WEATHER, TIME], include_reasoning=True)
+    assert join_text(chunks) == "Let me see."
+    assert collect_calls(chunks) == [("toolu_1", "get_weather", '{"city": "Paris"}'), ("toolu_2", "get_time", "{}")]
+    assert list_finish_reasons(chunks) == ["tool_calls"]
     kinds = [next(iter(choice["delta"]), "") for chunk in chunks for choice in chunk["choices"]]
     assert kinds == ["role", "reasoning_content", *["content"] * 2, *["tool_calls"] * 6, ""]
 
@@ -217,25 +235,25 @@ async def test_streamed_calls_follow_the_words_before_them(either: Stack, upstre
 async def test_arguments_stream_while_the_model_writes_them(stack: Stack, upstream: Upstream):
     """Each piece is out before the next is written."""
     pieces = ['{"city": ', '"Par', 'is"}']
-    upstream.script(Gated(tools=[("toolu_1", "get_weather", pieces)]))
-    async with streaming(stack, tools=[WEATHER]) as stream:
-        begun = [await stream.chunk(), await stream.chunk()]
+    upstream.script(GatedReply(tools=[("toolu_1", "get_weather", pieces)]))
+    async with open_stream(stack, tools=[WEATHER]) as stream:
+        begun = [await stream.read_chunk(), await stream.read_chunk()]
         assert begun[1]["choices"][0]["delta"]["tool_calls"][0]["id"] == "toolu_1"
         for piece in pieces:
             await upstream.release()
-            chunk = await stream.chunk()
+            chunk = await stream.read_chunk()
             assert chunk["choices"][0]["delta"]["tool_calls"][0]["function"] == {"arguments": piece}
-        assert finish_of(await stream.rest()) == ["tool_calls"]
+        assert list_finish_reasons(await stream.read_rest()) == ["tool_calls"]
 
 
 async def test_after_calls_nothing_is_left_running(either: Stack, upstream: Upstream):
     """The CLI asks for leave while the model still writes, and is not answered: the service is asked once, and it ends."""
-    upstream.script(Gated(tools=[PARIS, ("toolu_2", "get_time", ["{}"])]))
-    async with streaming(either, tools=[WEATHER, TIME]) as stream:
+    upstream.script(GatedReply(tools=[PARIS, ("toolu_2", "get_time", ["{}"])]))
+    async with open_stream(either, tools=[WEATHER, TIME]) as stream:
         for _ in range(2):
             await upstream.release()
-        assert len(gathered(await stream.rest())) == 2
-    await either.idle()
+        assert len(collect_calls(await stream.read_rest())) == 2
+    await either.wait_until_idle()
     assert len(upstream.requests) == 1
 
 
@@ -257,8 +275,10 @@ async def test_a_tool_choice_is_the_services_own_on_models_that_take_it(
     stack: Stack, upstream: Upstream, choice: Any, sent: Any
 ):
     """It is enforced where the model runs; every tool stays on offer."""
-    upstream.script(Says("no") if choice in ("none", "auto") else Says(tools=[("toolu_1", "get_time", [])]))
-    choice_of(await ask(stack, model="haiku", tools=[WEATHER, TIME], tool_choice=choice))
+    upstream.script(
+        AnswerReply("no") if choice in ("none", "auto") else AnswerReply(tools=[("toolu_1", "get_time", [])])
+    )
+    get_choice(await send_chat(stack, model="haiku", tools=[WEATHER, TIME], tool_choice=choice))
     [received] = upstream.requests
     assert received.body.get("tool_choice") == sent
     assert names_offered(received) == ["get_time", "get_weather"]
@@ -271,10 +291,10 @@ async def test_a_forced_call_comes_from_models_that_refuse_to_be_forced(
     either: Stack, upstream: Upstream, model: str, choice: Any
 ):
     """The model is told to call, by a message behind the conversation; its words before it does are not given out."""
-    upstream.script(Says("I would rather talk.", output=5), Says("Well:", tools=[PARIS], output=7))
-    response = await ask(either, model=model, tools=[WEATHER, TIME], tool_choice=choice)
-    assert calls_of(response) == [("toolu_1", "get_weather", '{"city": "Paris"}')]
-    assert choice_of(response)["message"]["content"] == "Well:"
+    upstream.script(AnswerReply("I would rather talk.", output=5), AnswerReply("Well:", tools=[PARIS], output=7))
+    response = await send_chat(either, model=model, tools=[WEATHER, TIME], tool_choice=choice)
+    assert list_calls(response) == [("toolu_1", "get_weather", '{"city": "Paris"}')]
+    assert get_choice(response)["message"]["content"] == "Well:"
     assert response.json()["usage"]["completion_tokens"] == 12
     first, second = upstream.requests
     assert [first.body.get("tool_choice"), second.body.get("tool_choice")] == [None, None]
@@ -289,10 +309,10 @@ async def test_a_forced_call_comes_from_models_that_refuse_to_be_forced(
 
 async def test_a_forced_call_streams_its_arguments(either: Stack, upstream: Upstream):
     """As soon as the model calls; strictly too."""
-    upstream.script(Says("Hm.", tools=[("toolu_1", "get_weather", ['{"ci', 'ty": "Paris"}'])]))
-    chunks = await streamed(either, tools=[WEATHER], tool_choice=forced("get_weather"))
-    assert gathered(chunks) == [("toolu_1", "get_weather", '{"city": "Paris"}')]
-    assert finish_of(chunks) == ["tool_calls"]
+    upstream.script(AnswerReply("Hm.", tools=[("toolu_1", "get_weather", ['{"ci', 'ty": "Paris"}'])]))
+    chunks = await collect_chunks(either, tools=[WEATHER], tool_choice=forced("get_weather"))
+    assert collect_calls(chunks) == [("toolu_1", "get_weather", '{"city": "Paris"}')]
+    assert list_finish_reasons(chunks) == ["tool_calls"]
 
 
 @pytest.mark.wire(10)
@@ -305,10 +325,10 @@ async def test_only_allowed_tools_are_on_offer(
     nested: bool,  # noqa: FBT001
 ):
     """OpenAI's `allowed_tools`, in the form of chat completions and in that of Responses."""
-    upstream.script(Says(tools=[PARIS]))
+    upstream.script(AnswerReply(tools=[PARIS]))
     allowed: Json = {"mode": mode, "tools": [forced("get_weather")]}
     choice = {"type": "allowed_tools", "allowed_tools": allowed} if nested else {"type": "allowed_tools", **allowed}
-    assert calls_of(await ask(stack, tools=[WEATHER, TIME], tool_choice=choice))
+    assert list_calls(await send_chat(stack, tools=[WEATHER, TIME], tool_choice=choice))
     [received] = upstream.requests
     assert names_offered(received) == ["get_weather"]
     assert received.body.get("tool_choice") is None
@@ -318,21 +338,23 @@ async def test_only_allowed_tools_are_on_offer(
 @pytest.mark.parametrize(
     ("choice", "says"),
     [
-        ("required", Says("I would rather talk.")),
-        (forced("get_weather"), Says("I would rather talk.")),
-        (forced("get_time"), Says("Well:", tools=[PARIS])),
-        ("none", Says("Well:", tools=[PARIS])),
+        ("required", AnswerReply("I would rather talk.")),
+        (forced("get_weather"), AnswerReply("I would rather talk.")),
+        (forced("get_time"), AnswerReply("Well:", tools=[PARIS])),
+        ("none", AnswerReply("Well:", tools=[PARIS])),
     ],
     ids=["no call", "no named call", "another call", "a forbidden call"],
 )
-async def test_a_choice_that_the_model_breaks_is_an_error(stack: Stack, upstream: Upstream, choice: Any, says: Says):
+async def test_a_choice_that_the_model_breaks_is_an_error(
+    stack: Stack, upstream: Upstream, choice: Any, says: AnswerReply
+):
     """A client that relies on it is not handed something else; trying again may help."""
     upstream.script(says)
-    response = await ask(stack, tools=[WEATHER, TIME], tool_choice=choice)
+    response = await send_chat(stack, tools=[WEATHER, TIME], tool_choice=choice)
     assert response.status_code == 502
-    assert error_of(response)["code"] == "output_validation_failed"
+    assert parse_error(response)["code"] == "output_validation_failed"
     assert response.headers["x-should-retry"] == "true"
-    *_, last = await streamed(stack, tools=[WEATHER, TIME], tool_choice=choice)
+    *_, last = await collect_chunks(stack, tools=[WEATHER, TIME], tool_choice=choice)
     assert last["error"]["code"] == "output_validation_failed"
 
 
@@ -352,21 +374,21 @@ async def test_a_choice_that_the_model_breaks_is_an_error(stack: Stack, upstream
 )
 async def test_a_choice_that_can_not_be_honoured_is_refused(stack: Stack, upstream: Upstream, tools: Any, choice: Any):
     """With the parameter's name, and before anything is spent."""
-    response = await ask(stack, tools=tools, tool_choice=choice)
+    response = await send_chat(stack, tools=tools, tool_choice=choice)
     assert response.status_code == 400
-    assert error_of(response)["param"] == "tool_choice"
+    assert parse_error(response)["param"] == "tool_choice"
     assert upstream.requests == []
 
 
 @pytest.mark.wire(11)
 async def test_without_parallel_calls_there_is_one(stack: Stack, upstream: Upstream):
     """The service is told so; should the model make a second call all the same, it is left out."""
-    upstream.script(Says(tools=[PARIS, ("toolu_2", "get_time", [])]))
-    assert [call for call, *_ in calls_of(await ask(stack, tools=[WEATHER, TIME], parallel_tool_calls=False))] == [
-        "toolu_1"
-    ]
-    chunks = await streamed(stack, tools=[WEATHER, TIME], parallel_tool_calls=False, tool_choice="required")
-    assert [call for call, *_ in gathered(chunks)] == ["toolu_1"]
+    upstream.script(AnswerReply(tools=[PARIS, ("toolu_2", "get_time", [])]))
+    assert [
+        call for call, *_ in list_calls(await send_chat(stack, tools=[WEATHER, TIME], parallel_tool_calls=False))
+    ] == ["toolu_1"]
+    chunks = await collect_chunks(stack, tools=[WEATHER, TIME], parallel_tool_calls=False, tool_choice="required")
+    assert [call for call, *_ in collect_calls(chunks)] == ["toolu_1"]
     assert [received.body["tool_choice"] for received in upstream.requests] == [
         {"type": "auto", "disable_parallel_tool_use": True},
         {"type": "auto", "disable_parallel_tool_use": True},
@@ -391,14 +413,14 @@ async def test_any_name_comes_back_exactly_as_it_was_given(either: Stack, upstre
     own into the conversation; the client gets its own back in any case.
     """
 
-    def calls_all(received: Received) -> Reply:
-        return Says(tools=[(f"toolu_{n}", name, []) for n, name in enumerate(names_offered(received))])
+    def calls_all(received: ReceivedRequest) -> Reply:
+        return AnswerReply(tools=[(f"toolu_{n}", name, []) for n, name in enumerate(names_offered(received))])
 
     upstream.script(calls_all)
-    response = await ask(either, tools=[function(name, description=name) for name in NAMES])
+    response = await send_chat(either, tools=[build_tool(name, description=name) for name in NAMES])
     [received] = upstream.requests
     seen = {tool["description"]: tool["name"] for tool in received.body["tools"]}
-    assert calls_of(response) == [
+    assert list_calls(response) == [
         (f"toolu_{n}", tool["description"], "{}") for n, tool in enumerate(received.body["tools"])
     ]
     assert set(seen) == set(NAMES)
@@ -416,10 +438,14 @@ async def test_any_name_comes_back_exactly_as_it_was_given(either: Stack, upstre
 async def test_a_name_travels_alike_in_the_history_the_offer_and_the_choice(stack: Stack, upstream: Upstream):
     """The model can tell that what it called before is what is on offer now."""
     odd = "weather of (Zürich)"
-    upstream.script(lambda received: Says(tools=[("toolu_2", received.body["tool_choice"]["name"], ["{}"])]))
-    messages = [{"role": "user", "content": "hi"}, calling(called("toolu_1", odd)), result("toolu_1")]
-    response = await ask(stack, messages, model="haiku", tools=[function(odd)], tool_choice=forced(odd))
-    assert calls_of(response) == [("toolu_2", odd, "{}")]
+    upstream.script(lambda received: AnswerReply(tools=[("toolu_2", received.body["tool_choice"]["name"], ["{}"])]))
+    messages = [
+        {"role": "user", "content": "hi"},
+        build_assistant_message(build_call("toolu_1", odd)),
+        build_tool_result("toolu_1"),
+    ]
+    response = await send_chat(stack, messages, model="haiku", tools=[build_tool(odd)], tool_choice=forced(odd))
+    assert list_calls(response) == [("toolu_2", odd, "{}")]
     [received] = upstream.requests
     assert received.conversation[1]["content"][0]["name"] == received.body["tool_choice"]["name"]
     assert names_offered(received) == [received.body["tool_choice"]["name"]]
@@ -429,21 +455,21 @@ async def test_a_name_travels_alike_in_the_history_the_offer_and_the_choice(stac
 async def test_a_tool_called_like_the_clis_own_answer_tool_works_beside_a_schema(stack: Stack, upstream: Upstream):
     """The CLI answers a schema by a tool of its own; the client's tool of that name steps aside on the way, not for the client."""
     upstream.script(
-        lambda received: Says(
+        lambda received: AnswerReply(
             tools=[("toolu_1", next(n for n in names_offered(received) if n != "StructuredOutput"), [])]
         )
     )
-    response = await ask(stack, tools=[function("StructuredOutput")], response_format={"type": "json_object"})
-    assert calls_of(response) == [("toolu_1", "StructuredOutput", "{}")]
+    response = await send_chat(stack, tools=[build_tool("StructuredOutput")], response_format={"type": "json_object"})
+    assert list_calls(response) == [("toolu_1", "StructuredOutput", "{}")]
 
 
-@pytest.mark.parametrize(("tools", "word"), [([WEATHER, WEATHER], "get_weather"), ([function("")], "name")])
+@pytest.mark.parametrize(("tools", "word"), [([WEATHER, WEATHER], "get_weather"), ([build_tool("")], "name")])
 async def test_names_that_can_not_be_told_apart_are_refused(stack: Stack, upstream: Upstream, tools: Any, word: str):
     """Two tools of one name, or one without."""
-    response = await ask(stack, tools=tools)
+    response = await send_chat(stack, tools=tools)
     assert response.status_code == 400
-    assert word in error_of(response)["message"]
-    assert error_of(response)["param"].startswith("tools")
+    assert word in parse_error(response)["message"]
+    assert parse_error(response)["param"].startswith("tools")
     assert upstream.requests == []
 
 
@@ -456,59 +482,59 @@ async def test_a_call_of_what_is_not_on_offer_is_the_clients_to_answer(
     either: Stack, upstream: Upstream, tools: Sequence[Json], name: str
 ):
     """As with both vendors: the CLI has no tool of that name either, and the service is asked once."""
-    upstream.script(Says("One.", tools=[("toolu_1", name, ['{"command": "id"}']), ("toolu_2", "nope", [])]))
-    response = await ask(either, tools=tools)
-    assert choice_of(response)["message"]["content"] == "One."
-    assert calls_of(response) == [("toolu_1", name, '{"command": "id"}'), ("toolu_2", "nope", "{}")]
-    assert choice_of(response)["finish_reason"] == "tool_calls"
+    upstream.script(AnswerReply("One.", tools=[("toolu_1", name, ['{"command": "id"}']), ("toolu_2", "nope", [])]))
+    response = await send_chat(either, tools=tools)
+    assert get_choice(response)["message"]["content"] == "One."
+    assert list_calls(response) == [("toolu_1", name, '{"command": "id"}'), ("toolu_2", "nope", "{}")]
+    assert get_choice(response)["finish_reason"] == "tool_calls"
     assert len(upstream.requests) == 1
-    chunks = await streamed(either, tools=tools)
-    assert gathered(chunks) == [("toolu_1", name, '{"command": "id"}'), ("toolu_2", "nope", "{}")]
+    chunks = await collect_chunks(either, tools=tools)
+    assert collect_calls(chunks) == [("toolu_1", name, '{"command": "id"}'), ("toolu_2", "nope", "{}")]
 
 
 # --- Strict tools ------------------------------------------------------------------------------------------------------
 
-STRICT = function("get_weather", CITY | {"additionalProperties": False}, strict=True)
+STRICT = build_tool("get_weather", CITY | {"additionalProperties": False}, strict=True)
 
 
 async def test_valid_arguments_of_a_strict_tool_come_in_one_piece(stack: Stack, upstream: Upstream):
     """They are given out once it is known that they keep their promise."""
-    upstream.script(Says("See:", tools=[("toolu_1", "get_weather", ['{"ci', 'ty": "Paris"}'])]))
-    chunks = await streamed(stack, tools=[STRICT])
-    assert gathered(chunks) == [("toolu_1", "get_weather", '{"city": "Paris"}')]
-    assert finish_of(chunks) == ["tool_calls"]
-    assert calls_of(await ask(stack, tools=[STRICT])) == [("toolu_1", "get_weather", '{"city": "Paris"}')]
+    upstream.script(AnswerReply("See:", tools=[("toolu_1", "get_weather", ['{"ci', 'ty": "Paris"}'])]))
+    chunks = await collect_chunks(stack, tools=[STRICT])
+    assert collect_calls(chunks) == [("toolu_1", "get_weather", '{"city": "Paris"}')]
+    assert list_finish_reasons(chunks) == ["tool_calls"]
+    assert list_calls(await send_chat(stack, tools=[STRICT])) == [("toolu_1", "get_weather", '{"city": "Paris"}')]
 
 
 @pytest.mark.parametrize("arguments", ['{"city": 7}', '{"town": "Paris"}', "{}", '{"city": "P", "x": 1}'])
 async def test_invalid_arguments_of_a_strict_tool_are_an_error(stack: Stack, upstream: Upstream, arguments: str):
     """They are never given out; the error says what is wrong, and that trying again may help."""
-    upstream.script(Says("See:", tools=[("toolu_1", "get_weather", [arguments])]))
-    response = await ask(stack, tools=[STRICT])
+    upstream.script(AnswerReply("See:", tools=[("toolu_1", "get_weather", [arguments])]))
+    response = await send_chat(stack, tools=[STRICT])
     assert response.status_code == 502
     assert response.headers["x-should-retry"] == "true"
-    error = error_of(response)
+    error = parse_error(response)
     assert error["code"] == "output_validation_failed"
     assert "get_weather" in error["message"]
-    *before, last = await streamed(stack, tools=[STRICT])
+    *before, last = await collect_chunks(stack, tools=[STRICT])
     assert last["error"]["code"] == "output_validation_failed"
-    assert not any(arguments for _, _, arguments in gathered(before))
-    assert finish_of(before) == []
+    assert not any(arguments for _, _, arguments in collect_calls(before))
+    assert list_finish_reasons(before) == []
 
 
 async def test_invalid_arguments_of_any_other_tool_are_the_clients_to_judge(stack: Stack, upstream: Upstream):
     """As OpenAI has it without `strict`."""
-    upstream.script(Says(tools=[("toolu_1", "get_weather", ['{"town": 7}'])]))
-    assert calls_of(await ask(stack, tools=[WEATHER])) == [("toolu_1", "get_weather", '{"town": 7}')]
+    upstream.script(AnswerReply(tools=[("toolu_1", "get_weather", ['{"town": 7}'])]))
+    assert list_calls(await send_chat(stack, tools=[WEATHER])) == [("toolu_1", "get_weather", '{"town": 7}')]
 
 
 async def test_a_schema_that_is_none_is_refused_with_its_place(stack: Stack, upstream: Upstream):
     """Before anything is spent."""
-    bad = function("t", {"type": "object", "properties": {"x": {"type": "strin"}}})
-    response = await ask(stack, tools=[WEATHER, bad])
+    bad = build_tool("t", {"type": "object", "properties": {"x": {"type": "strin"}}})
+    response = await send_chat(stack, tools=[WEATHER, bad])
     assert response.status_code == 400
-    assert error_of(response)["param"] == "tools[1].function.parameters.properties.x.type"
-    assert error_of(response)["code"] == "invalid_schema"
+    assert parse_error(response)["param"] == "tools[1].function.parameters.properties.x.type"
+    assert parse_error(response)["code"] == "invalid_schema"
     assert upstream.requests == []
 
 
@@ -519,30 +545,34 @@ async def test_a_schema_that_is_none_is_refused_with_its_place(stack: Stack, ups
 async def test_legacy_functions_are_answered_in_kind(stack: Stack, upstream: Upstream):
     """`functions` in, `function_call` out, one call at most."""
     upstream.script(
-        Says("See:", tools=[("toolu_1", "get_weather", ['{"city"', ': "Paris"}']), ("toolu_2", "get_weather", [])])
+        AnswerReply(
+            "See:", tools=[("toolu_1", "get_weather", ['{"city"', ': "Paris"}']), ("toolu_2", "get_weather", [])]
+        )
     )
-    response = await ask(stack, functions=[WEATHER["function"]], function_call="auto")
-    choice = choice_of(response)
+    response = await send_chat(stack, functions=[WEATHER["function"]], function_call="auto")
+    choice = get_choice(response)
     assert choice["finish_reason"] == "function_call"
     assert choice["message"]["function_call"] == {"name": "get_weather", "arguments": '{"city": "Paris"}'}
     assert "tool_calls" not in choice["message"]
-    chunks = await streamed(stack, functions=[WEATHER["function"]])
+    chunks = await collect_chunks(stack, functions=[WEATHER["function"]])
     pieces = [c["choices"][0]["delta"]["function_call"] for c in chunks if "function_call" in c["choices"][0]["delta"]]
     assert pieces[0] == {"name": "get_weather", "arguments": ""}
     assert "".join(piece["arguments"] for piece in pieces) == '{"city": "Paris"}'
     assert [piece for piece in pieces[1:] if "name" in piece] == []
-    assert finish_of(chunks) == ["function_call"]
+    assert list_finish_reasons(chunks) == ["function_call"]
 
 
 @pytest.mark.wire(12)
 async def test_a_named_legacy_function_is_forced(stack: Stack, upstream: Upstream):
     """And one that is not there is refused."""
-    upstream.script(Says(tools=[PARIS]))
-    choice_of(await ask(stack, model="haiku", functions=[WEATHER["function"]], function_call={"name": "get_weather"}))
+    upstream.script(AnswerReply(tools=[PARIS]))
+    get_choice(
+        await send_chat(stack, model="haiku", functions=[WEATHER["function"]], function_call={"name": "get_weather"})
+    )
     [received] = upstream.requests
     assert received.body["tool_choice"] == {"type": "tool", "name": "get_weather", "disable_parallel_tool_use": True}
-    response = await ask(stack, functions=[WEATHER["function"]], function_call={"name": "nope"})
-    assert error_of(response)["param"] == "function_call"
+    response = await send_chat(stack, functions=[WEATHER["function"]], function_call={"name": "nope"})
+    assert parse_error(response)["param"] == "function_call"
 
 
 @pytest.mark.wire(12)
@@ -559,7 +589,7 @@ async def test_a_legacy_history_reaches_the_model_as_calls_and_results(stack: St
         {"role": "assistant", "content": "Hot.", "function_call": {"name": "get_weather", "arguments": "{}"}},
         {"role": "function", "name": "get_weather", "content": "cold"},
     ]
-    assert answered(await ask(stack, messages, functions=[WEATHER["function"]])) == "Hello world!"
+    assert parse_text(await send_chat(stack, messages, functions=[WEATHER["function"]])) == "Hello world!"
     [received] = upstream.requests
     _, first, hot, second, cold = received.conversation
     assert first["content"][0]["input"] == {"city": "Rome"}
@@ -574,22 +604,33 @@ async def test_a_legacy_history_reaches_the_model_as_calls_and_results(stack: St
 # --- Results that do not fit -------------------------------------------------------------------------------------------
 
 HI = {"role": "user", "content": "hi"}
-ASKED = calling(called("toolu_1", "get_weather"), called("toolu_2", "get_weather"))
+ASKED = build_assistant_message(build_call("toolu_1", "get_weather"), build_call("toolu_2", "get_weather"))
 
 
 @pytest.mark.wire(6)
 @pytest.mark.parametrize(
     ("messages", "ids"),
     [
-        ([HI, result("toolu_9")], ["toolu_9"]),
-        ([HI, ASKED, result("toolu_1"), result("toolu_2"), result("toolu_3")], ["toolu_3"]),
-        ([HI, ASKED, result("toolu_1"), result("toolu_2"), result("toolu_2")], ["toolu_2"]),
-        ([HI, ASKED, result("toolu_1")], ["toolu_2"]),
+        ([HI, build_tool_result("toolu_9")], ["toolu_9"]),
+        (
+            [HI, ASKED, build_tool_result("toolu_1"), build_tool_result("toolu_2"), build_tool_result("toolu_3")],
+            ["toolu_3"],
+        ),
+        (
+            [HI, ASKED, build_tool_result("toolu_1"), build_tool_result("toolu_2"), build_tool_result("toolu_2")],
+            ["toolu_2"],
+        ),
+        ([HI, ASKED, build_tool_result("toolu_1")], ["toolu_2"]),
         ([HI, ASKED, HI], ["toolu_1", "toolu_2"]),
-        ([HI, ASKED, result("toolu_2"), {"role": "assistant", "content": "so"}, HI], ["toolu_1"]),
+        ([HI, ASKED, build_tool_result("toolu_2"), {"role": "assistant", "content": "so"}, HI], ["toolu_1"]),
         ([HI, ASKED], ["toolu_1", "toolu_2"]),
         (
-            [HI, calling(called("toolu_1", "x"), called("toolu_1", "y")), result("toolu_1"), result("toolu_1")],
+            [
+                HI,
+                build_assistant_message(build_call("toolu_1", "x"), build_call("toolu_1", "y")),
+                build_tool_result("toolu_1"),
+                build_tool_result("toolu_1"),
+            ],
             ["toolu_1"],
         ),
     ],
@@ -599,9 +640,9 @@ async def test_results_that_do_not_fit_the_calls_are_refused_with_their_ids(
     stack: Stack, upstream: Upstream, messages: list[Json], ids: list[str]
 ):
     """The client is told which, before anything is spent."""
-    response = await ask(stack, messages, tools=[WEATHER])
+    response = await send_chat(stack, messages, tools=[WEATHER])
     assert response.status_code == 400
-    error = error_of(response)
+    error = parse_error(response)
     assert error["code"] == "invalid_tool_results"
     assert error["param"].startswith("messages[")
     assert [i for i in ("toolu_1", "toolu_2", "toolu_3", "toolu_9") if f"`{i}`" in error["message"]] == ids
@@ -611,9 +652,18 @@ async def test_results_that_do_not_fit_the_calls_are_refused_with_their_ids(
 @pytest.mark.parametrize(
     ("message", "param"),
     [
-        (calling({"type": "function", "function": {"name": "x", "arguments": "{}"}}), "messages[1].tool_calls[0].id"),
-        (calling({"id": "toolu_1", "type": "function", "function": {}}), "messages[1].tool_calls[0].function.name"),
-        (calling(content=[{"type": "image_url", "image_url": {"url": "x"}}]), "messages[1].content[0].image_url"),
+        (
+            build_assistant_message({"type": "function", "function": {"name": "x", "arguments": "{}"}}),
+            "messages[1].tool_calls[0].id",
+        ),
+        (
+            build_assistant_message({"id": "toolu_1", "type": "function", "function": {}}),
+            "messages[1].tool_calls[0].function.name",
+        ),
+        (
+            build_assistant_message(content=[{"type": "image_url", "image_url": {"url": "x"}}]),
+            "messages[1].content[0].image_url",
+        ),
         ({"role": "tool", "content": "x"}, "messages[1].tool_call_id"),
     ],
 )
@@ -621,9 +671,9 @@ async def test_a_history_that_can_not_be_read_is_refused_with_its_place(
     stack: Stack, upstream: Upstream, message: Json, param: str
 ):
     """Ids and names are needed."""
-    response = await ask(stack, [HI, message], tools=[WEATHER])
+    response = await send_chat(stack, [HI, message], tools=[WEATHER])
     assert response.status_code == 400
-    assert error_of(response)["param"] == param
+    assert parse_error(response)["param"] == param
     assert upstream.requests == []
 
 
@@ -635,11 +685,11 @@ async def test_a_history_of_calls_is_understood_while_nothing_is_on_offer(either
     """After an agent hands over."""
     messages = [
         HI,
-        calling(called("toolu_1", "get_weather", '{"a": 1}')),
-        result("toolu_1", "r"),
+        build_assistant_message(build_call("toolu_1", "get_weather", '{"a": 1}')),
+        build_tool_result("toolu_1", "r"),
         {"role": "user", "content": "so?"},
     ]
-    assert answered(await ask(either, messages)) == "Hello world!"
+    assert parse_text(await send_chat(either, messages)) == "Hello world!"
     [received] = upstream.requests
     assert not received.body.get("tools")
     assert received.conversation[1]["content"] == [
@@ -649,8 +699,14 @@ async def test_a_history_of_calls_is_understood_while_nothing_is_on_offer(either
 
 async def test_a_word_of_the_users_after_results_is_in_the_same_turn(either: Stack, upstream: Upstream):
     """It follows the results, and is not taken for one."""
-    messages = [HI, ASKED, result("toolu_2", "b"), result("toolu_1", "a"), {"role": "user", "content": "And in °F?"}]
-    assert answered(await ask(either, messages, tools=[WEATHER])) == "Hello world!"
+    messages = [
+        HI,
+        ASKED,
+        build_tool_result("toolu_2", "b"),
+        build_tool_result("toolu_1", "a"),
+        {"role": "user", "content": "And in °F?"},
+    ]
+    assert parse_text(await send_chat(either, messages, tools=[WEATHER])) == "Hello world!"
     [received] = upstream.requests
     *_, last = received.conversation
     assert [block.get("tool_use_id") or block["text"] for block in last["content"]] == [
@@ -663,20 +719,20 @@ async def test_a_word_of_the_users_after_results_is_in_the_same_turn(either: Sta
 async def test_ten_rounds_of_calls_and_results_build_one_conversation(stack: Stack, upstream: Upstream):
     """Each request brings the whole history, and the model sees each call once, with its result."""
 
-    def next_call(received: Received) -> Reply:
+    def next_call(received: ReceivedRequest) -> Reply:
         done = len(received.conversation) // 2
         return (
-            Says(f"Step {done}.", tools=[(f"toolu_{done}", "get_weather", [f'{{"city": "c{done}"}}'])])
+            AnswerReply(f"Step {done}.", tools=[(f"toolu_{done}", "get_weather", [f'{{"city": "c{done}"}}'])])
             if done < 10
-            else Says("Done.")
+            else AnswerReply("Done.")
         )
 
     upstream.script(next_call)
     messages: list[Json] = [HI]
     for _ in range(11):
-        message = choice_of(await ask(stack, messages, tools=[WEATHER]))["message"]
+        message = get_choice(await send_chat(stack, messages, tools=[WEATHER]))["message"]
         messages.append(message)
-        messages += [result(call["id"], f"result of {call['id']}") for call in message.get("tool_calls", ())]
+        messages += [build_tool_result(call["id"], f"result of {call['id']}") for call in message.get("tool_calls", ())]
     assert messages[-1]["content"] == "Done."
     seen = upstream.requests[-1].conversation
     assert [block["type"] for turn in seen for block in turn["content"]] == [
@@ -697,17 +753,17 @@ SQL: Json = {"type": "custom", "custom": {"name": "run_sql", "description": "Run
 async def test_a_custom_tool_takes_free_text_both_ways(stack: Stack, upstream: Upstream):
     """The model writes it inside an argument; the client gets the bare text, and sends it back so."""
     text = 'SELECT "é"\n-- {"not": "json"}'
-    upstream.script(Says(tools=[("toolu_0", "run_sql", [json.dumps({"input": text})]), PARIS]))
-    message = choice_of(await ask(stack, tools=[SQL, WEATHER]))["message"]
+    upstream.script(AnswerReply(tools=[("toolu_0", "run_sql", [json.dumps({"input": text})]), PARIS]))
+    message = get_choice(await send_chat(stack, tools=[SQL, WEATHER]))["message"]
     assert message["tool_calls"][0] == {"id": "toolu_0", "type": "custom", "custom": {"name": "run_sql", "input": text}}
-    chunks = await streamed(stack, tools=[SQL, WEATHER])
+    chunks = await collect_chunks(stack, tools=[SQL, WEATHER])
     calls = [call for chunk in chunks for call in chunk["choices"][0]["delta"].get("tool_calls", ())]
     assert calls[0] == {"index": 0, "id": "toolu_0", "type": "custom", "custom": {"name": "run_sql", "input": text}}
     assert calls[1]["index"] == 1
     upstream.requests.clear()
-    upstream.script(Says("Two rows."))
-    history = [HI, {**message, "tool_calls": message["tool_calls"][:1]}, result("toolu_0", "2")]
-    assert answered(await ask(stack, history, tools=[SQL])) == "Two rows."
+    upstream.script(AnswerReply("Two rows."))
+    history = [HI, {**message, "tool_calls": message["tool_calls"][:1]}, build_tool_result("toolu_0", "2")]
+    assert parse_text(await send_chat(stack, history, tools=[SQL])) == "Two rows."
     [received] = upstream.requests
     assert received.conversation[1]["content"][0]["input"] == {"input": text}
 
@@ -716,7 +772,7 @@ async def test_a_custom_tool_takes_free_text_both_ways(stack: Stack, upstream: U
 @pytest.mark.parametrize("kind", ["web_search", "code_interpreter", "mcp"])
 async def test_a_tool_of_a_kind_that_is_not_had_is_refused_by_name(stack: Stack, upstream: Upstream, kind: str):
     """Not silently left out."""
-    response = await ask(stack, tools=[WEATHER, {"type": kind}])
+    response = await send_chat(stack, tools=[WEATHER, {"type": kind}])
     assert response.status_code == 400
-    assert error_of(response)["param"] == "tools[1].type"
-    assert kind in error_of(response)["message"]
+    assert parse_error(response)["param"] == "tools[1].type"
+    assert kind in parse_error(response)["message"]

@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from shared.tool_jobs import ToolsStatus
-from shared.wire import frame
-from tests.support.stack import REPOSITORY, free_port, until
-from tests.support.timeouts import BOUND
+from shared.wire import encode_frame
+from tests.support.stack import REPOSITORY, find_free_port, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 # Says who it is and what environment it has, then does what `up` waits for until its parent's pipe is closed.
 STAND_IN = """
@@ -116,7 +116,7 @@ class Running:
         return self._output.read_text(encoding="utf-8")
 
     async def says(self, words: str) -> None:
-        await until(lambda: words in self.output())
+        await wait_until(lambda: words in self.output())
 
     async def ready(self) -> None:
         await self.says("To chat, paste")
@@ -133,7 +133,7 @@ class Running:
         return [pid for role in ("api", "executor", "tools") for pid in self.pids(role) if is_alive(pid)]
 
     async def status(self) -> int:
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             return await self.process.wait()
 
 
@@ -151,10 +151,10 @@ async def running(
     """A supervisor over stand-ins of the given manners; nothing of it outlives the block."""
     (folder / "stand_in.py").write_text(STAND_IN, encoding="utf-8")
     (folder / "status").write_bytes(
-        frame(ToolsStatus((str(folder / "workspace"),), (), ("ls",), 4, 0, 0, draining=False, problem=problem))
+        encode_frame(ToolsStatus((str(folder / "workspace"),), (), ("ls",), 4, 0, 0, draining=False, problem=problem))
     )
     output = folder / "output"
-    inherited = {"PATH": os.environ["PATH"], "HOME": str(folder), "PORT": str(free_port())}
+    inherited = {"PATH": os.environ["PATH"], "HOME": str(folder), "PORT": str(find_free_port())}
     with output.open("wb") as stream:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", script, str(folder), api, executor),
@@ -252,7 +252,7 @@ async def test_a_program_that_dies_at_the_start_is_named_and_the_other_ends(tmp_
         assert await server.status() == 1
         assert "it is broken" in server.output()
         assert f"The {name} ended with exit code 3 before it was ready; the lines above say why." in server.output()
-        await until(lambda: not server.left())
+        await wait_until(lambda: not server.left())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -262,17 +262,17 @@ async def test_a_stop_ends_everything(tmp_path: Path, number: signal.Signals):
         await server.ready()
         server.process.send_signal(number)
         assert await server.status() == 0
-        await until(lambda: not server.left())
+        await wait_until(lambda: not server.left())
         assert "Stopping" in server.output()
 
 
 async def test_a_stop_while_it_starts_ends_everything(tmp_path: Path):
     """Nobody has to wait for a start that isn't wanted any more."""
     async with running(tmp_path) as server:
-        await until(lambda: server.pids("executor"))
+        await wait_until(lambda: server.pids("executor"))
         server.process.send_signal(signal.SIGINT)
         assert await server.status() == 0
-        await until(lambda: not server.left())
+        await wait_until(lambda: not server.left())
 
 
 async def test_a_stop_ends_everything_even_what_ignores_it(tmp_path: Path):
@@ -282,18 +282,18 @@ async def test_a_stop_ends_everything_even_what_ignores_it(tmp_path: Path):
         server.process.send_signal(signal.SIGINT)
         assert await server.status() == 0
         assert len(server.pids("api")) == len(server.pids("executor")) == 2
-        await until(lambda: not server.left())
+        await wait_until(lambda: not server.left())
 
 
 async def test_a_second_ctrl_c_ends_everything_at_once(tmp_path: Path):
     """It does not wait for the grace period, which here would outlast the test."""
     async with running(tmp_path, api="stubborn", executor="stubborn", script=PATIENT) as server:
-        await until(lambda: server.pids("api") and server.pids("executor"))
+        await wait_until(lambda: server.pids("api") and server.pids("executor"))
         server.process.send_signal(signal.SIGINT)
         await server.says("Stopping")
         server.process.send_signal(signal.SIGINT)
         assert await server.status() == 0
-        await until(lambda: not server.left())
+        await wait_until(lambda: not server.left())
 
 
 async def test_a_supervisor_killed_outright_leaves_no_program(tmp_path: Path):
@@ -302,7 +302,7 @@ async def test_a_supervisor_killed_outright_leaves_no_program(tmp_path: Path):
         await server.ready()
         server.process.kill()
         await server.status()
-        await until(lambda: not server.left())
+        await wait_until(lambda: not server.left())
 
 
 async def test_an_executor_that_dies_is_started_again(tmp_path: Path):
@@ -310,12 +310,12 @@ async def test_an_executor_that_dies_is_started_again(tmp_path: Path):
     async with running(tmp_path) as server:
         await server.ready()
         os.kill(server.pids("executor")[0], signal.SIGKILL)
-        await until(lambda: len(server.pids("executor")) == 2)
+        await wait_until(lambda: len(server.pids("executor")) == 2)
         assert "The executor ended by SIGKILL; it is started again in 1 s." in server.output()
         assert [is_alive(pid) for pid in server.pids("api")] == [True]
         server.process.send_signal(signal.SIGINT)
         assert await server.status() == 0
-        await until(lambda: not server.left())
+        await wait_until(lambda: not server.left())
 
 
 async def test_an_api_that_dies_is_started_again(tmp_path: Path):
@@ -323,12 +323,12 @@ async def test_an_api_that_dies_is_started_again(tmp_path: Path):
     async with running(tmp_path) as server:
         await server.ready()
         os.kill(server.pids("api")[0], signal.SIGKILL)
-        await until(lambda: len(server.pids("api")) == 2)
+        await wait_until(lambda: len(server.pids("api")) == 2)
         assert "The API ended by SIGKILL; it is started again in 1 s." in server.output()
         assert [is_alive(pid) for pid in server.pids("executor")] == [True]
         server.process.send_signal(signal.SIGINT)
         assert await server.status() == 0
-        await until(lambda: not server.left())
+        await wait_until(lambda: not server.left())
 
 
 async def test_an_api_that_can_not_use_its_settings_ends_everything(tmp_path: Path):
@@ -338,7 +338,7 @@ async def test_an_api_that_can_not_use_its_settings_ends_everything(tmp_path: Pa
         (tmp_path / "now").touch()
         assert await server.status() == 1
         assert "The API ended with exit code 2, so everything ends." in server.output()
-        await until(lambda: not server.left())
+        await wait_until(lambda: not server.left())
 
 
 @pytest.mark.parametrize("role", ["api", "executor"])
@@ -347,7 +347,7 @@ async def test_a_program_that_stands_still_is_started_again(tmp_path: Path, role
     manners = {"api": "living", "executor": "living", role: "stalling"}
     async with running(tmp_path, WATCHDOG_TIMEOUT="2", **manners) as server:
         await server.ready()
-        await until(lambda: len(server.pids(role)) == 2)
+        await wait_until(lambda: len(server.pids(role)) == 2)
         assert "stood still for 2 s, so it is ended." in server.output()
         assert len([pid for each in ("api", "executor") for pid in server.pids(each)]) == 3
 

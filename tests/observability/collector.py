@@ -9,7 +9,7 @@ from typing import Any, Self
 from msgspec import Struct
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.support.stack import until
+from tests.support.stack import wait_until
 
 
 class Seen(Struct, frozen=True):
@@ -65,7 +65,7 @@ class Collector:
         def found() -> list[Seen]:
             return [span for span in list(self.spans) if span.name == name and span.trace == trace]
 
-        await until(found)
+        await wait_until(found)
         await asyncio.sleep(0)
         [span] = found()
         return span

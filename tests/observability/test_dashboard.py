@@ -19,7 +19,7 @@ RULES_TEST = Path(__file__).parent / "rules_test.yml"
 def exposed() -> set[str]:
     """The name of every series that there can be."""
     return {
-        family.exposed + ending
+        family.exposed_name + ending
         for family in FAMILIES.values()
         for ending in (HISTOGRAM if family.kind == "histogram" else ("",))
     }
@@ -37,9 +37,9 @@ def test_every_metric_has_a_panel_or_an_alert():
     """What nobody looks at is not worth its series."""
     named = {name for expression in (*panels(), *alerts()) for name in names(expression)}
     unseen = {
-        family.exposed
+        family.exposed_name
         for family in FAMILIES.values()
-        if not any(family.exposed + ending in named for ending in ("", *HISTOGRAM))
+        if not any(family.exposed_name + ending in named for ending in ("", *HISTOGRAM))
     }
     assert unseen == set()
 

@@ -17,14 +17,14 @@ import pytest
 import yaml
 
 from shared.tool_jobs import ToolsStatus
-from shared.wire import AskStatus, frame, read_to_executor
+from shared.wire import GetStatus, encode_frame, read_to_executor
 from tests.conftest import OAUTH_TOKEN
 from tests.observability.expressions import alerts, panels, watched
 from tests.observability.test_dashboard import promtool
-from tests.support.http_raw import wire
-from tests.support.scripted.upstream import Breaks, Refuses, Says, Upstream
-from tests.support.stack import Stack, free_port, until
-from tests.support.timeouts import BOUND
+from tests.support.http_raw import open_connection
+from tests.support.scripted.upstream import AnswerReply, ErrorEventReply, ErrorReply, Upstream
+from tests.support.stack import Stack, find_free_port, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 WINDOWS = {
     "anthropic-ratelimit-unified-status": "allowed",
@@ -42,8 +42,8 @@ async def hands(path: Path) -> AsyncGenerator[None]:
     """A tools executor's words at this socket, so that its panels have numbers whatever the host's kernel can do."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        assert isinstance(await read_to_executor(reader), AskStatus)
-        writer.write(frame(TOOLS))
+        assert isinstance(await read_to_executor(reader), GetStatus)
+        writer.write(encode_frame(TOOLS))
         await writer.drain()
         writer.close()
 
@@ -60,7 +60,7 @@ async def prometheus(folder: Path, target: str) -> AsyncGenerator[httpx2.AsyncCl
     config = folder / "prometheus.yml"
     scrape = {"job_name": "claude-api", "scrape_interval": "500ms", "static_configs": [{"targets": [target]}]}
     config.write_text(yaml.safe_dump({"scrape_configs": [scrape]}), encoding="utf-8")
-    port = free_port()
+    port = find_free_port()
     with (folder / "prometheus.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             program,
@@ -71,7 +71,7 @@ async def prometheus(folder: Path, target: str) -> AsyncGenerator[httpx2.AsyncCl
             stderr=log,
         )
         try:
-            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=BOUND) as client:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=TEST_TIMEOUT) as client:
                 yield client
         finally:
             process.terminate()
@@ -90,19 +90,19 @@ async def traffic(stack: Stack, upstream: Upstream) -> None:
     """A little of everything: whole and streamed answers, and failures."""
     reset = str(round(time.time()) + 3600)
     headers = {**WINDOWS, **{f"anthropic-ratelimit-unified-{name}reset": reset for name in ("", "5h-")}}
-    upstream.script(Says(("Hello", " world", "!"), headers=headers))
+    upstream.script(AnswerReply(("Hello", " world", "!"), headers=headers))
     question: Any = [{"role": "user", "content": "Hello!"}]
     await stack.openai.chat.completions.create(model="sonnet", messages=question)
     async for _ in await stack.openai.chat.completions.create(model="sonnet", messages=question, stream=True):
         pass
     # Of the client's, and of the service's.
-    for trouble in (Refuses(400, "invalid_request_error"), Breaks(("Hel",))):
+    for trouble in (ErrorReply(400, "invalid_request_error"), ErrorEventReply(("Hel",))):
         upstream.script(trouble)
         with pytest.raises(openai.APIStatusError):
             await stack.openai.with_options(max_retries=0).chat.completions.create(model="sonnet", messages=question)
-    async with wire(stack) as connection:
+    async with open_connection(stack) as connection:
         await connection.send(b"no HTTP\r\n\r\n")
-        assert await connection.all()
+        assert await connection.read_all()
 
 
 async def test_every_panel_and_every_alert_finds_its_series(tmp_path: Path):
@@ -130,7 +130,7 @@ async def test_every_panel_and_every_alert_finds_its_series(tmp_path: Path):
         watching = [watched(alert) for alert in alerts() if alert.where != "ClaudeApiCredentialRefused"]
         empty = [*panels(), *watching]
         with contextlib.suppress(TimeoutError):
-            await until(nothing_is_empty)
+            await wait_until(nothing_is_empty)
         assert empty == []
         for alert in alerts():
             assert alert.where in MAY_FIRE or await ask(client, alert.text) == [], alert

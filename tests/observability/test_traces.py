@@ -11,12 +11,12 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from shared.tracing import Exporting, Tracing, trace_id, tracing
+from shared.tracing import OtlpTracing, Tracing, build_tracing, parse_trace_id
 from tests.observability.collector import Collector
-from tests.support.mcp_client import ERAS
-from tests.support.scripted.upstream import Received, Refuses, Says, Upstream
-from tests.support.stack import Stack, until
-from tests.support.timeouts import BOUND
+from tests.support.mcp_client import PROTOCOL_MODES
+from tests.support.scripted.upstream import AnswerReply, ErrorReply, ReceivedRequest, Upstream
+from tests.support.stack import Stack, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 SECRET = "the-words-of-a-client"
 ANSWER = "the-words-of-the-model"
@@ -58,7 +58,7 @@ async def ask(stack: Stack) -> tuple[str, str, Any]:
 async def test_a_request_is_one_trace_over_both_programs(traced: tuple[Stack, Upstream, Collector]):
     """Client → request → job → executor → CLI's run, each below the one before, each with what is known there."""
     stack, upstream, collector = traced
-    upstream.script(Says((ANSWER,), input=12))
+    upstream.script(AnswerReply((ANSWER,), input=12))
     trace, caller, response = await ask(stack)
     assert response.status_code == 200
     names = ("POST /v1/chat/completions", "chat sonnet", "executor.job", "cli.run")
@@ -80,20 +80,20 @@ async def test_a_request_is_one_trace_over_both_programs(traced: tuple[Stack, Up
 async def test_the_logs_of_both_programs_have_the_trace(traced: tuple[Stack, Upstream, Collector]):
     """So that a line leads to its trace and back."""
     stack, upstream, _ = traced
-    upstream.script(Refuses(400, "invalid_request_error"))
+    upstream.script(ErrorReply(400, "invalid_request_error"))
     trace, _, _ = await ask(stack)
 
     def told() -> list[str]:
-        return [line for line in stack.logs().splitlines() if f"request_id=req-{trace}" in line]
+        return [line for line in stack.read_logs().splitlines() if f"request_id=req-{trace}" in line]
 
-    await until(lambda: any("path=/v1/chat/completions" in line for line in told()))
+    await wait_until(lambda: any("path=/v1/chat/completions" in line for line in told()))
     assert [line for line in told() if f"trace_id={trace}" not in line] == []
 
 
 async def test_a_job_that_fails_is_a_span_that_failed(traced: tuple[Stack, Upstream, Collector]):
     """With the kind of error."""
     stack, upstream, collector = traced
-    upstream.script(Refuses(400, "invalid_request_error"))
+    upstream.script(ErrorReply(400, "invalid_request_error"))
     trace, _, _ = await ask(stack)
     for name in ("chat sonnet", "executor.job", "cli.run"):
         span = await collector.named(name, trace)
@@ -106,7 +106,7 @@ async def test_content_is_in_the_job_s_span_where_it_was_asked_for_and_nowhere_e
 ):
     """In the form of the conventions."""
     stack, upstream, collector = traced
-    upstream.script(Says((ANSWER,)))
+    upstream.script(AnswerReply((ANSWER,)))
     trace, _, _ = await ask(stack)
     job = await collector.named("chat sonnet", trace)
     await collector.named("POST /v1/chat/completions", trace)
@@ -124,7 +124,7 @@ async def test_content_is_in_the_job_s_span_where_it_was_asked_for_and_nowhere_e
 async def test_health_and_metrics_begin_no_trace(traced: tuple[Stack, Upstream, Collector]):
     """They are asked every few seconds."""
     stack, upstream, collector = traced
-    upstream.script(Says((ANSWER,)))
+    upstream.script(AnswerReply((ANSWER,)))
     await stack.client.get("/health")
     await stack.client.get("/metrics")
     trace, _, _ = await ask(stack)
@@ -134,29 +134,31 @@ async def test_health_and_metrics_begin_no_trace(traced: tuple[Stack, Upstream, 
 
 def test_without_a_collector_nothing_is_loaded():
     """And a caller's trace goes on all the same."""
-    assert type(tracing("api", {})) is Tracing
+    assert type(build_tracing("api", {})) is Tracing
     assert (
-        type(tracing("api", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_SDK_DISABLED": "true"}))
+        type(
+            build_tracing("api", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_SDK_DISABLED": "true"})
+        )
         is Tracing
     )
     given = f"00-{'a' * 32}-{'b' * 16}-01"
-    assert Tracing().span("x", given).traceparent == given
-    assert Tracing().span("x", "nonsense").traceparent == ""
+    assert Tracing().start_span("x", given).traceparent == given
+    assert Tracing().start_span("x", "nonsense").traceparent == ""
 
 
 def test_a_callers_tracestate_goes_on_with_its_trace():
     """Whether spans are recorded or not; without a trace, or too long to be handed on, it is left out whole."""
     given, state = f"00-{'a' * 32}-{'b' * 16}-01", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"
-    recording = Exporting("api", {})
+    recording = OtlpTracing("api", {})
     try:
         for tracing in (Tracing(), recording):
-            span = tracing.span("x", given, state=state)
+            span = tracing.start_span("x", given, state=state)
             assert span.tracestate == state
-            assert tracing.span("y", span.traceparent, state=span.tracestate).tracestate == state
-            assert tracing.span("x", given).tracestate == ""
-            assert tracing.span("x", "nonsense", state=state).tracestate == ""
-            assert tracing.span("x", given, state="a=" + "b" * 600).tracestate == ""
-            assert tracing.span("x", given, state="a=b\n").tracestate == ""
+            assert tracing.start_span("y", span.traceparent, state=span.tracestate).tracestate == state
+            assert tracing.start_span("x", given).tracestate == ""
+            assert tracing.start_span("x", "nonsense", state=state).tracestate == ""
+            assert tracing.start_span("x", given, state="a=" + "b" * 600).tracestate == ""
+            assert tracing.start_span("x", given, state="a=b\n").tracestate == ""
     finally:
         recording.close()
 
@@ -164,15 +166,15 @@ def test_a_callers_tracestate_goes_on_with_its_trace():
 def test_another_protocol_than_is_spoken_is_told(capsys: pytest.CaptureFixture[str]):
     """Traces are sent all the same."""
     for asked, words in (("http/protobuf", False), ("grpc", True)):
-        Exporting("api", {"OTEL_EXPORTER_OTLP_PROTOCOL": asked}).close()
+        OtlpTracing("api", {"OTEL_EXPORTER_OTLP_PROTOCOL": asked}).close()
         assert ("asked=grpc" in re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out)) is words
 
 
 def test_content_is_only_told_when_that_was_asked_for():
     """The switch is off by default, and `false` is off."""
     for value, wanted in (("", False), ("false", False), ("true", True)):
-        made = Exporting("api", {CAPTURE: value})
-        assert made.content is wanted
+        made = OtlpTracing("api", {CAPTURE: value})
+        assert made.captures_content is wanted
         made.close()
 
 
@@ -190,7 +192,7 @@ def test_content_is_only_told_when_that_was_asked_for():
 )
 def test_what_is_no_traceparent_begins_nothing(bad: str):
     """By the rules of W3C's Trace Context."""
-    assert trace_id(bad) == ""
+    assert parse_trace_id(bad) == ""
 
 
 PROMPT: dict[str, Any] = {"messages": [{"role": "user", "content": SECRET}]}
@@ -219,7 +221,7 @@ async def logged(stack: Stack, trace: str, program: str) -> None:
         log = (stack.folder / f"{program}.log").read_text(encoding="utf-8")
         return [line for line in log.splitlines() if f"request_id=req-{trace}" in line]
 
-    await until(lines)
+    await wait_until(lines)
     assert [line for line in lines() if f"trace_id={trace}" not in line] == []
 
 
@@ -236,7 +238,7 @@ async def traced_hands() -> AsyncGenerator[tuple[Stack, Upstream, Collector]]:
 async def test_a_trace_goes_on_through_every_door(traced_hands: tuple[Stack, Upstream, Collector], path: str):
     """The caller's, to the job and to the log."""
     stack, upstream, collector = traced_hands
-    upstream.script(Says((ANSWER,)))
+    upstream.script(AnswerReply((ANSWER,)))
     trace, headers = caller()
     response = await stack.client.post(path, json=DOORS[path], headers=headers)
     assert response.status_code == 200, response.text
@@ -246,13 +248,13 @@ async def test_a_trace_goes_on_through_every_door(traced_hands: tuple[Stack, Ups
     await logged(stack, trace, "api")
 
 
-@pytest.mark.parametrize("mode", ERAS)
+@pytest.mark.parametrize("mode", PROTOCOL_MODES)
 async def test_a_call_over_mcp_belongs_to_the_request_that_brought_it(
     traced_hands: tuple[Stack, Upstream, Collector], mode: str
 ):
     """Not to the one that began the session."""
     stack, upstream, collector = traced_hands
-    upstream.script(Says((ANSWER,)))
+    upstream.script(AnswerReply((ANSWER,)))
     traces: list[str] = []
 
     async def hand_on(request: httpx2.Request) -> None:
@@ -261,13 +263,13 @@ async def test_a_call_over_mcp_belongs_to_the_request_that_brought_it(
         traces.append(trace)
 
     async with (
-        httpx2.AsyncClient(headers=stack.headers, timeout=BOUND, event_hooks={"request": [hand_on]}) as http,
+        httpx2.AsyncClient(headers=stack.headers, timeout=TEST_TIMEOUT, event_hooks={"request": [hand_on]}) as http,
         Client(streamable_http_client(f"{stack.url}/mcp", http_client=http), mode=mode) as client,
     ):
         before = len(traces)
         await client.call_tool("chat", {"prompt": SECRET})
         made = traces[before:]
-    await until(lambda: [span for span in collector.spans if span.name == "chat sonnet" and span.trace in made])
+    await wait_until(lambda: [span for span in collector.spans if span.name == "chat sonnet" and span.trace in made])
 
 
 @pytest.mark.parametrize(
@@ -300,11 +302,11 @@ async def test_what_a_model_has_done_is_in_its_trace(traced_hands: tuple[Stack, 
     """The calls of /api/code."""
     stack, upstream, collector = traced_hands
 
-    def call(received: Received) -> Says:
+    def call(received: ReceivedRequest) -> AnswerReply:
         [name] = [tool["name"] for tool in received.body["tools"] if tool["name"].endswith("Bash")]
-        return Says(tools=[("toolu_1", name, ['{"command": "echo hi"}'])])
+        return AnswerReply(tools=[("toolu_1", name, ['{"command": "echo hi"}'])])
 
-    upstream.script(call, Says((ANSWER,)))
+    upstream.script(call, AnswerReply((ANSWER,)))
     trace, headers = caller()
     await stack.client.post("/api/code", json={"prompt": SECRET}, headers=headers)
     request, job = [await collector.named(name, trace) for name in ("POST /api/code", "execute_tool run_command")]

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from shared.tool_jobs import RunCommand
 from tests.security import machine
-from tests.support.tools import Tools
+from tests.support.tools import ToolsProgram
 
 ORDINARY = 4711
 PYTHON = "/usr/bin/python3"
@@ -17,14 +17,14 @@ STOPPED = b"it was stopped"
 # EPERM, EACCES, EROFS and ENOSYS: how a kernel says no.
 DENIALS = (-1, -13, -30, -38)
 
-type Argument = int | bytes | Callable[[Tools], int | bytes]
+type Argument = int | bytes | Callable[[ToolsProgram], int | bytes]
 
 
 class Attack(Struct, frozen=True):
     """attempt: tries it, and says whether it went through. down: without these defences it does."""
 
     down: tuple[str, ...]
-    attempt: Callable[[Tools], Awaitable[bool]]
+    attempt: Callable[[ToolsProgram], Awaitable[bool]]
 
 
 def call(
@@ -36,13 +36,13 @@ def call(
 ) -> Attack:
     """A system call, by a program that does nothing else. What it points to may depend on the executor."""
 
-    async def attempt(tools: Tools) -> bool:
+    async def attempt(tools: ToolsProgram) -> bool:
         given = [each(tools) if callable(each) else each for each in arguments]
         place = tools.root / "asked"
         place.write_bytes(machine.asked(number, given))
-        said = await tools.run(f"{program} < {place}")
+        said = await tools.run_command(f"{program} < {place}")
         # Ended by SIGSYS: 31.
-        if said.code in {-31, 128 + 31}:
+        if said.returncode in {-31, 128 + 31}:
             return False
         assert len(said.stdout) == 8, said
         return machine.result(said.stdout) not in denials
@@ -58,11 +58,11 @@ def code(text: str, *, down: Sequence[str]) -> Attack:
         f"else:\n    os.write(1, b'{machine.THROUGH.decode()}')\n"
     )
 
-    async def attempt(tools: Tools) -> bool:
-        known = {**dict(zip(("inside", "outside", "run"), folders(tools), strict=True)), **tools.told}
+    async def attempt(tools: ToolsProgram) -> bool:
+        known = {**dict(zip(("inside", "outside", "run"), folders(tools), strict=True)), **tools.attack_facts}
         known["executor"] = tools.program.pid
         given = "".join(f"{name} = {value!r}\n" for name, value in known.items())
-        said = await tools.do(RunCommand(f"{PYTHON} -I -S -", stdin=given + whole))
+        said = await tools.run_job(RunCommand(f"{PYTHON} -I -S -", stdin=given + whole))
         assert said.stdout in {STOPPED, machine.THROUGH}, said
         return said.stdout == machine.THROUGH
 
@@ -72,15 +72,15 @@ def code(text: str, *, down: Sequence[str]) -> Attack:
 def command(text: str, *, down: Sequence[str], sign: bytes = b"uid=", stdin: str | None = None) -> Attack:
     """A command, in which folders may be named. sign: what is seen when it went through."""
 
-    async def attempt(tools: Tools) -> bool:
+    async def attempt(tools: ToolsProgram) -> bool:
         inside, outside, run = folders(tools)
-        filled = text.format(inside=inside, outside=outside, run=run, **tools.told)
-        said = await tools.do(RunCommand(filled, str(tools.writable), stdin=stdin))
+        filled = text.format(inside=inside, outside=outside, run=run, **tools.attack_facts)
+        said = await tools.run_job(RunCommand(filled, str(tools.writable), stdin=stdin))
         return sign in said.stdout + said.stderr
 
     return Attack(tuple(down), attempt)
 
 
-def folders(tools: Tools) -> tuple[str, str, str]:
+def folders(tools: ToolsProgram) -> tuple[str, str, str]:
     """The one to write, one that is not allowed, and the executor's own."""
     return str(tools.writable), str(tools.outside), str(tools.run_dir)

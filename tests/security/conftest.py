@@ -10,16 +10,16 @@ import pytest
 
 from tests.security.attack import ORDINARY, PYTHON
 from tests.security.machine import OF_32_BITS, caller
-from tests.support.tools import Tools
+from tests.support.tools import ToolsProgram
 
 WIDE = "ls,cat,head,find,echo,pwd,sort,wc,cp,env,xargs,dd,sleep,chmod,mkfifo,ln,mkdir,bash,yes,true,sed,git,truncate"
 # The library of the attacker's Python, which would not run without it.
 LIBRARIES = tuple(str(path) for path in Path("/usr/lib").glob("python3*") if path.is_dir())
 
-type Unfenced = Callable[[tuple[str, ...]], Awaitable[Tools]]
+type Unfenced = Callable[[tuple[str, ...]], Awaitable[ToolsProgram]]
 
 
-def attacked(*, ordinary: bool, without: tuple[str, ...] = ()) -> Tools:
+def attacked(*, ordinary: bool, without: tuple[str, ...] = ()) -> ToolsProgram:
     """An executor with every command that an attacker could wish for."""
     settings = {
         "ALLOWED_COMMANDS": ",".join([*(name for name in WIDE.split(",") if shutil.which(name)), PYTHON]),
@@ -31,7 +31,7 @@ def attacked(*, ordinary: bool, without: tuple[str, ...] = ()) -> Tools:
         "OUTPUT_LIMIT_KB": "64",
         "READ_LIMIT_MB": "1",
     }
-    return Tools(
+    return ToolsProgram(
         settings,
         readable=LIBRARIES,
         uid=ORDINARY if ordinary and os.getuid() == 0 else 0,
@@ -41,7 +41,7 @@ def attacked(*, ordinary: bool, without: tuple[str, ...] = ()) -> Tools:
 
 
 @pytest.fixture(scope="session", params=["as root", "as an ordinary user"])
-async def tools(request: pytest.FixtureRequest) -> AsyncGenerator[Tools]:
+async def tools(request: pytest.FixtureRequest) -> AsyncGenerator[ToolsProgram]:
     """The real one, with all its defences."""
     ordinary = request.param == "as an ordinary user"
     if not ordinary and os.getuid() != 0:
@@ -50,17 +50,17 @@ async def tools(request: pytest.FixtureRequest) -> AsyncGenerator[Tools]:
         (started.root / "a.txt").write_text("hello\n")
         (started.root / "link").symlink_to(started.outside / "secret.txt")
         (started.root / "linked").symlink_to(started.outside)
-        assert (await started.status()).problem == ""
+        assert (await started.fetch_status()).problem == ""
         yield started
 
 
 @pytest.fixture(scope="session")
 async def unfenced() -> AsyncGenerator[Unfenced]:
     """One as it would be without these defences; each is started once."""
-    started: dict[tuple[str, ...], Tools] = {}
+    started: dict[tuple[str, ...], ToolsProgram] = {}
     async with contextlib.AsyncExitStack() as stack:
 
-        async def of(down: tuple[str, ...]) -> Tools:
+        async def of(down: tuple[str, ...]) -> ToolsProgram:
             if down not in started:
                 tools = await stack.enter_async_context(attacked(ordinary=True, without=down))
                 (tools.root / "a.txt").write_text("hello\n")

@@ -9,19 +9,19 @@ import psutil
 import pytest
 
 from tests.security.attack import ORDINARY
-from tests.support.tools import Tools
+from tests.support.tools import ToolsProgram
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack("Files outside"), pytest.mark.xdist_group("security")]
 
 
 @pytest.fixture(params=["as root", "as an ordinary user", "without mounts"])
-async def tools(request: pytest.FixtureRequest) -> AsyncGenerator[Tools]:
+async def tools(request: pytest.FixtureRequest) -> AsyncGenerator[ToolsProgram]:
     """One that allows them."""
     if request.param == "as root" and os.getuid():
         pytest.skip("this test run is not root, so it can't start one as root")
     without = ("mounts",) if request.param == "without mounts" else ()
     uid = 0 if request.param == "as root" else ORDINARY
-    async with Tools({"ALLOWED_COMMANDS": "cat,whoami,id,echo"}, uid=uid, without=without) as started:
+    async with ToolsProgram({"ALLOWED_COMMANDS": "cat,whoami,id,echo"}, uid=uid, without=without) as started:
         yield started
 
 
@@ -36,19 +36,19 @@ ACCOUNTS = {
 
 
 @pytest.mark.parametrize("name", ACCOUNTS)
-async def test_accounts_of_the_host_are_not_read(tools: Tools, name: str):
+async def test_accounts_of_the_host_are_not_read(tools: ToolsProgram, name: str):
     """What one program of a command may read, all of it may: that is the tools' user, and nobody else."""
-    said = await tools.run(ACCOUNTS[name])
+    said = await tools.run_command(ACCOUNTS[name])
     assert b"root:" not in said.stdout + said.stderr
     assert b"daemon" not in said.stdout
 
 
 @pytest.mark.control
-async def test_a_command_says_whose_it_is(tools: Tools):
+async def test_a_command_says_whose_it_is(tools: ToolsProgram):
     """By the number, and by the name if it has one."""
     number = psutil.Process(tools.program.pid).uids().real
-    said = await tools.run("id")
-    assert said.code == 0
+    said = await tools.run_command("id")
+    assert said.returncode == 0
     assert said.stdout.startswith(f"uid={number}".encode())
     with contextlib.suppress(KeyError):
         name = pwd.getpwuid(number).pw_name

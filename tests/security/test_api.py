@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from api.core.keys import Allowance
-from tests.support.bystander import LONGEST_STALL, bystander
-from tests.support.http_raw import CHAT, Wire, head, wire, wires
-from tests.support.scripted.upstream import Gated, Upstream
-from tests.support.stack import KEY, Stack, until
-from tests.support.timeouts import BOUND
+from tests.support.http_raw import CHAT_PATH, RawConnection, build_head, open_connection, open_connections
+from tests.support.latency_probe import MAX_STALL, measure_latency
+from tests.support.scripted.upstream import GatedReply, Upstream
+from tests.support.stack import API_KEY, Stack, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 pytestmark = [pytest.mark.xdist_group("hostile-api")]
 
@@ -24,7 +24,7 @@ MIB = 1024 * 1024
 READ_BODY_TIMEOUT = 2.0
 SETTINGS = {"MAX_INFLIGHT_BODY_BYTES": str(64 * MIB), "READ_BODY_TIMEOUT": str(READ_BODY_TIMEOUT)}
 COUNTS = ("/v1/messages/count_tokens", "/v1/responses/input_tokens")
-WORK = (CHAT, "/v1/messages", "/v1/responses", *COUNTS, "/v1/completions")
+WORK = (CHAT_PATH, "/v1/messages", "/v1/responses", *COUNTS, "/v1/completions")
 NOWHERE = "http://pictures.invalid/{}.png"
 
 type Headers = dict[str, str]
@@ -59,10 +59,10 @@ def code_of(told: Any) -> str:
     return error.get("code") or error.get("type")
 
 
-async def upload(connection: Wire, stack: Stack, headers: Headers, sent: int, announced: int) -> None:
+async def upload(connection: RawConnection, stack: Stack, headers: Headers, sent: int, announced: int) -> None:
     """Begin a body, and send so much of it."""
     lines = ("Content-Type: application/json", f"Content-Length: {announced}")
-    first = head(stack, f"Authorization: {headers['authorization']}", *lines, key=False)
+    first = build_head(stack, f"Authorization: {headers['authorization']}", *lines, key=False)
     with contextlib.suppress(ConnectionError):
         await connection.send(first, b" " * sent)
 
@@ -71,14 +71,14 @@ async def upload(connection: Wire, stack: Stack, headers: Headers, sent: int, an
 async def test_bodies_that_stop_leave_room_for_others_and_end_soon(bare: Stack):
     """Of one key, together larger than all that there is: another's large one fits, and its own small ones do."""
     greedy, other = await key(bare, "greedy"), await key(bare, "other")
-    async with wires(bare, 9) as connections:
+    async with open_connections(bare, 9) as connections:
         await asyncio.gather(*(upload(each, bare, greedy, 8 * MIB, 8 * MIB + 1) for each in connections))
-        large = await bare.client.post(CHAT, content=b" " * 8 * MIB, headers=other)
+        large = await bare.client.post(CHAT_PATH, content=b" " * 8 * MIB, headers=other)
         assert (large.status_code, code_of(large.json())) == (400, "invalid_json")
-        own = await bare.client.post(CHAT, json=small(bare, CHAT), headers=greedy)
+        own = await bare.client.post(CHAT_PATH, json=small(bare, CHAT_PATH), headers=greedy)
         assert (own.status_code, code_of(own.json())) == (503, "no_executor")
         async with asyncio.timeout(READ_BODY_TIMEOUT * 10):
-            answers = [answer for each in connections if (answer := await each.answer())]
+            answers = [answer for each in connections if (answer := await each.read_response())]
         assert {answer.status for answer in answers} <= {408, 503}
         assert any(answer.status == 408 for answer in answers)
 
@@ -87,13 +87,13 @@ async def test_bodies_that_stop_leave_room_for_others_and_end_soon(bare: Stack):
 @pytest.mark.control
 async def test_a_body_that_goes_on_coming_is_taken(bare: Stack):
     """However long it takes, within its own limit."""
-    async with wire(bare) as connection:
+    async with open_connection(bare) as connection:
         lines = ("Content-Type: application/json", f"Content-Length: {12 * 16384}")
-        await connection.send(head(bare, *lines))
+        await connection.send(build_head(bare, *lines))
         for _ in range(12):
             await connection.send(b" " * 16384)
             await asyncio.sleep(READ_BODY_TIMEOUT / 4)
-        answer = await connection.answer()
+        answer = await connection.read_response()
     assert answer
     assert (answer.status, answer.code) == (400, "invalid_json")
 
@@ -112,10 +112,10 @@ async def test_a_key_over_its_limit_causes_no_work(bare: Stack, path: str, limit
     if "requests_per_minute" in limit:
         assert (await bare.client.post(path, json=small(bare, path), headers=headers)).status_code != 429
     # The body never comes: nobody waits for it.
-    async with wire(bare) as connection:
+    async with open_connection(bare) as connection:
         lines = (f"Authorization: {headers['authorization']}", "Content-Type: application/json", "Content-Length: 9000")
-        await connection.send(head(bare, *lines, path=path, key=False))
-        answer = await connection.answer()
+        await connection.send(build_head(bare, *lines, path=path, key=False))
+        answer = await connection.read_response()
     assert answer
     assert answer.status == 429
     assert "retry-after" in answer.headers
@@ -127,12 +127,12 @@ async def test_many_addresses_are_refused_before_any_is_fetched(bare: Stack, cou
     """By the place of the first that is too many."""
     parts = [{"type": "image_url", "image_url": {"url": NOWHERE.format(number)}} for number in range(count)]
     payload = json.dumps({"messages": [{"role": "user", "content": parts}]}).encode()
-    async with bystander(bare) as waits:
-        response = await bare.client.post(CHAT, content=payload)
+    async with measure_latency(bare) as waits:
+        response = await bare.client.post(CHAT_PATH, content=payload)
     assert response.status_code in {400, 413}, response.text
     if count == 101:
         assert "up to 100" in response.json()["error"]["message"]
-    assert waits.longest <= LONGEST_STALL
+    assert waits.longest <= MAX_STALL
 
 
 MESSAGE = b'{"role":"user","content":"a"}'
@@ -146,15 +146,15 @@ SHAPES = {
 
 
 @pytest.mark.attack("The event loop")
-@pytest.mark.parametrize("path", [*COUNTS, CHAT])
+@pytest.mark.parametrize("path", [*COUNTS, CHAT_PATH])
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_a_large_request_keeps_nobody_waiting(bare: Stack, path: str, shape: str):
     """29 MB of whatever costs most to read."""
     payload = SHAPES[shape].replace(b'"messages"', b'"input"') if "responses" in path else SHAPES[shape]
-    async with bystander(bare) as waits:
+    async with measure_latency(bare) as waits:
         response = await bare.client.post(path, content=payload, headers={"content-type": "application/json"})
     assert response.status_code in {200, 400, 413, 503}, response.text
-    assert waits.longest <= LONGEST_STALL
+    assert waits.longest <= MAX_STALL
 
 
 CHANGES: dict[str, tuple[str, str, dict[str, Any] | None]] = {
@@ -170,22 +170,22 @@ CHANGES: dict[str, tuple[str, str, dict[str, Any] | None]] = {
 @pytest.mark.parametrize("change", CHANGES)
 async def test_a_key_that_ended_has_no_running_jobs(stack: Stack, upstream: Upstream, change: str):
     """A stream ends with an error that says why, and so does what is answered in the background."""
-    upstream.script(Gated(("one", "two")))
+    upstream.script(GatedReply(("one", "two")))
     name = f"ended-{change.replace(' ', '-')}"
     headers = await key(stack, name)
     asked = {"input": "hi", "background": True, "model": "sonnet"}
     background = (await stack.client.post("/v1/responses", json=asked, headers=headers)).json()
     async with stack.client.stream(
-        "POST", CHAT, json=small(stack, CHAT, model="sonnet", stream=True), headers=headers
+        "POST", CHAT_PATH, json=small(stack, CHAT_PATH, model="sonnet", stream=True), headers=headers
     ) as stream:
-        await upstream.until(lambda: len(upstream.held) == 2)
+        await upstream.wait_until(lambda: len(upstream.held) == 2)
         method, more, fields = CHANGES[change]
         response = await stack.client.request(method, f"/api/admin/keys/{name}{more}", json=fields)
         assert response.status_code in {200, 204}, response.text
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             told = b"".join([chunk async for chunk in stream.aiter_bytes()])
     assert b"key_revoked" in told, told
-    await upstream.until(lambda: upstream.hangups == 2)
+    await upstream.wait_until(lambda: upstream.hangups == 2)
     if change == "rotated":
         now = {"authorization": f"Bearer {response.json()['key']}"}
         kept = (await stack.client.get(f"/v1/responses/{background['id']}", headers=now)).json()
@@ -203,7 +203,7 @@ async def test_a_key_that_ended_has_no_session(stack: Stack):
     async with stack.client.stream("GET", "/mcp", headers={**headers, **session}) as stream:
         assert stream.status_code == 200
         rotated = await stack.client.post("/api/admin/keys/session/rotate")
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             _ = [chunk async for chunk in stream.aiter_bytes()]
     now = {**headers, **session, "authorization": f"Bearer {rotated.json()['key']}"}
     listed = await stack.client.post("/mcp", json={"jsonrpc": "2.0", "id": 2, "method": "tools/list"}, headers=now)
@@ -214,10 +214,12 @@ async def test_a_key_that_ended_has_no_session(stack: Stack):
 @pytest.mark.control
 async def test_a_key_that_is_changed_otherwise_keeps_its_jobs(stack: Stack, upstream: Upstream):
     """Another limit ends nothing that runs."""
-    upstream.script(Gated(("one", "two")))
+    upstream.script(GatedReply(("one", "two")))
     headers = await key(stack, "changed")
-    asking = asyncio.create_task(stack.client.post(CHAT, json=small(stack, CHAT, model="sonnet"), headers=headers))
-    await upstream.until(lambda: len(upstream.held) == 1)
+    asking = asyncio.create_task(
+        stack.client.post(CHAT_PATH, json=small(stack, CHAT_PATH, model="sonnet"), headers=headers)
+    )
+    await upstream.wait_until(lambda: len(upstream.held) == 1)
     changed = await stack.client.patch("/api/admin/keys/changed", json={"requests_per_minute": 5, "models": ["sonnet"]})
     assert changed.status_code == 200
     await asyncio.sleep(1)
@@ -227,7 +229,7 @@ async def test_a_key_that_is_changed_otherwise_keeps_its_jobs(stack: Stack, upst
 
 HUGE = ("1" + "0" * 400, "-1" + "0" * 400, "1e400", "1" + "0" * 5000)
 NUMBERS = {
-    CHAT: (
+    CHAT_PATH: (
         "max_tokens",
         "n",
         "temperature",
@@ -270,9 +272,9 @@ async def test_wrong_keys_are_slowed_and_logged_with_their_address():
         assert "retry-after" in statuses[-1].headers
         assert (await stack.client.get("/v1/models")).status_code == 200
         assert (await stack.client.get("/v1/models", headers={"authorization": ""})).status_code == 401
-        await until(lambda: "many wrong keys" in stack.api.log.read_text())
+        await wait_until(lambda: "many wrong keys" in stack.api.log.read_text())
         logged = stack.api.log.read_text()
         assert "address=127.0.0.1" in logged
         assert "wrong-key-0123456789" not in logged
-        assert KEY not in logged
+        assert API_KEY not in logged
         assert logged.count("a wrong key") < 10

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.stack import REPOSITORY
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 from tests.support.tools import SECRET
 
 pytestmark = [pytest.mark.xdist_group("security")]
@@ -211,7 +211,7 @@ class Prey:
             capture_output=True,
             text=True,
             check=False,
-            timeout=BOUND,
+            timeout=TEST_TIMEOUT,
         )
         assert ran.returncode == 0, ran.stderr
         return set(json.loads(ran.stdout))

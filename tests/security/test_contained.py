@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tools import SECRET, Tools
+from tests.support.tools import SECRET, ToolsProgram
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("security")]
 
@@ -19,10 +19,10 @@ COMMANDS = ["cat", "ls", "cp", "bash", "env", "sleep", "chmod", "df"]
 LIBRARY = os.path.realpath("/lib/x86_64-linux-gnu/libm.so.6")
 
 
-def contained(manner: str) -> Tools:
+def contained(manner: str) -> ToolsProgram:
     """An executor as a container's engine would run it."""
     settings = {"ALLOWED_COMMANDS": ",".join(COMMANDS)}
-    return Tools(settings, uid=ORDINARY if os.getuid() == 0 else os.getuid(), contained=manner)
+    return ToolsProgram(settings, uid=ORDINARY if os.getuid() == 0 else os.getuid(), contained=manner)
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +31,20 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-async def tools() -> AsyncIterator[Tools]:
+async def tools() -> AsyncIterator[ToolsProgram]:
     async with contained("plain") as started:
         (started.root / "a.txt").write_text("hello\n")
         yield started
 
 
-async def test_it_serves_and_says_what_it_lacks(tools: Tools):
+async def test_it_serves_and_says_what_it_lacks(tools: ToolsProgram):
     """What mounts would hold: no library is loaded, no mode changed."""
-    status = await tools.status()
+    status = await tools.fetch_status()
     assert status.problem == ""
     [lack] = status.missing
     assert "libraries" in lack
     assert "modes and times" in lack
-    assert (await tools.run("cat a.txt")).stdout == b"hello\n"
+    assert (await tools.run_command("cat a.txt")).stdout == b"hello\n"
 
 
 @pytest.mark.parametrize(
@@ -61,31 +61,31 @@ async def test_it_serves_and_says_what_it_lacks(tools: Tools):
         "bash -c 'exec 3<>/dev/tcp/127.0.0.1/22 && echo uid='",
     ],
 )
-async def test_the_attacks_are_stopped_here_too(tools: Tools, command: str):
+async def test_the_attacks_are_stopped_here_too(tools: ToolsProgram, command: str):
     """Files outside, other processes, programs that are not allowed, the network."""
-    said = repr(await tools.run(command.format(outside=tools.outside), cwd=str(tools.writable)))
+    said = repr(await tools.run_command(command.format(outside=tools.outside), cwd=str(tools.writable)))
     assert "uid=" not in said.replace(command, "")
     assert SECRET not in said
     assert not (tools.outside / "new").exists()
 
 
-async def test_without_a_table_of_mounts_df_works_alone_and_of_a_path(tools: Tools):
+async def test_without_a_table_of_mounts_df_works_alone_and_of_a_path(tools: ToolsProgram):
     """As the manual has it; in a pipe it says what it lacks."""
-    alone = await tools.run("df -P")
-    assert (alone.code, alone.stderr) == (0, b"")
-    piped = await tools.run("df -P | cat")
+    alone = await tools.run_command("df -P")
+    assert (alone.returncode, alone.stderr) == (0, b"")
+    piped = await tools.run_command("df -P | cat")
     assert (piped.stdout, b"Permission denied" in piped.stderr) == (b"", True)
-    assert b"1024-blocks" in (await tools.run("df -P . | cat")).stdout
+    assert b"1024-blocks" in (await tools.run_command("df -P . | cat")).stdout
 
 
-async def planted(tools: Tools) -> str:
+async def planted(tools: ToolsProgram) -> str:
     """What an allowed program says that loads a library which lies in an allowed folder."""
     shutil.copy(LIBRARY, tools.writable / "evil.so")
-    return repr(await tools.run("bash -c 'enable -f ./evil.so evil'", str(tools.writable)))
+    return repr(await tools.run_command("bash -c 'enable -f ./evil.so evil'", str(tools.writable)))
 
 
 @pytest.mark.skipif(not Path(LIBRARY).exists(), reason="no library to plant")
-async def test_what_is_said_to_be_missing_is(tools: Tools):
+async def test_what_is_said_to_be_missing_is(tools: ToolsProgram):
     """Such a library is loaded, though it has no builtin of that name; so the warning is no empty one."""
     said = await planted(tools)
     assert "evil_struct" in said
@@ -97,7 +97,7 @@ async def test_what_is_said_to_be_missing_is(tools: Tools):
 async def test_of_a_folder_that_is_mounted_noexec_no_library_is_loaded():
     """As the message advises, and as the unit for systemd has it: that is not said to be missing then, and is not."""
     async with contained("noexec") as tools:
-        status = await tools.status()
+        status = await tools.fetch_status()
         assert status.problem == ""
         [lack] = status.missing
         assert "libraries" not in lack

@@ -18,8 +18,8 @@ from tests.integration.test_code import calls, results
 from tests.integration.test_secrets import environment, memory
 from tests.security.attack import PYTHON
 from tests.security.conftest import LIBRARIES
-from tests.support.scripted.upstream import Says, Upstream
-from tests.support.stack import KEY, Stack
+from tests.support.scripted.upstream import AnswerReply, Upstream
+from tests.support.stack import API_KEY, Stack
 
 pytestmark = [
     pytest.mark.attack("The credential"),
@@ -88,7 +88,7 @@ async def shared_vault(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 async def vault(shared_vault: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
     """The same, left quiet."""
     yield shared_vault
-    await shared_vault.quiet()
+    await shared_vault.wait_until_quiet()
 
 
 def processes(stack: Stack) -> list[psutil.Process]:
@@ -103,7 +103,7 @@ def search(stack: Stack, *more: str, descriptors: bool = True) -> str:
     descriptors: the processes' open files too; where they can be had, what is read from their pipes is lost to them.
     """
     told = {
-        "wanted": {"credential": CREDENTIAL[::-1], "key": KEY[::-1], "canary": CANARY[::-1]},
+        "wanted": {"credential": CREDENTIAL[::-1], "key": API_KEY[::-1], "canary": CANARY[::-1]},
         "pids": [each.pid for each in processes(stack)],
         "descriptors": descriptors,
         "places": [str(stack.folder), str(stack.files), str(stack.run_dir), *more],
@@ -163,7 +163,7 @@ async def test_no_command_shows_it(vault: Stack, command: str):
     response = await vault.client.post("/api/tools/bash", json={"command": filled, "timeout": 100})
     assert response.status_code == 200, response.text
     assert CREDENTIAL not in response.text
-    assert KEY not in response.text
+    assert API_KEY not in response.text
 
 
 async def test_no_file_that_can_be_read_has_it(vault: Stack):
@@ -188,18 +188,18 @@ async def test_a_model_that_looks_everywhere_is_never_told(vault: Stack, upstrea
         ),
         calls(("Write", {"file_path": write, "content": search(vault, *EVERYWHERE)}), ("Bash", {"command": f"{PYTHON} -I -S {write}"})),
         calls(("Bash", {"command": f"{PYTHON} -I -S {write}"}), ("Bash", {"command": "env; cat /proc/*/environ"})),
-        Says("Nothing."),
+        AnswerReply("Nothing."),
     )  # fmt: skip
     response = await vault.client.post("/api/code", json={"prompt": "Find the key."})
     assert response.status_code == 200, response.text
-    asked = [each for each in upstream.requests if each.asks]
+    asked = [each for each in upstream.requests if each.is_message_request]
     assert len(asked) == 6
     [ran, _] = results(upstream, -1)
     assert list(json.loads(ran[0])["found"]) == ["canary"]
     told = json.dumps([each.body for each in asked])
     assert CANARY in told
     assert CREDENTIAL not in told
-    assert KEY not in told
+    assert API_KEY not in told
     assert CREDENTIAL not in response.text
     assert asked[0].headers["x-api-key"] == CREDENTIAL
 
@@ -213,4 +213,4 @@ async def test_no_process_of_the_tools_executor_has_it_in_memory(vault: Stack):
         held = memory(each.pid) + environment(each.pid)
         assert str(vault.run_dir).encode() in held
         assert CREDENTIAL.encode() not in held
-        assert KEY.encode() not in held
+        assert API_KEY.encode() not in held

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.stack import REPOSITORY
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 
 # Run in a process of its own: what is put up can't be taken down.
 SCRIPT = """
@@ -74,7 +74,11 @@ def through(folder: Path, *, landlock: bool, seccomp: bool) -> set[str]:
     outside.write_text("x")
     told = json.dumps([landlock, seccomp, str(folder / "inside"), str(outside)])
     ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(REPOSITORY), told], capture_output=True, text=True, check=True, timeout=BOUND
+        [sys.executable, "-c", SCRIPT, str(REPOSITORY), told],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=TEST_TIMEOUT,
     )
     return set(json.loads(ran.stdout))
 
@@ -113,7 +117,7 @@ def test_a_keeper_ends_what_a_plain_parent_would_leave(tmp_path: Path):
         subprocess.run(
             [sys.executable, "-c", code, str(REPOSITORY), manner],
             check=True,
-            timeout=BOUND,
+            timeout=TEST_TIMEOUT,
             pass_fds=(writing,),
             stdin=waits,
             stdout=subprocess.DEVNULL,
@@ -147,7 +151,7 @@ def test_a_whitelist_that_covers_a_secret_ends_the_start(tmp_path: Path, path: s
         capture_output=True,
         text=True,
         check=False,
-        timeout=BOUND,
+        timeout=TEST_TIMEOUT,
         cwd=allowed if path == ".env" else tmp_path,
         env=environment,
     )
@@ -170,7 +174,7 @@ def test_what_is_not_there_is_said_at_start(tmp_path: Path, setting: str, value:
         capture_output=True,
         text=True,
         check=False,
-        timeout=BOUND,
+        timeout=TEST_TIMEOUT,
         cwd=REPOSITORY,
         env=environment,
     )

@@ -13,9 +13,9 @@ import pytest
 
 from shared.errors import ErrorKind
 from shared.events import Failed
-from shared.tool_jobs import ConvertDocument, DocumentConverted, ReadFile
-from tests.support.office import BODY, DOCUMENT, MACROS, bomb, docx, epub, odf, packed, rtf, xlsx
-from tests.support.tools import SECRET, Tools
+from shared.tool_jobs import ConvertDocument, ConvertedDocument, ReadFile
+from tests.support.office import BODY, DOCUMENT, MACROS, build_zip, build_zip_bomb, docx, epub, odf, rtf, xlsx
+from tests.support.tools import SECRET, ToolsProgram
 
 pytestmark = [pytest.mark.attack("Documents"), pytest.mark.xdist_group("security")]
 
@@ -40,7 +40,7 @@ def entity(target: str) -> str:
     return f'<!DOCTYPE x [<!ENTITY x SYSTEM "{target}"><!ENTITY % y SYSTEM "{target}"> %y;]>'
 
 
-def linked(tools: Tools) -> bytes:
+def linked(tools: ToolsProgram) -> bytes:
     """A document whose text is a symbolic link to a secret, as zip knows one."""
     written = BytesIO(docx("x"))
     with zipfile.ZipFile(written, "a") as archive:
@@ -51,7 +51,7 @@ def linked(tools: Tools) -> bytes:
     return written.getvalue()
 
 
-def relinked(tools: Tools) -> bytes:
+def relinked(tools: ToolsProgram) -> bytes:
     """A document whose relationships lead to a secret."""
     target = f"file://{tools.outside}/secret.txt"
     relation = (
@@ -63,13 +63,13 @@ def relinked(tools: Tools) -> bytes:
 
 
 # The text that is left of it, where there is some; else the fault that is named.
-ATTACKS: dict[str, tuple[Callable[[Tools], bytes], str]] = {
+ATTACKS: dict[str, tuple[Callable[[ToolsProgram], bytes], str]] = {
     "a part that unpacks to 600 MiB": (
-        lambda _: bomb("word/styles.xml", 600),
+        lambda _: build_zip_bomb("word/styles.xml", 600),
         "too large when it is unpacked",
     ),
     "a text that unpacks to 600 MiB": (
-        lambda _: bomb(DOCUMENT, 600, (f"{BODY[0]}<w:p><w:r><w:t>", f"</w:t></w:r></w:p>{BODY[1]}")),
+        lambda _: build_zip_bomb(DOCUMENT, 600, (f"{BODY[0]}<w:p><w:r><w:t>", f"</w:t></w:r></w:p>{BODY[1]}")),
         "too large when it is unpacked",
     ),
     "a billion laughs": (lambda _: docx("ha &m; ha", declared=LAUGHS), "ha"),
@@ -98,7 +98,7 @@ ATTACKS: dict[str, tuple[Callable[[Tools], bytes], str]] = {
     "groups in groups": (lambda _: rb"{\rtf1 " + b"{" * 5_000_000, "without any text"),
     "a book in paragraphs of a letter": (lambda _: rb"{\rtf1 " + rb"\par a" * 3_000_000 + b"}", "more time or memory"),
     "as many parts as there is room for": (
-        lambda _: packed({"[Content_Types].xml": "<Types/>", **{f"x/{at}": "" for at in range(70_000)}}),
+        lambda _: build_zip({"[Content_Types].xml": "<Types/>", **{f"x/{at}": "" for at in range(70_000)}}),
         "damaged document",
     ),
     "macros": (lambda _: docx("x", kind=MACROS, more={"word/vbaProject.bin": b"\0" * 4096}), "x"),
@@ -108,40 +108,40 @@ ATTACKS: dict[str, tuple[Callable[[Tools], bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-async def test_hostile_document_ends_with_text_or_a_fault(tools: Tools, name: str):
+async def test_hostile_document_ends_with_text_or_a_fault(tools: ToolsProgram, name: str):
     """Whichever it is, nothing else is read or written, and the executor goes on."""
     made, words = ATTACKS[name]
     before = sorted(tools.folder.rglob("*"))
-    said = await tools.do(ConvertDocument(made(tools)), 150)
+    said = await tools.run_job(ConvertDocument(made(tools)), 150)
     if isinstance(said.end, Failed):
         assert said.end.kind in {ErrorKind.BAD_JOB, ErrorKind.TOO_LARGE}, said
         # With half of the memory that is usual, the limit of a job may come before the library's own.
         assert words in said.end.detail or "more time or memory" in said.end.detail
     else:
-        assert isinstance(said.end, DocumentConverted), said
+        assert isinstance(said.end, ConvertedDocument), said
         assert words in said.end.markdown
         assert SECRET not in said.end.markdown + said.end.note
         assert len(said.end.markdown) < MEBIBYTE
     assert sorted(tools.folder.rglob("*")) == before
-    assert isinstance((await tools.do(ConvertDocument(docx("a", "b")))).end, DocumentConverted)
+    assert isinstance((await tools.run_job(ConvertDocument(docx("a", "b")))).end, ConvertedDocument)
 
 
 @pytest.mark.control
-async def test_secret_in_a_document_is_text_like_any(tools: Tools):
+async def test_secret_in_a_document_is_text_like_any(tools: ToolsProgram):
     """What is looked for above would be found."""
-    end = (await tools.do(ConvertDocument(docx("x", SECRET)))).end
-    assert isinstance(end, DocumentConverted)
+    end = (await tools.run_job(ConvertDocument(docx("x", SECRET)))).end
+    assert isinstance(end, ConvertedDocument)
     assert SECRET in end.markdown.replace("\\", "")
 
 
 @pytest.mark.control
-async def test_document_in_an_allowed_folder_is_read_as_text_and_one_outside_is_not(tools: Tools):
+async def test_document_in_an_allowed_folder_is_read_as_text_and_one_outside_is_not(tools: ToolsProgram):
     """The same policy as for any file."""
     (tools.root / "a.docx").write_bytes(docx("Head", "words"))
     (tools.outside / "a.docx").write_bytes(docx("Head", "words"))
     try:
-        assert "words" in str((await tools.do(ReadFile(str(tools.root / "a.docx"), as_text=True))).end)
-        refused = (await tools.do(ReadFile(str(tools.outside / "a.docx"), as_text=True))).refused
+        assert "words" in str((await tools.run_job(ReadFile(str(tools.root / "a.docx"), as_text=True))).end)
+        refused = (await tools.run_job(ReadFile(str(tools.outside / "a.docx"), as_text=True))).failure
         assert refused.kind is ErrorKind.NOT_ALLOWED
     finally:
         (tools.root / "a.docx").unlink()

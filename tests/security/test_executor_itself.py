@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.tool_jobs import CommandEnded, FileRead, ReadFile
+from shared.tool_jobs import CommandResult, FileContent, ReadFile
 from tests.security.attack import ORDINARY
-from tests.support.stack import Program, until
-from tests.support.tools import Tools
+from tests.support.stack import Program, wait_until
+from tests.support.tools import ToolsProgram
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack("The executor itself"), pytest.mark.xdist_group("security")]
 
@@ -20,9 +20,9 @@ REFUSED_ANYWAY = {"userfaultfd", "io_uring_setup"}
 type Heard = dict[str, set[str]]
 
 
-def taken_over(*, confined: bool) -> Tools:
+def taken_over(*, confined: bool) -> ToolsProgram:
     """An executor in whose process things are tried."""
-    tools = Tools({"ALLOWED_COMMANDS": "echo,cat"}, uid=ORDINARY)
+    tools = ToolsProgram({"ALLOWED_COMMANDS": "echo,cat"}, uid=ORDINARY)
     (tools.root / "a.txt").write_text("hello\n")
     module = [
         "tests.support.compromised_executor",
@@ -33,10 +33,10 @@ def taken_over(*, confined: bool) -> Tools:
     return tools
 
 
-async def heard(tools: Tools) -> Heard:
+async def heard(tools: ToolsProgram) -> Heard:
     """What was tried in it, and what of it went through."""
-    await until(lambda: "TRIED " in tools.log())
-    [line] = [line for line in tools.log().splitlines() if line.startswith("TRIED ")]
+    await wait_until(lambda: "TRIED " in tools.read_log())
+    [line] = [line for line in tools.read_log().splitlines() if line.startswith("TRIED ")]
     return {name: set(each) for name, each in json.loads(line.removeprefix("TRIED ")).items()}
 
 
@@ -46,13 +46,13 @@ def status_of(pid: int) -> str:
 
 
 @pytest.fixture
-async def confined() -> AsyncGenerator[Tools]:
+async def confined() -> AsyncGenerator[ToolsProgram]:
     """The real one."""
     async with taken_over(confined=True) as tools:
         yield tools
 
 
-async def test_who_has_the_executor_reaches_nothing(confined: Tools):
+async def test_who_has_the_executor_reaches_nothing(confined: ToolsProgram):
     """No file, no program, no process, no socket but what it has; its own work goes on, and it ends as it should."""
     told = await heard(confined)
     assert told["attacks"] == set()
@@ -60,12 +60,12 @@ async def test_who_has_the_executor_reaches_nothing(confined: Tools):
     status = status_of(confined.program.pid)
     assert "Seccomp:\t2\n" in status
     assert "NoNewPrivs:\t1\n" in status
-    assert isinstance((await confined.do(ReadFile("a.txt"))).end, FileRead)
-    said = await confined.run("cat; echo done")
-    assert (said.stdout, isinstance(said.end, CommandEnded)) == (b"done\n", True)
+    assert isinstance((await confined.run_job(ReadFile("a.txt"))).end, FileContent)
+    said = await confined.run_command("cat; echo done")
+    assert (said.stdout, isinstance(said.end, CommandResult)) == (b"done\n", True)
     # Too long for a message: it is handed on by a file in memory.
-    assert (await confined.run(f"echo {'x' * 50_000} > /dev/null; echo done")).stdout == b"done\n"
-    assert await confined.program.end(signal.SIGTERM) == 0
+    assert (await confined.run_command(f"echo {'x' * 50_000} > /dev/null; echo done")).stdout == b"done\n"
+    assert await confined.program.stop(signal.SIGTERM) == 0
     assert not (confined.run_dir / "tools-1.sock").exists()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.security.attack import Attack, call, code, command
 from tests.security.conftest import Unfenced
-from tests.support.tools import SECRET, Tools
+from tests.support.tools import SECRET, ToolsProgram
 
 pytestmark = [
     pytest.mark.attack("Files outside"),
@@ -24,12 +24,12 @@ BOTH = ("landlock", "mounts")
 FOUND = SECRET.encode()
 
 
-def run_dir(tools: Tools) -> bytes:
+def run_dir(tools: ToolsProgram) -> bytes:
     """A folder of the executor's user, by its path."""
     return str(tools.run_dir).encode() + b"\0"
 
 
-def socket_of(tools: Tools) -> bytes:
+def socket_of(tools: ToolsProgram) -> bytes:
     """The executor's own socket, by its path."""
     return str(tools.run_dir / "tools-1.sock").encode() + b"\0"
 
@@ -89,7 +89,7 @@ ATTACKS: dict[str, Attack] = {
 
 
 @contextmanager
-def spare(tools: Tools) -> Generator[None]:
+def spare(tools: ToolsProgram) -> Generator[None]:
     """A file outside that anybody may write."""
     place = tools.outside / "spare"
     place.touch()
@@ -102,7 +102,7 @@ def spare(tools: Tools) -> Generator[None]:
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-async def test_a_file_outside_is_not_to_be_had(tools: Tools, name: str):
+async def test_a_file_outside_is_not_to_be_had(tools: ToolsProgram, name: str):
     """Neither its content, nor its name's folder, nor a change of it."""
     with spare(tools):
         assert not await ATTACKS[name].attempt(tools)

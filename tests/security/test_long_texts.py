@@ -6,8 +6,8 @@ import time
 import pytest
 
 from shared.errors import ErrorKind
-from shared.tool_jobs import LONGEST_COMMAND, FileRead, ReadFile
-from tests.support.tools import Tools
+from shared.tool_jobs import MAX_COMMAND_BYTES, FileContent, ReadFile
+from tests.support.tools import ToolsProgram
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack("Long texts"), pytest.mark.xdist_group("security")]
 
@@ -15,7 +15,7 @@ STALL = 0.5
 
 
 def filled(piece: str, end: str = "") -> str:
-    return piece * (LONGEST_COMMAND // len(piece) - 1) + end
+    return piece * (MAX_COMMAND_BYTES // len(piece) - 1) + end
 
 
 TEXTS = {
@@ -37,31 +37,31 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-async def test_a_long_text_holds_nobody_up(tools: Tools, name: str):
+async def test_a_long_text_holds_nobody_up(tools: ToolsProgram, name: str):
     """It is read by its own job's process, which has a second for it."""
-    job = asyncio.create_task(tools.run(TEXTS[name][:LONGEST_COMMAND]))
+    job = asyncio.create_task(tools.run_command(TEXTS[name][:MAX_COMMAND_BYTES]))
     longest = 0.0
     while not job.done():
         start = time.monotonic()
-        await tools.status()
+        await tools.fetch_status()
         longest = max(longest, time.monotonic() - start)
         await asyncio.sleep(0.02)
     await job
     assert longest < STALL
-    assert isinstance((await tools.do(ReadFile("a.txt"))).end, FileRead)
+    assert isinstance((await tools.run_job(ReadFile("a.txt"))).end, FileContent)
 
 
-async def test_what_takes_too_long_is_refused(tools: Tools):
+async def test_what_takes_too_long_is_refused(tools: ToolsProgram):
     """With what to do about it."""
     start = time.monotonic()
-    refused = (await tools.run(TEXTS["as many as may be"])).refused
+    refused = (await tools.run_command(TEXTS["as many as may be"])).failure
     assert refused.kind is ErrorKind.BAD_JOB
     assert "takes too long to read" in refused.detail
     assert time.monotonic() - start < 20
 
 
 @pytest.mark.control
-async def test_a_long_text_that_is_simple_runs(tools: Tools):
+async def test_a_long_text_that_is_simple_runs(tools: ToolsProgram):
     """Nearly the longest that is allowed, of many commands."""
-    said = await tools.run("true\n" * (LONGEST_COMMAND // 5 - 100) + "echo done")
+    said = await tools.run_command("true\n" * (MAX_COMMAND_BYTES // 5 - 100) + "echo done")
     assert said.stdout == b"done\n", said

@@ -13,7 +13,7 @@ import pytest
 
 from tests.security.attack import Attack, code, command
 from tests.security.conftest import Unfenced
-from tests.support.tools import Tools
+from tests.support.tools import ToolsProgram
 
 pytestmark = [
     pytest.mark.attack("The network"),
@@ -49,7 +49,7 @@ ATTACKS: dict[str, Attack] = {
 
 
 @asynccontextmanager
-async def listening(tools: Tools) -> AsyncGenerator[Tools]:
+async def listening(tools: ToolsProgram) -> AsyncGenerator[ToolsProgram]:
     """With what there is to be reached."""
 
     async def hear(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -67,7 +67,7 @@ async def listening(tools: Tools) -> AsyncGenerator[Tools]:
             stack.callback(place.unlink, missing_ok=True)
         datagrams = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         datagrams.bind(("127.0.0.1", 0))
-        tools.told = {
+        tools.attack_facts = {
             "port": heard[0].sockets[0].getsockname()[1],
             "port6": heard[1].sockets[0].getsockname()[1],
             "datagrams": datagrams.getsockname()[1],
@@ -77,7 +77,7 @@ async def listening(tools: Tools) -> AsyncGenerator[Tools]:
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-async def test_nothing_is_reached(tools: Tools, name: str):
+async def test_nothing_is_reached(tools: ToolsProgram, name: str):
     """Whatever the kind of socket."""
     async with listening(tools):
         assert not await ATTACKS[name].attempt(tools)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.scripted.upstream import Upstream
-from tests.support.stack import Stack, until
+from tests.support.stack import Stack, wait_until
 
 pytestmark = [pytest.mark.xdist_group("security")]
 
@@ -23,11 +23,11 @@ async def test_without_landlock_chats_work_and_tools_are_503_with_the_reason(ups
         (stack.files / "a.txt").write_text("here\n")
 
         async def is_told() -> bool:
-            health = await stack.health()
+            health = await stack.fetch_health()
             return bool(health and health["tools"] and REASON in health["tools"][0]["problem"])
 
-        await until(is_told)
-        health = await stack.health()
+        await wait_until(is_told)
+        health = await stack.fetch_health()
         assert health
         assert (health["status"], health["tools"][0]["up"]) == ("degraded", False)
         for path, ask in ASKS.items():
@@ -36,7 +36,9 @@ async def test_without_landlock_chats_work_and_tools_are_503_with_the_reason(ups
             assert REASON in response.json()["detail"]
         chat = await stack.client.post("/api/chat", json={"prompt": "Hi"})
         assert (chat.status_code, chat.json()["result"]) == (200, "Hello world!")
-        assert [each.conversation[0]["content"][0]["text"] for each in upstream.requests if each.asks] == ["Hi"]
+        assert [
+            each.conversation[0]["content"][0]["text"] for each in upstream.requests if each.is_message_request
+        ] == ["Hi"]
         assert stack.tools
         log = stack.tools.log.read_text()
         assert "no tools are served" in log

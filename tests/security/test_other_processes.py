@@ -18,8 +18,8 @@ import pytest
 
 from tests.security.attack import Attack, code
 from tests.security.conftest import Unfenced
-from tests.support.stack import until
-from tests.support.tools import SECRET, Tools
+from tests.support.stack import wait_until
+from tests.support.tools import SECRET, ToolsProgram
 
 pytestmark = [
     pytest.mark.attack("Other processes"),
@@ -61,7 +61,7 @@ def attack(whom: str, way: str) -> Attack:
 
 
 @contextmanager
-def neighbour(tools: Tools) -> Generator[int]:
+def neighbour(tools: ToolsProgram) -> Generator[int]:
     """A process of the jobs' user, with a secret in its environment and a file open."""
     uid, gid = (ids().real for ids in (psutil.Process(tools.program.pid).uids, psutil.Process(tools.program.pid).gids))
     who: dict[str, Any] = {} if uid == os.getuid() else {"user": uid, "group": gid, "extra_groups": []}
@@ -76,27 +76,27 @@ def neighbour(tools: Tools) -> Generator[int]:
 
 
 @asynccontextmanager
-async def prey(tools: Tools) -> AsyncGenerator[Tools]:
+async def prey(tools: ToolsProgram) -> AsyncGenerator[ToolsProgram]:
     """With a neighbour, and a job of somebody else's under way."""
-    running = asyncio.create_task(tools.run("KEY=other sleep 6161"))
+    running = asyncio.create_task(tools.run_command("KEY=other sleep 6161"))
 
     def found() -> list[int]:
         return [each.pid for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == ["sleep", "6161"]]
 
     try:
-        await until(found)
+        await wait_until(found)
         with neighbour(tools) as beside:
-            tools.told = {"job": found()[0], "neighbour": beside}
+            tools.attack_facts = {"job": found()[0], "neighbour": beside}
             yield tools
     finally:
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
-        await until(lambda: not found())
+        await wait_until(lambda: not found())
 
 
 @pytest.mark.parametrize(("whom", "way"), CASES)
-async def test_another_process_is_not_looked_into(tools: Tools, whom: str, way: str):
+async def test_another_process_is_not_looked_into(tools: ToolsProgram, whom: str, way: str):
     """Not by one of its files, whoever it is."""
     async with prey(tools):
         assert not await attack(whom, way).attempt(tools)

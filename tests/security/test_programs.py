@@ -16,8 +16,8 @@ from tests.security.attack import Attack, command
 from tests.security.conftest import Unfenced
 from tests.security.machine import THROUGH, spoken
 from tests.support.stack import REPOSITORY
-from tests.support.timeouts import BOUND
-from tests.support.tools import Tools
+from tests.support.timeouts import TEST_TIMEOUT
+from tests.support.tools import ToolsProgram
 
 pytestmark = [
     pytest.mark.attack("Programs"),
@@ -91,7 +91,7 @@ os.execv(f"/proc/self/fd/{again}", ["x"])
 """
 
 
-def furnished(tools: Tools) -> Tools:
+def furnished(tools: ToolsProgram) -> ToolsProgram:
     """With what the attacker laid down before."""
     place = tools.writable
     for name, program in (
@@ -116,7 +116,7 @@ def furnished(tools: Tools) -> Tools:
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-async def test_a_program_that_is_not_on_the_list_does_not_run(tools: Tools, name: str):
+async def test_a_program_that_is_not_on_the_list_does_not_run(tools: ToolsProgram, name: str):
     """Whatever starts it, and wherever it lies."""
     assert not await ATTACKS[name].attempt(furnished(tools))
 
@@ -132,7 +132,7 @@ async def test_without_the_defences_it_runs(unfenced: Unfenced, name: str):
 
 
 @pytest.mark.parametrize("name", OF_INPUT)
-async def test_a_program_in_the_input_does_not_run(tools: Tools, name: str):
+async def test_a_program_in_the_input_does_not_run(tools: ToolsProgram, name: str):
     """The input is a pipe: what is read from it can't be mapped, and so can't be run."""
     assert not await command(OF_INPUT[name], down=(), sign=THROUGH, stdin=spoken().decode("ascii")).attempt(tools)
 
@@ -142,6 +142,6 @@ def test_a_program_in_a_file_in_memory_does_run():
     """In the same sandbox: an input must not be one."""
     told = spoken().replace(b"\0", b"~").decode("ascii")
     ran = subprocess.run(
-        [sys.executable, "-c", IN_MEMORY, str(REPOSITORY), told], capture_output=True, check=False, timeout=BOUND
+        [sys.executable, "-c", IN_MEMORY, str(REPOSITORY), told], capture_output=True, check=False, timeout=TEST_TIMEOUT
     )
     assert ran.stdout == THROUGH, ran

@@ -5,7 +5,7 @@ Law: the model receives exactly what was sent, with no tool beside it, whatever 
 
 import pytest
 
-from tests.support.mcp_client import connected
+from tests.support.mcp_client import connect_client
 from tests.support.scripted.upstream import Upstream
 from tests.support.stack import Stack
 
@@ -58,7 +58,7 @@ async def test_every_door_hands_words_on_as_words(handy: Stack, upstream: Upstre
     response = await handy.client.post(door, json=DOORS[door](prompt))
     assert response.status_code == 200, response.text
     assert received(upstream, 1 if door == "/api/code" else 0) == prompt
-    [asked] = [each for each in upstream.requests if each.asks]
+    [asked] = [each for each in upstream.requests if each.is_message_request]
     assert door == "/v1/completions" or any(SYSTEM in text for text in asked.system_texts)
 
 
@@ -66,7 +66,7 @@ async def test_every_door_hands_words_on_as_words(handy: Stack, upstream: Upstre
 async def test_every_tool_of_mcp_hands_words_on_as_words(handy: Stack, upstream: Upstream, tool: str):
     """As the doors do."""
     asked = {"prompt": PROMPT, "system_prompt": SYSTEM}
-    async with connected(handy) as client:
+    async with connect_client(handy) as client:
         result = await client.call_tool(tool, asked if tool != "code" else {**asked, "allowed_tools": ["Read"]})
     assert not result.is_error
     assert received(upstream, 1 if tool == "code" else 0) == PROMPT
@@ -74,7 +74,7 @@ async def test_every_tool_of_mcp_hands_words_on_as_words(handy: Stack, upstream:
 
 def received(upstream: Upstream, tools: int = 0) -> str:
     """The text of the one message that the model received, beside which there were so many tools and nothing of a file."""
-    [asked] = [each for each in upstream.requests if each.asks]
+    [asked] = [each for each in upstream.requests if each.is_message_request]
     assert [each["name"].rpartition("__")[2] for each in asked.body.get("tools", [])] == ["Read"] * tools
     assert "root:" not in str(asked.body)
     [message] = asked.conversation

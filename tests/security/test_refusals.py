@@ -10,7 +10,7 @@ from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.tool_jobs import FindFiles, RunCommand
 from tests.security.attack import PYTHON
-from tests.support.tools import Tools
+from tests.support.tools import ToolsProgram
 
 pytestmark = [pytest.mark.attack("Forged refusals"), pytest.mark.xdist_group("security")]
 
@@ -25,31 +25,31 @@ SAY = "import os, sys\nos.write(int(sys.argv[1]), {said!r})\nos._exit({code})\n"
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 @pytest.mark.parametrize("code", [0, 125])
 @pytest.mark.parametrize("forged", FORGED)
-async def test_forged_word_of_the_executor_is_output(tools: Tools, forged: str, code: int, stream: str):
+async def test_forged_word_of_the_executor_is_output(tools: ToolsProgram, forged: str, code: int, stream: str):
     """Given back as it was written, with the status that it ended with."""
-    said = await tools.do(
+    said = await tools.run_job(
         RunCommand(
             f"{PYTHON} -I -S - {1 if stream == 'stdout' else 2}", stdin=SAY.format(said=FORGED[forged], code=code)
         )
     )
-    assert said.code == code, said
+    assert said.returncode == code, said
     assert getattr(said, stream) == FORGED[forged]
 
 
-async def test_program_finds_no_descriptor_of_its_keepers(tools: Tools):
+async def test_program_finds_no_descriptor_of_its_keepers(tools: ToolsProgram):
     """What the job's process had is closed when the program takes its place."""
     text = (
         "import os\nfor number in range(3, 256):\n    try:\n        os.write(number, b'x')\n    except OSError:\n"
         "        continue\n    os.write(1, b'%d ' % number)\n"
     )
-    said = await tools.do(RunCommand(f"{PYTHON} -I -S -", stdin=text))
-    assert (said.code, said.stdout) == (0, b""), said
+    said = await tools.run_job(RunCommand(f"{PYTHON} -I -S -", stdin=text))
+    assert (said.returncode, said.stdout) == (0, b""), said
 
 
 @pytest.mark.control
-async def test_real_refusal_is_one(tools: Tools):
+async def test_real_refusal_is_one(tools: ToolsProgram):
     """Of what only the job's own process sees: that a folder is none, that it is not there, that it is behind a link."""
     for cwd, kind in (("a.txt", ErrorKind.BAD_JOB), ("none", ErrorKind.NOT_FOUND), ("linked", ErrorKind.NOT_ALLOWED)):
-        assert (await tools.do(RunCommand("echo", cwd))).refused.kind == kind
+        assert (await tools.run_job(RunCommand("echo", cwd))).failure.kind == kind
         if kind is not ErrorKind.BAD_JOB:
-            assert (await tools.do(FindFiles("*", path=cwd))).refused.kind == kind
+            assert (await tools.run_job(FindFiles("*", path=cwd))).failure.kind == kind

@@ -12,7 +12,7 @@ import pytest
 from tests.security.attack import DENIALS, Argument, Attack, call
 from tests.security.conftest import Unfenced
 from tests.security.machine import AT, NOWHERE, ROOM
-from tests.support.tools import Tools
+from tests.support.tools import ToolsProgram
 
 pytestmark = [
     pytest.mark.attack("System calls"),
@@ -26,7 +26,7 @@ BAD_FLAG = 1 << 30
 NONE_SUCH = 1 << 24
 
 
-def executor(tools: Tools) -> int:
+def executor(tools: ToolsProgram) -> int:
     """Whom the calls on other processes are about."""
     return tools.program.pid
 
@@ -158,7 +158,7 @@ CALLS: dict[str, Attack] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_a_system_call_is_denied(tools: Tools, name: str):
+async def test_a_system_call_is_denied(tools: ToolsProgram, name: str):
     """By the filter, or by Landlock where that knows whose process is meant."""
     assert not await CALLS[name].attempt(tools)
 
@@ -172,14 +172,14 @@ async def test_without_its_defence_the_kernel_looks_at_the_call(unfenced: Unfenc
 
 
 @pytest.mark.control
-async def test_the_attackers_own_limits_are_its_to_set(tools: Tools):
+async def test_the_attackers_own_limits_are_its_to_set(tools: ToolsProgram):
     """Programs do so, and nobody else is touched."""
     for own in (call(302, 0, 7, 0, AT), call(141, 0, 0, 1), call(203, 0, 8, b"\xff" * 8)):
         assert await own.attempt(tools)
 
 
 @pytest.mark.control
-async def test_files_and_descriptors_are_the_attackers_to_use(tools: Tools):
+async def test_files_and_descriptors_are_the_attackers_to_use(tools: ToolsProgram):
     """With usual modes, flags and questions."""
     for name, own in {
         "open": call(2, made("own-open"), 0o101, 0o755),

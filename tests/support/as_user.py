@@ -9,12 +9,12 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from executor.__main__ import arguments
+from executor.__main__ import parse_arguments
 from executor.sandbox.zygote.client import Zygote
-from executor.tools.worker_setup import grown
+from executor.tools.worker_setup import set_up_worker
 
 
-def become(uid: int) -> None:
+def switch_user(uid: int) -> None:
     """Be this user from now on; 0 is whoever this is."""
     if uid:
         os.setgroups([])
@@ -22,22 +22,22 @@ def become(uid: int) -> None:
         os.setresuid(uid, uid, uid)
 
 
-def begin(uid: int) -> None:
+def load_and_switch_user(uid: int) -> None:
     """Load what the zygote loads, and be this user."""
     for name in ("pages", "documents"):
         importlib.import_module(f"executor.tools.{name}")
-    become(uid)
+    switch_user(uid)
 
 
 def main(loaded: Callable[[], None] = lambda: None) -> int:
     """Run until drained. loaded: called when everything is imported."""
     uid = int(sys.argv.pop(1))
-    zygote = Zygote(grown, first=partial(begin, uid))
+    zygote = Zygote(set_up_worker, first=partial(load_and_switch_user, uid))
     from executor import app  # noqa: PLC0415 # after the fork, as the executor does
 
     loaded()
-    become(uid)
-    return app.main(arguments(sys.argv[1:]), zygote)
+    switch_user(uid)
+    return app.main(parse_arguments(sys.argv[1:]), zygote)
 
 
 if __name__ == "__main__":

@@ -12,41 +12,41 @@ type Call = tuple[str, str, str]  # id, name, arguments
 CITY: Json = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
 
-def function(name: str, parameters: Json | None = None, **more: Any) -> Json:
+def build_tool(name: str, parameters: Json | None = None, **more: Any) -> Json:
     """A tool on offer."""
     return {"type": "function", "function": {"name": name, "parameters": parameters or CITY, **more}}
 
 
-def called(call_id: str, name: str, arguments: str = "{}") -> Json:
+def build_call(call_id: str, name: str, arguments: str = "{}") -> Json:
     """A call, as a history has it."""
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def calling(*calls: Json, content: Any = None) -> Json:
+def build_assistant_message(*calls: Json, content: Any = None) -> Json:
     """An assistant's message that calls."""
     return {"role": "assistant", "content": content, "tool_calls": list(calls)}
 
 
-def result(call_id: str, content: Any = "done") -> Json:
+def build_tool_result(call_id: str, content: Any = "done") -> Json:
     """What a call brought."""
     return {"role": "tool", "tool_call_id": call_id, "content": content}
 
 
-def choice_of(response: httpx2.Response) -> Json:
+def get_choice(response: httpx2.Response) -> Json:
     """The one choice of a whole answer."""
     assert response.status_code == 200, response.text
     [choice] = response.json()["choices"]
     return choice
 
 
-def calls_of(response: httpx2.Response) -> list[Call]:
+def list_calls(response: httpx2.Response) -> list[Call]:
     """The calls of a whole answer."""
-    calls = choice_of(response)["message"].get("tool_calls", [])
+    calls = get_choice(response)["message"].get("tool_calls", [])
     assert all(set(call) == {"id", "type", "function"} and call["type"] == "function" for call in calls)
     return [(call["id"], call["function"]["name"], call["function"]["arguments"]) for call in calls]
 
 
-def gathered(chunks: Sequence[Json]) -> list[Call]:
+def collect_calls(chunks: Sequence[Json]) -> list[Call]:
     """The calls of a stream.
 
     The first fragment of a call has its index, id, type and name, and no arguments; later ones only its index and the

@@ -8,32 +8,32 @@ from pathlib import Path
 
 from tests.support import node
 from tests.support.stack import Stack
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 
 PACKAGE = "@modelcontextprotocol/conformance"
 PACKAGES = node.Packages("conformance", (f"{PACKAGE}@0.1.16",))
 SUITE = PACKAGES.folder / "node_modules" / PACKAGE / "dist/index.js"
 
 
-async def lacking() -> str:
+async def install_suite() -> str:
     """Install the suite; why it can't be run, if it can't."""
-    return await PACKAGES.lacking()
+    return await PACKAGES.install()
 
 
-async def scenario(name: str, url: str, folder: Path) -> tuple[int, str]:
+async def run_scenario(name: str, url: str, folder: Path) -> tuple[int, str]:
     """Run one scenario against a server; its exit status and what it wrote."""
     command = (node.NODE, str(SUITE), "server", "--url", url, "--scenario", name, "-o", str(folder))
-    return await node.run(*command, timeout=BOUND, cwd=folder)
+    return await node.run(*command, timeout=TEST_TIMEOUT, cwd=folder)
 
 
-async def scenarios() -> set[str]:
+async def list_scenarios() -> set[str]:
     """The names of all scenarios for servers."""
-    _, listed = await node.run(node.NODE, str(SUITE), "list", "--server", timeout=BOUND, cwd=PACKAGES.folder)
+    _, listed = await node.run(node.NODE, str(SUITE), "list", "--server", timeout=TEST_TIMEOUT, cwd=PACKAGES.folder)
     return set(re.findall(r"^\s+- ([\w-]+)", listed, re.MULTILINE))
 
 
 @contextlib.asynccontextmanager
-async def way_in(stack: Stack) -> AsyncGenerator[str]:
+async def add_key_proxy(stack: Stack) -> AsyncGenerator[str]:
     """An address that adds the key to each request and leaves all else as it is; it ends with the block."""
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -17,7 +17,7 @@ from executor.sandbox.seccomp.system_calls import CALLS
 from tests.support import kernel
 from tests.support.as_user import main
 
-REFUSED = (
+REFUSED_CALLS = (
     *("unshare", "setns", "mount", "umount2", "pivot_root", "mount_setattr", "open_tree", "move_mount", "fsopen"),
     *("fsconfig", "fsmount", "fspick", "bpf", "perf_event_open", "keyctl", "add_key", "request_key", "userfaultfd"),
     *("io_uring_setup", "io_uring_enter", "io_uring_register", "name_to_handle_at", "open_by_handle_at"),
@@ -26,12 +26,12 @@ REFUSED = (
 
 def mount(paths: list[str]) -> None:
     """Mount these without exec, for this process and what it starts."""
-    remount.called(remount.LIBC.unshare(remount.NEW_MOUNTS))
-    remount.called(remount.LIBC.mount(None, b"/", None, ctypes.c_ulong(remount.SLAVE | remount.RECURSIVE), None))
+    remount.check_call(remount.LIBC.unshare(remount.NEW_MOUNTS))
+    remount.check_call(remount.LIBC.mount(None, b"/", None, ctypes.c_ulong(remount.SLAVE | remount.RECURSIVE), None))
     for path in paths:
-        copy = remount._copy(path, True)
+        copy = remount._clone_mount(path, True)
         here = (remount.AT_FDCWD, os.fsencode(path), remount.FROM_DESCRIPTOR)
-        remount.called(remount.LIBC.syscall(remount.MOVE_MOUNT, copy, b"", *here))
+        remount.check_call(remount.LIBC.syscall(remount.MOVE_MOUNT, copy, b"", *here))
         os.close(copy)
 
 
@@ -39,5 +39,5 @@ if __name__ == "__main__":
     if sys.argv.pop(2) == "noexec":
         mount([*os.environ["ALLOWED_PATHS"].split(","), os.environ["WRITABLE_PATHS"]])
     _, column = filters.ARCHITECTURES[os.uname().machine]
-    kernel.refuse((CALLS[name][column] for name in REFUSED), errno.EPERM)
+    kernel.refuse_calls((CALLS[name][column] for name in REFUSED_CALLS), errno.EPERM)
     sys.exit(main())

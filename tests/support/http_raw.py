@@ -8,13 +8,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from tests.support.chat import body
-from tests.support.stack import KEY, Stack
+from tests.support.chat import build_body
+from tests.support.stack import API_KEY, Stack
 
-CHAT = "/v1/chat/completions"
+CHAT_PATH = "/v1/chat/completions"
 
 
-class Answered(Struct, frozen=True):
+class RawResponse(Struct, frozen=True):
     """A response. headers: by their names in lower case."""
 
     status: int
@@ -29,7 +29,7 @@ class Answered(Struct, frozen=True):
         return error.get("code") or error.get("type")
 
 
-class Wire:
+class RawConnection:
     """A connection. Mutable: the socket."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -42,7 +42,7 @@ class Wire:
             self.writer.write(piece)
             await self.writer.drain()
 
-    async def answer(self) -> Answered | None:
+    async def read_response(self) -> RawResponse | None:
         """The next response; None when the connection is closed instead."""
         try:
             line = await self.reader.readline()
@@ -54,20 +54,20 @@ class Wire:
                 headers[name.lower()] = value.strip()
             status = int(line.split()[1])
             if "content-length" in headers:
-                return Answered(status, headers, await self.reader.readexactly(int(headers["content-length"])))
+                return RawResponse(status, headers, await self.reader.readexactly(int(headers["content-length"])))
             whole = b""
             while size := int(await self.reader.readline() or b"0", 16):
                 whole += await self.reader.readexactly(size)
                 await self.reader.readexactly(2)
             await self.reader.readline()
-            return Answered(status, headers, whole)
+            return RawResponse(status, headers, whole)
         except (ConnectionError, asyncio.IncompleteReadError):
             return None
 
-    async def all(self) -> list[Answered]:
+    async def read_all(self) -> list[RawResponse]:
         """Every response until the connection is closed."""
-        answers: list[Answered] = []
-        while (answer := await self.answer()) is not None:
+        answers: list[RawResponse] = []
+        while (answer := await self.read_response()) is not None:
             answers.append(answer)
         return answers
 
@@ -77,12 +77,12 @@ class Wire:
 
 
 @contextlib.asynccontextmanager
-async def wires(stack: Stack, count: int) -> AsyncGenerator[list[Wire]]:
+async def open_connections(stack: Stack, count: int) -> AsyncGenerator[list[RawConnection]]:
     """Connections to the API, which end with the block."""
-    connections: list[Wire] = []
+    connections: list[RawConnection] = []
     try:
         while len(connections) < count:
-            connections.append(Wire(*await asyncio.open_connection("127.0.0.1", stack.port)))
+            connections.append(RawConnection(*await asyncio.open_connection("127.0.0.1", stack.port)))
         yield connections
     finally:
         for connection in connections:
@@ -91,19 +91,24 @@ async def wires(stack: Stack, count: int) -> AsyncGenerator[list[Wire]]:
 
 
 @contextlib.asynccontextmanager
-async def wire(stack: Stack) -> AsyncGenerator[Wire]:
+async def open_connection(stack: Stack) -> AsyncGenerator[RawConnection]:
     """One connection."""
-    async with wires(stack, 1) as [connection]:
+    async with open_connections(stack, 1) as [connection]:
         yield connection
 
 
-def head(stack: Stack, *lines: str, method: str = "POST", path: str = CHAT, key: bool = True) -> bytes:
+def build_head(stack: Stack, *lines: str, method: str = "POST", path: str = CHAT_PATH, key: bool = True) -> bytes:
     """The head of a request."""
     first = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{stack.port}"]
-    return "\r\n".join([*first, *([f"Authorization: Bearer {KEY}"] if key else []), *lines, "", ""]).encode("latin-1")
+    return "\r\n".join([*first, *([f"Authorization: Bearer {API_KEY}"] if key else []), *lines, "", ""]).encode(
+        "latin-1"
+    )
 
 
-def chat(stack: Stack, *lines: str, words: str = "hi", path: str = CHAT) -> bytes:
+def build_chat_request(stack: Stack, *lines: str, words: str = "hi", path: str = CHAT_PATH) -> bytes:
     """A whole chat request."""
-    payload = json.dumps(body(words)).encode()
-    return head(stack, "Content-Type: application/json", f"Content-Length: {len(payload)}", *lines, path=path) + payload
+    payload = json.dumps(build_body(words)).encode()
+    return (
+        build_head(stack, "Content-Type: application/json", f"Content-Length: {len(payload)}", *lines, path=path)
+        + payload
+    )

@@ -7,9 +7,9 @@ from executor.sandbox import landlock
 from executor.sandbox.seccomp import bpf, filters
 
 
-def refuse(numbers: Iterable[int], error: int) -> None:
+def refuse_calls(numbers: Iterable[int], error: int) -> None:
     """Answer these calls with this error from now on; there is no way back. Raises OSError."""
-    steps = [(bpf.LOAD, 0, 0, bpf.NR_AT)]
+    steps = [(bpf.LOAD, 0, 0, bpf.NR_OFFSET)]
     for number in numbers:
         steps += [(bpf.JUMP_EQ, 0, 1, number), (bpf.RETURN, 0, 0, bpf.ERRNO | error)]
     steps.append((bpf.RETURN, 0, 0, bpf.ALLOW))

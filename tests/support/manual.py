@@ -6,10 +6,10 @@ from tests.support.stack import REPOSITORY
 
 MANUAL = (REPOSITORY / "MANUAL.md").read_text(encoding="utf-8")
 # Where the manual has the server.
-HERE = "http://127.0.0.1:8020"
+MANUAL_URL = "http://127.0.0.1:8020"
 
 
-def section(title: str) -> str:
+def find_section(title: str) -> str:
     """The text below a heading of the manual, down to the next of its rank."""
     found = re.search(rf"^(##+) {re.escape(title)}$", MANUAL, re.MULTILINE)
     assert found, f"the manual has no section {title!r}"
@@ -18,13 +18,13 @@ def section(title: str) -> str:
     return rest[: end.start()] if end else rest
 
 
-def blocks(title: str) -> list[tuple[str, str]]:
+def list_code_blocks(title: str) -> list[tuple[str, str]]:
     """The code blocks below a heading, each with its language."""
-    return re.findall(r"^```(\w*)\n(.*?)^```$", section(title), re.MULTILINE | re.DOTALL)
+    return re.findall(r"^```(\w*)\n(.*?)^```$", find_section(title), re.MULTILINE | re.DOTALL)
 
 
-def example(title: str, language: str, url: str) -> str:
+def find_example(title: str, language: str, url: str) -> str:
     """The one block of this language below a heading, as it stands there, but for the server's address."""
-    [found] = [text for each, text in blocks(title) if each == language]
-    assert HERE in found
-    return found.replace(HERE, url)
+    [found] = [text for each, text in list_code_blocks(title) if each == language]
+    assert MANUAL_URL in found
+    return found.replace(MANUAL_URL, url)

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from api.accounting.ledger import Ledger
-from api.accounting.meter import Books
-from api.accounting.rate_limits import Counters
+from api.accounting.meter import Meter
+from api.accounting.rate_limits import RateLimiter
 from api.core.keys import Keyring
-from api.executors.pool import Executors
+from api.executors.pool import ExecutorPool
 from api.models.catalogue import Catalogue
 
 
-def books(folder: Path) -> Books:
+def build_meter(folder: Path) -> Meter:
     """Books that no database ever sees."""
-    catalogue = Catalogue(Executors(folder, "claude"), "sonnet", {})
-    return Books(Keyring(), Counters(None), Ledger(folder), catalogue)
+    catalogue = Catalogue(ExecutorPool(folder, "claude"), "sonnet", {})
+    return Meter(Keyring(), RateLimiter(None), Ledger(folder), catalogue)

@@ -5,16 +5,16 @@ from pathlib import Path
 
 from executor import app
 from executor.__main__ import main
-from executor.claude.cli.sandbox import Sandbox
+from executor.claude.cli.sandbox import CliSandbox
 from executor.sandbox.landlock import Rules
 
 
-def unconfined(_binary: Path, *_of_host: object) -> Sandbox:
+def disable_sandbox(_binary: Path, *_of_host: object) -> CliSandbox:
     """No sandbox at all."""
-    return Sandbox(Rules())
+    return CliSandbox(Rules())
 
 
-app.sandbox = unconfined
+app.build_cli_sandbox = disable_sandbox
 
 if __name__ == "__main__":
     sys.exit(main())

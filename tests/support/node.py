@@ -49,26 +49,26 @@ class Packages(Struct, frozen=True):
     """Packages of npm, each as `name@version`. name: what they are for."""
 
     name: str
-    wanted: tuple[str, ...]
+    packages: tuple[str, ...]
 
     @property
     def folder(self) -> Path:
         """Where they are once they are installed; others are elsewhere."""
-        digest = hashlib.sha256("\n".join(self.wanted).encode()).hexdigest()
+        digest = hashlib.sha256("\n".join(self.packages).encode()).hexdigest()
         return CACHE / f"claude-api-server-{self.name}-{digest[:12]}"
 
     def _beside(self) -> tempfile.TemporaryDirectory[str]:
         CACHE.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryDirectory(prefix=f".{self.folder.name}-", dir=CACHE)
 
-    async def lacking(self) -> str:
+    async def install(self) -> str:
         """Install them, if they are not; why that can't be, if it can't."""
         if self.folder.exists():
             return ""
         # Whole or not at all, though several tests want them at the same time.
         with self._beside() as made:
             whole = Path(made) / "whole"
-            command = (NODE, NPM, "install", *QUIET, "--prefix", str(whole), *self.wanted)
+            command = (NODE, NPM, "install", *QUIET, "--prefix", str(whole), *self.packages)
             try:
                 status, said = await run(*command, timeout=INSTALL_TIMEOUT, cwd=Path(made))
             except TimeoutError:

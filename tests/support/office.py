@@ -24,7 +24,7 @@ BODY = (f"<w:document {WORD} {LINK}><w:body>", "</w:body></w:document>")
 MACROS = "application/vnd.ms-word.document.macroEnabled.main+xml"
 
 
-def packed(parts: Mapping[str, str | bytes]) -> bytes:
+def build_zip(parts: Mapping[str, str | bytes]) -> bytes:
     """A zip of these parts."""
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -34,12 +34,12 @@ def packed(parts: Mapping[str, str | bytes]) -> bytes:
 
 
 @functools.cache
-def bomb(name: str, mebibytes: int, around: tuple[str, str] = ("", "")) -> bytes:
+def build_zip_bomb(name: str, mebibytes: int, around: tuple[str, str] = ("", "")) -> bytes:
     """A Word document of which one part unpacks to so much. around: what is before and after it."""
     written = io.BytesIO(docx("x"))
     with zipfile.ZipFile(written) as archive:
         parts = {each: archive.read(each) for each in archive.namelist() if each != name}
-    written = io.BytesIO(packed(parts))
+    written = io.BytesIO(build_zip(parts))
     with zipfile.ZipFile(written, "a", zipfile.ZIP_DEFLATED) as archive, archive.open(name, "w") as part:
         part.write(around[0].encode())
         for _ in range(mebibytes):
@@ -48,7 +48,7 @@ def bomb(name: str, mebibytes: int, around: tuple[str, str] = ("", "")) -> bytes
     return written.getvalue()
 
 
-def types(**parts: str) -> str:
+def build_content_types(**parts: str) -> str:
     """[Content_Types].xml: the parts and what they are, `/` in a name written as `__`."""
     listed = "".join(
         f'<Override PartName="/{name.replace("__", "/")}.xml" ContentType="{kind}"/>' for name, kind in parts.items()
@@ -60,7 +60,7 @@ def types(**parts: str) -> str:
     return f"{HEAD}<Types {PACKAGE.format('content-types')}>{defaults}{listed}</Types>"
 
 
-def relations(*targets: tuple[str, str]) -> str:
+def build_relations(*targets: tuple[str, str]) -> str:
     """A part's relationships: the kind and target of each, in order."""
     listed = "".join(
         f'<Relationship Id="rId{number}" Type="{RELATION}/{kind}" Target="{target}"/>'
@@ -78,10 +78,10 @@ def docx(
         f"<w:p>{'' if at else '<w:pPr><w:outlineLvl w:val="0"/></w:pPr>'}<w:r><w:t>{text}</w:t></w:r></w:p>"
         for at, text in enumerate(paragraphs)
     )
-    return packed(
+    return build_zip(
         {
-            "[Content_Types].xml": types(word__document=main),
-            "_rels/.rels": relations(("officeDocument", DOCUMENT)),
+            "[Content_Types].xml": build_content_types(word__document=main),
+            "_rels/.rels": build_relations(("officeDocument", DOCUMENT)),
             DOCUMENT: f"{HEAD}{declared}{BODY[0]}{words}{body}{BODY[1]}",
             **(more or {}),
         }
@@ -92,15 +92,15 @@ def xlsx(*rows: tuple[str | float, ...], raw: str = "", name: str = "Sheet1") ->
     """A workbook of one sheet. raw: rows as XML."""
     written = "".join(f"<row>{''.join(map(_cell, row))}</row>" for row in rows)
     main = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-    return packed(
+    return build_zip(
         {
-            "[Content_Types].xml": types(
+            "[Content_Types].xml": build_content_types(
                 xl__workbook=f"{main}.sheet.main+xml", xl__worksheets__sheet1=f"{main}.worksheet+xml"
             ),
-            "_rels/.rels": relations(("officeDocument", "xl/workbook.xml")),
+            "_rels/.rels": build_relations(("officeDocument", "xl/workbook.xml")),
             "xl/workbook.xml": f'{HEAD}<workbook {SHEET} {LINK}><sheets><sheet name="{name}" sheetId="1" r:id="rId1"/>'
             "</sheets></workbook>",
-            "xl/_rels/workbook.xml.rels": relations(("worksheet", "worksheets/sheet1.xml")),
+            "xl/_rels/workbook.xml.rels": build_relations(("worksheet", "worksheets/sheet1.xml")),
             "xl/worksheets/sheet1.xml": f"{HEAD}<worksheet {SHEET}><sheetData>{written}{raw}</sheetData></worksheet>",
         }
     )
@@ -120,20 +120,22 @@ def pptx(*slides: str) -> bytes:
     numbers = range(1, len(slides) + 1)
     listed = "".join(f'<p:sldId id="{255 + number}" r:id="rId{number}"/>' for number in numbers)
     parts = {
-        "[Content_Types].xml": types(
+        "[Content_Types].xml": build_content_types(
             ppt__presentation=f"{main}.presentation.main+xml",
             **{f"ppt__slides__slide{number}": f"{main}.slide+xml" for number in numbers},
         ),
-        "_rels/.rels": relations(("officeDocument", "ppt/presentation.xml")),
+        "_rels/.rels": build_relations(("officeDocument", "ppt/presentation.xml")),
         "ppt/presentation.xml": f"{HEAD}<p:presentation {point}><p:sldIdLst>{listed}</p:sldIdLst></p:presentation>",
-        "ppt/_rels/presentation.xml.rels": relations(*(("slide", f"slides/slide{number}.xml") for number in numbers)),
+        "ppt/_rels/presentation.xml.rels": build_relations(
+            *(("slide", f"slides/slide{number}.xml") for number in numbers)
+        ),
     }
     for number, words in enumerate(slides, 1):
         parts[f"ppt/slides/slide{number}.xml"] = (
             f"{HEAD}<p:sld {point}><p:cSld><p:spTree><p:sp><p:nvSpPr/><p:spPr/><p:txBody><a:p><a:r><a:t>{words}</a:t>"
             "</a:r></a:p></p:txBody></p:sp></p:spTree></p:cSld></p:sld>"
         )
-    return packed(parts)
+    return build_zip(parts)
 
 
 def odf(kind: str, body: str, more: Mapping[str, str | bytes] | None = None) -> bytes:
@@ -141,7 +143,7 @@ def odf(kind: str, body: str, more: Mapping[str, str | bytes] | None = None) -> 
     media_type = f"application/vnd.oasis.opendocument.{kind}"
     listed = f'<manifest:file-entry manifest:full-path="/" manifest:media-type="{media_type}"/>'
     manifest = 'xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"'
-    return packed(
+    return build_zip(
         {
             "mimetype": media_type,
             "META-INF/manifest.xml": f"{HEAD}<manifest:manifest {manifest}>{listed}</manifest:manifest>",
@@ -172,7 +174,7 @@ def ods(*rows: tuple[str, ...]) -> bytes:
 def epub(title: str, words: str) -> bytes:
     """A book of one chapter."""
     container = 'xmlns="urn:oasis:names:tc:opendocument:xmlns:container"'
-    return packed(
+    return build_zip(
         {
             "mimetype": "application/epub+zip",
             "META-INF/container.xml": f'{HEAD}<container version="1.0" {container}><rootfiles>'
@@ -190,7 +192,7 @@ def rtf(words: str) -> bytes:
     return rb"{\rtf1\ansi\deff0{\fonttbl{\f0 Arial;}}\f0 " + words.encode("ascii") + rb"\par}"
 
 
-def locked(data: bytes = b"", stream: str = "EncryptedPackage") -> bytes:
+def build_encrypted(data: bytes = b"", stream: str = "EncryptedPackage") -> bytes:
     """What Office writes for a document with a password: a compound file ([MS-CFB]) with the package as a stream."""
     free, end, table, none = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD, 0xFFFFFFFF
     content = data.ljust(4096, b"\0")[:4096]

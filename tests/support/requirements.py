@@ -12,7 +12,7 @@ class Requirement(NamedTuple):
     """One behaviour. proven: files under `tests/`, or a folder of golden files."""
 
     behaviour: str
-    proven: tuple[str, ...] = ()
+    test_files: tuple[str, ...] = ()
     elsewhere: str = ""
 
 
@@ -30,7 +30,7 @@ REALLY_SENT = "integration/test_recorded_clients.py"
 EDGES = "unit/test_http_edges.py"
 RESPOND = "unit/test_respond.py"
 
-WIRE: dict[int, Requirement] = {
+WIRE_REQUIREMENTS: dict[int, Requirement] = {
     # what is sent
     1: Requirement("Unknown fields are accepted at every level and mean nothing.", (DECODE, RECORDED)),
     2: Requirement(

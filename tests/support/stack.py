@@ -20,10 +20,10 @@ import httpx2
 import openai
 import psutil
 
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 
 REPOSITORY = Path(__file__).parents[2]
-KEY = "sk-tests-0f1e2d3c4b5a6978"
+API_KEY = "sk-tests-0f1e2d3c4b5a6978"
 
 
 class Program:
@@ -47,16 +47,16 @@ class Program:
             sys.executable, "-m", *self._arguments, env=self._environment, cwd=REPOSITORY, stderr=self._output
         )
 
-    def send(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
-    async def end(self, number: signal.Signals = signal.SIGTERM, timeout: float = BOUND) -> int:
+    async def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = TEST_TIMEOUT) -> int:
         """Send a signal and wait for the end; the exit status."""
         with contextlib.suppress(ProcessLookupError):
-            self.send(number)
-        return await self.ended(timeout)
+            self.send_signal(number)
+        return await self.wait_for_exit(timeout)
 
-    async def ended(self, timeout: float = BOUND) -> int:
+    async def wait_for_exit(self, timeout: float = TEST_TIMEOUT) -> int:
         """Wait for the end; the exit status. Raises TimeoutError."""
         assert self.process
         assert self._output
@@ -70,7 +70,7 @@ class Program:
         finally:
             self._output.close()
 
-    def clis(self) -> list[psutil.Process]:
+    def list_clis(self) -> list[psutil.Process]:
         """The CLI processes under this program."""
         try:
             return psutil.Process(self.pid).children(recursive=True)
@@ -92,7 +92,7 @@ class Stack:
         upstream_url: str | None,
         *,
         executors: int = 1,
-        parked: int = 1,
+        pool_size: int = 1,
         settings: Mapping[str, str] | None = None,
         credential: Mapping[str, str] | None = None,
         api_settings: Mapping[str, str] | None = None,
@@ -104,7 +104,7 @@ class Stack:
     ) -> None:
         self._upstream_url = upstream_url
         self._count = executors
-        self._parked = parked
+        self._pool_size = pool_size
         self._settings = dict(settings or {})
         self._credential = {"ANTHROPIC_API_KEY": "sk-ant-invented"} if credential is None else dict(credential)
         self._executor_module = executor_module
@@ -113,15 +113,17 @@ class Stack:
         self.run_dir = self.folder / "run"
         self._tools_module = tools_module
         self.tools = self._tools(tools, readable) if tools is not None else None
-        self.port = free_port()
+        self.port = find_free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.key = KEY
-        self.headers = {"authorization": f"Bearer {KEY}"}
+        self.key = API_KEY
+        self.headers = {"authorization": f"Bearer {API_KEY}"}
         self.executors: list[Program] = []
-        own = {"API_SECRET_TOKEN": KEY, "HOST": "127.0.0.1", "PORT": str(self.port), **(api_settings or {})}
+        own = {"API_SECRET_TOKEN": API_KEY, "HOST": "127.0.0.1", "PORT": str(self.port), **(api_settings or {})}
         self.api = self._program("api", ["api"], own)
-        self.client = httpx2.AsyncClient(base_url=self.url, headers=self.headers, timeout=BOUND)
-        self.openai = openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=KEY, max_retries=0, timeout=BOUND)
+        self.client = httpx2.AsyncClient(base_url=self.url, headers=self.headers, timeout=TEST_TIMEOUT)
+        self.openai = openai.AsyncOpenAI(
+            base_url=f"{self.url}/v1", api_key=API_KEY, max_retries=0, timeout=TEST_TIMEOUT
+        )
 
     def _program(self, name: str, arguments: list[str], extra: Mapping[str, str]) -> Program:
         environment = {
@@ -138,10 +140,10 @@ class Stack:
         }
         return Program(arguments, environment, self.folder / f"{name}.log")
 
-    def executor(self, number: int) -> Program:
+    def build_executor(self, number: int) -> Program:
         """An executor, not yet started."""
         upstream = {"ANTHROPIC_BASE_URL": self._upstream_url} if self._upstream_url else {}
-        extra = {"CLI_POOL_SIZE": str(self._parked), **self._settings, **self._credential, **upstream}
+        extra = {"CLI_POOL_SIZE": str(self._pool_size), **self._settings, **self._credential, **upstream}
         name = f"claude-{number}"
         return self._program(name, [self._executor_module, "--role", "claude", "--name", name], extra)
 
@@ -157,13 +159,13 @@ class Stack:
         )
 
     async def __aenter__(self) -> Self:
-        self.executors = [self.executor(number + 1) for number in range(self._count)]
+        self.executors = [self.build_executor(number + 1) for number in range(self._count)]
         try:
             for program in self.programs():
                 await program.start()
-            await self.ready()
+            await self.wait_until_ready()
         except BaseException:
-            print(self.logs())
+            print(self.read_logs())
             await self._end()
             raise
         return self
@@ -175,7 +177,7 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error:
-            print(self.logs())
+            print(self.read_logs())
         await self._end()
 
     async def _end(self) -> None:
@@ -183,42 +185,42 @@ class Stack:
         await self.openai.close()
         for program in reversed(self.programs()):
             if program.process and program.process.returncode is None:
-                await program.end()
+                await program.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    async def ready(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Wait until every executor is up and has parked what it should."""
 
         async def is_ready() -> bool:
             for program in self.programs():
                 assert program.process
                 if program.process.returncode is not None:
-                    raise RuntimeError(f"a program ended early:\n{self.logs()}")
-            health = await self.health()
+                    raise RuntimeError(f"a program ended early:\n{self.read_logs()}")
+            health = await self.fetch_health()
             executors = health["executors"] if health else []
-            ready = [e for e in executors if not self._wait_ready or (e["up"] and e["parked"] >= self._parked)]
+            ready = [e for e in executors if not self._wait_ready or (e["up"] and e["parked"] >= self._pool_size)]
             hands = [each for each in health["tools"] if each["up"] or not self._wait_ready] if health else []
             return health is not None and len(ready) == self._count and len(hands) == bool(self.tools)
 
-        await until(is_ready)
+        await wait_until(is_ready)
 
-    async def health(self) -> dict[str, Any] | None:
+    async def fetch_health(self) -> dict[str, Any] | None:
         try:
             return (await self.client.get("/health")).json()
         except httpx2.TransportError:
             return None
 
-    def clis(self) -> list[psutil.Process]:
+    def list_clis(self) -> list[psutil.Process]:
         """The CLI processes of every executor."""
-        return [cli for program in self.executors if program.process for cli in program.clis()]
+        return [cli for program in self.executors if program.process for cli in program.list_clis()]
 
-    async def cli(self) -> psutil.Process:
+    async def find_idle_cli(self) -> psutil.Process:
         """The CLI process that waits for the next job, where only one is parked."""
-        await self.idle()
-        [cli] = self.clis()
+        await self.wait_until_idle()
+        [cli] = self.list_clis()
         return cli
 
-    def logs(self) -> str:
+    def read_logs(self) -> str:
         """Every log, but for the lines that waiting makes."""
         lines: list[str] = []
         for path in sorted(self.folder.glob("*.log")):
@@ -226,31 +228,31 @@ class Stack:
             lines.extend(line for line in path.read_text().splitlines() if "path=/health " not in line)
         return "\n".join(lines)
 
-    async def quiet(self, timeout: float = BOUND) -> None:
+    async def wait_until_quiet(self, timeout: float = TEST_TIMEOUT) -> None:
         """Wait until no job runs or waits."""
 
         async def is_quiet() -> bool:
-            health = await self.health()
+            health = await self.fetch_health()
             return bool(health and all(not e["running"] and not e["waiting"] for e in health["executors"]))
 
-        await until(is_quiet, timeout)
+        await wait_until(is_quiet, timeout)
 
-    async def idle(self, timeout: float = BOUND) -> None:
+    async def wait_until_idle(self, timeout: float = TEST_TIMEOUT) -> None:
         """Wait until no job runs or waits, and only parked CLI processes are left."""
 
         async def is_idle() -> bool:
-            health = await self.health()
+            health = await self.fetch_health()
             return bool(
                 health
                 and all(not e["running"] and not e["waiting"] for e in health["executors"])
-                and len(self.clis()) == self._parked * len(self.executors)
-                and all(e["parked"] == self._parked for e in health["executors"])
+                and len(self.list_clis()) == self._pool_size * len(self.executors)
+                and all(e["parked"] == self._pool_size for e in health["executors"])
             )
 
-        await until(is_idle, timeout)
+        await wait_until(is_idle, timeout)
 
 
-def descriptors(stack: Stack, process: psutil.Process) -> int:
+def count_descriptors(stack: Stack, process: psutil.Process) -> int:
     """How many files and sockets a program has open.
 
     But for those of the database, whose pool opens a second connection when two things are to be done at once.
@@ -259,7 +261,7 @@ def descriptors(stack: Stack, process: psutil.Process) -> int:
     return process.num_fds() - sum(file.path.startswith(database) for file in process.open_files())
 
 
-def group(leader: int) -> list[int]:
+def list_group(leader: int) -> list[int]:
     """The processes of a process group, but for those that only wait to be reaped."""
     members: list[int] = []
     for pid in psutil.pids():
@@ -277,7 +279,7 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-async def until(condition: Callable[[], object], timeout: float = BOUND) -> None:
+async def wait_until(condition: Callable[[], object], timeout: float = TEST_TIMEOUT) -> None:
     """Wait for a condition of another process, which can only be polled. Raises TimeoutError."""
     async with asyncio.timeout(timeout):
         while True:
@@ -287,7 +289,7 @@ async def until(condition: Callable[[], object], timeout: float = BOUND) -> None
             await asyncio.sleep(0.02)
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """A TCP port nobody listens on."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))

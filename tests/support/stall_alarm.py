@@ -12,7 +12,7 @@ import threading
 import time
 
 from shared.process import watchdog
-from tests.support.bystander import LONGEST_STALL
+from tests.support.latency_probe import MAX_STALL
 
 PAUSE = 0.05
 ALARM = "STALL: the event loop was held for"
@@ -30,7 +30,7 @@ def sample(loop: asyncio.AbstractEventLoop, clock: int) -> None:
         told = False
         while not lives.wait(PAUSE):
             held = time.clock_gettime(clock) - began
-            if held > LONGEST_STALL and not told:
+            if held > MAX_STALL and not told:
                 told = True
                 print(f"{ALARM} {held:.3f} s", file=sys.stderr, flush=True)
                 faulthandler.dump_traceback(all_threads=True)

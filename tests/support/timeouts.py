@@ -3,4 +3,4 @@
 # Seconds. A bound against hanging and nothing else, so it is generous: a busy machine may be many times slower, and no
 # test passes or fails by how fast something is (`make bench` measures that). What a test shows not to be waited for,
 # such as a grace period or a command's end, takes longer than this. Below pytest's own `timeout`, which tells less.
-BOUND = 120
+TEST_TIMEOUT = 120

@@ -15,15 +15,15 @@ from typing import Self
 from msgspec import Struct
 
 from shared.events import Failed
-from shared.tool_jobs import CommandEnded, JobDone, JobResult, Output, RunCommand, ToolJob, ToolsStatus
-from shared.wire import AskStatus, Do, frame, read_to_api
-from tests.support.stack import Program, until
-from tests.support.timeouts import BOUND
+from shared.tool_jobs import CommandOutput, CommandResult, JobDone, JobResult, RunCommand, ToolJob, ToolsStatus
+from shared.wire import GetStatus, RunTool, encode_frame, read_to_api
+from tests.support.stack import Program, wait_until
+from tests.support.timeouts import TEST_TIMEOUT
 
 SECRET = "sk-ant-not-to-be-found"
 
 
-class Said(Struct):
+class JobOutput(Struct):
     """What a job brought: what was written meanwhile, and its end."""
 
     stdout: bytes
@@ -31,17 +31,17 @@ class Said(Struct):
     end: JobResult | Failed
 
     @property
-    def refused(self) -> Failed:
+    def failure(self) -> Failed:
         assert isinstance(self.end, Failed), self
         return self.end
 
     @property
-    def code(self) -> int:
-        assert isinstance(self.end, CommandEnded), self
+    def returncode(self) -> int:
+        assert isinstance(self.end, CommandResult), self
         return self.end.returncode
 
 
-class Tools:
+class ToolsProgram:
     """Mutable: the program, and the files in its folders. root: allowed; writable: that too, to write."""
 
     def __init__(
@@ -92,15 +92,15 @@ class Tools:
         module = ["tests.support.without_defences", ",".join(without), str(uid)] if without else module
         module = ["tests.support.container_emulation", str(uid), contained] if contained else module
         # What attackers are told.
-        self.told: dict[str, object] = {}
+        self.attack_facts: dict[str, object] = {}
         self.program = Program([*module, "--role", "tools"], environment, self.folder / "tools.log")
 
     async def __aenter__(self) -> Self:
         try:
             await self.program.start()
-            await until(self._answers)
+            await wait_until(self._answers)
         except BaseException:
-            print(self.log())
+            print(self.read_log())
             await self._end()
             raise
         return self
@@ -109,57 +109,57 @@ class Tools:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error:
-            print(self.log())
+            print(self.read_log())
         await self._end()
 
     async def _answers(self) -> bool:
         process = self.program.process
         if process and process.returncode is not None:
-            raise RuntimeError(f"the program ended:\n{self.log()}")
+            raise RuntimeError(f"the program ended:\n{self.read_log()}")
         try:
-            await self.status()
+            await self.fetch_status()
         except OSError:
             return False
         return True
 
     async def _end(self) -> None:
         if process := self.program.process:
-            await (self.program.end() if process.returncode is None else self.program.ended())
+            await (self.program.stop() if process.returncode is None else self.program.wait_for_exit())
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def log(self) -> str:
+    def read_log(self) -> str:
         return self.program.log.read_text() if self.program.log.exists() else ""
 
-    async def status(self) -> ToolsStatus:
+    async def fetch_status(self) -> ToolsStatus:
         reader, writer = await asyncio.open_unix_connection(str(self.run_dir / "tools-1.sock"))
         try:
-            writer.write(frame(AskStatus()))
+            writer.write(encode_frame(GetStatus()))
             answer = await read_to_api(reader)
             assert isinstance(answer, ToolsStatus)
             return answer
         finally:
             writer.close()
 
-    async def do(self, job: ToolJob, timeout: float = BOUND) -> Said:
+    async def run_job(self, job: ToolJob, timeout: float = TEST_TIMEOUT) -> JobOutput:
         """Have a job done."""
         reader, writer = await asyncio.open_unix_connection(str(self.run_dir / "tools-1.sock"))
         said = {"stdout": bytearray(), "stderr": bytearray()}
         try:
             async with asyncio.timeout(timeout):
-                writer.write(frame(Do(job, "test")))
+                writer.write(encode_frame(RunTool(job, "test")))
                 while True:
                     match await read_to_api(reader):
-                        case Output(stream, data):
+                        case CommandOutput(stream, data):
                             said[stream] += data
                         case JobDone(result):
-                            return Said(bytes(said["stdout"]), bytes(said["stderr"]), result)
+                            return JobOutput(bytes(said["stdout"]), bytes(said["stderr"]), result)
                         case Failed() as failed:
-                            return Said(bytes(said["stdout"]), bytes(said["stderr"]), failed)
+                            return JobOutput(bytes(said["stdout"]), bytes(said["stderr"]), failed)
                         case other:
                             raise AssertionError(other)
         finally:
             writer.close()
 
-    async def run(self, command: str, cwd: str | None = None, timeout: float | None = None) -> Said:
+    async def run_command(self, command: str, cwd: str | None = None, timeout: float | None = None) -> JobOutput:
         """Have a command run."""
-        return await self.do(RunCommand(command, cwd, timeout))
+        return await self.run_job(RunCommand(command, cwd, timeout))

@@ -27,7 +27,7 @@ ALLOW, ERRNO = 0x7FFF0000, 0x00050000
 EQUAL, MASKED = 4, 7
 NAMESPACES = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
 WRITE, EXEC, SHM_EXEC = 2, 4, 0o100000
-MOST_FAMILIES = 64
+MAX_ADDRESS_FAMILIES = 64
 
 type Settings = dict[str, list[str]]
 
@@ -38,7 +38,7 @@ class Argument(ctypes.Structure):
     _fields_ = (("at", ctypes.c_uint), ("how", ctypes.c_int), ("a", ctypes.c_uint64), ("b", ctypes.c_uint64))
 
 
-def library() -> ctypes.CDLL:
+def load_library() -> ctypes.CDLL:
     """The library. Raises OSError."""
     found = ctypes.CDLL("libseccomp.so.2", use_errno=True)
     found.seccomp_init.restype = ctypes.c_void_p
@@ -54,10 +54,10 @@ class Filter:
     """One filter. Mutable: its rules."""
 
     def __init__(self, default: int) -> None:
-        self._library = library()
+        self._library = load_library()
         self._context = self._library.seccomp_init(default)
 
-    def rule(self, action: int, call: str, *arguments: tuple[int, int, int, int]) -> None:
+    def add_rule(self, action: int, call: str, *arguments: tuple[int, int, int, int]) -> None:
         """What becomes of a call with such arguments; nothing for a call that this machine does not have."""
         number = self._library.seccomp_syscall_resolve_name(call.encode())
         if number >= 0:
@@ -70,7 +70,7 @@ class Filter:
         assert self._library.seccomp_load(self._context) == 0
 
 
-def settings(unit: str) -> Settings:
+def parse_settings(unit: str) -> Settings:
     """What a unit says, by name; several times what is said several times."""
     found: Settings = {}
     for line in (UNITS / unit).read_text(encoding="utf-8").splitlines():
@@ -80,7 +80,7 @@ def settings(unit: str) -> Settings:
     return found
 
 
-def groups() -> Settings:
+def list_call_groups() -> Settings:
     """Systemd's groups of system calls, each with its members, which may be groups."""
     analyze = shutil.which("systemd-analyze") or ""
     said = subprocess.run([analyze, "syscall-filter", "--no-pager"], capture_output=True, text=True, check=True)
@@ -94,66 +94,66 @@ def groups() -> Settings:
     return found
 
 
-def members(names: Iterable[str], known: Settings) -> set[str]:
+def expand_groups(names: Iterable[str], known: Settings) -> set[str]:
     """The system calls of these names and groups."""
     found: set[str] = set()
     for name in names:
-        found |= members(known[name], known) if name.startswith("@") else {name}
+        found |= expand_groups(known[name], known) if name.startswith("@") else {name}
     return found
 
 
-def allowed(unit: Settings) -> set[str]:
+def list_allowed_calls(unit: Settings) -> set[str]:
     """The system calls that are left."""
-    known = groups()
-    left = members(["@default"], known)
+    known = list_call_groups()
+    left = expand_groups(["@default"], known)
     for line in unit["SystemCallFilter"]:
         if line.startswith("~"):
-            left -= members(line[1:].split(), known)
+            left -= expand_groups(line[1:].split(), known)
         else:
-            left |= members(line.split(), known)
+            left |= expand_groups(line.split(), known)
     return left
 
 
-def filters(unit: Settings) -> list[Filter]:
+def build_filters(unit: Settings) -> list[Filter]:
     """All that the unit asks for, to be loaded in this order."""
     made: list[Filter] = []
     if unit.get("RestrictNamespaces") == ["yes"]:
         made.append(none := Filter(ALLOW))
-        none.rule(ERRNO | errno.ENOSYS, "clone3")
-        none.rule(ERRNO | errno.EPERM, "setns")
+        none.add_rule(ERRNO | errno.ENOSYS, "clone3")
+        none.add_rule(ERRNO | errno.EPERM, "setns")
         for kind in NAMESPACES:
             for call in ("unshare", "clone"):
-                none.rule(ERRNO | errno.EPERM, call, (0, MASKED, kind, kind))
+                none.add_rule(ERRNO | errno.EPERM, call, (0, MASKED, kind, kind))
     if unit.get("MemoryDenyWriteExecute") == ["yes"]:
         made.append(strict := Filter(ALLOW))
-        strict.rule(ERRNO | errno.EPERM, "mmap", (2, MASKED, WRITE | EXEC, WRITE | EXEC))
+        strict.add_rule(ERRNO | errno.EPERM, "mmap", (2, MASKED, WRITE | EXEC, WRITE | EXEC))
         for call in ("mprotect", "pkey_mprotect"):
-            strict.rule(ERRNO | errno.EPERM, call, (2, MASKED, EXEC, EXEC))
-        strict.rule(ERRNO | errno.EPERM, "shmat", (2, MASKED, SHM_EXEC, SHM_EXEC))
+            strict.add_rule(ERRNO | errno.EPERM, call, (2, MASKED, EXEC, EXEC))
+        strict.add_rule(ERRNO | errno.EPERM, "shmat", (2, MASKED, SHM_EXEC, SHM_EXEC))
     made.append(families := Filter(ALLOW))
     known = {int(getattr(socket, name)) for line in unit["RestrictAddressFamilies"] for name in line.split()}
-    for family in set(range(MOST_FAMILIES)) - known:
-        families.rule(ERRNO | errno.EAFNOSUPPORT, "socket", (0, EQUAL, family, 0))
+    for family in set(range(MAX_ADDRESS_FAMILIES)) - known:
+        families.add_rule(ERRNO | errno.EAFNOSUPPORT, "socket", (0, EQUAL, family, 0))
     made.append(calls := Filter(ERRNO | errno.EPERM))
-    for call in allowed(unit):
-        calls.rule(ALLOW, call)
+    for call in list_allowed_calls(unit):
+        calls.add_rule(ALLOW, call)
     return made
 
 
-def mount(unit: Settings) -> None:
+def mount_folders(unit: Settings) -> None:
     """The folders as the unit has them."""
     writable = [path for path in os.environ.get("WRITABLE_PATHS", "").split(",") if path]
     readable = [path for path in os.environ.get("ALLOWED_PATHS", "").split(",") if path]
     held = dict.fromkeys(readable, False) | dict.fromkeys([*writable, os.environ["RUN_DIR"]], True)
-    if "NoExecPaths" in unit and os.environ.get("UNDER_MOUNTS") != "no" and (said := remount.lay(held)):
+    if "NoExecPaths" in unit and os.environ.get("UNDER_MOUNTS") != "no" and (said := remount.remount_folders(held)):
         sys.exit(said)
 
 
 def main() -> int:
     """Become what the unit makes of it, and run it."""
     role = sys.argv[sys.argv.index("--role") + 1] if "--role" in sys.argv else "api"
-    unit = settings({"api": "claude-api.service"}.get(role, f"{role}-executor@.service"))
-    made = filters(unit)
+    unit = parse_settings({"api": "claude-api.service"}.get(role, f"{role}-executor@.service"))
+    made = build_filters(unit)
     if role == "api":
         from api.__main__ import main as program  # noqa: PLC0415 # an executor has no need of it
     else:
@@ -166,12 +166,12 @@ def main() -> int:
     ):
         importlib.import_module(late)
     if os.getuid() == 0:
-        mount(unit)
+        mount_folders(unit)
         os.setgroups([int(group) for group in os.environ.get("UNDER_GROUPS", "").split(",") if group])
         if uid := int(os.environ.get("UNDER_UID", "0")):
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
-    privileges.give_up()
+    privileges.drop_capabilities()
     for each in made:
         each.load()
     return program() or 0

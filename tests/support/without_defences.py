@@ -11,7 +11,7 @@ from executor.sandbox.confine import Defences
 from tests.support.as_user import main
 
 
-def without(names: Iterable[str]) -> None:
+def remove_defences(names: Iterable[str]) -> None:
     """Take these defences down. `mounts` are those without exec and without change; `probe` is the trial at start."""
     from executor.sandbox import privileges  # noqa: PLC0415 # after the fork
     from executor.sandbox.landlock import LIBC  # noqa: PLC0415
@@ -26,17 +26,17 @@ def without(names: Iterable[str]) -> None:
         hidden="hiding" not in down,
         # Who has a user namespace of his own can't look out of it.
         namespaces="mounts" not in down,
-        itself="itself" not in down,
-        groups="groups" not in down,
+        executor="itself" not in down,
+        cgroups="groups" not in down,
     )
     if "hiding" in down:
-        privileges.hide = lambda: LIBC.prctl(privileges.PR_SET_DUMPABLE, 1, 0, 0, 0)
+        privileges.hide_process = lambda: LIBC.prctl(privileges.PR_SET_DUMPABLE, 1, 0, 0, 0)
 
     async def holds(_zygote: object) -> str:
         return ""
 
-    start.probed = holds
+    start.probe_sandbox = holds
 
 
 if __name__ == "__main__":
-    sys.exit(main(partial(without, sys.argv.pop(1).split(","))))
+    sys.exit(main(partial(remove_defences, sys.argv.pop(1).split(","))))

@@ -11,6 +11,6 @@ from executor.sandbox import landlock
 from tests.support import kernel
 
 if __name__ == "__main__":
-    kernel.refuse((landlock.CREATE_RULESET, landlock.ADD_RULE, landlock.RESTRICT_SELF), errno.ENOSYS)
-    assert not landlock.abi()
+    kernel.refuse_calls((landlock.CREATE_RULESET, landlock.ADD_RULE, landlock.RESTRICT_SELF), errno.ENOSYS)
+    assert not landlock.get_abi_version()
     os.execv(sys.executable, [sys.executable, "-m", "executor", *sys.argv[1:]])  # noqa: S606

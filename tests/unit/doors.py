@@ -13,18 +13,18 @@ import msgspec
 from mcp_types import CallToolResult
 from msgspec import Struct
 
-from api.agent.answer_builder import Saying
+from api.agent.answer_builder import AnswerBuilder
 from api.conversation.parameters import Policy
-from api.core.problems import Problem, of_failure
+from api.core.problems import Problem, problem_from_failure
 from api.dialects.anthropic.encode import MessageEncoder
-from api.dialects.mcp.encode import progress, refusal, result
-from api.dialects.openai_chat.encode import ChatEncoder, Form
+from api.dialects.mcp.encode import build_error_result, build_result, render_progress
+from api.dialects.openai_chat.encode import ChatEncoder, ChatOutputOptions
 from api.dialects.openai_completions.encode import CompletionEncoder
 from api.dialects.openai_responses.decode import decode
 from api.dialects.openai_responses.encode import ResponsesEncoder
-from api.dialects.openai_responses.output_items import Form as ResponsesForm
-from api.dialects.openai_responses.store import Store
-from api.dialects.openai_responses.view import begun
+from api.dialects.openai_responses.output_items import ResponsesOutputOptions as ResponsesForm
+from api.dialects.openai_responses.store import ResponseStore
+from api.dialects.openai_responses.view import build_response
 from api.dialects.rest.encode import RestEncoder
 from api.http.event_stream import Encoder
 from shared.events import Done, Event, Failed, StopReason
@@ -194,7 +194,9 @@ def chat_plain(body: Json) -> Heard:
 
 
 def chat(choices: int = 1, *, usage: bool = True, thinking: bool = True) -> Encoder[Event]:
-    return ChatEncoder("chatcmpl-1", 1_700_000_000, "asked", Form(include_usage=usage, reasoning=thinking), choices)
+    return ChatEncoder(
+        "chatcmpl-1", 1_700_000_000, "asked", ChatOutputOptions(include_usage=usage, reasoning=thinking), choices
+    )
 
 
 # --- OpenAI's legacy completions ---------------------------------------------------------------------------------
@@ -304,7 +306,7 @@ def _message(model: str, content: Sequence[Json], calls: Sequence[Call], end: Js
 
 
 def messages(*, thinking: bool = False, shown: bool = True) -> Encoder[Event]:
-    return MessageEncoder("msg_1", "asked", "req_1", thinking=thinking, shown=shown)
+    return MessageEncoder("msg_1", "asked", "req_1", thinking=thinking, show_thinking=shown)
 
 
 # --- OpenAI's responses ------------------------------------------------------------------------------------------
@@ -388,9 +390,9 @@ def responses_plain(body: Json) -> Heard:
 
 def responses(*, thoughts: bool = False) -> Encoder[Event]:
     sent: Json = {"input": "Hi", "reasoning": {"summary": "auto"}} if thoughts else {"input": "Hi"}
-    call = decode(json.dumps(sent).encode(), Policy(), Store(0, 0, 1).shelf("owner"))
-    form = ResponsesForm(summaries=thoughts, sealed=thoughts)
-    return ResponsesEncoder(begun("resp_1", 1_700_000_000, "asked", call), form, lambda: 1_700_000_001)
+    call = decode(json.dumps(sent).encode(), Policy(), ResponseStore(0, 0, 1).for_key("owner"))
+    form = ResponsesForm(show_summaries=thoughts, include_encrypted=thoughts)
+    return ResponsesEncoder(build_response("resp_1", 1_700_000_000, "asked", call), form, lambda: 1_700_000_001)
 
 
 RESPONSES_REASONS: dict[StopReason, str] = {
@@ -408,14 +410,14 @@ class Rest:
 
     def __init__(self) -> None:
         self._encoder = RestEncoder()
-        self._saying = Saying("asked")
-        self.whole = self._encoder.whole
-        self.problem = self._encoder.problem
+        self._saying = AnswerBuilder("asked")
+        self.encode_answer = self._encoder.encode_answer
+        self.encode_error = self._encoder.encode_error
 
-    def event(self, event: Event | Failed, choice: int = 0) -> bytes:
-        self._saying.hear(event)
-        after = self._encoder.event(self._saying.chat()) if isinstance(event, Done) else b""
-        return self._encoder.event(event, choice) + after
+    def encode_event(self, event: Event | Failed, choice: int = 0) -> bytes:
+        self._saying.add_event(event)
+        after = self._encoder.encode_event(self._saying.build_chat_answer()) if isinstance(event, Done) else b""
+        return self._encoder.encode_event(event, choice) + after
 
 
 def rest_streamed(events: list[Told]) -> Heard:
@@ -447,22 +449,22 @@ class Mcp:
     """MCP's progress and result, as its server sends them: the answer follows the last event. Mutable: what was said."""
 
     def __init__(self) -> None:
-        self._saying = Saying("asked")
+        self._saying = AnswerBuilder("asked")
 
-    def event(self, event: Event | Failed, choice: int = 0) -> bytes:
+    def encode_event(self, event: Event | Failed, choice: int = 0) -> bytes:
         assert choice == 0
         if isinstance(event, Failed):
-            return _named("error", self.problem(of_failure(event)))
-        self._saying.hear(event)
-        message = progress(event)
+            return _named("error", self.encode_error(problem_from_failure(event)))
+        self._saying.add_event(event)
+        message = render_progress(event)
         said = _named("progress", json.dumps({"message": message}).encode()) if message else b""
-        return said + (_named("result", self.whole()) if isinstance(event, Done) else b"")
+        return said + (_named("result", self.encode_answer()) if isinstance(event, Done) else b"")
 
-    def whole(self) -> bytes:
-        return _result(result(self._saying.chat()))
+    def encode_answer(self) -> bytes:
+        return _result(build_result(self._saying.build_chat_answer()))
 
-    def problem(self, problem: Problem) -> bytes:
-        return _result(refusal(problem))
+    def encode_error(self, problem: Problem) -> bytes:
+        return _result(build_error_result(problem))
 
 
 def _named(name: str, data: bytes) -> bytes:

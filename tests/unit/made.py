@@ -8,49 +8,49 @@ from hypothesis import strategies as st
 from shared.errors import ErrorKind
 from shared.events import (
     Admitted,
-    Declined,
     Done,
     Event,
     Failed,
     Queued,
+    RefusedOutput,
     Started,
     StopReason,
     TextDelta,
     ThinkingDelta,
     ThinkingRedacted,
-    ThinkingSigned,
-    ToolArguments,
+    ThinkingSignature,
+    ToolArgumentsDelta,
     ToolCall,
+    ToolCallPending,
     Usage,
-    Wanted,
-    Window,
-    Windows,
+    UsageWindow,
+    UsageWindows,
 )
 from shared.tool_jobs import (
-    CommandEnded,
+    CommandOutput,
+    CommandResult,
     EditFile,
-    Entry,
-    FileRead,
-    FilesFound,
-    FileWritten,
+    FileContent,
+    FileMatches,
     FindFiles,
-    FolderListed,
+    FolderEntry,
+    FolderListing,
     JobDone,
     JobResult,
     ListFolder,
-    Output,
-    Page,
-    PagesRead,
+    PdfPage,
+    PdfPages,
     ReadFile,
     RunCommand,
     SearchFiles,
-    SearchFound,
+    SearchMatches,
     ToolJob,
     ToolsStatus,
     WriteFile,
+    WriteResult,
 )
 from shared.turn import Message, Role, Text, ToolResult, Turn
-from shared.wire import AskStatus, Bring, Do, Model, Status, Submit, ToApi, ToExecutor
+from shared.wire import ClaudeStatus, CliModel, DeliverToolResult, GetStatus, RunTool, Submit, ToApi, ToExecutor
 
 STOP_REASONS: tuple[StopReason, ...] = (
     *("end_turn", "max_tokens", "stop_sequence"),
@@ -93,7 +93,7 @@ turns = st.builds(
     max_tokens=st.none() | st.integers(1, 2**31),
 )
 
-models = st.builds(Model, value=words, resolved=words, name=words, description=words)
+models = st.builds(CliModel, value=words, resolved=words, name=words, description=words)
 
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Queued, counts),
@@ -101,13 +101,17 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Started, words),
     st.builds(TextDelta, words | awkward),
     st.builds(ThinkingDelta, words | awkward),
-    st.builds(ThinkingSigned, words),
+    st.builds(ThinkingSignature, words),
     st.builds(ThinkingRedacted, words),
     st.builds(ToolCall, words, words | awkward),
-    st.builds(Wanted, words, words, words | awkward),
-    st.builds(ToolArguments, words | awkward),
-    st.builds(Declined, words | awkward),
-    st.builds(Windows, words, st.lists(st.builds(Window, words, st.none() | seconds, st.none() | seconds)).map(tuple)),
+    st.builds(ToolCallPending, words, words, words | awkward),
+    st.builds(ToolArgumentsDelta, words | awkward),
+    st.builds(RefusedOutput, words | awkward),
+    st.builds(
+        UsageWindows,
+        words,
+        st.lists(st.builds(UsageWindow, words, st.none() | seconds, st.none() | seconds)).map(tuple),
+    ),
     st.builds(
         Done,
         st.sampled_from(STOP_REASONS),
@@ -119,7 +123,7 @@ events: st.SearchStrategy[Event] = st.one_of(
 )
 
 statuses = st.builds(
-    Status,
+    ClaudeStatus,
     role=st.just("claude"),
     mode=st.sampled_from(["online", "offline"]),
     credential=words,
@@ -142,8 +146,10 @@ def made(kind: type[Any]) -> st.SearchStrategy[Any]:
     named: dict[Any, st.SearchStrategy[Any]] = {
         **numbers,
         dict[str, int]: st.dictionaries(words, counts, max_size=3),
-        tuple[Entry, ...]: few(st.builds(Entry, words, st.sampled_from(["file", "folder", "other"]), counts)),
-        tuple[Page, ...]: few(st.builds(Page, counts, st.binary(max_size=30), words)),
+        tuple[FolderEntry, ...]: few(
+            st.builds(FolderEntry, words, st.sampled_from(["file", "folder", "other"]), counts)
+        ),
+        tuple[PdfPage, ...]: few(st.builds(PdfPage, counts, st.binary(max_size=30), words)),
         tuple[int, int] | None: st.none() | st.tuples(counts, counts),
     }
     fields = msgspec.structs.fields(kind)
@@ -159,19 +165,22 @@ jobs: st.SearchStrategy[ToolJob] = st.one_of(
     *(made(kind) for kind in (ReadFile, FindFiles, SearchFiles, RunCommand, WriteFile, EditFile, ListFolder))
 )
 results: st.SearchStrategy[JobResult] = st.one_of(
-    *(made(kind) for kind in (FileRead, PagesRead, FilesFound, SearchFound, CommandEnded, FileWritten, FolderListed))
+    *(
+        made(kind)
+        for kind in (FileContent, PdfPages, FileMatches, SearchMatches, CommandResult, WriteResult, FolderListing)
+    )
 )
 
 to_executor: st.SearchStrategy[ToExecutor] = st.one_of(
     st.builds(Submit, turns, words, words, words, counts),
-    st.builds(Bring, st.builds(ToolResult, words, st.lists(st.builds(Text, words | awkward)).map(tuple))),
-    st.builds(Do, jobs, words, words, words, counts),
-    st.builds(AskStatus, counts),
+    st.builds(DeliverToolResult, st.builds(ToolResult, words, st.lists(st.builds(Text, words | awkward)).map(tuple))),
+    st.builds(RunTool, jobs, words, words, words, counts),
+    st.builds(GetStatus, counts),
 )
 to_api: st.SearchStrategy[ToApi] = st.one_of(
     events,
     statuses,
-    st.builds(Output, st.sampled_from(["stdout", "stderr"]), st.binary(max_size=50)),
+    st.builds(CommandOutput, st.sampled_from(["stdout", "stderr"]), st.binary(max_size=50)),
     st.builds(JobDone, results),
     made(ToolsStatus),
 )

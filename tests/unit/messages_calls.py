@@ -8,7 +8,7 @@ import pytest
 from api.conversation.drafts import Draft
 from api.conversation.parameters import Policy
 from api.core.problems import Problem
-from api.dialects.anthropic.decode import MessagesCall, decode
+from api.dialects.anthropic.decode import MessagesTurnRequest, decode
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 HI: list[dict[str, Any]] = [{"role": "user", "content": "hi"}]
@@ -45,7 +45,7 @@ def brought(*content: Any) -> dict[str, Any]:
     return {"messages": messages}
 
 
-def call(*, policy: Policy | None = None, **fields: Any) -> MessagesCall:
+def call(*, policy: Policy | None = None, **fields: Any) -> MessagesTurnRequest:
     """A request of these fields, decoded; one that says nothing else says hi."""
     return decode(json.dumps({"max_tokens": 9000, "messages": HI, **fields}).encode(), policy or Policy())
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import executor.admission
-from executor.admission import Admission, Refused
+from executor.admission import Admission, AdmissionRefused
 from shared.errors import ErrorKind
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 
 LONG = 3600.0
 AT_ONCE = 0.01
@@ -32,7 +32,7 @@ class Job:
     def __init__(self, admission: Admission, name: int, admitted: list[int]) -> None:
         self.name = name
         self.ahead: list[int] = []
-        self.refused: Refused | None = None
+        self.refused: AdmissionRefused | None = None
         self._end = asyncio.Event()
         self._then: Callable[[], object] = bool
         self.inside = asyncio.Event()
@@ -42,12 +42,12 @@ class Job:
 
     async def _run(self) -> None:
         try:
-            async with self._admission.place(self._waits):
+            async with self._admission.acquire_slot(self._waits):
                 self._admitted.append(self.name)
                 self.inside.set()
                 await self._end.wait()
             self._then()
-        except Refused as refused:
+        except AdmissionRefused as refused:
             self.refused = refused
 
     async def _waits(self, ahead: int) -> None:
@@ -78,7 +78,7 @@ class Crowd:
 @asynccontextmanager
 async def crowd(places: int, queue: int, timeout: float = LONG) -> AsyncGenerator[Crowd]:
     """A crowd that has gone home in the end, and left every place free."""
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         here = Crowd(places, queue, timeout)
         try:
             yield here
@@ -169,11 +169,11 @@ async def test_who_waited_too_long_is_refused_and_leaves_the_queue() -> None:
 
 async def test_the_wait_is_bounded_also_while_the_news_of_it_is_told() -> None:
     """A client that does not read can't hold its place in the queue for ever."""
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         admission = Admission(places=1, queue=1, timeout=AT_ONCE)
-        async with admission.place(_never):
-            with pytest.raises(Refused) as refused:
-                async with admission.place(_never):
+        async with admission.acquire_slot(_never):
+            with pytest.raises(AdmissionRefused) as refused:
+                async with admission.acquire_slot(_never):
                     raise AssertionError("there was no place")
         assert refused.value.kind is ErrorKind.QUEUE_TIMEOUT
         assert repr(admission) == "<Admission [0/1 running | 0/1 waiting]>"
@@ -188,7 +188,7 @@ async def test_the_time_limit_is_for_the_wait_and_not_for_the_job() -> None:
     admission = Admission(places=1, queue=1, timeout=AT_ONCE)
     late = asyncio.Event()
     asyncio.get_running_loop().call_later(AT_ONCE * 3, late.set)
-    async with asyncio.timeout(BOUND), admission.place(_never):
+    async with asyncio.timeout(TEST_TIMEOUT), admission.acquire_slot(_never):
         await late.wait()
         assert admission.running == 1
 
@@ -253,7 +253,7 @@ async def test_a_job_cancelled_before_the_place_was_given_does_not_swallow_it() 
         assert here.admitted == [0, 2]
 
 
-@pytest.mark.parametrize("error", [RuntimeError(), asyncio.CancelledError(), Refused(ErrorKind.QUEUE_FULL, 1)])
+@pytest.mark.parametrize("error", [RuntimeError(), asyncio.CancelledError(), AdmissionRefused(ErrorKind.QUEUE_FULL, 1)])
 async def test_a_job_that_fails_gives_its_place_back(error: BaseException) -> None:
     """However it ends; and its error is its own."""
     admission = Admission(places=1, queue=0, timeout=LONG)
@@ -264,7 +264,7 @@ async def test_a_job_that_fails_gives_its_place_back(error: BaseException) -> No
 
 
 async def _failing(admission: Admission, error: BaseException) -> None:
-    async with admission.place(_never):
+    async with admission.acquire_slot(_never):
         assert admission.running == 1
         raise error
 
@@ -276,9 +276,9 @@ async def test_a_job_whose_news_can_not_be_told_leaves_the_queue() -> None:
         raise ConnectionResetError
 
     admission = Admission(places=1, queue=1, timeout=LONG)
-    async with admission.place(_never):
+    async with admission.acquire_slot(_never):
         with pytest.raises(ConnectionResetError):
-            async with admission.place(broken):
+            async with admission.acquire_slot(broken):
                 raise AssertionError("there was no place")
         assert admission.waiting == 0
     assert admission.running == 0
@@ -303,13 +303,13 @@ async def test_a_burst_never_runs_more_than_there_are_places() -> None:
 
     async def job() -> None:
         nonlocal inside, most
-        async with admission.place(nothing):
+        async with admission.acquire_slot(nothing):
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0)
             inside -= 1
 
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         await asyncio.gather(*(job() for _ in range(20)))
     assert most == places
     assert repr(admission) == "<Admission [0/3 running | 0/20 waiting]>"
@@ -369,7 +369,7 @@ async def test_a_busy_tenant_starves_no_other() -> None:
         pass
 
     async def job(tenant: str) -> None:
-        async with admission.place(nothing, tenant):
+        async with admission.acquire_slot(nothing, tenant):
             served.append(tenant)
             await asyncio.sleep(0)
 
@@ -393,7 +393,7 @@ async def test_who_has_nothing_running_always_finds_a_place_beside_one_busy_tena
         pass
 
     async def job(tenant: str) -> None:
-        async with admission.place(nothing, tenant):
+        async with admission.acquire_slot(nothing, tenant):
             running[end := asyncio.Event()] = tenant
             await end.wait()
             del running[end]
@@ -401,7 +401,7 @@ async def test_who_has_nothing_running_always_finds_a_place_beside_one_busy_tena
     def counts() -> list[int]:
         return [list(running.values()).count(name) for name in ("a", "b", "c")]
 
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         for what, which in story:
             if what == "end":
                 if running:
@@ -427,7 +427,7 @@ async def test_where_there_is_one_place_a_tenant_has_it() -> None:
         admission = Admission(places, 0, LONG)
         async with contextlib.AsyncExitStack() as stack:
             for _ in range(places):
-                await stack.enter_async_context(admission.place(_never, tenant))
+                await stack.enter_async_context(admission.acquire_slot(_never, tenant))
             assert admission.running == places
 
 
@@ -442,9 +442,9 @@ async def test_a_full_queue_has_room_for_a_tenant_that_waits_less() -> None:
 
     async def job(tenant: str) -> None:
         try:
-            async with admission.place(nothing, tenant):
+            async with admission.acquire_slot(nothing, tenant):
                 await end.wait()
-        except Refused:
+        except AdmissionRefused:
             ends.append(tenant)
 
     jobs = [asyncio.create_task(job("busy")) for _ in range(4)]

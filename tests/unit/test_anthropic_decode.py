@@ -7,11 +7,11 @@ import pytest
 
 from api.conversation.drafts import Draft, DraftResult
 from api.conversation.parameters import Policy
-from api.dialects.anthropic.client_tools import OFFERS
-from api.dialects.anthropic.tokens import estimate
-from api.media.blocks import Remote
+from api.dialects.anthropic.client_tools import TOOLS_BY_TYPE
+from api.dialects.anthropic.tokens import estimate_tokens
+from api.media.blocks import RemoteMedia
 from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
-from tests.support.manual import section
+from tests.support.manual import find_section
 from tests.unit.messages_calls import (
     FOUND,
     HI,
@@ -43,7 +43,7 @@ def test_every_block_becomes_what_it_is():
             "user",
             (
                 Image("image/png", PIXEL),
-                Remote("https://example.com/a.png", f"{place}[1].source"),
+                RemoteMedia("https://example.com/a.png", f"{place}[1].source"),
                 Document("text/plain", "words", "T"),
                 Document("text/plain", "part"),
             ),
@@ -139,7 +139,7 @@ def test_a_thread_is_refused_so_that_the_runner_sends_everything():
 def test_server_tools_are_dropped_and_named():
     """Clients send them by default; REJECT_UNSUPPORTED_PARAMS refuses them."""
     understood = call(tools=[WEB, TOOL], temperature=1.0)
-    assert [tool.name for tool in understood.offered.tools] == ["Read"]
+    assert [tool.name for tool in understood.tool_set.tools] == ["Read"]
     assert understood.ignored == ("temperature", "tools.web_search_20250305")
     assert problem(tools=[WEB], policy=Policy(strict=True)).param == "tools[0].type"
 
@@ -186,15 +186,15 @@ def test_anthropic_s_tools_that_a_client_runs_are_offered_as_its_own(kind: str, 
     """By the names and the input that are documented; one may be forced; nothing is ignored."""
     choice = {"type": "tool", "name": name}
     understood = call(tools=[{"type": kind, "name": name, "max_characters": 10}], tool_choice=choice)
-    [tool] = understood.offered.tools
-    assert (tool.name, understood.offered.forced, understood.ignored) == (name, name, ())
+    [tool] = understood.tool_set.tools
+    assert (tool.name, understood.tool_set.forced_tool, understood.ignored) == (name, name, ())
     assert tool.description
     assert fields <= set(json.loads(tool.schema)["properties"])
 
 
 def test_each_tool_that_is_offered_so_is_in_the_manual():
     """By its type."""
-    assert [kind for kind in OFFERS if f"`{kind}`" not in section("`POST /v1/messages`")] == []
+    assert [kind for kind in TOOLS_BY_TYPE if f"`{kind}`" not in find_section("`POST /v1/messages`")] == []
 
 
 @pytest.mark.wire(78)
@@ -209,7 +209,7 @@ def test_parameters_that_a_version_took_away_are_ignored_in_any_version(name: st
 @pytest.mark.wire(76)
 def test_a_forced_choice_of_one_call():
     """As the AI SDK asks for JSON."""
-    offered = call(tools=[TOOL], tool_choice={"type": "any", "disable_parallel_tool_use": True}).offered
+    offered = call(tools=[TOOL], tool_choice={"type": "any", "disable_parallel_tool_use": True}).tool_set
     assert (offered.choice, offered.parallel) == ("any", False)
     schema = {"type": "object", "properties": {"a": {"type": "string"}}}
     assert call(output_config={"format": {"type": "json_schema", "schema": schema}}).schema == json.dumps(schema)
@@ -237,7 +237,7 @@ def test_thinking_is_an_effort_and_whether_it_is_shown(
 ):
     """A named effort wins over a budget."""
     understood = call(**fields)
-    assert (understood.effort, understood.thinking, understood.shown) == (effort, thinking, shown)
+    assert (understood.effort, understood.thinking, understood.show_thinking) == (effort, thinking, shown)
 
 
 def test_a_documents_context_is_kept_and_its_citations_are_named():
@@ -271,11 +271,11 @@ def test_examples_of_a_tools_calls_are_named():
 
 def test_an_estimate_grows_with_everything_that_is_read():
     """Words, tools, pictures, pages; and far beyond what is counted."""
-    hi = estimate(call())
+    hi = estimate_tokens(call())
     assert 0 < hi < 50
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
-    long = estimate(call(messages=[{"role": "user", "content": "word " * 100_000}]))
-    assert estimate(call(tools=[TOOL])) > hi
-    assert estimate(call(system="Be brief.")) > hi
-    assert estimate(call(messages=[{"role": "user", "content": [*[image] * 30]}])) > hi
+    long = estimate_tokens(call(messages=[{"role": "user", "content": "word " * 100_000}]))
+    assert estimate_tokens(call(tools=[TOOL])) > hi
+    assert estimate_tokens(call(system="Be brief.")) > hi
+    assert estimate_tokens(call(messages=[{"role": "user", "content": [*[image] * 30]}])) > hi
     assert 90_000 < long < 220_000

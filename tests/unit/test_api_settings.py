@@ -15,9 +15,9 @@ from pydantic import SecretStr, ValidationError
 
 import api.settings
 import executor.settings
-from api.settings import SHORTEST_TOKEN, WELL_KNOWN, strong
+from api.settings import GUESSABLE_PREFIXES, MIN_TOKEN_LENGTH, check_token_strength
 from cli.up.environment import SETTINGS
-from shared.settings import complaints
+from shared.settings import render_validation_errors
 
 KEY = "sk-local-0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
@@ -47,7 +47,7 @@ def refusals(program: str) -> list[str]:
     """What the program prints, because it can't use its environment."""
     with pytest.raises(ValidationError) as error:
         PROGRAMS[program]()
-    return complaints(error.value.errors())
+    return render_validation_errors(error.value.errors())
 
 
 REFUSED = [
@@ -350,19 +350,19 @@ def test_settings_do_not_change_while_a_program_runs(program: str) -> None:
         PROGRAMS[program]().log_level = "debug"
 
 
-@pytest.mark.parametrize("word", WELL_KNOWN)
+@pytest.mark.parametrize("word", GUESSABLE_PREFIXES)
 def test_a_key_that_begins_like_those_of_tutorials_is_refused(word: str) -> None:
     """In any case."""
     for key in (f"{word}-0123456789abcdef", f"{word.upper()}-0123456789abcdef"):
         with pytest.raises(ValueError, match="easy to guess"):
-            strong(SecretStr(key))
+            check_token_strength(SecretStr(key))
 
 
 @pytest.mark.parametrize("key", ["a" * 40, "ababab" * 9, "abcdefg" * 5])
 def test_a_key_of_few_characters_is_refused(key: str) -> None:
     """Length alone is no strength."""
     with pytest.raises(ValueError, match="easy to guess"):
-        strong(SecretStr(key))
+        check_token_strength(SecretStr(key))
 
 
 @pytest.mark.parametrize(
@@ -371,16 +371,16 @@ def test_a_key_of_few_characters_is_refused(key: str) -> None:
 def test_a_key_that_a_header_can_not_carry_is_refused(key: str) -> None:
     """Clients would be refused, and nobody would see why."""
     with pytest.raises(ValueError, match="printable ASCII"):
-        strong(SecretStr(key))
+        check_token_strength(SecretStr(key))
 
 
 def test_the_shortest_key_has_sixteen_characters() -> None:
     """One fewer is refused, one of that length is taken."""
     key = "qwfpgjluyarstdhn"
-    assert len(key) == SHORTEST_TOKEN
-    assert strong(SecretStr(key)).get_secret_value() == key
+    assert len(key) == MIN_TOKEN_LENGTH
+    assert check_token_strength(SecretStr(key)).get_secret_value() == key
     with pytest.raises(ValueError, match="shorter than 16"):
-        strong(SecretStr(key[1:]))
+        check_token_strength(SecretStr(key[1:]))
 
 
 @given(st.binary(min_size=32, max_size=32).filter(lambda chance: len(set(chance.hex())) >= 8))
@@ -388,18 +388,18 @@ def test_what_the_messages_advise_is_taken(chance: bytes) -> None:
     """`openssl rand -hex 32`, almost whatever comes out of it."""
     key = chance.hex()
     if not key.startswith("1234"):
-        assert strong(SecretStr(key)).get_secret_value() == key
+        assert check_token_strength(SecretStr(key)).get_secret_value() == key
 
 
 def test_complaints_name_a_setting_as_it_is_set() -> None:
     """The environment's name, not a path into a value; what is inside is said in the reason."""
     error = {"loc": ("model_aliases", "a", 0), "msg": "Value error, no good"}
-    (line,) = complaints([error])
+    (line,) = render_validation_errors([error])
     assert line == (
         "MODEL_ALIASES: no good, at a, at 0. "
         "Set MODEL_ALIASES in the environment or in .env (.env.example shows each setting)."
     )
-    assert complaints([]) == []
+    assert render_validation_errors([]) == []
 
 
 def test_the_tests_environment_has_no_setting_of_its_own() -> None:

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.conversation.strict_tools import kept, promises
-from api.conversation.tools import Offered
+from api.conversation.strict_tools import enforce, strict_schemas
+from api.conversation.tools import ToolSet
 from api.core.problems import Problem
 from shared.errors import ErrorKind
-from shared.events import Done, Event, Failed, Started, TextDelta, ToolArguments, ToolCall, Usage
+from shared.events import Done, Event, Failed, Started, TextDelta, ToolArgumentsDelta, ToolCall, Usage
 from shared.json_schema.validator import Validator
 from shared.turn import Tool
 
@@ -30,27 +30,27 @@ async def played(events: Sequence[Event], closed: list[bool] | None = None) -> A
 
 
 async def through(*events: Event, closed: list[bool] | None = None) -> list[Event]:
-    return [event async for event in kept(played(events, closed), SCHEMAS)]
+    return [event async for event in enforce(played(events, closed), SCHEMAS)]
 
 
 def call(name: str, *pieces: str) -> list[Event]:
-    return [ToolCall(f"id-{name}", name), *map(ToolArguments, pieces)]
+    return [ToolCall(f"id-{name}", name), *map(ToolArgumentsDelta, pieces)]
 
 
 def test_promises_are_the_schemas_of_the_strict_tools():
     """By name, and with the numbers that were sent."""
     exact = '{"properties":{"n":{"maximum":9223372036854775807}}}'
-    promised = promises(Offered((Tool("a", "", exact), Tool("b", "", "{}")), strict=frozenset({"a"})))
+    promised = strict_schemas(ToolSet((Tool("a", "", exact), Tool("b", "", "{}")), strict=frozenset({"a"})))
     assert promised.keys() == {"a"}
-    assert promised["a"].fault('{"n":9223372036854775807}') is None
-    assert promised["a"].fault('{"n":9223372036854775808}') is not None
-    assert promises(Offered()) == {}
+    assert promised["a"].find_fault('{"n":9223372036854775807}') is None
+    assert promised["a"].find_fault('{"n":9223372036854775808}') is not None
+    assert strict_schemas(ToolSet()) == {}
 
 
 def test_a_strict_tool_whose_schema_has_a_number_that_nobody_can_hold_is_refused():
     """What is only seen when the numbers are read as they are written."""
     with pytest.raises(Problem, match="`a` can't be used"):
-        promises(Offered((Tool("a", "", '{"maximum":' + "9" * 2000 + "}"),), strict=frozenset({"a"})))
+        strict_schemas(ToolSet((Tool("a", "", '{"maximum":' + "9" * 2000 + "}"),), strict=frozenset({"a"})))
 
 
 async def test_what_is_no_promise_passes_untouched():
@@ -105,7 +105,7 @@ async def test_a_job_that_fails_inside_a_promise_fails_as_itself():
 async def test_closing_closes_the_job():
     """A client that goes leaves nothing running."""
     closed: list[bool] = []
-    events = kept(played([Started("m"), DONE], closed), SCHEMAS)
+    events = enforce(played([Started("m"), DONE], closed), SCHEMAS)
     assert await anext(events) == Started("m")
     await events.aclose()
     assert closed == [True]
@@ -131,7 +131,7 @@ async def test_what_is_given_out_is_what_the_model_wrote_up_to_the_first_broken_
         for event in some:
             if isinstance(event, ToolCall):
                 calls.append((event.name, ""))
-            elif isinstance(event, ToolArguments):
+            elif isinstance(event, ToolArgumentsDelta):
                 calls[-1] = (calls[-1][0], calls[-1][1] + event.json)
         return calls
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from litestar.types import Receive, Scope, Send
 
 import api.auth.middleware
-from api.auth.middleware import MAX_CREDENTIALS, PRINCIPAL, PUBLIC, RequireKey
-from api.core.keys import PREFIX, Key, Keyring, digest
+from api.auth.middleware import MAX_CREDENTIALS, PRINCIPAL, PUBLIC, AuthMiddleware
+from api.core.keys import KEY_PREFIX, Key, Keyring, hash_key
 from api.core.problems import Problem
-from api.core.scopes import SCOPE
+from api.core.scopes import REQUIRED_SCOPE
 
 KEY = "sk-local-0f1e2d3c4b5a6978"
 PEPPER = b"pepper"
@@ -34,7 +34,7 @@ async def passes(*headers: Header, public: bool = False, key: str = KEY) -> bool
     scope = cast("Any", {"type": "http", "headers": list(headers), "route_handler": handler})
     refusals: list[Problem] = []
     try:
-        await RequireKey(application, key)(scope, NOT_USED, NOT_USED)
+        await AuthMiddleware(application, key)(scope, NOT_USED, NOT_USED)
     except Problem as problem:
         refusals.append(problem)
     assert [(problem.status, problem.code) for problem in refusals] in ([], [(401, "invalid_api_key")])
@@ -147,8 +147,8 @@ async def test_a_key_beside_credentials_of_others_opens(foreign: Header, right: 
 
 def named(name: str, **fields: Any) -> tuple[str, Key]:
     """A named key, as its holder sends it and as it is kept."""
-    secret = PREFIX + name
-    return secret, Key(name, name, digest(secret, PEPPER), ("chat",), **fields)
+    secret = KEY_PREFIX + name
+    return secret, Key(name, name, hash_key(secret, PEPPER), ("chat",), **fields)
 
 
 async def identified(*headers: Header, keys: Sequence[Key] = (), loaded: bool = True, public: bool = False) -> str:
@@ -158,13 +158,13 @@ async def identified(*headers: Header, keys: Sequence[Key] = (), loaded: bool = 
     if loaded:
         keyring.replace(keys)
     scope = cast("Any", {"type": "http", "headers": list(headers), "state": {}})
-    scope["route_handler"] = SimpleNamespace(opt={SCOPE: "chat", PUBLIC: public})
+    scope["route_handler"] = SimpleNamespace(opt={REQUIRED_SCOPE: "chat", PUBLIC: public})
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         pass
 
     try:
-        await RequireKey(application, KEY, keyring=keyring)(scope, NOT_USED, NOT_USED)
+        await AuthMiddleware(application, KEY, keyring=keyring)(scope, NOT_USED, NOT_USED)
     except Problem as problem:
         return problem.code
     principal = scope["state"][PRINCIPAL]
@@ -205,8 +205,8 @@ async def test_what_is_public_knows_a_key_all_the_same() -> None:
 async def test_only_so_many_credentials_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A head has room for thousands; one that comes again is no other."""
     hashed: list[str] = []
-    digest_of = api.auth.middleware._digest  # pyright: ignore[reportPrivateUsage]
-    monkeypatch.setattr(api.auth.middleware, "_digest", lambda key: hashed.append(key) or digest_of(key))
+    digest_of = api.auth.middleware._hash_token  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(api.auth.middleware, "_hash_token", lambda key: hashed.append(key) or digest_of(key))
     assert not await passes(*[bearer(f"wrong {number}") for number in range(1000)], x_api_key(KEY))
     assert len(hashed) <= 1 + MAX_CREDENTIALS
     assert await passes(*[bearer("wrong")] * 1000, x_api_key(KEY))
@@ -219,8 +219,8 @@ async def test_a_missing_and_a_wrong_key_get_the_same_answer() -> None:
     for headers in ([], [bearer(wrong)], [x_api_key(wrong)], [bearer(wrong), x_api_key(wrong), api_key(wrong + "2")]):
         scope = cast("Any", {"type": "http", "headers": headers, "route_handler": SimpleNamespace(opt={})})
         with pytest.raises(Problem) as problem:
-            await RequireKey(NOT_USED, KEY)(scope, NOT_USED, NOT_USED)
-        answers.append((problem.value.message, problem.value.headers()))
+            await AuthMiddleware(NOT_USED, KEY)(scope, NOT_USED, NOT_USED)
+        answers.append((problem.value.message, problem.value.build_headers()))
     assert all(answer == answers[0] for answer in answers)
     message, sent = answers[0]
     assert "Authorization: Bearer KEY" in message
@@ -265,4 +265,4 @@ async def test_keys_are_compared_as_digests_of_one_length_in_constant_time(
 
 async def test_the_key_itself_is_not_kept() -> None:
     """Its digest is enough to compare with."""
-    assert KEY not in str(vars(RequireKey(NOT_USED, KEY)))
+    assert KEY not in str(vars(AuthMiddleware(NOT_USED, KEY)))

@@ -13,18 +13,18 @@ from litestar.datastructures import State
 from litestar.testing import AsyncTestClient
 
 from api.app import on_problem
-from api.auth.body_limits import Room
+from api.auth.body_limits import InflightBodies
 from api.core.problems import Problem
 from api.http import request_body
-from api.http.request_body import LARGEST, unpacked
+from api.http.request_body import MAX_BODY_BYTES, decompress
 
 
 @pytest.mark.wire(20)
 @given(st.binary(max_size=2000))
 def test_what_was_packed_is_unpacked_to_the_byte(plain: bytes):
     """By gzip and by deflate."""
-    assert unpacked(gzip.compress(plain, mtime=0)) == plain
-    assert unpacked(zlib.compress(plain)) == plain
+    assert decompress(gzip.compress(plain, mtime=0)) == plain
+    assert decompress(zlib.compress(plain)) == plain
 
 
 @pytest.mark.wire(20)
@@ -33,7 +33,7 @@ def test_bytes_that_are_not_packed_are_a_400(junk: bytes):
     """Not a fault of ours."""
     refused: Problem | None = None
     try:
-        unpacked(junk)
+        decompress(junk)
     except Problem as problem:
         refused = problem
     assert refused is None or (refused.status, refused.code) == (400, "invalid_encoding")
@@ -45,7 +45,7 @@ def test_a_packed_body_that_is_cut_off_is_a_400_wherever_it_is_cut():
     packed = gzip.compress(b'{"messages":[]}' * 20, mtime=0)
     for end in range(len(packed)):
         with pytest.raises(Problem) as caught:
-            unpacked(packed[:end])
+            decompress(packed[:end])
         assert (caught.value.status, caught.value.code) == (400, "invalid_encoding")
         assert "compressed" in caught.value.message or "Content-Encoding" in caught.value.message
 
@@ -53,9 +53,9 @@ def test_a_packed_body_that_is_cut_off_is_a_400_wherever_it_is_cut():
 @pytest.mark.wire(20)
 def test_a_small_body_that_unpacks_to_too_much_is_a_413():
     """The limit is that of a plain body, and no more than that is ever unpacked."""
-    assert len(unpacked(gzip.compress(bytes(LARGEST)))) == LARGEST
+    assert len(decompress(gzip.compress(bytes(MAX_BODY_BYTES)))) == MAX_BODY_BYTES
     with pytest.raises(Problem) as caught:
-        unpacked(gzip.compress(bytes(LARGEST + 1)))
+        decompress(gzip.compress(bytes(MAX_BODY_BYTES + 1)))
     assert (caught.value.status, caught.value.code) == (413, "request_too_large")
 
 
@@ -68,7 +68,7 @@ async def echo(request: Request[object, object, State]) -> Response[bytes]:
 app = Litestar(
     [echo],
     exception_handlers={Problem: on_problem},
-    request_max_body_size=LARGEST,
+    request_max_body_size=MAX_BODY_BYTES,
     openapi_config=None,
     logging_config=None,
 )
@@ -122,6 +122,6 @@ def test_a_refusal_keeps_nothing_of_the_one_before():
             refuse()
         return caught.value
 
-    room, bomb = Room(1), zlib.compress(bytes(LARGEST + 1))
-    for refuse in (lambda: room.take(2), lambda: unpacked(bomb)):
+    room, bomb = InflightBodies(1), zlib.compress(bytes(MAX_BODY_BYTES + 1))
+    for refuse in (lambda: room.reserve(2), lambda: decompress(bomb)):
         assert raised(refuse) is not raised(refuse)

@@ -10,15 +10,15 @@ import msgspec
 import pytest
 
 from api.accounting.ledger import Ledger
-from api.accounting.meter import Books, Denied
-from api.accounting.rate_limits import Counters
-from api.core.caller import Asking, Visit
+from api.accounting.meter import AdmissionDenied, Meter
+from api.accounting.rate_limits import RateLimiter
+from api.core.caller import Caller, RequestAdmission
 from api.core.keys import Allowance, Key, Keyring
-from api.executors.pool import Executors
+from api.executors.pool import ExecutorPool
 from api.models.catalogue import Catalogue
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed, Started, TextDelta, Usage
-from shared.tool_jobs import CommandEnded, JobDone
+from shared.tool_jobs import CommandResult, JobDone
 
 
 class Desk:
@@ -29,27 +29,27 @@ class Desk:
         self.keyring = Keyring()
         self.ledger = Ledger(folder)
         self.keyring.replace([self.key])
-        catalogue = Catalogue(Executors(folder, "claude"), "sonnet", {"mine": "haiku"})
-        self.books = Books(self.keyring, Counters(None), self.ledger, catalogue)
+        catalogue = Catalogue(ExecutorPool(folder, "claude"), "sonnet", {"mine": "haiku"})
+        self.books = Meter(self.keyring, RateLimiter(None), self.ledger, catalogue)
 
     def change(self, **changes: Any) -> None:
         self.key = msgspec.structs.replace(self.key, **changes)
         self.keyring.replace([self.key])
 
-    def asking(self, **more: Any) -> Asking:
-        return Asking("r", "notes", "chat", holder="k1", **more)
+    def asking(self, **more: Any) -> Caller:
+        return Caller("r", "notes", "chat", key_id="k1", **more)
 
-    async def run(self, *events: Any, asking: Asking | None = None, model: str = "opus", heard: int = 0) -> list[Any]:
+    async def run(self, *events: Any, asking: Caller | None = None, model: str = "opus", heard: int = 0) -> list[Any]:
         async def job() -> AsyncGenerator[Any]:
             for event in events:
                 yield event
 
-        return [event async for event in self.books.metered(job(), asking or self.asking(), model, heard)]
+        return [event async for event in self.books.meter_messages(job(), asking or self.asking(), model, heard)]
 
     def lines(self) -> list[tuple[str, str, int, int, str]]:
         return [
             (line.key, line.model, line.usage.input_tokens, line.usage.output_tokens, line.outcome)
-            for line in self.ledger._waiting
+            for line in self.ledger._pending
         ]
 
 
@@ -61,13 +61,13 @@ async def test_a_job_has_its_line_however_it_ends(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     assert await desk.run(*DONE) == list(DONE)
     await desk.run(Failed(ErrorKind.OVERLOADED))
-    await desk.run(JobDone(CommandEnded(0, timed_out=False, truncated=False)), model="")
+    await desk.run(JobDone(CommandResult(0, timed_out=False, truncated=False)), model="")
 
     async def endless() -> AsyncGenerator[Event]:
         yield TextDelta("x" * 40)
         await asyncio.Event().wait()
 
-    left = desk.books.metered(endless(), desk.asking(), "opus", 400)
+    left = desk.books.meter_messages(endless(), desk.asking(), "opus", 400)
     await anext(left)
     await left.aclose()
 
@@ -76,7 +76,7 @@ async def test_a_job_has_its_line_however_it_ends(tmp_path: Path) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        [_ async for _ in desk.books.metered(faulty(), desk.asking(), "opus")]
+        [_ async for _ in desk.books.meter_messages(faulty(), desk.asking(), "opus")]
     assert desk.lines() == [
         ("notes", "claude-opus-4-8", 30, 12, "ok"),
         ("notes", "opus", 0, 0, "overloaded"),
@@ -102,7 +102,7 @@ async def test_a_minute_s_requests_are_refused_beyond_the_limit(tmp_path: Path) 
 async def test_a_request_is_let_in_or_refused_as_a_whole(tmp_path: Path) -> None:
     """Its other jobs count, and are not stopped half-way."""
     desk = Desk(tmp_path, requests_per_minute=2)
-    visit = Visit()
+    visit = RequestAdmission()
     together = [desk.run(*DONE, asking=desk.asking(visit=visit)) for _ in range(3)]
     assert await asyncio.gather(*together) == [list(DONE)] * 3
     (refused,) = await desk.run(*DONE)
@@ -113,7 +113,7 @@ async def test_tokens_of_a_minute_are_counted_by_what_was_used(tmp_path: Path) -
     """What is read is counted when it comes, the rest at the end."""
     desk = Desk(tmp_path, tokens_per_minute=50)
     await desk.run(*DONE, heard=80)
-    assert desk.books.headers(desk.key, "/v1/chat/completions")["x-ratelimit-remaining-tokens"] == "8"
+    assert desk.books.build_rate_limit_headers(desk.key, "/v1/chat/completions")["x-ratelimit-remaining-tokens"] == "8"
     await desk.run(*DONE)
     (refused,) = await desk.run(*DONE)
     assert "tokens_per_minute" in refused.detail
@@ -122,12 +122,12 @@ async def test_tokens_of_a_minute_are_counted_by_what_was_used(tmp_path: Path) -
 async def test_jobs_at_once_are_limited_and_places_come_back(tmp_path: Path) -> None:
     """A job that a job under way asks for has its place already."""
     desk = Desk(tmp_path, concurrent_jobs=1)
-    async with desk.books.job(desk.asking()):
-        with pytest.raises(Denied) as denied:
-            async with desk.books.job(desk.asking()):
+    async with desk.books.meter_job(desk.asking()):
+        with pytest.raises(AdmissionDenied) as denied:
+            async with desk.books.meter_job(desk.asking()):
                 pass
         assert "`concurrent_jobs` of this key is 1" in denied.value.failed.detail
-        async with desk.books.job(desk.asking(within=True)):
+        async with desk.books.meter_job(desk.asking(within=True)):
             pass
     assert await desk.run(*DONE) == list(DONE)
 
@@ -157,7 +157,7 @@ async def test_a_key_may_name_its_models_by_any_name(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.change(models=("mine",))
     assert await desk.run(*DONE, model="haiku") == list(DONE)
-    assert await desk.run(JobDone(CommandEnded(0, timed_out=False, truncated=False)), model="")
+    assert await desk.run(JobDone(CommandResult(0, timed_out=False, truncated=False)), model="")
     (refused,) = await desk.run(*DONE, model="opus")
     assert refused.kind is ErrorKind.MODEL_NOT_FOUND
     assert "it may use: mine" in refused.detail
@@ -176,7 +176,7 @@ async def test_the_owner_is_never_limited_and_has_lines_too(tmp_path: Path) -> N
     """By the name that no key can have."""
     desk = Desk(tmp_path, requests_per_minute=1)
     for _ in range(3):
-        assert await desk.run(*DONE, asking=Asking("r")) == list(DONE)
+        assert await desk.run(*DONE, asking=Caller("r")) == list(DONE)
     assert [line[0] for line in desk.lines()] == ["owner"] * 3
 
 
@@ -188,11 +188,11 @@ async def test_what_is_left_is_told_of_the_limits_that_the_key_has_now(
     await desk.run(*DONE)
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 61)
-    told = desk.books.headers(desk.key, "/v1/chat/completions")
+    told = desk.books.build_rate_limit_headers(desk.key, "/v1/chat/completions")
     assert (told["x-ratelimit-remaining-requests"], told["x-ratelimit-reset-requests"]) == ("5", "0.000s")
     assert told["x-ratelimit-remaining-tokens"] == "100"
     desk.change(allowance=Allowance(tokens_per_minute=50))
-    assert desk.books.headers(desk.key, "/v1/chat/completions") == {}
+    assert desk.books.build_rate_limit_headers(desk.key, "/v1/chat/completions") == {}
 
 
 async def test_what_is_left_is_told_as_each_vendor_s_clients_read_it(
@@ -202,9 +202,9 @@ async def test_what_is_left_is_told_as_each_vendor_s_clients_read_it(
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)
     desk = Desk(tmp_path, requests_per_minute=5, tokens_per_minute=100)
-    assert desk.books.headers(desk.key, "/v1/chat/completions") == {}
+    assert desk.books.build_rate_limit_headers(desk.key, "/v1/chat/completions") == {}
     await desk.run(*DONE)
-    told = dict(desk.books.headers(desk.key, "/v1/chat/completions"))
+    told = dict(desk.books.build_rate_limit_headers(desk.key, "/v1/chat/completions"))
     assert told.pop("x-ratelimit-reset-requests").endswith("s")
     assert float(told.pop("x-ratelimit-reset-tokens").removesuffix("s")) <= 60
     assert told == {
@@ -213,7 +213,7 @@ async def test_what_is_left_is_told_as_each_vendor_s_clients_read_it(
         "x-ratelimit-limit-tokens": "100",
         "x-ratelimit-remaining-tokens": "58",
     }
-    told = dict(desk.books.headers(desk.key, "/v1/messages"))
+    told = dict(desk.books.build_rate_limit_headers(desk.key, "/v1/messages"))
     for what in ("requests", "tokens"):
         at = time.strptime(told.pop(f"anthropic-ratelimit-{what}-reset"), "%Y-%m-%dT%H:%M:%SZ")
         assert at >= time.gmtime(now)

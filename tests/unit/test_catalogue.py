@@ -9,32 +9,40 @@ from hypothesis import strategies as st
 
 import api.models.catalogue
 from api.core.problems import Problem
-from api.executors.pool import Executors
-from api.models.catalogue import OWN, WELL_KNOWN, Catalogue, Listed, listing, meaning, named
-from shared.wire import Model, Status
+from api.executors.pool import ExecutorPool
+from api.models.catalogue import (
+    CLI_ALIASES,
+    VENDOR_ALIASES,
+    Catalogue,
+    ListedModel,
+    build_model_list,
+    find_model,
+    resolve_model,
+)
+from shared.wire import ClaudeStatus, CliModel
 
 OFFERED = (
-    Model("default", "claude-opus-5-5", "Default"),
-    Model("opus", "claude-opus-5-5", "Opus"),
-    Model("fable", "claude-fable-5-2", "Fable"),
-    Model("sonnet[1m]", "claude-sonnet-5-1[1m]", "Sonnet, long"),
+    CliModel("default", "claude-opus-5-5", "Default"),
+    CliModel("opus", "claude-opus-5-5", "Opus"),
+    CliModel("fable", "claude-fable-5-2", "Fable"),
+    CliModel("sonnet[1m]", "claude-sonnet-5-1[1m]", "Sonnet, long"),
 )
 
 
-def status(models: tuple[Model, ...]) -> Status:
+def status(models: tuple[CliModel, ...]) -> ClaudeStatus:
     """An executor whose CLI offers these."""
-    return Status("claude", "online", "api_key", True, "2.1", 4, 32, 0, 0, 2, False, models=models)
+    return ClaudeStatus("claude", "online", "api_key", True, "2.1", 4, 32, 0, 0, 2, False, models=models)
 
 
-class Told(Executors):
+class Told(ExecutorPool):
     """Executors that say what they are told to. asked: how often."""
 
-    def __init__(self, *said: Status | None) -> None:
+    def __init__(self, *said: ClaudeStatus | None) -> None:
         super().__init__(Path("/nowhere"), "claude")
         self.said = said
         self.asked = 0
 
-    async def statuses(self) -> dict[str, Status | None]:
+    async def fetch_statuses(self) -> dict[str, ClaudeStatus | None]:
         self.asked += 1
         return {f"claude-{number}": one for number, one in enumerate(self.said)}
 
@@ -60,7 +68,7 @@ class Told(Executors):
 @pytest.mark.wire(19)
 def test_a_name_means_what_the_cli_is_asked_for(name: str, means: str) -> None:
     """Well-known names, the CLI's own and full ids, in any case and with blanks around."""
-    assert meaning(name, {}, OFFERED) == means
+    assert resolve_model(name, {}, OFFERED) == means
 
 
 @pytest.mark.parametrize("name", ["", " ", "gpt-5", "claude", "opus-4", "--model", "../opus", "opus\n--help", "GPT-4O"])
@@ -68,7 +76,7 @@ def test_a_name_means_what_the_cli_is_asked_for(name: str, means: str) -> None:
 def test_any_other_name_is_not_found(name: str) -> None:
     """The name is the client's own, so it is in the message; so is the way to a name that works."""
     with pytest.raises(Problem) as problem:
-        meaning(name, {}, OFFERED)
+        resolve_model(name, {}, OFFERED)
     assert (problem.value.status, problem.value.code, problem.value.param) == (404, "model_not_found", "model")
     assert f"`{name}`" in problem.value.message
     assert "GET /v1/models" in problem.value.message
@@ -77,14 +85,14 @@ def test_any_other_name_is_not_found(name: str) -> None:
 def test_what_the_cli_does_not_offer_is_not_found() -> None:
     """Beside the three names it always takes."""
     with pytest.raises(Problem):
-        meaning("fable", {}, ())
-    assert [meaning(name, {}, ()) for name in OWN] == list(OWN)
+        resolve_model("fable", {}, ())
+    assert [resolve_model(name, {}, ()) for name in CLI_ALIASES] == list(CLI_ALIASES)
 
 
 def test_an_owners_alias_comes_before_everything() -> None:
     """It can give a new name, another meaning to a well-known one, and another one to the CLI's own."""
     aliases = {"fast": "haiku", "gpt-4o": "sonnet", "opus": "claude-opus-5-5", "same": "fast"}
-    assert {name: meaning(name, aliases, ()) for name in aliases} == {
+    assert {name: resolve_model(name, aliases, ()) for name in aliases} == {
         "fast": "haiku",
         "gpt-4o": "sonnet",
         "opus": "claude-opus-5-5",
@@ -94,7 +102,7 @@ def test_an_owners_alias_comes_before_everything() -> None:
 
 def test_an_alias_of_a_well_known_name_means_what_that_means() -> None:
     """The order of the meanings is followed to the end."""
-    assert meaning("mine", {"mine": "gpt-4o"}, ()) == "opus"
+    assert resolve_model("mine", {"mine": "gpt-4o"}, ()) == "opus"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +111,7 @@ def test_an_alias_of_a_well_known_name_means_what_that_means() -> None:
 def test_an_alias_that_leads_nowhere_is_not_found(aliases: dict[str, str]) -> None:
     """Also one that leads in a circle, in bounded time; the client reads of the name it sent."""
     with pytest.raises(Problem, match="`a`"):
-        meaning("a", aliases, OFFERED)
+        resolve_model("a", aliases, OFFERED)
 
 
 NAMES = st.sampled_from(["a", "b", "c", "opus", "gpt-4o", "claude-x", "nothing", " A "])
@@ -112,42 +120,44 @@ NAMES = st.sampled_from(["a", "b", "c", "opus", "gpt-4o", "claude-x", "nothing",
 @given(NAMES, st.dictionaries(NAMES, NAMES))
 def test_a_name_is_a_model_or_not_found_and_never_an_alias(name: str, aliases: dict[str, str]) -> None:
     """Whatever the aliases, the CLI is only ever asked for what it may know."""
-    values = {*OWN, *(model.value for model in OFFERED), *(model.resolved for model in OFFERED)}
+    values = {*CLI_ALIASES, *(model.value for model in OFFERED), *(model.resolved for model in OFFERED)}
     with contextlib.suppress(Problem):
-        means = meaning(name, aliases, OFFERED)
+        means = resolve_model(name, aliases, OFFERED)
         assert means in values or means.startswith("claude-")
 
 
 def test_the_listing_names_each_model_once() -> None:
     """The CLI's own names, the full ids, well-known names and aliases; `default` is none."""
-    models = listing(OFFERED, {"mine": "haiku"})
+    models = build_model_list(OFFERED, {"mine": "haiku"})
     ids = [model.id for model in models]
     assert len(ids) == len(set(ids))
     assert set(ids) == {
-        *OWN,
+        *CLI_ALIASES,
         *("fable", "sonnet[1m]"),
         *("claude-opus-5-5", "claude-fable-5-2", "claude-sonnet-5-1[1m]"),
-        *WELL_KNOWN,
+        *VENDOR_ALIASES,
         "mine",
     }
 
 
 def test_the_listing_tells_aliases_from_models() -> None:
     """A client can see what a name stands for; an owner's alias replaces what was there under its name."""
-    listed = {model.id: model for model in listing(OFFERED, {"mine": "haiku", "gpt-4o": "sonnet", "opus": "haiku"})}
-    assert listed["mine"] == Listed("mine", "haiku", alias=True)
-    assert listed["gpt-4o"] == Listed("gpt-4o", "sonnet", alias=True)
-    assert listed["opus"] == Listed("opus", "haiku", alias=True)
-    assert listed["fable"] == Listed("fable", "fable", alias=False)
-    assert listed["claude-fable-5-2"] == Listed("claude-fable-5-2", "claude-fable-5-2", alias=False)
+    listed = {
+        model.id: model for model in build_model_list(OFFERED, {"mine": "haiku", "gpt-4o": "sonnet", "opus": "haiku"})
+    }
+    assert listed["mine"] == ListedModel("mine", "haiku", is_alias=True)
+    assert listed["gpt-4o"] == ListedModel("gpt-4o", "sonnet", is_alias=True)
+    assert listed["opus"] == ListedModel("opus", "haiku", is_alias=True)
+    assert listed["fable"] == ListedModel("fable", "fable", is_alias=False)
+    assert listed["claude-fable-5-2"] == ListedModel("claude-fable-5-2", "claude-fable-5-2", is_alias=False)
 
 
 @pytest.mark.parametrize("offered", [(), OFFERED])
-def test_every_listed_name_can_be_asked_for(offered: tuple[Model, ...]) -> None:
+def test_every_listed_name_can_be_asked_for(offered: tuple[CliModel, ...]) -> None:
     """A client that picks from the list is never told that its pick does not exist."""
     aliases = {"mine": "gpt-4o", "haiku": "sonnet"}
-    for model in listing(offered, aliases):
-        assert meaning(model.id, aliases, offered)
+    for model in build_model_list(offered, aliases):
+        assert resolve_model(model.id, aliases, offered)
 
 
 @pytest.mark.parametrize(
@@ -168,10 +178,10 @@ def test_every_listed_name_can_be_asked_for(offered: tuple[Model, ...]) -> None:
 )
 def test_a_model_is_looked_up_by_the_names_that_a_request_may_use(name: str, found: str | None) -> None:
     """Of those that are listed, so that nothing is told of a model which may not exist."""
-    model = named(name, listing(OFFERED, {}))
+    model = find_model(name, build_model_list(OFFERED, {}))
     assert (model and model.id) == found
     if found:
-        assert meaning(name, {}, OFFERED)
+        assert resolve_model(name, {}, OFFERED)
 
 
 async def test_the_default_is_meant_when_no_model_is_named() -> None:
@@ -203,20 +213,20 @@ async def test_the_models_are_remembered_for_a_while() -> None:
     """A client that lists them often asks the executors once."""
     executors = Told(status(OFFERED))
     catalogue = Catalogue(executors, "sonnet", {})
-    assert [await catalogue.models(), await catalogue.models()] == [OFFERED, OFFERED]
+    assert [await catalogue.fetch_models(), await catalogue.fetch_models()] == [OFFERED, OFFERED]
     assert executors.asked == 1
 
 
 async def test_after_a_while_the_models_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an account may use changes; when nobody answers, the last answer stands."""
-    monkeypatch.setattr(api.models.catalogue, "FRESH", -1)
+    monkeypatch.setattr(api.models.catalogue, "MODELS_TTL", -1)
     executors = Told(status(OFFERED))
     catalogue = Catalogue(executors, "sonnet", {})
-    assert await catalogue.models() == OFFERED
+    assert await catalogue.fetch_models() == OFFERED
     executors.said = (status(OFFERED[:2]),)
-    assert await catalogue.models() == OFFERED[:2]
+    assert await catalogue.fetch_models() == OFFERED[:2]
     executors.said = (None, status(()))
-    assert await catalogue.models() == OFFERED[:2]
+    assert await catalogue.fetch_models() == OFFERED[:2]
     assert executors.asked == 3
 
 
@@ -224,11 +234,11 @@ async def test_models_that_were_not_known_yet_are_asked_for_at_once() -> None:
     """An executor that is still starting does not empty the list for a minute."""
     executors = Told(None)
     catalogue = Catalogue(executors, "sonnet", {})
-    assert await catalogue.models() == ()
+    assert await catalogue.fetch_models() == ()
     executors.said = (status(OFFERED),)
-    assert await catalogue.models() == OFFERED
+    assert await catalogue.fetch_models() == OFFERED
 
 
 async def test_the_first_executor_that_offers_models_is_listened_to() -> None:
     """One that is down or starting does not hide the others."""
-    assert await Catalogue(Told(None, status(()), status(OFFERED)), "sonnet", {}).models() == OFFERED
+    assert await Catalogue(Told(None, status(()), status(OFFERED)), "sonnet", {}).fetch_models() == OFFERED

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from executor.sandbox import cgroups
-from executor.sandbox.cgroups import PREFIX, Tree
-from executor.sandbox.confine import Limits
+from executor.sandbox.cgroups import TREE_PREFIX, CgroupTree
+from executor.sandbox.confine import ResourceLimits
 
 V2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate"
 V1 = "31 23 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory"
@@ -35,7 +35,7 @@ FILES = ("memory.max", "memory.swap.max", "memory.oom.group", "pids.max")
 )
 def test_the_group_of_a_program_is_found(own: str, mounts: str, folder: str):
     """In the second version's tree, as far as it is mounted here."""
-    assert cgroups.find(own, mounts) == folder
+    assert cgroups.find_cgroup(own, mounts) == folder
 
 
 @pytest.mark.parametrize(("controllers", "written"), [((), 0), (("pids",), 1), (("memory", "pids"), 4)])
@@ -53,15 +53,15 @@ def test_what_controllers_there_are_bound_a_job(
     monkeypatch.setattr(cgroups.os, "mkdir", mkdir)
     folder = os.open(tmp_path, os.O_RDONLY)
     try:
-        group = Tree(folder, frozenset(controllers), Limits(memory=1 << 28, processes=9)).add(3)
+        group = CgroupTree(folder, frozenset(controllers), ResourceLimits(memory=1 << 28, processes=9)).add_group(3)
         assert group
         bounds = {file: (tmp_path / "job-3" / file).read_text() for file in FILES}
         assert len([each for each in bounds.values() if each]) == written
         assert bounds["pids.max"] in {"", "9"}
         assert bounds["memory.max"] in {"", str(1 << 28)}
-        assert group.over() == ""
+        assert group.find_exceeded_limit() == ""
         (tmp_path / "job-3" / "memory.events").write_text("low 0\noom 1\noom_kill 1\n")
-        assert group.over() == "memory"
+        assert group.find_exceeded_limit() == "memory"
     finally:
         os.close(folder)
 
@@ -69,14 +69,14 @@ def test_what_controllers_there_are_bound_a_job(
 def test_where_none_can_be_made_there_is_none(tmp_path: Path):
     """A folder that is no control group."""
     (tmp_path / "cgroup.procs").write_text("")
-    assert cgroups.make(str(tmp_path), None, Limits(), ()) is None
+    assert cgroups.make_tree(str(tmp_path), None, ResourceLimits(), ()) is None
 
 
 @pytest.fixture
-def tree() -> Iterator[Tree]:
+def tree() -> Iterator[CgroupTree]:
     """A real one, of a process that enters it for this test's sake: this test's own stays where it is."""
-    base = cgroups.own()
-    place = Path(base, f"{PREFIX}test-{os.getpid()}")
+    base = cgroups.find_own_cgroup()
+    place = Path(base, f"{TREE_PREFIX}test-{os.getpid()}")
     try:
         place.mkdir()
     except OSError:
@@ -85,10 +85,10 @@ def tree() -> Iterator[Tree]:
     try:
         if not (place / "cgroup.kill").exists():
             pytest.skip("this kernel can't end a control group")
-        yield Tree(folder, frozenset(), Limits())
+        yield CgroupTree(folder, frozenset(), ResourceLimits())
     finally:
         for each in [each for each in place.iterdir() if each.is_dir()]:
-            cgroups.Group(folder, each.name).end()
+            cgroups.Cgroup(folder, each.name).destroy()
         os.close(folder)
         place.rmdir()
 
@@ -110,11 +110,13 @@ def lives(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("call", ["clone3", "without clone3"])
-def test_a_job_ends_with_its_group_wherever_its_processes_went(tree: Tree, monkeypatch: pytest.MonkeyPatch, call: str):
+def test_a_job_ends_with_its_group_wherever_its_processes_went(
+    tree: CgroupTree, monkeypatch: pytest.MonkeyPatch, call: str
+):
     """It is made in the group, by either way; what it left behind lives on until the group is ended."""
     if call != "clone3":
         monkeypatch.setattr(cgroups, "_fork_into", lambda _folder: None)
-    group = tree.add(1)
+    group = tree.add_group(1)
     assert group
     heard, tell = os.pipe()
     if (pid := group.fork()) == 0:
@@ -123,28 +125,28 @@ def test_a_job_ends_with_its_group_wherever_its_processes_went(tree: Tree, monke
     left = int(os.read(heard, 16))
     os.close(heard)
     os.waitpid(pid, 0)
-    assert f"/{PREFIX}test-{os.getpid()}/job-1\n" in Path(f"/proc/{left}/cgroup").read_text()
+    assert f"/{TREE_PREFIX}test-{os.getpid()}/job-1\n" in Path(f"/proc/{left}/cgroup").read_text()
     assert lives(left)
-    group.end()
+    group.destroy()
     assert not lives(left)
-    group.end()
+    group.destroy()
     with contextlib.suppress(ProcessLookupError):
         os.kill(left, signal.SIGKILL)
 
 
-def test_what_a_dead_executor_left_is_removed_and_a_living_ones_stays(tree: Tree):
+def test_what_a_dead_executor_left_is_removed_and_a_living_ones_stays(tree: CgroupTree):
     """Whoever lives holds a lock on it."""
     base = os.readlink(f"/proc/self/fd/{tree.folder}")  # noqa: PTH115 # a descriptor
     heard, tell = os.pipe()
     if (pid := os.fork()) == 0:
-        made = cgroups.make(base, None, Limits(), (os.getpid(),))
-        group = made and made.add(1)
+        made = cgroups.make_tree(base, None, ResourceLimits(), (os.getpid(),))
+        group = made and made.add_group(1)
         if group and group.fork() == 0:
             signal.pause()
         os.write(tell, b"1" if group else b"0")
         signal.pause()
     assert os.read(heard, 1) == b"1"
-    place = Path(base, f"{PREFIX}{pid}")
+    place = Path(base, f"{TREE_PREFIX}{pid}")
     cgroups.remove_leftovers(base)
     assert (place / "job-1" / "cgroup.procs").read_text()
     left = int((place / "job-1" / "cgroup.procs").read_text())

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.conversation.drafts import Draft, DraftResult
-from api.conversation.fields import EFFORTS
+from api.conversation.fields import EFFORT_NAMES
 from api.conversation.parameters import Policy, ShowReasoning
 from api.core.problems import Problem
-from api.dialects.openai_chat.decode import ChatCall, decode
-from api.media.blocks import Remote
+from api.dialects.openai_chat.decode import ChatTurnRequest, decode
+from api.media.blocks import RemoteMedia
 from shared.turn import Image, Text, ToolUse
 
 PIXEL = (
@@ -26,7 +26,7 @@ FUNCTION = {"name": "f", "parameters": {"type": "object"}}
 TOOL = {"type": "function", "function": FUNCTION}
 
 
-def call(*, policy: Policy | None = None, **fields: Any) -> ChatCall:
+def call(*, policy: Policy | None = None, **fields: Any) -> ChatTurnRequest:
     """A request of these fields, decoded; one that says nothing else says hi."""
     return decode(json.dumps({"messages": HI, **fields}).encode(), policy or Policy())
 
@@ -167,7 +167,7 @@ def test_pictures_are_taken_in_both_forms_and_stay_in_their_place():
         {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
     ]
     picture = Image("image/png", PIXEL.partition(",")[2])
-    remote = Remote("https://example.com/a.png", "messages[0].content[4]")
+    remote = RemoteMedia("https://example.com/a.png", "messages[0].content[4]")
     assert said({"role": "user", "content": content}) == (user(Text("1"), picture, Text("2"), picture, remote),)
 
 
@@ -279,7 +279,7 @@ def test_the_clients_json_is_carried_as_it_was_written():
     )
     decoded = decode(body.encode(), Policy())
     assert decoded.drafts[1].content == (ToolUse("call_1", "f", written),)
-    assert decoded.offered.tools[0].schema == schema
+    assert decoded.tool_set.tools[0].schema == schema
 
 
 @pytest.mark.wire(8, 58)
@@ -290,12 +290,12 @@ def test_the_clients_json_is_carried_as_it_was_written_in_other_apis_shapes_too(
     tool = f'{{"type":"function","name":"f","parameters":{schema}}}'
     form = f'"text":{{"format":{{"type":"json_schema","name":"x","schema":{schema}}}}}'
     posted = decode(f'{{"input":"hi","messages":[],"instructions":"s","tools":[{tool}],{form}}}'.encode(), Policy())
-    assert (posted.offered.tools[0].schema, posted.schema, posted.system) == (schema, schema, ("s",))
+    assert (posted.tool_set.tools[0].schema, posted.schema, posted.system) == (schema, schema, ("s",))
     used = f'{{"role":"assistant","content":[{{"type":"tool_use","id":"a","name":"f","input":{odd}}}]}}'
     result = '{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"ok"}]}'
     posted = decode(f'{{"system":"s","messages":[{used},{result}],"tools":[{tool}]}}'.encode(), Policy())
     assert posted.drafts[0].content == (ToolUse("a", "f", odd),)
-    assert (posted.offered.tools[0].schema, posted.system) == (schema, ("s",))
+    assert (posted.tool_set.tools[0].schema, posted.system) == (schema, ("s",))
 
 
 @pytest.mark.wire(25, 65)
@@ -347,10 +347,10 @@ def test_line_breaks_between_tokens_change_nothing(indented: str):
     spaced = decode(json.dumps(fields, indent=indented).replace("\n", "\r\n").encode(), Policy())
     assert spaced.drafts == plain.drafts
     assert json.loads(spaced.schema or "") == json.loads(plain.schema or "")
-    assert [(tool.name, json.loads(tool.schema)) for tool in spaced.offered.tools] == [
-        (tool.name, json.loads(tool.schema)) for tool in plain.offered.tools
+    assert [(tool.name, json.loads(tool.schema)) for tool in spaced.tool_set.tools] == [
+        (tool.name, json.loads(tool.schema)) for tool in plain.tool_set.tools
     ]
-    assert (spaced.offered.forced, spaced.offered.custom) == ("f", {"g"})
+    assert (spaced.tool_set.forced_tool, spaced.tool_set.custom) == ("f", {"g"})
 
 
 @pytest.mark.wire(13)
@@ -384,7 +384,7 @@ def test_many_stop_texts_are_taken(stop: Any, expected: tuple[str, ...]):
 def test_n_is_honoured_up_to_the_owners_limit():
     """And 1 where nothing is said."""
     assert [call(n=n).choices for n in (None, 1, 4)] == [1, 1, 4]
-    assert call(policy=Policy(most_choices=8), n=8).choices == 8
+    assert call(policy=Policy(max_choices=8), n=8).choices == 8
 
 
 @pytest.mark.wire(16, 15)
@@ -420,11 +420,11 @@ def test_a_request_is_streamed_only_if_it_says_so():
 
 
 @pytest.mark.wire(18)
-@pytest.mark.parametrize("named", EFFORTS)
+@pytest.mark.parametrize("named", EFFORT_NAMES)
 def test_every_effort_has_one_of_the_clis(named: str):
     """By OpenAI's name and by other gateways' form of it."""
-    assert call(reasoning_effort=named).effort == EFFORTS[named]
-    assert call(reasoning={"effort": named, "summary": "auto"}).effort == EFFORTS[named]
+    assert call(reasoning_effort=named).effort == EFFORT_NAMES[named]
+    assert call(reasoning={"effort": named, "summary": "auto"}).effort == EFFORT_NAMES[named]
 
 
 @pytest.mark.wire(18)
@@ -505,7 +505,7 @@ def test_a_turn_has_all_that_was_understood():
         max_budget_usd=0.5,
         response_format={"type": "json_object"},
     )
-    turn = decoded.turn("opus", ())
+    turn = decoded.build_turn("opus", ())
     assert (turn.model, turn.system, turn.messages) == ("opus", ("s",), ())
     assert [tool.name for tool in turn.tools] == ["f"]
     assert (turn.tool_choice, turn.forced_tool, turn.parallel_tools) == ("any", None, False)

@@ -11,25 +11,25 @@ from hypothesis import strategies as st
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from api.core.problems import KINDS, Problem, of_failure
-from api.dialects.openai_chat.encode import FINISH, ChatEncoder, Form
-from api.http.sse import data
-from shared.errors import MEANINGS, ErrorKind
+from api.core.problems import STATUS_AND_CODE, Problem, problem_from_failure
+from api.dialects.openai_chat.encode import FINISH_REASONS, ChatEncoder, ChatOutputOptions
+from api.http.sse import render_data
+from shared.errors import ERROR_INFO, ErrorKind
 from shared.events import (
     Admitted,
-    Declined,
     Done,
     Event,
     Failed,
     Queued,
+    RefusedOutput,
     Started,
     StopReason,
     TextDelta,
     ThinkingDelta,
-    ToolArguments,
+    ToolArgumentsDelta,
     ToolCall,
     Usage,
-    Windows,
+    UsageWindows,
 )
 
 words = st.text(max_size=8)
@@ -57,37 +57,37 @@ def answers(draw: st.DrawFn) -> list[Event]:
     spoken: list[Event] = draw(st.lists(speech, max_size=6))
     called: list[Event] = []
     for number, (name, pieces) in enumerate(draw(st.lists(calls, max_size=3))):
-        called += [ToolCall(f"toolu_{number}", name), *(ToolArguments(piece) for piece in pieces)]
+        called += [ToolCall(f"toolu_{number}", name), *(ToolArgumentsDelta(piece) for piece in pieces)]
     reason: StopReason = "tool_use" if called else draw(st.sampled_from(["end_turn", "max_tokens", "stop_sequence"]))
-    waited: list[Event] = [Queued(1), Admitted(parked=True, offline=False), Windows("allowed", ())]
+    waited: list[Event] = [Queued(1), Admitted(pooled=True, offline=False), UsageWindows("allowed", ())]
     return [*waited, Started("claude-x"), *spoken, *called, Done(reason, draw(usages), 0.5)]
 
 
-def encoder(form: Form | None = None, choices: int = 1) -> ChatEncoder:
-    return ChatEncoder("chatcmpl-1", 1_700_000_000, "sonnet", form or Form(reasoning=True), choices)
+def encoder(form: ChatOutputOptions | None = None, choices: int = 1) -> ChatEncoder:
+    return ChatEncoder("chatcmpl-1", 1_700_000_000, "sonnet", form or ChatOutputOptions(reasoning=True), choices)
 
 
-def streamed(events: list[Event], form: Form | None = None) -> list[Any]:
+def streamed(events: list[Event], form: ChatOutputOptions | None = None) -> list[Any]:
     """The data of the stream's events: JSON, and the last word as it is."""
     made = encoder(form)
-    body = b"".join(made.event(event) for event in events).decode()
+    body = b"".join(made.encode_event(event) for event in events).decode()
     assert body.endswith("\n\n")
     payloads = [line.removeprefix("data: ") for line in body.removesuffix("\n\n").split("\n\n")]
     return [json.loads(payload) for payload in payloads[:-1]] + [payloads[-1]]
 
 
-def whole(events: list[Event], form: Form | None = None) -> dict[str, Any]:
+def whole(events: list[Event], form: ChatOutputOptions | None = None) -> dict[str, Any]:
     made = encoder(form)
     for event in events:
-        made.event(event)
-    return json.loads(made.whole())
+        made.encode_event(event)
+    return json.loads(made.encode_answer())
 
 
 @pytest.mark.wire(29, 30, 31, 33)
 @given(answers(), st.booleans())
 def test_every_stream_keeps_the_rules_of_streams(events: list[Event], include_usage: bool):  # noqa: FBT001
     """One id, time and model; the role once and first; the finish reason once and last; `[DONE]` once, at the end."""
-    *chunks, done = streamed(events, Form(include_usage=include_usage))
+    *chunks, done = streamed(events, ChatOutputOptions(include_usage=include_usage))
     assert done == "[DONE]"
     assert {(chunk["id"], chunk["created"], chunk["model"], chunk["object"]) for chunk in chunks} == {
         ("chatcmpl-1", 1_700_000_000, "claude-x", "chat.completion.chunk")
@@ -110,7 +110,7 @@ def test_usage_is_in_a_stream_only_if_it_was_asked_for(events: list[Event]):
     for chunk in streamed(events)[:-1]:
         assert "usage" not in chunk
         assert len(chunk["choices"]) == 1
-    *chunks, last, _ = streamed(events, Form(include_usage=True))
+    *chunks, last, _ = streamed(events, ChatOutputOptions(include_usage=True))
     assert all(chunk["usage"] is None and len(chunk["choices"]) == 1 for chunk in chunks)
     assert last["choices"] == []
     assert last["usage"] == whole(events)["usage"]
@@ -184,9 +184,9 @@ def test_tokens_add_up_and_the_cache_is_part_of_the_prompt(spent: list[Usage]):
     """Of all answers together."""
     made = encoder(choices=len(spent))
     for number, usage in enumerate(spent):
-        made.event(Started("claude-x"), number)
-        made.event(Done("end_turn", usage), number)
-    counted = json.loads(made.whole())["usage"]
+        made.encode_event(Started("claude-x"), number)
+        made.encode_event(Done("end_turn", usage), number)
+    counted = json.loads(made.encode_answer())["usage"]
     read, written = sum(one.cache_read_tokens for one in spent), sum(one.cache_write_tokens for one in spent)
     assert counted["prompt_tokens"] == sum(one.input_tokens for one in spent) + read + written
     assert counted["completion_tokens"] == sum(one.output_tokens for one in spent)
@@ -210,19 +210,26 @@ def test_tokens_add_up_and_the_cache_is_part_of_the_prompt(spent: list[Usage]):
 )
 def test_each_reason_of_the_services_is_one_of_openais(reason: StopReason, finish: str):
     """None reaches a client raw, and there is one for each."""
-    assert FINISH[reason] == finish
-    assert len(FINISH) == 6
+    assert FINISH_REASONS[reason] == finish
+    assert len(FINISH_REASONS) == 6
 
 
 @pytest.mark.wire(12, 24)
 def test_a_legacy_answer_has_one_function_call_and_its_own_finish_reason():
     """A request with `functions` knows no `tool_calls`."""
-    events: list[Event] = [Started("m"), ToolCall("toolu_1", "f"), ToolArguments('{"a":1}'), Done("tool_use", Usage())]
-    answer = whole(events, Form(legacy=True))["choices"][0]
+    events: list[Event] = [
+        Started("m"),
+        ToolCall("toolu_1", "f"),
+        ToolArgumentsDelta('{"a":1}'),
+        Done("tool_use", Usage()),
+    ]
+    answer = whole(events, ChatOutputOptions(legacy=True))["choices"][0]
     assert answer["message"]["function_call"] == {"name": "f", "arguments": '{"a":1}'}
     assert "tool_calls" not in answer["message"]
     assert answer["finish_reason"] == "function_call"
-    quiet = whole([Started("m"), TextDelta("hi"), Done("end_turn", Usage())], Form(legacy=True))["choices"][0]
+    quiet = whole([Started("m"), TextDelta("hi"), Done("end_turn", Usage())], ChatOutputOptions(legacy=True))[
+        "choices"
+    ][0]
     assert (quiet["finish_reason"], quiet["message"]["content"]) == ("stop", "hi")
 
 
@@ -230,7 +237,7 @@ def test_a_legacy_answer_has_one_function_call_and_its_own_finish_reason():
 def test_a_refusal_stands_in_the_contents_place():
     """Also an empty one: the SDKs look whether there is one."""
     for text in ("I won't.", ""):
-        answer = whole([Started("m"), Declined(text), Done("end_turn", Usage())])["choices"][0]["message"]
+        answer = whole([Started("m"), RefusedOutput(text), Done("end_turn", Usage())])["choices"][0]["message"]
         assert (answer["content"], answer["refusal"]) == (None, text)
 
 
@@ -239,8 +246,13 @@ def test_a_refusal_stands_in_the_contents_place():
 def test_a_custom_tools_text_arrives_as_the_model_meant_it(text: str, at: list[int]):
     """However its JSON is cut; and it is said once, whole."""
     pieces = cut(json.dumps({"input": text}), at)
-    events: list[Event] = [Started("m"), ToolCall("t", "patch"), *map(ToolArguments, pieces), Done("tool_use", Usage())]
-    form = Form(custom=frozenset({"patch"}))
+    events: list[Event] = [
+        Started("m"),
+        ToolCall("t", "patch"),
+        *map(ToolArgumentsDelta, pieces),
+        Done("tool_use", Usage()),
+    ]
+    form = ChatOutputOptions(custom=frozenset({"patch"}))
     expected = {"id": "t", "type": "custom", "custom": {"name": "patch", "input": text}}
     assert whole(events, form)["choices"][0]["message"]["tool_calls"] == [expected]
     _, call, _, _ = streamed(events, form)
@@ -251,8 +263,8 @@ def test_a_custom_tools_text_arrives_as_the_model_meant_it(text: str, at: list[i
 @pytest.mark.parametrize("odd", ["", "[1]", '{"input":', '{"input":5}', '{"other":"x"}'])
 def test_a_custom_tools_text_that_cannot_be_read_is_given_as_it_is(odd: str):
     """Nothing the model wrote is dropped."""
-    events: list[Event] = [Started("m"), ToolCall("t", "patch"), ToolArguments(odd), Done("tool_use", Usage())]
-    (call,) = whole(events, Form(custom=frozenset({"patch"})))["choices"][0]["message"]["tool_calls"]
+    events: list[Event] = [Started("m"), ToolCall("t", "patch"), ToolArgumentsDelta(odd), Done("tool_use", Usage())]
+    (call,) = whole(events, ChatOutputOptions(custom=frozenset({"patch"})))["choices"][0]["message"]["tool_calls"]
     assert call["custom"]["input"] == odd
 
 
@@ -260,14 +272,14 @@ def test_a_custom_tools_text_that_cannot_be_read_is_given_as_it_is(odd: str):
 @given(st.text() | st.sampled_from(["\r\n", "\n\ndata: x", "\u2028\u2029\u0085", "👩‍👧", "\x00", "\ufeff", "e\u0301"]))
 def test_an_event_is_one_line_to_every_reader_and_holds_every_character(text: str):
     """Also to readers that take Unicode's line ends for line ends."""
-    encoded = encoder().event(TextDelta(text)).decode()
+    encoded = encoder().encode_event(TextDelta(text)).decode()
     assert encoded.splitlines() == [encoded.removesuffix("\n\n"), ""]
     assert json.loads(encoded.removeprefix("data: "))["choices"][0]["delta"]["content"] == text
 
 
 def test_an_event_is_its_data_and_an_empty_line():
     """The shape of the standard."""
-    assert data(b"{}") == b"data: {}\n\n"
+    assert render_data(b"{}") == b"data: {}\n\n"
 
 
 EXPECTED: dict[ErrorKind, tuple[int, str, bool]] = {
@@ -309,16 +321,21 @@ def test_each_kind_of_failure_has_its_status_type_code_and_advice(kind: ErrorKin
     """The same body before a stream and in its middle; there `[DONE]` follows, and no finish reason."""
     status, error, retryable = EXPECTED[kind]
     failed = Failed(kind, "More.", retry_after=2.4)
-    problem = of_failure(failed)
+    problem = problem_from_failure(failed)
     assert problem.status == status
-    assert problem.headers() == {
+    assert problem.build_headers() == {
         "x-should-retry": str(retryable).lower(),
         "retry-after": "2",
         "retry-after-ms": "2400",
         **({"www-authenticate": "Bearer"} if status == 401 else {}),
     }
-    body = {"message": f"{MEANINGS[kind].sentence} More.", "type": error, "param": None, "code": KINDS[kind][1]}
-    assert json.loads(encoder().problem(problem)) == {"error": body}
+    body = {
+        "message": f"{ERROR_INFO[kind].message} More.",
+        "type": error,
+        "param": None,
+        "code": STATUS_AND_CODE[kind][1],
+    }
+    assert json.loads(encoder().encode_error(problem)) == {"error": body}
     assert streamed([failed]) == [{"error": body}, "[DONE]"]
     *_, last, done = streamed([Started("m"), TextDelta("Hel"), failed])
     assert (last, done) == ({"error": body}, "[DONE]")
@@ -330,7 +347,7 @@ def test_each_kind_of_failure_has_its_status_type_code_and_advice(kind: ErrorKin
 def test_what_the_service_says_must_not_be_sent_again_is_not_advised(kind: ErrorKind, said: bool | None):  # noqa: FBT001
     """That it may be sent again makes nothing of ours retryable."""
     advised = EXPECTED[kind][2] and said is not False
-    assert of_failure(Failed(kind, retry=said)).headers()["x-should-retry"] == str(advised).lower()
+    assert problem_from_failure(Failed(kind, retry=said)).build_headers()["x-should-retry"] == str(advised).lower()
 
 
 @pytest.mark.wire(42)
@@ -346,7 +363,7 @@ def test_how_long_to_wait_is_said_in_seconds_and_in_milliseconds_if_it_is_known(
     seconds: float | None, expected: dict[str, str]
 ):
     """At least a second, since the header has no fractions; never a guess."""
-    assert of_failure(Failed(ErrorKind.OVERLOADED, retry_after=seconds)).headers() == {
+    assert problem_from_failure(Failed(ErrorKind.OVERLOADED, retry_after=seconds)).build_headers() == {
         "x-should-retry": "true",
         **expected,
     }
@@ -368,7 +385,7 @@ def test_how_long_to_wait_is_said_in_seconds_and_in_milliseconds_if_it_is_known(
 def test_a_problem_is_openais_envelope(status: int, code: str, error: str):
     """Four fields, always all of them."""
     problem = Problem(status, code, "Words.", param="messages")
-    assert json.loads(encoder().problem(problem)) == {
+    assert json.loads(encoder().encode_error(problem)) == {
         "error": {"message": "Words.", "type": error, "param": "messages", "code": code}
     }
-    assert problem.headers().get("www-authenticate") == ("Bearer" if status == 401 else None)
+    assert problem.build_headers().get("www-authenticate") == ("Bearer" if status == 401 else None)

@@ -9,21 +9,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.claude.cli.credential import LOGIN_FILE, Credential, credential
-from executor.claude.cli.launch import FAITHFUL, FLAGS, INHERITED, QUIET, Launch, find_binary, inherited
-from executor.claude.cli.sandbox import Sandbox
+from executor.claude.cli.credential import LOGIN_FILE, Credential, find_credential
+from executor.claude.cli.launch import (
+    FLAGS,
+    INHERITED_VARIABLES,
+    PASS_THROUGH_ENVIRONMENT,
+    QUIET_ENVIRONMENT,
+    Launch,
+    find_binary,
+    select_inherited,
+)
+from executor.claude.cli.sandbox import CliSandbox
 from executor.sandbox.landlock import Rules
 
 BINARY = Path("/opt/claude")
 FOLDER = Path("/run/cli-1")
 SECRET = "sk-ant-of-the-owner"
-API_KEY = credential({"ANTHROPIC_API_KEY": SECRET})
-OAUTH = credential({"CLAUDE_CODE_OAUTH_TOKEN": SECRET})
+API_KEY = find_credential({"ANTHROPIC_API_KEY": SECRET})
+OAUTH = find_credential({"CLAUDE_CODE_OAUTH_TOKEN": SECRET})
 
 
 def launch(secret: Credential = API_KEY, base_url: str | None = None, **more: str) -> Launch:
     """How to start a CLI with this credential."""
-    return Launch(BINARY, secret, base_url, more, Sandbox(Rules()))
+    return Launch(BINARY, secret, base_url, more, CliSandbox(Rules()))
 
 
 def followed_by(argv: tuple[str, ...], flag: str) -> str:
@@ -35,20 +43,20 @@ def followed_by(argv: tuple[str, ...], flag: str) -> str:
 @given(st.text(min_size=8).map("secret-{}".format), st.text().map("http://secret-{}".format))
 def test_nothing_that_is_given_shows_in_the_command_line(secret: str, url: str) -> None:
     """It is the same for every key, address and environment: a process list tells nobody anything."""
-    given_launch = launch(credential({"ANTHROPIC_API_KEY": secret}), url, HTTPS_PROXY=f"http://{secret}@proxy")
-    assert given_launch.argv() == launch().argv()
-    assert not [word for word in given_launch.argv() if "secret-" in word]
+    given_launch = launch(find_credential({"ANTHROPIC_API_KEY": secret}), url, HTTPS_PROXY=f"http://{secret}@proxy")
+    assert given_launch.build_argv() == launch().build_argv()
+    assert not [word for word in given_launch.build_argv() if "secret-" in word]
 
 
 def test_the_command_line_is_the_binary_and_flags_only() -> None:
     """Whole words, in order; with a subscription the same without `--bare`, which does not take one."""
-    assert launch().argv() == (str(BINARY), *FLAGS, "--bare")
-    assert launch(OAUTH).argv() == (str(BINARY), *FLAGS)
+    assert launch().build_argv() == (str(BINARY), *FLAGS, "--bare")
+    assert launch(OAUTH).build_argv() == (str(BINARY), *FLAGS)
 
 
 def test_the_flags_make_a_cli_that_only_talks() -> None:
     """No tools, no settings, no commands, no servers of a user's; every event is told as it happens."""
-    argv = launch().argv()
+    argv = launch().build_argv()
     assert followed_by(argv, "--tools") == ""
     assert followed_by(argv, "--setting-sources") == ""
     assert followed_by(argv, "--input-format") == "stream-json"
@@ -71,9 +79,9 @@ def test_the_flags_make_a_cli_that_only_talks() -> None:
 )
 def test_each_secret_reaches_the_cli_under_its_own_name(environ: dict[str, str], kind: str, bare: bool) -> None:  # noqa: FBT001
     """And under no other: the CLI would take it for something else."""
-    given_credential = credential(environ)
+    given_credential = find_credential(environ)
     assert (given_credential.kind, given_credential.bare) == (kind, bare)
-    environment = launch(given_credential).environment(FOLDER)
+    environment = launch(given_credential).build_environment(FOLDER)
     assert {name: value for name, value in environment.items() if SECRET in value} == environ
 
 
@@ -82,9 +90,9 @@ def test_a_login_reaches_the_cli_as_the_folder_it_is_in(tmp_path: Path, monkeypa
     (tmp_path / "login").mkdir()
     (tmp_path / "login" / LOGIN_FILE).write_text("{}", encoding="ascii")
     monkeypatch.chdir(tmp_path)
-    given_credential = credential({"CLAUDE_CONFIG_DIR": "login"})
+    given_credential = find_credential({"CLAUDE_CONFIG_DIR": "login"})
     assert (given_credential.kind, given_credential.bare) == ("login", False)
-    environment = launch(given_credential).environment(FOLDER)
+    environment = launch(given_credential).build_environment(FOLDER)
     assert environment["CLAUDE_SECURESTORAGE_CONFIG_DIR"] == str(tmp_path / "login")
     assert environment["CLAUDE_CONFIG_DIR"] == str(FOLDER / "config")
 
@@ -97,7 +105,7 @@ def test_a_folder_without_a_login_is_none(tmp_path: Path, made: str) -> None:
         folder.mkdir()
     if made == "login is a folder":
         (folder / LOGIN_FILE).mkdir()
-    assert credential({"CLAUDE_CONFIG_DIR": str(folder)}).kind == "none"
+    assert find_credential({"CLAUDE_CONFIG_DIR": str(folder)}).kind == "none"
 
 
 def test_the_first_credential_of_several_is_taken_alone(tmp_path: Path) -> None:
@@ -111,7 +119,7 @@ def test_the_first_credential_of_several_is_taken_alone(tmp_path: Path) -> None:
     }
     kinds: list[str] = []
     while environ:
-        found = credential(environ)
+        found = find_credential(environ)
         kinds.append(found.kind)
         assert len(found.environment) == 1
         del environ[next(iter(environ))]
@@ -121,8 +129,8 @@ def test_the_first_credential_of_several_is_taken_alone(tmp_path: Path) -> None:
 def test_an_empty_credential_is_none() -> None:
     """`NAME=` is as if it were not set; the next in order is looked at."""
     names = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CONFIG_DIR")
-    assert credential({}) == credential(dict.fromkeys(names, "")) == Credential("none", {}, bare=True)
-    assert credential({"ANTHROPIC_API_KEY": "", "CLAUDE_CODE_OAUTH_TOKEN": "x"}).kind == "oauth_token"
+    assert find_credential({}) == find_credential(dict.fromkeys(names, "")) == Credential("none", {}, bare=True)
+    assert find_credential({"ANTHROPIC_API_KEY": "", "CLAUDE_CODE_OAUTH_TOKEN": "x"}).kind == "oauth_token"
 
 
 def test_a_credential_does_not_show_in_its_repr() -> None:
@@ -134,7 +142,7 @@ def test_a_credential_does_not_show_in_its_repr() -> None:
 def test_every_folder_that_the_cli_may_write_to_is_its_private_one() -> None:
     """Two CLIs share nothing; what the executor itself has for these names does not get through."""
     theirs: dict[str, str] = dict.fromkeys(("HOME", "CLAUDE_CONFIG_DIR", "TMPDIR", "CLAUDE_CODE_TMPDIR"), "/home/owner")
-    environment = Launch(BINARY, API_KEY, None, theirs, Sandbox(Rules())).environment(FOLDER)
+    environment = Launch(BINARY, API_KEY, None, theirs, CliSandbox(Rules())).build_environment(FOLDER)
     assert {name: environment[name] for name in theirs} == {
         "HOME": str(FOLDER),
         "CLAUDE_CONFIG_DIR": str(FOLDER / "config"),
@@ -145,14 +153,16 @@ def test_every_folder_that_the_cli_may_write_to_is_its_private_one() -> None:
 
 def test_two_environments_differ_in_their_folders_only() -> None:
     """Nothing of a request, and nothing by chance, is in an environment."""
-    one, other = launch().environment(FOLDER), launch().environment(Path("/run/cli-2"))
+    one, other = launch().build_environment(FOLDER), launch().build_environment(Path("/run/cli-2"))
     assert {name: value.replace("/run/cli-1", "/run/cli-2") for name, value in one.items()} == other
 
 
-@given(st.dictionaries(st.sampled_from([*INHERITED, "SECRET", "HOME", "LD_PRELOAD", "NODE_OPTIONS"]), st.text()))
+@given(
+    st.dictionaries(st.sampled_from([*INHERITED_VARIABLES, "SECRET", "HOME", "LD_PRELOAD", "NODE_OPTIONS"]), st.text())
+)
 def test_only_listed_names_of_the_executors_environment_are_inherited(environ: dict[str, str]) -> None:
     """Each with its value; nothing else gets through."""
-    assert inherited(environ) == {name: value for name, value in environ.items() if name in INHERITED}
+    assert select_inherited(environ) == {name: value for name, value in environ.items() if name in INHERITED_VARIABLES}
 
 
 @pytest.mark.parametrize(
@@ -165,28 +175,35 @@ def test_only_listed_names_of_the_executors_environment_are_inherited(environ: d
 )
 def test_a_name_that_could_change_the_cli_is_not_inherited(name: str) -> None:
     """What reaches the CLI is decided here, not by who starts the executor."""
-    assert inherited({name: "x", "PATH": "/bin"}) == {"PATH": "/bin"}
+    assert select_inherited({name: "x", "PATH": "/bin"}) == {"PATH": "/bin"}
 
 
 def test_an_environment_is_exactly_its_parts() -> None:
     """Inherited, quiet, faithful, the address, the folders, the credential."""
-    environment = launch(base_url="http://127.0.0.1:1", PATH="/bin").environment(FOLDER)
+    environment = launch(base_url="http://127.0.0.1:1", PATH="/bin").build_environment(FOLDER)
     folders = {"HOME", "CLAUDE_CONFIG_DIR", "TMPDIR", "CLAUDE_CODE_TMPDIR"}
-    assert set(environment) == {"PATH", *QUIET, *FAITHFUL, "ANTHROPIC_BASE_URL", *folders, "ANTHROPIC_API_KEY"}
+    assert set(environment) == {
+        "PATH",
+        *QUIET_ENVIRONMENT,
+        *PASS_THROUGH_ENVIRONMENT,
+        "ANTHROPIC_BASE_URL",
+        *folders,
+        "ANTHROPIC_API_KEY",
+    }
     assert environment["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:1"
-    assert environment.items() >= (QUIET | FAITHFUL | {"PATH": "/bin"}).items()
+    assert environment.items() >= (QUIET_ENVIRONMENT | PASS_THROUGH_ENVIRONMENT | {"PATH": "/bin"}).items()
 
 
 @pytest.mark.parametrize("base_url", [None, ""])
 def test_without_an_address_the_cli_uses_its_own(base_url: str | None) -> None:
     """An empty variable would be an address."""
-    assert "ANTHROPIC_BASE_URL" not in launch(base_url=base_url).environment(FOLDER)
+    assert "ANTHROPIC_BASE_URL" not in launch(base_url=base_url).build_environment(FOLDER)
 
 
 def test_what_is_inherited_never_overrides_what_is_decided() -> None:
     """The order of the parts is a law: telemetry stays off, the address and the credential stay ours."""
     theirs = {"DISABLE_TELEMETRY": "0", "ANTHROPIC_API_KEY": "theirs", "ANTHROPIC_BASE_URL": "http://theirs"}
-    environment = Launch(BINARY, API_KEY, "http://ours", theirs, Sandbox(Rules())).environment(FOLDER)
+    environment = Launch(BINARY, API_KEY, "http://ours", theirs, CliSandbox(Rules())).build_environment(FOLDER)
     assert [environment[name] for name in theirs] == ["1", SECRET, "http://ours"]
 
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from api.http.client_address import ClientAddress, caller_address, parse_address
+from api.http.client_address import ClientAddressMiddleware, get_caller_address, parse_address
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,8 @@ async def test_whoever_asks_later_sees_the_caller_and_not_the_proxy(trusted: str
 
     headers = [(b"x-forwarded-for", b"203.0.113.9"), (b"x-forwarded-proto", b"https")]
     scope = cast("Any", {"type": "http", "client": ("192.0.2.7", 1), "scheme": "http", "headers": headers})
-    await ClientAddress(application, [ipaddress.ip_network(trusted)])(scope, cast("Any", None), cast("Any", None))
+    await ClientAddressMiddleware(application, [ipaddress.ip_network(trusted)])(
+        scope, cast("Any", None), cast("Any", None)
+    )
     assert (seen[0]["client"][0], seen[0]["scheme"]) == (client, scheme)
-    assert (str(caller_address(seen[0])) == "203.0.113.9") == (client == "203.0.113.9")
+    assert (str(get_caller_address(seen[0])) == "203.0.113.9") == (client == "203.0.113.9")

@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from api.conversation.parameters import COMPLETIONS, Policy
+from api.conversation.parameters import COMPLETIONS_PARAMETERS, Policy
 from api.core.problems import Problem
-from api.dialects.openai_completions.decode import CONTINUE, FILL, CompletionCall, decode
+from api.dialects.openai_completions.decode import CONTINUE_PROMPT, FILL_PROMPT, CompletionTurnRequest, decode
 from api.dialects.openai_completions.encode import CompletionEncoder
-from api.dialects.unsupported import ABSENT, absent
+from api.dialects.unsupported import UNSUPPORTED_ENDPOINTS, find_unsupported
 from shared.errors import ErrorKind
 from shared.events import Done, Failed, Started, TextDelta, ThinkingDelta, Usage
 from shared.turn import Text
 
 
-def read(policy: Policy | None = None, **fields: Any) -> CompletionCall:
+def read(policy: Policy | None = None, **fields: Any) -> CompletionTurnRequest:
     return decode(json.dumps(fields).encode(), policy or Policy())
 
 
@@ -26,10 +26,10 @@ def refused(**fields: Any) -> Problem:
     return caught.value
 
 
-def said(call: CompletionCall) -> list[tuple[tuple[str, ...], str]]:
+def said(call: CompletionTurnRequest) -> list[tuple[tuple[str, ...], str]]:
     """The system texts and the words of each turn."""
     found: list[tuple[tuple[str, ...], str]] = []
-    for turn in call.turns("sonnet"):
+    for turn in call.build_turns("sonnet"):
         [message] = turn.messages
         [block] = message.content
         assert isinstance(block, Text)
@@ -39,14 +39,14 @@ def said(call: CompletionCall) -> list[tuple[tuple[str, ...], str]]:
 
 def test_a_prompt_reaches_the_model_whole_with_the_word_to_continue_it():
     """Byte for byte, white space at its ends too."""
-    assert said(read(prompt=" def f(x):\n")) == [((CONTINUE,), " def f(x):\n")]
+    assert said(read(prompt=" def f(x):\n")) == [((CONTINUE_PROMPT,), " def f(x):\n")]
 
 
 @pytest.mark.wire(49)
 def test_a_suffix_makes_it_a_gap_to_be_filled():
     """Both sides of the gap are told apart."""
     assert said(read(prompt="a = ", suffix="\nb = 2")) == [
-        ((FILL,), "<prefix>a = </prefix>\n<suffix>\nb = 2</suffix>"),
+        ((FILL_PROMPT,), "<prefix>a = </prefix>\n<suffix>\nb = 2</suffix>"),
     ]
 
 
@@ -59,7 +59,7 @@ def test_each_prompt_has_n_answers_in_the_prompts_order():
     """The index counts through all of them."""
     call = read(prompt=["a", "b"], n=2, echo=True)
     assert [text for _, text in said(call)] == ["a", "a", "b", "b"]
-    assert call.echoes() == ["a", "a", "b", "b"]
+    assert call.list_echoes() == ["a", "a", "b", "b"]
 
 
 def test_without_a_limit_the_model_may_write_what_it_likes():
@@ -75,8 +75,8 @@ def test_an_editor_s_completion_while_one_types_is_taken():
     stop = [*marks, "\n\n", "\r\n\r\n", "/src/", "#- coding: utf-8", "```", "\ndef", "\nclass"]
     prompt = "<fim_prefix>def add(a, b):\n    <fim_suffix>\n\nadd(1, 2)<fim_middle>"
     call = read(model="haiku", prompt=prompt, max_tokens=2048, temperature=0.01, stream=True, stop=stop)
-    assert said(call) == [((CONTINUE,), prompt)]
-    [turn] = call.turns("haiku")
+    assert said(call) == [((CONTINUE_PROMPT,), prompt)]
+    [turn] = call.build_turns("haiku")
     assert (turn.stop, turn.max_tokens, call.ignored) == (tuple(stop), 2048, ("temperature",))
 
 
@@ -110,7 +110,7 @@ def test_what_can_t_be_done_is_refused_by_name(fields: dict[str, Any], param: st
 
 def test_explicit_nulls_and_harmless_values_pass():
     """What libraries send by themselves."""
-    nulls = dict.fromkeys(set(COMPLETIONS) - {"prompt"})
+    nulls = dict.fromkeys(set(COMPLETIONS_PARAMETERS) - {"prompt"})
     assert read(prompt="a", **nulls) == read(prompt="a")
     assert read(prompt="a", best_of=1, n=1, logit_bias={}) == read(prompt="a")
 
@@ -136,7 +136,7 @@ def test_a_stream_says_each_word_once_and_the_reason_last():
     """With one id, time and model; thinking is not said."""
     encoder = made("", include_usage=True)
     events = (Started("claude-x"), ThinkingDelta("hm"), TextDelta("a"), TextDelta("b"), Done("max_tokens", Usage(3, 2)))
-    found = pieces(b"".join(encoder.event(event) for event in events))
+    found = pieces(b"".join(encoder.encode_event(event) for event in events))
     assert [(c["text"], c["finish_reason"]) for piece in found for c in piece["choices"]] == [
         ("a", None),
         ("b", None),
@@ -150,16 +150,18 @@ def test_a_stream_says_each_word_once_and_the_reason_last():
 
 def test_usage_is_in_a_stream_only_if_it_was_asked_for():
     """And then in the last piece."""
-    found = pieces(b"".join(made("").event(event) for event in (TextDelta("a"), Done("end_turn", Usage()))))
+    found = pieces(b"".join(made("").encode_event(event) for event in (TextDelta("a"), Done("end_turn", Usage()))))
     assert all("usage" not in piece for piece in found)
 
 
 def test_an_echo_goes_before_the_answer_in_both_forms():
     """The prompt, byte for byte."""
     encoder = made("in ")
-    stream = b"".join(encoder.event(event) for event in (Started("m"), TextDelta("out"), Done("end_turn", Usage())))
+    stream = b"".join(
+        encoder.encode_event(event) for event in (Started("m"), TextDelta("out"), Done("end_turn", Usage()))
+    )
     assert "".join(c["text"] for piece in pieces(stream) for c in piece["choices"]) == "in out"
-    assert json.loads(encoder.whole())["choices"] == [
+    assert json.loads(encoder.encode_answer())["choices"] == [
         {"text": "in out", "index": 0, "finish_reason": "stop", "logprobs": None}
     ]
 
@@ -167,16 +169,16 @@ def test_an_echo_goes_before_the_answer_in_both_forms():
 def test_a_stream_of_several_ends_when_all_have_ended():
     """`[DONE]` once."""
     encoder = made("", "")
-    assert b"[DONE]" not in encoder.event(Done("end_turn", Usage(1, 1)), 1)
-    assert encoder.event(Done("refusal", Usage(1, 1)), 0).endswith(b"data: [DONE]\n\n")
-    whole = json.loads(encoder.whole())
+    assert b"[DONE]" not in encoder.encode_event(Done("end_turn", Usage(1, 1)), 1)
+    assert encoder.encode_event(Done("refusal", Usage(1, 1)), 0).endswith(b"data: [DONE]\n\n")
+    whole = json.loads(encoder.encode_answer())
     assert [choice["finish_reason"] for choice in whole["choices"]] == ["content_filter", "stop"]
     assert whole["usage"]["total_tokens"] == 4
 
 
 def test_a_failure_amid_a_stream_is_an_error_event_and_the_end():
     """In OpenAI's envelope."""
-    [error] = pieces(made("").event(Failed(ErrorKind.UPSTREAM_CUT)))
+    [error] = pieces(made("").encode_event(Failed(ErrorKind.UPSTREAM_CUT)))
     assert error["error"]["code"] == "upstream_cut"
 
 
@@ -203,10 +205,10 @@ MORE = (
 )
 def test_what_claude_does_not_have_is_a_404_of_its_own(path: str):
     """With what to use in its place."""
-    problem = absent(path)
+    problem = find_unsupported(path)
     assert problem
     assert (problem.status, problem.code, problem.retryable) == (404, "not_supported", False)
-    assert all(words[0].isupper() and not words.endswith(".") for words in ABSENT.values())
+    assert all(words[0].isupper() and not words.endswith(".") for words in UNSUPPORTED_ENDPOINTS.values())
 
 
 @pytest.mark.parametrize(
@@ -215,4 +217,4 @@ def test_what_claude_does_not_have_is_a_404_of_its_own(path: str):
 )
 def test_a_wrong_address_is_only_that(path: str):
     """Nothing is made up of it."""
-    assert absent(path) is None
+    assert find_unsupported(path) is None

@@ -12,8 +12,8 @@ from msgspec import Struct
 from uvicorn.server import ServerState
 
 from api.http.connection import Connection
-from api.http.connection_registry import Edge, Limits
-from api.http.early_responses import LARGEST_HEAD
+from api.http.connection_registry import ConnectionLimits, ConnectionRegistry
+from api.http.early_responses import MAX_HEAD_BYTES
 from api.observability.metrics import Metrics
 
 POST = b"POST /%b HTTP/1.1\r\nHost: a\r\n%bContent-Length: %d\r\n\r\n%b"
@@ -150,7 +150,7 @@ class Bench:
         if not held:
             self.gate.set()
         self.application = Application(self.gate)
-        edge = Edge(Limits(10, 20, 20), Metrics())
+        edge = ConnectionRegistry(ConnectionLimits(10, 20, 20), Metrics())
         self.connection = Connection(edge, CONFIG, ServerState(), {}, asyncio.get_running_loop())
         self.connection.app = cast("Any", self.application)
         self.transport = Transport()
@@ -418,11 +418,11 @@ async def test_what_comes_slowly_behind_a_request_does_not_spoil_its_answer(late
     await bench.send(post() + late)
     await bench.settle()
     now = asyncio.get_running_loop().time()
-    bench.connection.look(now + 1000)
+    bench.connection.check_timeouts(now + 1000)
     bench.gate.set()
     await bench.settle()
     assert codes_of(bench) == ok("POST /x body")
-    bench.connection.look(now + 1000)
+    bench.connection.check_timeouts(now + 1000)
     expected = [] if late == b"\r\n" else [(408, "request_too_slow")]
     assert codes(await bench.outcome()) == [*ok("POST /x body"), *expected]
 
@@ -437,8 +437,8 @@ async def test_a_heads_length_is_counted_however_it_comes(padding: bytes, over: 
     """Whitespace counts, too."""
     fill = b" " if b" b" in padding else b"a"
     bare = len(get(lines=b"Host: a\r\n" + padding % b""))
-    head = get(lines=b"Host: a\r\n" + padding % (fill * (LARGEST_HEAD - bare + over)))
-    assert len(head) == LARGEST_HEAD + over
+    head = get(lines=b"Host: a\r\n" + padding % (fill * (MAX_HEAD_BYTES - bare + over)))
+    assert len(head) == MAX_HEAD_BYTES + over
     for data, before in ((head, []), (post() + head, ok("POST /x body"))):
         for place in (len(data), 100, len(data) - 2, len(data) - 1):
             outcome = await cut([data[:place], data[place:]], at_once=False, held=False)

@@ -7,17 +7,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.conversation.content import arguments, blocks, parts, texts
+from api.conversation.content import parse_blocks, parse_parts, parse_texts, read_arguments
 from api.conversation.drafts import DraftResult
 from api.core.problems import Problem
-from api.media.blocks import Remote
+from api.media.blocks import RemoteMedia
 from shared.turn import Document, Image, Role, Text, ToolUse
 
 WHERE = "messages[0].content"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 PICTURE = Image("image/png", PIXEL)
 PDF = base64.b64encode(b"%PDF-1.7\n").decode()
-REMOTE = Remote("https://example.com/a.png", f"{WHERE}[0]")
+REMOTE = RemoteMedia("https://example.com/a.png", f"{WHERE}[0]")
 
 
 def read(*items: dict[str, Any]) -> list[msgspec.Raw]:
@@ -26,7 +26,7 @@ def read(*items: dict[str, Any]) -> list[msgspec.Raw]:
 
 def blocks_of(items: Any) -> tuple[object, ...]:
     """The blocks of a message of the user's."""
-    return blocks(items, "user", WHERE)
+    return parse_blocks(items, "user", WHERE)
 
 
 def block_of(**fields: Any) -> object:
@@ -50,7 +50,7 @@ def block_of(**fields: Any) -> object:
         ({"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}, REMOTE),
         (
             {"type": "image_url", "image_url": "HTTP://example.com/a.png"},
-            Remote("HTTP://example.com/a.png", f"{WHERE}[0]"),
+            RemoteMedia("HTTP://example.com/a.png", f"{WHERE}[0]"),
         ),
         ({"type": "file", "file": {"file_data": PDF, "filename": "a.pdf"}}, Document("application/pdf", PDF, "a.pdf")),
         (
@@ -93,7 +93,7 @@ def test_anthropics_calls_and_results_are_calls_and_results():
         },
         {"type": "tool_result", "tool_use_id": "toolu_3"},
     )
-    assert blocks(calls, "assistant", WHERE) == (
+    assert parse_blocks(calls, "assistant", WHERE) == (
         ToolUse("toolu_1", "f", '{"a": 1.0}'),
         ToolUse("toolu_2", "g", "{}"),
     )
@@ -108,16 +108,16 @@ def test_anthropics_calls_and_results_are_calls_and_results():
 def test_nothing_is_no_block_and_a_plain_text_is_one():
     """In messages and in results alike."""
     for sent, read_as in ((None, ()), ([], ()), ("a\r\n", (Text("a\r\n"),))):
-        assert blocks_of(sent) == parts(sent, WHERE) == read_as
+        assert blocks_of(sent) == parse_parts(sent, WHERE) == read_as
 
 
 @pytest.mark.wire(3, 4)
 def test_system_texts_are_texts_and_stay_apart():
     """A part is a text of its own."""
     sent = read({"type": "text", "text": "a"}, {"type": "text", "text": "b\n"})
-    assert texts(sent, WHERE) == (Text("a"), Text("b\n"))
-    assert texts("a", WHERE) == (Text("a"),)
-    assert texts(None, WHERE) == ()
+    assert parse_texts(sent, WHERE) == (Text("a"), Text("b\n"))
+    assert parse_texts("a", WHERE) == (Text("a"),)
+    assert parse_texts(None, WHERE) == ()
 
 
 def test_what_is_said_of_a_document_goes_with_it():
@@ -175,7 +175,7 @@ FOREIGN = {
 )
 def test_a_field_that_a_part_does_not_have_is_not_looked_at(fields: dict[str, Any], role: Role):
     """A text may have a `source`, which is a document's: it means nothing there, whatever it holds."""
-    assert blocks(read({**FOREIGN, **fields}), role, WHERE) == blocks(read(fields), role, WHERE)
+    assert parse_blocks(read({**FOREIGN, **fields}), role, WHERE) == parse_blocks(read(fields), role, WHERE)
 
 
 @pytest.mark.parametrize("name", sorted(FOREIGN))
@@ -196,7 +196,7 @@ def test_a_field_that_a_part_has_must_be_of_its_type(name: str):
     }
     if name == "input":
         # What the model wrote in the place of arguments is taken as it is.
-        assert blocks(read({"type": "tool_use", "id": "a", "name": "f", "input": "x"}), "assistant", WHERE) == (
+        assert parse_blocks(read({"type": "tool_use", "id": "a", "name": "f", "input": "x"}), "assistant", WHERE) == (
             ToolUse("a", "f", "x"),
         )
         return
@@ -218,7 +218,7 @@ def test_a_field_that_a_part_has_must_be_of_its_type(name: str):
 def test_a_part_that_its_role_can_not_say_is_refused_by_its_place(fields: dict[str, Any], role: Role, mend: str):
     """The service would refuse the picture without saying which it is."""
     with pytest.raises(Problem) as caught:
-        blocks(read({"type": "text", "text": "a"}, fields), role, WHERE)
+        parse_blocks(read({"type": "text", "text": "a"}, fields), role, WHERE)
     assert (caught.value.status, caught.value.param) == (400, f"{WHERE}[1].type")
     assert mend in caught.value.message
 
@@ -233,14 +233,14 @@ def test_a_part_that_its_role_can_not_say_is_refused_by_its_place(fields: dict[s
 )
 def test_arguments_are_what_the_model_wrote_readable_or_not(sent: bytes, arguments_read: str):
     """Without any they are an empty object; an object in the place of its text is that text."""
-    assert arguments(msgspec.Raw(sent), "arguments") == arguments_read
+    assert read_arguments(msgspec.Raw(sent), "arguments") == arguments_read
 
 
 def test_arguments_nested_without_end_are_refused_by_their_place():
     """Whatever reads them later would fail."""
     endless = msgspec.json.encode('{"a":' * 100_000 + "1" + "}" * 100_000)
     with pytest.raises(Problem) as caught:
-        arguments(msgspec.Raw(endless), "a.arguments")
+        read_arguments(msgspec.Raw(endless), "a.arguments")
     assert (caught.value.status, caught.value.param) == (400, "a.arguments")
 
 
@@ -292,5 +292,5 @@ def test_a_part_that_cannot_be_used_is_refused_by_its_place(fields: dict[str, An
 def test_a_system_text_takes_nothing_but_text():
     """A picture there would be lost."""
     with pytest.raises(Problem) as caught:
-        texts(read({"type": "image_url", "image_url": "https://example.com/a.png"}), WHERE)
+        parse_texts(read({"type": "image_url", "image_url": "https://example.com/a.png"}), WHERE)
     assert (caught.value.status, caught.value.param) == (400, f"{WHERE}[0].type")

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.conversation.drafts import Draft, DraftBlock, DraftResult, messages, ordered, says_something
+from api.conversation.drafts import Draft, DraftBlock, DraftResult, build_messages, has_content, order_drafts
 from api.core.problems import Problem
-from api.media.blocks import Remote
+from api.media.blocks import RemoteMedia
 from api.media.fetcher import Fetcher
 from shared.turn import Image, Message, RedactedThinking, Role, Text, Thinking, ToolResult, ToolUse
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 def draft(role: Role, *content: DraftBlock, number: int = 0) -> Draft:
@@ -42,7 +42,7 @@ def ids_of(drafts: Sequence[Draft]) -> list[tuple[Role, tuple[DraftBlock, ...]]]
 
 def problem(*drafts: Draft) -> Problem:
     with pytest.raises(Problem) as caught:
-        ordered(numbered(*drafts))
+        order_drafts(numbered(*drafts))
     assert (caught.value.status, caught.value.code) == (400, "invalid_tool_results")
     return caught.value
 
@@ -59,7 +59,7 @@ def test_results_may_come_in_any_order_and_any_grouping(rounds: list[list[int]],
         half = len(ids) // 2
         drafts += [called(*names), brought(*shuffled[:half]), brought(*shuffled[half:]), said(role="assistant")]
         tidy += [called(*names), brought(*shuffled), said(role="assistant")]
-    assert ids_of(ordered(numbered(*drafts))) == ids_of(tidy)
+    assert ids_of(order_drafts(numbered(*drafts))) == ids_of(tidy)
 
 
 @pytest.mark.wire(6)
@@ -130,7 +130,7 @@ SENT_AND_PUT: dict[str, tuple[list[Draft], list[Draft]]] = {
 @pytest.mark.parametrize(("sent", "put"), SENT_AND_PUT.values(), ids=SENT_AND_PUT)
 def test_a_result_is_put_directly_behind_the_message_that_calls_it(sent: list[Draft], put: list[Draft]):
     """Everything else keeps its order, and words sent in one message with results stay in it."""
-    assert ids_of(ordered(numbered(*sent))) == ids_of(put)
+    assert ids_of(order_drafts(numbered(*sent))) == ids_of(put)
 
 
 @pytest.mark.wire(6)
@@ -141,7 +141,7 @@ def test_an_id_that_comes_again_in_a_later_turn_has_the_result_of_its_own_turn()
         *(said("ok", "assistant"), said("2"), draft("assistant", use("call_0", 2)), said("3")),
         draft("user", result("call_0", "r2")),
     ]
-    put = ids_of(ordered(numbered(*drafts)))
+    put = ids_of(order_drafts(numbered(*drafts)))
     assert put[1:3] == ids_of(drafts[1:3])
     assert put[5:] == ids_of([drafts[5], drafts[7], drafts[6]])
 
@@ -193,12 +193,12 @@ def test_calls_of_one_message_that_share_an_id_are_refused():
 
 def test_a_conversation_of_blanks_says_nothing():
     """There is nothing for the model to answer; a picture or a result is something."""
-    assert not says_something([])
-    assert not says_something([said(" \n"), said("\u2003", "assistant"), draft("user")])
-    assert not says_something([draft("assistant", Thinking("Hm.", "c2ln"), RedactedThinking("eA=="))])
-    assert says_something([said(" "), said("a", "assistant")])
-    assert says_something([brought("a")])
-    assert says_something([draft("user", Image("image/png", ""))])
+    assert not has_content([])
+    assert not has_content([said(" \n"), said("\u2003", "assistant"), draft("user")])
+    assert not has_content([draft("assistant", Thinking("Hm.", "c2ln"), RedactedThinking("eA=="))])
+    assert has_content([said(" "), said("a", "assistant")])
+    assert has_content([brought("a")])
+    assert has_content([draft("user", Image("image/png", ""))])
 
 
 class Slow(Fetcher):
@@ -211,11 +211,11 @@ class Slow(Fetcher):
         self.all_asked = asyncio.Event()
         self._failing = failing
 
-    async def image(self, remote: Remote) -> Image:
+    async def fetch_image(self, remote: RemoteMedia) -> Image:
         self.asked.append(remote.url)
         if len(self.asked) == 3:
             self.all_asked.set()
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             await self.all_asked.wait()
         if remote.url == self._failing:
             raise Problem(400, "image_fetch_failed", f"`{remote.where}`: no.", param=remote.where)
@@ -229,16 +229,16 @@ class Slow(Fetcher):
 
 
 PICTURED = (
-    Draft("user", (Text("1"), Remote("x", "a"), Text("2"), Remote("y", "b")), "messages[0]"),
+    Draft("user", (Text("1"), RemoteMedia("x", "a"), Text("2"), RemoteMedia("y", "b")), "messages[0]"),
     Draft("assistant", (ToolUse("c", "f", "{}"),), "messages[1]"),
-    Draft("user", (DraftResult("c", (Text("3"), Remote("x", "d")), is_error=True),), "messages[2]"),
+    Draft("user", (DraftResult("c", (Text("3"), RemoteMedia("x", "d")), is_error=True),), "messages[2]"),
 )
 
 
 async def test_every_picture_is_fetched_at_once_and_put_in_its_place():
     """Also those inside results; everything else is as it was."""
     fetcher = Slow()
-    assert await messages(PICTURED, fetcher) == (
+    assert await build_messages(PICTURED, fetcher) == (
         Message("user", (Text("1"), Image("image/png", "x"), Text("2"), Image("image/png", "y"))),
         Message("assistant", (ToolUse("c", "f", "{}"),)),
         Message("user", (ToolResult("c", (Text("3"), Image("image/png", "x")), is_error=True),)),
@@ -250,7 +250,7 @@ async def test_a_picture_that_does_not_come_refuses_the_request_and_ends_the_oth
     """Its own problem, not a group of them."""
     fetcher = Slow(failing="y")
     with pytest.raises(Problem) as caught:
-        await messages(PICTURED, fetcher)
+        await build_messages(PICTURED, fetcher)
     assert caught.value.param == "b"
     assert sorted(fetcher.cancelled) == ["x", "x"]
 
@@ -258,7 +258,7 @@ async def test_a_picture_that_does_not_come_refuses_the_request_and_ends_the_oth
 async def test_with_fetching_turned_off_an_address_is_refused_and_says_what_to_do():
     """The owner's choice; data URLs go on working."""
     with pytest.raises(Problem) as caught:
-        await messages(PICTURED[:1], Fetcher(enabled=False))
+        await build_messages(PICTURED[:1], Fetcher(enabled=False))
     assert (caught.value.status, caught.value.code) == (400, "image_fetch_refused")
     assert "data URL" in caught.value.message
-    assert await messages((said(),), Fetcher(enabled=False)) == (Message("user", (Text("a"),)),)
+    assert await build_messages((said(),), Fetcher(enabled=False)) == (Message("user", (Text("a"),)),)

@@ -2,14 +2,14 @@
 
 import pytest
 
-from api.conversation.drafts import Draft, DraftResult, messages
+from api.conversation.drafts import Draft, DraftResult, build_messages
 from api.core.problems import Problem
 from api.media.blocks import OfficeDocument
-from api.media.conversions import convert
+from api.media.conversions import convert_document
 from api.media.fetcher import Fetcher
 from shared.errors import ErrorKind
 from shared.events import Failed
-from shared.tool_jobs import ConvertDocument, DocumentConverted, FilesFound, JobResult
+from shared.tool_jobs import ConvertDocument, ConvertedDocument, FileMatches, JobResult
 from shared.turn import Document, Message, Text, ToolResult, ToolUse
 
 SENT = OfficeDocument(b"PK", "a.docx", "messages[0].content[1]", "Of last year.")
@@ -20,7 +20,7 @@ async def problem_of(came: JobResult | Failed) -> Problem:
         return came
 
     with pytest.raises(Problem) as caught:
-        await convert(run, SENT)
+        await convert_document(run, SENT)
     assert caught.value.param == SENT.where
     assert f"`{SENT.where}`" in caught.value.message
     return caught.value
@@ -31,9 +31,9 @@ async def test_markdown_comes_with_the_client_s_title_and_both_contexts():
 
     async def run(job: ConvertDocument) -> JobResult | Failed:
         assert job.data == b"PK"
-        return DocumentConverted("# A\n", "Converted.")
+        return ConvertedDocument("# A\n", "Converted.")
 
-    assert await convert(run, SENT) == Document("text/plain", "# A\n", "a.docx", "Of last year.\nConverted.")
+    assert await convert_document(run, SENT) == Document("text/plain", "# A\n", "a.docx", "Of last year.\nConverted.")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ async def test_markdown_comes_with_the_client_s_title_and_both_contexts():
         ),
         (Failed(ErrorKind.QUEUE_FULL, retry_after=1), 429, "queue_full", "queue is full"),
         (Failed(ErrorKind.EXECUTOR_LOST), 502, "executor_lost", "Try again"),
-        (FilesFound(()), 502, "executor_lost", "Try again"),
+        (FileMatches(()), 502, "executor_lost", "Try again"),
     ],
 )
 async def test_what_is_not_converted_is_a_problem_of_its_part(
@@ -78,7 +78,7 @@ async def test_documents_are_converted_in_their_places_one_after_the_other():
         Draft("assistant", (ToolUse("c", "f", "{}"),), "messages[1]"),
         Draft("user", (DraftResult("c", (OfficeDocument(b"a", None, "y"),)),), "messages[2]"),
     )
-    assert await messages(drafts, Fetcher(enabled=False), converted) == (
+    assert await build_messages(drafts, Fetcher(enabled=False), converted) == (
         Message("user", (Text("1"), Document("text/plain", "x"), Text("2"))),
         Message("assistant", (ToolUse("c", "f", "{}"),)),
         Message("user", (ToolResult("c", (Document("text/plain", "y"),)),)),
@@ -88,5 +88,5 @@ async def test_documents_are_converted_in_their_places_one_after_the_other():
 async def test_where_nothing_converts_the_part_is_named():
     """And what to send."""
     with pytest.raises(Problem) as caught:
-        await messages((Draft("user", (SENT,), "messages[0]"),), Fetcher(enabled=False))
+        await build_messages((Draft("user", (SENT,), "messages[0]"),), Fetcher(enabled=False))
     assert (caught.value.status, caught.value.code, caught.value.param) == (503, "tools_unavailable", SENT.where)

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from api.app import create_app
 from api.conversation.drafts import Draft
 from api.conversation.turn_request import TurnRequest
-from api.dialects.openai_responses.running import Live
+from api.dialects.openai_responses.running_responses import RunningResponse
 from api.http.drain import Drain
 from api.settings import Settings
 from shared.turn import Message, Text, Turn
@@ -29,7 +29,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "/v1/completions": {"prompt": LARGE, "n": 2},
     "/api/chat": {"prompt": LARGE[:90_000]},
 }
-HEAVY = (Turn, TurnRequest, Draft, Message, Text, Live)
+HEAVY = (Turn, TurnRequest, Draft, Message, Text, RunningResponse)
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import pytest
 
-from executor.tools.files.documents import converted
-from executor.tools.refusal import Refused
+from executor.tools.files.documents import convert_document
+from executor.tools.refusal import JobRefused
 from shared.errors import ErrorKind
 from shared.text.file_types import is_office_document
-from tests.support.office import MACROS, docx, epub, locked, odf, ods, odt, packed, pptx, rtf, xlsx
+from tests.support.office import MACROS, build_encrypted, build_zip, docx, epub, odf, ods, odt, pptx, rtf, xlsx
 
 TABLE = "| Name | Age |\n| --- | --- |\n| Ann | 3 |\n"
 SLIDE = "<draw:page><draw:frame><draw:text-box><text:p>words</text:p></draw:text-box></draw:frame></draw:page>"
@@ -28,7 +28,7 @@ PICTURE = {"word/media/image1.png": b"\x89PNG"}
 def test_each_kind_of_document_becomes_markdown(data: bytes, markdown: str, kind: str):
     """And says what it was."""
     assert is_office_document(data)
-    found = converted(data)
+    found = convert_document(data)
     assert found.markdown == markdown
     assert kind in found.note
 
@@ -45,16 +45,16 @@ def test_each_kind_of_document_becomes_markdown(data: bytes, markdown: str, kind
 )
 def test_pictures_that_are_left_out_are_counted(parts: dict[str, bytes], words: str):
     """A thumbnail shows nothing that the text does not say."""
-    assert words in converted(docx("a", "b", more=parts)).note
+    assert words in convert_document(docx("a", "b", more=parts)).note
 
 
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (locked(), "password"),
-        (locked(stream="__properties_version1.0"), "none of these"),
+        (build_encrypted(), "password"),
+        (build_encrypted(stream="__properties_version1.0"), "none of these"),
         (docx("a", "b")[:300], "damaged"),
-        (packed({"[Content_Types].xml": "x"}), "none of these"),
+        (build_zip({"[Content_Types].xml": "x"}), "none of these"),
         (docx(more={"word/document.xml": "<"}), "Word document"),
         (docx(), "without any text."),
         (docx(more=PICTURE), "send it as PDF"),
@@ -64,12 +64,12 @@ def test_pictures_that_are_left_out_are_counted(parts: dict[str, bytes], words: 
 )
 def test_what_cannot_be_converted_is_a_reason(data: bytes, words: str):
     """With what to do, where there is something."""
-    with pytest.raises(Refused, match=words) as refused:
-        converted(data)
+    with pytest.raises(JobRefused, match=words) as refused:
+        convert_document(data)
     assert refused.value.kind is ErrorKind.BAD_JOB
 
 
-@pytest.mark.parametrize("data", [packed({"a.txt": "words"}), b"", b"PK", b"words", b"%PDF-1.7\n"])
+@pytest.mark.parametrize("data", [build_zip({"a.txt": "words"}), b"", b"PK", b"words", b"%PDF-1.7\n"])
 def test_other_files_are_no_office_documents(data: bytes):
     """A zip is one by the parts that it has."""
     assert not is_office_document(data)

@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from api.http.drain import LATE, Drain
+from api.http.drain import REFUSAL_DELAY, Drain
 from shared.errors import ErrorKind
 from shared.events import Failed
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 
 SOON = 0.01
 GIVEN_UP = Failed(ErrorKind.DRAINING, retry_after=1)
@@ -46,30 +46,30 @@ async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 async def test_before_it_begins_nothing_happens() -> None:
     """It is only ready to."""
     drain = Drain(3)
-    assert not drain.begun
+    assert not drain.is_draining
     assert drain.grace == 3
 
 
 async def test_it_begins_at_once_and_ends_jobs_after_the_grace_period(clock: Clock) -> None:
     """New work is refused once what was on its way has come; running jobs have the whole of the period."""
     drain, told = Drain(3), list[Failed]()
-    with drain.job(told.append):
+    with drain.track_job(told.append):
         drain.begin()
-        assert (drain.begun, drain.refusing) == (True, False)
+        assert (drain.is_draining, drain.is_refusing) == (True, False)
         assert told == []
-        assert [delay for delay, _ in clock.due] == [LATE, 3]
+        assert [delay for delay, _ in clock.due] == [REFUSAL_DELAY, 3]
         clock.tick()
-        assert drain.refusing
+        assert drain.is_refusing
         assert told == []
         clock.tick()
         assert told == [GIVEN_UP]
-    assert drain.begun
+    assert drain.is_draining
 
 
 async def test_every_running_job_gets_its_last_word(clock: Clock) -> None:
     """Each one once."""
     drain, one, other = Drain(3), list[Failed](), list[Failed]()
-    with drain.job(one.append), drain.job(other.append):
+    with drain.track_job(one.append), drain.track_job(other.append):
         drain.begin()
         clock.strike()
     assert one == other == [GIVEN_UP]
@@ -86,9 +86,9 @@ async def test_a_second_signal_changes_nothing(clock: Clock) -> None:
 async def test_a_job_that_ended_in_time_is_left_alone(clock: Clock) -> None:
     """Also one that failed."""
     drain, told = Drain(3), list[Failed]()
-    with drain.job(told.append):
+    with drain.track_job(told.append):
         drain.begin()
-    with pytest.raises(RuntimeError), drain.job(told.append):
+    with pytest.raises(RuntimeError), drain.track_job(told.append):
         raise RuntimeError
     clock.strike()
     assert told == []
@@ -98,7 +98,7 @@ async def test_a_job_that_slipped_in_after_the_beginning_is_ended_too(clock: Clo
     """It was on its way when the drain began."""
     drain, told = Drain(3), list[Failed]()
     drain.begin()
-    with drain.job(told.append):
+    with drain.track_job(told.append):
         clock.strike()
         assert told == [GIVEN_UP]
 
@@ -114,7 +114,7 @@ async def test_a_job_may_leave_while_jobs_are_told(clock: Clock) -> None:
             contexts.pop().__exit__(None, None, None)
 
     for _ in range(3):
-        contexts.append(drain.job(leave))
+        contexts.append(drain.track_job(leave))
         contexts[-1].__enter__()
     drain.begin()
     clock.strike()
@@ -126,9 +126,9 @@ async def test_the_event_loop_keeps_the_time() -> None:
     """Without any stand-in, and without a period at all."""
     for grace in (0, SOON):
         drain, told = Drain(grace), asyncio.get_running_loop().create_future()
-        with drain.job(told.set_result):
+        with drain.track_job(told.set_result):
             drain.begin()
-            async with asyncio.timeout(BOUND):
+            async with asyncio.timeout(TEST_TIMEOUT):
                 assert await told == GIVEN_UP
 
 
@@ -136,9 +136,9 @@ async def test_what_only_waits_is_ended_at_once_and_once():
     """It needs no grace; what has ended by itself is left alone."""
     left: list[str] = []
     drain = Drain(60)
-    with drain.waiting(lambda: left.append("gone")):
+    with drain.track_waiter(lambda: left.append("gone")):
         pass
-    with drain.waiting(lambda: left.append("waits")):
+    with drain.track_waiter(lambda: left.append("waits")):
         drain.begin()
         drain.begin()
     assert left == ["waits"]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.json_schema.matching import Matcher, Unmatchable
+from shared.json_schema.matching import Matcher, UnmatchablePattern
 from shared.json_schema.patterns import PatternFault, parse_pattern
-from shared.json_schema.unicode_properties import BINARY, CATEGORIES, SCRIPTS
+from shared.json_schema.unicode_properties import BINARY_PROPERTIES, CATEGORIES, SCRIPTS
 from tests.support.node import NODE
 
 TEXTS = (
@@ -234,13 +234,13 @@ def test_whatever_is_written_it_is_taken_where_javascript_takes_it(patterns: lis
     for pattern, matched in zip(patterns, in_javascript(patterns), strict=True):
         try:
             assert here(pattern) == matched, pattern
-        except Unmatchable:
+        except UnmatchablePattern:
             assert matched is not None
 
 
 def test_every_property_that_is_known_is_one_of_javascript_and_none_is_lacking():
     """Each script of a character that is assigned has its name here."""
-    names = [*CATEGORIES, *BINARY, *(f"sc={script}" for script in SCRIPTS)]
+    names = [*CATEGORIES, *BINARY_PROPERTIES, *(f"sc={script}" for script in SCRIPTS)]
     script = """
     const names = JSON.parse(require("fs").readFileSync(0)), bad = [], scripts = []
     for (const name of names)
@@ -283,7 +283,7 @@ def test_a_pattern_with_lookaround_gives_up_after_a_number_of_steps():
     """It could take longer than the sun."""
     matcher = Matcher(parse_pattern("^(?:(?=a)a|(?=a)aa)+$"))
     assert matcher.matches("a" * 300)
-    with pytest.raises(Unmatchable):
+    with pytest.raises(UnmatchablePattern):
         matcher.matches("a" * 40 + "!")
     assert matcher.cost("a" * 1000) > 1000
 

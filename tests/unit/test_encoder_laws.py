@@ -10,24 +10,24 @@ from hypothesis import given, note
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from api.core.problems import Problem, of_failure
+from api.core.problems import Problem, problem_from_failure
 from shared.errors import ErrorKind
 from shared.events import (
     Admitted,
-    Declined,
     Done,
     Event,
     Failed,
     Queued,
+    RefusedOutput,
     Started,
     TextDelta,
     ThinkingDelta,
     ThinkingRedacted,
-    ThinkingSigned,
-    ToolArguments,
+    ThinkingSignature,
+    ToolArgumentsDelta,
     ToolCall,
     Usage,
-    Windows,
+    UsageWindows,
 )
 from tests.unit.doors import (
     DOORS,
@@ -66,11 +66,11 @@ def call(draw: st.DrawFn, number: int) -> list[Event]:
     given_arguments = draw(arguments)
     if not given_arguments and draw(st.booleans()):
         return [begun]
-    return [begun, *(ToolArguments(piece) for piece in draw(parts(json.dumps(given_arguments))))]
+    return [begun, *(ToolArgumentsDelta(piece) for piece in draw(parts(json.dumps(given_arguments))))]
 
 
 thoughts = st.builds(
-    lambda said, signature: [*(ThinkingDelta(piece) for piece in said), ThinkingSigned(signature)],
+    lambda said, signature: [*(ThinkingDelta(piece) for piece in said), ThinkingSignature(signature)],
     st.lists(pieces, max_size=3),
     words,
 )
@@ -79,7 +79,7 @@ thoughts = st.builds(
 @st.composite
 def answers(draw: st.DrawFn) -> list[Event]:
     """An answer as an executor tells it: what comes before it, its blocks in any order, its end."""
-    before = draw(st.lists(st.builds(Queued, small) | st.builds(Windows, words, st.just(())), max_size=2))
+    before = draw(st.lists(st.builds(Queued, small) | st.builds(UsageWindows, words, st.just(())), max_size=2))
     admitted = draw(st.builds(Admitted, parked=st.booleans(), offline=st.booleans()))
     events: list[Event] = [*before, admitted, Started(draw(st.sampled_from(["claude-x", "claude-é"])))]
     kinds = draw(st.lists(st.sampled_from(["text", "thought", "redacted", "call", "windows"]), max_size=6))
@@ -94,9 +94,9 @@ def answers(draw: st.DrawFn) -> list[Event]:
             case "call":
                 events += draw(call(number))
             case _:
-                events.append(Windows("allowed", ()))
+                events.append(UsageWindows("allowed", ()))
     if draw(st.integers(0, 5)) == 0:
-        events.append(Declined(draw(pieces.filter(bool))))
+        events.append(RefusedOutput(draw(pieces.filter(bool))))
     reason = draw(st.sampled_from(STOP_REASONS))
     sequence = "END" if reason == "stop_sequence" else None
     reported = draw(st.sampled_from(["", "", "model_context_window_exceeded"])) if reason == "max_tokens" else ""
@@ -105,9 +105,9 @@ def answers(draw: st.DrawFn) -> list[Event]:
 
 def through(door: Door, answer: list[Event]) -> list[Event]:
     """The answer that this door can be asked for: tools and structured answers only where it has them."""
-    kinds: tuple[type[Event], ...] = (ToolCall, ToolArguments) if "calls" not in door.shows else ()
+    kinds: tuple[type[Event], ...] = (ToolCall, ToolArgumentsDelta) if "calls" not in door.shows else ()
     if "refusal" not in door.shows and not door.name.startswith("messages"):
-        kinds = (*kinds, Declined)
+        kinds = (*kinds, RefusedOutput)
     return [event for event in answer if not isinstance(event, kinds)]
 
 
@@ -124,8 +124,8 @@ class Encoded(Struct):
 
 def encoded(door: Door, answer: list[Event]) -> Encoded:
     encoder = door.encoder()
-    streams = [encoder.event(event) for event in answer]
-    return Encoded(streams, encoder.whole() if isinstance(answer[-1], Done) else b"")
+    streams = [encoder.encode_event(event) for event in answer]
+    return Encoded(streams, encoder.encode_answer() if isinstance(answer[-1], Done) else b"")
 
 
 def given_thoughts(door: Door, answer: list[Event]) -> tuple[str, ...]:
@@ -138,7 +138,7 @@ def given_thoughts(door: Door, answer: list[Event]) -> tuple[str, ...]:
         match event:
             case ThinkingDelta(text):
                 said = [*(said or []), text if shown else ""]
-            case ThinkingSigned(signature):
+            case ThinkingSignature(signature):
                 blocks.append("".join(said or []) + (f"|{signature}" if proven else ""))
                 said = None
             case ThinkingRedacted(data):
@@ -159,7 +159,7 @@ def given_calls(answer: list[Event]) -> tuple[Call, ...]:
         match event:
             case ToolCall(call_id, name):
                 calls.append(Call(call_id, name, ""))
-            case ToolArguments(piece):
+            case ToolArgumentsDelta(piece):
                 calls[-1] = msgspec.structs.replace(calls[-1], arguments=calls[-1].arguments + piece)
             case _:
                 pass
@@ -171,7 +171,7 @@ def expected(door: Door, answer: list[Event]) -> Heard:
     done = answer[-1]
     assert isinstance(done, Done)
     text = "".join(event.text for event in answer if isinstance(event, TextDelta))
-    declined = "".join(event.text for event in answer if isinstance(event, Declined))
+    declined = "".join(event.text for event in answer if isinstance(event, RefusedOutput))
     aside = "refusal" in door.shows
     usage = done.usage
     counted = (usage.input_tokens, usage.cache_read_tokens, usage.cache_write_tokens, usage.output_tokens)
@@ -191,7 +191,7 @@ def expected_reason(door: Door, done: Done, *, declined: bool) -> str:
     """Why the answer ended: Messages gives the service's own word, even one that no other dialect has."""
     if not door.name.startswith("messages"):
         return door.reasons[done.stop_reason]
-    return "refusal" if declined else done.reported or door.reasons[done.stop_reason]
+    return "refusal" if declined else done.raw_stop_reason or door.reasons[done.stop_reason]
 
 
 def read(heard: Heard) -> Heard:
@@ -241,7 +241,9 @@ def test_each_event_is_told_at_once_and_whole(answer: list[Event]):
     for door, said in each_door(answer):
         for event, stream in zip(said, encoded(door, said).streams, strict=True):
             told(stream)
-            if isinstance(event, Windows) or (isinstance(event, Queued | Admitted) and "waiting" not in door.shows):
+            if isinstance(event, UsageWindows) or (
+                isinstance(event, Queued | Admitted) and "waiting" not in door.shows
+            ):
                 assert stream == b""
 
 
@@ -261,9 +263,9 @@ def test_a_failure_at_any_point_is_the_end(answer: list[Event], failed: Failed, 
         assert is_error(error)
         assert not any(is_error(event) or is_end(event) for event in before)
         if door.name.startswith("responses"):
-            failed_response(events, of_failure(failed))
+            failed_response(events, problem_from_failure(failed))
         else:
-            assert error[1] == json.loads(door.encoder().problem(of_failure(failed)))
+            assert error[1] == json.loads(door.encoder().encode_error(problem_from_failure(failed)))
 
 
 def failed_response(events: list[Told], problem: Problem) -> None:

@@ -9,16 +9,16 @@ import api.settings
 import executor.settings
 from cli.up.environment import (
     API_SETTINGS,
-    CREDENTIALS,
+    CREDENTIAL_VARIABLES,
     EXECUTOR_SETTINGS,
     RENAMED,
     SETTINGS,
-    TELEMETRY,
+    TELEMETRY_VARIABLES,
     TOOLS_SETTINGS,
-    environments,
-    merged,
-    of_tools,
-    warnings,
+    build_environments,
+    build_tools_environment,
+    list_unknown_settings,
+    merge_settings,
 )
 from tests.support.stack import REPOSITORY
 
@@ -29,14 +29,14 @@ EVERYTHING = {name: f"value of {name}" for name in SETTINGS} | {"PATH": "/bin", 
 def test_the_api_gets_no_credential_wherever_it_is_set():
     """The credential reaches the executor only, be it set in the environment or in .env."""
     for environ, dotenv in ((EVERYTHING, {}), ({}, EVERYTHING)):
-        of_api, of_executor = environments(environ, dotenv)
+        of_api, of_executor = build_environments(environ, dotenv)
         assert not [name for name in of_api if name.startswith(("ANTHROPIC_", "CLAUDE_"))]
-        assert {name: EVERYTHING[name] for name in CREDENTIALS}.items() <= of_executor.items()
+        assert {name: EVERYTHING[name] for name in CREDENTIAL_VARIABLES}.items() <= of_executor.items()
 
 
 def test_the_executor_does_not_get_the_clients_key():
     """API_SECRET_TOKEN is for the API only."""
-    of_api, of_executor = environments({"API_SECRET_TOKEN": KEY}, {})
+    of_api, of_executor = build_environments({"API_SECRET_TOKEN": KEY}, {})
     assert of_api == {"API_SECRET_TOKEN": KEY}
     assert of_executor == {}
 
@@ -47,12 +47,14 @@ def test_the_executor_does_not_get_the_clients_key():
 )
 def test_a_variable_that_no_table_names_reaches_neither_program(name: str):
     """The environments are made of listed names; nothing is passed on because it happened to be there."""
-    assert environments({name: "x"}, {name: "x"}) == ({}, {})
+    assert build_environments({name: "x"}, {name: "x"}) == ({}, {})
 
 
 def test_the_language_reaches_both_and_the_way_out_only_the_executor():
     """LC_* is for every program; proxies and certificates are for the one that talks to the model's service."""
-    of_api, of_executor = environments({"LC_CTYPE": "C.UTF-8", "https_proxy": "http://p", "SSL_CERT_FILE": "c"}, {})
+    of_api, of_executor = build_environments(
+        {"LC_CTYPE": "C.UTF-8", "https_proxy": "http://p", "SSL_CERT_FILE": "c"}, {}
+    )
     assert of_api == {"LC_CTYPE": "C.UTF-8"}
     assert of_executor == {"LC_CTYPE": "C.UTF-8", "https_proxy": "http://p", "SSL_CERT_FILE": "c"}
 
@@ -68,41 +70,41 @@ COLLECTOR = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector"}
 def test_what_the_exporter_reads_reaches_the_programs_that_export(what: str, signal: str):
     """In both forms; not the tools executor, which has no network. None is called unknown."""
     given = {f"OTEL_EXPORTER_OTLP_{signal}{what}": "x"}
-    assert environments(given, {}) == (given, given)
-    assert of_tools(given, {}) == {}
-    assert warnings(given) == []
+    assert build_environments(given, {}) == (given, given)
+    assert build_tools_environment(given, {}) == {}
+    assert list_unknown_settings(given) == []
 
 
 def test_every_name_that_the_exporter_knows_is_one_that_it_gets():
     """By the library's own list, but for what is of metrics, logs and gRPC."""
     known = {value for name, value in vars(environment_variables).items() if name.startswith("OTEL_EXPORTER_OTLP_")}
     others = {name for name in known if re.search("METRICS|LOGS|INSECURE", name)}
-    assert known - others - {*TELEMETRY} == set()
+    assert known - others - {*TELEMETRY_VARIABLES} == set()
 
 
 def test_a_proxy_is_for_the_api_only_where_it_sends_traces():
     """It goes nowhere else. A certificate's `~/` in .env is the home."""
     proxy = {"HTTPS_PROXY": "http://p", "NO_PROXY": "localhost"}
-    assert environments(proxy, {})[0] == {}
-    assert environments({**proxy, **COLLECTOR}, {})[0] == {**proxy, **COLLECTOR}
-    of_api, _ = environments({"HOME": "/home/me"}, {"OTEL_EXPORTER_OTLP_CERTIFICATE": "~/ca.pem"})
+    assert build_environments(proxy, {})[0] == {}
+    assert build_environments({**proxy, **COLLECTOR}, {})[0] == {**proxy, **COLLECTOR}
+    of_api, _ = build_environments({"HOME": "/home/me"}, {"OTEL_EXPORTER_OTLP_CERTIFICATE": "~/ca.pem"})
     assert of_api["OTEL_EXPORTER_OTLP_CERTIFICATE"] == "/home/me/ca.pem"
 
 
 def test_the_environment_wins_over_dotenv():
     """A variable that is set in both has the environment's value; one that is only in .env has that."""
-    of_api, _ = environments({"PORT": "1111"}, {"PORT": "2222", "HOST": "::1"})
+    of_api, _ = build_environments({"PORT": "1111"}, {"PORT": "2222", "HOST": "::1"})
     assert of_api == {"PORT": "1111", "HOST": "::1"}
 
 
 def test_an_empty_variable_is_as_if_it_were_not_set():
     """`NAME=` in .env sets nothing, and in the environment it also takes back what .env says."""
-    assert environments({"PORT": ""}, {"PORT": "2222", "HOST": "", "LOG_LEVEL": None}) == ({}, {})
+    assert build_environments({"PORT": ""}, {"PORT": "2222", "HOST": "", "LOG_LEVEL": None}) == ({}, {})
 
 
 def test_a_leading_tilde_in_dotenv_means_the_home_folder():
     """As in a shell, for settings that are paths and for no other."""
-    given = merged({"HOME": "/home/somebody"}, {"RUN_DIR": "~/run", "API_SECRET_TOKEN": "~/not-a-path"})
+    given = merge_settings({"HOME": "/home/somebody"}, {"RUN_DIR": "~/run", "API_SECRET_TOKEN": "~/not-a-path"})
     assert given["RUN_DIR"] == "/home/somebody/run"
     assert given["API_SECRET_TOKEN"] == "~/not-a-path"
 
@@ -141,12 +143,12 @@ def test_the_example_shows_the_defaults():
 )
 def test_a_name_in_dotenv_that_nothing_reads_is_reported_with_its_likeliest_mend(name: str, warning: str):
     """A misspelt setting is never ignored in silence."""
-    assert warnings({name: "8"}) == [warning]
+    assert list_unknown_settings({name: "8"}) == [warning]
 
 
 def test_names_that_something_reads_are_not_reported():
     """Settings, credentials, proxies and the language may stand in .env."""
-    assert warnings([*SETTINGS, "HTTPS_PROXY", "LC_ALL", "NO_COLOR"]) == []
+    assert list_unknown_settings([*SETTINGS, "HTTPS_PROXY", "LC_ALL", "NO_COLOR"]) == []
 
 
 def test_a_renamed_setting_leads_to_one_that_exists():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.text.exact_json import MOST_PLACES, carry, find_alterations, may_alter
+from shared.text.exact_json import MAX_PLACES, find_alterations, may_alter, quote_inexact_numbers
 from tests.support.node import NODE
 
 REWRITE = """
@@ -77,7 +77,7 @@ CARRIED = {
 @pytest.mark.parametrize(("text", "carried"), CARRIED.items(), ids=range(len(CARRIED)))
 def test_a_number_that_a_double_cannot_hold_is_carried_as_a_string(text: str, carried: str):
     """With the same digits; everything else is left as it is, byte for byte."""
-    assert carry(text) == carried
+    assert quote_inexact_numbers(text) == carried
 
 
 FOUND: dict[str, tuple[str, ...]] = {
@@ -146,11 +146,11 @@ texts = st.recursive(leaves, lambda inner: lists_of(inner) | objects_of(inner), 
 @given(st.lists(texts, min_size=30, max_size=60))
 def test_whatever_javascript_does_to_a_text_it_is_found_and_what_is_carried_is_read_as_it_was_meant(sent: list[str]):
     """By the parser of JavaScript itself."""
-    carried = [carry(text) for text in sent]
+    carried = [quote_inexact_numbers(text) for text in sent]
     for text, changed, read in zip(sent, rewritten(sent), rewritten(carried), strict=True):
         assert (spelled(text) == spelled(changed)) is (find_alterations(text) == ()), text
         assert same(meant(text), meant(read)), text
-        assert carry(carry(text)) == carry(text)
+        assert quote_inexact_numbers(quote_inexact_numbers(text)) == quote_inexact_numbers(text)
 
 
 @given(st.text(max_size=40) | st.text('[]{},:"\\0123456789.eE-+ tfn', max_size=40))
@@ -159,7 +159,7 @@ def test_no_text_is_too_odd(text: str):
     try:
         json.loads(text, parse_int=str)
     except ValueError:
-        assert (carry(text), find_alterations(text)) == (text, ())
+        assert (quote_inexact_numbers(text), find_alterations(text)) == (text, ())
 
 
 SIZE = 2 * 1024 * 1024
@@ -184,7 +184,7 @@ LARGE_AND_ALTERED = {
 @pytest.mark.parametrize("text", LARGE.values(), ids=LARGE)
 def test_a_large_text_that_stays_as_it_is_is_passed_over(text: str):
     """It is the very same."""
-    assert carry(text) is text
+    assert quote_inexact_numbers(text) is text
     assert find_alterations(text) == ()
 
 
@@ -192,12 +192,12 @@ def test_a_large_text_that_stays_as_it_is_is_passed_over(text: str):
 def test_a_large_text_that_is_altered_is_never_silent(text: str):
     """A few places are named, or the whole."""
     found = find_alterations(text)
-    assert 0 < len(found) <= MOST_PLACES
+    assert 0 < len(found) <= MAX_PLACES
     assert all(len(place) < 1000 for place in found)
-    carry(text)
+    quote_inexact_numbers(text)
 
 
 def test_garbage_of_any_size_is_left_alone():
     """In time that grows with its length only."""
     for garbage in ("[" * SIZE, '"' * SIZE, "-" * SIZE, '{"a":"' + 'x\\"' * (SIZE // 3), "1 " * (SIZE // 2)):
-        assert carry(garbage) is garbage
+        assert quote_inexact_numbers(garbage) is garbage

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.claude.cli.protocol import Complained, Ended, Retrying
-from executor.claude.output.failure import COMPLAINTS, failure, is_about_thinking, too_long
+from executor.claude.cli.protocol import ApiRetry, CliError, ResultLine
+from executor.claude.output.failure import KINDS_BY_ERROR, build_failure, build_retry_failure, is_thinking_error
 from shared.errors import ErrorKind
-from shared.events import Failed, Window, Windows
+from shared.events import Failed, UsageWindow, UsageWindows
 
 NOW = 1_700_000_000.0
 SYNTHETIC = "API Error: the CLI's own words about /home/someone"
@@ -23,12 +23,12 @@ def ended(
     subtype: str = "success",
     api_error: str = "",
     terminal_reason: str = "",
-) -> Ended:
-    return Ended(is_error, 1, status, text, False, None, subtype, api_error, terminal_reason)
+) -> ResultLine:
+    return ResultLine(is_error, 1, status, text, False, None, subtype, api_error, terminal_reason)
 
 
-def kind(end: Ended, complaint: Complained | None = None, *, said: bool = False) -> ErrorKind:
-    return failure(end, complaint, None, said=said, now=NOW).kind
+def kind(end: ResultLine, complaint: CliError | None = None, *, said: bool = False) -> ErrorKind:
+    return build_failure(end, complaint, None, answer_started=said, now=NOW).kind
 
 
 @pytest.mark.wire(41)
@@ -54,8 +54,8 @@ def kind(end: Ended, complaint: Complained | None = None, *, said: bool = False)
 )
 def test_the_clis_word_decides_then_the_status(error: str, status: int | None, expected: ErrorKind):
     """The status may be with the complaint or with the result."""
-    assert kind(ended(), Complained(error, status, SYNTHETIC)) is expected
-    assert kind(ended(status=status), Complained(error, None, SYNTHETIC)) is expected
+    assert kind(ended(), CliError(error, status, SYNTHETIC)) is expected
+    assert kind(ended(status=status), CliError(error, None, SYNTHETIC)) is expected
 
 
 @pytest.mark.wire(41)
@@ -74,16 +74,16 @@ def test_the_clis_word_decides_then_the_status(error: str, status: int | None, e
         (ended(subtype="error_during_execution"), ErrorKind.UPSTREAM),
     ],
 )
-def test_a_result_alone_has_its_kind_too(end: Ended, expected: ErrorKind):
+def test_a_result_alone_has_its_kind_too(end: ResultLine, expected: ErrorKind):
     """Without a complaint before it."""
     assert kind(end) is expected
 
 
 def test_who_is_not_logged_in_is_told_so_whatever_the_word():
     """The CLI has one word for a missing credential and for one that was refused."""
-    complaint = Complained("authentication_failed", None, "Not logged in · Please run /login")
+    complaint = CliError("authentication_failed", None, "Not logged in · Please run /login")
     assert kind(ended(), complaint) is ErrorKind.NOT_LOGGED_IN
-    assert kind(ended(), Complained("authentication_failed", 401, "Not logged in")) is ErrorKind.CREDENTIAL_REFUSED
+    assert kind(ended(), CliError("authentication_failed", 401, "Not logged in")) is ErrorKind.CREDENTIAL_REFUSED
 
 
 @pytest.mark.wire(36)
@@ -91,18 +91,20 @@ def test_after_words_a_fault_of_the_line_is_a_cut_and_other_kinds_stay_what_they
     """Part of an answer is out: that is what the client must know."""
     assert kind(ended(), said=True) is ErrorKind.UPSTREAM_CUT
     assert kind(ended(is_error=False), said=True) is ErrorKind.UPSTREAM_CUT
-    assert kind(ended(), Complained("server_error", 500, ""), said=True) is ErrorKind.UPSTREAM_CUT
-    assert kind(ended(), Complained("overloaded", 529, ""), said=True) is ErrorKind.OVERLOADED
+    assert kind(ended(), CliError("server_error", 500, ""), said=True) is ErrorKind.UPSTREAM_CUT
+    assert kind(ended(), CliError("overloaded", 529, ""), said=True) is ErrorKind.OVERLOADED
 
 
 @pytest.mark.wire(37)
 @pytest.mark.parametrize(("retried", "expected"), [(True, None), (False, False)])
 def test_a_failure_that_the_cli_did_not_retry_must_not_be_retried(retried: bool, expected: bool | None):  # noqa: FBT001
     """It asks again unless the service says that it must not."""
-    for complaint in (Complained("overloaded", 529, ""), Complained("rate_limit", 429, ""), Complained("x", 500, "")):
-        failed = failure(ended(), complaint, None, said=False, now=NOW, retried=retried)
+    for complaint in (CliError("overloaded", 529, ""), CliError("rate_limit", 429, ""), CliError("x", 500, "")):
+        failed = build_failure(ended(), complaint, None, answer_started=False, now=NOW, retried=retried)
         assert failed.retry is expected
-    refused = failure(ended(), Complained("invalid_request", 400, ""), None, said=False, now=NOW, retried=retried)
+    refused = build_failure(
+        ended(), CliError("invalid_request", 400, ""), None, answer_started=False, now=NOW, retried=retried
+    )
     assert refused.retry is None
 
 
@@ -116,8 +118,8 @@ def test_a_failure_that_the_cli_did_not_retry_must_not_be_retried(retried: bool,
 )
 def test_a_refusal_of_the_historys_thinking_is_told_from_others(words: str, about: bool):  # noqa: FBT001
     """It is asked again without it."""
-    failed = failure(ended(), Complained("invalid_request", 400, words), None, said=False, now=NOW)
-    assert is_about_thinking(failed) is about
+    failed = build_failure(ended(), CliError("invalid_request", 400, words), None, answer_started=False, now=NOW)
+    assert is_thinking_error(failed) is about
 
 
 @pytest.mark.wire(42)
@@ -125,24 +127,31 @@ def test_a_refusal_of_the_historys_thinking_is_told_from_others(words: str, abou
     ("windows", "seconds"),
     [
         (None, None),
-        (Windows("rejected", ()), None),
-        (Windows("rejected", (Window("five_hour"),)), None),
-        (Windows("rejected", (Window("five_hour", 1.0, NOW + 90),)), 90),
-        (Windows("rejected", (Window("a", 1.0, NOW + 90), Window("b", 1.0, NOW + 30), Window("c"))), 30),
-        (Windows("rejected", (Window("five_hour", 1.0, NOW - 90),)), 1),
+        (UsageWindows("rejected", ()), None),
+        (UsageWindows("rejected", (UsageWindow("five_hour"),)), None),
+        (UsageWindows("rejected", (UsageWindow("five_hour", 1.0, NOW + 90),)), 90),
+        (
+            UsageWindows(
+                "rejected", (UsageWindow("a", 1.0, NOW + 90), UsageWindow("b", 1.0, NOW + 30), UsageWindow("c"))
+            ),
+            30,
+        ),
+        (UsageWindows("rejected", (UsageWindow("five_hour", 1.0, NOW - 90),)), 1),
     ],
 )
-def test_a_used_up_subscription_says_when_the_first_window_opens(windows: Windows | None, seconds: float | None):
+def test_a_used_up_subscription_says_when_the_first_window_opens(windows: UsageWindows | None, seconds: float | None):
     """If it is known; never a time that is over."""
     end = ended(api_error="usage_limit_reached")
-    assert failure(end, None, windows, said=False, now=NOW) == Failed(ErrorKind.USAGE_LIMIT, retry_after=seconds)
+    assert build_failure(end, None, windows, answer_started=False, now=NOW) == Failed(
+        ErrorKind.USAGE_LIMIT, retry_after=seconds
+    )
 
 
 @pytest.mark.wire(42)
 @pytest.mark.parametrize("status", [400, 401, 402, 404, 413, 429, 500, 529])
 def test_how_long_the_service_wants_to_be_left_alone_is_passed_on_where_waiting_helps(status: int):
     """Not with a request that will be refused again."""
-    failed = failure(ended(status=status), None, None, said=False, now=NOW, delay=7.5)
+    failed = build_failure(ended(status=status), None, None, answer_started=False, now=NOW, delay=7.5)
     assert failed.retry_after == (7.5 if status in {429, 529} else None)
 
 
@@ -157,26 +166,26 @@ def test_how_long_the_service_wants_to_be_left_alone_is_passed_on_where_waiting_
 )
 def test_a_pause_that_is_too_long_is_handed_to_the_client(error: str, status: int | None, expected: ErrorKind):
     """It can wait better than a connection can."""
-    assert too_long(Retrying(error, status, 600)) == Failed(expected, retry_after=600)
+    assert build_retry_failure(ApiRetry(error, status, 600)) == Failed(expected, retry_after=600)
 
 
 @pytest.mark.wire(44, 56)
 @given(
-    st.sampled_from([*COMPLAINTS, "unknown"]),
+    st.sampled_from([*KINDS_BY_ERROR, "unknown"]),
     st.none() | st.sampled_from([400, 401, 404, 429, 500, 529]),
     st.booleans(),
     st.booleans(),
 )
 def test_the_clis_words_for_it_reach_nobody(error: str, status: int | None, said: bool, is_error: bool):  # noqa: FBT001
     """They hold paths and advice for another program; only what the service said of the request may be repeated."""
-    complaints = (None, Complained(error, status, SYNTHETIC))
+    complaints = (None, CliError(error, status, SYNTHETIC))
     for complaint, end in itertools.product(complaints, (ended(is_error=is_error, status=status),)):
-        assert failure(end, complaint, None, said=said, now=NOW).detail == ""
+        assert build_failure(end, complaint, None, answer_started=said, now=NOW).detail == ""
 
 
 @pytest.mark.wire(44)
 def test_what_the_service_said_of_the_request_is_repeated_and_nothing_behind_it():
     """It is the client's own request, and a client can mend it only if it knows."""
     words = 'API Error: 400 {"message":"messages.0: too odd"}\nat /home/someone/cli.js'
-    failed = failure(ended(), Complained("invalid_request", 400, words), None, said=False, now=NOW)
+    failed = build_failure(ended(), CliError("invalid_request", 400, words), None, answer_started=False, now=NOW)
     assert failed == Failed(ErrorKind.INVALID_REQUEST, 'It said: {"message":"messages.0: too odd"}')

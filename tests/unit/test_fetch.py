@@ -22,10 +22,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.core.problems import Problem
-from api.media.blocks import Remote, image
+from api.media.blocks import RemoteMedia, build_image
 from api.media.fetcher import Address, Fetcher, is_public
 from shared.turn import Image
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 from tests.unit.test_media import png
 
 WHERE = "messages[0].content[1]"
@@ -86,7 +86,7 @@ async def serving(answers: dict[str, Answer], host: str = "127.0.0.1", **kwargs:
         yield site
     finally:
         server.close()
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             await asyncio.gather(*tasks)
             await server.wait_closed()
 
@@ -130,8 +130,8 @@ async def fetching(names: Names | None = None, **settings: Any) -> AsyncGenerato
 async def problem_of(fetcher: Fetcher, url: str) -> Problem:
     """Why it is not fetched; always with the part and what to do."""
     with pytest.raises(Problem) as caught:
-        async with asyncio.timeout(BOUND):
-            await fetcher.image(Remote(url, WHERE))
+        async with asyncio.timeout(TEST_TIMEOUT):
+            await fetcher.fetch_image(RemoteMedia(url, WHERE))
     assert caught.value.param == WHERE
     assert f"`{WHERE}`" in caught.value.message
     return caught.value
@@ -148,8 +148,8 @@ async def until_left(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
 async def test_a_picture_comes_with_its_bytes():
     """A 200 with a picture is that picture, whatever its Content-Type says."""
     async with serving({"/a.png": answer(png(), content_type="text/html")}) as site, fetching() as fetcher:
-        found = await fetcher.image(Remote(f"http://{NAME}:{site.port}/a.png", WHERE))
-    assert found == image(png(), WHERE)
+        found = await fetcher.fetch_image(RemoteMedia(f"http://{NAME}:{site.port}/a.png", WHERE))
+    assert found == build_image(png(), WHERE)
     assert isinstance(found, Image)
 
 
@@ -162,7 +162,7 @@ async def test_the_request_holds_nothing_that_is_not_needed(monkeypatch: pytest.
         "/c": answer(png()),
     }
     async with serving(answers) as site, fetching() as fetcher:
-        await fetcher.image(Remote(f"http://{NAME}:{site.port}/a?b=%2F#f", WHERE))
+        await fetcher.fetch_image(RemoteMedia(f"http://{NAME}:{site.port}/a?b=%2F#f", WHERE))
     same = (
         f"Host: {NAME}:{site.port}\r\n"
         "Accept: image/png, image/jpeg, image/gif, image/webp\r\n"
@@ -178,7 +178,7 @@ async def test_names_of_one_address_do_not_share_a_connection():
     names = Names(pictures_test=["127.0.0.1"], other_test=["127.0.0.1"])
     async with serving({"/": answer(png())}) as site, fetching(names) as fetcher:
         for name in (NAME, "other.test", NAME):
-            await fetcher.image(Remote(f"http://{name}:{site.port}/", WHERE))
+            await fetcher.fetch_image(RemoteMedia(f"http://{name}:{site.port}/", WHERE))
     assert site.connections == 3
 
 
@@ -189,7 +189,7 @@ async def test_an_address_that_can_t_be_reached_leaves_the_next_one():
         serving({"/": answer(png())}) as site,
         fetching(names, may_connect=only("127.0.0.1", "127.0.0.3")) as fetcher,
     ):
-        await fetcher.image(Remote(f"http://{NAME}:{site.port}/", WHERE))
+        await fetcher.fetch_image(RemoteMedia(f"http://{NAME}:{site.port}/", WHERE))
         assert site.connections == 1
         nobody = Names(pictures_test=["127.0.0.3"])
         async with fetching(nobody, may_connect=only("127.0.0.3")) as other:
@@ -231,7 +231,9 @@ async def test_tls_is_with_the_name_not_with_the_address_it_was_found_at(tmp_pat
     server.sni_callback = lambda _socket, name, _context: heard.append(name)
     names = Names(pictures_test=["127.0.0.1"], other_test=["127.0.0.1"])
     async with serving({"/": answer(png())}, ssl=server) as site, fetching(names, verify=trusting) as fetcher:
-        assert await fetcher.image(Remote(f"https://{NAME}:{site.port}/", WHERE)) == image(png(), WHERE)
+        assert await fetcher.fetch_image(RemoteMedia(f"https://{NAME}:{site.port}/", WHERE)) == build_image(
+            png(), WHERE
+        )
         problem = await problem_of(fetcher, f"https://other.test:{site.port}/")
     assert (problem.status, problem.code) == (400, "image_fetch_failed")
     assert heard == [NAME, "other.test"]
@@ -281,7 +283,7 @@ async def test_no_form_of_loopback_is_connected_to(host: str):
         assert site.connections == 0
         if host in LOOPBACK or socket.has_dualstack_ipv6():
             careless = Fetcher(True, ports=None, may_connect=lambda _: True)
-            assert await careless.image(Remote(url, WHERE)) == image(png(), WHERE)
+            assert await careless.fetch_image(RemoteMedia(url, WHERE)) == build_image(png(), WHERE)
             await careless.close()
 
 
@@ -316,7 +318,7 @@ async def test_what_is_public_is_asked(host: str):
     """So that the refusals prove something."""
     fetcher = Fetcher(True)
     asked = untouched(fetcher)
-    assert await fetcher.image(Remote(f"http://{host}/", WHERE)) == image(png(), WHERE)
+    assert await fetcher.fetch_image(RemoteMedia(f"http://{host}/", WHERE)) == build_image(png(), WHERE)
     assert [ip_address(address) for address in asked] == [ip_address(host.strip("[]"))]
 
 
@@ -337,7 +339,7 @@ async def test_a_name_that_changes_its_mind_does_not_win():
         serving({"/": answer(png())}, host="127.0.0.2", port=public.port) as inside,
         fetching(names) as fetcher,
     ):
-        await fetcher.image(Remote(f"http://{NAME}:{public.port}/", WHERE))
+        await fetcher.fetch_image(RemoteMedia(f"http://{NAME}:{public.port}/", WHERE))
         assert (names.asked[NAME], public.connections, inside.connections) == (1, 1, 0)
         names.answers[NAME] = ["127.0.0.1", "127.0.0.2"]
         problem = await problem_of(fetcher, f"http://{NAME}:{public.port}/again")
@@ -403,8 +405,8 @@ async def test_a_redirect_to_a_public_address_is_followed(status: str):
     answers: dict[str, Answer] = {"/1": to("2", status), "/3": answer(png())}
     async with serving(answers) as site, fetching(names) as fetcher:
         answers["/2"] = to(f"//other.test:{site.port}/3", status)
-        found = await fetcher.image(Remote(f"http://{NAME}:{site.port}/1", WHERE))
-    assert found == image(png(), WHERE)
+        found = await fetcher.fetch_image(RemoteMedia(f"http://{NAME}:{site.port}/1", WHERE))
+    assert found == build_image(png(), WHERE)
     assert [head.split("\r\n")[1] for head in site.heads] == [
         f"Host: {NAME}:{site.port}",
         f"Host: {NAME}:{site.port}",
@@ -448,7 +450,9 @@ async def test_redirects_end_after_three():
     """The fourth is a failure, and a loop ends."""
     answers: dict[str, Answer] = {"/0": answer(png()), **{f"/{left}": to(f"/{left - 1}") for left in range(1, 5)}}
     async with serving(answers | {"/loop": to("/loop")}) as site, fetching() as fetcher:
-        assert await fetcher.image(Remote(f"http://{NAME}:{site.port}/3", WHERE)) == image(png(), WHERE)
+        assert await fetcher.fetch_image(RemoteMedia(f"http://{NAME}:{site.port}/3", WHERE)) == build_image(
+            png(), WHERE
+        )
         for path in ("4", "loop"):
             before = site.connections
             problem = await problem_of(fetcher, f"http://{NAME}:{site.port}/{path}")
@@ -486,7 +490,7 @@ async def test_a_body_over_the_limit_is_left_where_the_limit_is(too_large: Answe
     """413 as soon as it is known, and the connection ends."""
     async with serving({"/": too_large}) as site, fetching(max_bytes=10000) as fetcher:
         problem = await problem_of(fetcher, f"http://{NAME}:{site.port}/")
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             await site.left.wait()
     assert (problem.status, problem.code) == (413, "image_too_large")
     assert "10000" in problem.message
@@ -496,7 +500,7 @@ async def test_a_body_of_exactly_the_limit_is_taken():
     """The limit is the last size that is right."""
     data = png().ljust(10000, b"\0")
     async with serving({"/": answer(data)}) as site, fetching(max_bytes=10000) as fetcher:
-        assert await fetcher.image(Remote(f"http://{NAME}:{site.port}/", WHERE)) == image(data, WHERE)
+        assert await fetcher.fetch_image(RemoteMedia(f"http://{NAME}:{site.port}/", WHERE)) == build_image(data, WHERE)
 
 
 async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -520,7 +524,7 @@ async def test_a_server_that_falls_silent_is_left(slow: Answer, limit: str):
     """Either limit ends it, and the connection with it."""
     async with serving({"/": slow}) as site, fetching(None, **{limit: 0.1}) as fetcher:
         problem = await problem_of(fetcher, f"http://{NAME}:{site.port}/")
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             await site.left.wait()
     assert (problem.status, problem.code) == (400, "image_fetch_failed")
     assert "data URL" in problem.message
@@ -555,8 +559,8 @@ async def test_many_that_are_given_up_leave_room_for_the_next():
             gone = await asyncio.gather(*(problem_of(fetcher, f"http://{NAME}:{site.port}/") for _ in range(70)))
         assert {problem.code for problem in gone} == {"image_fetch_failed"}
         async with fetching() as fetcher:
-            many = [fetcher.image(Remote(f"http://{NAME}:{site.port}/a", WHERE)) for _ in range(70)]
-            assert await asyncio.gather(*many) == [image(png(), WHERE)] * 70
+            many = [fetcher.fetch_image(RemoteMedia(f"http://{NAME}:{site.port}/a", WHERE)) for _ in range(70)]
+            assert await asyncio.gather(*many) == [build_image(png(), WHERE)] * 70
 
 
 # Answers that are no picture

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from api.conversation.drafts import Draft, DraftResult, messages
+from api.conversation.drafts import Draft, DraftResult, build_messages
 from api.core.problems import Problem
-from api.media.blocks import Remote, RemoteDocument
-from api.media.fetcher import MOST_DOCUMENTS, Fetcher
+from api.media.blocks import RemoteDocument, RemoteMedia
+from api.media.fetcher import MAX_DOCUMENTS_PER_REQUEST, Fetcher
 from shared.turn import Document, Image, Text, ToolResult
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 from tests.unit.test_fetch import NAME, Answer, Names, answer, fetching, serving, to
 from tests.unit.test_media import png
 
@@ -27,8 +27,8 @@ def remote(url: str) -> RemoteDocument:
 async def refusal(fetcher: Fetcher, url: str) -> Problem:
     """Why it is not fetched; always with the place and what to do."""
     with pytest.raises(Problem) as caught:
-        async with asyncio.timeout(BOUND):
-            await fetcher.part(remote(url))
+        async with asyncio.timeout(TEST_TIMEOUT):
+            await fetcher.fetch_part(remote(url))
     assert caught.value.param == WHERE
     assert f"`{WHERE}`" in caught.value.message
     assert "picture" not in caught.value.message
@@ -48,7 +48,7 @@ async def test_a_document_comes_as_what_its_bytes_are(body: bytes, found: Docume
     """Whatever its Content-Type says, over a redirect, with the title and context of the request."""
     answers: dict[str, Answer] = {"/a": to("/b"), "/b": answer(body, content_type="image/png")}
     async with serving(answers) as site, fetching() as fetcher:
-        assert await fetcher.part(remote(f"http://{NAME}:{site.port}/a")) == found
+        assert await fetcher.fetch_part(remote(f"http://{NAME}:{site.port}/a")) == found
     assert all("\r\nAccept: application/pdf" in head for head in site.heads)
 
 
@@ -57,7 +57,7 @@ async def test_bytes_of_no_known_kind_are_refused(body: bytes):
     """As those that are sent are."""
     async with serving({"/": answer(body)}) as site, fetching() as fetcher:
         with pytest.raises(Problem) as caught:
-            await fetcher.part(remote(f"http://{NAME}:{site.port}/"))
+            await fetcher.fetch_part(remote(f"http://{NAME}:{site.port}/"))
     assert (caught.value.status, caught.value.code, caught.value.param) == (400, "invalid_file", WHERE)
 
 
@@ -71,9 +71,9 @@ async def test_a_document_over_the_limit_is_refused_while_it_comes(sent: bytes):
     async with serving({"/": sent}) as site:
         url = f"http://{NAME}:{site.port}/"
         async with fetching(max_bytes=10, max_document_bytes=5000) as fetcher:
-            assert isinstance(await fetcher.part(remote(url)), Document)
+            assert isinstance(await fetcher.fetch_part(remote(url)), Document)
             with pytest.raises(Problem) as caught:
-                await fetcher.part(Remote(url, WHERE))
+                await fetcher.fetch_part(RemoteMedia(url, WHERE))
             assert caught.value.code == "image_too_large"
         async with fetching(max_document_bytes=4000) as fetcher:
             problem = await refusal(fetcher, url)
@@ -116,14 +116,16 @@ async def test_fetched_documents_stand_in_their_places():
             RemoteDocument(f"http://{NAME}:{site.port}/{name}", f"{WHERE}.{name}", None, None) for name in "ab"
         )
         drafts = [Draft("user", (Text("x"), first, DraftResult("t", (second,))), "messages[0]")]
-        [message] = await messages(drafts, fetcher)
+        [message] = await build_messages(drafts, fetcher)
     one, two = Document("text/plain", "one"), Document("text/plain", "two")
     assert message.content == (Text("x"), one, ToolResult("t", (two,)))
 
 
 async def test_more_documents_than_are_fetched_are_refused_before_any_is():
     """By the place of the first that is too many."""
-    many: Sequence[Any] = [RemoteDocument("http://x.test/", f"at[{number}]") for number in range(MOST_DOCUMENTS + 1)]
+    many: Sequence[Any] = [
+        RemoteDocument("http://x.test/", f"at[{number}]") for number in range(MAX_DOCUMENTS_PER_REQUEST + 1)
+    ]
     with pytest.raises(Problem) as caught:
-        await messages([Draft("user", tuple(many), "messages[0]")], Fetcher(enabled=False))
-    assert caught.value.param == f"at[{MOST_DOCUMENTS}]"
+        await build_messages([Draft("user", tuple(many), "messages[0]")], Fetcher(enabled=False))
+    assert caught.value.param == f"at[{MAX_DOCUMENTS_PER_REQUEST}]"

@@ -18,11 +18,11 @@ from tests.support.generated.conversation import (
     Words,
 )
 from tests.support.generated.dialects import DIALECTS, MESSAGES
-from tests.support.generated.json_text import compare, read, spread
+from tests.support.generated.edge_cases import EDGE_CASES
+from tests.support.generated.json_text import add_line_breaks, compare, parse_text
 from tests.support.generated.pictures import png
-from tests.support.generated.seen import Seen
-from tests.support.generated.ugly import UGLY
-from tests.support.scripted.upstream import Received
+from tests.support.generated.request_check import RequestCheck
+from tests.support.scripted.upstream import ReceivedRequest
 
 DOT = Picture("image/png", png(1))
 CALLS = (Call("call_0", "Read", '{"a":1,"b":[1.5,"x"]}'), Call("call_1", "Read", "{}"))
@@ -46,7 +46,7 @@ def told() -> Any:
 
 
 def check(body: Any) -> None:
-    Seen(Received(0, "POST", "/v1/messages", {}, body)).check(PLAIN)
+    RequestCheck(ReceivedRequest(0, "POST", "/v1/messages", {}, body)).check(PLAIN)
 
 
 def content(body: Any, at: int) -> Any:
@@ -107,7 +107,7 @@ def test_what_is_not_is_noticed(name: str):
 )
 def test_what_javascript_alters_is_told(sent: str, seen: Any, altered: bool):  # noqa: FBT001
     """And is nothing else than that."""
-    assert bool(list(compare(read(sent), seen))) == altered
+    assert bool(list(compare(parse_text(sent), seen))) == altered
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,14 @@ def test_what_javascript_alters_is_told(sent: str, seen: Any, altered: bool):  #
 def test_what_nothing_alters_so_is_noticed(sent: str, seen: Any):
     """A number, an order, a kind."""
     with pytest.raises(AssertionError):
-        list(compare(read(sent), seen))
+        list(compare(parse_text(sent), seen))
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=repr)
 def test_an_indented_body_is_the_same_body(dialect: Any):
     """With a line break behind every token."""
-    fitted = dialect.fitted(UGLY)
+    fitted = dialect.fitted(EDGE_CASES)
     compact, indented = (dialect.request(fitted, "sonnet", indented=each).decode() for each in (False, True))
-    assert json.loads(spread(compact)) == json.loads(compact)
+    assert json.loads(add_line_breaks(compact)) == json.loads(compact)
     assert indented.count("\n") > 500
     assert "\n" not in compact

@@ -4,11 +4,18 @@ import time
 
 import pytest
 
-from executor.tools.files.globs import LONGEST, BadGlob, alternatives, globs, parted, rules
+from executor.tools.files.globs import (
+    MAX_PATTERN_LENGTH,
+    InvalidGlob,
+    build_ignore_rules,
+    expand_braces,
+    parse_globs,
+    split_prefix,
+)
 
 
 def fits(pattern: str, path: str) -> bool:
-    return any(each.fits(path) for each in globs(pattern))
+    return any(each.matches(path) for each in parse_globs(pattern))
 
 
 @pytest.mark.parametrize(
@@ -44,11 +51,11 @@ def test_path_fits_as_git_would_have_it(pattern: str, those: list[str], not_thos
     assert [path for path in not_those if fits(pattern, path)] == []
 
 
-@pytest.mark.parametrize("pattern", ["{a", "a{b,{c}", "[a", "a\\", "{a,b}" * 9, "x" * (LONGEST + 1)])
+@pytest.mark.parametrize("pattern", ["{a", "a{b,{c}", "[a", "a\\", "{a,b}" * 9, "x" * (MAX_PATTERN_LENGTH + 1)])
 def test_pattern_that_is_none_is_said_to_be(pattern: str):
     """And why."""
-    with pytest.raises(BadGlob, match=r"not closed|follows|longer|more than"):
-        alternatives(pattern)
+    with pytest.raises(InvalidGlob, match=r"not closed|follows|longer|more than"):
+        expand_braces(pattern)
 
 
 @pytest.mark.parametrize(
@@ -65,9 +72,9 @@ def test_no_pattern_takes_long(pattern: str, path: str):
 
 def test_ripgrep_is_told_one_rule_a_line():
     """Nothing of a pattern ends one, or is dropped at its end; what is to be found is said from the top."""
-    assert rules("*.{a,b}") == b"*\n!*/\n!/**/*.a\n!/**/*.b\n"
-    assert rules("a\n*\n!b ") == b"*\n!*/\n!/**/a?*?!b?\n"
-    assert rules("#a") == b"*\n!*/\n!/**/#a\n"
+    assert build_ignore_rules("*.{a,b}") == b"*\n!*/\n!/**/*.a\n!/**/*.b\n"
+    assert build_ignore_rules("a\n*\n!b ") == b"*\n!*/\n!/**/a?*?!b?\n"
+    assert build_ignore_rules("#a") == b"*\n!*/\n!/**/#a\n"
 
 
 @pytest.mark.parametrize(
@@ -84,4 +91,4 @@ def test_ripgrep_is_told_one_rule_a_line():
 )
 def test_folders_at_the_head_of_a_pattern_are_told_apart(pattern: str, head: str, rest: str):
     """As far as they are spelled out."""
-    assert parted(pattern) == (head, rest)
+    assert split_prefix(pattern) == (head, rest)

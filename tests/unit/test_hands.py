@@ -15,38 +15,38 @@ from typing import Any, cast
 import pytest
 
 from api.agent.answers import CodeAnswer, Step
-from api.agent.call_queue import AT_ONCE, Calls
-from api.agent.loop import Ground, work
-from api.agent.tool_definitions import NAMES
-from api.core.caller import Asking
-from api.executors.pool import Executors
-from api.executors.tool_client import Hands, Said
-from api.executors.turn_client import Dispatch
+from api.agent.call_queue import MAX_PARALLEL_CALLS, PendingCalls
+from api.agent.loop import AgentEnvironment, run_agent
+from api.agent.tool_definitions import TOOL_NAMES
+from api.core.caller import Caller
+from api.executors.pool import ExecutorPool
+from api.executors.tool_client import ToolClient, ToolJobMessage
+from api.executors.turn_client import TurnClient
 from api.http.drain import Drain
-from shared.errors import MEANINGS, ErrorKind
-from shared.events import Done, Event, Failed, TextDelta, ToolCall, Usage, Wanted
-from shared.tool_jobs import CommandEnded, JobDone, Output, RunCommand, ToolsStatus
+from shared.errors import ERROR_INFO, ErrorKind
+from shared.events import Done, Event, Failed, TextDelta, ToolCall, ToolCallPending, Usage
+from shared.tool_jobs import CommandOutput, CommandResult, JobDone, RunCommand, ToolsStatus
 from shared.turn import Message, Text, ToolResult, Turn
-from shared.wire import Do, ToApi, frame, read_to_executor
-from tests.support.meter import books
-from tests.support.timeouts import BOUND
+from shared.wire import RunTool, ToApi, encode_frame, read_to_executor
+from tests.support.meter import build_meter
+from tests.support.timeouts import TEST_TIMEOUT
 
-JOB, ASKING = RunCommand("ls"), Asking("req_hands")
-WROTE, ENDED = Output("stdout", b"a.txt\n"), JobDone(CommandEnded(0))
+JOB, ASKING = RunCommand("ls"), Caller("req_hands")
+WROTE, ENDED = CommandOutput("stdout", b"a.txt\n"), JobDone(CommandResult(0))
 FULL = Failed(ErrorKind.QUEUE_FULL, retry_after=5)
 DRAINING = Failed(ErrorKind.DRAINING, retry_after=1)
 LOST = Failed(ErrorKind.EXECUTOR_LOST)
 STATUS = ToolsStatus(("/f",), (), ("ls",), max_concurrent=4, running=0, waiting=0, draining=False)
 
-type Serve = Callable[[asyncio.StreamWriter, Do], Coroutine[Any, Any, None]]
+type Serve = Callable[[asyncio.StreamWriter, RunTool], Coroutine[Any, Any, None]]
 
 
 def says(*messages: ToApi | bytes) -> Serve:
     """An executor that says this, and closes."""
 
-    async def serve(writer: asyncio.StreamWriter, _asked: Do) -> None:
+    async def serve(writer: asyncio.StreamWriter, _asked: RunTool) -> None:
         for message in messages:
-            writer.write(message if isinstance(message, bytes) else frame(message))
+            writer.write(message if isinstance(message, bytes) else encode_frame(message))
         await writer.drain()
 
     return serve
@@ -56,7 +56,7 @@ class Rig:
     """Hands, and executors by name. Mutable: who was asked."""
 
     def __init__(self, folder: Path, drain: Drain, timeout: float) -> None:
-        self.hands = Hands(Executors(folder, "tools"), drain, timeout, books(folder))
+        self.hands = ToolClient(ExecutorPool(folder, "tools"), drain, timeout, build_meter(folder))
         self.asked: list[str] = []
 
     async def executor(
@@ -65,15 +65,15 @@ class Rig:
         """Serve one connection."""
         with contextlib.suppress(ConnectionError):
             asked = await read_to_executor(reader)
-            assert isinstance(asked, Do)
+            assert isinstance(asked, RunTool)
             self.asked.append(name)
             await serve(writer, asked)
         writer.close()
 
-    async def done(self) -> list[Said]:
+    async def done(self) -> list[ToolJobMessage]:
         """All that comes of a job."""
-        async with asyncio.timeout(BOUND):
-            return [said async for said in self.hands.do(JOB, ASKING)]
+        async with asyncio.timeout(TEST_TIMEOUT):
+            return [said async for said in self.hands.run(JOB, ASKING)]
 
 
 @asynccontextmanager
@@ -114,7 +114,7 @@ async def rig(*executors: Serve, drain: Drain | None = None, timeout: float = 60
     ],
     ids=["whole", "silent", "at once", "midway", "drained", "cut", "garbage", "status", "event", "after the end"],
 )
-async def test_a_job_has_exactly_one_end(said: tuple[ToApi | bytes, ...], comes: list[Said]):
+async def test_a_job_has_exactly_one_end(said: tuple[ToApi | bytes, ...], comes: list[ToolJobMessage]):
     """Also where the executor is lost in the middle, or does not keep to the protocol; nobody else is asked to do it again."""
     async with rig(says(*said), says(WROTE, ENDED)) as made:
         assert await made.done() == comes
@@ -145,20 +145,20 @@ async def test_without_an_executor_there_are_no_tools():
     """Neither where none is, nor where the socket of one is left that is gone."""
     async with rig() as made:
         assert await made.done() == [Failed(ErrorKind.TOOLS_UNAVAILABLE, retry_after=1)]
-        assert await made.hands.result(JOB, ASKING) == Failed(ErrorKind.TOOLS_UNAVAILABLE, retry_after=1)
-        assert await made.hands.serving() is None
+        assert await made.hands.get_result(JOB, ASKING) == Failed(ErrorKind.TOOLS_UNAVAILABLE, retry_after=1)
+        assert await made.hands.find_available() is None
 
 
 async def test_the_least_loaded_is_asked_first():
     """While one is at work, the other gets the next."""
     go_on = asyncio.Event()
 
-    async def works(writer: asyncio.StreamWriter, _asked: Do) -> None:
-        writer.write(frame(WROTE))
+    async def works(writer: asyncio.StreamWriter, _asked: RunTool) -> None:
+        writer.write(encode_frame(WROTE))
         await go_on.wait()
-        writer.write(frame(ENDED))
+        writer.write(encode_frame(ENDED))
 
-    async with rig(works, says(ENDED)) as made, aclosing(made.hands.do(JOB, ASKING)) as first:
+    async with rig(works, says(ENDED)) as made, aclosing(made.hands.run(JOB, ASKING)) as first:
         assert await anext(first) == WROTE
         assert await made.done() == [ENDED]
         go_on.set()
@@ -170,9 +170,9 @@ async def test_jobs_that_come_at_the_same_moment_are_shared():
     """None of them waits until another is connected, to be counted."""
     all_there = asyncio.Barrier(4)
 
-    async def works(writer: asyncio.StreamWriter, _asked: Do) -> None:
+    async def works(writer: asyncio.StreamWriter, _asked: RunTool) -> None:
         await all_there.wait()
-        writer.write(frame(ENDED))
+        writer.write(encode_frame(ENDED))
 
     async with rig(works, works) as made:
         assert await asyncio.gather(*(made.done() for _ in range(4))) == [[ENDED]] * 4
@@ -183,19 +183,19 @@ async def test_closing_the_messages_closes_the_connection():
     """That is what ends the job where it is done."""
     gone = asyncio.Event()
 
-    async def works(writer: asyncio.StreamWriter, _asked: Do) -> None:
-        writer.write(frame(WROTE))
+    async def works(writer: asyncio.StreamWriter, _asked: RunTool) -> None:
+        writer.write(encode_frame(WROTE))
         with contextlib.suppress(ConnectionError):
             while not writer.transport.is_closing():
-                writer.write(frame(WROTE))
+                writer.write(encode_frame(WROTE))
                 await writer.drain()
                 await asyncio.sleep(0)
         gone.set()
 
     async with rig(works) as made:
-        async with aclosing(made.hands.do(JOB, ASKING)) as messages:
+        async with aclosing(made.hands.run(JOB, ASKING)) as messages:
             assert await anext(messages) == WROTE
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             await gone.wait()
 
 
@@ -203,8 +203,8 @@ async def test_a_server_that_ends_takes_no_job_and_ends_those_under_way():
     """After their grace, with an honest last word."""
     begun = asyncio.Event()
 
-    async def works(writer: asyncio.StreamWriter, _asked: Do) -> None:
-        writer.write(frame(WROTE))
+    async def works(writer: asyncio.StreamWriter, _asked: RunTool) -> None:
+        writer.write(encode_frame(WROTE))
         begun.set()
         await asyncio.sleep(3600)
 
@@ -220,7 +220,7 @@ async def test_a_server_that_ends_takes_no_job_and_ends_those_under_way():
 async def test_a_job_that_takes_too_long_is_ended():
     """By REQUEST_TIMEOUT, whatever the executor does."""
 
-    async def works(writer: asyncio.StreamWriter, _asked: Do) -> None:
+    async def works(writer: asyncio.StreamWriter, _asked: RunTool) -> None:
         await asyncio.sleep(3600)
 
     async with rig(works, timeout=0.05) as made:
@@ -230,20 +230,20 @@ async def test_a_job_that_takes_too_long_is_ended():
 class Model:
     """A model in the place of a held turn: it calls, waits until every result is there, and speaks. Mutable: the results."""
 
-    def __init__(self, *calls: Wanted) -> None:
+    def __init__(self, *calls: ToolCallPending) -> None:
         self.results: list[ToolResult] = []
         self._calls = calls
         self._all = asyncio.Event()
 
     @asynccontextmanager
-    async def hold(self, _turn: Turn, _asking: Asking) -> AsyncGenerator["Model"]:
+    async def run_interactive(self, _turn: Turn, _asking: Caller) -> AsyncGenerator["Model"]:
         self.events = self._events()
         try:
             yield self
         finally:
             await self.events.aclose()
 
-    async def bring(self, result: ToolResult) -> None:
+    async def send_tool_result(self, result: ToolResult) -> None:
         self.results.append(result)
         if len(self.results) == len(self._calls):
             self._all.set()
@@ -258,16 +258,16 @@ class Model:
         yield Done("end_turn", Usage())
 
 
-async def worked(model: Model, hands: Hands) -> list[Step]:
+async def worked(model: Model, hands: ToolClient) -> list[Step]:
     """All that happens when it is at work."""
-    ground = Ground(cast("Dispatch", model), hands, STATUS, NAMES, max_turns=3)
+    ground = AgentEnvironment(cast("TurnClient", model), hands, STATUS, TOOL_NAMES, max_turns=3)
     turn = Turn("opus", (Message("user", (Text("Go."),)),))
-    async with asyncio.timeout(BOUND):
-        return [step async for step in work(ground, turn, ASKING)]
+    async with asyncio.timeout(TEST_TIMEOUT):
+        return [step async for step in run_agent(ground, turn, ASKING)]
 
 
-def bash(call: str, command: str = "ls") -> Wanted:
-    return Wanted(call, "Bash", json.dumps({"command": command}))
+def bash(call: str, command: str = "ls") -> ToolCallPending:
+    return ToolCallPending(call, "Bash", json.dumps({"command": command}))
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ async def test_a_model_is_told_of_the_call_that_failed_and_goes_on(said: tuple[T
         steps = await worked(model, made.hands)
     [result] = model.results
     assert (result.tool_use_id, result.is_error) == ("a", True)
-    assert result.content == (Text(MEANINGS[kind].sentence),)
+    assert result.content == (Text(ERROR_INFO[kind].message),)
     answer = steps[-1]
     assert isinstance(answer, CodeAnswer)
     assert (answer.result, answer.is_error) == ("So it is.", False)
@@ -299,11 +299,11 @@ async def test_one_of_several_calls_that_is_lost_leaves_the_others_whole():
     """Results go back in the order of the calls, whichever ends first."""
     others = asyncio.Event()
 
-    async def works(writer: asyncio.StreamWriter, asked: Do) -> None:
-        if asked.job == RunCommand("ls a", merged=True):
+    async def works(writer: asyncio.StreamWriter, asked: RunTool) -> None:
+        if asked.job == RunCommand("ls a", merge_streams=True):
             await others.wait()
         else:
-            writer.write(frame(WROTE) + frame(ENDED))
+            writer.write(encode_frame(WROTE) + encode_frame(ENDED))
             others.set()
 
     async with rig(works) as made:
@@ -314,43 +314,43 @@ async def test_one_of_several_calls_that_is_lost_leaves_the_others_whole():
     assert [used.is_error for used in steps[-1].tools_used] == [True, False]
 
 
-def begun(calls: Calls) -> list[str]:
-    return [wanted.id for wanted in calls.due()]
+def begun(calls: PendingCalls) -> list[str]:
+    return [wanted.id for wanted in calls.take_ready()]
 
 
 def test_what_only_reads_is_done_side_by_side_and_what_may_change_something_alone():
     """Calls begin in their order, and not more of them than so many at once."""
-    calls = Calls(STATUS)
-    for number in range(AT_ONCE + 1):
-        calls.want(bash(f"r{number}"))
-    calls.want(Wanted("w", "Write", "{}"))
-    calls.want(Wanted("after", "Read", "{}"))
-    assert begun(calls) == [f"r{number}" for number in range(AT_ONCE)]
-    calls.ended("r1")
-    assert begun(calls) == [f"r{AT_ONCE}"]
+    calls = PendingCalls(STATUS)
+    for number in range(MAX_PARALLEL_CALLS + 1):
+        calls.add(bash(f"r{number}"))
+    calls.add(ToolCallPending("w", "Write", "{}"))
+    calls.add(ToolCallPending("after", "Read", "{}"))
+    assert begun(calls) == [f"r{number}" for number in range(MAX_PARALLEL_CALLS)]
+    calls.finish("r1")
+    assert begun(calls) == [f"r{MAX_PARALLEL_CALLS}"]
     for number in (0, 2, 3, 4):
         assert begun(calls) == []
-        calls.ended(f"r{number}")
+        calls.finish(f"r{number}")
     assert begun(calls) == ["w"]
     assert begun(calls) == []
-    calls.ended("w")
+    calls.finish("w")
     assert begun(calls) == ["after"]
 
 
 def test_a_command_that_could_write_is_done_alone():
     """Where some path is writable."""
-    calls = Calls(ToolsStatus(("/f",), ("/w",), ("ls",), max_concurrent=4, running=0, waiting=0, draining=False))
-    for wanted in (bash("a"), Wanted("b", "Read", "{}"), Wanted("c", "Grep", "{}"), bash("d")):
-        calls.want(wanted)
+    calls = PendingCalls(ToolsStatus(("/f",), ("/w",), ("ls",), max_concurrent=4, running=0, waiting=0, draining=False))
+    for wanted in (bash("a"), ToolCallPending("b", "Read", "{}"), ToolCallPending("c", "Grep", "{}"), bash("d")):
+        calls.add(wanted)
     assert begun(calls) == ["a"]
-    calls.ended("a")
+    calls.finish("a")
     assert begun(calls) == ["b", "c"]
 
 
 def test_results_go_back_in_the_order_of_the_calls():
     """One that is ready early waits for those before it."""
-    calls = Calls(STATUS)
+    calls = PendingCalls(STATUS)
     for call in "abc":
-        calls.want(bash(call))
-    back = {call: [wanted.id for wanted, _ in calls.brought(ToolResult(call, ()))] for call in "bac"}
+        calls.add(bash(call))
+    back = {call: [wanted.id for wanted, _ in calls.add_result(ToolResult(call, ()))] for call in "bac"}
     assert back == {"b": [], "a": ["a", "b"], "c": ["c"]}

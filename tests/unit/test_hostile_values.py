@@ -5,23 +5,23 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.admin.decode import fields, new
-from api.admin.encode import table
+from api.admin.decode import build_key, parse_fields
+from api.admin.encode import render_csv
 from api.admin.models import UsageReport, UsageRow
-from api.auth.failed_keys import MOST, FailedKeys, network_of
-from api.conversation.fields import number
+from api.auth.failed_keys import MAX_FAILURES, FailedKeys, to_network
+from api.conversation.fields import parse_whole_number
 from api.core.keys import Allowance
 from api.core.problems import Problem
-from api.dialects.anthropic.routes import page
-from api.dialects.openai_responses.store import Store, Stored
-from api.dialects.openai_responses.view import listed
-from api.http.request_context import uncached
+from api.dialects.anthropic.routes import build_model_page
+from api.dialects.openai_responses.store import ResponseStore, StoredResponse
+from api.dialects.openai_responses.view import paginate_items
+from api.http.request_context import add_no_store
 
 HUGE = ("1" + "0" * 400, "-1" + "0" * 400, "1" + "0" * 5000, "1e400", "-1e308", "NaN")
 
 
 def made(said: dict[str, Any]) -> Any:
-    return new(fields(msgspec.json.encode({"name": "x", "scopes": ["chat"], **said}), name=True), 1.7e9)
+    return build_key(parse_fields(msgspec.json.encode({"name": "x", "scopes": ["chat"], **said}), name=True), 1.7e9)
 
 
 @pytest.mark.parametrize("value", HUGE)
@@ -30,7 +30,7 @@ def test_a_limit_beyond_measure_is_a_400(name: str, value: str):
     """In every field, however it is written."""
     body = f'{{"name":"x","scopes":["chat"],"{name}":{value}}}'.encode()
     with pytest.raises(Problem) as caught:
-        new(fields(body, name=True), 1.7e9)
+        build_key(parse_fields(body, name=True), 1.7e9)
     assert caught.value.status == 400
 
 
@@ -44,8 +44,8 @@ def test_a_limit_within_reason_is_taken(name: str):
 @pytest.mark.parametrize("text", ["9" * 5000, "-1", "1.0", "", "²", "٣"])
 def test_a_number_in_an_address_that_is_none_is_refused(text: str):
     """Also one with more digits than Python reads."""
-    assert number(text) == -1
-    for ask in (lambda: page([], text, None, None), lambda: listed([], text, "asc", None)):
+    assert parse_whole_number(text) == -1
+    for ask in (lambda: build_model_page([], text, None, None), lambda: paginate_items([], text, "asc", None)):
         with pytest.raises(Problem) as caught:
             ask()
         assert (caught.value.status, caught.value.param) == (400, "limit")
@@ -82,7 +82,7 @@ def test_a_name_that_a_spreadsheet_would_compute_is_marked(model: str):
     """In every form of the signs, and behind what programs skip; other names stay as they are."""
     for name, written in ((model, f"'{model}"), ("claude-opus-4-8", "claude-opus-4-8")):
         row = UsageRow(1, 0, 0, 0, 0, 0, 0, 0.0, 0.0, model=name)
-        report = table(UsageReport("a", "b", ["model"], [row], row))
+        report = render_csv(UsageReport("a", "b", ["model"], [row], row))
         assert report.split("\r\n", 1)[1].lstrip('"').startswith(written)
 
 
@@ -90,45 +90,45 @@ def test_wrong_keys_are_refused_after_many_for_a_minute():
     """By address; for IPv6 by the network that a host has for itself."""
     now = 0.0
     failed = FailedKeys(clock=lambda: now)
-    assert [failed.failed("192.0.2.1") for _ in range(MOST)] == [None] * MOST
-    refusal = failed.failed("192.0.2.1")
+    assert [failed.record_failure("192.0.2.1") for _ in range(MAX_FAILURES)] == [None] * MAX_FAILURES
+    refusal = failed.record_failure("192.0.2.1")
     assert refusal
-    assert (refusal.status, refusal.headers()["retry-after"]) == (429, "60")
-    assert failed.failed("192.0.2.2") is None
+    assert (refusal.status, refusal.build_headers()["retry-after"]) == (429, "60")
+    assert failed.record_failure("192.0.2.2") is None
     now = 60.0
-    assert failed.failed("192.0.2.1") is None
-    assert network_of("2001:db8::1") == network_of("2001:db8::2") != network_of("2001:db8:0:1::1")
-    assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1")
-    assert network_of("a socket") == "a socket"
+    assert failed.record_failure("192.0.2.1") is None
+    assert to_network("2001:db8::1") == to_network("2001:db8::2") != to_network("2001:db8:0:1::1")
+    assert to_network("::ffff:192.0.2.1") == to_network("192.0.2.1")
+    assert to_network("a socket") == "a socket"
 
 
 def test_nothing_on_the_way_keeps_a_response():
     """What says more of caches says it still; only what is for everyone may be kept."""
-    assert uncached([(b"a", b"b")]) == [(b"a", b"b"), (b"cache-control", b"no-store")]
-    assert uncached([(b"cache-control", b"no-cache")]) == [(b"cache-control", b"no-cache, no-store")]
+    assert add_no_store([(b"a", b"b")]) == [(b"a", b"b"), (b"cache-control", b"no-store")]
+    assert add_no_store([(b"cache-control", b"no-cache")]) == [(b"cache-control", b"no-cache, no-store")]
     for own in (b"no-store", b"public, max-age=60"):
-        assert uncached([(b"cache-control", own)]) == [(b"cache-control", own)]
+        assert add_no_store([(b"cache-control", own)]) == [(b"cache-control", own)]
 
 
-def kept(name: str) -> Stored:
-    return Stored(name, b"x" * 10, (), (), ())
+def kept(name: str) -> StoredResponse:
+    return StoredResponse(name, b"x" * 10, (), (), ())
 
 
 @pytest.mark.parametrize("limits", [(10, 10**6), (10**6, 100)], ids=["number", "bytes"])
 def test_one_key_can_not_clear_what_another_stored(limits: tuple[int, int]):
     """It makes room itself, its oldest first; alone, it has everything."""
-    store = Store(*limits, 60)
+    store = ResponseStore(*limits, 60)
     for number_ in range(20):
         store.put("alone", kept(str(number_)))
-    assert [each.id for each in store.all("alone")] == [str(number_) for number_ in range(19, 9, -1)]
-    store = Store(*limits, 60)
+    assert [each.id for each in store.list_all("alone")] == [str(number_) for number_ in range(19, 9, -1)]
+    store = ResponseStore(*limits, 60)
     for number_ in range(4):
         store.put("victim", kept(f"victim {number_}"))
     for number_ in range(1000):
         store.put("greedy", kept(str(number_)))
-    assert len(store.all("victim")) == 4
-    assert [each.id for each in store.all("greedy")] == ["999", "998", "997", "996", "995", "994"]
+    assert len(store.list_all("victim")) == 4
+    assert [each.id for each in store.list_all("greedy")] == ["999", "998", "997", "996", "995", "994"]
     # Who has little gets room from who has most.
     store.put("third", kept("a"))
     store.put("third", kept("b"))
-    assert (len(store.all("third")), len(store.all("victim"))) == (2, 4)
+    assert (len(store.list_all("third")), len(store.list_all("victim"))) == (2, 4)

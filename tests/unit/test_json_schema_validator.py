@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from executor.claude.output.validation import SchemaInvalid, Validator
-from shared.json_schema.keywords import DIALECTS
+from executor.claude.output.validation import InvalidSchema, Validator
+from shared.json_schema.keywords import META_SCHEMA_URIS
 
 CITY = {
     "type": "object",
@@ -27,7 +27,7 @@ CITY = {
 
 
 def fault(schema: Any, document: Any) -> str | None:
-    return Validator(json.dumps(schema)).fault(json.dumps(document))
+    return Validator(json.dumps(schema)).find_fault(json.dumps(document))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def fault(schema: Any, document: Any) -> str | None:
 )
 def test_a_fault_is_named_with_its_place(document: str, expected: str | None):
     """Enough for the model to do better next time."""
-    assert Validator(json.dumps(CITY)).fault(document) == expected
+    assert Validator(json.dumps(CITY)).find_fault(document) == expected
 
 
 @pytest.mark.parametrize(
@@ -126,13 +126,13 @@ def test_a_fault_is_short_whatever_is_wrong():
 )
 def test_numbers_and_texts_are_compared_exactly(schema: str, document: str, valid: Any):
     """Beyond what a double holds, and what UTF-8 can write."""
-    assert (Validator(schema).fault(document) is None) is valid
+    assert (Validator(schema).find_fault(document) is None) is valid
 
 
 @pytest.mark.parametrize("document", ["1" * 5000, "1e99999999999999999999999", "[" * 100_000, "[" * 900 + "]" * 900])
 def test_a_document_that_cannot_be_read_is_a_fault_not_a_crash(document: str):
     """Its schema has no say."""
-    assert Validator('{"items":{"$ref":"#"}}').fault(document)
+    assert Validator('{"items":{"$ref":"#"}}').find_fault(document)
 
 
 SCHEMAS_OF_DRAFTS: dict[str, tuple[Any, Any, dict[int, bool]]] = {
@@ -157,7 +157,7 @@ SCHEMAS_OF_DRAFTS: dict[str, tuple[Any, Any, dict[int, bool]]] = {
 def test_each_draft_has_its_own_keywords(schema: Any, document: Any, verdicts: dict[Any, bool]):
     """By `$schema`; 2020-12 without one, and for one that nobody knows."""
     for draft, valid in verdicts.items():
-        assert (fault({"$schema": DIALECTS[draft], **schema}, document) is None) is valid, draft
+        assert (fault({"$schema": META_SCHEMA_URIS[draft], **schema}, document) is None) is valid, draft
     if 2020 in verdicts:
         assert (fault(schema, document) is None) is verdicts[2020]
         assert (fault({"$schema": "https://example.com/mine", **schema}, document) is None) is verdicts[2020]
@@ -191,7 +191,7 @@ def test_a_dynamic_reference_leads_to_the_outermost_anchor():
 )
 def test_a_schema_that_cannot_be_used_says_why(schema: str, why: str):
     """In a sentence, with the place."""
-    with pytest.raises(SchemaInvalid) as caught:
+    with pytest.raises(InvalidSchema) as caught:
         Validator(schema)
     assert str(caught.value).startswith(why)
     assert len(str(caught.value)) <= 301
@@ -344,7 +344,7 @@ def test_the_verdict_is_that_of_the_libraries(schema: Any, values: list[Any]):
     """Where they agree with each other."""
     try:
         validator = Validator(json.dumps(schema))
-    except SchemaInvalid:
+    except InvalidSchema:
         return
     for value in values:
         with contextlib.suppress(RecursionError):
@@ -353,4 +353,4 @@ def test_the_verdict_is_that_of_the_libraries(schema: Any, values: list[Any]):
                 jsonschema_rs.Draft202012Validator(schema, offline=True).is_valid(value),
             }
             if len(verdicts) == 1:
-                assert (validator.fault(json.dumps(value)) is None) is verdicts.pop(), value
+                assert (validator.find_fault(json.dumps(value)) is None) is verdicts.pop(), value

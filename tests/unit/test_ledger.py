@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from api.accounting.journal import Journal, ended, orphans
+from api.accounting.journal import Journal, find_orphans, parse_records
 from api.accounting.ledger import Ledger
-from api.accounting.ledger_record import DAY, Begun, Ended, Line
+from api.accounting.ledger_record import DAY, JobFinished, JobStarted, LedgerRecord
 from api.database import usage
-from api.database.engine import engine_for, upgrade
+from api.database.engine import build_engine, upgrade
 from shared.events import Usage
 
-LINE = Line("1", 20_000.5 * DAY, "notes", "chat", "opus", Usage(10, 5), 0.25)
+LINE = LedgerRecord("1", 20_000.5 * DAY, "notes", "chat", "opus", Usage(10, 5), 0.25)
 
 
-def whole(line: Line, **more: Any) -> Line:
+def whole(line: LedgerRecord, **more: Any) -> LedgerRecord:
     """A line as it is at a job's end."""
     return structs.replace(line, usage=Usage(10, 5), cost_usd=0.25, **more)
 
@@ -28,26 +28,29 @@ def whole(line: Line, **more: Any) -> Line:
 def test_what_was_begun_and_not_ended_is_lost_and_a_torn_entry_is_passed_over(tmp_path: Path) -> None:
     """Nothing else is missing after a crash."""
     journal = Journal(tmp_path)
-    journal.append(Begun(LINE), Begun(structs.replace(LINE, id="2")), Ended(LINE))
+    journal.append(JobStarted(LINE), JobStarted(structs.replace(LINE, id="2")), JobFinished(LINE))
     (path,) = tmp_path.iterdir()
     data = path.read_bytes() + b'{"type":"ended","line":{"id":"3'
-    assert [(line.id, line.outcome) for line in ended(data, lost=True)] == [("1", "ok"), ("2", "lost")]
-    assert [line.id for line in ended(data, lost=False)] == ["1"]
+    assert [(line.id, line.outcome) for line in parse_records(data, include_crashed=True)] == [
+        ("1", "ok"),
+        ("2", "lost"),
+    ]
+    assert [line.id for line in parse_records(data, include_crashed=False)] == ["1"]
 
 
 def test_only_a_dead_process_s_journal_is_taken_over(tmp_path: Path) -> None:
     """By the lock that a living one holds."""
     living = Journal(tmp_path)
-    living.append(Begun(LINE))
+    living.append(JobStarted(LINE))
     program = (
         "import sys; from pathlib import Path; from api.accounting.journal import Journal; from api.accounting.ledger_record import Begun, Line\n"
         "Journal(Path(sys.argv[1])).append(Begun(Line('9', 1.0, 'k', 'chat'))); import os; os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
-    (orphan,) = orphans(tmp_path)
-    assert [line.id for line in orphan.lines] == ["9"]
-    assert orphans(tmp_path) == []
-    orphan.done()
+    (orphan,) = find_orphans(tmp_path)
+    assert [line.id for line in orphan.records] == ["9"]
+    assert find_orphans(tmp_path) == []
+    orphan.remove()
     assert len(list(tmp_path.iterdir())) == 1
     living.close()
 
@@ -55,14 +58,14 @@ def test_only_a_dead_process_s_journal_is_taken_over(tmp_path: Path) -> None:
 def test_a_journal_made_anew_has_the_jobs_that_run(tmp_path: Path) -> None:
     """In one step, and its file is still this process's own."""
     journal = Journal(tmp_path)
-    journal.append(*(Begun(structs.replace(LINE, id=str(number))) for number in range(100)))
+    journal.append(*(JobStarted(structs.replace(LINE, id=str(number))) for number in range(100)))
     before = journal.size
-    journal.restart([LINE])
+    journal.compact([LINE])
     assert 0 < journal.size < before
-    assert orphans(tmp_path) == []
-    journal.append(Ended(LINE))
-    assert journal.lines() == [LINE]
-    journal.restart([])
+    assert find_orphans(tmp_path) == []
+    journal.append(JobFinished(LINE))
+    assert journal.read_records() == [LINE]
+    journal.compact([])
     assert journal.size == 0
     journal.close()
     assert list(tmp_path.iterdir()) == []
@@ -102,14 +105,14 @@ async def test_a_ledger_that_can_t_write_says_so_and_goes_on(tmp_path: Path) -> 
     ledger.end(whole(ledger.begin("notes", "chat", "opus")))
     assert "can't be written" in ledger.problem
     assert str(tmp_path) not in ledger.problem
-    engine = engine_for(None, tmp_path)
+    engine = build_engine(None, tmp_path)
     await upgrade(engine, tmp_path)
-    await ledger.settle(engine, ["notes"])
-    assert ledger.used("notes").tokens_per_day == 15
+    await ledger.flush(engine, ["notes"])
+    assert ledger.get_spending("notes").tokens_per_day == 15
     folder.mkdir()
     ledger.end(whole(ledger.begin("notes", "chat", "opus")))
     assert ledger.problem == ""
-    assert ledger.lost == 0
+    assert ledger.lost_records == 0
     await engine.dispose()
     ledger.close()
 
@@ -118,44 +121,45 @@ async def test_what_a_key_used_counts_at_once_and_once(tmp_path: Path, monkeypat
     """Before it is in the database, while it is on its way, and after; yesterday's counts for the month only."""
     now = 20_013.5 * DAY
     monkeypatch.setattr(time, "time", lambda: now)
-    engine = engine_for(None, tmp_path)
+    engine = build_engine(None, tmp_path)
     await upgrade(engine, tmp_path)
     (tmp_path / "journal").mkdir()
     ledger = Ledger(tmp_path / "journal")
-    month = usage.Spent(0.25, 0.5, 15, 30)
-    await usage.write(
-        engine, [whole(Line("y", now - DAY, "notes", "chat")), whole(Line("m", now - 40 * DAY, "notes", "x"))]
+    month = usage.Spending(0.25, 0.5, 15, 30)
+    await usage.write_records(
+        engine,
+        [whole(LedgerRecord("y", now - DAY, "notes", "chat")), whole(LedgerRecord("m", now - 40 * DAY, "notes", "x"))],
     )
-    await ledger.settle(engine, ["notes"])
+    await ledger.flush(engine, ["notes"])
     ledger.end(whole(ledger.begin("notes", "chat", "opus")))
-    assert ledger.used("notes") == month
-    await ledger.settle(engine, ["notes"])
-    assert ledger.used("notes") == month
-    await ledger.settle(engine, ["notes"])
-    assert ledger.used("notes") == month
+    assert ledger.get_spending("notes") == month
+    await ledger.flush(engine, ["notes"])
+    assert ledger.get_spending("notes") == month
+    await ledger.flush(engine, ["notes"])
+    assert ledger.get_spending("notes") == month
     # Another host's.
-    await usage.write(engine, [whole(Line("o", now, "notes", "chat"))])
-    await ledger.settle(engine, ["notes"])
-    assert ledger.used("notes") == usage.Spent(0.5, 0.75, 30, 45)
+    await usage.write_records(engine, [whole(LedgerRecord("o", now, "notes", "chat"))])
+    await ledger.flush(engine, ["notes"])
+    assert ledger.get_spending("notes") == usage.Spending(0.5, 0.75, 30, 45)
     now += DAY
-    assert ledger.used("notes") == usage.Spent(0, 0.75, 0, 45)
-    assert ledger.used("other") == usage.Spent()
+    assert ledger.get_spending("notes") == usage.Spending(0, 0.75, 0, 45)
+    assert ledger.get_spending("other") == usage.Spending()
     await engine.dispose()
     ledger.close()
 
 
 async def test_more_lines_than_memory_holds_wait_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the database is away; none is missing afterwards."""
-    monkeypatch.setattr("api.accounting.ledger.MOST_WAITING", 3)
+    monkeypatch.setattr("api.accounting.ledger.MAX_PENDING_RECORDS", 3)
     folder = tmp_path / "journal"
     folder.mkdir()
     ledger = Ledger(folder)
     for _ in range(10):
         ledger.end(whole(ledger.begin("notes", "chat", "opus")))
-    engine = engine_for(None, tmp_path)
+    engine = build_engine(None, tmp_path)
     await upgrade(engine, tmp_path)
-    await ledger.settle(engine, ["notes"])
-    rows = await usage.summed(engine, usage.Asked(("key",), 0, time.time() + DAY))
+    await ledger.flush(engine, ["notes"])
+    rows = await usage.sum_usage(engine, usage.UsageQuery(("key",), 0, time.time() + DAY))
     assert [(row["key"], row["jobs"]) for row in rows] == [("notes", 10)]
     assert [path.stat().st_size for path in folder.iterdir()] == [0]
     await engine.dispose()

@@ -11,7 +11,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.logging import SECRET_WORDS, configure, masked
+from shared.logging import SECRET_WORDS, configure, mask_secrets
 
 SECRET = "sk-ant-of-the-owner"
 SAID = "what a client said"
@@ -55,19 +55,19 @@ def fail(prompt: str, api_key: str) -> None:
 )
 def test_the_value_of_a_name_that_sounds_like_a_secret_is_masked(name: str) -> None:
     """In any case, as a part of a longer name too."""
-    assert masked(None, "info", {"event": "x", name: SECRET}) == {"event": "x", name: "…"}
+    assert mask_secrets(None, "info", {"event": "x", name: SECRET}) == {"event": "x", name: "…"}
 
 
 @given(st.sampled_from(SECRET_WORDS), st.text(), st.text(), st.text(min_size=2))
 def test_no_secret_gets_through_under_any_such_name(word: str, before: str, after: str, value: str) -> None:
     """Whatever stands around the word."""
-    assert masked(None, "info", {f"{before}{word}{after}": value}) == {f"{before}{word}{after}": "…"}
+    assert mask_secrets(None, "info", {f"{before}{word}{after}": value}) == {f"{before}{word}{after}": "…"}
 
 
 def test_other_values_are_left_alone() -> None:
     """Numbers too, under any name: counts of tokens are no secret."""
     event: dict[str, Any] = {"event": "answered", "tokens": 12, "model": "opus", "key": None, "ms": 1.5}
-    assert masked(None, "info", dict(event)) == event
+    assert mask_secrets(None, "info", dict(event)) == event
 
 
 @both_formats

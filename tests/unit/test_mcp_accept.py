@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from api.core.problems import Problem
-from api.dialects.mcp.accept import JSON, STREAM, accepted
+from api.dialects.mcp.accept import JSON, STREAM, parse_accept
 from tests.unit.test_mcp_sessions import HELLO, PING, Answer, Listener, ask, door
 
 BOTH = {JSON, STREAM}
@@ -44,7 +44,7 @@ MODERN = {"mcp_protocol_version": "2026-07-28", "mcp_method": "server/discover"}
 )
 def test_what_is_accepted_is_what_the_most_specific_range_says(accept: str, kinds: set[str]):
     """As RFC 9110 §12.5.1 has it."""
-    assert accepted(accept) == kinds
+    assert parse_accept(accept) == kinds
 
 
 def message_of(answer: Answer) -> Any:

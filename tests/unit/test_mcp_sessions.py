@@ -10,16 +10,16 @@ import pytest
 from litestar import Litestar
 from litestar.types import Receive, Scope, Send
 
-from api.agent.services import Workshop
-from api.auth.host_check import Hosts
+from api.agent.services import AgentServices
+from api.auth.host_check import HostPolicy
 from api.auth.middleware import PRINCIPAL
 from api.core.keys import OWNER, Key, Principal
 from api.core.problems import Problem
-from api.dialects.mcp.routes import Mcp
+from api.dialects.mcp.routes import McpEndpoint
 from api.http.drain import Drain
-from api.http.event_stream import COMMENT
-from api.http.request_context import STATE_KEY
-from tests.support.stack import until
+from api.http.event_stream import KEEPALIVE_COMMENT
+from api.http.request_context import REQUEST_ID_KEY
+from tests.support.stack import wait_until
 
 HELLO = {
     "jsonrpc": "2.0",
@@ -63,7 +63,7 @@ class Listener:
 
 
 async def ask(
-    door: Mcp, method: str, message: Any = None, who: str = OWNER, client: Any = None, **headers: Any
+    door: McpEndpoint, method: str, message: Any = None, who: str = OWNER, client: Any = None, **headers: Any
 ) -> Answer:
     """One request by the holder of a key. client: a Listener; without one the client goes at once. Raises Problem."""
     fields = {
@@ -84,7 +84,7 @@ async def ask(
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 2),
         "headers": [(name.encode(), value.encode()) for name, value in fields.items()],
-        "state": {STATE_KEY: "req_1", PRINCIPAL: Principal(Key(who, who, "", ()))},
+        "state": {REQUEST_ID_KEY: "req_1", PRINCIPAL: Principal(Key(who, who, "", ()))},
     }
     sent: list[Any] = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -102,9 +102,9 @@ async def ask(
 
 
 @asynccontextmanager
-async def door(**limits: Any) -> AsyncGenerator[Mcp]:
+async def door(**limits: Any) -> AsyncGenerator[McpEndpoint]:
     """The door by itself: what it does with sessions needs nothing behind it."""
-    opened = Mcp(cast("Workshop", None), Hosts(), Drain(1), "1", **limits)
+    opened = McpEndpoint(cast("AgentServices", None), HostPolicy(), Drain(1), "1", **limits)
     async with opened.lifespan(cast("Litestar", None)):
         yield opened
 
@@ -113,17 +113,17 @@ async def test_a_session_that_nobody_asks_ends():
     """And is then as unknown as one that never was: 404, upon which clients begin anew."""
     async with door(idle=0.05) as opened:
         session = (await ask(opened, "POST", HELLO)).session
-        await until(lambda: not opened.sessions)
+        await wait_until(lambda: not opened.session_count)
         assert (await ask(opened, "POST", PING, **session)).status == 404
         assert (await ask(opened, "POST", HELLO)).status == 200
 
 
-async def begun(opened: Mcp, who: str = OWNER) -> dict[str, str]:
+async def begun(opened: McpEndpoint, who: str = OWNER) -> dict[str, str]:
     """A new session of a key's."""
     return (await ask(opened, "POST", HELLO, who)).session
 
 
-async def lives(opened: Mcp, session: dict[str, str], who: str = OWNER) -> bool:
+async def lives(opened: McpEndpoint, session: dict[str, str], who: str = OWNER) -> bool:
     """Whether there still is one; asking makes it the last one to have been idle."""
     return (await ask(opened, "POST", PING, who, **session)).status == 200
 
@@ -140,7 +140,7 @@ async def test_the_session_that_was_idle_the_longest_makes_room():
         assert (await ask(opened, "DELETE", who="three", **fourth)).status == 200
         await begun(opened, "two")
         assert await lives(opened, first, "one")
-        assert opened.sessions == 4
+        assert opened.session_count == 4
 
 
 async def test_a_key_has_half_of_them_and_makes_room_for_its_own_itself():
@@ -150,7 +150,7 @@ async def test_a_key_has_half_of_them_and_makes_room_for_its_own_itself():
         own = [await begun(opened, "greedy") for _ in range(9)]
         assert await lives(opened, others, "other")
         assert [await lives(opened, each, "greedy") for each in own] == [*[False] * 7, True, True]
-        assert opened.sessions == 3
+        assert opened.session_count == 3
 
 
 async def test_sessions_in_use_are_not_ended_for_a_new_one():
@@ -164,7 +164,7 @@ async def test_sessions_in_use_are_not_ended_for_a_new_one():
             with pytest.raises(Problem) as caught:
                 await ask(opened, "POST", HELLO)
             assert (caught.value.status, caught.value.code) == (503, "too_many_sessions")
-            assert caught.value.headers()["retry-after"]
+            assert caught.value.build_headers()["retry-after"]
         finally:
             client.gone.set()
             await listening
@@ -198,9 +198,9 @@ async def test_a_silent_stream_says_that_it_is_alive():
         client = Listener()
         listening = asyncio.create_task(ask(opened, "GET", client=client, **session))
         await client.listens.wait()
-        await until(lambda: client.answer.body.count(COMMENT) > 2)
+        await wait_until(lambda: client.answer.body.count(KEEPALIVE_COMMENT) > 2)
         client.gone.set()
-        assert (await listening).body.replace(COMMENT, b"") == b""
+        assert (await listening).body.replace(KEEPALIVE_COMMENT, b"") == b""
 
 
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
@@ -217,5 +217,5 @@ async def test_a_name_that_is_led_here_opens_no_session_and_reaches_none(
             with pytest.raises(Problem) as caught:
                 await ask(opened, method, HELLO if method == "POST" else None, **{**headers, name: value})
             assert caught.value.status == status
-        assert opened.sessions == 1
+        assert opened.session_count == 1
         assert (await ask(opened, "POST", PING, **session)).status == 200

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.core.problems import Problem
-from api.media.blocks import MAX_FILE, MAX_IMAGE, OfficeDocument, data_url, file, image
+from api.media.blocks import MAX_FILE_BYTES, MAX_IMAGE_BYTES, OfficeDocument, build_image, read_data_url, read_file_data
 from shared.turn import Document, Image
 from tests.support.office import docx, rtf
 
@@ -86,7 +86,7 @@ def test_a_picture_is_known_by_its_bytes_and_keeps_every_one_of_them(
 ):
     """The media type is what the bytes say; the data is them, in base64."""
     data = picture(3, 2)
-    assert image(data, WHERE) == Image(media_type, base64.b64encode(data).decode())
+    assert build_image(data, WHERE) == Image(media_type, base64.b64encode(data).decode())
 
 
 @each_picture
@@ -95,8 +95,8 @@ def test_a_picture_with_a_side_over_8000_pixels_is_refused(
     picture: Callable[[int, int], bytes], media_type: str, width: int, height: int
 ):
     """8000 is the most on either side."""
-    assert image(picture(8000, 8000), WHERE).media_type == media_type
-    problem = problem_of(lambda: image(picture(width, height), WHERE))
+    assert build_image(picture(8000, 8000), WHERE).media_type == media_type
+    problem = problem_of(lambda: build_image(picture(width, height), WHERE))
     assert (problem.status, problem.code) == (400, "invalid_image")
     assert "8000" in problem.message
     assert "8001" in problem.message
@@ -114,7 +114,7 @@ def test_a_picture_cut_before_its_size_is_told_is_refused_wherever_it_is_cut(
 
 
 def taken(data: bytes) -> bool:
-    found = outcome(lambda: image(data, WHERE))
+    found = outcome(lambda: build_image(data, WHERE))
     assert isinstance(found, Image) or (found.status, found.code) == (400, "invalid_image")
     return isinstance(found, Image)
 
@@ -122,7 +122,7 @@ def taken(data: bytes) -> bool:
 @pytest.mark.parametrize("data", [b"", b"<svg/>", b"BM" + bytes(60), PDF, b"GIF", bytes(99)])
 def test_what_is_no_picture_is_refused_with_the_types_that_are_taken(data: bytes):
     """400 that names the part and PNG, JPEG, GIF, WebP."""
-    problem = problem_of(lambda: image(data, WHERE))
+    problem = problem_of(lambda: build_image(data, WHERE))
     assert (problem.status, problem.code) == (400, "invalid_image")
     assert all(name in problem.message for name in ("PNG", "JPEG", "GIF", "WebP"))
 
@@ -130,20 +130,20 @@ def test_what_is_no_picture_is_refused_with_the_types_that_are_taken(data: bytes
 @pytest.mark.parametrize("data", [png(0, 5), gif(5, 0), jpeg(0, 0), webp_lossy(0, 1), jpeg(marker=0xD9)])
 def test_a_picture_without_a_size_is_refused(data: bytes):
     """A side of no pixels, or no frame header at all, is damage."""
-    assert "damaged" in problem_of(lambda: image(data, WHERE)).message
+    assert "damaged" in problem_of(lambda: build_image(data, WHERE)).message
 
 
 @pytest.mark.parametrize("marker", [0xC0, 0xC1, 0xC2, 0xC9, 0xCF])
 def test_every_kind_of_jpeg_frame_tells_the_size(marker: int):
     """SOF0 to SOF15 but DHT, JPG and DAC."""
-    assert image(jpeg(marker=marker), WHERE).media_type == "image/jpeg"
+    assert build_image(jpeg(marker=marker), WHERE).media_type == "image/jpeg"
 
 
 def test_a_picture_may_have_5_mib_and_no_byte_more():
     """MAX_IMAGE is the last size taken; 413 after it."""
-    data = png() + bytes(MAX_IMAGE - len(png()))
-    assert image(data, WHERE).media_type == "image/png"
-    problem = problem_of(lambda: image(data + b"\0", WHERE))
+    data = png() + bytes(MAX_IMAGE_BYTES - len(png()))
+    assert build_image(data, WHERE).media_type == "image/png"
+    problem = problem_of(lambda: build_image(data + b"\0", WHERE))
     assert (problem.status, problem.code) == (413, "image_too_large")
     assert "5 MiB" in problem.message
 
@@ -159,24 +159,24 @@ def test_base64_comes_through_with_white_space_anywhere(tail: bytes, space: str,
     """Lines of any length, as mail and shells make them."""
     text = base64.b64encode(png() + tail).decode()
     spaced = space.join(text[at : at + every] for at in range(0, len(text), every))
-    assert data_url(f"data:image/png;base64,{spaced}", WHERE) == image(png() + tail, WHERE)
+    assert read_data_url(f"data:image/png;base64,{spaced}", WHERE) == build_image(png() + tail, WHERE)
 
 
 @given(st.binary(max_size=300))
 def test_base64_may_be_url_safe_unpadded_or_percent_encoded(tail: bytes):
     """What a URL needs, and what JavaScript makes of it."""
     data = png() + tail
-    expected = image(data, WHERE)
-    assert data_url(f"data:;base64,{base64.urlsafe_b64encode(data).decode().rstrip('=')}", WHERE) == expected
+    expected = build_image(data, WHERE)
+    assert read_data_url(f"data:;base64,{base64.urlsafe_b64encode(data).decode().rstrip('=')}", WHERE) == expected
     escaped = quote_from_bytes(base64.b64encode(data), safe="")
-    assert data_url(f"DATA:image/png;charset=x;BASE64,{escaped}", WHERE) == expected
+    assert read_data_url(f"DATA:image/png;charset=x;BASE64,{escaped}", WHERE) == expected
 
 
 @given(st.binary(max_size=100))
 def test_bytes_may_be_percent_encoded(tail: bytes):
     """RFC 2397 without `;base64`."""
     data = png() + tail
-    assert data_url("data:image/png," + quote_from_bytes(data), WHERE) == image(data, WHERE)
+    assert read_data_url("data:image/png," + quote_from_bytes(data), WHERE) == build_image(data, WHERE)
 
 
 @pytest.mark.parametrize(
@@ -184,23 +184,23 @@ def test_bytes_may_be_percent_encoded(tail: bytes):
 )
 def test_a_wrong_declared_type_does_not_matter(declared: str):
     """The bytes are right."""
-    assert data_url(url(png(), declared), WHERE) == image(png(), WHERE)
-    assert data_url(url(PDF, declared), WHERE) == Document("application/pdf", base64.b64encode(PDF).decode())
+    assert read_data_url(url(png(), declared), WHERE) == build_image(png(), WHERE)
+    assert read_data_url(url(PDF, declared), WHERE) == Document("application/pdf", base64.b64encode(PDF).decode())
 
 
 @given(st.text(min_size=1).filter(lambda text: "\0" not in text and text[0] != "\ufeff"))
 def test_a_text_is_a_document_word_for_word(text: str):
     """text/plain is the text itself, from a data URL of either form."""
     expected = Document("text/plain", text)
-    assert data_url(url(text.encode(), "text/plain;charset=utf-8"), WHERE) == expected
-    assert data_url("data:," + quote_from_bytes(text.encode()), WHERE) == expected
+    assert read_data_url(url(text.encode(), "text/plain;charset=utf-8"), WHERE) == expected
+    assert read_data_url("data:," + quote_from_bytes(text.encode()), WHERE) == expected
 
 
 def test_a_text_about_pictures_is_a_text():
     """Words that begin as a GIF does are words, if they are declared so or come as a file."""
     text = "GIF89a was the second version of the format."
-    assert data_url(url(text.encode(), "text/plain"), WHERE) == Document("text/plain", text)
-    assert file(base64.b64encode(text.encode()).decode(), None, WHERE) == Document("text/plain", text)
+    assert read_data_url(url(text.encode(), "text/plain"), WHERE) == Document("text/plain", text)
+    assert read_file_data(base64.b64encode(text.encode()).decode(), None, WHERE) == Document("text/plain", text)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_a_text_about_pictures_is_a_text():
 )
 def test_a_data_url_that_can_t_be_used_is_refused_with_the_types_that_are_taken(sent: str):
     """400 that names the part and what to send."""
-    problem = problem_of(lambda: data_url(sent, WHERE))
+    problem = problem_of(lambda: read_data_url(sent, WHERE))
     assert (problem.status, problem.code) == (400, "invalid_image")
     assert all(name in problem.message for name in ("PNG", "JPEG", "GIF", "WebP"))
 
@@ -237,16 +237,18 @@ def test_a_file_is_a_pdf_a_text_or_a_picture_by_its_bytes(head: str):
     def form(data: bytes) -> str:
         return head + base64.b64encode(data).decode()
 
-    assert file(form(PDF), "a.pdf", WHERE) == Document("application/pdf", base64.b64encode(PDF).decode(), "a.pdf")
-    assert file(form("wörter\n".encode()), "a.txt", WHERE) == Document("text/plain", "wörter\n", "a.txt")
-    assert file(form(b"\xef\xbb\xbfx"), "", WHERE) == Document("text/plain", "x", None)
-    assert file(form(png()), "a.png", WHERE) == image(png(), WHERE)
+    assert read_file_data(form(PDF), "a.pdf", WHERE) == Document(
+        "application/pdf", base64.b64encode(PDF).decode(), "a.pdf"
+    )
+    assert read_file_data(form("wörter\n".encode()), "a.txt", WHERE) == Document("text/plain", "wörter\n", "a.txt")
+    assert read_file_data(form(b"\xef\xbb\xbfx"), "", WHERE) == Document("text/plain", "x", None)
+    assert read_file_data(form(png()), "a.png", WHERE) == build_image(png(), WHERE)
 
 
 @each_picture
 def test_no_picture_is_taken_for_a_text(picture: Callable[[int, int], bytes], media_type: str):
     """A file part may hold a picture of any type we take."""
-    block = file(base64.b64encode(picture(3, 2)).decode(), None, WHERE)
+    block = read_file_data(base64.b64encode(picture(3, 2)).decode(), None, WHERE)
     assert isinstance(block, Image)
     assert block.media_type == media_type
 
@@ -256,30 +258,30 @@ def test_no_picture_is_taken_for_a_text(picture: Callable[[int, int], bytes], me
 )
 def test_a_file_that_can_t_be_read_is_refused(sent: str):
     """400 invalid_file."""
-    problem = problem_of(lambda: file(sent, "a.bin", WHERE))
+    problem = problem_of(lambda: read_file_data(sent, "a.bin", WHERE))
     assert (problem.status, problem.code) == (400, "invalid_file")
 
 
 @pytest.mark.parametrize("head", [PDF, b"words"])
 def test_a_file_may_have_20_mib_and_no_byte_more(head: bytes):
     """MAX_FILE is the last size taken; 413 after it."""
-    data = head.ljust(MAX_FILE, b" ")
-    assert isinstance(file(base64.b64encode(data).decode(), None, WHERE), Document)
-    problem = problem_of(lambda: file(base64.b64encode(data + b" ").decode(), None, WHERE))
+    data = head.ljust(MAX_FILE_BYTES, b" ")
+    assert isinstance(read_file_data(base64.b64encode(data).decode(), None, WHERE), Document)
+    problem = problem_of(lambda: read_file_data(base64.b64encode(data + b" ").decode(), None, WHERE))
     assert (problem.status, problem.code) == (413, "file_too_large")
     assert "20 MiB" in problem.message
 
 
 def test_a_picture_in_a_file_has_the_limit_of_pictures():
     """The same 413 as anywhere."""
-    problem = problem_of(lambda: file(url(png().ljust(MAX_IMAGE + 1, b"\0")), None, WHERE))
+    problem = problem_of(lambda: read_file_data(url(png().ljust(MAX_IMAGE_BYTES + 1, b"\0")), None, WHERE))
     assert (problem.status, problem.code) == (413, "image_too_large")
 
 
 @given(st.text(max_size=60), st.sampled_from(["", "data:", "data:image/png;base64,", "data:text/plain,"]))
 def test_no_text_fails_in_another_way_than_a_problem(tail: str, head: str):
     """Anything is a block or a Problem with its part."""
-    for read in (lambda: data_url(head + tail, WHERE), lambda: file(head + tail, tail, WHERE)):
+    for read in (lambda: read_data_url(head + tail, WHERE), lambda: read_file_data(head + tail, tail, WHERE)):
         found = outcome(read)
         assert isinstance(found, Image | Document | OfficeDocument) or (found.status, found.param) == (400, WHERE)
 
@@ -291,7 +293,7 @@ def test_a_text_in_another_encoding_is_a_document(declared: str):
     """From a data URL or base64 alone; where nothing tells the encoding, the model is told that it was guessed."""
     text = "Größe;Preis\n3;5 €\n"
     sent = base64.b64encode(text.encode("cp1252")).decode()
-    found = file(f"data:{declared};base64,{sent}" if declared else sent, "a.csv", WHERE)
+    found = read_file_data(f"data:{declared};base64,{sent}" if declared else sent, "a.csv", WHERE)
     guessed = "The file does not tell its character encoding; it was read as windows-1252."
     assert found == Document("text/plain", text, "a.csv", None if "=" in declared else guessed)
 
@@ -300,21 +302,23 @@ def test_a_text_in_another_encoding_is_a_document(declared: str):
 def test_a_byte_order_mark_tells_the_encoding(encoding: str):
     """In a part for pictures too, if a text is declared; the mark is not given on."""
     data = "Grüße aus 東京".encode(encoding)
-    assert file(url(data, "application/octet-stream"), None, WHERE) == Document("text/plain", "Grüße aus 東京")
-    assert data_url(url(data, "text/plain"), WHERE) == Document("text/plain", "Grüße aus 東京")
+    assert read_file_data(url(data, "application/octet-stream"), None, WHERE) == Document(
+        "text/plain", "Grüße aus 東京"
+    )
+    assert read_data_url(url(data, "text/plain"), WHERE) == Document("text/plain", "Grüße aus 東京")
 
 
 def test_a_file_that_is_not_in_its_declared_encoding_is_refused_with_its_name():
     """No byte is replaced."""
-    problem = problem_of(lambda: file(url(b"caf\xe9", "text/plain;charset=utf-8"), None, WHERE))
+    problem = problem_of(lambda: read_file_data(url(b"caf\xe9", "text/plain;charset=utf-8"), None, WHERE))
     assert (problem.status, problem.code) == (400, "invalid_file")
     assert "`utf-8`" in problem.message
 
 
 def test_pictures_and_pdf_are_what_they_are_whatever_charset_is_declared():
     """A charset is of texts only."""
-    assert isinstance(file(url(png(), "text/plain;charset=iso-8859-1"), None, WHERE), Image)
-    assert file(url(PDF, "text/plain;charset=iso-8859-1"), None, WHERE) == Document(
+    assert isinstance(read_file_data(url(png(), "text/plain;charset=iso-8859-1"), None, WHERE), Image)
+    assert read_file_data(url(PDF, "text/plain;charset=iso-8859-1"), None, WHERE) == Document(
         "application/pdf", base64.b64encode(PDF).decode()
     )
 
@@ -323,19 +327,19 @@ def test_pictures_and_pdf_are_what_they_are_whatever_charset_is_declared():
 def test_an_office_document_is_kept_to_be_converted(declared: str):
     """By its bytes; only RTF that is declared a plain text is one."""
     data = docx("a", "b")
-    assert file(url(data, declared), "a.docx", WHERE) == OfficeDocument(data, "a.docx", WHERE)
-    assert data_url(url(data, declared), WHERE) == OfficeDocument(data, None, WHERE)
+    assert read_file_data(url(data, declared), "a.docx", WHERE) == OfficeDocument(data, "a.docx", WHERE)
+    assert read_data_url(url(data, declared), WHERE) == OfficeDocument(data, None, WHERE)
 
 
 def test_rich_text_that_is_declared_a_plain_text_is_one():
     """Somebody wants its source read."""
     source = rtf("words")
     for declared in ("", "application/rtf", "text/rtf"):
-        assert file(url(source, declared), None, WHERE) == OfficeDocument(source, None, WHERE)
-    assert file(url(source, "text/plain"), None, WHERE) == Document("text/plain", source.decode())
+        assert read_file_data(url(source, declared), None, WHERE) == OfficeDocument(source, None, WHERE)
+    assert read_file_data(url(source, "text/plain"), None, WHERE) == Document("text/plain", source.decode())
 
 
 def test_an_office_document_may_have_20_mib_too():
     """413 after it, before anybody unpacks it."""
-    data = rtf("a" * MAX_FILE)
-    assert problem_of(lambda: file(url(data, "application/rtf"), None, WHERE)).code == "file_too_large"
+    data = rtf("a" * MAX_FILE_BYTES)
+    assert problem_of(lambda: read_file_data(url(data, "application/rtf"), None, WHERE)).code == "file_too_large"

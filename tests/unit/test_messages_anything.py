@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from api.conversation.parameters import Policy
 from api.core.problems import Problem
 from api.dialects.anthropic.decode import decode
-from api.dialects.anthropic.tokens import estimate
+from api.dialects.anthropic.tokens import estimate_tokens
 from tests.unit.messages_calls import FOUND, HI, PICTURE, THOUGHT, TOOL, USE, WEB, assistant, system, user_says
 from tests.unit.test_messages_values import ADDED, REFERENCE, change
 
@@ -70,5 +70,5 @@ def test_junk_in_any_place_is_a_problem_or_a_request(changes: list[tuple[tuple[A
             continue
     with contextlib.suppress(Problem):
         understood = decode(json.dumps(body).encode(), Policy())
-        assert estimate(understood) > 0
+        assert estimate_tokens(understood) > 0
         assert all(name.isascii() and name.isprintable() and len(name) <= 64 for name in understood.ignored)

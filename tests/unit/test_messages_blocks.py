@@ -8,7 +8,7 @@ import pytest
 from api.conversation.drafts import Draft, DraftResult
 from api.conversation.parameters import Policy
 from api.dialects.anthropic.decode import decode
-from api.dialects.anthropic.tokens import estimate
+from api.dialects.anthropic.tokens import estimate_tokens
 from api.media.blocks import RemoteDocument
 from shared.turn import Image, Text, Thinking, ToolUse
 from tests.unit.messages_calls import (
@@ -125,7 +125,7 @@ def test_a_document_by_address_is_still_to_be_fetched():
     [result] = call(**brought(block)).drafts[-1].content
     assert isinstance(result, DraftResult)
     assert isinstance(result.content[0], RemoteDocument)
-    assert estimate(call(messages=[user_says(block)])) > 1000
+    assert estimate_tokens(call(messages=[user_says(block)])) > 1000
     for url in ("file:///etc/passwd", "", "a.pdf", "data:text/plain,x"):
         found = problem(messages=[user_says({**block, "source": {"type": "url", "url": url}})])
         assert found.param == f"{place}.url"

@@ -27,7 +27,7 @@ def test_a_value_that_the_vendor_adds_is_taken_for_the_nearest_and_named(
     """Never a refusal, but under REJECT_UNSUPPORTED_PARAMS."""
     understood = call(**fields)
     assert list(understood.ignored) == names
-    assert (understood.effort, understood.thinking, understood.shown) == (effort, thinking, shown)
+    assert (understood.effort, understood.thinking, understood.show_thinking) == (effort, thinking, shown)
     assert problem(policy=Policy(strict=True), **fields).param == names[0]
 
 
@@ -38,7 +38,7 @@ def test_an_unknown_form_or_choice_leaves_the_model_free():
     assert (inner.schema, inner.ignored) == (None, ("output_config.format.type",))
     assert (outer.schema, outer.ignored) == (None, ("output_format.type",))
     understood = call(tools=[TOOL], tool_choice={"type": "several", "name": 5, "least": 2})
-    assert understood.offered.choice == "auto"
+    assert understood.tool_set.choice == "auto"
     assert understood.ignored == ("tool_choice.type", "tool_choice.least")
 
 
@@ -80,7 +80,7 @@ def test_what_a_conversation_is_not_edited_by_is_named():
 def test_a_tool_of_a_version_to_come_is_the_nearest_or_left_out(kind: str, names: tuple[str, ...]):
     """And named; the client's own beside it stay."""
     understood = call(tools=[{"type": kind, "description": 5}, TOOL])
-    assert tuple(tool.name for tool in understood.offered.tools) == (*names, "Read")
+    assert tuple(tool.name for tool in understood.tool_set.tools) == (*names, "Read")
     assert understood.ignored == (f"tools.{kind}",)
     assert problem(tools=[{"type": kind}], policy=Policy(strict=True)).param == "tools[0].type"
 
@@ -88,7 +88,7 @@ def test_a_tool_of_a_version_to_come_is_the_nearest_or_left_out(kind: str, names
 def test_a_tool_of_an_unknown_type_with_a_schema_is_the_clients_own():
     """Its type is named; no name of a type can break the header."""
     understood = call(tools=[{**TOOL, "type": "custom_2030\r\nx-evil: 1"}])
-    assert [tool.name for tool in understood.offered.tools] == ["Read"]
+    assert [tool.name for tool in understood.tool_set.tools] == ["Read"]
     assert understood.ignored == ("tools.type",)
 
 
@@ -96,7 +96,7 @@ def test_a_tool_in_the_form_of_openai_is_a_tool():
     """Clients post each other's forms."""
     function = {"name": "look", "parameters": {"type": "object"}}
     understood = call(tools=[{"type": "function", "function": function}])
-    assert [(tool.name, tool.schema) for tool in understood.offered.tools] == [("look", '{"type": "object"}')]
+    assert [(tool.name, tool.schema) for tool in understood.tool_set.tools] == [("look", '{"type": "object"}')]
 
 
 def change(kind: str, tool: Any) -> dict[str, Any]:
@@ -123,12 +123,12 @@ ADDED = {"type": "tool_definition", "definition": {**TOOL, "name": "Write"}}
 def test_tools_that_messages_add_and_remove(changes: list[Any], names: list[str]):
     """The list at the end of the conversation is offered; the place of the change is lost, so it is named."""
     understood = call(tools=[TOOL], messages=[*HI, system(changes)])
-    assert [tool.name for tool in understood.offered.tools] == names
+    assert [tool.name for tool in understood.tool_set.tools] == names
     assert [draft.role for draft in understood.drafts] == ["user"]
     assert understood.ignored == tuple(dict.fromkeys(f"messages.content.{each['type']}" for each in changes))
     compacted = {"type": "compaction", "content": "Before.", "tool_changes": changes}
     again = call(tools=[TOOL], messages=[assistant(compacted), *HI])
-    assert [tool.name for tool in again.offered.tools] == names
+    assert [tool.name for tool in again.tool_set.tools] == names
 
 
 def test_two_tools_of_one_name_are_refused_where_messages_change_the_tools_too():

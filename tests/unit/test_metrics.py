@@ -10,22 +10,22 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import ValidationError
 
 from api.app import create_app
-from api.core.caller import Asking
-from api.core.dialect_names import dialect_of
+from api.core.caller import Caller
+from api.core.dialect_names import find_dialect
 from api.http.drain import Drain
-from api.observability.executor_metrics import told
+from api.observability.executor_metrics import build_executor_metrics
 from api.observability.job_metrics import JobMetrics
-from api.observability.metrics import FAMILIES, MOST_VALUES, OTHER, Metrics
+from api.observability.metrics import FAMILIES, MAX_LABEL_VALUES, OTHER, Metrics
 from api.settings import Settings
 from shared.errors import ErrorKind
-from shared.events import Admitted, Done, Event, Failed, Started, TextDelta, Usage, Window, Windows
+from shared.events import Admitted, Done, Event, Failed, Started, TextDelta, Usage, UsageWindow, UsageWindows
 from shared.tool_jobs import ToolsStatus
 from shared.turn import Turn
-from shared.wire import Status
+from shared.wire import ClaudeStatus
 
 KEY = "sk-tests-0f1e2d3c4b5a6978"
-ASKING = Asking("req_1", key="ci", dialect="chat")
-CLAUDE = Status(
+ASKING = Caller("req_1", key_name="ci", dialect="chat")
+CLAUDE = ClaudeStatus(
     role="claude",
     mode="online",
     credential="oauth_token",
@@ -35,9 +35,9 @@ CLAUDE = Status(
     max_queue=32,
     running=3,
     waiting=1,
-    parked=2,
+    idle_processes=2,
     draining=False,
-    windows=Windows("allowed", (Window("five_hour", 0.25, 1_800_000_000), Window("seven_day"))),
+    windows=UsageWindows("allowed", (UsageWindow("five_hour", 0.25, 1_800_000_000), UsageWindow("seven_day"))),
     cli_starts=9,
     cli_ready=5,
     cli_ready_seconds=2.5,
@@ -58,17 +58,17 @@ def series(exposition: bytes) -> Series:
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float:
-    return series(metrics.exposition())[f"claude_api_{name}", frozenset(labels.items())]
+    return series(metrics.render())[f"claude_api_{name}", frozenset(labels.items())]
 
 
-def watched(*events: tuple[float, Event], asking: Asking = ASKING, model: str = "sonnet", end: float = 9) -> Metrics:
+def watched(*events: tuple[float, Event], asking: Caller = ASKING, model: str = "sonnet", end: float = 9) -> Metrics:
     """What is counted of a job that begins at 0 and whose events come at these times."""
     now = 0.0
     metrics = Metrics()
     watch = JobMetrics(metrics, lambda: now)(Turn(model=model, messages=()), asking)
     for at, event in events:
         now = at
-        watch.see(event)
+        watch.record_event(event)
     now = end
     watch.end()
     return metrics
@@ -77,7 +77,7 @@ def watched(*events: tuple[float, Event], asking: Asking = ASKING, model: str = 
 def test_a_job_s_times_and_tokens_are_told():
     """From its begin to its place, to its first words, between its words, to its end."""
     metrics = watched(
-        (1, Admitted(parked=True, offline=False)),
+        (1, Admitted(pooled=True, offline=False)),
         (2, Started("claude-sonnet-5")),
         (3, TextDelta("a")),
         (5, TextDelta("b")),
@@ -113,27 +113,27 @@ def test_a_job_that_fails_has_its_kind_and_one_that_is_left_is_cancelled():
 def test_a_model_that_never_answered_makes_no_series_of_its_own():
     """A client may ask for `claude-` and anything; it is `other`."""
     metrics = watched((1, Failed(ErrorKind.INTERNAL)), model="claude-made-up-by-a-client")
-    assert b"made-up" not in metrics.exposition()
+    assert b"made-up" not in metrics.render()
 
 
 def test_a_label_has_so_many_values_and_no_more():
     """What is beyond is `other`; what was there before stays what it is."""
     metrics = Metrics()
-    given = [metrics.bounded("key", f"key-{number}") for number in range(MOST_VALUES + 5)]
-    assert given[:MOST_VALUES] == [f"key-{number}" for number in range(MOST_VALUES)]
-    assert set(given[MOST_VALUES:]) == {OTHER}
-    assert metrics.bounded("key", "key-0") == "key-0"
-    refusals = {f"reason-{number:03}": 1 for number in range(MOST_VALUES + 7)}
+    given = [metrics.limit_label("key", f"key-{number}") for number in range(MAX_LABEL_VALUES + 5)]
+    assert given[:MAX_LABEL_VALUES] == [f"key-{number}" for number in range(MAX_LABEL_VALUES)]
+    assert set(given[MAX_LABEL_VALUES:]) == {OTHER}
+    assert metrics.limit_label("key", "key-0") == "key-0"
+    refusals = {f"reason-{number:03}": 1 for number in range(MAX_LABEL_VALUES + 7)}
     many = ToolsStatus((), (), (), 1, 0, 0, draining=False, refusals=refusals)
-    found = series(metrics.exposition(told({"tools-1": many})))
+    found = series(metrics.render(build_executor_metrics({"tools-1": many})))
     counted = {key: value for key, value in found.items() if key[0] == "claude_api_executor_tool_refusals_total"}
-    assert len(counted) == MOST_VALUES + 1
-    assert sum(counted.values()) == MOST_VALUES + 7
+    assert len(counted) == MAX_LABEL_VALUES + 1
+    assert sum(counted.values()) == MAX_LABEL_VALUES + 7
 
 
 def test_executors_of_both_roles_tell_of_themselves_and_a_lost_one_is_down():
     """Each number is its own."""
-    found = series(Metrics().exposition(told({"claude-1": CLAUDE, "claude-2": None, "tools-1": TOOLS})))
+    found = series(Metrics().render(build_executor_metrics({"claude-1": CLAUDE, "claude-2": None, "tools-1": TOOLS})))
 
     def of(executor: str, name: str, **labels: str) -> float:
         return found[f"claude_api_{name}", frozenset({"executor": executor, **labels}.items())]
@@ -162,11 +162,11 @@ def test_executors_of_both_roles_tell_of_themselves_and_a_lost_one_is_down():
 
 def test_every_family_can_be_exposed_under_its_name():
     """And no series of birthdays doubles what Prometheus keeps."""
-    exposition = Metrics().exposition(told({"claude-1": CLAUDE, "tools-1": TOOLS})).decode()
+    exposition = Metrics().render(build_executor_metrics({"claude-1": CLAUDE, "tools-1": TOOLS})).decode()
     for family in FAMILIES.values():
-        assert f"# HELP {family.exposed} {family.help}\n" in exposition
-        assert f"# TYPE {family.exposed} {family.kind}\n" in exposition
-    watched_job = watched((1, Started("m")), (2, TextDelta("a"))).exposition()
+        assert f"# HELP {family.exposed_name} {family.help}\n" in exposition
+        assert f"# TYPE {family.exposed_name} {family.kind}\n" in exposition
+    watched_job = watched((1, Started("m")), (2, TextDelta("a"))).render()
     assert b"_created" not in watched_job
 
 
@@ -184,7 +184,7 @@ def test_every_family_can_be_exposed_under_its_name():
 )
 def test_a_route_speaks_a_dialect(route: str, dialect: str):
     """By the beginning of its address."""
-    assert dialect_of(route) == dialect
+    assert find_dialect(route) == dialect
 
 
 def settings(folder: Path, **fields: Any) -> Settings:

@@ -14,11 +14,22 @@ import msgspec
 import pytest
 import uvloop
 
-from executor.offline.instance import instance
-from executor.offline.reply import ECHO_LIMIT, NOTICE, Block, Message, Request, Tool, ToolChoice, echo, events, reply
+from executor.offline.instance import build_instance
+from executor.offline.reply import (
+    ECHO_LIMIT,
+    NOTICE,
+    OfflineBlock,
+    OfflineMessage,
+    OfflineRequest,
+    OfflineTool,
+    ToolChoice,
+    build_echo,
+    build_events,
+    build_reply,
+)
 from executor.offline.server import OfflineModel
-from tests.support.scripted import cli
-from tests.support.timeouts import BOUND
+from tests.support.scripted import start_cli
+from tests.support.timeouts import TEST_TIMEOUT
 
 COLOUR = {
     "type": "object",
@@ -28,14 +39,14 @@ COLOUR = {
 }
 
 
-def asked(*messages: Message, **more: Any) -> Request:
+def asked(*messages: OfflineMessage, **more: Any) -> OfflineRequest:
     """A request for the next message."""
-    return Request("claude-x", list(messages), **more)
+    return OfflineRequest("claude-x", list(messages), **more)
 
 
-def text_of(request: Request) -> str:
+def text_of(request: OfflineRequest) -> str:
     """The whole text of the answer."""
-    return "".join(reply(request).pieces)
+    return "".join(build_reply(request).pieces)
 
 
 @asynccontextmanager
@@ -65,13 +76,19 @@ def body(**more: Any) -> dict[str, Any]:
 
 def test_the_answer_says_it_is_offline_and_echoes_the_last_user_message():
     """What was said before, and by others, is not echoed."""
-    text = text_of(asked(Message("user", "before"), Message("assistant", "yes"), Message("user", "hi  @you\n")))
+    text = text_of(
+        asked(
+            OfflineMessage("user", "before"), OfflineMessage("assistant", "yes"), OfflineMessage("user", "hi  @you\n")
+        )
+    )
     assert text == f"{NOTICE} You asked: «hi  @you\n»."
 
 
 def test_the_messages_that_the_cli_adds_are_not_what_was_asked():
     """Messages of role system come after the client's own."""
-    text = text_of(asked(Message("user", "hi"), Message("system", [Block("text", "# Environment")])))
+    text = text_of(
+        asked(OfflineMessage("user", "hi"), OfflineMessage("system", [OfflineBlock("text", "# Environment")]))
+    )
     assert text == f"{NOTICE} You asked: «hi»."
 
 
@@ -79,43 +96,45 @@ def test_the_messages_that_the_cli_adds_are_not_what_was_asked():
     ("blocks", "said"),
     [
         ([], "You asked nothing."),
-        ([Block("text", "a"), Block("text", "b")], "You asked: «a\nb»."),
-        ([Block("text", "what?"), Block("image")], "You asked: «what?» and sent 1 image."),
-        ([Block("image"), Block("image"), Block("document")], "You sent 2 images and 1 document."),
-        ([Block("tool_result")], "You sent 1 tool result."),
+        ([OfflineBlock("text", "a"), OfflineBlock("text", "b")], "You asked: «a\nb»."),
+        ([OfflineBlock("text", "what?"), OfflineBlock("image")], "You asked: «what?» and sent 1 image."),
+        ([OfflineBlock("image"), OfflineBlock("image"), OfflineBlock("document")], "You sent 2 images and 1 document."),
+        ([OfflineBlock("tool_result")], "You sent 1 tool result."),
     ],
 )
-def test_the_echo_joins_texts_and_counts_files(blocks: list[Block], said: str):
+def test_the_echo_joins_texts_and_counts_files(blocks: list[OfflineBlock], said: str):
     """Files are never echoed, only counted."""
-    assert echo(blocks) == said
+    assert build_echo(blocks) == said
 
 
 def test_a_long_question_is_echoed_in_part_and_says_so():
     """An answer stays short enough to read."""
-    said = echo([Block("text", "a" * 3_000_000)])
+    said = build_echo([OfflineBlock("text", "a" * 3_000_000)])
     assert said == f"You asked: «{'a' * ECHO_LIMIT}…» (the first {ECHO_LIMIT} of 3000000 characters)."
 
 
 def test_max_tokens_cuts_the_text_at_so_many_words():
     """One word is one token, and the stop reason says that it was cut."""
-    answer = reply(asked(Message("user", "hi"), max_tokens=5))
+    answer = build_reply(asked(OfflineMessage("user", "hi"), max_tokens=5))
     assert ("".join(answer.pieces), answer.stop_reason) == ("This is the offline model:", "max_tokens")
-    whole = reply(asked(Message("user", "hi"), max_tokens=len(reply(asked(Message("user", "hi"))).pieces)))
+    whole = build_reply(
+        asked(OfflineMessage("user", "hi"), max_tokens=len(build_reply(asked(OfflineMessage("user", "hi"))).pieces))
+    )
     assert whole.stop_reason == "end_turn"
 
 
 def test_an_answer_of_a_schema_is_a_call_of_the_clis_own_tool():
     """The CLI offers `StructuredOutput` when an answer must keep to a schema."""
-    tools = [Tool("other"), Tool("StructuredOutput", COLOUR)]
-    answer = reply(asked(Message("user", "hi"), tools=tools))
+    tools = [OfflineTool("other"), OfflineTool("StructuredOutput", COLOUR)]
+    answer = build_reply(asked(OfflineMessage("user", "hi"), tools=tools))
     assert (answer.tool, answer.stop_reason) == ("StructuredOutput", "tool_use")
     assert msgspec.json.decode("".join(answer.pieces)) == {"colour": "red"}
 
 
 def test_the_result_of_a_call_is_answered_with_words():
     """The same call again would go on for ever."""
-    tools = [Tool("StructuredOutput", COLOUR)]
-    assert reply(asked(Message("user", [Block("tool_result")]), tools=tools)).tool is None
+    tools = [OfflineTool("StructuredOutput", COLOUR)]
+    assert build_reply(asked(OfflineMessage("user", [OfflineBlock("tool_result")]), tools=tools)).tool is None
 
 
 @pytest.mark.parametrize(
@@ -131,8 +150,10 @@ def test_the_result_of_a_call_is_answered_with_words():
 )
 def test_a_tool_is_called_only_when_it_must_be(choice: ToolChoice | None, called: str | None):
     """An offer alone is no reason to call."""
-    request = asked(Message("user", "hi"), tools=[Tool("first"), Tool("second")], tool_choice=choice)
-    assert reply(request).tool == called
+    request = asked(
+        OfflineMessage("user", "hi"), tools=[OfflineTool("first"), OfflineTool("second")], tool_choice=choice
+    )
+    assert build_reply(request).tool == called
 
 
 PROPERTIES: dict[str, Any] = {
@@ -174,7 +195,7 @@ NODE = {
 )
 def test_arguments_meet_an_ordinary_schema(schema: dict[str, Any]):
     """Judged by a validator of JSON Schema."""
-    jsonschema.validate(instance(schema), schema)
+    jsonschema.validate(build_instance(schema), schema)
 
 
 @pytest.mark.parametrize(
@@ -201,13 +222,13 @@ def test_arguments_meet_an_ordinary_schema(schema: dict[str, Any]):
 )
 def test_a_schema_that_no_small_object_meets_gives_an_empty_one(schema: dict[str, Any]):
     """Endless, lost, huge, odd: none of them costs more than a moment."""
-    assert instance(schema) == {}
+    assert build_instance(schema) == {}
 
 
 def test_a_stream_starts_empty_and_adds_up_to_the_answer():
     """The events are those of https://docs.claude.com/en/api/messages-streaming."""
-    request = asked(Message("user", "hi"), max_tokens=2)
-    assert list(events(request, reply(request), "x")) == [
+    request = asked(OfflineMessage("user", "hi"), max_tokens=2)
+    assert list(build_events(request, build_reply(request), "x")) == [
         {
             "type": "message_start",
             "message": {
@@ -236,8 +257,8 @@ def test_a_stream_starts_empty_and_adds_up_to_the_answer():
 
 def test_a_streamed_call_starts_without_input_which_follows_in_pieces():
     """As the service does it: `input_json_delta`s that join to one JSON object."""
-    request = asked(Message("user", "hi"), tools=[Tool("pick", COLOUR)], tool_choice=ToolChoice("any"))
-    start, block, *deltas, _, end, _ = events(request, reply(request), "x")
+    request = asked(OfflineMessage("user", "hi"), tools=[OfflineTool("pick", COLOUR)], tool_choice=ToolChoice("any"))
+    start, block, *deltas, _, end, _ = build_events(request, build_reply(request), "x")
     assert start["message"]["content"] == []
     assert block["content_block"] == {"type": "tool_use", "id": "toolu_x", "name": "pick", "input": {}}
     assert [delta["delta"]["type"] for delta in deltas] == ["input_json_delta"] * len(deltas)
@@ -291,7 +312,7 @@ async def test_what_is_malformed_is_a_400_in_the_services_envelope_and_closes(ra
     """Law of the server: nothing that is sent to it raises."""
     async with serving() as url, connected(url) as (reader, writer):
         writer.write(raw)
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             head, _, answer = (await reader.read()).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert b"connection: close" in head
@@ -318,7 +339,7 @@ async def leave_after(raw: bytes, linger: bytes) -> None:
             if raw.endswith(b"}"):
                 await reader.readuntil(b"text_delta")
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        done, _ = await asyncio.wait(serving_it, timeout=BOUND)
+        done, _ = await asyncio.wait(serving_it, timeout=TEST_TIMEOUT)
     assert [task.exception() for task in done] == [None]
 
 
@@ -329,15 +350,15 @@ async def test_closing_ends_the_streams_under_way():
     async with connected(url) as (reader, writer):
         writer.write(sent(msgspec.json.encode(body(stream=True))))
         await reader.readuntil(b"content_block_start")
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             await model.close()
             assert b"message_stop" not in await reader.read()
 
 
 async def test_the_real_cli_takes_it_for_the_service_and_streams_its_words(tmp_path: Path):
     """The whole path of an owner without a credential."""
-    async with serving() as url, cli(url, tmp_path) as process:
-        process.say([{"type": "text", "text": "hi @there"}])
+    async with serving() as url, start_cli(url, tmp_path) as process:
+        process.send_message([{"type": "text", "text": "hi @there"}])
         first = await process.read("content_block_delta")
         assert first["delta"] == {"type": "text_delta", "text": "This"}
         result = await process.read("result")
@@ -349,8 +370,8 @@ async def test_the_real_cli_takes_it_for_the_service_and_streams_its_words(tmp_p
 async def test_the_real_cli_accepts_its_structured_output(tmp_path: Path):
     """An answer that must keep to a schema keeps to it, at the first try."""
     setup = {"subtype": "initialize", "systemPrompt": ["s"], "systemPromptSnapshot": False, "jsonSchema": COLOUR}
-    async with serving() as url, cli(url, tmp_path) as process:
+    async with serving() as url, start_cli(url, tmp_path) as process:
         process.write({"type": "control_request", "request_id": "1", "request": setup})
-        process.say("hi")
+        process.send_message("hi")
         result = await process.read("result")
     assert (result["is_error"], result["structured_output"]) == (False, {"colour": "red"})

@@ -10,19 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from executor.claude.cli.protocol import (
-    Answered,
-    Asked,
-    Complained,
-    Ended,
-    Garbage,
-    Introduced,
-    Limited,
+    ApiRetry,
+    CliError,
+    ControlRequest,
+    ControlResponse,
+    Init,
+    InvalidLine,
     Line,
-    Other,
-    Retrying,
-    Streamed,
+    RateLimitEvent,
+    ResultLine,
+    StreamEvent,
+    UnknownLine,
 )
-from executor.claude.output.parser import NO_CALL, OutputParser
+from executor.claude.output.parser import MISSING_CALL, OutputParser
 from executor.claude.output.service_events import (
     OutputDetails,
     ServiceBlock,
@@ -32,23 +32,23 @@ from executor.claude.output.service_events import (
     ServiceUsage,
 )
 from executor.claude.request.body import build_request
-from executor.claude.request.model_rules import EVERYTHING, rules_for
-from executor.claude.request.tool_names import STRUCTURED, tool_names
+from executor.claude.request.model_rules import PERMISSIVE_RULES, find_rules
+from executor.claude.request.tool_names import STRUCTURED_TOOL_NAME, build_tool_names
 from shared.errors import ErrorKind
 from shared.events import (
-    Declined,
     Done,
     Event,
     Failed,
+    RefusedOutput,
     Started,
     TextDelta,
     ThinkingDelta,
     ThinkingRedacted,
-    ThinkingSigned,
-    ToolArguments,
+    ThinkingSignature,
+    ToolArgumentsDelta,
     ToolCall,
     Usage,
-    Windows,
+    UsageWindows,
 )
 from shared.turn import Message, Text, Tool, Turn
 
@@ -63,7 +63,7 @@ def turn(**fields: Any) -> Turn:
 
 
 def service(kind: str, **fields: Any) -> Line:
-    return Streamed(ServiceEvent(kind, **fields))
+    return StreamEvent(ServiceEvent(kind, **fields))
 
 
 def start(usage: ServiceUsage = ServiceUsage(10, 1)) -> Line:  # noqa: B008 # frozen
@@ -108,7 +108,7 @@ def through(*, is_error: bool = False, cost: float | None = 0.5, **fields: Any) 
         "subtype": "success",
     }
     given: dict[str, Any] = {"is_error": is_error, "cost_usd": cost, "api_error": "", "terminal_reason": ""}
-    return Ended(**{**usual, **given, **fields})
+    return ResultLine(**{**usual, **given, **fields})
 
 
 def flat(*lines: Line | Sequence[Line]) -> list[Line]:
@@ -117,15 +117,15 @@ def flat(*lines: Line | Sequence[Line]) -> list[Line]:
 
 def parser_of(asked: Turn, *, emulates: bool = False) -> OutputParser:
     """A parser for a model that takes everything, or for one that must be told what others are forced to do."""
-    rules = rules_for("claude-sonnet-5-5") if emulates else EVERYTHING
+    rules = find_rules("claude-sonnet-5-5") if emulates else PERMISSIVE_RULES
     return OutputParser(build_request(asked, rules, "5m"), clock=lambda: 0.0)
 
 
 def feed(parser: OutputParser, line: Line) -> list[Event]:
     """The events of a line; a round that is over is followed by another."""
     events = parser.feed(line)
-    if parser.between:
-        parser.next_round()
+    if parser.needs_next_round:
+        parser.start_next_round()
     return events
 
 
@@ -149,16 +149,18 @@ def test_thinking_comes_with_what_it_takes_to_be_accepted_back():
         ServiceDelta("thinking_delta", thinking="Hm."),
         ServiceDelta(signature="c2ln", type="signature_delta"),
     )
-    redacted = Streamed(
+    redacted = StreamEvent(
         ServiceEvent("content_block_start", content_block=ServiceBlock("redacted_thinking", data="ZGF0YQ=="))
     )
     events = fed(turn(), start(), signed, redacted, says("Yes."), stops("end_turn"), through())
-    assert events[1:4] == [ThinkingDelta("Hm."), ThinkingSigned("c2ln"), ThinkingRedacted("ZGF0YQ==")]
+    assert events[1:4] == [ThinkingDelta("Hm."), ThinkingSignature("c2ln"), ThinkingRedacted("ZGF0YQ==")]
 
 
 def test_the_stop_text_that_the_service_met_is_told():
     """Also where the service met it before it was given out."""
-    met = Streamed(ServiceEvent("message_delta", delta=ServiceDelta(stop_reason="stop_sequence", stop_sequence="END")))
+    met = StreamEvent(
+        ServiceEvent("message_delta", delta=ServiceDelta(stop_reason="stop_sequence", stop_sequence="END"))
+    )
     last = fed(turn(stop=("END",)), start(), says("one"), met, through())[-1]
     assert isinstance(last, Done)
     assert (last.stop_reason, last.stop_sequence) == ("stop_sequence", "END")
@@ -176,7 +178,7 @@ def test_a_held_turn_does_not_end_with_a_call():
 @pytest.mark.wire(33, 34)
 def test_calls_come_with_the_models_ids_the_clients_names_and_every_piece():
     """Text and thoughts before them are kept; an empty piece is nothing."""
-    wire = tool_names(turn(tools=TOOLS)).to_wire("a.b")
+    wire = build_tool_names(turn(tools=TOOLS)).to_wire("a.b")
     assert fed(
         turn(tools=TOOLS),
         start(),
@@ -193,11 +195,11 @@ def test_calls_come_with_the_models_ids_the_clients_names_and_every_piece():
         TextDelta("Let me"),
         TextDelta(" look."),
         ToolCall("toolu_A", "get_weather"),
-        ToolArguments('{"city"'),
-        ToolArguments(':"Paris"}'),
+        ToolArgumentsDelta('{"city"'),
+        ToolArgumentsDelta(':"Paris"}'),
         ToolCall("toolu_B", "a.b"),
-        ToolArguments("{"),
-        ToolArguments("}"),
+        ToolArgumentsDelta("{"),
+        ToolArgumentsDelta("}"),
         done("tool_use"),
     ]
 
@@ -207,7 +209,7 @@ def test_calls_come_with_the_models_ids_the_clients_names_and_every_piece():
 def test_a_call_without_arguments_has_an_empty_object(pieces: tuple[str, ...]):
     """An empty text is no JSON, and clients parse what they get."""
     events = fed(turn(tools=TOOLS), start(), calls("Read", *pieces), stops("tool_use"), through())
-    assert events[1:3] == [ToolCall("toolu_1", "Read"), ToolArguments("{}")]
+    assert events[1:3] == [ToolCall("toolu_1", "Read"), ToolArgumentsDelta("{}")]
 
 
 @pytest.mark.wire(9)
@@ -225,7 +227,7 @@ def test_a_call_of_a_tool_that_is_not_on_offer_is_the_callers(tools: tuple[Tool,
     assert fed(turn(tools=tools), lines) == [
         STARTED,
         ToolCall("toolu_1", "ToolSearch"),
-        ToolArguments('{"query":"x"}'),
+        ToolArgumentsDelta('{"query":"x"}'),
         done("tool_use"),
     ]
 
@@ -233,7 +235,7 @@ def test_a_call_of_a_tool_that_is_not_on_offer_is_the_callers(tools: tuple[Tool,
 @pytest.mark.wire(55, 56)
 def test_a_held_turn_goes_on_behind_a_call_of_nothing_on_offer():
     """Both rounds are one answer: their tokens add up, and a blank line parts their words."""
-    first = [start(), *says("Let me see."), *calls("ToolSearch"), stops("tool_use", 7, thinking=3), Other("user")]
+    first = [start(), *says("Let me see."), *calls("ToolSearch"), stops("tool_use", 7, thinking=3), UnknownLine("user")]
     silent = [start(), *calls("ToolSearch"), stops("tool_use")]
     last = [start(ServiceUsage(20, 1, None, 5, 4)), *says("", "Sun", "ny."), stops("end_turn", 2, 1), through()]
     held = turn(tools=TOOLS, held=True)
@@ -252,16 +254,19 @@ def test_a_held_turn_goes_on_behind_a_call_of_nothing_on_offer():
 def test_words_in_the_place_of_a_demanded_call_are_held_back(choice: dict[str, Any]):
     """Where the service can't be told to force the call, the model is asked once more."""
     asked = turn(tools=TOOLS, **choice)
-    talks = [start(), *says("No."), stops("end_turn"), Other("user")]
+    talks = [start(), *says("No."), stops("end_turn"), UnknownLine("user")]
     called = [start(), *says("So."), *calls("Read", "{}"), stops("tool_use"), through()]
     assert fed(asked, talks, called, emulates=True) == [
         STARTED,
         TextDelta("So."),
         ToolCall("toolu_1", "Read"),
-        ToolArguments("{}"),
+        ToolArgumentsDelta("{}"),
         done("tool_use", tokens=4, input_tokens=20),
     ]
-    assert fed(asked, talks, talks, emulates=True) == [STARTED, Failed(ErrorKind.OUTPUT_VALIDATION_FAILED, NO_CALL)]
+    assert fed(asked, talks, talks, emulates=True) == [
+        STARTED,
+        Failed(ErrorKind.OUTPUT_VALIDATION_FAILED, MISSING_CALL),
+    ]
 
 
 @pytest.mark.wire(11)
@@ -275,7 +280,7 @@ def test_without_parallel_calls_there_is_one():
         stops("tool_use"),
         through(),
     ]
-    assert fed(asked, lines) == [STARTED, ToolCall("toolu_1", "Read"), ToolArguments('{"a":1}'), done("tool_use")]
+    assert fed(asked, lines) == [STARTED, ToolCall("toolu_1", "Read"), ToolArgumentsDelta('{"a":1}'), done("tool_use")]
     assert len([event for event in fed(turn(tools=TOOLS), lines) if isinstance(event, ToolCall)]) == 2
 
 
@@ -316,7 +321,7 @@ def test_a_stop_reason_of_the_services_growing_list_is_told_in_its_own_word(word
     """Beside the nearest of ours."""
     last = fed(turn(), start(), says("a"), stops(word))[-1]
     assert isinstance(last, Done)
-    assert (last.stop_reason, last.reported) == (nearest, word)
+    assert (last.stop_reason, last.raw_stop_reason) == (nearest, word)
 
 
 @pytest.mark.wire(13)
@@ -326,7 +331,7 @@ def test_a_structured_answer_is_the_json_the_model_wrote_and_nothing_around_it()
         turn(schema=OBJECT),
         start(),
         says("Here you are:"),
-        calls(STRUCTURED, '{ "n"', ": 1.0", "}"),
+        calls(STRUCTURED_TOOL_NAME, '{ "n"', ": 1.0", "}"),
         stops("tool_use"),
         through(),
     ) == [STARTED, TextDelta('{ "n": 1.0}'), done()]
@@ -336,8 +341,13 @@ def test_a_structured_answer_is_the_json_the_model_wrote_and_nothing_around_it()
 def test_of_several_rounds_the_last_is_the_answer_and_all_are_paid():
     """The model is asked again until the answer meets the schema."""
     asked = turn(schema='{"type":"array"}')
-    bad = [start(), *calls(STRUCTURED, '{"value":1}'), stops("tool_use", 5), Other("user")]
-    good = [start(), *calls(STRUCTURED, '{"value": [1, 2.0]}', call="toolu_2"), stops("tool_use", 7), through()]
+    bad = [start(), *calls(STRUCTURED_TOOL_NAME, '{"value":1}'), stops("tool_use", 5), UnknownLine("user")]
+    good = [
+        start(),
+        *calls(STRUCTURED_TOOL_NAME, '{"value": [1, 2.0]}', call="toolu_2"),
+        stops("tool_use", 7),
+        through(),
+    ]
     assert fed(asked, bad, good) == [STARTED, TextDelta("[1, 2.0]"), done(tokens=12, input_tokens=20)]
 
 
@@ -347,7 +357,7 @@ def test_a_model_that_will_not_give_a_structured_answer_declines():
     talks = [start(), *says("I won't."), stops("end_turn")]
     assert fed(turn(schema=OBJECT), talks, talks, through()) == [
         STARTED,
-        Declined("I won't."),
+        RefusedOutput("I won't."),
         done(tokens=4, input_tokens=20),
     ]
 
@@ -356,13 +366,13 @@ def test_a_model_that_will_not_give_a_structured_answer_declines():
 def test_a_refusal_of_the_service_declines_at_once():
     """Nothing more of the CLI is waited for."""
     assert fed(turn(schema=OBJECT), start(), says("I "), stops("refusal"))[1:] == [
-        *(Declined("I "), done("refusal", cost=None)),
+        *(RefusedOutput("I "), done("refusal", cost=None)),
     ]
 
 
 def test_a_schema_that_is_never_met_fails_the_answer():
     """After so many attempts; the client reads what was wrong."""
-    attempt = [start(), *calls(STRUCTURED, "[]"), stops("tool_use")]
+    attempt = [start(), *calls(STRUCTURED_TOOL_NAME, "[]"), stops("tool_use")]
     last = fed(turn(schema=OBJECT), *[attempt] * 5)[-1]
     assert isinstance(last, Failed)
     assert last.kind is ErrorKind.OUTPUT_VALIDATION_FAILED
@@ -376,7 +386,7 @@ def test_a_clients_call_may_come_before_a_structured_answer():
         STARTED,
         TextDelta("Let me see."),
         ToolCall("toolu_1", "Read"),
-        ToolArguments("{}"),
+        ToolArgumentsDelta("{}"),
         done("tool_use"),
     ]
 
@@ -415,20 +425,20 @@ def test_the_answer_closes_with_its_cost_if_the_cli_tells_it_in_time():
         for line in lines:
             answer.feed(line)
         assert answer.feed(stops(reason)) == []
-        assert answer.closing == done(reason, cost=None)
-        assert not answer.over
+        assert answer.pending_done == done(reason, cost=None)
+        assert not answer.is_finished
         assert answer.feed(through(cost=0.25)) == [done(reason, cost=0.25)]
-        assert answer.over
+        assert answer.is_finished
         assert fed(asked, lines, stops(reason))[-1] == done(reason, cost=None)
 
 
 AFTERWARDS: list[list[Line]] = [
     [start(), *says("more"), stops("end_turn")],
-    [Complained("overloaded", 529, SYNTHETIC)],
-    [Garbage("no JSON")],
-    [Retrying("overloaded", 529, 1000)],
+    [CliError("overloaded", 529, SYNTHETIC)],
+    [InvalidLine("no JSON")],
+    [ApiRetry("overloaded", 529, 1000)],
     [through(is_error=True, status=500)],
-    [Introduced(())],
+    [Init(())],
     [],
 ]
 
@@ -452,7 +462,7 @@ def test_after_an_end_that_the_cli_would_go_on_from_nothing_is_awaited(reason: s
     answer = parser_of(asked)
     events = [event for line in flat(start(), says("a"), stops(reason)) for event in answer.feed(line)]
     assert isinstance(events[-1], Done)
-    assert answer.over
+    assert answer.is_finished
 
 
 @pytest.mark.wire(57)
@@ -465,19 +475,19 @@ def test_an_answer_of_nothing_is_an_answer():
 @pytest.mark.parametrize("asked", [turn(), turn(tools=TOOLS), turn(schema=OBJECT)])
 def test_the_clis_own_words_are_never_the_answer(asked: Turn):
     """A synthetic message and the text of a failed result reach nobody."""
-    events = fed(asked, start(), says("a"), Complained("server_error", 500, SYNTHETIC), through(is_error=True))
+    events = fed(asked, start(), says("a"), CliError("server_error", 500, SYNTHETIC), through(is_error=True))
     assert SYNTHETIC not in str(events)
     assert isinstance(events[-1], Failed)
 
 
 def test_a_pause_that_is_too_long_ends_the_answer_with_how_long_it_would_be():
     """A short one is waited for."""
-    assert fed(turn(), Retrying("rate_limit", 429, 1000))[-1] == Failed(ErrorKind.RATE_LIMIT, retry_after=1000)
-    retried = fed(turn(), Retrying("overloaded", 529, 0.5), start(), says("a"), stops("end_turn"), through())
+    assert fed(turn(), ApiRetry("rate_limit", 429, 1000))[-1] == Failed(ErrorKind.RATE_LIMIT, retry_after=1000)
+    retried = fed(turn(), ApiRetry("overloaded", 529, 0.5), start(), says("a"), stops("end_turn"), through())
     assert retried[-1] == done()
 
 
-names = st.sampled_from(["Read", "get_weather", STRUCTURED, "ToolSearch", ""])
+names = st.sampled_from(["Read", "get_weather", STRUCTURED_TOOL_NAME, "ToolSearch", ""])
 pieces = st.lists(st.sampled_from(["", "{", "}", '{"value":1}', '"', "x"]), max_size=3)
 reasons = st.sampled_from(["end_turn", "tool_use", "max_tokens", "stop_sequence", "refusal", "pause_turn", "new", None])
 loose = st.builds(
@@ -501,7 +511,7 @@ def ending(*, is_error: bool, subtype: str, structured: bool) -> list[Line]:
     return [through(is_error=is_error, subtype=subtype, structured=structured)]
 
 
-broken: list[Line] = [Garbage("no JSON")]
+broken: list[Line] = [InvalidLine("no JSON")]
 ends: st.SearchStrategy[list[Line]] = st.one_of(
     st.builds(lambda reason: [service("message_delta", delta=ServiceDelta(stop_reason=reason))], reasons),
     st.builds(
@@ -514,14 +524,14 @@ ends: st.SearchStrategy[list[Line]] = st.one_of(
 )
 between: st.SearchStrategy[list[Line]] = st.sampled_from(
     [
-        [Other("user")],
-        [Introduced((STRUCTURED,))],
-        [Introduced(())],
-        [Limited(Windows("allowed", ()))],
-        [Complained("overloaded", 529, SYNTHETIC)],
-        [Asked("1", "mcp_message", None)],
-        [Answered("1", None, b"null")],  # type: ignore[list-item, arg-type]
-        [Retrying("overloaded", 529, 0.5)],
+        [UnknownLine("user")],
+        [Init((STRUCTURED_TOOL_NAME,))],
+        [Init(())],
+        [RateLimitEvent(UsageWindows("allowed", ()))],
+        [CliError("overloaded", 529, SYNTHETIC)],
+        [ControlRequest("1", "mcp_message", None)],
+        [ControlResponse("1", None, b"null")],  # type: ignore[list-item, arg-type]
+        [ApiRetry("overloaded", 529, 0.5)],
         [service("ping")],
         [service("of tomorrow")],
         [start()],
@@ -547,11 +557,11 @@ def test_whatever_the_lines_an_answer_ends_exactly_once_and_nothing_follows(aske
     answer = parser_of(asked)
     events: list[Event] = []
     for line in script:
-        over = answer.over
+        over = answer.is_finished
         made = feed(answer, line)
         assert not (over and made)
         events += made
-        assert answer.over == any(isinstance(event, Done | Failed) for event in events)
+        assert answer.is_finished == any(isinstance(event, Done | Failed) for event in events)
     events += answer.end()
     assert [isinstance(event, Done | Failed) for event in events] == [False] * (len(events) - 1) + [True]
     assert answer.end() == []
@@ -564,8 +574,8 @@ def test_whatever_the_lines_the_events_keep_their_order_and_the_requests_promise
     events = fed(asked, script)
     assert sum(isinstance(event, Started) for event in events) <= 1
     for before, event in pairwise([None, *events]):
-        if isinstance(event, ToolArguments):
-            assert isinstance(before, ToolCall | ToolArguments | Windows)
+        if isinstance(event, ToolArgumentsDelta):
+            assert isinstance(before, ToolCall | ToolArgumentsDelta | UsageWindows)
     called = [event.name for event in events if isinstance(event, ToolCall)]
     assert asked.parallel_tools or len(called) <= 1
     assert asked.tool_choice != "none" or not called

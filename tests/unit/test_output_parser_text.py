@@ -2,8 +2,8 @@
 
 import pytest
 
-from executor.claude.cli.protocol import Complained, Garbage, Line
-from executor.claude.output.service_events import OutputDetails, ServiceUsage, added
+from executor.claude.cli.protocol import CliError, InvalidLine, Line
+from executor.claude.output.service_events import OutputDetails, ServiceUsage, merge_usage
 from shared.errors import ErrorKind
 from shared.events import Failed, Started, TextDelta, Usage
 from tests.unit.test_output_parser import STARTED, SYNTHETIC, done, fed, says, service, start, stops, through, turn
@@ -18,7 +18,7 @@ def test_a_retry_before_any_words_is_silent() -> None:
 
 def test_a_complaint_that_a_retry_mends_is_forgotten() -> None:
     """Only an end without a stop reason looks at complaints."""
-    complaint = Complained("overloaded", 529, SYNTHETIC)
+    complaint = CliError("overloaded", 529, SYNTHETIC)
     assert fed(turn(), complaint, start(), says("a"), stops("end_turn"), through())[-1] == done()
 
 
@@ -34,7 +34,7 @@ def test_an_empty_delta_is_nothing_said() -> None:
     assert events == [STARTED, TextDelta("a"), done()]
 
 
-@pytest.mark.parametrize("line", [Garbage("not JSON"), None])
+@pytest.mark.parametrize("line", [InvalidLine("not JSON"), None])
 def test_garbage_or_a_closed_output_is_the_clis_failure(line: Line | None) -> None:
     """Without the model's own end there is no answer."""
     lines = [line] if line else []
@@ -43,7 +43,9 @@ def test_garbage_or_a_closed_output_is_the_clis_failure(line: Line | None) -> No
 
 def test_counts_are_running_totals_of_which_the_last_word_on_each_holds() -> None:
     """What a message does not speak of keeps what was said of it before."""
-    begun = added(Usage(), ServiceUsage(10, 1, cache_read_input_tokens=4, cache_creation_input_tokens=3))
+    begun = merge_usage(Usage(), ServiceUsage(10, 1, cache_read_input_tokens=4, cache_creation_input_tokens=3))
     assert begun == Usage(10, 1, 4, 3)
-    assert added(begun, ServiceUsage(output_tokens=9, output_tokens_details=OutputDetails(5))) == Usage(10, 9, 4, 3, 5)
-    assert added(begun, ServiceUsage()) == begun
+    assert merge_usage(begun, ServiceUsage(output_tokens=9, output_tokens_details=OutputDetails(5))) == Usage(
+        10, 9, 4, 3, 5
+    )
+    assert merge_usage(begun, ServiceUsage()) == begun

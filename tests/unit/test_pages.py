@@ -5,8 +5,8 @@ import io
 import PIL.Image
 import pytest
 
-from executor.tools.files.pages import LONGEST_SIDE, drawn
-from executor.tools.refusal import Refused
+from executor.tools.files.pages import MAX_SIDE, render_pages
+from executor.tools.refusal import JobRefused
 from tests.support.pdf import pdf
 
 LOCK = b"/ID[<00><00>]/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<%s>/U<%s>>>>>" % (b"00" * 32, b"11" * 32)
@@ -15,14 +15,14 @@ LOCK = b"/ID[<00><00>]/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<%s>/U<%s>>>>>" %
 @pytest.mark.parametrize(("width", "height"), [(14400, 14400), (14400, 3), (3, 14400), (1, 1)])
 def test_a_picture_is_never_larger_than_the_model_takes(width: int, height: int):
     """However large the page is, or how narrow."""
-    [page] = drawn("/a/x.pdf", pdf("words", width=width, height=height), 1, 10).pages
+    [page] = render_pages("/a/x.pdf", pdf("words", width=width, height=height), 1, 10).pages
     with PIL.Image.open(io.BytesIO(page.picture)) as picture:
-        assert 1 <= min(picture.size) <= max(picture.size) <= LONGEST_SIDE
+        assert 1 <= min(picture.size) <= max(picture.size) <= MAX_SIDE
 
 
 def test_pages_end_where_the_file_does():
     """Their numbers are the file's."""
-    read = drawn("/a/x.pdf", pdf("one", "two", "three"), 2, 9)
+    read = render_pages("/a/x.pdf", pdf("one", "two", "three"), 2, 9)
     assert [(page.number, page.text) for page in read.pages] == [(2, "two"), (3, "three")]
     assert read.count == 3
 
@@ -39,6 +39,6 @@ def test_pages_end_where_the_file_does():
 )
 def test_what_cannot_be_drawn_is_a_reason(data: bytes, words: str):
     """With the file's name."""
-    with pytest.raises(Refused, match=words) as refused:
-        drawn("/a/x.pdf", data, 3, 3)
+    with pytest.raises(JobRefused, match=words) as refused:
+        render_pages("/a/x.pdf", data, 3, 3)
     assert "/a/x.pdf" in refused.value.detail

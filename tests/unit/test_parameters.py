@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.conversation.parameters import CHAT, Parameter, checked, naming
+from api.conversation.parameters import CHAT_PARAMETERS, Parameter, build_parameter_headers, check_parameters
 from api.core.problems import Problem
-from api.dialects.openai_chat.models import ChatRequest
+from api.dialects.openai_chat.models import ChatCompletionRequest
 
 # The parameters that OpenAI documents (https://platform.openai.com/docs/api-reference/chat/create).
 DOCUMENTED = [
@@ -58,7 +58,7 @@ GATEWAYS = [
 
 def problem(fields: dict[str, Any], *, strict: bool = False) -> Problem:
     with pytest.raises(Problem) as caught:
-        checked(CHAT, fields, strict=strict)
+        check_parameters(CHAT_PARAMETERS, fields, strict=strict)
     assert caught.value.status == 400
     return caught.value
 
@@ -66,18 +66,20 @@ def problem(fields: dict[str, Any], *, strict: bool = False) -> Problem:
 @pytest.mark.wire(15, 16)
 def test_every_documented_parameter_is_in_the_table():
     """With what becomes of it; those besides are other gateways', and one of ours."""
-    assert set(CHAT) == {*DOCUMENTED, *GATEWAYS, "max_budget_usd"}
+    assert set(CHAT_PARAMETERS) == {*DOCUMENTED, *GATEWAYS, "max_budget_usd"}
 
 
 def test_what_the_table_says_is_honoured_is_read_and_nothing_else_is():
     """The table and the request's struct can't drift apart."""
-    supported = {name for name, parameter in CHAT.items() if parameter.treatment in {"supported", "emulated"}}
-    assert supported == {field.encode_name for field in msgspec.structs.fields(ChatRequest)}
+    supported = {
+        name for name, parameter in CHAT_PARAMETERS.items() if parameter.treatment in {"supported", "emulated"}
+    }
+    assert supported == {field.encode_name for field in msgspec.structs.fields(ChatCompletionRequest)}
 
 
 def test_every_parameter_that_does_not_do_what_it_says_has_its_reason():
     """The manual and the refusals repeat it."""
-    assert all(p.note for p in CHAT.values() if p.treatment in {"ignored", "emulated", "rejected"})
+    assert all(p.note for p in CHAT_PARAMETERS.values() if p.treatment in {"ignored", "emulated", "rejected"})
 
 
 @pytest.mark.wire(15)
@@ -96,7 +98,7 @@ def test_what_cannot_be_done_is_refused_by_its_name(name: str, value: object):
     for strict in (False, True):
         refused = problem({name: value}, strict=strict)
         assert (refused.code, refused.param) == ("unsupported_parameter", name)
-        assert CHAT[name].note in refused.message
+        assert CHAT_PARAMETERS[name].note in refused.message
 
 
 @pytest.mark.wire(15, 67)
@@ -110,7 +112,7 @@ def test_what_cannot_be_done_is_refused_by_its_name(name: str, value: object):
 )
 def test_values_that_ask_for_nothing_pass(name: str, value: object):
     """Clients send defaults and nulls, and mean nothing by them; a strict owner does not mind either."""
-    assert checked(CHAT, {name: value}, strict=True) == ()
+    assert check_parameters(CHAT_PARAMETERS, {name: value}, strict=True) == ()
 
 
 @pytest.mark.wire(16)
@@ -121,7 +123,7 @@ def test_values_that_ask_for_nothing_pass(name: str, value: object):
 def test_numbers_that_are_ignored_must_still_be_in_range(name: str, low: int, high: int):
     """A wrong value is a mistake of the client's, whatever becomes of a right one."""
     for value in (low, high, (low + high) / 2):
-        assert checked(CHAT, {name: value}, strict=False) == (name,)
+        assert check_parameters(CHAT_PARAMETERS, {name: value}, strict=False) == (name,)
     for wrong in (low - 0.1, high + 0.1, "1", True, [], {}):
         refused = problem({name: wrong})
         assert (refused.code, refused.param) == ("invalid_value", name)
@@ -132,7 +134,7 @@ def test_numbers_that_are_ignored_must_still_be_in_range(name: str, low: int, hi
 def test_what_is_ignored_is_named_in_the_order_of_the_table():
     """For the header; accepted bookkeeping is not among it."""
     sent = {"user": "u", "seed": 1, "top_p": 1.0, "verbosity": "low", "prediction": {}, "store": True, "unknown": 1}
-    assert checked(CHAT, sent, strict=False) == ("top_p", "seed", "prediction", "verbosity")
+    assert check_parameters(CHAT_PARAMETERS, sent, strict=False) == ("top_p", "seed", "prediction", "verbosity")
 
 
 @pytest.mark.wire(10, 16)
@@ -141,15 +143,15 @@ def test_a_strict_owner_refuses_what_would_be_ignored():
     refused = problem({"seed": 1, "user": "u"}, strict=True)
     assert (refused.code, refused.param) == ("unsupported_parameter", "seed")
     assert "REJECT_UNSUPPORTED_PARAMS" in refused.message
-    assert checked(CHAT, {"seed": None, "user": "u", "unknown": 1}, strict=True) == ()
+    assert check_parameters(CHAT_PARAMETERS, {"seed": None, "user": "u", "unknown": 1}, strict=True) == ()
 
 
 def test_another_table_is_another_policy():
     """The rules are the table's, not the code's."""
     table = {"a": Parameter("rejected", "no"), "b": Parameter("supported", "")}
-    assert checked(table, {"b": 1, "temperature": 99}, strict=True) == ()
+    assert check_parameters(table, {"b": 1, "temperature": 99}, strict=True) == ()
     with pytest.raises(Problem):
-        checked(table, {"a": None}, strict=False)
+        check_parameters(table, {"a": None}, strict=False)
 
 
 @pytest.mark.parametrize(
@@ -164,11 +166,11 @@ def test_another_table_is_another_policy():
 )
 def test_a_clients_own_word_can_stand_in_a_header(name: str, shown: str):
     """It is no second header, and no bytes that HTTP does not have."""
-    assert naming((name,), (name,)) == {"x-ignored-parameters": shown, "x-altered-parameters": shown}
+    assert build_parameter_headers((name,), (name,)) == {"x-ignored-parameters": shown, "x-altered-parameters": shown}
 
 
 def test_names_in_a_header_are_bounded():
     """Clients and proxies refuse headers without an end."""
-    header = naming([f"{n}{'n' * 1000}" for n in range(1000)])["x-ignored-parameters"]
+    header = build_parameter_headers([f"{n}{'n' * 1000}" for n in range(1000)])["x-ignored-parameters"]
     assert len(header) < 5000
     assert header.endswith(", and others")

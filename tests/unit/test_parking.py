@@ -11,13 +11,13 @@ from typing import Any, cast
 import pytest
 
 import executor.claude.cli.pool
-from executor.claude.cli.credential import credential
+from executor.claude.cli.credential import find_credential
 from executor.claude.cli.launch import Launch
-from executor.claude.cli.pool import FIRST_PAUSE, LONGEST_PAUSE, Parking
-from executor.claude.cli.process import CliLost, CliProcess
-from executor.claude.cli.sandbox import Sandbox
+from executor.claude.cli.pool import INITIAL_RETRY_DELAY, MAX_RETRY_DELAY, ProcessPool
+from executor.claude.cli.process import CliCrashed, CliProcess
+from executor.claude.cli.sandbox import CliSandbox
 from executor.sandbox.landlock import Rules
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 
 
 class Fake(CliProcess):
@@ -63,12 +63,12 @@ class Yard:
         self.starting = 0
         self.gate = asyncio.Event()
         self.gate.set()
-        self.parking = Parking(self.start, self.warm, size, settled=0)
+        self.parking = ProcessPool(self.start, self.warm, size, start_delay=0)
 
     async def start(self) -> CliProcess:
         """One more fake, or a failure."""
         if self.failures:
-            raise CliLost(self.failures.pop(0))
+            raise CliCrashed(self.failures.pop(0))
         fake = Fake(len(self.made))
         self.made.append(fake)
         return fake
@@ -108,7 +108,7 @@ async def yard(size: int) -> AsyncGenerator[Yard]:
     try:
         yield made
     finally:
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             await made.parking.close()
             for fake in made.made:
                 fake.die()
@@ -120,7 +120,7 @@ async def full(size: int) -> AsyncGenerator[Yard]:
     """A yard with every place taken."""
     async with yard(size) as made:
         made.parking.open()
-        await until(lambda: made.parking.ready == size)
+        await until(lambda: made.parking.idle == size)
         yield made
 
 
@@ -162,9 +162,9 @@ async def test_one_starts_at_a_time() -> None:
         made.parking.open()
         await until(lambda: made.starting == 1)
         await idle()
-        assert (made.starting, len(made.made), made.parking.ready) == (1, 1, 0)
+        assert (made.starting, len(made.made), made.parking.idle) == (1, 1, 0)
         made.gate.set()
-        await until(lambda: made.parking.ready == 3)
+        await until(lambda: made.parking.idle == 3)
 
 
 async def test_a_process_yields_the_cpu_until_it_is_ready() -> None:
@@ -179,9 +179,9 @@ async def test_a_taken_process_is_the_longest_parked_and_its_place_is_refilled()
         process, parked = await made.take()
         assert parked
         assert process is made.made[0]
-        await until(lambda: made.parking.ready == 2)
+        await until(lambda: made.parking.idle == 2)
         assert len(made.made) == 3
-        assert made.parking.ready == 2
+        assert made.parking.idle == 2
         assert await made.take() == (made.made[1], True)
 
 
@@ -193,16 +193,16 @@ async def test_a_place_is_refilled_only_when_the_conversation_that_took_it_is_un
 
     async def sleep(seconds: float) -> None:
         rests.append(seconds)
-        made.parking._settled = 0
+        made.parking._start_delay = 0
         await asyncio.sleep(0)
 
     async with full(1) as made:
-        made.parking._settled = 3600
+        made.parking._start_delay = 3600
         monkeypatch.setattr(executor.claude.cli.pool, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
         await made.take()
-        await until(lambda: made.parking.ready == 1)
+        await until(lambda: made.parking.idle == 1)
         assert len(rests) == 1
-        assert 3600 - BOUND < rests[0] <= 3600
+        assert 3600 - TEST_TIMEOUT < rests[0] <= 3600
 
 
 async def test_a_process_is_never_given_twice() -> None:
@@ -219,7 +219,7 @@ async def test_without_a_parked_one_the_process_is_cold_and_not_waited_for() -> 
         made.gate.clear()
         made.parking.open()
         await until(lambda: made.starting == 1)
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             process, parked = await made.take()
         assert not parked
         assert process is made.made[1]
@@ -230,7 +230,7 @@ async def test_a_cold_start_that_fails_is_the_callers_to_know() -> None:
     """A conversation without a process ends at once."""
     async with yard(0) as made:
         made.failures.append("no memory")
-        with pytest.raises(CliLost, match="no memory"):
+        with pytest.raises(CliCrashed, match="no memory"):
             await made.take()
 
 
@@ -239,8 +239,8 @@ async def test_a_parked_process_that_dies_is_buried_and_replaced() -> None:
     async with full(2) as made:
         dead = made.made[0]
         dead.die()
-        await until(lambda: len(made.made) == 3 and made.parking.ready == 2)
-        async with asyncio.timeout(BOUND):
+        await until(lambda: len(made.made) == 3 and made.parking.idle == 2)
+        async with asyncio.timeout(TEST_TIMEOUT):
             await dead.buried.wait()
         assert [await made.take(), await made.take()] == [(made.made[1], True), (made.made[2], True)]
 
@@ -250,7 +250,7 @@ async def test_a_process_that_has_just_died_is_not_given_out() -> None:
     async with full(2) as made:
         made.made[0].process.returncode = 1
         assert await made.take() == (made.made[1], True)
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             await made.made[0].buried.wait()
 
 
@@ -268,7 +268,7 @@ async def test_the_end_of_a_taken_process_starts_nothing() -> None:
     """It is no longer the parking's to replace."""
     async with full(1) as made:
         process, _ = await made.take()
-        await until(lambda: made.parking.ready == 1)
+        await until(lambda: made.parking.idle == 1)
         process.die()
         await idle()
         assert len(made.made) == 2
@@ -305,8 +305,8 @@ async def test_a_start_that_fails_is_tried_again_after_ever_longer_pauses(pauses
         pauses.yard = made
         made.failures = ["no memory"] * 8
         made.parking.open()
-        await until(lambda: made.parking.ready == 1)
-        assert pauses.taken == [FIRST_PAUSE, 1, 2, 4, 8, 16, LONGEST_PAUSE, LONGEST_PAUSE]
+        await until(lambda: made.parking.idle == 1)
+        assert pauses.taken == [INITIAL_RETRY_DELAY, 1, 2, 4, 8, 16, MAX_RETRY_DELAY, MAX_RETRY_DELAY]
         assert pauses.problems == ["no memory"] * 8
         assert made.parking.problem == ""
 
@@ -317,11 +317,11 @@ async def test_after_a_success_the_pauses_are_short_again(pauses: Pauses) -> Non
         pauses.yard = made
         made.failures = ["a", "b"]
         made.parking.open()
-        await until(lambda: made.parking.ready == 1)
+        await until(lambda: made.parking.idle == 1)
         made.failures = ["c"]
         await made.take()
-        await until(lambda: made.parking.ready == 1)
-        assert pauses.taken == [FIRST_PAUSE, 2 * FIRST_PAUSE, FIRST_PAUSE]
+        await until(lambda: made.parking.idle == 1)
+        assert pauses.taken == [INITIAL_RETRY_DELAY, 2 * INITIAL_RETRY_DELAY, INITIAL_RETRY_DELAY]
         assert pauses.problems == ["a", "b", "c"]
 
 
@@ -329,9 +329,9 @@ async def test_a_process_that_does_not_get_warm_is_buried_and_reported(pauses: P
     """It is not parked, and it is not left behind."""
     async with yard(1) as made:
         pauses.yard = made
-        made.warm_failures.append(CliLost("it did not answer in time"))
+        made.warm_failures.append(CliCrashed("it did not answer in time"))
         made.parking.open()
-        await until(lambda: made.parking.ready == 1)
+        await until(lambda: made.parking.idle == 1)
         assert pauses.problems == ["it did not answer in time"]
         assert made.made[0].said == [19, "warming", "killed", "buried"]
         assert await made.take() == (made.made[1], True)
@@ -340,7 +340,7 @@ async def test_a_process_that_does_not_get_warm_is_buried_and_reported(pauses: P
 async def test_closing_ends_every_parked_process_and_waits_for_it() -> None:
     """Nothing is left, and nothing is started any more."""
     async with full(3) as made:
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             await made.parking.close()
         assert [fake.said[-2:] for fake in made.made] == [["killed", "buried"]] * 3
         assert repr(made.parking) == "<Parking [0/3 ready]>"
@@ -354,7 +354,7 @@ async def test_closing_ends_a_process_that_is_being_started() -> None:
         made.gate.clear()
         made.parking.open()
         await until(lambda: made.starting == 1)
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             await made.parking.close()
         assert made.made[0].said[-2:] == ["killed", "buried"]
 
@@ -363,9 +363,9 @@ async def test_closing_waits_for_what_is_being_buried() -> None:
     """A conversation's process may be on its way out when the executor ends."""
     async with full(1) as made:
         process, _ = await made.take()
-        made.parking.bury(process)
+        made.parking.discard(process)
         assert process.said[-1] == "killed"
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             await made.parking.close()
         assert process.said[-1] == "buried"
 
@@ -381,22 +381,22 @@ async def test_a_burial_kills_at_once_and_cleans_up_later() -> None:
     """The caller does not wait for the remains."""
     async with full(1) as made:
         process, _ = await made.take()
-        made.parking.bury(process)
+        made.parking.discard(process)
         assert process.said[-1] == "killed"
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(TEST_TIMEOUT):
             await process.buried.wait()
 
 
 async def test_a_start_without_a_folder_to_start_in_is_a_lost_cli(tmp_path: Path) -> None:
     """A full or vanished RUN_DIR is a problem to report and to try again, not the end of the parking."""
-    launch = Launch(Path("/bin/true"), credential({}), None, {}, Sandbox(Rules()))
-    with pytest.raises(CliLost, match="No such file or directory"):
+    launch = Launch(Path("/bin/true"), find_credential({}), None, {}, CliSandbox(Rules()))
+    with pytest.raises(CliCrashed, match="No such file or directory"):
         await CliProcess.start(launch, tmp_path / "gone")
 
 
 async def test_a_binary_that_can_not_be_started_is_a_lost_cli_and_leaves_no_folder(tmp_path: Path) -> None:
     """The system's own words, without the path."""
-    launch = Launch(tmp_path / "not-there", credential({}), None, {}, Sandbox(Rules()))
-    with pytest.raises(CliLost, match=r"^not-there could not be started: No such file or directory$"):
+    launch = Launch(tmp_path / "not-there", find_credential({}), None, {}, CliSandbox(Rules()))
+    with pytest.raises(CliCrashed, match=r"^not-there could not be started: No such file or directory$"):
         await CliProcess.start(launch, tmp_path)
     assert await asyncio.to_thread(os.listdir, tmp_path) == []

@@ -6,21 +6,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from executor.claude.cli.protocol import (
-    Answered,
-    Asked,
-    Complained,
-    Ended,
-    Garbage,
-    Introduction,
-    Limited,
+    CliError,
+    ControlRequest,
+    ControlResponse,
+    InitializeResponse,
+    InvalidLine,
     OfferedModel,
-    Other,
-    Streamed,
-    introduction,
-    parse,
+    RateLimitEvent,
+    ResultLine,
+    StreamEvent,
+    UnknownLine,
+    parse_initialize_response,
+    parse_line,
 )
 from executor.claude.output.service_events import ServiceDelta, ServiceEvent, ServiceMessage, ServiceUsage
-from shared.events import Windows
+from shared.events import UsageWindows
 
 START = (
     b'{"type":"stream_event","event":{"type":"message_start","message":{"id":"msg_0","type":"message","role":'
@@ -91,9 +91,9 @@ def ended(
     status: int | None = None,
     cost_usd: float | None = None,
     terminal_reason: str = "",
-) -> Ended:
+) -> ResultLine:
     """A result of one turn."""
-    return Ended(is_error, 1, status, text, False, cost_usd, "success", "", terminal_reason)
+    return ResultLine(is_error, 1, status, text, False, cost_usd, "success", "", terminal_reason)
 
 
 @pytest.mark.parametrize(
@@ -101,21 +101,21 @@ def ended(
     [
         (
             START,
-            Streamed(
+            StreamEvent(
                 ServiceEvent(
                     "message_start", message=ServiceMessage("claude-opus-5-5", ServiceUsage(10, 1, None, 4, 3))
                 )
             ),
         ),
-        (DELTA, Streamed(ServiceEvent("content_block_delta", delta=ServiceDelta("text_delta", "Hel\u2028\n")))),
+        (DELTA, StreamEvent(ServiceEvent("content_block_delta", delta=ServiceDelta("text_delta", "Hel\u2028\n")))),
         (
             STOP,
-            Streamed(
+            StreamEvent(
                 ServiceEvent("message_delta", delta=ServiceDelta(stop_reason="end_turn"), usage=ServiceUsage(None, 2))
             ),
         ),
-        (BLOCK, Other("assistant")),
-        (COMPLAINT, Complained("unknown", 400, "API Error: 400 refused by the script")),
+        (BLOCK, UnknownLine("assistant")),
+        (COMPLAINT, CliError("unknown", 400, "API Error: 400 refused by the script")),
         (RESULT, ended("Hello", cost_usd=0.00007999999999999999, terminal_reason="completed")),
         (
             FAILED_RESULT,
@@ -127,22 +127,25 @@ def ended(
                 terminal_reason="api_error",
             ),
         ),
-        (UNSUPPORTED, Answered("bad", "Unsupported control request subtype: nonsense", msgspec.Raw(b"null"))),
-        (PERMISSION, Asked("7d", "can_use_tool", None, '{"command":"id"}')),
-        (b'{"type":"system","subtype":"ui_invalidate","event":"ui.render","uuid":"5d"}\n', Other("system")),
-        (b'{"type":"rate_limit_event","rate_limit_info":{"status":"allowed"}}\n', Limited(Windows("allowed", ()))),
-        (b'{"type":"user","message":{"role":"user","content":"Output token limit hit."}}\n', Other("user")),
+        (UNSUPPORTED, ControlResponse("bad", "Unsupported control request subtype: nonsense", msgspec.Raw(b"null"))),
+        (PERMISSION, ControlRequest("7d", "can_use_tool", None, '{"command":"id"}')),
+        (b'{"type":"system","subtype":"ui_invalidate","event":"ui.render","uuid":"5d"}\n', UnknownLine("system")),
+        (
+            b'{"type":"rate_limit_event","rate_limit_info":{"status":"allowed"}}\n',
+            RateLimitEvent(UsageWindows("allowed", ())),
+        ),
+        (b'{"type":"user","message":{"role":"user","content":"Output token limit hit."}}\n', UnknownLine("user")),
     ],
 )
 def test_a_line_the_cli_wrote_is_read_as_what_it_says(line: bytes, value: object) -> None:
     """Recorded lines, with all their further fields."""
-    assert parse(line) == value
+    assert parse_line(line) == value
 
 
 def test_the_service_is_read_of_in_its_own_words() -> None:
     """Each count lands in the field of its name: a swap would be billed to the wrong column."""
-    line = parse(START)
-    assert isinstance(line, Streamed)
+    line = parse_line(START)
+    assert isinstance(line, StreamEvent)
     usage = line.event.message.usage
     assert usage.input_tokens == 10
     assert usage.output_tokens == 1
@@ -152,11 +155,11 @@ def test_the_service_is_read_of_in_its_own_words() -> None:
 
 def test_the_answer_to_initialize_tells_the_version_and_the_models() -> None:
     """The rest of a long answer is passed over; a model may leave out all but its value."""
-    line = parse(HELLO)
-    assert isinstance(line, Answered)
+    line = parse_line(HELLO)
+    assert isinstance(line, ControlResponse)
     assert line.request_id == "hello"
     assert line.error is None
-    assert introduction(line.response) == Introduction(
+    assert parse_initialize_response(line.response) == InitializeResponse(
         "2.1.330", [OfferedModel("opus", "claude-opus-5-5", "Opus", "Opus 5.5"), OfferedModel("odd")]
     )
 
@@ -165,7 +168,7 @@ def test_the_answer_to_initialize_tells_the_version_and_the_models() -> None:
 def test_an_introduction_of_another_shape_is_refused(response: bytes) -> None:
     """What the CLI says of itself is checked like anything else it says."""
     with pytest.raises(msgspec.DecodeError):
-        introduction(msgspec.Raw(response))
+        parse_initialize_response(msgspec.Raw(response))
 
 
 def test_a_refused_control_request_has_a_reason_even_if_the_cli_gives_none() -> None:
@@ -175,14 +178,14 @@ def test_a_refused_control_request_has_a_reason_even_if_the_cli_gives_none() -> 
         b'{"type":"control_response","response":{"subtype":"error","request_id":"r","error":""}}',
         b'{"type":"control_response","response":{"subtype":"later","request_id":"r"}}',
     ):
-        assert parse(line) == Answered("r", "refused", msgspec.Raw(b"null"))
+        assert parse_line(line) == ControlResponse("r", "refused", msgspec.Raw(b"null"))
 
 
 def test_the_texts_of_a_complaint_are_joined_and_other_blocks_passed_over() -> None:
     """A complaint's words are looked at for what they mean."""
     content = b'[{"type":"text","text":"Not "},{"type":"image","text":"x"},{"type":"text","text":"logged in"}]'
     line = b'{"type":"assistant","error":"authentication_failed","message":{"content":' + content + b"}}"
-    assert parse(line) == Complained("authentication_failed", None, "Not logged in")
+    assert parse_line(line) == CliError("authentication_failed", None, "Not logged in")
 
 
 @pytest.mark.parametrize(
@@ -215,16 +218,16 @@ def test_the_texts_of_a_complaint_are_joined_and_other_blocks_passed_over() -> N
 )
 def test_a_line_without_what_it_must_have_is_garbage(line: bytes) -> None:
     """A known type does not excuse missing or mistyped fields, and a reason is always given."""
-    parsed = parse(line)
-    assert isinstance(parsed, Garbage)
+    parsed = parse_line(line)
+    assert isinstance(parsed, InvalidLine)
     assert parsed.reason
 
 
 @pytest.mark.parametrize("escape", ["\\ud83d", "\\uDE00", "\\ud83d\\ud83d"])
 def test_half_a_surrogate_pair_in_a_line_does_not_make_it_unreadable(escape: str) -> None:
     """JavaScript writes one as an escape; UTF-8 has no bytes for it, so the reader sees the replacement character."""
-    said = parse(f'{{"type":"result","result":"a{escape}b \\ud83d\\ude00"}}'.encode())
-    assert isinstance(said, Ended)
+    said = parse_line(f'{{"type":"result","result":"a{escape}b \\ud83d\\ude00"}}'.encode())
+    assert isinstance(said, ResultLine)
     assert said.text.strip("\ufffd") == said.text
     assert said.text.replace("\ufffd", "") == "ab 😀"
 
@@ -235,7 +238,7 @@ KNOWN = ("stream_event", "control_response", "control_request", "assistant", "re
 @given(st.text().filter(lambda name: name not in KNOWN), st.dictionaries(st.text(), st.integers() | st.text()))
 def test_a_type_that_is_not_known_is_other_whatever_it_holds(name: str, fields: dict[str, object]) -> None:
     """A newer CLI may say more without harm."""
-    assert parse(msgspec.json.encode({**fields, "type": name})) == Other(name)
+    assert parse_line(msgspec.json.encode({**fields, "type": name})) == UnknownLine(name)
 
 
 @given(st.binary(max_size=200))
@@ -244,7 +247,7 @@ def test_a_type_that_is_not_known_is_other_whatever_it_holds(name: str, fields: 
 @example(b'{"type":"result","num_turns":1e400}')
 def test_no_bytes_make_the_parser_raise(line: bytes) -> None:
     """Whatever the CLI writes is some Line."""
-    assert parse(line) is not None
+    assert parse_line(line) is not None
 
 
 JSON = st.recursive(
@@ -269,12 +272,12 @@ def test_no_fields_of_a_known_type_make_the_parser_raise(
     """Neither does what looks right at first sight, also when it is cut short."""
     fields = st.sampled_from(["event", "response", "request", "message", "error", "result", "is_error"])
     line = msgspec.json.encode({**more, "type": name, data.draw(fields): value})
-    assert parse(line) is not None
-    assert parse(line[: data.draw(st.integers(0, len(line)))]) is not None
+    assert parse_line(line) is not None
+    assert parse_line(line[: data.draw(st.integers(0, len(line)))]) is not None
 
 
 @given(st.sampled_from([START, DELTA, STOP, COMPLAINT, RESULT, FAILED_RESULT, UNSUPPORTED, PERMISSION]), st.data())
 def test_a_recorded_line_cut_short_is_garbage(line: bytes, data: st.DataObject) -> None:
     """A line that the CLI could not finish says nothing."""
     cut = data.draw(st.integers(0, len(line) - 2))
-    assert isinstance(parse(line[:cut]), Garbage)
+    assert isinstance(parse_line(line[:cut]), InvalidLine)

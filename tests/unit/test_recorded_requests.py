@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from api.conversation.drafts import messages
+from api.conversation.drafts import build_messages
 from api.conversation.parameters import Policy
 from api.dialects.openai_chat.decode import decode
 from api.media.fetcher import Fetcher
@@ -38,15 +38,15 @@ class Understood(Struct, frozen=True):
 def understood(body: bytes) -> Understood:
     """A request, read as the route reads it; nothing is fetched."""
     call = decode(body, Policy())
-    turn = call.turn(call.model or "", asyncio.run(messages(call.drafts, Fetcher(enabled=False))))
+    turn = call.build_turn(call.model or "", asyncio.run(build_messages(call.drafts, Fetcher(enabled=False))))
     return Understood(
         turn,
         call.stream,
         call.include_usage,
         call.choices,
-        call.offered.legacy,
-        sorted(call.offered.custom),
-        sorted(call.offered.strict),
+        call.tool_set.legacy,
+        sorted(call.tool_set.custom),
+        sorted(call.tool_set.strict),
         call.ignored,
     )
 

@@ -4,16 +4,16 @@ import asyncio
 
 import pytest
 
-from api.auth.body_limits import Pace
-from api.conversation.drafts import Draft, messages
+from api.auth.body_limits import BodyDeadline
+from api.conversation.drafts import Draft, build_messages
 from api.core.problems import Problem
-from api.http.inflight_bodies import LARGEST, Room, Share
-from api.media.blocks import Remote, RemoteDocument
-from api.media.fetch_queue import AT_ONCE
-from api.media.fetcher import MOST_FETCHED
+from api.http.inflight_bodies import MAX_BODY_BYTES, BodyReservation, InflightBodies
+from api.media.blocks import RemoteDocument, RemoteMedia
+from api.media.fetch_queue import MAX_FETCHES_PER_KEY
+from api.media.fetcher import MAX_FETCHES_PER_REQUEST
 from api.media.request_fetches import RequestFetches
 from shared.turn import Image
-from tests.support.stack import until
+from tests.support.stack import wait_until
 from tests.unit.test_fetch import NAME, WHERE, Answer, answer, fetching, serving
 from tests.unit.test_media import png
 
@@ -26,12 +26,12 @@ async def test_the_same_address_is_fetched_once():
     async with serving(answers) as site, fetching() as fetcher:
         fetches = RequestFetches(fetcher, "k")
         url = f"http://{NAME}:{site.port}"
-        pictures = [Remote(f"{url}/a", f"at[{number}]") for number in range(30)]
-        [message] = await messages([Draft("user", tuple(pictures), "messages[0]")], fetches)
+        pictures = [RemoteMedia(f"{url}/a", f"at[{number}]") for number in range(30)]
+        [message] = await build_messages([Draft("user", tuple(pictures), "messages[0]")], fetches)
         first = message.content[0]
         assert isinstance(first, Image)
         assert all(part is first for part in message.content)
-        one, two = [await fetches.part(RemoteDocument(f"{url}/b", WHERE, title)) for title in ("one", "two")]
+        one, two = [await fetches.fetch_part(RemoteDocument(f"{url}/b", WHERE, title)) for title in ("one", "two")]
         assert (getattr(one, "title", ""), getattr(two, "title", "")) == ("one", "two")
         assert site.connections == 2
 
@@ -40,13 +40,16 @@ async def test_more_pictures_than_are_fetched_are_refused_before_any_is():
     """As many as are fetched are no fault."""
     answers: dict[str, Answer] = {"/a": answer(png())}
     async with serving(answers) as site, fetching() as fetcher:
-        many = tuple(Remote(f"http://{NAME}:{site.port}/a", f"at[{number}]") for number in range(MOST_FETCHED + 1))
+        many = tuple(
+            RemoteMedia(f"http://{NAME}:{site.port}/a", f"at[{number}]")
+            for number in range(MAX_FETCHES_PER_REQUEST + 1)
+        )
         with pytest.raises(Problem) as caught:
-            await messages([Draft("user", many, "messages[0]")], RequestFetches(fetcher, "k"))
-        assert (caught.value.status, caught.value.param) == (400, f"at[{MOST_FETCHED}]")
+            await build_messages([Draft("user", many, "messages[0]")], RequestFetches(fetcher, "k"))
+        assert (caught.value.status, caught.value.param) == (400, f"at[{MAX_FETCHES_PER_REQUEST}]")
         assert site.connections == 0
-        [message] = await messages([Draft("user", many[:-1], "messages[0]")], RequestFetches(fetcher, "k"))
-        assert len(message.content) == MOST_FETCHED
+        [message] = await build_messages([Draft("user", many[:-1], "messages[0]")], RequestFetches(fetcher, "k"))
+        assert len(message.content) == MAX_FETCHES_PER_REQUEST
 
 
 async def test_what_is_fetched_takes_room_as_a_body_does():
@@ -54,16 +57,19 @@ async def test_what_is_fetched_takes_room_as_a_body_does():
     large = answer(png() + bytes(4 * MIB))
     answers: dict[str, Answer] = {f"/{number}": large for number in range(8)}
     async with serving(answers) as site, fetching() as fetcher:
-        remotes = [Remote(f"http://{NAME}:{site.port}/{number}", WHERE) for number in range(8)]
-        small = Room(3 * MIB)
-        share = Share(small)
+        remotes = [RemoteMedia(f"http://{NAME}:{site.port}/{number}", WHERE) for number in range(8)]
+        small = InflightBodies(3 * MIB)
+        share = BodyReservation(small)
         with pytest.raises(Problem) as caught:
-            await RequestFetches(fetcher, "k", share).part(remotes[0])
+            await RequestFetches(fetcher, "k", share).fetch_part(remotes[0])
         assert (caught.value.status, caught.value.code) == (503, "server_overloaded")
-        share.end()
-        small.take(3 * MIB)
+        share.release()
+        small.reserve(3 * MIB)
         with pytest.raises(Problem) as caught:
-            await messages([Draft("user", tuple(remotes), "m")], RequestFetches(fetcher, "k", Share(Room(2 * LARGEST))))
+            await build_messages(
+                [Draft("user", tuple(remotes), "m")],
+                RequestFetches(fetcher, "k", BodyReservation(InflightBodies(2 * MAX_BODY_BYTES))),
+            )
         assert (caught.value.status, caught.value.code) == (413, "request_too_large")
 
 
@@ -83,54 +89,54 @@ async def test_a_key_fetches_only_so_many_at_a_time():
     async with serving(answers) as site, fetching() as fetcher:
         url = f"http://{NAME}:{site.port}"
         greedy = RequestFetches(fetcher, "greedy")
-        tasks = [asyncio.create_task(greedy.part(Remote(f"{url}/{number}", WHERE))) for number in range(20)]
-        await until(lambda: under_way == AT_ONCE)
-        assert isinstance(await RequestFetches(fetcher, "other").part(Remote(f"{url}/other", WHERE)), Image)
+        tasks = [asyncio.create_task(greedy.fetch_part(RemoteMedia(f"{url}/{number}", WHERE))) for number in range(20)]
+        await wait_until(lambda: under_way == MAX_FETCHES_PER_KEY)
+        assert isinstance(await RequestFetches(fetcher, "other").fetch_part(RemoteMedia(f"{url}/other", WHERE)), Image)
         gate.set()
         await asyncio.gather(*tasks)
-        assert most == AT_ONCE
+        assert most == MAX_FETCHES_PER_KEY
 
 
 def test_a_body_that_stops_ends_soon_whatever_came_before():
     """What came fast pays for no silence, and what comes slowly but steadily ends too."""
-    pace = Pace(0, 30)
-    pace.received(1, 32 * MIB)
+    pace = BodyDeadline(0, 30)
+    pace.extend(1, 32 * MIB)
     assert pace.deadline == 31
-    pace = Pace(0, 30)
+    pace = BodyDeadline(0, 30)
     now = 0.0
     while now <= pace.deadline and now < 10_000:
         now += 1
-        pace.received(now, 4096)
+        pace.extend(now, 4096)
     assert 300 <= now <= 302
 
 
 def test_a_key_leaves_room_for_others():
     """Two keys too; small bodies fit beside all of them, also their own."""
-    room = Room(8 * LARGEST)
+    room = InflightBodies(8 * MAX_BODY_BYTES)
     for number, key in enumerate("ab"):
         for _ in range(3 - number):
-            room.take(LARGEST, key)
+            room.reserve(MAX_BODY_BYTES, key)
         with pytest.raises(Problem) as caught:
-            room.take(LARGEST, key)
+            room.reserve(MAX_BODY_BYTES, key)
         assert caught.value.code == "server_overloaded"
         assert "of this key" in caught.value.message
-    room.take(LARGEST, "c")
+    room.reserve(MAX_BODY_BYTES, "c")
     for _ in range(100):
-        room.take(10_000, "a")
+        room.reserve(10_000, "a")
     with pytest.raises(Problem):
-        room.take(LARGEST, "a")
-    room.give(LARGEST, "b")
-    room.take(LARGEST, "d")
+        room.reserve(MAX_BODY_BYTES, "a")
+    room.release(MAX_BODY_BYTES, "b")
+    room.reserve(MAX_BODY_BYTES, "d")
 
 
 def test_a_body_that_grows_is_counted_once():
     """Also over the size at which it is small no longer."""
-    room = Room(2 * LARGEST)
-    share = Share(room, lambda: "a")
+    room = InflightBodies(2 * MAX_BODY_BYTES)
+    share = BodyReservation(room, lambda: "a")
     for _ in range(64):
-        share.take(LARGEST // 64)
-    share.end()
-    other = Share(room, lambda: "a")
-    other.take(LARGEST)
-    other.end()
-    assert repr(room) == f"<Room 0 of {2 * LARGEST}>"
+        share.reserve(MAX_BODY_BYTES // 64)
+    share.release()
+    other = BodyReservation(room, lambda: "a")
+    other.reserve(MAX_BODY_BYTES)
+    other.release()
+    assert repr(room) == f"<Room 0 of {2 * MAX_BODY_BYTES}>"

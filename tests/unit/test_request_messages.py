@@ -7,19 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.claude.request.blocks import Json, Wire
-from executor.claude.request.messages import GO_ON, has_thinking, to_wire_messages, with_cache_marks, without_thinking
-from executor.claude.request.model_rules import EVERYTHING, ModelRules, rules_for
-from executor.claude.request.tool_names import NAME, WireNames
+from executor.claude.request.blocks import Json, WireTools
+from executor.claude.request.messages import (
+    CONTINUE_INSTRUCTION,
+    add_cache_marks,
+    has_thinking,
+    strip_thinking,
+    to_wire_messages,
+)
+from executor.claude.request.model_rules import PERMISSIVE_RULES, ModelRules, find_rules
+from executor.claude.request.tool_names import TOOL_NAME, WireNames
 from shared.turn import Document, Image, Message, RedactedThinking, Role, Text, Thinking, ToolResult, ToolUse
 from tests.unit.made import awkward, blank, conversations, spoken, texts_of
 
-NEW = rules_for("claude-sonnet-5-5")
-OLD = rules_for("claude-sonnet-4-5")
+NEW = find_rules("claude-sonnet-5-5")
+OLD = find_rules("claude-sonnet-4-5")
 
 
 def sent(*messages: Message, rules: ModelRules = NEW) -> list[Any]:
-    return to_wire_messages(messages, Wire(WireNames((), NAME), {}), rules)
+    return to_wire_messages(messages, WireTools(WireNames((), TOOL_NAME), {}), rules)
 
 
 def said(role: Role, *texts: str) -> Message:
@@ -41,7 +47,7 @@ def test_every_text_arrives_in_its_own_role_and_order_byte_for_byte(messages: tu
             expected[-1][1].extend(words)
         elif words:
             expected.append((role, list(words)))
-    assert [(message["role"], texts(message)) for message in sent(*messages, rules=EVERYTHING)] == expected
+    assert [(message["role"], texts(message)) for message in sent(*messages, rules=PERMISSIVE_RULES)] == expected
 
 
 @given(conversations(spoken | blank))
@@ -55,7 +61,7 @@ def test_a_model_that_refuses_a_beginning_is_asked_to_go_on():
     """Others take the assistant's message as the beginning of their answer."""
     conversation = (said("user", "Write."), said("assistant", "An old"))
     assert [message["role"] for message in sent(*conversation, rules=OLD)] == ["user", "assistant"]
-    assert texts(sent(*conversation)[-1]) == [GO_ON]
+    assert texts(sent(*conversation)[-1]) == [CONTINUE_INSTRUCTION]
 
 
 def test_an_instruction_in_the_middle_follows_the_users_message_of_its_row():
@@ -118,8 +124,8 @@ def test_thinking_goes_back_unchanged_and_nothing_but_thinking_is_left_out():
         {"type": "redacted_thinking", "data": "ZA=="},
     ]
     assert has_thinking(made)
-    assert not has_thinking(without_thinking(made))
-    assert texts(without_thinking(made)[1]) == ["b"]
+    assert not has_thinking(strip_thinking(made))
+    assert texts(strip_thinking(made)[1]) == ["b"]
     alone = sent(said("user", "a"), Message("assistant", thought), said("user", "c"))
     assert [texts(message) for message in alone] == [["a", "c"]]
 
@@ -147,6 +153,6 @@ def marks(messages: list[Json]) -> list[tuple[int, Any]]:
 def test_the_last_two_user_messages_are_marked_for_the_cache(turns: int, ttl: str):
     """The one before is where the last request ended."""
     conversation = [said("user" if at % 2 == 0 else "assistant", str(at)) for at in range(2 * turns - 1)]
-    marked = marks(with_cache_marks(sent(*conversation), ttl))
+    marked = marks(add_cache_marks(sent(*conversation), ttl))
     mark = {"type": "ephemeral"} if ttl == "5m" else {"type": "ephemeral", "ttl": "1h"}
     assert [found for _, found in marked] == [None] * (turns - 2) + [mark] * min(turns, 2)

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.core.problems import KINDS, Problem
-from api.executors.stream_merger import Numbered
-from api.executors.turn_client import decided
-from api.http.event_stream import Answer
-from shared.errors import MEANINGS, ErrorKind
+from api.core.problems import STATUS_AND_CODE, Problem
+from api.executors.stream_merger import NumberedEvent
+from api.executors.turn_client import is_decisive
+from api.http.event_stream import EventStreamResponse
+from shared.errors import ERROR_INFO, ErrorKind
 from shared.events import Admitted, Done, Event, Failed, Queued, Started, TextDelta, Usage
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 from tests.unit.made import events as any_event
 
-ADMITTED = Admitted(parked=True, offline=False)
+ADMITTED = Admitted(pooled=True, offline=False)
 DONE = Done("end_turn", Usage(1, 2))
 WHOLE: list[Event] = [ADMITTED, Started("claude-x"), TextDelta("Hel"), TextDelta("lo"), DONE]
 BUSY = Failed(ErrorKind.QUEUE_FULL, retry_after=2)
@@ -32,7 +32,7 @@ class Plain:
     def __init__(self) -> None:
         self.told: list[Event] = []
 
-    def event(self, event: Event, choice: int = 0) -> bytes:
+    def encode_event(self, event: Event, choice: int = 0) -> bytes:
         """One line; nothing for what no dialect speaks of."""
         self.told.append(event)
         match event:
@@ -47,11 +47,11 @@ class Plain:
             case _:
                 return b""
 
-    def whole(self) -> bytes:
+    def encode_answer(self) -> bytes:
         """All the text."""
         return "".join(event.text for event in self.told if isinstance(event, TextDelta)).encode()
 
-    def problem(self, problem: Problem) -> bytes:
+    def encode_error(self, problem: Problem) -> bytes:
         """Its code."""
         return f"problem {problem.code}".encode()
 
@@ -65,7 +65,7 @@ class Job:
         self.waiting = asyncio.Event()
         self.closed = asyncio.Event()
 
-    async def events(self) -> AsyncGenerator[Numbered]:
+    async def events(self) -> AsyncGenerator[NumberedEvent]:
         """The script: events are given, asyncio's are waited for."""
         try:
             for step in self.script:
@@ -139,14 +139,16 @@ def answering(
     stream: bool,
     headers: dict[str, str] | None = None,
     encoder: Plain | None = None,
-    keep_alive: float = BOUND,
+    keep_alive: float = TEST_TIMEOUT,
 ) -> asyncio.Task[None]:
     """An answer under way."""
-    answer = Answer(job.events(), encoder or Plain(), stream=stream, keep_alive=keep_alive, headers=headers)
+    answer = EventStreamResponse(
+        job.events(), encoder or Plain(), stream=stream, keepalive_interval=keep_alive, headers=headers
+    )
     return asyncio.create_task(_call(answer, client))
 
 
-async def _call(answer: Answer, client: Client) -> None:
+async def _call(answer: EventStreamResponse, client: Client) -> None:
     await answer(cast("Any", {"type": "http"}), cast("Any", client.receive), cast("Any", client.send))
 
 
@@ -155,7 +157,7 @@ async def answered(
 ) -> Client:
     """What a client that stays and reads gets of these events; the job is closed in the end."""
     job, client = Job(*script), Client()
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         await answering(job, client, stream=stream, headers=headers, encoder=encoder)
     assert job.closed.is_set()
     return client
@@ -219,11 +221,11 @@ async def test_a_failure_before_the_first_word_is_a_status_and_a_json_problem(
 ) -> None:
     """Streaming or not: a client's library decides by the status whether to try again."""
     client = await answered([*before, Failed(kind, retry_after=2)], stream=stream)
-    status, code = KINDS[kind]
+    status, code = STATUS_AND_CODE[kind]
     assert (client.status, client.body) == (status, f"problem {code}".encode())
     assert client.headers["content-type"] == "application/json"
     assert client.headers["content-length"] == str(len(client.body))
-    assert client.headers["x-should-retry"] == ("true" if MEANINGS[kind].retryable else "false")
+    assert client.headers["x-should-retry"] == ("true" if ERROR_INFO[kind].retryable else "false")
     assert (client.headers["retry-after"], client.headers["retry-after-ms"]) == ("2", "2000")
 
 
@@ -233,7 +235,7 @@ async def test_nothing_is_sent_before_an_event_decides_the_status(waits: list[Ev
     """Waiting for a place and getting one decide nothing; the model's first word does."""
     gate = asyncio.Event()
     job, client = Job(*waits, gate, *WHOLE), Client()
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         task = answering(job, client, stream=True)
         await job.waiting.wait()
         assert client.sent == []
@@ -247,7 +249,7 @@ async def test_each_piece_of_a_stream_is_sent_before_the_next_event_is_asked_for
     """A client sees a word when the model says it; a slow client slows the model down."""
     gate = asyncio.Event()
     job, client = Job(Started("x"), TextDelta("a"), gate, DONE), Client()
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         task = answering(job, client, stream=True)
         await job.waiting.wait()
         assert client.chunks == [b"start\n", b"text a\n"]
@@ -264,7 +266,7 @@ async def test_a_client_that_does_not_read_holds_the_events_back() -> None:
     """No more than one event is taken from the job that can't be sent."""
     job, client = Job(*WHOLE), Client()
     client.reads.clear()
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         task = answering(job, client, stream=True)
         await client.blocked.wait()
         for _ in range(50):
@@ -295,9 +297,9 @@ async def test_every_event_reaches_the_dialect_once_and_in_order(script: list[Ev
     encoder = Plain()
     client = await answered([*script, DONE], stream=stream, encoder=encoder)
     if stream:
-        assert encoder.told == [event for event in [*script, DONE] if decided(event)]
+        assert encoder.told == [event for event in [*script, DONE] if is_decisive(event)]
         again = Plain()
-        assert client.body == b"".join(again.event(event) for event in [*script, DONE])
+        assert client.body == b"".join(again.encode_event(event) for event in [*script, DONE])
     else:
         assert encoder.told == [*script, DONE]
         assert client.body == "".join(event.text for event in script if isinstance(event, TextDelta)).encode()
@@ -306,7 +308,7 @@ async def test_every_event_reaches_the_dialect_once_and_in_order(script: list[Ev
 @both_ways
 async def test_an_offline_answer_says_so_in_a_header(stream: bool) -> None:  # noqa: FBT001
     """Nobody takes the offline model for a model; an online answer has no such header."""
-    offline: list[Event] = [Admitted(parked=True, offline=True), *WHOLE[1:]]
+    offline: list[Event] = [Admitted(pooled=True, offline=True), *WHOLE[1:]]
     assert (await answered(offline, stream=stream)).headers["x-claude-api-server-mode"] == "offline"
     failed = await answered([offline[0], BUSY], stream=stream)
     assert failed.headers["x-claude-api-server-mode"] == "offline"
@@ -316,7 +318,7 @@ async def test_an_offline_answer_says_so_in_a_header(stream: bool) -> None:  # n
 async def hang_up(job: Job, client: Client, task: asyncio.Task[None]) -> None:
     """The client goes; in bounded time the job is closed and the application is through."""
     client.gone.set()
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         await job.closed.wait()
         await task
 
@@ -328,7 +330,7 @@ async def test_a_client_that_hangs_up_while_it_waits_ends_its_job(stream: bool, 
     """In every phase: queued, admitted, answering; streaming or not. Nothing more is sent."""
     job, client = Job(*before, asyncio.Event(), DONE), Client()
     task = answering(job, client, stream=stream)
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         await job.waiting.wait()
     sent = len(client.sent)
     await hang_up(job, client, task)
@@ -342,7 +344,7 @@ async def test_a_client_that_hangs_up_while_a_send_never_returns_ends_its_job(st
     job, client = Job(*WHOLE), Client()
     client.reads.clear()
     task = answering(job, client, stream=stream)
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         await client.blocked.wait()
     assert job.closed.is_set() == (not stream)  # a whole answer is sent when the job is over
     await hang_up(job, client, task)
@@ -355,7 +357,7 @@ async def test_a_client_that_hangs_up_in_the_middle_of_a_stream_ends_its_job() -
     gate = asyncio.Event()
     job, client = Job(*WHOLE[:3], gate, *WHOLE[3:]), Client()
     task = answering(job, client, stream=True)
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         await job.waiting.wait()
         client.reads.clear()
         gate.set()
@@ -370,7 +372,7 @@ async def test_an_answer_that_is_cancelled_closes_its_job(stream: bool) -> None:
     """The server itself may end a request."""
     job, client = Job(ADMITTED, asyncio.Event()), Client()
     task = answering(job, client, stream=stream)
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         await job.waiting.wait()
         task.cancel()
         await job.closed.wait()
@@ -387,7 +389,7 @@ async def test_a_fault_of_a_dialect_is_raised_and_closes_the_job(stream: bool) -
             raise LookupError
 
     job, client = Job(*WHOLE), Client()
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         with pytest.raises(LookupError):
             await answering(job, client, stream=stream, encoder=Faulty())
     assert job.closed.is_set()
@@ -407,7 +409,7 @@ RESTLESS = 0.001
 
 async def alive(client: Client, pulses: int) -> None:
     """Wait until so many comments kept the connection alive."""
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         while client.chunks.count(b": keep-alive\n\n") < pulses:
             client.came.clear()
             await client.came.wait()
@@ -425,7 +427,7 @@ async def test_a_silent_stream_is_kept_alive_by_comments() -> None:
     gate.set()
     await alive(client, 4)
     more.set()
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         await task
     said = [chunk for chunk in client.chunks if not chunk.startswith(b":")]
     assert said == [b"start\n", b"text Hel\n", b"text lo\n", b"end\n", b""]
@@ -440,7 +442,7 @@ async def test_a_failure_after_a_keep_alive_is_told_inside_the_stream() -> None:
     task = answering(job, client, stream=True, keep_alive=RESTLESS)
     await alive(client, 1)
     gate.set()
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         await task
     assert client.status == 200
     assert client.body.endswith(b"error queue_full\nend\n")
@@ -453,7 +455,7 @@ async def test_a_client_that_hangs_up_while_it_is_kept_alive_ends_its_job() -> N
     task = answering(job, client, stream=True, keep_alive=RESTLESS)
     await alive(client, 1)
     client.reads.clear()
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         await client.blocked.wait()
     await hang_up(job, client, task)
 
@@ -465,7 +467,7 @@ async def test_a_whole_answer_is_not_kept_alive() -> None:
     task = answering(job, client, stream=False, keep_alive=RESTLESS)
     later = asyncio.Event()
     asyncio.get_running_loop().call_later(0.02, later.set)
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         await later.wait()
         assert client.sent == []
         gate.set()
@@ -483,6 +485,6 @@ async def test_a_header_that_can_not_be_written_does_not_break_the_answer(stream
 def test_waiting_and_admission_decide_nothing_and_all_else_does() -> None:
     """`decided` is what a status can be given on."""
     undecided = [
-        event for event in (Queued(0), ADMITTED, Started("x"), TextDelta(""), DONE, BUSY) if not decided(event)
+        event for event in (Queued(0), ADMITTED, Started("x"), TextDelta(""), DONE, BUSY) if not is_decisive(event)
     ]
     assert undecided == [Queued(0), ADMITTED]

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from api.conversation.drafts import DraftResult
-from api.conversation.items import sealed, unsealed
-from api.conversation.parameters import RESPONSES, Policy
+from api.conversation.items import seal_thoughts, unseal_thoughts
+from api.conversation.parameters import RESPONSES_PARAMETERS, Policy
 from api.core.problems import Problem
-from api.dialects.openai_responses.decode import ResponsesCall, decode
-from api.dialects.openai_responses.store import Shelf, Store, Stored
-from api.dialects.openai_responses.view import begun, shown
+from api.dialects.openai_responses.decode import ResponsesTurnRequest, decode
+from api.dialects.openai_responses.store import KeyResponses, ResponseStore, StoredResponse
+from api.dialects.openai_responses.view import build_response, to_input_item
 from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
 from tests.support.calls import CITY
 
@@ -44,11 +44,13 @@ DOCUMENTED = {
 }
 
 
-def shelf() -> Shelf:
-    return Store(10, 10**6, 60).shelf("owner")
+def shelf() -> KeyResponses:
+    return ResponseStore(10, 10**6, 60).for_key("owner")
 
 
-def read(sent: Any = "Hi", memory: Shelf | None = None, *, strict: bool = False, **fields: Any) -> ResponsesCall:
+def read(
+    sent: Any = "Hi", memory: KeyResponses | None = None, *, strict: bool = False, **fields: Any
+) -> ResponsesTurnRequest:
     body = msgspec.json.encode({"input": sent, **fields})
     return decode(body, Policy(strict=strict), memory or shelf())
 
@@ -59,7 +61,7 @@ def refused(sent: Any = "Hi", **fields: Any) -> Problem:
     return caught.value
 
 
-def roles(call: ResponsesCall) -> list[tuple[str, list[str]]]:
+def roles(call: ResponsesTurnRequest) -> list[tuple[str, list[str]]]:
     return [(draft.role, [type(block).__name__ for block in draft.content]) for draft in call.drafts]
 
 
@@ -67,8 +69,8 @@ def raw(*items: Json) -> tuple[msgspec.Raw, ...]:
     return tuple(msgspec.Raw(msgspec.json.encode(item)) for item in items)
 
 
-def kept(memory: Shelf, output: Sequence[Json], name: str = "resp_1") -> None:
-    memory.put(Stored(name, b"{}", (), raw(USER), raw(*output)))
+def kept(memory: KeyResponses, output: Sequence[Json], name: str = "resp_1") -> None:
+    memory.put(StoredResponse(name, b"{}", (), raw(USER), raw(*output)))
 
 
 # --- Items ------------------------------------------------------------------------------------------------------------
@@ -162,7 +164,12 @@ def test_custom_and_local_calls_are_calls():
 @pytest.mark.wire(52, 71)
 def test_thoughts_of_ours_go_back_and_others_do_not():
     """An item of another's, or without what seals it, is nothing; what leads to nothing is left out."""
-    ours = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed([Thinking("Hm.", "sig")])}
+    ours = {
+        "type": "reasoning",
+        "id": "rs_1",
+        "summary": [],
+        "encrypted_content": seal_thoughts([Thinking("Hm.", "sig")]),
+    }
     said = {"role": "assistant", "content": "Yes."}
     for other in (None, "gAAAA", "claude-api-server.1.!", "claude-api-server.1.e30="):
         call = read([USER, {**ours, "encrypted_content": other}, said, USER])
@@ -174,7 +181,7 @@ def test_thoughts_of_ours_go_back_and_others_do_not():
 def test_what_is_sealed_comes_back():
     """Both kinds of thoughts."""
     thoughts = (Thinking("é\u2028", "s=="), RedactedThinking("x"))
-    assert unsealed(sealed(thoughts)) == thoughts
+    assert unseal_thoughts(seal_thoughts(thoughts)) == thoughts
 
 
 def test_calls_of_hosted_tools_are_left_out_by_name():
@@ -310,8 +317,8 @@ def test_what_is_kept_and_given_back_is_as_it_was_written():
         shelf(),
     )
     assert call.drafts[0].content == (ToolUse("c1", "shell", odd),)
-    assert odd in bytes(shown(call.items[0], "x")).decode()
-    response = begun("resp_1", 1, "m", call)
+    assert odd in bytes(to_input_item(call.items[0], "x")).decode()
+    response = build_response("resp_1", 1, "m", call)
     assert bytes(response.tools).decode() == f"[{tool}]"
 
 
@@ -319,7 +326,7 @@ def test_a_text_among_the_items_is_a_message_of_the_users_and_kept_as_one():
     """Some clients put it there."""
     call = read(["Hi", USER])
     assert roles(call) == [("user", ["Text"]), ("user", ["Text"])]
-    assert json.loads(bytes(shown(call.items[0], "x")))["content"] == [{"type": "input_text", "text": "Hi"}]
+    assert json.loads(bytes(to_input_item(call.items[0], "x")))["content"] == [{"type": "input_text", "text": "Hi"}]
 
 
 # --- What is kept -----------------------------------------------------------------------------------------------------
@@ -366,9 +373,9 @@ SPACE: Json = {
 def test_a_hosted_tool_is_left_out_by_name():
     """The others stay."""
     call = read(tools=[{"type": "web_search"}, FLAT, {"type": "mcp", "server_label": "x"}])
-    assert [tool.name for tool in call.tools.offered.tools] == ["f"]
+    assert [tool.name for tool in call.tools.tool_set.tools] == ["f"]
     assert call.ignored == ("tools.web_search", "tools.mcp")
-    assert call.tools.offered.strict == {"f"}
+    assert call.tools.tool_set.strict == {"f"}
 
 
 @pytest.mark.wire(71)
@@ -376,8 +383,8 @@ def test_a_tool_of_a_namespace_has_both_names():
     """To the model, in a choice, and in the history."""
     history = [USER, {**CALL, "name": "read", "namespace": "mcp__files__"}, OUTPUT]
     call = read(history, tools=[SPACE, FLAT], tool_choice={"type": "function", "name": "read"})
-    [first, _] = call.tools.offered.tools
-    assert (first.name, first.description, call.tools.offered.forced) == (
+    [first, _] = call.tools.tool_set.tools
+    assert (first.name, first.description, call.tools.tool_set.forced_tool) == (
         "mcp__files__read",
         "Files.",
         "mcp__files__read",
@@ -395,7 +402,7 @@ def test_a_namespaces_description_goes_before_that_of_its_tool(form: str, own: s
         "nested": {"type": "function", "function": named},
         "custom": {"type": "custom", "custom": named},
     }
-    offered = read(tools=[{**SPACE, "tools": [forms[form]]}]).tools.offered
+    offered = read(tools=[{**SPACE, "tools": [forms[form]]}]).tools.tool_set
     assert [(tool.name, tool.description) for tool in offered.tools] == [("mcp__files__read", words)]
 
 
@@ -403,7 +410,7 @@ def test_a_namespaces_description_goes_before_that_of_its_tool(form: str, own: s
 def test_a_field_that_a_tool_of_its_type_does_not_have_is_not_looked_at():
     """Whatever it holds."""
     foreign: Json = {"custom": "x", "format": 5, "tools": "x"}
-    assert read(tools=[{**foreign, **FLAT}]).offered == read(tools=[FLAT]).offered
+    assert read(tools=[{**foreign, **FLAT}]).tool_set == read(tools=[FLAT]).tool_set
     hosted = {"type": "mcp", "name": 1, "description": 2, "parameters": 3, "tools": "x", "strict": "x"}
     assert read(tools=[hosted, FLAT]).ignored == ("tools.mcp",)
 
@@ -435,7 +442,7 @@ def test_a_field_that_a_tool_of_its_type_does_not_have_is_not_looked_at():
 )
 def test_every_form_of_a_choice_is_kept_to(choice: Any, names: list[str], mode: str):
     """Or the request is refused."""
-    offered = read(tools=[SPACE, FLAT, {"type": "web_search"}], tool_choice=choice).tools.offered
+    offered = read(tools=[SPACE, FLAT, {"type": "web_search"}], tool_choice=choice).tools.tool_set
     assert ([tool.name for tool in offered.tools], offered.choice) == (names, mode)
 
 
@@ -476,13 +483,13 @@ def test_a_grammar_is_named_as_without_effect():
 
 def test_the_table_is_what_the_vendor_documents():
     """And what is ours or a well-known client's own."""
-    assert set(RESPONSES) == {*DOCUMENTED, "max_budget_usd", "client_metadata", "personality"}
+    assert set(RESPONSES_PARAMETERS) == {*DOCUMENTED, "max_budget_usd", "client_metadata", "personality"}
 
 
 @pytest.mark.wire(1, 67, 77)
 def test_nulls_defaults_and_unknown_fields_mean_nothing():
     """Everywhere."""
-    nothing: Json = dict.fromkeys(RESPONSES.keys() - {"input"})
+    nothing: Json = dict.fromkeys(RESPONSES_PARAMETERS.keys() - {"input"})
     call = decode(msgspec.json.encode({"input": "Hi", "opts": 1, **nothing}), Policy(), shelf())
     assert call.ignored == ()
     assert read(text={}, truncation="disabled", background=False, top_logprobs=0, tools=[], include=[]).ignored == ()
@@ -505,10 +512,10 @@ def test_what_is_asked_for_reaches_the_turn():
         parallel_tool_calls=False,
         include=["reasoning.encrypted_content"],
     )
-    turn = call.turn("m", ())
+    turn = call.build_turn("m", ())
     assert (turn.max_tokens, turn.effort, turn.max_budget_usd, turn.parallel_tools) == (7, "low", 1, False)
     assert turn.schema == msgspec.json.encode(schema).decode()
-    assert (call.summaries, call.sealed, call.store) == (True, True, True)
+    assert (call.show_summaries, call.include_encrypted, call.store) == (True, True, True)
     assert read(text={"format": {"type": "json_object"}}).schema == '{"type":"object"}'
 
 
@@ -555,7 +562,9 @@ def test_a_strict_owner_refuses_what_would_be_ignored():
         "tools": [{"type": "web_search"}],
         "input": [USER, {"type": "web_search_call", "id": "ws_1"}],
     }
-    assert {name for name, parameter in RESPONSES.items() if parameter.treatment == "ignored"} <= ignored.keys()
+    assert {
+        name for name, parameter in RESPONSES_PARAMETERS.items() if parameter.treatment == "ignored"
+    } <= ignored.keys()
     for name, value in ignored.items():
         assert read(**{name: value}).ignored
         with pytest.raises(Problem) as caught:

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from executor.claude.request.schema import WRAPPER
+from executor.claude.request.schema import WRAPPER_PROPERTY
 from executor.claude.request.tool_forms import ToolForm
 
 scalars = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "a", "b", "#/properties/a"])
@@ -77,13 +77,13 @@ def test_the_cli_is_asked_for_exactly_what_the_client_asked_for(schema: dict[str
     travelling = json.loads(form(text).schema)
     Draft202012Validator.check_schema(travelling)
     assert travelling["type"] == "object"
-    if not form(text).wrapped:
+    if not form(text).is_wrapped:
         assert accepts(travelling, document) == accepts(schema, document)
         return
-    assert accepts(travelling, {WRAPPER: document}) == accepts(schema, document)
+    assert accepts(travelling, {WRAPPER_PROPERTY: document}) == accepts(schema, document)
     assert not accepts(travelling, {})
-    assert not accepts(travelling, {WRAPPER: document, "more": 1})
-    assert not accepts(travelling, document) or (isinstance(document, dict) and list(document) == [WRAPPER])
+    assert not accepts(travelling, {WRAPPER_PROPERTY: document, "more": 1})
+    assert not accepts(travelling, document) or (isinstance(document, dict) and list(document) == [WRAPPER_PROPERTY])
 
 
 @pytest.mark.wire(13)
@@ -103,7 +103,7 @@ def test_the_cli_is_asked_for_exactly_what_the_client_asked_for(schema: dict[str
 )
 def test_only_what_is_plainly_an_object_travels_as_it_is(schema: dict[str, Any], wraps: bool):  # noqa: FBT001
     """A tool's arguments have no other root."""
-    assert form(json.dumps(schema)).wrapped == wraps
+    assert form(json.dumps(schema)).is_wrapped == wraps
 
 
 @pytest.mark.wire(13, 58)
@@ -111,20 +111,20 @@ def test_only_what_is_plainly_an_object_travels_as_it_is(schema: dict[str, Any],
 def test_the_answer_comes_out_byte_for_byte(document: object, indent: int | None):
     """Its blanks and its numbers are the model's."""
     written = json.dumps(document, indent=indent)
-    assert form('{"type":"array"}').to_client(f'{{ "{WRAPPER}" : {written} }}') == written
+    assert form('{"type":"array"}').to_client(f'{{ "{WRAPPER_PROPERTY}" : {written} }}') == written
 
 
 @pytest.mark.wire(58)
 @pytest.mark.parametrize("written", ["1.0", "12345678901234567890123", "1e2", '"\\u00e9"', "[ 1 ,2]", "0.10"])
 def test_no_number_is_written_anew(written: str):
     """Inside an object or as one."""
-    assert form("{}").to_client(f'{{"{WRAPPER}":{written}}}') == written
+    assert form("{}").to_client(f'{{"{WRAPPER_PROPERTY}":{written}}}') == written
     assert form('{"type":"object"}').to_client(f'{{"a": {written}}}') == f'{{"a": {written}}}'
 
 
 def test_the_clients_own_value_is_not_taken_for_the_wrapper():
     """An object of that one key is an answer like any."""
-    answer = f'{{"{WRAPPER}": 1}}'
+    answer = f'{{"{WRAPPER_PROPERTY}": 1}}'
     assert form('{"type":"object"}').to_client(answer) == answer
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from api.conversation.schemas import usable
+from api.conversation.schemas import check_schema
 from api.core.problems import Problem
-from shared.json_schema.limits import Allowance
+from shared.json_schema.limits import SchemaBudget
 
 WHERE = "tools[0].function.parameters"
 
@@ -86,7 +86,7 @@ USABLE: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("schema", USABLE.values(), ids=USABLE)
 def test_a_schema_that_can_be_compiled_is_taken_as_it_is(schema: dict[str, Any]):
     """Any root, any dialect, with what other vendors add."""
-    assert usable(schema, WHERE) == schema
+    assert check_schema(schema, WHERE) == schema
 
 
 REFUSED: dict[str, tuple[Any, str, str]] = {
@@ -146,7 +146,7 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
 def test_a_schema_that_cannot_be_used_is_refused_with_the_place_in_it(schema: Any, place: str, mend: str):
     """Before anything is spent on it."""
     with pytest.raises(Problem) as caught:
-        usable(schema, WHERE)
+        check_schema(schema, WHERE)
     refused = caught.value
     assert (refused.status, refused.code) == (400, "invalid_schema")
     assert refused.param is not None
@@ -158,14 +158,14 @@ def test_a_schema_that_cannot_be_used_is_refused_with_the_place_in_it(schema: An
 def test_a_refusal_does_not_repeat_a_schema_at_length():
     """A sentence is for people."""
     with pytest.raises(Problem) as caught:
-        usable({"type": "x" * 10_000}, WHERE)
+        check_schema({"type": "x" * 10_000}, WHERE)
     assert len(caught.value.message) < 400
 
 
 def test_references_that_branch_take_no_time():
     """Sixty levels of two references each are visited once, not 2^60 times."""
     levels = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}, {"$ref": f"#/$defs/d{n + 1}"}]} for n in range(40)}
-    assert usable({"$defs": {**levels, "d40": {}}, "allOf": [{"$ref": "#/$defs/d0"}]}, WHERE)
+    assert check_schema({"$defs": {**levels, "d40": {}}, "allOf": [{"$ref": "#/$defs/d0"}]}, WHERE)
 
 
 @pytest.mark.parametrize(
@@ -185,25 +185,25 @@ def test_a_schema_beyond_a_limit_is_refused_with_the_limit(schema: dict[str, Any
     """Whatever of it is large."""
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", **schema}
     with pytest.raises(Problem, match=mend) as caught:
-        usable(schema, WHERE)
+        check_schema(schema, WHERE)
     assert caught.value.status == 400
 
 
 def test_the_schemas_of_a_request_share_its_limits():
     """Many small ones are as much work as a large one."""
-    allowance = Allowance()
-    usable({"enum": [{}] * 20_000}, WHERE, allowance)
+    allowance = SchemaBudget()
+    check_schema({"enum": [{}] * 20_000}, WHERE, allowance)
     with pytest.raises(Problem, match="objects and lists"):
-        usable({"enum": [{}] * 20_000}, WHERE, allowance)
+        check_schema({"enum": [{}] * 20_000}, WHERE, allowance)
 
 
 @pytest.mark.parametrize("pattern", [r"(a)\1", "a{1,4294967295}", r"(?m:^a)", r"\p{Surrogate}", r"\p{L}{1,60000}"])
 def test_a_pattern_that_nothing_is_checked_against_only_has_to_be_one(pattern: str):
     """Arguments of a tool that is not strict are never held against its schema here."""
     schema = {"pattern": pattern}
-    assert usable(schema, WHERE, evaluated=False) == schema
+    assert check_schema(schema, WHERE, evaluated=False) == schema
     with pytest.raises(Problem):
-        usable(schema, WHERE)
+        check_schema(schema, WHERE)
 
 
 @pytest.mark.parametrize("dialect", ["http://127.0.0.1:9/schema", "https://json-schema.org/draft/2099-01/schema"])
@@ -214,4 +214,4 @@ def test_a_dialect_nobody_knows_is_not_looked_up_on_the_network(dialect: str, mo
         raise AssertionError("asked a library that fetches what it does not know")
 
     monkeypatch.setattr(jsonschema_rs.meta, "is_valid", never)
-    assert usable({"$schema": dialect, "type": "object"}, "here")["type"] == "object"
+    assert check_schema({"$schema": dialect, "type": "object"}, "here")["type"] == "object"

@@ -11,9 +11,19 @@ import httpx2
 import msgspec
 import pytest
 
-from tests.support.scripted import cli
-from tests.support.scripted.upstream import IDENTITY, Breaks, Cuts, Gated, Received, Refuses, Says, Stalls, Upstream
-from tests.support.timeouts import BOUND
+from tests.support.scripted import start_cli
+from tests.support.scripted.upstream import (
+    IDENTITY,
+    AnswerReply,
+    CutReply,
+    ErrorEventReply,
+    ErrorReply,
+    GatedReply,
+    ReceivedRequest,
+    StalledReply,
+    Upstream,
+)
+from tests.support.timeouts import TEST_TIMEOUT
 
 USER = {"role": "user", "content": "hi"}
 ASK: dict[str, Any] = {"model": "claude-x", "max_tokens": 9, "stream": True, "messages": [USER]}
@@ -34,7 +44,7 @@ def texts(events: list[dict[str, Any]]) -> list[str]:
 async def asking(upstream: Upstream, model: str = "claude-x") -> AsyncGenerator[httpx2.Response]:
     """A stream under way."""
     async with (
-        httpx2.AsyncClient(timeout=BOUND, trust_env=False) as client,
+        httpx2.AsyncClient(timeout=TEST_TIMEOUT, trust_env=False) as client,
         client.stream("POST", f"{upstream.url}/v1/messages?beta=true", json={**ASK, "model": model}) as response,
     ):
         yield response
@@ -60,14 +70,14 @@ async def all_that_came(response: httpx2.Response) -> tuple[str, bool]:
 
 async def post(upstream: Upstream, path: str = "/v1/messages", body: Any = ASK) -> httpx2.Response:
     """A whole answer."""
-    async with httpx2.AsyncClient(timeout=BOUND, trust_env=False) as client:
+    async with httpx2.AsyncClient(timeout=TEST_TIMEOUT, trust_env=False) as client:
         return await client.post(f"{upstream.url}{path}", json=body)
 
 
 async def test_a_text_is_the_public_event_sequence_byte_for_byte():
     """The stream is that of https://docs.claude.com/en/api/messages-streaming."""
     async with Upstream() as upstream:
-        upstream.script(Says(("Hel", "lo"), input=25, cache_read=3, cache_write=4))
+        upstream.script(AnswerReply(("Hel", "lo"), input=25, cache_read=3, cache_write=4))
         response = await post(upstream)
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert response.content.split(b"\n\n") == [
@@ -102,7 +112,9 @@ async def test_a_text_is_the_public_event_sequence_byte_for_byte():
 async def test_thinking_text_and_tool_calls_are_blocks_in_that_order():
     """Thinking ends with its signature; a call starts with no input, which follows in pieces."""
     async with Upstream() as upstream:
-        upstream.script(Says("Let me see.", thinking=("Hm", "."), tools=[("toolu_1", "look", ('{"at":', '"x"}'))]))
+        upstream.script(
+            AnswerReply("Let me see.", thinking=("Hm", "."), tools=[("toolu_1", "look", ('{"at":', '"x"}'))])
+        )
         events = decoded((await post(upstream)).text)
     starts = [event["content_block"] for event in events if event["type"] == "content_block_start"]
     assert starts == [
@@ -125,7 +137,7 @@ async def test_thinking_text_and_tool_calls_are_blocks_in_that_order():
 async def test_replies_are_used_in_order_and_the_last_one_repeats():
     """A script is a list; functions in it answer by what was asked."""
     async with Upstream() as upstream:
-        upstream.script(Says("one"), lambda received: Says(received.body["model"]))
+        upstream.script(AnswerReply("one"), lambda received: AnswerReply(received.body["model"]))
         answers = [texts(decoded((await post(upstream)).text)) for _ in range(3)]
     assert answers == [["one"], ["claude-x"], ["claude-x"]]
 
@@ -133,7 +145,7 @@ async def test_replies_are_used_in_order_and_the_last_one_repeats():
 async def test_a_function_that_raises_fails_the_test_at_the_end_of_the_block():
     """What goes wrong in a script is never only a lost connection."""
 
-    def wrong(_: Received) -> Says:
+    def wrong(_: ReceivedRequest) -> AnswerReply:
         raise AssertionError("not what was expected")
 
     upstream = await Upstream().__aenter__()
@@ -148,7 +160,7 @@ async def test_a_function_that_raises_fails_the_test_at_the_end_of_the_block():
 async def test_a_refusal_is_an_http_error_in_the_services_envelope():
     """The envelope is that of https://docs.claude.com/en/api/errors."""
     async with Upstream() as upstream:
-        upstream.script(Refuses(429, "rate_limit_error", "slow down", {"retry-after": "7"}))
+        upstream.script(ErrorReply(429, "rate_limit_error", "slow down", {"retry-after": "7"}))
         response = await post(upstream)
     assert (response.status_code, response.headers["retry-after"]) == (429, "7")
     assert response.json()["error"] == {"type": "rate_limit_error", "message": "slow down"}
@@ -157,9 +169,9 @@ async def test_a_refusal_is_an_http_error_in_the_services_envelope():
 async def test_a_rate_limit_says_when_to_try_again_unless_the_script_does():
     """Only `x-should-retry: false` makes the CLI give up at once."""
     async with Upstream() as upstream:
-        limited = Refuses(429, "rate_limit_error")
+        limited = ErrorReply(429, "rate_limit_error")
         upstream.script(
-            limited, msgspec.structs.replace(limited, headers={"x-should-retry": "false"}), Refuses(500, "x")
+            limited, msgspec.structs.replace(limited, headers={"x-should-retry": "false"}), ErrorReply(500, "x")
         )
         answers = [await post(upstream) for _ in range(3)]
     told = [(each.headers.get("retry-after"), each.headers.get("x-should-retry")) for each in answers]
@@ -169,7 +181,7 @@ async def test_a_rate_limit_says_when_to_try_again_unless_the_script_does():
 async def test_what_the_real_service_refuses_is_recorded_and_takes_no_reply():
     """The body is the test's to look at; the script goes on with the next request."""
     async with Upstream() as upstream:
-        upstream.script(Says("one"), Says("two"))
+        upstream.script(AnswerReply("one"), AnswerReply("two"))
         refused = await post(upstream, body=PREFILL)
         assert texts(decoded((await post(upstream)).text)) == ["one"]
         assert (refused.status_code, refused.json()["error"]["type"]) == (400, "invalid_request_error")
@@ -182,12 +194,12 @@ async def test_a_rule_that_a_test_names_is_off_until_the_next_says_otherwise():
     """By the constructor or later."""
     async with Upstream(without={"prefill"}) as upstream:
         assert (await post(upstream, body=PREFILL)).status_code == 200
-        upstream.without("sampling")
+        upstream.disable_rules("sampling")
         assert (await post(upstream, body=PREFILL)).status_code == 400
-        upstream.without()
+        upstream.disable_rules()
         assert (await post(upstream, body=PREFILL)).status_code == 400
         with pytest.raises(AssertionError, match="prefil"):
-            upstream.without("prefil")
+            upstream.disable_rules("prefil")
 
 
 @pytest.mark.parametrize("more", [{}, {"thinking": {"type": "adaptive"}}], ids=["absent", "adaptive"])
@@ -195,7 +207,7 @@ async def test_a_model_that_always_thinks_begins_with_an_empty_thinking_block(mo
     """Its signature is taken back behind what was asked, and the block counts for no output."""
     asked = {**ASK, "model": "claude-sonnet-5-5", **more}
     async with Upstream() as upstream:
-        upstream.script(Says("one"))
+        upstream.script(AnswerReply("one"))
         events = decoded((await post(upstream, body=asked)).text)
         thought, said = [event["content_block"] for event in events if event["type"] == "content_block_start"]
         [signature] = [event["delta"]["signature"] for event in events if event.get("delta", {}).get("signature")]
@@ -216,8 +228,8 @@ async def test_nothing_is_thought_where_thinking_is_off(model: str, thinking: st
     assert [event["content_block"]["type"] for event in events if event["type"] == "content_block_start"] == ["text"]
 
 
-@pytest.mark.parametrize("fails", [Cuts(0), Breaks(0)])
-async def test_what_fails_before_any_delta_fails_before_the_thinking(fails: Cuts | Breaks):
+@pytest.mark.parametrize("fails", [CutReply(0), ErrorEventReply(0)])
+async def test_what_fails_before_any_delta_fails_before_the_thinking(fails: CutReply | ErrorEventReply):
     """A number of deltas is that of the script's own."""
     async with Upstream() as upstream:
         upstream.script(fails)
@@ -229,7 +241,7 @@ async def test_what_fails_before_any_delta_fails_before_the_thinking(fails: Cuts
 async def test_anything_but_a_request_for_a_message_is_noted_and_not_found():
     """The script is for messages alone."""
     async with Upstream() as upstream:
-        upstream.script(Says("one"), Says("two"))
+        upstream.script(AnswerReply("one"), AnswerReply("two"))
         missing = await post(upstream, "/v1/elsewhere")
         assert texts(decoded((await post(upstream)).text)) == ["one"]
         assert missing.status_code == 404
@@ -241,7 +253,7 @@ async def test_anything_but_a_request_for_a_message_is_noted_and_not_found():
 async def test_a_cut_loses_the_connection_after_the_deltas_and_before_any_end(after: int):
     """What was sent arrives; the HTTP response stays unfinished."""
     async with Upstream() as upstream:
-        upstream.script(Cuts(after))
+        upstream.script(CutReply(after))
         async with asking(upstream) as response:
             came = await all_until_lost(response)
         assert upstream.hangups == 0
@@ -253,7 +265,7 @@ async def test_a_cut_loses_the_connection_after_the_deltas_and_before_any_end(af
 async def test_a_break_is_an_error_event_after_the_deltas():
     """The service may report an error inside a stream that began with 200."""
     async with Upstream() as upstream:
-        upstream.script(Breaks(("a",)))
+        upstream.script(ErrorEventReply(("a",)))
         events = decoded((await post(upstream)).text)
     assert texts(events) == ["a"]
     assert events[-1] == {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
@@ -262,7 +274,7 @@ async def test_a_break_is_an_error_event_after_the_deltas():
 async def test_a_gated_delta_is_sent_only_when_released():
     """Before a release nothing arrives; after it, exactly one delta does."""
     async with Upstream() as upstream:
-        upstream.script(Gated(("a", "b")))
+        upstream.script(GatedReply(("a", "b")))
         async with asking(upstream) as response:
             pieces = response.aiter_text()
             came = ""
@@ -281,9 +293,9 @@ async def test_a_gated_delta_is_sent_only_when_released():
 async def test_a_release_moves_every_stream_that_is_held():
     """Two streams go in step."""
     async with Upstream() as upstream:
-        upstream.script(Gated(2))
+        upstream.script(GatedReply(2))
         asked = [asyncio.create_task(post(upstream)) for _ in range(2)]
-        await upstream.until(lambda: len(upstream.held) == 2)
+        await upstream.wait_until(lambda: len(upstream.held) == 2)
         await upstream.release()
         assert len(upstream.held) == 2
         await upstream.release()
@@ -295,7 +307,7 @@ async def test_a_release_moves_every_stream_that_is_held():
 async def test_a_stall_ends_properly_when_released(after: int):
     """Silence is not an end."""
     async with Upstream() as upstream:
-        upstream.script(Stalls(after))
+        upstream.script(StalledReply(after))
         asked = asyncio.create_task(post(upstream))
         await upstream.release()
         events = decoded((await asked).text)
@@ -306,21 +318,21 @@ async def test_a_stall_ends_properly_when_released(after: int):
 async def test_a_client_that_leaves_a_stall_is_a_hangup():
     """A hangup is seen at once, with nothing to write."""
     async with Upstream() as upstream:
-        upstream.script(Stalls())
+        upstream.script(StalledReply())
         async with asking(upstream):
-            await upstream.until(lambda: upstream.answering == 1)
-        await upstream.until(lambda: upstream.hangups == 1 and upstream.open_connections == 0)
+            await upstream.wait_until(lambda: upstream.answering == 1)
+        await upstream.wait_until(lambda: upstream.hangups == 1 and upstream.open_connections == 0)
         assert upstream.answering == 0
 
 
 async def test_a_client_that_leaves_between_answers_is_no_hangup():
     """Only an answer that is not whole is hung up on; one connection may carry many."""
     async with Upstream() as upstream:
-        async with httpx2.AsyncClient(timeout=BOUND, trust_env=False) as client:
+        async with httpx2.AsyncClient(timeout=TEST_TIMEOUT, trust_env=False) as client:
             for _ in range(3):
                 await client.post(f"{upstream.url}/v1/messages", json=ASK)
             assert upstream.open_connections == 1
-        await upstream.until(lambda: upstream.open_connections == 0)
+        await upstream.wait_until(lambda: upstream.open_connections == 0)
         assert upstream.hangups == 0
 
 
@@ -328,15 +340,15 @@ async def test_waiting_in_vain_names_the_state():
     """A bound wait that fails says what was there instead."""
     async with Upstream() as upstream:
         with pytest.raises(TimeoutError, match="requests=0 answering=0 held=0 hangups=0 connections=0"):
-            await upstream.until(lambda: False, timeout=0)
+            await upstream.wait_until(lambda: False, timeout=0)
 
 
 async def test_the_end_of_the_block_ends_a_stream_under_way():
     """A test that fails midway leaves nothing behind."""
     async with Upstream() as upstream:
-        upstream.script(Stalls())
+        upstream.script(StalledReply())
         asked = asyncio.create_task(post(upstream))
-        await upstream.until(lambda: upstream.answering == 1)
+        await upstream.wait_until(lambda: upstream.answering == 1)
     with pytest.raises((httpx2.RemoteProtocolError, httpx2.ReadError)):
         await asked
     with pytest.raises(ConnectionRefusedError):
@@ -346,7 +358,7 @@ async def test_the_end_of_the_block_ends_a_stream_under_way():
 async def test_sixteen_paced_streams_are_all_whole_and_in_order():
     """A pace changes when deltas come, never which."""
     async with Upstream() as upstream:
-        upstream.script(Says(20, per_second=1000))
+        upstream.script(AnswerReply(20, per_second=1000))
         answers = await asyncio.gather(*(post(upstream) for _ in range(16)))
     assert [texts(decoded(answer.text)) for answer in answers] == [[f"w{n} " for n in range(20)]] * 16
 
@@ -355,7 +367,7 @@ def test_what_the_cli_adds_is_not_part_of_the_conversation():
     """Only the first two lines can be the CLI's: the same words later are the client's."""
     mark = {"cache_control": {"type": "ephemeral"}}
     system = ["x-anthropic-billing-header: a=b;", IDENTITY, "Be kind.", IDENTITY]
-    received = Received(
+    received = ReceivedRequest(
         0,
         "POST",
         "/v1/messages",
@@ -391,7 +403,7 @@ def test_the_clients_system_messages_are_told_by_their_place_in_the_conversation
         ],
         "tools": [{"name": "look", "input_schema": {}, "cache_control": {"type": "ephemeral"}}],
     }
-    received = Received(0, "POST", "/v1/messages", {}, asked)
+    received = ReceivedRequest(0, "POST", "/v1/messages", {}, asked)
     assert received.instructions == [(5, "Be brief."), (5, "Be kind.")]
     assert [message["role"] for message in received.conversation] == ["user", "assistant", "user", "assistant", "user"]
     assert received.tools_by_name == {"look": {"name": "look", "input_schema": {}}}
@@ -400,11 +412,11 @@ def test_the_clients_system_messages_are_told_by_their_place_in_the_conversation
 async def test_the_real_cli_gets_each_delta_when_it_is_released_and_sends_what_it_was_told(tmp_path: Path):
     """The CLI takes the script for the service: nothing is held back, and the request is seen as it was."""
     async with Upstream() as upstream:
-        upstream.script(Gated(("Hel", "lo")))
-        async with cli(upstream.url, tmp_path) as process:
+        upstream.script(GatedReply(("Hel", "lo")))
+        async with start_cli(upstream.url, tmp_path) as process:
             setup = {"subtype": "initialize", "systemPrompt": ["Be kind."], "systemPromptSnapshot": False}
             process.write({"type": "control_request", "request_id": "1", "request": setup})
-            process.say("hi")
+            process.send_message("hi")
             assert (await process.read("content_block_delta"))["delta"]["type"] == "signature_delta"
             for word in ("Hel", "lo"):
                 await upstream.release()
@@ -422,8 +434,8 @@ async def test_the_real_cli_gets_each_delta_when_it_is_released_and_sends_what_i
 async def test_a_real_cli_that_is_killed_is_a_hangup(tmp_path: Path):
     """The service sees it at once."""
     async with Upstream() as upstream:
-        upstream.script(Stalls())
-        async with cli(upstream.url, tmp_path) as process:
-            process.say("hi")
+        upstream.script(StalledReply())
+        async with start_cli(upstream.url, tmp_path) as process:
+            process.send_message("hi")
             await process.read("content_block_delta")
-        await upstream.until(lambda: upstream.hangups == 1 and upstream.open_connections == 0)
+        await upstream.wait_until(lambda: upstream.hangups == 1 and upstream.open_connections == 0)

@@ -5,24 +5,24 @@ import json
 import pytest
 from msgspec import structs
 
-from api.agent.tool_calls import Mistake, job, summary
-from api.agent.tool_definitions import NAMES, possible, tool
-from api.agent.tool_results import MOST_OUTPUT, tool_result
+from api.agent.tool_calls import InvalidToolCall, build_job, summarize_arguments
+from api.agent.tool_definitions import TOOL_NAMES, build_tool, list_available_tools
+from api.agent.tool_results import MAX_OUTPUT_LENGTH, build_tool_result
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.tool_jobs import (
-    CommandEnded,
+    CommandOutput,
+    CommandResult,
     EditFile,
-    FileRead,
+    FileContent,
     FindFiles,
     JobResult,
-    Output,
-    Page,
-    PagesRead,
+    PdfPage,
+    PdfPages,
     ReadFile,
     RunCommand,
     SearchFiles,
-    SearchFound,
+    SearchMatches,
     ToolJob,
     ToolsStatus,
     WriteFile,
@@ -47,20 +47,24 @@ STATUS = ToolsStatus(("/a",), ("/w",), ("cat", "ls"), 4, 0, 0, draining=False)
             '{"pattern":"x","output_mode":"content","-i":true,"-C":2,"-A":1,"-n":false,"type":"py","head_limit":9}',
             SearchFiles("x", None, None, "py", "content", True, False, False, 2, 1, 9),
         ),
-        ("Bash", '{"command":"ls","timeout":1500,"description":"Lists"}', RunCommand("ls", None, 1.5, merged=True)),
+        (
+            "Bash",
+            '{"command":"ls","timeout":1500,"description":"Lists"}',
+            RunCommand("ls", None, 1.5, merge_streams=True),
+        ),
         # A model may ask for more than there is: it gets what there is.
-        ("Bash", '{"command":"ls","timeout":300000}', RunCommand("ls", None, 120, merged=True)),
+        ("Bash", '{"command":"ls","timeout":300000}', RunCommand("ls", None, 120, merge_streams=True)),
         ("Write", '{"file_path":"/w/x","content":""}', WriteFile("/w/x", "")),
         (
             "Edit",
             '{"file_path":"/w/x","old_string":"a","new_string":"b","replace_all":true}',
-            EditFile("/w/x", "a", "b", everywhere=True),
+            EditFile("/w/x", "a", "b", replace_all=True),
         ),
     ],
 )
 def test_call_becomes_the_job_it_asks_for(name: str, arguments: str, expected: ToolJob):
     """In the units of jobs."""
-    assert job(name, arguments, NAMES, 120) == expected
+    assert build_job(name, arguments, TOOL_NAMES, 120) == expected
 
 
 @pytest.mark.parametrize(
@@ -100,34 +104,34 @@ def test_call_becomes_the_job_it_asks_for(name: str, arguments: str, expected: T
 )
 def test_call_that_cannot_be_done_says_what_to_mend(name: str, arguments: str, word: str):
     """By the name of the argument."""
-    made = job(name, arguments, NAMES, 120)
-    assert isinstance(made, Mistake)
+    made = build_job(name, arguments, TOOL_NAMES, 120)
+    assert isinstance(made, InvalidToolCall)
     assert word in made.text
     assert len(made.text) < 1000
 
 
-def told(came: JobResult | Failed | Mistake, *output: Output) -> tuple[str, bool]:
+def told(came: JobResult | Failed | InvalidToolCall, *output: CommandOutput) -> tuple[str, bool]:
     """The text of a result, and whether it is an error."""
-    result = tool_result("toolu_1", came, output, STATUS)
+    result = build_tool_result("toolu_1", came, output, STATUS)
     return "".join(block.text for block in result.content if isinstance(block, Text)), result.is_error
 
 
 def test_lines_are_numbered_and_the_rest_is_told_of():
     """As `cat -n` prints them."""
-    file = FileRead("/a/x", 99, "text/plain", text="b\nc\n", first_line=2, lines=9)
+    file = FileContent("/a/x", 99, "text/plain", text="b\nc\n", first_line=2, lines=9)
     assert told(file) == ("     2\tb\n     3\tc\n(Lines 2 to 3 of 9. Read on with offset 4.)", False)
-    assert told(FileRead("/a/x", 0, "text/plain", text=""))[0] == "The file is empty."
+    assert told(FileContent("/a/x", 0, "text/plain", text=""))[0] == "The file is empty."
 
 
 def test_more_lines_are_told_of_where_nobody_counted_them():
     """A large file is not read to its end."""
-    file = FileRead("/a/x", 9 << 30, "text/plain", text="b\n", first_line=2)
+    file = FileContent("/a/x", 9 << 30, "text/plain", text="b\n", first_line=2)
     assert told(file)[0] == "     2\tb\n(Lines 2 to 2. Read on with offset 3.)"
 
 
 def test_time_that_is_offered_is_the_servers_own():
     """And no longer one."""
-    schema = json.loads(tool("Bash", structs.replace(STATUS, command_timeout=90)).schema)
+    schema = json.loads(build_tool("Bash", structs.replace(STATUS, command_timeout=90)).schema)
     assert schema["properties"]["timeout"]["maximum"] == 90_000
     assert "to 90000" in schema["properties"]["timeout"]["description"]
 
@@ -135,15 +139,19 @@ def test_time_that_is_offered_is_the_servers_own():
 def test_outputs_are_merged_in_order_and_the_status_is_told():
     """Letters that were cut between two pieces are whole again."""
     euro = "€".encode()
-    pieces = (Output("stdout", b"a" + euro[:1]), Output("stdout", euro[1:]), Output("stderr", b"!\n"))
-    assert told(CommandEnded(2), *pieces) == ("a€!\nExit code 2", True)
-    assert told(CommandEnded(0)) == ("(No output.)", False)
-    assert told(CommandEnded(-9, timed_out=True))[0] == "The command was ended: its time was up."
+    pieces = (
+        CommandOutput("stdout", b"a" + euro[:1]),
+        CommandOutput("stdout", euro[1:]),
+        CommandOutput("stderr", b"!\n"),
+    )
+    assert told(CommandResult(2), *pieces) == ("a€!\nExit code 2", True)
+    assert told(CommandResult(0)) == ("(No output.)", False)
+    assert told(CommandResult(-9, timed_out=True))[0] == "The command was ended: its time was up."
 
 
 def test_long_output_says_what_is_left_out():
     """Its middle."""
-    text, _ = told(CommandEnded(0), Output("stdout", b"x" * (MOST_OUTPUT + 7)))
+    text, _ = told(CommandResult(0), CommandOutput("stdout", b"x" * (MAX_OUTPUT_LENGTH + 7)))
     assert "7 characters are left out" in text
 
 
@@ -156,28 +164,28 @@ def test_refusal_says_what_is_allowed():
 
 def test_pages_of_a_pdf_are_words_and_pictures_and_say_where_to_read_on():
     """Unless they are the last ones."""
-    pages = (Page(3, b"\xff\xd8", "Three\n"), Page(4, b"\xff\xd9", ""))
-    said = tool_result("c", PagesRead("/a/x.pdf", 9, pages, 25), (), STATUS).content
+    pages = (PdfPage(3, b"\xff\xd8", "Three\n"), PdfPage(4, b"\xff\xd9", ""))
+    said = build_tool_result("c", PdfPages("/a/x.pdf", 9, pages, 25), (), STATUS).content
     assert said == (
         *(Text("Page 3 of 25:\nThree"), Image("image/jpeg", "/9g=")),
         *(Text("Page 4 of 25:"), Image("image/jpeg", "/9k=")),
         Text('(The file has 25 pages. Read on with pages "5-14".)'),
     )
-    assert len(tool_result("c", PagesRead("/a/x.pdf", 9, pages, 4), (), STATUS).content) == 4
+    assert len(build_tool_result("c", PdfPages("/a/x.pdf", 9, pages, 4), (), STATUS).content) == 4
 
 
 def test_nothing_found_is_said():
     """An empty result would look like a fault."""
-    assert told(SearchFound(())) == ("No matches found.", False)
+    assert told(SearchMatches(())) == ("No matches found.", False)
 
 
 def test_writing_is_offered_only_where_it_is_allowed():
     """And commands only where there are some."""
-    assert possible(STATUS) == NAMES
-    assert possible(ToolsStatus(("/a",), (), (), 4, 0, 0, draining=False)) == ("Read", "Glob", "Grep")
+    assert list_available_tools(STATUS) == TOOL_NAMES
+    assert list_available_tools(ToolsStatus(("/a",), (), (), 4, 0, 0, draining=False)) == ("Read", "Glob", "Grep")
 
 
 def test_summary_is_one_short_line():
     """Of what matters in the arguments."""
-    assert summary('{"pattern":"a\\nb","path":"/x"}') == "a b in /x"
-    assert len(summary('{"command":"' + "x" * 999 + '"}')) == 200
+    assert summarize_arguments('{"pattern":"a\\nb","path":"/x"}') == "a b in /x"
+    assert len(summarize_arguments('{"command":"' + "x" * 999 + '"}')) == 200

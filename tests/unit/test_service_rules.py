@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.scripted.service_rules import RULES, refusal
+from tests.support.scripted.service_rules import RULES, find_refusal
 from tests.support.scripted.service_thinking import sign
 
 type Json = dict[str, Any]
@@ -80,13 +80,13 @@ def tools(*schemas: Any) -> Json:
 
 def broken(body: Any, headers: Json | None = None) -> str | None:
     """The rule that a body breaks."""
-    refused = refusal(body, headers or {})
+    refused = find_refusal(body, headers or {})
     return refused and refused[0]
 
 
 def told(body: Any) -> str:
     """The service's message."""
-    refused = refusal(body, {})
+    refused = find_refusal(body, {})
     assert refused
     return refused[1]
 
@@ -275,13 +275,13 @@ def test_what_breaks_a_rule_is_refused_by_its_name_and_taken_without_it(rule: st
     """It breaks no other rule, so that a test can switch off the one that it means."""
     assert broken(body) == rule
     if rule != "form":
-        assert refusal(body, {}, {rule}) is None
+        assert find_refusal(body, {}, {rule}) is None
 
 
 @pytest.mark.parametrize(("body", "headers"), TAKEN)
 def test_what_the_service_takes_is_not_refused(body: Json, headers: Json):
     """A rule reaches as far as it says."""
-    assert refusal(body, headers) is None
+    assert find_refusal(body, headers) is None
 
 
 def test_every_rule_has_something_that_breaks_it():
@@ -361,7 +361,7 @@ def test_a_block_after_text_and_calls_of_its_own_answer_is_bound_to_them():
 )
 def test_a_block_behind_anything_else_or_by_anyone_else_is_refused(changed: Json):
     """The place is that of the block."""
-    refused = refusal(changed, {})
+    refused = find_refusal(changed, {})
     assert refused
     assert refused[0] == "signatures"
     assert "content.0: Invalid `signature` in `thinking` block" in refused[1]

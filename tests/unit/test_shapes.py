@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.conversation.compat import as_chat
+from api.conversation.compat import to_chat_fields
 
 USER = {"role": "user", "content": "hi"}
 
@@ -26,7 +26,7 @@ USER = {"role": "user", "content": "hi"}
 )
 def test_a_body_in_shape_is_given_back_as_it_is(fields: dict[str, Any]):
     """The same object, so that what was sent can be read from its own bytes."""
-    assert as_chat(fields) is fields
+    assert to_chat_fields(fields) is fields
 
 
 @pytest.mark.wire(8)
@@ -38,7 +38,7 @@ def test_a_body_in_shape_is_given_back_as_it_is(fields: dict[str, Any]):
 def test_the_client_s_fields_are_never_changed_in_place(fields: dict[str, Any]):
     """What came in is still what it was."""
     before = dict(fields)
-    as_chat(fields)
+    to_chat_fields(fields)
     assert fields == before
 
 
@@ -46,7 +46,7 @@ def test_the_client_s_fields_are_never_changed_in_place(fields: dict[str, Any]):
 @pytest.mark.parametrize("beside", [{}, {"messages": []}, {"messages": None}])
 def test_an_input_stands_for_the_messages(beside: dict[str, Any]):
     """Cursor sends an empty `messages` beside it."""
-    assert as_chat({"model": "opus", "input": "hi", **beside}) == {"model": "opus", "input": "hi"}
+    assert to_chat_fields({"model": "opus", "input": "hi", **beside}) == {"model": "opus", "input": "hi"}
 
 
 @pytest.mark.wire(8)
@@ -56,20 +56,20 @@ def test_an_input_stands_for_the_messages(beside: dict[str, Any]):
 def test_system_and_instructions_are_the_first_system_message(name: str, content: Any, body: dict[str, Any]):
     """Anthropic's word and that of Responses."""
     said = [{"role": "system", "content": content}, *body.get("messages", [])]
-    assert as_chat({**body, name: content}) == {**body, "messages": said}
+    assert to_chat_fields({**body, name: content}) == {**body, "messages": said}
 
 
 @pytest.mark.wire(8)
 def test_limits_and_forms_of_an_answer_have_their_chat_names():
     """And a form that a chat asks for itself wins."""
     form = {"type": "json_schema", "name": "a", "schema": {"type": "object"}, "strict": True}
-    shaped = as_chat({"input": "hi", "max_output_tokens": 5, "text": {"verbosity": "low", "format": form}})
+    shaped = to_chat_fields({"input": "hi", "max_output_tokens": 5, "text": {"verbosity": "low", "format": form}})
     assert shaped == {
         "input": "hi",
         "max_completion_tokens": 5,
         "text": {"verbosity": "low", "format": form},
         "response_format": form,
     }
-    own = as_chat({"input": "hi", "text": {"format": form}, "response_format": {"type": "text"}})
+    own = to_chat_fields({"input": "hi", "text": {"format": form}, "response_format": {"type": "text"}})
     assert own["response_format"] == {"type": "text"}
-    assert as_chat({"input": "hi", "text": {}})["response_format"] is None
+    assert to_chat_fields({"input": "hi", "text": {}})["response_format"] is None

@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from api.executors.stream_merger import Numbered, side_by_side
+from api.executors.stream_merger import NumberedEvent, merge_streams
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed, TextDelta, Usage
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 
 DONE = Done("end_turn", Usage())
 FAILED = Failed(ErrorKind.UPSTREAM)
@@ -39,8 +39,8 @@ class Job:
             self.closed = True
 
 
-async def following(stream: AsyncGenerator[Numbered]) -> Numbered:
-    async with asyncio.timeout(BOUND):
+async def following(stream: AsyncGenerator[NumberedEvent]) -> NumberedEvent:
+    async with asyncio.timeout(TEST_TIMEOUT):
         return await anext(stream)
 
 
@@ -48,7 +48,7 @@ async def following(stream: AsyncGenerator[Numbered]) -> Numbered:
 async def test_events_come_as_they_happen_with_the_number_of_their_job():
     """No job waits for another."""
     one, two = Job(), Job()
-    stream = side_by_side([one.run(), two.run()])
+    stream = merge_streams([one.run(), two.run()])
     two.say(TextDelta("b"))
     assert await following(stream) == (1, TextDelta("b"))
     one.say(TextDelta("a"))
@@ -67,7 +67,7 @@ async def test_events_come_as_they_happen_with_the_number_of_their_job():
 async def test_each_jobs_order_is_kept_and_nothing_is_lost():
     """Whatever the mixture."""
     jobs = [Job(*(TextDelta(f"{job}.{number}") for number in range(20)), DONE) for job in range(5)]
-    came = [numbered async for numbered in side_by_side([job.run() for job in jobs])]
+    came = [numbered async for numbered in merge_streams([job.run() for job in jobs])]
     for number in range(5):
         mine = [event for job, event in came if job == number]
         assert mine == [*(TextDelta(f"{number}.{count}") for count in range(20)), DONE]
@@ -75,14 +75,14 @@ async def test_each_jobs_order_is_kept_and_nothing_is_lost():
 
 async def test_one_job_is_just_itself():
     """The usual case."""
-    assert [one async for one in side_by_side([Job(TextDelta("a"), DONE).run()])] == [(0, TextDelta("a")), (0, DONE)]
+    assert [one async for one in merge_streams([Job(TextDelta("a"), DONE).run()])] == [(0, TextDelta("a")), (0, DONE)]
 
 
 @pytest.mark.wire(36)
 async def test_one_that_fails_ends_all():
     """Its failure is the last event, and the others are closed where they are."""
     jobs = [Job(TextDelta("a")), Job(FAILED), Job()]
-    came = [numbered async for numbered in side_by_side([job.run() for job in jobs])]
+    came = [numbered async for numbered in merge_streams([job.run() for job in jobs])]
     assert came[-1] == (1, FAILED)
     assert sum(isinstance(event, Failed) for _, event in came) == 1
     assert [job.closed for job in jobs if job is not jobs[2]] == [True, True]
@@ -92,7 +92,7 @@ async def test_one_that_fails_ends_all():
 async def test_closing_ends_every_job():
     """A client that hung up: also jobs that were in the middle of waiting."""
     jobs = [Job(TextDelta("a")), Job(TextDelta("b")), Job(TextDelta("c"))]
-    stream = side_by_side([job.run() for job in jobs])
+    stream = merge_streams([job.run() for job in jobs])
     await following(stream)
     await stream.aclose()
     assert all(job.closed for job in jobs)
@@ -101,7 +101,7 @@ async def test_closing_ends_every_job():
 async def test_a_fault_in_one_closes_the_others_and_is_raised():
     """It is ours to log, not to hide."""
     one, two = Job(), Job()
-    stream = side_by_side([one.run(), two.run()])
+    stream = merge_streams([one.run(), two.run()])
     one.say(ValueError("bug"))
     with pytest.raises(ValueError, match="bug"):
         await following(stream)

@@ -29,7 +29,7 @@ def scanned(parts: Sequence[str], stops: Sequence[str]) -> tuple[str, bool]:
         said += more
         if met:
             return said, True
-    return said + scanner.rest(), False
+    return said + scanner.flush(), False
 
 
 def expected(text: str, stops: Sequence[str]) -> tuple[str, bool]:
@@ -95,5 +95,5 @@ def test_what_was_held_is_given_out_once():
     """At the end nothing more can make a stop of it."""
     scanner = StopScanner(["abc"])
     assert scanner.feed("ab") == ("", None)
-    assert scanner.rest() == "ab"
-    assert scanner.rest() == ""
+    assert scanner.flush() == "ab"
+    assert scanner.flush() == ""

@@ -18,15 +18,23 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.accounting.ledger_record import DAY, Line
+from api.accounting.ledger_record import DAY, LedgerRecord
 from api.core.keys import Allowance, Key
 from api.database import engine as engine_module
 from api.database import keys as stored
 from api.database import usage
-from api.database.engine import FILE, Unavailable, engine_for, sentence, transaction, upgrade, version
-from api.database.tables import VERSION, metadata
+from api.database.engine import (
+    DATABASE_FILE,
+    DatabaseUnavailable,
+    build_engine,
+    describe_error,
+    read_version,
+    transaction,
+    upgrade,
+)
+from api.database.tables import SCHEMA_VERSION, metadata
 from shared.events import Usage
-from tests.support.stack import until
+from tests.support.stack import wait_until
 
 NOW = 20_000.5 * DAY
 KEY = Key("1", "notes", "d1", ("chat",), allowance=Allowance(usd_per_day=2))
@@ -35,19 +43,19 @@ KEY = Key("1", "notes", "d1", ("chat",), allowance=Allowance(usd_per_day=2))
 @pytest.fixture
 async def engine(tmp_path: Path) -> AsyncGenerator[AsyncEngine]:
     """A database of this version."""
-    engine = engine_for(None, tmp_path)
+    engine = build_engine(None, tmp_path)
     await upgrade(engine, tmp_path)
     yield engine
     await engine.dispose()
 
 
-def line(name: str, **more: Any) -> Line:
-    return msgspec.structs.replace(Line(name, NOW, "notes", "chat", "opus", Usage(10, 5), 0.25), **more)
+def line(name: str, **more: Any) -> LedgerRecord:
+    return msgspec.structs.replace(LedgerRecord(name, NOW, "notes", "chat", "opus", Usage(10, 5), 0.25), **more)
 
 
 async def test_a_new_database_is_what_the_migrations_make(tmp_path: Path) -> None:
     """It is made without them; both ways end in the same tables and the same version."""
-    engine = engine_for(None, tmp_path)
+    engine = build_engine(None, tmp_path)
 
     def migrated(connection: Connection) -> list[Any]:
         config = Config()
@@ -59,58 +67,58 @@ async def test_a_new_database_is_what_the_migrations_make(tmp_path: Path) -> Non
 
     async with engine.begin() as connection:
         assert await connection.run_sync(migrated) == []
-    assert await version(engine) == VERSION
+    assert await read_version(engine) == SCHEMA_VERSION
     await engine.dispose()
 
 
 async def test_a_database_of_a_version_that_never_was_is_called_so(tmp_path: Path) -> None:
     """No step leads from there, and nothing of it changes."""
-    engine = engine_for(None, tmp_path)
+    engine = build_engine(None, tmp_path)
     await upgrade(engine, tmp_path)
-    assert await upgrade(engine, tmp_path) == VERSION
+    assert await upgrade(engine, tmp_path) == SCHEMA_VERSION
     async with transaction(engine) as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
-    with pytest.raises(Unavailable, match="version 0000, which no version of this program made"):
+    with pytest.raises(DatabaseUnavailable, match="version 0000, which no version of this program made"):
         await upgrade(engine, tmp_path)
-    assert await version(engine) == "0000"
+    assert await read_version(engine) == "0000"
     await engine.dispose()
 
 
 async def test_a_line_counts_once_however_often_it_is_written(engine: AsyncEngine) -> None:
     """A crash between two writes may bring it twice."""
-    await usage.write(engine, [line("a"), line("b")])
-    await usage.write(engine, [line("b"), line("c", key="other", cost_usd=None)])
+    await usage.write_records(engine, [line("a"), line("b")])
+    await usage.write_records(engine, [line("b"), line("c", key="other", cost_usd=None)])
     day = int(NOW // DAY)
-    assert await usage.spent(engine, ["notes", "none"], day) == {"notes": {day: (0.5, 30)}}
-    (row,) = await usage.summed(engine, usage.Asked(("dialect",), NOW - 1, NOW + 1))
+    assert await usage.read_spending(engine, ["notes", "none"], day) == {"notes": {day: (0.5, 30)}}
+    (row,) = await usage.sum_usage(engine, usage.UsageQuery(("dialect",), NOW - 1, NOW + 1))
     assert (row["jobs"], row["input_tokens"], row["cost_usd"]) == (3, 30, 0.5)
 
 
 async def test_what_is_old_is_forgotten_but_for_what_a_month_s_budget_needs(engine: AsyncEngine) -> None:
     """Lines go by the setting; what was spent stays for a month at least."""
-    await usage.write(engine, [line("a"), line("b", at=NOW - 10 * DAY), line("c", at=NOW - 40 * DAY)])
-    await usage.forget(engine, NOW, 5)
-    rows = await usage.summed(engine, usage.Asked(("day",), 0, NOW + DAY))
+    await usage.write_records(engine, [line("a"), line("b", at=NOW - 10 * DAY), line("c", at=NOW - 40 * DAY)])
+    await usage.delete_expired(engine, NOW, 5)
+    rows = await usage.sum_usage(engine, usage.UsageQuery(("day",), 0, NOW + DAY))
     assert [row["day"] for row in rows] == [20_000]
-    assert set((await usage.spent(engine, ["notes"], 0))["notes"]) == {20_000, 19_990}
+    assert set((await usage.read_spending(engine, ["notes"], 0))["notes"]) == {20_000, 19_990}
 
 
 async def test_keys_are_kept_as_they_are_and_each_change_is_seen(engine: AsyncEngine) -> None:
     """A name is taken once; a change raises the mark that every process looks at."""
-    before = await stored.changes(engine)
+    before = await stored.read_keys_version(engine)
     await stored.add(engine, KEY)
-    assert await stored.everyone(engine) == [KEY]
-    with pytest.raises(stored.NameTaken):
+    assert await stored.list_keys(engine) == [KEY]
+    with pytest.raises(stored.DuplicateKeyName):
         await stored.add(engine, msgspec.structs.replace(KEY, id="2", digest="d2"))
-    marks = {before, await stored.changes(engine)}
+    marks = {before, await stored.read_keys_version(engine)}
     assert await stored.change(engine, "none", lambda key: key) is None
     changed = await stored.change(engine, "notes", lambda key: msgspec.structs.replace(key, disabled=True))
     assert changed is not None
-    assert await stored.one(engine, "notes") == changed
-    marks.add(await stored.changes(engine))
+    assert await stored.find_key(engine, "notes") == changed
+    marks.add(await stored.read_keys_version(engine))
     assert await stored.remove(engine, "notes")
     assert not await stored.remove(engine, "notes")
-    marks.add(await stored.changes(engine))
+    marks.add(await stored.read_keys_version(engine))
     assert len(marks) == 4
 
 
@@ -122,27 +130,27 @@ async def test_two_changes_at_once_are_both_kept(engine: AsyncEngine) -> None:
         stored.change(engine, "notes", lambda key: msgspec.structs.replace(key, disabled=True)),
         stored.change(engine, "notes", lambda key: msgspec.structs.replace(key, models=("haiku",))),
     )
-    assert await stored.everyone(engine) == [
+    assert await stored.list_keys(engine) == [
         msgspec.structs.replace(KEY, digest="new", disabled=True, models=("haiku",))
     ]
 
 
 async def test_the_first_pepper_is_everyone_s(engine: AsyncEngine) -> None:
     """Another one is told."""
-    assert await stored.same_pepper(engine, "one")
-    assert await stored.same_pepper(engine, "one")
-    assert not await stored.same_pepper(engine, "two")
+    assert await stored.match_pepper(engine, "one")
+    assert await stored.match_pepper(engine, "one")
+    assert not await stored.match_pepper(engine, "two")
 
 
 async def test_a_locked_database_is_called_so(
     engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By name, with what to do; it is used again when the lock is gone."""
-    monkeypatch.setattr(engine_module, "TIMEOUT", 0.1)
-    impatient = engine_for(None, tmp_path)
-    with contextlib.closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as other:
+    monkeypatch.setattr(engine_module, "DATABASE_TIMEOUT", 0.1)
+    impatient = build_engine(None, tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / DATABASE_FILE, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(Unavailable, match="locked by another program"):
+        with pytest.raises(DatabaseUnavailable, match="locked by another program"):
             await stored.add(impatient, KEY)
         other.execute("ROLLBACK")
     await stored.add(impatient, KEY)
@@ -151,27 +159,27 @@ async def test_a_locked_database_is_called_so(
 
 async def test_a_full_database_is_called_so(tmp_path: Path) -> None:
     """SQLite's own limit of pages gives the error that a full disk does."""
-    engine = engine_for(None, tmp_path)
+    engine = build_engine(None, tmp_path)
     await upgrade(engine, tmp_path)
     async with engine.connect() as connection:
         pages = (await connection.execute(text("PRAGMA page_count"))).scalar()
         await connection.execute(text(f"PRAGMA max_page_count={pages}"))
     lines = [line(str(number), model="m" * 128) for number in range(2000)]
-    with pytest.raises(Unavailable, match="disk of the database is full"):
-        await usage.write(engine, lines)
+    with pytest.raises(DatabaseUnavailable, match="disk of the database is full"):
+        await usage.write_records(engine, lines)
     await engine.dispose()
 
 
 async def test_a_file_that_is_no_database_is_called_so(tmp_path: Path) -> None:
     """With the mend; nothing of it is held on to, however often it is tried."""
-    (tmp_path / FILE).write_bytes(b"no database " * 500)
-    engine = engine_for(None, tmp_path)
+    (tmp_path / DATABASE_FILE).write_bytes(b"no database " * 500)
+    engine = build_engine(None, tmp_path)
     before = threading.active_count()
     for _ in range(3):
-        with pytest.raises(Unavailable, match="damaged or no database"):
+        with pytest.raises(DatabaseUnavailable, match="damaged or no database"):
             await upgrade(engine, tmp_path)
     # A thread goes a moment after it has said so.
-    await until(lambda: threading.active_count() <= before)
+    await wait_until(lambda: threading.active_count() <= before)
     await engine.dispose()
 
 
@@ -192,7 +200,7 @@ async def test_a_file_that_is_no_database_is_called_so(tmp_path: Path) -> None:
 )
 def test_each_fault_is_said_with_its_mend(error: Exception, words: str) -> None:
     """In words of ours: a driver's may have an address, a user or a password in them."""
-    said = sentence(error)
+    said = describe_error(error)
     assert re.search(words, said)
     assert not re.search('127|secret|"x"', said)
 
@@ -201,9 +209,9 @@ async def test_a_newer_database_is_left_alone(engine: AsyncEngine, tmp_path: Pat
     """Its version is told, and nothing of it changes."""
     async with transaction(engine) as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(Unavailable, match="version 9999"):
+    with pytest.raises(DatabaseUnavailable, match="version 9999"):
         await upgrade(engine, tmp_path)
-    assert await version(engine) == "9999"
+    assert await read_version(engine) == "9999"
 
 
 @pytest.mark.parametrize(
@@ -217,9 +225,9 @@ async def test_a_server_that_does_not_answer_is_called_so_without_its_address(
     url: str, words: str, tmp_path: Path
 ) -> None:
     """Nothing of an address, a user or a password is in a sentence."""
-    engine = engine_for(url, tmp_path)
-    with pytest.raises(Unavailable, match=words) as raised:
-        await version(engine)
+    engine = build_engine(url, tmp_path)
+    with pytest.raises(DatabaseUnavailable, match=words) as raised:
+        await read_version(engine)
     for secret in ("nobody", "secret-word", "127.0.0.1", "none"):
         assert secret not in str(raised.value)
     await engine.dispose()

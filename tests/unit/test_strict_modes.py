@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from api.executors.pool import Executors, ask
-from executor.server import CannotBind, bind
+from api.executors.pool import ExecutorPool, query_status
+from executor.server import BindError, bind_socket
 from shared.process import peers, strict_modes
-from shared.wire import frame
+from shared.wire import encode_frame
 from tests.unit.test_health import UP
 
 OTHER = 4711
@@ -108,13 +108,13 @@ def test_a_link_that_leads_nowhere_is_told(folder: Path):
 @as_root
 def test_a_false_executor_is_not_asked(folder: Path):
     """Laid by another user where everybody may write; that user's own folder, made by us, is trusted."""
-    executors = Executors(folder, "claude")
+    executors = ExecutorPool(folder, "claude")
     folder.chmod(0o777)
     with another():
         false = lay(folder / "claude-1.sock")
     with false:
-        assert executors.sockets() == []
-        [problem] = executors.problems()
+        assert executors.list_sockets() == []
+        [problem] = executors.list_problems()
         assert f"everybody may write in {folder}" in problem
         assert "chmod go-w" in problem
     (folder / "claude-1.sock").unlink()
@@ -124,8 +124,8 @@ def test_a_false_executor_is_not_asked(folder: Path):
     with another():
         true = lay(folder / "claude" / "claude-1.sock")
     with true:
-        assert executors.sockets() == [folder / "claude" / "claude-1.sock"]
-        assert executors.problems() == []
+        assert executors.list_sockets() == [folder / "claude" / "claude-1.sock"]
+        assert executors.list_problems() == []
 
 
 @as_root
@@ -139,25 +139,25 @@ async def test_who_listens_has_to_be_the_owner_of_the_socket(folder: Path):
             with connection:
                 came = await asyncio.get_running_loop().sock_recv(connection, 100)
                 with contextlib.suppress(BrokenPipeError):
-                    await asyncio.get_running_loop().sock_sendall(connection, frame(UP))
+                    await asyncio.get_running_loop().sock_sendall(connection, encode_frame(UP))
                 return came
 
         answering = asyncio.create_task(answer())
-        assert await ask(path) == UP
+        assert await query_status(path) == UP
         assert await answering
         with another():
             # Who calls listen(2) last is who listens.
             sock.listen()
         answering = asyncio.create_task(answer())
-        assert await ask(path) is None
+        assert await query_status(path) is None
         assert await answering == b""
         answering = asyncio.create_task(answer())
-        with pytest.raises(peers.Untrusted, match=f"user {OTHER} .* listens there"):
+        with pytest.raises(peers.UntrustedSocketError, match=f"user {OTHER} .* listens there"):
             await peers.connect(path)
         assert await answering == b""
         os.chown(path, OTHER, OTHER)
         answering = asyncio.create_task(answer())
-        assert await ask(path) == UP
+        assert await query_status(path) == UP
         await answering
 
 
@@ -165,17 +165,17 @@ async def test_what_is_no_socket_is_not_connected_to(folder: Path):
     """A link neither."""
     with lay(folder / "real"):
         (folder / "claude-1.sock").symlink_to(folder / "real")
-        with pytest.raises(peers.Untrusted, match="is not a socket"):
+        with pytest.raises(peers.UntrustedSocketError, match="is not a socket"):
             await peers.connect(folder / "claude-1.sock")
 
 
 def test_an_executor_does_not_listen_where_others_can_write(folder: Path):
     """It says what to do."""
     folder.chmod(0o777)
-    with pytest.raises(CannotBind, match=r"RUN_DIR: .* everybody may write in .* chmod go-w"):
-        bind(folder / "claude-1.sock")
+    with pytest.raises(BindError, match=r"RUN_DIR: .* everybody may write in .* chmod go-w"):
+        bind_socket(folder / "claude-1.sock")
     folder.chmod(0o755)
-    bind(folder / "claude-1.sock").close()
+    bind_socket(folder / "claude-1.sock").close()
 
 
 @as_root
@@ -198,4 +198,4 @@ def test_an_executor_serves_its_own_user_root_and_the_group_of_its_socket(
         sock.setblocking(True)
         connection, _ = sock.accept()
         with connection:
-            assert peers.trust_of(sock).accepts(connection) is accepted
+            assert peers.find_trusted_peers(sock).accepts(connection) is accepted

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.claude.request.tool_forms import UNREADABLE, ToolForm
+from executor.claude.request.tool_forms import UNREADABLE_ARGUMENTS, ToolForm
 
 PROPERTY = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 names = st.sampled_from(["city", "$top", "a b", "ünï", "__proto__", "x" * 70, "", "1", "a.b", "@id"]) | st.text(
@@ -55,7 +55,7 @@ def test_what_speaks_of_a_renamed_property_speaks_of_its_stand_in():
 def test_a_schema_that_the_service_takes_travels_as_it_is(schema: str):
     """One that leaves the type out means an object."""
     form = ToolForm(schema)
-    assert form.plain
+    assert form.is_plain
     assert json.loads(form.schema) == {"type": "object", **json.loads(schema)}
     assert form.schema in {schema, '{"type":"object"}'}
 
@@ -79,5 +79,5 @@ def test_a_union_at_the_root_travels_inside_of_an_object(root: dict[str, Any]):
 def test_what_is_no_object_is_shown_to_the_model_as_text(arguments: str):
     """A conversation with such a call goes on; what the model wrote comes to the client as it is."""
     form = ToolForm("{}")
-    assert json.loads(form.to_wire(arguments)) == {UNREADABLE: arguments}
+    assert json.loads(form.to_wire(arguments)) == {UNREADABLE_ARGUMENTS: arguments}
     assert form.to_client(arguments) == arguments

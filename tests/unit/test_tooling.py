@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.conversation.tools import CUSTOM_SCHEMA, NO_ARGUMENTS, Offered, offered
+from api.conversation.tools import CUSTOM_TOOL_SCHEMA, EMPTY_SCHEMA, ToolSet, build_tool_set
 from api.core.problems import Problem
-from api.dialects.openai_chat.decode import offering_of
-from api.dialects.openai_chat.models import ChatRequest
+from api.dialects.openai_chat.decode import build_tool_params
+from api.dialects.openai_chat.models import ChatCompletionRequest
 from shared.turn import Tool
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -21,9 +21,9 @@ def function(name: str = "get_weather", **fields: Any) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, **fields}}
 
 
-def offer(**fields: Any) -> Offered:
+def offer(**fields: Any) -> ToolSet:
     """What a request of these fields offers."""
-    return offered(offering_of(msgspec.json.decode(json.dumps(fields), type=ChatRequest)))
+    return build_tool_set(build_tool_params(msgspec.json.decode(json.dumps(fields), type=ChatCompletionRequest)))
 
 
 def problem(**fields: Any) -> Problem:
@@ -70,7 +70,7 @@ def test_a_tool_is_the_same_in_every_vendors_form(tool: dict[str, Any]):
 @pytest.mark.parametrize("fields", [{}, {"parameters": None}])
 def test_a_tool_without_parameters_takes_an_empty_object(fields: dict[str, Any]):
     """And an empty schema stays what it is: it takes any."""
-    assert offer(tools=[function(**fields)]).tools == (Tool("get_weather", "", NO_ARGUMENTS),)
+    assert offer(tools=[function(**fields)]).tools == (Tool("get_weather", "", EMPTY_SCHEMA),)
     assert offer(tools=[function(parameters={})]).tools == (Tool("get_weather", "", "{}"),)
 
 
@@ -86,7 +86,7 @@ def test_a_tool_without_parameters_takes_an_empty_object(fields: dict[str, Any])
 def test_a_custom_tool_takes_one_text(tool: dict[str, Any]):
     """Nested as OpenAI has it in chats, flat as Cursor sends it."""
     made = offer(tools=[tool, function()])
-    assert made.tools[0] == Tool("ApplyPatch", "Edit.", CUSTOM_SCHEMA)
+    assert made.tools[0] == Tool("ApplyPatch", "Edit.", CUSTOM_TOOL_SCHEMA)
     assert made.custom == {"ApplyPatch"}
 
 
@@ -118,7 +118,7 @@ def test_names_are_kept_to_the_character(name: str):
 def test_every_form_of_a_choice_is_understood(choice: Any, expected: tuple[str, str | None]):
     """The tools stay, all of them."""
     made = offer(tools=[function("a"), function("b")], tool_choice=choice)
-    assert (made.choice, made.forced) == expected
+    assert (made.choice, made.forced_tool) == expected
     assert [tool.name for tool in made.tools] == ["a", "b"]
 
 
@@ -152,7 +152,7 @@ def test_legacy_functions_are_tools_one_at_a_time(call: Any, expected: tuple[str
     """`function_call` is their choice, and the answer takes their form."""
     made = offer(functions=[{"name": "f", "description": "d", "parameters": SCHEMA}], function_call=call)
     assert made.tools == (Tool("f", "d", ENCODED),)
-    assert (made.choice, made.forced, made.legacy, made.parallel) == (*expected, True, False)
+    assert (made.choice, made.forced_tool, made.legacy, made.parallel) == (*expected, True, False)
 
 
 @pytest.mark.wire(12)

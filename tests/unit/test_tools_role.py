@@ -4,11 +4,11 @@ import pytest
 
 from executor.admission import Admission
 from executor.sandbox.confine import Program
-from executor.tools.config import Ground
+from executor.tools.config import ToolConfig
 from executor.tools.role import NO_PATHS, ToolsRole
 from shared.errors import ErrorKind
 from shared.events import Failed, Queued
-from shared.tool_jobs import ConvertDocument, JobDone, ListFolder, Output, ToolJob
+from shared.tool_jobs import CommandOutput, ConvertDocument, JobDone, ListFolder, ToolJob
 
 MISSING = "office documents can't be converted: anydoc is missing"
 
@@ -26,13 +26,18 @@ async def test_job_that_cannot_be_done_is_refused_with_what_lacks(
     problem: str, converter: str, job: ToolJob, detail: str
 ):
     """A document needs no allowed path, a file needs no converter."""
-    told: list[Queued | Output | JobDone | Failed] = []
+    told: list[Queued | CommandOutput | JobDone | Failed] = []
 
-    async def emit(message: Queued | Output | JobDone | Failed) -> None:
+    async def emit(message: Queued | CommandOutput | JobDone | Failed) -> None:
         told.append(message)
 
     role = ToolsRole(
-        Ground((), {}, Program("/bin/bash")), None, Admission(1, 1, 1), problem=problem, missing=(), converter=converter
+        ToolConfig((), {}, Program("/bin/bash")),
+        None,
+        Admission(1, 1, 1),
+        problem=problem,
+        missing=(),
+        converter=converter,
     )
     await role.run(job, emit)
     assert told == [Failed(ErrorKind.TOOLS_UNAVAILABLE, detail)]

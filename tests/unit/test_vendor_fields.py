@@ -16,13 +16,13 @@ from openai.types.chat import completion_create_params as chat
 from openai.types.responses import input_token_count_params as counting
 from openai.types.responses import response_create_params as responses
 
-from api.conversation.parameters import CHAT, COMPLETIONS, RESPONSES, Policy
+from api.conversation.parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETERS, RESPONSES_PARAMETERS, Policy
 from api.core.problems import Problem
 from api.dialects.openai_chat.decode import decode as decode_chat
 from api.dialects.openai_completions.decode import decode as decode_completion
 from api.dialects.openai_responses.decode import decode as decode_response
-from api.dialects.openai_responses.store import Store, Stored
-from tests.support.vendor_types import MISSING, Json, variants
+from api.dialects.openai_responses.store import ResponseStore, StoredResponse
+from tests.support.vendor_types import MISSING, Json, list_variants
 
 DOT = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+M8AAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
@@ -158,29 +158,37 @@ def paired_items(items: list[Any]) -> list[Any]:
 # --- What becomes of it -----------------------------------------------------------------------------------------------
 
 
-def memory() -> Store:
+def memory() -> ResponseStore:
     """One response is kept, for `previous_response_id`."""
-    store = Store(10, 10**6, 60)
+    store = ResponseStore(10, 10**6, 60)
     item = msgspec.Raw(b'{"role":"user","content":"Before."}')
-    store.shelf("owner").put(Stored("resp_1", b"{}", (), (item,), ()))
+    store.for_key("owner").put(StoredResponse("resp_1", b"{}", (), (item,), ()))
     return store
 
 
 def chat_asked(body: Json) -> tuple[object, Sequence[str]]:
-    call = decode_chat(msgspec.json.encode(body), Policy(most_choices=8))
+    call = decode_chat(msgspec.json.encode(body), Policy(max_choices=8))
     return msgspec.structs.replace(call, ignored=()), call.ignored
 
 
 def completion_asked(body: Json) -> tuple[object, Sequence[str]]:
-    call = decode_completion(msgspec.json.encode(body), Policy(most_choices=8))
+    call = decode_completion(msgspec.json.encode(body), Policy(max_choices=8))
     return msgspec.structs.replace(call, ignored=()), call.ignored
 
 
 def response_asked(body: Json) -> tuple[object, Sequence[str]]:
-    call = decode_response(msgspec.json.encode(body), Policy(), memory().shelf("owner"))
+    call = decode_response(msgspec.json.encode(body), Policy(), memory().for_key("owner"))
     ours = (
-        *(call.model, call.system, call.drafts, call.max_tokens, call.offered, call.tools.namespaces, call.schema),
-        *(call.effort, call.store, call.background, call.stream, call.summaries, call.sealed, call.request.metadata),
+        *(call.model, call.system, call.drafts, call.max_tokens, call.tool_set, call.tools.namespaces, call.schema),
+        *(
+            call.effort,
+            call.store,
+            call.background,
+            call.stream,
+            call.show_summaries,
+            call.include_encrypted,
+            call.request.metadata,
+        ),
     )
     return ours, call.ignored
 
@@ -270,10 +278,13 @@ def leaves(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 DIALECTS = {
-    "chat completions": (chat.CompletionCreateParamsNonStreaming, (chat_body, chat_asked, CHAT)),
-    "completions": (completions.CompletionCreateParamsNonStreaming, (completion_body, completion_asked, COMPLETIONS)),
-    "responses": (responses.ResponseCreateParamsNonStreaming, (response_body, response_asked, RESPONSES)),
-    "input tokens": (counting.InputTokenCountParams, (response_body, response_asked, RESPONSES)),
+    "chat completions": (chat.CompletionCreateParamsNonStreaming, (chat_body, chat_asked, CHAT_PARAMETERS)),
+    "completions": (
+        completions.CompletionCreateParamsNonStreaming,
+        (completion_body, completion_asked, COMPLETIONS_PARAMETERS),
+    ),
+    "responses": (responses.ResponseCreateParamsNonStreaming, (response_body, response_asked, RESPONSES_PARAMETERS)),
+    "input tokens": (counting.InputTokenCountParams, (response_body, response_asked, RESPONSES_PARAMETERS)),
 }
 
 
@@ -285,7 +296,7 @@ def test_every_field_that_the_vendors_sdk_knows_is_used_named_or_refused(name: s
     dropped: dict[str, Any] = {}
     number = 0
     for field, hint in get_type_hints(params).items():
-        for place, value, other in variants(hint, field, WORDS):
+        for place, value, other in list_variants(hint, field, WORDS):
             number += 1
             if not is_accounted_for(dialect, field, field + place, value, other):
                 dropped.setdefault(field + place, value)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.support.stack import REPOSITORY
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 
 PROGRAM = """
 import asyncio, re, sys, time
@@ -39,7 +39,7 @@ async def run(work: str, seconds: float, after: float = 0) -> tuple[int, str, st
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(TEST_TIMEOUT):
         out, err = await process.communicate()
     return process.returncode or 0, out.decode(), err.decode()
 

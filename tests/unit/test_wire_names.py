@@ -6,19 +6,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.claude.request.tool_names import NAME, STRUCTURED, WireNames, tool_names, with_wire_ids
+from executor.claude.request.tool_names import (
+    STRUCTURED_TOOL_NAME,
+    TOOL_NAME,
+    WireNames,
+    assign_wire_ids,
+    build_tool_names,
+)
 from shared.turn import Message, Text, Tool, ToolResult, ToolUse, Turn
 
 VALID = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
 
 plain = st.from_regex(r"[a-zA-Z0-9_-]{1,64}", fullmatch=True)
 odd = st.text(min_size=1, max_size=80)
-any_names = st.lists(plain | odd | st.sampled_from([STRUCTURED, "a.b", "a_b", "a b", "Read", "read"]), unique=True)
+any_names = st.lists(
+    plain | odd | st.sampled_from([STRUCTURED_TOOL_NAME, "a.b", "a_b", "a b", "Read", "read"]), unique=True
+)
 
 
 def made(names: list[str]) -> WireNames:
     """Names without any that is reserved."""
-    return WireNames(names, NAME)
+    return WireNames(names, TOOL_NAME)
 
 
 def turn(*tools: str, called: tuple[str, ...] = (), schema: str | None = None) -> Turn:
@@ -31,12 +39,12 @@ def turn(*tools: str, called: tuple[str, ...] = (), schema: str | None = None) -
 @given(any_names, st.booleans())
 def test_every_name_has_a_valid_one_of_its_own_and_comes_back(names: list[str], structured: bool):  # noqa: FBT001
     """There and back, whatever its characters; no two share one."""
-    mapped = WireNames(names, NAME, {STRUCTURED} if structured else ())
+    mapped = WireNames(names, TOOL_NAME, {STRUCTURED_TOOL_NAME} if structured else ())
     wire = [mapped.to_wire(name) for name in names]
     assert all(VALID.match(one) for one in wire)
     assert len(set(wire)) == len(names)
     assert [mapped.to_client(one) for one in wire] == names
-    assert not structured or STRUCTURED not in wire
+    assert not structured or STRUCTURED_TOOL_NAME not in wire
 
 
 @pytest.mark.wire(9)
@@ -69,18 +77,22 @@ def test_a_name_that_is_anothers_stand_in_takes_it_from_nobody():
 @pytest.mark.wire(9)
 def test_names_of_the_clis_own_are_the_clients():
     """`Read` is not the CLI's here; only its tool for structured answers has to be told apart, if it is in play."""
-    names = tool_names(turn("Read", "Bash", STRUCTURED))
-    assert [names.to_wire(name) for name in ("Read", "Bash", STRUCTURED)] == ["Read", "Bash", STRUCTURED]
-    beside = tool_names(turn(STRUCTURED, schema="{}"))
-    assert beside.to_wire(STRUCTURED) != STRUCTURED
-    assert beside.to_client(beside.to_wire(STRUCTURED)) == STRUCTURED
+    names = build_tool_names(turn("Read", "Bash", STRUCTURED_TOOL_NAME))
+    assert [names.to_wire(name) for name in ("Read", "Bash", STRUCTURED_TOOL_NAME)] == [
+        "Read",
+        "Bash",
+        STRUCTURED_TOOL_NAME,
+    ]
+    beside = build_tool_names(turn(STRUCTURED_TOOL_NAME, schema="{}"))
+    assert beside.to_wire(STRUCTURED_TOOL_NAME) != STRUCTURED_TOOL_NAME
+    assert beside.to_client(beside.to_wire(STRUCTURED_TOOL_NAME)) == STRUCTURED_TOOL_NAME
 
 
 @pytest.mark.wire(9)
 def test_calls_of_the_history_have_the_names_of_the_tools():
     """Also of tools that are no longer on offer."""
-    names = tool_names(turn("a.b", called=("a.b", "old/tool")))
-    assert names.to_wire("a.b") == tool_names(turn("a.b")).to_wire("a.b")
+    names = build_tool_names(turn("a.b", called=("a.b", "old/tool")))
+    assert names.to_wire("a.b") == build_tool_names(turn("a.b")).to_wire("a.b")
     assert VALID.match(names.to_wire("old/tool"))
     assert names.to_client(names.to_wire("old/tool")) == "old/tool"
 
@@ -96,11 +108,11 @@ def test_each_call_has_an_id_of_its_own_and_its_result_the_same(rounds: list[lis
     for calls in rounds:
         messages.append(Message("assistant", tuple(ToolUse(one, "f", "{}") for one in calls)))
         messages.append(Message("user", tuple(ToolResult(one, ()) for one in reversed(calls))))
-    sent = with_wire_ids(messages)
+    sent = assign_wire_ids(messages)
     uses = [block.id for message in sent for block in message.content if isinstance(block, ToolUse)]
     assert len(set(uses)) == len(uses)
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", one) for one in uses)
     for called, answered in zip(sent[::2], sent[1::2], strict=True):
         results = [block.tool_use_id for block in answered.content if isinstance(block, ToolResult)]
         assert results == [block.id for block in reversed(called.content) if isinstance(block, ToolUse)]
-    assert with_wire_ids(messages[:2]) == sent[:2]
+    assert assign_wire_ids(messages[:2]) == sent[:2]

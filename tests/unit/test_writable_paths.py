@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from executor.tools import config_loader
-from executor.tools.config_loader import CannotAllow
+from executor.tools.config_loader import ToolConfigError
 from tests.support.stack import REPOSITORY
 
 PLACES = {
@@ -50,17 +50,19 @@ def test_where_code_comes_from_is_not_to_be_written(home: Path, tmp_path: Path, 
     if linked:
         (tmp_path / "link").symlink_to(place)
         place = tmp_path / "link"
-    with pytest.raises(CannotAllow, match=r"^WRITABLE_PATHS: .*would run outside of its sandbox. Allow a folder made"):
-        config_loader.roots((), (str(place),), {})
+    with pytest.raises(
+        ToolConfigError, match=r"^WRITABLE_PATHS: .*would run outside of its sandbox. Allow a folder made"
+    ):
+        config_loader.resolve_roots((), (str(place),), {})
 
 
 @pytest.mark.parametrize("name", ["run", "run/below"])
 def test_the_run_dir_is_guarded_before_it_is_there(home: Path, name: str):
     """It is made after the paths were looked at."""
     (home / "work" / "below").mkdir()
-    secrets = config_loader.secrets({"HOME": str(home)}, home / "work" / name)
-    with pytest.raises(CannotAllow, match="RUN_DIR"):
-        config_loader.roots((), (str(home / "work"),), secrets)
+    secrets = config_loader.list_secret_paths({"HOME": str(home)}, home / "work" / name)
+    with pytest.raises(ToolConfigError, match="RUN_DIR"):
+        config_loader.resolve_roots((), (str(home / "work"),), secrets)
 
 
 def test_a_folder_made_for_it_may_be_written(home: Path, tmp_path: Path):
@@ -69,11 +71,11 @@ def test_a_folder_made_for_it_may_be_written(home: Path, tmp_path: Path):
     (home / "started" / "workspace").mkdir()
     beside.mkdir()
     for place in (home / "work", beside, home / "started" / "workspace"):
-        [root] = config_loader.roots((), (str(place),), {})
+        [root] = config_loader.resolve_roots((), (str(place),), {})
         assert root.writable
 
 
 def test_what_is_only_read_may_be_code(home: Path):
     """It can't be changed."""
-    [root] = config_loader.roots((str(REPOSITORY / "executor"),), (), {})
+    [root] = config_loader.resolve_roots((str(REPOSITORY / "executor"),), (), {})
     assert not root.writable

@@ -10,7 +10,7 @@ from typing import get_args
 import msgspec
 from msgspec import Raw, Struct
 
-from api.conversation.fields import decoded
+from api.conversation.fields import decode_json
 
 type Content = str | list[Raw] | None
 
@@ -154,30 +154,30 @@ _block = msgspec.json.Decoder[Block](Block)
 _source = msgspec.json.Decoder[Source](Source)
 
 
-def kind_of(raw: Raw, where: str) -> str:
+def decode_type(raw: Raw, where: str) -> str:
     """The type of a block or source. Raises Problem."""
-    return decoded(bytes(raw), _kind, where).type
+    return decode_json(bytes(raw), _kind, where).type
 
 
 def to_block(raw: Raw, where: str) -> Block:
     """A block of a type in `BLOCKS`. Raises Problem."""
-    return decoded(bytes(raw), _block, where)
+    return decode_json(bytes(raw), _block, where)
 
 
 def to_source(raw: Raw, where: str) -> Source:
     """A source of a type in `SOURCES`. Raises Problem."""
-    return decoded(bytes(raw), _source, where)
+    return decode_json(bytes(raw), _source, where)
 
 
 def to_content(raw: Raw, where: str) -> Content:
     """A text, or blocks that are still to be decoded. Raises Problem."""
-    return decoded(bytes(raw), _content, where)
+    return decode_json(bytes(raw), _content, where)
 
 
-def tags(structs: Sequence[type[Struct]]) -> tuple[str, ...]:
+def list_tags(structs: Sequence[type[Struct]]) -> tuple[str, ...]:
     """The types that these structs are for."""
     return tuple(str(struct.__struct_config__.tag) for struct in structs)
 
 
-BLOCK_TYPES = frozenset(tags(BLOCKS))
-SOURCE_TYPES = frozenset(tags(SOURCES))
+BLOCK_TYPES = frozenset(list_tags(BLOCKS))
+SOURCE_TYPES = frozenset(list_tags(SOURCES))

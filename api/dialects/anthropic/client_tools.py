@@ -13,54 +13,66 @@ from api.dialects.anthropic.models import InputTool
 
 type Json = dict[str, object]
 
-TEXT: Json = {"type": "string"}
-NUMBER: Json = {"type": "integer"}
-RANGE: Json = {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2}
-ONE_EDIT: Json = {"path": TEXT, "view_range": RANGE, "file_text": TEXT, "old_str": TEXT, "new_str": TEXT}
+STRING_SCHEMA: Json = {"type": "string"}
+INTEGER_SCHEMA: Json = {"type": "integer"}
+RANGE_SCHEMA: Json = {"type": "array", "items": INTEGER_SCHEMA, "minItems": 2, "maxItems": 2}
+EDIT_FIELDS: Json = {
+    "path": STRING_SCHEMA,
+    "view_range": RANGE_SCHEMA,
+    "file_text": STRING_SCHEMA,
+    "old_str": STRING_SCHEMA,
+    "new_str": STRING_SCHEMA,
+}
 
-EDITING = (
+EDIT_COMMANDS_HELP = (
     "`view` shows the file at `path`, of it the lines of `view_range` (first and last, from 1; -1 is the end), or what a "
     "folder holds. `create` writes `file_text` to `path`. `str_replace` puts `new_str` in the place of `old_str`, which must "
     "be in the file exactly once."
 )
 
 
-def _schema(commands: tuple[str, ...], fields: Json, *required: str) -> Json:
+def _build_schema(commands: tuple[str, ...], fields: Json, *required: str) -> Json:
     known: Json = {"command": {"type": "string", "enum": list(commands)}, **fields}
     return {"type": "object", "properties": known, "required": ["command", *required]}
 
 
-def _editor(name: str, inserted: str, *more: str) -> InputTool:
+def _build_editor(name: str, inserted: str, *more: str) -> InputTool:
     commands = ("view", "create", "str_replace", "insert", *more)
     undone = " `undo_edit` takes back the last change of `path`." if more else ""
     insert = f" `insert` puts `{inserted}` after the line `insert_line`; 0 is the beginning."
-    schema = _schema(commands, {**ONE_EDIT, "insert_line": NUMBER, inserted: TEXT}, "path")
-    return _offer(name, f"Views and edits text files. {EDITING}{insert}{undone}", schema)
+    schema = _build_schema(commands, {**EDIT_FIELDS, "insert_line": INTEGER_SCHEMA, inserted: STRING_SCHEMA}, "path")
+    return _build_tool(name, f"Views and edits text files. {EDIT_COMMANDS_HELP}{insert}{undone}", schema)
 
 
-def _offer(name: str, description: str, schema: Json) -> InputTool:
+def _build_tool(name: str, description: str, schema: Json) -> InputTool:
     return InputTool(name=name, description=description, input_schema=msgspec.Raw(msgspec.json.encode(schema)))
 
 
-_BASH = _offer(
+_BASH = _build_tool(
     "bash",
     "Runs a command in a shell that stays open between calls. `restart` begins a new one.",
-    {"type": "object", "properties": {"command": TEXT, "restart": {"type": "boolean"}}},
+    {"type": "object", "properties": {"command": STRING_SCHEMA, "restart": {"type": "boolean"}}},
 )
-_OLD_EDITOR = _editor("str_replace_editor", "new_str", "undo_edit")
-_EDITOR = _editor("str_replace_based_edit_tool", "insert_text")
-_MEMORY = _offer(
+_OLD_EDITOR = _build_editor("str_replace_editor", "new_str", "undo_edit")
+_EDITOR = _build_editor("str_replace_based_edit_tool", "insert_text")
+_MEMORY = _build_tool(
     "memory",
     "Keeps notes between conversations as files under `/memories`: look there before you begin, and write down what will be "
-    f"needed later. {EDITING} `insert` puts `insert_text` after the line `insert_line`; 0 is the beginning. `delete` removes "
+    f"needed later. {EDIT_COMMANDS_HELP} `insert` puts `insert_text` after the line `insert_line`; 0 is the beginning. `delete` removes "
     "`path`. `rename` moves `old_path` to `new_path`.",
-    _schema(
+    _build_schema(
         ("view", "create", "str_replace", "insert", "delete", "rename"),
-        {**ONE_EDIT, "insert_line": NUMBER, "insert_text": TEXT, "old_path": TEXT, "new_path": TEXT},
+        {
+            **EDIT_FIELDS,
+            "insert_line": INTEGER_SCHEMA,
+            "insert_text": STRING_SCHEMA,
+            "old_path": STRING_SCHEMA,
+            "new_path": STRING_SCHEMA,
+        },
     ),
 )
 # By their types.
-OFFERS = {
+TOOLS_BY_TYPE = {
     "bash_20241022": _BASH,
     "bash_20250124": _BASH,
     "text_editor_20241022": _OLD_EDITOR,
@@ -72,15 +84,15 @@ OFFERS = {
 
 
 # The newest of each family, for versions that come after it.
-NEWEST = {"bash": _BASH, "text_editor": _EDITOR, "memory": _MEMORY}
-VERSION = re.compile(r"(bash|text_editor|memory)_\d{8}", re.ASCII)
+LATEST_TOOLS = {"bash": _BASH, "text_editor": _EDITOR, "memory": _MEMORY}
+VERSION_PATTERN = re.compile(r"(bash|text_editor|memory)_\d{8}", re.ASCII)
 
 
-def offer_of(kind: str | None) -> tuple[InputTool | None, bool]:
+def find_client_tool(kind: str | None) -> tuple[InputTool | None, bool]:
     """What is offered for a type of tool, if it is one of these; and whether that very version is known."""
     if kind is None:
         return None, True
-    if offer := OFFERS.get(kind):
+    if offer := TOOLS_BY_TYPE.get(kind):
         return offer, True
-    version = VERSION.fullmatch(kind)
-    return (NEWEST[version[1]] if version else None), False
+    version = VERSION_PATTERN.fullmatch(kind)
+    return (LATEST_TOOLS[version[1]] if version else None), False

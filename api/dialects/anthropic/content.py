@@ -2,7 +2,7 @@
 
 Invariants: a block becomes what it is, in its place, or a refusal that names it; text blocks are never joined by
 characters of ours, and thinking goes back as it came, with its signature. What only the vendor can read is left out, and
-`api.dialects.anthropic.ignored` names it.
+`api.dialects.anthropic.ignored_fields` names it.
 """
 
 import re
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from msgspec import Raw
 
 from api.conversation.drafts import DraftBlock, DraftResult, PartBlock
-from api.core.problems import Problem, invalid
+from api.core.problems import Problem, invalid_problem
 from api.dialects.anthropic.blocks import (
     BLOCK_TYPES,
     SOURCE_TYPES,
@@ -33,177 +33,187 @@ from api.dialects.anthropic.blocks import (
     ToolResultBlock,
     ToolUseBlock,
     UrlSource,
-    kind_of,
+    decode_type,
     to_block,
     to_source,
 )
-from api.media.blocks import Remote, RemoteDocument, data_url, file, with_context
+from api.media.blocks import RemoteDocument, RemoteMedia, add_context, read_data_url, read_file_data
 from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
 
 # What the vendor's own tools did, and marks that only the vendor reads. It holds no words for the model, or none that
 # the CLI could pass on.
-LEFT_OUT = re.compile(
+DROPPED_TYPES = re.compile(
     r"server_tool_use|mcp_tool_use|mcp_tool_listing|tool_reference|\w+_tool_result|browser_state|container_upload|"
     r"fallback|tool_addition|tool_removal",
     re.ASCII,
 )
-KNOWN = "text, image, document, search_result, tool_use, tool_result, thinking and redacted_thinking"
-OWNERS = {
+SUPPORTED_TYPES = "text, image, document, search_result, tool_use, tool_result, thinking and redacted_thinking"
+BLOCK_ROLES = {
     **dict.fromkeys(("tool_use", "thinking", "redacted_thinking"), "assistant"),
     **dict.fromkeys(("tool_result", "image", "document", "search_result"), "user"),
 }
 
 
-def texts(content: Content, where: str) -> tuple[str, ...]:
+def parse_texts(content: Content, where: str) -> tuple[str, ...]:
     """The texts of a system prompt, one for each block. Raises Problem."""
     if isinstance(content, str):
         return (content,)
     found: list[str] = []
-    for place, kind, raw in own(content or [], where):
+    for place, kind, raw in iterate_blocks(content or [], where):
         if kind != "text":
-            raise invalid(f"`{place}`: only text may be here.", f"{place}.type")
-        found += [each.text for each in parts_of(to_block(raw, place), place) if isinstance(each, Text)]
+            raise invalid_problem(f"`{place}`: only text may be here.", f"{place}.type")
+        found += [each.text for each in to_parts(to_block(raw, place), place) if isinstance(each, Text)]
     return tuple(found)
 
 
-def blocks(content: Content, role: str, where: str) -> tuple[DraftBlock, ...]:
+def parse_blocks(content: Content, role: str, where: str) -> tuple[DraftBlock, ...]:
     """The blocks of a message. Raises Problem."""
     if content is None or isinstance(content, str):
         return (Text(content),) if content else ()
-    return tuple(block for place, kind, raw in own(content, where) for block in _blocks(kind, raw, role, place))
+    return tuple(
+        block for place, kind, raw in iterate_blocks(content, where) for block in _parse_block(kind, raw, role, place)
+    )
 
 
-def own(content: list[Raw], where: str) -> Iterator[tuple[str, str, Raw]]:
+def iterate_blocks(content: list[Raw], where: str) -> Iterator[tuple[str, str, Raw]]:
     """Each block that is not left out: its place, its type, itself. Raises Problem."""
     for index, raw in enumerate(content):
         place = f"{where}[{index}]"
-        kind = kind_of(raw, place)
-        if not LEFT_OUT.fullmatch(kind):
+        kind = decode_type(raw, place)
+        if not DROPPED_TYPES.fullmatch(kind):
             yield place, kind, raw
 
 
-def _blocks(kind: str, raw: Raw, role: str, where: str) -> tuple[DraftBlock, ...]:
-    if OWNERS.get(kind, role) != role:
-        raise invalid(f"`{where}`: `{kind}` belongs into messages of the role {OWNERS[kind]}.", where)
-    match _known(kind, raw, where):
+def _parse_block(kind: str, raw: Raw, role: str, where: str) -> tuple[DraftBlock, ...]:
+    if BLOCK_ROLES.get(kind, role) != role:
+        raise invalid_problem(f"`{where}`: `{kind}` belongs into messages of the role {BLOCK_ROLES[kind]}.", where)
+    match _decode_known_block(kind, raw, where):
         case ToolUseBlock() as block:
-            return (call(block, where),)
+            return (to_tool_use(block, where),)
         case ToolResultBlock() as block:
             if not block.tool_use_id:
-                raise invalid(f"`{where}.tool_use_id` is missing.", f"{where}.tool_use_id")
-            return (DraftResult(block.tool_use_id, parts(block.content, f"{where}.content"), bool(block.is_error)),)
+                raise invalid_problem(f"`{where}.tool_use_id` is missing.", f"{where}.tool_use_id")
+            return (
+                DraftResult(block.tool_use_id, parse_parts(block.content, f"{where}.content"), bool(block.is_error)),
+            )
         case ThinkingBlock(thinking, signature):
             # An answer that was cut off in its thinking has no signature, and the service takes none back without.
             return (Thinking(thinking, signature),) if signature else ()
         case RedactedThinkingBlock(data):
             if not data:
-                raise invalid(f"`{where}.data` is missing.", f"{where}.data")
+                raise invalid_problem(f"`{where}.data` is missing.", f"{where}.data")
             return (RedactedThinking(data),)
         case block:
-            return parts_of(block, where)
+            return to_parts(block, where)
 
 
-def _known(kind: str, raw: Raw, where: str) -> Block:
+def _decode_known_block(kind: str, raw: Raw, where: str) -> Block:
     """A block of a type that is known. Raises Problem."""
     if kind not in BLOCK_TYPES:
-        raise invalid(f"`{where}`: blocks of type `{kind}` are not supported; {KNOWN} are.", f"{where}.type")
+        raise invalid_problem(
+            f"`{where}`: blocks of type `{kind}` are not supported; {SUPPORTED_TYPES} are.", f"{where}.type"
+        )
     return to_block(raw, where)
 
 
-def call(block: ToolUseBlock, where: str) -> ToolUse:
+def to_tool_use(block: ToolUseBlock, where: str) -> ToolUse:
     """A call of the assistant's. Raises Problem."""
     if not block.id or not block.name:
-        raise invalid(f"`{where}` needs an `id` and a `name`.", where)
+        raise invalid_problem(f"`{where}` needs an `id` and a `name`.", where)
     return ToolUse(block.id, block.name, bytes(block.input).decode())
 
 
-def parts(content: Content, where: str) -> tuple[PartBlock, ...]:
+def parse_parts(content: Content, where: str) -> tuple[PartBlock, ...]:
     """The blocks of a tool's result. Raises Problem."""
     if content is None or isinstance(content, str):
         return (Text(content),) if content else ()
-    return tuple(part for place, kind, raw in own(content, where) for part in parts_of(_known(kind, raw, place), place))
+    return tuple(
+        part
+        for place, kind, raw in iterate_blocks(content, where)
+        for part in to_parts(_decode_known_block(kind, raw, place), place)
+    )
 
 
-def parts_of(block: Block, where: str) -> tuple[PartBlock, ...]:
+def to_parts(block: Block, where: str) -> tuple[PartBlock, ...]:
     """What a block says: text, a picture, a document. Raises Problem."""
     match block:
         case TextBlock(text):
             return (Text(text),)
         case ImageBlock(source):
-            return (picture(_source(source, where), f"{where}.source"),)
+            return (to_image(_decode_source(source, where), f"{where}.source"),)
         case DocumentBlock(source):
-            return (document(block, _source(source, where), f"{where}.source"),)
+            return (to_document(block, _decode_source(source, where), f"{where}.source"),)
         case SearchResultBlock():
-            return (finding(block, where),)
+            return (to_search_document(block, where),)
         case CompactionBlock(content):
             return (Text(content),) if content else ()
         case ConnectorTextBlock(connector_text, text):
             words = connector_text or text
             return (Text(words),) if words else ()
         case SystemBlock(content, text):
-            return tuple(Text(each) for each in (*texts(content, f"{where}.content"), text) if each)
+            return tuple(Text(each) for each in (*parse_texts(content, f"{where}.content"), text) if each)
         case _:
             kind = str(block.__struct_config__.tag)
-            raise invalid(f"`{where}`: `{kind}` can't be inside of a tool's result.", f"{where}.type")
+            raise invalid_problem(f"`{where}`: `{kind}` can't be inside of a tool's result.", f"{where}.type")
 
 
-def finding(block: SearchResultBlock, where: str) -> Document:
+def to_search_document(block: SearchResultBlock, where: str) -> Document:
     """What a search of the client's found, as a text with its title and where it is from. Raises Problem."""
-    found = "\n".join(texts(block.content, f"{where}.content"))
+    found = "\n".join(parse_texts(block.content, f"{where}.content"))
     # The service takes no document without words.
     return Document("text/plain", found if found.strip() else block.source, block.title, block.source)
 
 
-def _source(raw: Raw, where: str) -> Source:
+def _decode_source(raw: Raw, where: str) -> Source:
     """Where the bytes of a picture or document are. Raises Problem."""
     place = f"{where}.source"
-    kind = kind_of(raw, place)
+    kind = decode_type(raw, place)
     if kind not in SOURCE_TYPES:
-        raise invalid(f"`{place}.type` must be base64, url, text or content, not `{kind}`.", f"{place}.type")
+        raise invalid_problem(f"`{place}.type` must be base64, url, text or content, not `{kind}`.", f"{place}.type")
     return to_source(raw, place)
 
 
-def picture(source: Source, place: str) -> PartBlock:
+def to_image(source: Source, place: str) -> PartBlock:
     """A picture, by its source. Raises Problem."""
     match source:
         case Base64Source(data, media_type):
-            return data_url(f"data:{media_type};base64,{data}", place)
+            return read_data_url(f"data:{media_type};base64,{data}", place)
         case UrlSource(url):
-            return Remote(_address(url, place), place)
+            return RemoteMedia(_check_url(url, place), place)
         case TextSource() | ContentSource():
-            raise invalid(f"`{place}.type` must be base64 or url for a picture.", f"{place}.type")
+            raise invalid_problem(f"`{place}.type` must be base64 or url for a picture.", f"{place}.type")
         case _:
-            raise _no_files(place)
+            raise _no_files_problem(place)
 
 
-def document(block: DocumentBlock, source: Source, place: str) -> PartBlock:
+def to_document(block: DocumentBlock, source: Source, place: str) -> PartBlock:
     """A document, by its source. Raises Problem."""
     match source:
         case Base64Source(data, media_type):
-            read = file(f"data:{media_type};base64,{data}", block.title, place)
-            return read if isinstance(read, Image) else with_context(read, block.context)
+            read = read_file_data(f"data:{media_type};base64,{data}", block.title, place)
+            return read if isinstance(read, Image) else add_context(read, block.context)
         case TextSource(data):
             return Document("text/plain", data, block.title, block.context)
         case ContentSource(content):
-            text = "\n".join(texts(content, f"{place}.content"))
+            text = "\n".join(parse_texts(content, f"{place}.content"))
             return Document("text/plain", text, block.title, block.context)
         case UrlSource(url):
-            return RemoteDocument(_address(url, place), place, block.title, block.context)
+            return RemoteDocument(_check_url(url, place), place, block.title, block.context)
         case _:
-            raise _no_files(place)
+            raise _no_files_problem(place)
 
 
-def _address(url: str, place: str) -> str:
+def _check_url(url: str, place: str) -> str:
     if url.partition(":")[0].lower() not in {"http", "https"}:
-        raise invalid(f"`{place}.url` must be an https address.", f"{place}.url")
+        raise invalid_problem(f"`{place}.url` must be an https address.", f"{place}.url")
     return url
 
 
-def _no_files(place: str) -> Problem:
-    return invalid(f"`{place}`: no files are kept here; send the bytes as base64.", f"{place}.type")
+def _no_files_problem(place: str) -> Problem:
+    return invalid_problem(f"`{place}`: no files are kept here; send the bytes as base64.", f"{place}.type")
 
 
-def is_lost(block: dict[str, object]) -> bool:
+def is_dropped(block: dict[str, object]) -> bool:
     """Whether a block, as its JSON object, says nothing that reaches the model."""
     kind = block.get("type")
     match kind:
@@ -212,6 +222,6 @@ def is_lost(block: dict[str, object]) -> bool:
         case "thinking":
             return isinstance(block.get("thinking"), str) and not block.get("signature")
         case str():
-            return LEFT_OUT.fullmatch(kind) is not None
+            return DROPPED_TYPES.fullmatch(kind) is not None
         case _:
             return False

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import UNSET
 
-from api.core.problems import Problem, of_failure
+from api.core.problems import Problem, problem_from_failure
 from api.dialects.anthropic.models import (
     BlockOut,
     ErrorDetail,
@@ -23,23 +23,23 @@ from api.dialects.anthropic.models import (
     ToolUseOut,
     encoder,
 )
-from api.http.sse import named
+from api.http.sse import render_named_event
 from shared.events import (
-    Declined,
     Done,
     Event,
     Failed,
+    RefusedOutput,
     Started,
     TextDelta,
     ThinkingDelta,
     ThinkingRedacted,
-    ThinkingSigned,
-    ToolArguments,
+    ThinkingSignature,
+    ToolArgumentsDelta,
     ToolCall,
     Usage,
 )
 
-TYPES = {
+ERROR_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
     402: "billing_error",
@@ -51,170 +51,176 @@ TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-NO_INPUT = msgspec.Raw(b"{}")
+EMPTY_INPUT = msgspec.Raw(b"{}")
 
 
 class MessageEncoder:
     """The answer in the making. Mutable: the model, the blocks that are whole, the one that is not, the end."""
 
     def __init__(
-        self, message_id: str, model: str, request_id: str, *, thinking: bool = False, shown: bool = True
+        self, message_id: str, model: str, request_id: str, *, thinking: bool = False, show_thinking: bool = True
     ) -> None:
         self._id = message_id
         self._model = model
         self._request_id = request_id
         self._thinking = thinking
-        self._shown = shown
+        self._show_thinking = show_thinking
         self._blocks: list[BlockOut] = []
-        self._open: ThinkingOut | TextOut | ToolUseOut | None = None
+        self._open_block: ThinkingOut | TextOut | ToolUseOut | None = None
         self._pieces: list[str] = []
         self._declined = False
         self._done: Done | None = None
 
-    def event(self, event: Event, choice: int = 0) -> bytes:
+    def encode_event(self, event: Event, choice: int = 0) -> bytes:
         """The server-sent events that say `event`."""
         assert choice == 0
         match event:
             case Started(model, usage):
                 self._model = model or self._model
-                return said("message_start", message=self._message(None, usage)) + PING
+                return render_event("message_start", message=self._build_message(None, usage)) + PING
             case Done():
-                return self._finished(event)
+                return self._finish(event)
             case Failed():
-                return named("error", self.problem(of_failure(event)))
-            case ThinkingDelta() | ThinkingSigned() | ThinkingRedacted():
-                return self._thought(event) if self._thinking else b""
+                return render_named_event("error", self.encode_error(problem_from_failure(event)))
+            case ThinkingDelta() | ThinkingSignature() | ThinkingRedacted():
+                return self._encode_thinking(event) if self._thinking else b""
             case _:
-                return self._content(event)
+                return self._encode_content(event)
 
-    def whole(self) -> bytes:
+    def encode_answer(self) -> bytes:
         """The whole answer, as one object."""
         assert self._done
-        return encoder.encode(self._message(self._reason(self._done), self._done.usage, self._done.stop_sequence))
+        return encoder.encode(
+            self._build_message(self._to_stop_reason(self._done), self._done.usage, self._done.stop_sequence)
+        )
 
-    def problem(self, problem: Problem) -> bytes:
+    def encode_error(self, problem: Problem) -> bytes:
         """An error as its JSON body."""
-        return envelope(problem, self._request_id)
+        return render_error(problem, self._request_id)
 
-    def _content(self, event: Event) -> bytes:
+    def _encode_content(self, event: Event) -> bytes:
         match event:
             case TextDelta(text):
-                return self._grown(TextOut(""), text, {"type": "text_delta", "text": text})
-            case Declined(text):
+                return self._add_delta(TextOut(""), text, {"type": "text_delta", "text": text})
+            case RefusedOutput(text):
                 self._declined = True
-                return self._grown(TextOut(""), text, {"type": "text_delta", "text": text})
+                return self._add_delta(TextOut(""), text, {"type": "text_delta", "text": text})
             case ToolCall(call, name):
-                return self._ended() + self._begun(ToolUseOut(call, name, NO_INPUT))
-            case ToolArguments(piece):
-                return self._grown(self._open, piece, {"type": "input_json_delta", "partial_json": piece})
+                return self._end_block() + self._start_block(ToolUseOut(call, name, EMPTY_INPUT))
+            case ToolArgumentsDelta(piece):
+                return self._add_delta(self._open_block, piece, {"type": "input_json_delta", "partial_json": piece})
             case _:
                 return b""
 
-    def _thought(self, event: ThinkingDelta | ThinkingSigned | ThinkingRedacted) -> bytes:
+    def _encode_thinking(self, event: ThinkingDelta | ThinkingSignature | ThinkingRedacted) -> bytes:
         match event:
             case ThinkingDelta(text):
-                shown = text if self._shown else ""
-                return self._grown(ThinkingOut("", ""), shown, {"type": "thinking_delta", "thinking": shown})
-            case ThinkingSigned(signature):
-                return self._signed(signature)
+                shown = text if self._show_thinking else ""
+                return self._add_delta(ThinkingOut("", ""), shown, {"type": "thinking_delta", "thinking": shown})
+            case ThinkingSignature(signature):
+                return self._add_signature(signature)
             case ThinkingRedacted(data):
                 block = RedactedOut(data)
-                return self._ended() + self._begun(block) + self._ended(block)
+                return self._end_block() + self._start_block(block) + self._end_block(block)
 
-    def _message(self, reason: str | None, usage: Usage, stop: str | None = None) -> MessageOut:
+    def _build_message(self, reason: str | None, usage: Usage, stop: str | None = None) -> MessageOut:
         return MessageOut(
             id=self._id,
             model=self._model,
             content=list(self._blocks),
             stop_reason=reason,
             stop_sequence=stop,
-            usage=counted(usage),
+            usage=build_usage(usage),
         )
 
-    def _begun(self, block: BlockOut) -> bytes:
-        self._open = None if isinstance(block, RedactedOut) else block
-        return said("content_block_start", index=len(self._blocks), content_block=block)
+    def _start_block(self, block: BlockOut) -> bytes:
+        self._open_block = None if isinstance(block, RedactedOut) else block
+        return render_event("content_block_start", index=len(self._blocks), content_block=block)
 
-    def _grown(self, block: BlockOut | None, piece: str, delta: Mapping[str, str]) -> bytes:
+    def _add_delta(self, block: BlockOut | None, piece: str, delta: Mapping[str, str]) -> bytes:
         """A piece more of the open block, after the beginning of one if another kind was open."""
         assert block is not None
-        before = b"" if type(self._open) is type(block) else self._ended() + self._begun(block)
+        before = b"" if type(self._open_block) is type(block) else self._end_block() + self._start_block(block)
         if not piece:
             return before
         self._pieces.append(piece)
-        return before + said("content_block_delta", index=len(self._blocks), delta=delta)
+        return before + render_event("content_block_delta", index=len(self._blocks), delta=delta)
 
-    def _signed(self, signature: str) -> bytes:
+    def _add_signature(self, signature: str) -> bytes:
         """The signature, which ends its block: what is thought after it is a block of its own."""
-        block = ThinkingOut("".join(self._pieces), signature) if isinstance(self._open, ThinkingOut) else None
-        before = b"" if block else self._ended() + self._begun(ThinkingOut("", ""))
+        block = ThinkingOut("".join(self._pieces), signature) if isinstance(self._open_block, ThinkingOut) else None
+        before = b"" if block else self._end_block() + self._start_block(ThinkingOut("", ""))
         delta = {"type": "signature_delta", "signature": signature}
-        signed = said("content_block_delta", index=len(self._blocks), delta=delta)
-        return before + signed + self._ended(block or ThinkingOut("", signature))
+        signed = render_event("content_block_delta", index=len(self._blocks), delta=delta)
+        return before + signed + self._end_block(block or ThinkingOut("", signature))
 
-    def _ended(self, block: BlockOut | None = None) -> bytes:
+    def _end_block(self, block: BlockOut | None = None) -> bytes:
         """The end of the open block."""
-        whole = block or self._gathered()
+        whole = block or self._build_open_block()
         if not whole:
             return b""
-        stop = said("content_block_stop", index=len(self._blocks))
+        stop = render_event("content_block_stop", index=len(self._blocks))
         self._blocks.append(whole)
-        self._open = None
+        self._open_block = None
         self._pieces = []
         return stop
 
-    def _gathered(self) -> BlockOut | None:
+    def _build_open_block(self) -> BlockOut | None:
         text = "".join(self._pieces)
-        match self._open:
+        match self._open_block:
             case TextOut():
                 return TextOut(text)
             case ThinkingOut():
                 return ThinkingOut(text, "")
             case ToolUseOut(call, name):
-                return ToolUseOut(call, name, as_input(text))
+                return ToolUseOut(call, name, to_input(text))
             case None:
                 return None
 
-    def _reason(self, done: Done) -> str:
-        return "refusal" if self._declined else done.reported or done.stop_reason
+    def _to_stop_reason(self, done: Done) -> str:
+        return "refusal" if self._declined else done.raw_stop_reason or done.stop_reason
 
-    def _finished(self, done: Done) -> bytes:
-        ended = self._ended()
+    def _finish(self, done: Done) -> bytes:
+        ended = self._end_block()
         self._done = done
-        delta = {"stop_reason": self._reason(done), "stop_sequence": done.stop_sequence}
-        return ended + said("message_delta", delta=delta, usage=counted(done.usage)) + said("message_stop")
+        delta = {"stop_reason": self._to_stop_reason(done), "stop_sequence": done.stop_sequence}
+        return (
+            ended
+            + render_event("message_delta", delta=delta, usage=build_usage(done.usage))
+            + render_event("message_stop")
+        )
 
 
-def said(kind: str, **fields: object) -> bytes:
+def render_event(kind: str, **fields: object) -> bytes:
     """A server-sent event under its name."""
-    return named(kind, encoder.encode({"type": kind, **fields}))
+    return render_named_event(kind, encoder.encode({"type": kind, **fields}))
 
 
-def as_input(arguments: str) -> msgspec.Raw:
+def to_input(arguments: str) -> msgspec.Raw:
     """The arguments as the object they are; one that the token limit cut off is empty, as a stream's reader has it."""
     try:
         msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError):
-        return NO_INPUT
+        return EMPTY_INPUT
     return msgspec.Raw(arguments.encode())
 
 
-def counted(usage: Usage) -> MessageUsage:
+def build_usage(usage: Usage) -> MessageUsage:
     """Tokens as Anthropic counts them."""
     return MessageUsage(usage.input_tokens, usage.cache_write_tokens, usage.cache_read_tokens, usage.output_tokens)
 
 
-def status(problem: Problem) -> int:
+def to_http_status(problem: Problem) -> int:
     """The HTTP status: the vendor has one of its own for an overloaded service."""
     return 529 if problem.code == "overloaded" else problem.status
 
 
-def envelope(problem: Problem, request_id: str) -> bytes:
+def render_error(problem: Problem, request_id: str) -> bytes:
     """An error in Anthropic's envelope."""
     fallback = "api_error" if problem.status >= 500 else "invalid_request_error"
-    kind = TYPES.get(status(problem), fallback)
+    kind = ERROR_TYPES.get(to_http_status(problem), fallback)
     body = ErrorDetail(kind, problem.message, dict(problem.details) if problem.details else UNSET)
     return encoder.encode(ErrorMessage(error=body, request_id=request_id))
 
 
-PING = said("ping")
+PING = render_event("ping")

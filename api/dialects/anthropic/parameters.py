@@ -2,7 +2,7 @@
 
 from api.conversation.parameters import Parameter
 
-MESSAGES: dict[str, Parameter] = {
+MESSAGES_PARAMETERS: dict[str, Parameter] = {
     "messages": Parameter("supported", "each message reaches the model as a message of its own role"),
     "model": Parameter("supported", "a name of GET /v1/models; DEFAULT_MODEL without one"),
     "max_tokens": Parameter("supported", "required, at least 1; the service refuses more than the model can write"),

@@ -9,40 +9,45 @@ from typing import cast
 
 from msgspec import Struct
 
-from api.core.problems import invalid
+from api.core.problems import invalid_problem
 from api.dialects.anthropic.models import MessagesRequest, ThinkingOptions
 from shared.turn import Effort
 
-LEAST_BUDGET = 1024
+MIN_THINKING_BUDGET = 1024
 EFFORTS: dict[str, Effort] = {"low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
-TYPES = ("enabled", "adaptive", "disabled")
+THINKING_TYPES = ("enabled", "adaptive", "disabled")
 # `full` is what the display was called before it was `summarized`.
 DISPLAYS = ("summarized", "omitted", "full")
 # The first budget that is not reached gives the effort.
-BUDGETS: tuple[tuple[int, Effort], ...] = ((4_096, "low"), (16_384, "medium"), (32_768, "high"), (65_536, "xhigh"))
+EFFORT_BUDGETS: tuple[tuple[int, Effort], ...] = (
+    (4_096, "low"),
+    (16_384, "medium"),
+    (32_768, "high"),
+    (65_536, "xhigh"),
+)
 
 
-class Shown(Struct, frozen=True):
+class ThinkingVisibility(Struct, frozen=True):
     """What a client gets of the thinking. blocks: its blocks, to be sent back. words: what they say, too."""
 
     blocks: bool
     words: bool
 
 
-def shown(thinking: ThinkingOptions | None) -> Shown:
+def resolve_visibility(thinking: ThinkingOptions | None) -> ThinkingVisibility:
     """What a request gets of the thinking.
 
     A model that always thinks gives its blocks, without words, to a request that says nothing of thinking: the client
     sends them back, and the model goes on from them.
     """
     if thinking is None:
-        return Shown(blocks=True, words=False)
-    return Shown(blocks=thinking.type != "disabled", words=thinking.display != "omitted")
+        return ThinkingVisibility(blocks=True, words=False)
+    return ThinkingVisibility(blocks=thinking.type != "disabled", words=thinking.display != "omitted")
 
 
-def effort(request: MessagesRequest) -> Effort | None:
+def resolve_effort(request: MessagesRequest) -> Effort | None:
     """How hard to think: what is named, or what the thinking's options amount to. Raises Problem."""
-    of_thinking = _effort_of(request.thinking, request.max_tokens)
+    of_thinking = _resolve_thinking_effort(request.thinking, request.max_tokens)
     named: object = request.output_config.effort if request.output_config else None
     for message in request.messages:
         # What a system message sets holds from there on.
@@ -51,7 +56,7 @@ def effort(request: MessagesRequest) -> Effort | None:
     return of_thinking if named is None else EFFORTS.get(str(named))
 
 
-def _effort_of(thinking: ThinkingOptions | None, max_tokens: int | None) -> Effort | None:
+def _resolve_thinking_effort(thinking: ThinkingOptions | None, max_tokens: int | None) -> Effort | None:
     """The effort that the thinking's own options amount to. Raises Problem."""
     if thinking is None:
         return None
@@ -59,14 +64,16 @@ def _effort_of(thinking: ThinkingOptions | None, max_tokens: int | None) -> Effo
         case "disabled" | "between_tools":
             return "low"
         case "enabled":
-            return _effort_of_budget(thinking.budget_tokens, max_tokens)
+            return _budget_to_effort(thinking.budget_tokens, max_tokens)
         case _:
             return None
 
 
-def _effort_of_budget(budget: object, max_tokens: int | None) -> Effort:
-    if isinstance(budget, int) and budget >= LEAST_BUDGET and (max_tokens is None or budget < max_tokens):
-        reached: list[Effort] = [effort for most, effort in BUDGETS if budget < most]
+def _budget_to_effort(budget: object, max_tokens: int | None) -> Effort:
+    if isinstance(budget, int) and budget >= MIN_THINKING_BUDGET and (max_tokens is None or budget < max_tokens):
+        reached: list[Effort] = [effort for most, effort in EFFORT_BUDGETS if budget < most]
         return reached[0] if reached else "max"
     where = "thinking.budget_tokens"
-    raise invalid(f"`{where}` must be a number of at least {LEAST_BUDGET} and less than `max_tokens`.", where)
+    raise invalid_problem(
+        f"`{where}` must be a number of at least {MIN_THINKING_BUDGET} and less than `max_tokens`.", where
+    )

@@ -10,42 +10,42 @@ import ctok
 
 from api.conversation.drafts import DraftBlock, DraftResult
 from api.conversation.turn_request import TurnRequest
-from api.media.blocks import OfficeDocument, Remote, RemoteDocument, dimensions
+from api.media.blocks import OfficeDocument, RemoteDocument, RemoteMedia, read_dimensions
 from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
 
-COUNTED = 16_000
-MESSAGE_FRAME = 4
-TOOLS_FRAME = 340
-TOOL_FRAME = 12
-MOST_OF_IMAGE = 1600
-PIXELS_A_TOKEN = 750
-PAGE = 2000
-ESTIMATED = {"x-token-count": "estimate"}
+MAX_TOKENIZED_CHARACTERS = 16_000
+MESSAGE_OVERHEAD = 4
+TOOLS_OVERHEAD = 340
+TOOL_OVERHEAD = 12
+MAX_IMAGE_TOKENS = 1600
+PIXELS_PER_TOKEN = 750
+TOKENS_PER_PAGE = 2000
+ESTIMATE_HEADERS = {"x-token-count": "estimate"}
 # Of an office document, whose text is packed: about one token for so many bytes, its pictures left out.
-BYTES_A_TOKEN, MOST_OF_DOCUMENT = 3, 50_000
+BYTES_PER_TOKEN, MAX_DOCUMENT_TOKENS = 3, 50_000
 
 
-def estimate(call: TurnRequest) -> int:
+def estimate_tokens(call: TurnRequest) -> int:
     """The tokens of a request."""
     texts = [*call.system]
-    fixed = MESSAGE_FRAME * (len(call.drafts) + len(call.system))
+    fixed = MESSAGE_OVERHEAD * (len(call.drafts) + len(call.system))
     for draft in call.drafts:
         for block in draft.content:
-            fixed += _block(block, texts)
-    if call.offered.tools:
-        fixed += TOOLS_FRAME + TOOL_FRAME * len(call.offered.tools)
-        texts += [part for tool in call.offered.tools for part in (tool.name, tool.description, tool.schema)]
+            fixed += _count_block_tokens(block, texts)
+    if call.tool_set.tools:
+        fixed += TOOLS_OVERHEAD + TOOL_OVERHEAD * len(call.tool_set.tools)
+        texts += [part for tool in call.tool_set.tools for part in (tool.name, tool.description, tool.schema)]
     if call.schema:
         texts.append(call.schema)
-    return fixed + _text("\n".join(texts))
+    return fixed + _count_text_tokens("\n".join(texts))
 
 
-def _text(text: str) -> int:
-    counted = ctok.token_count(text[:COUNTED])
-    return counted if len(text) <= COUNTED else round(counted * len(text) / COUNTED)
+def _count_text_tokens(text: str) -> int:
+    counted = ctok.token_count(text[:MAX_TOKENIZED_CHARACTERS])
+    return counted if len(text) <= MAX_TOKENIZED_CHARACTERS else round(counted * len(text) / MAX_TOKENIZED_CHARACTERS)
 
 
-def _block(block: DraftBlock, texts: list[str]) -> int:
+def _count_block_tokens(block: DraftBlock, texts: list[str]) -> int:
     """The tokens of what is no text; texts are gathered."""
     match block:
         case Text(text):
@@ -56,17 +56,17 @@ def _block(block: DraftBlock, texts: list[str]) -> int:
         case ToolUse(_, name, arguments):
             texts += [name, arguments]
         case DraftResult(_, content):
-            return MESSAGE_FRAME + sum(_block(part, texts) for part in content)
+            return MESSAGE_OVERHEAD + sum(_count_block_tokens(part, texts) for part in content)
         case Document("text/plain", text):
             texts.append(text)
         case Document(_, data):
             pages = base64.b64decode(data).replace(b"/Type/Page", b"/Type /Page")
-            return PAGE * max(1, pages.count(b"/Type /Page") - pages.count(b"/Type /Pages"))
+            return TOKENS_PER_PAGE * max(1, pages.count(b"/Type /Page") - pages.count(b"/Type /Pages"))
         case Image(media_type, data):
-            width, height = dimensions(base64.b64decode(data), media_type) or (0, 0)
-            return min(MOST_OF_IMAGE, width * height // PIXELS_A_TOKEN + 1)
-        case Remote():
-            return PAGE if isinstance(block, RemoteDocument) else MOST_OF_IMAGE
+            width, height = read_dimensions(base64.b64decode(data), media_type) or (0, 0)
+            return min(MAX_IMAGE_TOKENS, width * height // PIXELS_PER_TOKEN + 1)
+        case RemoteMedia():
+            return TOKENS_PER_PAGE if isinstance(block, RemoteDocument) else MAX_IMAGE_TOKENS
         case OfficeDocument(data):
-            return min(MOST_OF_DOCUMENT, len(data) // BYTES_A_TOKEN + 1)
+            return min(MAX_DOCUMENT_TOKENS, len(data) // BYTES_PER_TOKEN + 1)
     return 0

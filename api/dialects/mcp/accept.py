@@ -18,41 +18,41 @@ from api.core.problems import Problem
 
 JSON = "application/json"
 STREAM = "text/event-stream"
-EITHER = frozenset((JSON, STREAM))
-ANYTHING = "*/*"
-NO_ANSWER = (
+BOTH_TYPES = frozenset((JSON, STREAM))
+ANY_TYPE = "*/*"
+NO_RESPONSE_BODY = (
     b'{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"The session ended before there was an answer."}}'
 )
 
 
-class Event(Struct, frozen=True):
+class JsonRpcEvent(Struct, frozen=True):
     """What tells a response from a request or a notification: those have a method."""
 
     method: str | None = None
 
 
-_event = msgspec.json.Decoder(Event)
+_event = msgspec.json.Decoder(JsonRpcEvent)
 
 
-def accepted(accept: str) -> frozenset[str]:
+def parse_accept(accept: str) -> frozenset[str]:
     """Returns which of the two types an `Accept` allows (RFC 9110 §12.5.1). None at all allows everything."""
     weights: dict[str, float] = {}
     for item in accept.split(","):
         name, *parameters = (part.strip().lower() for part in item.split(";"))
         if name:
-            weights[name] = max(weights.get(name, 0), _weight(parameters))
+            weights[name] = max(weights.get(name, 0), _parse_weight(parameters))
     if not weights:
-        return EITHER
-    return frozenset(kind for kind in EITHER if _weight_of(kind, weights) > 0)
+        return BOTH_TYPES
+    return frozenset(kind for kind in BOTH_TYPES if _find_weight(kind, weights) > 0)
 
 
-def _weight_of(kind: str, weights: dict[str, float]) -> float:
+def _find_weight(kind: str, weights: dict[str, float]) -> float:
     """The most specific range that has it counts."""
-    ranges = (kind, f"{kind.partition('/')[0]}/*", ANYTHING)
+    ranges = (kind, f"{kind.partition('/')[0]}/*", ANY_TYPE)
     return next((weights[name] for name in ranges if name in weights), 0)
 
 
-def _weight(parameters: list[str]) -> float:
+def _parse_weight(parameters: list[str]) -> float:
     given = next((text[2:] for text in parameters if text.startswith("q=")), "1")
     try:
         return float(given)
@@ -60,39 +60,39 @@ def _weight(parameters: list[str]) -> float:
         return 1
 
 
-def not_acceptable(kinds: str) -> Problem:
+def not_acceptable_problem(kinds: str) -> Problem:
     """A client that can read no answer. kinds: what it has to accept."""
     return Problem(406, "not_acceptable", f"Send Accept: {kinds}.")
 
 
-def fitting(send: Send, kinds: frozenset[str], gone: Callable[[], bool]) -> Send:
+def adapt_send(send: Send, kinds: frozenset[str], is_disconnected: Callable[[], bool]) -> Send:
     """Where answers go, so that they are of a type that the client accepts. gone: whether the client hung up."""
-    if kinds == EITHER or not kinds:
+    if kinds == BOTH_TYPES or not kinds:
         return send
-    return AsJson(send, gone) if JSON in kinds else AsStream(send)
+    return JsonSender(send, is_disconnected) if JSON in kinds else StreamSender(send)
 
 
-class AsJson:
+class JsonSender:
     """Sends the one response of an event stream as JSON. Mutable: what came, until it is whole."""
 
-    def __init__(self, send: Send, gone: Callable[[], bool]) -> None:
+    def __init__(self, send: Send, is_disconnected: Callable[[], bool]) -> None:
         self._send = send
-        self._gone = gone
+        self._is_disconnected = is_disconnected
         self._start: Any = None
         self._rest = b""
         self._response = b""
 
     async def __call__(self, message: Any) -> None:
-        if message["type"] == "http.response.start" and _type_of(message).startswith(STREAM):
+        if message["type"] == "http.response.start" and _get_content_type(message).startswith(STREAM):
             self._start = message
         elif message["type"] == "http.response.body" and self._start:
-            self._read(message["body"])
+            self._read_events(message["body"])
             if not message.get("more_body"):
-                await self._end(self._start)
+                await self._send_response(self._start)
         else:
             await self._send(message)
 
-    def _read(self, data: bytes) -> None:
+    def _read_events(self, data: bytes) -> None:
         """Events are JSON in a line; comments and fields but `data` are nothing to a reader of JSON."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
@@ -100,15 +100,15 @@ class AsJson:
             if name == b"data" and _event.decode(value).method is None:
                 self._response = value.strip()
 
-    async def _end(self, start: Any) -> None:
-        if not self._response and self._gone():
+    async def _send_response(self, start: Any) -> None:
+        if not self._response and self._is_disconnected():
             return
-        body = self._response or NO_ANSWER
-        await self._send(_changed(start, JSON, status=200 if self._response else 500, length=len(body)))
+        body = self._response or NO_RESPONSE_BODY
+        await self._send(_replace_content_type(start, JSON, status=200 if self._response else 500, length=len(body)))
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-class AsStream:
+class StreamSender:
     """Sends an answer in JSON as an event stream of one event. Mutable: whether it is one."""
 
     def __init__(self, send: Send) -> None:
@@ -117,19 +117,19 @@ class AsStream:
 
     async def __call__(self, message: Any) -> None:
         if message["type"] == "http.response.start":
-            self._json = message["status"] == 200 and _type_of(message).startswith(JSON)
-            message = _changed(message, STREAM) if self._json else message
+            self._json = message["status"] == 200 and _get_content_type(message).startswith(JSON)
+            message = _replace_content_type(message, STREAM) if self._json else message
         elif message["type"] == "http.response.body" and self._json and message["body"]:
             message = {**message, "body": b"event: message\r\ndata: %b\r\n\r\n" % message["body"]}
         await self._send(message)
 
 
-def _type_of(message: Any) -> str:
+def _get_content_type(message: Any) -> str:
     headers = {name.lower(): value for name, value in message.get("headers", ())}
     return headers.get(b"content-type", b"").decode("latin-1").lower()
 
 
-def _changed(start: Any, kind: str, *, status: int = 200, length: int | None = None) -> Any:
+def _replace_content_type(start: Any, kind: str, *, status: int = 200, length: int | None = None) -> Any:
     """The start of an answer, of another type."""
     gone = {b"content-type", b"content-length", b"cache-control", b"x-accel-buffering"}
     headers = [(name, value) for name, value in start.get("headers", ()) if name.lower() not in gone]

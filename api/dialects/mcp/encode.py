@@ -10,22 +10,22 @@ from msgspec import Struct
 
 from api.agent.answers import (
     BashAnswer,
-    CallBegan,
-    CallEnded,
-    CallWrote,
     ChatAnswer,
     CodeAnswer,
     FileAnswer,
+    OutputChunk,
     Step,
-    Wrote,
+    ToolEnded,
+    ToolOutputChunk,
+    ToolStarted,
 )
 from api.core.problems import Problem
 from shared.events import Admitted, Queued, Started, TextDelta
 
-LONGEST = 2000
+MAX_PROGRESS_LENGTH = 2000
 
 
-def progress(step: Step) -> str | None:
+def render_progress(step: Step) -> str | None:
     """What to tell of a step while the work goes on; None when there is nothing to tell."""
     match step:
         case Queued(ahead):
@@ -34,25 +34,25 @@ def progress(step: Step) -> str | None:
             return "The work begins."
         case Started(model):
             return f"{model} answers."
-        case TextDelta(text) | Wrote(_, text) | CallWrote(_, _, text):
-            return text[:LONGEST]
-        case CallBegan(_, name, arguments):
-            return f"{name}: {arguments}"[:LONGEST]
-        case CallEnded(_, name, is_error, _):
+        case TextDelta(text) | OutputChunk(_, text) | ToolOutputChunk(_, _, text):
+            return text[:MAX_PROGRESS_LENGTH]
+        case ToolStarted(_, name, arguments):
+            return f"{name}: {arguments}"[:MAX_PROGRESS_LENGTH]
+        case ToolEnded(_, name, is_error, _):
             return f"{name} {'failed' if is_error else 'is done'}."
         case _:
             return None
 
 
-def result(answer: Struct) -> CallToolResult:
+def build_result(answer: Struct) -> CallToolResult:
     """An answer. One that says it is not whole is an error to the protocol, too."""
     failed = isinstance(answer, ChatAnswer | CodeAnswer) and answer.is_error
     return CallToolResult(
-        content=[TextContent(text=words(answer))], structured_content=msgspec.to_builtins(answer), is_error=failed
+        content=[TextContent(text=render_text(answer))], structured_content=msgspec.to_builtins(answer), is_error=failed
     )
 
 
-def words(answer: Struct) -> str:
+def render_text(answer: Struct) -> str:
     """An answer as a model reads it."""
     match answer:
         case ChatAnswer() | CodeAnswer():
@@ -67,6 +67,6 @@ def words(answer: Struct) -> str:
             return msgspec.json.encode(answer).decode()
 
 
-def refusal(problem: Problem) -> CallToolResult:
+def build_error_result(problem: Problem) -> CallToolResult:
     """A call that came to nothing."""
     return CallToolResult(content=[TextContent(text=problem.message)], is_error=True)

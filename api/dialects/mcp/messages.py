@@ -9,23 +9,23 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from api.conversation.fields import decoded
-from api.core.problems import Problem, invalid
+from api.conversation.fields import decode_json
+from api.core.problems import Problem, invalid_problem
 from api.dialects.mcp.accept import JSON
 
-VERSION = "2.0"
+JSON_RPC_VERSION = "2.0"
 
 type Json = dict[str, msgspec.Raw]
 
 
-class Failure(Struct, frozen=True):
+class JsonRpcError(Struct, frozen=True):
     """Why a request of ours came to nothing."""
 
     code: int
     message: str
 
 
-class Message(Struct, frozen=True):
+class JsonRpcMessage(Struct, frozen=True):
     """A request, a notification (which has no id) or a response (which has no method)."""
 
     jsonrpc: str
@@ -33,40 +33,40 @@ class Message(Struct, frozen=True):
     method: str | None = None
     params: msgspec.Raw = msgspec.Raw(b"{}")
     result: Json | None = None
-    error: Failure | None = None
+    error: JsonRpcError | None = None
 
 
-class Call(Struct, frozen=True):
+class ToolCallParams(Struct, frozen=True):
     """A tool with its arguments."""
 
     name: str
     arguments: Json | None = None
 
 
-class Prompt(Struct, frozen=True):
+class PromptParams(Struct, frozen=True):
     """A prompt with its arguments."""
 
     name: str
     arguments: dict[str, str] | None = None
 
 
-class Address(Struct, frozen=True):
+class ResourceParams(Struct, frozen=True):
     """A resource's."""
 
     uri: str
 
 
-_message = msgspec.json.Decoder(Message)
+_message = msgspec.json.Decoder(JsonRpcMessage)
 _params: msgspec.json.Decoder[Json] = msgspec.json.Decoder(Json)
 # What the methods that this server serves have to say.
-PARAMETERS: dict[str, msgspec.json.Decoder[Any]] = {
-    "tools/call": msgspec.json.Decoder(Call),
-    "prompts/get": msgspec.json.Decoder(Prompt),
-    "resources/read": msgspec.json.Decoder(Address),
+PARAMS_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
+    "tools/call": msgspec.json.Decoder(ToolCallParams),
+    "prompts/get": msgspec.json.Decoder(PromptParams),
+    "resources/read": msgspec.json.Decoder(ResourceParams),
 }
 
 
-class Unfit(Problem):
+class InvalidMessage(Problem):
     """A message that is refused. id: its own, if it has one."""
 
     def __init__(self, problem: Problem, message_id: str | int | None) -> None:
@@ -74,34 +74,34 @@ class Unfit(Problem):
         self.id = message_id
 
 
-def read(body: bytes) -> Message:
+def parse_message(body: bytes) -> JsonRpcMessage:
     """The message that a body is. Raises Problem (400)."""
     if body.lstrip().startswith(b"["):
-        raise invalid("Send one message a request, not a list of them.")
-    message = decoded(body, _message)
+        raise invalid_problem("Send one message a request, not a list of them.")
+    message = decode_json(body, _message)
     try:
-        check(message)
+        check_message(message)
     except Problem as problem:
-        raise Unfit(problem, None if message.id is UNSET else message.id) from problem
+        raise InvalidMessage(problem, None if message.id is UNSET else message.id) from problem
     return message
 
 
-def check(message: Message) -> None:
+def check_message(message: JsonRpcMessage) -> None:
     """Whether it makes sense. Raises Problem."""
-    if message.jsonrpc != VERSION:
-        raise invalid(f'`jsonrpc` must be "{VERSION}".', "jsonrpc")
+    if message.jsonrpc != JSON_RPC_VERSION:
+        raise invalid_problem(f'`jsonrpc` must be "{JSON_RPC_VERSION}".', "jsonrpc")
     if message.method is None and message.result is None and message.error is None:
-        raise invalid("`method` is missing.", "method")
+        raise invalid_problem("`method` is missing.", "method")
     if message.id is None and message.error is None:
-        raise invalid("`id` must be a text or a whole number; leave it out of a notification.", "id")
+        raise invalid_problem("`id` must be a text or a whole number; leave it out of a notification.", "id")
     if message.method is None and message.id is UNSET:
-        raise invalid("`id` is missing.", "id")
+        raise invalid_problem("`id` is missing.", "id")
     if message.method is not None:
         params = b"{}" if bytes(message.params) == b"null" else bytes(message.params)
-        decoded(params, PARAMETERS.get(message.method, _params), "params")
+        decode_json(params, PARAMS_DECODERS.get(message.method, _params), "params")
 
 
-def typed(content_type: str) -> None:
+def check_content_type(content_type: str) -> None:
     """Whether a body is said to be JSON, or nothing is said of it. Raises Problem (415)."""
     if content_type and content_type.partition(";")[0].strip().lower() != JSON:
         raise Problem(415, "unsupported_media_type", f"Send JSON, with Content-Type: {JSON}.")

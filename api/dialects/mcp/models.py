@@ -7,117 +7,117 @@ from mcp_types import Tool, ToolAnnotations
 from msgspec import Struct
 
 from api.agent.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, ModelEntries
-from api.agent.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
-from api.core.scopes import ANY
+from api.agent.requests import AnalyzeRequest, BashRequest, ChatRequest, CodeRequest, FileReadRequest
+from api.core.scopes import ANY_SCOPE
 from api.openapi.rest_words import REST_WORDS
 
 type Json = dict[str, Any]
 
 # Fields that mean something over plain HTTP only.
-ELSEWHERE = {"stream"}
+HTTP_ONLY_FIELDS = {"stream"}
 
 
-class Nothing(Struct, frozen=True):
+class NoArguments(Struct, frozen=True):
     """No arguments."""
 
 
-class Offer(Struct, frozen=True):
+class ToolOffer(Struct, frozen=True):
     """A tool. scope: who may call it. changes: it may change what it works on. outside: it talks to the model's service."""
 
     scope: str
     name: str
     title: str
     description: str
-    ask: type[Struct]
-    answer: type[Struct]
-    changes: bool = False
-    outside: bool = True
+    request_type: type[Struct]
+    answer_type: type[Struct]
+    is_destructive: bool = False
+    is_open_world: bool = True
 
-    def tool(self) -> Tool:
+    def build_tool(self) -> Tool:
         """As the protocol has it."""
         return Tool(
             name=self.name,
             title=self.title,
             description=self.description,
-            input_schema=schema(self.ask),
-            output_schema=schema(self.answer),
+            input_schema=build_schema(self.request_type),
+            output_schema=build_schema(self.answer_type),
             annotations=ToolAnnotations(
                 title=self.title,
-                read_only_hint=not self.changes,
-                destructive_hint=self.changes,
-                open_world_hint=self.outside,
+                read_only_hint=not self.is_destructive,
+                destructive_hint=self.is_destructive,
+                open_world_hint=self.is_open_world,
             ),
         )
 
 
-OFFERS = (
-    Offer(
+TOOL_OFFERS = (
+    ToolOffer(
         "chat",
         "chat",
         "Ask Claude",
         "Ask a Claude model. It sees the prompt only and uses no tools.",
-        ChatAsk,
+        ChatRequest,
         ChatAnswer,
     ),
-    Offer(
+    ToolOffer(
         "code",
         "code",
         "Let Claude work on files",
         "Let a Claude model read, search and, where that is allowed, change the server's files and run its allowed "
         "commands until the task is done. May take minutes; progress is reported.",
-        CodeAsk,
+        CodeRequest,
         CodeAnswer,
-        changes=True,
+        is_destructive=True,
     ),
-    Offer(
+    ToolOffer(
         "code",
         "analyze",
         "Ask Claude about files",
         "Ask a Claude model about files of the server's, which it gets whole.",
-        AnalyzeAsk,
+        AnalyzeRequest,
         ChatAnswer,
     ),
-    Offer(
+    ToolOffer(
         "files",
         "file_read",
         "Read a file",
         "Read an allowed file, or lines of it.",
-        FileReadAsk,
+        FileReadRequest,
         FileAnswer,
-        outside=False,
+        is_open_world=False,
     ),
-    Offer(
+    ToolOffer(
         "bash",
         "bash",
         "Run a command",
         "Run allowed commands where the server's files are. What they write is reported as progress.",
-        BashAsk,
+        BashRequest,
         BashAnswer,
-        changes=True,
-        outside=False,
+        is_destructive=True,
+        is_open_world=False,
     ),
-    Offer(
-        ANY,
+    ToolOffer(
+        ANY_SCOPE,
         "list_models",
         "List the models",
         "Every name that `model` may have.",
-        Nothing,
+        NoArguments,
         ModelEntries,
-        outside=False,
+        is_open_world=False,
     ),
 )
-BY_NAME = {offer.name: offer for offer in OFFERS}
+OFFERS_BY_NAME = {offer.name: offer for offer in TOOL_OFFERS}
 
 
-def schema(struct: type[Struct]) -> Json:
+def build_schema(struct: type[Struct]) -> Json:
     """The JSON Schema of a struct, an object at its root, as the protocol wants it."""
     (root,), parts = msgspec.json.schema_components([struct], ref_template="#/$defs/{name}")
-    told = {name: _told(name, part) for name, part in parts.items()}
+    told = {name: _describe_fields(name, part) for name, part in parts.items()}
     whole = told.pop(root["$ref"].rpartition("/")[2])
     return {**whole, **({"$defs": told} if told else {})}
 
 
-def _told(name: str, part: Json) -> Json:
+def _describe_fields(name: str, part: Json) -> Json:
     """A struct's schema with what is said of its fields, where they mean something here."""
     fields: Json = {
         field: {
@@ -129,7 +129,7 @@ def _told(name: str, part: Json) -> Json:
             ),
         }
         for field, what in part.get("properties", {}).items()
-        if field not in ELSEWHERE
+        if field not in HTTP_ONLY_FIELDS
     }
     required: list[str] = part.get("required", [])
     return {"type": "object", "properties": fields, **({"required": required} if required else {})}

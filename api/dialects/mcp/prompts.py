@@ -5,28 +5,28 @@ from collections.abc import Mapping
 from mcp_types import EmbeddedResource, GetPromptResult, Prompt, PromptArgument, PromptMessage, TextContent
 from msgspec import Struct
 
-from api.core.caller import Asking
-from api.core.problems import Problem, invalid
-from api.dialects.mcp.decode import uri
-from api.dialects.mcp.resources import contents
-from api.executors.tool_client import Hands
+from api.core.caller import Caller
+from api.core.problems import Problem, invalid_problem
+from api.dialects.mcp.decode import to_uri
+from api.dialects.mcp.resources import read_contents
+from api.executors.tool_client import ToolClient
 
-PATH = PromptArgument(name="path", description="The path of an allowed file.", required=True)
+PATH_ARGUMENT = PromptArgument(name="path", description="The path of an allowed file.", required=True)
 
 
-class Template(Struct, frozen=True):
+class PromptTemplate(Struct, frozen=True):
     """words: what is asked of the file; `{extra}` is the other argument, or what stands in for it."""
 
     title: str
     description: str
-    words: str
+    text: str
     extra: str
     extra_description: str
-    without: str
+    default_extra: str
 
 
 PROMPTS = {
-    "review_file": Template(
+    "review_file": PromptTemplate(
         "Review a file",
         "Look for faults in a file of the server's.",
         "Review this file. Look for {extra}. Name each fault with its line, why it is one, and the mend.",
@@ -34,7 +34,7 @@ PROMPTS = {
         "What to look for.",
         "faults of any kind, the gravest first",
     ),
-    "explain_file": Template(
+    "explain_file": PromptTemplate(
         "Explain a file",
         "Say what a file of the server's is for and how it works.",
         "Explain this file to {extra}: what it is for, how it works, and what to mind when changing it.",
@@ -45,20 +45,22 @@ PROMPTS = {
 }
 
 
-def listed() -> list[Prompt]:
+def list_prompts() -> list[Prompt]:
     """Every prompt."""
     return [
         Prompt(
             name=name,
             title=template.title,
             description=template.description,
-            arguments=[PATH, PromptArgument(name=template.extra, description=template.extra_description)],
+            arguments=[PATH_ARGUMENT, PromptArgument(name=template.extra, description=template.extra_description)],
         )
         for name, template in PROMPTS.items()
     ]
 
 
-async def filled(name: str, arguments: Mapping[str, str] | None, hands: Hands, asking: Asking) -> GetPromptResult:
+async def render_prompt(
+    name: str, arguments: Mapping[str, str] | None, tool_client: ToolClient, caller: Caller
+) -> GetPromptResult:
     """A prompt with its file. Raises Problem."""
     template = PROMPTS.get(name)
     if template is None:
@@ -66,9 +68,9 @@ async def filled(name: str, arguments: Mapping[str, str] | None, hands: Hands, a
     given = arguments or {}
     path = given.get("path", "").strip()
     if not path.startswith("/"):
-        raise invalid("`path` must be the whole path of an allowed file.", "path")
-    file = await contents(uri(path), hands, asking)
-    words = template.words.format(extra=given.get(template.extra) or template.without)
+        raise invalid_problem("`path` must be the whole path of an allowed file.", "path")
+    file = await read_contents(to_uri(path), tool_client, caller)
+    words = template.text.format(extra=given.get(template.extra) or template.default_extra)
     return GetPromptResult(
         description=template.description,
         messages=[

@@ -8,17 +8,17 @@ import base64
 import msgspec
 from mcp_types import BlobResourceContents, Resource, ResourceTemplate, TextResourceContents
 
-from api.core.caller import Asking
-from api.core.problems import of_failure
-from api.dialects.mcp.decode import path_of, uri
-from api.executors.tool_client import Hands
+from api.core.caller import Caller
+from api.core.problems import problem_from_failure
+from api.dialects.mcp.decode import to_path, to_uri
+from api.executors.tool_client import ToolClient
 from shared.errors import ErrorKind
 from shared.events import Failed
-from shared.tool_jobs import Entry, FileRead, FolderListed, ListFolder, ReadFile
+from shared.tool_jobs import FileContent, FolderEntry, FolderListing, ListFolder, ReadFile
 
-MOST = 1000
-FOLDER = "inode/directory"
-TEMPLATES = [
+MAX_RESOURCES = 1000
+FOLDER_MIME_TYPE = "inode/directory"
+RESOURCE_TEMPLATES = [
     ResourceTemplate(
         uri_template="file://{+path}",
         name="allowed-path",
@@ -28,51 +28,55 @@ TEMPLATES = [
 ]
 
 
-async def listed(hands: Hands, asking: Asking) -> list[Resource]:
+async def list_resources(tool_client: ToolClient, caller: Caller) -> list[Resource]:
     """The allowed paths and what is right in them."""
-    status = await hands.serving()
+    status = await tool_client.find_available()
     if status is None:
         return []
     found: dict[str, Resource] = {}
     for path in status.allowed_paths:
-        inside = await hands.result(ListFolder(path), asking)
-        if isinstance(inside, FolderListed):
-            found[path] = described(Entry(path, "folder"), f"An allowed folder with {len(inside.entries)} entries.")
-            found |= {entry.path: described(entry) for entry in inside.entries if entry.kind != "other"}
+        inside = await tool_client.get_result(ListFolder(path), caller)
+        if isinstance(inside, FolderListing):
+            found[path] = to_resource(
+                FolderEntry(path, "folder"), f"An allowed folder with {len(inside.entries)} entries."
+            )
+            found |= {entry.path: to_resource(entry) for entry in inside.entries if entry.kind != "other"}
         else:
-            found[path] = described(Entry(path, "file"))
-    return list(found.values())[:MOST]
+            found[path] = to_resource(FolderEntry(path, "file"))
+    return list(found.values())[:MAX_RESOURCES]
 
 
-def described(entry: Entry, description: str | None = None) -> Resource:
+def to_resource(entry: FolderEntry, description: str | None = None) -> Resource:
     """A file or folder as a resource."""
     folder = entry.kind == "folder"
     return Resource(
-        uri=uri(entry.path),
+        uri=to_uri(entry.path),
         name=entry.path.rpartition("/")[2] or entry.path,
         title=entry.path,
         description=description,
-        mime_type=FOLDER if folder else None,
+        mime_type=FOLDER_MIME_TYPE if folder else None,
         size=None if folder else entry.size,
     )
 
 
-async def contents(address: str, hands: Hands, asking: Asking) -> TextResourceContents | BlobResourceContents:
+async def read_contents(
+    address: str, tool_client: ToolClient, caller: Caller
+) -> TextResourceContents | BlobResourceContents:
     """What is at an address. Raises Problem."""
-    path = path_of(address)
-    came = await hands.result(ReadFile(path), asking)
+    path = to_path(address)
+    came = await tool_client.get_result(ReadFile(path), caller)
     if isinstance(came, Failed) and came.kind in {ErrorKind.BAD_JOB, ErrorKind.NOT_FOUND}:
-        inside = await hands.result(ListFolder(path), asking)
-        if isinstance(inside, FolderListed):
+        inside = await tool_client.get_result(ListFolder(path), caller)
+        if isinstance(inside, FolderListing):
             listing = msgspec.json.encode(inside.entries).decode()
             return TextResourceContents(uri=address, mime_type="application/json", text=listing)
     match came:
-        case FileRead(text=str(text)):
+        case FileContent(text=str(text)):
             return TextResourceContents(uri=address, mime_type=came.media_type, text=text)
-        case FileRead():
+        case FileContent():
             blob = base64.b64encode(came.data or b"").decode()
             return BlobResourceContents(uri=address, mime_type=came.media_type, blob=blob)
         case Failed():
-            raise of_failure(came)
+            raise problem_from_failure(came)
         case _:
-            raise of_failure(Failed(ErrorKind.EXECUTOR_LOST))
+            raise problem_from_failure(Failed(ErrorKind.EXECUTOR_LOST))

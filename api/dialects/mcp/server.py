@@ -30,19 +30,19 @@ from msgspec import Struct, structs
 
 from api.agent import services
 from api.agent.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, Step
-from api.agent.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
-from api.auth.middleware import permit, principal_of
-from api.core.caller import Asking, asking
+from api.agent.requests import AnalyzeRequest, BashRequest, ChatRequest, CodeRequest, FileReadRequest
+from api.auth.middleware import get_principal, require_scope
+from api.core.caller import Caller, get_caller
 from api.core.keys import Principal
-from api.core.problems import Problem, of_failure
-from api.core.scopes import ANY
+from api.core.problems import Problem, problem_from_failure
+from api.core.scopes import ANY_SCOPE
 from api.dialects.mcp import prompts, resources
-from api.dialects.mcp.decode import asked
-from api.dialects.mcp.encode import progress, refusal, result
-from api.dialects.mcp.models import BY_NAME, OFFERS
+from api.dialects.mcp.decode import parse_arguments
+from api.dialects.mcp.encode import build_error_result, build_result, render_progress
+from api.dialects.mcp.models import OFFERS_BY_NAME, TOOL_OFFERS
 from shared.errors import ErrorKind
 from shared.events import Failed
-from shared.tracing import trace_id
+from shared.tracing import parse_trace_id
 
 INSTRUCTIONS = (
     "Claude models of this server's owner, and the files and commands that the owner allows. `chat` asks a model; `analyze` "
@@ -52,18 +52,18 @@ INSTRUCTIONS = (
 # The protocol's own code up to 2025-11-25; later versions say that an address is a wrong parameter.
 RESOURCE_NOT_FOUND = -32002
 # The scope of resources and prompts.
-FILES = "files"
+FILES_SCOPE = "files"
 
 type Context = ServerRequestContext[Any, Any]
 
 log = structlog.get_logger()
 
 
-class Door:
+class McpHandlers:
     """The handlers. They hold nothing of a session's."""
 
-    def __init__(self, shop: services.Workshop, version: str) -> None:
-        self._shop = shop
+    def __init__(self, agent_services: services.AgentServices, version: str) -> None:
+        self._agent_services = agent_services
         self.server: Server[Any] = Server(
             "claude-api-server",
             version=version,
@@ -72,7 +72,7 @@ class Door:
             on_list_tools=self.list_tools,
             on_call_tool=self.call_tool,
             on_list_resources=self.list_resources,
-            on_list_resource_templates=self.list_templates,
+            on_list_resource_templates=self.list_resource_templates,
             on_read_resource=self.read_resource,
             on_list_prompts=self.list_prompts,
             on_get_prompt=self.get_prompt,
@@ -80,122 +80,134 @@ class Door:
 
     async def list_tools(self, context: Context, _params: PaginatedRequestParams | None) -> ListToolsResult:
         """Every tool that the key may call."""
-        return ListToolsResult(tools=[offer.tool() for offer in OFFERS if may(context, offer.scope)])
+        return ListToolsResult(tools=[offer.build_tool() for offer in TOOL_OFFERS if has_scope(context, offer.scope)])
 
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
         """Do what a tool does, telling of it on the way."""
-        offer = BY_NAME.get(params.name)
+        offer = OFFERS_BY_NAME.get(params.name)
         if offer is None:
-            known = ", ".join(offer.name for offer in OFFERS if may(context, offer.scope))
+            known = ", ".join(offer.name for offer in TOOL_OFFERS if has_scope(context, offer.scope))
             raise MCPError(INVALID_PARAMS, f"There is no tool `{params.name[:100]}`; there are {known}.")
-        asking = who(context, offer.scope)
+        asking = build_scoped_caller(context, offer.scope)
         # A session's task has the context of the request that began it, not of the one that calls.
-        with structlog.contextvars.bound_contextvars(**names(asking)):
+        with structlog.contextvars.bound_contextvars(**build_log_fields(asking)):
             try:
-                permit(principal(context), offer.scope)
-                ask = asked(offer, params.arguments)
-                steps = await self._steps(ask, asking)
+                require_scope(get_context_principal(context), offer.scope)
+                ask = parse_arguments(offer, params.arguments)
+                steps = await self._start(ask, asking)
                 if steps is None:
-                    return result(await services.list_models(self._shop, principal(context).key))
-                return result(await told(steps, context))
+                    return build_result(
+                        await services.list_models(self._agent_services, get_context_principal(context).key)
+                    )
+                return build_result(await run_with_progress(steps, context))
             except Problem as problem:
-                return refusal(problem)
+                return build_error_result(problem)
             except Exception:
                 log.exception("a tool failed", tool=offer.name)
-                return refusal(of_failure(Failed(ErrorKind.INTERNAL)))
+                return build_error_result(problem_from_failure(Failed(ErrorKind.INTERNAL)))
 
-    async def _steps(self, ask: Struct, asking: Asking) -> AsyncGenerator[Step] | None:
+    async def _start(self, request: Struct, caller: Caller) -> AsyncGenerator[Step] | None:
         """What happens; None when the answer is there at once. Raises Problem."""
-        match ask:
-            case ChatAsk():
-                return await services.chat(self._shop, ask, asking)
-            case CodeAsk():
-                return await services.code(self._shop, ask, asking)
-            case AnalyzeAsk():
-                return await services.analyze(self._shop, ask, asking)
-            case FileReadAsk():
-                return await services.file_read(self._shop, ask, asking)
-            case BashAsk():
-                return await services.bash(self._shop, ask, asking)
+        match request:
+            case ChatRequest():
+                return await services.chat(self._agent_services, request, caller)
+            case CodeRequest():
+                return await services.code(self._agent_services, request, caller)
+            case AnalyzeRequest():
+                return await services.analyze(self._agent_services, request, caller)
+            case FileReadRequest():
+                return await services.read_file(self._agent_services, request, caller)
+            case BashRequest():
+                return await services.run_command(self._agent_services, request, caller)
             case _:
                 return None
 
     async def list_resources(self, context: Context, _params: PaginatedRequestParams | None) -> ListResourcesResult:
         """The allowed paths, for keys that may read files."""
-        if not may(context, FILES):
+        if not has_scope(context, FILES_SCOPE):
             return ListResourcesResult(resources=[])
-        return ListResourcesResult(resources=await resources.listed(self._shop.hands, who(context)))
+        return ListResourcesResult(
+            resources=await resources.list_resources(self._agent_services.tool_client, build_scoped_caller(context))
+        )
 
-    async def list_templates(
+    async def list_resource_templates(
         self, context: Context, _params: PaginatedRequestParams | None
     ) -> ListResourceTemplatesResult:
         """How addresses are made, for keys that may read files."""
-        return ListResourceTemplatesResult(resource_templates=resources.TEMPLATES if may(context, FILES) else [])
+        return ListResourceTemplatesResult(
+            resource_templates=resources.RESOURCE_TEMPLATES if has_scope(context, FILES_SCOPE) else []
+        )
 
     async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
         """A file, or what a folder holds."""
         try:
-            permit(principal(context), FILES)
+            require_scope(get_context_principal(context), FILES_SCOPE)
             return ReadResourceResult(
-                contents=[await resources.contents(str(params.uri), self._shop.hands, who(context))]
+                contents=[
+                    await resources.read_contents(
+                        str(params.uri), self._agent_services.tool_client, build_scoped_caller(context)
+                    )
+                ]
             )
         except Problem as problem:
-            raise failed(problem, context, {"uri": str(params.uri)}) from problem
+            raise to_mcp_error(problem, context, {"uri": str(params.uri)}) from problem
 
     async def list_prompts(self, context: Context, _params: PaginatedRequestParams | None) -> ListPromptsResult:
         """Every prompt, for keys that may read files, since each is about one."""
-        return ListPromptsResult(prompts=prompts.listed() if may(context, FILES) else [])
+        return ListPromptsResult(prompts=prompts.list_prompts() if has_scope(context, FILES_SCOPE) else [])
 
     async def get_prompt(self, context: Context, params: GetPromptRequestParams) -> GetPromptResult:
         """A prompt with its file."""
         try:
-            permit(principal(context), FILES)
-            return await prompts.filled(params.name, params.arguments, self._shop.hands, who(context))
+            require_scope(get_context_principal(context), FILES_SCOPE)
+            return await prompts.render_prompt(
+                params.name, params.arguments, self._agent_services.tool_client, build_scoped_caller(context)
+            )
         except Problem as problem:
             raise MCPError(INVALID_PARAMS, problem.message) from problem
 
 
-async def told(steps: AsyncGenerator[Step], context: Context) -> Struct:
+async def run_with_progress(steps: AsyncGenerator[Step], context: Context) -> Struct:
     """The answer, after telling of each step. Raises Problem."""
     count = 0
     async with aclosing(steps):
         async for step in steps:
             match step:
                 case Failed():
-                    raise of_failure(step)
+                    raise problem_from_failure(step)
                 case ChatAnswer() | CodeAnswer() | FileAnswer() | BashAnswer():
                     return step
-                case _ if message := progress(step):
+                case _ if message := render_progress(step):
                     count += 1
                     await context.session.report_progress(count, message=message)
                 case _:
                     pass
-    raise of_failure(Failed(ErrorKind.INTERNAL))
+    raise problem_from_failure(Failed(ErrorKind.INTERNAL))
 
 
-def principal(context: Context) -> Principal:
+def get_context_principal(context: Context) -> Principal:
     """Whose key brought the message."""
-    return principal_of(context.request)  # pyright: ignore[reportArgumentType] # Starlette's, with the same scope
+    return get_principal(context.request)  # pyright: ignore[reportArgumentType] # Starlette's, with the same scope
 
 
-def may(context: Context, scope: str) -> bool:
+def has_scope(context: Context, scope: str) -> bool:
     """Whether that key has a scope."""
-    return scope == ANY or principal(context).may(scope)
+    return scope == ANY_SCOPE or get_context_principal(context).has_any_scope(scope)
 
 
-def who(context: Context, scope: str = FILES) -> Asking:
+def build_scoped_caller(context: Context, scope: str = FILES_SCOPE) -> Caller:
     """Who asks, by the HTTP request that brought the message. scope: what the job needs beside that of /mcp."""
-    found = asking(context.request)  # pyright: ignore[reportArgumentType] # Starlette's, with the same scope
-    return found if scope == ANY else structs.replace(found, scopes=(*found.scopes, scope))
+    found = get_caller(context.request)  # pyright: ignore[reportArgumentType] # Starlette's, with the same scope
+    return found if scope == ANY_SCOPE else structs.replace(found, scopes=(*found.required_scopes, scope))
 
 
-def names(asking: Asking) -> dict[str, str]:
+def build_log_fields(caller: Caller) -> dict[str, str]:
     """What the lines of the log have of a request."""
-    trace = trace_id(asking.traceparent)
-    return {"request_id": asking.request_id, **({"trace_id": trace} if trace else {})}
+    trace = parse_trace_id(caller.traceparent)
+    return {"request_id": caller.request_id, **({"trace_id": trace} if trace else {})}
 
 
-def failed(problem: Problem, context: Context, data: dict[str, str]) -> MCPError:
+def to_mcp_error(problem: Problem, context: Context, data: dict[str, str]) -> MCPError:
     """A problem as the protocol's own error."""
     if problem.status == 404:
         legacy = context.protocol_version < "2026"

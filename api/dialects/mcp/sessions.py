@@ -16,13 +16,13 @@ from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
-from api.agent.services import Workshop
+from api.agent.services import AgentServices
 from api.core.problems import Problem
-from api.dialects.mcp.server import Door
+from api.dialects.mcp.server import McpHandlers
 from api.http import request_body
 
 
-class Manager(StreamableHTTPSessionManager):
+class SessionManager(StreamableHTTPSessionManager):
     """The library's, which has no share for each owner and makes no room. Mutable: the sessions."""
 
     @property
@@ -40,21 +40,21 @@ class Manager(StreamableHTTPSessionManager):
             self._make_room(list(self._server_instances))
         return super()._admit_session(requestor)
 
-    def end(self, key: str) -> None:
+    def end_sessions(self, key: str) -> None:
         """End all sessions of a key."""
         for session, owner in tuple(self._session_owners.items()):
             if owner and owner["client_id"] == key:
-                self._end(session)
+                self._end_session(session)
 
     def _make_room(self, sessions: list[str]) -> None:
         """End the one of these that has been idle the longest: its time would be over first."""
-        idle = [(_over(self._server_instances[session]), session) for session in sessions]
+        idle = [(_get_idle_deadline(self._server_instances[session]), session) for session in sessions]
         end, session = min(idle)
         if end == float("inf"):
-            raise _too_many()
-        self._end(session)
+            raise _too_many_problem()
+        self._end_session(session)
 
-    def _end(self, session: str) -> None:
+    def _end_session(self, session: str) -> None:
         transport = self._server_instances.pop(session, None)
         self._session_owners.pop(session, None)
         if transport:
@@ -62,20 +62,20 @@ class Manager(StreamableHTTPSessionManager):
             self._task_group.start_soon(transport.terminate)
 
 
-def _too_many() -> Problem:
+def _too_many_problem() -> Problem:
     message = "There are as many sessions as there may be, and all are in use. End some, or try again in a moment."
     return Problem(503, "too_many_sessions", message, retry_after=5, retryable=True)
 
 
-def _over(transport: StreamableHTTPServerTransport) -> float:
+def _get_idle_deadline(transport: StreamableHTTPServerTransport) -> float:
     """When a session ends if nobody asks for anything; never as long as a request is under way."""
     return transport.idle_scope.deadline if transport.idle_scope else float("inf")
 
 
-class Sessions:
+class McpSessions:
     """Mutable: those that there are."""
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(self, manager: SessionManager) -> None:
         self._manager = manager
 
     @property
@@ -83,9 +83,9 @@ class Sessions:
         """How many there are."""
         return self._manager.count
 
-    def end(self, key: str) -> None:
+    def end_sessions(self, key: str) -> None:
         """End all sessions of a key."""
-        self._manager.end(key)
+        self._manager.end_sessions(key)
 
     async def handle(self, scope: Scope, key: str, receive: Any, send: Any, *, opens: bool) -> None:
         """One HTTP request of the protocol's. key: whose. opens: it may begin a session. Raises Problem (400, 503)."""
@@ -100,13 +100,15 @@ class Sessions:
 
 
 @asynccontextmanager
-async def opened(shop: Workshop, version: str, *, idle: float, most: int) -> AsyncGenerator[Sessions]:
+async def open_sessions(
+    agent_services: AgentServices, version: str, *, idle_timeout: float, max_sessions: int
+) -> AsyncGenerator[McpSessions]:
     """Sessions that end with this block. idle, most: as in `Mcp`."""
-    manager = Manager(
-        Door(shop, version).server,
-        session_idle_timeout=idle,
-        max_sessions=most,
-        max_request_body_size=request_body.LARGEST,
+    manager = SessionManager(
+        McpHandlers(agent_services, version).server,
+        session_idle_timeout=idle_timeout,
+        max_sessions=max_sessions,
+        max_request_body_size=request_body.MAX_BODY_BYTES,
     )
     async with manager.run():
-        yield Sessions(manager)
+        yield McpSessions(manager)

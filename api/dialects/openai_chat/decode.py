@@ -9,26 +9,38 @@ import msgspec
 
 from api.conversation import content
 from api.conversation import tools as tooling
-from api.conversation.compat import as_chat, rewritten
-from api.conversation.drafts import Draft, DraftBlock, DraftResult, with_instructions
-from api.conversation.fields import budget, choices, decoded, most_tokens, stops
-from api.conversation.items import said
-from api.conversation.parameters import CHAT, Policy, checked, without_loss
-from api.conversation.parts import TOOLS, CalledFunction, Offering, ToolDefinition
+from api.conversation.compat import rewrite_body, to_chat_fields
+from api.conversation.drafts import Draft, DraftBlock, DraftResult, split_system_texts
+from api.conversation.fields import (
+    check_budget,
+    check_choice_count,
+    check_max_tokens,
+    decode_json,
+    parse_stop_sequences,
+)
+from api.conversation.items import parse_items
+from api.conversation.parameters import CHAT_PARAMETERS, Policy, check_ignored, check_parameters
+from api.conversation.parts import TOOL_DECODER, FunctionCall, ToolDefinition, ToolParams
 from api.conversation.schemas import read_answer_schema
 from api.conversation.turn_request import TurnRequest
-from api.conversation.unused_fields import CHAT_FIELDS, is_lost, unused
-from api.core.problems import invalid
-from api.dialects.openai_chat.models import CALLS, MESSAGES, ChatMessage, ChatRequest, Items
-from api.dialects.openai_chat.reasoning import effort_of, is_shown
+from api.conversation.unused_fields import CHAT_FIELDS, find_unused_fields, is_description_lost
+from api.core.problems import invalid_problem
+from api.dialects.openai_chat.models import (
+    MESSAGE_DECODER,
+    TOOL_CALL_DECODER,
+    ChatCompletionRequest,
+    ChatInputItems,
+    ChatMessage,
+)
+from api.dialects.openai_chat.reasoning import is_reasoning_shown, resolve_effort
 from shared.turn import Text, ToolUse
 
 _fields = msgspec.json.Decoder(dict[str, object])
-_request = msgspec.json.Decoder(ChatRequest)
-_items = msgspec.json.Decoder(Items)
+_request = msgspec.json.Decoder(ChatCompletionRequest)
+_items = msgspec.json.Decoder(ChatInputItems)
 
 
-class ChatCall(TurnRequest, frozen=True, kw_only=True):
+class ChatTurnRequest(TurnRequest, frozen=True, kw_only=True):
     """A chat completion, understood. choices: how many answers. include_usage: also in a stream. reasoning: show it."""
 
     choices: int
@@ -36,43 +48,45 @@ class ChatCall(TurnRequest, frozen=True, kw_only=True):
     reasoning: bool
 
 
-def decode(body: bytes, policy: Policy) -> ChatCall:
+def decode(body: bytes, policy: Policy) -> ChatTurnRequest:
     """Read the body of POST /v1/chat/completions. Raises Problem (400, 413), with the field at fault in `param`."""
-    sent = decoded(body, _fields)
-    fields = as_chat(sent)
-    ignored = checked(CHAT, fields, strict=policy.strict)
-    in_shape = body if fields is sent else rewritten(body, sent, fields)
-    request = decoded(in_shape, _request)
+    sent = decode_json(body, _fields)
+    fields = to_chat_fields(sent)
+    ignored = check_parameters(CHAT_PARAMETERS, fields, strict=policy.strict)
+    in_shape = body if fields is sent else rewrite_body(body, sent, fields)
+    request = decode_json(in_shape, _request)
     if request.stream_options is not None and not request.stream:
-        raise invalid("`stream_options` goes with `stream: true` only.", "stream_options")
+        raise invalid_problem("`stream_options` goes with `stream: true` only.", "stream_options")
     # An `input` that is left in shape is one of items; beside messages it means nothing.
-    items = decoded(in_shape, _items).input if fields is not sent and "input" in fields else []
-    offering = offering_of(request)
-    system, drafts, skipped = conversation(request.messages, items)
-    unmeant = (*without_effect(request, offering), *unused(fields, CHAT_FIELDS), *skipped)
-    return ChatCall(
+    items = decode_json(in_shape, _items).input if fields is not sent and "input" in fields else []
+    offering = build_tool_params(request)
+    system, drafts, skipped = parse_conversation(request.messages, items)
+    unmeant = (*list_without_effect(request, offering), *find_unused_fields(fields, CHAT_FIELDS), *skipped)
+    return ChatTurnRequest(
         model=request.model,
         system=system,
         drafts=drafts,
-        max_tokens=max_tokens(request),
-        offered=tooling.offered(offering),
-        schema=answer_schema(request),
-        effort=effort_of(request),
-        stop=stops(request.stop),
-        choices=choices(request.n, policy.most_choices),
-        max_budget_usd=budget(request.max_budget_usd),
+        max_tokens=parse_max_tokens(request),
+        tool_set=tooling.build_tool_set(offering),
+        schema=parse_answer_schema(request),
+        effort=resolve_effort(request),
+        stop=parse_stop_sequences(request.stop),
+        choices=check_choice_count(request.n, policy.max_choices),
+        max_budget_usd=check_budget(request.max_budget_usd),
         stream=bool(request.stream),
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
-        reasoning=is_shown(request, policy.show_reasoning),
-        ignored=(*ignored, *without_loss(unmeant, strict=policy.strict)),
+        reasoning=is_reasoning_shown(request, policy.show_reasoning),
+        ignored=(*ignored, *check_ignored(unmeant, strict=policy.strict)),
     )
 
 
-def offering_of(request: ChatRequest) -> Offering:
+def build_tool_params(request: ChatCompletionRequest) -> ToolParams:
     """The tools and how they may be used, as they were sent. Raises Problem."""
     tools = request.tools
-    return Offering(
-        tools=None if tools is None else [TOOLS.read(tool, f"tools[{index}]") for index, tool in enumerate(tools)],
+    return ToolParams(
+        tools=None
+        if tools is None
+        else [TOOL_DECODER.decode(tool, f"tools[{index}]") for index, tool in enumerate(tools)],
         tool_choice=request.tool_choice,
         parallel_tool_calls=request.parallel_tool_calls,
         functions=request.functions,
@@ -80,13 +94,13 @@ def offering_of(request: ChatRequest) -> Offering:
     )
 
 
-def without_effect(request: ChatRequest, offering: Offering) -> tuple[str, ...]:
+def list_without_effect(request: ChatCompletionRequest, tool_params: ToolParams) -> tuple[str, ...]:
     """What is supported elsewhere and means nothing in this request."""
     has_schema = request.response_format is not None and request.response_format.type != "text"
     stop = ("stop",) if has_schema and request.stop else ()
-    grammars = any(_has_grammar(tool) for tool in offering.tools or [])
+    grammars = any(_has_grammar(tool) for tool in tool_params.tools or [])
     form = request.response_format.json_schema if request.response_format else None
-    lost = form is not None and is_lost(form.description, form.schema)
+    lost = form is not None and is_description_lost(form.description, form.schema)
     named = (("tools.custom.format", grammars), ("response_format.json_schema.description", lost))
     return (*stop, *(name for name, sent in named if sent))
 
@@ -96,7 +110,7 @@ def _has_grammar(tool: ToolDefinition) -> bool:
     return custom is not None and bytes(custom.format) != b"null"
 
 
-def conversation(
+def parse_conversation(
     messages: list[msgspec.Raw], items: str | list[msgspec.Raw]
 ) -> tuple[tuple[str, ...], tuple[Draft, ...], tuple[str, ...]]:
     """The system texts and the conversation, each in order, and the kinds of items that mean nothing. Raises Problem."""
@@ -104,81 +118,85 @@ def conversation(
     legacy_call: str | None = None
     for index, raw in enumerate(messages):
         where = f"messages[{index}]"
-        message = MESSAGES.read(raw, where)
+        message = MESSAGE_DECODER.decode(raw, where)
         place = f"{where}.content"
         match message.role:
             case "system" | "developer":
-                drafts.append(Draft("system", content.texts(content.content_of(message.content, place), place), where))
+                drafts.append(
+                    Draft("system", content.parse_texts(content.decode_content(message.content, place), place), where)
+                )
             case "user":
-                blocks = content.blocks(content.content_of(message.content, place), "user", place)
+                blocks = content.parse_blocks(content.decode_content(message.content, place), "user", place)
                 drafts.append(Draft("user", blocks, where))
             case "assistant":
-                drafts.append(Draft("assistant", assistant(message, index, where), where))
-                legacy_call = legacy_id(index) if message.function_call else None
+                drafts.append(Draft("assistant", parse_assistant_message(message, index, where), where))
+                legacy_call = build_legacy_id(index) if message.function_call else None
             case "tool" | "function":
-                drafts.append(Draft("user", (result(message, legacy_call, where),), where))
+                drafts.append(Draft("user", (parse_tool_message(message, legacy_call, where),), where))
             case other:
                 known = "system, developer, user, assistant or tool"
-                raise invalid(f"`{where}.role` must be {known}, not `{other}`.", f"{where}.role")
+                raise invalid_problem(f"`{where}.role` must be {known}, not `{other}`.", f"{where}.role")
     if isinstance(items, str):
         drafts.append(Draft("user", (Text(items),), "input"))
         items = []
-    spoken = said((f"input[{index}]", item) for index, item in enumerate(items))
-    missing = invalid("`messages` must hold a message that says something.", "messages")
-    system, put = with_instructions((), [*drafts, *spoken.drafts], missing)
+    spoken = parse_items((f"input[{index}]", item) for index, item in enumerate(items))
+    missing = invalid_problem("`messages` must hold a message that says something.", "messages")
+    system, put = split_system_texts((), [*drafts, *spoken.drafts], missing)
     return system, put, spoken.skipped
 
 
-def assistant(message: ChatMessage, index: int, where: str) -> tuple[DraftBlock, ...]:
+def parse_assistant_message(message: ChatMessage, index: int, where: str) -> tuple[DraftBlock, ...]:
     """What an assistant's message says and calls. Raises Problem."""
     place = f"{where}.content"
-    said = content.blocks(content.content_of(message.content, place), "assistant", place)
+    said = content.parse_blocks(content.decode_content(message.content, place), "assistant", place)
     if message.refusal and not said:
         said = (Text(message.refusal),)
-    calls = [called(raw, f"{where}.tool_calls[{number}]") for number, raw in enumerate(message.tool_calls or [])]
+    calls = [
+        parse_tool_call(raw, f"{where}.tool_calls[{number}]") for number, raw in enumerate(message.tool_calls or [])
+    ]
     if message.function_call:
-        calls.append(used(legacy_id(index), message.function_call, f"{where}.function_call"))
+        calls.append(parse_function_call(build_legacy_id(index), message.function_call, f"{where}.function_call"))
     return (*said, *calls)
 
 
-def called(raw: msgspec.Raw, where: str) -> ToolUse:
+def parse_tool_call(raw: msgspec.Raw, where: str) -> ToolUse:
     """A call in the history. Raises Problem."""
-    call = CALLS.read(raw, where)
+    call = TOOL_CALL_DECODER.decode(raw, where)
     if not call.id:
-        raise invalid(f"`{where}.id` is missing.", f"{where}.id")
+        raise invalid_problem(f"`{where}.id` is missing.", f"{where}.id")
     if call.custom:
         if not call.custom.name:
-            raise invalid(f"`{where}.custom.name` is missing.", f"{where}.custom.name")
-        text = msgspec.json.encode({tooling.CUSTOM_FIELD: call.custom.input}).decode()
+            raise invalid_problem(f"`{where}.custom.name` is missing.", f"{where}.custom.name")
+        text = msgspec.json.encode({tooling.CUSTOM_TOOL_FIELD: call.custom.input}).decode()
         return ToolUse(call.id, call.custom.name, text)
     if call.function:
-        return used(call.id, call.function, f"{where}.function")
+        return parse_function_call(call.id, call.function, f"{where}.function")
     kind = "custom" if call.type == "custom" else "function"
-    raise invalid(f"`{where}.{kind}` is missing.", f"{where}.{kind}")
+    raise invalid_problem(f"`{where}.{kind}` is missing.", f"{where}.{kind}")
 
 
-def used(call: str, function: CalledFunction, where: str) -> ToolUse:
+def parse_function_call(call: str, function: FunctionCall, where: str) -> ToolUse:
     """A call of a function. Raises Problem."""
     if not function.name:
-        raise invalid(f"`{where}.name` is missing.", f"{where}.name")
-    return ToolUse(call, function.name, content.arguments(function.arguments, f"{where}.arguments"))
+        raise invalid_problem(f"`{where}.name` is missing.", f"{where}.name")
+    return ToolUse(call, function.name, content.read_arguments(function.arguments, f"{where}.arguments"))
 
 
-def legacy_id(index: int) -> str:
+def build_legacy_id(index: int) -> str:
     """The id of a legacy call, which has none of its own: its message's place."""
     return f"call_legacy_{index}"
 
 
-def result(message: ChatMessage, legacy_call: str | None, where: str) -> DraftResult:
+def parse_tool_message(message: ChatMessage, legacy_call: str | None, where: str) -> DraftResult:
     """What a tool brought. Raises Problem."""
     call = message.tool_call_id or (legacy_call if message.role == "function" else None)
     if not call:
-        raise invalid(f"`{where}.tool_call_id` is missing.", f"{where}.tool_call_id")
+        raise invalid_problem(f"`{where}.tool_call_id` is missing.", f"{where}.tool_call_id")
     place = f"{where}.content"
-    return DraftResult(call, content.parts(content.content_of(message.content, place), place))
+    return DraftResult(call, content.parse_parts(content.decode_content(message.content, place), place))
 
 
-def answer_schema(request: ChatRequest) -> str | None:
+def parse_answer_schema(request: ChatCompletionRequest) -> str | None:
     """The schema that the answer must meet, as text. Raises Problem."""
     form = request.response_format
     match form.type if form else "text":
@@ -193,11 +211,11 @@ def answer_schema(request: ChatRequest) -> str | None:
             return None
         case other:
             where = "response_format.type"
-            raise invalid(f"`{where}` must be text, json_object or json_schema, not `{other}`.", where)
+            raise invalid_problem(f"`{where}` must be text, json_object or json_schema, not `{other}`.", where)
 
 
-def max_tokens(request: ChatRequest) -> int | None:
+def parse_max_tokens(request: ChatCompletionRequest) -> int | None:
     """The most the model may write; `max_completion_tokens` is the newer name and wins. Raises Problem."""
     if request.max_completion_tokens is not None:
-        return most_tokens(request.max_completion_tokens, "max_completion_tokens")
-    return most_tokens(request.max_tokens, "max_tokens")
+        return check_max_tokens(request.max_completion_tokens, "max_completion_tokens")
+    return check_max_tokens(request.max_tokens, "max_tokens")

@@ -8,13 +8,13 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from api.conversation.call_draft import CallDraft
-from api.core.problems import Problem, of_failure
+from api.core.problems import Problem, problem_from_failure
 from api.dialects.openai_chat.models import (
     AnswerMessage,
-    Choice,
-    Chunk,
+    ChatChoice,
+    ChatCompletion,
+    ChatCompletionChunk,
     ChunkChoice,
-    Completion,
     CustomOut,
     Delta,
     FinishReason,
@@ -22,22 +22,22 @@ from api.dialects.openai_chat.models import (
     ToolCallOut,
     encoder,
 )
-from api.dialects.openai_common import DONE, ChatUsage, envelope, usage
-from api.http.sse import data
+from api.dialects.openai_common import DONE_EVENT, ChatUsage, build_usage, render_error
+from api.http.sse import render_data
 from shared.events import (
-    Declined,
     Done,
     Event,
     Failed,
+    RefusedOutput,
     Started,
     StopReason,
     TextDelta,
     ThinkingDelta,
-    ToolArguments,
+    ToolArgumentsDelta,
     ToolCall,
 )
 
-FINISH: dict[StopReason, FinishReason] = {
+FINISH_REASONS: dict[StopReason, FinishReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "pause_turn": "stop",
@@ -47,7 +47,7 @@ FINISH: dict[StopReason, FinishReason] = {
 }
 
 
-class Form(Struct, frozen=True):
+class ChatOutputOptions(Struct, frozen=True):
     """How an answer is to be written.
 
     custom: tools that take free text. legacy: one call, as `function_call`. reasoning: the model's thinking is shown.
@@ -62,7 +62,7 @@ class Form(Struct, frozen=True):
 class ChoiceDraft:
     """One of the answers in the making. Mutable: what it said and called so far."""
 
-    def __init__(self, index: int, form: Form) -> None:
+    def __init__(self, index: int, form: ChatOutputOptions) -> None:
         self.index = index
         self.done: Done | None = None
         self._form = form
@@ -71,43 +71,43 @@ class ChoiceDraft:
         self._calls: list[CallDraft] = []
         self._refusal: str | None = None
 
-    def deltas(self, event: Event) -> list[ChunkChoice]:
+    def add_event(self, event: Event) -> list[ChunkChoice]:
         """What `event` adds to the stream."""
         match event:
             case Started():
-                return [self._delta(Delta(role="assistant", content=""))]
+                return [self._build_delta(Delta(role="assistant", content=""))]
             case TextDelta(text):
                 self._text.append(text)
-                return [self._delta(Delta(content=text))]
+                return [self._build_delta(Delta(content=text))]
             case ThinkingDelta(text) if self._form.reasoning:
                 self._thinking.append(text)
-                return [self._delta(Delta(reasoning_content=text))]
+                return [self._build_delta(Delta(reasoning_content=text))]
             case ToolCall():
-                before = self._finished_call()
+                before = self._finish_call()
                 self._calls.append(CallDraft(event, custom=event.name in self._form.custom))
-                return [*before, *self._begun_call(self._calls[-1])]
-            case ToolArguments(piece):
+                return [*before, *self._start_call(self._calls[-1])]
+            case ToolArgumentsDelta(piece):
                 call = self._calls[-1]
                 call.arguments += piece
-                return [] if call.custom else [self._delta(self._arguments(piece))]
-            case Declined(text):
+                return [] if call.custom else [self._build_delta(self._build_arguments_delta(piece))]
+            case RefusedOutput(text):
                 self._refusal = text
-                return [self._delta(Delta(refusal=text))]
+                return [self._build_delta(Delta(refusal=text))]
             case Done():
                 self.done = event
-                return [*self._finished_call(), ChunkChoice(Delta(), self.finish, self.index)]
+                return [*self._finish_call(), ChunkChoice(Delta(), self.finish_reason, self.index)]
             case _:
                 return []
 
     @property
-    def finish(self) -> FinishReason:
+    def finish_reason(self) -> FinishReason:
         assert self.done
-        reason = FINISH[self.done.stop_reason]
+        reason = FINISH_REASONS[self.done.stop_reason]
         return "function_call" if reason == "tool_calls" and self._form.legacy else reason
 
-    def whole(self) -> Choice:
+    def build_choice(self) -> ChatChoice:
         """The finished answer."""
-        calls = [called(call) for call in self._calls]
+        calls = [build_tool_call(call) for call in self._calls]
         function = calls[0].function if calls and self._form.legacy else UNSET
         text = "".join(self._text)
         message = AnswerMessage(
@@ -117,85 +117,91 @@ class ChoiceDraft:
             tool_calls=calls if calls and not self._form.legacy else UNSET,
             function_call=function,
         )
-        return Choice(message, self.finish, self.index)
+        return ChatChoice(message, self.finish_reason, self.index)
 
-    def _delta(self, delta: Delta) -> ChunkChoice:
+    def _build_delta(self, delta: Delta) -> ChunkChoice:
         return ChunkChoice(delta, None, self.index)
 
-    def _begun_call(self, call: CallDraft) -> list[ChunkChoice]:
+    def _start_call(self, call: CallDraft) -> list[ChunkChoice]:
         if self._form.legacy:
-            return [self._delta(Delta(function_call=FunctionOut("", call.name)))]
+            return [self._build_delta(Delta(function_call=FunctionOut("", call.name)))]
         if call.custom:
             return []
-        begun = ToolCallOut(self._number, call.id, "function", FunctionOut("", call.name))
-        return [self._delta(Delta(tool_calls=[begun]))]
+        begun = ToolCallOut(self._call_index, call.id, "function", FunctionOut("", call.name))
+        return [self._build_delta(Delta(tool_calls=[begun]))]
 
-    def _arguments(self, piece: str) -> Delta:
+    def _build_arguments_delta(self, piece: str) -> Delta:
         if self._form.legacy:
             return Delta(function_call=FunctionOut(piece))
-        return Delta(tool_calls=[ToolCallOut(self._number, function=FunctionOut(piece))])
+        return Delta(tool_calls=[ToolCallOut(self._call_index, function=FunctionOut(piece))])
 
-    def _finished_call(self) -> list[ChunkChoice]:
+    def _finish_call(self) -> list[ChunkChoice]:
         """A custom tool's text is inside JSON, so it can only be said when the JSON is whole."""
         if not self._calls or not self._calls[-1].custom:
             return []
         call = self._calls[-1]
-        return [self._delta(Delta(tool_calls=[msgspec.structs.replace(called(call), index=self._number)]))]
+        return [
+            self._build_delta(
+                Delta(tool_calls=[msgspec.structs.replace(build_tool_call(call), index=self._call_index)])
+            )
+        ]
 
     @property
-    def _number(self) -> int:
+    def _call_index(self) -> int:
         return len(self._calls) - 1
 
 
 class ChatEncoder:
     """The answers to one request in the making. Mutable: the model, and each answer."""
 
-    def __init__(self, completion_id: str, created: int, model: str, form: Form, choices: int = 1) -> None:
+    def __init__(self, completion_id: str, created: int, model: str, form: ChatOutputOptions, choices: int = 1) -> None:
         self._id = completion_id
         self._created = created
         self._model = model
         self._form = form
         self._choices = [ChoiceDraft(index, form) for index in range(choices)]
 
-    def event(self, event: Event, choice: int = 0) -> bytes:
+    def encode_event(self, event: Event, choice: int = 0) -> bytes:
         """The chunks that say `event`, of the answer `choice`."""
         if isinstance(event, Failed):
-            return data(self.problem(of_failure(event))) + DONE
+            return render_data(self.encode_error(problem_from_failure(event))) + DONE_EVENT
         if isinstance(event, Started):
             self._model = event.model or self._model
-        chunks = b"".join(self._chunk([delta]) for delta in self._choices[choice].deltas(event))
+        chunks = b"".join(self._render_chunk([delta]) for delta in self._choices[choice].add_event(event))
         if isinstance(event, Done) and all(draft.done for draft in self._choices):
-            chunks += self._chunk([], self._usage()) if self._form.include_usage else b""
-            chunks += DONE
+            chunks += self._render_chunk([], self._build_usage()) if self._form.include_usage else b""
+            chunks += DONE_EVENT
         return chunks
 
-    def whole(self) -> bytes:
+    def encode_answer(self) -> bytes:
         """Every answer, as one object."""
         return encoder.encode(
-            Completion(
+            ChatCompletion(
                 id=self._id,
                 created=self._created,
                 model=self._model,
-                choices=[draft.whole() for draft in self._choices],
-                usage=self._usage(),
+                choices=[draft.build_choice() for draft in self._choices],
+                usage=self._build_usage(),
             )
         )
 
-    def problem(self, problem: Problem) -> bytes:
+    def encode_error(self, problem: Problem) -> bytes:
         """An error as its JSON body."""
-        return envelope(problem)
+        return render_error(problem)
 
-    def _chunk(self, choices: list[ChunkChoice], counted: ChatUsage | None = None) -> bytes:
+    def _render_chunk(self, choices: list[ChunkChoice], counted: ChatUsage | None = None) -> bytes:
         usage_field = counted if self._form.include_usage else UNSET
-        chunk = Chunk(id=self._id, created=self._created, model=self._model, choices=choices, usage=usage_field)
-        return data(encoder.encode(chunk))
+        chunk = ChatCompletionChunk(
+            id=self._id, created=self._created, model=self._model, choices=choices, usage=usage_field
+        )
+        return render_data(encoder.encode(chunk))
 
-    def _usage(self) -> ChatUsage:
-        return usage([draft.done for draft in self._choices if draft.done])
+    def _build_usage(self) -> ChatUsage:
+        return build_usage([draft.done for draft in self._choices if draft.done])
 
 
-def called(call: CallDraft) -> ToolCallOut:
+def build_tool_call(call: CallDraft) -> ToolCallOut:
     """A finished call."""
     if call.custom:
-        return ToolCallOut(id=call.id, type="custom", custom=CustomOut(call.free_text(), call.name))
+        return ToolCallOut(id=call.id, type="custom", custom=CustomOut(call.parse_free_text(), call.name))
     return ToolCallOut(id=call.id, type="function", function=FunctionOut(call.arguments, call.name))

@@ -5,14 +5,14 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from api.conversation.kinds import Kinds
-from api.conversation.parts import NULL, CalledFunction, FunctionDefinition, StreamOptions
+from api.conversation.kinds import TaggedStructDecoder
+from api.conversation.parts import NULL, FunctionCall, FunctionDefinition, StreamOptions
 from api.dialects.openai_common import ChatUsage
 
 type FinishReason = Literal["stop", "length", "tool_calls", "function_call", "content_filter"]
 
 
-class CalledCustom(Struct, frozen=True):
+class CustomToolCall(Struct, frozen=True):
     """The custom tool of a call. input: free text."""
 
     name: str = ""
@@ -24,11 +24,11 @@ class ToolCallIn(Struct, frozen=True):
 
     id: str | None = None
     type: str | None = None
-    function: CalledFunction | None = None
-    custom: CalledCustom | None = None
+    function: FunctionCall | None = None
+    custom: CustomToolCall | None = None
 
 
-CALLS = Kinds(
+TOOL_CALL_DECODER = TaggedStructDecoder(
     ToolCallIn,
     "type",
     {"": ("id", "function", "custom"), "function": ("id", "function"), "custom": ("id", "custom")},
@@ -47,10 +47,10 @@ class ChatMessage(Struct, frozen=True):
     name: str | None = None
     tool_calls: list[msgspec.Raw] | None = None
     tool_call_id: str | None = None
-    function_call: CalledFunction | None = None
+    function_call: FunctionCall | None = None
 
 
-MESSAGES = Kinds(
+MESSAGE_DECODER = TaggedStructDecoder(
     ChatMessage,
     "role",
     {
@@ -88,7 +88,7 @@ class ResponseFormat(Struct, frozen=True):
     schema: msgspec.Raw = NULL
 
 
-class ChatRequest(Struct, frozen=True):
+class ChatCompletionRequest(Struct, frozen=True):
     """The body of POST /v1/chat/completions, as far as it is supported; `api.conversation.parameters` has the table of the rest."""
 
     messages: list[msgspec.Raw] = msgspec.field(default_factory=list[msgspec.Raw])
@@ -101,7 +101,7 @@ class ChatRequest(Struct, frozen=True):
     tool_choice: msgspec.Raw = NULL
     parallel_tool_calls: bool | None = None
     functions: list[FunctionDefinition] | None = None
-    function_call: str | CalledFunction | None = None
+    function_call: str | FunctionCall | None = None
     response_format: ResponseFormat | None = None
     reasoning_effort: str | None = None
     reasoning: ReasoningOptions | None = None
@@ -111,7 +111,7 @@ class ChatRequest(Struct, frozen=True):
     max_budget_usd: float | None = None
 
 
-class Items(Struct, frozen=True):
+class ChatInputItems(Struct, frozen=True):
     """What some clients send in the place of messages: the input of a Responses body."""
 
     input: str | list[msgspec.Raw]
@@ -152,7 +152,7 @@ class AnswerMessage(Struct, frozen=True, kw_only=True):
     function_call: FunctionOut | UnsetType = UNSET
 
 
-class Choice(Struct, frozen=True):
+class ChatChoice(Struct, frozen=True):
     """One answer."""
 
     message: AnswerMessage
@@ -161,14 +161,14 @@ class Choice(Struct, frozen=True):
     logprobs: None = None
 
 
-class Completion(Struct, frozen=True, kw_only=True):
+class ChatCompletion(Struct, frozen=True, kw_only=True):
     """A whole answer. created: seconds since 1970."""
 
     id: str
     object: Literal["chat.completion"] = "chat.completion"
     created: int
     model: str
-    choices: list[Choice]
+    choices: list[ChatChoice]
     usage: ChatUsage
 
 
@@ -192,7 +192,7 @@ class ChunkChoice(Struct, frozen=True):
     logprobs: None = None
 
 
-class Chunk(Struct, frozen=True, kw_only=True):
+class ChatCompletionChunk(Struct, frozen=True, kw_only=True):
     """A piece of a streamed answer. usage: absent unless it was asked for, null in all chunks but the last."""
 
     id: str

@@ -1,42 +1,42 @@
 """How hard the model is to think for a chat completion, and whether its thinking is shown. Pure."""
 
-from api.conversation.fields import effort
+from api.conversation.fields import parse_effort
 from api.conversation.parameters import ShowReasoning
-from api.core.problems import invalid
-from api.dialects.anthropic.thinking import BUDGETS
-from api.dialects.openai_chat.models import ChatRequest, ReasoningOptions
+from api.core.problems import invalid_problem
+from api.dialects.anthropic.thinking import EFFORT_BUDGETS
+from api.dialects.openai_chat.models import ChatCompletionRequest, ReasoningOptions
 from shared.turn import Effort
 
 
-def effort_of(request: ChatRequest) -> Effort | None:
+def resolve_effort(request: ChatCompletionRequest) -> Effort | None:
     """How hard to think, by OpenAI's name for it or by that of other gateways. Raises Problem."""
     options = request.reasoning
-    named = effort(request.reasoning_effort, "reasoning_effort")
+    named = parse_effort(request.reasoning_effort, "reasoning_effort")
     if options is None:
         return named
-    of_options = effort(options.effort or ("none" if options.enabled is False else None), "reasoning.effort")
-    return named or of_options or effort_of_budget(options.max_tokens)
+    of_options = parse_effort(options.effort or ("none" if options.enabled is False else None), "reasoning.effort")
+    return named or of_options or budget_to_effort(options.max_tokens)
 
 
-def effort_of_budget(tokens: int | None) -> Effort | None:
+def budget_to_effort(tokens: int | None) -> Effort | None:
     """The effort that a budget of tokens for thinking amounts to. Raises Problem."""
     if tokens is None:
         return None
     if tokens < 0:
-        raise invalid("`reasoning.max_tokens` must be 0 or more.", "reasoning.max_tokens")
-    reached: list[Effort] = [effort for most, effort in BUDGETS if tokens < most]
+        raise invalid_problem("`reasoning.max_tokens` must be 0 or more.", "reasoning.max_tokens")
+    reached: list[Effort] = [effort for most, effort in EFFORT_BUDGETS if tokens < most]
     return reached[0] if reached else "max"
 
 
-def is_shown(request: ChatRequest, setting: ShowReasoning) -> bool:
+def is_reasoning_shown(request: ChatCompletionRequest, setting: ShowReasoning) -> bool:
     """Whether the answer has `reasoning_content`: as the setting says, and if the request does not forbid it."""
     options = request.reasoning or ReasoningOptions()
     if setting == "never" or request.include_reasoning is False or options.exclude:
         return False
-    return setting == "always" or is_asked_for(request, options)
+    return setting == "always" or is_reasoning_requested(request, options)
 
 
-def is_asked_for(request: ChatRequest, options: ReasoningOptions) -> bool:
+def is_reasoning_requested(request: ChatCompletionRequest, options: ReasoningOptions) -> bool:
     """Whether a request asks for reasoning, by any of the names there are for it."""
     if request.include_reasoning:
         return True

@@ -9,94 +9,100 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from api.accounting.request_admission import WORK
-from api.auth.body_limits import share_of
-from api.auth.middleware import principal_of
-from api.conversation.drafts import messages
-from api.conversation.parameters import Policy, naming
-from api.conversation.strict_tools import kept, promises
-from api.core.caller import asking
+from api.accounting.request_admission import REQUIRES_ADMISSION
+from api.auth.body_limits import get_reservation
+from api.auth.middleware import get_principal
+from api.conversation.drafts import build_messages
+from api.conversation.parameters import Policy, build_parameter_headers
+from api.conversation.strict_tools import enforce, strict_schemas
+from api.core.caller import get_caller
 from api.core.problems import Problem
-from api.core.scopes import ANY, SCOPE
+from api.core.scopes import ANY_SCOPE, REQUIRED_SCOPE
 from api.dialects.anthropic import routes as anthropic
 from api.dialects.anthropic.models import ModelInfo, ModelPage
 from api.dialects.error_rendering import ANTHROPIC_HEADER
-from api.dialects.openai_chat.decode import ChatCall, decode
-from api.dialects.openai_chat.encode import ChatEncoder, Form
+from api.dialects.openai_chat.decode import ChatTurnRequest, decode
+from api.dialects.openai_chat.encode import ChatEncoder, ChatOutputOptions
 from api.dialects.openai_chat.models import ModelList, ModelObject
-from api.executors.stream_merger import side_by_side
-from api.executors.tool_client import Hands
-from api.executors.turn_client import Dispatch
+from api.executors.stream_merger import merge_streams
+from api.executors.tool_client import ToolClient
+from api.executors.turn_client import TurnClient
 from api.http import request_body
-from api.http.event_stream import Answer
-from api.http.json_decoding import Decoding
+from api.http.event_stream import EventStreamResponse
+from api.http.json_decoding import BodyDecoder
 from api.media.fetcher import Fetcher
 from api.media.request_fetches import RequestFetches
-from api.models.access import nameable
-from api.models.catalogue import Catalogue, Listed, listing, named
+from api.models.access import list_allowed_models
+from api.models.catalogue import Catalogue, ListedModel, build_model_list, find_model
 
 
-@post("/v1/chat/completions", status_code=200, opt={SCOPE: "chat", WORK: True})
+@post("/v1/chat/completions", status_code=200, opt={REQUIRED_SCOPE: "chat", REQUIRES_ADMISSION: True})
 async def create_chat_completion(
     request: Request[object, object, State],
     *,
     policy: NamedDependency[Policy],
-    dispatch: NamedDependency[Dispatch],
+    dispatch: NamedDependency[TurnClient],
     catalogue: NamedDependency[Catalogue],
     fetcher: NamedDependency[Fetcher],
-    hands: NamedDependency[Hands],
-    decoding: NamedDependency[Decoding],
+    hands: NamedDependency[ToolClient],
+    decoding: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
     """Answer a conversation."""
-    who = asking(request)
+    who = get_caller(request)
 
-    def understood(data: bytes) -> tuple[ChatCall, tuple[str, ...]]:
+    def understood(data: bytes) -> tuple[ChatTurnRequest, tuple[str, ...]]:
         call = decode(data, policy)
-        return call, call.altered(strict=policy.strict)
+        return call, call.list_altered_places(strict=policy.strict)
 
-    call, altered = await decoding.run(who.holder, await request_body.read(request), understood)
+    call, altered = await decoding.decode(who.key_id, await request_body.read(request), understood)
     model = await catalogue.resolve(call.model)
     await dispatch.check_model(who, model)
-    fetches = RequestFetches(fetcher, who.holder, share_of(request.scope))
-    turn = call.turn(model, await messages(call.drafts, fetches, hands.converter(who)))
-    form = Form(call.include_usage, call.offered.custom, call.offered.legacy, reasoning=call.reasoning)
+    fetches = RequestFetches(fetcher, who.key_id, get_reservation(request.scope))
+    turn = call.build_turn(model, await build_messages(call.drafts, fetches, hands.build_converter(who)))
+    form = ChatOutputOptions(call.include_usage, call.tool_set.custom, call.tool_set.legacy, reasoning=call.reasoning)
     encoder = ChatEncoder(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), model, form, call.choices)
-    jobs = [kept(job, promises(call.offered)) for job in dispatch.runs(turn, who, call.choices)]
-    headers = {**dispatch.window_headers(), **naming(call.ignored, altered)}
-    return Answer(side_by_side(jobs), encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)
+    jobs = [enforce(job, strict_schemas(call.tool_set)) for job in dispatch.run_many(turn, who, call.choices)]
+    headers = {**dispatch.build_window_headers(), **build_parameter_headers(call.ignored, altered)}
+    return EventStreamResponse(
+        merge_streams(jobs), encoder, stream=call.stream, keepalive_interval=policy.keep_alive, headers=headers
+    )
 
 
-@get("/v1/models", opt={SCOPE: ANY})
+@get("/v1/models", opt={REQUIRED_SCOPE: ANY_SCOPE})
 async def list_models(
     request: Request[object, object, State], catalogue: NamedDependency[Catalogue]
 ) -> Response[ModelList] | Response[ModelPage]:
     """List every model that may be named, in the form of the vendor whose client asks."""
-    models = nameable(
-        principal_of(request).key, listing(await catalogue.models(), catalogue.aliases), catalogue.meanings
+    models = list_allowed_models(
+        get_principal(request).key,
+        build_model_list(await catalogue.fetch_models(), catalogue.aliases),
+        catalogue.list_names,
     )
     if ANTHROPIC_HEADER in request.headers:
         asked = request.query_params
-        return Response(anthropic.page(models, asked.get("limit"), asked.get("before_id"), asked.get("after_id")))
-    return Response(ModelList(data=[described(model) for model in models]))
+        return Response(
+            anthropic.build_model_page(models, asked.get("limit"), asked.get("before_id"), asked.get("after_id"))
+        )
+    return Response(ModelList(data=[to_model_object(model) for model in models]))
 
 
-@get("/v1/models/{model_id:path}", opt={SCOPE: ANY})
+@get("/v1/models/{model_id:path}", opt={REQUIRED_SCOPE: ANY_SCOPE})
 async def get_model(
     request: Request[object, object, State], model_id: FromPath[str], catalogue: NamedDependency[Catalogue]
 ) -> Response[ModelObject] | Response[ModelInfo]:
     """Tell of one model, in the form of the vendor whose client asks."""
     name = model_id.removeprefix("/")
-    found = named(name, listing(await catalogue.models(), catalogue.aliases))
-    for model in nameable(principal_of(request).key, [found] if found else [], catalogue.meanings):
+    found = find_model(name, build_model_list(await catalogue.fetch_models(), catalogue.aliases))
+    for model in list_allowed_models(get_principal(request).key, [found] if found else [], catalogue.list_names):
         if ANTHROPIC_HEADER in request.headers:
-            return Response(anthropic.described(model))
-        return Response(described(model))
+            return Response(anthropic.to_model_info(model))
+        return Response(to_model_object(model))
     raise Problem(404, "model_not_found", f"The model `{name}` does not exist here.", param="model")
 
 
-def described(model: Listed) -> ModelObject:
+def to_model_object(model: ListedModel) -> ModelObject:
     """A model as OpenAI describes one; Anthropic's release dates are not known here, so `created` is 0."""
-    return ModelObject(id=model.id, created=0, owned_by="claude-api-server" if model.alias else "anthropic")
+    return ModelObject(id=model.id, created=0, owned_by="claude-api-server" if model.is_alias else "anthropic")
 
 
 router = Router("/", route_handlers=[create_chat_completion, list_models, get_model])

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from api.core.problems import Problem, of_failure
-from api.dialects.openai_common import DONE, ChatUsage, encoder, envelope, usage
+from api.core.problems import Problem, problem_from_failure
+from api.dialects.openai_common import DONE_EVENT, ChatUsage, build_usage, encoder, render_error
 from api.dialects.openai_completions.models import EndReason, TextChoice, TextCompletion
-from api.http.sse import data
+from api.http.sse import render_data
 from shared.events import Done, Event, Failed, Started, StopReason, TextDelta
 
-FINISH: dict[StopReason, EndReason] = {"max_tokens": "length", "refusal": "content_filter"}
+FINISH_REASONS: dict[StopReason, EndReason] = {"max_tokens": "length", "refusal": "content_filter"}
 
 
 class CompletionEncoder:
@@ -31,51 +31,51 @@ class CompletionEncoder:
         self._texts: list[list[str]] = [[] for _ in echoes]
         self._done: list[Done | None] = [None for _ in echoes]
 
-    def event(self, event: Event, choice: int = 0) -> bytes:
+    def encode_event(self, event: Event, choice: int = 0) -> bytes:
         """The pieces that say `event`, of the answer `choice`."""
         match event:
             case Started(model):
                 self._model = model or self._model
-                return self._said(self._echoes[choice], choice) if self._echoes[choice] else b""
+                return self._add_text(self._echoes[choice], choice) if self._echoes[choice] else b""
             case TextDelta(text):
-                return self._said(text, choice)
+                return self._add_text(text, choice)
             case Done():
                 self._done[choice] = event
-                return self._piece([TextChoice("", choice, finish(event))]) + self._end()
+                return self._render_chunk([TextChoice("", choice, to_finish_reason(event))]) + self._render_end()
             case Failed():
-                return data(self.problem(of_failure(event))) + DONE
+                return render_data(self.encode_error(problem_from_failure(event))) + DONE_EVENT
             case _:
                 return b""
 
-    def whole(self) -> bytes:
+    def encode_answer(self) -> bytes:
         """Every answer, as one object."""
-        ends: list[EndReason | None] = [finish(done) if done else None for done in self._done]
+        ends: list[EndReason | None] = [to_finish_reason(done) if done else None for done in self._done]
         choices = [TextChoice("".join(texts), index, ends[index]) for index, texts in enumerate(self._texts)]
-        return encoder.encode(self._completion(choices, self._usage()))
+        return encoder.encode(self._build_completion(choices, self._build_usage()))
 
-    def problem(self, problem: Problem) -> bytes:
+    def encode_error(self, problem: Problem) -> bytes:
         """An error as its JSON body."""
-        return envelope(problem)
+        return render_error(problem)
 
-    def _said(self, text: str, choice: int) -> bytes:
+    def _add_text(self, text: str, choice: int) -> bytes:
         self._texts[choice].append(text)
-        return self._piece([TextChoice(text, choice)])
+        return self._render_chunk([TextChoice(text, choice)])
 
-    def _end(self) -> bytes:
+    def _render_end(self) -> bytes:
         if not all(self._done):
             return b""
-        return (self._piece([], self._usage()) if self._include_usage else b"") + DONE
+        return (self._render_chunk([], self._build_usage()) if self._include_usage else b"") + DONE_EVENT
 
-    def _piece(self, choices: list[TextChoice], counted: ChatUsage | None = None) -> bytes:
-        return data(encoder.encode(self._completion(choices, counted if self._include_usage else UNSET)))
+    def _render_chunk(self, choices: list[TextChoice], counted: ChatUsage | None = None) -> bytes:
+        return render_data(encoder.encode(self._build_completion(choices, counted if self._include_usage else UNSET)))
 
-    def _completion(self, choices: list[TextChoice], counted: ChatUsage | UnsetType | None) -> TextCompletion:
+    def _build_completion(self, choices: list[TextChoice], counted: ChatUsage | UnsetType | None) -> TextCompletion:
         return TextCompletion(id=self._id, created=self._created, model=self._model, choices=choices, usage=counted)
 
-    def _usage(self) -> ChatUsage:
-        return usage([done for done in self._done if done])
+    def _build_usage(self) -> ChatUsage:
+        return build_usage([done for done in self._done if done])
 
 
-def finish(done: Done) -> EndReason:
+def to_finish_reason(done: Done) -> EndReason:
     """Why an answer ended, in OpenAI's words."""
-    return FINISH.get(done.stop_reason, "stop")
+    return FINISH_REASONS.get(done.stop_reason, "stop")

@@ -8,39 +8,41 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.types import ASGIApp
 
-from api.accounting.request_admission import WORK
-from api.conversation.parameters import Policy, naming
-from api.core.caller import asking
-from api.core.scopes import SCOPE
+from api.accounting.request_admission import REQUIRES_ADMISSION
+from api.conversation.parameters import Policy, build_parameter_headers
+from api.core.caller import get_caller
+from api.core.scopes import REQUIRED_SCOPE
 from api.dialects.openai_completions.decode import decode
 from api.dialects.openai_completions.encode import CompletionEncoder
-from api.executors.stream_merger import side_by_side
-from api.executors.turn_client import Dispatch
+from api.executors.stream_merger import merge_streams
+from api.executors.turn_client import TurnClient
 from api.http import request_body
-from api.http.event_stream import Answer
-from api.http.json_decoding import Decoding
+from api.http.event_stream import EventStreamResponse
+from api.http.json_decoding import BodyDecoder
 from api.models.catalogue import Catalogue
 
 
-@post("/v1/completions", status_code=200, opt={SCOPE: "chat", WORK: True})
+@post("/v1/completions", status_code=200, opt={REQUIRED_SCOPE: "chat", REQUIRES_ADMISSION: True})
 async def create_completion(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
-    dispatch: NamedDependency[Dispatch],
+    dispatch: NamedDependency[TurnClient],
     catalogue: NamedDependency[Catalogue],
-    decoding: NamedDependency[Decoding],
+    decoding: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
     """Complete texts."""
-    who = asking(request)
-    call = await decoding.run(who.holder, await request_body.read(request), lambda data: decode(data, policy))
+    who = get_caller(request)
+    call = await decoding.decode(who.key_id, await request_body.read(request), lambda data: decode(data, policy))
     model = await catalogue.resolve(call.model)
     encoder = CompletionEncoder(
-        f"cmpl-{uuid.uuid4().hex}", int(time.time()), model, call.echoes(), include_usage=call.include_usage
+        f"cmpl-{uuid.uuid4().hex}", int(time.time()), model, call.list_echoes(), include_usage=call.include_usage
     )
-    turns = call.turns(model)[:: call.choices]
-    jobs = [job for turn in turns for job in dispatch.runs(turn, who, call.choices)]
-    headers = {**dispatch.window_headers(), **naming(call.ignored)}
-    return Answer(side_by_side(jobs), encoder, stream=call.stream, keep_alive=policy.keep_alive, headers=headers)
+    turns = call.build_turns(model)[:: call.choices]
+    jobs = [job for turn in turns for job in dispatch.run_many(turn, who, call.choices)]
+    headers = {**dispatch.build_window_headers(), **build_parameter_headers(call.ignored)}
+    return EventStreamResponse(
+        merge_streams(jobs), encoder, stream=call.stream, keepalive_interval=policy.keep_alive, headers=headers
+    )
 
 
 router = Router("/", route_handlers=[create_completion])

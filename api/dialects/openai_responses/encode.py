@@ -9,8 +9,8 @@ from collections.abc import Callable, Generator, Iterator
 import msgspec
 from msgspec import UNSET, Struct
 
-from api.core.problems import Problem, of_failure
-from api.dialects.openai_common import envelope
+from api.core.problems import Problem, problem_from_failure
+from api.dialects.openai_common import render_error
 from api.dialects.openai_responses.output import (
     IncompleteDetails,
     IncompleteReason,
@@ -19,37 +19,46 @@ from api.dialects.openai_responses.output import (
     OutputItem,
     ResponseError,
     ResponseObject,
+    ResponseStatus,
     ResponseUsage,
-    Status,
     StreamEvent,
     encoder,
 )
-from api.dialects.openai_responses.output_items import CalledDraft, Form, ItemDraft, MessageDraft, ThoughtDraft
-from api.http.sse import named
+from api.dialects.openai_responses.output_items import (
+    ItemDraft,
+    MessageDraft,
+    ResponsesOutputOptions,
+    ThoughtDraft,
+    ToolCallDraft,
+)
+from api.http.sse import render_named_event
 from shared.events import (
-    Declined,
     Done,
     Event,
     Failed,
+    RefusedOutput,
     Started,
     StopReason,
     TextDelta,
     ThinkingDelta,
     ThinkingRedacted,
-    ThinkingSigned,
-    ToolArguments,
+    ThinkingSignature,
+    ToolArgumentsDelta,
     ToolCall,
     Usage,
 )
 
-INCOMPLETE: dict[StopReason, IncompleteReason] = {"max_tokens": "max_output_tokens", "refusal": "content_filter"}
+INCOMPLETE_REASONS: dict[StopReason, IncompleteReason] = {
+    "max_tokens": "max_output_tokens",
+    "refusal": "content_filter",
+}
 
 
-class Cancelled(Struct, frozen=True):
+class Cancellation(Struct, frozen=True):
     """The client wants no more of it."""
 
 
-class Finished(Struct, frozen=True):
+class FinishedResponse(Struct, frozen=True):
     """A response that has ended. output: its items with their thoughts, whether or not these were asked for."""
 
     response: ResponseObject
@@ -65,152 +74,156 @@ class ResponsesEncoder:
     def __init__(
         self,
         response: ResponseObject,
-        form: Form,
+        form: ResponsesOutputOptions,
         clock: Callable[[], int],
-        finished: Callable[[Finished], None] = lambda _: None,
+        on_finished: Callable[[FinishedResponse], None] = lambda _: None,
     ) -> None:
         self._response = response
         self._form = form
         self._clock = clock
-        self._finished = finished
-        self._number = 0
-        self._begun = False
+        self._on_finished = on_finished
+        self._sequence_number = 0
+        self._started = False
         self._items: list[ItemDraft] = []
-        self._done: list[OutputItem] = []
+        self._finished_items: list[OutputItem] = []
 
-    def event(self, event: Event | Cancelled, choice: int = 0) -> bytes:
+    def encode_event(self, event: Event | Cancellation, choice: int = 0) -> bytes:
         """The events that say `event`; a response is one answer, so `choice` is always 0."""
         assert choice == 0
-        return b"".join(self._written(each) for each in self._events(event))
+        return b"".join(self._render_event(each) for each in self._build_events(event))
 
-    def whole(self) -> bytes:
+    def encode_answer(self) -> bytes:
         """The response as it stands, as one object."""
-        return encoder.encode(msgspec.structs.replace(self._response, output=list(self._done)))
+        return encoder.encode(msgspec.structs.replace(self._response, output=list(self._finished_items)))
 
-    def problem(self, problem: Problem) -> bytes:
+    def encode_error(self, problem: Problem) -> bytes:
         """An error as its JSON body."""
-        return envelope(problem)
+        return render_error(problem)
 
-    def _events(self, event: Event | Cancelled) -> Iterator[StreamEvent]:
+    def _build_events(self, event: Event | Cancellation) -> Iterator[StreamEvent]:
         match event:
             case Started(model):
                 self._response = msgspec.structs.replace(self._response, model=model or self._response.model)
-                yield from self._begin()
+                yield from self._start()
             case Done():
-                yield from self._begin()
-                yield from self._end(event)
+                yield from self._start()
+                yield from self._finish(event)
             case Failed():
-                yield from self._begin()
-                problem = of_failure(event)
-                yield self._last("failed", error=ResponseError(problem.code, problem.message))
-            case Cancelled():
-                yield from self._begin()
-                yield from self._close("incomplete")
-                yield self._last("cancelled")
+                yield from self._start()
+                problem = problem_from_failure(event)
+                yield self._build_last_event("failed", error=ResponseError(problem.code, problem.message))
+            case Cancellation():
+                yield from self._start()
+                yield from self._close_item("incomplete")
+                yield self._build_last_event("cancelled")
             case _:
-                yield from self._said(event)
+                yield from self._add_output(event)
 
-    def _said(self, event: Event) -> Iterator[StreamEvent]:
+    def _add_output(self, event: Event) -> Iterator[StreamEvent]:
         """What the model says, thinks and calls."""
         match event:
             case TextDelta(text):
-                yield from self._message(refusal=False, text=text)
-            case Declined(text):
-                yield from self._message(refusal=True, text=text)
+                yield from self._add_text(refusal=False, text=text)
+            case RefusedOutput(text):
+                yield from self._add_text(refusal=True, text=text)
             case ThinkingDelta(text):
-                yield from (yield from self._thought()).thinks(text)
-            case ThinkingSigned(signature):
-                (yield from self._thought()).signed(signature)
+                yield from (yield from self._get_thought()).add_text(text)
+            case ThinkingSignature(signature):
+                (yield from self._get_thought()).set_signature(signature)
             case ThinkingRedacted(block):
-                yield from self._close("completed")
-                (yield from self._thought()).redacted(block)
+                yield from self._close_item("completed")
+                (yield from self._get_thought()).set_redacted(block)
             case ToolCall():
                 kind = "ctc" if event.name in self._form.custom else "fc"
-                yield from self._open(lambda number: CalledDraft(self._id(kind), number, event, self._form))
-            case ToolArguments(piece):
+                yield from self._open_item(
+                    lambda number: ToolCallDraft(self._build_item_id(kind), number, event, self._form)
+                )
+            case ToolArgumentsDelta(piece):
                 draft = self._items[-1]
-                assert isinstance(draft, CalledDraft)
-                yield from draft.argues(piece)
+                assert isinstance(draft, ToolCallDraft)
+                yield from draft.add_arguments(piece)
             case _:
                 pass
 
-    def _begin(self) -> Iterator[StreamEvent]:
-        if not self._begun:
-            self._begun = True
-            yield self._told("response.created")
+    def _start(self) -> Iterator[StreamEvent]:
+        if not self._started:
+            self._started = True
+            yield self._build_response_event("response.created")
             if self._response.status == "queued":
-                yield self._told("response.queued")
+                yield self._build_response_event("response.queued")
                 self._response = msgspec.structs.replace(self._response, status="in_progress")
-            yield self._told("response.in_progress")
+            yield self._build_response_event("response.in_progress")
 
-    def _message(self, *, refusal: bool, text: str) -> Iterator[StreamEvent]:
-        draft = self._current
+    def _add_text(self, *, refusal: bool, text: str) -> Iterator[StreamEvent]:
+        draft = self._current_item
         if not isinstance(draft, MessageDraft) or refusal:
-            draft = yield from self._open(lambda number: MessageDraft(self._id("msg"), number, refusal=refusal))
-        yield from draft.says(text)
+            draft = yield from self._open_item(
+                lambda number: MessageDraft(self._build_item_id("msg"), number, refusal=refusal)
+            )
+        yield from draft.add_text(text)
 
-    def _thought(self) -> Generator[StreamEvent, None, ThoughtDraft]:
-        draft = self._current
-        if isinstance(draft, ThoughtDraft) and draft.open:
+    def _get_thought(self) -> Generator[StreamEvent, None, ThoughtDraft]:
+        draft = self._current_item
+        if isinstance(draft, ThoughtDraft) and draft.is_open:
             return draft
-        return (yield from self._open(lambda number: ThoughtDraft(self._id("rs"), number, self._form)))
+        return (yield from self._open_item(lambda number: ThoughtDraft(self._build_item_id("rs"), number, self._form)))
 
-    def _open[D: ItemDraft](self, made: Callable[[int], D]) -> Generator[StreamEvent, None, D]:
-        yield from self._close("completed")
+    def _open_item[D: ItemDraft](self, made: Callable[[int], D]) -> Generator[StreamEvent, None, D]:
+        yield from self._close_item("completed")
         item = made(len(self._items))
         self._items.append(item)
-        yield from item.begun()
+        yield from item.start()
         return item
 
-    def _close(self, status: Status) -> Iterator[StreamEvent]:
-        if draft := self._current:
-            yield from draft.done(status)
-            self._done.append(draft.whole(status))
+    def _close_item(self, status: ResponseStatus) -> Iterator[StreamEvent]:
+        if draft := self._current_item:
+            yield from draft.finish(status)
+            self._finished_items.append(draft.build_item(status))
 
-    def _end(self, done: Done) -> Iterator[StreamEvent]:
-        reason = INCOMPLETE.get(done.stop_reason)
-        status: Status = "incomplete" if reason else "completed"
-        yield from self._close(status)
+    def _finish(self, done: Done) -> Iterator[StreamEvent]:
+        reason = INCOMPLETE_REASONS.get(done.stop_reason)
+        status: ResponseStatus = "incomplete" if reason else "completed"
+        yield from self._close_item(status)
         if not reason and not any(not isinstance(draft, ThoughtDraft) for draft in self._items):
             # The model said nothing, which is an answer too.
-            yield from self._message(refusal=False, text="")
-            yield from self._close(status)
-        yield self._last(
+            yield from self._add_text(refusal=False, text="")
+            yield from self._close_item(status)
+        yield self._build_last_event(
             status,
             completed_at=None if reason else self._clock(),
             incomplete_details=IncompleteDetails(reason) if reason else None,
-            usage=usage(done.usage, done.cost_usd),
+            usage=build_response_usage(done.usage, done.cost_usd),
         )
 
-    def _last(self, status: Status, **fields: object) -> StreamEvent:
+    def _build_last_event(self, status: ResponseStatus, **fields: object) -> StreamEvent:
         """The event that ends a response, which is remembered first; the vendor has none for one that was cancelled."""
-        output = list(self._done)
+        output = list(self._finished_items)
         self._response = msgspec.structs.replace(self._response, status=status, output=output, **fields)
         remembered = [
-            draft.remembered() if isinstance(draft, ThoughtDraft) else item
-            for draft, item in zip(self._items, self._done, strict=False)
+            draft.build_stored_item() if isinstance(draft, ThoughtDraft) else item
+            for draft, item in zip(self._items, self._finished_items, strict=False)
         ]
-        self._finished(Finished(self._response, tuple(remembered)))
-        return self._told("response.incomplete" if status == "cancelled" else f"response.{status}")
+        self._on_finished(FinishedResponse(self._response, tuple(remembered)))
+        return self._build_response_event("response.incomplete" if status == "cancelled" else f"response.{status}")
 
     @property
-    def _current(self) -> ItemDraft | None:
+    def _current_item(self) -> ItemDraft | None:
         """The item that is not done."""
-        return self._items[-1] if len(self._items) > len(self._done) else None
+        return self._items[-1] if len(self._items) > len(self._finished_items) else None
 
-    def _id(self, kind: str) -> str:
+    def _build_item_id(self, kind: str) -> str:
         return f"{kind}_{self._response.id.removeprefix('resp_')}{len(self._items):02x}"
 
-    def _told(self, kind: str) -> StreamEvent:
+    def _build_response_event(self, kind: str) -> StreamEvent:
         return StreamEvent(type=kind, sequence_number=0, response=self._response)
 
-    def _written(self, event: StreamEvent) -> bytes:
-        numbered = msgspec.structs.replace(event, sequence_number=self._number)
-        self._number += 1
-        return named(event.type, encoder.encode(numbered))
+    def _render_event(self, event: StreamEvent) -> bytes:
+        numbered = msgspec.structs.replace(event, sequence_number=self._sequence_number)
+        self._sequence_number += 1
+        return render_named_event(event.type, encoder.encode(numbered))
 
 
-def usage(counted: Usage, cost: float | None) -> ResponseUsage:
+def build_response_usage(counted: Usage, cost: float | None) -> ResponseUsage:
     """Tokens as OpenAI counts them: what was read from or written to the cache is part of the input."""
     read = counted.input_tokens + counted.cache_read_tokens + counted.cache_write_tokens
     return ResponseUsage(

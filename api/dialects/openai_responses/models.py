@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Struct
 
-from api.conversation.kinds import Kinds
+from api.conversation.kinds import TaggedStructDecoder
 from api.conversation.parts import NULL, ToolDefinition
 
 
@@ -14,7 +14,7 @@ class ResponsesTool(ToolDefinition, frozen=True):
 
 
 _FUNCTION = ("function", "name", "description", "parameters", "input_schema", "strict")
-TOOLS = Kinds(
+RESPONSES_TOOL_DECODER = TaggedStructDecoder(
     ResponsesTool,
     "type",
     {

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-type Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
+type ResponseStatus = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
 type IncompleteReason = Literal["max_output_tokens", "content_filter"]
 
 
@@ -57,7 +57,7 @@ class MessageItem(Struct, frozen=True, kw_only=True, tag="message"):
     """What the assistant says."""
 
     id: str
-    status: Status
+    status: ResponseStatus
     role: Literal["assistant"] = "assistant"
     content: list[OutputPart]
 
@@ -66,7 +66,7 @@ class FunctionCallItem(Struct, frozen=True, kw_only=True, tag="function_call"):
     """A call of a function. namespace: the one that it was offered in."""
 
     id: str
-    status: Status
+    status: ResponseStatus
     call_id: str
     name: str
     namespace: str | UnsetType = UNSET
@@ -77,7 +77,7 @@ class CustomCallItem(Struct, frozen=True, kw_only=True, tag="custom_tool_call"):
     """A call of a tool that takes free text."""
 
     id: str
-    status: Status
+    status: ResponseStatus
     call_id: str
     name: str
     namespace: str | UnsetType = UNSET
@@ -96,7 +96,7 @@ class ReasoningItem(Struct, frozen=True, kw_only=True, tag="reasoning"):
     id: str
     summary: list[SummaryText]
     encrypted_content: str | UnsetType | None = UNSET
-    status: Status
+    status: ResponseStatus
 
 
 type OutputItem = MessageItem | FunctionCallItem | CustomCallItem | ReasoningItem
@@ -121,7 +121,7 @@ class ResponseObject(Struct, frozen=True, kw_only=True):
     id: str
     object: Literal["response"] = "response"
     created_at: int
-    status: Status
+    status: ResponseStatus
     background: bool = False
     completed_at: int | None = None
     error: ResponseError | None = None

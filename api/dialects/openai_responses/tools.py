@@ -11,53 +11,53 @@ import msgspec
 from msgspec import Struct
 
 from api.conversation import tools as tooling
-from api.conversation.parts import Offering, ToolDefinition
-from api.conversation.tools import qualified
-from api.core.problems import Problem, invalid
-from api.dialects.openai_responses.models import TOOLS, ResponsesRequest, ResponsesTool
+from api.conversation.parts import ToolDefinition, ToolParams
+from api.conversation.tools import qualify_name
+from api.core.problems import Problem, invalid_problem
+from api.dialects.openai_responses.models import RESPONSES_TOOL_DECODER, ResponsesRequest, ResponsesTool
 
 # Types of tools that the client runs; all others run at the vendor's, or need a model that was trained for them.
-CLIENTS = frozenset({None, "function", "custom"})
+CLIENT_TOOL_TYPES = frozenset({None, "function", "custom"})
 
 type Json = dict[str, object]
 
 
-class Names(Struct, frozen=True):
+class NamespacedName(Struct, frozen=True):
     """The two names of a tool in a namespace."""
 
     namespace: str
     name: str
 
 
-class Tools(Struct, frozen=True):
+class ResponsesToolSet(Struct, frozen=True):
     """offered: the tools and their use. namespaces: by the name under which they are offered. ignored: what was left out."""
 
-    offered: tooling.Offered
-    namespaces: Mapping[str, Names]
+    tool_set: tooling.ToolSet
+    namespaces: Mapping[str, NamespacedName]
     ignored: tuple[str, ...]
 
 
-def tools(request: ResponsesRequest) -> Tools:
+def parse_tools(request: ResponsesRequest) -> ResponsesToolSet:
     """What a request offers. Raises Problem (400)."""
     listed: list[ToolDefinition] = []
     places: list[str] = []
-    namespaces: dict[str, Names] = {}
+    namespaces: dict[str, NamespacedName] = {}
     ignored: list[str] = []
     for index, raw in enumerate(request.tools or []):
         where = f"tools[{index}]"
-        tool = TOOLS.read(raw, where)
+        tool = RESPONSES_TOOL_DECODER.decode(raw, where)
         if tool.type == "namespace":
             for number, each in enumerate(tool.tools or []):
                 place = f"{where}.tools[{number}]"
-                inner = TOOLS.read(each, place)
-                if inner.type not in CLIENTS:
+                inner = RESPONSES_TOOL_DECODER.decode(each, place)
+                if inner.type not in CLIENT_TOOL_TYPES:
                     ignored.append(f"tools.{inner.type}")
                     continue
-                outer, name = _named(tool, where), _named(inner, place)
-                namespaces[qualified(outer, name)] = Names(outer, name)
-                listed.append(_within(inner, qualified(outer, name), tool))
+                outer, name = _get_name(tool, where), _get_name(inner, place)
+                namespaces[qualify_name(outer, name)] = NamespacedName(outer, name)
+                listed.append(_flatten_tool(inner, qualify_name(outer, name), tool))
                 places.append(place)
-        elif tool.type in CLIENTS:
+        elif tool.type in CLIENT_TOOL_TYPES:
             listed.append(tool)
             places.append(where)
         else:
@@ -65,26 +65,26 @@ def tools(request: ResponsesRequest) -> Tools:
     if any(_has_grammar(tool) for tool in listed):
         ignored.append("tools.custom.format")
     # A tool that stands alone wins over one of the same name in a namespace.
-    alone = {_named(tool, place): _named(tool, place) for tool, place in zip(listed, places, strict=True)}
+    alone = {_get_name(tool, place): _get_name(tool, place) for tool, place in zip(listed, places, strict=True)}
     known = {**{names.name: whole for whole, names in namespaces.items()}, **alone}
-    choice = _choice(msgspec.json.decode(bytes(request.tool_choice)), known, namespaces, ignored)
-    offering = Offering(
+    choice = _resolve_choice(msgspec.json.decode(bytes(request.tool_choice)), known, namespaces, ignored)
+    offering = ToolParams(
         tools=listed,
         tool_choice=msgspec.Raw(msgspec.json.encode(choice)),
         parallel_tool_calls=request.parallel_tool_calls,
     )
-    return Tools(tooling.offered(offering, places), namespaces, tuple(dict.fromkeys(ignored)))
+    return ResponsesToolSet(tooling.build_tool_set(offering, places), namespaces, tuple(dict.fromkeys(ignored)))
 
 
-def _named(tool: ToolDefinition, where: str) -> str:
+def _get_name(tool: ToolDefinition, where: str) -> str:
     inner = tool.function or tool.custom
     name = inner.name if inner else tool.name
     if not name:
-        raise invalid(f"`{where}.name` is missing.", f"{where}.name")
+        raise invalid_problem(f"`{where}.name` is missing.", f"{where}.name")
     return name
 
 
-def _within(tool: ToolDefinition, name: str, namespace: ResponsesTool) -> ToolDefinition:
+def _flatten_tool(tool: ToolDefinition, name: str, namespace: ResponsesTool) -> ToolDefinition:
     """A tool of a namespace as one that stands alone; the namespace's description goes before its own."""
     flat = tool.function or tool.custom
     described = flat.description if flat else tool.description
@@ -104,8 +104,8 @@ def _has_grammar(tool: ToolDefinition) -> bool:
             return tool.custom is not None or tool.type == "custom"
 
 
-def _choice(
-    choice: object, known: Mapping[str, str], namespaces: Mapping[str, Names], ignored: Sequence[str]
+def _resolve_choice(
+    choice: object, known: Mapping[str, str], namespaces: Mapping[str, NamespacedName], ignored: Sequence[str]
 ) -> object:
     """The choice in names under which tools are offered. Raises Problem for one that only the vendor can run."""
     if not isinstance(choice, dict):
@@ -118,19 +118,21 @@ def _choice(
         listed = given.get("tools")
         if not isinstance(listed, list):
             return fields
-        kept = [each for tool in cast("list[object]", listed) for each in _allowed(tool, known, namespaces, ignored)]
+        kept = [
+            each for tool in cast("list[object]", listed) for each in _resolve_allowed(tool, known, namespaces, ignored)
+        ]
         if not kept:
-            raise _cannot("allowed_tools")
+            raise _choice_problem("allowed_tools")
         return {"type": kind, "mode": given.get("mode", "auto"), "tools": kept}
     if kind in {"function", "custom", "tool"} and isinstance(fields.get("name"), str):
-        return {**fields, "name": _offered_as(fields, known)}
+        return {**fields, "name": _resolve_name(fields, known)}
     if isinstance(kind, str) and kind not in {"function", "custom", "tool", "auto", "none", "required", "any"}:
-        raise _cannot(kind)
+        raise _choice_problem(kind)
     return fields
 
 
-def _allowed(
-    tool: object, known: Mapping[str, str], namespaces: Mapping[str, Names], ignored: Sequence[str]
+def _resolve_allowed(
+    tool: object, known: Mapping[str, str], namespaces: Mapping[str, NamespacedName], ignored: Sequence[str]
 ) -> list[object]:
     if not isinstance(tool, dict):
         return [tool]
@@ -140,15 +142,15 @@ def _allowed(
     if fields.get("type") == "namespace":
         within = [name for name, names in namespaces.items() if names.namespace == fields.get("name")]
         return [{"type": "function", "name": name} for name in within]
-    return [{**fields, "name": _offered_as(fields, known)} if isinstance(fields.get("name"), str) else fields]
+    return [{**fields, "name": _resolve_name(fields, known)} if isinstance(fields.get("name"), str) else fields]
 
 
-def _offered_as(fields: Json, known: Mapping[str, str]) -> str:
+def _resolve_name(fields: Json, known: Mapping[str, str]) -> str:
     """The name of a tool that a choice names by one name or by two."""
     name, namespace = cast("str", fields["name"]), fields.get("namespace")
-    return qualified(namespace, name) if isinstance(namespace, str) else known.get(name, name)
+    return qualify_name(namespace, name) if isinstance(namespace, str) else known.get(name, name)
 
 
-def _cannot(kind: str) -> Problem:
+def _choice_problem(kind: str) -> Problem:
     message = f"`tool_choice` demands `{kind}`, which runs at OpenAI's only; offer a function in its place."
-    return invalid(message, "tool_choice", "unsupported_parameter")
+    return invalid_problem(message, "tool_choice", "unsupported_parameter")

@@ -5,36 +5,36 @@ Law: a field of a wrong type is refused by its name; fields that are not known m
 
 import msgspec
 
-from api.agent.requests import AnalyzeAsk, BashAsk, ChatAsk, CodeAsk, FileReadAsk
-from api.conversation.fields import decoded
+from api.agent.requests import AnalyzeRequest, BashRequest, ChatRequest, CodeRequest, FileReadRequest
+from api.conversation.fields import decode_json
 
-_chat = msgspec.json.Decoder(ChatAsk)
-_code = msgspec.json.Decoder(CodeAsk)
-_analyze = msgspec.json.Decoder(AnalyzeAsk)
-_file_read = msgspec.json.Decoder(FileReadAsk)
-_bash = msgspec.json.Decoder(BashAsk)
+_chat = msgspec.json.Decoder(ChatRequest)
+_code = msgspec.json.Decoder(CodeRequest)
+_analyze = msgspec.json.Decoder(AnalyzeRequest)
+_file_read = msgspec.json.Decoder(FileReadRequest)
+_bash = msgspec.json.Decoder(BashRequest)
 
 
-def chat(body: bytes) -> ChatAsk:
+def decode_chat(body: bytes) -> ChatRequest:
     """The body of POST /api/chat. Raises Problem (400)."""
-    return decoded(body, _chat)
+    return decode_json(body, _chat)
 
 
-def code(body: bytes) -> CodeAsk:
+def decode_code(body: bytes) -> CodeRequest:
     """The body of POST /api/code. Raises Problem (400)."""
-    return decoded(body, _code)
+    return decode_json(body, _code)
 
 
-def analyze(body: bytes) -> AnalyzeAsk:
+def decode_analyze(body: bytes) -> AnalyzeRequest:
     """The body of POST /api/analyze. Raises Problem (400)."""
-    return decoded(body, _analyze)
+    return decode_json(body, _analyze)
 
 
-def file_read(body: bytes) -> FileReadAsk:
+def decode_file_read(body: bytes) -> FileReadRequest:
     """The body of POST /api/tools/file-read. Raises Problem (400)."""
-    return decoded(body, _file_read)
+    return decode_json(body, _file_read)
 
 
-def bash(body: bytes) -> BashAsk:
+def decode_bash(body: bytes) -> BashRequest:
     """The body of POST /api/tools/bash. Raises Problem (400)."""
-    return decoded(body, _bash)
+    return decode_json(body, _bash)

@@ -8,20 +8,20 @@ from msgspec import Struct
 
 from api.agent.answers import (
     BashAnswer,
-    CallBegan,
-    CallEnded,
-    CallWrote,
     ChatAnswer,
     CodeAnswer,
     FileAnswer,
-    Finished,
+    FinalAnswer,
+    OutputChunk,
     Step,
-    Wrote,
+    ToolEnded,
+    ToolOutputChunk,
+    ToolStarted,
 )
-from api.core.problems import Problem, of_failure
+from api.core.problems import Problem, problem_from_failure
 from api.dialects.rest.models import (
     OutputEvent,
-    Refusal,
+    RestError,
     StartEvent,
     TextEvent,
     ToolEndEvent,
@@ -29,62 +29,62 @@ from api.dialects.rest.models import (
     ToolStartEvent,
     encoder,
 )
-from api.http.sse import named
-from shared.events import Declined, Failed, Started, TextDelta, ThinkingDelta
+from api.http.sse import render_named_event
+from shared.events import Failed, RefusedOutput, Started, TextDelta, ThinkingDelta
 
 
 class RestEncoder:
     """One answer. Mutable: the answer, once it is there."""
 
     def __init__(self) -> None:
-        self._answer: Finished | None = None
+        self._answer: FinalAnswer | None = None
 
-    def event(self, event: Step, choice: int = 0) -> bytes:
+    def encode_event(self, event: Step, choice: int = 0) -> bytes:
         """The bytes of a stream that say what happened."""
         assert choice == 0
         match event:
             case Started(model):
-                return said("start", StartEvent(model))
-            case TextDelta(text) | Declined(text):
-                return said("text", TextEvent(text))
+                return render_event("start", StartEvent(model))
+            case TextDelta(text) | RefusedOutput(text):
+                return render_event("text", TextEvent(text))
             case ThinkingDelta(text):
-                return said("thinking", TextEvent(text))
-            case CallBegan(call, name, arguments):
-                return said("tool_start", ToolStartEvent(call, name, arguments))
-            case CallWrote(call, stream, text):
-                return said("tool_output", ToolOutputEvent(call, stream, text))
-            case CallEnded(call, name, is_error, content):
-                return said("tool_end", ToolEndEvent(call, name, is_error, content))
-            case Wrote(stream, text):
-                return said("output", OutputEvent(stream, text))
+                return render_event("thinking", TextEvent(text))
+            case ToolStarted(call, name, arguments):
+                return render_event("tool_start", ToolStartEvent(call, name, arguments))
+            case ToolOutputChunk(call, stream, text):
+                return render_event("tool_output", ToolOutputEvent(call, stream, text))
+            case ToolEnded(call, name, is_error, content):
+                return render_event("tool_end", ToolEndEvent(call, name, is_error, content))
+            case OutputChunk(stream, text):
+                return render_event("output", OutputEvent(stream, text))
             case ChatAnswer() | CodeAnswer() | FileAnswer() | BashAnswer():
                 self._answer = event
-                return said("result", event)
+                return render_event("result", event)
             case Failed():
-                return said("error", refusal(of_failure(event)))
+                return render_event("error", to_error_body(problem_from_failure(event)))
             case _:
                 return b""
 
-    def whole(self) -> bytes:
+    def encode_answer(self) -> bytes:
         """The JSON body of the answer."""
         assert self._answer
         return encoder.encode(self._answer)
 
-    def problem(self, problem: Problem) -> bytes:
+    def encode_error(self, problem: Problem) -> bytes:
         """The JSON body of an error."""
-        return envelope(problem)
+        return render_error(problem)
 
 
-def said(name: str, data: Struct) -> bytes:
+def render_event(name: str, data: Struct) -> bytes:
     """An event of a stream."""
-    return named(name, encoder.encode(data))
+    return render_named_event(name, encoder.encode(data))
 
 
-def refusal(problem: Problem) -> Refusal:
+def to_error_body(problem: Problem) -> RestError:
     """An error, as REST says it."""
-    return Refusal(problem.message, problem.code)
+    return RestError(problem.message, problem.code)
 
 
-def envelope(problem: Problem) -> bytes:
+def render_error(problem: Problem) -> bytes:
     """The JSON body of an error."""
-    return encoder.encode(refusal(problem))
+    return encoder.encode(to_error_body(problem))

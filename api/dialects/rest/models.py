@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 
-class Refusal(Struct, frozen=True):
+class RestError(Struct, frozen=True):
     """The body of every error, and the data of the event `error`. detail: for people; code: for programs."""
 
     detail: str

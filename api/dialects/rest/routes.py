@@ -8,105 +8,109 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.types import ASGIApp
 
-from api.accounting.request_admission import WORK
+from api.accounting.request_admission import REQUIRES_ADMISSION
 from api.agent import services
 from api.agent.answers import ModelEntries, Step
-from api.agent.services import Workshop
-from api.auth.middleware import principal_of
+from api.agent.services import AgentServices
+from api.auth.middleware import get_principal
 from api.conversation.parameters import Policy
-from api.core.caller import asking
-from api.core.scopes import ANY, SCOPE
+from api.core.caller import get_caller
+from api.core.scopes import ANY_SCOPE, REQUIRED_SCOPE
 from api.dialects.rest import decode
 from api.dialects.rest.encode import RestEncoder
 from api.http import request_body
-from api.http.event_stream import Answer
-from api.http.json_decoding import Decoding
+from api.http.event_stream import EventStreamResponse
+from api.http.json_decoding import BodyDecoder
 
 
-def answer(shop: Workshop, policy: Policy, steps: AsyncGenerator[Step], *, stream: bool | None) -> ASGIApp:
+def build_response(
+    agent_services: AgentServices, policy: Policy, steps: AsyncGenerator[Step], *, stream: bool | None
+) -> ASGIApp:
     """The steps as a response."""
-    headers = shop.dispatch.window_headers()
-    return Answer(one(steps), RestEncoder(), stream=bool(stream), keep_alive=policy.keep_alive, headers=headers)
+    headers = agent_services.turn_client.build_window_headers()
+    return EventStreamResponse(
+        number_steps(steps), RestEncoder(), stream=bool(stream), keepalive_interval=policy.keep_alive, headers=headers
+    )
 
 
-async def one(steps: AsyncGenerator[Step]) -> AsyncGenerator[tuple[int, Step]]:
+async def number_steps(steps: AsyncGenerator[Step]) -> AsyncGenerator[tuple[int, Step]]:
     """The steps of the only answer."""
     async with aclosing(steps):
         async for step in steps:
             yield 0, step
 
 
-@post("/api/chat", status_code=200, opt={SCOPE: "chat", WORK: True})
+@post("/api/chat", status_code=200, opt={REQUIRED_SCOPE: "chat", REQUIRES_ADMISSION: True})
 async def post_chat(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
-    shop: NamedDependency[Workshop],
-    decoding: NamedDependency[Decoding],
+    shop: NamedDependency[AgentServices],
+    decoding: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
     """Answer a prompt."""
-    who = asking(request)
-    ask = await decoding.run(who.holder, await request_body.read(request), decode.chat)
-    return answer(shop, policy, await services.chat(shop, ask, who), stream=ask.stream)
+    who = get_caller(request)
+    ask = await decoding.decode(who.key_id, await request_body.read(request), decode.decode_chat)
+    return build_response(shop, policy, await services.chat(shop, ask, who), stream=ask.stream)
 
 
-@post("/api/code", status_code=200, opt={SCOPE: "code", WORK: True})
+@post("/api/code", status_code=200, opt={REQUIRED_SCOPE: "code", REQUIRES_ADMISSION: True})
 async def post_code(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
-    shop: NamedDependency[Workshop],
-    decoding: NamedDependency[Decoding],
+    shop: NamedDependency[AgentServices],
+    decoding: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
     """Let a model work on files and with commands."""
-    who = asking(request)
-    ask = await decoding.run(who.holder, await request_body.read(request), decode.code)
-    return answer(shop, policy, await services.code(shop, ask, who), stream=ask.stream)
+    who = get_caller(request)
+    ask = await decoding.decode(who.key_id, await request_body.read(request), decode.decode_code)
+    return build_response(shop, policy, await services.code(shop, ask, who), stream=ask.stream)
 
 
-@post("/api/analyze", status_code=200, opt={SCOPE: "code", WORK: True})
+@post("/api/analyze", status_code=200, opt={REQUIRED_SCOPE: "code", REQUIRES_ADMISSION: True})
 async def post_analyze(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
-    shop: NamedDependency[Workshop],
-    decoding: NamedDependency[Decoding],
+    shop: NamedDependency[AgentServices],
+    decoding: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
     """Answer a prompt about files."""
-    who = asking(request)
-    ask = await decoding.run(who.holder, await request_body.read(request), decode.analyze)
-    return answer(shop, policy, await services.analyze(shop, ask, who), stream=ask.stream)
+    who = get_caller(request)
+    ask = await decoding.decode(who.key_id, await request_body.read(request), decode.decode_analyze)
+    return build_response(shop, policy, await services.analyze(shop, ask, who), stream=ask.stream)
 
 
-@post("/api/tools/file-read", status_code=200, opt={SCOPE: "files", WORK: True})
+@post("/api/tools/file-read", status_code=200, opt={REQUIRED_SCOPE: "files", REQUIRES_ADMISSION: True})
 async def post_file_read(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
-    shop: NamedDependency[Workshop],
-    decoding: NamedDependency[Decoding],
+    shop: NamedDependency[AgentServices],
+    decoding: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
     """Read a file."""
-    who = asking(request)
-    ask = await decoding.run(who.holder, await request_body.read(request), decode.file_read)
-    return answer(shop, policy, await services.file_read(shop, ask, who), stream=False)
+    who = get_caller(request)
+    ask = await decoding.decode(who.key_id, await request_body.read(request), decode.decode_file_read)
+    return build_response(shop, policy, await services.read_file(shop, ask, who), stream=False)
 
 
-@post("/api/tools/bash", status_code=200, opt={SCOPE: "bash", WORK: True})
+@post("/api/tools/bash", status_code=200, opt={REQUIRED_SCOPE: "bash", REQUIRES_ADMISSION: True})
 async def post_bash(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
-    shop: NamedDependency[Workshop],
-    decoding: NamedDependency[Decoding],
+    shop: NamedDependency[AgentServices],
+    decoding: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
     """Run commands."""
-    who = asking(request)
-    ask = await decoding.run(who.holder, await request_body.read(request), decode.bash)
-    return answer(shop, policy, await services.bash(shop, ask, who), stream=ask.stream)
+    who = get_caller(request)
+    ask = await decoding.decode(who.key_id, await request_body.read(request), decode.decode_bash)
+    return build_response(shop, policy, await services.run_command(shop, ask, who), stream=ask.stream)
 
 
-@get("/api/models", opt={SCOPE: ANY})
+@get("/api/models", opt={REQUIRED_SCOPE: ANY_SCOPE})
 async def get_models(
-    request: Request[object, object, State], shop: NamedDependency[Workshop]
+    request: Request[object, object, State], shop: NamedDependency[AgentServices]
 ) -> Response[ModelEntries]:
     """List every name that the key may use for a model."""
-    return Response(await services.list_models(shop, principal_of(request).key))
+    return Response(await services.list_models(shop, get_principal(request).key))
 
 
 router = Router("/", route_handlers=[post_chat, post_code, post_analyze, post_file_read, post_bash, get_models])

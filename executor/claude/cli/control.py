@@ -12,16 +12,16 @@ import msgspec
 from executor.claude.request.body import PLACEHOLDER
 
 # The CLI takes an element of exactly this text as a mark, not as words.
-BOUNDARY = "__SYSTEM_PROMPT_DYNAMIC_BOUNDARY__"
+SYSTEM_PROMPT_BOUNDARY = "__SYSTEM_PROMPT_DYNAMIC_BOUNDARY__"
 
 
-def initialize(system: Sequence[str]) -> dict[str, object]:
+def build_initialize(system: Sequence[str]) -> dict[str, object]:
     """The control request that fixes the system prompt."""
-    texts = [f"{text}\n" if text == BOUNDARY else text for text in system]
+    texts = [f"{text}\n" if text == SYSTEM_PROMPT_BOUNDARY else text for text in system]
     return {"subtype": "initialize", "systemPrompt": texts, "systemPromptSnapshot": False}
 
 
-def apply_settings(settings: dict[str, object]) -> dict[str, object]:
+def build_apply_settings(settings: dict[str, object]) -> dict[str, object]:
     """The control request that changes settings.
 
     The model too: the CLI tries a model that it does not know, with a message of its own to the service, when it is
@@ -30,25 +30,25 @@ def apply_settings(settings: dict[str, object]) -> dict[str, object]:
     return {"subtype": "apply_flag_settings", "settings": settings}
 
 
-def hide_thinking() -> dict[str, object]:
+def build_hide_thinking() -> dict[str, object]:
     """The control request for thinking without words: what the service signs is then the block that is given out."""
     return {"subtype": "set_max_thinking_tokens", "thinking_display": "omitted"}
 
 
-def control(request_id: str, request: dict[str, object]) -> bytes:
+def encode_control_request(request_id: str, request: dict[str, object]) -> bytes:
     """A control request as a line."""
-    return _line({"type": "control_request", "request_id": request_id, "request": request})
+    return _encode_line({"type": "control_request", "request_id": request_id, "request": request})
 
 
-def refuse_request(request_id: str) -> bytes:
+def encode_refusal(request_id: str) -> bytes:
     """The answer to a question of the CLI, which a request gives it no reason to ask."""
     response = {"subtype": "error", "request_id": request_id, "error": "not available"}
-    return _line({"type": "control_response", "response": response})
+    return _encode_line({"type": "control_response", "response": response})
 
 
-def query() -> bytes:
+def encode_query() -> bytes:
     """The user line that makes the CLI ask the service; the conversation is in the settings."""
-    return _line(
+    return _encode_line(
         {
             "type": "user",
             "message": {"role": "user", "content": [PLACEHOLDER]},
@@ -59,5 +59,5 @@ def query() -> bytes:
     )
 
 
-def _line(value: object) -> bytes:
+def _encode_line(value: object) -> bytes:
     return msgspec.json.encode(value) + b"\n"

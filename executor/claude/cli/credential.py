@@ -30,17 +30,17 @@ class Credential(Struct, frozen=True):
         return f"<Credential {self.kind}>"
 
 
-def credential(environ: Mapping[str, str]) -> Credential:
+def find_credential(environ: Mapping[str, str]) -> Credential:
     """The first credential that is there: an API key, a bearer token, a subscription token, a login."""
-    return next(_credentials(environ), Credential("none", {}, bare=True))
+    return next(_list_credentials(environ), Credential("none", {}, bare=True))
 
 
-def kinds(environ: Mapping[str, str]) -> list[CredentialKind]:
+def list_credential_kinds(environ: Mapping[str, str]) -> list[CredentialKind]:
     """The kinds that are there; the first is the one used."""
-    return [found.kind for found in _credentials(environ)]
+    return [found.kind for found in _list_credentials(environ)]
 
 
-def _credentials(environ: Mapping[str, str]) -> Iterator[Credential]:
+def _list_credentials(environ: Mapping[str, str]) -> Iterator[Credential]:
     if key := environ.get("ANTHROPIC_API_KEY"):
         yield Credential("api_key", {"ANTHROPIC_API_KEY": key}, bare=True)
     if token := environ.get("ANTHROPIC_AUTH_TOKEN"):

@@ -13,10 +13,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from executor.claude.cli.credential import Credential
-from executor.claude.cli.sandbox import Sandbox
+from executor.claude.cli.sandbox import CliSandbox
 
 # The version that the tests run, and that requirements.lock installs.
-TESTED = "2.1.330"
+TESTED_CLI_VERSION = "2.1.330"
 
 FLAGS = (
     *("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"),
@@ -26,7 +26,7 @@ FLAGS = (
     *("--thinking-display", "summarized", "--max-turns", "1"),
 )
 
-QUIET = {
+QUIET_ENVIRONMENT = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "DISABLE_TELEMETRY": "1",
     "DISABLE_ERROR_REPORTING": "1",
@@ -35,7 +35,7 @@ QUIET = {
 
 # What a client asked for reaches the model once, as asked: no second request in another form, to another model, or
 # after the model refused. How long a conversation may be is the service's to say, not the CLI's guess.
-FAITHFUL = {
+PASS_THROUGH_ENVIRONMENT = {
     "CLAUDE_CODE_MAX_RETRIES": "2",
     "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",
     "CLAUDE_CODE_NO_MODEL_FALLBACK": "1",
@@ -53,7 +53,7 @@ FAITHFUL = {
 }
 
 # Of the executor's own environment, what a CLI needs to reach the service: nothing else is inherited.
-INHERITED = (
+INHERITED_VARIABLES = (
     *("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"),
     *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"),
 )
@@ -66,13 +66,13 @@ class Launch(Struct, frozen=True):
     credential: Credential
     base_url: str | None
     inherited: dict[str, str]
-    sandbox: Sandbox
+    sandbox: CliSandbox
 
-    def argv(self) -> tuple[str, ...]:
+    def build_argv(self) -> tuple[str, ...]:
         """The command line; the same for every request."""
         return (str(self.binary), *FLAGS, *(("--bare",) if self.credential.bare else ()))
 
-    def environment(self, folder: Path) -> dict[str, str]:
+    def build_environment(self, folder: Path) -> dict[str, str]:
         """The whole environment of a CLI whose private folder is `folder`."""
         service = {"ANTHROPIC_BASE_URL": self.base_url} if self.base_url else {}
         private = {
@@ -81,12 +81,19 @@ class Launch(Struct, frozen=True):
             "TMPDIR": str(folder),
             "CLAUDE_CODE_TMPDIR": str(folder),
         }
-        return {**self.inherited, **QUIET, **FAITHFUL, **service, **private, **self.credential.environment}
+        return {
+            **self.inherited,
+            **QUIET_ENVIRONMENT,
+            **PASS_THROUGH_ENVIRONMENT,
+            **service,
+            **private,
+            **self.credential.environment,
+        }
 
 
-def inherited(environ: Mapping[str, str]) -> dict[str, str]:
+def select_inherited(environ: Mapping[str, str]) -> dict[str, str]:
     """The part of the executor's environment that a CLI gets too."""
-    return {name: environ[name] for name in INHERITED if name in environ}
+    return {name: environ[name] for name in INHERITED_VARIABLES if name in environ}
 
 
 def find_binary(configured: Path | None) -> Path | None:

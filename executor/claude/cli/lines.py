@@ -7,49 +7,49 @@ import msgspec
 from msgspec import Struct
 
 
-class Head(Struct, frozen=True):
+class RawHead(Struct, frozen=True):
     type: str
     subtype: str | None = None
 
 
-class Response(Struct, frozen=True):
+class RawResponseBody(Struct, frozen=True):
     subtype: str
     request_id: str
     error: str | None = None
     response: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class ControlResponse(Struct, frozen=True):
-    response: Response
+class RawControlResponse(Struct, frozen=True):
+    response: RawResponseBody
 
 
-class Request(Struct, frozen=True):
+class RawRequestBody(Struct, frozen=True):
     subtype: str
     message: dict[str, object] | None = None
     input: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class ControlRequest(Struct, frozen=True):
+class RawControlRequest(Struct, frozen=True):
     request_id: str
-    request: Request
+    request: RawRequestBody
 
 
-class Block(Struct, frozen=True):
+class RawBlock(Struct, frozen=True):
     type: str = ""
     text: str = ""
 
 
-class AssistantMessage(Struct, frozen=True):
-    content: list[Block] = []
+class RawAssistantMessage(Struct, frozen=True):
+    content: list[RawBlock] = []
 
 
-class Assistant(Struct, frozen=True):
-    message: AssistantMessage
+class RawAssistant(Struct, frozen=True):
+    message: RawAssistantMessage
     error: str | None = None
     api_error_status: int | None = None
 
 
-class Result(Struct, frozen=True):
+class RawResult(Struct, frozen=True):
     subtype: str = ""
     is_error: bool = False
     num_turns: int = 0
@@ -61,12 +61,12 @@ class Result(Struct, frozen=True):
     terminal_reason: str | None = None
 
 
-class Init(Struct, frozen=True):
+class RawInit(Struct, frozen=True):
     tools: tuple[str, ...] = ()
     model: str = ""
 
 
-class ApiRetry(Struct, frozen=True):
+class RawApiRetry(Struct, frozen=True):
     error: str = ""
     error_status: int | None = None
     retry_delay_ms: float = 0
@@ -77,7 +77,7 @@ class RawWindow(Struct, frozen=True, rename="camel"):
     resets_at: float | None = None
 
 
-class RateLimitInfo(Struct, frozen=True, rename="camel"):
+class RawRateLimitInfo(Struct, frozen=True, rename="camel"):
     status: str = ""
     resets_at: float | None = None
     rate_limit_type: str | None = None
@@ -86,5 +86,5 @@ class RateLimitInfo(Struct, frozen=True, rename="camel"):
     is_using_overage: bool = False
 
 
-class RateLimit(Struct, frozen=True):
-    rate_limit_info: RateLimitInfo
+class RawRateLimit(Struct, frozen=True):
+    rate_limit_info: RawRateLimitInfo

@@ -11,133 +11,137 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from executor.claude.cli.process import CliLost, CliProcess
+from executor.claude.cli.process import CliCrashed, CliProcess
 
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
-PATIENCE = 2.0
+INITIAL_RETRY_DELAY = 0.5
+MAX_RETRY_DELAY = 30.0
+LOW_PRIORITY_TIMEOUT = 2.0
 # Starting a process holds this one up for some milliseconds: not while a conversation is being set up.
-SETTLED = 0.3
+START_DELAY_AFTER_TAKE = 0.3
 
-type Start = Callable[[], Awaitable[CliProcess]]
+type StartProcess = Callable[[], Awaitable[CliProcess]]
 
 log = structlog.get_logger()
 
 
-class Parking:
+class ProcessPool:
     """Keeps `size` processes ready. Mutable: the ready ones, those being buried, and what went wrong last.
 
     made: how many became ready; making_seconds: what those took, together.
     """
 
     def __init__(
-        self, start: Start, warm: Callable[[CliProcess], Awaitable[None]], size: int, settled: float = SETTLED
+        self,
+        start: StartProcess,
+        warm_up: Callable[[CliProcess], Awaitable[None]],
+        size: int,
+        start_delay: float = START_DELAY_AFTER_TAKE,
     ) -> None:
         self.size = size
         self.problem = ""
-        self.made = 0
-        self.making_seconds = 0.0
-        self._settled = settled
+        self.started = 0
+        self.start_seconds = 0.0
+        self._start_delay = start_delay
         self._taken_at = float("-inf")
         self._start = start
-        self._warm = warm
-        self._ready: deque[CliProcess] = deque()
-        self._graves: set[asyncio.Task[None]] = set()
-        self._wanted = asyncio.Event()
-        self._keeper: asyncio.Task[None] | None = None
+        self._warm_up = warm_up
+        self._idle: deque[CliProcess] = deque()
+        self._discarding: set[asyncio.Task[None]] = set()
+        self._refill_needed = asyncio.Event()
+        self._refill_task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<Parking [{self.ready}/{self.size} ready]>"
+        return f"<Parking [{self.idle}/{self.size} ready]>"
 
     @property
-    def ready(self) -> int:
-        return len(self._ready)
+    def idle(self) -> int:
+        return len(self._idle)
 
     def open(self) -> None:
         """Begin to start processes."""
-        self._keeper = asyncio.create_task(self._keep())
+        self._refill_task = asyncio.create_task(self._refill())
 
     async def close(self) -> None:
         """End every process that is parked or being buried."""
-        if self._keeper:
-            self._keeper.cancel()
+        if self._refill_task:
+            self._refill_task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
-        while self._ready:
-            self.bury(self._ready.popleft())
-        while self._graves:
-            await asyncio.wait(self._graves)
+                await self._refill_task
+        while self._idle:
+            self.discard(self._idle.popleft())
+        while self._discarding:
+            await asyncio.wait(self._discarding)
 
     async def take(self) -> tuple[CliProcess, bool]:
         """A process for one conversation, and whether it was parked. Raises CliLost."""
         self._taken_at = asyncio.get_running_loop().time()
-        while self._ready:
-            process = self._ready.popleft()
-            self._wanted.set()
+        while self._idle:
+            process = self._idle.popleft()
+            self._refill_needed.set()
             if process.process.returncode is None:
-                process.exited.remove_done_callback(self._gone)
+                process.exited.remove_done_callback(self._on_exit)
                 return process, True
-            self.bury(process)
+            self.discard(process)
         return await self._start(), False
 
-    def bury(self, process: CliProcess) -> None:
+    def discard(self, process: CliProcess) -> None:
         """End a process now; its remains are removed in the background."""
         process.kill()
-        grave = asyncio.create_task(process.bury())
-        self._graves.add(grave)
-        grave.add_done_callback(self._graves.discard)
+        grave = asyncio.create_task(process.clean_up())
+        self._discarding.add(grave)
+        grave.add_done_callback(self._discarding.discard)
 
-    async def _keep(self) -> None:
-        pause = FIRST_PAUSE
+    async def _refill(self) -> None:
+        pause = INITIAL_RETRY_DELAY
         while True:
-            self._wanted.clear()
-            self._sweep()
-            if self.ready >= self.size:
-                await self._wanted.wait()
+            self._refill_needed.clear()
+            self._remove_exited()
+            if self.idle >= self.size:
+                await self._refill_needed.wait()
                 continue
             loop = asyncio.get_running_loop()
-            if (rest := self._taken_at + self._settled - loop.time()) > 0:
+            if (rest := self._taken_at + self._start_delay - loop.time()) > 0:
                 await asyncio.sleep(rest)
                 continue
             try:
-                await self._park()
-            except CliLost as error:
+                await self._start_idle()
+            except CliCrashed as error:
                 if str(error) != self.problem:
                     log.error("no CLI process can be parked", reason=str(error))
                 self.problem = str(error)
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                pause = min(pause * 2, MAX_RETRY_DELAY)
             else:
                 self.problem = ""
-                pause = FIRST_PAUSE
+                pause = INITIAL_RETRY_DELAY
 
-    async def _park(self) -> None:
+    async def _start_idle(self) -> None:
         clock = asyncio.get_running_loop().time
         began = clock()
         process = await self._start()
         try:
-            process.yield_cpu(19)
+            process.set_niceness(19)
             # On a host that is always busy it would never be ready: after a while it takes its share.
-            patience = asyncio.get_running_loop().call_later(PATIENCE, process.yield_cpu, 0)
+            patience = asyncio.get_running_loop().call_later(LOW_PRIORITY_TIMEOUT, process.set_niceness, 0)
             try:
-                await self._warm(process)
+                await self._warm_up(process)
             finally:
                 patience.cancel()
-            process.yield_cpu(0)
+            process.set_niceness(0)
         except BaseException:
-            self.bury(process)
+            self.discard(process)
             raise
-        self.made += 1
-        self.making_seconds += clock() - began
-        process.exited.add_done_callback(self._gone)
-        self._ready.append(process)
+        self.started += 1
+        self.start_seconds += clock() - began
+        process.exited.add_done_callback(self._on_exit)
+        self._idle.append(process)
 
-    def _gone(self, _exited: object) -> None:
+    def _on_exit(self, _exited: object) -> None:
         """A parked process ended by itself."""
-        self._wanted.set()
+        self._refill_needed.set()
 
-    def _sweep(self) -> None:
-        for process in [parked for parked in self._ready if parked.process.returncode is not None]:
-            self._ready.remove(process)
+    def _remove_exited(self) -> None:
+        for process in [parked for parked in self._idle if parked.process.returncode is not None]:
+            self._idle.remove(process)
             log.warning("a parked CLI process ended by itself", exit=process.process.returncode)
-            self.bury(process)
+            self.discard(process)

@@ -16,17 +16,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from executor.claude.cli.launch import Launch
-from executor.claude.cli.protocol import Line, parse
-from executor.claude.cli.sandbox import entry
+from executor.claude.cli.protocol import Line, parse_line
+from executor.claude.cli.sandbox import prepare_entry
 
-LINE_LIMIT = 64 * 1024 * 1024
+MAX_LINE_BYTES = 64 * 1024 * 1024
 # What is read ahead of a slow client; beyond it the CLI has to wait, and with it the service.
-READ_AHEAD = 256 * 1024
+READ_BUFFER_BYTES = 256 * 1024
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-class CliLost(Exception):
+class CliCrashed(Exception):
     """The CLI could not be started, closed its output, or stopped reading its input."""
 
 
@@ -36,8 +36,8 @@ class CliProcess:
     def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
         self.process = process
         self.folder = folder
-        self.last_words: deque[bytes] = deque(maxlen=5)
-        self._stderr = asyncio.create_task(self._listen())
+        self.stderr_tail: deque[bytes] = deque(maxlen=5)
+        self._stderr_task = asyncio.create_task(self._read_stderr())
         self.exited = asyncio.create_task(process.wait())
 
     def __repr__(self) -> str:
@@ -49,27 +49,27 @@ class CliProcess:
         try:
             folder = Path(tempfile.mkdtemp(prefix="cli-", dir=base))
         except OSError as error:
-            raise CliLost(f"its private folder could not be made: {error.strerror}") from error
+            raise CliCrashed(f"its private folder could not be made: {error.strerror}") from error
         try:
-            with entry(launch.sandbox, folder) as enter:
+            with prepare_entry(launch.sandbox, folder) as enter:
                 process = await asyncio.create_subprocess_exec(
-                    *launch.argv(),
+                    *launch.build_argv(),
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.PIPE,
-                    env=launch.environment(folder),
+                    env=launch.build_environment(folder),
                     # The CLI tells the model its working folder; this one says nothing about the host.
                     cwd="/",
-                    limit=READ_AHEAD,
+                    limit=READ_BUFFER_BYTES,
                     start_new_session=True,
-                    preexec_fn=_confined(os.getpid(), enter),
+                    preexec_fn=_build_preexec(os.getpid(), enter),
                 )
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
             if isinstance(error, OSError):
-                raise CliLost(f"{launch.binary.name} could not be started: {error.strerror}") from error
+                raise CliCrashed(f"{launch.binary.name} could not be started: {error.strerror}") from error
             if isinstance(error, subprocess.SubprocessError):
-                raise CliLost(f"{launch.binary.name} could not be started: its sandbox can't be put up") from error
+                raise CliCrashed(f"{launch.binary.name} could not be started: its sandbox can't be put up") from error
             raise
         return cls(process, folder)
 
@@ -78,30 +78,30 @@ class CliProcess:
         assert self.process.stdin
         # uvloop's closed transport raises something else than asyncio's.
         if self.process.stdin.is_closing():
-            raise CliLost("it closed its input")
+            raise CliCrashed("it closed its input")
         try:
             self.process.stdin.write(lines)
             await self.process.stdin.drain()
         except ConnectionError as error:
-            raise CliLost("it closed its input") from error
+            raise CliCrashed("it closed its input") from error
 
     async def read(self) -> Line:
         """The next line. Raises CliLost at the end of the output."""
         assert self.process.stdout
         pieces: list[bytes] = []
-        while sum(map(len, pieces)) <= LINE_LIMIT:
+        while sum(map(len, pieces)) <= MAX_LINE_BYTES:
             try:
                 pieces.append(await self.process.stdout.readuntil(b"\n"))
-                return parse(b"".join(pieces))
+                return parse_line(b"".join(pieces))
             except asyncio.LimitOverrunError as longer:
                 pieces.append(await self.process.stdout.readexactly(longer.consumed))
             except asyncio.IncompleteReadError as end:
                 if end.partial or pieces:
-                    return parse(b"".join([*pieces, end.partial]))
-                raise CliLost("it closed its output") from end
-        raise CliLost(f"it wrote a line of over {LINE_LIMIT} bytes")
+                    return parse_line(b"".join([*pieces, end.partial]))
+                raise CliCrashed("it closed its output") from end
+        raise CliCrashed(f"it wrote a line of over {MAX_LINE_BYTES} bytes")
 
-    def yield_cpu(self, nice: int) -> None:
+    def set_niceness(self, nice: int) -> None:
         """Ask the scheduler to favour (0) or disfavour (19) this process group, where the kernel groups by session."""
         with contextlib.suppress(OSError):
             Path(f"/proc/{self.process.pid}/autogroup").write_text(str(nice), encoding="ascii")
@@ -111,23 +111,23 @@ class CliProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
-    async def bury(self) -> None:
+    async def clean_up(self) -> None:
         """Kill, reap, and remove the folder."""
         self.kill()
         await self.exited
-        self._stderr.cancel()
+        self._stderr_task.cancel()
         if self.process.stdin:
             self.process.stdin.close()
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
-    async def _listen(self) -> None:
+    async def _read_stderr(self) -> None:
         assert self.process.stderr
         with contextlib.suppress(ValueError):
             async for line in self.process.stderr:
-                self.last_words.append(line[:500])
+                self.stderr_tail.append(line[:500])
 
 
-def _confined(parent: int, enter: Callable[[], None]) -> Callable[[], None]:
+def _build_preexec(parent: int, enter: Callable[[], None]) -> Callable[[], None]:
     def before_exec() -> None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:

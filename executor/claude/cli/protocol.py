@@ -13,27 +13,27 @@ import msgspec
 from msgspec import Struct
 
 from executor.claude.cli.lines import (
-    ApiRetry,
-    Assistant,
-    ControlRequest,
-    ControlResponse,
-    Head,
-    Init,
-    RateLimit,
-    RateLimitInfo,
-    Result,
+    RawApiRetry,
+    RawAssistant,
+    RawControlRequest,
+    RawControlResponse,
+    RawHead,
+    RawInit,
+    RawRateLimit,
+    RawRateLimitInfo,
+    RawResult,
 )
 from executor.claude.output.service_events import ServiceEvent
-from shared.events import Window, Windows
+from shared.events import UsageWindow, UsageWindows
 
 
-class Streamed(Struct, frozen=True):
+class StreamEvent(Struct, frozen=True):
     """`stream_event`: what the service sent, as it came."""
 
     event: ServiceEvent
 
 
-class Answered(Struct, frozen=True):
+class ControlResponse(Struct, frozen=True):
     """`control_response`: the CLI did what it was told, or why not."""
 
     request_id: str
@@ -41,7 +41,7 @@ class Answered(Struct, frozen=True):
     response: msgspec.Raw
 
 
-class Asked(Struct, frozen=True):
+class ControlRequest(Struct, frozen=True):
     """`control_request`: the CLI wants an answer of us.
 
     message: the JSON-RPC message of an `mcp_message`. input: what `can_use_tool` asks leave for, as JSON text.
@@ -53,7 +53,7 @@ class Asked(Struct, frozen=True):
     input: str = "{}"
 
 
-class Complained(Struct, frozen=True):
+class CliError(Struct, frozen=True):
     """A synthetic `assistant` line: the CLI speaks of an error in the model's place. error: its kind."""
 
     error: str
@@ -61,14 +61,14 @@ class Complained(Struct, frozen=True):
     text: str
 
 
-class Introduced(Struct, frozen=True):
+class Init(Struct, frozen=True):
     """`system/init`: a turn begins. tools: every tool the model is about to be offered, by wire name. model: its full id."""
 
     tools: tuple[str, ...]
     model: str = ""
 
 
-class Retrying(Struct, frozen=True):
+class ApiRetry(Struct, frozen=True):
     """`system/api_retry`: the service refused, and the CLI will ask again. delay: in how many seconds."""
 
     error: str
@@ -76,13 +76,13 @@ class Retrying(Struct, frozen=True):
     delay: float
 
 
-class Limited(Struct, frozen=True):
+class RateLimitEvent(Struct, frozen=True):
     """`rate_limit_event`: the subscription's usage windows."""
 
-    windows: Windows
+    windows: UsageWindows
 
 
-class Ended(Struct, frozen=True):
+class ResultLine(Struct, frozen=True):
     """`result`: the CLI is through with what it was sent. num_turns is 0 when it did not ask the model.
 
     structured: the answer met the schema. api_error, terminal_reason: the CLI's words for what went wrong.
@@ -99,75 +99,86 @@ class Ended(Struct, frozen=True):
     terminal_reason: str
 
 
-class Other(Struct, frozen=True):
+class UnknownLine(Struct, frozen=True):
     """A line that says nothing of interest here."""
 
     type: str
 
 
-class Garbage(Struct, frozen=True):
+class InvalidLine(Struct, frozen=True):
     """Not a line of this protocol."""
 
     reason: str
 
 
-type Line = Streamed | Answered | Asked | Complained | Introduced | Retrying | Limited | Ended | Other | Garbage
+type Line = (
+    StreamEvent
+    | ControlResponse
+    | ControlRequest
+    | CliError
+    | Init
+    | ApiRetry
+    | RateLimitEvent
+    | ResultLine
+    | UnknownLine
+    | InvalidLine
+)
 
 
-SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
-_head = msgspec.json.Decoder(Head)
-_streamed = msgspec.json.Decoder(Streamed)
-_control_response = msgspec.json.Decoder(ControlResponse)
-_control_request = msgspec.json.Decoder(ControlRequest)
-_assistant = msgspec.json.Decoder(Assistant)
-_result = msgspec.json.Decoder(Result)
-_init = msgspec.json.Decoder(Init)
-_api_retry = msgspec.json.Decoder(ApiRetry)
-_rate_limit = msgspec.json.Decoder(RateLimit)
+_head_decoder = msgspec.json.Decoder(RawHead)
+_stream_event_decoder = msgspec.json.Decoder(StreamEvent)
+_control_response_decoder = msgspec.json.Decoder(RawControlResponse)
+_control_request_decoder = msgspec.json.Decoder(RawControlRequest)
+_assistant_decoder = msgspec.json.Decoder(RawAssistant)
+_result_decoder = msgspec.json.Decoder(RawResult)
+_init_decoder = msgspec.json.Decoder(RawInit)
+_api_retry_decoder = msgspec.json.Decoder(RawApiRetry)
+_rate_limit_decoder = msgspec.json.Decoder(RawRateLimit)
 
 
-def parse(line: bytes) -> Line:
+def parse_line(line: bytes) -> Line:
     """What one line of the CLI's output says. Never raises."""
     try:
-        return _parse(line)
+        return _parse_json(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return _parse_repaired(line) or Garbage(str(error))
+        return _parse_repaired(line) or InvalidLine(str(error))
 
 
 def _parse_repaired(line: bytes) -> Line | None:
     """A line with half of a surrogate pair written as an escape, which JavaScript takes and UTF-8 has no bytes for."""
-    if not SURROGATE.search(line):
+    if not ESCAPED_SURROGATE.search(line):
         return None
     try:
         text = json.dumps(json.loads(line), ensure_ascii=False)
-        return _parse(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode())
+        return _parse_json(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode())
     except (ValueError, RecursionError):
         return None
 
 
-def _parse(line: bytes) -> Line:
-    head = _head.decode(line)
+def _parse_json(line: bytes) -> Line:
+    head = _head_decoder.decode(line)
     match head.type:
         case "stream_event":
-            return _streamed.decode(line)
+            return _stream_event_decoder.decode(line)
         case "control_response":
-            response = _control_response.decode(line).response
+            response = _control_response_decoder.decode(line).response
             error = None if response.subtype == "success" else response.error or "refused"
-            return Answered(response.request_id, error, response.response)
+            return ControlResponse(response.request_id, error, response.response)
         case "control_request":
-            asked = _control_request.decode(line)
+            asked = _control_request_decoder.decode(line)
             request = asked.request
-            return Asked(asked.request_id, request.subtype, request.message, bytes(request.input).decode())
+            return ControlRequest(asked.request_id, request.subtype, request.message, bytes(request.input).decode())
         case "assistant":
-            assistant = _assistant.decode(line)
+            assistant = _assistant_decoder.decode(line)
             if assistant.error is None:
-                return Other("assistant")
+                return UnknownLine("assistant")
             text = "".join(block.text for block in assistant.message.content if block.type == "text")
-            return Complained(assistant.error, assistant.api_error_status, text)
+            return CliError(assistant.error, assistant.api_error_status, text)
         case "result":
-            result = _result.decode(line)
-            return Ended(
+            result = _result_decoder.decode(line)
+            return ResultLine(
                 is_error=result.is_error,
                 num_turns=result.num_turns,
                 status=result.api_error_status,
@@ -179,24 +190,24 @@ def _parse(line: bytes) -> Line:
                 terminal_reason=result.terminal_reason or "",
             )
         case "system" if head.subtype == "init":
-            begun = _init.decode(line)
-            return Introduced(begun.tools, begun.model)
+            begun = _init_decoder.decode(line)
+            return Init(begun.tools, begun.model)
         case "system" if head.subtype == "api_retry":
-            retry = _api_retry.decode(line)
-            return Retrying(retry.error, retry.error_status, retry.retry_delay_ms / 1000)
+            retry = _api_retry_decoder.decode(line)
+            return ApiRetry(retry.error, retry.error_status, retry.retry_delay_ms / 1000)
         case "rate_limit_event":
-            return Limited(_windows(_rate_limit.decode(line).rate_limit_info))
+            return RateLimitEvent(_build_windows(_rate_limit_decoder.decode(line).rate_limit_info))
         case other:
-            return Other(other)
+            return UnknownLine(other)
 
 
-def _windows(info: RateLimitInfo) -> Windows:
+def _build_windows(info: RawRateLimitInfo) -> UsageWindows:
     windows = {
-        name: Window(name, window.utilization, window.resets_at) for name, window in info.unified_windows.items()
+        name: UsageWindow(name, window.utilization, window.resets_at) for name, window in info.unified_windows.items()
     }
     if info.rate_limit_type and info.rate_limit_type not in windows:
-        windows[info.rate_limit_type] = Window(info.rate_limit_type, info.utilization, info.resets_at)
-    return Windows(info.status, tuple(windows.values()), info.is_using_overage)
+        windows[info.rate_limit_type] = UsageWindow(info.rate_limit_type, info.utilization, info.resets_at)
+    return UsageWindows(info.status, tuple(windows.values()), info.is_using_overage)
 
 
 class OfferedModel(Struct, frozen=True, rename="camel"):
@@ -208,16 +219,16 @@ class OfferedModel(Struct, frozen=True, rename="camel"):
     description: str = ""
 
 
-class Introduction(Struct, frozen=True):
+class InitializeResponse(Struct, frozen=True):
     """The CLI's answer to `initialize`, as far as it is used."""
 
     claude_code_version: str = ""
     models: list[OfferedModel] = []
 
 
-_introduction = msgspec.json.Decoder(Introduction)
+_initialize_decoder = msgspec.json.Decoder(InitializeResponse)
 
 
-def introduction(response: msgspec.Raw) -> Introduction:
+def parse_initialize_response(response: msgspec.Raw) -> InitializeResponse:
     """Read the answer to `initialize`. Raises msgspec.DecodeError."""
-    return _introduction.decode(response)
+    return _initialize_decoder.decode(response)

@@ -20,31 +20,31 @@ from executor.sandbox.elf import NotAProgram
 from executor.sandbox.landlock import Rules
 from executor.sandbox.seccomp import filters
 
-SERVICE = "https://api.anthropic.com"
-PORTS = {"https": 443, "http": 80}
-PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
-CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
+SERVICE_URL = "https://api.anthropic.com"
+DEFAULT_PORTS = {"https": 443, "http": 80}
+PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
+CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
 
 # Certificates and their lists, never the private keys that lie beside them; how names are looked up; the time zone;
 # and what the host's administrator lays down for every Claude Code there.
-OF_SYSTEM = (
+SYSTEM_FILES = (
     *("/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", "/usr/share/ca-certificates"),
     *("/usr/local/share/ca-certificates", "/etc/ca-certificates", "/etc/pki/tls/certs", "/etc/pki/ca-trust"),
     *("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf"),
     *("/etc/localtime", "/usr/share/zoneinfo", "/etc/ld.so.cache", "/dev/urandom", "/etc/claude-code"),
 )
 # What the C library loads by itself to look names up.
-RESOLVERS = ("libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2")
+RESOLVER_LIBRARIES = ("libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2")
 
 NO_FILTER = "this machine's kind of processor has no system call filter here: x86_64 and aarch64 have one"
-NO_PORTS = "the CLI's network is not governed by port (Landlock ABI 4, Linux 6.7); a firewall can be"
+NO_PORT_RULES = "the CLI's network is not governed by port (Landlock ABI 4, Linux 6.7); a firewall can be"
 
 
-class CannotConfine(Exception):
+class CliSandboxError(Exception):
     """The CLI can't be run in a sandbox; the message names the setting and the mend."""
 
 
-class Sandbox(Struct, frozen=True):
+class CliSandbox(Struct, frozen=True):
     """rules: without the private folder. filter: empty where there is none. version: of Landlock; 0 without.
 
     names: the CLI has to look some up, which takes UDP. missing: what this host's kernel lacks, for people.
@@ -53,55 +53,55 @@ class Sandbox(Struct, frozen=True):
     rules: Rules
     filter: bytes = b""
     version: int = 0
-    names: bool = False
+    needs_dns: bool = False
     missing: tuple[str, ...] = ()
 
 
-def sandbox(
+def build_cli_sandbox(
     binary: Path, credential: Credential, base_url: str | None, inherited: Mapping[str, str], version: int
-) -> Sandbox:
+) -> CliSandbox:
     """What this host can put up around this CLI. version: of Landlock. Raises CannotConfine."""
     try:
-        program = elf.program(str(binary))
+        program = elf.resolve_program(str(binary))
     except NotAProgram as problem:
-        raise CannotConfine(
+        raise CliSandboxError(
             f"CLAUDE_CLI_PATH: {problem}. The sandbox runs the CLI's own program only: set it to the `claude` binary, or "
             "leave it out; one is installed with the server."
         ) from problem
-    _own(credential.folder)
+    _check_login_owner(credential.folder)
     folders = {str(Path(library).parent) for library in program.libraries}
-    supported = filters.supported()
-    known = peers(credential, base_url, inherited)
-    names = any(is_name(host) for host, _ in known)
+    supported = filters.is_supported()
+    known = list_peers(credential, base_url, inherited)
+    names = any(is_hostname(host) for host, _ in known)
     rules = Rules(
         read=(
-            *OF_SYSTEM,
+            *SYSTEM_FILES,
             *program.libraries,
-            *(f"{folder}/{name}" for folder in sorted(folders) for name in RESOLVERS),
-            *(inherited[name] for name in CERTIFICATES if inherited.get(name)),
+            *(f"{folder}/{name}" for folder in sorted(folders) for name in RESOLVER_LIBRARIES),
+            *(inherited[name] for name in CERTIFICATE_VARIABLES if inherited.get(name)),
         ),
         # The name that was set, not what it leads to: a link may be moved to another version.
         run=(str(binary), *((program.loader,) if program.loader else ())),
         change=(credential.folder,) if credential.folder else (),
-        use=("/dev/null",),
-        connect=tuple(sorted({port for _, port in known})),
+        read_write=("/dev/null",),
+        connect_ports=tuple(sorted({port for _, port in known})),
     )
-    missing = [*landlock.missing(version)]
-    missing += [NO_PORTS] if 0 < version < landlock.NET_ABI else []
+    missing = [*landlock.list_missing(version)]
+    missing += [NO_PORT_RULES] if 0 < version < landlock.NET_ABI else []
     missing += [] if supported else [NO_FILTER]
-    filter_ = filters.cli_filter(signals=version >= landlock.SCOPE_ABI, names=names) if supported else b""
-    return Sandbox(rules, filter_, version, names, tuple(missing))
+    filter_ = filters.build_cli_filter(allow_signals=version >= landlock.SCOPE_ABI, dns=names) if supported else b""
+    return CliSandbox(rules, filter_, version, names, tuple(missing))
 
 
-def peers(credential: Credential, base_url: str | None, inherited: Mapping[str, str]) -> set[tuple[str, int]]:
+def list_peers(credential: Credential, base_url: str | None, inherited: Mapping[str, str]) -> set[tuple[str, int]]:
     """Whom the CLI talks to: its service, the proxies on the way there, and where a login is refreshed."""
-    urls = {base_url or SERVICE, *(inherited[name] for name in PROXIES if inherited.get(name))}
+    urls = {base_url or SERVICE_URL, *(inherited[name] for name in PROXY_VARIABLES if inherited.get(name))}
     if credential.kind == "login":
-        urls.add(SERVICE)
-    return {peer for url in urls if (peer := _peer(url))}
+        urls.add(SERVICE_URL)
+    return {peer for url in urls if (peer := _parse_peer(url))}
 
 
-def is_name(host: str) -> bool:
+def is_hostname(host: str) -> bool:
     """Whether it has to be looked up."""
     try:
         ipaddress.ip_address(host)
@@ -110,44 +110,44 @@ def is_name(host: str) -> bool:
     return False
 
 
-def _own(folder: str) -> None:
+def _check_login_owner(folder: str) -> None:
     """Root without capabilities reads what is root's, and nothing of others. Raises CannotConfine."""
     if not folder or os.getuid():
         return
     owner = (Path(folder) / LOGIN_FILE).stat().st_uid
     if owner:
-        raise CannotConfine(
+        raise CliSandboxError(
             f"CLAUDE_CONFIG_DIR: the login in {folder} belongs to user {owner}, and the CLI that root starts can't read it: "
             "the sandbox leaves it no rights over others. Start the executor as that user."
         )
 
 
 @contextlib.contextmanager
-def entry(confined: Sandbox, folder: Path) -> Generator[Callable[[], None]]:
+def prepare_entry(sandbox: CliSandbox, folder: Path) -> Generator[Callable[[], None]]:
     """What a process whose private folder this is calls to enter the sandbox, while this is open. Raises OSError."""
-    rules = structs.replace(confined.rules, change=(*confined.rules.change, str(folder)))
-    made = landlock.ruleset(rules, confined.version) if confined.version else -1
+    rules = structs.replace(sandbox.rules, change=(*sandbox.rules.change, str(folder)))
+    made = landlock.create_ruleset(rules, sandbox.version) if sandbox.version else -1
     try:
-        yield lambda: _enter(made, confined.filter)
+        yield lambda: _enter(made, sandbox.filter)
     finally:
         if made >= 0:
             os.close(made)
 
 
-def _enter(made: int, filter_: bytes) -> None:
+def _enter(ruleset: int, filter_: bytes) -> None:
     # What is in its memory must not come to lie on a disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    privileges.give_up()
-    if made >= 0:
-        landlock.restrict(made)
+    privileges.drop_capabilities()
+    if ruleset >= 0:
+        landlock.restrict_self(ruleset)
     if filter_:
         filters.install(filter_)
 
 
-def _peer(url: str) -> tuple[str, int] | None:
+def _parse_peer(url: str) -> tuple[str, int] | None:
     parts = urlsplit(url if "://" in url else f"http://{url}")
     try:
-        port = parts.port or PORTS.get(parts.scheme, 443)
+        port = parts.port or DEFAULT_PORTS.get(parts.scheme, 443)
     except ValueError:
         return None
     return (parts.hostname, port) if parts.hostname else None

@@ -12,30 +12,30 @@ from pathlib import Path
 
 import msgspec
 
-from executor.claude.cli.sandbox import Sandbox, entry
+from executor.claude.cli.sandbox import CliSandbox, prepare_entry
 from executor.sandbox import landlock, probe
 
 
-def lacks(confined: Sandbox) -> tuple[str, ...]:
+def find_missing(sandbox: CliSandbox) -> tuple[str, ...]:
     """What this host's sandbox lacks, for people: what is known of its kernel, and what was tried and not stopped."""
-    if not confined.version:
-        return confined.missing
+    if not sandbox.version:
+        return sandbox.missing
     try:
-        through = _tried(confined)
+        through = _run_trials(sandbox)
     except (OSError, msgspec.DecodeError):
         return (
-            *confined.missing,
+            *sandbox.missing,
             "the CLI's sandbox could not be tried; a container may forbid Landlock or seccomp: allow both",
         )
     if not through:
-        return confined.missing
+        return sandbox.missing
     return (
-        *confined.missing,
+        *sandbox.missing,
         f"the CLI's sandbox does not stop: {', '.join(through)}; use a newer kernel, or another host",
     )
 
 
-def _tried(confined: Sandbox) -> list[str]:
+def _run_trials(sandbox: CliSandbox) -> list[str]:
     """The trials that succeeded. Raises OSError, DecodeError."""
     heard, told = os.pipe()
     with (
@@ -45,18 +45,18 @@ def _tried(confined: Sandbox) -> list[str]:
         inside = Path(outside) / "inside"
         inside.mkdir()
         port = listening.getsockname()[1]
-        with entry(confined, inside) as enter:
+        with prepare_entry(sandbox, inside) as enter:
             child = os.fork()
             if child == 0:
                 with suppress(BaseException):
                     enter()
-                    trials = probe.of_cli(port, outside, names=confined.names)
-                    os.write(told, msgspec.msgpack.encode(probe.not_stopped(trials)))
+                    trials = probe.list_cli_trials(port, outside, dns=sandbox.needs_dns)
+                    os.write(told, msgspec.msgpack.encode(probe.find_unblocked(trials)))
                 os._exit(0)
         os.close(told)
         with os.fdopen(heard, "rb") as said:
             through = msgspec.msgpack.decode(said.read(), type=list[str])
         os.waitpid(child, 0)
     # What the kernel is known not to govern is told in better words.
-    known = () if confined.version >= landlock.NET_ABI else ("TCP to another port",)
+    known = () if sandbox.version >= landlock.NET_ABI else ("TCP to another port",)
     return [name for name in through if name not in known]

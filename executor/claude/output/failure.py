@@ -5,12 +5,12 @@ Law: the kind is decided by the CLI's machine-readable words first and by its se
 
 import re
 
-from executor.claude.cli.protocol import Complained, Ended, Retrying
+from executor.claude.cli.protocol import ApiRetry, CliError, ResultLine
 from shared.errors import ErrorKind
-from shared.events import Failed, Windows
+from shared.events import Failed, UsageWindows
 
 # `error` of a synthetic `assistant` line (`SDKAssistantMessageError` in the CLI's agent SDK)
-COMPLAINTS = {
+KINDS_BY_ERROR = {
     "authentication_failed": ErrorKind.CREDENTIAL_REFUSED,
     "oauth_org_not_allowed": ErrorKind.CREDENTIAL_REFUSED,
     "billing_error": ErrorKind.BILLING,
@@ -21,7 +21,7 @@ COMPLAINTS = {
     "model_not_found": ErrorKind.MODEL_NOT_FOUND,
 }
 
-STATUSES = {
+KINDS_BY_STATUS = {
     400: ErrorKind.INVALID_REQUEST,
     401: ErrorKind.CREDENTIAL_REFUSED,
     402: ErrorKind.BILLING,
@@ -32,31 +32,31 @@ STATUSES = {
     529: ErrorKind.OVERLOADED,
 }
 
-SERVICE_SAYS = re.compile(r"API Error: 4\d\d (?P<words>[^\n]+)")
-MOST_WORDS = 500
-ABOUT_THINKING = re.compile(r"(?i)signature.*thinking|thinking.*(signature|cannot be modified)")
+SERVICE_ERROR = re.compile(r"API Error: 4\d\d (?P<words>[^\n]+)")
+MAX_DETAIL_LENGTH = 500
+THINKING_ERROR = re.compile(r"(?i)signature.*thinking|thinking.*(signature|cannot be modified)")
 
 # Where waiting helps, and the service may have said how long.
-WAITING_HELPS = {ErrorKind.RATE_LIMIT, ErrorKind.OVERLOADED}
+RETRYABLE_KINDS = {ErrorKind.RATE_LIMIT, ErrorKind.OVERLOADED}
 
 
-def too_long(retrying: Retrying) -> Failed:
+def build_retry_failure(retrying: ApiRetry) -> Failed:
     """What went wrong, when the CLI would wait for longer than a client should be kept in the dark."""
-    return Failed(_named(retrying.error, retrying.status) or ErrorKind.UPSTREAM, retry_after=retrying.delay)
+    return Failed(_find_known_kind(retrying.error, retrying.status) or ErrorKind.UPSTREAM, retry_after=retrying.delay)
 
 
-def cut_off(retrying: Retrying | None) -> Failed:
+def build_cut_failure(retrying: ApiRetry | None) -> Failed:
     """What went wrong, when the CLI asks again after words of the answer were given out, which can't be taken back."""
-    named = _named(retrying.error, retrying.status) if retrying else None
-    return Failed(named if named and named in WAITING_HELPS else ErrorKind.UPSTREAM_CUT)
+    named = _find_known_kind(retrying.error, retrying.status) if retrying else None
+    return Failed(named if named and named in RETRYABLE_KINDS else ErrorKind.UPSTREAM_CUT)
 
 
-def failure(
-    ended: Ended,
-    complaint: Complained | None,
-    windows: Windows | None,
+def build_failure(
+    result: ResultLine,
+    cli_error: CliError | None,
+    windows: UsageWindows | None,
     *,
-    said: bool,
+    answer_started: bool,
     now: float,
     delay: float | None = None,
     retried: bool = True,
@@ -65,44 +65,44 @@ def failure(
 
     retried: the CLI asked the service again before it gave up; it does, unless the service says that it must not.
     """
-    kind = _kind(ended, complaint, said=said)
+    kind = _find_kind(result, cli_error, answer_started=answer_started)
     if kind is ErrorKind.USAGE_LIMIT:
         resets = [window.resets_at for window in windows.windows if window.resets_at] if windows else []
         return Failed(kind, retry_after=max(1.0, min(resets) - now) if resets else None)
     if kind is ErrorKind.INVALID_REQUEST:
-        return Failed(kind, _service_words(complaint.text if complaint else ended.text))
-    status = (complaint.status if complaint else None) or ended.status
-    forbidden = not retried and status is not None and kind in {*WAITING_HELPS, ErrorKind.UPSTREAM}
-    return Failed(kind, retry_after=delay if kind in WAITING_HELPS else None, retry=False if forbidden else None)
+        return Failed(kind, _extract_service_detail(cli_error.text if cli_error else result.text))
+    status = (cli_error.status if cli_error else None) or result.status
+    forbidden = not retried and status is not None and kind in {*RETRYABLE_KINDS, ErrorKind.UPSTREAM}
+    return Failed(kind, retry_after=delay if kind in RETRYABLE_KINDS else None, retry=False if forbidden else None)
 
 
-def is_about_thinking(failed: Failed) -> bool:
+def is_thinking_error(failed: Failed) -> bool:
     """Whether the service refused the request for the thinking in its history, which is bound to what stands before it."""
-    return failed.kind is ErrorKind.INVALID_REQUEST and bool(ABOUT_THINKING.search(failed.detail))
+    return failed.kind is ErrorKind.INVALID_REQUEST and bool(THINKING_ERROR.search(failed.detail))
 
 
-def _service_words(text: str) -> str:
+def _extract_service_detail(text: str) -> str:
     """What the service said of the request, which is the client's own; nothing that the CLI says in its place."""
-    said = SERVICE_SAYS.match(text)
-    return f"It said: {said['words'][:MOST_WORDS]}" if said else ""
+    said = SERVICE_ERROR.match(text)
+    return f"It said: {said['words'][:MAX_DETAIL_LENGTH]}" if said else ""
 
 
-def _kind(ended: Ended, complaint: Complained | None, *, said: bool) -> ErrorKind:
-    text = (complaint.text if complaint else ended.text).lower()
-    status = (complaint.status if complaint else None) or ended.status
-    if ended.api_error == "usage_limit_reached":
+def _find_kind(result: ResultLine, cli_error: CliError | None, *, answer_started: bool) -> ErrorKind:
+    text = (cli_error.text if cli_error else result.text).lower()
+    status = (cli_error.status if cli_error else None) or result.status
+    if result.api_error == "usage_limit_reached":
         return ErrorKind.USAGE_LIMIT
-    if ended.terminal_reason == "prompt_too_long" or status == 413:
+    if result.terminal_reason == "prompt_too_long" or status == 413:
         return ErrorKind.PROMPT_TOO_LONG
     if status is None and "not logged in" in text:
         return ErrorKind.NOT_LOGGED_IN
-    unnamed = ErrorKind.UPSTREAM if ended.is_error else ErrorKind.CLI_FAILED
-    kind = _named(complaint.error if complaint else "", status) or unnamed
-    return ErrorKind.UPSTREAM_CUT if said and kind in {ErrorKind.UPSTREAM, ErrorKind.CLI_FAILED} else kind
+    unnamed = ErrorKind.UPSTREAM if result.is_error else ErrorKind.CLI_FAILED
+    kind = _find_known_kind(cli_error.error if cli_error else "", status) or unnamed
+    return ErrorKind.UPSTREAM_CUT if answer_started and kind in {ErrorKind.UPSTREAM, ErrorKind.CLI_FAILED} else kind
 
 
-def _named(error: str, status: int | None) -> ErrorKind | None:
+def _find_known_kind(error: str, status: int | None) -> ErrorKind | None:
     """The kind by the CLI's word for it, or by the status; 529 has a word that says less than the number."""
     if status == 529:
         return ErrorKind.OVERLOADED
-    return COMPLAINTS.get(error) or STATUSES.get(status or 0)
+    return KINDS_BY_ERROR.get(error) or KINDS_BY_STATUS.get(status or 0)

@@ -12,37 +12,37 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from executor.claude.cli.protocol import Complained, Ended, Garbage, Limited, Line, Retrying, Streamed
+from executor.claude.cli.protocol import ApiRetry, CliError, InvalidLine, Line, RateLimitEvent, ResultLine, StreamEvent
 from executor.claude.output.call_rules import CallRules
-from executor.claude.output.failure import cut_off, failure, is_about_thinking, too_long
-from executor.claude.output.recorder import Call, Recorder
-from executor.claude.output.service_events import ServiceBlock, ServiceDelta, ServiceEvent, added, stop_reason
+from executor.claude.output.failure import build_cut_failure, build_failure, build_retry_failure, is_thinking_error
+from executor.claude.output.recorder import RecordedCall, Recorder
+from executor.claude.output.service_events import ServiceBlock, ServiceDelta, ServiceEvent, merge_usage, to_stop_reason
 from executor.claude.output.structured import StructuredOutput
 from executor.claude.output.text import OutputText
-from executor.claude.request.body import Request
+from executor.claude.request.body import ModelRequest
 from shared.errors import ErrorKind
 from shared.events import (
-    Declined,
     Done,
     Event,
     Failed,
+    RefusedOutput,
     Started,
     TextDelta,
     ThinkingDelta,
     ThinkingRedacted,
-    ThinkingSigned,
-    ToolArguments,
+    ThinkingSignature,
+    ToolArgumentsDelta,
     ToolCall,
     Usage,
-    Windows,
+    UsageWindows,
 )
 
 # What a client has seen can't be taken back.
-SAID = TextDelta | ThinkingDelta | ThinkingSigned | ThinkingRedacted | ToolCall
+VISIBLE_EVENT = TextDelta | ThinkingDelta | ThinkingSignature | ThinkingRedacted | ToolCall
 # The longest that the CLI may wait before it asks the service again; after it, the client is told to wait itself.
-LONGEST_RETRY_DELAY = 5.0
-MOST_DEMANDS = 1
-NO_CALL = "It called no tool although `tool_choice` demands it."
+MAX_CLI_RETRY_DELAY = 5.0
+MAX_CALL_REMINDERS = 1
+MISSING_CALL = "It called no tool although `tool_choice` demands it."
 
 
 class OutputParser:
@@ -53,13 +53,15 @@ class OutputParser:
     drop_thinking: the service does not accept the thinking of the history. cost_usd: of the process, when it said so last.
     """
 
-    def __init__(self, request: Request, clock: Callable[[], float] = time.time, *, has_thinking: bool = False) -> None:
+    def __init__(
+        self, request: ModelRequest, clock: Callable[[], float] = time.time, *, has_thinking: bool = False
+    ) -> None:
         turn = request.turn
-        self.over = False
-        self.between = False
-        self.closing: Done | None = None
-        self.demanded = turn.tool_choice in {"any", "tool"}
-        self.drop_thinking = False
+        self.is_finished = False
+        self.needs_next_round = False
+        self.pending_done: Done | None = None
+        self.needs_call = turn.tool_choice in {"any", "tool"}
+        self.must_drop_thinking = False
         self.cost_usd: float | None = None
         self.recorder = Recorder()
         self.structured = StructuredOutput(turn.schema) if turn.schema is not None else None
@@ -68,212 +70,214 @@ class OutputParser:
         self._rules = CallRules(request)
         self._has_thinking = has_thinking
         self._clock = clock
-        self._text = OutputText(turn.stop, held=turn.schema is not None or bool(request.demand))
-        self._earlier = Usage()
-        self._round = Usage()
+        self._text = OutputText(turn.stop, is_buffering=turn.schema is not None or bool(request.call_instruction))
+        self._earlier_usage = Usage()
+        self._round_usage = Usage()
         self._started = False
-        self._said = False
-        self._block = ""
-        self._refusal = ""
-        self._demands = 0
-        self._retrying: Retrying | None = None
-        self._complaint: Complained | None = None
-        self._windows: Windows | None = None
+        self._answer_started = False
+        self._block_type = ""
+        self._refusal_text = ""
+        self._reminder_count = 0
+        self._last_retry: ApiRetry | None = None
+        self._cli_error: CliError | None = None
+        self._windows: UsageWindows | None = None
 
     @property
-    def given(self) -> list[Call]:
+    def caller_calls(self) -> list[RecordedCall]:
         """The calls of this round that the caller has."""
-        return [call for call in self.recorder.calls if call.fate == "given"]
+        return [call for call in self.recorder.calls if call.status == "given"]
 
     @property
-    def cli_goes_on(self) -> bool:
+    def cli_continues(self) -> bool:
         """Whether the CLI asks the service once more by itself, because the message has neither words nor calls."""
-        return not self.recorder.calls and not self.recorder.visible
+        return not self.recorder.calls and not self.recorder.has_visible_text
 
     def feed(self, line: Line) -> list[Event]:
         """The events that `line` brings; the last of an answer is Done or Failed."""
-        return [] if self.over else self._note(self._feed(line))
+        return [] if self.is_finished else self._record_events(self._handle_line(line))
 
     def end(self) -> list[Event]:
         """The CLI closed its output."""
-        return [] if self.over else self._note([self.closing or Failed(ErrorKind.CLI_FAILED)])
+        return [] if self.is_finished else self._record_events([self.pending_done or Failed(ErrorKind.CLI_FAILED)])
 
-    def next_round(self) -> None:
+    def start_next_round(self) -> None:
         """Another message of the model is asked for."""
-        self._earlier = self._usage()
-        self._round = Usage()
-        self._said = self.between = self.drop_thinking = False
-        self.recorder, self._block = Recorder(), ""
-        self._text.next_round()
-        self._complaint = self._retrying = None
+        self._earlier_usage = self._sum_usage()
+        self._round_usage = Usage()
+        self._answer_started = self.needs_next_round = self.must_drop_thinking = False
+        self.recorder, self._block_type = Recorder(), ""
+        self._text.start_next_round()
+        self._cli_error = self._last_retry = None
 
-    def _note(self, events: list[Event]) -> list[Event]:
-        self.over = any(isinstance(event, Done | Failed) for event in events)
-        self._said = self._said or any(isinstance(event, SAID) for event in events)
+    def _record_events(self, events: list[Event]) -> list[Event]:
+        self.is_finished = any(isinstance(event, Done | Failed) for event in events)
+        self._answer_started = self._answer_started or any(isinstance(event, VISIBLE_EVENT) for event in events)
         return events
 
-    def _feed(self, line: Line) -> list[Event]:
-        waiting = self.closing is not None or self.between
+    def _handle_line(self, line: Line) -> list[Event]:
+        waiting = self.pending_done is not None or self.needs_next_round
         match line:
-            case Streamed(event) if not waiting:
-                return self._service(event)
-            case Limited(windows):
+            case StreamEvent(event) if not waiting:
+                return self._handle_service_event(event)
+            case RateLimitEvent(windows):
                 self._windows = windows
                 return [windows]
-            case Complained() if not waiting:
-                self._complaint = line
-            case Retrying(delay=delay) if not waiting:
-                self._retrying = line
-                return [too_long(line)] if delay > LONGEST_RETRY_DELAY else []
-            case Ended():
-                return self._ended(line)
-            case Garbage():
-                return [self.closing or Failed(ErrorKind.CLI_FAILED)]
+            case CliError() if not waiting:
+                self._cli_error = line
+            case ApiRetry(delay=delay) if not waiting:
+                self._last_retry = line
+                return [build_retry_failure(line)] if delay > MAX_CLI_RETRY_DELAY else []
+            case ResultLine():
+                return self._handle_result(line)
+            case InvalidLine():
+                return [self.pending_done or Failed(ErrorKind.CLI_FAILED)]
             case _:
                 pass
         return []
 
-    def _service(self, event: ServiceEvent) -> list[Event]:
+    def _handle_service_event(self, event: ServiceEvent) -> list[Event]:
         match event.type:
             case "message_start":
-                if self._said:
+                if self._answer_started:
                     # The connection was lost and the CLI asks again; what was already given out can't be taken back.
-                    return [cut_off(self._retrying)]
-                self.recorder, self._block = Recorder(), ""
-                self._round = added(Usage(), event.message.usage)
+                    return [build_cut_failure(self._last_retry)]
+                self.recorder, self._block_type = Recorder(), ""
+                self._round_usage = merge_usage(Usage(), event.message.usage)
                 first, self._started = not self._started, True
-                return [Started(event.message.model, self._round)] if first else []
+                return [Started(event.message.model, self._round_usage)] if first else []
             case "content_block_start":
-                return self._open(event.content_block)
+                return self._open_block(event.content_block)
             case "content_block_delta":
-                return self._continue(event.delta)
+                return self._continue_block(event.delta)
             case "content_block_stop":
-                return self._close()
+                return self._close_block()
             case "message_delta" if event.delta.stop_reason is not None:
-                self._round = added(self._round, event.usage)
-                return self._stop(event.delta.stop_reason, event.delta.stop_sequence)
+                self._round_usage = merge_usage(self._round_usage, event.usage)
+                return self._stop_message(event.delta.stop_reason, event.delta.stop_sequence)
             case _:
                 return []
 
-    def _open(self, block: ServiceBlock) -> list[Event]:
-        self._block = block.type
+    def _open_block(self, block: ServiceBlock) -> list[Event]:
+        self._block_type = block.type
         if block.type != "tool_use":
-            self.recorder.open(block)
+            self.recorder.open_block(block)
             return [ThinkingRedacted(block.data)] if block.type == "redacted_thinking" else []
-        fate = self._rules.decide(block.name, demanded=self.demanded, surplus=bool(self.given))
+        fate = self._rules.decide(block.name, needs_call=self.needs_call, surplus=bool(self.caller_calls))
         self.recorder.open_call(block, fate)
         if fate != "given":
             return []
-        return [*self._text.release(), ToolCall(block.id, self._request.wire.names.to_client(block.name))]
+        return [*self._text.flush(), ToolCall(block.id, self._request.wire.names.to_client(block.name))]
 
-    def _continue(self, delta: ServiceDelta) -> list[Event]:
-        self.recorder.add(delta)
-        match self._block, delta.type:
+    def _continue_block(self, delta: ServiceDelta) -> list[Event]:
+        self.recorder.add_delta(delta)
+        match self._block_type, delta.type:
             case "text" | "", "text_delta" if delta.text:
                 said, met = self._text.feed(delta.text)
-                return [*said] if met is None else [*said, Done("stop_sequence", self._usage(), stop_sequence=met)]
+                return [*said] if met is None else [*said, Done("stop_sequence", self._sum_usage(), stop_sequence=met)]
             case "thinking", "thinking_delta" if delta.thinking:
                 return [ThinkingDelta(delta.thinking)]
             case "thinking", "signature_delta" if delta.signature:
-                return [ThinkingSigned(delta.signature)]
-            case "tool_use", "input_json_delta" if delta.partial_json and self._streams:
-                return [ToolArguments(delta.partial_json)]
+                return [ThinkingSignature(delta.signature)]
+            case "tool_use", "input_json_delta" if delta.partial_json and self._streams_arguments:
+                return [ToolArgumentsDelta(delta.partial_json)]
             case _:
                 return []
 
     @property
-    def _streams(self) -> bool:
+    def _streams_arguments(self) -> bool:
         """Whether the arguments of the last call are given out as they come."""
         call = self.recorder.calls[-1]
-        return call.fate == "given" and self._request.wire.form(self._client_name(call)).plain
+        return call.status == "given" and self._request.wire.find_form(self._get_client_name(call)).is_plain
 
-    def _client_name(self, call: Call) -> str:
+    def _get_client_name(self, call: RecordedCall) -> str:
         return self._request.wire.names.to_client(call.name)
 
-    def _close(self) -> list[Event]:
-        block, self._block = self._block, ""
-        if block != "tool_use" or self.recorder.calls[-1].fate != "given":
+    def _close_block(self) -> list[Event]:
+        block, self._block_type = self._block_type, ""
+        if block != "tool_use" or self.recorder.calls[-1].status != "given":
             return []
         call = self.recorder.calls[-1]
-        if self._streams:
+        if self._streams_arguments:
             # A call without arguments is a call with an empty object: clients parse what they get.
-            return [] if any(call.pieces) else [ToolArguments("{}")]
-        return [ToolArguments(self._request.wire.form(self._client_name(call)).to_client(call.arguments))]
+            return [] if any(call.pieces) else [ToolArgumentsDelta("{}")]
+        return [ToolArgumentsDelta(self._request.wire.find_form(self._get_client_name(call)).to_client(call.arguments))]
 
-    def _stop(self, word: str, sequence: str | None) -> list[Event]:
-        reason, reported = stop_reason(word)
-        if self._rules.broken:
-            return [Failed(ErrorKind.OUTPUT_VALIDATION_FAILED, self._rules.broken)]
+    def _stop_message(self, word: str, sequence: str | None) -> list[Event]:
+        reason, reported = to_stop_reason(word)
+        if self._rules.violation:
+            return [Failed(ErrorKind.OUTPUT_VALIDATION_FAILED, self._rules.violation)]
         if reason == "refusal" and self.structured:
-            return [Declined(self._text.words), Done(reason, self._usage())]
+            return [RefusedOutput(self._text.buffered_text), Done(reason, self._sum_usage())]
         if reason in {"end_turn", "tool_use"} and not reported:
-            decided = self._decide()
+            decided = self._end_message()
             if decided is not None:
                 return decided
         if reason == "tool_use" and not self.recorder.calls:
             reason = "end_turn"
-        done = Done(reason, self._usage(), stop_sequence=sequence, reported=reported)
-        events: list[Event] = [*self._text.release()] if self.given or self.structured is None else []
-        if reason == "max_tokens" or self.cli_goes_on:
+        done = Done(reason, self._sum_usage(), stop_sequence=sequence, raw_stop_reason=reported)
+        events: list[Event] = [*self._text.flush()] if self.caller_calls or self.structured is None else []
+        if reason == "max_tokens" or self.cli_continues:
             # The CLI would go on by itself, to have more words: nothing is waited for.
             return [*events, done]
-        self.closing = done
+        self.pending_done = done
         return events
 
-    def _decide(self) -> list[Event] | None:
+    def _end_message(self) -> list[Event] | None:
         """What becomes of a message that the model ended by itself; None where it is the answer."""
-        if self.given:
-            self.demanded = self.demanded and not self._turn.held
-            return self._another(self._text.release()) if self._turn.held else None
+        if self.caller_calls:
+            self.needs_call = self.needs_call and not self._turn.interactive
+            return self._request_next_round(self._text.flush()) if self._turn.interactive else None
         if self.structured:
-            return self._decide_structured()
-        if self.demanded:
-            if not self._request.demand or self._demands >= MOST_DEMANDS:
-                return [Failed(ErrorKind.OUTPUT_VALIDATION_FAILED, NO_CALL)]
-            self._demands += 1
-            return self._another()
-        return self._another(self._text.release()) if self.recorder.calls else None
+            return self._end_structured_message()
+        if self.needs_call:
+            if not self._request.call_instruction or self._reminder_count >= MAX_CALL_REMINDERS:
+                return [Failed(ErrorKind.OUTPUT_VALIDATION_FAILED, MISSING_CALL)]
+            self._reminder_count += 1
+            return self._request_next_round()
+        return self._request_next_round(self._text.flush()) if self.recorder.calls else None
 
-    def _decide_structured(self) -> list[Event]:
+    def _end_structured_message(self) -> list[Event]:
         assert self.structured
-        call = next((call for call in reversed(self.recorder.calls) if call.fate == "structured"), None)
-        self._refusal = self._text.words or self._refusal
+        call = next((call for call in reversed(self.recorder.calls) if call.status == "structured"), None)
+        self._refusal_text = self._text.buffered_text or self._refusal_text
         if call is not None:
             answer = self.structured.accept(call.arguments)
             if answer is not None:
-                self.closing = Done("end_turn", self._usage())
+                self.pending_done = Done("end_turn", self._sum_usage())
                 return [TextDelta(answer)]
-        elif not self.recorder.calls and self.structured.demand_is_spent():
-            self.closing = Done("end_turn", self._usage())
-            return [Declined(self._refusal)]
-        if self.structured.attempts_are_spent():
+        elif not self.recorder.calls and self.structured.is_reminder_exhausted():
+            self.pending_done = Done("end_turn", self._sum_usage())
+            return [RefusedOutput(self._refusal_text)]
+        if self.structured.has_exhausted_attempts():
             return [Failed(ErrorKind.OUTPUT_VALIDATION_FAILED, self.structured.problem)]
-        return self._another()
+        return self._request_next_round()
 
-    def _another(self, said: Sequence[TextDelta] = ()) -> list[Event]:
-        self.between = True
-        return [*said]
+    def _request_next_round(self, deltas: Sequence[TextDelta] = ()) -> list[Event]:
+        self.needs_next_round = True
+        return [*deltas]
 
-    def _ended(self, ended: Ended) -> list[Event]:
-        self.cost_usd = ended.cost_usd
-        if self.closing:
-            return [msgspec.structs.replace(self.closing, cost_usd=ended.cost_usd)]
-        if self.between:
+    def _handle_result(self, result: ResultLine) -> list[Event]:
+        self.cost_usd = result.cost_usd
+        if self.pending_done:
+            return [msgspec.structs.replace(self.pending_done, cost_usd=result.cost_usd)]
+        if self.needs_next_round:
             return []
-        failed = failure(
-            ended,
-            self._complaint,
+        failed = build_failure(
+            result,
+            self._cli_error,
             self._windows,
-            said=self._said,
+            answer_started=self._answer_started,
             now=self._clock(),
-            delay=self._retrying.delay if self._retrying else None,
-            retried=self._retrying is not None,
+            delay=self._last_retry.delay if self._last_retry else None,
+            retried=self._last_retry is not None,
         )
-        if self._has_thinking and not self._said and is_about_thinking(failed):
+        if self._has_thinking and not self._answer_started and is_thinking_error(failed):
             self._has_thinking = False
-            self.between = self.drop_thinking = True
+            self.needs_next_round = self.must_drop_thinking = True
             return []
         return [failed]
 
-    def _usage(self) -> Usage:
-        return Usage(*(getattr(self._earlier, name) + getattr(self._round, name) for name in Usage.__struct_fields__))
+    def _sum_usage(self) -> Usage:
+        return Usage(
+            *(getattr(self._earlier_usage, name) + getattr(self._round_usage, name) for name in Usage.__struct_fields__)
+        )

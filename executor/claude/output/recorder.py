@@ -9,20 +9,20 @@ import msgspec
 from msgspec import Struct
 
 from executor.claude.output.service_events import ServiceBlock, ServiceDelta
-from executor.claude.request.blocks import Json, text_block
-from executor.claude.request.tool_forms import UNREADABLE
+from executor.claude.request.blocks import Json, build_text_block
+from executor.claude.request.tool_forms import UNREADABLE_ARGUMENTS
 
 # given: the caller has it. structured: the structured answer. not_offered: there is no such tool. surplus: one call too
 # many. undemanded: another tool than the one that must be called.
-type Fate = Literal["given", "structured", "not_offered", "surplus", "undemanded"]
+type CallStatus = Literal["given", "structured", "not_offered", "surplus", "undemanded"]
 
 
-class Call(Struct, frozen=True):
+class RecordedCall(Struct, frozen=True):
     """A call of the model. name: as the model wrote it. pieces: of its arguments, so far."""
 
     id: str
     name: str
-    fate: Fate
+    status: CallStatus
     pieces: list[str]
 
     @property
@@ -31,9 +31,9 @@ class Call(Struct, frozen=True):
         return "".join(self.pieces) or "{}"
 
     @property
-    def readable(self) -> bool:
+    def has_valid_arguments(self) -> bool:
         """Whether the arguments are a JSON object."""
-        return read_object(self.arguments) is not None
+        return parse_object(self.arguments) is not None
 
 
 class RecordedBlock(Struct, frozen=True):
@@ -48,31 +48,31 @@ class Recorder:
     """Records the blocks of a message. Mutable: the blocks and the calls among them."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[RecordedCall] = []
         self._blocks: list[RecordedBlock] = []
 
-    def open(self, start: ServiceBlock) -> RecordedBlock:
+    def open_block(self, start: ServiceBlock) -> RecordedBlock:
         """A block begins."""
         block = RecordedBlock(start, [start.text], [])
         self._blocks.append(block)
         return block
 
-    def open_call(self, start: ServiceBlock, fate: Fate) -> None:
+    def open_call(self, start: ServiceBlock, status: CallStatus) -> None:
         """A call begins."""
-        self.calls.append(Call(start.id, start.name, fate, self.open(start).pieces))
+        self.calls.append(RecordedCall(start.id, start.name, status, self.open_block(start).pieces))
 
-    def add(self, delta: ServiceDelta) -> None:
+    def add_delta(self, delta: ServiceDelta) -> None:
         """The last block goes on."""
-        block = self._blocks[-1] if self._blocks else self.open(ServiceBlock("text"))
+        block = self._blocks[-1] if self._blocks else self.open_block(ServiceBlock("text"))
         block.pieces.append(delta.text or delta.thinking or delta.partial_json)
         block.signature.append(delta.signature)
 
     @property
-    def visible(self) -> bool:
+    def has_visible_text(self) -> bool:
         """Whether the message has a visible character of text."""
         return any(block.start.type == "text" and any(map(str.strip, block.pieces)) for block in self._blocks)
 
-    def content(self) -> list[Json]:
+    def build_content(self) -> list[Json]:
         """The message's content, as the service accepts it back."""
         return [sent for block in self._blocks if (sent := _to_wire(block))]
 
@@ -81,20 +81,20 @@ def _to_wire(block: RecordedBlock) -> Json:
     text = "".join(block.pieces)
     match block.start.type:
         case "text" if text.strip():
-            return text_block(text)
+            return build_text_block(text)
         case "thinking":
             return {"type": "thinking", "thinking": text, "signature": "".join(block.signature)}
         case "redacted_thinking":
             return {"type": "redacted_thinking", "data": block.start.data}
         case "tool_use":
-            sent = read_object(text or "{}")
+            sent = parse_object(text or "{}")
             use: Json = {"type": "tool_use", "id": block.start.id, "name": block.start.name}
-            return {**use, "input": {UNREADABLE: text} if sent is None else sent}
+            return {**use, "input": {UNREADABLE_ARGUMENTS: text} if sent is None else sent}
         case _:
             return {}
 
 
-def read_object(arguments: str) -> msgspec.Raw | None:
+def parse_object(arguments: str) -> msgspec.Raw | None:
     """A JSON object as it is; None where it is none."""
     try:
         msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])

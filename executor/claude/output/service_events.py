@@ -16,13 +16,13 @@ STOP_REASONS: dict[str, StopReason] = {
     "pause_turn": "pause_turn",
 }
 # The nearest to what is none of ours; the vendor's list grows.
-NEAREST: dict[str, StopReason] = {"model_context_window_exceeded": "max_tokens"}
+NEAREST_STOP_REASONS: dict[str, StopReason] = {"model_context_window_exceeded": "max_tokens"}
 
 
-def stop_reason(word: str) -> tuple[StopReason, str]:
+def to_stop_reason(word: str) -> tuple[StopReason, str]:
     """A stop reason of the service as one of ours, and the service's own word where that is another."""
     known = STOP_REASONS.get(word)
-    return (known, "") if known else (NEAREST.get(word, "end_turn"), word)
+    return (known, "") if known else (NEAREST_STOP_REASONS.get(word, "end_turn"), word)
 
 
 class OutputDetails(Struct, frozen=True):
@@ -80,7 +80,7 @@ class ServiceEvent(Struct, frozen=True):
     usage: ServiceUsage = ServiceUsage()
 
 
-def added(usage: Usage, counts: ServiceUsage) -> Usage:
+def merge_usage(usage: Usage, counts: ServiceUsage) -> Usage:
     """`usage` with what `counts` speaks of put in its place: the service's counts are running totals."""
     thinking = counts.output_tokens_details.thinking_tokens if counts.output_tokens_details else None
     told = {

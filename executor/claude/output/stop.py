@@ -12,28 +12,28 @@ class StopScanner:
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = [stop for stop in stops if stop]
-        self._held = ""
+        self._buffer = ""
 
     def feed(self, text: str) -> tuple[str, str | None]:
         """What may be said now, and the stop text that was met, if one was; after that nothing more may be said."""
-        self._held += text
-        met = [(at + len(stop), at, stop) for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        self._buffer += text
+        met = [(at + len(stop), at, stop) for stop in self._stops if (at := self._buffer.find(stop)) >= 0]
         if met:
             # The one that is whole first, as the service has it: so the answer is the same wherever deltas are cut.
             _, at, stop = min(met)
-            said, self._held = self._held[:at], ""
+            said, self._buffer = self._buffer[:at], ""
             return said, stop
-        keep = max((_overlap(self._held, stop) for stop in self._stops), default=0)
-        said, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        keep = max((_measure_overlap(self._buffer, stop) for stop in self._stops), default=0)
+        said, self._buffer = self._buffer[: len(self._buffer) - keep], self._buffer[len(self._buffer) - keep :]
         return said, None
 
-    def rest(self) -> str:
+    def flush(self) -> str:
         """What was held back, once nothing more comes."""
-        rest, self._held = self._held, ""
+        rest, self._buffer = self._buffer, ""
         return rest
 
 
-def _overlap(text: str, stop: str) -> int:
+def _measure_overlap(text: str, stop: str) -> int:
     """How many of the last characters of `text` are the first of `stop`."""
     longest = min(len(text), len(stop) - 1)
     return next((size for size in range(longest, 0, -1) if text.endswith(stop[:size])), 0)

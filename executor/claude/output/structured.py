@@ -8,10 +8,10 @@ import re
 from executor.claude.output.validation import Validator
 from executor.claude.request.tool_forms import ToolForm
 
-MOST_ATTEMPTS = 5
-MOST_DEMANDS = 1
-DEMAND = "You must call the tool `StructuredOutput` to complete this request. Call it now."
-FAULT = "Output does not match required schema: {fault}"
+MAX_ATTEMPTS = 5
+MAX_REMINDERS = 1
+CALL_REMINDER = "You must call the tool `StructuredOutput` to complete this request. Call it now."
+SCHEMA_ERROR = "Output does not match required schema: {fault}"
 
 
 class StructuredOutput:
@@ -25,30 +25,30 @@ class StructuredOutput:
         self.problem = ""
         self._form = ToolForm(schema, is_answer=True)
         self._validator = Validator(self._form.schema)
-        self._fault = ""
-        self._attempts = 0
-        self._demands = 0
+        self._error = ""
+        self._attempt_count = 0
+        self._reminder_count = 0
 
     def accept(self, arguments: str) -> str | None:
         """The answer as the client's own schema has it; None where it does not meet the schema."""
-        self._attempts += 1
-        fault = self._validator.fault(arguments)
+        self._attempt_count += 1
+        fault = self._validator.find_fault(arguments)
         answer = None if fault else self._form.to_client(arguments)
-        self._fault = fault or ""
+        self._error = fault or ""
         self.problem = f"Its answer does not meet the schema: {fault}." if fault else ""
         return answer
 
     def explain(self) -> str:
         """What the model is told of its last attempt, with the place as a JSON pointer, as the CLI has it."""
-        place, colon, fault = self._fault.partition(": ")
+        place, colon, fault = self._error.partition(": ")
         pointer = re.sub(r"[.\[]", "/", place.removeprefix("$")).replace("]", "")
-        return FAULT.format(fault=f"{pointer or '/'}{colon}{fault}" if place.startswith("$") else self._fault)
+        return SCHEMA_ERROR.format(fault=f"{pointer or '/'}{colon}{fault}" if place.startswith("$") else self._error)
 
-    def demand_is_spent(self) -> bool:
+    def is_reminder_exhausted(self) -> bool:
         """Whether the model was already asked to call the tool; counts one more demand."""
-        self._demands += 1
-        return self._demands > MOST_DEMANDS
+        self._reminder_count += 1
+        return self._reminder_count > MAX_REMINDERS
 
-    def attempts_are_spent(self) -> bool:
+    def has_exhausted_attempts(self) -> bool:
         """Whether the model has had all its attempts."""
-        return self._attempts >= MOST_ATTEMPTS
+        return self._attempt_count >= MAX_ATTEMPTS

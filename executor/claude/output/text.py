@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from executor.claude.output.stop import StopScanner
 from shared.events import TextDelta
 
-SEAM = "\n\n"
+ROUND_SEPARATOR = "\n\n"
 
 
 class OutputText:
@@ -17,43 +17,43 @@ class OutputText:
     held: words are held back until `release`, as they may turn out not to be part of the answer.
     """
 
-    def __init__(self, stops: Sequence[str], *, held: bool) -> None:
+    def __init__(self, stops: Sequence[str], *, is_buffering: bool) -> None:
         self._scanner = StopScanner(stops)
-        self._held = held
-        self._words: list[str] = []
-        self._spoke = False
-        self._seam = ""
+        self._is_buffering = is_buffering
+        self._buffer: list[str] = []
+        self._has_output = False
+        self._separator = ""
 
     @property
-    def words(self) -> str:
+    def buffered_text(self) -> str:
         """The words that are held back."""
-        return "".join(self._words)
+        return "".join(self._buffer)
 
     def feed(self, text: str) -> tuple[list[TextDelta], str | None]:
         """What may be given out now, and the stop text that was met, if one was."""
-        if self._held:
-            self._words.append(text)
+        if self._is_buffering:
+            self._buffer.append(text)
             return [], None
-        said, met = self._scanner.feed(self._seam + text)
-        self._spoke, self._seam = True, ""
-        return _deltas(said), met
+        said, met = self._scanner.feed(self._separator + text)
+        self._has_output, self._separator = True, ""
+        return _to_deltas(said), met
 
-    def release(self) -> list[TextDelta]:
+    def flush(self) -> list[TextDelta]:
         """All that was held back: it is part of the answer."""
-        words, self._words = self._seam + self.words if self._words else "", []
+        words, self._buffer = self._separator + self.buffered_text if self._buffer else "", []
         if words:
-            self._spoke, self._seam = True, ""
-        return _deltas(words + self._scanner.rest())
+            self._has_output, self._separator = True, ""
+        return _to_deltas(words + self._scanner.flush())
 
-    def stream(self) -> None:
+    def stop_buffering(self) -> None:
         """Hold no more words back."""
-        self._held = False
+        self._is_buffering = False
 
-    def next_round(self) -> None:
+    def start_next_round(self) -> None:
         """Forget what is held back; the next words belong to another message."""
-        self._words = []
-        self._seam = SEAM if self._spoke else ""
+        self._buffer = []
+        self._separator = ROUND_SEPARATOR if self._has_output else ""
 
 
-def _deltas(text: str) -> list[TextDelta]:
+def _to_deltas(text: str) -> list[TextDelta]:
     return [TextDelta(text)] if text else []

@@ -1,5 +1,5 @@
 """What the model wrote, held against the client's schema (`shared.json_schema`)."""
 
-from shared.json_schema.validator import SchemaInvalid, Validator
+from shared.json_schema.validator import InvalidSchema, Validator
 
-__all__ = ["SchemaInvalid", "Validator"]
+__all__ = ["InvalidSchema", "Validator"]

@@ -12,11 +12,11 @@ from typing import cast
 import msgspec
 from msgspec import Struct
 
-from executor.claude.request.blocks import Json, Wire, reminder, text_block
-from executor.claude.request.messages import to_wire_messages, with_cache_marks
+from executor.claude.request.blocks import Json, WireTools, build_reminder, build_text_block
+from executor.claude.request.messages import add_cache_marks, to_wire_messages
 from executor.claude.request.model_rules import ModelRules
 from executor.claude.request.tool_forms import ToolForm
-from executor.claude.request.tool_names import STRUCTURED, tool_names
+from executor.claude.request.tool_names import STRUCTURED_TOOL_NAME, build_tool_names
 from shared.turn import Tool, Turn
 
 # A block of no type that the service knows, which names the fault in the service's own refusal.
@@ -26,11 +26,11 @@ STRUCTURED_DESCRIPTION = (
     "at the end of your response to provide the structured output."
 )
 NO_THINKING: Json = {"type": "disabled"}
-ANY_CALL = "Answer by calling one of the tools. An answer in words alone can't be used."
-ONE_CALL = "Answer by calling the tool `{name}`. An answer in words alone can't be used."
+CALL_ANY_TOOL = "Answer by calling one of the tools. An answer in words alone can't be used."
+CALL_ONE_TOOL = "Answer by calling the tool `{name}`. An answer in words alone can't be used."
 
 
-class Request(Struct, frozen=True):
+class ModelRequest(Struct, frozen=True):
     """A turn, ready to be sent as often as it takes.
 
     messages: the conversation as the client sent it, and behind it the demand. demand: what tells the model to call a
@@ -38,27 +38,27 @@ class Request(Struct, frozen=True):
     """
 
     turn: Turn
-    wire: Wire
+    wire: WireTools
     rules: ModelRules
     messages: tuple[Json, ...]
-    demand: str
+    call_instruction: str
     cache_ttl: str
 
 
-def build_request(turn: Turn, rules: ModelRules, cache_ttl: str) -> Request:
+def build_request(turn: Turn, rules: ModelRules, cache_ttl: str) -> ModelRequest:
     """What is sent for a turn, by the rules of its model."""
-    wire = Wire(tool_names(turn), {tool.name: ToolForm(tool.schema) for tool in turn.tools})
-    demand = "" if rules.forced_tools else _demand(turn, wire)
+    wire = WireTools(build_tool_names(turn), {tool.name: ToolForm(tool.schema) for tool in turn.tools})
+    demand = "" if rules.forced_tools else _build_call_instruction(turn, wire)
     messages = to_wire_messages(turn.messages, wire, rules)
     if demand and messages:
-        messages = _with_demand(messages, demand, rules)
-    return Request(turn, wire, rules, tuple(messages), demand, cache_ttl)
+        messages = _add_call_instruction(messages, demand, rules)
+    return ModelRequest(turn, wire, rules, tuple(messages), demand, cache_ttl)
 
 
-def build_settings(request: Request, messages: Sequence[Json], *, demanded: bool) -> Json:
+def build_settings(request: ModelRequest, messages: Sequence[Json], *, needs_call: bool) -> Json:
     """The CLI's settings for one round: model, effort and the body. demanded: a call is still to be made."""
     turn = request.turn
-    body = build_body(request, messages, demanded=demanded)
+    body = build_body(request, messages, needs_call=needs_call)
     environment = {
         "CLAUDE_CODE_EXTRA_BODY": msgspec.json.encode(body).decode(),
         "CLAUDE_CODE_PROMPT_CACHE_TTL": request.cache_ttl,
@@ -70,18 +70,21 @@ def build_settings(request: Request, messages: Sequence[Json], *, demanded: bool
     return {"model": turn.model, "env": environment, **effort}
 
 
-def build_body(request: Request, messages: Sequence[Json], *, demanded: bool) -> Json:
+def build_body(request: ModelRequest, messages: Sequence[Json], *, needs_call: bool) -> Json:
     """The fields of the request that are sent as they are."""
     turn = request.turn
-    body: Json = {"messages": with_cache_marks(messages, request.cache_ttl)}
+    body: Json = {"messages": add_cache_marks(messages, request.cache_ttl)}
     # One order for one set of tools, whatever order a client lists them in: the prompt cache begins with them.
-    tools = [_tool(tool, request.wire) for tool in sorted(_offered(request), key=lambda tool: tool.name.casefold())]
+    tools = [
+        _tool_to_wire(tool, request.wire)
+        for tool in sorted(_list_offered_tools(request), key=lambda tool: tool.name.casefold())
+    ]
     if turn.schema is not None:
         offered = msgspec.Raw(ToolForm(turn.schema, is_answer=True).schema.encode())
-        tools.append({"name": STRUCTURED, "description": STRUCTURED_DESCRIPTION, "input_schema": offered})
+        tools.append({"name": STRUCTURED_TOOL_NAME, "description": STRUCTURED_DESCRIPTION, "input_schema": offered})
     if tools:
         body["tools"] = tools
-    if choice := _tool_choice(request, demanded=demanded):
+    if choice := _build_tool_choice(request, needs_call=needs_call):
         body["tool_choice"] = choice
         if choice["type"] in {"any", "tool"} and not request.rules.thinks_when_forced:
             body["thinking"] = NO_THINKING
@@ -96,28 +99,28 @@ def build_body(request: Request, messages: Sequence[Json], *, demanded: bool) ->
     return body
 
 
-def _offered(request: Request) -> Sequence[Tool]:
+def _list_offered_tools(request: ModelRequest) -> Sequence[Tool]:
     """The tools on offer. One that must be called is alone, where the service can't be told which it is.
 
     Not in a held turn: its later rounds offer all, and the model's thinking is bound to the tools it was offered.
     """
     turn = request.turn
-    if request.demand and turn.tool_choice == "tool" and not turn.held:
+    if request.call_instruction and turn.tool_choice == "tool" and not turn.interactive:
         return [tool for tool in turn.tools if tool.name == turn.forced_tool]
     return turn.tools
 
 
-def _tool(tool: Tool, wire: Wire) -> Json:
-    offered = msgspec.Raw(wire.form(tool.name).schema.encode())
+def _tool_to_wire(tool: Tool, wire: WireTools) -> Json:
+    offered = msgspec.Raw(wire.find_form(tool.name).schema.encode())
     return {"name": wire.names.to_wire(tool.name), "description": tool.description, "input_schema": offered}
 
 
-def _tool_choice(request: Request, *, demanded: bool) -> Json:
+def _build_tool_choice(request: ModelRequest, *, needs_call: bool) -> Json:
     """The service's `tool_choice`; empty where the model may choose freely."""
     turn = request.turn
     if not turn.tools:
         return {}
-    free = turn.tool_choice in {"any", "tool"} and (request.demand or not demanded)
+    free = turn.tool_choice in {"any", "tool"} and (request.call_instruction or not needs_call)
     kind = "auto" if free else turn.tool_choice
     choice: Json = {"type": kind}
     if kind == "tool":
@@ -127,17 +130,17 @@ def _tool_choice(request: Request, *, demanded: bool) -> Json:
     return {} if choice == {"type": "auto"} else choice
 
 
-def _demand(turn: Turn, wire: Wire) -> str:
+def _build_call_instruction(turn: Turn, wire: WireTools) -> str:
     match turn.tool_choice:
         case "tool":
-            return ONE_CALL.format(name=wire.names.to_wire(turn.forced_tool or ""))
+            return CALL_ONE_TOOL.format(name=wire.names.to_wire(turn.forced_tool or ""))
         case "any":
-            return ANY_CALL
+            return CALL_ANY_TOOL
         case _:
             return ""
 
 
-def _with_demand(messages: Sequence[Json], demand: str, rules: ModelRules) -> list[Json]:
+def _add_call_instruction(messages: Sequence[Json], instruction: str, rules: ModelRules) -> list[Json]:
     """The demand behind the conversation, where it leaves the cached prefix as it is.
 
     It stays there in further rounds: the model's thinking is bound to what stands before it.
@@ -145,9 +148,9 @@ def _with_demand(messages: Sequence[Json], demand: str, rules: ModelRules) -> li
     last = messages[-1]
     content = cast("list[Json]", last["content"])
     if last["role"] == "system":
-        return [*messages[:-1], {**last, "content": [*content, text_block(demand)]}]
+        return [*messages[:-1], {**last, "content": [*content, build_text_block(instruction)]}]
     if last["role"] == "user" and rules.system_messages:
-        return [*messages, {"role": "system", "content": [text_block(demand)]}]
+        return [*messages, {"role": "system", "content": [build_text_block(instruction)]}]
     if last["role"] == "user":
-        return [*messages[:-1], {**last, "content": [*content, reminder(demand)]}]
-    return [*messages, {"role": "user", "content": [text_block(demand)]}]
+        return [*messages[:-1], {**last, "content": [*content, build_reminder(instruction)]}]
+    return [*messages, {"role": "user", "content": [build_text_block(instruction)]}]

@@ -16,35 +16,44 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import cast
 
-from executor.claude.request.blocks import THOUGHTS, Json, Wire, beside, reminder, says_something, text_block, to_wire
+from executor.claude.request.blocks import (
+    THINKING_BLOCKS,
+    Json,
+    WireTools,
+    build_reminder,
+    build_text_block,
+    has_content,
+    list_attachments,
+    to_wire,
+)
 from executor.claude.request.model_rules import ModelRules
-from executor.claude.request.tool_names import with_wire_ids
+from executor.claude.request.tool_names import assign_wire_ids
 from shared.turn import Message, Text, ToolResult, ToolUse
 
-GO_ON = "Continue your last message from exactly where it ends. Do not repeat any of it."
+CONTINUE_INSTRUCTION = "Continue your last message from exactly where it ends. Do not repeat any of it."
 
 
-def to_wire_messages(messages: Sequence[Message], wire: Wire, rules: ModelRules) -> list[Json]:
+def to_wire_messages(messages: Sequence[Message], wire: WireTools, rules: ModelRules) -> list[Json]:
     """The conversation as the service takes it."""
     spoken = [
-        Message(message.role, tuple(block for block in message.content if says_something(block)))
-        for message in with_wire_ids(messages)
+        Message(message.role, tuple(block for block in message.content if has_content(block)))
+        for message in assign_wire_ids(messages)
     ]
-    spoken = [message for message in spoken if message.content and not _only_thoughts(message)]
+    spoken = [message for message in spoken if message.content and not _is_only_thinking(message)]
     sent: list[Json] = []
     for is_assistant, messages_in_row in groupby(spoken, lambda message: message.role == "assistant"):
         row = list(messages_in_row)
-        sent.extend(_assistant_row(row, wire) if is_assistant else _user_row(row, wire, rules))
+        sent.extend(_merge_assistant_row(row, wire) if is_assistant else _merge_user_row(row, wire, rules))
     if sent and sent[-1]["role"] == "assistant" and not rules.prefill:
-        sent.append({"role": "user", "content": [text_block(GO_ON)]})
+        sent.append({"role": "user", "content": [build_text_block(CONTINUE_INSTRUCTION)]})
     return sent
 
 
-def without_thinking(messages: Iterable[Json]) -> list[Json]:
+def strip_thinking(messages: Iterable[Json]) -> list[Json]:
     """The messages without the model's own thinking, for a service that does not accept it back."""
     kept: list[Json] = []
     for message in messages:
-        blocks = [block for block in _blocks(message) if block["type"] not in {"thinking", "redacted_thinking"}]
+        blocks = [block for block in _get_blocks(message) if block["type"] not in {"thinking", "redacted_thinking"}]
         if blocks:
             kept.append({**message, "content": blocks})
     return kept
@@ -52,10 +61,12 @@ def without_thinking(messages: Iterable[Json]) -> list[Json]:
 
 def has_thinking(messages: Iterable[Json]) -> bool:
     """Whether any of the model's own thinking is sent back."""
-    return any(block["type"] in {"thinking", "redacted_thinking"} for message in messages for block in _blocks(message))
+    return any(
+        block["type"] in {"thinking", "redacted_thinking"} for message in messages for block in _get_blocks(message)
+    )
 
 
-def with_cache_marks(messages: Sequence[Json], ttl: str) -> list[Json]:
+def add_cache_marks(messages: Sequence[Json], ttl: str) -> list[Json]:
     """The messages with cache breakpoints on the last two user messages: where this request ends, and the one before.
 
     The service looks for an earlier breakpoint within 20 blocks, so the one before is marked again.
@@ -65,20 +76,20 @@ def with_cache_marks(messages: Sequence[Json], ttl: str) -> list[Json]:
     marked = list(messages)
     places = [at for at, message in enumerate(messages) if message["role"] == "user"]
     for at in places[-2:]:
-        blocks = _blocks(messages[at])
+        blocks = _get_blocks(messages[at])
         marked[at] = {**messages[at], "content": [*blocks[:-1], {**blocks[-1], **mark}]}
     return marked
 
 
-def _blocks(message: Json) -> list[Json]:
+def _get_blocks(message: Json) -> list[Json]:
     return cast("list[Json]", message["content"])
 
 
-def _only_thoughts(message: Message) -> bool:
-    return all(isinstance(block, THOUGHTS) for block in message.content)
+def _is_only_thinking(message: Message) -> bool:
+    return all(isinstance(block, THINKING_BLOCKS) for block in message.content)
 
 
-def _assistant_row(row: Sequence[Message], wire: Wire) -> Iterator[Json]:
+def _merge_assistant_row(row: Sequence[Message], wire: WireTools) -> Iterator[Json]:
     """Assistant messages in a row stay apart, but for calls, whose results must come in the next message."""
     content: list[Json] = []
     for message in row:
@@ -94,7 +105,7 @@ def _has_calls(content: Iterable[Json]) -> bool:
     return any(block["type"] == "tool_use" for block in content)
 
 
-def _user_row(row: Sequence[Message], wire: Wire, rules: ModelRules) -> Iterator[Json]:
+def _merge_user_row(row: Sequence[Message], wire: WireTools, rules: ModelRules) -> Iterator[Json]:
     results: list[Json] = []
     content: list[Json] = []
     instructions: list[Json] = []
@@ -103,13 +114,13 @@ def _user_row(row: Sequence[Message], wire: Wire, rules: ModelRules) -> Iterator
         for block in message.content:
             if isinstance(block, ToolResult):
                 results.append(to_wire(block, wire))
-                content.extend(to_wire(part, wire) for part in beside(block))
+                content.extend(to_wire(part, wire) for part in list_attachments(block))
             elif message.role == "user":
                 content.append(to_wire(block, wire))
             elif isinstance(block, Text) and rules.system_messages and spoken:
                 instructions.append(to_wire(block, wire))
             elif isinstance(block, Text):
-                content.append(reminder(block.text))
+                content.append(build_reminder(block.text))
     yield {"role": "user", "content": [*results, *content]}
     if instructions:
         yield {"role": "system", "content": instructions}

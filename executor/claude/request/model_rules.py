@@ -29,10 +29,10 @@ class ModelRules(Struct, frozen=True):
     thinks_when_forced: bool
 
 
-EVERYTHING = ModelRules(forced_tools=True, prefill=True, system_messages=True, thinks_when_forced=True)
+PERMISSIVE_RULES = ModelRules(forced_tools=True, prefill=True, system_messages=True, thinks_when_forced=True)
 
 
-def rules_for(model: str) -> ModelRules:
+def find_rules(model: str) -> ModelRules:
     """The rules of a model, by its full id."""
     name = model.partition("[")[0]
     return ModelRules(

@@ -10,12 +10,12 @@ import msgspec
 
 type Fields = dict[str, object]
 
-WRAPPER = "value"
-SHARED = ("$defs", "definitions")
-UNIONS = ("anyOf", "oneOf", "allOf")
+WRAPPER_PROPERTY = "value"
+DEFINITION_KEYWORDS = ("$defs", "definitions")
+UNION_KEYWORDS = ("anyOf", "oneOf", "allOf")
 # Where the keys are names of the client's, and where a value is no schema, whatever it looks like.
-NAMED = ("$defs", "definitions", "properties", "patternProperties", "dependentSchemas", "dependencies")
-VALUES = ("const", "enum", "default", "examples", "example", "required", "dependentRequired")
+MAP_KEYWORDS = ("$defs", "definitions", "properties", "patternProperties", "dependentSchemas", "dependencies")
+VALUE_KEYWORDS = ("const", "enum", "default", "examples", "example", "required", "dependentRequired")
 
 
 def move_into_wrapper(schema: str) -> str:
@@ -25,11 +25,11 @@ def move_into_wrapper(schema: str) -> str:
         # A schema with an id of its own would be the root of its own references.
         fields.pop(name, None)
     moved = cast("Fields", _move(fields))
-    shared = {name: moved.pop(name) for name in SHARED if name in moved}
+    shared = {name: moved.pop(name) for name in DEFINITION_KEYWORDS if name in moved}
     root = {
         "type": "object",
-        "properties": {WRAPPER: moved},
-        "required": [WRAPPER],
+        "properties": {WRAPPER_PROPERTY: moved},
+        "required": [WRAPPER_PROPERTY],
         "additionalProperties": False,
         **shared,
     }
@@ -47,15 +47,19 @@ def _move(part: object) -> object:
 
 
 def _move_field(name: str, value: object) -> object:
-    if name in NAMED and isinstance(value, dict):
+    if name in MAP_KEYWORDS and isinstance(value, dict):
         return {key: _move(inner) for key, inner in cast("Fields", value).items()}
     if name == "$ref" and isinstance(value, str):
         return _move_reference(value)
-    return value if name in VALUES else _move(value)
+    return value if name in VALUE_KEYWORDS else _move(value)
 
 
 def _move_reference(reference: str) -> str:
-    if reference.startswith(tuple(f"#/{name}/" for name in SHARED)):
+    if reference.startswith(tuple(f"#/{name}/" for name in DEFINITION_KEYWORDS)):
         return reference
     # What is no path is the name of an anchor, which needs none.
-    return f"#/properties/{WRAPPER}{reference[1:]}" if reference == "#" or reference.startswith("#/") else reference
+    return (
+        f"#/properties/{WRAPPER_PROPERTY}{reference[1:]}"
+        if reference == "#" or reference.startswith("#/")
+        else reference
+    )

@@ -8,15 +8,15 @@ from typing import cast
 
 import msgspec
 
-from executor.claude.request.schema import NAMED, VALUES, Fields
+from executor.claude.request.schema import MAP_KEYWORDS, VALUE_KEYWORDS, Fields
 
-EARLIER = (b'"items"', b'"dependencies"', b'"exclusiveMinimum"', b'"exclusiveMaximum"')
-LIMITS = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
+EARLIER_KEYWORDS = (b'"items"', b'"dependencies"', b'"exclusiveMinimum"', b'"exclusiveMaximum"')
+EXCLUSIVE_LIMITS = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
 
 
 def modernize(schema: str) -> str:
     """The schema in words of 2020-12; the very same text where nothing has to change."""
-    if not any(word in schema.encode("utf-8", "surrogatepass") for word in EARLIER):
+    if not any(word in schema.encode("utf-8", "surrogatepass") for word in EARLIER_KEYWORDS):
         return schema
     given = msgspec.json.decode(schema, type=Fields)
     modern = cast("Fields", _modernize(given))
@@ -30,22 +30,24 @@ def modernize(schema: str) -> str:
 def _modernize(part: object) -> object:
     match part:
         case dict():
-            return _modernize_words({name: _field(name, value) for name, value in cast("Fields", part).items()})
+            return _modernize_keywords(
+                {name: _modernize_field(name, value) for name, value in cast("Fields", part).items()}
+            )
         case list():
             return [_modernize(item) for item in cast("list[object]", part)]
         case _:
             return part
 
 
-def _field(name: str, value: object) -> object:
-    if name in VALUES:
+def _modernize_field(name: str, value: object) -> object:
+    if name in VALUE_KEYWORDS:
         return value
-    if name in NAMED and isinstance(value, dict):
+    if name in MAP_KEYWORDS and isinstance(value, dict):
         return {key: _modernize(inner) for key, inner in cast("Fields", value).items()}
     return _modernize(value)
 
 
-def _modernize_words(fields: Fields) -> Fields:
+def _modernize_keywords(fields: Fields) -> Fields:
     if isinstance(fields.get("items"), list):
         fields["prefixItems"] = fields.pop("items")
         if "additionalItems" in fields:
@@ -56,7 +58,7 @@ def _modernize_words(fields: Fields) -> Fields:
         for key, needed in cast("Fields", dependencies).items():
             kind = "dependentRequired" if isinstance(needed, list) else "dependentSchemas"
             fields[kind] = {**cast("Fields", fields.get(kind, {})), key: needed}
-    for exclusive, limit in LIMITS.items():
+    for exclusive, limit in EXCLUSIVE_LIMITS.items():
         match fields.get(exclusive):
             case True if limit in fields:
                 fields[exclusive] = fields.pop(limit)

@@ -11,17 +11,17 @@ from typing import cast
 
 import msgspec
 
-from executor.claude.request.schema import UNIONS, WRAPPER, move_into_wrapper
+from executor.claude.request.schema import UNION_KEYWORDS, WRAPPER_PROPERTY, move_into_wrapper
 from executor.claude.request.schema_draft import modernize
 from executor.claude.request.tool_names import WireNames
-from shared.text.exact_json import carry
+from shared.text.exact_json import quote_inexact_numbers
 
-PROPERTY = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
+PROPERTY_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 # What holds arguments that are not a JSON object: the model reads what was written, as text.
-UNREADABLE = "unreadable_arguments"
+UNREADABLE_ARGUMENTS = "unreadable_arguments"
 # Keywords whose value lists properties of the root by name, as keys or as items.
-KEYED = ("properties", "dependentRequired", "dependentSchemas", "dependencies")
-LISTED = ("required", "propertyOrdering")
+PROPERTY_MAP_KEYWORDS = ("properties", "dependentRequired", "dependentSchemas", "dependencies")
+PROPERTY_LIST_KEYWORDS = ("required", "propertyOrdering")
 
 type Fields = dict[str, msgspec.Raw]
 
@@ -36,13 +36,15 @@ class ToolForm:
         """is_answer: the schema is that of a structured answer, which may be other than an object."""
         schema = modernize(schema)
         fields = msgspec.json.decode(schema, type=Fields)
-        self.wrapped = any(name in fields for name in (*UNIONS, "$ref")) or (is_answer and not _is_object(fields))
+        self.is_wrapped = any(name in fields for name in (*UNION_KEYWORDS, "$ref")) or (
+            is_answer and not _is_object(fields)
+        )
         properties = _decode_fields(fields.get("properties"))
-        self._names = WireNames(() if self.wrapped else properties, PROPERTY)
-        self.plain = not self.wrapped and not self._names.changes
-        if self.wrapped:
+        self._names = WireNames(() if self.is_wrapped else properties, PROPERTY_NAME)
+        self.is_plain = not self.is_wrapped and not self._names.has_changes
+        if self.is_wrapped:
             self.schema = move_into_wrapper(schema)
-        elif self._names.changes:
+        elif self._names.has_changes:
             self.schema = _encode(self._rename_properties(fields))
         else:
             # One that leaves the type out means an object.
@@ -52,11 +54,11 @@ class ToolForm:
         """A call of the history as the model is to see it: always a JSON object."""
         fields = _read_object(arguments)
         if fields is None:
-            return _encode({UNREADABLE: msgspec.Raw(msgspec.json.encode(arguments))})
-        carried = carry(arguments)
-        if self.wrapped:
-            return _encode({WRAPPER: msgspec.Raw(carried.encode())})
-        if not self._names.changes:
+            return _encode({UNREADABLE_ARGUMENTS: msgspec.Raw(msgspec.json.encode(arguments))})
+        carried = quote_inexact_numbers(arguments)
+        if self.is_wrapped:
+            return _encode({WRAPPER_PROPERTY: msgspec.Raw(carried.encode())})
+        if not self._names.has_changes:
             return carried
         return _encode(
             {self._names.to_wire(name): value for name, value in msgspec.json.decode(carried, type=Fields).items()}
@@ -65,15 +67,15 @@ class ToolForm:
     def to_client(self, arguments: str) -> str:
         """The arguments that the model wrote, as the client's schema has them; what can't be read stays as it is."""
         fields = _read_object(arguments)
-        if fields is None or self.plain:
+        if fields is None or self.is_plain:
             return arguments
-        if self.wrapped:
-            return bytes(fields[WRAPPER]).decode() if WRAPPER in fields else arguments
+        if self.is_wrapped:
+            return bytes(fields[WRAPPER_PROPERTY]).decode() if WRAPPER_PROPERTY in fields else arguments
         return _encode({self._names.to_client(name): value for name, value in fields.items()})
 
     def _rename_properties(self, fields: Fields) -> Fields:
         renamed = dict(fields)
-        for name in KEYED:
+        for name in PROPERTY_MAP_KEYWORDS:
             if name in fields:
                 keyed = _decode_fields(fields[name])
                 renamed[name] = msgspec.Raw(
@@ -83,7 +85,7 @@ class ToolForm:
                     if name in {"dependentRequired", "dependencies"}
                     else _encode({self._names.to_wire(key): value for key, value in keyed.items()}).encode()
                 )
-        for name in LISTED:
+        for name in PROPERTY_LIST_KEYWORDS:
             if name in fields:
                 renamed[name] = self._rename_list(fields[name])
         return renamed
@@ -119,4 +121,4 @@ def _encode(fields: Mapping[str, msgspec.Raw]) -> str:
     return msgspec.json.encode(fields).decode()
 
 
-PLAIN = ToolForm("{}")
+PLAIN_FORM = ToolForm("{}")

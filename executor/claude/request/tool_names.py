@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 from shared.turn import Message, ToolResult, ToolUse, Turn
 
-NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 # The executor's own tool for structured answers; a client's tool of that name steps aside where both are on offer.
-STRUCTURED = "StructuredOutput"
+STRUCTURED_TOOL_NAME = "StructuredOutput"
 # Of these the CLI knows more than that it does not offer them.
-OF_THE_CLI = ("Agent", "Artifact", "ToolSearch")
+CLI_TOOL_NAMES = ("Agent", "Artifact", "ToolSearch")
 
 
 class WireNames:
@@ -24,19 +24,19 @@ class WireNames:
     def __init__(self, names: Iterable[str], accept: re.Pattern[str], reserved: Iterable[str] = ()) -> None:
         taken = set(reserved)
 
-        def fits(name: str) -> bool:
+        def is_available(name: str) -> bool:
             return bool(accept.fullmatch(name)) and name not in taken
 
         # Names that can travel as they are come first: another's stand-in must not be one of them.
-        in_order = sorted(dict.fromkeys(names), key=lambda name: not fits(name))
+        in_order = sorted(dict.fromkeys(names), key=lambda name: not is_available(name))
         self._to_wire: dict[str, str] = {}
         for name in in_order:
-            self._to_wire[name] = name if fits(name) else _stand_in(name, fits)
+            self._to_wire[name] = name if is_available(name) else _build_stand_in(name, is_available)
             taken.add(self._to_wire[name])
         self._to_client = {wire: name for name, wire in self._to_wire.items()}
 
     @property
-    def changes(self) -> bool:
+    def has_changes(self) -> bool:
         """Whether any name travels as another."""
         return any(name != wire for name, wire in self._to_wire.items())
 
@@ -49,7 +49,7 @@ class WireNames:
         return self._to_client.get(wire, wire)
 
 
-def _stand_in(name: str, fits: Callable[[str], bool]) -> str:
+def _build_stand_in(name: str, fits: Callable[[str], bool]) -> str:
     """The name with eight hex digits of its hash in the place of what can't travel."""
     mark = name.encode("utf-8", "surrogatepass")
     while True:
@@ -59,14 +59,14 @@ def _stand_in(name: str, fits: Callable[[str], bool]) -> str:
             return wire
 
 
-def tool_names(turn: Turn) -> WireNames:
+def build_tool_names(turn: Turn) -> WireNames:
     """The names of a turn's tools, those of its history's calls included."""
     called = [block.name for message in turn.messages for block in message.content if isinstance(block, ToolUse)]
-    reserved = (*OF_THE_CLI, STRUCTURED) if turn.schema is not None else OF_THE_CLI
-    return WireNames([*(tool.name for tool in turn.tools), *called], NAME, reserved)
+    reserved = (*CLI_TOOL_NAMES, STRUCTURED_TOOL_NAME) if turn.schema is not None else CLI_TOOL_NAMES
+    return WireNames([*(tool.name for tool in turn.tools), *called], TOOL_NAME, reserved)
 
 
-def with_wire_ids(messages: Sequence[Message]) -> list[Message]:
+def assign_wire_ids(messages: Sequence[Message]) -> list[Message]:
     """The messages with an id of its own for each call, and the same id for the call's result.
 
     Clients number calls anew in each turn, and other vendors' ids have characters that the service refuses. A result
@@ -79,19 +79,19 @@ def with_wire_ids(messages: Sequence[Message]) -> list[Message]:
         content = list(message.content)
         for at, block in enumerate(content):
             if isinstance(block, ToolUse):
-                wire = _free_id(block.id, taken)
+                wire = _find_free_id(block.id, taken)
                 taken.add(wire)
                 waiting.setdefault(block.id, []).append(wire)
                 content[at] = ToolUse(wire, block.name, block.arguments)
             elif isinstance(block, ToolResult):
                 calls = waiting.get(block.tool_use_id)
-                wire = calls.pop() if calls else _free_id(block.tool_use_id, taken)
+                wire = calls.pop() if calls else _find_free_id(block.tool_use_id, taken)
                 content[at] = ToolResult(wire, block.content, block.is_error)
         renamed.append(Message(message.role, tuple(content)))
     return renamed
 
 
-def _free_id(call_id: str, taken: set[str]) -> str:
+def _find_free_id(call_id: str, taken: set[str]) -> str:
     base = call_id
     if not CALL_ID.fullmatch(call_id):
         base = f"call_{hashlib.sha256(call_id.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"

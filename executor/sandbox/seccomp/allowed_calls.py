@@ -53,7 +53,7 @@ recvmmsg 299 243, shutdown 48 210, sendto 44 206, sendmsg 46 211, sendmmsg 307 2
 """
 
 
-def numbers(column: int) -> tuple[int, ...]:
+def list_numbers(column: int) -> tuple[int, ...]:
     """Theirs, on the machine of this column."""
     rows = [
         row.split()

@@ -8,48 +8,53 @@ import struct
 
 LOAD, JUMP_EQ, JUMP_GE, JUMP_ANY_BIT, AND, RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-ARCH_AT, NR_AT, ARGUMENTS_AT = 4, 0, 16
-X32 = 0x40000000
+ARCH_OFFSET, NR_OFFSET, ARGUMENTS_OFFSET = 4, 0, 16
+X32_BIT = 0x40000000
 
 
-def head(arch: int, machine: str) -> list[bytes]:
+def check_architecture(arch: int, machine: str) -> list[bytes]:
     """The steps that end a process whose calls are of another architecture, and load the number."""
-    steps = [op(LOAD, ARCH_AT), op(JUMP_EQ, arch, 1, 0), op(RETURN, KILL), op(LOAD, NR_AT)]
+    steps = [
+        encode_instruction(LOAD, ARCH_OFFSET),
+        encode_instruction(JUMP_EQ, arch, 1, 0),
+        encode_instruction(RETURN, KILL),
+        encode_instruction(LOAD, NR_OFFSET),
+    ]
     if machine == "x86_64":
-        steps += [op(JUMP_GE, X32, 0, 1), op(RETURN, KILL)]
+        steps += [encode_instruction(JUMP_GE, X32_BIT, 0, 1), encode_instruction(RETURN, KILL)]
     return steps
 
 
-def none_of(index: int, values: tuple[int, ...]) -> list[bytes]:
+def reject_values(index: int, values: tuple[int, ...]) -> list[bytes]:
     """Go on if the argument is none of them."""
     last = len(values) - 1
     return [
-        argument(index),
-        *(op(JUMP_EQ, value, last - at, 0 if at < last else 1) for at, value in enumerate(values)),
-        refuse(errno.EPERM),
+        load_argument(index),
+        *(encode_instruction(JUMP_EQ, value, last - at, 0 if at < last else 1) for at, value in enumerate(values)),
+        return_error(errno.EPERM),
     ]
 
 
-def among(values: tuple[int, ...], error: int) -> list[bytes]:
+def require_values(values: tuple[int, ...], error: int) -> list[bytes]:
     """Go on if what is loaded is one of them."""
     last = len(values)
-    return [*(op(JUMP_EQ, value, last - at, 0) for at, value in enumerate(values)), refuse(error)]
+    return [*(encode_instruction(JUMP_EQ, value, last - at, 0) for at, value in enumerate(values)), return_error(error)]
 
 
-def when(number: int, steps: list[bytes]) -> list[bytes]:
+def match_call(number: int, steps: list[bytes]) -> list[bytes]:
     """The steps for one call; the number is loaded again after them."""
     if number < 0:
         return []
-    return [op(JUMP_EQ, number, 0, len(steps) + 1), *steps, op(LOAD, NR_AT)]
+    return [encode_instruction(JUMP_EQ, number, 0, len(steps) + 1), *steps, encode_instruction(LOAD, NR_OFFSET)]
 
 
-def argument(index: int) -> bytes:
-    return op(LOAD, ARGUMENTS_AT + 8 * index)
+def load_argument(index: int) -> bytes:
+    return encode_instruction(LOAD, ARGUMENTS_OFFSET + 8 * index)
 
 
-def refuse(error: int) -> bytes:
-    return op(RETURN, ERRNO | error)
+def return_error(error: int) -> bytes:
+    return encode_instruction(RETURN, ERRNO | error)
 
 
-def op(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
+def encode_instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
     return struct.pack("=HBBI", code, if_true, if_false, value)

@@ -110,21 +110,21 @@ CALLS: dict[str, tuple[int, int]] = {
     "fallocate": (285, 47),
 }
 # What starts a program or a process: fork, vfork, execve.
-OF_STARTING = ((57, -1), (58, -1), (59, 221))
+PROCESS_START_CALLS = ((57, -1), (58, -1), (59, 221))
 # What a server does with the socket that it has: listen, accept, accept4.
-OF_SERVING = ((50, 201), (43, 202), (288, 242))
+LISTEN_CALLS = ((50, 201), (43, 202), (288, 242))
 # The CLI finds its own programs by pidfd, and talks to nothing else's; it watches its own files.
-OF_CLI = ("pidfd_open", "inotify_init", "inotify_init1")
+CLI_CALLS = ("pidfd_open", "inotify_init", "inotify_init1")
 # inotify_add_watch, inotify_rm_watch.
-OF_WATCHING = ((254, 27), (255, 28))
-OF_NETWORK = ("socket", "socketpair", "bind", "connect")
+INOTIFY_WATCH_CALLS = ((254, 27), (255, 28))
+NETWORK_CALLS = ("socket", "socketpair", "bind", "connect")
 # The index of the argument that holds the flags.
-OF_SENDING = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}
-OF_SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal")
-OF_MEMORY = ("mmap", "mprotect", "pkey_mprotect")
+SEND_FLAG_ARGUMENTS = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}
+SIGNAL_CALLS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal")
+MEMORY_CALLS = ("mmap", "mprotect", "pkey_mprotect")
 # What bounds or slows a process: which argument says whose (0 is the caller's own), and what the first one is when all of
 # the user's are meant.
-OF_OTHERS: dict[str, tuple[int, int | None]] = {
+OTHER_PROCESS_CALLS: dict[str, tuple[int, int | None]] = {
     "prlimit64": (0, None),
     "setpriority": (1, 2),
     "ioprio_set": (1, 3),
@@ -134,7 +134,7 @@ OF_OTHERS: dict[str, tuple[int, int | None]] = {
     "sched_setattr": (0, None),
 }
 # The index of the argument that holds the mode of a file, and of the flags that say whether there is one.
-OF_MODES: dict[str, tuple[int, int | None]] = {
+MODE_ARGUMENTS: dict[str, tuple[int, int | None]] = {
     "open": (2, 1),
     "openat": (3, 2),
     "creat": (1, None),
@@ -147,28 +147,28 @@ OF_MODES: dict[str, tuple[int, int | None]] = {
     "fchmodat": (2, None),
     "fchmodat2": (2, None),
 }
-OF_FILES = ("fcntl", "ioctl", "flock", "fallocate", "openat2")
-SPECIAL = (
-    *OF_NETWORK,
-    *OF_SENDING,
-    *OF_SIGNALS,
-    *OF_MEMORY,
-    *OF_OTHERS,
-    *OF_MODES,
-    *OF_FILES,
+DESCRIPTOR_CALLS = ("fcntl", "ioctl", "flock", "fallocate", "openat2")
+ARGUMENT_CHECKED_CALLS = (
+    *NETWORK_CALLS,
+    *SEND_FLAG_ARGUMENTS,
+    *SIGNAL_CALLS,
+    *MEMORY_CALLS,
+    *OTHER_PROCESS_CALLS,
+    *MODE_ARGUMENTS,
+    *DESCRIPTOR_CALLS,
     "clone",
     "clone3",
 )
 
 # fcntl(2). Who is signalled about a descriptor, and by what; told of changes in a folder, of others' opening.
-OF_OWNERS = (8, 10, 15, 1024, 1026)
-SET_FLAGS, SIGNAL_FLAG = 4, 0x2000
+DENIED_FCNTL_COMMANDS = (8, 10, 15, 1024, 1026)
+F_SETFL, O_ASYNC = 4, 0x2000
 # Copies of descriptors, flags, what is set, sizes of pipes, hints; no locks: they hold up whoever may write the file.
-OF_DESCRIPTORS = (0, 1, 2, 3, 4, 5, 9, 11, 16, 36, 1025, 1027, 1030, 1031, 1032, 1034, 1035, 1036, 1037, 1038)
+ALLOWED_FCNTL_COMMANDS = (0, 1, 2, 3, 4, 5, 9, 11, 16, 36, 1025, 1027, 1030, 1031, 1032, 1034, 1035, 1036, 1037, 1038)
 # ioctl(2). FIOSETOWN, SIOCSPGRP, FIOASYNC, TIOCSTI, TIOCLINUX, FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR.
-CHANGING = (0x8901, 0x8902, 0x5452, 0x5412, 0x541C, 0x40086602, 0x401C5820)
+DENIED_IOCTLS = (0x8901, 0x8902, 0x5452, 0x5412, 0x541C, 0x40086602, 0x401C5820)
 # What a terminal is, were it one; what can be read, blocking, closing; attributes, extents and copies of files.
-ASKING = (
+ALLOWED_IOCTLS = (
     *(0x5401, 0x5402, 0x5403, 0x5404, 0x802C542A, 0x540F, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x5460),
     *(0x80086601, 0x801C581F, 0xC020660B, 0x40049409, 0x4020940D),
 )

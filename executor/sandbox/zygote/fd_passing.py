@@ -12,43 +12,43 @@ from collections.abc import Sequence
 # What socket.recv_fds would import.
 importlib.import_module("array")
 
-INLINE = 16 * 1024
-DESCRIPTORS = 6
-WITHIN, BESIDE = b"w", b"b"
+MAX_INLINE_BYTES = 16 * 1024
+MAX_DESCRIPTORS = 6
+INLINE_MARK, MEMFD_MARK = b"w", b"b"
 
 
-def pair() -> tuple[socket.socket, socket.socket]:
+def make_pair() -> tuple[socket.socket, socket.socket]:
     """Two ends that keep messages apart."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
-def give(sock: socket.socket, asked: bytes, descriptors: Sequence[int] = ()) -> None:
+def send(sock: socket.socket, message: bytes, descriptors: Sequence[int] = ()) -> None:
     """Send a message. Raises OSError."""
-    if len(asked) < INLINE:
-        socket.send_fds(sock, [WITHIN, asked], descriptors)
+    if len(message) < MAX_INLINE_BYTES:
+        socket.send_fds(sock, [INLINE_MARK, message], descriptors)
         return
-    held = _in_memory(asked)
+    held = _write_memfd(message)
     try:
-        socket.send_fds(sock, [BESIDE], [held, *descriptors])
+        socket.send_fds(sock, [MEMFD_MARK], [held, *descriptors])
     finally:
         os.close(held)
 
 
-def take(sock: socket.socket) -> tuple[bytes, list[int]] | None:
+def receive(sock: socket.socket) -> tuple[bytes, list[int]] | None:
     """The next message, and its descriptors; None when the other end was closed."""
-    said, descriptors, _, _ = socket.recv_fds(sock, INLINE, DESCRIPTORS)
+    said, descriptors, _, _ = socket.recv_fds(sock, MAX_INLINE_BYTES, MAX_DESCRIPTORS)
     if not said:
         return None
-    if said[:1] == WITHIN:
+    if said[:1] == INLINE_MARK:
         return said[1:], descriptors
     held, *rest = descriptors
     try:
-        return _whole(held), rest
+        return _read_memfd(held), rest
     finally:
         os.close(held)
 
 
-def _in_memory(data: bytes) -> int:
+def _write_memfd(data: bytes) -> int:
     """A file descriptor from which the data can be read."""
     descriptor = os.memfd_create("job")
     view = memoryview(data)
@@ -58,7 +58,7 @@ def _in_memory(data: bytes) -> int:
     return descriptor
 
 
-def _whole(descriptor: int) -> bytes:
+def _read_memfd(descriptor: int) -> bytes:
     """All of a file in memory."""
     size = os.fstat(descriptor).st_size
     found = bytearray()

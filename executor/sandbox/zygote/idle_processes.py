@@ -19,21 +19,21 @@ from typing import NoReturn
 from msgspec import Struct
 
 from executor.sandbox import namespaces
-from executor.sandbox.cgroups import Group, Tree
+from executor.sandbox.cgroups import Cgroup, CgroupTree
 from executor.sandbox.landlock import LIBC
 from executor.sandbox.zygote import fd_passing, processes, reaper
-from executor.sandbox.zygote.reaper import PR_SET_CHILD_SUBREAPER, Watch, Work, keep
+from executor.sandbox.zygote.reaper import PR_SET_CHILD_SUBREAPER, JobLimits, Work, supervise_job
 
-COUNTED_FOR = 1.0
-RESET = (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)
+COUNT_MAX_AGE = 1.0
+RESET_SIGNALS = (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)
 # Which of those that wait took a job: its number.
-TAKEN = struct.Struct("=I")
-MOST_HEARD = 1024
+TAKEN_MESSAGE = struct.Struct("=I")
+MAX_MESSAGES_PER_READ = 1024
 # Who dies while it waits dies of something that may kill the next one too.
-PAUSE = 0.05
+REFORK_DELAY = 0.05
 
 
-class Trade(Struct, frozen=True):
+class WorkerPlan(Struct, frozen=True):
     """What the processes do. Each is called in one that waits: it makes ready, and gives back what does a job.
 
     kept: where a job may start programs, given how many other processes this user has (None: it is counted apart); watching: how long, as its keeper
@@ -42,88 +42,90 @@ class Trade(Struct, frozen=True):
     each job has a control group.
     """
 
-    kept: Callable[[int | None], Work]
-    watching: Callable[[bytes], Watch]
-    alone: Callable[[], Callable[[bytes], None]]
-    spare: int
-    apart: bool = False
-    proc: int = -1
+    prepare_reaped: Callable[[int | None], Work]
+    build_limits: Callable[[bytes], JobLimits]
+    prepare_single: Callable[[], Callable[[bytes], None]]
+    idle_count: int
+    own_namespaces: bool = False
+    proc_descriptor: int = -1
     hidden: bool = True
-    groups: Tree | None = None
+    cgroups: CgroupTree | None = None
 
 
 class Sockets(Struct, frozen=True):
     """line: to the executor; kept and alone: where jobs come from."""
 
-    line: socket.socket
-    kept: socket.socket
-    alone: socket.socket
+    control: socket.socket
+    reaped: socket.socket
+    single: socket.socket
 
 
-def serve(line: socket.socket, kept: socket.socket, alone: socket.socket, trade: Trade) -> None:
+def serve(
+    control_socket: socket.socket, reaped_socket: socket.socket, single_socket: socket.socket, plan: WorkerPlan
+) -> None:
     """Keep processes waiting until the executor ends."""
     for number in (0, 1):
-        _silence(number)
+        _redirect_to_null(number)
     # Where a keeper dies that had no namespace, what it kept comes here.
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     # A collection would touch, and so copy, all there is.
     gc.collect()
     gc.disable()
     gc.freeze()
-    Spares(Sockets(line, kept, alone), trade).serve()
+    IdleProcesses(Sockets(control_socket, reaped_socket, single_socket), plan).serve()
 
 
-class Spares:
+class IdleProcesses:
     """Mutable: the processes that wait, and those that keep a job."""
 
-    def __init__(self, sockets: Sockets, trade: Trade) -> None:
+    def __init__(self, sockets: Sockets, plan: WorkerPlan) -> None:
         self._sockets = sockets
-        self._trade = trade
-        self._heard, self._taken = os.pipe()
-        self._died, died = os.pipe()
-        for each in (self._died, died):
+        self._plan = plan
+        self._taken_reader, self._taken_writer = os.pipe()
+        self._sigchld_reader, died = os.pipe()
+        for each in (self._sigchld_reader, died):
             os.set_blocking(each, False)
-        self._census = Census()
+        self._counter = ProcessCounter()
         self._number = 0
         # By number: its process, and whether it is a kept one.
-        self._waiting: dict[int, tuple[int, bool]] = {}
+        self._idle: dict[int, tuple[int, bool]] = {}
         self._working: set[int] = set()
         # Of kept ones, by their process.
-        self._groups: dict[int, Group] = {}
+        self._groups: dict[int, Cgroup] = {}
         # The end of any child is written there; the handler itself has nothing to do.
-        signal.signal(signal.SIGCHLD, _heed_nothing)
+        signal.signal(signal.SIGCHLD, _ignore_signal)
         signal.set_wakeup_fd(died, warn_on_full_buffer=False)
-        self._signals = died
+        self._sigchld_writer = died
 
     def serve(self) -> None:
         """Until the executor ends."""
         poll = select.poll()
-        for each in (self._heard, self._died, self._sockets.line.fileno()):
+        for each in (self._taken_reader, self._sigchld_reader, self._sockets.control.fileno()):
             poll.register(each, select.POLLIN)
-        for _ in range(self._trade.spare):
-            self._add(kept=True)
-            self._add(kept=False)
+        for _ in range(self._plan.idle_count):
+            self._add_idle(reaped=True)
+            self._add_idle(reaped=False)
         while True:
             ready = [descriptor for descriptor, _ in poll.poll()]
-            if self._sockets.line.fileno() in ready:
+            if self._sockets.control.fileno() in ready:
                 for group in self._groups.values():
-                    group.end()
+                    group.destroy()
                 return
             # Who took a job and ended is heard of before it is reaped.
-            if self._heard in ready:
-                said = os.read(self._heard, MOST_HEARD * TAKEN.size)
-                for (number,) in TAKEN.iter_unpack(said):
-                    self._took(number)
-            elif self._died in ready:
+            if self._taken_reader in ready:
+                said = os.read(self._taken_reader, MAX_MESSAGES_PER_READ * TAKEN_MESSAGE.size)
+                for (number,) in TAKEN_MESSAGE.iter_unpack(said):
+                    self._replace_taken(number)
+            elif self._sigchld_reader in ready:
                 with contextlib.suppress(BlockingIOError):
-                    os.read(self._died, MOST_HEARD)
+                    os.read(self._sigchld_reader, MAX_MESSAGES_PER_READ)
                 self._reap()
 
-    def _took(self, number: int) -> None:
-        if found := self._waiting.pop(number, None):
+    def _replace_taken(self, number: int) -> None:
+        if found := self._idle.pop(number, None):
             pid, kept = found
             self._working.add(pid)
-            self._add(kept=kept)
+            self._add_idle(reaped=kept)
 
     def _reap(self) -> None:
         ended: set[int] = set()
@@ -133,115 +135,128 @@ class Spares:
         self._working -= ended
         for pid in ended & self._groups.keys():
             # Removed already, unless its keeper was killed.
-            self._groups.pop(pid).end()
-        lost = {number: kept for number, (pid, kept) in self._waiting.items() if pid in ended}
-        if not self._trade.apart:
+            self._groups.pop(pid).destroy()
+        lost = {number: kept for number, (pid, kept) in self._idle.items() if pid in ended}
+        if not self._plan.own_namespaces:
             self._end_orphans()
         if lost:
-            time.sleep(PAUSE)
+            time.sleep(REFORK_DELAY)
         for number, kept in lost.items():
             # It may have said so in its last moment.
-            del self._waiting[number]
-            self._add(kept=kept)
+            del self._idle[number]
+            self._add_idle(reaped=kept)
 
     def _end_orphans(self) -> None:
         """End what came here because its keeper died, however many it makes of itself meanwhile."""
-        known = {*self._working, *(pid for pid, _ in self._waiting.values())}
+        known = {*self._working, *(pid for pid, _ in self._idle.values())}
         me = os.getpid()
-        while orphans := processes.children(me) - known:
+        while orphans := processes.list_children(me) - known:
             for each in orphans:
-                processes.end_tree(each)
+                processes.kill_tree(each)
             with contextlib.suppress(ChildProcessError):
                 for each in orphans:
                     os.waitpid(each, 0)
 
-    def _add(self, *, kept: bool) -> None:
+    def _add_idle(self, *, reaped: bool) -> None:
         """Have one more wait."""
         self._number = (self._number + 1) % (1 << 32)
-        apart = kept and self._trade.apart
+        apart = reaped and self._plan.own_namespaces
         others = None
-        if kept and not (apart and namespaces.counts_apart()):
-            self._census.count()
-            others = self._census.others
+        if reaped and not (apart and namespaces.has_separate_count()):
+            self._counter.update()
+            others = self._counter.total
         who = os.getuid(), os.getgid()
-        group = self._trade.groups.add(self._number) if kept and self._trade.groups else None
-        pid = namespaces.fork() if apart else os.fork()
+        group = self._plan.cgroups.add_group(self._number) if reaped and self._plan.cgroups else None
+        pid = namespaces.fork_into_namespaces() if apart else os.fork()
         if pid:
-            self._waiting[self._number] = (pid, kept)
+            self._idle[self._number] = (pid, reaped)
             if group:
                 self._groups[pid] = group
             return
         try:
             signal.set_wakeup_fd(-1)
             if apart:
-                namespaces.settle(self._trade.proc, *who, hidden=self._trade.hidden)
-                reaper.end_with_parent()
-            tell = partial(_tell, self._taken, self._number)
-            closed = [self._heard, self._died, self._signals, self._sockets.line.fileno(), self._trade.proc]
-            if kept:
+                namespaces.set_up_process(self._plan.proc_descriptor, *who, hidden=self._plan.hidden)
+                reaper.die_with_parent()
+            tell = partial(_report_taken, self._taken_writer, self._number)
+            closed = [
+                self._taken_reader,
+                self._sigchld_reader,
+                self._sigchld_writer,
+                self._sockets.control.fileno(),
+                self._plan.proc_descriptor,
+            ]
+            if reaped:
                 work = partial(
-                    keep, self._sockets.kept, self._trade.watching, partial(self._trade.kept, others), tell, group
+                    supervise_job,
+                    self._sockets.reaped,
+                    self._plan.build_limits,
+                    partial(self._plan.prepare_reaped, others),
+                    tell,
+                    group,
                 )
-                closed.append(self._sockets.alone.detach())
+                closed.append(self._sockets.single.detach())
             else:
-                work = partial(_alone, self._sockets.alone, self._trade.alone, tell)
-                closed.append(self._sockets.kept.detach())
-            self._sockets.line.detach()
-            _wait(work, closed)
+                work = partial(_run_single, self._sockets.single, self._plan.prepare_single, tell)
+                closed.append(self._sockets.reaped.detach())
+            self._sockets.control.detach()
+            _run_idle(work, closed)
         finally:
             os._exit(1)
 
 
-class Census:
+class ProcessCounter:
     """How many processes this user has. Mutable: the count, and when it was made; to count takes as long as a short job."""
 
     def __init__(self) -> None:
-        self.others = 0
-        self._due = 0.0
+        self.total = 0
+        self._recount_at = 0.0
 
-    def count(self) -> None:
+    def update(self) -> None:
         """Count, unless that was done just before."""
         now = time.monotonic()
-        if now >= self._due:
-            self.others = processes.of_this_user()
-            self._due = now + COUNTED_FOR
+        if now >= self._recount_at:
+            self.total = processes.count_user_processes()
+            self._recount_at = now + COUNT_MAX_AGE
 
 
-def _wait(work: Callable[[], None], others: Iterable[int]) -> NoReturn:
+def _run_idle(work: Callable[[], None], foreign_descriptors: Iterable[int]) -> NoReturn:
     """What a process does that was forked to wait for a job. others: descriptors that are not its own."""
     try:
-        for each in others:
+        for each in foreign_descriptors:
             os.close(each)
-        for number in RESET:
+        for number in RESET_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         work()
     finally:
         os._exit(0)
 
 
-def _silence(number: int) -> None:
+def _redirect_to_null(number: int) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, number)
     os.close(nothing)
 
 
-def _heed_nothing(_number: int, _frame: object) -> None:
+def _ignore_signal(_number: int, _frame: object) -> None:
     """What is to be done is done when the signal is read."""
 
 
-def _tell(taken: int, number: int) -> None:
-    os.write(taken, TAKEN.pack(number))
+def _report_taken(taken: int, number: int) -> None:
+    os.write(taken, TAKEN_MESSAGE.pack(number))
     os.close(taken)
 
 
-def _alone(jobs: socket.socket, ready: Callable[[], Callable[[bytes], None]], began: Callable[[], None]) -> None:
-    _silence(2)
-    work = ready()
-    told = fd_passing.take(jobs)
+def _run_single(
+    jobs: socket.socket, prepare: Callable[[], Callable[[bytes], None]], on_start: Callable[[], None]
+) -> None:
+    _redirect_to_null(2)
+    work = prepare()
+    told = fd_passing.receive(jobs)
     if told is None:
         return
     jobs.close()
-    began()
+    on_start()
     asked, [stdout] = told
     os.dup2(stdout, 1)
     os.close(stdout)

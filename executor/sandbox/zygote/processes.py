@@ -5,11 +5,11 @@ import os
 import signal
 from pathlib import Path
 
-UNSEEN = 32
-PAGE = os.sysconf("SC_PAGE_SIZE")
+HIDDEN_PROCESS_ALLOWANCE = 32
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 
-def descendants(pid: int) -> list[int]:
+def list_descendants(pid: int) -> list[int]:
     """The processes below this one."""
     found: list[int] = []
     todo = [pid]
@@ -24,7 +24,7 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def children(pid: int) -> set[int]:
+def list_children(pid: int) -> set[int]:
     """The processes that this one has."""
     found: set[int] = set()
     with contextlib.suppress(OSError):
@@ -33,20 +33,20 @@ def children(pid: int) -> set[int]:
     return found
 
 
-def resident(pid: int) -> int:
+def read_resident_bytes(pid: int) -> int:
     """How many bytes of memory it has; none if it is gone."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_SIZE
     except (OSError, IndexError):
         return 0
 
 
-def end_tree(pid: int, *, itself: bool = True) -> None:
+def kill_tree(pid: int, *, include_root: bool = True) -> None:
     """End every process below this one, and this one."""
-    top = {pid} if itself else set[int]()
+    top = {pid} if include_root else set[int]()
     seen: set[int] = set()
     # Those that are stopped make no new ones.
-    while more := {*top, *descendants(pid)} - seen:
+    while more := {*top, *list_descendants(pid)} - seen:
         for each in more:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(each, signal.SIGSTOP)
@@ -56,7 +56,7 @@ def end_tree(pid: int, *, itself: bool = True) -> None:
             os.kill(each, signal.SIGKILL)
 
 
-def of_this_user() -> int:
+def count_user_processes() -> int:
     """How many processes and threads this user has: the kernel's limit counts them all."""
     me = os.getuid()
     count = 0
@@ -66,4 +66,4 @@ def of_this_user() -> int:
                 if os.stat(f"/proc/{name}").st_uid == me:  # noqa: PTH116
                     count += len(os.listdir(f"/proc/{name}/task"))  # noqa: PTH208
     # Those that may not be looked into (the executor's own) are shown as root's.
-    return count + UNSEEN
+    return count + HIDDEN_PROCESS_ALLOWANCE

@@ -19,27 +19,27 @@ import msgspec
 from msgspec import Struct, structs
 
 from executor.sandbox import namespaces
-from executor.sandbox.cgroups import Group
+from executor.sandbox.cgroups import Cgroup
 from executor.sandbox.landlock import LIBC
 from executor.sandbox.zygote import fd_passing, processes
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-OF_TERMINALS = (signal.SIGINT, signal.SIGTERM)
-PAUSE = 0.1
+TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LIMIT_CHECK_INTERVAL = 0.1
 # Room in folders is soon taken, and soon asked for.
-PAUSE_OF_FOLDERS = 0.02
-PAUSE_TO_DIE = 0.001
-GRACE = 1.0
+DISK_CHECK_INTERVAL = 0.02
+KILL_RETRY_INTERVAL = 0.001
+TERMINATE_GRACE_PERIOD = 1.0
 
 # What is said to a keeper; what was said before is taken back.
-MOST_SAID = 128 * 1024
-TAKEN_BACK = b"-"
+MAX_LAST_MESSAGE_BYTES = 128 * 1024
+RETRACTION = b"-"
 
 # What was asked for, and the descriptor on which its keeper is told what to hand on.
 type Work = Callable[[bytes, int], None]
 
 
-class Watch(Struct, frozen=True):
+class JobLimits(Struct, frozen=True):
     """What is looked at while it runs. timeout: seconds; memory: bytes of all its processes; folders, disk: what they may lose.
 
     processes: how many it may have, where the kernel can't count them apart. files: how many it may make in the folders.
@@ -53,7 +53,7 @@ class Watch(Struct, frozen=True):
     files: int = 0
 
 
-class Ended(Struct, frozen=True):
+class JobExit(Struct, frozen=True):
     """How it ended. returncode: its exit status, or minus the signal. over: the limit that it went over.
 
     said: what its process told the keeper before a program took its place.
@@ -61,19 +61,19 @@ class Ended(Struct, frozen=True):
 
     returncode: int
     timed_out: bool = False
-    over: str = ""
-    said: bytes = b""
+    exceeded_limit: str = ""
+    last_message: bytes = b""
 
 
-_watch = msgspec.msgpack.Decoder(Watch)
+_limits_decoder = msgspec.msgpack.Decoder(JobLimits)
 
 
-def keep(
+def supervise_job(
     jobs: socket.socket,
-    watching: Callable[[bytes], Watch],
-    ready: Callable[[], Work],
-    began: Callable[[], None],
-    group: Group | None = None,
+    build_limits: Callable[[bytes], JobLimits],
+    prepare: Callable[[], Work],
+    on_start: Callable[[], None],
+    group: Cgroup | None = None,
 ) -> None:
     """Fork a process that waits for a job and does it; watch it to its end, and tell the job's control socket how it was.
 
@@ -81,140 +81,143 @@ def keep(
     group: where the job is.
     """
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    mine, childs = fd_passing.pair()
+    mine, childs = fd_passing.make_pair()
     pid = group.fork() if group else os.fork()
     if pid == 0:
         try:
             mine.close()
             os.setsid()
-            end_with_parent()
-            _child(jobs, childs, watching, ready)
+            die_with_parent()
+            _run_child(jobs, childs, build_limits, prepare)
         finally:
             os._exit(127)
     childs.close()
     jobs.close()
     with mine:
-        told = fd_passing.take(mine)
+        told = fd_passing.receive(mine)
         if told is None:
             return
-        began()
+        on_start()
         watch, [number] = told
         with socket.socket(fileno=number) as control:
-            ended = _watched(control, _watch.decode(watch), pid)
+            ended = _watch_job(control, _limits_decoder.decode(watch), pid)
             if group:
-                ended = structs.replace(ended, over=ended.over or group.over())
-                group.end()
-            end_all()
-            said = _last_said(mine)
+                ended = structs.replace(ended, exceeded_limit=ended.exceeded_limit or group.find_exceeded_limit())
+                group.destroy()
+            kill_descendants()
+            said = _read_last_message(mine)
             with contextlib.suppress(OSError):
-                control.sendall(msgspec.msgpack.encode(structs.replace(ended, said=said) if said else ended))
+                control.sendall(msgspec.msgpack.encode(structs.replace(ended, last_message=said) if said else ended))
 
 
-def _last_said(mine: socket.socket) -> bytes:
+def _read_last_message(mine: socket.socket) -> bytes:
     """What the job's process said last, and did not take back. Nobody is left who could say more."""
     last = b""
-    while said := mine.recv(MOST_SAID):
+    while said := mine.recv(MAX_LAST_MESSAGE_BYTES):
         last = said
-    return b"" if last == TAKEN_BACK else last
+    return b"" if last == RETRACTION else last
 
 
-def end_with_parent() -> None:
+def die_with_parent() -> None:
     """Have the kernel kill this process when the one that forked it ends."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def _child(
-    jobs: socket.socket, keeper: socket.socket, watching: Callable[[bytes], Watch], ready: Callable[[], Work]
+def _run_child(
+    jobs: socket.socket,
+    reaper_socket: socket.socket,
+    build_limits: Callable[[bytes], JobLimits],
+    prepare: Callable[[], Work],
 ) -> None:
-    for number in OF_TERMINALS:
+    for number in TERMINAL_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
-    work = ready()
-    told = fd_passing.take(jobs)
+    work = prepare()
+    told = fd_passing.receive(jobs)
     if told is None:
         return
     jobs.close()
     asked, (control, *stdio) = told
-    fd_passing.give(keeper, msgspec.msgpack.encode(watching(asked)), [control])
+    fd_passing.send(reaper_socket, msgspec.msgpack.encode(build_limits(asked)), [control])
     os.close(control)
     for number, each in enumerate(stdio):
         os.dup2(each, number)
         os.close(each)
-    work(asked, keeper.fileno())
+    work(asked, reaper_socket.fileno())
 
 
-def _watched(control: socket.socket, watch: Watch, pid: int) -> Ended:
-    me = namespaces.outer_pid()
+def _watch_job(control: socket.socket, limits: JobLimits, pid: int) -> JobExit:
+    me = namespaces.read_outer_pid()
     process = os.pidfd_open(pid)
     poll = select.poll()
     poll.register(process, select.POLLIN)
     poll.register(control, select.POLLIN)
     start = time.monotonic()
-    free = [_free(folder) for folder in watch.folders]
-    pause = PAUSE_OF_FOLDERS if watch.folders else PAUSE
-    due = start + PAUSE
+    free = [_measure_free(folder) for folder in limits.folders]
+    pause = DISK_CHECK_INTERVAL if limits.folders else LIMIT_CHECK_INTERVAL
+    due = start + LIMIT_CHECK_INTERVAL
     timed_out, over = False, ""
     while True:
         now = time.monotonic()
-        left = start + watch.timeout + (GRACE if timed_out else 0) - now
+        left = start + limits.timeout + (TERMINATE_GRACE_PERIOD if timed_out else 0) - now
         ready = [descriptor for descriptor, _ in poll.poll(max(0, min(left, pause)) * 1000)]
         if process in ready:
             break
         if left <= 0 and not timed_out:
             timed_out = True
             _signal_all(signal.SIGTERM)
-        elif control.fileno() in ready or left <= 0 or (over := _taken(watch, free)):
+        elif control.fileno() in ready or left <= 0 or (over := _find_exceeded_disk_limit(limits, free)):
             break
         elif now >= due:
-            due = now + PAUSE
-            if over := _exceeded(watch, me):
+            due = now + LIMIT_CHECK_INTERVAL
+            if over := _find_exceeded_limit(limits, me):
                 break
     if process not in ready:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
-    return Ended(os.waitstatus_to_exitcode(status), timed_out, over)
+    return JobExit(os.waitstatus_to_exitcode(status), timed_out, over)
 
 
-def _exceeded(watch: Watch, me: int) -> str:
+def _find_exceeded_limit(limits: JobLimits, me: int) -> str:
     """The limit that its processes are over; nothing if they are over none. me: this process, in /proc."""
-    below = processes.descendants(me)
-    if sum(processes.resident(each) for each in below) > watch.memory:
+    below = processes.list_descendants(me)
+    if sum(processes.read_resident_bytes(each) for each in below) > limits.memory:
         return "memory"
-    return "processes" if watch.processes and len(below) > watch.processes else ""
+    return "processes" if limits.processes and len(below) > limits.processes else ""
 
 
-def _taken(watch: Watch, free: list[tuple[int, int]]) -> str:
+def _find_exceeded_disk_limit(limits: JobLimits, free: list[tuple[int, int]]) -> str:
     """What the job has taken too much of in its folders; nothing if it has not. free: what they had at first."""
-    for folder, before in zip(watch.folders, free, strict=True):
-        now = _free(folder)
-        if watch.disk and before[0] - now[0] > watch.disk:
+    for folder, before in zip(limits.folders, free, strict=True):
+        now = _measure_free(folder)
+        if limits.disk and before[0] - now[0] > limits.disk:
             return "disk"
-        if watch.files and before[1] - now[1] > watch.files:
+        if limits.files and before[1] - now[1] > limits.files:
             return "files"
     return ""
 
 
 def _signal_all(number: int) -> None:
     """Send a signal to every process of the job."""
-    if namespaces.first():
+    if namespaces.is_init():
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, number)
         return
-    for each in processes.descendants(os.getpid()):
+    for each in processes.list_descendants(os.getpid()):
         with contextlib.suppress(ProcessLookupError):
             os.kill(each, number)
 
 
-def end_all() -> None:
+def kill_descendants() -> None:
     """End every process below this one, however many it makes of itself meanwhile."""
     while _has_children():
-        if namespaces.first():
+        if namespaces.is_init():
             # The kernel does it in one step, in which no process can be made.
             _signal_all(signal.SIGKILL)
-            time.sleep(PAUSE_TO_DIE)
+            time.sleep(KILL_RETRY_INTERVAL)
             continue
-        processes.end_tree(os.getpid(), itself=False)
-        time.sleep(PAUSE_TO_DIE)
+        processes.kill_tree(os.getpid(), include_root=False)
+        time.sleep(KILL_RETRY_INTERVAL)
 
 
 def _has_children() -> bool:
@@ -227,7 +230,7 @@ def _has_children() -> bool:
     return True
 
 
-def _free(folder: str) -> tuple[int, int]:
+def _measure_free(folder: str) -> tuple[int, int]:
     """How many bytes and how many files there is room for. Where files are not counted, none are."""
     try:
         state = os.statvfs(folder)

@@ -11,18 +11,18 @@ import zipfile
 
 import anydoc
 
-from executor.tools.refusal import Refused
+from executor.tools.refusal import JobRefused
 from shared.errors import ErrorKind
 from shared.text import charsets
-from shared.text.file_types import COMPOUND, MAX_DOCUMENT, ZIP
-from shared.tool_jobs import DocumentConverted
+from shared.text.file_types import MAX_DOCUMENT_BYTES, OLE_COMPOUND, ZIP
+from shared.tool_jobs import ConvertedDocument
 
-OF_WORD = "page headers and footers, comments and deleted text"
-OF_EXCEL = "hidden sheets and rows, formulas, charts and comments"
+OMITTED_FROM_WORD = "page headers and footers, comments and deleted text"
+OMITTED_FROM_EXCEL = "hidden sheets and rows, formulas, charts and comments"
 # By the library's name of a format: what it is, and what of it the library leaves out.
-KINDS = {
-    **dict.fromkeys(("docx", "doc"), ("a Word document", OF_WORD)),
-    **dict.fromkeys(("xlsx", "xls"), ("an Excel workbook", OF_EXCEL)),
+FORMATS = {
+    **dict.fromkeys(("docx", "doc"), ("a Word document", OMITTED_FROM_WORD)),
+    **dict.fromkeys(("xlsx", "xls"), ("an Excel workbook", OMITTED_FROM_EXCEL)),
     **dict.fromkeys(("pptx", "ppt"), ("a PowerPoint presentation", "charts and comments")),
     "odt": ("an OpenDocument text", "page headers and footers and deleted text"),
     "ods": ("an OpenDocument spreadsheet", "formulas and charts"),
@@ -30,60 +30,62 @@ KINDS = {
     "rtf": ("a Rich Text document", "page headers and footers and comments"),
     "epub": ("an EPUB book", ""),
 }
-PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".svg", ".emf", ".wmf")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".svg", ".emf", ".wmf")
 # A picture of the first page, for file managers.
-THUMBNAILS = ("docProps/thumbnail", "Thumbnails/")
+THUMBNAIL_PREFIXES = ("docProps/thumbnail", "Thumbnails/")
 # The stream that holds a document with a password ([MS-OFFCRYPTO] 2.3.4.4).
-ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
-LIMITS = {
+ENCRYPTED_STREAM = "EncryptedPackage".encode("utf-16-le")
+LIMIT_REASONS = {
     "max_xml_nodes": "it has too many cells or paragraphs",
     "max_grid_slots": "its cells are spread over too wide an area",
     "max_xml_depth": "it is nested too deeply",
 }
 
-charsets.preload()
+charsets.preload_codecs()
 # What names of a zip's parts are in.
 codecs.lookup("cp437")
 
 
-def converted(data: bytes) -> DocumentConverted:
+def convert_document(data: bytes) -> ConvertedDocument:
     """The document as Markdown. Raises Refused."""
-    kind, left_out = KINDS.get(anydoc.format_from_bytes(data) or "", ("", ""))
+    kind, left_out = FORMATS.get(anydoc.format_from_bytes(data) or "", ("", ""))
     if not kind:
-        if data.startswith(COMPOUND) and ENCRYPTED in data:
-            raise Refused(ErrorKind.BAD_JOB, "this is an Office document with a password. Send it without one.")
-        raise Refused(ErrorKind.BAD_JOB, f"this is a damaged document, or none of these: {', '.join(KINDS)}.")
+        if data.startswith(OLE_COMPOUND) and ENCRYPTED_STREAM in data:
+            raise JobRefused(ErrorKind.BAD_JOB, "this is an Office document with a password. Send it without one.")
+        raise JobRefused(ErrorKind.BAD_JOB, f"this is a damaged document, or none of these: {', '.join(FORMATS)}.")
     try:
         markdown = anydoc.to_markdown_bytes(data)
     except anydoc.EncryptedError as error:
-        raise Refused(ErrorKind.BAD_JOB, f"this is {kind} with a password. Send it without one.") from error
+        raise JobRefused(ErrorKind.BAD_JOB, f"this is {kind} with a password. Send it without one.") from error
     except anydoc.ResourceLimitError as error:
-        why = LIMITS.get(error.limit, "it is too large when it is unpacked")
-        raise Refused(ErrorKind.TOO_LARGE, f"this is {kind} that can't be converted: {why}.") from error
+        why = LIMIT_REASONS.get(error.limit, "it is too large when it is unpacked")
+        raise JobRefused(ErrorKind.TOO_LARGE, f"this is {kind} that can't be converted: {why}.") from error
     except anydoc.ConvertError as error:
-        raise Refused(ErrorKind.BAD_JOB, f"this is {kind} that can't be converted: it is damaged.") from error
+        raise JobRefused(ErrorKind.BAD_JOB, f"this is {kind} that can't be converted: it is damaged.") from error
     except BaseException as panic:
         # A fault of the library's: pyo3's PanicException is no Exception.
-        raise Refused(
+        raise JobRefused(
             ErrorKind.BAD_JOB, f"this is {kind} that can't be converted: the converter failed on it."
         ) from panic
-    pictures = _pictures(data)
+    pictures = _count_pictures(data)
     if not markdown.strip():
         hint = " Its pictures are not read; send it as PDF." if pictures else ""
-        raise Refused(ErrorKind.BAD_JOB, f"this is {kind} without any text.{hint}")
-    if len(markdown.encode()) > MAX_DOCUMENT:
-        raise Refused(ErrorKind.TOO_LARGE, f"this is {kind} whose text is larger than {MAX_DOCUMENT >> 20} MiB.")
-    return DocumentConverted(markdown, _note(kind, left_out, pictures))
+        raise JobRefused(ErrorKind.BAD_JOB, f"this is {kind} without any text.{hint}")
+    if len(markdown.encode()) > MAX_DOCUMENT_BYTES:
+        raise JobRefused(
+            ErrorKind.TOO_LARGE, f"this is {kind} whose text is larger than {MAX_DOCUMENT_BYTES >> 20} MiB."
+        )
+    return ConvertedDocument(markdown, _build_note(kind, left_out, pictures))
 
 
-def _note(kind: str, left_out: str, pictures: int) -> str:
+def _build_note(kind: str, left_out: str, pictures: int) -> str:
     """What a model should know of how its text was made."""
     shown = "" if not pictures else "its picture" if pictures == 1 else f"its {pictures} pictures"
     without = ", ".join(filter(None, (shown, left_out)))
     return f"Converted to Markdown from {kind}" + (f", without {without}." if without else ".")
 
 
-def _pictures(data: bytes) -> int:
+def _count_pictures(data: bytes) -> int:
     """How many pictures there are, as far as a part's name tells it."""
     if not data.startswith(ZIP):
         return 0
@@ -92,4 +94,4 @@ def _pictures(data: bytes) -> int:
             names = archive.namelist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return 0
-    return sum(name.lower().endswith(PICTURES) and not name.startswith(THUMBNAILS) for name in names)
+    return sum(name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(THUMBNAIL_PREFIXES) for name in names)

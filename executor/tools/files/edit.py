@@ -7,53 +7,57 @@ import contextlib
 import os
 import stat
 
-from executor.tools.config import Ground, Root
-from executor.tools.files.open_beneath import opened, refused, regular
-from executor.tools.refusal import Refused
+from executor.tools.config import Root, ToolConfig
+from executor.tools.files.open_beneath import open_path, open_regular_file, to_refusal
+from executor.tools.refusal import JobRefused
 from shared.errors import ErrorKind
-from shared.tool_jobs import EditFile, FileWritten, WriteFile
+from shared.tool_jobs import EditFile, WriteFile, WriteResult
 
-NEW_FILE, NEW_FOLDER = 0o644, 0o755
-FOLDER = os.O_RDONLY | os.O_DIRECTORY
+NEW_FILE_MODE, NEW_FOLDER_MODE = 0o644, 0o755
+OPEN_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY
 
 
-def write(ground: Ground, root: Root, path: str, job: WriteFile) -> FileWritten:
+def write_file(config: ToolConfig, root: Root, path: str, job: WriteFile) -> WriteResult:
     """Write a whole file, with the folders it needs. Raises Refused."""
     data = job.content.encode(errors="surrogatepass")
-    return _replaced(ground, root, path, data, 0)
+    return _replace_file(config, root, path, data, 0)
 
 
-def edit(ground: Ground, root: Root, path: str, job: EditFile) -> FileWritten:
+def edit_file(config: ToolConfig, root: Root, path: str, job: EditFile) -> WriteResult:
     """Replace text. Raises Refused."""
-    descriptor, state = regular(ground, root, path)
+    descriptor, state = open_regular_file(config, root, path)
     shown = os.path.normpath(f"{root.path}/{path}")
     with os.fdopen(descriptor, "rb") as file:
-        if state.st_size > ground.read:
-            raise Refused(ErrorKind.TOO_LARGE, f"{shown} has {state.st_size} bytes; {ground.read} can be edited")
-        data = file.read(ground.read)
+        if state.st_size > config.read_limit:
+            raise JobRefused(
+                ErrorKind.TOO_LARGE, f"{shown} has {state.st_size} bytes; {config.read_limit} can be edited"
+            )
+        data = file.read(config.read_limit)
     old, new = job.old.encode(errors="surrogatepass"), job.new.encode(errors="surrogatepass")
     count = data.count(old)
     if count == 0:
-        raise Refused(ErrorKind.BAD_JOB, f"the text to replace is not in {shown}; it must match to the letter")
-    if count > 1 and not job.everywhere:
-        raise Refused(
+        raise JobRefused(ErrorKind.BAD_JOB, f"the text to replace is not in {shown}; it must match to the letter")
+    if count > 1 and not job.replace_all:
+        raise JobRefused(
             ErrorKind.BAD_JOB,
             f"the text to replace is in {shown} {count} times; give more of it, or replace it everywhere",
         )
-    return _replaced(ground, root, path, data.replace(old, new), count)
+    return _replace_file(config, root, path, data.replace(old, new), count)
 
 
-def _replaced(ground: Ground, root: Root, path: str, data: bytes, replaced: int) -> FileWritten:
+def _replace_file(config: ToolConfig, root: Root, path: str, data: bytes, replacements: int) -> WriteResult:
     above, _, name = path.rpartition("/")
     shown = os.path.normpath(f"{root.path}/{path}")
     if name in {"", "."}:
-        raise Refused(ErrorKind.BAD_JOB, f"{shown} is a folder")
-    folder = _folder(ground, root, above)
+        raise JobRefused(ErrorKind.BAD_JOB, f"{shown} is a folder")
+    folder = _open_parent(config, root, above)
     new = f".{name[:100]}.{os.getpid()}.new"
     try:
-        mode = _mode(root, folder, name, shown)
+        mode = _read_mode(root, folder, name, shown)
         try:
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, NEW_FILE, dir_fd=folder)
+            descriptor = os.open(
+                new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, NEW_FILE_MODE, dir_fd=folder
+            )
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
                 if mode is not None:
@@ -62,39 +66,39 @@ def _replaced(ground: Ground, root: Root, path: str, data: bytes, replaced: int)
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.unlink(new, dir_fd=folder)
-            raise refused(ground, shown, error.errno or 0) from error
+            raise to_refusal(config, shown, error.errno or 0) from error
     finally:
         os.close(folder)
-    return FileWritten(shown, len(data), created=mode is None, replaced=replaced)
+    return WriteResult(shown, len(data), created=mode is None, replaced=replacements)
 
 
-def _mode(root: Root, folder: int, name: str, shown: str) -> int | None:
+def _read_mode(root: Root, folder: int, name: str, shown: str) -> int | None:
     """The mode of what is there; None if nothing is. Raises Refused."""
     try:
         state = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return None
     if stat.S_ISDIR(state.st_mode):
-        raise Refused(ErrorKind.BAD_JOB, f"{shown} is a folder")
+        raise JobRefused(ErrorKind.BAD_JOB, f"{shown} is a folder")
     if not stat.S_ISREG(state.st_mode) or (root.writable and state.st_nlink > 1):
-        raise Refused(ErrorKind.NOT_ALLOWED, f"{shown} is not a regular file of one name, so it is not written")
+        raise JobRefused(ErrorKind.NOT_ALLOWED, f"{shown} is not a regular file of one name, so it is not written")
     return state.st_mode
 
 
-def _folder(ground: Ground, root: Root, path: str) -> int:
+def _open_parent(config: ToolConfig, root: Root, path: str) -> int:
     """The folder that the file is in, made if need be. Raises Refused."""
     at = ""
-    descriptor = opened(ground, root, ".", FOLDER)
+    descriptor = open_path(config, root, ".", OPEN_FOLDER_FLAGS)
     for part in filter(None, path.split("/")):
         at = f"{at}/{part}".lstrip("/")
         try:
             with contextlib.suppress(FileExistsError):
-                os.mkdir(part, NEW_FOLDER, dir_fd=descriptor)
+                os.mkdir(part, NEW_FOLDER_MODE, dir_fd=descriptor)
         except OSError as error:
             # Where nothing may be made, something may be there.
             if error.errno not in {13, 30}:
-                raise refused(ground, f"{root.path}/{at}", error.errno or 0) from error
+                raise to_refusal(config, f"{root.path}/{at}", error.errno or 0) from error
         finally:
             os.close(descriptor)
-        descriptor = opened(ground, root, at, FOLDER)
+        descriptor = open_path(config, root, at, OPEN_FOLDER_FLAGS)
     return descriptor

@@ -10,14 +10,14 @@ import re
 
 from msgspec import Struct
 
-ANY = "**"
-MOST = 64
-LONGEST = 1000
-WILD = re.compile(r"[*?\[{\\]")
-PIECE = re.compile(r"\\(?P<plain>.)|\[(?P<but>[!^]?)(?P<of>\]?[^\]]*)\]|(?P<odd>[\\\[])|(?P<other>.)", re.DOTALL)
+ANY_FOLDERS = "**"
+MAX_ALTERNATIVES = 64
+MAX_PATTERN_LENGTH = 1000
+WILDCARD = re.compile(r"[*?\[{\\]")
+TOKEN = re.compile(r"\\(?P<plain>.)|\[(?P<but>[!^]?)(?P<of>\]?[^\]]*)\]|(?P<odd>[\\\[])|(?P<other>.)", re.DOTALL)
 
 
-class BadGlob(Exception):
+class InvalidGlob(Exception):
     """It can't be understood; the message says why."""
 
 
@@ -26,7 +26,7 @@ class Glob(Struct, frozen=True):
 
     parts: tuple[re.Pattern[str] | None, ...]
 
-    def fits(self, path: str) -> bool:
+    def matches(self, path: str) -> bool:
         """Whether it is one of these. path: from where the search begins."""
         names, parts = path.split("/"), self.parts
         name = part = 0
@@ -46,29 +46,29 @@ class Glob(Struct, frozen=True):
         return part == len(parts)
 
 
-def globs(pattern: str) -> tuple[Glob, ...]:
+def parse_globs(pattern: str) -> tuple[Glob, ...]:
     """Those that a pattern stands for: a path that fits one of them fits it. Raises BadGlob."""
-    return tuple(Glob(tuple(_part(part) for part in _parts(one))) for one in alternatives(pattern))
+    return tuple(Glob(tuple(_compile_folder(part) for part in _split_folders(one))) for one in expand_braces(pattern))
 
 
-def rules(pattern: str) -> bytes:
+def build_ignore_rules(pattern: str) -> bytes:
     """As an ignore file for ripgrep, which ignores all else. It may let more through than `globs`, and never less. Raises BadGlob."""
     lines = ["*", "!*/"]
-    for one in alternatives(pattern):
+    for one in expand_braces(pattern):
         # What would end a line, or be left out at its end, is any character.
-        line = "".join("?" if char in "\r\n" else char for char in "/".join(["", *_parts(one)]))
+        line = "".join("?" if char in "\r\n" else char for char in "/".join(["", *_split_folders(one)]))
         lines.append("!" + line.rstrip() + "?" * (len(line) - len(line.rstrip())))
     return "\n".join([*lines, ""]).encode(errors="surrogateescape")
 
 
-def alternatives(pattern: str) -> list[str]:
+def expand_braces(pattern: str) -> list[str]:
     """The patterns without `{a,b}` that it stands for. Raises BadGlob."""
-    if len(pattern) > LONGEST:
-        raise BadGlob(f"it is longer than {LONGEST} characters")
+    if len(pattern) > MAX_PATTERN_LENGTH:
+        raise InvalidGlob(f"it is longer than {MAX_PATTERN_LENGTH} characters")
     found = [""]
     # Of each brace that is open: what was before it, and the alternatives that are whole.
     above: list[tuple[list[str], list[str]]] = []
-    for piece in PIECE.finditer(pattern):
+    for piece in TOKEN.finditer(pattern):
         match piece[0]:
             case "{":
                 above.append((found, []))
@@ -79,44 +79,44 @@ def alternatives(pattern: str) -> list[str]:
             case "}" if above:
                 before, whole = above.pop()
                 ends = [*whole, *found]
-                if len(before) * len(ends) > MOST:
-                    raise BadGlob(f"it stands for more than {MOST} patterns")
+                if len(before) * len(ends) > MAX_ALTERNATIVES:
+                    raise InvalidGlob(f"it stands for more than {MAX_ALTERNATIVES} patterns")
                 found = [start + end for start in before for end in ends]
             case text if piece["odd"]:
-                raise BadGlob("a [ is not closed" if text == "[" else "nothing follows the last \\")
+                raise InvalidGlob("a [ is not closed" if text == "[" else "nothing follows the last \\")
             case text:
                 found = [each + text for each in found]
     if above:
-        raise BadGlob("a { is not closed")
+        raise InvalidGlob("a { is not closed")
     return found
 
 
-def parted(pattern: str) -> tuple[str, str]:
+def split_prefix(pattern: str) -> tuple[str, str]:
     """The folders that a pattern begins with, spelled out, and the rest of it."""
     parts = pattern.split("/")
-    count = next((at for at, part in enumerate(parts[:-1]) if WILD.search(part)), len(parts) - 1)
+    count = next((at for at, part in enumerate(parts[:-1]) if WILDCARD.search(part)), len(parts) - 1)
     return "/".join(parts[:count]), "/".join(parts[count:])
 
 
-def _parts(pattern: str) -> list[str]:
+def _split_folders(pattern: str) -> list[str]:
     """Folder by folder, from where the search begins. A folder stands for all that is below it."""
     whole = pattern.removeprefix("./")
     parts = whole.removeprefix("/").split("/")
     if not parts[-1]:
-        parts[-1] = ANY
+        parts[-1] = ANY_FOLDERS
     if "/" not in whole:
-        parts.insert(0, ANY)
-    return [*parts, "*"] if parts[-1] == ANY else parts
+        parts.insert(0, ANY_FOLDERS)
+    return [*parts, "*"] if parts[-1] == ANY_FOLDERS else parts
 
 
-def _part(part: str) -> re.Pattern[str] | None:
-    if part == ANY:
+def _compile_folder(part: str) -> re.Pattern[str] | None:
+    if part == ANY_FOLDERS:
         return None
     # Its stars take as little as they can, and give nothing back.
-    return re.compile(fnmatch.translate("".join(_spelled(piece) for piece in PIECE.finditer(part))))
+    return re.compile(fnmatch.translate("".join(_to_fnmatch(piece) for piece in TOKEN.finditer(part))))
 
 
-def _spelled(piece: re.Match[str]) -> str:
+def _to_fnmatch(piece: re.Match[str]) -> str:
     """A piece of a pattern as `fnmatch` has it."""
     if piece["plain"]:
         return f"[{piece['plain']}]" if piece["plain"] in "*?[" else piece["plain"]

@@ -3,32 +3,32 @@
 import os
 import stat
 
-from executor.tools.config import Ground, Root
-from executor.tools.files.open_beneath import opened
-from shared.tool_jobs import Entry, FolderListed
+from executor.tools.config import Root, ToolConfig
+from executor.tools.files.open_beneath import open_path
+from shared.tool_jobs import FolderEntry, FolderListing
 
-MOST = 2000
+MAX_ENTRIES = 2000
 
 
-def listing(ground: Ground, root: Root, path: str) -> FolderListed:
+def list_folder(config: ToolConfig, root: Root, path: str) -> FolderListing:
     """What is in it, by name. Raises Refused."""
-    folder = opened(ground, root, path, os.O_RDONLY | os.O_DIRECTORY)
+    folder = open_path(config, root, path, os.O_RDONLY | os.O_DIRECTORY)
     above = os.path.normpath(f"{root.path}/{path}")
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 # of a descriptor
-        entries = tuple(_entry(folder, above, name) for name in names[:MOST])
+        entries = tuple(_build_entry(folder, above, name) for name in names[:MAX_ENTRIES])
     finally:
         os.close(folder)
-    return FolderListed(entries, truncated=len(names) > MOST)
+    return FolderListing(entries, truncated=len(names) > MAX_ENTRIES)
 
 
-def _entry(folder: int, above: str, name: str) -> Entry:
+def _build_entry(folder: int, above: str, name: str) -> FolderEntry:
     # A name that is no UTF-8 is shown as well as can be.
     path = os.fsencode(f"{above}/{name}").decode(errors="replace")
     try:
         state = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except OSError:
-        return Entry(path, "other")
+        return FolderEntry(path, "other")
     if stat.S_ISDIR(state.st_mode):
-        return Entry(path, "folder")
-    return Entry(path, "file", state.st_size) if stat.S_ISREG(state.st_mode) else Entry(path, "other")
+        return FolderEntry(path, "folder")
+    return FolderEntry(path, "file", state.st_size) if stat.S_ISREG(state.st_mode) else FolderEntry(path, "other")

@@ -10,75 +10,76 @@ import stat
 import struct
 
 from executor.sandbox.landlock import LIBC
-from executor.tools.config import Ground, Root
-from executor.tools.refusal import Refused
+from executor.tools.config import Root, ToolConfig
+from executor.tools.refusal import JobRefused
 from shared.errors import ErrorKind
 
 OPENAT2 = 437
 NO_MAGICLINKS, NO_SYMLINKS, BENEATH = 2, 4, 8
-QUIET = os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-TRIES = 20
+SAFE_OPEN_FLAGS = os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+OPEN_ATTEMPTS = 20
 
 
-def opened(ground: Ground, root: Root, path: str, flags: int, mode: int = 0) -> int:
+def open_path(config: ToolConfig, root: Root, path: str, flags: int, mode: int = 0) -> int:
     """A descriptor. Raises Refused."""
     # O_PATH takes no other flags but these.
-    quiet = os.O_CLOEXEC if flags & os.O_PATH else QUIET
+    quiet = os.O_CLOEXEC if flags & os.O_PATH else SAFE_OPEN_FLAGS
     how = struct.pack("=QQQ", flags | quiet, mode, BENEATH | NO_SYMLINKS | NO_MAGICLINKS)
     error = errno.EAGAIN
-    for _ in range(TRIES):
+    for _ in range(OPEN_ATTEMPTS):
         made = LIBC.syscall(OPENAT2, root.descriptor, os.fsencode(path), how, ctypes.c_size_t(len(how)))
         if made >= 0:
             return made
         error = ctypes.get_errno()
         if error not in {errno.EAGAIN, errno.EINTR}:
             break
-    raise refused(ground, f"{root.path}/{path}", error)
+    raise to_refusal(config, f"{root.path}/{path}", error)
 
 
-def refused(ground: Ground, path: str, error: int) -> Refused:
+def to_refusal(config: ToolConfig, path: str, error: int) -> JobRefused:
     """What an error of the kernel's means to who asked."""
     shown = os.path.normpath(path)
     match error:
         case errno.ENOENT | errno.ENOTDIR:
-            return Refused(ErrorKind.NOT_FOUND, f"{shown}: there is no such file or folder")
+            return JobRefused(ErrorKind.NOT_FOUND, f"{shown}: there is no such file or folder")
         case errno.ELOOP | errno.EXDEV:
-            return Refused(
+            return JobRefused(
                 ErrorKind.NOT_ALLOWED,
-                f"{shown}: symbolic links are not followed, as they may lead out. Allowed: {ground.readable}",
+                f"{shown}: symbolic links are not followed, as they may lead out. Allowed: {config.readable_paths}",
             )
         case errno.EACCES | errno.EPERM | errno.EROFS:
-            return Refused(
-                ErrorKind.NOT_ALLOWED, f"{shown}: the tools' user may not do that here. Allowed: {ground.readable}"
+            return JobRefused(
+                ErrorKind.NOT_ALLOWED,
+                f"{shown}: the tools' user may not do that here. Allowed: {config.readable_paths}",
             )
         case errno.EISDIR:
-            return Refused(ErrorKind.BAD_JOB, f"{shown} is a folder")
+            return JobRefused(ErrorKind.BAD_JOB, f"{shown} is a folder")
         case errno.EFBIG | errno.ENOSPC | errno.EDQUOT:
-            return Refused(ErrorKind.TOO_LARGE, f"{shown}: {os.strerror(error)}")
+            return JobRefused(ErrorKind.TOO_LARGE, f"{shown}: {os.strerror(error)}")
         case _:
-            return Refused(ErrorKind.BAD_JOB, f"{shown}: {os.strerror(error)}")
+            return JobRefused(ErrorKind.BAD_JOB, f"{shown}: {os.strerror(error)}")
 
 
-def regular(ground: Ground, root: Root, path: str) -> tuple[int, os.stat_result]:
+def open_regular_file(config: ToolConfig, root: Root, path: str) -> tuple[int, os.stat_result]:
     """A regular file, open for reading. Raises Refused."""
     # What is no file is found out before it is opened: opening a device may do something.
-    looked = opened(ground, root, path, os.O_PATH)
+    looked = open_path(config, root, path, os.O_PATH)
     try:
         state = os.fstat(looked)
     finally:
         os.close(looked)
-    _plain(root, path, state)
-    descriptor = opened(ground, root, path, os.O_RDONLY)
+    _check_regular_file(root, path, state)
+    descriptor = open_path(config, root, path, os.O_RDONLY)
     state = os.fstat(descriptor)
-    _plain(root, path, state)
+    _check_regular_file(root, path, state)
     return descriptor, state
 
 
-def _plain(root: Root, path: str, state: os.stat_result) -> None:
+def _check_regular_file(root: Root, path: str, state: os.stat_result) -> None:
     shown = os.path.normpath(f"{root.path}/{path}")
     if stat.S_ISDIR(state.st_mode):
-        raise Refused(ErrorKind.BAD_JOB, f"{shown} is a folder")
+        raise JobRefused(ErrorKind.BAD_JOB, f"{shown} is a folder")
     if not stat.S_ISREG(state.st_mode):
-        raise Refused(ErrorKind.NOT_ALLOWED, f"{shown} is not a regular file")
+        raise JobRefused(ErrorKind.NOT_ALLOWED, f"{shown} is not a regular file")
     if root.writable and state.st_nlink > 1:
-        raise Refused(ErrorKind.NOT_ALLOWED, f"{shown} has a second name (a hard link), and may be another file's")
+        raise JobRefused(ErrorKind.NOT_ALLOWED, f"{shown} has a second name (a hard link), and may be another file's")

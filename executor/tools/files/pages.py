@@ -11,14 +11,14 @@ import io
 import PIL.Image
 import pypdfium2
 
-from executor.tools.refusal import Refused
+from executor.tools.refusal import JobRefused
 from shared.errors import ErrorKind
-from shared.tool_jobs import Page, PagesRead
+from shared.tool_jobs import PdfPage, PdfPages
 
 # 108 dots an inch: small print can be read, and the model's service takes such a picture as it is.
 SCALE = 1.5
-LONGEST_SIDE = 1568
-QUALITY = 80
+MAX_SIDE = 1568
+JPEG_QUALITY = 80
 
 # What would be looked for in libraries when the first page is drawn: formats of pictures, and how words are encoded.
 PIL.Image.preinit()
@@ -27,7 +27,7 @@ codecs.lookup("utf-16-le")
 importlib.import_module("executor.tools.programs")
 
 
-def drawn(path: str, data: bytes, first: int, last: int) -> PagesRead:
+def render_pages(path: str, data: bytes, first: int, last: int) -> PdfPages:
     """The pages from `first` to `last`, counted from 1, or to the end of the file. Raises Refused."""
     try:
         document = pypdfium2.PdfDocument(data)
@@ -37,18 +37,18 @@ def drawn(path: str, data: bytes, first: int, last: int) -> PagesRead:
             count = len(document)
             if first > count:
                 pages = "one page" if count == 1 else f"{count} pages"
-                raise Refused(ErrorKind.BAD_JOB, f"pages: {path} has {pages}; there is no page {first}")
+                raise JobRefused(ErrorKind.BAD_JOB, f"pages: {path} has {pages}; there is no page {first}")
             numbers = range(first, min(last, count) + 1)
-            return PagesRead(path, len(data), tuple(_page(document, number) for number in numbers), count)
+            return PdfPages(path, len(data), tuple(_render_page(document, number) for number in numbers), count)
     except pypdfium2.PdfiumError as error:
         why = "it is locked by a password" if "password" in str(error).lower() else "it is damaged"
-        raise Refused(ErrorKind.BAD_JOB, f"{path} is a PDF that can't be opened: {why}") from error
+        raise JobRefused(ErrorKind.BAD_JOB, f"{path} is a PDF that can't be opened: {why}") from error
 
 
-def _page(document: pypdfium2.PdfDocument, number: int) -> Page:
+def _render_page(document: pypdfium2.PdfDocument, number: int) -> PdfPage:
     page = document[number - 1]
     longest = max(*page.get_size(), 1)
-    image: PIL.Image.Image = page.render(scale=min(SCALE, LONGEST_SIDE / longest)).to_pil()  # pyright: ignore[reportUnknownVariableType] # it has types for all but this
+    image: PIL.Image.Image = page.render(scale=min(SCALE, MAX_SIDE / longest)).to_pil()  # pyright: ignore[reportUnknownVariableType] # it has types for all but this
     written = io.BytesIO()
-    image.convert("RGB").save(written, "JPEG", quality=QUALITY)
-    return Page(number, written.getvalue(), page.get_textpage().get_text_range())
+    image.convert("RGB").save(written, "JPEG", quality=JPEG_QUALITY)
+    return PdfPage(number, written.getvalue(), page.get_textpage().get_text_range())

@@ -16,9 +16,9 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
-from executor.claude.cli.credential import credential
-from executor.claude.cli.launch import Launch, find_binary, inherited
-from executor.claude.cli.sandbox import sandbox
+from executor.claude.cli.credential import find_credential
+from executor.claude.cli.launch import Launch, find_binary, select_inherited
+from executor.claude.cli.sandbox import build_cli_sandbox
 from executor.sandbox import landlock
 from tests.load.bench.environment import Bench, Restless
 from tests.load.bench.report import Figure, Report, machine, missed, show, write
@@ -39,12 +39,18 @@ async def measured(names: list[str], console: Console) -> Report:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     binary = find_binary(None)
     assert binary, "the CLI is not installed"
-    invented = credential({"ANTHROPIC_API_KEY": "sk-ant-invented"})
+    invented = find_credential({"ANTHROPIC_API_KEY": "sk-ant-invented"})
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         async with asyncio.timeout(TIMEOUT), service() as url:
             at = machine(await version(binary, folder))
-            given = inherited({"PATH": os.environ["PATH"]})
-            launch = Launch(binary, invented, url, given, sandbox(binary, invented, url, given, landlock.abi()))
+            given = select_inherited({"PATH": os.environ["PATH"]})
+            launch = Launch(
+                binary,
+                invented,
+                url,
+                given,
+                build_cli_sandbox(binary, invented, url, given, landlock.get_abi_version()),
+            )
             bench = Bench(launch, Path(folder), lambda words: console.print(f"[dim]{words}"))
             figures: list[Figure] = []
             for name in names:

@@ -7,8 +7,8 @@ from msgspec import structs
 
 from executor.claude.cli.launch import Launch
 from executor.claude.cli.process import CliProcess
-from executor.claude.cli.sandbox import Sandbox
-from executor.claude.session import introduced
+from executor.claude.cli.sandbox import CliSandbox
+from executor.claude.session import fetch_cli_info
 from executor.sandbox.landlock import Rules
 from tests.load.bench.environment import Bench
 from tests.load.bench.measure import quiet, spread
@@ -17,7 +17,7 @@ from tests.load.bench.report import Figure
 
 async def sandboxed(bench: Bench, name: str, samples: int) -> list[Figure]:
     """The two medians and what lies between them."""
-    free = structs.replace(bench.launch, sandbox=Sandbox(Rules()))
+    free = structs.replace(bench.launch, sandbox=CliSandbox(Rules()))
     confined: list[float] = []
     unconfined: list[float] = []
     for number in range(samples):
@@ -38,7 +38,7 @@ async def _introduction(bench: Bench, launch: Launch) -> float:
     began = time.perf_counter()
     process = await CliProcess.start(launch, bench.folder)
     try:
-        await introduced(process)
+        await fetch_cli_info(process)
         return (time.perf_counter() - began) * 1000
     finally:
-        await process.bury()
+        await process.clean_up()

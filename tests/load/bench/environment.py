@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from executor.claude.cli.launch import Launch
 from tests.load.bench.measure import quiet
-from tests.support.stack import Stack, until
+from tests.support.stack import Stack, wait_until
 
 REST_TIMEOUT = 120.0
 
@@ -29,19 +29,19 @@ class Bench(Struct, frozen=True):
         The stack's own log level says every step; as operators run it, nothing is logged before an answer ends.
         """
         own = {"LOG_LEVEL": "warning", "CLI_POOL_SIZE": str(parked), **settings}
-        return Stack(self.launch.base_url, parked=0, settings=own)
+        return Stack(self.launch.base_url, pool_size=0, settings=own)
 
 
 async def resting(stack: Stack, parked: int) -> bool:
     """Wait until the stack has parked so many, and nothing runs; False when something that is not ours does."""
     try:
-        await until(lambda: _idle(stack, parked), REST_TIMEOUT)
+        await wait_until(lambda: _idle(stack, parked), REST_TIMEOUT)
     except TimeoutError as error:
         raise Restless(f"{parked} CLIs did not park in {REST_TIMEOUT:.0f} s. Is this machine busy?") from error
     return await quiet()
 
 
 async def _idle(stack: Stack, parked: int) -> bool:
-    health = await stack.health()
+    health = await stack.fetch_health()
     states = [(one["parked"], one["running"], one["waiting"]) for one in health["executors"]] if health else []
-    return states == [(parked, 0, 0)] and len(stack.clis()) == parked
+    return states == [(parked, 0, 0)] and len(stack.list_clis()) == parked

@@ -8,12 +8,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from api.accounting.ledger import Ledger
-from api.accounting.meter import Books
-from api.accounting.rate_limits import Counters
-from api.auth.middleware import permit
-from api.core.caller import Asking
-from api.core.keys import Allowance, Key, Keyring, Principal, digest, minted
-from api.executors.pool import Executors
+from api.accounting.meter import Meter
+from api.accounting.rate_limits import RateLimiter
+from api.auth.middleware import require_scope
+from api.core.caller import Caller
+from api.core.keys import Allowance, Key, Keyring, Principal, generate_key, hash_key
+from api.executors.pool import ExecutorPool
 from api.models.catalogue import Catalogue
 from shared.events import Done, Event, Started, Usage
 
@@ -24,14 +24,14 @@ DONE = (Started("claude-haiku-4-5"), Done("end_turn", Usage(1000, 100), 0.01))
 
 async def added(folder: Path, jobs: int) -> list[float]:
     """Milliseconds of each job with every limit there is, the job itself taking none. Its lines are in a real journal."""
-    pepper, secret = b"p" * 32, minted()
+    pepper, secret = b"p" * 32, generate_key()
     limits = Allowance(MUCH, MUCH, MUCH, MUCH, MUCH, MUCH, MUCH)
     keyring = Keyring()
     keyring.pepper = pepper
-    keyring.replace([Key("k", "bench", digest(secret, pepper), ("chat",), allowance=limits)])
-    catalogue = Catalogue(Executors(folder, "claude"), "haiku", {})
+    keyring.replace([Key("k", "bench", hash_key(secret, pepper), ("chat",), allowance=limits)])
+    catalogue = Catalogue(ExecutorPool(folder, "claude"), "haiku", {})
     ledger = Ledger(folder)
-    books = Books(keyring, Counters(None), ledger, catalogue)
+    books = Meter(keyring, RateLimiter(None), ledger, catalogue)
 
     async def job() -> AsyncGenerator[Event]:
         for event in DONE:
@@ -42,10 +42,10 @@ async def added(folder: Path, jobs: int) -> list[float]:
         began = time.perf_counter()
         key = keyring.find(secret)
         assert key
-        permit(Principal(key), "chat")
-        async for _ in books.metered(job(), Asking(str(number), key.name, "chat", holder=key.id), "haiku", 4000):
+        require_scope(Principal(key), "chat")
+        async for _ in books.meter_messages(job(), Caller(str(number), key.name, "chat", key_id=key.id), "haiku", 4000):
             pass
-        books.headers(key, "/v1/chat/completions")
+        books.build_rate_limit_headers(key, "/v1/chat/completions")
         took.append((time.perf_counter() - began) * 1000)
     ledger.close()
     return took
@@ -71,7 +71,7 @@ class Knocking:
             writer.close()
 
     async def _knock(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked = f"GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {minted()}\r\n\r\n".encode()
+        asked = f"GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {generate_key()}\r\n\r\n".encode()
         due = time.perf_counter()
         while True:
             writer.write(asked)

@@ -11,13 +11,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from executor.claude.cli.control import apply_settings, control, initialize, query
-from executor.claude.cli.launch import QUIET, Launch
+from executor.claude.cli.control import build_apply_settings, build_initialize, encode_control_request, encode_query
+from executor.claude.cli.launch import QUIET_ENVIRONMENT, Launch
 from executor.claude.cli.process import CliProcess
-from executor.claude.cli.protocol import Line, Streamed, parse
+from executor.claude.cli.protocol import Line, StreamEvent, parse_line
 from executor.claude.request.body import build_request, build_settings
-from executor.claude.request.model_rules import EVERYTHING
-from executor.claude.session import await_acks, warm
+from executor.claude.request.model_rules import PERMISSIVE_RULES
+from executor.claude.session import await_acks, warm_up
 from shared.turn import Message, Text, Tool, Turn
 from tests.load.bench.client import Connection
 
@@ -74,7 +74,7 @@ async def fresh(launch: Launch, home: Path, chat: Chat) -> float:
         stderr=asyncio.subprocess.DEVNULL,
         env={
             **launch.inherited,
-            **QUIET,
+            **QUIET_ENVIRONMENT,
             **launch.credential.environment,
             "HOME": str(home),
             "CLAUDE_CONFIG_DIR": str(home / "config"),
@@ -88,7 +88,7 @@ async def fresh(launch: Launch, home: Path, chat: Chat) -> float:
     assert process.stdout
     try:
         async with asyncio.timeout(TIMEOUT):
-            while not says(parse(await process.stdout.readline())):
+            while not says(parse_line(await process.stdout.readline())):
                 assert not process.stdout.at_eof(), "the CLI ended without a word"
             took = (time.perf_counter() - began) * 1000
             await process.communicate()
@@ -105,21 +105,23 @@ async def parked(launch: Launch, base: Path) -> AsyncGenerator[CliProcess]:
     process = await CliProcess.start(launch, base)
     try:
         async with asyncio.timeout(TIMEOUT):
-            await warm(process, "sonnet")
+            await warm_up(process, "sonnet")
         yield process
     finally:
-        await process.bury()
+        await process.clean_up()
 
 
 async def direct(process: CliProcess, chat: Chat) -> float:
     """Drive a parked CLI by its stdin, with nothing in between."""
     began = time.perf_counter()
     async with asyncio.timeout(TIMEOUT):
-        request = build_request(chat.turn(), EVERYTHING, "5m")
-        settings = apply_settings(build_settings(request, request.messages, demanded=False))
-        await process.write(control("a", initialize(request.turn.system)) + control("b", settings))
+        request = build_request(chat.turn(), PERMISSIVE_RULES, "5m")
+        settings = build_apply_settings(build_settings(request, request.messages, needs_call=False))
+        await process.write(
+            encode_control_request("a", build_initialize(request.turn.system)) + encode_control_request("b", settings)
+        )
         await await_acks(process, 2)
-        await process.write(query())
+        await process.write(encode_query())
         while not says(await process.read()):
             pass
         return (time.perf_counter() - began) * 1000
@@ -138,4 +140,4 @@ async def server(connection: Connection, headers: dict[str, str], chat: Chat) ->
 
 def says(line: Line) -> bool:
     """Whether a line of the CLI brings words of the answer."""
-    return isinstance(line, Streamed) and line.event.type == "content_block_delta" and bool(line.event.delta.text)
+    return isinstance(line, StreamEvent) and line.event.type == "content_block_delta" and bool(line.event.delta.text)

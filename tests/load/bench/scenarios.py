@@ -79,7 +79,7 @@ async def rest(bench: Bench) -> list[Figure]:
             async with Connection.to(stack.url) as connection:
                 await paths.server(connection, stack.headers, paths.Chat(prompt()))
         await resting(stack, 2)
-        pids = {"API": stack.api.pid, "executor": stack.executors[0].pid, "one parked CLI": stack.clis()[0].pid}
+        pids = {"API": stack.api.pid, "executor": stack.executors[0].pid, "one parked CLI": stack.list_clis()[0].pid}
         held = {who: memory(pid) for who, pid in pids.items()}
     limits = {"API": 110, "executor": 60}
     return [
@@ -99,7 +99,7 @@ async def hands(bench: Bench) -> list[Figure]:
     bench.say(f"{name}: {DEEDS} of each, one after the other, then {AT_ONCE} at once")
     settings = {"LOG_LEVEL": "warning"}
     async with Stack(
-        bench.launch.base_url, executors=0, parked=0, settings=settings, tools={"ALLOWED_COMMANDS": "ls,true"}
+        bench.launch.base_url, executors=0, pool_size=0, settings=settings, tools={"ALLOWED_COMMANDS": "ls,true"}
     ) as stack:
         disturbed = not await quiet()
         times = await alone(stack, DEEDS)

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator
 
 import uvloop
 
-from tests.support.scripted.upstream import Received, Says, Upstream
+from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, Upstream
 from tests.support.stack import REPOSITORY
 
 PROMPT = re.compile(r"stream (\d+): say (\d+) tokens at (\d+) a second")
@@ -30,12 +30,12 @@ def numbered(stream: int, tokens: int) -> list[str]:
     return [f"s{stream}t{place} " for place in range(tokens)]
 
 
-def reply(received: Received) -> Says:
+def reply(received: ReceivedRequest) -> AnswerReply:
     """What the last message asks for."""
     match = PROMPT.search(str(received.conversation[-1]))
     assert match, "not a prompt of the bench"
     stream, tokens, per_second = (int(number) for number in match.groups())
-    return Says(numbered(stream, tokens), per_second=per_second or None)
+    return AnswerReply(numbered(stream, tokens), per_second=per_second or None)
 
 
 @contextlib.asynccontextmanager

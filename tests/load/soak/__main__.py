@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tests.load.soak.fuzz import fuzz
 from tests.load.soak.run import GROWTH, MIB, Plan, Report, soak
-from tests.support.bystander import LONGEST_STALL
+from tests.support.latency_probe import MAX_STALL
 
 # Seconds of hostile input after the load.
 FUZZ = 30.0
@@ -43,13 +43,13 @@ def main() -> int:
     console.print(f"hostile input: {fuzzed.sent}; an innocent caller's longest wait: {fuzzed.stall * 1000:.0f} ms")
     for sentence in fuzzed.wrong:
         console.print("WRONG", sentence, style="red", markup=False)
-    if fuzzed.stall > LONGEST_STALL:
-        console.print(f"WRONG: an innocent caller waits longer than {LONGEST_STALL * 1000:.0f} ms", style="red")
+    if fuzzed.stall > MAX_STALL:
+        console.print(f"WRONG: an innocent caller waits longer than {MAX_STALL * 1000:.0f} ms", style="red")
     grown = report.after.memory - report.before.memory
     return int(
         bool(
             fuzzed.wrong
-            or fuzzed.stall > LONGEST_STALL
+            or fuzzed.stall > MAX_STALL
             or report.wrong
             or report.left
             or grown > GROWTH

@@ -8,7 +8,16 @@ import signal
 import psutil
 
 from tests.load.soak.load import CODE, answer_of
-from tests.support.scripted.upstream import Breaks, Cuts, Received, Refuses, Reply, Says, Stalls, deltas
+from tests.support.scripted.upstream import (
+    AnswerReply,
+    CutReply,
+    ErrorEventReply,
+    ErrorReply,
+    ReceivedRequest,
+    Reply,
+    StalledReply,
+    split_deltas,
+)
 from tests.support.stack import Program, Stack
 
 
@@ -20,32 +29,32 @@ class Script:
         self._trouble = trouble
         self.replies: dict[str, int] = {}
 
-    def __call__(self, received: Received) -> Reply:
+    def __call__(self, received: ReceivedRequest) -> Reply:
         """An answer to what was asked, or trouble."""
         reply = self._reply(received)
         kind = type(reply).__name__
         self.replies[kind] = self.replies.get(kind, 0) + 1
         return reply
 
-    def _reply(self, received: Received) -> Reply:
+    def _reply(self, received: ReceivedRequest) -> Reply:
         if self._chance.random() < self._trouble:
             return self._chance.choice(
                 (
-                    Refuses(529, "overloaded_error"),
-                    Refuses(500, "api_error"),
-                    Refuses(429, "rate_limit_error"),
-                    Breaks(3),
-                    Cuts(3),
-                    Stalls(2),
+                    ErrorReply(529, "overloaded_error"),
+                    ErrorReply(500, "api_error"),
+                    ErrorReply(429, "rate_limit_error"),
+                    ErrorEventReply(3),
+                    CutReply(3),
+                    StalledReply(2),
                 )
             )
         said = received.conversation
         prompt: str = said[0]["content"][-1]["text"]
         hands = [tool["name"] for tool in received.body.get("tools", ()) if tool["name"].endswith("Bash")]
         if prompt.startswith(CODE) and hands and len(said) == 1:
-            return Says(tools=[(f"toolu_{received.number}", hands[0], ['{"command": ', '"echo worked"}'])])
+            return AnswerReply(tools=[(f"toolu_{received.number}", hands[0], ['{"command": ', '"echo worked"}'])])
         pace = self._chance.choice((None, None, 50.0, 200.0))
-        return Says(deltas([f"{word} " for word in answer_of(prompt).split()]), per_second=pace)
+        return AnswerReply(split_deltas([f"{word} " for word in answer_of(prompt).split()]), per_second=pace)
 
 
 class Killer:
@@ -90,7 +99,7 @@ class Killer:
     def look(self) -> None:
         """Remember every process below the programs, so that none can be left behind unseen."""
         for program in self._stack.programs():
-            for child in program.clis():
+            for child in program.list_clis():
                 try:
                     self.seen[child.pid] = child.create_time()
                 except psutil.NoSuchProcess:
@@ -98,7 +107,7 @@ class Killer:
 
     def left(self) -> list[psutil.Process]:
         """Those of them that still run, though no program of ours has them."""
-        now = {child.pid for program in self._stack.programs() for child in program.clis()}
+        now = {child.pid for program in self._stack.programs() for child in program.list_clis()}
         found: list[psutil.Process] = []
         for pid, began in self.seen.items():
             try:
@@ -111,12 +120,12 @@ class Killer:
 
     async def _kill(self, program: Program, kind: str) -> None:
         self.kills[kind] += 1
-        program.send(signal.SIGKILL)
-        await program.ended()
+        program.send_signal(signal.SIGKILL)
+        await program.wait_for_exit()
         await program.start()
 
     def _kill_cli(self) -> None:
-        if clis := self._stack.clis():
+        if clis := self._stack.list_clis():
             self.kills["cli"] += 1
             with contextlib.suppress(psutil.NoSuchProcess):
                 self._chance.choice(clis).kill()

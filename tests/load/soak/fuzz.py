@@ -15,7 +15,7 @@ import httpx2
 from msgspec import Struct
 
 from tests.load.soak.faults import Script
-from tests.support.bystander import bystander
+from tests.support.latency_probe import measure_latency
 from tests.support.scripted.upstream import Upstream
 from tests.support.stack import Stack
 
@@ -162,7 +162,7 @@ async def fuzz(seconds: float, seed: int) -> Fuzzed:
     async with (
         Upstream() as upstream,
         Stack(upstream.url, api_settings={"REQUEST_TIMEOUT": "10"}, tools={"ALLOWED_COMMANDS": "echo"}) as stack,
-        bystander(stack) as waits,
+        measure_latency(stack) as waits,
     ):
         upstream.script(Script(seed, 0))
         end = time.monotonic() + seconds

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import httpx2
 
-from tests.support.mcp_client import words
+from tests.support.mcp_client import get_text
 from tests.support.stack import Stack
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 
 type Outcome = Literal["right", "error", "gone"]
 type Ask = Callable[["Client", str, bool], Awaitable[Outcome]]
@@ -34,7 +34,7 @@ class Client:
 
     def __init__(self, stack: Stack, chance: random.Random, hang_up: float) -> None:
         self.stack = stack
-        self.http = httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=BOUND)
+        self.http = httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=TEST_TIMEOUT)
         self._chance = chance
         self._hang_up = hang_up
 
@@ -243,12 +243,12 @@ async def file_read(client: Client, prompt: str, stream: bool) -> Outcome:  # no
 
 async def mcp(client: Client, prompt: str, stream: bool) -> Outcome:  # noqa: FBT001
     """MCP's tool `chat`, by the protocol's stateless era: one request, one answer."""
-    from tests.support.mcp_client import connected  # noqa: PLC0415 # the library takes its time
+    from tests.support.mcp_client import connect_client  # noqa: PLC0415 # the library takes its time
 
-    async with connected(client.stack) as session:
+    async with connect_client(client.stack) as session:
         result = await session.call_tool("chat", {"prompt": prompt})
     if result.is_error:
-        assert words(result)
+        assert get_text(result)
         return "error"
     said: Any = result.structured_content
     return judged(said["result"], answer_of(prompt), whole=True)

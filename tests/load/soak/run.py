@@ -16,7 +16,7 @@ from api.core.dialect_names import Dialect
 from tests.load.soak.faults import Killer, Script
 from tests.load.soak.load import ALL, Ask, Client
 from tests.support.scripted.upstream import Upstream
-from tests.support.stack import Stack, descriptors, until
+from tests.support.stack import Stack, count_descriptors, wait_until
 
 # Dialects that have no jobs but turns; the others have jobs on files and commands too, which no metric of ours counts.
 ONLY_TURNS: set[Dialect] = {"chat", "responses", "messages"}
@@ -73,7 +73,7 @@ class Report(Struct, frozen=True):
 def held(stack: Stack) -> Held:
     """What the API has now."""
     process = psutil.Process(stack.api.pid)
-    return Held(process.memory_info().rss, descriptors(stack, process), process.num_threads())
+    return Held(process.memory_info().rss, count_descriptors(stack, process), process.num_threads())
 
 
 async def soak(plan: Plan) -> Report:
@@ -139,7 +139,7 @@ async def soak(plan: Plan) -> Report:
         after = await settled(stack, before)
         left = await left_by(killer)
         wrong += await missed(stack)
-        wrong += tracebacks(stack.logs())
+        wrong += tracebacks(stack.read_logs())
     return Report(
         seconds,
         {name: dict(counted) for name, counted in outcomes.items()},
@@ -171,7 +171,7 @@ async def left_by(killer: Killer) -> list[str]:
     """The processes that nobody has any more, once those that were ended have had their time."""
     killer.look()
     with contextlib.suppress(TimeoutError):
-        await until(lambda: not killer.left())
+        await wait_until(lambda: not killer.left())
     return [str(process) for process in killer.left()]
 
 
@@ -198,14 +198,14 @@ async def missed(stack: Stack) -> list[str]:
         return not said
 
     with contextlib.suppress(TimeoutError):
-        await until(complete)
+        await wait_until(complete)
     return said
 
 
 async def rest(stack: Stack) -> None:
     """Wait until every program serves and has nothing to do."""
-    await stack.ready()
-    await stack.idle()
+    await stack.wait_until_ready()
+    await stack.wait_until_idle()
 
 
 async def settled(stack: Stack, before: Held) -> Held:
@@ -219,5 +219,5 @@ async def settled(stack: Stack, before: Held) -> Held:
         return now.descriptors <= before.descriptors and now.memory - before.memory < GROWTH
 
     with contextlib.suppress(TimeoutError):
-        await until(is_as_before)
+        await wait_until(is_as_before)
     return held(stack)

@@ -83,7 +83,7 @@ class Conversation(Struct, frozen=True):
     tools: tuple[Tool, ...]
 
 
-def parts_of(content: str | tuple[Part, ...] | None) -> tuple[Part, ...]:
+def list_parts(content: str | tuple[Part, ...] | None) -> tuple[Part, ...]:
     """The parts of a content of any form."""
     if isinstance(content, str):
         return (Words(content),)

@@ -21,9 +21,9 @@ from tests.support.generated.conversation import (
     Step,
     User,
     Words,
-    parts_of,
+    list_parts,
 )
-from tests.support.generated.json_text import Raw, dump, read_object, spread
+from tests.support.generated.json_text import Raw, add_line_breaks, dump, read_object
 
 type Json = dict[str, Any]
 type Called = tuple[str, Any]  # name, arguments
@@ -35,7 +35,7 @@ class Dialect(Struct, frozen=True):
 
     name: str
     path: str
-    fitted: Callable[[Conversation], Conversation]
+    adapt: Callable[[Conversation], Conversation]
     body: Callable[[Conversation, Write], Json]
     calls: Callable[[Json], list[Called]]
 
@@ -46,10 +46,10 @@ class Dialect(Struct, frozen=True):
         """The body; indented: with line breaks between all tokens, in schemas and arguments too."""
 
         def write(text: str) -> str:
-            return spread(text) if indented and read_object(text) is not None else text
+            return add_line_breaks(text) if indented and read_object(text) is not None else text
 
         text = dump({"model": model, **self.body(conversation, write)})
-        return (spread(text) if indented else text).encode()
+        return (add_line_breaks(text) if indented else text).encode()
 
 
 def url(part: Picture | File) -> str:
@@ -60,7 +60,7 @@ def text(words: str, kind: str = "text") -> Json:
     return {"type": kind, "text": words}
 
 
-def content_of(content: str | tuple[Part, ...] | None, render: Callable[[Part], Json]) -> str | list[Json] | None:
+def to_content(content: str | tuple[Part, ...] | None, render: Callable[[Part], Json]) -> str | list[Json] | None:
     return [render(part) for part in content] if isinstance(content, tuple) else content
 
 
@@ -73,7 +73,7 @@ def without_errors(conversation: Conversation) -> Conversation:
     return msgspec.structs.replace(conversation, steps=tuple(steps))
 
 
-def in_rows(steps: Sequence[Step]) -> Iterator[tuple[bool, list[Step]]]:
+def group_rows(steps: Sequence[Step]) -> Iterator[tuple[bool, list[Step]]]:
     """The steps of each side, one after the other; whether they are the assistant's."""
     for is_assistant, row in groupby(steps, lambda step: isinstance(step, Assistant)):
         yield is_assistant, list(row)
@@ -107,11 +107,11 @@ def chat_part(part: Part) -> Json:
 def chat_message(step: Step, write: Write) -> Json:
     match step:
         case User(content):
-            return {"role": "user", "content": content_of(content, chat_part)}
+            return {"role": "user", "content": to_content(content, chat_part)}
         case Instruction(words):
             return {"role": "system", "content": words}
         case Result(call, content):
-            return {"role": "tool", "tool_call_id": call.id, "content": content_of(content, chat_part)}
+            return {"role": "tool", "tool_call_id": call.id, "content": to_content(content, chat_part)}
         case Assistant(content):
             said = [text(block.text) for block in content if isinstance(block, Words)]
             calls = [
@@ -161,11 +161,11 @@ def input_part(part: Part) -> Json:
 def input_items(step: Step, write: Write) -> Iterator[Json]:
     match step:
         case User(content):
-            yield {"role": "user", "content": content_of(content, input_part)}
+            yield {"role": "user", "content": to_content(content, input_part)}
         case Instruction(words):
             yield {"role": "developer", "content": words}
         case Result(call, content):
-            output = content_of(content, input_part)
+            output = to_content(content, input_part)
             yield {"type": "function_call_output", "call_id": call.id, "output": "" if output is None else output}
         case Assistant(content):
             for each in content:
@@ -212,7 +212,7 @@ def fit_messages(conversation: Conversation) -> Conversation:
 
     calls: dict[int, Call] = {}
     steps: list[Step] = []
-    for is_assistant, row in in_rows(conversation.steps):
+    for is_assistant, row in group_rows(conversation.steps):
         if is_assistant:
             steps += [Assistant(tuple(map(fit, step.content))) for step in row if isinstance(step, Assistant)]
             continue
@@ -247,11 +247,11 @@ def base64_source(media_type: str, data: bytes) -> Json:
 def message_blocks(step: Step, write: Write) -> list[Json]:
     match step:
         case User(content):
-            return [block(part) for part in parts_of(content)]
+            return [block(part) for part in list_parts(content)]
         case Instruction(words):
             return [text(words)]
         case Result(call, content, is_error):
-            said = {} if content is None else {"content": content_of(content, block)}
+            said = {} if content is None else {"content": to_content(content, block)}
             return [{"type": "tool_result", "tool_use_id": call.id, **said, **({"is_error": True} if is_error else {})}]
         case Assistant(content):
             return [
@@ -262,7 +262,7 @@ def message_blocks(step: Step, write: Write) -> list[Json]:
             ]
 
 
-def role_of(step: Step) -> str:
+def find_role(step: Step) -> str:
     match step:
         case Assistant():
             return "assistant"
@@ -279,7 +279,7 @@ def messages_body(conversation: Conversation, write: Write) -> Json:
     ]
     messages = [
         {"role": role, "content": [block for step in steps for block in message_blocks(step, write)]}
-        for role, steps in groupby(conversation.steps, role_of)
+        for role, steps in groupby(conversation.steps, find_role)
     ]
     return {
         "max_tokens": 2000,

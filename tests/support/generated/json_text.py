@@ -41,12 +41,12 @@ def dump(value: Any) -> str:
             return json.dumps(value, ensure_ascii=False)
 
 
-def spread(text: str) -> str:
+def add_line_breaks(text: str) -> str:
     """The same JSON with line breaks between all of its tokens, as people and older libraries write it."""
     return "\n\t ".join(TOKEN.findall(text))
 
 
-def read(text: str) -> Any:
+def parse_text(text: str) -> Any:
     """The value, with numbers and the order of names as they were written. Raises ValueError."""
 
     def refuse(constant: str) -> NoReturn:
@@ -58,13 +58,13 @@ def read(text: str) -> Any:
 def read_object(text: str) -> Pairs | None:
     """The object; None for what is none."""
     try:
-        value = read(text)
+        value = parse_text(text)
     except ValueError:
         return None
     return value if isinstance(value, Pairs) else None
 
 
-def reordered(names: Sequence[str]) -> list[str]:
+def reorder_names(names: Sequence[str]) -> list[str]:
     """The names as JavaScript orders them: those that look like an index first."""
     return [*sorted(filter(INDEX.fullmatch, names), key=int), *(name for name in names if not INDEX.fullmatch(name))]
 
@@ -95,7 +95,7 @@ def compare(sent: Any, seen: Any, place: str = "$") -> Iterator[str]:
 def compare_order(sent: list[str], seen: list[str], place: str) -> Iterator[str]:
     """Assert that the order of names is the same, or as JavaScript makes it."""
     if seen != sent:
-        assert seen == reordered(sent), (place, sent, seen)
+        assert seen == reorder_names(sent), (place, sent, seen)
         yield place
 
 
@@ -113,16 +113,16 @@ def _compare_numbers(sent: Number, seen: Any, place: str) -> Iterator[str]:
         yield place
 
 
-def strings(value: Any) -> Iterator[str]:
+def list_strings(value: Any) -> Iterator[str]:
     """Every string in a value."""
     match value:
         case str():
             yield value
         case dict():
             for part in value.values():
-                yield from strings(part)
+                yield from list_strings(part)
         case list():
             for part in value:
-                yield from strings(part)
+                yield from list_strings(part)
         case _:
             pass

@@ -50,24 +50,24 @@ ODD_NAMES = ["$top", "a b", "ünï", "n" * 70, "", "a/b", "日", "x\ny", '"', "$
 names = st.sampled_from([*PLAIN_NAMES, *ODD_NAMES])
 
 
-def written(text: str) -> st.SearchStrategy[str]:
+def json_strings(text: str) -> st.SearchStrategy[str]:
     """A JSON string: with escapes, or with the characters themselves."""
     return st.booleans().map(lambda escaped: json.dumps(text, ensure_ascii=escaped))
 
 
-def listed(items: list[str]) -> str:
+def json_lists(items: list[str]) -> str:
     return f"[{','.join(items)}]"
 
 
-def keyed(items: list[tuple[str, str]]) -> str:
+def json_objects(items: list[tuple[str, str]]) -> str:
     return "{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in items) + "}"
 
 
-scalars = st.sampled_from([*INTEGERS, *FRACTIONS, "null", "true", "false"]) | words.flatmap(written)
+scalars = st.sampled_from([*INTEGERS, *FRACTIONS, "null", "true", "false"]) | words.flatmap(json_strings)
 fields: Callable[[st.SearchStrategy[str]], st.SearchStrategy[str]] = lambda inner: st.lists(  # noqa: E731
     st.tuples(names, inner), max_size=4, unique_by=lambda item: item[0]
-).map(keyed)
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3).map(listed) | fields(inner), max_leaves=5)
+).map(json_objects)
+values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3).map(json_lists) | fields(inner), max_leaves=5)
 UNREADABLE = ['{"city":"Os', "null", "[]", " ", '{"a":"\tb"}', "{'a': 1}", '"x"', "17", '{"a":1}}', '{"a":1,}', "NaN"]
 arguments = st.one_of(fields(values), fields(values), st.sampled_from(UNREADABLE))
 
@@ -96,8 +96,8 @@ def objects(draw: st.DrawFn) -> str:
     required = draw(st.permutations([name for name, _ in properties]))[: draw(st.integers(0, 5))]
     more = [("required", json.dumps(required))] if required else []
     closed = [("additionalProperties", "false")] if draw(st.booleans()) else []
-    parts = [("type", '"object"'), ("properties", keyed(properties)), *more, *closed]
-    return keyed(draw(st.permutations(parts)))
+    parts = [("type", '"object"'), ("properties", json_objects(properties)), *more, *closed]
+    return json_objects(draw(st.permutations(parts)))
 
 
 ROOT_UNIONS = [
@@ -118,8 +118,8 @@ def toolboxes(draw: st.DrawFn) -> tuple[Tool, ...]:
 
 # --- Conversations -----------------------------------------------------------------------------------------------------
 
-said_by_users = words | st.lists(words.map(Words) | pictures | files, max_size=4).map(tuple)
-brought = st.none() | words | st.lists(words.map(Words) | pictures, max_size=3).map(tuple)
+user_contents = words | st.lists(words.map(Words) | pictures | files, max_size=4).map(tuple)
+result_contents = st.none() | words | st.lists(words.map(Words) | pictures, max_size=3).map(tuple)
 # Many local clients number the calls of each turn from 0.
 call_ids = st.sampled_from(["call_0", "call_1", "call_2", "toolu_1", "call:été/1 | {x}", "x" * 200])
 
@@ -132,14 +132,16 @@ def rounds(draw: st.DrawFn) -> list[Step]:
     said: list[Words | Call] = [*calls]
     for _ in range(draw(st.integers(0, 2))):
         said.insert(draw(st.integers(0, len(said))), Words(draw(words)))
-    results: list[Step] = [Result(call, draw(brought), draw(st.booleans())) for call in draw(st.permutations(calls))]
-    between = draw(st.just([]) | said_by_users.map(lambda said: [User(said)]) | instructions)
+    results: list[Step] = [
+        Result(call, draw(result_contents), draw(st.booleans())) for call in draw(st.permutations(calls))
+    ]
+    between = draw(st.just([]) | user_contents.map(lambda said: [User(said)]) | instructions)
     return [Assistant(tuple(said)), *(between + results if draw(st.booleans()) else results + between)]
 
 
 instructions = visible.map(lambda said: [Instruction(said)])
 plain = st.one_of(
-    said_by_users.map(lambda said: [User(said)]),
+    user_contents.map(lambda said: [User(said)]),
     st.lists(words.map(Words), max_size=3).map(lambda said: [Assistant(tuple(said))]),
     instructions,
 )

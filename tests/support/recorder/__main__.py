@@ -16,11 +16,11 @@ from pathlib import Path
 
 import msgspec
 
-from tests.support.manual import example
+from tests.support.manual import find_example
 from tests.support.recorder.clients import CLIENTS, Client
-from tests.support.recorder.heard import Recorder, Session, write
+from tests.support.recorder.recording import Recorder, Session, save_recording
 from tests.support.scripted.upstream import Upstream
-from tests.support.stack import Stack, free_port
+from tests.support.stack import Stack, find_free_port
 
 TIMEOUT = 600
 RECORDER = str(Path(__file__).parent)
@@ -47,7 +47,9 @@ def version(client: Client, installed: Path) -> str:
 
 async def run(client: Client, installed: Path, folder: Path, url: str, key: str) -> int:
     """Run the manual's example; its exit status."""
-    (folder / f"example.{client.language}").write_text(example(client.title, client.language, url), encoding="utf-8")
+    (folder / f"example.{client.language}").write_text(
+        find_example(client.title, client.language, url), encoding="utf-8"
+    )
     modules = installed / "node_modules"
     if modules.exists():
         (folder / "node_modules").symlink_to(modules)
@@ -76,16 +78,16 @@ async def record(name: str, installed: Path) -> int:
     session = Session(f"{client.package} {version(client, installed)}", client.call, client.answer, [])
     folder = Path(tempfile.mkdtemp(prefix="recorder-"))
     try:
-        async with Upstream() as upstream, Stack(upstream.url, parked=2) as stack:
+        async with Upstream() as upstream, Stack(upstream.url, pool_size=2) as stack:
             upstream.script(session.model())
             recorder = Recorder(stack.url, folder)
-            port = free_port()
+            port = find_free_port()
             async with await asyncio.start_server(recorder.serve, "127.0.0.1", port):
                 status = await run(client, installed, folder, f"http://127.0.0.1:{port}", stack.key)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    session.exchanges = recorder.heard
-    write(name, session)
+    session.exchanges = recorder.exchanges
+    save_recording(name, session)
     return status
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-FLAGS = (
+CLI_FLAGS = (
     *("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"),
     *("--include-partial-messages", "--no-session-persistence", "--strict-mcp-config"),
     *("--setting-sources", "", "--tools", "", "--disable-slash-commands", "--bare"),
 )
-QUIET = (
+QUIET_ENVIRONMENT = (
     *("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_TELEMETRY"),
     *("DISABLE_AUTOUPDATER", "DISABLE_ERROR_REPORTING"),
 )
@@ -33,7 +33,7 @@ class Cli:
         assert self.process.stdin
         self.process.stdin.write(msgspec.json.encode(value) + b"\n")
 
-    def say(self, content: Any) -> None:
+    def send_message(self, content: Any) -> None:
         """Write a user message to it."""
         message = {"role": "user", "content": content}
         said = {"type": "user", "message": message, "parent_tool_use_id": None, "session_id": ""}
@@ -52,20 +52,20 @@ class Cli:
 
 
 @contextlib.asynccontextmanager
-async def cli(base_url: str, folder: Path) -> AsyncGenerator[Cli]:
+async def start_cli(base_url: str, folder: Path) -> AsyncGenerator[Cli]:
     """A CLI that talks to `base_url` and has `folder` for its own; its process group ends with the block."""
     spec = importlib.util.find_spec("claude_agent_sdk")
     assert spec
     assert spec.submodule_search_locations
     process = await subprocess.create_subprocess_exec(
         str(Path(spec.submodule_search_locations[0]) / "_bundled" / "claude"),
-        *FLAGS,
+        *CLI_FLAGS,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd=folder,
         env={
-            **dict.fromkeys(QUIET, "1"),
+            **dict.fromkeys(QUIET_ENVIRONMENT, "1"),
             "PATH": os.defpath,
             "HOME": str(folder),
             "CLAUDE_CONFIG_DIR": str(folder / "config"),

@@ -13,14 +13,14 @@ def write(line: dict[str, Any]) -> None:
     print(json.dumps(line), flush=True)
 
 
-def said(event: dict[str, Any]) -> None:
+def write_event(event: dict[str, Any]) -> None:
     write({"type": "stream_event", "event": event})
 
 
-def begin() -> None:
+def write_start() -> None:
     """The beginning of an answer."""
-    said({"type": "message_start", "message": {"model": "claude-broken", "usage": {"input_tokens": 1}}})
-    said({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "half an ans"}})
+    write_event({"type": "message_start", "message": {"model": "claude-broken", "usage": {"input_tokens": 1}}})
+    write_event({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "half an ans"}})
 
 
 def answer() -> None:
@@ -29,28 +29,30 @@ def answer() -> None:
         case "exits at the question":
             sys.exit(3)
         case "exits in the answer":
-            begin()
+            write_start()
             sys.exit(3)
         case "is killed in the answer":
-            begin()
+            write_start()
             os.kill(os.getpid(), signal.SIGKILL)
         case "writes garbage in the answer":
-            begin()
+            write_start()
             print("Segmentation fault (core dumped)", flush=True)
         case "ends its answer with no reason":
-            begin()
+            write_start()
             write({"type": "result", "subtype": "success", "is_error": False, "num_turns": 1, "result": "half an ans"})
         case "closes its output in the answer":
-            begin()
+            write_start()
             os.closerange(1, 64)  # its copies too, which uvloop lets a child inherit
             sys.stdin.read()
         case "speaks of things unknown":
             write({"type": "from_the_future", "x": [1]})
-            begin()
+            write_start()
             write({"type": "system", "subtype": "from_the_future"})
-            said({"type": "from_the_future"})
-            said({"type": "content_block_delta", "index": 0, "delta": {"type": "from_the_future", "text": "x"}})
-            said({"type": "message_delta", "delta": {"stop_reason": "from_the_future"}, "usage": {"output_tokens": 2}})
+            write_event({"type": "from_the_future"})
+            write_event({"type": "content_block_delta", "index": 0, "delta": {"type": "from_the_future", "text": "x"}})
+            write_event(
+                {"type": "message_delta", "delta": {"stop_reason": "from_the_future"}, "usage": {"output_tokens": 2}}
+            )
         case _:
             raise AssertionError(MODE)
 

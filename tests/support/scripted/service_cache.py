@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tests.support.scripted.service_request import Json, Request, to_blocks
 
-MOST_BREAKPOINTS = 4
+MAX_BREAKPOINTS = 4
 
 
 def _breakpoints(request: Request) -> Iterator[tuple[str, Json]]:
@@ -18,7 +18,7 @@ def _breakpoints(request: Request) -> Iterator[tuple[str, Json]]:
 
 def find_too_many_breakpoints(request: Request) -> Iterator[str]:
     """At most four."""
-    if (count := len(list(_breakpoints(request)))) > MOST_BREAKPOINTS:
+    if (count := len(list(_breakpoints(request)))) > MAX_BREAKPOINTS:
         yield f"A maximum of 4 blocks with cache_control may be provided. Found {count}."
 
 

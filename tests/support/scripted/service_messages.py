@@ -11,9 +11,9 @@ ASSISTANT_ONLY = {
     *("bash_code_execution_tool_result", "text_editor_code_execution_tool_result", "tool_search_tool_result"),
     "advisor_tool_result",
 }
-KNOWN = {"text", *USER_ONLY, *ASSISTANT_ONLY}
-IN_RESULTS = {"text", "image", "document", "search_result", "tool_reference"}
-IN_DOCUMENTS = {"text", "image"}
+KNOWN_BLOCKS = {"text", *USER_ONLY, *ASSISTANT_ONLY}
+RESULT_BLOCKS = {"text", "image", "document", "search_result", "tool_reference"}
+DOCUMENT_BLOCKS = {"text", "image"}
 
 
 def find_no_messages(request: Request) -> Iterator[str]:
@@ -27,11 +27,11 @@ def find_unknown_blocks(request: Request) -> Iterator[str]:
     for place in request.blocks():
         match place.within:
             case ():
-                known = KNOWN if place.role != "system" else {"text"}
+                known = KNOWN_BLOCKS if place.role != "system" else {"text"}
             case (*_, "tool_result"):
-                known = IN_RESULTS
+                known = RESULT_BLOCKS
             case _:
-                known = IN_DOCUMENTS
+                known = DOCUMENT_BLOCKS
         if place.kind not in known:
             expected = ", ".join(map(repr, sorted(known)))
             yield (

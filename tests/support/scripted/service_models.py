@@ -58,7 +58,7 @@ class Model(Struct, frozen=True):
         return ("adaptive", "disabled", "enabled") if self.version >= (4, 6) else ("disabled", "enabled")
 
     @property
-    def most_tokens(self) -> int:
+    def max_tokens(self) -> int:
         """The most that `max_tokens` may be."""
         match self.family, self.version:
             case "", _:

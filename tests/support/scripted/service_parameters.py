@@ -82,7 +82,7 @@ def find_sampling(request: Request) -> Iterator[str]:
 
 def find_most_tokens(request: Request) -> Iterator[str]:
     """`max_tokens` is needed, and no more than the model can."""
-    asked, most = request.body.get("max_tokens"), request.model.most_tokens
+    asked, most = request.body.get("max_tokens"), request.model.max_tokens
     if not isinstance(asked, int) or isinstance(asked, bool):
         yield "max_tokens: Input should be a valid integer"
     elif asked < 1:

@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from tests.support.scripted.service_request import Place, Request
 
-MOST_BYTES = 5 * 1024 * 1024
-LONGEST_SIDE = 8000
-MANY = 20
-LONGEST_SIDE_OF_MANY = 2000
+MAX_PICTURE_BYTES = 5 * 1024 * 1024
+MAX_SIDE = 8000
+MANY_PICTURES = 20
+MAX_SIDE_OF_MANY = 2000
 JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
@@ -23,7 +23,7 @@ class Picture(Struct, frozen=True):
     sides: tuple[int, int] | None
 
 
-def look_at(data: bytes) -> Picture:
+def read_header(data: bytes) -> Picture:
     """The form and the size that a picture's header tells."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         whole = len(data) >= 24 and data[12:16] == b"IHDR"
@@ -69,7 +69,7 @@ def _jpeg_sides(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-class Found(Struct, frozen=True):
+class RequestPicture(Struct, frozen=True):
     """A picture of a request. data: None where its base64 can't be read."""
 
     at: str
@@ -89,10 +89,12 @@ def _has_base64(place: Place) -> bool:
     return isinstance(source, dict) and source.get("type") == "base64"
 
 
-def _pictures(request: Request) -> Iterator[Found]:
+def _pictures(request: Request) -> Iterator[RequestPicture]:
     for place in request.blocks():
         if place.kind == "image" and _has_base64(place):
-            yield Found(f"{place.at}.image.source.base64", place.block["source"].get("media_type", ""), _decode(place))
+            yield RequestPicture(
+                f"{place.at}.image.source.base64", place.block["source"].get("media_type", ""), _decode(place)
+            )
 
 
 def find_bad_data(request: Request) -> Iterator[str]:
@@ -115,7 +117,7 @@ def find_media_types(request: Request) -> Iterator[str]:
     for picture in _pictures(request):
         if not picture.data:
             continue
-        actual = look_at(picture.data)
+        actual = read_header(picture.data)
         if actual.sides is None:
             yield f"{picture.at}: Could not process image"
         elif actual.media_type != picture.named:
@@ -128,8 +130,8 @@ def find_media_types(request: Request) -> Iterator[str]:
 def find_large_pictures(request: Request) -> Iterator[str]:
     """A picture has no more than 5 MB."""
     for picture in _pictures(request):
-        if (size := len(picture.data or b"")) > MOST_BYTES:
-            yield f"{picture.at}: image exceeds 5 MB maximum: {size} bytes > {MOST_BYTES} bytes"
+        if (size := len(picture.data or b"")) > MAX_PICTURE_BYTES:
+            yield f"{picture.at}: image exceeds 5 MB maximum: {size} bytes > {MAX_PICTURE_BYTES} bytes"
 
 
 def find_long_sides(request: Request) -> Iterator[str]:
@@ -137,10 +139,10 @@ def find_long_sides(request: Request) -> Iterator[str]:
     pictures = list(_pictures(request))
     count = sum(place.kind == "image" for place in request.blocks())
     for picture in pictures:
-        longest = max(look_at(picture.data or b"").sides or (0,))
-        if longest > LONGEST_SIDE:
+        longest = max(read_header(picture.data or b"").sides or (0,))
+        if longest > MAX_SIDE:
             yield f"{picture.at}.data: At least one of the image dimensions exceed max allowed size: 8000 pixels"
-        elif count > MANY and longest > LONGEST_SIDE_OF_MANY:
+        elif count > MANY_PICTURES and longest > MAX_SIDE_OF_MANY:
             yield (
                 f"{picture.at}.data: At least one of the image dimensions exceed max allowed size for many-image "
                 "requests: 2000 pixels"

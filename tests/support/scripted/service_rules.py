@@ -28,7 +28,7 @@ RULES: Mapping[str, Rule] = {
 }
 
 
-def refusal(body: Any, headers: Mapping[str, str], without: Collection[str] = ()) -> tuple[str, str] | None:
+def find_refusal(body: Any, headers: Mapping[str, str], without: Collection[str] = ()) -> tuple[str, str] | None:
     """The first rule that a request breaks and the service's message, or None. without: the rules that are off."""
     for message in find_malformed(body):
         return "form", message

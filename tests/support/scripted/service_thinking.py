@@ -15,10 +15,10 @@ import msgspec
 from tests.support.scripted.service_request import Json, Request, to_blocks
 
 BILLING = "x-anthropic-billing-header"
-DROPS = "thinking-binding-controls"
+DROP_THINKING_BETA = "thinking-binding-controls"
 LENGTH = 16
-THOUGHT = ("thinking", "redacted_thinking")
-CLIENTS_OWN = ("input", "input_schema")
+THINKING_BLOCKS = ("thinking", "redacted_thinking")
+CLIENT_FIELDS = ("input", "input_schema")
 
 
 def sign(body: Json, text: str, earlier: Sequence[Json] = ()) -> str:
@@ -44,7 +44,7 @@ def _hash_prefix(body: Json, messages: Sequence[Json]) -> bytes:
 
 
 def _to_part(message: Json) -> tuple[str, list[Json]]:
-    blocks = [block for block in to_blocks(message["content"]) if block["type"] not in THOUGHT]
+    blocks = [block for block in to_blocks(message["content"]) if block["type"] not in THINKING_BLOCKS]
     return message["role"], [_canonical(block) for block in blocks]
 
 
@@ -54,7 +54,7 @@ def _canonical(value: Any) -> Any:
             return _canonical({**value, "content": to_blocks(text)})
         case dict():
             kept = {name: value[name] for name in sorted(value) if name != "cache_control"}
-            return {name: part if name in CLIENTS_OWN else _canonical(part) for name, part in kept.items()}
+            return {name: part if name in CLIENT_FIELDS else _canonical(part) for name, part in kept.items()}
         case list():
             return [_canonical(part) for part in value]
         case _:
@@ -75,7 +75,7 @@ def _read(signature: object) -> tuple[bytes, bytes] | None:
 
 def find_bad_signatures(request: Request) -> Iterator[str]:
     """A signature is this service's, and on newer models its block stands behind what it stood behind."""
-    dropped = DROPS in request.headers.get("anthropic-beta", "") and (
+    dropped = DROP_THINKING_BETA in request.headers.get("anthropic-beta", "") and (
         (request.body.get("thinking") or {}).get("block_binding", {}).get("prefix_mismatch_behavior") == "drop_block"
     )
     for number, index, block in _thinking(request):

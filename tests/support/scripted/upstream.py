@@ -16,9 +16,9 @@ import msgspec
 from msgspec import Struct
 
 from tests.support.scripted.service_models import find_model
-from tests.support.scripted.service_rules import RULES, refusal
+from tests.support.scripted.service_rules import RULES, find_refusal
 from tests.support.scripted.service_thinking import BILLING, sign
-from tests.support.timeouts import BOUND
+from tests.support.timeouts import TEST_TIMEOUT
 
 type Json = dict[str, Any]
 type Words = int | str | Sequence[str]
@@ -26,7 +26,7 @@ type ToolCall = tuple[str, str, Sequence[str]]  # id, name, its arguments as JSO
 
 IDENTITY = "You are a Claude agent, built on Anthropic's Claude Agent SDK."
 STREAM = {"content-type": "text/event-stream; charset=utf-8", "transfer-encoding": "chunked"}
-LONGEST_HEAD = 256 * 1024
+MAX_HEAD_BYTES = 256 * 1024
 ENVIRONMENT = "# Environment"
 STOP_REASONS = (
     *("end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal"),
@@ -34,7 +34,7 @@ STOP_REASONS = (
 )
 
 
-class Received(Struct, frozen=True):
+class ReceivedRequest(Struct, frozen=True):
     """A request. number: how many came before, of any kind. headers: by their names in lower case."""
 
     number: int
@@ -44,7 +44,7 @@ class Received(Struct, frozen=True):
     body: Json
 
     @property
-    def asks(self) -> bool:
+    def is_message_request(self) -> bool:
         """Whether it asks for a message."""
         return self.method == "POST" and self.path.partition("?")[0] == "/v1/messages"
 
@@ -102,7 +102,7 @@ def _unmarked(holders: list[Json]) -> list[Json]:
     return [{name: value for name, value in holder.items() if name != "cache_control"} for holder in holders]
 
 
-class Says(Struct, frozen=True):
+class AnswerReply(Struct, frozen=True):
     """An answer: text in deltas (a number means so many words), after thinking and before tool calls, if any.
 
     thinking: None is the empty block of models that always think. stop_reason: None is `tool_use` with tools, else
@@ -125,7 +125,7 @@ class Says(Struct, frozen=True):
     reasoning: int | None = None
 
 
-class Refuses(Struct, frozen=True):
+class ErrorReply(Struct, frozen=True):
     """An HTTP error in the service's envelope. headers: added to those that the service sends with this status."""
 
     status: int
@@ -137,13 +137,13 @@ class Refuses(Struct, frozen=True):
 RATE_LIMITED = {"retry-after": "1", "x-should-retry": "true"}
 
 
-class Cuts(Struct, frozen=True):
+class CutReply(Struct, frozen=True):
     """The connection is lost after these deltas, in the middle of the answer."""
 
     after: Words = 1
 
 
-class Breaks(Struct, frozen=True):
+class ErrorEventReply(Struct, frozen=True):
     """An `error` event comes after these deltas, and the stream ends."""
 
     after: Words = 1
@@ -151,13 +151,13 @@ class Breaks(Struct, frozen=True):
     message: str = "Overloaded"
 
 
-class Stalls(Struct, frozen=True):
+class StalledReply(Struct, frozen=True):
     """Silence after these deltas, until `release` lets it end or the client goes."""
 
     after: Words = 1
 
 
-class Gated(Struct, frozen=True):
+class GatedReply(Struct, frozen=True):
     """Each delta waits for a `release`; the answer's end does not."""
 
     text: Words = ""
@@ -165,12 +165,12 @@ class Gated(Struct, frozen=True):
     tools: Sequence[ToolCall] = ()
 
 
-type Streamed = Says | Cuts | Breaks | Stalls | Gated
-type Reply = Streamed | Refuses
-type Scripted = Reply | Callable[[Received], Reply]
+type Streamed = AnswerReply | CutReply | ErrorEventReply | StalledReply | GatedReply
+type Reply = Streamed | ErrorReply
+type Scripted = Reply | Callable[[ReceivedRequest], Reply]
 
 
-def deltas(words: Words) -> tuple[str, ...]:
+def split_deltas(words: Words) -> tuple[str, ...]:
     """The deltas of a text; a number makes so many words, each unlike the others."""
     match words:
         case int():
@@ -181,11 +181,11 @@ def deltas(words: Words) -> tuple[str, ...]:
             return tuple(words)
 
 
-def events(says: Says, received: Received, *, thinks: bool = False) -> Iterator[Json]:
+def build_events(says: AnswerReply, received: ReceivedRequest, *, thinks: bool = False) -> Iterator[Json]:
     """The events of the stream that says this. thinks: an empty thinking block comes first."""
     blocks = list(_content(says))
     if thinks or says.thinking is not None:
-        pieces = deltas(says.thinking or ()) if received.shows_thinking else ()
+        pieces = split_deltas(says.thinking or ()) if received.shows_thinking else ()
         blocks.insert(0, _thought(pieces, sign(received.body, "".join(pieces))))
     counted = sum(len(inner) for _, inner in blocks[thinks:])
     usage = {
@@ -214,7 +214,7 @@ def events(says: Says, received: Received, *, thinks: bool = False) -> Iterator[
     yield {"type": "message_stop"}
 
 
-def _reasoned(says: Says) -> Json:
+def _reasoned(says: AnswerReply) -> Json:
     return {} if says.reasoning is None else {"output_tokens_details": {"thinking_tokens": says.reasoning}}
 
 
@@ -224,16 +224,16 @@ def _thought(pieces: Sequence[str], signature: str) -> tuple[Json, list[Json]]:
     return {"type": "thinking", "thinking": "", "signature": ""}, [*thoughts, signed]
 
 
-def _content(says: Says) -> Iterator[tuple[Json, list[Json]]]:
+def _content(says: AnswerReply) -> Iterator[tuple[Json, list[Json]]]:
     """Each content block after the thinking as it starts, with its deltas."""
-    if text := deltas(says.text):
+    if text := split_deltas(says.text):
         yield {"type": "text", "text": ""}, [{"type": "text_delta", "text": piece} for piece in text]
     for name, tool, pieces in says.tools:
         start: Json = {"type": "tool_use", "id": name, "name": tool, "input": {}}
         yield start, [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
 
 
-def sse(event: Json) -> bytes:
+def render_sse(event: Json) -> bytes:
     """An event as the service writes it."""
     return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), msgspec.json.encode(event))
 
@@ -242,18 +242,18 @@ def _error(kind: str, message: str) -> Json:
     return {"type": "error", "error": {"type": kind, "message": message}}
 
 
-def said(reply: Streamed) -> Says:
+def to_answer(reply: Streamed) -> AnswerReply:
     """The answer that a reply gives, or would give to its end."""
     match reply:
-        case Says():
+        case AnswerReply():
             return reply
-        case Gated(text, thinking, tools):
-            return Says(text, thinking=thinking, tools=tools)
-        case Cuts(after) | Breaks(after) | Stalls(after):
-            return Says(deltas(after))
+        case GatedReply(text, thinking, tools):
+            return AnswerReply(text, thinking=thinking, tools=tools)
+        case CutReply(after) | ErrorEventReply(after) | StalledReply(after):
+            return AnswerReply(split_deltas(after))
 
 
-class Reader(StreamReader):
+class DisconnectReader(StreamReader):
     """A reader that also says, without reading ahead, when the other side is gone."""
 
     def __init__(self, limit: int) -> None:
@@ -280,14 +280,14 @@ class Upstream:
     """
 
     def __init__(self, without: Iterable[str] = ()) -> None:
-        self.without(*without)
+        self.disable_rules(*without)
         self.refused: list[str] = []
-        self.requests: list[Received] = []
-        self.others: list[Received] = []
+        self.requests: list[ReceivedRequest] = []
+        self.others: list[ReceivedRequest] = []
         self.open_connections = 0
         self.answering = 0
         self.hangups = 0
-        self._script: list[Scripted] = [Says(("Hello", " world", "!"))]
+        self._script: list[Scripted] = [AnswerReply(("Hello", " world", "!"))]
         self.held: dict[int, asyncio.Future[None]] = {}
         self._under_way: set[int] = set()
         self._free: set[int] = set()
@@ -302,7 +302,7 @@ class Upstream:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: StreamReaderProtocol(Reader(LONGEST_HEAD), self._accept), "127.0.0.1", 0
+            lambda: StreamReaderProtocol(DisconnectReader(MAX_HEAD_BYTES), self._accept), "127.0.0.1", 0
         )
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
@@ -320,12 +320,12 @@ class Upstream:
         assert replies
         self._script = list(replies)
 
-    def without(self, *rules: str) -> None:
+    def disable_rules(self, *rules: str) -> None:
         """Enforce every rule of the real service but these, by their names in `service_rules`; none enforces all."""
         assert set(rules) <= set(RULES), sorted(set(rules) - set(RULES))
         self._without = frozenset(rules)
 
-    async def until(self, condition: Callable[[], bool], timeout: float = BOUND) -> None:
+    async def wait_until(self, condition: Callable[[], bool], timeout: float = TEST_TIMEOUT) -> None:
         """Wait until a condition on this server's state holds. Raises TimeoutError."""
         try:
             async with asyncio.timeout(timeout), self._changed:
@@ -335,12 +335,12 @@ class Upstream:
 
     async def release(self) -> None:
         """Let each stream that is held take one step, and wait until it has; waits for one if none is."""
-        await self.until(lambda: bool(self.held))
+        await self.wait_until(lambda: bool(self.held))
         released = set(self.held)
         self._moving |= released
         for number in released:
             self.held.pop(number).set_result(None)
-        await self.until(lambda: not self._moving & released)
+        await self.wait_until(lambda: not self._moving & released)
 
     async def release_all(self) -> None:
         """Let each stream that is under way go on to its end, whether it is held now or would be later."""
@@ -361,12 +361,12 @@ class Upstream:
         await released
 
     def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
-        assert isinstance(reader, Reader)
+        assert isinstance(reader, DisconnectReader)
         connection = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
 
-    async def _serve(self, reader: Reader, writer: StreamWriter) -> None:
+    async def _serve(self, reader: DisconnectReader, writer: StreamWriter) -> None:
         self.open_connections += 1
         try:
             await self._notify()
@@ -384,7 +384,7 @@ class Upstream:
             self.open_connections -= 1
             await self._notify()
 
-    async def _receive(self, reader: StreamReader) -> Received | None:
+    async def _receive(self, reader: StreamReader) -> ReceivedRequest | None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             line, *fields = head.decode("latin-1").rstrip().split("\r\n")
@@ -394,12 +394,12 @@ class Upstream:
             return None
         method, path, _ = line.split(" ")
         number = len(self.requests) + len(self.others)
-        received = Received(number, method, path, headers, msgspec.json.decode(body or b"{}"))
-        (self.requests if received.asks else self.others).append(received)
+        received = ReceivedRequest(number, method, path, headers, msgspec.json.decode(body or b"{}"))
+        (self.requests if received.is_message_request else self.others).append(received)
         await self._notify()
         return received
 
-    async def _exchange(self, received: Received, reader: Reader, writer: StreamWriter) -> bool:
+    async def _exchange(self, received: ReceivedRequest, reader: DisconnectReader, writer: StreamWriter) -> bool:
         """Answer, while the client is there; whether the connection goes on."""
         self.answering += 1
         self._under_way.add(received.number)
@@ -424,11 +424,11 @@ class Upstream:
                 numbers.discard(received.number)
             await self._notify()
 
-    async def _answer(self, received: Received, writer: StreamWriter) -> bool:
-        reply: Scripted = Refuses(404, "not_found_error", "not in the script")
-        if received.asks:
+    async def _answer(self, received: ReceivedRequest, writer: StreamWriter) -> bool:
+        reply: Scripted = ErrorReply(404, "not_found_error", "not in the script")
+        if received.is_message_request:
             reply = self._reply(received)
-        if not isinstance(reply, Refuses):
+        if not isinstance(reply, ErrorReply):
             return await self._stream(reply, received, writer)
         data = msgspec.json.encode(_error(reply.error_type, reply.message) | {"request_id": "req_scripted"})
         fields = {"content-type": "application/json", "content-length": str(len(data))}
@@ -438,43 +438,47 @@ class Upstream:
         await writer.drain()
         return True
 
-    def _reply(self, received: Received) -> Reply:
-        if refused := refusal(received.body, received.headers, self._without):
+    def _reply(self, received: ReceivedRequest) -> Reply:
+        if refused := find_refusal(received.body, received.headers, self._without):
             rule, message = refused
             self.refused.append(rule)
-            return Refuses(400, "invalid_request_error", message)
+            return ErrorReply(400, "invalid_request_error", message)
         reply = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         return reply(received) if callable(reply) else reply
 
-    async def _stream(self, reply: Streamed, received: Received, writer: StreamWriter) -> bool:
-        says = said(reply)
+    async def _stream(self, reply: Streamed, received: ReceivedRequest, writer: StreamWriter) -> bool:
+        says = to_answer(reply)
         _head(writer, 200, {**STREAM, **says.headers})
         # What is to fail before any delta fails before the thinking, too.
-        thinks = says.thinking is None and received.thinks and (isinstance(reply, Says | Gated) or bool(says.text))
+        thinks = (
+            says.thinking is None
+            and received.thinks
+            and (isinstance(reply, AnswerReply | GatedReply) or bool(says.text))
+        )
         edge = "content_block_stop" if says.text else "message_delta"
         clock = asyncio.get_running_loop().time
         start, count = clock(), 0
-        for event in events(says, received, thinks=thinks):
+        for event in build_events(says, received, thinks=thinks):
             if thinks and event.get("index") == 0:
-                _chunk(writer, sse(event))
+                _chunk(writer, render_sse(event))
                 continue
             match reply, event["type"]:
-                case Says(per_second=float() | int() as pace), "content_block_delta":
+                case AnswerReply(per_second=float() | int() as pace), "content_block_delta":
                     # Aimed at the stream's start, so that a late delta does not delay those after it.
                     count += 1
                     await asyncio.sleep(start + count / pace - clock())
-                case Gated(), "content_block_delta":
+                case GatedReply(), "content_block_delta":
                     await self._hold(received.number)
-                case Stalls(), at if at == edge:
+                case StalledReply(), at if at == edge:
                     await self._hold(received.number)
-                case Cuts(), at if at == edge:
+                case CutReply(), at if at == edge:
                     return False
-                case Breaks(_, kind, message), at if at == edge:
-                    _chunk(writer, sse(_error(kind, message)))
+                case ErrorEventReply(_, kind, message), at if at == edge:
+                    _chunk(writer, render_sse(_error(kind, message)))
                     break
                 case _:
                     pass
-            _chunk(writer, sse(event))
+            _chunk(writer, render_sse(event))
             await writer.drain()
         _chunk(writer, b"")
         await writer.drain()

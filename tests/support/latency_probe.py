@@ -1,6 +1,6 @@
 """Who asks for nothing but a sign of life while others do harm: how long the API's event loop keeps them waiting.
 
-usage: python -m tests.support.bystander PORT PID, until its input ends; it writes the longest wait, without and with the time in
+usage: python -m tests.support.latency_probe PORT PID, until its input ends; it writes the longest wait, without and with the time in
 which one of the two programs could run but had no processor: that says how busy the machine is, not the API.
 """
 
@@ -16,12 +16,12 @@ from pathlib import Path
 from tests.support.stack import REPOSITORY, Stack
 
 # The longest that a bystander may wait, in seconds.
-LONGEST_STALL = 0.25
-PAUSE = 0.01
-LIVE = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+MAX_STALL = 0.25
+REQUEST_INTERVAL = 0.01
+LIVE_REQUEST = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
-class Waits:
+class Latencies:
     """Mutable: what was measured, once that is over, in seconds. elapsed: with what the machine added."""
 
     def __init__(self) -> None:
@@ -30,11 +30,11 @@ class Waits:
 
 
 @contextlib.asynccontextmanager
-async def bystander(stack: Stack) -> AsyncGenerator[Waits]:
+async def measure_latency(stack: Stack) -> AsyncGenerator[Latencies]:
     """Somebody asks all the time, from a process of its own. What was measured is there after the block."""
-    waits = Waits()
+    waits = Latencies()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.support.bystander", str(stack.port), str(stack.api.pid)),
+        *(sys.executable, "-m", "tests.support.latency_probe", str(stack.port), str(stack.api.pid)),
         cwd=REPOSITORY,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -49,7 +49,7 @@ async def bystander(stack: Stack) -> AsyncGenerator[Waits]:
         print(f"the longest wait: {waits.longest:.3f} s; {waits.elapsed:.3f} s with what the machine added")
 
 
-def delayed(pid: str) -> float:
+def read_scheduling_delay(pid: str) -> float:
     """How long the threads of both programs have waited for a processor (proc_pid_schedstat), in seconds."""
     total = 0
     for place in (f"/proc/{pid}/task", "/proc/self/task"):
@@ -69,12 +69,12 @@ def main() -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         print("asking", flush=True)
         while not over.is_set():
-            before, began = delayed(pid), time.perf_counter()
-            sock.sendall(LIVE)
+            before, began = read_scheduling_delay(pid), time.perf_counter()
+            sock.sendall(LIVE_REQUEST)
             assert sock.recv(65536)
             spent = time.perf_counter() - began
-            longest, elapsed = max(longest, spent - (delayed(pid) - before)), max(elapsed, spent)
-            time.sleep(PAUSE)
+            longest, elapsed = max(longest, spent - (read_scheduling_delay(pid) - before)), max(elapsed, spent)
+            time.sleep(REQUEST_INTERVAL)
     print(longest, elapsed)
 
 

@@ -23,12 +23,12 @@ from tests.support.generated.conversation import (
     Tool,
     User,
     Words,
-    parts_of,
+    list_parts,
 )
-from tests.support.generated.dialects import block, in_rows
-from tests.support.generated.json_text import Pairs, compare, compare_order, read, read_object, strings
+from tests.support.generated.dialects import block, group_rows
+from tests.support.generated.json_text import Pairs, compare, compare_order, list_strings, parse_text, read_object
 from tests.support.scripted.service_models import find_model
-from tests.support.scripted.upstream import Received
+from tests.support.scripted.upstream import ReceivedRequest
 
 type Json = dict[str, Any]
 
@@ -39,7 +39,7 @@ REMINDER = re.compile(r"<system-reminder>\n(.*)\n</system-reminder>\n?", re.DOTA
 UNIONS = {"anyOf", "oneOf", "allOf"}
 
 
-class Form(Struct, frozen=True):
+class ToolForm(Struct, frozen=True):
     """How a tool travels. properties: the names of its top level. wrapper: the property that its arguments are in."""
 
     name: str
@@ -58,26 +58,26 @@ def is_visible(part: object) -> bool:
     return not isinstance(part, Words) or bool(part.text.strip())
 
 
-def expected_rows(conversation: Conversation) -> list[Row]:
+def list_expected_rows(conversation: Conversation) -> list[Row]:
     """The conversation without texts that have nothing to see, which the service refuses."""
     kept: list[Step] = []
     for step in conversation.steps:
         match step:
             case User(content):
-                kept += [User(parts)] if (parts := tuple(filter(is_visible, parts_of(content)))) else []
+                kept += [User(parts)] if (parts := tuple(filter(is_visible, list_parts(content)))) else []
             case Assistant(content):
                 kept += [Assistant(blocks)] if (blocks := tuple(filter(is_visible, content))) else []
             case _:
                 kept.append(step)
-    return [Row(is_assistant, steps) for is_assistant, steps in in_rows(kept)]
+    return [Row(is_assistant, steps) for is_assistant, steps in group_rows(kept)]
 
 
-class Seen:
+class RequestCheck:
     """A look at one request. Mutable: what was found out of ids and names, and the places that JavaScript altered."""
 
-    def __init__(self, received: Received) -> None:
+    def __init__(self, received: ReceivedRequest) -> None:
         self.received = received
-        self.forms: dict[str, Form] = {}
+        self.forms: dict[str, ToolForm] = {}
         self.altered: list[str] = []
         self._ids: dict[int, str] = {}
 
@@ -86,7 +86,7 @@ class Seen:
         self.check_tools(conversation.tools)
         joined = "\n\n".join(conversation.system)
         assert self.received.system_texts == ([joined] if joined else [])
-        seen, expected = list(seen_rows(self.received.body["messages"])), expected_rows(conversation)
+        seen, expected = list(list_seen_rows(self.received.body["messages"])), list_expected_rows(conversation)
         assert [is_assistant for is_assistant, _ in seen] == [row.is_assistant for row in expected]
         for (_, messages), row in zip(seen, expected, strict=True):
             if row.is_assistant:
@@ -109,19 +109,19 @@ class Seen:
     def _check_name(self, name: str, wire: str) -> None:
         assert TOOL_NAME.fullmatch(wire)
         assert wire == name or not TOOL_NAME.fullmatch(name) or name == "__proto__"
-        form = self.forms.setdefault(name, Form(wire))
+        form = self.forms.setdefault(name, ToolForm(wire))
         assert form.name == wire
         assert [other for other, each in self.forms.items() if each.name == wire] == [name]
 
-    def _form(self, tool: Tool, wire: str, seen: Json) -> Form:
-        sent = read(tool.schema)
+    def _form(self, tool: Tool, wire: str, seen: Json) -> ToolForm:
+        sent = parse_text(tool.schema)
         if UNIONS & {name for name, _ in sent}:
             assert not UNIONS & seen.keys()
             assert seen["type"] == "object"
             [wrapper] = seen["properties"]
             assert seen["required"] == [wrapper]
             self.altered += compare(sent, seen["properties"][wrapper])
-            return Form(wire, wrapper=wrapper)
+            return ToolForm(wire, wrapper=wrapper)
         fields = dict(sent)
         properties = self._properties([name for name, _ in fields.get("properties", [])], list(seen["properties"]))
         renamed = {
@@ -130,7 +130,7 @@ class Seen:
             **({"required": [properties[name] for name in fields["required"]]} if "required" in fields else {}),
         }
         self.altered += compare(Pairs(renamed.items()), seen)
-        return Form(wire, properties)
+        return ToolForm(wire, properties)
 
     def _properties(self, sent: list[str], seen: list[str]) -> dict[str, str]:
         """The name that each property travels by: its own, or where the service refuses that, another in its place."""
@@ -145,7 +145,7 @@ class Seen:
 
     def _check_assistant(self, messages: list[Json], steps: list[Step]) -> None:
         said = [each for step in steps if isinstance(step, Assistant) for each in step.content]
-        seen = [block for message in messages for block in blocks_of(message)]
+        seen = [block for message in messages for block in list_blocks(message)]
         assert len(seen) == len(said), (seen, said)
         for told, each in zip(seen, said, strict=True):
             if isinstance(each, Words):
@@ -166,7 +166,7 @@ class Seen:
         fields = read_object(call.arguments)
         if fields is None:
             # What can't be read is there as it was written.
-            assert call.arguments in set(strings(seen))
+            assert call.arguments in set(list_strings(seen))
             return
         if form.wrapper is not None:
             assert list(seen) == [form.wrapper]
@@ -178,12 +178,12 @@ class Seen:
     def _check_user(self, messages: list[Json], steps: list[Step]) -> None:
         spoken = [message for message in messages if message["role"] == "user"]
         instructed = [
-            text["text"] for message in messages if message["role"] == "system" for text in blocks_of(message)
+            text["text"] for message in messages if message["role"] == "system" for text in list_blocks(message)
         ]
         assert [message["role"] for message in messages] == ["user", "system"][: len(messages)], messages
         reminders: list[str] = []
         said: list[Json] = []
-        for told in blocks_of(spoken[0]):
+        for told in list_blocks(spoken[0]):
             found = REMINDER.fullmatch(told.get("text", ""))
             if found:
                 reminders.append(found[1])
@@ -201,7 +201,7 @@ class Seen:
                 case Result():
                     in_order += beside[id(step)]
                 case User(content):
-                    in_order += parts_of(content)
+                    in_order += list_parts(content)
                 case _:
                     pass
         assert said[len(results) :] == list(map(block, in_order))
@@ -212,8 +212,8 @@ class Seen:
         [seen] = [each for each in told if each.get("tool_use_id") == wire]
         assert seen["type"] == "tool_result"
         assert bool(seen.get("is_error")) == result.is_error
-        parts = [part for part in parts_of(result.content) if is_visible(part)]
-        inside = [each for each in blocks_of(seen) if each["type"] != "text" or each["text"].strip()]
+        parts = [part for part in list_parts(result.content) if is_visible(part)]
+        inside = [each for each in list_blocks(seen) if each["type"] != "text" or each["text"].strip()]
         if not result.is_error:
             assert inside == [block(part) for part in parts]
             return ()
@@ -221,12 +221,12 @@ class Seen:
         return [part for part in parts if isinstance(part, Picture)]
 
 
-def find_takes_instructions(received: Received) -> bool:
+def find_takes_instructions(received: ReceivedRequest) -> bool:
     """Whether the model takes system messages in the middle, by the vendor's pages."""
     return find_model(received.body["model"]).takes_instructions
 
 
-def blocks_of(holder: Json) -> list[Json]:
+def list_blocks(holder: Json) -> list[Json]:
     """The blocks of a message or of a result, without cache marks."""
     content = holder.get("content") or []
     if isinstance(content, str):
@@ -234,7 +234,7 @@ def blocks_of(holder: Json) -> list[Json]:
     return [{name: value for name, value in each.items() if name != "cache_control"} for each in content]
 
 
-def seen_rows(messages: Iterable[Json]) -> Iterator[tuple[bool, list[Json]]]:
+def list_seen_rows(messages: Iterable[Json]) -> Iterator[tuple[bool, list[Json]]]:
     """The messages of each side, one after the other; whether they are the assistant's."""
     for is_assistant, row in groupby(messages, lambda message: message["role"] == "assistant"):
         yield is_assistant, list(row)

@@ -36,7 +36,7 @@ INPUTS = [
 NAMES = ["get_weather", "odd properties", "union_0"]
 
 
-def again(number: int, arguments: str) -> list[Step]:
+def build_round(number: int, arguments: str) -> list[Step]:
     """A round whose call has the same id as every other's."""
     call = Call("call_0", NAMES[number % len(NAMES)], arguments)
     contents = (f"r{number}", (Words("a"), LARGE, Words("b")), "", None, (), " \n", (WIDE,))
@@ -51,7 +51,7 @@ CALLS = (
     Call("x" * 200, "ünï tool", "{}"),
     Call("call_0", "Read", "{}"),
 )
-UGLY = Conversation(
+EDGE_CASES = Conversation(
     system=("Be kind.", " Answer in\n ünï. "),
     steps=(
         User((Words("look: "), WIDE, LARGE, Words(" \n"), File("application/pdf", PDF, "p.pdf"), DOT, Words("…"))),
@@ -60,7 +60,7 @@ UGLY = Conversation(
         User("two"),
         User((Words("in a row"), File("text/plain", "naïve\r\n".encode(), "n.txt"))),
         Instruction("Be brief again."),
-        *(step for number, arguments in enumerate(INPUTS) for step in again(number, arguments)),
+        *(step for number, arguments in enumerate(INPUTS) for step in build_round(number, arguments)),
         Assistant((CALLS[0], Words("and"), CALLS[1], CALLS[2], Words("at last"))),
         Result(CALLS[2], "third"),
         Result(CALLS[0], (WIDE,), is_error=True),

@@ -17,14 +17,14 @@ import httpx2
 import msgspec
 from msgspec import Struct
 
-from tests.support.scripted.upstream import Received, Reply, Says
+from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, Reply
 
-FOLDER = Path(__file__).parents[2] / "recordings"
+RECORDINGS_FOLDER = Path(__file__).parents[2] / "recordings"
 HOME = "/home/user"
-LONGEST = {"description": 12}
-USUAL_LONGEST = 40
+MAX_LENGTHS = {"description": 12}
+DEFAULT_MAX_LENGTH = 40
 # What is read by programs, however long.
-KEPT = {
+KEPT_FIELDS = {
     "arguments",
     "encrypted_content",
     "signature",
@@ -36,9 +36,9 @@ KEPT = {
     "pattern",
 }
 # What is between two neighbours only.
-HOPS = {"host", "connection", "content-length", "transfer-encoding"}
-PRIVATE = {*HOPS, "authorization", "x-api-key", "api-key", "traceparent"}
-OURS = re.compile(r"\b(?:resp|rs|fc|ctc|msg|sh)_[0-9a-f]{24,}\b")
+HOP_HEADERS = {"host", "connection", "content-length", "transfer-encoding"}
+PRIVATE_HEADERS = {*HOP_HEADERS, "authorization", "x-api-key", "api-key", "traceparent"}
+SERVER_ID = re.compile(r"\b(?:resp|rs|fc|ctc|msg|sh)_[0-9a-f]{24,}\b")
 UUID = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 TIMEOUT = 120
 
@@ -65,31 +65,31 @@ class Session(Struct):
     answer: str | None
     exchanges: list[Exchange]
 
-    def model(self) -> Callable[[Received], Reply]:
+    def model(self) -> Callable[[ReceivedRequest], Reply]:
         """The model of this session: what it says depends on what it is asked alone."""
 
-        def reply(received: Received) -> Reply:
+        def reply(received: ReceivedRequest) -> Reply:
             offered = {tool["name"] for tool in received.body.get("tools", ())}
             last = received.conversation[-1]["content"] if received.conversation else []
             number = f"toolu_{len(received.conversation)}"
             for asks in ("StructuredOutput", "json"):
                 if self.answer and asks in offered:
-                    return Says(tools=[(number, asks, [self.answer])])
+                    return AnswerReply(tools=[(number, asks, [self.answer])])
             if self.call and self.call[0] in offered and not any(block["type"] == "tool_result" for block in last):
-                return Says("Let me see.", thinking="Hm.", tools=[(number, *self.call[:1], [self.call[1]])])
-            return Says(("All ", "done."))
+                return AnswerReply("Let me see.", thinking="Hm.", tools=[(number, *self.call[:1], [self.call[1]])])
+            return AnswerReply(("All ", "done."))
 
         return reply
 
 
-def short(value: Any, name: str = "") -> Any:
+def shorten_texts(value: Any, name: str = "") -> Any:
     """A JSON value without long texts."""
     match value:
         case dict():
-            return {key: short(each, key) for key, each in value.items()}
+            return {key: shorten_texts(each, key) for key, each in value.items()}
         case list():
-            return [short(each, name) for each in value]
-        case str() if len(value) > LONGEST.get(name, USUAL_LONGEST) and name not in KEPT:
+            return [shorten_texts(each, name) for each in value]
+        case str() if len(value) > MAX_LENGTHS.get(name, DEFAULT_MAX_LENGTH) and name not in KEPT_FIELDS:
             return f"({len(value)} characters)"
         case _:
             return value
@@ -110,7 +110,7 @@ class Recorder:
     def __init__(self, target: str, folder: Path) -> None:
         self._target = target
         self._folder = str(folder)
-        self.heard: list[Exchange] = []
+        self.exchanges: list[Exchange] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, one request."""
@@ -121,16 +121,16 @@ class Recorder:
             method, path, _ = line.split(" ")
             request = Request(method, path, headers, await _body(reader, headers))
             exchange = self._exchange(request)
-            self.heard.append(exchange)
+            self.exchanges.append(exchange)
             answer = await self._pass_on(request, writer)
             if path.partition("?")[0].endswith("/responses"):
-                exchange.ids = list(dict.fromkeys(OURS.findall(answer.decode())))
+                exchange.ids = list(dict.fromkeys(SERVER_ID.findall(answer.decode())))
         writer.close()
 
     def _exchange(self, request: Request) -> Exchange:
-        told = {name: value for name, value in request.headers.items() if name not in PRIVATE}
+        told = {name: value for name, value in request.headers.items() if name not in PRIVATE_HEADERS}
         told["user-agent"] = told.get("user-agent", "").partition(" (")[0]
-        kept = short(msgspec.json.decode(request.body)) if request.body else None
+        kept = shorten_texts(msgspec.json.decode(request.body)) if request.body else None
         told, kept = msgspec.json.decode(self._clean(msgspec.json.encode([told, kept]).decode()))
         return Exchange(request.method, request.path, told, kept)
 
@@ -140,7 +140,7 @@ class Recorder:
 
     async def _pass_on(self, request: Request, writer: asyncio.StreamWriter) -> bytes:
         """Ask the real server and hand its answer back as it comes; the whole of it."""
-        headers = {name: value for name, value in request.headers.items() if name not in HOPS}
+        headers = {name: value for name, value in request.headers.items() if name not in HOP_HEADERS}
         headers["accept-encoding"] = "identity"
         answer = bytearray()
         async with (
@@ -150,7 +150,7 @@ class Recorder:
             ) as response,
         ):
             print(request.method, request.path, response.status_code, file=sys.stderr)
-            fields = {name: value for name, value in response.headers.items() if name not in HOPS}
+            fields = {name: value for name, value in response.headers.items() if name not in HOP_HEADERS}
             lines = (f"HTTP/1.1 {response.status_code} Recorded", "Connection: close", *map(": ".join, fields.items()))
             writer.write("\r\n".join((*lines, "", "")).encode("latin-1"))
             async for chunk in response.aiter_raw():
@@ -171,12 +171,14 @@ async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
     return b"".join(chunks)
 
 
-def recorded(name: str) -> Session:
+def load_recording(name: str) -> Session:
     """A recording."""
-    return msgspec.json.decode((FOLDER / f"{name}.json").read_bytes(), type=Session)
+    return msgspec.json.decode((RECORDINGS_FOLDER / f"{name}.json").read_bytes(), type=Session)
 
 
-def write(name: str, session: Session) -> None:
+def save_recording(name: str, session: Session) -> None:
     """Keep a recording."""
-    FOLDER.mkdir(exist_ok=True)
-    (FOLDER / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(session), indent=1) + b"\n")
+    RECORDINGS_FOLDER.mkdir(exist_ok=True)
+    (RECORDINGS_FOLDER / f"{name}.json").write_bytes(
+        msgspec.json.format(msgspec.json.encode(session), indent=1) + b"\n"
+    )

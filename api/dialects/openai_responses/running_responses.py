@@ -8,18 +8,18 @@ import contextlib
 import weakref
 from collections.abc import AsyncGenerator, Callable
 
-from api.core.problems import Problem, of_failure
-from api.dialects.openai_common import envelope
-from api.dialects.openai_responses.encode import Cancelled, Finished, ResponsesEncoder
-from api.http.event_stream import honest
+from api.core.problems import Problem, problem_from_failure
+from api.dialects.openai_common import render_error
+from api.dialects.openai_responses.encode import Cancellation, FinishedResponse, ResponsesEncoder
+from api.http.event_stream import failures_as_events
 from shared.events import Event, Failed
 
-PATIENCE = 5.0
+CANCEL_TIMEOUT = 5.0
 
-type Numbered = tuple[int, Event | Cancelled]
+type NumberedStep = tuple[int, Event | Cancellation]
 
 
-class Live:
+class RunningResponse:
     """One response under way. Mutable: whether it is to be cancelled, and what it told so far, event by event.
 
     made: the encoder, which tells of the end. keep: keeps a response that has ended, with the events of its stream.
@@ -29,8 +29,8 @@ class Live:
 
     def __init__(
         self,
-        made: Callable[[Callable[[Finished], None]], ResponsesEncoder],
-        keep: Callable[[Finished, tuple[bytes, ...]], None],
+        build_encoder: Callable[[Callable[[FinishedResponse], None]], ResponsesEncoder],
+        store: Callable[[FinishedResponse, tuple[bytes, ...]], None],
         *,
         stored: bool = True,
         background: bool = False,
@@ -39,30 +39,30 @@ class Live:
         self.background = background
         # Each would keep the other, and all that both hold, until the next collection.
         myself = weakref.ref(self)
-        self.encoder = made(lambda finished: _tell_end(myself(), finished))
-        self.told: list[bytes] = []
-        self.over = asyncio.Event()
-        self._keep = keep
-        self._finished: Finished | None = None
+        self.encoder = build_encoder(lambda finished: _notify_finished(myself(), finished))
+        self.sent_events: list[bytes] = []
+        self.ended = asyncio.Event()
+        self._store = store
+        self._finished: FinishedResponse | None = None
         self._stop = asyncio.Event()
-        self._more = asyncio.Condition()
+        self._changed = asyncio.Condition()
 
-    def end(self, finished: Finished) -> None:
+    def finish(self, finished: FinishedResponse) -> None:
         """It has ended like this."""
         # In the background the last event is kept too, which is not told yet.
         if self.background:
             self._finished = finished
         else:
-            self._keep(finished, ())
+            self._store(finished, ())
 
     async def cancel(self) -> None:
         """End it, and wait until it has ended; not for ever, where its client reads no further."""
         self._stop.set()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
-                await self.over.wait()
+            async with asyncio.timeout(CANCEL_TIMEOUT):
+                await self.ended.wait()
 
-    async def events(self, job: AsyncGenerator[tuple[int, Event]]) -> AsyncGenerator[Numbered]:
+    async def stream_events(self, job: AsyncGenerator[tuple[int, Event]]) -> AsyncGenerator[NumberedStep]:
         """The events of its job, until it is cancelled; closing them ends the job."""
         stop = asyncio.ensure_future(self._stop.wait())
         try:
@@ -74,7 +74,7 @@ class Live:
                     step.cancel()
                     await asyncio.gather(step, return_exceptions=True)
                 if step.cancelled():
-                    yield 0, Cancelled()
+                    yield 0, Cancellation()
                     return
                 if isinstance(step.exception(), StopAsyncIteration):
                     return
@@ -85,44 +85,44 @@ class Live:
 
     async def run(self, job: AsyncGenerator[tuple[int, Event]]) -> None:
         """Let it be answered without anyone waiting."""
-        async for _, event in honest(self.events(job)):
-            await self._tell(self.encoder.event(event))
+        async for _, event in failures_as_events(self.stream_events(job)):
+            await self._publish(self.encoder.encode_event(event))
         if self._finished:
-            self._keep(self._finished, tuple(self.told))
-        self.over.set()
-        await self._tell(b"")
+            self._store(self._finished, tuple(self.sent_events))
+        self.ended.set()
+        await self._publish(b"")
 
-    async def _tell(self, said: bytes) -> None:
-        async with self._more:
-            self.told += [event + b"\n\n" for event in said.split(b"\n\n")[:-1]]
-            self._more.notify_all()
+    async def _publish(self, said: bytes) -> None:
+        async with self._changed:
+            self.sent_events += [event + b"\n\n" for event in said.split(b"\n\n")[:-1]]
+            self._changed.notify_all()
 
     async def follow(self, after: int) -> AsyncGenerator[tuple[int, bytes]]:
         """The events of its stream, those from number `after` + 1 on, until it has ended."""
         position = after + 1
-        while said := await self._told_from(position):
+        while said := await self._wait_for_events(position):
             for event in said:
                 yield 0, event
             position += len(said)
 
-    async def _told_from(self, position: int) -> list[bytes]:
+    async def _wait_for_events(self, position: int) -> list[bytes]:
         """The events from this one on, as soon as there are some; none when it has ended without."""
-        async with self._more:
-            await self._more.wait_for(lambda: len(self.told) > position or self.over.is_set())
-            return self.told[position:]
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.sent_events) > position or self.ended.is_set())
+            return self.sent_events[position:]
 
 
-def _tell_end(live: Live | None, finished: Finished) -> None:
+def _notify_finished(live: RunningResponse | None, finished: FinishedResponse) -> None:
     if live:
-        live.end(finished)
+        live.finish(finished)
 
 
-async def accepted(job: AsyncGenerator[tuple[int, Event]]) -> AsyncGenerator[tuple[int, Event]]:
+async def wait_until_accepted(job: AsyncGenerator[tuple[int, Event]]) -> AsyncGenerator[tuple[int, Event]]:
     """The same job once it is admitted or waits for its turn. Raises Problem where it is refused before."""
     first = await anext(job)
     if isinstance(first[1], Failed):
         await job.aclose()
-        raise of_failure(first[1])
+        raise problem_from_failure(first[1])
 
     async def whole() -> AsyncGenerator[tuple[int, Event]]:
         async with contextlib.aclosing(job):
@@ -133,35 +133,37 @@ async def accepted(job: AsyncGenerator[tuple[int, Event]]) -> AsyncGenerator[tup
     return whole()
 
 
-class Running:
+class RunningResponses:
     """Every response under way. Mutable: these, and the tasks of those in the background."""
 
     def __init__(self) -> None:
-        self._live: dict[tuple[str, str], Live] = {}
+        self._live: dict[tuple[str, str], RunningResponse] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         return f"<Running [{len(self._live)} under way, {len(self._tasks)} in the background]>"
 
-    def get(self, key: str, response_id: str) -> Live | None:
+    def get(self, key: str, response_id: str) -> RunningResponse | None:
         """A response of this key's that is under way."""
         return self._live.get((key, response_id))
 
-    async def events(
-        self, key: str, response_id: str, live: Live, job: AsyncGenerator[tuple[int, Event]]
-    ) -> AsyncGenerator[Numbered]:
+    async def stream_events(
+        self, key: str, response_id: str, live: RunningResponse, job: AsyncGenerator[tuple[int, Event]]
+    ) -> AsyncGenerator[NumberedStep]:
         """The events of a response whose client waits; it can be found until they end."""
         self._live[key, response_id] = live
-        events = live.events(job)
+        events = live.stream_events(job)
         try:
             async for numbered in events:
                 yield numbered
         finally:
             await events.aclose()
-            live.over.set()
+            live.ended.set()
             self._live.pop((key, response_id), None)
 
-    def begin(self, key: str, response_id: str, live: Live, job: AsyncGenerator[tuple[int, Event]]) -> None:
+    def start_background(
+        self, key: str, response_id: str, live: RunningResponse, job: AsyncGenerator[tuple[int, Event]]
+    ) -> None:
         """Answer a response in the background."""
         self._live[key, response_id] = live
 
@@ -180,24 +182,24 @@ class Running:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-class Verbatim:
+class RawEventEncoder:
     """An encoder of events that are bytes already."""
 
-    def event(self, event: bytes | Failed, choice: int = 0) -> bytes:
+    def encode_event(self, event: bytes | Failed, choice: int = 0) -> bytes:
         """The event itself."""
         assert choice == 0
         return event if isinstance(event, bytes) else b""
 
-    def whole(self) -> bytes:
+    def encode_answer(self) -> bytes:
         """Nothing: a stream is followed as a stream only."""
         return b""
 
-    def problem(self, problem: Problem) -> bytes:
+    def encode_error(self, problem: Problem) -> bytes:
         """An error as its JSON body."""
-        return envelope(problem)
+        return render_error(problem)
 
 
-async def replayed(events: tuple[bytes, ...], after: int) -> AsyncGenerator[tuple[int, bytes]]:
+async def replay_events(events: tuple[bytes, ...], after: int) -> AsyncGenerator[tuple[int, bytes]]:
     """The events of a stream that has ended, those from number `after` + 1 on."""
     for event in events[after + 1 :]:
         yield 0, event
