@@ -151,11 +151,15 @@ class ExecutorClient:
         yield trying.refusal
 
     async def _receive_first(
-        self, link: ExecutorConnection, message: Submit | RunTool, timeout: float | None, encoded: EncodedTurn | None
+        self,
+        link: ExecutorConnection,
+        message: Submit | RunTool,
+        first_message_timeout: float | None,
+        encoded: EncodedTurn | None,
     ) -> ToApi:
         """What is said to a job first; who says nothing for so many seconds counts as draining."""
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(first_message_timeout):
                 return await link.send(message, self._too_large_kind, encoded) or await link.receive()
         except TimeoutError:
             return Failed(ErrorKind.DRAINING, retry_after=1)

@@ -165,7 +165,7 @@ async def get_health(
     """Tell how the server is; 200 while it answers at all."""
     statuses, of_tools = await asyncio.gather(executors.fetch_statuses(), hands.fetch_statuses())
     principal = request.scope["state"].get(PRINCIPAL)
-    sees_paths = principal is not None and principal.may(*PATH_SCOPES)
+    sees_paths = principal is not None and principal.has_any_scope(*PATH_SCOPES)
     untrusted = list(dict.fromkeys((*executors.list_problems(), *hands.list_problems())))
     told = [status.windows for status in statuses.values() if status and status.windows]
     state = build_health(

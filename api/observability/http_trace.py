@@ -30,13 +30,13 @@ class HttpTraceMiddleware:
         method = str(scope["method"])
         watching = scope["path"].startswith(UNTRACED_PATHS)
         span = Span(parent, came) if watching else self._tracing.start_span(method, parent, "server", came)
-        span.set("http.request.method", method)
-        span.set("claude_api.request_id", str(scope.get("state", {}).get(REQUEST_ID_KEY, "")))
+        span.set_attribute("http.request.method", method)
+        span.set_attribute("claude_api.request_id", str(scope.get("state", {}).get(REQUEST_ID_KEY, "")))
         scope.setdefault("state", {}).update({TRACEPARENT: span.traceparent, TRACESTATE: span.tracestate})
 
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                span.set("http.response.status_code", message["status"])
+                span.set_attribute("http.response.status_code", message["status"])
                 if message["status"] >= 500:
                     span.fail(str(message["status"]))
             await send(message)
@@ -48,6 +48,6 @@ class HttpTraceMiddleware:
         finally:
             route = str(scope.get("path_template") or "")
             if route:
-                span.set("http.route", route)
-                span.name(f"{method} {route}")
+                span.set_attribute("http.route", route)
+                span.rename(f"{method} {route}")
             span.end()

@@ -112,10 +112,10 @@ def components(policy: Policy, limits: AgentLimits) -> dict[str, Json]:
     responses = schemas(ResponseObject, StreamEvent, DeletedResponse, InputTokens, ItemList, answers=True)
     return {
         **read,
-        **{name: _bounded(read[name], limits.max_prompt) for name in ("ChatAsk", "CodeAsk", "AnalyzeAsk")},
+        **{name: _bounded(read[name], limits.max_prompt) for name in ("ChatRequest", "CodeRequest", "AnalyzeRequest")},
         **done,
         **schemas(MessageOut, TokenCount, ErrorMessage, answers=True),
-        "ChatRequest": with_parameters(read["ChatRequest"], policy),
+        "ChatCompletionRequest": with_parameters(read["ChatCompletionRequest"], policy),
         "CompletionRequest": with_parameters(read["CompletionRequest"], policy, COMPLETIONS_PARAMETERS),
         "ResponsesRequest": with_parameters(read["ResponsesRequest"], policy, RESPONSES_PARAMETERS),
         "MessagesRequest": with_parameters(read["MessagesRequest"], policy, MESSAGES_PARAMETERS),

@@ -66,26 +66,26 @@ _ALLOWED: Json = {
 
 # A struct's name, or a field's place, and what is added to its schema; `type` where it takes the place of another.
 LIMITS: dict[str, Json] = {
-    "ChatRequest": {"required": ["messages"]},
-    "ChatRequest.messages": {"minItems": 1, "items": _of("ChatMessage")},
-    "ChatRequest.max_tokens": TOKENS,
-    "ChatRequest.max_completion_tokens": TOKENS,
-    "ChatRequest.tools": _listed("ToolDefinition", MAX_TOOLS),
-    "ChatRequest.functions": {"maxItems": MAX_TOOLS},
-    "ChatRequest.tool_choice": _either({"enum": ["none", "auto", "required", "any"]}, _NAMED, _ALLOWED),
-    "ChatRequest.function_call": _either({"enum": ["none", "auto"]}, _of("CalledFunction")),
-    "ChatRequest.reasoning_effort": {"enum": [*EFFORT_NAMES, None]},
-    "ChatRequest.stop": _either(
+    "ChatCompletionRequest": {"required": ["messages"]},
+    "ChatCompletionRequest.messages": {"minItems": 1, "items": _of("ChatMessage")},
+    "ChatCompletionRequest.max_tokens": TOKENS,
+    "ChatCompletionRequest.max_completion_tokens": TOKENS,
+    "ChatCompletionRequest.tools": _listed("ToolDefinition", MAX_TOOLS),
+    "ChatCompletionRequest.functions": {"maxItems": MAX_TOOLS},
+    "ChatCompletionRequest.tool_choice": _either({"enum": ["none", "auto", "required", "any"]}, _NAMED, _ALLOWED),
+    "ChatCompletionRequest.function_call": _either({"enum": ["none", "auto"]}, _of("FunctionCall")),
+    "ChatCompletionRequest.reasoning_effort": {"enum": [*EFFORT_NAMES, None]},
+    "ChatCompletionRequest.stop": _either(
         {"type": "string"}, {"type": "array", "items": {"type": "string"}, "maxItems": MAX_STOP_SEQUENCES}
     ),
-    "ChatRequest.max_budget_usd": {"exclusiveMinimum": 0, "maximum": 10_000},
+    "ChatCompletionRequest.max_budget_usd": {"exclusiveMinimum": 0, "maximum": 10_000},
     "ReasoningOptions.effort": {"enum": [*EFFORT_NAMES, None]},
     "ReasoningOptions.max_tokens": {"minimum": 0},
     "ChatMessage": {"required": ["role"]},
     "ChatMessage.role": {"type": "string", "enum": ["system", "developer", "user", "assistant", "tool", "function"]},
     "ChatMessage.content": CONTENT,
     "ChatMessage.tool_calls": _listed("ToolCallIn"),
-    "CalledFunction.arguments": {"type": ["string", "null"]},
+    "FunctionCall.arguments": {"type": ["string", "null"]},
     "Part.type": {
         "enum": [
             *("text", "image_url", "file", "refusal"),
@@ -110,9 +110,9 @@ LIMITS: dict[str, Json] = {
     "ChatUsage.completion_tokens": {"minimum": 0},
     "ChatUsage.total_tokens": {"minimum": 0},
     "ChatUsage.cost_usd": {"minimum": 0},
-    "Chunk.id": {"pattern": "^chatcmpl-"},
-    "Completion.id": {"pattern": "^chatcmpl-"},
-    "Completion.choices": {"minItems": 1},
+    "ChatCompletionChunk.id": {"pattern": "^chatcmpl-"},
+    "ChatCompletion.id": {"pattern": "^chatcmpl-"},
+    "ChatCompletion.choices": {"minItems": 1},
     "ErrorBody.message": {"minLength": 1},
     "ResponsesRequest.input": _either({"type": "string", "minLength": 1}, {"type": "array", "items": _of("Item")}),
     "ResponsesRequest.max_output_tokens": TOKENS,

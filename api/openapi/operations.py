@@ -43,7 +43,7 @@ def chat() -> Json:
                 "anyOf": [
                     {
                         "contentMediaType": "application/json",
-                        "contentSchema": {"anyOf": [reference("Chunk"), reference("ErrorEnvelope")]},
+                        "contentSchema": {"anyOf": [reference("ChatCompletionChunk"), reference("ErrorEnvelope")]},
                     },
                     {"const": "[DONE]"},
                 ],
@@ -59,12 +59,12 @@ def chat() -> Json:
         "written. Hanging up ends the answer at once. Bodies may be packed with `Content-Encoding: gzip`, and are read as "
         "JSON whatever their `Content-Type` says.",
         parameters=[REQUEST_ID],
-        requestBody={"required": True, "content": json(reference("ChatRequest"), examples.REQUESTS)},
+        requestBody={"required": True, "content": json(reference("ChatCompletionRequest"), examples.REQUESTS)},
         responses={
             "200": answer(
                 "The answer: one JSON object, or a stream if `stream` is true.",
                 {
-                    **json(reference("Completion"), examples.ANSWERS),
+                    **json(reference("ChatCompletion"), examples.ANSWERS),
                     "text/event-stream": {"schema": event, "examples": examples.STREAMS},
                 },
                 ANSWERED,

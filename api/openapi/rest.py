@@ -60,7 +60,7 @@ def _post(summary: str, name: str, stem: str, words: str) -> Json:
         summary,
         f"{words} Hanging up ends it at once.",
         parameters=[REQUEST_ID],
-        requestBody={"required": True, "content": json(reference(f"{stem}Ask"), _example(stem))},
+        requestBody={"required": True, "content": json(reference(f"{stem}Request"), _example(stem))},
         responses={"200": answer("The answer, or a stream of it.", content, ANSWERED), **refusals(OF_MODEL)},
     )
 
@@ -73,7 +73,7 @@ def _job(summary: str, name: str, stem: str, answered: str, *, stream: bool) -> 
         summary,
         "Done by a tools executor, in a sandbox of its own. Hanging up ends it at once.",
         parameters=[REQUEST_ID],
-        requestBody={"required": True, "content": json(reference(f"{stem}Ask"), _example(stem))},
+        requestBody={"required": True, "content": json(reference(f"{stem}Request"), _example(stem))},
         responses={"200": answer("What came of it.", content, ANSWERED), **refusals(OF_JOB)},
     )
 
@@ -85,7 +85,7 @@ def _stream(answered: str) -> Json:
         "anyOf": [
             {
                 "contentMediaType": "application/json",
-                "contentSchema": {"anyOf": [reference(answered), reference("Refusal"), {"type": "object"}]},
+                "contentSchema": {"anyOf": [reference(answered), reference("RestError"), {"type": "object"}]},
             }
         ],
     }
@@ -113,7 +113,7 @@ def refusals(statuses: tuple[int, ...], titles: Mapping[int, str] = OF_REST) -> 
         str(status): {
             "description": titles[status],
             "headers": headed(("x-should-retry",)),
-            "content": json(reference("Refusal")),
+            "content": json(reference("RestError")),
         }
         for status in statuses
     }

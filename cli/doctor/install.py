@@ -32,7 +32,7 @@ from cli.up.preflight import Address
 PROGRAM_COMMAND = (sys.executable, "-P", "-m")
 UNITS_FOLDER = Path("/etc/systemd/system")
 # A key of the right form for the programs' checks, where `up` would make one.
-PLACEHOLDER_TOKEN = "sk-local-0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+PLACEHOLDER_TOKEN = "sk-local-0f1e2d3c4b5a69788796a5b4c3d2e1f0"  # noqa: S105 # invented
 
 BASE_URL_VARIABLE = "ANTHROPIC_BASE_URL"
 TOKEN_VARIABLES = tuple(name for name in CREDENTIAL_VARIABLES if name != BASE_URL_VARIABLE)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from cli import StartupError
 from cli.up.preflight import Address
 
-TOKEN_PREFIX = "sk-local-"
+TOKEN_PREFIX = "sk-local-"  # noqa: S105 # how ours start
 TOKEN_FILE_MODE = 0o600
 MAX_FILE_BYTES = 4096
 

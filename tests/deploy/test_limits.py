@@ -46,7 +46,7 @@ def needed(unit: str) -> tuple[int, int]:
             ApiSettings, "response_store_max_bytes"
         ) + MAX_FETCHES * MAX_IMAGE_BYTES + PROGRAM, THREADS
     if unit == "claude-executor@.service":
-        processes = jobs + default(ExecutorSettings, "parked")
+        processes = jobs + default(ExecutorSettings, "cli_pool_size")
         return processes * CLI + PROGRAM, processes * THREADS
     memory = jobs * default(ExecutorSettings, "command_memory_mb") * MIB
     return memory + PROGRAM, jobs * default(ExecutorSettings, "command_processes") + THREADS

@@ -117,11 +117,11 @@ def problems() -> set[tuple[str, int]]:
             match call.func.id, call.args:
                 case "Problem", [ast.Constant(value=int(status)), ast.Constant(value=str(code)), *_]:
                     found.add((code, status))
-                case "invalid", [_, _, ast.Constant(value=str(code))]:
+                case "invalid_problem", [_, _, ast.Constant(value=str(code))]:
                     found.add((code, 400))
-                case "invalid", _:
+                case "invalid_problem", _:
                     found.add(("invalid_value", 400))
-                case "refused", [ast.Constant(value=str(code)), _, _, *status] if path.name == "media.py":
+                case "media_problem", [ast.Constant(value=str(code)), _, _, *status] if path.parent.name == "media":
                     found.add((code, int(ast.unparse(status[0])) if status else 400))
                 case _:
                     pass
@@ -173,7 +173,7 @@ def test_the_refusals_table_is_the_problems():
 
 def test_every_problem_is_found():
     """The codes are told by the code's shape, so each Problem has its code in it, or is made by a function known here."""
-    known = {"of_failure", "of_framework", "invalid", "refused"}
+    known = {"problem_from_failure", "problem_from_http_exception", "invalid_problem", "media_problem"}
     for path, tree in sources("api"):
         for function in ast.walk(tree):
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) or function.name in known:

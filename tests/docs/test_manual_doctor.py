@@ -15,9 +15,9 @@ def levels() -> dict[str, set[str]]:
             match call:
                 case ast.Call(ast.Name("warning" | "error" as level), [ast.Constant(str(check)), *_]):
                     found[check].add(level)
-                case ast.Call(ast.Name("wrong"), [ast.Constant(str(check)), _, ast.Constant(str(level))]):
+                case ast.Call(ast.Name("to_finding"), [ast.Constant(str(check)), _, ast.Constant(str(level))]):
                     found[check].add(level)
-                case ast.Call(ast.Name("wrong"), [ast.Constant(str(check)), *_]):
+                case ast.Call(ast.Name("to_finding"), [ast.Constant(str(check)), *_]):
                     found[check].add("error")
                 case ast.Call(ast.IfExp(), [ast.Constant(str(check)), *_]):
                     found[check] |= {"warning", "error"}

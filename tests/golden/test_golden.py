@@ -7,7 +7,7 @@ A case is a file in the folder of its dialect; a new one needs no code:
     > {"include_usage": true, "choices": 2}       how the answer was asked for, if not as usual
     {"type": "started", "model": "claude-x"}      an event a line
     1 {"type": "text", "text": "Hi"}              … of the second answer
-    {"type": "Wrote", "stream": "stdout", …}      … or what else REST hears, by its struct's name
+    {"type": "OutputChunk", "stream": "stdout", …}      … or what else REST hears, by its struct's name
     ----------
     the HTTP response to a streamed request
     ----------

@@ -259,7 +259,7 @@ async def test_a_result_that_no_call_waits_for_fails_the_job(stack: Stack, upstr
     try:
         async with asyncio.timeout(TEST_TIMEOUT):
             writer.write(
-                encode_frame(Submit(turn(held=is_held), "req_1"))
+                encode_frame(Submit(turn(interactive=is_held), "req_1"))
                 + encode_frame(DeliverToolResult(ToolResult("other", ())))
             )
             event = await read_to_api(reader)

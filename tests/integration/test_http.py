@@ -54,7 +54,7 @@ async def test_health_tells_what_the_server_is_made_of(stack: Stack):
                     "running": 0,
                     "max_queue": 32,
                     "waiting": 0,
-                    "parked": 1,
+                    "idle_processes": 1,
                 }
             ],
             "tools": [],

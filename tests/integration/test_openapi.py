@@ -102,7 +102,7 @@ def test_every_route_is_in_the_document_and_every_operation_has_a_route(tmp_path
 
 def test_every_parameter_of_a_chat_is_described():
     """With what becomes of it."""
-    properties = DOCUMENT["components"]["schemas"]["ChatRequest"]["properties"]
+    properties = DOCUMENT["components"]["schemas"]["ChatCompletionRequest"]["properties"]
     assert {name: properties[name]["x-treatment"] for name in CHAT_PARAMETERS} == {
         n: p.treatment for n, p in CHAT_PARAMETERS.items()
     }
@@ -127,7 +127,7 @@ def test_example_of_a_completion_is_accepted(name: str):
 
 def test_strict_parameters_are_refused_in_the_document_too():
     """What the owner decided is what a reader sees."""
-    request = document(Policy(strict=True, max_choices=7))["components"]["schemas"]["ChatRequest"]
+    request = document(Policy(strict=True, max_choices=7))["components"]["schemas"]["ChatCompletionRequest"]
     assert request["properties"]["temperature"]["x-treatment"] == "refused"
     assert request["properties"]["n"]["maximum"] == 7
 
@@ -136,7 +136,7 @@ def test_the_longest_prompt_is_the_setting_s():
     """In each of the requests that have one."""
     for limits in (AgentLimits(), AgentLimits(max_prompt=123)):
         schemas = document(Policy(), limits)["components"]["schemas"]
-        for ask in ("ChatAsk", "CodeAsk", "AnalyzeAsk"):
+        for ask in ("ChatRequest", "CodeRequest", "AnalyzeRequest"):
             assert schemas[ask]["properties"]["prompt"]["maxLength"] == limits.max_prompt
 
 
@@ -162,7 +162,7 @@ def test_example_of_a_request_is_accepted(name: str):
     """By the decoder, and by its own schema."""
     sent = EXAMPLES[name]["value"]
     decode(msgspec.json.encode(sent), Policy())
-    validator({"$ref": "#/components/schemas/ChatRequest"}).validate(sent)
+    validator({"$ref": "#/components/schemas/ChatCompletionRequest"}).validate(sent)
 
 
 def test_files_in_examples_are_those_of_the_folder_that_make_run_makes(tmp_path: Path):

@@ -87,7 +87,7 @@ sys.exit(up(os.environ, pathlib.Path(folder), api=(*program, "api", folder, api)
 # Its grace period is longer than any test, so that only a second Ctrl-C can end it.
 PATIENT = """
 import asyncio, os, pathlib, sys
-from cli.up.supervisor import Patience, Program, Supervisor
+from cli.up.supervisor import SupervisorTimeouts, Program, Supervisor
 folder, api, executor = sys.argv[1:]
 program = (sys.executable, "-I", folder + "/stand_in.py")
 environment = {**os.environ, "RUN_DIR": folder}
@@ -99,7 +99,7 @@ sys.exit(asyncio.run(Supervisor(
     Program("executor", (*program, "executor", folder, executor), environment),
     Program("API", (*program, "api", folder, api), environment),
     say,
-    Patience(grace=3600),
+    SupervisorTimeouts(shutdown=3600),
 ).run(ready)))
 """
 

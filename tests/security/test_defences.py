@@ -19,7 +19,8 @@ from tests.support.timeouts import TEST_TIMEOUT
 SCRIPT = """
 import ctypes, json, mmap, os, signal, socket, sys
 sys.path.insert(0, sys.argv[1])
-from executor.sandbox import landlock, seccomp
+from executor.sandbox import landlock
+from executor.sandbox.seccomp import filters
 from executor.sandbox.confine import Defences, confine
 from executor.sandbox.landlock import Rules
 landlock_up, seccomp_up, inside, outside = json.loads(sys.argv[2])
@@ -51,8 +52,8 @@ attacks = {
     "memory file": lambda: os.close(os.memfd_create("x")),
     "written and run": lambda: mmap.mmap(-1, 4096, prot=7).close(),
 }
-version = landlock.abi()
-confine(Rules(change=(inside,)), seccomp.command_filter(signals=version >= landlock.SCOPE_ABI),
+version = landlock.get_abi_version()
+confine(Rules(change=(inside,)), filters.build_command_filter(allow_signals=version >= landlock.SCOPE_ABI),
         Defences(landlock=landlock_up, seccomp=seccomp_up, memory=False))
 through = []
 for name, attack in attacks.items():
@@ -101,13 +102,13 @@ def test_without_seccomp_the_same_attacks_on_the_kernel_work(tmp_path: Path):
 def test_a_keeper_ends_what_a_plain_parent_would_leave(tmp_path: Path):
     """A second fork in a session of its own goes on after its parent, unless a keeper looks after it."""
     code = (
-        "import os, sys, socket\nsys.path.insert(0, sys.argv[1])\nfrom executor.sandbox import keeper\n"
+        "import os, sys, socket\nsys.path.insert(0, sys.argv[1])\nfrom executor.sandbox.zygote import reaper\n"
         "reading, writing = os.pipe()\n"
         "def leave():\n    if os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0:\n"
         "            os.read(0, 1)\n        os._exit(0)\n    os._exit(0)\n"
-        "if sys.argv[2] == 'kept':\n    keeper.LIBC.prctl(keeper.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)\n"
+        "if sys.argv[2] == 'kept':\n    reaper.LIBC.prctl(reaper.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)\n"
         "child = os.fork()\nif child == 0: leave()\nos.waitpid(child, 0)\n"
-        "if sys.argv[2] == 'kept': keeper.end_all()\n"
+        "if sys.argv[2] == 'kept': reaper.kill_descendants()\n"
         "os.write(1, b'.'); os._exit(0)\n"
     )
     for manner, left in (("kept", False), ("plain", True)):

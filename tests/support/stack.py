@@ -198,7 +198,9 @@ class Stack:
                     raise RuntimeError(f"a program ended early:\n{self.read_logs()}")
             health = await self.fetch_health()
             executors = health["executors"] if health else []
-            ready = [e for e in executors if not self._wait_ready or (e["up"] and e["parked"] >= self._pool_size)]
+            ready = [
+                e for e in executors if not self._wait_ready or (e["up"] and e["idle_processes"] >= self._pool_size)
+            ]
             hands = [each for each in health["tools"] if each["up"] or not self._wait_ready] if health else []
             return health is not None and len(ready) == self._count and len(hands) == bool(self.tools)
 
@@ -246,7 +248,7 @@ class Stack:
                 health
                 and all(not e["running"] and not e["waiting"] for e in health["executors"])
                 and len(self.list_clis()) == self._pool_size * len(self.executors)
-                and all(e["parked"] == self._pool_size for e in health["executors"])
+                and all(e["idle_processes"] == self._pool_size for e in health["executors"])
             )
 
         await wait_until(is_idle, timeout)

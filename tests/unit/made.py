@@ -97,7 +97,7 @@ models = st.builds(CliModel, value=words, resolved=words, name=words, descriptio
 
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Queued, counts),
-    st.builds(Admitted, parked=st.booleans(), offline=st.booleans()),
+    st.builds(Admitted, pooled=st.booleans(), offline=st.booleans()),
     st.builds(Started, words),
     st.builds(TextDelta, words | awkward),
     st.builds(ThinkingDelta, words | awkward),
@@ -133,7 +133,7 @@ statuses = st.builds(
     max_queue=counts,
     running=counts,
     waiting=counts,
-    parked=counts,
+    idle_processes=counts,
     draining=st.booleans(),
     problem=words,
     models=st.lists(models, max_size=3).map(tuple),

@@ -261,7 +261,7 @@ def test_what_holds_without_any_setting() -> None:
         "max_concurrent": 4,
         "max_queue": 32,
         "queue_timeout": 10,
-        "parked": 2,
+        "cli_pool_size": 2,
         "drain_timeout": 3,
         "watchdog_timeout": 30,
         "allowed_paths": None,

@@ -78,9 +78,9 @@ async def test_a_job_has_its_line_however_it_ends(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         [_ async for _ in desk.books.meter_messages(faulty(), desk.asking(), "opus")]
     assert desk.lines() == [
-        ("notes", "claude-opus-4-8", 30, 12, "ok"),
+        ("notes", "claude-opus-4-8", 30, 12, "succeeded"),
         ("notes", "opus", 0, 0, "overloaded"),
-        ("notes", "", 0, 0, "ok"),
+        ("notes", "", 0, 0, "succeeded"),
         ("notes", "opus", 100, 10, "client_disconnected"),
         ("notes", "opus", 0, 0, "internal"),
     ]
@@ -103,7 +103,7 @@ async def test_a_request_is_let_in_or_refused_as_a_whole(tmp_path: Path) -> None
     """Its other jobs count, and are not stopped half-way."""
     desk = Desk(tmp_path, requests_per_minute=2)
     visit = RequestAdmission()
-    together = [desk.run(*DONE, asking=desk.asking(visit=visit)) for _ in range(3)]
+    together = [desk.run(*DONE, asking=desk.asking(admission=visit)) for _ in range(3)]
     assert await asyncio.gather(*together) == [list(DONE)] * 3
     (refused,) = await desk.run(*DONE)
     assert refused.kind is ErrorKind.KEY_LIMIT
@@ -127,7 +127,7 @@ async def test_jobs_at_once_are_limited_and_places_come_back(tmp_path: Path) -> 
             async with desk.books.meter_job(desk.asking()):
                 pass
         assert "`concurrent_jobs` of this key is 1" in denied.value.failed.detail
-        async with desk.books.meter_job(desk.asking(within=True)):
+        async with desk.books.meter_job(desk.asking(is_nested=True)):
             pass
     assert await desk.run(*DONE) == list(DONE)
 

@@ -80,7 +80,7 @@ thoughts = st.builds(
 def answers(draw: st.DrawFn) -> list[Event]:
     """An answer as an executor tells it: what comes before it, its blocks in any order, its end."""
     before = draw(st.lists(st.builds(Queued, small) | st.builds(UsageWindows, words, st.just(())), max_size=2))
-    admitted = draw(st.builds(Admitted, parked=st.booleans(), offline=st.booleans()))
+    admitted = draw(st.builds(Admitted, pooled=st.booleans(), offline=st.booleans()))
     events: list[Event] = [*before, admitted, Started(draw(st.sampled_from(["claude-x", "claude-é"])))]
     kinds = draw(st.lists(st.sampled_from(["text", "thought", "redacted", "call", "windows"]), max_size=6))
     for number, kind in enumerate(kinds):
@@ -302,7 +302,7 @@ def test_several_answers_side_by_side_are_each_whole(made: Any, given_answers: l
     stream = b""
     while any(left):
         number = data.draw(st.sampled_from([number for number, events in enumerate(left) if events]))
-        stream += encoder.event(left[number].pop(0), number)
+        stream += encoder.encode_event(left[number].pop(0), number)
     *chunks, (_, last), (_, done) = told(stream)
     assert done is None
     assert last
@@ -314,4 +314,4 @@ def test_several_answers_side_by_side_are_each_whole(made: Any, given_answers: l
         assert read(heard) == read(wanted)
     counted = [answer[-1].usage.output_tokens for answer in several if isinstance(answer[-1], Done)]
     assert last["usage"]["completion_tokens"] == sum(counted)
-    assert json.loads(encoder.whole())["usage"] == last["usage"]
+    assert json.loads(encoder.encode_answer())["usage"] == last["usage"]

@@ -122,7 +122,7 @@ def test_what_nothing_alters_so_is_noticed(sent: str, seen: Any):
 @pytest.mark.parametrize("dialect", DIALECTS, ids=repr)
 def test_an_indented_body_is_the_same_body(dialect: Any):
     """With a line break behind every token."""
-    fitted = dialect.fitted(EDGE_CASES)
+    fitted = dialect.adapt(EDGE_CASES)
     compact, indented = (dialect.request(fitted, "sonnet", indented=each).decode() for each in (False, True))
     assert json.loads(add_line_breaks(compact)) == json.loads(compact)
     assert indented.count("\n") > 500

@@ -32,8 +32,8 @@ def test_what_was_begun_and_not_ended_is_lost_and_a_torn_entry_is_passed_over(tm
     (path,) = tmp_path.iterdir()
     data = path.read_bytes() + b'{"type":"ended","line":{"id":"3'
     assert [(line.id, line.outcome) for line in parse_records(data, include_crashed=True)] == [
-        ("1", "ok"),
-        ("2", "lost"),
+        ("1", "succeeded"),
+        ("2", "crashed"),
     ]
     assert [line.id for line in parse_records(data, include_crashed=False)] == ["1"]
 
@@ -43,8 +43,8 @@ def test_only_a_dead_process_s_journal_is_taken_over(tmp_path: Path) -> None:
     living = Journal(tmp_path)
     living.append(JobStarted(LINE))
     program = (
-        "import sys; from pathlib import Path; from api.accounting.journal import Journal; from api.accounting.ledger_record import Begun, Line\n"
-        "Journal(Path(sys.argv[1])).append(Begun(Line('9', 1.0, 'k', 'chat'))); import os; os._exit(9)"
+        "import sys; from pathlib import Path; from api.accounting.journal import Journal; from api.accounting.ledger_record import JobStarted, LedgerRecord\n"
+        "Journal(Path(sys.argv[1])).append(JobStarted(LedgerRecord('9', 1.0, 'k', 'chat'))); import os; os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
     (orphan,) = find_orphans(tmp_path)
@@ -76,20 +76,20 @@ def test_a_full_disk_is_said_and_what_is_written_later_is_whole(tmp_path: Path) 
     program = f"""
 import resource, signal, sys
 from pathlib import Path
-from api.accounting.journal import Journal, ended
-from api.accounting.ledger_record import Begun, Line
+from api.accounting.journal import Journal, parse_records
+from api.accounting.ledger_record import JobStarted, LedgerRecord
 journal = Journal(Path(sys.argv[1]))
-journal.append(Begun(Line("1", 1.0, "k", "chat")))
+journal.append(JobStarted(LedgerRecord("1", 1.0, "k", "chat")))
 resource.setrlimit(resource.RLIMIT_FSIZE, (journal.size + 20, {resource.RLIM_INFINITY}))
 for number in range(2):
     try:
-        journal.append(Begun(Line("2", 1.0, "k", "chat")))
+        journal.append(JobStarted(LedgerRecord("2", 1.0, "k", "chat")))
     except OSError as error:
         print(error.strerror)
 resource.setrlimit(resource.RLIMIT_FSIZE, ({resource.RLIM_INFINITY}, {resource.RLIM_INFINITY}))
-journal.append(Begun(Line("3", 1.0, "k", "chat")))
+journal.append(JobStarted(LedgerRecord("3", 1.0, "k", "chat")))
 (path,) = Path(sys.argv[1]).iterdir()
-print([line.id for line in ended(path.read_bytes(), lost=True)])
+print([line.id for line in parse_records(path.read_bytes(), include_crashed=True)])
 """
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, capture_output=True, text=True)
     first, second, ids = done.stdout.splitlines()

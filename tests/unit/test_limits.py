@@ -54,9 +54,9 @@ class Flaky:
     async def give_back(self, key: str, lease: str) -> None:
         self._asked()
 
-    async def renew(self, leases: dict[str, str], *, anew: bool) -> None:
+    async def renew(self, leases: dict[str, str], *, reacquire: bool) -> None:
         self._asked()
-        self.renewed.append(anew)
+        self.renewed.append(reacquire)
 
 
 @pytest.fixture

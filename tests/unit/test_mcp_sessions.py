@@ -111,7 +111,7 @@ async def door(**limits: Any) -> AsyncGenerator[McpEndpoint]:
 
 async def test_a_session_that_nobody_asks_ends():
     """And is then as unknown as one that never was: 404, upon which clients begin anew."""
-    async with door(idle=0.05) as opened:
+    async with door(idle_timeout=0.05) as opened:
         session = (await ask(opened, "POST", HELLO)).session
         await wait_until(lambda: not opened.session_count)
         assert (await ask(opened, "POST", PING, **session)).status == 404
@@ -130,7 +130,7 @@ async def lives(opened: McpEndpoint, session: dict[str, str], who: str = OWNER) 
 
 async def test_the_session_that_was_idle_the_longest_makes_room():
     """There are only so many; one that ends by itself makes room as well."""
-    async with door(most=4) as opened:
+    async with door(max_sessions=4) as opened:
         first, second = await begun(opened, "one"), await begun(opened, "one")
         third, fourth = await begun(opened, "two"), await begun(opened, "three")
         assert await lives(opened, first, "one")
@@ -145,7 +145,7 @@ async def test_the_session_that_was_idle_the_longest_makes_room():
 
 async def test_a_key_has_half_of_them_and_makes_room_for_its_own_itself():
     """Whatever it begins, the sessions of others stay."""
-    async with door(most=4) as opened:
+    async with door(max_sessions=4) as opened:
         others = await begun(opened, "other")
         own = [await begun(opened, "greedy") for _ in range(9)]
         assert await lives(opened, others, "other")
@@ -155,7 +155,7 @@ async def test_a_key_has_half_of_them_and_makes_room_for_its_own_itself():
 
 async def test_sessions_in_use_are_not_ended_for_a_new_one():
     """It is turned away with a code, and with when to try again; a moment later there may be room."""
-    async with door(most=2) as opened:
+    async with door(max_sessions=2) as opened:
         session = await begun(opened)
         client = Listener()
         listening = asyncio.create_task(ask(opened, "GET", client=client, **session))
@@ -174,7 +174,7 @@ async def test_sessions_in_use_are_not_ended_for_a_new_one():
 @pytest.mark.parametrize(("method", "message"), [("POST", PING), ("GET", None), ("DELETE", None)])
 async def test_only_a_greeting_begins_a_session(method: str, message: Any):
     """Anything else without one takes no place from anybody."""
-    async with door(most=2) as opened:
+    async with door(max_sessions=2) as opened:
         session = await begun(opened)
         with pytest.raises(Problem) as caught:
             await ask(opened, method, message)

@@ -90,8 +90,8 @@ def test_a_job_s_times_and_tokens_are_told():
     assert value(metrics, "job_between_tokens_seconds_sum", model="claude-sonnet-5") == 2
     assert value(metrics, "job_between_tokens_seconds_count", model="claude-sonnet-5") == 1
     assert value(metrics, "job_seconds_sum", **job) == 7
-    assert value(metrics, "jobs_total", outcome="done", **job) == 1
-    assert value(metrics, "jobs_admitted_total", parked="yes") == 1
+    assert value(metrics, "jobs_total", outcome="succeeded", **job) == 1
+    assert value(metrics, "jobs_admitted_total", pooled="yes") == 1
     assert value(metrics, "jobs_in_progress", dialect="chat") == 0
     assert value(metrics, "tokens_total", model="claude-sonnet-5", key="ci", kind="input") == 10
     assert value(metrics, "tokens_total", model="claude-sonnet-5", key="ci", kind="reasoning") == 1
@@ -107,7 +107,7 @@ def test_a_job_that_fails_has_its_kind_and_one_that_is_left_is_cancelled():
     assert value(refused, "job_errors_total", dialect="chat", kind="key_budget") == 1
     assert value(refused, "jobs_total", dialect="chat", model=OTHER, outcome="refused") == 1
     left = watched((1, Started("claude-sonnet-5")), (2, TextDelta("a")))
-    assert value(left, "jobs_total", dialect="chat", model="claude-sonnet-5", outcome="cancelled") == 1
+    assert value(left, "jobs_total", dialect="chat", model="claude-sonnet-5", outcome="client_disconnected") == 1
 
 
 def test_a_model_that_never_answered_makes_no_series_of_its_own():
@@ -139,7 +139,7 @@ def test_executors_of_both_roles_tell_of_themselves_and_a_lost_one_is_down():
         return found[f"claude_api_{name}", frozenset({"executor": executor, **labels}.items())]
 
     assert [of(name, "executor_up") for name in ("claude-1", "claude-2", "tools-1")] == [1, 0, 1]
-    assert [of("claude-1", f"executor_{name}") for name in ("places", "queue_places", "running", "waiting")] == [
+    assert [of("claude-1", f"executor_{name}") for name in ("capacity", "queue_capacity", "running", "waiting")] == [
         4,
         32,
         3,

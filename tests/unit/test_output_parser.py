@@ -169,7 +169,7 @@ def test_the_stop_text_that_the_service_met_is_told():
 def test_a_held_turn_does_not_end_with_a_call():
     """The next message of the model begins with a blank line behind the words before it."""
     called = block("tool_use", name="get_weather")
-    held = turn(held=True, tools=(Tool("get_weather", "", "{}"),))
+    held = turn(interactive=True, tools=(Tool("get_weather", "", "{}"),))
     events = fed(held, start(), says("a"), called, stops("tool_use"), start(), says("b"), stops("end_turn"), through())
     assert [event.text for event in events if isinstance(event, TextDelta)] == ["a", "\n\nb"]
     assert [type(event) for event in events].count(Done) == 1
@@ -238,7 +238,7 @@ def test_a_held_turn_goes_on_behind_a_call_of_nothing_on_offer():
     first = [start(), *says("Let me see."), *calls("ToolSearch"), stops("tool_use", 7, thinking=3), UnknownLine("user")]
     silent = [start(), *calls("ToolSearch"), stops("tool_use")]
     last = [start(ServiceUsage(20, 1, None, 5, 4)), *says("", "Sun", "ny."), stops("end_turn", 2, 1), through()]
-    held = turn(tools=TOOLS, held=True)
+    held = turn(tools=TOOLS, interactive=True)
     assert fed(held, first, last) == [
         STARTED,
         TextDelta("Let me see."),

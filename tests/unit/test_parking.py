@@ -40,14 +40,14 @@ class Fake(CliProcess):
         self.process.returncode = -9
         self._end.set()
 
-    def yield_cpu(self, nice: int) -> None:
+    def set_niceness(self, nice: int) -> None:
         self.said.append(nice)
 
     def kill(self) -> None:
         self.said.append("killed")
         self.die()
 
-    async def bury(self) -> None:
+    async def clean_up(self) -> None:
         await self.exited
         self.said.append("buried")
         self.buried.set()

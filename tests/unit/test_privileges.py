@@ -20,13 +20,13 @@ if uid:
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
 if int(sys.argv[3]):
-    kernel.refuse([int(sys.argv[3])], errno.EPERM)
-before = privileges.held()
+    kernel.refuse_calls([int(sys.argv[3])], errno.EPERM)
+before = privileges.has_capabilities()
 try:
-    privileges.give_up()
+    privileges.drop_capabilities()
 except OSError as error:
     sys.exit(error.strerror)
-print(before, privileges.held())
+print(before, privileges.has_capabilities())
 """
 
 

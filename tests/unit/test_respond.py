@@ -385,7 +385,7 @@ async def test_a_fault_of_a_dialect_is_raised_and_closes_the_job(stream: bool) -
     """It is ours to see, and the job is not left running."""
 
     class Faulty(Plain):
-        def event(self, event: Event, choice: int = 0) -> bytes:
+        def encode_event(self, event: Event, choice: int = 0) -> bytes:
             raise LookupError
 
     job, client = Job(*WHOLE), Client()

@@ -211,7 +211,7 @@ async def test_an_executor_takes_nothing_that_only_an_executor_may_say(message: 
         {"type": "failed", "kind": "whatever"},
         {"type": "submit", "request_id": "r"},
         {"type": "submit", "request_id": "r", "turn": {"model": "m", "messages": [{"role": "tool", "content": []}]}},
-        {"type": "status?", "version": "1"},
+        {"type": "get_status", "version": "1"},
         {"text": "hi"},
         {},
         [],
@@ -233,14 +233,14 @@ async def test_a_field_that_this_version_does_not_know_is_passed_over() -> None:
 
 async def test_bytes_after_the_message_inside_its_frame_are_refused() -> None:
     """A payload is one map and nothing else."""
-    sent = msgspec.msgpack.encode({"type": "status?"})
+    sent = msgspec.msgpack.encode({"type": "get_status"})
     assert await read_all(read_to_executor, framed(sent)) == GetStatus()
     assert "not a message of this protocol" in await refusal(read_to_executor, framed(sent + b"\x00"))
 
 
 @both_ways
 @given(garbage=st.binary(max_size=200))
-@example(garbage=b"\x82\xa4type\xa7status?\xa1x" + b"\x91" * 100_000)
+@example(garbage=b"\x82\xa4type\xaaget_status\xa1x" + b"\x91" * 100_000)
 @example(garbage=b"\x82\xa1x" + b"\x91" * 100_000)
 @example(garbage=b"\x81\xa4type\xa7statu\xff?")
 @example(garbage=b"\xc1")
