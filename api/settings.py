@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     such as `your-`, `change` or `test`.
     """
     host: str = "127.0.0.1"
-    """The address to listen on. `0.0.0.0` accepts other machines, without encryption."""
+    """The address to listen on. `0.0.0.0` accepts other machines, unencrypted: put a TLS proxy in front."""
     port: Annotated[int, Field(ge=1, le=65535)] = 8020
     """The port to listen on."""
     default_model: str = "sonnet"
@@ -127,7 +127,7 @@ class Settings(BaseSettings):
     for it, `always` unless the request forbids it, or `never`.
     """
     max_choices: Annotated[int, Field(ge=1, le=128)] = 4
-    """The largest `n` of a request."""
+    """The largest `n` of a request; each choice is a separate conversation."""
     fetch_images: bool = True
     """Fetches images and documents from web addresses. If false, clients must send data URLs or base64."""
     max_prompt: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
@@ -173,7 +173,7 @@ class Settings(BaseSettings):
     addresses and names without a dot are always allowed.
     """
     data_dir: Path = Path(".data")
-    """The folder of keys, ledger and pepper. It is created for the server's user only."""
+    """The folder of keys, ledger and pepper, for the server's user only. Back it up completely."""
     database_url: Annotated[SecretStr | None, AfterValidator(check_database_url)] = None
     """A PostgreSQL database for keys and ledger, instead of a file in `DATA_DIR`: `postgresql://…`."""
     rate_limit_url: Annotated[SecretStr | None, AfterValidator(check_rate_limit_url)] = None
@@ -183,7 +183,7 @@ class Settings(BaseSettings):
     `DATA_DIR/pepper`. Same rules as `API_SECRET_TOKEN`.
     """
     usage_retention_days: Annotated[int, Field(ge=1, le=36500)] = 400
-    """Days that the ledger keeps its records."""
+    """Days that records stay in the ledger."""
     run_dir: Path = Path(".run")
     """The folder of the sockets, of the generated key and of the CLI's private folders. Socket paths may have 100
     bytes.

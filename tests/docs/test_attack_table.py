@@ -6,7 +6,7 @@ from collections import Counter
 from math import prod
 from types import FunctionType, ModuleType
 
-from tests.support.generate_docs import REPOSITORY
+from tests.support.doc_tables import REPOSITORY
 from tests.support.manual import find_section
 
 ROW = re.compile(r"^\| ([^|`]+?) \| (\d+) \| (\d+) \| ([^|]+) \|$", re.MULTILINE)

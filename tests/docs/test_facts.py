@@ -9,7 +9,7 @@ from api.http import request_body
 from api.media import blocks
 from cli.running_server import UNIT_KEY_FILE
 from cli.up.command import DEFAULT_RUN_DIR, TOKEN_FILE
-from tests.support.generate_docs import REPOSITORY
+from tests.support.doc_tables import REPOSITORY
 from tests.support.manual import MANUAL, find_section, read_page
 
 

@@ -6,7 +6,8 @@ from api.conversation.parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETERS,
 from api.dialects.anthropic.parameters import MESSAGES_PARAMETERS
 from cli.doctor import CHECKS
 from shared.errors import ErrorKind
-from tests.support.generate_docs import GENERATORS, MARKED, PAGE_BY_PREFIX, find_doctor_levels, list_routes, render
+from tests.support.doc_tables import GENERATORS, PAGE_BY_PREFIX, find_doctor_levels, list_routes
+from tests.support.generate_docs import EXAMPLE, MARKED, render, render_example
 from tests.support.manual import DOCUMENTS, find_section, parse_rows, read_page
 
 
@@ -14,6 +15,12 @@ from tests.support.manual import DOCUMENTS, find_section, parse_rows, read_page
 def test_the_tables_are_current(name: str):
     """If this fails, run `python -m tests.support.generate_docs`."""
     assert DOCUMENTS[name] == render(DOCUMENTS[name])
+
+
+def test_the_example_of_settings_is_current():
+    """If this fails, run `python -m tests.support.generate_docs`."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    assert text == render_example(text)
 
 
 def test_each_table_is_in_one_document():

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from tests.support.generate_docs import REPOSITORY
+from tests.support.doc_tables import REPOSITORY
 from tests.support.manual import DOCUMENTS, MANUAL
 
 

@@ -12,7 +12,7 @@ import api.settings
 import executor.settings
 from cli.__main__ import main as claude_api_server
 from cli.up.environment import COMMON_VARIABLES, CREDENTIAL_VARIABLES, NETWORK_VARIABLES, RENAMED, TELEMETRY_VARIABLES
-from tests.support.generate_docs import REPOSITORY
+from tests.support.doc_tables import REPOSITORY
 from tests.support.manual import DOCUMENTS, find_section, parse_rows, read_page
 
 SETTINGS = {name.upper() for program in (api.settings, executor.settings) for name in program.Settings.model_fields}

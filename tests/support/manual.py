@@ -2,7 +2,8 @@
 
 import re
 
-from tests.support.generate_docs import REPOSITORY, find_documents
+from tests.support.doc_tables import REPOSITORY
+from tests.support.generate_docs import find_documents
 
 DOCUMENTS = {path.relative_to(REPOSITORY).as_posix(): path.read_text(encoding="utf-8") for path in find_documents()}
 MANUAL = DOCUMENTS["MANUAL.md"]
