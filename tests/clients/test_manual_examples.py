@@ -1,4 +1,4 @@
-"""The manual's examples run as they stand there, against the real programs: the model is asked, and its answer printed."""
+"""The examples of the documents run unchanged against the real programs, and print the model's answer."""
 
 import os
 import sys
@@ -26,55 +26,57 @@ PACKAGES = node.Packages(
 RECORDER = Path(__file__).parent.parent / "support" / "recorder"
 
 
-def scripted(upstream: Upstream, client: Client) -> None:
-    """Put this client's model behind the server."""
+def script_model(upstream: Upstream, client: Client) -> None:
+    """Puts this client's scripted model behind the server."""
     upstream.script(Session("", client.call, client.answer, []).model())
 
 
-def environment(stack: Stack, folder: Path) -> dict[str, str]:
-    """What the example may see: the key, and no way out."""
-    nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+def build_environment(stack: Stack, folder: Path) -> dict[str, str]:
+    """Builds the example's environment: the key, and no access to the network."""
+    dead_proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "KEY": API_KEY,
         "URL": stack.url,
         "NO_PROXY": "127.0.0.1",
-        **nowhere,
+        **dead_proxies,
     }
 
 
 @pytest.mark.wire(61)
 @pytest.mark.parametrize("name", PYTHON)
 async def test_an_example_in_python_runs(stack: Stack, upstream: Upstream, tmp_path: Path, name: str):
-    """Those of the libraries that are here anyway."""
+    """The libraries are installed with the tests."""
     client = CLIENTS[name]
-    scripted(upstream, client)
+    script_model(upstream, client)
     program = tmp_path / "example.py"
     program.write_text(find_example(client.title, client.language, stack.url))
-    status, said = await node.run(
-        sys.executable, str(program), timeout=TEST_TIMEOUT, cwd=tmp_path, environment=environment(stack, tmp_path)
+    status, output = await node.run(
+        sys.executable, str(program), timeout=TEST_TIMEOUT, cwd=tmp_path, environment=build_environment(stack, tmp_path)
     )
-    assert status == 0, said
-    assert "All done." in said
+    assert status == 0, output
+    assert "All done." in output
     assert len(upstream.requests) >= (2 if client.call else 1)
 
 
 @pytest.mark.wire(50, 61, 76)
 @pytest.mark.parametrize("name", NODE)
 async def test_an_example_in_javascript_runs(stack: Stack, upstream: Upstream, tmp_path: Path, name: str):
-    """By the versions that the manual names."""
+    """With the versions that the documents name."""
     if reason := await PACKAGES.install():
         pytest.skip(reason)
     client = CLIENTS[name]
-    scripted(upstream, client)
-    own = RECORDER / f"{name}.js"
+    script_model(upstream, client)
+    program_file = RECORDER / f"{name}.js"
     program = tmp_path / "example.mjs"
-    program.write_text(own.read_text() if own.exists() else find_example(client.title, client.language, stack.url))
-    (tmp_path / "node_modules").symlink_to(PACKAGES.folder / "node_modules")
-    status, said = await node.run(
-        node.NODE, str(program), timeout=TEST_TIMEOUT, cwd=tmp_path, environment=environment(stack, tmp_path)
+    program.write_text(
+        program_file.read_text() if program_file.exists() else find_example(client.title, client.language, stack.url)
     )
-    assert status == 0, said
-    assert "All done." in said
+    (tmp_path / "node_modules").symlink_to(PACKAGES.folder / "node_modules")
+    status, output = await node.run(
+        node.NODE, str(program), timeout=TEST_TIMEOUT, cwd=tmp_path, environment=build_environment(stack, tmp_path)
+    )
+    assert status == 0, output
+    assert "All done." in output
     assert len(upstream.requests) >= (2 if client.call else 1)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.conformance import add_key_proxy, install_suite, list_scenarios, run_scenario
-from tests.support.stack import REPOSITORY, Stack
+from tests.support.manual import find_section
+from tests.support.stack import Stack
 
 APPLY = (
     "server-initialize",
@@ -18,9 +19,9 @@ APPLY = (
 )
 
 
-def others() -> set[str]:
-    """The scenarios that the manual lists as not applying."""
-    text = (REPOSITORY / "MANUAL.md").read_text(encoding="utf-8").partition("### Conformance")[2].partition("\n## ")[0]
+def list_other_scenarios() -> set[str]:
+    """Lists the scenarios that the documents name as not applicable."""
+    text = find_section("Conformance")
     return {
         name.strip("`")
         for line in text.splitlines()
@@ -31,11 +32,11 @@ def others() -> set[str]:
 
 @pytest.mark.timeout(900)
 async def test_every_scenario_that_applies_passes(stack: Stack, tmp_path: Path):
-    """And the manual has the reason for each of the others."""
+    """The documents have the reason for each of the others."""
     if reason := await install_suite():
         pytest.skip(reason)
-    assert await list_scenarios() == {*APPLY} | others()
-    assert not {*APPLY} & others()
+    assert await list_scenarios() == {*APPLY} | list_other_scenarios()
+    assert not {*APPLY} & list_other_scenarios()
     async with add_key_proxy(stack) as url:
         for name in APPLY:
             status, said = await run_scenario(name, url, tmp_path)

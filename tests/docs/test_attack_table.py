@@ -1,4 +1,4 @@
-"""The manual's table of attacks is counted from the tests: its groups, and how many of each are tried and stopped."""
+"""The table of attacks matches the tests: its groups, and how many attacks of each are tried and stopped."""
 
 import importlib
 import re
@@ -6,22 +6,22 @@ from collections import Counter
 from math import prod
 from types import FunctionType, ModuleType
 
-from tests.docs.test_manual import find_section
-from tests.support.stack import REPOSITORY
+from tests.support.doc_tables import REPOSITORY
+from tests.support.manual import find_section
 
 ROW = re.compile(r"^\| ([^|`]+?) \| (\d+) \| (\d+) \| ([^|]+) \|$", re.MULTILINE)
 
 
-def modules() -> list[ModuleType]:
-    """Those of the attack list."""
+def list_modules() -> list[ModuleType]:
+    """Imports the modules of the attack list."""
     paths = sorted((REPOSITORY / "tests" / "security").glob("test_*.py"))
     return [importlib.import_module(f"tests.security.{path.stem}") for path in paths]
 
 
-def counted() -> Counter[str]:
-    """How many attacks of each group there are. One that is tried on several executors is one."""
+def count_attacks() -> Counter[str]:
+    """Counts the attacks of each group. An attack on several executors counts once."""
     found: Counter[str] = Counter()
-    for module in modules():
+    for module in list_modules():
         of_module = list(getattr(module, "pytestmark", ()))
         for name, test in vars(module).items():
             if not name.startswith("test_") or not isinstance(test, FunctionType):
@@ -33,9 +33,9 @@ def counted() -> Counter[str]:
     return found
 
 
-def test_the_table_of_attacks_is_the_attack_list():
-    """Each group has a row, with its number; what is tried is stopped, or its test would fail."""
+def test_the_table_matches_the_attack_list():
+    """Each group has a row with its number. Every attack that is tried is stopped, or its test would fail."""
     rows = ROW.findall(find_section("The attack list"))
     assert {group: (int(tried), int(stopped)) for group, tried, stopped, _ in rows} == {
-        group: (number, number) for group, number in counted().items()
+        group: (number, number) for group, number in count_attacks().items()
     }

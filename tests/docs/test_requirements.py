@@ -1,4 +1,4 @@
-"""The wire checklist is proven: each number by a test that carries it, where the manifest says."""
+"""Tests cover the wire checklist: the manifest names the tests of each requirement, and these carry its number."""
 
 import ast
 import re
@@ -12,8 +12,8 @@ from tests.support.requirements import WIRE_REQUIREMENTS
 TESTS = Path(__file__).parent.parent
 
 
-def marked(path: Path) -> Iterator[int]:
-    """The numbers that tests of a file carry: arguments of every `pytest.mark.wire(…)` in it."""
+def find_marks(path: Path) -> Iterator[int]:
+    """Finds the numbers that the tests of a file carry: the arguments of each `pytest.mark.wire(…)`."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.wire":
             yield from (
@@ -24,33 +24,33 @@ def marked(path: Path) -> Iterator[int]:
             )
 
 
-def noted(path: Path) -> Iterator[int]:
-    """The numbers that a golden file shows."""
+def find_notes(path: Path) -> Iterator[int]:
+    """Finds the numbers that a golden file carries."""
     found = re.search(r"(?m)^# wire: ([\d ]+)$", path.read_text())
     yield from map(int, found[1].split() if found else ())
 
 
-def carried() -> dict[str, set[int]]:
-    """The numbers that each file, or each folder of golden files, carries; by its place under `tests/`."""
+def find_numbers() -> dict[str, set[int]]:
+    """Finds the numbers that each file, or each folder of golden files, carries, by its path under `tests/`."""
     found: dict[str, set[int]] = {}
     for path in TESTS.rglob("test_*.py"):
-        found[path.relative_to(TESTS).as_posix()] = set(marked(path))
+        found[path.relative_to(TESTS).as_posix()] = set(find_marks(path))
     for path in (TESTS / "golden").rglob("*.txt"):
-        found.setdefault(path.parent.relative_to(TESTS).as_posix(), set()).update(noted(path))
+        found.setdefault(path.parent.relative_to(TESTS).as_posix(), set()).update(find_notes(path))
     return found
 
 
-CARRIED = carried()
+CARRIED = find_numbers()
 
 
 def test_the_manifest_has_every_number_of_the_checklist():
-    """1 to 80, none left out."""
+    """1 to 80, without a gap."""
     assert list(WIRE_REQUIREMENTS) == list(range(1, 81))
 
 
 @pytest.mark.parametrize("number", WIRE_REQUIREMENTS)
-def test_a_number_is_proven_where_the_manifest_says_or_is_elsewhere(number: int):
-    """Each file that it names carries the number."""
+def test_a_requirement_has_its_tests_or_is_covered_elsewhere(number: int):
+    """Each file that the manifest names carries the number."""
     requirement = WIRE_REQUIREMENTS[number]
     assert bool(requirement.test_files) != bool(requirement.elsewhere)
     assert requirement.behaviour.endswith(".")
@@ -58,8 +58,8 @@ def test_a_number_is_proven_where_the_manifest_says_or_is_elsewhere(number: int)
     assert missing == []
 
 
-def test_no_test_carries_a_number_that_is_not_in_the_manifest():
-    """A slip of the pen would prove nothing."""
+def test_every_number_is_in_the_manifest():
+    """A wrong number would cover nothing."""
     unknown = {
         place: numbers - set(WIRE_REQUIREMENTS)
         for place, numbers in CARRIED.items()
@@ -68,7 +68,7 @@ def test_no_test_carries_a_number_that_is_not_in_the_manifest():
     assert unknown == {}
 
 
-def test_what_is_elsewhere_is_not_proven_here_unnoticed():
-    """A number that gets a test gets its place in the manifest."""
+def test_a_requirement_covered_elsewhere_has_no_test_here():
+    """A requirement that gets a test gets its entry in the manifest."""
     elsewhere = {number for number, requirement in WIRE_REQUIREMENTS.items() if requirement.elsewhere}
     assert {place: numbers & elsewhere for place, numbers in CARRIED.items() if numbers & elsewhere} == {}

@@ -18,7 +18,7 @@ from tests.support.timeouts import TEST_TIMEOUT
 type Outcome = Literal["right", "error", "gone"]
 type Ask = Callable[["Client", str, bool], Awaitable[Outcome]]
 
-# What a request may end in when executors die and the service fails (MANUAL.md, Errors).
+# What a request may end in when executors die and the service fails (docs/errors.md).
 HONEST = {429, 500, 502, 503, 504, 529}
 NEVER = {"internal", "internal_error"}
 CODE = "Use your hands: "

@@ -1,4 +1,4 @@
-"""What the manual has to be pasted for MCP can be pasted: it is JSON, leads to this server, and runs a command that there is."""
+"""The examples for MCP programs work: they are JSON, lead to this server, and run a command that exists."""
 
 import json
 import re
@@ -6,14 +6,14 @@ import re
 import pytest
 
 from cli.__main__ import main
-from tests.support.manual import find_section, list_code_blocks
+from tests.support.manual import list_code_blocks, read_page
 
-SNIPPETS = [json.loads(text) for language, text in list_code_blocks("MCP") if language == "json"]
+SNIPPETS = [json.loads(text) for language, text in list_code_blocks(read_page("mcp")) if language == "json"]
 
 
 def test_each_program_has_its_lines():
-    """Claude Desktop, Cursor, VS Code and Claude Code are told how."""
-    text = find_section("MCP")
+    """Claude Desktop, Cursor, VS Code and Claude Code."""
+    text = read_page("mcp")
     assert [name for name in ("Claude Desktop", "Cursor", "VS Code", "Claude Code") if name not in text] == []
     assert len(SNIPPETS) >= 3
 

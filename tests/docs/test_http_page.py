@@ -1,4 +1,4 @@
-"""The manual's table of what each way in can do: it has them all, and names nothing that its code does not have."""
+"""The table of what each API can do has every dialect, and names nothing that its code does not have."""
 
 import ast
 import re
@@ -8,16 +8,15 @@ from api.settings import Settings
 from tests.support.manual import find_section
 from tests.support.stack import REPOSITORY
 
-LINES = [line for line in find_section("What each way in can do").splitlines() if line.startswith("|")]
+LINES = [line for line in find_section("What each API can do").splitlines() if line.startswith("|")]
 ROWS = {cells[0]: cells[1:] for cells in ([cell.strip() for cell in line.strip("|").split("|")] for line in LINES)}
 FOLDERS = [cell.strip("`") for cell in ROWS["code"]]
-# What asks no model.
-# Words that are no dialect's own.
+# Words that belong to no dialect.
 ELSEWHERE = {"/api", "/mcp"}
 
 
 def imported(file: Path) -> set[Path]:
-    """The modules of the API that a module takes from, other dialects' included."""
+    """Finds the modules of the API that a module imports, other dialects included."""
     found: set[Path] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "api":
@@ -27,7 +26,7 @@ def imported(file: Path) -> set[Path]:
 
 
 def source(folder: str) -> str:
-    """The code of a dialect, and what it takes from, at first and at second hand."""
+    """Returns the code of a dialect, of its imports, and of their imports."""
     files = set((REPOSITORY / "api" / "dialects" / folder).glob("*.py"))
     for _ in range(2):
         files |= {each for file in files for each in imported(file)}
@@ -48,7 +47,7 @@ def test_each_cell_says_something():
 
 
 def test_each_name_is_in_the_dialect_s_code():
-    """A parameter, an event or a tool that a cell names is one of that dialect's."""
+    """A parameter, an event or a tool that a cell names belongs to that dialect."""
     for folder, column in zip(
         FOLDERS, zip(*(cells for name, cells in ROWS.items() if name != "code"), strict=True), strict=True
     ):
@@ -57,7 +56,7 @@ def test_each_name_is_in_the_dialect_s_code():
         assert {name for name in named if not re.search(rf"\b{re.escape(name.strip('/'))}\b", text)} == set(), folder
 
 
-def test_what_nobody_keeps_is_kept_nowhere():
-    """Only one way in keeps anything, and its limits are the settings that say so."""
-    assert [cell for cell in ROWS["kept for later"] if cell != "no"] == ["`store`"]
+def test_only_one_dialect_stores():
+    """Only one dialect stores anything, within the limits of its settings."""
+    assert [cell for cell in ROWS["stored for later"] if cell != "no"] == ["`store`"]
     assert {"response_store_max_items", "response_store_max_bytes", "response_store_ttl"} <= set(Settings.model_fields)
