@@ -199,9 +199,12 @@ async def read_to_api(reader: asyncio.StreamReader) -> ToApi | None:
     return _decode(await _read_payload(reader), _api_decoder)
 
 
-async def fetch_status(path: str) -> ToApi | None:
-    """What the executor at this socket says of itself; None when it only closed. Raises OSError, Untrusted, WireError."""
-    reader, writer = await connect(Path(path))
+async def fetch_status(path: Path) -> ToApi | None:
+    """Returns an executor's answer to `GetStatus`; None when it closed without one.
+
+    Raises OSError, UntrustedSocketError and WireError.
+    """
+    reader, writer = await connect(path)
     try:
         writer.write(encode_frame(GetStatus()))
         return await read_to_api(reader)
