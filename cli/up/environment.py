@@ -145,7 +145,7 @@ def _select(given: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
 
 def _render_warning(name: str, file: str) -> str:
     if name in RENAMED:
-        return f"{name} in {file} is ignored: the setting is now {RENAMED[name]}. Rename it."
+        return f"{name} in {file} is ignored: the setting is now {RENAMED[name]}; rename it."
     close = difflib.get_close_matches(name.upper(), SETTINGS, n=1)
     hint = f"did you mean {close[0]}?" if close else ".env.example lists the settings."
     return f"{name} in {file} is not a setting; {hint}"

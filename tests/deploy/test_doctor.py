@@ -104,7 +104,7 @@ async def test_what_is_wrong_in_a_folder_is_told_thing_by_thing(folder: Path):
     (folder / "script").chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         (folder / ".env").write_text(
-            f"PORT={taken.getsockname()[1]}\nPORTT=1\nSOMETHING=else\nKEEP_ALIVE=never\nCLAUDE_CLI_PATH=/bin/true\n"
+            f"PORT={taken.getsockname()[1]}\nPORTT=1\nSOMETHING=else\nPARKED=1\nSSE_KEEPALIVE_INTERVAL=never\nCLAUDE_CLI_PATH=/bin/true\n"
             f"CLAUDE_CODE_OAUTH_TOKEN={SECRET}\nANTHROPIC_API_KEY={SECRET}\nANTHROPIC_BASE_URL=http://user:{SECRET}@127.0.0.1:9\n"
             f"ALLOWED_PATHS={folder}/files,{folder}/kept,{folder}/kept/inside,{folder}/missing,{folder}\nWRITABLE_PATHS={folder}/files\n"
             f"ALLOWED_COMMANDS=ls,nosuchprogram,{folder}/script\n",
@@ -121,6 +121,7 @@ async def test_what_is_wrong_in_a_folder_is_told_thing_by_thing(folder: Path):
     one(report, "settings", "error", "SSE_KEEPALIVE_INTERVAL")
     assert "PORT?" in one(report, "names", "warning", "PORTT in .env").fix
     one(report, "names", "warning", "SOMETHING in .env")
+    assert one(report, "names", "warning", "PARKED in .env").fix == "Rename it."
     assert "chmod 600" in one(report, "secrets", "error", ".env can be read by other users (mode 644)").fix
     one(report, "cli", "error", "does not start")
     one(report, "upstream", "error", "http://127.0.0.1:9 can't be reached")
@@ -450,7 +451,7 @@ def units(folder: Path) -> Path:
 async def test_a_systemd_install_is_looked_at_by_its_units_and_files(folder: Path, units: Path, upstream: Upstream):
     """Settings come from the units, their drop-ins and their files; secrets go to the program that would get them."""
     (folder / "etc/claude-code-oauth-token").write_text("sk-ant-oat01-invented\n", encoding="utf-8")
-    (folder / "etc/claude-executor.env").write_text(f"ANTHROPIC_BASE_URL={upstream.url}\nPARKD=1\n", encoding="utf-8")
+    (folder / "etc/claude-executor.env").write_text(f"ANTHROPIC_BASE_URL={upstream.url}\nCLI_POOL_SIZ=1\n", encoding="utf-8")
     (units / "tools-executor@.service.d").mkdir()
     (units / "tools-executor@.service.d/paths.conf").write_text(
         f"[Service]\nEnvironment=WRITABLE_PATHS={folder}/nowhere\n", encoding="utf-8"
@@ -460,7 +461,7 @@ async def test_a_systemd_install_is_looked_at_by_its_units_and_files(folder: Pat
     one(report, "credential", "ok", "A subscription's token is accepted")
     [question] = upstream.requests
     assert question.headers["authorization"] == "Bearer sk-ant-oat01-invented"
-    assert "CLI_POOL_SIZE" in one(report, "names", "warning", f"PARKD in {folder}/etc/claude-executor.env").fix
+    assert "CLI_POOL_SIZE" in one(report, "names", "warning", f"CLI_POOL_SIZ in {folder}/etc/claude-executor.env").fix
     one(report, "paths", "ok", f"{folder}/srv can be read")
     one(report, "paths", "error", f"{folder}/nowhere is not a folder")
     one(report, "port", "ok", "is free")
