@@ -354,7 +354,7 @@ def test_a_python_that_lies_in_a_home_is_refused_with_what_to_do(system_python: 
     finally:
         shutil.rmtree(home)
     assert status == 1
-    assert "/root/.python-of-a-test/python lies in a home" in told
+    assert "/root/.python-of-a-test/python is in a home directory" in told
     assert "make clean && make install" in told
 
 
