@@ -1,6 +1,6 @@
 """A tools executor of one's own, for tests: the real program, spoken to over its socket.
 
-Law: everything is private to it (folder, socket, allowed paths), and nothing of it outlives the `async with`.
+Invariants: everything is private to it (folder, socket, allowed paths), and nothing of it outlives the `async with`.
 """
 
 import asyncio
