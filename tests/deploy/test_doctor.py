@@ -451,7 +451,9 @@ def units(folder: Path) -> Path:
 async def test_a_systemd_install_is_looked_at_by_its_units_and_files(folder: Path, units: Path, upstream: Upstream):
     """Settings come from the units, their drop-ins and their files; secrets go to the program that would get them."""
     (folder / "etc/claude-code-oauth-token").write_text("sk-ant-oat01-invented\n", encoding="utf-8")
-    (folder / "etc/claude-executor.env").write_text(f"ANTHROPIC_BASE_URL={upstream.url}\nCLI_POOL_SIZ=1\n", encoding="utf-8")
+    (folder / "etc/claude-executor.env").write_text(
+        f"ANTHROPIC_BASE_URL={upstream.url}\nCLI_POOL_SIZ=1\n", encoding="utf-8"
+    )
     (units / "tools-executor@.service.d").mkdir()
     (units / "tools-executor@.service.d/paths.conf").write_text(
         f"[Service]\nEnvironment=WRITABLE_PATHS={folder}/nowhere\n", encoding="utf-8"
