@@ -2,59 +2,68 @@
 UV := .uv/bin/uv
 BIN := .venv/bin
 SOURCES := api executor shared cli tests
-# What uv brings and keeps stays in this folder too.
+# uv keeps its Pythons and its cache in this directory too, so that `make clean` removes them.
 export UV_PYTHON_INSTALL_DIR ?= $(CURDIR)/.uv/python
 export UV_CACHE_DIR ?= $(CURDIR)/.uv/cache
 
-help: ## this list
+help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-run: .venv/.ready ## install what is locked, then start the API and an executor in this terminal
+run: .venv/.runnable ## install what the server needs, then run the API and its executors in this terminal
 	@exec $(BIN)/claude-api-server up
 
-install: $(UV) ## install what is locked and a copy of the code, for services; what runs goes on until it is started anew
+install: $(UV) ## install the server for systemd, with a copy of the code; running services keep theirs until they restart
 	@UV=$(UV) deploy/environment.sh copy
 
-test: .venv/.ready ## every test
-	@# Apart: the flows share one event loop for their programs' whole life, the units have one each.
+quick: .venv/.ready ## run the fast tests, for use while you work: units, golden files, documents
 	@$(BIN)/pytest tests/unit tests/golden tests/docs
+
+test: quick ## run every test
+	@# In a pytest process of their own: these tests share one event loop, a unit test has its own.
 	@$(BIN)/pytest tests/clients tests/integration tests/observability tests/deploy
-	@# Alone: a bomb takes the processes that its user may have, and others run as that user too.
+	@# Without workers: a fork bomb uses up the processes of its user, and the workers run as that user too.
 	@$(BIN)/pytest -n 0 tests/security
 
-check: .venv/.ready ## types, lint, import contracts
+check: .venv/.ready ## check format, lint, import contracts and types
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
 	@$(BIN)/ruff check --quiet $(SOURCES)
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/basedpyright --level error
 
-system: ## what some tests need of Debian's packages, where apt-get may install them; without it those tests are skipped
+docs: .venv/.ready ## generate the reference pages from the code
+	@$(BIN)/python -m tests.support.generate_docs
+
+system: ## install the Debian packages that some tests need, as root; without them those tests are skipped
 	@{ command -v chromedriver && command -v promtool; } >/dev/null || ! command -v apt-get >/dev/null || [ "$$(id -u)" -ne 0 ] || \
 		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
 			chromium chromium-driver prometheus >/dev/null; }
 
-bench: .venv/.ready ## measure, print a table, write bench.json
+bench: .venv/.ready ## measure performance, print a table, write bench.json
 	@$(BIN)/python -m tests.load.bench
 
-soak: .venv/.ready ## a mixed load with mischief for 90 s, then hostile input, and a table of what came of it
+soak: .venv/.ready ## run a mixed load with injected faults for 90 s, then hostile input, and print a table of the results
 	@$(BIN)/python -m tests.load.soak
 
-format: .venv/.ready ## format and mend what can be mended
+format: .venv/.ready ## format the code and apply automatic lint fixes
 	@$(BIN)/ruff format --quiet $(SOURCES)
 	@$(BIN)/ruff check --fix --quiet $(SOURCES)
 
-lock: $(UV) ## pin the dependencies anew
-	@$(UV) pip compile --quiet --universal --generate-hashes pyproject.toml --group dev --output-file requirements.lock
+lock: $(UV) ## update requirements.lock from pyproject.toml
+	@$(UV) pip compile --quiet --universal --generate-hashes pyproject.toml --extra cluster --group dev --output-file requirements.lock
 
-clean: ## remove what make made
+clean: ## remove everything that make installed
 	@rm -rf .uv .venv .venvs
 
 $(UV):
 	@echo "Installing uv into .uv/ …"
 	@python3 -m venv .uv && .uv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check 'uv~=0.13.8'
 
-.venv/.ready: pyproject.toml requirements.lock .python-version | $(UV)
-	@echo "Installing what requirements.lock names into .venv/ (the Claude Code CLI is 160 MB; this is once) …"
-	@UV=$(UV) deploy/environment.sh editable
+.venv/.runnable: pyproject.toml requirements.lock .python-version | $(UV)
+	@echo "Installing the server into .venv/. The first installation downloads the Claude Code CLI (160 MB) …"
+	@UV=$(UV) deploy/environment.sh run
 
-.PHONY: help run install test check system bench soak format lock clean
+.venv/.ready: pyproject.toml requirements.lock .python-version | $(UV)
+	@echo "Installing the server and the test tools into .venv/. The first installation downloads the Claude Code CLI (160 MB) …"
+	@UV=$(UV) deploy/environment.sh dev
+
+.PHONY: help run install quick test check docs system bench soak format lock clean

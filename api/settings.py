@@ -4,6 +4,7 @@ Invariants: only the environment is read. An error message names the setting and
 service is among them.
 """
 
+import importlib.util
 import ipaddress
 import json
 from pathlib import Path
@@ -52,15 +53,15 @@ def check_optional_token_strength(token: SecretStr | None) -> SecretStr | None:
 
 def check_database_url(url: SecretStr | None) -> SecretStr | None:
     """DATABASE_URL, if it can be one. Raises ValueError."""
-    return _check_url(url, ("postgresql", "postgres"), "postgresql://USER:PASSWORD@HOST:5432/DATABASE")
+    return _check_url(url, ("postgresql", "postgres"), "postgresql://USER:PASSWORD@HOST:5432/DATABASE", "asyncpg")
 
 
 def check_rate_limit_url(url: SecretStr | None) -> SecretStr | None:
     """RATE_LIMIT_URL, if it can be one. Raises ValueError."""
-    return _check_url(url, ("redis", "rediss", "valkey", "valkeys"), "redis://HOST:6379/0")
+    return _check_url(url, ("redis", "rediss", "valkey", "valkeys"), "redis://HOST:6379/0", "redis")
 
 
-def _check_url(url: SecretStr | None, schemes: tuple[str, ...], example: str) -> SecretStr | None:
+def _check_url(url: SecretStr | None, schemes: tuple[str, ...], example: str, driver: str) -> SecretStr | None:
     if url is None:
         return None
     try:
@@ -70,6 +71,11 @@ def _check_url(url: SecretStr | None, schemes: tuple[str, ...], example: str) ->
         good = False
     if not good:
         raise ValueError(f"is no address that can be used; one looks like {example}")
+    if importlib.util.find_spec(driver) is None:
+        raise ValueError(
+            f"needs the package `{driver}`, which is not installed; install the server with the extra `cluster`: "
+            "`make install`, or `uv tool install '.[cluster]'`"
+        )
     return url
 
 

@@ -1,5 +1,5 @@
-"""Runs the server in one terminal: `claude-api-server up`, which is what `make run` starts."""
+"""The command `claude-api-server`: runs the server, and manages its keys, its database and its login."""
 
 
 class StartupError(Exception):
-    """Nothing was started; the message names what is wrong and the mend."""
+    """The command can't do its work; the message names the problem and the fix."""

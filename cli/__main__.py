@@ -22,10 +22,10 @@ from cli.up.environment import build_environments
 def main() -> None:
     """Turn your own Claude Code into an API that every OpenAI client can use.
 
-    Settings come from the environment or from .env in the current folder; .env.example shows each.
+    Settings come from the environment, or from .env in the current folder. .env.example lists them.
     """
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that has no "…" shows a "?" for it.
+        # A terminal whose encoding lacks "…" shows a "?".
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
@@ -34,19 +34,19 @@ def main() -> None:
 def up_command() -> None:
     """Run the server in this terminal: the API and an executor, until Ctrl-C.
 
-    Without a Claude login or an API key an offline model answers, and the lines to go online are shown. Ctrl-C lets
-    answers under way come to an end for a few seconds; a second one ends everything at once.
+    Without a Claude login or an API key, an offline model answers, and the steps to go online are shown. Ctrl-C gives
+    answers in progress a few seconds to finish; a second Ctrl-C ends everything at once.
 
-    Exit status: 0 ended by Ctrl-C or SIGTERM, 1 could not start or could not go on.
+    Exit status: 0 after Ctrl-C or SIGTERM, 1 when the server could not start or could not go on.
     """
     sys.exit(up(os.environ, Path.cwd()))
 
 
 @main.command("login", short_help="Get a Claude token for the server.")
 def login_command() -> None:
-    """Get a token for your Claude subscription: runs `claude setup-token` of the CLI installed with the server.
+    """Get a token for your Claude subscription: run `claude setup-token` of the CLI that is installed with the server.
 
-    Put the token that it prints in .env as CLAUDE_CODE_OAUTH_TOKEN=… and start the server again.
+    Put the token that it prints in .env as CLAUDE_CODE_OAUTH_TOKEN=… and restart the server.
     """
     click.echo("When the token is shown, put it in .env as CLAUDE_CODE_OAUTH_TOKEN=… and run: make run", err=True)
     try:
@@ -55,14 +55,14 @@ def login_command() -> None:
         raise click.ClickException(str(problem)) from problem
 
 
-@main.command("mcp", short_help="Serve MCP over stdin and stdout, from the running server.")
-@click.option("--url", help="The server's address, if it is not HOST and PORT of the environment or .env.")
+@main.command("mcp", short_help="Connect stdin and stdout to the MCP of the running server.")
+@click.option("--url", help="The server's address. Default: HOST and PORT of the environment or .env.")
 def mcp_command(url: str | None) -> None:
-    """Connect a program that only starts programs, such as Claude Desktop, to the running server's MCP.
+    """Connect an MCP client that starts its servers as programs, such as Claude Desktop, to the running server.
 
-    The key is API_SECRET_TOKEN of the environment or .env, or the one that the server made in RUN_DIR.
+    The key is API_SECRET_TOKEN of the environment or .env, or the key that the server generated in RUN_DIR.
     """
-    from cli import mcp_bridge  # noqa: PLC0415 # half a second that the other commands need not wait
+    from cli import mcp_bridge  # noqa: PLC0415 # takes half a second, and only this command needs it
 
     try:
         mcp_bridge.run(os.environ, Path.cwd(), url)
@@ -70,20 +70,20 @@ def mcp_command(url: str | None) -> None:
         raise click.ClickException(str(problem)) from problem
 
 
-@main.command("doctor", short_help="Look at everything the server needs.")
-@click.option("--json", "as_json", is_flag=True, help="Write the findings as JSON.")
-@click.option("--ask", is_flag=True, help="Also put one short question to the model's service, to see that it answers.")
+@main.command("doctor", short_help="Check everything the server needs.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.option("--ask", is_flag=True, help="Also ask the model's service one short question, to check the credential.")
 @click.option(
     "--systemd/--here",
     default=None,
-    help="Look at the installed units, or at this folder; without either, at the units if nothing was started here.",
+    help="Check the installed units, or this folder. Default: the units, unless a server was started here.",
 )
 def doctor_command(*, as_json: bool, ask: bool, systemd: bool | None) -> None:
-    """Look at everything the server needs, and say of each how it is and what to do. It changes nothing.
+    """Check everything the server needs; show the result of each check and the fix. It changes nothing.
 
-    Exit status: 0 nothing is an error, 1 something is, 2 bad usage.
+    Exit status: 0 without errors, 1 with an error, 2 for wrong usage.
     """
-    from cli.doctor import report  # noqa: PLC0415 # an HTTP client that the other commands need not wait for
+    from cli.doctor import report  # noqa: PLC0415 # an import that only this command needs
 
     found = asyncio.run(report.run_checks(report.find_installation(os.environ, Path.cwd(), systemd=systemd), ask=ask))
     if as_json:
@@ -96,16 +96,16 @@ def doctor_command(*, as_json: bool, ask: bool, systemd: bool | None) -> None:
 main.add_command(keys)
 
 
-@main.group("db", short_help="Look after the database.")
+@main.group("db", short_help="Manage the database.")
 def db() -> None:
-    """Look after the database of keys and ledger."""
+    """Manage the database of the keys and the ledger."""
 
 
-@db.command("upgrade", short_help="Bring the tables to this version.")
+@db.command("upgrade", short_help="Upgrade the tables to this version.")
 def upgrade_command() -> None:
-    """Bring the database's tables to this version; the server does it too, when it starts."""
+    """Upgrade the database's tables to this version. The server does the same when it starts."""
     settings, _ = build_environments(os.environ, read_dotenv(Path.cwd()))
-    # It has no use for the token, which the API's settings want.
+    # The API's settings require a token; the upgrade does not use it.
     environment = {"API_SECRET_TOKEN": secrets.token_hex(32), **settings}
     sys.exit(
         subprocess.run([sys.executable, "-P", "-m", "api.database", "upgrade"], env=environment, check=False).returncode

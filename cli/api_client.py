@@ -1,4 +1,4 @@
-"""The running server's own API, asked by its owner: for `claude-api-server keys`."""
+"""A client of the running server's admin API, for `claude-api-server keys`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ API_TIMEOUT = 15.0
 
 
 def send_request(server: RunningServer, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-    """What the server answers. Raises ClickException, with the server's own words if it has some."""
+    """Returns the server's answer. Raises ClickException, with the server's error message if there is one."""
     url = server.url + path
     try:
         response = httpx2.request(
@@ -24,16 +24,16 @@ def send_request(server: RunningServer, method: str, path: str, body: Mapping[st
             f"No server answers at {server.url}. Start it with `make run`, or pass --url."
         ) from error
     try:
-        told = response.json() if response.content else None
+        answer = response.json() if response.content else None
     except ValueError:
-        told = None
+        answer = None
     if response.is_success:
-        return told
-    raise click.ClickException(_parse_detail(told) or f"The server answered {response.status_code}.")
+        return answer
+    raise click.ClickException(_parse_detail(answer) or f"The server answered {response.status_code}.")
 
 
-def _parse_detail(told: Any) -> str:
+def _parse_detail(answer: Any) -> str:
     try:
-        return escape_unprintable(str(told["detail"]))
+        return escape_unprintable(str(answer["detail"]))
     except (TypeError, KeyError):
         return ""

@@ -1,4 +1,4 @@
-"""`claude-api-server keys …`: the keys of the running server, as tables for people or as JSON for programs."""
+"""`claude-api-server keys …`: manages the keys of the running server. Prints tables, or JSON."""
 
 import json
 import math
@@ -44,13 +44,13 @@ def _build_key_path(name: str) -> str:
 
 
 @click.group(short_help="Manage the keys of the running server.")
-@click.option("--url", help="The server's address, if it is not HOST and PORT of the environment or .env.")
+@click.option("--url", help="The server's address. Default: HOST and PORT of the environment or .env.")
 @click.pass_context
 def keys(context: click.Context, url: str | None) -> None:
-    """Manage the named keys of the running server: each with scopes, models and limits of its own.
+    """Manage the named keys of the running server. Each key has scopes, models and limits.
 
-    The key that asks is API_SECRET_TOKEN of the environment or .env, or the one that the server made in RUN_DIR; in a
-    container it is the container's secret; under systemd, as root, that of the units.
+    The command authenticates with API_SECRET_TOKEN of the environment or .env, or with the key that the server generated
+    in RUN_DIR; in a container, with the container's secret; under systemd, as root, with the secret of the units.
     """
     context.obj = url
 
@@ -63,12 +63,14 @@ def list_command(*, as_json: bool) -> None:
     _print_json(found) if as_json else _print_table(found["data"])
 
 
-@keys.command("add", short_help="Make a key; it is shown once.")
+@keys.command("add", short_help="Create a key; it is shown once.")
 @click.argument("name")
-@click.option("--scope", "scopes", multiple=True, required=True, help="A scope; may be given several times.")
-@click.option("--model", "models", multiple=True, help="A model it may use; several times for several. None: all.")
-@click.option("--expires", help="When it ends: a date or a time, in UTC.")
-@click.option("--limit", "limits", multiple=True, help="A limit, such as requests_per_minute=10; several times.")
+@click.option("--scope", "scopes", multiple=True, required=True, help="A scope; repeat for several.")
+@click.option(
+    "--model", "models", multiple=True, help="A model that the key may use; repeat for several. Default: all."
+)
+@click.option("--expires", help="When the key expires: a date or a time, in UTC.")
+@click.option("--limit", "limits", multiple=True, help="A limit, such as requests_per_minute=10; repeat for several.")
 @as_json
 def add_command(
     name: str,
@@ -79,34 +81,34 @@ def add_command(
     *,
     as_json: bool,
 ) -> None:
-    """Make a key called NAME and show it, this once."""
+    """Create the key NAME and show it. It is not shown again."""
     body: dict[str, Any] = {"name": name, "scopes": scopes, **dict(_parse_limit(limit) for limit in limits)}
     body |= {"models": models} if models else {}
     body |= {"expires_at": expires} if expires else {}
     _print_key(_request("POST", KEYS_PATH, body), as_json=as_json)
 
 
-@keys.command("rotate", short_help="Put a new key in the place of an old one.")
+@keys.command("rotate", short_help="Replace a key by a new one.")
 @click.argument("name")
 @as_json
 def rotate_command(name: str, *, as_json: bool) -> None:
-    """Give NAME a new key and show it, this once; the old one ends at once."""
+    """Give NAME a new key and show it, once. The old key stops working at once."""
     _print_key(_request("POST", f"{_build_key_path(name)}/rotate"), as_json=as_json)
 
 
-@keys.command("disable", short_help="Shut a key out.")
+@keys.command("disable", short_help="Disable a key.")
 @click.argument("name")
 @as_json
 def disable_command(name: str, *, as_json: bool) -> None:
-    """Shut NAME out until it is enabled again."""
+    """Disable NAME until it is enabled again."""
     _print_key(_request("PATCH", _build_key_path(name), {"disabled": True}), as_json=as_json)
 
 
-@keys.command("enable", short_help="Let a disabled key in again.")
+@keys.command("enable", short_help="Enable a disabled key.")
 @click.argument("name")
 @as_json
 def enable_command(name: str, *, as_json: bool) -> None:
-    """Let NAME in again."""
+    """Enable NAME."""
     _print_key(_request("PATCH", _build_key_path(name), {"disabled": False}), as_json=as_json)
 
 
@@ -114,7 +116,7 @@ def enable_command(name: str, *, as_json: bool) -> None:
 @click.argument("name")
 @as_json
 def rm_command(name: str, *, as_json: bool) -> None:
-    """Remove NAME; what it used stays in the ledger."""
+    """Remove NAME. Its usage stays in the ledger."""
     _request("DELETE", _build_key_path(name))
     _print_json({"name": name, "removed": True}) if as_json else click.echo(f"{name} is removed.")
 
@@ -123,7 +125,7 @@ def _parse_limit(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
     if name not in LIMIT_TYPES:
         raise click.BadParameter(
-            f"there is no limit {name!r}; there are: {', '.join(LIMIT_TYPES)}", param_hint="--limit"
+            f"unknown limit {name!r}; the limits are: {', '.join(LIMIT_TYPES)}", param_hint="--limit"
         )
     try:
         number = LIMIT_TYPES[name](value)
@@ -140,7 +142,7 @@ def _print_key(record: dict[str, Any], *, as_json: bool) -> None:
         return
     _print_table([record])
     if "key" in record:
-        click.echo(f"The key, shown this once:\n{record['key']}")
+        click.echo(f"The key, shown only now:\n{record['key']}")
 
 
 def _print_json(value: object) -> None:
@@ -155,14 +157,14 @@ def _describe_state(record: Mapping[str, Any]) -> str:
 
 
 def _format_number(number: float) -> str:
-    """A number in full, however large or small."""
+    """Returns a number without an exponent."""
     return str(int(number)) if number == int(number) else format(Decimal(str(number)), "f")
 
 
 def _print_table(records: list[dict[str, Any]]) -> None:
     table = Table()
     for title in ("name", "scopes", "models", "expires", "state", "limits"):
-        # What is too long for a narrow terminal goes on in the next line: half a value is of no use.
+        # A narrow terminal wraps long values instead of cutting them.
         table.add_column(title, overflow="fold")
     for record in records:
         limits = [f"{name}={_format_number(record[name])}" for name in LIMIT_TYPES if record[name] is not None]

@@ -1,4 +1,4 @@
-"""Finds the Claude Code CLI and becomes it, to log in: what it prints is for the owner only, so nothing here reads it."""
+"""Runs the login of the Claude Code CLI in place of this process: the owner alone sees its output, which has the token."""
 
 import importlib.util
 import os
@@ -14,11 +14,11 @@ CLI_PACKAGE = "claude_agent_sdk"
 
 
 def find_cli(given: Mapping[str, str]) -> Path:
-    """CLAUDE_CLI_PATH, or the CLI that was installed with the server. Raises CannotStart."""
+    """Returns CLAUDE_CLI_PATH, or the CLI that is installed with the server. Raises StartupError."""
     check_cli_path(given)
     if "CLAUDE_CLI_PATH" in given:
         return Path(given["CLAUDE_CLI_PATH"]).absolute()
-    # find_spec does not import the package: only its folder is wanted.
+    # find_spec does not import the package; only its folder is needed.
     spec = importlib.util.find_spec(CLI_PACKAGE)
     for folder in (spec.submodule_search_locations if spec else None) or ():
         if (path := Path(folder) / "_bundled" / "claude").is_file():
@@ -27,6 +27,6 @@ def find_cli(given: Mapping[str, str]) -> Path:
 
 
 def exec_setup_token(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> NoReturn:
-    """Run `claude setup-token` in place of this program. Raises CannotStart."""
+    """Runs `claude setup-token` in place of this program. Raises StartupError."""
     path = find_cli(merge_settings(environ, dotenv))
-    os.execve(path, ["claude", "setup-token"], dict(environ))  # noqa: S606 # the CLI talks to the owner itself
+    os.execve(path, ["claude", "setup-token"], dict(environ))  # noqa: S606 # the CLI prints to the owner's terminal

@@ -1,7 +1,6 @@
-"""`claude-api-server mcp`: the running server's /mcp for programs that only start programs, over stdin and stdout.
+"""`claude-api-server mcp`: relays MCP messages between stdin and stdout and the running server's /mcp.
 
-Law: every message goes through as it is, either way; what is written to stdout is the protocol and nothing else. It ends
-when its stdin does.
+Invariants: it changes no message. Only messages of the protocol are written to stdout. It ends when stdin ends.
 """
 
 import contextlib
@@ -21,24 +20,24 @@ from mcp_types import PROTOCOL_VERSION_META_KEY, JSONRPCNotification, JSONRPCReq
 from cli import StartupError
 from cli.running_server import RunningServer, find_server
 
-# A call may work for as long as the server lets it; only to connect has a limit.
+# The server limits the time of a call; here only the connection has a timeout.
 BRIDGE_TIMEOUT = httpx2.Timeout(None, connect=10)
-# The parameter that goes into the header Mcp-Name, which 2026-07-28 asks for, by method.
+# By method: the parameter whose value goes into the header Mcp-Name, which version 2026-07-28 requires.
 NAME_PARAMETERS = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 
 
 async def check_server(found: RunningServer, client: httpx2.AsyncClient) -> None:
-    """The server answers, and takes the key. Raises CannotStart."""
+    """Checks that the server answers and accepts the key. Raises StartupError."""
     try:
         status = (await client.get("/v1/models", timeout=30)).status_code
     except httpx2.HTTPError as error:
         raise StartupError(f"No server answers at {found.url}. Start it with `make run`, or pass --url.") from error
     if status == 401:
-        raise StartupError(f"The server at {found.url} does not take this key. Set API_SECRET_TOKEN to its own.")
+        raise StartupError(f"The server at {found.url} rejects this key. Set API_SECRET_TOKEN to the server's key.")
 
 
 async def relay_messages(found: RunningServer) -> None:
-    """Carry messages until stdin ends. Raises CannotStart."""
+    """Relays messages until stdin ends. Raises StartupError."""
     async with found.create_client(BRIDGE_TIMEOUT) as client:
         await check_server(found, client)
         async with (
@@ -46,35 +45,35 @@ async def relay_messages(found: RunningServer) -> None:
             stdio_server() as (from_program, to_program),
             anyio.create_task_group() as group,
         ):
-            stamp = HeaderBuilder()
+            header_builder = HeaderBuilder()
 
-            async def back() -> None:
+            async def relay_answers() -> None:
                 async for message in from_server:
                     if isinstance(message, Exception):
                         click.echo(f"The server's answer can't be read: {type(message).__name__}", err=True)
                         continue
-                    stamp.record_response(message.message)
+                    header_builder.record_response(message.message)
                     await to_program.send(SessionMessage(message.message))
 
-            group.start_soon(back)
+            group.start_soon(relay_answers)
             async for message in from_program:
                 if isinstance(message, Exception):
-                    click.echo("A line on stdin is no message of the protocol.", err=True)
+                    click.echo("A line on stdin is not a message of the protocol.", err=True)
                     continue
-                headers = stamp.build_headers(message.message)
+                headers = header_builder.build_headers(message.message)
                 await to_server.send(SessionMessage(message.message, ClientMessageMetadata(headers=headers)))
             group.cancel_scope.cancel()
 
 
 class HeaderBuilder:
-    """What HTTP says in headers and stdio does not. Mutable: the version that both ends agreed on."""
+    """Builds the headers that MCP over HTTP requires and stdio does not have. Mutable: the negotiated protocol version."""
 
     def __init__(self) -> None:
         self._version = ""
         self._initialize_id: object = None
 
     def build_headers(self, message: object) -> dict[str, str]:
-        """The headers of a message to the server."""
+        """Returns the headers of a message to the server."""
         if not isinstance(message, JSONRPCRequest | JSONRPCNotification):
             return self._version_headers()
         params: Mapping[str, Any] = message.params or {}
@@ -90,7 +89,7 @@ class HeaderBuilder:
         return {**headers, **({"mcp-name": encode_header_value(name)} if isinstance(name, str) else {})}
 
     def record_response(self, message: object) -> None:
-        """Note what the server agreed to."""
+        """Records the protocol version in the server's answer to `initialize`."""
         if isinstance(message, JSONRPCResponse) and message.id == self._initialize_id:
             self._version = str(message.result.get("protocolVersion", ""))
 
@@ -99,7 +98,7 @@ class HeaderBuilder:
 
 
 def run(environ: Mapping[str, str], folder: Path, url: str | None) -> None:
-    """Carry messages until stdin ends. Raises CannotStart."""
+    """Relays messages until stdin ends. Raises StartupError."""
     found = find_server(environ, folder, url)
     with unwrap_exception_group():
         anyio.run(relay_messages, found)
@@ -107,7 +106,7 @@ def run(environ: Mapping[str, str], folder: Path, url: str | None) -> None:
 
 @contextlib.contextmanager
 def unwrap_exception_group() -> Generator[None]:
-    """What a task group wraps, taken out."""
+    """Raises the StartupError that a task group has wrapped."""
     try:
         yield
     except* StartupError as problems:

@@ -1,7 +1,7 @@
-"""The running server, as its owner's own programs find it: where it is, and its key.
+"""Finds the running server's address and key, for commands of its owner.
 
-Law: the key goes to the server's own address and nowhere else: unless the owner names one, to an address of this machine
-that comes from where the key comes from. A .env is whoever's folder it lies in.
+Invariants: the key goes to the server's own address and nowhere else. Unless the owner passes a URL, that is an address of
+this machine, from the same source as the key. A .env file may belong to anybody: whoever owns the current folder wrote it.
 """
 
 import os
@@ -18,32 +18,32 @@ from cli.up.environment import merge_settings
 from shared.process.systemd import read_credentials
 
 KEY_SETTING = "API_SECRET_TOKEN"
-# Where the units have it from; root's alone.
+# The key of the systemd units; only root can read it.
 UNIT_KEY_FILE = Path("/etc/claude-api-server/api-secret-token")
 
 
 class RunningServer(Struct, frozen=True):
-    """The server, and the key to it."""
+    """The server's address and key."""
 
     url: str
     key: str
 
     def create_client(self, timeout: httpx2.Timeout) -> httpx2.AsyncClient:
-        """An HTTP client for it. It goes there directly: a proxy of the environment is for elsewhere."""
+        """Returns an HTTP client for it. It ignores the proxy settings of the environment."""
         return httpx2.AsyncClient(base_url=self.url, headers=self.build_headers(), timeout=timeout, trust_env=False)
 
     def build_headers(self) -> dict[str, str]:
-        """What every request to it has."""
+        """Returns the headers of every request."""
         return {"authorization": f"Bearer {self.key}"}
 
 
 def find_server(
     environ: Mapping[str, str], folder: Path, url: str | None, unit_key_file: Path = UNIT_KEY_FILE
 ) -> RunningServer:
-    """Where the server is and its key. Raises CannotStart.
+    """Returns the server's address and key. Raises StartupError.
 
-    The key is that of the environment, of .env, of the folder of secrets (in a container), of the file that a start made
-    here, or of the units. Without `url` the address is of the same source, and on this machine.
+    The key comes from the environment, the folder of secrets (in a container), .env, the file that `up` generated in this
+    folder, or the units. Without `url`, the address comes from the same source and is on this machine.
     """
     dotenv = read_dotenv(folder)
     given = merge_settings(environ, dotenv)
@@ -58,8 +58,8 @@ def find_server(
         return RunningServer(resolve_url(url, lambda: _address_from_environment(own, given, str(unit_key_file))), key)
     if not file.exists():
         raise StartupError(
-            f"There is no key: set API_SECRET_TOKEN to the server's, or start this in the server's folder, where {file} is "
-            "once `make run` has run; under systemd, as root."
+            f"There is no key: set API_SECRET_TOKEN to the server's key, or run this in the server's folder, where `make run` "
+            f"generates {file}; under systemd, run it as root."
         )
     return RunningServer(
         resolve_url(url, lambda: _address_from_run_dir(own, given, folder, file)),
@@ -68,24 +68,24 @@ def find_server(
 
 
 def resolve_url(url: str | None, find_address: Callable[[], preflight.Address]) -> str:
-    """The address that was asked for, or the one of the key's source, if that is on this machine. Raises CannotStart."""
+    """Returns the URL, or without one the address from the key's source if it is on this machine. Raises StartupError."""
     if url:
         return url.rstrip("/")
-    where = find_address()
-    if preflight.Address(where.to_connect_host(), where.port).is_exposed():
+    address = find_address()
+    if preflight.Address(address.to_connect_host(), address.port).is_exposed():
         raise StartupError(
-            f"HOST: {where.host} is not this machine's loopback, and the key is not sent elsewhere unasked. Pass --url "
-            f"{where.url()} if that is where it should go."
+            f"HOST: {address.host} is not this machine's loopback address, and the key is not sent to another machine unless you "
+            f"ask for it: pass --url {address.url()}."
         )
-    return where.url()
+    return address.url()
 
 
 def _address_from_environment(own: Mapping[str, str], given: Mapping[str, str], source: str) -> preflight.Address:
-    """The address that stands where the key does; .env, which may be anybody's, must not lead it elsewhere."""
+    """Returns the address from the environment. Raises StartupError if .env, which may be anybody's, changes it."""
     if preflight.parse_address(given) != preflight.parse_address(own):
         name = "HOST" if given.get("HOST") != own.get("HOST") else "PORT"
         raise StartupError(
-            f"{name}: the address comes from .env, but the key from {source}, and a key goes only where its own source says. "
+            f"{name}: the address comes from .env, but the key comes from {source}; both must come from the same source. "
             f"Set {name} in the environment too, or pass --url."
         )
     return preflight.parse_address(own)
@@ -94,11 +94,11 @@ def _address_from_environment(own: Mapping[str, str], given: Mapping[str, str], 
 def _address_from_run_dir(
     own: Mapping[str, str], given: Mapping[str, str], folder: Path, file: Path
 ) -> preflight.Address:
-    """The address that the start wrote beside the key; without one, that of the settings which name this folder."""
+    """Returns the address that `up` wrote next to the key; without one, the address in the settings that name the folder."""
     if found := token_file.read_address(file.with_name(ADDRESS_FILE)):
         return found
     if "RUN_DIR" in own:
         return _address_from_environment(own, given, str(file))
     if not file.resolve().is_relative_to(folder.resolve()):
-        raise StartupError(f"{file.parent} does not say where its server is. Start the server anew, or pass --url.")
+        raise StartupError(f"{file.parent} does not have the address of its server. Restart the server, or pass --url.")
     return preflight.parse_address(given)

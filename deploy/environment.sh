@@ -1,67 +1,74 @@
 #!/bin/sh
-# Makes the environment of the programs beside the one in use, then puts it in its place: what `make` does before all else.
-# usage: UV=path/of/uv deploy/environment.sh editable|copy
-#   editable  the programs' code is the checkout's: for `make run` and those who change it
-#   copy      the code is copied, so that a `git pull` changes nothing of what runs: for services
+# Builds a Python environment in `.venvs/`, then points the link `.venv` at it. `make` calls this script.
+# usage: UV=path/of/uv deploy/environment.sh run|dev|copy
+#   run   what the server needs; the code is the checkout's, for `make run`
+#   dev   the same, and what tests and checks need
+#   copy  what the server needs, and a copy of the code, for services: a `git pull` does not change a running service
 #
-# Law: `.venv` is a link that leads to a whole environment at every moment. Environments lie in `.venvs/`, each named for
-# what it is made of; one that a process runs from is neither changed nor removed, so that whatever that process loads or
-# starts later is of its own version.
+# Invariants: `.venv` points at a complete environment at every moment. The name of an environment is a hash of its input.
+# An environment that a process uses is neither changed nor removed, so a process loads modules of its own version only.
 set -eu
 cd "$(dirname "$0")/.."
 kind=$1
-here=$(pwd -P)
-# The services' users read it, whoever makes it.
+checkout=$(pwd -P)
+# The users of the services read the environment, whoever builds it.
 umask 022
 
-home() {
+is_home() {
     case $1 in /root/* | /home/* | /run/user/*) return 0 ;; *) return 1 ;; esac
 }
 
-used() {
-    # By a pattern on stdin: in an argument it would be found in the very process that looks for it.
-    printf '%s\n' "$here/$1/" | grep -qsaF -f - /proc/[0-9]*/cmdline
+is_used() {
+    # grep reads the pattern from stdin: as an argument it would match grep's own command line.
+    printf '%s\n' "$checkout/$1/" | grep -qsaF -f - /proc/[0-9]*/cmdline
 }
 
-environment() {
-    # Services see no home: a Python that lies in one (pyenv's, uv's own) is of no use to them.
+create_environment() {
+    # The units hide home directories, so a Python in one (pyenv's, uv's default) does not work for services.
     found=$("$UV" python find --system --resolve-links "$(cat .python-version)" 2>/dev/null) || found=
-    if [ "$kind" = copy ] && home "$found" && ! home "$here"; then
+    if [ "$kind" = copy ] && is_home "$found" && ! is_home "$checkout"; then
         UV_PYTHON_PREFERENCE=only-managed "$UV" venv --quiet --clear "$1" && return 0
-        echo "No other Python $(cat .python-version) could be had than $found, which services can't reach." >&2
+        echo "The only Python $(cat .python-version) available is $found, which services can't reach." >&2
     fi
     "$UV" venv --quiet --clear "$1"
 }
 
+input="pyproject.toml requirements.lock .python-version"
 case $kind in
-editable) parts="pyproject.toml requirements.lock .python-version" ready=.ready ;;
-copy) parts="pyproject.toml requirements.lock .python-version $(
-    find api executor shared cli -type f ! -name '*.pyc' | LC_ALL=C sort
-)" ready=.copied ;;
-*) echo "usage: $0 editable|copy" >&2 && exit 2 ;;
+run) mark=.runnable ;;
+dev) mark=.ready ;;
+copy)
+    mark=.copied
+    input="$input $(find api executor shared cli -type f ! -name '*.pyc' | LC_ALL=C sort)"
+    ;;
+*) echo "usage: $0 run|dev|copy" >&2 && exit 2 ;;
 esac
-# shellcheck disable=SC2086 # no name of ours has a space
-new=.venvs/$kind-$(sha256sum $parts | sha256sum | cut -c 1-12)
+# shellcheck disable=SC2086 # none of these paths has a space
+new=.venvs/$kind-$(sha256sum $input | sha256sum | cut -c 1-12)
 
-if [ ! -e "$new/$ready" ]; then
-    environment "$new"
+if [ ! -e "$new/$mark" ]; then
+    create_environment "$new"
     python=$new/bin/python
-    if [ "$kind" = copy ]; then
-        # Who runs it may write nothing here, so it is compiled now.
-        "$UV" pip sync --python "$python" --compile-bytecode requirements.lock
-        "$UV" pip install --quiet --python "$python" --compile-bytecode --no-deps .
-    else
+    case $kind in
+    # uv verifies the hashes of constraints too.
+    run) "$UV" pip install --python "$python" --constraints requirements.lock --editable '.[cluster]' ;;
+    dev)
         "$UV" pip sync --python "$python" requirements.lock
         "$UV" pip install --quiet --python "$python" --no-deps --editable .
-    fi
+        ;;
+    # The users of the services can't write here, so the modules are compiled now.
+    copy) "$UV" pip install --python "$python" --compile-bytecode --constraints requirements.lock '.[cluster]' ;;
+    esac
 fi
-touch "$new/$ready"
+# `make run` accepts an environment for development.
+[ "$kind" != dev ] || touch "$new/.runnable"
+touch "$new/$mark"
 
 before=$(readlink .venv) || before=
-# What an earlier version made in this place was a folder.
+# Earlier versions made `.venv` a directory.
 [ ! -d .venv ] || [ -n "$before" ] || mv .venv .venvs/before
 ln -sfn "$new" .venv.new
 mv -fT .venv.new .venv
-for each in .venvs/*; do
-    [ "$each" = "$new" ] || [ "$each" = "$before" ] || used "$each" || rm -rf "$each"
+for old in .venvs/*; do
+    [ "$old" = "$new" ] || [ "$old" = "$before" ] || is_used "$old" || rm -rf "$old"
 done

@@ -1,1 +1,1 @@
-"""The contract between the programs: values and the wire they travel on. Imports the standard library and msgspec only."""
+"""The contract between the programs: values, and the protocol that carries them. Imports neither `api` nor `executor`."""

@@ -1,17 +1,18 @@
-"""What each program says of itself when it is started with `--check`: one JSON object on stdout, and it ends.
+"""The reports of the programs: with `--check`, a program writes one JSON object to stdout and exits.
 
-Law: no credential is in it, nor anything read from one. What is wrong is a sentence with its mend, as at a start.
+Invariants: a report has no credential, nor anything read from one. A problem is a sentence with its fix, as at a start.
 """
 
 from msgspec import Struct
 
 
 class ApiCheck(Struct, frozen=True):
-    """The API, as it would start now. complaints: settings that can't be used; then nothing else was looked at.
+    """The API, as it would start now.
 
-    data, database, limits: what is wrong with DATA_DIR, the database, and what counts limits for several hosts; empty if
-    nothing is. made: DATA_DIR is there. server: the database is one of DATABASE_URL. version: of its tables; empty if there
-    are none yet, or they are being written to. shared: RATE_LIMIT_URL is set.
+    complaints: invalid settings; if there are any, nothing else was checked. data_problem, database_problem,
+    rate_limit_problem: the problem of DATA_DIR, of the database, and of RATE_LIMIT_URL; empty if there is none.
+    data_dir_exists: DATA_DIR exists. has_database_url: the database is that of DATABASE_URL. schema_version: the version of
+    its tables; empty if there are none yet, or another program writes to them. has_rate_limit_url: RATE_LIMIT_URL is set.
     """
 
     complaints: tuple[str, ...] = ()
@@ -27,10 +28,11 @@ class ApiCheck(Struct, frozen=True):
 class ClaudeCheck(Struct, frozen=True):
     """An executor of the claude role, as it would start now.
 
-    cli: where the CLI is; empty if it was not found. version: its own word; tested: what this server was tested with.
-    problem: why it does not start. missing: what its sandbox lacks here. credential: the kind that it would get; unused: kinds that are set beside it.
-    logged_in: what the CLI says of that credential without asking the service; None if it can't tell.
-    asked: whether the service was asked a question; failed: the kind of error that came of it, empty after an answer.
+    complaints: invalid settings. cli: the path of the CLI; empty if it was not found. version: the CLI's version; tested: the
+    version that this server was tested with. problem: why the CLI does not start. missing: what its sandbox lacks on this
+    host. credential: the kind of credential that the CLI gets; unused: other kinds that are set. logged_in: whether the CLI
+    accepts that credential, without asking the service; None if it can't tell. service_asked: the service was asked a
+    question; failure_kind: the kind of the error that it answered, empty after an answer.
     """
 
     complaints: tuple[str, ...] = ()
@@ -49,7 +51,8 @@ class ClaudeCheck(Struct, frozen=True):
 class AllowedPath(Struct, frozen=True):
     """A folder that the tools may read. problem: why it can't be allowed.
 
-    readable, writes: what the user of the jobs may do there; reachable: whether that user comes there by its path.
+    writable: it is one of WRITABLE_PATHS. readable, can_write: what the user of the jobs may do there; reachable: whether that
+    user can enter every folder above it.
     """
 
     path: str
@@ -63,9 +66,11 @@ class AllowedPath(Struct, frozen=True):
 class ToolsCheck(Struct, frozen=True):
     """An executor of the tools role, as it would start now.
 
-    user: whose rights jobs have. landlock: the version of the kernel's interface; system_calls: whether they can be
-    filtered here; missing: what this kernel's Landlock lacks; mounts: why folders can't be mounted without exec;
-    sandbox: what does not hold when it is tried. converter: why documents can't be converted. commands: how many are allowed; refused: those that can't be.
+    complaints: invalid settings. user: the user of the jobs. landlock: the version of the kernel's interface; 0 without
+    Landlock. can_filter_system_calls: whether system calls can be filtered here. missing: what this kernel's Landlock lacks.
+    mount_problem: why folders can't be mounted without exec. sandbox_problem: what failed when the sandbox was tested.
+    converter_problem: why documents can't be converted. paths: the allowed paths. command_count: the number of allowed
+    commands; command_problems: why others can't be allowed.
     """
 
     complaints: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
-"""Every way a job can fail: one kind each, with what a client may do about it and the sentence its user reads.
+"""The kinds of errors that end a job, each with its message and whether a retry may succeed.
 
-Law: a sentence never holds a path, an argument, a prompt or another program's words; `Failed.detail` may only add
-what the caller sent or must know, such as what the service said of the caller's own request.
+Invariants: a message never contains a path, an argument, a prompt or another program's output. `Failed.detail` may only add
+what the caller sent or must know, such as the service's answer about the caller's own request.
 """
 
 from enum import StrEnum
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 
 class ErrorKind(StrEnum):
-    """The kinds; dialects map them to a status and a body of their own."""
+    """The kinds. Each dialect maps them to a status code and a body."""
 
     INVALID_REQUEST = "invalid_request"
     MODEL_NOT_FOUND = "model_not_found"
@@ -44,10 +44,10 @@ class ErrorKind(StrEnum):
 
 
 class ErrorInfo(Struct, frozen=True):
-    """What a kind means to a caller.
+    """The meaning of a kind for a caller.
 
-    retryable: whether the same request may succeed later by itself. sentence: what the user reads. final: the same where
-    the service says that the request must not come again.
+    retryable: the same request may succeed later. message: the text for the user. final_message: the text where the service
+    says that the request must not be retried.
     """
 
     retryable: bool
@@ -58,71 +58,74 @@ class ErrorInfo(Struct, frozen=True):
 ERROR_INFO: dict[ErrorKind, ErrorInfo] = {
     ErrorKind.INVALID_REQUEST: ErrorInfo(False, "The model's service refused the request as invalid."),
     ErrorKind.MODEL_NOT_FOUND: ErrorInfo(
-        False, "This model does not exist or this account may not use it. GET /v1/models lists what it may use."
+        False,
+        "This model does not exist, or this account may not use it. GET /v1/models lists the models that it may use.",
     ),
-    ErrorKind.PROMPT_TOO_LONG: ErrorInfo(False, "The conversation is longer than the model can read. Send less of it."),
+    ErrorKind.PROMPT_TOO_LONG: ErrorInfo(
+        False, "The conversation is longer than the model's context window. Send less of it."
+    ),
     ErrorKind.NOT_LOGGED_IN: ErrorInfo(
         False,
         "The server has no Claude login. Its owner can run `claude setup-token` and set CLAUDE_CODE_OAUTH_TOKEN, or set "
-        "ANTHROPIC_API_KEY, and start it again.",
+        "ANTHROPIC_API_KEY, and restart it.",
     ),
     ErrorKind.CREDENTIAL_REFUSED: ErrorInfo(
         False,
         "The model's service refused the server's own credential. Its owner must renew it (`claude setup-token`, or a "
-        "new ANTHROPIC_API_KEY) and start the server again.",
+        "new ANTHROPIC_API_KEY) and restart the server.",
     ),
-    ErrorKind.BILLING: ErrorInfo(
-        False, "The account behind this server has a billing problem; its owner must mend it."
-    ),
-    ErrorKind.USAGE_LIMIT: ErrorInfo(False, "The usage limit of the subscription behind this server is reached."),
+    ErrorKind.BILLING: ErrorInfo(False, "The account of this server has a billing problem that its owner must fix."),
+    ErrorKind.USAGE_LIMIT: ErrorInfo(False, "The usage limit of this server's subscription is reached."),
     ErrorKind.RATE_LIMIT: ErrorInfo(
         True,
-        "The model's service limits the rate of requests. Try again later.",
-        "The model's service limits the rate of requests, and asks not to be asked again.",
+        "The model's service limits the rate of requests. Retry later.",
+        "The model's service limits the rate of requests, and says not to retry this one.",
     ),
     ErrorKind.OVERLOADED: ErrorInfo(
         True,
-        "The model's service is overloaded. Try again in a moment.",
-        "The model's service is overloaded, and asks not to be asked again.",
+        "The model's service is overloaded. Retry in a moment.",
+        "The model's service is overloaded, and says not to retry this request.",
     ),
     ErrorKind.UPSTREAM: ErrorInfo(
         True,
-        "The model's service failed to answer. Try again in a moment.",
-        "The model's service failed to answer, and asks not to be asked again.",
+        "The model's service failed to answer. Retry in a moment.",
+        "The model's service failed to answer, and says not to retry this request.",
     ),
     ErrorKind.UPSTREAM_CUT: ErrorInfo(
-        True, "The connection to the model's service was lost before the answer was whole. Try again."
+        True, "The connection to the model's service was lost before the answer was complete. Retry the request."
     ),
     ErrorKind.OUTPUT_VALIDATION_FAILED: ErrorInfo(
-        True, "The model did not keep to what the request demands of its answer. Try again."
+        True, "The model's output did not satisfy the request's `tool_choice` or schema. Retry the request."
     ),
-    ErrorKind.BUDGET: ErrorInfo(False, "The cost of the answer went over `max_budget_usd` before it was whole."),
+    ErrorKind.BUDGET: ErrorInfo(
+        False, "The cost of the answer exceeded `max_budget_usd` before the answer was complete."
+    ),
     ErrorKind.QUEUE_FULL: ErrorInfo(
-        True, "All places are taken and the queue is full. Try again later, or raise MAX_CONCURRENT or MAX_QUEUE."
+        True, "The server is at capacity and its queue is full. Retry later, or raise MAX_CONCURRENT or MAX_QUEUE."
     ),
     ErrorKind.QUEUE_TIMEOUT: ErrorInfo(
-        True, "No place became free in time. Try again later, or raise MAX_CONCURRENT or QUEUE_TIMEOUT."
+        True, "The request waited too long in the queue. Retry later, or raise MAX_CONCURRENT or QUEUE_TIMEOUT."
     ),
     ErrorKind.REQUEST_TIMEOUT: ErrorInfo(
-        True, "The answer was not whole in time and was given up. Ask for less, or raise REQUEST_TIMEOUT."
+        True, "The answer was not complete in time and was cancelled. Ask for less, or raise REQUEST_TIMEOUT."
     ),
-    ErrorKind.CLI_FAILED: ErrorInfo(True, "The Claude Code CLI ended without an answer. Try again; the log says more."),
-    ErrorKind.NO_EXECUTOR: ErrorInfo(
-        True, "No executor is running, so nothing can answer. GET /health shows the executors known."
+    ErrorKind.CLI_FAILED: ErrorInfo(
+        True, "The Claude Code CLI ended without an answer. Retry the request; the log has details."
     ),
-    ErrorKind.EXECUTOR_LOST: ErrorInfo(True, "The executor ended while it worked on this request. Try again."),
+    ErrorKind.NO_EXECUTOR: ErrorInfo(True, "No executor is running. GET /health lists the known executors."),
+    ErrorKind.EXECUTOR_LOST: ErrorInfo(True, "The executor ended during this request. Retry the request."),
     ErrorKind.NOT_ALLOWED: ErrorInfo(False, "This server does not allow that."),
-    ErrorKind.NOT_FOUND: ErrorInfo(False, "There is no such file or folder among the allowed ones."),
-    ErrorKind.BAD_JOB: ErrorInfo(False, "This can't be done."),
-    ErrorKind.TOO_LARGE: ErrorInfo(False, "This is larger than this server takes."),
+    ErrorKind.NOT_FOUND: ErrorInfo(False, "No such file or folder exists in the allowed paths."),
+    ErrorKind.BAD_JOB: ErrorInfo(False, "The job is invalid."),
+    ErrorKind.TOO_LARGE: ErrorInfo(False, "This is larger than the server accepts."),
     ErrorKind.TOOLS_UNAVAILABLE: ErrorInfo(
-        True, "No tools executor serves files and commands now. GET /health says why and what to do."
+        True, "No tools executor is available for files and commands. GET /health has the reason and the fix."
     ),
     ErrorKind.KEY_REVOKED: ErrorInfo(
-        False, "This key was disabled, removed, replaced or narrowed, or has expired, while its work was under way."
+        False, "This key was disabled, removed, replaced or restricted, or it expired, during the request."
     ),
-    ErrorKind.KEY_LIMIT: ErrorInfo(True, "A limit of this key is reached. Try again later."),
+    ErrorKind.KEY_LIMIT: ErrorInfo(True, "A rate limit of this key is exceeded. Retry later."),
     ErrorKind.KEY_BUDGET: ErrorInfo(False, "A budget of this key is used up."),
-    ErrorKind.DRAINING: ErrorInfo(True, "The server is shutting down. Try again in a moment."),
-    ErrorKind.INTERNAL: ErrorInfo(True, "Something went wrong inside the server. The log says what."),
+    ErrorKind.DRAINING: ErrorInfo(True, "The server is shutting down. Retry in a moment."),
+    ErrorKind.INTERNAL: ErrorInfo(True, "Internal server error. The server's log has details."),
 }

@@ -1,6 +1,6 @@
-"""What comes back of a job: one small frozen value each, in the order they happen.
+"""The events of a job, in the order in which they happen.
 
-Law: every job ends in exactly one Done or Failed, and nothing follows it.
+Invariants: every job ends with exactly one Done or Failed, and no event follows it.
 """
 
 from typing import Literal
@@ -13,22 +13,22 @@ type StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "tool_use",
 
 
 class Queued(Struct, frozen=True, tag="queued"):
-    """All places are taken; the job waits. ahead: how many wait before it."""
+    """The executor is at capacity; the job waits. ahead: the number of jobs before it."""
 
     ahead: int
 
 
 class Admitted(Struct, frozen=True, tag="admitted"):
-    """The job has a place. parked: a CLI process was waiting for it. offline: the offline model will answer."""
+    """The job starts. pooled: an idle CLI process was ready for it. offline: the offline model answers."""
 
     pooled: bool
     offline: bool
 
 
 class Usage(Struct, frozen=True):
-    """Tokens, as the service counted them.
+    """Tokens, as counted by the service.
 
-    input_tokens excludes what was read from or written to the cache; reasoning_tokens are part of output_tokens.
+    input_tokens excludes tokens that were read from or written to the cache; reasoning_tokens are part of output_tokens.
     """
 
     input_tokens: int = 0
@@ -39,26 +39,26 @@ class Usage(Struct, frozen=True):
 
 
 class Started(Struct, frozen=True, tag="started"):
-    """The model began to answer. model: its full id, as the service names it. usage: what is counted by then."""
+    """The model started to answer. model: its full id, from the service. usage: the tokens counted so far."""
 
     model: str
     usage: Usage = Usage()
 
 
 class TextDelta(Struct, frozen=True, tag="text"):
-    """The next words of the answer, as they came."""
+    """The next part of the answer's text."""
 
     text: str
 
 
 class ThinkingDelta(Struct, frozen=True, tag="thinking"):
-    """The next words of the model's thinking, as far as it is shown."""
+    """The next part of the model's thinking, as far as the service shows it."""
 
     text: str
 
 
 class ThinkingSignature(Struct, frozen=True, tag="thinking_signed"):
-    """The signature of the thinking before it, which it needs to be accepted back."""
+    """The signature of the thinking before it. The service accepts the thinking back only with its signature."""
 
     signature: str
 
@@ -70,20 +70,20 @@ class ThinkingRedacted(Struct, frozen=True, tag="thinking_redacted"):
 
 
 class ToolCall(Struct, frozen=True, tag="tool_call"):
-    """The model begins to call a tool. id: the model's own; name: as the client gave it."""
+    """The model starts a tool call. id: from the model. name: as the client defined it."""
 
     id: str
     name: str
 
 
 class ToolArgumentsDelta(Struct, frozen=True, tag="tool_arguments"):
-    """The next piece of the last ToolCall's arguments: JSON text; all pieces together are one object."""
+    """The next part of the last ToolCall's arguments: JSON text. All parts together are one object."""
 
     json: str
 
 
 class ToolCallPending(Struct, frozen=True, tag="tool_call_pending"):
-    """A held turn waits for the result of this call. arguments: JSON, whole."""
+    """An interactive turn waits for the result of this call. arguments: complete JSON."""
 
     id: str
     name: str
@@ -91,13 +91,13 @@ class ToolCallPending(Struct, frozen=True, tag="tool_call_pending"):
 
 
 class RefusedOutput(Struct, frozen=True, tag="refused"):
-    """The model would not give the structured answer that was asked for. text: what it said instead."""
+    """The model refused to give the requested structured answer. text: its answer instead."""
 
     text: str
 
 
 class UsageWindow(Struct, frozen=True):
-    """A usage window of the subscription. utilization: 0 to 1, if known; resets_at: seconds since 1970, if known."""
+    """A usage window of the subscription. utilization: 0 to 1, if known. resets_at: seconds since 1970, if known."""
 
     name: str
     utilization: float | None = None
@@ -105,9 +105,9 @@ class UsageWindow(Struct, frozen=True):
 
 
 class UsageWindows(Struct, frozen=True, tag="windows"):
-    """The subscription's usage windows, as the service last told of them. status: allowed, allowed_warning, rejected.
+    """The subscription's usage windows, as the service last reported them. status: allowed, allowed_warning, rejected.
 
-    overage: the windows are used up, and extra usage is drawn on.
+    overage: the windows are used up, and extra usage is consumed.
     """
 
     status: str
@@ -116,11 +116,11 @@ class UsageWindows(Struct, frozen=True, tag="windows"):
 
 
 class Done(Struct, frozen=True, tag="done"):
-    """The answer is whole.
+    """The answer is complete.
 
-    stop_reason: the model's own. cost_usd: what the CLI says it cost, where it said so in time. stop_sequence: the
-    client's text that ended the answer, if one did. reported: the service's own word for the stop reason, where it is
-    none of `StopReason`; stop_reason is then the nearest.
+    stop_reason: from the model. cost_usd: the cost that the CLI reported, if it reported it in time. stop_sequence: the
+    client's text that ended the answer, if one did. raw_stop_reason: the service's stop reason, if it is none of
+    `StopReason`; stop_reason is then the nearest one.
     """
 
     stop_reason: StopReason
@@ -131,9 +131,10 @@ class Done(Struct, frozen=True, tag="done"):
 
 
 class Failed(Struct, frozen=True, tag="failed"):
-    """There is no (whole) answer, and why. retry_after: seconds, where waiting helps.
+    """The job ended without a complete answer. detail: an addition to the message of the kind.
 
-    retry: whether the service said that the same request may be sent again; None where it did not say.
+    retry_after: seconds to wait before a retry, where waiting helps. retry: whether the service allows a retry of the same
+    request; None if it did not say.
     """
 
     kind: ErrorKind

@@ -1,7 +1,7 @@
-"""Log lines of both programs: structured, on stderr, coloured on a terminal or one JSON object a line.
+"""Structured logs of both programs, on stderr: coloured lines on a terminal, or one JSON object a line.
 
-Law: a line never holds what a client said, nor a credential: values of known secret names are masked, and a library, which
-knows no such law, is heard only when it warns. On a terminal nothing in a line is anything but text.
+Invariants: a line contains no client data and no credential. Values with the names of secrets are masked; libraries, which
+do not keep this rule, log warnings and errors only. On a terminal, control characters in values are escaped.
 """
 
 import functools
@@ -22,20 +22,20 @@ SECRET_WORDS = ("key", "token", "secret", "authorization", "password", "cookie")
 
 
 def mask_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Mask the values of names that sound like a secret."""
+    """Masks values whose names suggest a secret."""
     for name, value in event.items():
         if isinstance(value, str) and any(word in name.lower() for word in SECRET_WORDS):
             event[name] = "…"
     return event
 
 
-# What is heard at every level.
+# These packages log at every level.
 OWN_PACKAGES = ("api", "executor", "shared", "cli", "tests", "__main__")
 INSTALL_ROOT = str(Path(__file__).resolve().parent.parent)
 
 
 def should_log(record: logging.LogRecord) -> bool:
-    """Whether a line is written: any warning, and what our own code says."""
+    """Returns whether to write a line: warnings of any code, and every line of the server's own code."""
     return record.levelno >= logging.WARNING or (is_own_logger(record.name) and is_own_code(record.pathname))
 
 
@@ -53,13 +53,13 @@ def is_own_logger(name: str) -> bool:
 
 @functools.cache
 def is_own_code(path: str) -> bool:
-    """Whether a file is this server's: where it is installed, libraries lie beside it."""
+    """Returns whether a file belongs to this server: in an installation, libraries are in the same folder."""
     place = str(Path(path).resolve()).removeprefix(f"{INSTALL_ROOT}/")
     return place.partition("/")[0] in OWN_PACKAGES
 
 
 def configure(program: str, level: str, log_format: LogFormat) -> None:
-    """Send every log line of this process, libraries' included, through one pipeline. Called once, at start."""
+    """Sends all log lines of this process, those of libraries included, through one pipeline. Call it once, at start."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -67,16 +67,16 @@ def configure(program: str, level: str, log_format: LogFormat) -> None:
         mask_secrets,
     ]
     if log_format == "json":
-        ends: list[structlog.typing.Processor] = [
+        renderers: list[structlog.typing.Processor] = [
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ]
     else:
-        # Not rich's traceback, which is the default where rich is installed: it shows the values of local variables.
+        # Not rich's traceback, the default where rich is installed: it shows the values of local variables.
         traceback = structlog.dev.plain_traceback
-        ends = [
+        renderers = [
             structlog.processors.format_exc_info,
-            # After the traceback is text, whose last line may have a client's words.
+            # After the traceback is text: its last line may contain client data.
             escape_log_event,
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=34, exception_formatter=traceback),
         ]
@@ -85,7 +85,7 @@ def configure(program: str, level: str, log_format: LogFormat) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ends],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
     root = logging.getLogger()

@@ -1,16 +1,16 @@
-"""How both programs refuse settings they cannot use: one line each, with the name, the problem and the mend."""
+"""Error messages for invalid settings, the same in both programs: one line each, with the name, the problem and the fix."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 
 def render_validation_errors(errors: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The lines to print for pydantic's list of errors (`ValidationError.errors()`)."""
+    """Returns the lines to print for pydantic's errors (`ValidationError.errors()`)."""
     lines: list[str] = []
     for error in errors:
         reason = str(error["msg"]).removeprefix("Value error, ")
         if not error["loc"]:
-            # A check of several settings names them itself.
+            # The message of a check of several settings names them.
             lines.append(f"{reason}.")
             continue
         name, *inside = [str(part) for part in error["loc"]]

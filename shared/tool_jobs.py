@@ -1,26 +1,27 @@
-"""The jobs of the tools role: what may be asked of files and commands, and what comes back. Values only.
+"""The jobs of the tools role, on files and commands, and their results. Values only.
 
-Law: a job says what is wanted, never how; whether it is allowed is decided by the tools role alone, for every door alike.
-Every job ends in exactly one `JobDone` or `Failed`; only `RunCommand` has `Output` before it.
+Invariants: a job says what to do, never how. Only the tools role decides whether a job is allowed, in the same way for all
+dialects. Every job ends with exactly one `JobDone` or `Failed`; only `RunCommand` sends `CommandOutput` before that.
 """
 
 from typing import Literal
 
 from msgspec import Struct
 
-# How many pages of a PDF are drawn at once.
+# The pages of a PDF that one job may render.
 MAX_PDF_PAGES = 20
-# The largest number of lines, and of a line, that a job may name.
+# The largest line number, and number of lines, in a job.
 MAX_LINES = 1_000_000_000
-# The longest shell text, in bytes: the kernel takes no longer argument (execve(2), MAX_ARG_STRLEN).
+# The longest shell text, in bytes: the kernel's limit for an argument (execve(2), MAX_ARG_STRLEN).
 MAX_COMMAND_BYTES = 128 * 1024 - 1
 
 
 class ReadFile(Struct, frozen=True, tag="read_file"):
-    """Read a file. offset: the first line, counted from 1; limit: how many lines; without either, all of it.
+    """Reads a file. offset: the first line, counted from 1. limit: the number of lines. Default: all lines.
 
-    pages: the first and the last page of a PDF, counted from 1, to have them drawn; without it, its bytes.
-    as_text: an office document as Markdown, and a text in another encoding than UTF-8 decoded; without it, their bytes.
+    pages: the first and the last page of a PDF, counted from 1, to render them; without it, the result has the PDF's bytes.
+    as_text: converts an office document to Markdown, and decodes text in other encodings than UTF-8; without it, the result
+    has their bytes.
     """
 
     path: str
@@ -31,15 +32,15 @@ class ReadFile(Struct, frozen=True, tag="read_file"):
 
 
 class ConvertDocument(Struct, frozen=True, tag="convert_document"):
-    """Convert an office document to Markdown. It needs no allowed path: data is all of the document."""
+    """Converts an office document to Markdown. It needs no allowed path: data is the complete document."""
 
     data: bytes
 
 
 class FindFiles(Struct, frozen=True, tag="find_files"):
-    """Find files by a glob pattern such as `**/*.py`, newest first, without those that git ignores.
+    """Finds files by a glob pattern such as `**/*.py`, newest first, without files that git ignores.
 
-    pattern: one that begins with a folder from the root is of that folder. path: where to look; the first allowed path if None.
+    pattern: an absolute pattern is searched in its own folder. path: the folder to search; default: the first allowed path.
     """
 
     pattern: str
@@ -48,9 +49,10 @@ class FindFiles(Struct, frozen=True, tag="find_files"):
 
 
 class SearchFiles(Struct, frozen=True, tag="search_files"):
-    """Search in files with ripgrep. show: the lines that match, the files that do, or how often each does.
+    """Searches in files with ripgrep. output_mode: the matching lines, the files with matches, or the matches per file.
 
-    glob: only files that fit this pattern, or none that does if it begins with `!`; file_type: ripgrep's `--type`. before, after: lines of context. limit: of lines that are given back.
+    glob: only files that match this pattern; with a leading `!`, only files that do not. file_type: ripgrep's `--type`.
+    before, after: lines of context. limit: the number of lines in the result.
     """
 
     pattern: str
@@ -67,9 +69,9 @@ class SearchFiles(Struct, frozen=True, tag="search_files"):
 
 
 class RunCommand(Struct, frozen=True, tag="run_command"):
-    """Run shell text. cwd: an allowed folder; the first allowed path if None. timeout: seconds. stdin: its input.
+    """Runs shell text. cwd: an allowed folder; default: the first allowed path. timeout: seconds. stdin: its input.
 
-    merged: both outputs come as `stdout`, in the order in which they were written.
+    merge_streams: both outputs arrive as `stdout`, in the order in which they were written.
     """
 
     command: str
@@ -80,14 +82,14 @@ class RunCommand(Struct, frozen=True, tag="run_command"):
 
 
 class WriteFile(Struct, frozen=True, tag="write_file"):
-    """Write a whole file, where writing is allowed."""
+    """Writes a complete file, where writing is allowed."""
 
     path: str
     content: str
 
 
 class EditFile(Struct, frozen=True, tag="edit_file"):
-    """Replace `old` by `new`; `old` must be there once, or `everywhere` is set."""
+    """Replaces `old` by `new`. `old` must occur exactly once, unless `replace_all` is set."""
 
     path: str
     old: str
@@ -96,7 +98,7 @@ class EditFile(Struct, frozen=True, tag="edit_file"):
 
 
 class ListFolder(Struct, frozen=True, tag="list_folder"):
-    """What is in an allowed folder; the allowed paths themselves if path is None."""
+    """Lists an allowed folder; the allowed paths if path is None."""
 
     path: str | None = None
 
@@ -105,7 +107,7 @@ type ToolJob = ReadFile | ConvertDocument | FindFiles | SearchFiles | RunCommand
 
 
 class CommandOutput(Struct, frozen=True, tag="output"):
-    """What a command wrote, as it came. stream: which of its two; data: bytes, cut anywhere."""
+    """A part of a command's output. data: bytes, split at any position."""
 
     stream: Literal["stdout", "stderr"]
     data: bytes
@@ -114,9 +116,9 @@ class CommandOutput(Struct, frozen=True, tag="output"):
 class FileContent(Struct, frozen=True, tag="file_read"):
     """A file, or lines of it.
 
-    path: the real one. size: of the whole file, in bytes. text: of a file in UTF-8; data: the bytes of any other.
-    first_line: of `text`, counted from 1. lines: of the whole file; None if it has more than anyone counted.
-    truncated: `text` is less than was asked for. note: what the text was made from, where it was not UTF-8.
+    path: the real path. size: of the complete file, in bytes. text: the text of a UTF-8 file; data: the bytes of any other.
+    first_line: the first line of `text`, counted from 1. lines: of the complete file; None if they were not counted to the
+    end. truncated: `text` is less than requested. note: the source of the text, where it was not UTF-8.
     """
 
     path: str
@@ -131,14 +133,14 @@ class FileContent(Struct, frozen=True, tag="file_read"):
 
 
 class ConvertedDocument(Struct, frozen=True, tag="document_converted"):
-    """An office document as Markdown. note: what it was made from, and what is left out."""
+    """An office document as Markdown. note: the format of the document, and what the Markdown leaves out."""
 
     markdown: str
     note: str
 
 
 class PdfPage(Struct, frozen=True):
-    """A page of a PDF. number: counted from 1. picture: a JPEG. text: the words on it, as far as the file has them."""
+    """A page of a PDF. number: counted from 1. picture: a JPEG. text: the text that the file has for the page."""
 
     number: int
     picture: bytes
@@ -146,7 +148,7 @@ class PdfPage(Struct, frozen=True):
 
 
 class PdfPages(Struct, frozen=True, tag="pages_read"):
-    """Pages of a PDF. path: the real one. size: of the whole file, in bytes. count: how many pages it has."""
+    """Pages of a PDF. path: the real path. size: of the complete file, in bytes. count: the number of its pages."""
 
     path: str
     size: int
@@ -162,14 +164,14 @@ class FileMatches(Struct, frozen=True, tag="files_found"):
 
 
 class SearchMatches(Struct, frozen=True, tag="search_found"):
-    """What ripgrep printed, a line each."""
+    """The lines that ripgrep printed."""
 
     lines: tuple[str, ...]
     truncated: bool = False
 
 
 class CommandResult(Struct, frozen=True, tag="command_ended"):
-    """A command's end. returncode: its exit status, or minus the signal. truncated: it wrote more than was given back."""
+    """The end of a command. returncode: its exit status, or minus the signal. truncated: it wrote more than was sent."""
 
     returncode: int
     timed_out: bool = False
@@ -177,7 +179,7 @@ class CommandResult(Struct, frozen=True, tag="command_ended"):
 
 
 class WriteResult(Struct, frozen=True, tag="file_written"):
-    """A file that was written or edited. replaced: how many places an edit changed."""
+    """A file that was written or edited. replaced: the number of replacements."""
 
     path: str
     size: int
@@ -186,7 +188,7 @@ class WriteResult(Struct, frozen=True, tag="file_written"):
 
 
 class FolderEntry(Struct, frozen=True):
-    """What a folder holds. size: in bytes, of a file."""
+    """An entry of a folder. size: of a file, in bytes."""
 
     path: str
     kind: Literal["file", "folder", "other"]
@@ -194,7 +196,7 @@ class FolderEntry(Struct, frozen=True):
 
 
 class FolderListing(Struct, frozen=True, tag="folder_listed"):
-    """A folder's entries, in order of their names."""
+    """The entries of a folder, sorted by name."""
 
     entries: tuple[FolderEntry, ...]
     truncated: bool = False
@@ -219,10 +221,10 @@ class JobDone(Struct, frozen=True, tag="job_done"):
 
 
 class ToolsStatus(Struct, frozen=True, tag="tools_status"):
-    """A tools executor's state. problem: why it serves nothing, and what to do; missing: what this host's sandbox lacks.
+    """The status of a tools executor. problem: why it serves no jobs, and the fix. missing: what the sandbox lacks here.
 
-    command_timeout: how many seconds a command may take.
-    running and waiting are counts; max_concurrent and max_queue their limits.
+    command_timeout: the seconds that a command may take. running and waiting are counts; max_concurrent and max_queue are
+    their limits.
     """
 
     allowed_paths: tuple[str, ...]

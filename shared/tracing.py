@@ -1,7 +1,7 @@
-"""Traces of both programs, by OpenTelemetry: off unless a collector's address is in the environment.
+"""Traces of both programs, with OpenTelemetry: off unless the environment has a collector's address.
 
-Law: nothing is loaded, started or sent before OTEL_EXPORTER_OTLP_ENDPOINT (or its _TRACES_ form) is set. A trace that a
-caller began goes on to whoever comes next, with its `tracestate`, whether this program takes part in it or not
+Invariants: nothing is loaded, started or sent unless OTEL_EXPORTER_OTLP_ENDPOINT (or its _TRACES_ form) is set. A caller's
+trace, with its `tracestate`, is passed on to the next program, whether this program records spans or not
 (https://www.w3.org/TR/trace-context/).
 """
 
@@ -17,9 +17,9 @@ ENDPOINT_VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_
 CAPTURE_CONTENT_VARIABLE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 PROTOCOL_VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 SUPPORTED_PROTOCOL = "http/protobuf"
-# As much of a `tracestate` as everybody has to hand on; what is longer is left out, whole.
+# The length of a `tracestate` that every program must pass on; a longer one is dropped.
 MAX_TRACESTATE_LENGTH = 512
-# What is not sent by then is lost: an end must not wait for a collector that is gone.
+# Spans not sent within these seconds are lost: shutdown must not wait for an unreachable collector.
 FLUSH_TIMEOUT = 2.0
 
 type SpanKindName = Literal["server", "client", "internal"]
@@ -29,7 +29,7 @@ _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f
 
 
 def parse_trace_id(traceparent: str) -> str:
-    """The trace that a `traceparent` names; empty when it names none, or is not one."""
+    """Returns the trace id in a `traceparent`; empty if it is invalid."""
     found = _TRACEPARENT.fullmatch(traceparent)
     if not found or found[1] == "ff" or not found[2].strip("0") or not found[3].strip("0"):
         return ""
@@ -37,7 +37,7 @@ def parse_trace_id(traceparent: str) -> str:
 
 
 class Span:
-    """A piece of work that nobody records. traceparent, tracestate: what to hand on, so that the next piece comes below it."""
+    """A span that is not recorded. traceparent, tracestate: to pass on, as the parent of the next span."""
 
     def __init__(self, traceparent: str, tracestate: str = "") -> None:
         self.traceparent = traceparent if parse_trace_id(traceparent) else ""
@@ -50,20 +50,20 @@ class Span:
         self.tracestate = tracestate if good else ""
 
     def set_attribute(self, name: str, value: AttributeValue) -> None:
-        """Say something about it."""
+        """Sets an attribute."""
 
     def rename(self, name: str) -> None:
-        """Call it by another name, once that is known."""
+        """Renames the span."""
 
     def fail(self, kind: str) -> None:
-        """Say that it failed."""
+        """Marks the span as failed."""
 
     def end(self) -> None:
-        """It is over; a second call changes nothing."""
+        """Ends the span; a second call has no effect."""
 
 
 class RecordingSpan(Span):
-    """A piece of work that is recorded. Mutable: the library's span."""
+    """A span that is recorded. Mutable: the library's span."""
 
     def __init__(self, span: Any) -> None:
         self._span = span
@@ -78,7 +78,7 @@ class RecordingSpan(Span):
         self._span.update_name(name)
 
     def fail(self, kind: str) -> None:
-        from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415 # loaded already, where there is a span
+        from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415 # already loaded when there is a span
 
         self._span.set_attribute("error.type", kind)
         self._span.set_status(Status(StatusCode.ERROR))
@@ -89,20 +89,20 @@ class RecordingSpan(Span):
 
 
 class Tracing:
-    """Makes spans that nobody records. content: whether the words of a conversation may be in them."""
+    """Creates spans that are not recorded. captures_content: whether spans may contain the text of a conversation."""
 
     captures_content = False
 
-    def start_span(self, name: str, parent: str = "", kind: SpanKindName = "internal", state: str = "") -> Span:  # noqa: ARG002 # the one that records needs them
-        """Begin a piece of work below `parent`, a traceparent; state: the tracestate that came with it."""
+    def start_span(self, name: str, parent: str = "", kind: SpanKindName = "internal", state: str = "") -> Span:  # noqa: ARG002 # the subclass uses them
+        """Starts a span below `parent`, a traceparent. state: its tracestate."""
         return Span(parent, state)
 
     def close(self) -> None:
-        """Send what is left."""
+        """Sends the remaining spans."""
 
 
 class OtlpTracing(Tracing):
-    """Makes spans that are sent to the collector, in batches, by a thread of the library's."""
+    """Creates spans that a thread of the library sends to the collector, in batches."""
 
     def __init__(self, program: str, environ: Mapping[str, str]) -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
@@ -110,10 +110,10 @@ class OtlpTracing(Tracing):
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-        asked = next((environ[name] for name in PROTOCOL_VARIABLES if environ.get(name)), SUPPORTED_PROTOCOL)
-        if asked != SUPPORTED_PROTOCOL:
+        protocol = next((environ[name] for name in PROTOCOL_VARIABLES if environ.get(name)), SUPPORTED_PROTOCOL)
+        if protocol != SUPPORTED_PROTOCOL:
             structlog.get_logger().warning(
-                "traces are sent by another protocol than was asked", asked=asked, sent=SUPPORTED_PROTOCOL
+                "traces are sent with another protocol than requested", requested=protocol, used=SUPPORTED_PROTOCOL
             )
         self.captures_content = environ.get(CAPTURE_CONTENT_VARIABLE, "").lower() == "true"
         named = {} if environ.get("OTEL_SERVICE_NAME") else {SERVICE_NAME: f"claude-api-server/{program}"}
@@ -126,18 +126,18 @@ class OtlpTracing(Tracing):
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
 
         # An empty context, not the current one: a generator may be resumed in another.
-        came = Span(parent, state)
-        carried = {"traceparent": came.traceparent, "tracestate": came.tracestate}
-        context = TraceContextTextMapPropagator().extract(carried, _build_empty_context())
+        remote = Span(parent, state)
+        carrier = {"traceparent": remote.traceparent, "tracestate": remote.tracestate}
+        context = TraceContextTextMapPropagator().extract(carrier, _build_empty_context())
         return RecordingSpan(self._tracer.start_span(name, context, SpanKind[kind.upper()]))
 
     def close(self) -> None:
-        began = time.monotonic()
-        last = threading.Thread(target=self._provider.shutdown, daemon=True)
-        last.start()
-        last.join(FLUSH_TIMEOUT)
-        if last.is_alive():
-            structlog.get_logger().warning("the last spans were not sent", waited=time.monotonic() - began)
+        started = time.monotonic()
+        shutdown = threading.Thread(target=self._provider.shutdown, daemon=True)
+        shutdown.start()
+        shutdown.join(FLUSH_TIMEOUT)
+        if shutdown.is_alive():
+            structlog.get_logger().warning("the last spans were not sent", waited=time.monotonic() - started)
 
 
 def _build_empty_context() -> Any:
@@ -147,7 +147,7 @@ def _build_empty_context() -> Any:
 
 
 def build_tracing(program: str, environ: Mapping[str, str]) -> Tracing:
-    """What the environment asks for; the library reads further OTEL_ variables by itself."""
-    wanted = any(environ.get(name) for name in ENDPOINT_VARIABLES)
+    """Returns the tracing that the environment configures. The library reads further OTEL_ variables."""
+    enabled = any(environ.get(name) for name in ENDPOINT_VARIABLES)
     disabled = environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or environ.get("OTEL_TRACES_EXPORTER") == "none"
-    return OtlpTracing(program, environ) if wanted and not disabled else Tracing()
+    return OtlpTracing(program, environ) if enabled and not disabled else Tracing()

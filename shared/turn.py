@@ -1,8 +1,7 @@
-"""The one canonical request: every way in becomes a Turn, and nothing behind it knows which way that was.
+"""The canonical request: every dialect decodes its requests to a Turn, and the code behind does not know the dialect.
 
-Law: a Turn holds what the client said, as what it is. Roles, order, ids and bytes are the client's; nothing is merged
-into a prompt and nothing is invented. JSON of the client's (schemas, arguments) travels as its own text, so that no
-number and no order of keys is lost.
+Invariants: a Turn has the client's content unchanged: roles, order, ids and bytes. Nothing is merged into a prompt, and
+nothing is added. The client's JSON (schemas, arguments) stays text, so that no number and no order of keys changes.
 """
 
 from typing import Literal
@@ -14,7 +13,7 @@ type Effort = Literal["low", "medium", "high", "xhigh", "max"]
 
 
 class Text(Struct, frozen=True, tag="text", tag_field="type"):
-    """Words, byte for byte as the client sent them."""
+    """Text, byte for byte as the client sent it."""
 
     text: str
 
@@ -29,7 +28,7 @@ class Image(Struct, frozen=True, tag="image", tag_field="type"):
 class Document(Struct, frozen=True, tag="document", tag_field="type"):
     """A file to read. media_type: application/pdf (data is base64) or text/plain (data is the text itself).
 
-    context: what the client says of it beside its title.
+    context: a text about it from the client, in addition to its title.
     """
 
     media_type: str
@@ -39,20 +38,20 @@ class Document(Struct, frozen=True, tag="document", tag_field="type"):
 
 
 class Thinking(Struct, frozen=True, tag="thinking", tag_field="type"):
-    """What the assistant thought, as it was given out. signature: the service's own, which proves it unchanged."""
+    """The assistant's thinking, as the client received it. signature: from the service; proves that it is unchanged."""
 
     text: str
     signature: str
 
 
 class RedactedThinking(Struct, frozen=True, tag="redacted_thinking", tag_field="type"):
-    """What the assistant thought, readable by the service only."""
+    """The assistant's thinking, readable by the service only."""
 
     data: str
 
 
 class ToolUse(Struct, frozen=True, tag="tool_use", tag_field="type"):
-    """A call the assistant made. arguments: a JSON object, as text; or what the model wrote in its place, unreadable."""
+    """A tool call of the assistant. arguments: a JSON object, as text; or the invalid text that the model wrote instead."""
 
     id: str
     name: str
@@ -60,7 +59,7 @@ class ToolUse(Struct, frozen=True, tag="tool_use", tag_field="type"):
 
 
 class ToolResult(Struct, frozen=True, tag="tool_result", tag_field="type"):
-    """What a call brought; part of a user message."""
+    """The result of a tool call; part of a user message."""
 
     tool_use_id: str
     content: tuple[Text | Image | Document, ...]
@@ -71,10 +70,10 @@ type Block = Text | Image | Document | Thinking | RedactedThinking | ToolUse | T
 
 
 class Message(Struct, frozen=True):
-    """One turn of a conversation; consecutive messages of one role are allowed.
+    """A message of a conversation. Consecutive messages of one role are allowed.
 
-    A system message is an instruction given in the middle of a conversation: text only. Instructions from before the
-    first message belong to `Turn.system`.
+    A system message is an instruction in the middle of a conversation: text only. Instructions before the first message
+    belong to `Turn.system`.
     """
 
     role: Role
@@ -82,7 +81,7 @@ class Message(Struct, frozen=True):
 
 
 class Tool(Struct, frozen=True):
-    """A tool the client offers, under the client's own name. schema: the JSON Schema of its arguments, as text."""
+    """A tool of the client. schema: the JSON Schema of its arguments, as text."""
 
     name: str
     description: str
@@ -90,21 +89,21 @@ class Tool(Struct, frozen=True):
 
 
 class Turn(Struct, frozen=True):
-    """A conversation that waits for the model's next message.
+    """A conversation, to be continued by the model's next message.
 
-    model: what the CLI is asked for: an alias of its own (`sonnet`) or a full id (`claude-…`).
+    model: the model for the CLI: one of its aliases (`sonnet`) or a full id (`claude-…`).
     system: the system texts, in order; the CLI joins them with a blank line.
-    messages: the conversation, oldest first; at least one block that says something.
-    max_tokens: the most the model may write, in tokens; None leaves it to the CLI.
-    tools: what the model may call; the answer then ends with the call, and the client brings the result.
-    tool_choice: whether it may (auto), must not (none) or must (any, or the name in forced_tool) call one.
-    parallel_tools: whether one answer may hold several calls.
-    schema: the JSON Schema that the whole answer must meet, as text.
-    stop: texts that end the answer before them.
-    thinking_words: whether the model's thinking is given out with its words. Without them its signature stands for an
-    empty text, so that a client can send the block back as it got it.
-    max_budget_usd: what the answer may cost, in US dollars.
-    held: a call does not end the answer; whoever asked brings its result, and the model goes on.
+    messages: the conversation, oldest first; at least one block is not empty.
+    max_tokens: the longest answer, in tokens; None leaves it to the CLI.
+    tools: the tools that the model may call. A call ends the answer, and the client sends the result with its next request.
+    tool_choice: whether the model may (auto), must not (none) or must (any; tool: the one in forced_tool) call a tool.
+    parallel_tools: whether one answer may have several calls.
+    schema: the JSON Schema of the complete answer, as text.
+    stop: the answer ends before any of these texts.
+    include_thinking_text: whether the client receives the text of the model's thinking. Without it, the text is empty and
+    the signature belongs to the empty text, so that the client can send the block back as it received it.
+    max_budget_usd: the highest cost of the answer, in US dollars.
+    interactive: a call does not end the answer; the API delivers its result, and the model continues.
     """
 
     model: str

@@ -1,24 +1,24 @@
-"""The protocol between the API and an executor, and the only I/O in `shared`.
+"""The protocol between the API and an executor.
 
 Specification. An executor listens on a Unix stream socket. A connection carries one job:
 
     frame   = length payload
     length  = 4 bytes, big-endian, unsigned: the payload's size in bytes, 1 to MAX_FRAME
-    payload = one msgpack map: a struct below, its kind in the field "type"
+    payload = one msgpack map: a struct below, with its tag in the field "type"
 
-1. The API connects and sends one frame: `Submit` (claude role), `Do` (tools role) or `AskStatus` (both). Each carries
-   `version`; an executor that does not speak that version answers `Failed(internal)` and closes. What belongs to the
-   other role is answered with `Failed(internal)` too.
-2. To `AskStatus` the executor answers one `Status` or, in the tools role, one `ToolsStatus`, and closes.
-3. To `Submit` it answers events in the order of `shared.events`, ending in exactly one `Done` or `Failed`, and closes.
-   In a turn that is `held`, each `Wanted` waits for one `Bring` with the same id, and the turn goes on.
-4. To `Do` it answers any number of `Output`, then exactly one `JobDone` or `Failed`, and closes.
-5. Closing is the only other message: the API closes to cancel a job, and an executor that closes before the last
-   message has lost it.
-6. Each direction has its own union, so neither side can send the other's messages. A frame over MAX_FRAME is refused
-   before it is read; a frame cut short, or of an unknown type, ends the connection.
+1. The API connects and sends one frame: `Submit` (claude role), `RunTool` (tools role) or `GetStatus` (both). Each carries
+   `version`; an executor that does not speak that version answers `Failed(internal)` and closes. It answers
+   `Failed(internal)` to a message for the other role too.
+2. To `GetStatus` the executor answers one `ClaudeStatus` or, in the tools role, one `ToolsStatus`, and closes.
+3. To `Submit` it answers events in the order of `shared.events`, the last of them a `Done` or `Failed`, and closes. In an
+   interactive turn, each `ToolCallPending` waits for one `DeliverToolResult` with the same id, and the turn continues.
+4. To `RunTool` it answers any number of `CommandOutput`, then exactly one `JobDone` or `Failed`, and closes.
+5. To close the connection is the only other message: the API closes it to cancel a job; if an executor closes it before the
+   last message, the job is lost.
+6. Each direction has its own union, so neither side can send the other's messages. A frame over MAX_FRAME is rejected
+   before it is read. An incomplete frame, or one of an unknown type, ends the connection.
 
-The kernel's socket buffer is the back-pressure: a sender waits in `drain` until the other side has read.
+The kernel's socket buffer provides the back-pressure: a sender waits in `drain` until the other side has read.
 """
 
 import asyncio
@@ -41,14 +41,14 @@ MSGPACK_NIL = b"\xc0"
 
 
 class WireError(Exception):
-    """The other side did not keep to the protocol."""
+    """The other side violated the protocol."""
 
 
 class Submit(Struct, frozen=True, tag="submit"):
-    """Do this turn.
+    """Starts a turn.
 
-    request_id: what the logs of both programs call it. tenant: whose it is, for fair queueing; empty is anyone.
-    traceparent, tracestate: the trace it belongs to (https://www.w3.org/TR/trace-context/).
+    request_id: its id in the logs of both programs. tenant: the key of the caller, for fair queueing; may be empty.
+    traceparent, tracestate: the trace that it belongs to (https://www.w3.org/TR/trace-context/).
     """
 
     turn: Turn
@@ -60,13 +60,13 @@ class Submit(Struct, frozen=True, tag="submit"):
 
 
 class DeliverToolResult(Struct, frozen=True, tag="tool_result"):
-    """What a call of a held turn brought."""
+    """The result of a tool call in an interactive turn."""
 
     result: ToolResult
 
 
 class RunTool(Struct, frozen=True, tag="run_tool"):
-    """Do this job of the tools role; the other fields are those of `Submit`."""
+    """Starts a job of the tools role; the other fields are those of `Submit`."""
 
     job: ToolJob
     request_id: str
@@ -77,13 +77,13 @@ class RunTool(Struct, frozen=True, tag="run_tool"):
 
 
 class GetStatus(Struct, frozen=True, tag="get_status"):
-    """Say how you are."""
+    """Requests the executor's status."""
 
     version: int = PROTOCOL_VERSION
 
 
 class CliModel(Struct, frozen=True):
-    """A model the CLI offers. value: what it is asked for by; resolved: the full id that means today."""
+    """A model of the CLI. value: the name to request it by. resolved: the full id that this name means today."""
 
     value: str
     resolved: str
@@ -92,11 +92,11 @@ class CliModel(Struct, frozen=True):
 
 
 class ClaudeStatus(Struct, frozen=True, tag="status"):
-    """An executor's state. running, waiting and parked are counts; max_concurrent and max_queue their limits.
+    """The status of an executor. running, waiting and idle_processes are counts; max_concurrent and max_queue are limits.
 
-    missing: what the CLI's sandbox lacks on this host, for people.
-    Since it started: cli_starts counts CLI processes started, cli_ready those that became ready to be parked,
-    cli_ready_seconds is what those took, together.
+    missing: what the CLI's sandbox lacks on this host, as sentences.
+    Since the executor's start: cli_starts counts the CLI processes that were started, cli_ready those that became ready to
+    be idle in the pool, and cli_ready_seconds is the sum of the times that those took.
     """
 
     role: Literal["claude"]
@@ -128,7 +128,7 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def encode_frame(message: ToExecutor | ToApi) -> bytes:
-    """The bytes of one frame. Raises WireError when the message is larger than MAX_FRAME, or a number in it over 64 bits."""
+    """Returns the bytes of a frame. Raises WireError for a message over MAX_FRAME, or a number over 64 bits."""
     try:
         payload = _encoder.encode(message)
     except OverflowError as error:
@@ -139,7 +139,7 @@ def encode_frame(message: ToExecutor | ToApi) -> bytes:
 
 
 class _EncodedSubmit(Struct, frozen=True, tag="submit"):
-    """A `Submit` around a turn that is encoded already; its other fields are the same, in the same order."""
+    """A `Submit` with an encoded turn; its other fields are the same, in the same order."""
 
     turn: msgspec.Raw
     request_id: str
@@ -150,7 +150,7 @@ class _EncodedSubmit(Struct, frozen=True, tag="submit"):
 
 
 class EncodedTurn:
-    """A turn for several jobs, encoded once and only while a job has yet to be sent. Mutable: for how many."""
+    """A turn for several jobs. It is encoded once, and the bytes are kept until the last job is sent. Mutable: the jobs left."""
 
     def __init__(self, turn: Turn, jobs: int) -> None:
         self._turn = turn
@@ -158,15 +158,15 @@ class EncodedTurn:
         self._data: bytes | None = None
 
     def encode_frame(self, message: Submit) -> list[bytes]:
-        """The bytes of one frame, in pieces of which the largest is shared. Raises WireError as `frame` does."""
+        """Returns a frame in parts; the largest part is shared by all jobs. Raises WireError, like `encode_frame`."""
         try:
             data = self._data or _encoder.encode(self._turn)
         except OverflowError as error:
             raise WireError("a number is too large for a message") from error
         self._jobs -= 1
         self._data = data if self._jobs > 0 else None
-        told = (message.request_id, message.tenant, message.traceparent, message.version, message.tracestate)
-        around = _encoder.encode(_EncodedSubmit(msgspec.Raw(MSGPACK_NIL), *told))
+        fields = (message.request_id, message.tenant, message.traceparent, message.version, message.tracestate)
+        around = _encoder.encode(_EncodedSubmit(msgspec.Raw(MSGPACK_NIL), *fields))
         before, after = around.split(b"turn" + MSGPACK_NIL, 1)
         size = len(around) - len(MSGPACK_NIL) + len(data)
         if size > MAX_FRAME:
@@ -175,7 +175,7 @@ class EncodedTurn:
 
 
 async def _read_payload(reader: asyncio.StreamReader) -> bytes | None:
-    """The next frame's payload; None when the other side closed between frames."""
+    """Returns the payload of the next frame; None when the other side closed between frames."""
     head = await reader.read(LENGTH_BYTES)
     if not head:
         return None
@@ -190,18 +190,21 @@ async def _read_payload(reader: asyncio.StreamReader) -> bytes | None:
 
 
 async def read_to_executor(reader: asyncio.StreamReader) -> ToExecutor | None:
-    """What the API sent; None when it closed. Raises WireError."""
+    """Returns the next message of the API; None when it closed. Raises WireError."""
     return _decode(await _read_payload(reader), _executor_decoder)
 
 
 async def read_to_api(reader: asyncio.StreamReader) -> ToApi | None:
-    """What an executor sent; None when it closed. Raises WireError."""
+    """Returns the next message of an executor; None when it closed. Raises WireError."""
     return _decode(await _read_payload(reader), _api_decoder)
 
 
-async def fetch_status(path: str) -> ToApi | None:
-    """What the executor at this socket says of itself; None when it only closed. Raises OSError, Untrusted, WireError."""
-    reader, writer = await connect(Path(path))
+async def fetch_status(path: Path) -> ToApi | None:
+    """Returns an executor's answer to `GetStatus`; None when it closed without one.
+
+    Raises OSError, UntrustedSocketError and WireError.
+    """
+    reader, writer = await connect(path)
     try:
         writer.write(encode_frame(GetStatus()))
         return await read_to_api(reader)

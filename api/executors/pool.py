@@ -13,11 +13,12 @@ from pathlib import Path
 
 import structlog
 
+from shared import wire
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.process import peers
 from shared.tool_jobs import ToolsStatus
-from shared.wire import ClaudeStatus, GetStatus, WireError, encode_frame, read_to_api
+from shared.wire import ClaudeStatus, WireError
 
 STATUS_TIMEOUT = 1.0
 # Who takes a connection and says nothing (a CLI starts in less) is being restarted, its socket kept by systemd.
@@ -143,12 +144,7 @@ async def query_status(path: Path) -> ClaudeStatus | ToolsStatus | None:
     """Ask one executor how it is; None when it does not answer in time."""
     try:
         async with asyncio.timeout(STATUS_TIMEOUT):
-            reader, writer = await peers.connect(path)
-            try:
-                writer.write(encode_frame(GetStatus()))
-                answer = await read_to_api(reader)
-            finally:
-                writer.close()
+            answer = await wire.fetch_status(path)
     except (OSError, WireError, TimeoutError):
         return None
     return answer if isinstance(answer, ClaudeStatus | ToolsStatus) else None

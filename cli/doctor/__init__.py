@@ -1,7 +1,7 @@
-"""`claude-api-server doctor`: looks at everything that the server needs, and says of each how it is and what to do.
+"""`claude-api-server doctor`: checks everything that the server needs, and shows the fix of each problem.
 
-Law: it changes nothing, and reads no secret: each program is asked, by its own command line, what it would find at a
-start. Whatever is not ok has a mend.
+Invariants: it changes nothing and reads no secret. Each program checks itself, with `--check`, as it would start now. Every
+finding that is not ok has a fix.
 """
 
 from typing import Literal
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 type Level = Literal["ok", "warning", "error"]
 
-# Everything that is looked at. What can be found, and what to do then, is in the manual under each name.
+# All checks. The manual lists what each can find, and the fixes.
 CHECKS = {
     "settings": "each program takes its settings",
     "names": "no name in .env or in a program's file is unknown",
@@ -35,7 +35,7 @@ CHECKS = {
 
 
 class Finding(Struct, frozen=True):
-    """One thing that was looked at. check: one of CHECKS. said: a sentence. mend: what to do; empty where all is well."""
+    """The result of a check. check: a key of CHECKS. message: a sentence. fix: what to do; empty if the level is ok."""
 
     check: str
     level: Level
@@ -43,22 +43,22 @@ class Finding(Struct, frozen=True):
     fix: str = ""
 
 
-def ok(check: str, said: str) -> Finding:
-    """All is well."""
-    return Finding(check, "ok", said)
+def ok(check: str, message: str) -> Finding:
+    """Returns a finding without a problem."""
+    return Finding(check, "ok", message)
 
 
-def warning(check: str, said: str, mend: str) -> Finding:
-    """It works, but not as well or not as safely as it should."""
-    return Finding(check, "warning", said, mend)
+def warning(check: str, message: str, fix: str) -> Finding:
+    """Returns a finding about something that works, but not as well or as safely as it should."""
+    return Finding(check, "warning", message, fix)
 
 
-def error(check: str, said: str, mend: str) -> Finding:
-    """Something does not work."""
-    return Finding(check, "error", said, mend)
+def error(check: str, message: str, fix: str) -> Finding:
+    """Returns a finding about something that does not work."""
+    return Finding(check, "error", message, fix)
 
 
 def to_finding(check: str, problem: object, level: Level = "error") -> Finding:
-    """A problem whose message is a sentence, then its mend, as the programs write them."""
-    said, _, mend = str(problem).partition(". ")
-    return Finding(check, level, said.rstrip(".") + ".", mend)
+    """Returns the finding for a problem of a program: a sentence, then the fix."""
+    message, _, fix = str(problem).partition(". ")
+    return Finding(check, level, message.rstrip(".") + ".", fix)

@@ -1,6 +1,6 @@
-"""What is looked at: the server as `make run` would start it here, or as its systemd units start it.
+"""The installation to check: the server as `make run` would start it in this folder, or as its systemd units start it.
 
-Law: values of settings are read from where the programs get them; secrets that are files are only pointed to.
+Invariants: settings are read from where the programs get them. Files with secrets are named, not read.
 """
 
 import contextlib
@@ -28,26 +28,29 @@ from cli.up.environment import (
 )
 from cli.up.preflight import Address
 
-# -P: a folder named `api` where this is started is not the server's.
+# -P: a folder `api` in the current folder is not imported.
 PROGRAM_COMMAND = (sys.executable, "-P", "-m")
 UNITS_FOLDER = Path("/etc/systemd/system")
-# A key of the right form for the programs' checks, where `up` would make one.
+# A valid key for the programs' checks, where `up` would generate one.
 PLACEHOLDER_TOKEN = "sk-local-0f1e2d3c4b5a69788796a5b4c3d2e1f0"  # noqa: S105 # invented
 
 BASE_URL_VARIABLE = "ANTHROPIC_BASE_URL"
 TOKEN_VARIABLES = tuple(name for name in CREDENTIAL_VARIABLES if name != BASE_URL_VARIABLE)
 MIXED_CREDENTIAL_SOURCES = warning(
     "credential",
-    f"The credential comes from the environment, {BASE_URL_VARIABLE} from .env, so the service is not asked with it.",
+    f"The credential comes from the environment, {BASE_URL_VARIABLE} from .env, so the service is not asked.",
     "Set both in the same place.",
 )
 
 
 class Installation(Struct, frozen=True):
-    """The server. seen: the folder, or the units'. folder: where its programs stand. api, claude, tools: each program's environment. credentials: names of secrets, and their files.
+    """An installation of the server.
 
-    run_dir: the folder of the sockets. program: what a program's name stands behind to be started. folders: others whose space counts. secrets: files that hold secrets.
-    may_ask: the credential may go to the service: what names both is the same.
+    source: the folder that was inspected, or the folder of the units. folder: the working directory of the programs.
+    run_dir: the folder of the sockets. api, claude, tools: the environment of each program. secrets: files with secrets.
+    credentials: by unit, the names of its secrets and their files. data_folders: other folders whose free space is checked.
+    program: the start of a program's command line. can_ask_service: the credential and the service's address come from the
+    same source, so that the credential may be sent there.
     """
 
     kind: Literal["folder", "systemd"]
@@ -67,7 +70,7 @@ class Installation(Struct, frozen=True):
 
 
 def inspect_folder(environ: Mapping[str, str], folder: Path) -> Installation:
-    """As `claude-api-server up` would have it in this folder. It makes nothing."""
+    """Returns what `claude-api-server up` would start in this folder. Creates nothing."""
     findings: list[Finding] = []
     try:
         dotenv = read_dotenv(folder)
@@ -82,10 +85,10 @@ def inspect_folder(environ: Mapping[str, str], folder: Path) -> Installation:
         decided["API_SECRET_TOKEN"] = PLACEHOLDER_TOKEN
     if "ALLOWED_PATHS" not in given and (folder / workspace.FOLDER_NAME).is_dir():
         decided["ALLOWED_PATHS"] = str(folder / workspace.FOLDER_NAME)
-    where = None
-    # The API's own check of its settings says so too.
+    address = None
+    # The API's check of its settings reports it too.
     with contextlib.suppress(StartupError):
-        where = preflight.parse_address(given)
+        address = preflight.parse_address(given)
     api, claude = build_environments({**environ, **decided}, dotenv)
     mixed = is_credential_redirected(environ, dotenv)
     if mixed:
@@ -96,7 +99,7 @@ def inspect_folder(environ: Mapping[str, str], folder: Path) -> Installation:
         source=folder,
         folder=folder,
         run_dir=run_dir,
-        address=where,
+        address=address,
         api=api,
         claude=claude,
         tools=build_tools_environment({**environ, **decided}, dotenv),
@@ -111,23 +114,23 @@ def inspect_folder(environ: Mapping[str, str], folder: Path) -> Installation:
 
 
 def is_credential_redirected(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> bool:
-    """Whether the environment's credential would go to where .env says, which may be anybody's."""
-    mine = any(environ.get(name) for name in TOKEN_VARIABLES)
-    return mine and bool(dotenv.get(BASE_URL_VARIABLE)) and not environ.get(BASE_URL_VARIABLE)
+    """Returns whether a credential from the environment would go to an address from .env, which may be anybody's."""
+    has_credential = any(environ.get(name) for name in TOKEN_VARIABLES)
+    return has_credential and bool(dotenv.get(BASE_URL_VARIABLE)) and not environ.get(BASE_URL_VARIABLE)
 
 
 def inspect_units(environ: Mapping[str, str], units: Path = UNITS_FOLDER) -> Installation:
-    """As the units in this folder would start it, the first instance of each executor."""
+    """Returns what the units in this folder start, with the first instance of each executor."""
     common = {name: environ[name] for name in ("PATH", "LANG") if name in environ}
     services = {
         name: _read_unit(units, f"{name}.service") for name in ("claude-api", "claude-executor@", "tools-executor@")
     }
     environment = {name: {**common, **_read_environment(unit)} for name, unit in services.items()}
     findings = _check_names(
-        said
+        problem
         for unit in services.values()
         for file in _list_environment_files(unit)
-        for said in list_unknown_settings(_read_variables(file), str(file))
+        for problem in list_unknown_settings(_read_variables(file), str(file))
     )
     credentials = {
         name: dict(_parse_credential(value) for value in unit.get("LoadCredential", []))
@@ -137,7 +140,7 @@ def inspect_units(environ: Mapping[str, str], units: Path = UNITS_FOLDER) -> Ins
     api = environment["claude-api"]
     key = credentials["claude-api"].get("API_SECRET_TOKEN")
     if key and not os.access(key, os.R_OK):
-        # That it can't be looked at is told where files with secrets are; all else can be.
+        # `check_secrets` reports that it is not readable; everything else can be checked.
         api = {**api, "API_SECRET_TOKEN": PLACEHOLDER_TOKEN}
     user = services["tools-executor@"].get("User", ["nobody"])[-1]
     return Installation(
@@ -148,7 +151,7 @@ def inspect_units(environ: Mapping[str, str], units: Path = UNITS_FOLDER) -> Ins
         address=_parse_listen_address(_read_unit(units, "claude-api.socket")),
         api=api,
         claude=environment["claude-executor@"],
-        # Who looks as root becomes the user whom the unit names.
+        # As root, the check of the tools executor changes to the user in the unit.
         tools={**environment["tools-executor@"], "TOOLS_USER": user},
         secrets=tuple(sorted(secret_files)),
         credentials=credentials,
@@ -159,15 +162,15 @@ def inspect_units(environ: Mapping[str, str], units: Path = UNITS_FOLDER) -> Ins
 
 
 def _check_names(unknown: Iterable[str]) -> list[Finding]:
-    """A warning for each name that nothing reads."""
-    parts = [said.partition("; ") for said in unknown]
-    return [warning("names", f"{said}.", mend[0].upper() + mend[1:]) for said, _, mend in parts] or [
-        ok("names", "Every name that is set in a file is one that something reads.")
+    """Returns a warning for each name that is not a setting."""
+    parts = [problem.partition("; ") for problem in unknown]
+    return [warning("names", f"{problem}.", fix[0].upper() + fix[1:]) for problem, _, fix in parts] or [
+        ok("names", "Every name that is set in a file is a setting.")
     ]
 
 
 def _read_unit(units: Path, name: str) -> dict[str, list[str]]:
-    """What a unit says, drop-ins included, by key; the section does not matter for the keys that are read here."""
+    """Returns the values in a unit and its drop-ins, by key. The keys that are read here occur in one section only."""
     found: dict[str, list[str]] = {}
     drop_ins = sorted((units / f"{name}.d").glob("*.conf"))
     for path in (units / name, *drop_ins):
@@ -176,7 +179,7 @@ def _read_unit(units: Path, name: str) -> dict[str, list[str]]:
         except OSError:
             continue
         for key, value in re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE):
-            # An empty value takes back what was said before.
+            # An empty value removes the earlier values.
             found[key] = [*found.get(key, []), value.replace("%i", "1")] if value else []
     return found
 
@@ -195,7 +198,7 @@ def _list_environment_files(unit: Mapping[str, list[str]]) -> Iterator[Path]:
 
 
 def _read_variables(file: Path) -> dict[str, str]:
-    """What an EnvironmentFile= sets; nothing if it is not there, or not for this user to read."""
+    """Returns the variables of an EnvironmentFile=; none if it does not exist or this user can't read it."""
     try:
         return {name: value for name, value in dotenv_values(file, interpolate=False).items() if value}
     except OSError:

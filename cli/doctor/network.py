@@ -1,7 +1,7 @@
-"""The address of the API, the way to the model's service, and the clock.
+"""Checks the address of the API, the connection to the model's service, and the clock.
 
-Law: the service is asked for nothing but an answer of any kind, without a credential, and only if it would be used.
-Addresses are told without the user names and passwords that stand in them.
+Invariants: the service gets one HEAD request, without a credential, and only if it would be used. Messages show addresses
+without user names and passwords.
 """
 
 import asyncio
@@ -24,24 +24,24 @@ from cli.up.preflight import Address
 DEFAULT_SERVICE_URL = "https://api.anthropic.com"
 SERVER_NAME = "Claude API Server"
 HTTP_TIMEOUT = 10.0
-# No clock is right that is before this was written.
+# An earlier time is wrong: this check was written then.
 EARLIEST_TIME = datetime(2026, 11, 1, tzinfo=UTC)
 CLOCK_WARNING_SECONDS, CLOCK_ERROR_SECONDS = 30.0, 300.0
 CLOCK_STEP_SECONDS = 2.0
 
 
 class ServerInfo(msgspec.Struct):
-    """What the API says of itself at `GET /`."""
+    """The API's answer to `GET /`."""
 
     name: str = ""
 
 
 async def check_port(install: Installation) -> list[Finding]:
-    """Who has the API's address."""
+    """Returns whether the API's address is free, or used by this server."""
     if install.address is None:
         return [
             error(
-                "port", "There is no address to listen on.", "Set HOST and PORT, or ListenStream= of claude-api.socket."
+                "port", "No address to listen on is set.", "Set HOST and PORT, or ListenStream= of claude-api.socket."
             )
         ]
     try:
@@ -54,11 +54,11 @@ async def check_port(install: Installation) -> list[Finding]:
     return [found]
 
 
-async def _check_port_owner(where: Address, problem: StartupError) -> Finding:
-    root = await _fetch_json(where, "/", ServerInfo)
+async def _check_port_owner(address: Address, problem: StartupError) -> Finding:
+    root = await _fetch_json(address, "/", ServerInfo)
     if root is None or root.name != SERVER_NAME:
         return to_finding("port", problem)
-    return ok("port", f"This server runs at {where.url()}.")
+    return ok("port", f"This server runs at {address.url()}.")
 
 
 class ServerExecutor(msgspec.Struct, frozen=True):
@@ -69,7 +69,7 @@ class ServerExecutor(msgspec.Struct, frozen=True):
 
 
 class ServerHealth(msgspec.Struct, frozen=True):
-    """What a running server says of itself at `GET /health`."""
+    """The part of `GET /health` that is checked."""
 
     status: str = ""
     executors: tuple[ServerExecutor, ...] = ()
@@ -78,7 +78,7 @@ class ServerHealth(msgspec.Struct, frozen=True):
 
 
 async def check_running_server(install: Installation) -> list[Finding]:
-    """What the server says that runs at the address, if one does."""
+    """Returns what a server that runs at the address reports."""
     if (
         install.address is None
         or (root := await _fetch_json(install.address, "/", ServerInfo)) is None
@@ -89,48 +89,47 @@ async def check_running_server(install: Installation) -> list[Finding]:
 
 
 def interpret_health(state: ServerHealth | None) -> Iterator[Finding]:
-    """What follows from its word."""
+    """Yields the problems in a health report."""
     if state is None:
-        yield warning("running", "The running server does not say how it is.", "Its log says more; restart it.")
+        yield warning("running", "The running server does not report its health.", "Read its log; restart it.")
         return
     for problem in state.problems:
         yield to_finding("running", problem)
     if lost := [part.name for part in (*state.executors, *state.tools) if not part.up]:
-        mend = "The findings of `sockets`, `cli` and `sandbox` say why; so does its log."
-        yield warning("running", f"The running server is {state.status}: it can't use {', '.join(lost)}.", mend)
+        fix = "See the findings of `sockets`, `cli` and `sandbox`, and its log."
+        yield warning("running", f"The running server is {state.status}: it can't use {', '.join(lost)}.", fix)
     elif state.status == "down":
-        yield error("running", "The running server is down: it has no executor.", "Start one; its log says more.")
+        yield error("running", "The running server is down: it has no executor.", "Start one, and read its log.")
     elif not state.problems:
-        yield ok("running", f"The running server says that it is {state.status}.")
+        yield ok("running", f"The running server reports the status {state.status}.")
 
 
-async def _fetch_json[T](where: Address, path: str, kind: type[T]) -> T | None:
-    """What whoever listens there says; None if that is not what this server would say, or nothing."""
+async def _fetch_json[T](address: Address, path: str, kind: type[T]) -> T | None:
+    """Returns the answer at this address; None if there is none, or if it is not this server's."""
     try:
-        async with asyncio.timeout(HTTP_TIMEOUT):
-            _, body = await readiness.fetch(where, path)
-        return msgspec.json.decode(body, type=kind)
-    except (OSError, ValueError, IndexError):
+        async with asyncio.timeout(HTTP_TIMEOUT), readiness.create_client(address) as client:
+            return msgspec.json.decode((await client.get(path)).content, type=kind)
+    except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, msgspec.DecodeError):
         return None
 
 
-def _warn_exposed(where: Address) -> Finding:
+def _warn_exposed(address: Address) -> Finding:
     return warning(
         "port",
-        f"HOST={where.host} lets other machines in, unencrypted.",
+        f"HOST={address.host} lets other machines in, unencrypted.",
         "Put a proxy with TLS in front, or set HOST=127.0.0.1.",
     )
 
 
 async def check_service(environment: Mapping[str, str], *, used: bool) -> list[Finding]:
-    """Whether the service can be reached, and what its clock says. used: there is a credential for it."""
+    """Returns whether the service can be reached, and whether the clock is right. used: there is a credential for it."""
     now = check_clock(datetime.now(UTC), None)
     if not used:
         return [ok("upstream", "The service is not needed while the offline model answers."), now]
-    where = environment.get("ANTHROPIC_BASE_URL") or DEFAULT_SERVICE_URL
-    told = strip_credentials(where)
+    url = environment.get("ANTHROPIC_BASE_URL") or DEFAULT_SERVICE_URL
+    shown = strip_credentials(url)
     try:
-        # What the CLI trusts beside the system's certificates, and the proxy that it takes.
+        # The same extra certificates and proxy as the CLI.
         trusted = ssl.create_default_context(
             cafile=environment.get("SSL_CERT_FILE"), capath=environment.get("SSL_CERT_DIR")
         )
@@ -141,61 +140,63 @@ async def check_service(environment: Mapping[str, str], *, used: bool) -> list[F
             error(
                 "upstream",
                 f"The certificates of SSL_CERT_FILE, SSL_CERT_DIR or NODE_EXTRA_CA_CERTS can't be read: {problem.strerror}.",
-                "Set them to what is there, or leave them out.",
+                "Set them to existing files, or remove them.",
             ),
             now,
         ]
-    proxy = find_proxy(environment, where)
-    way = f" through the proxy {strip_credentials(proxy)}" if proxy else ""
+    proxy = find_proxy(environment, url)
+    route = f" through the proxy {strip_credentials(proxy)}" if proxy else ""
     try:
         async with httpx2.AsyncClient(proxy=proxy, verify=trusted, trust_env=False, timeout=HTTP_TIMEOUT) as client:
             before = time.time()
-            answer = await client.head(where)
+            answer = await client.head(url)
             passed = time.time() - before
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, OSError) as problem:
         return [
             error(
                 "upstream",
-                f"{told} can't be reached{way}: {type(problem).__name__}.",
+                f"{shown} can't be reached{route}: {type(problem).__name__}.",
                 "Check the network, HTTPS_PROXY, ANTHROPIC_BASE_URL, and certificates (NODE_EXTRA_CA_CERTS).",
             ),
             now,
         ]
     if answer.status_code in {407, 502, 503, 504} and proxy:
         return [
-            error("upstream", f"{told} can't be reached{way}: it answers {answer.status_code}.", "Check HTTPS_PROXY."),
+            error(
+                "upstream", f"{shown} can't be reached{route}: it answers {answer.status_code}.", "Check HTTPS_PROXY."
+            ),
             now,
         ]
     return [
-        ok("upstream", f"{told} can be reached{way}, within {passed * 1000:.0f} ms."),
+        ok("upstream", f"{shown} can be reached{route}, within {passed * 1000:.0f} ms."),
         check_clock(datetime.now(UTC), answer.headers.get("date")),
     ]
 
 
-def check_clock(now: datetime, theirs: str | None) -> Finding:
-    """What is to be said of the time that this machine has. theirs: a Date header of the service's."""
+def check_clock(now: datetime, service_date: str | None) -> Finding:
+    """Returns whether the time of this machine is right. service_date: the header Date of the service's answer."""
     if now < EARLIEST_TIME:
         return error("clock", f"The clock says {now:%Y-%m-%d}, which is in the past.", "Set it, or run an NTP client.")
     try:
-        off = (now - parsedate_to_datetime(theirs or "")).total_seconds()
+        off = (now - parsedate_to_datetime(service_date or "")).total_seconds()
     except (ValueError, TypeError):
         return ok("clock", f"The clock says {now:%Y-%m-%d %H:%M} UTC.")
     if abs(off) < CLOCK_WARNING_SECONDS:
-        return ok("clock", f"The clock says {now:%Y-%m-%d %H:%M} UTC, as the service's does.")
-    said = f"The clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the service's."
-    mend = "Set it, or run an NTP client: certificates and logins have times."
-    return (error if abs(off) > CLOCK_ERROR_SECONDS else warning)("clock", said, mend)
+        return ok("clock", f"The clock says {now:%Y-%m-%d %H:%M} UTC, like the service's.")
+    message = f"The clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the service's."
+    fix = "Set it, or run an NTP client: certificates and logins expire."
+    return (error if abs(off) > CLOCK_ERROR_SECONDS else warning)("clock", message, fix)
 
 
 def check_clock_steps(wall: float, monotonic: float) -> Iterator[Finding]:
-    """What is to be said when the clock was set meanwhile. Both: seconds that passed, by either clock."""
+    """Yields a warning if the clock was set during the checks. wall, monotonic: seconds that passed on each clock."""
     if abs(wall - monotonic) > CLOCK_STEP_SECONDS:
-        said = f"The clock was moved by {wall - monotonic:+.0f} s while this looked."
-        yield warning("clock", said, "Run one NTP client, and only one: times in logs and limits go by the clock.")
+        message = f"The clock was moved by {wall - monotonic:+.0f} s during the checks."
+        yield warning("clock", message, "Run exactly one NTP client: logs and limits use the clock.")
 
 
 def find_proxy(environment: Mapping[str, str], url: str) -> str | None:
-    """The proxy on the way to an address, if there is one."""
+    """Returns the proxy for an address, if one is set."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     without = (environment.get("no_proxy") or environment.get("NO_PROXY") or "").lower()
@@ -207,6 +208,6 @@ def find_proxy(environment: Mapping[str, str], url: str) -> str | None:
 
 
 def strip_credentials(url: str) -> str:
-    """An address without user name, password and query."""
+    """Returns an address without user name, password and query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else parts.path

@@ -1,4 +1,4 @@
-"""Everything that is looked at, together; and how it is shown, to people and to programs."""
+"""Runs all checks, and renders the report as text or JSON."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ CHECK_COLUMN_WIDTH = max(map(len, CHECKS))
 
 
 class Report(Struct, frozen=True):
-    """ok: no finding is an error. looked_at: the folder, or the units."""
+    """ok: no finding is an error. install: `folder` or `systemd`. target: the folder that was checked, or that of the units."""
 
     ok: bool
     install: str
@@ -27,13 +27,13 @@ class Report(Struct, frozen=True):
     findings: tuple[Finding, ...]
 
     def json(self) -> str:
-        """For programs."""
+        """Returns the report as JSON."""
         return msgspec.json.format(msgspec.json.encode(self)).decode()
 
     def show(self, console: Console) -> None:
-        """For people: a line for each finding, and below it what to do."""
-        what = "the units" if self.install == "systemd" else "the server"
-        console.print(f"Looked at: {what} in {self.target}", style="bold", soft_wrap=True)
+        """Prints a line for each finding, and its fix below."""
+        subject = "the units" if self.install == "systemd" else "the server"
+        console.print(f"Checked: {subject} in {self.target}", style="bold", soft_wrap=True)
         for finding in self.findings:
             line = Text(f"{finding.level:<8}", STYLES[finding.level])
             console.print(
@@ -49,20 +49,20 @@ class Report(Struct, frozen=True):
 def find_installation(
     environ: Mapping[str, str], folder: Path, *, systemd: bool | None, units: Path = UNITS_FOLDER
 ) -> Installation:
-    """What to look at. systemd: None takes the units if they are installed and nothing was started in the folder."""
+    """Returns what to check. systemd: None chooses the units if they are installed and no server was started in the folder."""
     if systemd is None:
         systemd = (units / API_UNIT).exists() and not any((folder / name).exists() for name in (".env", ".run"))
     return inspect_units(environ, units) if systemd else inspect_folder(environ, folder)
 
 
 def _report_missing_units(install: Installation) -> Report:
-    mend = "Run deploy/systemd/install.sh as root, or look with `--here` at the server of this folder."
-    finding = error("settings", f"No unit of this server is installed in {install.source}.", mend)
+    fix = "Run deploy/systemd/install.sh as root, or check the server of this folder with `--here`."
+    finding = error("settings", f"No unit of this server is installed in {install.source}.", fix)
     return Report(ok=False, install=install.kind, target=str(install.source), findings=(finding,))
 
 
 async def run_checks(install: Installation, *, ask: bool) -> Report:
-    """Look at everything."""
+    """Runs all checks."""
     if install.kind == "systemd" and not (install.source / API_UNIT).exists():
         return _report_missing_units(install)
     wall, monotonic = time.time(), time.monotonic()

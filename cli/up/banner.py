@@ -1,7 +1,7 @@
-"""What stands in the terminal once the server is ready: where it is, what answers, and a line to paste that chats.
+"""The text in the terminal once the server is ready: its address, its model, and examples to paste.
 
-Law: a key that the owner gave is never shown; one that was made is shown at the start that made it, and not again. What
-is to be pasted has no frame around it and no line break in it.
+Invariants: a key that the owner set is never shown. A generated key is shown at the start that generated it, and not again.
+Text to paste has no frame around it and no line break in it.
 """
 
 import json
@@ -24,7 +24,7 @@ READY_MESSAGE = "Claude API Server is ready"
 
 
 class ClientKey(Struct, frozen=True):
-    """Where the clients' key is. shown: its value, only when it was made at this start."""
+    """Where the clients' key is. new_value: the key, only when it was generated at this start."""
 
     source: Literal["environment", ".env", "file"]
     file: Path
@@ -35,12 +35,12 @@ class ClientKey(Struct, frozen=True):
 
 
 def to_relative_path(path: Path, folder: Path) -> str:
-    """A path as one would type it in `folder`."""
+    """Returns a path as one types it in `folder`."""
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
 class Banner(Struct, frozen=True):
-    """What it is made of. folder: where the owner stands; bin_folder: where the server's commands are."""
+    """The contents of the text. folder: the owner's current folder. bin_folder: the folder of the server's commands."""
 
     address: Address
     health: Health
@@ -50,28 +50,28 @@ class Banner(Struct, frozen=True):
     tools: ToolsStatus | None = None
 
     def build_rows(self) -> list[tuple[str, str]]:
-        """The facts, by name."""
-        answers = {
-            "online": f"online, by Claude Code {self.health.cli_version}",
-            "offline": "OFFLINE, by a built-in model that only echoes what was asked",
+        """Returns the rows of the table: name and value."""
+        modes = {
+            "online": f"online, with Claude Code {self.health.cli_version}",
+            "offline": "OFFLINE: a built-in model that only echoes the request",
         }
         sources = {
-            "environment": "API_SECRET_TOKEN, from the environment",
-            ".env": "API_SECRET_TOKEN, from .env",
+            "environment": "API_SECRET_TOKEN of the environment",
+            ".env": "API_SECRET_TOKEN of .env",
             "file": f"in {to_relative_path(self.key.file, self.folder)}",
         }
         facts = [
             ("URL", self.address.url()),
-            ("Answers", answers.get(self.health.mode, self.health.mode)),
-            ("Model", f"{self.health.default_model}, unless a request names another"),
-            ("Key", sources[self.key.source] + ("; made now, and shown this once:" if self.key.new_value else "")),
+            ("Mode", modes.get(self.health.mode, self.health.mode)),
+            ("Model", f"{self.health.default_model}, unless a request names another one"),
+            ("Key", sources[self.key.source] + ("; generated now, and shown only once:" if self.key.new_value else "")),
         ]
         if self.key.new_value:
             facts.append(("", self.key.new_value))
         facts += self._build_tools_rows()
         if self.address.is_exposed():
-            facts.append(("Open to", f"other machines, unencrypted (HOST={self.address.host})"))
-        return [*facts, ("End it", "Ctrl-C")]
+            facts.append(("Network", f"open to other machines, unencrypted (HOST={self.address.host})"))
+        return [*facts, ("Stop", "Ctrl-C")]
 
     def _build_tools_rows(self) -> list[tuple[str, str]]:
         if self.tools is None:
@@ -80,51 +80,51 @@ class Banner(Struct, frozen=True):
             return [("Tools", f"none: {self.tools.problem}")]
         read = ", ".join(to_relative_path(Path(path), self.folder) for path in self.tools.allowed_paths)
         write = ", ".join(to_relative_path(Path(path), self.folder) for path in self.tools.writable_paths)
-        lacks = [("", f"the sandbox lacks something: {lack}") for lack in self.tools.missing]
+        lacks = [("", f"the sandbox lacks: {lack}") for lack in self.tools.missing]
         return [("Tools", f"read {read}; write {write or 'nothing'}"), *lacks]
 
     def render_chat_example(self) -> str:
-        """The line to paste: a chat, streamed."""
+        """Returns a command that chats, with a streamed answer."""
         message = {"role": "user", "content": "Hello!"}
         return self._render_curl(
             "/v1/chat/completions", model=self.health.default_model, messages=[message], stream=True
         )
 
     def render_code_example(self) -> str:
-        """The line to paste: Claude reads files."""
+        """Returns a command with which Claude reads files."""
         return self._render_curl("/api/code", prompt="What is in the files here?", stream=True)
 
     def render_bash_example(self) -> str:
-        """The line to paste: a command is run."""
+        """Returns a command that runs a shell command on the server."""
         return self._render_curl("/api/tools/bash", command="ls -l")
 
     def _render_curl(self, path: str, **body: object) -> str:
-        words = {
+        key = {
             "environment": "$API_SECRET_TOKEN",
-            # What stands in .env is not in the shell that this is pasted into.
+            # The shell that this is pasted into does not have the variables of .env.
             ".env": f"$({self._render_command('dotenv')} get API_SECRET_TOKEN)",
             "file": f"$(cat {shlex.quote(to_relative_path(self.key.file, self.folder))})",
         }[self.key.source]
         return (
-            f'curl -N {self.address.url()}{path} -H "Authorization: Bearer {words}" '
+            f'curl -N {self.address.url()}{path} -H "Authorization: Bearer {key}" '
             f'-H "Content-Type: application/json" -d {shlex.quote(json.dumps(body))}'
         )
 
     def render_invitation(self) -> str:
-        """Where the line is to be pasted."""
+        """Returns the sentence above the chat example."""
         needs = ", where API_SECRET_TOKEN is set" if self.key.source == "environment" else ""
         return f"To chat, paste this into another terminal, in this folder{needs}:"
 
     def render_online_steps(self) -> list[str]:
-        """How to go online, a line each."""
+        """Returns the steps to go online, one per line."""
         return [
-            f"  {self._render_command('claude-api-server')} login   # runs `claude setup-token`; then, in .env:",
-            "  CLAUDE_CODE_OAUTH_TOKEN=…   # what it printed; or, with an API key: ANTHROPIC_API_KEY=…",
+            f"  {self._render_command('claude-api-server')} login   # runs `claude setup-token`; then set in .env:",
+            "  CLAUDE_CODE_OAUTH_TOKEN=…   # the token that it printed; or, with an API key: ANTHROPIC_API_KEY=…",
             "  make run   # again, after Ctrl-C here",
         ]
 
     def show(self, console: Console) -> None:
-        """Print everything."""
+        """Prints everything."""
         if console.is_terminal:
             console.print(_build_panel(self.build_rows()))
         else:
@@ -138,7 +138,7 @@ class Banner(Struct, frozen=True):
         console.print(self.render_invitation(), style="bold", soft_wrap=True)
         console.print(self.render_chat_example(), soft_wrap=True)
         if self.tools and not self.tools.problem:
-            console.print("To let Claude look at files, and to run a command:", style="bold", soft_wrap=True)
+            console.print("To let Claude read files, and to run a command:", style="bold", soft_wrap=True)
             console.print(self.render_code_example(), soft_wrap=True)
             console.print(self.render_bash_example(), soft_wrap=True)
         console.print()

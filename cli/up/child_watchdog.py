@@ -1,6 +1,6 @@
-"""The watchdog of programs that are started here: they tell it that they live as they tell systemd (sd_notify(3)).
+"""The watchdog of the programs: they send it signs of life in the way that they send them to systemd (sd_notify(3)).
 
-Invariants: the kernel says who tells, so no other process can keep a program that stands still alive.
+Invariants: the kernel names the sender of each message, so no other process can send signs of life for a stalled program.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ UCRED = struct.Struct("3i")
 
 
 class ChildWatchdog:
-    """Mutable: when each process last told that it lives. seconds: how long one may be silent; 0 is for ever."""
+    """Mutable: the time of each process's last sign of life. seconds: the longest allowed silence; 0 allows any."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._last_pings: dict[int, float] = {}
-        # Of no folder: a program that came down from root reaches it too.
+        # An abstract socket has no folder: a program that has given up root reaches it too.
         self._name = f"claude-api-server/{secrets.token_hex(8)}"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -28,19 +28,19 @@ class ChildWatchdog:
         self._socket.bind(f"\0{self._name}")
 
     def build_environment(self) -> dict[str, str]:
-        """Returns what tells a program where its signs of life go, and how often."""
+        """Returns the variables that tell a program where to send signs of life, and how often."""
         if not self._seconds:
             return {}
         return {"NOTIFY_SOCKET": f"@{self._name}", "WATCHDOG_USEC": str(int(self._seconds * 1_000_000))}
 
     def is_stalled(self, pid: int) -> bool:
-        """Whether a process that gave a sign of life has given none for too long."""
+        """Returns whether a process that sent a sign of life has been silent for too long."""
         self._read_messages()
         last = self._last_pings.get(pid)
         return last is not None and asyncio.get_running_loop().time() - last > self._seconds
 
     def close(self) -> None:
-        """Close the socket."""
+        """Closes the socket."""
         self._socket.close()
 
     def _read_messages(self) -> None:

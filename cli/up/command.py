@@ -1,6 +1,6 @@
-"""`claude-api-server up`: reads .env, checks, starts the programs, says how to use them, looks after them.
+"""`claude-api-server up`: reads .env, checks the settings, starts and supervises the programs, prints how to use them.
 
-Law: this is the only place that sees all settings; the programs see only their own (`environments`).
+Invariants: only this module sees all settings; each program sees its own only (`environment`).
 """
 
 import asyncio
@@ -16,10 +16,11 @@ from rich.console import Console
 from cli import StartupError
 from cli.up import preflight, readiness, token_file, workspace
 from cli.up.banner import Banner, ClientKey
+from cli.up.child import Program
 from cli.up.environment import build_environments, build_tools_environment, list_unknown_settings, merge_settings
 from cli.up.preflight import Address
 from cli.up.progress import show_step
-from cli.up.supervisor import Program, Supervisor, SupervisorTimeouts
+from cli.up.supervisor import Supervisor, SupervisorTimeouts
 from shared.process import core_dumps, strict_modes
 
 START_TIMEOUT = 60.0
@@ -28,7 +29,7 @@ DEFAULT_DATA_DIR = ".data"
 TOKEN_FILE = "api-token"  # noqa: S105 # its name
 ADDRESS_FILE = "api-address"
 
-# -P: a folder named `api` where the server is started is not the server's.
+# -P: a folder `api` in the current folder is not imported.
 API_COMMAND = (sys.executable, "-P", "-m", "api")
 EXECUTOR_COMMAND = (
     sys.executable,
@@ -55,7 +56,7 @@ TOOLS_COMMAND = (
 
 
 class StartPlan(Struct, frozen=True):
-    """Everything that was decided before the start. folder: where the owner stands. stalled: the watchdog's seconds."""
+    """The decisions before the start. folder: the owner's current folder. watchdog_timeout: seconds."""
 
     folder: Path
     run_dir: Path
@@ -68,14 +69,14 @@ class StartPlan(Struct, frozen=True):
 
 
 def read_dotenv(folder: Path) -> dict[str, str | None]:
-    """The settings in .env; none when there is no such file. Raises CannotStart."""
+    """Returns the settings in .env; none when there is no such file. Raises StartupError."""
     if (folder / ".env").exists() and (problem := strict_modes.find_problem((folder / ".env").absolute())):
-        raise StartupError(f".env is not used, since others could have written it: {problem}")
+        raise StartupError(f".env is not used, because other users could have written it: {problem}")
     try:
         return dotenv_values(folder / ".env", encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
         raise StartupError(
-            f".env can't be read: {error}. It is a text file in UTF-8; .env.example shows one."
+            f".env can't be read: {error}. Write it as UTF-8 text; .env.example is an example."
         ) from error
 
 
@@ -88,33 +89,33 @@ def build_plan(
     executor: tuple[str, ...] = EXECUTOR_COMMAND,
     tools: tuple[str, ...] = TOOLS_COMMAND,
 ) -> StartPlan:
-    """Check what can be checked now, and decide. Raises CannotStart."""
+    """Checks the settings and returns what to start. Raises StartupError."""
     given = merge_settings(environ, dotenv)
     run_dir = folder / given.get("RUN_DIR", DEFAULT_RUN_DIR)
-    where = preflight.parse_address(given)
+    address = preflight.parse_address(given)
     preflight.check_cli_path(given)
     preflight.prepare_run_dir(run_dir)
-    preflight.check_port_free(where)
+    preflight.check_port_free(address)
     data = folder / given.get("DATA_DIR", DEFAULT_DATA_DIR)
-    # Made before the tools executor looks where secrets are; what is wrong with it the API says.
+    # Created before the tools executor looks for folders with secrets. The API reports its problems.
     with contextlib.suppress(OSError):
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     decided = {"RUN_DIR": str(run_dir), "DATA_DIR": str(data)}
     file = run_dir / TOKEN_FILE
-    token_file.write_address(run_dir / ADDRESS_FILE, where)
+    token_file.write_address(run_dir / ADDRESS_FILE, address)
     if "API_SECRET_TOKEN" in given:
         key = ClientKey("environment" if "API_SECRET_TOKEN" in environ else ".env", file)
     else:
-        made = token_file.load_or_create_token(file)
-        key = ClientKey("file", file, made.value if made.is_new else "")
-        decided["API_SECRET_TOKEN"] = made.value
+        token = token_file.load_or_create_token(file)
+        key = ClientKey("file", file, token.value if token.is_new else "")
+        decided["API_SECRET_TOKEN"] = token.value
     if "ALLOWED_PATHS" not in given:
         decided["ALLOWED_PATHS"] = str(workspace.create_workspace(folder))
     api_environment, executor_environment = build_environments({**environ, **decided}, dotenv)
     return StartPlan(
         folder,
         run_dir,
-        where,
+        address,
         key,
         Program("API", api, api_environment),
         Program("executor", executor, executor_environment),
@@ -124,38 +125,36 @@ def build_plan(
 
 
 def find_command_folder(executable: str) -> Path:
-    """The folder of the commands that belong to this Python; in a checkout, by the link that people know."""
+    """Returns the folder of the commands of this Python; in a checkout, through the link `.venv`."""
     folder = Path(executable).parent
     link = folder.parent.parent.parent / ".venv/bin"
     return link if folder.parent.parent.name == ".venvs" and link.exists() else folder
 
 
-async def serve(decided: StartPlan, console: Console, errors: Console) -> int:
-    """Start the programs and look after them; the exit status."""
+async def serve(plan: StartPlan, console: Console, errors: Console) -> int:
+    """Starts and supervises the programs; returns the exit status."""
 
     async def until_ready() -> None:
         try:
             async with asyncio.timeout(START_TIMEOUT):
                 async with show_step(console, "Starting the executor …"):
-                    await readiness.wait_until_accepting(decided.run_dir / preflight.CLAUDE_SOCKET)
+                    await readiness.wait_until_accepting(plan.run_dir / preflight.CLAUDE_SOCKET)
                 async with show_step(console, "Starting the API and Claude Code …"):
-                    health = await readiness.wait_until_healthy(decided.address)
-                async with show_step(console, "Trying the sandbox of the tools …"):
-                    tools = await readiness.wait_for_tools(decided.run_dir / preflight.TOOLS_SOCKET)
+                    health = await readiness.wait_until_healthy(plan.address)
+                async with show_step(console, "Testing the tools sandbox …"):
+                    tools = await readiness.wait_for_tools(plan.run_dir / preflight.TOOLS_SOCKET)
         except TimeoutError as error:
             raise StartupError(
-                f"Not ready after {START_TIMEOUT:g} s{await readiness.fetch_problems(decided.address)}. The lines above may say "
-                "why; LOG_LEVEL=debug make run says more."
+                f"Not ready after {START_TIMEOUT:g} s{await readiness.fetch_problems(plan.address)}. The lines above may "
+                "say why; `LOG_LEVEL=debug make run` logs more."
             ) from error
-        Banner(decided.address, health, decided.key, decided.folder, find_command_folder(sys.executable), tools).show(
-            console
-        )
+        Banner(plan.address, health, plan.key, plan.folder, find_command_folder(sys.executable), tools).show(console)
 
-    def say(words: str) -> None:
-        errors.print(words, style="yellow", soft_wrap=True)
+    def print_message(message: str) -> None:
+        errors.print(message, style="yellow", soft_wrap=True)
 
-    patience = SupervisorTimeouts(stall_timeout=decided.watchdog_timeout)
-    return await Supervisor(decided.executor, decided.api, say, patience, decided.tools).run(until_ready)
+    timeouts = SupervisorTimeouts(stall_timeout=plan.watchdog_timeout)
+    return await Supervisor(plan.executor, plan.api, print_message, timeouts, plan.tools).run(until_ready)
 
 
 def up(
@@ -166,8 +165,8 @@ def up(
     executor: tuple[str, ...] = EXECUTOR_COMMAND,
     tools: tuple[str, ...] = TOOLS_COMMAND,
 ) -> int:
-    """Run the server until it is asked to end; the exit status."""
-    # It has every secret in its environment.
+    """Runs the server until it is stopped; returns the exit status."""
+    # This process has every secret in its environment.
     core_dumps.disable()
     core_dumps.hide_memory()
     console = Console(highlight=False, markup=False, emoji=False)
@@ -176,8 +175,8 @@ def up(
         dotenv = read_dotenv(folder)
         for warning in list_unknown_settings(dotenv):
             errors.print(warning, style="yellow", soft_wrap=True)
-        decided = build_plan(environ, dotenv, folder, api=api, executor=executor, tools=tools)
+        plan = build_plan(environ, dotenv, folder, api=api, executor=executor, tools=tools)
     except StartupError as problem:
         errors.print(str(problem), style="red", soft_wrap=True)
         return 1
-    return asyncio.run(serve(decided, console, errors))
+    return asyncio.run(serve(plan, console, errors))

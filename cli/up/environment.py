@@ -1,22 +1,22 @@
-"""Which program gets which variable, as tables and functions of values.
+"""The environment variables of each program: tables of names, and functions that select them.
 
-Law: a program's environment is made of names listed here and nothing else. The credential of the model's service goes
-to the claude executor only, the clients' key to the API only.
+Invariants: a program's environment has only variables that are listed here. Only the claude executor gets the credential of
+the model's service; only the API gets the clients' key.
 """
 
 import difflib
 from collections.abc import Iterable, Mapping
 
-# What any program needs to run and to write readable lines.
+# Every program needs these, to run and to write readable lines.
 COMMON_VARIABLES = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "TERM", "NO_COLOR", "FORCE_COLOR")
 COMMON_PREFIX = "LC_"
 
-# The way through a proxy, for who talks to the model's service, and for who sends traces.
+# Proxies, for the program that calls the model's service and for those that send traces.
 PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
-# What only the program that talks to the model's service needs.
+# For the program that calls the model's service only.
 NETWORK_VARIABLES = (*PROXY_VARIABLES, "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
 
-# Where traces go, if anywhere: read by OpenTelemetry's own library, in both programs.
+# The collector of traces. OpenTelemetry's library reads these, in both programs.
 COLLECTOR_VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 CERTIFICATE_VARIABLES = tuple(
     f"OTEL_EXPORTER_OTLP_{signal}{what}"
@@ -34,7 +34,7 @@ TELEMETRY_VARIABLES = (
     *("OTEL_TRACES_EXPORTER", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"),
     *("OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT", "OTEL_BSP_MAX_QUEUE_SIZE"),
     *("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
-    # The library's HTTP client trusts these, where no certificate of its own is named.
+    # The library's HTTP client trusts these, unless one of CERTIFICATE_VARIABLES is set.
     *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
 )
 
@@ -78,7 +78,7 @@ EXECUTOR_SETTINGS = (
     *SHARED_SETTINGS,
 )
 
-# The tools executor's; it has no credential. CLAUDE_CONFIG_DIR only says which folder it must not serve.
+# The tools executor has no credential. SECRET_FOLDERS only name folders that it must not serve.
 TOOLS_SETTINGS = (
     *("ALLOWED_PATHS", "WRITABLE_PATHS", "ALLOWED_COMMANDS", "TOOLS_USER", "COMMAND_TIMEOUT", "COMMAND_CPU"),
     *("COMMAND_MEMORY_MB", "COMMAND_PROCESSES", "COMMAND_FILE_MB", "COMMAND_DISK_MB", "OUTPUT_LIMIT_KB"),
@@ -89,7 +89,7 @@ SECRET_FOLDERS = ("CLAUDE_CONFIG_DIR", "DATA_DIR")
 
 SETTINGS = tuple(dict.fromkeys((*API_SETTINGS, *EXECUTOR_SETTINGS, *TOOLS_SETTINGS, *CREDENTIAL_VARIABLES)))
 
-# Names that settings had before, and the ones that they have now.
+# Old names of settings, and their current names.
 RENAMED = {
     "PARKED": "CLI_POOL_SIZE",
     "KEEP_ALIVE": "SSE_KEEPALIVE_INTERVAL",
@@ -103,12 +103,12 @@ RENAMED = {
     "STRICT_PARAMS": "REJECT_UNSUPPORTED_PARAMS",
 }
 
-# A shell expands a leading ~, a line in .env does not.
+# A shell expands a leading ~; .env does not, so it is expanded here.
 PATH_SETTINGS = ("RUN_DIR", "DATA_DIR", "CLAUDE_CLI_PATH", "CLAUDE_CONFIG_DIR", *CERTIFICATE_VARIABLES)
 
 
 def merge_settings(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> dict[str, str]:
-    """One view of both; the environment wins, and what is empty is as if it were not there."""
+    """Merges both. The environment has priority, and empty values count as not set."""
     both = {name: value for name, value in {**dotenv, **environ}.items() if value}
     for name in PATH_SETTINGS:
         if both.get(name, "").startswith("~/") and "HOME" in both:
@@ -119,21 +119,21 @@ def merge_settings(environ: Mapping[str, str], dotenv: Mapping[str, str | None])
 def build_environments(
     environ: Mapping[str, str], dotenv: Mapping[str, str | None]
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """The API's whole environment, and the executor's."""
+    """Returns the environment of the API, and that of the claude executor."""
     given = merge_settings(environ, dotenv)
-    # The API goes nowhere but to a collector.
-    way_out = PROXY_VARIABLES if any(name in given for name in COLLECTOR_VARIABLES) else ()
-    api = _select(given, (*API_SETTINGS, *TELEMETRY_VARIABLES, *way_out))
+    # The API needs a proxy for the collector only.
+    proxy = PROXY_VARIABLES if any(name in given for name in COLLECTOR_VARIABLES) else ()
+    api = _select(given, (*API_SETTINGS, *TELEMETRY_VARIABLES, *proxy))
     return api, _select(given, (*EXECUTOR_SETTINGS, *CREDENTIAL_VARIABLES, *NETWORK_VARIABLES, *TELEMETRY_VARIABLES))
 
 
 def build_tools_environment(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> dict[str, str]:
-    """The tools executor's whole environment."""
+    """Returns the environment of the tools executor."""
     return _select(merge_settings(environ, dotenv), (*TOOLS_SETTINGS, *SECRET_FOLDERS))
 
 
 def list_unknown_settings(names: Iterable[str], file: str = ".env") -> list[str]:
-    """A sentence for each name in a file of settings that nothing reads."""
+    """Returns a warning for each name in a file of settings that is not a setting."""
     known = {*SETTINGS, *COMMON_VARIABLES, *NETWORK_VARIABLES, *TELEMETRY_VARIABLES}
     return [_render_warning(name, file) for name in names if name not in known and not name.startswith(COMMON_PREFIX)]
 
@@ -145,7 +145,7 @@ def _select(given: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
 
 def _render_warning(name: str, file: str) -> str:
     if name in RENAMED:
-        return f"{name} in {file} is ignored: the setting is now {RENAMED[name]}. Rename it."
+        return f"{name} in {file} is ignored: the setting is now {RENAMED[name]}; rename it."
     close = difflib.get_close_matches(name.upper(), SETTINGS, n=1)
-    hint = f"did you mean {close[0]}?" if close else ".env.example shows the settings there are."
+    hint = f"did you mean {close[0]}?" if close else ".env.example lists the settings."
     return f"{name} in {file} is not a setting; {hint}"

@@ -1,4 +1,4 @@
-"""What is looked at before anything starts, so that what is wrong is said at once and with its mend."""
+"""Checks before anything starts, so that a problem is reported at once and with its fix."""
 
 import errno
 import ipaddress
@@ -16,27 +16,27 @@ from shared.process.peers import find_folder_problem
 RUN_DIR_MODE = 0o750
 CLAUDE_SOCKET = "claude-1.sock"
 TOOLS_SOCKET = "tools-1.sock"
-# What fits into a socket's address (unix(7)) on every system, with room to spare for a longer name.
+# Fits into a socket's address (unix(7)) on every system, with room for a longer name.
 MAX_SOCKET_PATH_BYTES = 100
 
 
 class Address(Struct, frozen=True):
-    """Where the API listens."""
+    """The address that the API listens on."""
 
     host: str = "127.0.0.1"
     port: int = 8020
 
     def to_connect_host(self) -> str:
-        """The host to connect to from this machine."""
+        """Returns the host to connect to from this machine."""
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
 
     def url(self) -> str:
-        """The URL that works from this machine."""
+        """Returns the URL that works from this machine."""
         host = self.to_connect_host()
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def is_exposed(self) -> bool:
-        """Whether other machines may reach it."""
+        """Returns whether other machines may reach it."""
         try:
             return not ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -44,7 +44,7 @@ class Address(Struct, frozen=True):
 
 
 def parse_address(given: Mapping[str, str]) -> Address:
-    """HOST and PORT. Raises CannotStart."""
+    """Returns HOST and PORT. Raises StartupError."""
     text = given.get("PORT", str(Address().port))
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
         raise StartupError(f"PORT: {text!r} is not a port. Set PORT to a number from 1 to 65535, such as 8020.")
@@ -52,7 +52,7 @@ def parse_address(given: Mapping[str, str]) -> Address:
 
 
 def parse_watchdog_timeout(given: Mapping[str, str]) -> float:
-    """WATCHDOG_TIMEOUT, as far as it can be read: what is wrong with it the programs say."""
+    """Returns WATCHDOG_TIMEOUT; 0 if it is invalid, which the programs report."""
     try:
         seconds = float(given.get("WATCHDOG_TIMEOUT", "30"))
     except ValueError:
@@ -60,36 +60,36 @@ def parse_watchdog_timeout(given: Mapping[str, str]) -> float:
     return seconds if 0 <= seconds < math.inf else 0
 
 
-def check_port_free(where: Address) -> None:
-    """Nothing else listens there, and this user may. Raises CannotStart."""
+def check_port_free(address: Address) -> None:
+    """Checks that this user may listen there and nobody else does. Raises StartupError."""
     try:
-        family, kind, protocol, _, name = socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, name = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(name)
             probe.listen(1)
     except socket.gaierror as error:
-        raise StartupError(f"HOST: {where.host} is not an address of this machine. Set HOST=127.0.0.1.") from error
+        raise StartupError(f"HOST: {address.host} is not an address of this machine. Set HOST=127.0.0.1.") from error
     except OSError as error:
-        raise StartupError(_describe_bind_error(where, error)) from error
+        raise StartupError(_describe_bind_error(address, error)) from error
 
 
-def _describe_bind_error(where: Address, error: OSError) -> str:
+def _describe_bind_error(address: Address, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        other = where.port + 1 if where.port < 65535 else where.port - 1
-        return f"PORT: {where.port} is in use by another program. End that one, or take another: PORT={other} make run"
+        other = address.port + 1 if address.port < 65535 else address.port - 1
+        return f"PORT: {address.port} is in use by another program. Stop that program, or use another port: PORT={other} make run"
     if error.errno == errno.EACCES:
-        return f"PORT: {where.port} is not open to your user. Take one above 1023: PORT=8020 make run"
-    return f"HOST: can't listen on {where.host}: {error.strerror}. Set HOST=127.0.0.1."
+        return f"PORT: your user may not listen on {address.port}. Use a port above 1023: PORT=8020 make run"
+    return f"HOST: can't listen on {address.host}: {error.strerror}. Set HOST=127.0.0.1."
 
 
 def prepare_run_dir(folder: Path) -> None:
-    """The folder is there, short enough for its sockets, and no other server's. Raises CannotStart."""
+    """Creates RUN_DIR; checks its length, its permissions, and that no other server uses it. Raises StartupError."""
     path = folder / CLAUDE_SOCKET
     size = len(os.fsencode(path))
     if size > MAX_SOCKET_PATH_BYTES:
         raise StartupError(
-            f"RUN_DIR: {path} has {size} bytes; a socket's path may have {MAX_SOCKET_PATH_BYTES}. Set RUN_DIR to a shorter path: "
+            f"RUN_DIR: {path} has {size} bytes; the path of a socket may have {MAX_SOCKET_PATH_BYTES}. Set RUN_DIR to a shorter path: "
             "RUN_DIR=~/.claude-api make run"
         )
     try:
@@ -105,16 +105,16 @@ def prepare_run_dir(folder: Path) -> None:
     with socket.socket(socket.AF_UNIX) as probe:
         if probe.connect_ex(str(path)) == 0:
             raise StartupError(
-                f"RUN_DIR: a server is running in {folder} already. End it, or give this one a folder of its own: "
+                f"RUN_DIR: a server is already running in {folder}. Stop it, or use another folder for this one: "
                 "RUN_DIR=.run2 make run"
             )
 
 
 def check_cli_path(given: Mapping[str, str]) -> None:
-    """CLAUDE_CLI_PATH, when given, is a program. Raises CannotStart."""
+    """Checks that CLAUDE_CLI_PATH, if set, is a program. Raises StartupError."""
     path = given.get("CLAUDE_CLI_PATH")
     if path and not (Path(path).is_file() and os.access(path, os.X_OK)):
         raise StartupError(
-            f"CLAUDE_CLI_PATH: {path} is not a program that can be run. Set it to a `claude` binary, or leave it out: one "
+            f"CLAUDE_CLI_PATH: {path} is not an executable file. Set it to a `claude` binary, or remove it: the CLI "
             "is installed with the server."
         )

@@ -1,7 +1,7 @@
-"""What is shown while the server starts: a spinner on a terminal, a plain line elsewhere.
+"""Shows the progress of the start: a spinner on a terminal, a plain line elsewhere.
 
-Law: the programs' log lines go to the same terminal. The spinner leaves the cursor where its line begins, so that a log
-line takes its place instead of being glued to it.
+Invariants: the programs write log lines to the same terminal. The spinner leaves the cursor at the start of its line, so
+that a log line overwrites it instead of being appended to it.
 """
 
 import asyncio
@@ -18,22 +18,22 @@ ERASE_LINE = Control((ControlType.ERASE_IN_LINE, 2))
 
 
 @asynccontextmanager
-async def show_step(console: Console, words: str) -> AsyncGenerator[None]:
-    """Say what is waited for while the block runs."""
+async def show_step(console: Console, message: str) -> AsyncGenerator[None]:
+    """Shows a message while the block runs."""
     if not console.is_terminal or console.is_dumb_terminal:
-        console.print(words, soft_wrap=True)
+        console.print(message, soft_wrap=True)
         yield
         return
-    spinning = asyncio.create_task(_spin(console, words))
+    task = asyncio.create_task(_spin(console, message))
     try:
         yield
     finally:
-        spinning.cancel()
+        task.cancel()
         console.control(ERASE_LINE)
 
 
-async def _spin(console: Console, words: str) -> None:
-    spinner = Spinner("dots", words)
+async def _spin(console: Console, message: str) -> None:
+    spinner = Spinner("dots", message)
     while True:
         console.control(ERASE_LINE)
         console.print(spinner.render(asyncio.get_running_loop().time()), end="\r")

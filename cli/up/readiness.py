@@ -1,9 +1,10 @@
-"""Waits for the two programs and asks the API how it is. Never gives up by itself: the caller sets the time."""
+"""Waits until the programs are ready, and asks the API for its health. Nothing here gives up: the caller sets the time."""
 
 import asyncio
 import contextlib
 from pathlib import Path
 
+import httpx2
 import msgspec
 from msgspec import Struct
 
@@ -16,14 +17,14 @@ PROBLEMS_TIMEOUT = 2.0
 
 
 class ExecutorHealth(Struct, frozen=True):
-    """One of the executors in `GET /health`."""
+    """An executor in `GET /health`."""
 
     name: str = ""
     problem: str = ""
 
 
 class Health(Struct, frozen=True):
-    """What the banner needs of `GET /health`."""
+    """The part of `GET /health` that the banner shows."""
 
     mode: str = "unknown"
     cli_version: str | None = None
@@ -32,7 +33,7 @@ class Health(Struct, frozen=True):
 
 
 async def wait_until_accepting(path: Path) -> None:
-    """Return once something accepts connections at this socket."""
+    """Waits until a program accepts connections at this socket."""
     while True:
         with contextlib.suppress(OSError):
             _, writer = await asyncio.open_unix_connection(str(path))
@@ -41,48 +42,40 @@ async def wait_until_accepting(path: Path) -> None:
         await asyncio.sleep(POLL_INTERVAL)
 
 
-async def wait_until_healthy(where: Address) -> Health:
-    """Return once `GET /health/ready` is 200: what `GET /health` says then."""
-    while True:
-        # Until it listens it refuses connections; what is no answer yet is asked for again.
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            status, _ = await fetch(where, "/health/ready")
-            if status == 200:
-                _, body = await fetch(where, "/health")
-                return _parse_health(body)
-        await asyncio.sleep(POLL_INTERVAL)
+async def wait_until_healthy(address: Address) -> Health:
+    """Waits until `GET /health/ready` answers 200; returns `GET /health`."""
+    async with create_client(address) as client:
+        while True:
+            # The API refuses connections until it listens.
+            with contextlib.suppress(httpx2.HTTPError):
+                if (await client.get("/health/ready")).status_code == 200:
+                    return _parse_health((await client.get("/health")).content)
+            await asyncio.sleep(POLL_INTERVAL)
 
 
 async def wait_for_tools(path: Path) -> ToolsStatus:
-    """What the tools executor says of itself, once it does."""
+    """Waits until the tools executor reports its status; returns it."""
     while True:
         with contextlib.suppress(OSError, WireError):
-            answer = await fetch_status(str(path))
-            if isinstance(answer, ToolsStatus):
-                return answer
+            status = await fetch_status(path)
+            if isinstance(status, ToolsStatus):
+                return status
         await asyncio.sleep(POLL_INTERVAL)
 
 
-async def fetch_problems(where: Address) -> str:
-    """What the executors say is wrong, to end a sentence with; nothing when there is no answer."""
+async def fetch_problems(address: Address) -> str:
+    """Returns the problems that the executors report, as the end of a sentence; empty when the API does not answer."""
     try:
-        async with asyncio.timeout(PROBLEMS_TIMEOUT):
-            _, body = await fetch(where, "/health")
-            said = [executor.problem for executor in _parse_health(body).executors]
-    except (OSError, ValueError, IndexError, TimeoutError):
+        async with asyncio.timeout(PROBLEMS_TIMEOUT), create_client(address) as client:
+            health = _parse_health((await client.get("/health")).content)
+    except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError):
         return ""
-    return "".join(f": {problem}" for problem in said if problem)
+    return "".join(f": {executor.problem}" for executor in health.executors if executor.problem)
 
 
-async def fetch(where: Address, path: str) -> tuple[int, bytes]:
-    """The status and the body. Direct, whatever proxy is set."""
-    reader, writer = await asyncio.open_connection(where.to_connect_host(), where.port)
-    try:
-        writer.write(f"GET {path} HTTP/1.0\r\nHost: {where.url().removeprefix('http://')}\r\n\r\n".encode())
-        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-    finally:
-        writer.close()
-    return int(head.split()[1]), body
+def create_client(address: Address) -> httpx2.AsyncClient:
+    """Returns an HTTP client for the API at this address. It ignores the proxy settings and has no timeout."""
+    return httpx2.AsyncClient(base_url=address.url(), timeout=None, trust_env=False)
 
 
 def _parse_health(body: bytes) -> Health:

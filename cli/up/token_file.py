@@ -1,7 +1,7 @@
-"""The clients' key, when the owner gave none: made once, kept in a file that only its owner can read.
+"""The generated key for clients, used when the owner sets none: kept in a file that only its owner can read.
 
-Law: the file is never readable by others, not even while it is written, and a file that is readable by others is not
-used: what it holds may be known.
+Invariants: other users can never read the file, not even while it is written. A file that others can read is not used:
+they may know the key.
 """
 
 import os
@@ -14,23 +14,23 @@ from msgspec import Struct
 from cli import StartupError
 from cli.up.preflight import Address
 
-TOKEN_PREFIX = "sk-local-"  # noqa: S105 # how ours start
+TOKEN_PREFIX = "sk-local-"  # noqa: S105 # the prefix of generated keys
 TOKEN_FILE_MODE = 0o600
 MAX_FILE_BYTES = 4096
 
 
 class Token(Struct, frozen=True):
-    """made: at this start, so nobody has seen it yet."""
+    """The key. is_new: it was generated at this start, so nobody has seen it yet."""
 
     value: str
     is_new: bool
 
     def __repr__(self) -> str:
-        return f"<Token made={self.is_new}>"
+        return f"<Token is_new={self.is_new}>"
 
 
 def load_or_create_token(file: Path) -> Token:
-    """The key in the file, made first when there is no file. Raises CannotStart."""
+    """Returns the key in the file; generates it when there is no file. Raises StartupError."""
     try:
         try:
             return Token(_create_token(file), is_new=True)
@@ -38,27 +38,27 @@ def load_or_create_token(file: Path) -> Token:
             return Token(_read_token(file), is_new=False)
     except OSError as error:
         raise StartupError(
-            f"The key's file {file} can't be used: {error.strerror}. Mend that, or set API_SECRET_TOKEN, or set RUN_DIR "
-            "to a folder of yours."
+            f"The key file {file} can't be used: {error.strerror}. Fix that, or set API_SECRET_TOKEN, or set RUN_DIR to "
+            "a folder of yours."
         ) from error
 
 
-def write_address(file: Path, where: Address) -> None:
-    """Write down where the server of this key listens. Raises CannotStart."""
+def write_address(file: Path, address: Address) -> None:
+    """Writes the address of the server with this key to a file. Raises StartupError."""
     new = file.with_name(f"{file.name}.new")
     try:
         new.unlink(missing_ok=True)
         with os.fdopen(
             os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, TOKEN_FILE_MODE), "w", encoding="utf-8"
         ) as stream:
-            stream.write(f"{where.host} {where.port}\n")
+            stream.write(f"{address.host} {address.port}\n")
         new.replace(file)
     except OSError as error:
         raise StartupError(f"{file} can't be written: {error.strerror}. Set RUN_DIR to a folder of yours.") from error
 
 
 def read_address(file: Path) -> Address | None:
-    """Where the server of the key beside this file listens; None if no start has written it down."""
+    """Returns the address in the file; None if there is none, or others could have written it."""
     try:
         with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
             facts = os.fstat(stream.fileno())
@@ -80,17 +80,17 @@ def _create_token(file: Path) -> str:
 
 
 def _read_token(file: Path) -> str:
-    # Without O_NONBLOCK a pipe of this name would hold the start up for ever.
+    # Without O_NONBLOCK, a pipe of this name would block the start for ever.
     with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
         facts = os.fstat(stream.fileno())
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
-            raise StartupError(f"{file} is not a file of yours, so it is not used. Remove it; a new key is made.")
+            raise StartupError(f"{file} is not a file of yours, so it is not used. Remove it; a new key is generated.")
         if facts.st_mode & 0o077:
             raise StartupError(
-                f"{file} could be read by other users, so its key may be known. Remove it and a new key is made, or, if "
-                f"you are sure of everybody on this machine: chmod 600 {file}"
+                f"Other users can read {file}, so they may know its key. Remove it and a new key is generated; or, if you "
+                f"trust every user of this machine: chmod 600 {file}"
             )
         value = stream.read(MAX_FILE_BYTES).decode("ascii", "replace").strip()
     if not value.startswith(TOKEN_PREFIX):
-        raise StartupError(f"{file} does not hold a key. Remove it; a new key is made.")
+        raise StartupError(f"{file} has no key. Remove it; a new key is generated.")
     return value

@@ -1,4 +1,4 @@
-"""The folder that the tools may read when the owner names none: made for it, so that nothing else is uncovered."""
+"""The folder that the tools may read when ALLOWED_PATHS is not set. It is created for them, so they can read nothing else."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ from cli import StartupError
 FOLDER_NAME = "workspace"
 WELCOME = """Welcome to the Claude API Server.
 
-Files in this folder can be read, and searched, by the tools of the server; nothing else can.
-ALLOWED_PATHS in .env allows other folders instead of it, WRITABLE_PATHS lets files be written.
+The tools of the server can read and search the files in this folder, and no others.
+To allow other folders instead, set ALLOWED_PATHS in .env. To let the tools write files, set WRITABLE_PATHS.
 """
 
 
 def create_workspace(folder: Path) -> Path:
-    """The folder, with a first file in it. Raises CannotStart."""
+    """Creates the folder with a first file in it; returns it. Raises StartupError."""
     path = folder / FOLDER_NAME
     try:
         if not path.exists():
@@ -21,6 +21,6 @@ def create_workspace(folder: Path) -> Path:
             (path / "welcome.txt").write_text(WELCOME, encoding="utf-8")
     except OSError as error:
         raise StartupError(
-            f"{path} can't be made: {error.strerror}. Set ALLOWED_PATHS to a folder of yours."
+            f"{path} can't be created: {error.strerror}. Set ALLOWED_PATHS to a folder of yours."
         ) from error
     return path

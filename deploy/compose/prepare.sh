@@ -1,10 +1,11 @@
 #!/bin/sh
-# Makes what compose.yaml needs beside it: the secrets and the folder of files. Twice is as good as once.
+# Creates what compose.yaml needs: the secrets and the folder of files. It is safe to run again.
 set -eu
 cd "$(dirname "$0")"
 umask 022
 mkdir -p workspace secrets
-# A container's user is nobody here, and its secret is this very file: so each may be read, and the folder entered by you alone.
+# The user of a container has no account here and reads its secret from this file, so every user may read the files; only
+# you may enter their folder.
 chmod 700 secrets
 for name in api-secret-token grafana-admin-password; do
     [ -s "secrets/$name" ] || od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"secrets/$name"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the units. Run as root in a checkout at /opt/claude-api-server, after `make install` there.
-# Twice is as good as once; nothing that is there is overwritten but the units.
+# Installs the units. Run it as root in a checkout at /opt/claude-api-server, after `make install` there.
+# It is safe to run again: it overwrites only the units.
 set -eu
 here=$(dirname "$0")
 [ "$(id -u)" -eq 0 ] || { echo "run it as root: sudo $0" >&2; exit 1; }
@@ -10,7 +10,7 @@ install -m 0644 "$here/sysusers.conf" /etc/sysusers.d/claude-api-server.conf
 install -m 0644 "$here/tmpfiles.conf" /etc/tmpfiles.d/claude-api-server.conf
 systemd-sysusers claude-api-server.conf
 systemd-tmpfiles --create claude-api-server.conf
-# Before anything is started, or started anew: a unit that can't start would only say so in its log.
+# Before any start: a unit that can't start would report it in its log only.
 for service in claude-api:api.app claude-executor:executor.app tools-executor:executor.app; do
     "$here/starts.sh" "${service%:*}" /opt/claude-api-server/.venv "${service#*:}"
 done
@@ -19,7 +19,7 @@ install -m 0644 "$here"/*.service "$here"/*.socket /etc/systemd/system/
 secrets=/etc/claude-api-server
 umask 077
 [ -s "$secrets/api-secret-token" ] || openssl rand -hex 32 >"$secrets/api-secret-token"
-# One of these two gets a line; the other stays empty.
+# Put a credential in one of these two; the other stays empty.
 touch "$secrets/claude-code-oauth-token" "$secrets/anthropic-api-key"
 
 systemctl daemon-reload
@@ -27,4 +27,4 @@ systemctl enable --now claude-executor@1.socket tools-executor@1.socket claude-a
 systemctl enable --now claude-executor@1.service tools-executor@1.service claude-api.service
 echo "The clients' key is in $secrets/api-secret-token. Put a credential in $secrets/claude-code-oauth-token or"
 echo "$secrets/anthropic-api-key, then: systemctl restart claude-executor@1"
-echo "What is not as it should be: /opt/claude-api-server/.venv/bin/claude-api-server doctor --systemd"
+echo "To check the installation: /opt/claude-api-server/.venv/bin/claude-api-server doctor --systemd"

@@ -1,1 +1,1 @@
-"""JSON Schemas that clients send: checked, and evaluated with bounded work."""
+"""Checks the JSON Schemas of clients, and evaluates documents against them, with bounded work."""

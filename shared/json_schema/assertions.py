@@ -1,6 +1,6 @@
-"""The keywords of JSON Schema that look at a value alone, not at schemas for its parts. Pure.
+"""The keywords of JSON Schema that check a value alone, without schemas for its parts. Pure.
 
-Each function returns what is wrong with the value, as a sentence, or None.
+Each function returns the fault of the value, as a sentence, or None.
 (https://json-schema.org/draft/2020-12/json-schema-validation)
 """
 
@@ -14,7 +14,7 @@ PYTHON_TYPES: dict[str, type] = {"string": str, "boolean": bool, "object": dict,
 
 
 def check_value(schema: JsonObject, value: object, draft: Draft) -> str | None:
-    """Checks everything but `pattern`, `enum` and `const`."""
+    """Checks all of these keywords except `pattern`, `enum` and `const`."""
     if wrong := check_type(schema, value):
         return wrong
     match value:
@@ -32,10 +32,10 @@ def check_value(schema: JsonObject, value: object, draft: Draft) -> str | None:
 
 def check_type(schema: JsonObject, value: object) -> str | None:
     """Checks `type`."""
-    wanted = schema.get("type")
-    if wanted is None:
+    allowed = schema.get("type")
+    if allowed is None:
         return None
-    kinds = cast("list[str]", wanted if isinstance(wanted, list) else [wanted])
+    kinds = cast("list[str]", allowed if isinstance(allowed, list) else [allowed])
     if any(_is_kind(value, kind) for kind in kinds):
         return None
     return f"{describe(value)} is not of type {', '.join(f"'{kind}'" for kind in kinds)}"
@@ -53,7 +53,7 @@ def check_number(schema: JsonObject, value: Number, draft: Draft) -> str | None:
     least, most = limits.get("minimum"), limits.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     if draft == 4:
-        # There they say how the limits are meant, and are none themselves.
+        # In draft 4 these two are booleans that make `minimum` and `maximum` exclusive.
         above, below = (least if above is True else None), (most if below is True else None)
     if least is not None and value < least:
         return f"{describe(value)} is less than the minimum of {describe(least)}"
@@ -70,7 +70,7 @@ def check_number(schema: JsonObject, value: Number, draft: Draft) -> str | None:
 
 
 def check_size(schema: JsonObject, size: int, keyword_suffix: str, unit: str, what: str) -> str | None:
-    """Checks `minLength`, `maxItems` and their kin. ending: of the two keywords; unit: what is counted."""
+    """Checks `minLength`, `maxItems` and similar keywords. keyword_suffix: their common end. unit: the name of what is counted."""
     limits = cast("Mapping[str, Number]", schema)
     least, most = limits.get(f"min{keyword_suffix}"), limits.get(f"max{keyword_suffix}")
     if least is not None and size < least:
@@ -94,7 +94,7 @@ def check_list(schema: JsonObject, items: list[object]) -> str | None:
 
 
 def check_object(schema: JsonObject, fields: JsonObject, draft: Draft) -> str | None:
-    """Checks which properties an object has, and how many."""
+    """Checks the names and the number of an object's properties."""
     if wrong := check_size(schema, len(fields), "Properties", "properties", "the object"):
         return wrong
     for name in cast("Collection[str]", schema.get("required", ())):
@@ -107,5 +107,5 @@ def check_object(schema: JsonObject, fields: JsonObject, draft: Draft) -> str | 
         if name in fields and isinstance(others, list):
             for other in cast("list[str]", others):
                 if other not in fields:
-                    return f"{describe(other)} is a required property beside {describe(name)}"
+                    return f"{describe(other)} is a required property because {describe(name)} is present"
     return None

@@ -1,7 +1,7 @@
-"""A document held against a checked schema.
+"""Evaluates a document against a checked schema.
 
-Invariants: what is referred to is evaluated once for each value, and what all costs is counted: after MOST_STEPS there is no verdict. So the time is bounded for every schema and every document, those that branch and those that lead
-back to themselves among them.
+Invariants: the target of a reference is evaluated once for each value, and every step is counted: after MAX_STEPS there is
+no verdict. So the time is bounded for every schema and every document, branching and recursive ones included.
 (https://json-schema.org/draft/2020-12/json-schema-core#section-10; `format` and `content…` are annotations)
 """
 
@@ -34,7 +34,7 @@ type Scope = tuple[int, ...]
 
 
 def evaluate(compiled: CompiledSchema, document: object) -> Fault | None:
-    """Returns the first fault of a document. Raises Exhausted."""
+    """Returns the first fault of a document; None if it is valid. Raises EvaluationLimitExceeded."""
     run = _Evaluation(compiled)
     try:
         return run.apply(compiled.root, run.add(document), ()).fault
@@ -43,14 +43,14 @@ def evaluate(compiled: CompiledSchema, document: object) -> Fault | None:
 
 
 class AppliedParts(Struct):
-    """The parts of a value that a schema was applied to. Mutable."""
+    """The parts of a value that a schema was applied to. Mutable: grows during the evaluation."""
 
     names: set[str]
     items: set[int]
 
 
 class _Evaluation:
-    """One document against one schema. Mutable: the verdicts so far, the steps left."""
+    """The evaluation of one document. Mutable: the verdicts so far, and the steps left."""
 
     def __init__(self, compiled: CompiledSchema) -> None:
         self._schema = compiled
@@ -61,7 +61,7 @@ class _Evaluation:
         self._nodes = 0
 
     def add(self, value: object, parent: Node | None = None, key: str | int = "") -> Node:
-        """Returns a value as one that can be evaluated."""
+        """Returns the node of a value."""
         self._nodes += 1
         return Node(value, self._nodes, parent, key)
 
@@ -71,7 +71,7 @@ class _Evaluation:
             raise EvaluationLimitExceeded(f"checking it against its schema takes more than {MAX_STEPS:,} steps")
 
     def apply(self, schema: Target, node: Node, scope: Scope) -> Outcome:
-        """Returns how a value fares with a schema."""
+        """Returns the outcome of a schema for a value."""
         if isinstance(schema, bool):
             self._spend(1)
             return VALID if schema else Outcome(Fault(node, f"{describe(node.value)} is not allowed here"))
@@ -107,7 +107,7 @@ class _Evaluation:
     def _list_outcomes(
         self, schema: JsonObject, plan: EvaluationPlan, node: Node, scope: Scope, applied: AppliedParts
     ) -> Iterator[Outcome]:
-        """Yields how the value fares with each schema in a schema."""
+        """Yields the outcomes of the schemas in a schema."""
         if plan.properties and isinstance(node.value, dict):
             yield from self._apply_properties(schema, node, scope, applied)
         elif plan.items and isinstance(node.value, list):
@@ -194,7 +194,7 @@ class _Evaluation:
             least = schema.get("minContains", 1) if self._draft >= 2019 else 1
             most = schema.get("maxContains") if self._draft >= 2019 else None
             if found < cast("int", least) or (most is not None and found > cast("int", most)):
-                yield Outcome(Fault(node, f"{found} items of the list meet `contains`"))
+                yield Outcome(Fault(node, f"{found} items of the list match `contains`"))
 
     def _apply_in_place(self, schema: JsonObject, node: Node, scope: Scope) -> Iterator[Outcome]:
         for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
@@ -206,7 +206,7 @@ class _Evaluation:
             if keyword in schema:
                 yield from self._apply_alternatives(keyword, cast("list[Target]", schema[keyword]), node, scope)
         if "not" in schema and self.apply(cast("Target", schema["not"]), node, scope).fault is None:
-            yield Outcome(Fault(node, f"{describe(node.value)} is what `not` rules out"))
+            yield Outcome(Fault(node, f"{describe(node.value)} is excluded by `not`"))
         yield from self._apply_conditional(schema, node, scope)
         if isinstance(node.value, dict):
             yield from self._apply_dependent(schema, node, scope)
@@ -242,9 +242,9 @@ class _Evaluation:
                 return
         if not valid:
             deepest = max(faults, key=lambda fault: fault.node.depth)
-            # The one that came furthest was most likely meant.
-            nothing = Fault(node, f"{describe(node.value)} is not valid under any of the schemas of `{keyword}`")
-            yield Outcome(deepest if deepest.node.depth > node.depth or len(faults) == 1 else nothing)
+            # The alternative with the deepest fault was most likely intended.
+            none_valid = Fault(node, f"{describe(node.value)} is not valid under any of the schemas of `{keyword}`")
+            yield Outcome(deepest if deepest.node.depth > node.depth or len(faults) == 1 else none_valid)
         elif valid > 1 and keyword == "oneOf":
             yield Outcome(Fault(node, f"{describe(node.value)} is valid under {valid} of the schemas of `oneOf`"))
 

@@ -1,7 +1,7 @@
-"""What the keywords of JSON Schema hold: a schema, several of them, or data. Pure.
+"""The keywords of JSON Schema, by the kind of their values: a schema, several schemas, or data. Pure.
 
-Invariants: what is no schema is never read as one: a value of `const`, `enum`, `default` or `examples`, of a keyword that
-is not known, or a property that is called `$ref`.
+Invariants: data is never read as a schema: the value of `const`, `enum`, `default`, `examples` or an unknown keyword, or a
+property with the name `$ref`.
 (https://json-schema.org/draft/2020-12/json-schema-core; older drafts: https://json-schema.org/specification-links)
 """
 
@@ -24,7 +24,7 @@ META_SCHEMA_URIS: dict[Draft, str] = {
 }
 _DIALECT = re.compile(r"https?://json-schema\.org/(?:draft-0(4|6|7)|draft/(2019|2020)-[0-9]{2})/schema#?")
 
-# What each keyword holds, and the drafts that know it: for others its value is data.
+# The first and the last draft that know each keyword. In other drafts its value is data.
 SINGLE_SCHEMA_KEYWORDS: dict[str, tuple[int, int]] = {
     **dict.fromkeys(("not", "additionalProperties"), (4, 2020)),
     **dict.fromkeys(("contains", "propertyNames"), (6, 2020)),
@@ -40,7 +40,7 @@ SCHEMA_MAP_KEYWORDS: dict[str, tuple[int, int]] = {
     **dict.fromkeys(("properties", "patternProperties", "definitions", "dependencies"), (4, 2020)),
     **dict.fromkeys(("$defs", "dependentSchemas"), (2019, 2020)),
 }
-# Applied to the same value as the schema that they stand in.
+# Keywords whose schemas apply to the same value as the schema around them.
 IN_PLACE_KEYWORDS = frozenset(
     ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies")
 )
@@ -48,7 +48,7 @@ REFERENCE_KEYWORDS = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 def find_draft(schema: JsonObject) -> Draft:
-    """Returns the draft that `$schema` names; the newest if it names none that is known."""
+    """Returns the draft in `$schema`; the newest one if it is unknown."""
     found = _DIALECT.fullmatch(dialect) if isinstance(dialect := schema.get("$schema"), str) else None
     return cast("Draft", int(found[1] or found[2])) if found else LATEST_DRAFT
 
@@ -65,7 +65,7 @@ def list_subschemas(schema: JsonObject, draft: Draft) -> Iterator[tuple[str, tup
             yield keyword, (keyword,), value
         elif _is_known(SCHEMA_MAP_KEYWORDS, keyword, draft):
             for name, inner in cast("JsonObject", value).items():
-                # A dependency on other properties is a list of their names.
+                # A dependency may also be a list of property names.
                 if not isinstance(inner, list):
                     yield keyword, (keyword, name), inner
 

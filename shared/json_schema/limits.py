@@ -1,6 +1,6 @@
-"""How large the schemas of a request may be.
+"""The size limits for the schemas of a request.
 
-Invariants: the work that a schema makes before it is used is bounded by these, whatever is in it.
+Invariants: these limits bound the work on a schema before its use, whatever it contains.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import msgspec
 from shared.json_schema.faults import SchemaFault
 from shared.text.json_path import Step
 
-# More than a model's context holds.
+# More than fits into a model's context.
 MAX_SCHEMA_BYTES = 4 * 1024 * 1024
 MAX_SCHEMA_VALUES = 30_000
 MAX_SCHEMA_DEPTH = 64
@@ -21,7 +21,7 @@ MAX_PATTERN_CHARACTERS = 100_000
 
 
 class SchemaBudget:
-    """What the schemas of one request may still take. Mutable: what is left."""
+    """The remaining budget for the schemas of one request. Mutable: it decreases."""
 
     def __init__(self) -> None:
         self._bytes = MAX_SCHEMA_BYTES
@@ -30,7 +30,7 @@ class SchemaBudget:
         self._pattern_characters = MAX_PATTERN_CHARACTERS
 
     def charge_schema(self, schema: object) -> None:
-        """Takes the size of a schema. Raises SchemaFault when it is too large or too deep."""
+        """Charges the size of a schema. Raises SchemaFault when it is too large or too deep."""
         self._bytes -= len(msgspec.json.encode(schema))
         if self._bytes < 0:
             raise SchemaFault(
@@ -49,7 +49,7 @@ class SchemaBudget:
             depth += 1
 
     def charge_pattern(self, pattern: str, path: tuple[Step, ...]) -> None:
-        """Takes a pattern. Raises SchemaFault when it is too long."""
+        """Charges a pattern. Raises SchemaFault when it is too long."""
         self._pattern_characters -= len(pattern)
         if len(pattern) > MAX_PATTERN_LENGTH:
             raise SchemaFault(path, f"is too long: a pattern may have {MAX_PATTERN_LENGTH:,} characters; shorten it")
@@ -58,7 +58,7 @@ class SchemaBudget:
             raise SchemaFault(path, message)
 
     def charge_reference(self, path: tuple[Step, ...]) -> None:
-        """Takes a reference. Raises SchemaFault when there are too many."""
+        """Charges a reference. Raises SchemaFault when there are too many."""
         self._references -= 1
         if self._references < 0:
             message = f"is one too many: the schemas of a request may have {MAX_REFERENCES:,} different references"

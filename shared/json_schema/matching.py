@@ -1,7 +1,7 @@
-"""Patterns matched against texts, in time that grows with the text's length only.
+"""Matches patterns, in time that is linear in the length of the text.
 
-Invariants: a pattern without lookaround runs in an engine that never goes back; one with it takes a bounded number of
-steps, and then there is no answer. (Rust's `regex` and `fancy-regex`, by the library `jsonschema_rs`)
+Invariants: a pattern without lookaround runs in an engine without backtracking. A pattern with lookaround may take a bounded
+number of steps; after that there is no answer. (Rust's `regex` and `fancy-regex`, by the library `jsonschema_rs`)
 """
 
 from functools import lru_cache
@@ -11,17 +11,17 @@ import jsonschema_rs
 from shared.json_schema.patterns import Pattern
 
 MAX_BACKTRACKS = 10_000
-# What one step of an evaluation costs, measured in what the engines do in the same time.
+# The work that the engines do in the time of one evaluation step.
 LINEAR_WORK_PER_STEP = 2_000
 BACKTRACKING_WORK_PER_STEP = 1_000
 
 
 class UnmatchablePattern(Exception):
-    """A pattern that the engines do not take, or that takes too long."""
+    """A pattern that the engines reject, or that takes too long."""
 
 
 class Matcher:
-    """One pattern, ready to be matched."""
+    """A compiled pattern."""
 
     def __init__(self, pattern: Pattern) -> None:
         self._backtracks = pattern.backtracks
@@ -39,17 +39,17 @@ class Matcher:
             raise UnmatchablePattern from error
 
     def cost(self, text: str) -> int:
-        """Returns the steps that matching a text takes."""
+        """Returns the number of steps to match a text."""
         if self._backtracks:
             return 1 + len(text) * MAX_BACKTRACKS // BACKTRACKING_WORK_PER_STEP
         return 1 + len(text) * self._weight // LINEAR_WORK_PER_STEP
 
     def matches(self, text: str) -> bool:
-        """Returns whether the pattern matches anywhere in a text. Raises Unmatchable when that takes too long."""
+        """Returns whether the pattern matches anywhere in a text. Raises UnmatchablePattern when that takes too long."""
         try:
             return self._search(text)
         except UnicodeEncodeError:
-            # Half a surrogate pair: the engines know whole characters only.
+            # Half of a surrogate pair: the engines accept complete characters only.
             return self._search(text.encode("utf-8", "replace").decode())
 
     def _search(self, text: str) -> bool:
@@ -66,5 +66,5 @@ class Matcher:
 
 @lru_cache(maxsize=256)
 def compile_matcher(pattern: Pattern) -> Matcher:
-    """Returns what matches a pattern. Raises Unmatchable."""
+    """Returns the matcher of a pattern. Raises UnmatchablePattern."""
     return Matcher(pattern)

@@ -1,4 +1,4 @@
-"""What an evaluation works with and what it finds."""
+"""The input and the results of an evaluation."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -24,14 +24,14 @@ class EvaluationLimitExceeded(Exception):
 
 
 class Fault(Struct, frozen=True):
-    """What is wrong, and with which value."""
+    """A fault of a document. node: the value with the fault."""
 
     node: Node
     message: str
 
 
 class Outcome(Struct, frozen=True):
-    """fault: None if the value is valid; then names and items: which of its parts a schema was applied to."""
+    """The result for a value. fault: None if it is valid. names, items: the parts of it that a schema was applied to."""
 
     fault: Fault | None = None
     names: frozenset[str] = frozenset()
@@ -39,10 +39,10 @@ class Outcome(Struct, frozen=True):
 
 
 class EvaluationPlan(Struct, frozen=True):
-    """What has to be done for one part of a schema.
+    """What to check for one part of a schema.
 
     cost: steps, beside those of its parts. constants: what `const` and `enum` allow. shared: it may be applied to a value
-    several times. reference: it is one and nothing else. The rest: whether it has such keywords.
+    several times. reference: the part is only a reference. The rest: whether it has such keywords.
     """
 
     cost: int
@@ -59,7 +59,7 @@ class EvaluationPlan(Struct, frozen=True):
 
 
 class CompiledSchema(Struct, frozen=True):
-    """A schema that is ready. plans: by the identity of its parts.
+    """A compiled schema. plans: by the identity of its parts.
 
     annotates: which parts were applied matters. dynamic: how a part was reached matters.
     """
@@ -85,12 +85,12 @@ def describe_allowed(schema: JsonObject, draft: Draft) -> str:
 
 
 def reject_property(node: Node, name: str) -> Outcome:
-    """Returns that a property is not allowed."""
+    """Returns the outcome for a property that is not allowed."""
     return Outcome(Fault(node, f"{describe(name)} is not a property that is allowed"))
 
 
 def drop_annotations(outcome: Outcome, node: Node | None = None) -> Outcome:
-    """Returns the outcome of a part: which of the part's own parts were looked at is nothing to the whole."""
+    """Returns the outcome without annotations: those of a part do not count for the value around it."""
     if outcome.fault is None:
         return VALID
     return Outcome(Fault(node, outcome.fault.message)) if node else outcome

@@ -1,16 +1,15 @@
 """The characters, classes and escapes of a regular expression of ECMA-262. Pure.
 
-Invariants: a character is written for the engine by its number, so that none has a meaning there that it does not have
-here.
+Invariants: characters are written for the engine by their numbers, so that none has a special meaning there.
 """
 
 import re
 
 from shared.json_schema.unicode_properties import is_unicode_property
 
-# How much larger a class is for the engine that names a property of characters.
+# The weight of a class with a Unicode property, relative to a character.
 PROPERTY_CLASS_WEIGHT = 300
-# Characters of a range that are as much work as one alone, where the engine looks for their other case.
+# The number of characters in a range that are as much work as one, when case is ignored.
 CASES_PER_UNIT = 50
 LIGHT_PROPERTIES = frozenset({"Any", "ASCII", "ASCII_Hex_Digit", "AHex", "Cc", "Control", "cntrl", "Zs", "Zl", "Zp"})
 MAX_CODE_POINT = 0x10FFFF
@@ -18,7 +17,7 @@ ANY_CHARACTER = r"[\x{0}-\x{10FFFF}]"
 NO_CHARACTER = r"[^\x{0}-\x{10FFFF}]"
 SYNTAX_CHARACTERS = frozenset("^$\\.*+?()[]{}|/")
 CONTROL_ESCAPES = {"f": 0xC, "n": 0xA, "r": 0xD, "t": 0x9, "v": 0xB}
-# Members of classes: the library takes a class in a class for a character.
+# Written as members of classes: the library does not support a class inside of a class.
 CLASS_ESCAPES = {
     "d": r"0-9",
     "D": r"\x{0}-\x{2F}\x{3A}-\x{10FFFF}",
@@ -40,7 +39,7 @@ _PROPERTY = re.compile(r"\{([A-Za-z0-9_=]+)\}")
 
 
 class PatternFault(Exception):
-    """No pattern of ECMA-262. message: the place and what is wrong there."""
+    """An invalid pattern. message: the place and the fault."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -48,12 +47,12 @@ class PatternFault(Exception):
 
 
 def render_literal(code: int) -> str:
-    """Returns a character as the engine reads it; half of a surrogate pair is in no text that it sees."""
+    """Returns a character for the engine. Half of a surrogate pair matches nothing: the engine sees complete pairs only."""
     return render_range(code, code) or NO_CHARACTER
 
 
 def render_range(first: int, last: int) -> str:
-    """Returns the characters of a range as a class of the engine has them; none of them are halves of pairs."""
+    """Returns a range for a class of the engine, without halves of surrogate pairs."""
     first = 0xE000 if 0xD800 <= first < 0xE000 else first
     last = 0xD7FF if 0xD800 <= last < 0xE000 else last
     if first >= last:
@@ -66,7 +65,7 @@ def _render_character(code: int) -> str:
 
 
 class AtomReader:
-    """A text that is read from the left to the right. Mutable: its position, the references, what can't be matched."""
+    """Reads a pattern from left to right. Mutable: the position, the references, and the reason if it can't be matched."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -78,7 +77,7 @@ class AtomReader:
         self.case_work = 0
 
     def build_fault(self, message: str, at: int | None = None) -> PatternFault:
-        """Returns what is wrong, with its place: the one read now unless `at` is given."""
+        """Returns a fault with its place. at: the place; default: the current position."""
         place = min(self.position if at is None else at, len(self.text))
         near = self.text[place : place + 12].encode("utf-8", "replace").decode()
         quoted = f" (`{near}`)" if near else ""
@@ -91,7 +90,7 @@ class AtomReader:
         return self.text[self.position : self.position + length]
 
     def take(self, expected: str) -> bool:
-        """Passes the expected text; returns whether it was there."""
+        """Skips the expected text; returns whether it was there."""
         found = self.text.startswith(expected, self.position)
         if found:
             self.position += len(expected)
@@ -104,7 +103,7 @@ class AtomReader:
         return found[0]
 
     def read_escape(self) -> tuple[str, int]:
-        """Reads an escape outside of classes; returns it for the engine, and its weight."""
+        """Reads an escape outside of a class; returns it for the engine, and its weight."""
         start = self.position
         following = self.peek(2)[1:]
         if following and following in "123456789":
@@ -253,12 +252,12 @@ class AtomReader:
             if self.take("\\u"):
                 code = self._read_unicode_escape()
                 if code is None:
-                    raise self.build_fault("the name of a group holds an escape that is none", start)
+                    raise self.build_fault("the name of a group has an invalid escape", start)
                 name += chr(code)
             else:
                 name += self.peek()
                 self.position += 1
-        # `$` is the one character of names that Python's do not have.
+        # Names may contain `$`, which identifiers of Python can't.
         if not name.replace("$", "_").isidentifier() or name.encode("utf-8", "ignore").decode() != name:
             raise self.build_fault(f"`{name[:20]}` can't be the name of a group", start)
         return name

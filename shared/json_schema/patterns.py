@@ -1,7 +1,7 @@
-"""Regular expressions of ECMA-262 in its unicode mode: read, and written for the engine that matches them. Pure.
+"""Parses regular expressions of ECMA-262 in unicode mode, and translates them for the regex engine. Pure.
 
-Invariants: exactly what `new RegExp(pattern, "u")` takes is taken; anything else is refused with its place. Reading is
-linear in the length of the pattern.
+Invariants: a pattern is accepted exactly if `new RegExp(pattern, "u")` accepts it; others are rejected with the place of the
+fault. Parsing is linear in the length of the pattern.
 (https://tc39.es/ecma262/#sec-patterns; the engine's syntax: https://docs.rs/regex/latest/regex/#syntax)
 """
 
@@ -19,9 +19,9 @@ UNEXPECTED_CHARACTERS = {
     **{character: f"this `{character}` closes nothing; write `\\{character}`" for character in "]}"},
     "{": "this `{` repeats nothing; write `\\{`, or `{0,n}` for a count from 0",
 }
-# Larger counts are the same to every check here: far beyond any limit.
+# Larger counts are treated as this one, which is far beyond any limit.
 MAX_REPETITION = 10**12
-# How much larger a class is that ignores case.
+# The weight of a class that ignores case, relative to one that does not.
 IGNORE_CASE_WEIGHT = 4
 MODIFIER_FLAGS = frozenset("ims")
 ANY_EXCEPT_LINE_END = r"[^\x{A}\x{D}\x{2028}\x{2029}]"
@@ -38,9 +38,9 @@ UNSUPPORTED_GROUPS = {
 
 
 class Pattern(Struct, frozen=True):
-    """A pattern that was read.
+    """A parsed pattern.
 
-    rust: the same for the engine. weight: its size with repetitions written out. backtracks: it looks around itself.
+    rust: the translation for the engine. weight: its size with repetitions written out. backtracks: it has lookaround.
     unmatchable: why no engine here can match it.
     """
 
@@ -52,14 +52,14 @@ class Pattern(Struct, frozen=True):
 
 @lru_cache(maxsize=512)
 def parse_pattern(text: str) -> Pattern:
-    """Reads a pattern. Raises PatternFault."""
-    # The two engines write the edges of words in ways that the other does not take.
+    """Parses a pattern. Raises PatternFault."""
+    # Each engine has a syntax for word boundaries that the other one rejects.
     found = _Parser(text, looks_around=False).parse()
     return _Parser(text, looks_around=True).parse() if found.backtracks else found
 
 
 class _Parser(AtomReader):
-    """Reads one pattern from the left to the right. Mutable: its position and what it has found."""
+    """Parses one pattern from left to right. Mutable: its position and results."""
 
     def __init__(self, text: str, *, looks_around: bool) -> None:
         super().__init__(text)
@@ -90,7 +90,7 @@ class _Parser(AtomReader):
             rust, more, others = self._parse_sequence()
             written.append(rust)
             weight += more
-            # One name may stand in several alternatives: only one of them takes part.
+            # A name may occur in several alternatives, because only one of them matches.
             names |= others
         return "|".join(written), weight, names
 
@@ -156,7 +156,7 @@ class _Parser(AtomReader):
         return f"{opening}{rust})", weight + 1, names | inner, opening in {"(?:", "(?i:", "(?-i:"}
 
     def _parse_group_opening(self) -> tuple[str, set[str]]:
-        """Returns how a group begins for the engine, and its name if it has one."""
+        """Returns the start of a group for the engine, and the group's name if it has one."""
         start = self.position
         for foreign, why in UNSUPPORTED_GROUPS.items():
             if self.text.startswith(foreign, start):
@@ -203,7 +203,7 @@ class _Parser(AtomReader):
         return "(?-i:" if "i" in before and "i" not in self._flags else "(?:"
 
     def _parse_quantifier(self) -> tuple[str, int]:
-        """Returns a repetition and how often at most it writes its expression out."""
+        """Returns a repetition, and the most copies of its expression when it is written out."""
         if self.take("*"):
             written, most = "*", 1
         elif self.take("+"):
@@ -214,7 +214,7 @@ class _Parser(AtomReader):
             written, most = self._parse_counts()
         else:
             return "", 1
-        # Whether as much or as little as possible is taken changes nothing of whether it matches.
+        # Greedy or lazy makes no difference to whether a text matches.
         self.take("?")
         return written, most
 

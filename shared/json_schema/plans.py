@@ -1,4 +1,4 @@
-"""A checked schema made ready for documents. Pure but for the patterns, which are compiled."""
+"""Compiles a checked schema for evaluation. Pure, except that it compiles patterns."""
 
 from typing import cast
 
@@ -26,7 +26,7 @@ SIZED_KEYWORDS = ("required", "dependencies", "dependentRequired", "dependentSch
 
 
 def compile_schema(root: JsonObject, structure: SchemaStructure) -> CompiledSchema:
-    """Returns the schema, ready. Raises SchemaFault for a pattern that can't be matched here."""
+    """Returns the compiled schema. Raises SchemaFault for a pattern that can't be matched here."""
     draft = structure.draft
     targets = {id(target) for target in structure.targets.values()}
     # A dynamic reference may lead to any of these.
@@ -42,7 +42,7 @@ def compile_schema(root: JsonObject, structure: SchemaStructure) -> CompiledSche
 
 
 def build_plan(part: JsonObject, draft: Draft, *, shared: bool) -> EvaluationPlan:
-    """Returns what has to be done for a part of a schema."""
+    """Returns what to check for a part of a schema."""
     listed = sum(count_values(part[keyword]) for keyword in SIZED_KEYWORDS if keyword in part)
     return EvaluationPlan(
         cost=1 + (len(part) + listed) // VALUES_PER_STEP,
@@ -74,7 +74,7 @@ def find_constants(part: JsonObject, draft: Draft) -> frozenset[object] | None:
 
 
 def build_matchers(structure: SchemaStructure) -> dict[str, Matcher]:
-    """Returns what matches each pattern of a schema. Raises SchemaFault for one that can't be matched here."""
+    """Returns the matcher of each pattern of a schema. Raises SchemaFault for one that can't be matched here."""
     weight = 0
     matchers: dict[str, Matcher] = {}
     for text, (pattern, path) in structure.patterns.items():

@@ -1,4 +1,4 @@
-"""References within a schema, followed as its draft says; never to another document.
+"""Resolves references within a schema by the rules of its draft; never fetches another document.
 
 (https://json-schema.org/draft/2020-12/json-schema-core#section-8.2, by the library `referencing`)
 """
@@ -43,7 +43,7 @@ class References:
         self.root: Resolver = registry.resolver_with_root(self._specification.create_resource(schema))
 
     def enter(self, schema: JsonObject, resolver: Resolver) -> Resolver:
-        """Returns what resolves references in a schema that stands in another. Raises Unresolved for a broken `$id`."""
+        """Returns the resolver for a schema inside of another. Raises UnresolvedReference for an invalid `$id`."""
         resource: Resource[Any] = self._specification.create_resource(schema)
         try:
             return resolver.in_subresource(resource)
@@ -51,11 +51,11 @@ class References:
             raise UnresolvedReference("has an id that is no address") from error
 
     def starts_resource(self, schema: JsonObject) -> bool:
-        """Returns whether a schema has an address of its own."""
+        """Returns whether a schema has its own address."""
         return ("$id" in schema or "id" in schema) and self._specification.create_resource(schema).id() is not None
 
     def follow(self, reference: str, resolver: Resolver) -> tuple[object, Resolver]:
-        """Returns what a reference points to, and what resolves references there. Raises Unresolved."""
+        """Returns the target of a reference, and the resolver there. Raises UnresolvedReference."""
         address, _, fragment = reference.partition("#")
         try:
             if fragment.startswith("/"):
@@ -70,7 +70,7 @@ class References:
                 else LEADS_NOWHERE
             ) from error
         except (ValueError, TypeError, AttributeError) as error:
-            # Addresses that are none, numbers that are none, `$id`s that are none in parts that nothing checked.
+            # Invalid addresses and numbers, and invalid `$id`s in parts that were not checked.
             raise UnresolvedReference(LEADS_NOWHERE) from error
         if not isinstance(found.contents, dict | bool):
             raise UnresolvedReference(f"{LEADS_NOWHERE}: what is there is no schema")
@@ -78,7 +78,7 @@ class References:
 
 
 def _check_indexes(contents: object, pointer: str) -> None:
-    """Checks that a list is entered by a plain number. Raises Unresolved."""
+    """Checks that the indexes of lists are plain numbers, which `referencing` does not. Raises UnresolvedReference."""
     for step in unquote(pointer[1:]).split("/"):
         if isinstance(contents, dict):
             contents = cast("JsonObject", contents).get(step.replace("~1", "/").replace("~0", "~"))

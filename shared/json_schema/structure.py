@@ -1,8 +1,8 @@
-"""A schema checked before anything is spent on it: its keywords, its references, its patterns.
+"""Checks a schema before its use: its keywords, its references, its patterns.
 
-Invariants: each part is visited once, however often it is referred to; the work is bounded by the request's Allowance.
-A schema that passed never fails later. (The keywords by the library `jsonschema_rs`, whose own check of references and
-patterns is not used: it fetches, and follows references that branch without end.)
+Invariants: each part is visited once, however many references lead to it; a SchemaBudget bounds the work. A schema that
+passed never fails later. (The library `jsonschema_rs` checks the keywords. Its check of references and patterns is not used:
+it fetches documents, and follows branching references without end.)
 """
 
 from typing import cast
@@ -25,7 +25,7 @@ from shared.json_schema.patterns import Pattern, PatternFault, parse_pattern
 from shared.json_schema.references import References, Resolver, UnresolvedReference
 from shared.text.json_path import Step
 
-# More would not fit into one evaluation.
+# A longer chain would not fit into one evaluation.
 MAX_REFERENCE_CHAIN = 100
 
 type SchemaPath = tuple[Step, ...]
@@ -33,11 +33,11 @@ type Target = JsonObject | bool
 
 
 class SchemaStructure(Struct, frozen=True):
-    """What is known of a checked schema. Its parts are known by their identity (`id`).
+    """The structure of a checked schema. The keys are the identities (`id`) of its parts.
 
-    parts: all of them. targets: where the references of a part lead, by its identity and their keyword. resources: the document with an
-    address of its own that a part belongs to. dynamic: the dynamic anchors of such a document. patterns: by their text,
-    with a place of each.
+    parts: all parts. targets: the targets of references, by the identity of the part and the keyword. resources: the document
+    (a schema with its own address) that a part belongs to. dynamic: the dynamic anchors of each document. patterns: by their
+    text, each with a place where it occurs.
     """
 
     draft: Draft
@@ -48,17 +48,17 @@ class SchemaStructure(Struct, frozen=True):
     patterns: dict[str, tuple[Pattern, SchemaPath]]
 
 
-def inspect_schema(schema: object, allowance: SchemaBudget) -> SchemaStructure:
+def inspect_schema(schema: object, budget: SchemaBudget) -> SchemaStructure:
     """Checks a schema; returns its structure. Raises SchemaFault."""
     if not isinstance(schema, dict):
         raise SchemaFault((), "must be a JSON Schema, which is an object")
     root = cast("JsonObject", schema)
     if not isinstance(root.get("$schema", ""), str):
         raise SchemaFault(("$schema",), "must be a text")
-    allowance.charge_schema(root)
+    budget.charge_schema(root)
     draft = find_draft(root)
     _check_keywords(root, draft, ())
-    inspection = _Inspection(root, draft, allowance)
+    inspection = _Inspection(root, draft, budget)
     inspection.walk()
     inspection.check_chains()
     return inspection.structure
@@ -66,7 +66,7 @@ def inspect_schema(schema: object, allowance: SchemaBudget) -> SchemaStructure:
 
 def _check_keywords(schema: JsonObject, draft: Draft, path: SchemaPath) -> None:
     try:
-        # A dialect of another name would be looked up on the network.
+        # The library would look up an unknown dialect on the network.
         jsonschema_rs.meta.validate({**schema, "$schema": META_SCHEMA_URIS[draft]})
     except jsonschema_rs.ValidationError as error:
         message = f"is not valid JSON Schema: {shorten(error.message)}"
@@ -76,11 +76,11 @@ def _check_keywords(schema: JsonObject, draft: Draft, path: SchemaPath) -> None:
 
 
 class _Inspection:
-    """One walk through a schema. Mutable: what it has found."""
+    """The inspection of one schema. Mutable: its results."""
 
-    def __init__(self, root: JsonObject, draft: Draft, allowance: SchemaBudget) -> None:
+    def __init__(self, root: JsonObject, draft: Draft, budget: SchemaBudget) -> None:
         self._root = root
-        self._allowance = allowance
+        self._budget = budget
         self._references = References(root, draft)
         self._paths: dict[int, SchemaPath] = {}
         self._same_value: dict[int, list[int]] = {}
@@ -89,17 +89,17 @@ class _Inspection:
         self.structure = SchemaStructure(draft, {}, {}, {}, {}, {})
 
     def walk(self) -> None:
-        """Visits every part, and what references lead to. Raises SchemaFault."""
+        """Visits every part, and the targets of references. Raises SchemaFault."""
         waiting: list[tuple[object, SchemaPath, Resolver, int, bool]] = [
             (self._root, (), self._references.root, id(self._root), True)
         ]
         led_to: list[tuple[SchemaPath, JsonObject, Resolver]] = []
         while waiting or led_to:
             if not waiting:
-                # What no keyword leads to is no schema yet, so nothing has checked it.
+                # A target that no keyword leads to has not been checked as a schema yet.
                 path, target, resolver = led_to.pop()
                 if id(target) not in self._paths:
-                    self._allowance.charge_schema(target)
+                    self._budget.charge_schema(target)
                     _check_keywords(target, self.structure.draft, path)
                     waiting.append((target, path, resolver, id(self._root), True))
                 continue
@@ -155,7 +155,7 @@ class _Inspection:
     def _read_pattern(self, pattern: str, path: SchemaPath) -> None:
         if pattern in self.structure.patterns:
             return
-        self._allowance.charge_pattern(pattern, path)
+        self._budget.charge_pattern(pattern, path)
         try:
             self.structure.patterns[pattern] = parse_pattern(pattern), path
         except PatternFault as error:
@@ -163,38 +163,38 @@ class _Inspection:
             raise SchemaFault(path, message) from error
 
     def _follow(self, keyword: str, reference: str, path: SchemaPath, resolver: Resolver) -> tuple[Target, Resolver]:
-        asked = id(resolver), reference
-        if asked not in self._resolved:
-            self._allowance.charge_reference((*path, keyword))
+        key = id(resolver), reference
+        if key not in self._resolved:
+            self._budget.charge_reference((*path, keyword))
             self._resolvers.append(resolver)
             try:
-                self._resolved[asked] = self._references.follow(reference, resolver)
+                self._resolved[key] = self._references.follow(reference, resolver)
             except UnresolvedReference as error:
                 message = f"is `{shorten(reference)}`, which {error.message}"
                 raise SchemaFault((*path, keyword), message) from error
-        found, there = self._resolved[asked]
+        found, there = self._resolved[key]
         return cast("Target", found), there
 
     def check_chains(self) -> None:
-        """Checks how many parts in a row are applied to one value: not without end. Raises SchemaFault."""
+        """Checks that a chain of parts that apply to the same value is not too long, and has no loop. Raises SchemaFault."""
         lengths: dict[int, int] = {}
         for start in self._same_value:
-            under_way: set[int] = set()
+            open_parts: set[int] = set()
             steps = [(start, False)]
             while steps:
                 part, left = steps.pop()
                 if left:
-                    under_way.remove(part)
+                    open_parts.remove(part)
                     lengths[part] = 1 + max((lengths.get(inner, 0) for inner in self._same_value[part]), default=0)
                     if lengths[part] > MAX_REFERENCE_CHAIN:
                         message = f"leads through more than {MAX_REFERENCE_CHAIN} schemas before it says anything; shorten the way"
                         raise SchemaFault(self._paths[part], message)
-                elif part in under_way:
+                elif part in open_parts:
                     message = (
                         "leads back to itself before it says anything: a reference must lead to a part of the value"
                     )
                     raise SchemaFault(self._paths[part], message)
                 elif part not in lengths:
-                    under_way.add(part)
+                    open_parts.add(part)
                     steps.append((part, True))
                     steps += [(inner, False) for inner in self._same_value[part]]

@@ -1,4 +1,4 @@
-"""The names that `p{…}` of ECMA-262 knows, spelled as they must be: Unicode 17.
+"""The names that are valid in `p{…}` of ECMA-262, in their exact spelling: Unicode 17.
 
 (https://tc39.es/ecma262/#table-nonbinary-unicode-properties; names of scripts: Unicode's PropertyValueAliases.txt)
 """

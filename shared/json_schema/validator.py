@@ -1,4 +1,4 @@
-"""Checks documents that a model wrote against a client's schema."""
+"""Checks the documents of a model against a client's schema."""
 
 from typing import cast
 
@@ -17,18 +17,18 @@ MAX_PLACE_LENGTH = 160
 
 
 class InvalidSchema(Exception):
-    """A schema that nothing can be checked against; the text says why and where."""
+    """A schema that can't be used; the message has the reason and the place."""
 
 
 class Validator:
-    """A schema that documents are checked against.
+    """Checks documents against a schema.
 
     Any draft from 4 to 2020-12, by its `$schema`. Numbers are compared exactly; `format` is not checked. The time of a
     check is bounded, whatever the schema and the document are.
     """
 
     def __init__(self, schema: str) -> None:
-        """Raises SchemaInvalid when the schema can't be used."""
+        """Raises InvalidSchema."""
         try:
             root = parse_json(schema)
             structure = inspect_schema(root, SchemaBudget())
@@ -41,7 +41,7 @@ class Validator:
             ) from error
 
     def find_fault(self, document: str) -> str | None:
-        """Returns the first thing that is wrong with a document, with its place; None when nothing is."""
+        """Returns the first fault of a document, with its place; None if it is valid."""
         try:
             found = evaluate(self._compiled, parse_json(document))
         except (InvalidJson, EvaluationLimitExceeded) as error:

@@ -1,4 +1,4 @@
-"""JSON values as they are checked: exact numbers, equality as JSON Schema has it, and the place of each. Pure.
+"""JSON values for evaluation: exact numbers, equality as in JSON Schema, and the place of each value. Pure.
 
 Invariants: no number is rounded; 1 and 1.0 are equal, and neither equals `true`.
 """
@@ -16,7 +16,7 @@ type Number = int | Decimal
 
 
 class InvalidJson(Exception):
-    """A text that is no JSON, or none that is read here. message: why."""
+    """A text that is not JSON, or exceeds a limit of this parser. message: why."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class InvalidJson(Exception):
 
 
 class Node:
-    """A value in a document, known by its number. Children are made once."""
+    """A value in a document, identified by its number. Its children are created once."""
 
     __slots__ = ("children", "depth", "key", "number", "parent", "value")
 
@@ -47,7 +47,7 @@ class Node:
 
 
 def parse_json(text: str) -> object:
-    """Returns the value, its numbers as they are written: int or Decimal. Raises NotJson."""
+    """Returns the value, with exact numbers: int or Decimal. Raises InvalidJson."""
     try:
         return cast(
             "object",
@@ -69,12 +69,12 @@ def _parse_decimal(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation as error:
-        raise InvalidJson("it holds a number beyond all measure") from error
+        raise InvalidJson("it has a number beyond the supported range") from error
 
 
 def _check_length(text: str) -> None:
     if len(text) > MAX_NUMBER_LENGTH:
-        raise InvalidJson(f"it holds a number of more than {MAX_NUMBER_LENGTH:,} characters")
+        raise InvalidJson(f"it has a number of more than {MAX_NUMBER_LENGTH:,} characters")
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -87,7 +87,7 @@ def is_number(value: object) -> bool:
 
 
 def is_integer(value: object) -> bool:
-    """Returns whether a value is a number without a fraction, however it is written."""
+    """Returns whether a value is an integer, in any notation."""
     if isinstance(value, Decimal):
         return _reduce(value)[1] >= 0
     return isinstance(value, int) and not isinstance(value, bool)
@@ -99,12 +99,12 @@ def is_multiple(value: Number, divisor: Number) -> bool:
     part, power = _reduce(divisor)
     if not coefficient:
         return True
-    # Without zeros at its end, a coefficient is no multiple of a power of ten.
+    # A coefficient without zeros at its end is not a multiple of a power of ten.
     return exponent >= power and coefficient * pow(10, exponent - power, abs(part)) % part == 0
 
 
 def _reduce(value: Number) -> tuple[int, int]:
-    """Returns a coefficient without zeros at its end, and the power of ten that it is multiplied by."""
+    """Returns a number as a coefficient without zeros at its end, and a power of ten."""
     if isinstance(value, int):
         digits, exponent = str(value), 0
     else:
@@ -117,7 +117,7 @@ def _reduce(value: Number) -> tuple[int, int]:
 
 
 def freeze(value: object) -> object:
-    """Returns what is equal for two values exactly when JSON Schema calls them equal; it can be a key."""
+    """Returns a hashable form, equal for two values exactly when they are equal in JSON Schema."""
     if isinstance(value, Mapping):
         fields = cast("Mapping[str, object]", value)
         return "object", frozenset((name, freeze(inner)) for name, inner in fields.items())
@@ -127,7 +127,7 @@ def freeze(value: object) -> object:
 
 
 def count_values(value: object) -> int:
-    """Returns how many values a value holds, itself among them."""
+    """Returns the number of values in a value, itself included."""
     if isinstance(value, Mapping):
         return 1 + sum(map(count_values, cast("Mapping[str, object]", value).values()))
     if isinstance(value, list):
@@ -136,7 +136,7 @@ def count_values(value: object) -> int:
 
 
 def describe(value: object) -> str:
-    """Returns a value for a sentence; what is large only by its kind."""
+    """Returns a value for a sentence; of objects and lists only the kind."""
     match value:
         case dict():
             return "an object"

@@ -1,1 +1,1 @@
-"""What both programs do about their own process: systemd, peers, permissions, core dumps."""
+"""Process-level code of both programs: systemd, socket peers, file permissions, the watchdog, core dumps."""

@@ -1,7 +1,7 @@
-"""Keeps this process's memory to itself: it is neither written to a core file, nor read by others of the same user.
+"""Protects this process's memory: no core file, and no access by other processes of the same user.
 
-Invariants: the limit is inherited by what this process starts; that it is not dumpable ends with an exec. Its own look into
-/proc/self goes on working (proc(5)).
+Invariants: child processes inherit the limit for core files; an exec resets the dumpable flag. The process itself can still
+read /proc/self (proc(5)).
 """
 
 import contextlib
@@ -12,11 +12,11 @@ PR_SET_DUMPABLE = 4
 
 
 def disable() -> None:
-    """Write no core file, nor does what this process starts."""
+    """Disables core files of this process and its children."""
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def hide_memory() -> None:
-    """Let no process of the same user read this one's memory, environment or descriptors."""
+    """Denies other processes of the same user access to this one's memory, environment and descriptors."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,7 +1,7 @@
-"""Who is at the other end of a Unix socket (unix(7), SO_PEERCRED), and whether that is who should be.
+"""Identifies the process at the other end of a Unix socket (unix(7), SO_PEERCRED), and decides whether to trust it.
 
-Invariants: a client speaks only to a socket that nobody else could have put there, with a process of root, of its own
-user, or of the socket's owner. An executor serves root, the user that started it, and who is in the group of its socket.
+Invariants: a client uses only a socket that no other user could have created, and only if a process of root, of its own
+user or of the socket's owner listens there. An executor serves root, the user that started it, and the group of its socket.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ MAX_GROUPS = 65536
 
 
 class UntrustedSocketError(PermissionError):
-    """The socket, its folder or the process behind it is not who it should be; the message says why and what to do."""
+    """The socket, its folder or the listening process can't be trusted; the message has the reason and the fix."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class UntrustedSocketError(PermissionError):
 
 
 class Peer(Struct, frozen=True):
-    """The process at the other end, as the kernel knows it. gid: its own group, beside which it may be in others."""
+    """The process at the other end, from the kernel. gid: its primary group; it may be in others too."""
 
     pid: int
     uid: int
@@ -38,33 +38,33 @@ class Peer(Struct, frozen=True):
 
 
 class TrustedPeers(Struct, frozen=True):
-    """Whom an executor serves."""
+    """The users and groups that an executor serves."""
 
     users: frozenset[int]
     groups: frozenset[int]
 
     def accepts(self, sock: socket.socket) -> bool:
-        """Whether the process at the other end may ask. Raises OSError."""
+        """Returns whether the process at the other end may send jobs. Raises OSError."""
         peer = get_peer(sock)
         return peer.uid in self.users or not self.groups.isdisjoint({peer.gid, *_list_supplementary_groups(sock)})
 
 
 def get_peer(sock: socket.socket) -> Peer:
-    """Returns who is at the other end. Raises OSError."""
+    """Returns the process at the other end. Raises OSError."""
     return Peer(*struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)))
 
 
 def _list_supplementary_groups(sock: socket.socket) -> tuple[int, ...]:
-    """The supplementary groups of the process at the other end."""
-    for most in (64, MAX_GROUPS):
+    """Returns the supplementary groups of the process at the other end."""
+    for limit in (64, MAX_GROUPS):
         with contextlib.suppress(OSError):
-            data = sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 4 * most)
+            data = sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 4 * limit)
             return struct.unpack(f"{len(data) // 4}I", data)
     return ()
 
 
 def find_trusted_peers(sock: socket.socket) -> TrustedPeers:
-    """Returns whom an executor serves that listens on `sock`. Call it as the user that the executor was started by."""
+    """Returns the peers of an executor that listens on `sock`. Call it as the user that started the executor."""
     groups = frozenset({os.getegid()})
     name = sock.getsockname()
     if isinstance(name, str) and name:
@@ -76,7 +76,7 @@ def find_trusted_peers(sock: socket.socket) -> TrustedPeers:
 def find_folder_problem(folder: Path, *, any_owner: bool = False) -> str:
     """Returns why a folder of sockets can't be trusted, and the fix; empty if it can."""
     problem = strict_modes.find_problem(folder, any_owner=any_owner)
-    return f"RUN_DIR: others could lay a false executor there: {problem}" if problem else ""
+    return f"RUN_DIR: other users could put a false executor there: {problem}" if problem else ""
 
 
 def find_socket_problem(path: Path) -> str:
@@ -85,11 +85,11 @@ def find_socket_problem(path: Path) -> str:
 
 
 def _check_socket(path: Path) -> tuple[int, str]:
-    """Returns whose a socket is, and why it can't be trusted. Raises OSError."""
+    """Returns the owner of a socket, and why it can't be trusted. Raises OSError."""
     facts, folder = path.lstat(), path.parent.stat()
     if not stat.S_ISSOCK(facts.st_mode):
         return facts.st_uid, f"{path} is not a socket. Remove it."
-    # Only the folder's owner can have put it there, or root.
+    # Only the folder's owner or root can have created it.
     if folder.st_uid not in {0, os.geteuid()} and facts.st_uid not in {0, folder.st_uid}:
         owners = f"{strict_modes.user_name(facts.st_uid)}, its folder to {strict_modes.user_name(folder.st_uid)}"
         return facts.st_uid, f"{path} belongs to {owners}. Remove it, and start the executor as the folder's owner."
@@ -97,7 +97,7 @@ def _check_socket(path: Path) -> tuple[int, str]:
 
 
 async def connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connects to an executor, of whose folder is known that it can be trusted. Raises OSError, Untrusted."""
+    """Connects to an executor in a trusted folder. Raises OSError, UntrustedSocketError."""
     owner, problem = _check_socket(path)
     if problem:
         raise UntrustedSocketError(problem)
@@ -108,5 +108,5 @@ async def connect(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
     writer.close()
     names = f"{strict_modes.user_name(peer.uid)} (process {peer.pid})", strict_modes.user_name(owner)
     raise UntrustedSocketError(
-        f"{path}: {names[0]} listens there, but the socket belongs to {names[1]}. End that process."
+        f"{path}: {names[0]} listens there, but the socket belongs to {names[1]}. Stop that process."
     )

@@ -1,8 +1,8 @@
-"""Who may change a folder: the check that `StrictModes` is in sshd_config(5).
+"""Checks that other users can't change a path, like `StrictModes` in sshd_config(5).
 
-Invariants: every folder and link on the way to a path, and the path itself, belongs to root or to this user, and nobody
-else may write in it. The exception is a folder with the sticky bit on the way, such as /tmp, where nobody can replace
-what belongs to others. A path that is not there yet is as safe as the folder that it will be made in.
+Invariants: every folder and link above a path, and the path itself, belongs to root or to this user, and no other user may
+write to it. A folder above with the sticky bit, such as /tmp, is accepted: nobody can replace another user's files in it. A
+path that does not exist yet is as safe as the folder that it will be created in.
 """
 
 import errno
@@ -21,37 +21,37 @@ OVERFLOW_UID = Path("/proc/sys/kernel/overflowuid")
 
 
 def find_problem(path: Path, *, any_owner: bool = False) -> str:
-    """Returns why others could change what is at an absolute path, and the fix; empty if they can't.
+    """Returns why other users could change an absolute path, and the fix; empty if they can't.
 
-    any_owner: the last part may belong to another user, who alone may write in it.
+    any_owner: the last part may belong to another user, if only that user may write to it.
     """
     try:
         steps = list(_walk(str(path)))
     except OSError as error:
         return f"{path} can't be followed: {error.strerror}. Set it to another folder."
     last = len(steps) - 1
-    mine = {0, os.geteuid()}
+    trusted = {0, os.geteuid()}
     for number, (step, facts) in enumerate(steps):
         owner_may_be_any = any_owner and number == last
         if (
-            facts.st_uid not in mine
+            facts.st_uid not in trusted
             and not owner_may_be_any
             and (number == last or facts.st_uid not in _list_unmapped_uids())
         ):
             return (
-                f"{step} belongs to {user_name(facts.st_uid)}, who could put something else in its place. Set it to a "
-                f"folder of {user_name(os.geteuid())}, below folders of that user or of root."
+                f"{step} belongs to {user_name(facts.st_uid)}, who could replace it. Set it to a folder "
+                f"of {user_name(os.geteuid())}, below folders of that user or of root."
             )
         sticky = number < last and facts.st_mode & stat.S_ISVTX
-        # The mode of a link says nothing.
+        # The mode of a link has no meaning.
         if not sticky and not stat.S_ISLNK(facts.st_mode) and _others_may_write(step, facts):
             who = "everybody" if facts.st_mode & stat.S_IWOTH else f"group {facts.st_gid}"
-            return f"{who} may write in {step} (mode {stat.S_IMODE(facts.st_mode):o}). chmod go-w {step}"
+            return f"{who} may write to {step} (mode {stat.S_IMODE(facts.st_mode):o}). chmod go-w {step}"
     return ""
 
 
 def user_name(uid: int) -> str:
-    """A user's name, or the number where there is none."""
+    """Returns a user's name, or the number if there is none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -59,7 +59,7 @@ def user_name(uid: int) -> str:
 
 
 def _walk(path: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Yields every folder and link on the way, from the root on, as far as they are there. Raises OSError."""
+    """Yields every existing folder and link of a path, from the root on. Raises OSError."""
     here = "/"
     yield here, os.lstat(here)
     links = 0
@@ -69,7 +69,7 @@ def _walk(path: str) -> Iterator[tuple[str, os.stat_result]]:
         if name in {"", "."}:
             continue
         if name == "..":
-            here = os.path.dirname(here)  # noqa: PTH120 # text: this runs for every job, and Path takes five times as long
+            here = os.path.dirname(here)  # noqa: PTH120 # a string: this runs for every job, and Path takes five times as long
             continue
         step = f"{here.rstrip('/')}/{name}"
         try:
@@ -83,7 +83,7 @@ def _walk(path: str) -> Iterator[tuple[str, os.stat_result]]:
         links += 1
         if links > MAX_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        target = os.readlink(step)  # noqa: PTH115 # the same
+        target = os.readlink(step)  # noqa: PTH115 # a string too
         here = "/" if target.startswith("/") else here
         names += target.split("/")[::-1]
 
@@ -93,7 +93,7 @@ def _others_may_write(path: str, facts: os.stat_result) -> bool:
         return True
     if not facts.st_mode & stat.S_IWGRP:
         return False
-    # With an access list, the bits of the group are the most that anybody in the list may do.
+    # With an access list, the group bits are the upper limit of the rights of all its entries.
     return _has_access_list(path) or not _is_private_group(facts.st_gid, facts.st_uid)
 
 
@@ -106,7 +106,7 @@ def _has_access_list(path: str) -> bool:
 
 @functools.cache
 def _is_private_group(gid: int, uid: int) -> bool:
-    """Whether nobody but a user and root is in a group: many systems make one for each user, and let it write."""
+    """Returns whether only a user and root are in a group: many systems create a group for each user and let it write."""
     try:
         listed = {pwd.getpwnam(name).pw_uid for name in grp.getgrgid(gid).gr_mem}
     except KeyError:
@@ -116,7 +116,7 @@ def _is_private_group(gid: int, uid: int) -> bool:
 
 @functools.cache
 def _list_unmapped_uids() -> frozenset[int]:
-    """The number that stands for every user who is not in this process's user namespace, such as the host's root."""
+    """Returns the uid that stands for every user outside of this process's user namespace, such as the host's root."""
     try:
         if UID_MAP.read_text(encoding="ascii").split() == ["0", "0", "4294967295"]:
             return frozenset()

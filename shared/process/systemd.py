@@ -1,6 +1,7 @@
-"""What systemd gives and is told: sockets that are listening already, credentials as files, and how the program is.
+"""The interfaces of systemd: listening sockets, credentials as files, and status notifications.
 
-Law: without systemd each of these does nothing. (sd_listen_fds(3), sd_notify(3), systemd.exec(5), Credentials)
+Invariants: without systemd, none of these functions has an effect. (sd_listen_fds(3), sd_notify(3), systemd.exec(5),
+Credentials)
 """
 
 import asyncio
@@ -14,10 +15,10 @@ LISTEN_FDS_START = 3
 
 
 def take_listen_sockets(environ: MutableMapping[str, str], pid: int) -> list[socket.socket]:
-    """The sockets handed down to this process, not to one that it starts later."""
-    count, meant = environ.pop("LISTEN_FDS", ""), environ.pop("LISTEN_PID", "")
+    """Returns the sockets that were passed to this process; removes their variables, so that child processes do not see them."""
+    count, target = environ.pop("LISTEN_FDS", ""), environ.pop("LISTEN_PID", "")
     environ.pop("LISTEN_FDNAMES", None)
-    if not count.isdigit() or meant != str(pid):
+    if not count.isdigit() or target != str(pid):
         return []
     sockets = [socket.socket(fileno=number) for number in range(LISTEN_FDS_START, LISTEN_FDS_START + int(count))]
     for sock in sockets:
@@ -27,7 +28,7 @@ def take_listen_sockets(environ: MutableMapping[str, str], pid: int) -> list[soc
 
 
 def read_credentials(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    """Those of `names` that are files in CREDENTIALS_DIRECTORY, without the newline that editors put at the end."""
+    """Returns the contents of the files in CREDENTIALS_DIRECTORY with these names, without a newline at the end."""
     folder = environ.get("CREDENTIALS_DIRECTORY")
     found: dict[str, str] = {}
     for name in names if folder else ():
@@ -37,7 +38,7 @@ def read_credentials(environ: Mapping[str, str], names: Iterable[str]) -> dict[s
 
 
 def notify(environ: Mapping[str, str], state: str) -> None:
-    """Tell how the program is: READY=1, STOPPING=1, WATCHDOG=1."""
+    """Sends a status: READY=1, STOPPING=1 or WATCHDOG=1."""
     address = environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return
@@ -47,13 +48,13 @@ def notify(environ: Mapping[str, str], state: str) -> None:
 
 
 def parse_watchdog_interval(environ: Mapping[str, str], pid: int) -> float | None:
-    """Seconds between two signs of life, half of what is allowed; None if nobody looks for them."""
-    allowed, meant = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", str(pid))
-    return int(allowed) / 2_000_000 if allowed.isdigit() and int(allowed) and meant == str(pid) else None
+    """Returns the seconds between two signs of life, half of the allowed time; None without a watchdog."""
+    allowed, target = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", str(pid))
+    return int(allowed) / 2_000_000 if allowed.isdigit() and int(allowed) and target == str(pid) else None
 
 
 async def notify_watchdog(environ: Mapping[str, str], pid: int) -> None:
-    """Give the signs of life that the watchdog looks for, from the loop that does the work; return if none does."""
+    """Sends the watchdog signs of life, from the event loop that does the work. Returns at once without a watchdog."""
     pause = parse_watchdog_interval(environ, pid)
     while pause:
         notify(environ, "WATCHDOG=1")

@@ -1,7 +1,7 @@
-"""Ends this process when its event loop stands still, so that whoever started it starts it anew.
+"""Ends this process when its event loop stalls, so that its supervisor restarts it.
 
-Invariants: the kernel's timer ends the process, so code that holds the interpreter, or never returns, can't put it off.
-Before that every thread's traceback is written on stderr: places in the code, no values.
+Invariants: a timer of the kernel ends the process, so code that holds the interpreter lock, or never returns, can't delay
+it. Before that, the traceback of every thread is written to stderr: positions in the code, no values.
 """
 
 import asyncio
@@ -11,12 +11,12 @@ import os
 import signal
 from collections.abc import Callable
 
-# A loop that answers at all is seen to at least this often.
+# A running loop resets the timer at least this often.
 TIMER_RESET_INTERVAL = 1.0
 
 
 async def end_when_stalled(seconds: float) -> None:
-    """Ends the process if the loop that this runs in stands still for so long, until this is cancelled. 0: never."""
+    """Ends the process if its event loop stalls for so many seconds, until this is cancelled. 0: never."""
     if not seconds:
         return
     set_timer = _set_thread_timer if os.getpid() == 1 else _create_signal_timer()
@@ -30,10 +30,10 @@ async def end_when_stalled(seconds: float) -> None:
 
 
 def _create_signal_timer() -> Callable[[float], None]:
-    """A timer whose signal dumps the tracebacks and then does what it does by default: end the process."""
+    """Returns the setter of a timer. Its signal dumps the tracebacks, then has its default effect: it ends the process."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
-    # Without a file to write to, the signal alone has to do.
+    # Without a file to write to, the signal only ends the process.
     with contextlib.suppress(OSError, RuntimeError, ValueError, AttributeError):
         faulthandler.register(signal.SIGALRM, all_threads=True, chain=True)
 
@@ -44,7 +44,7 @@ def _create_signal_timer() -> Callable[[float], None]:
 
 
 def _set_thread_timer(seconds: float) -> None:
-    """The same for the first process of a container, which the kernel's default actions don't end."""
+    """The same for process 1 of a container, which the default action of a signal does not end."""
     if seconds:
         faulthandler.dump_traceback_later(seconds, exit=True)
     else:

@@ -1,6 +1,6 @@
-"""Decodes text: a byte order mark, a declaration or the bytes themselves tell the character encoding. Pure.
+"""Decodes text: detects the character encoding from a byte order mark, a declaration or the bytes. Pure.
 
-Invariants: no byte is dropped or replaced. What can't be decoded to its last byte, or has what no text has, is no text.
+Invariants: no byte is dropped or replaced. Data that can't be decoded completely, or has control characters, is not text.
 """
 
 import codecs
@@ -17,7 +17,7 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# What may be declared, by Python's names. Others are slow to decode (punycode), or no encodings of text (zlib).
+# The encodings that may be declared, by Python's names. Others are slow to decode (punycode), or not for text (zlib).
 CHARSETS = frozenset(
     {
         *("utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "ascii"),
@@ -31,7 +31,7 @@ CHARSETS = frozenset(
         *("gb2312", "gbk", "gb18030", "hz", "big5", "big5hkscs", "shift_jis", "euc_jp", "iso2022_jp", "euc_kr"),
     }
 )
-# What Firefox's detector answers and Python calls otherwise.
+# Names of Firefox's detector that differ from Python's.
 DETECTOR_ALIASES = {
     "windows-874": "cp874",
     "gb18030": "gb18030",
@@ -39,33 +39,33 @@ DETECTOR_ALIASES = {
     "EUC-KR": "cp949",
     "ISO-8859-8-I": "iso8859-8",
 }
-# Of a text about this much is looked at: detection takes half a second for a megabyte. Of ASCII little is a hint.
+# The size of the sample for detection, which takes half a second for a megabyte; and of the ASCII text around other bytes.
 SAMPLE_BYTES, SAMPLE_CONTEXT_BYTES = 64 * 1024, 100
 
 _beyond_ascii = re.compile(rb"[\x80-\xff]")
 _gap = re.compile(rb"[\0-\x7f]{%d}" % (2 * SAMPLE_CONTEXT_BYTES))
-# Control characters that are in no text; tab, line ends, form feed, backspace and escape are in some.
+# Control characters that text does not have. Some texts have tab, line ends, form feed, backspace and escape.
 _controls = re.compile(r"[\0-\x07\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 class DecodedText(Struct, frozen=True):
-    """A text. guessed: the encoding, where nothing but the bytes told it."""
+    """A text. guessed_charset: the encoding, if it was guessed from the bytes."""
 
     text: str
     guessed_charset: str = ""
 
     @property
     def note(self) -> str:
-        """What a reader should know of how it was decoded; nothing where that was certain."""
+        """Returns a note for the reader about a guessed encoding; empty if it was certain."""
         return (
-            f"The file does not tell its character encoding; it was read as {self.guessed_charset}."
+            f"The file does not declare its character encoding; it was decoded as {self.guessed_charset}."
             if self.guessed_charset
             else ""
         )
 
 
 def decode(data: bytes, charset: str = "") -> DecodedText | None:
-    """The text that the bytes are; None if they are none. charset: what is declared; a byte order mark outranks it."""
+    """Returns the text; None if the bytes are not text. charset: as declared; a byte order mark has priority."""
     for mark, name in BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return _decode_strict(data, name)
@@ -75,7 +75,7 @@ def decode(data: bytes, charset: str = "") -> DecodedText | None:
 
 
 def decode_utf8(data: bytes) -> DecodedText | None:
-    """The text, if the bytes are UTF-8 without NUL."""
+    """Returns the text, if the bytes are UTF-8 without NUL."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -93,7 +93,7 @@ def find_codec(charset: str) -> str:
 
 
 def preload_codecs() -> None:
-    """Load every codec, for a process that can't read Python's library later."""
+    """Loads every codec, for a process that can't read Python's library later."""
     for name in (*CHARSETS, "utf-8-sig"):
         codecs.lookup(name)
 
@@ -102,7 +102,7 @@ def _decode_strict(data: bytes, name: str) -> DecodedText | None:
     if name == "utf-8":
         return decode_utf8(data)
     for each in ("cp1252", name) if name == "iso8859-1" else (name,):
-        # Who says ISO-8859-1 means Windows-1252 (https://encoding.spec.whatwg.org/#names-and-labels).
+        # A declared ISO-8859-1 means Windows-1252 (https://encoding.spec.whatwg.org/#names-and-labels).
         try:
             text = data.decode(each)
         except UnicodeDecodeError:
@@ -112,8 +112,8 @@ def _decode_strict(data: bytes, name: str) -> DecodedText | None:
 
 
 def _detect(data: bytes) -> DecodedText | None:
-    """The text in an encoding that the bytes suggest."""
-    # Cheaper than a decoding, and most of what is no text ends here.
+    """Returns the text in an encoding guessed from the bytes."""
+    # Cheaper than decoding, and true for most data that is not text.
     if not data or _controls.search(data[:SAMPLE_BYTES].decode("latin-1")):
         return None
     detector = EncodingDetector()
@@ -124,13 +124,13 @@ def _detect(data: bytes) -> DecodedText | None:
 
 
 def _take_sample(data: bytes) -> bytes:
-    """What is around the bytes beyond ASCII, from the first of them on. It is cut in ASCII only, so never in a character."""
+    """Returns the text around the non-ASCII bytes, from the first of them on. Cuts are in ASCII only, never in a character."""
     sample = bytearray()
     at = 0
     while len(sample) < SAMPLE_BYTES and (found := _beyond_ascii.search(data, at)):
-        most = found.start() + SAMPLE_BYTES
-        gap = _gap.search(data, found.end(), most)
-        end = gap.start() + SAMPLE_CONTEXT_BYTES if gap else most
+        limit = found.start() + SAMPLE_BYTES
+        gap = _gap.search(data, found.end(), limit)
+        end = gap.start() + SAMPLE_CONTEXT_BYTES if gap else limit
         sample += data[max(at, found.start() - SAMPLE_CONTEXT_BYTES) : end]
         at = end
     return bytes(sample)

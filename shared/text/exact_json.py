@@ -1,9 +1,9 @@
-"""What a parser of JavaScript changes in JSON: found, and as far as can be prevented. Pure.
+"""Finds the values in JSON that a JavaScript parser changes, and protects numbers from it. Pure.
 
-The CLI is written in JavaScript. It reads the JSON that it is given and writes it anew, so that 2512292042121000001 becomes
-2512292042121000000, 1.0 becomes 1, `{"b":0,"1":0}` becomes `{"1":0,"b":0}`, and of two properties of one name the last is left.
+The CLI is written in JavaScript. It parses its input and serializes it again, so that 2512292042121000001 becomes
+2512292042121000000, 1.0 becomes 1, `{"b":0,"1":0}` becomes `{"1":0,"b":0}`, and only the last of two equal names is kept.
 
-Invariants: a text that is not JSON is left as it is, and nothing is found in it. The time is linear in the length of a text.
+Invariants: text that is not JSON is not changed, and nothing is found in it. The time is linear in the length of the text.
 (https://tc39.es/ecma262/#sec-numeric-types-number-tostring, #sec-ordinaryownpropertykeys)
 """
 
@@ -17,12 +17,12 @@ from msgspec import Struct
 from shared.text.json_path import Step, render_path
 
 MAX_PLACES = 8
-# A text is searched for places this far; what is beyond it is told of as a whole.
+# The search ends after so many tokens and reports the rest as `$`.
 MAX_JSON_TOKENS = 200_000
 MAX_PLACE_DEPTH = 32
-# As many decimal digits every double holds, whatever its exponent.
+# Every double holds so many decimal digits, whatever its exponent.
 SAFE_DIGITS = 15
-# As many make out any double.
+# So many digits identify any double.
 MAX_DOUBLE_DIGITS = 17
 MAX_EXPONENT_DIGITS = 6
 MAX_ARRAY_INDEX = 2**32 - 2
@@ -32,23 +32,23 @@ _INDEX = r"(?:0|[1-9][0-9]{0,9})"
 _INTEGER = rf"-?(?:[0-9]{{1,{SAFE_DIGITS}}}|[1-8][0-9]{{{SAFE_DIGITS}}})(?![0-9.eE])"
 _FRACTION = rf"-?(?=[0-9.]{{3,{SAFE_DIGITS + 1}}}(?![0-9.eE]))[0-9]++\.[0-9]++"
 _SMALL_EXPONENT = rf"-?(?=[0-9.]{{1,{SAFE_DIGITS}}}[eE])[0-9]++(?:\.[0-9]++)?[eE][+-]?[0-9]{{1,2}}(?![0-9])"
-# What a double holds exactly, passed over at the speed of the engine.
+# Values that a double holds exactly, skipped at the speed of the regex engine.
 _EXACT = re.compile(rf'(?:[^"0-9-]++|{_STRING}|{_INTEGER}|{_FRACTION}|{_SMALL_EXPONENT})*+')
 _SAME_INTEGER = rf"(?:0|-?[1-9][0-9]{{0,{SAFE_DIGITS - 1}}}|-?[1-8][0-9]{{{SAFE_DIGITS}}})(?![0-9.eE])"
 _SAME_FRACTION = (
     rf"-?(?=[0-9.]{{3,{SAFE_DIGITS + 1}}}(?![0-9.eE]))(?!0\.000000)(?:0|[1-9][0-9]*+)\.[0-9]*[1-9](?![0-9])"
 )
-# What is written again as it was, but for the order of properties and those that come twice.
+# Values that are serialized unchanged, apart from the order of properties and repeated names.
 _UNCHANGED = re.compile(rf'(?:[^"0-9-]++|(?!"{_INDEX}"[ \t\r\n]*+:){_STRING}|{_SAME_INTEGER}|{_SAME_FRACTION})*+')
 _NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*+)(?:\.([0-9]++))?(?:[eE]([+-]?[0-9]++))?")
 _TOKEN = re.compile(rf"[ \t\r\n]*+({_STRING}|[\[\]{{}},:]|[^\s\[\]{{}},:\"]++)")
 
 
 def quote_inexact_numbers(text: str) -> str:
-    """Returns the JSON of a call's arguments as it is to be sent, so that the model reads the values that were meant.
+    """Returns the JSON of a call's arguments with inexact numbers in quotes, so that the model reads the intended values.
 
-    A number that a double can't hold becomes a string of the same characters; all else stays as it is, byte for byte. Of
-    properties of one name, whatever reads it leaves the last, as parsers of JSON do: they are not touched.
+    A number that a double can't hold becomes a string of the same characters; everything else stays the same, byte for byte.
+    Repeated names stay too: JSON parsers keep the last one anyway.
     """
     written: list[str] = []
     done = position = 0
@@ -66,14 +66,14 @@ def quote_inexact_numbers(text: str) -> str:
 
 
 def may_alter(text: str) -> bool:
-    """Returns whether a parser of JavaScript might change anything in a text; False is certain, and fast."""
+    """Returns whether a JavaScript parser might change a text; False is certain, and fast."""
     return _skip(_UNCHANGED, text, 0) < len(text) or _repeats_names(text) is True
 
 
 def find_alterations(text: str) -> tuple[str, ...]:
-    """Returns the places in a JSON text, at most MOST_PLACES, that a parser of JavaScript changes.
+    """Returns the places in a JSON text, at most MAX_PLACES, that a JavaScript parser changes.
 
-    They are values and forms of numbers, objects whose properties change their order, and properties that come twice.
+    These are numbers whose value or form changes, objects whose properties are reordered, and repeated properties.
     """
     repeats = _repeats_names(text)
     if repeats is None or (not repeats and _skip(_UNCHANGED, text, 0) == len(text)):
@@ -87,7 +87,7 @@ def _skip(pattern: re.Pattern[str], text: str, position: int) -> int:
 
 
 def _repeats_names(text: str) -> bool | None:
-    """Returns whether an object has a name twice, or is too deep to tell; None for a text that is not JSON."""
+    """Returns whether an object has a name twice, or is too deep to check; None for text that is not JSON."""
 
     def check(pairs: list[tuple[str, object]]) -> None:
         if len(pairs) > 1 and len(dict(pairs)) < len(pairs):
@@ -109,7 +109,7 @@ def _reject_constant(constant: str) -> NoReturn:
 
 
 class _Decimal(Struct, frozen=True):
-    """A number as JSON writes it. digits: without zeros at either end; the value is 0.digits, times 10 ** exponent."""
+    """A number in JSON. digits: without zeros at either end; the value is 0.digits, times 10 ** exponent."""
 
     text: str
     negative: bool
@@ -118,7 +118,7 @@ class _Decimal(Struct, frozen=True):
 
     @classmethod
     def parse(cls, number: re.Match[str]) -> "_Decimal":
-        """Returns a number that `_NUMBER` found. exponent: None where it is beyond any double."""
+        """Returns a match of `_NUMBER` as a number. exponent: None if it is beyond any double."""
         sign, whole, fraction, power = number.groups(default="")
         figures = whole + fraction
         digits = figures.lstrip("0")
@@ -127,7 +127,7 @@ class _Decimal(Struct, frozen=True):
         return cls(number[0], sign == "-", digits.rstrip("0"), exponent + int(power or "0") if small else None)
 
     def is_exact(self) -> bool:
-        """Returns whether a double gives back the same digits."""
+        """Returns whether a double has the same digits."""
         if not self.digits:
             return True
         if len(self.digits) > MAX_DOUBLE_DIGITS or self.exponent is None:
@@ -137,11 +137,11 @@ class _Decimal(Struct, frozen=True):
         return value not in {0.0, float("inf")} and Decimal(repr(value)) == Decimal(plain)
 
     def is_unchanged(self) -> bool:
-        """Returns whether it is written again as it was."""
+        """Returns whether JavaScript serializes it unchanged."""
         return self.is_exact() and self.text == self._rewrite()
 
     def _rewrite(self) -> str:
-        """Returns how JavaScript writes it."""
+        """Returns the number as JavaScript serializes it."""
         if not self.digits or self.exponent is None:
             return "0"
         size, point = len(self.digits), self.exponent
@@ -158,14 +158,14 @@ class _Decimal(Struct, frozen=True):
 
 
 class _OpenContainer:
-    """An object or a list that is open. Mutable: where in it the search is, and the names so far."""
+    """An open object or list. Mutable: the position of the search in it, and the names so far."""
 
     __slots__ = ("at", "highest", "names", "sorted")
 
     def __init__(self, at: Step) -> None:
         self.at = at
         self.names: set[str] = set()
-        # JavaScript puts names that are indexes first, the lowest first; -1 is none, and none may follow another name.
+        # JavaScript puts index names first, in ascending order. -1: no index yet; None: no index may follow.
         self.highest: int | None = -1
         self.sorted = True
 
@@ -176,7 +176,7 @@ class _OpenContainer:
         return isinstance(self.at, int)
 
     def add_name(self, name: str) -> bool:
-        """Takes in a property's name; returns whether it changes nothing."""
+        """Adds a property's name; returns whether it is new."""
         self.at = name
         if name in self.names:
             return False
@@ -192,13 +192,13 @@ class _OpenContainer:
 
 
 class _AlterationSearch:
-    """One search through a text that is JSON. Mutable: the position, and what was found."""
+    """A search through a JSON text. Mutable: the position, and the places found."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._frames: list[_OpenContainer] = []
         self._found: dict[str, None] = {}
-        # The next string is a value, not a name.
+        # Whether the next string is a value, not a name.
         self._expects_value = False
 
     def run(self) -> tuple[str, ...]:
@@ -242,5 +242,5 @@ class _AlterationSearch:
             self._record_place()
 
     def _record_place(self) -> None:
-        """Notes the value that the search is in."""
+        """Adds the current value to the places."""
         self._found.setdefault(render_path("$", [frame.at for frame in self._frames[:MAX_PLACE_DEPTH]]))

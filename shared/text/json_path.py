@@ -6,14 +6,14 @@ from collections.abc import Iterable
 import msgspec
 
 MAX_NAME_LENGTH = 60
-# Characters that need no quotes here: JSON Schema's own names have `$` and `-`.
+# Names without quotes. JSON Schema's own names have `$` and `-`.
 _PLAIN = re.compile(r"[A-Za-z_$@][A-Za-z0-9_$@-]*")
 
 type Step = str | int
 
 
 def render_path(root: str, steps: Iterable[Step]) -> str:
-    """Returns the place that the steps lead to, in ASCII: `$.a[0]["b c"]`. root: what the path begins with."""
+    """Returns the steps as a path in ASCII: `$.a[0]["b c"]`. root: the start of the path."""
     return root + "".join(map(_render_step, steps))
 
 

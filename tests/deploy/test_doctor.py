@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from cli.doctor import CHECKS, Finding, install, network, paths, program_checks
+from cli.doctor import CHECKS, Finding, claude_checks, install, network, paths, program_checks, tools_checks
 from cli.doctor.install import Installation, inspect_folder, inspect_units
 from cli.doctor.report import Report, find_installation, run_checks
 from executor.claude.cli.launch import TESTED_CLI_VERSION, find_binary
@@ -85,11 +85,11 @@ async def test_where_nothing_runs_yet_all_is_well_but_for_the_credential(folder:
     one(report, "cli", "ok", "the version that was tested")
     one(report, "upstream", "ok", "not needed")
     one(report, "paths", "ok", "No path is allowed yet")
-    one(report, "sockets", "ok", "No executor runs")
-    one(report, "folder", "ok", "is made at the first start")
+    one(report, "sockets", "ok", "No executor is running")
+    one(report, "folder", "ok", "is created at the first start")
     one(report, "port", "ok", "is free")
     one(report, "running", "ok", "No server runs")
-    one(report, "data", "ok", "is made at the first start")
+    one(report, "data", "ok", "is created at the first start")
     one(report, "limits", "ok", "in memory")
     assert os.listdir(folder) == []  # noqa: PTH208
 
@@ -104,7 +104,7 @@ async def test_what_is_wrong_in_a_folder_is_told_thing_by_thing(folder: Path):
     (folder / "script").chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         (folder / ".env").write_text(
-            f"PORT={taken.getsockname()[1]}\nPORTT=1\nSOMETHING=else\nKEEP_ALIVE=never\nCLAUDE_CLI_PATH=/bin/true\n"
+            f"PORT={taken.getsockname()[1]}\nPORTT=1\nSOMETHING=else\nPARKED=1\nSSE_KEEPALIVE_INTERVAL=never\nCLAUDE_CLI_PATH=/bin/true\n"
             f"CLAUDE_CODE_OAUTH_TOKEN={SECRET}\nANTHROPIC_API_KEY={SECRET}\nANTHROPIC_BASE_URL=http://user:{SECRET}@127.0.0.1:9\n"
             f"ALLOWED_PATHS={folder}/files,{folder}/kept,{folder}/kept/inside,{folder}/missing,{folder}\nWRITABLE_PATHS={folder}/files\n"
             f"ALLOWED_COMMANDS=ls,nosuchprogram,{folder}/script\n",
@@ -121,6 +121,7 @@ async def test_what_is_wrong_in_a_folder_is_told_thing_by_thing(folder: Path):
     one(report, "settings", "error", "SSE_KEEPALIVE_INTERVAL")
     assert "PORT?" in one(report, "names", "warning", "PORTT in .env").fix
     one(report, "names", "warning", "SOMETHING in .env")
+    assert one(report, "names", "warning", "PARKED in .env").fix == "Rename it."
     assert "chmod 600" in one(report, "secrets", "error", ".env can be read by other users (mode 644)").fix
     one(report, "cli", "error", "does not start")
     one(report, "upstream", "error", "http://127.0.0.1:9 can't be reached")
@@ -138,7 +139,7 @@ async def test_what_is_wrong_in_a_folder_is_told_thing_by_thing(folder: Path):
 
 def test_a_cli_of_another_version_starts_but_was_not_tested():
     """It may do; it is said."""
-    found = [program_checks._check_cli(ClaudeCheck(cli="/bin/claude", version="2.0.1", tested="2.1.330"))]
+    found = [claude_checks.check_cli(ClaudeCheck(cli="/bin/claude", version="2.0.1", tested="2.1.330"))]
     assert "CLAUDE_CLI_PATH" in one(found, "cli", "warning", "2.0.1 starts; this server was tested with 2.1.330").fix
 
 
@@ -200,7 +201,7 @@ async def test_a_credential_that_is_refused_is_an_error(folder: Path, upstream: 
         (
             ClaudeCheck(cli="c", credential="oauth_token", unused=("login",)),
             "warning",
-            "a login of the CLI is set, which is not",
+            "and a login of the CLI, which is not used",
         ),
         (ClaudeCheck(cli="c", credential="login", logged_in=False), "error", "the CLI says that it is not logged in"),
         (
@@ -213,7 +214,7 @@ async def test_a_credential_that_is_refused_is_an_error(folder: Path, upstream: 
 )
 def test_what_is_said_of_a_credential(folder: Path, check: ClaudeCheck, level: str, words: str):
     """More than one; one that the CLI does not know; one that is accepted, but used up; one that is not paid for."""
-    one(program_checks._check_credential(check, here(folder)), "credential", level, words)
+    one(claude_checks.check_credential(check, here(folder)), "credential", level, words)
 
 
 async def test_a_folder_without_a_login_is_no_credential(folder: Path):
@@ -243,13 +244,13 @@ async def test_in_a_container_it_is_said_what_is_missing(folder: Path):
     """Without namespaces of its own an executor can make no mounts; the rest holds."""
     found = await instead(folder, "tests.support.container_emulation", str(ORDINARY), "plain")
     assert "TOOLS_USER" in one(found, "kernel", "warning", "Libraries that lie in an allowed path").fix
-    one(found, "sandbox", "ok", "holds when it is tried")
+    one(found, "sandbox", "ok", "The sandbox passed its test")
 
 
 def test_what_older_kernels_lack_is_a_warning():
     """Each lack by itself; a processor without a filter is an error."""
     found = list(
-        program_checks.check_kernel(
+        tools_checks.check_kernel(
             ToolsCheck(landlock=2, missing=("truncating is not governed by Landlock",), mount_problem="")
         )
     )
@@ -261,8 +262,8 @@ def test_what_older_kernels_lack_is_a_warning():
 def test_library_that_is_missing_for_office_documents_is_a_warning():
     """Files and commands are served without it."""
     lack = "office documents can't be converted: anydoc is missing. Install the server's dependencies"
-    found = list(program_checks.check_sandbox(ToolsCheck(user="nobody", converter_problem=lack)))
-    one(found, "sandbox", "ok", "holds when it is tried")
+    found = list(tools_checks.check_sandbox(ToolsCheck(user="nobody", converter_problem=lack)))
+    one(found, "sandbox", "ok", "The sandbox passed its test")
     assert "nstall" in one(found, "sandbox", "warning", "anydoc is missing").fix
 
 
@@ -275,7 +276,7 @@ async def test_with_the_server_running_its_own_port_and_sockets_are_well(folder:
         *await paths.check_sockets(server),
     ]
     one(found, "port", "ok", f"This server runs at http://127.0.0.1:{handy.port}.")
-    one(found, "running", "ok", "says that it is ok")
+    one(found, "running", "ok", "reports the status ok")
     one(found, "sockets", "ok", "claude-1 answers: online, Claude Code 2.1.330")
     one(found, "sockets", "ok", "tools-1 answers")
 
@@ -319,18 +320,18 @@ async def test_sockets_that_are_not_as_they_should_be(folder: Path):
         found = await paths.check_sockets(here(folder))
     finally:
         end()
-    assert "chmod 660" in one(found, "sockets", "error", "can be reached by others").fix
-    one(found, "sockets", "warning", "a socket that nobody listens at")
+    assert "chmod 660" in one(found, "sockets", "error", "other than its owner and group can connect").fix
+    one(found, "sockets", "warning", "No program listens on")
     assert [each.level for each in found].count("error") == 2
 
 
 def test_folders_that_can_not_hold_sockets(folder: Path):
     """Too long a path, a file, one that can't be made."""
-    one([paths.check_run_dir(here(folder, RUN_DIR="x" * 100))], "folder", "error", "a socket's may have 100")
+    one([paths.check_run_dir(here(folder, RUN_DIR="x" * 100))], "folder", "error", "the path of a socket may have 100")
     (folder / "file").touch()
     one([paths.check_run_dir(here(folder, RUN_DIR=str(folder / "file")))], "folder", "error", "is not a folder")
     one(
-        [paths.check_run_dir(here(folder, RUN_DIR="/proc/nowhere"))], "folder", "error", "can't be made"
+        [paths.check_run_dir(here(folder, RUN_DIR="/proc/nowhere"))], "folder", "error", "can't be created"
     ) if os.getuid() else None
 
 
@@ -450,7 +451,9 @@ def units(folder: Path) -> Path:
 async def test_a_systemd_install_is_looked_at_by_its_units_and_files(folder: Path, units: Path, upstream: Upstream):
     """Settings come from the units, their drop-ins and their files; secrets go to the program that would get them."""
     (folder / "etc/claude-code-oauth-token").write_text("sk-ant-oat01-invented\n", encoding="utf-8")
-    (folder / "etc/claude-executor.env").write_text(f"ANTHROPIC_BASE_URL={upstream.url}\nPARKD=1\n", encoding="utf-8")
+    (folder / "etc/claude-executor.env").write_text(
+        f"ANTHROPIC_BASE_URL={upstream.url}\nCLI_POOL_SIZ=1\n", encoding="utf-8"
+    )
     (units / "tools-executor@.service.d").mkdir()
     (units / "tools-executor@.service.d/paths.conf").write_text(
         f"[Service]\nEnvironment=WRITABLE_PATHS={folder}/nowhere\n", encoding="utf-8"
@@ -460,7 +463,7 @@ async def test_a_systemd_install_is_looked_at_by_its_units_and_files(folder: Pat
     one(report, "credential", "ok", "A subscription's token is accepted")
     [question] = upstream.requests
     assert question.headers["authorization"] == "Bearer sk-ant-oat01-invented"
-    assert "CLI_POOL_SIZE" in one(report, "names", "warning", f"PARKD in {folder}/etc/claude-executor.env").fix
+    assert "CLI_POOL_SIZE" in one(report, "names", "warning", f"CLI_POOL_SIZ in {folder}/etc/claude-executor.env").fix
     one(report, "paths", "ok", f"{folder}/srv can be read")
     one(report, "paths", "error", f"{folder}/nowhere is not a folder")
     one(report, "port", "ok", "is free")
@@ -494,8 +497,8 @@ async def test_who_is_not_root_is_told_to_look_as_root(folder: Path, units: Path
     server = structs.replace(inspect_units(environ(folder), units), program=PROGRAM)
     found = list(paths.check_secrets(server))
     assert len(found) == 3
-    assert {(each.level, each.fix) for each in found} == {("warning", "Look again as root.")}
-    one(await program_checks.check_api(server), "settings", "ok", "The API takes its settings")
+    assert {(each.level, each.fix) for each in found} == {("warning", "Run the doctor as root.")}
+    one(await program_checks.check_api(server), "settings", "ok", "The settings of the API are valid")
 
 
 async def test_without_units_it_is_said_how_to_install_them(folder: Path):
@@ -535,7 +538,7 @@ async def test_the_command_says_it_to_people_and_to_programs(folder: Path):
     """0 where nothing is an error, 1 where something is, 2 for what it does not know."""
     status, said = await command(folder)
     assert status == 0, said
-    assert f"Looked at: the server in {folder}" in said
+    assert f"Checked: the server in {folder}" in said
     assert "warning credential There is no credential, so the offline model answers.\n" in said
     assert "→ To go online" in said
     assert said.splitlines()[-1].endswith("1 warning, 0 error")

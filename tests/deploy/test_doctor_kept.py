@@ -84,7 +84,7 @@ async def test_a_database_is_read_as_it_lies_there(folder: Path):  # noqa: F811
     """Its version is told; nothing is made beside it, which would be root's where root looks."""
     database(folder, "0001")
     before = facts(folder)
-    one(await looked(folder), "database", "ok", "is of version 0001")
+    one(await looked(folder), "database", "ok", "has version 0001")
     assert facts(folder) == before
 
 
@@ -104,7 +104,7 @@ async def test_a_database_that_somebody_writes_to_is_left_alone(folder: Path):  
     with contextlib.closing(sqlite3.connect(path)) as writer:
         writer.execute("CREATE TABLE more (a)")
         before = facts(folder)
-        one(await looked(folder), "database", "ok", "is being written to")
+        one(await looked(folder), "database", "ok", "another program writes to it")
         assert facts(folder) == before
 
 
@@ -118,7 +118,7 @@ async def test_who_is_not_root_is_told_to_look_as_root(folder: Path, monkeypatch
             ApiCheck(data_problem="DATA_DIR can't be used (Permission denied). Set it.", data_dir_exists=True), server
         )
     )
-    assert one(found, "data", "warning", "can't be looked at by you").fix == "Look again as root."
+    assert one(found, "data", "warning", "You can't read").fix == "Run the doctor as root."
     assert of(found, "database") == []
 
 
@@ -146,4 +146,4 @@ def test_executors_that_a_running_server_can_t_use_are_named():
     assert "`sockets`" in one(network.interpret_health(state), "running", "warning", "can't use claude-1, tools-1").fix
     one(network.interpret_health(network.ServerHealth("down")), "running", "error", "no executor")
     one(network.interpret_health(network.ServerHealth("draining")), "running", "ok", "draining")
-    one(network.interpret_health(None), "running", "warning", "does not say how it is")
+    one(network.interpret_health(None), "running", "warning", "does not report its health")

@@ -31,15 +31,19 @@ match sys.argv[1:]:
         print((here / "found").read_text())
     case ["venv", *_, folder]:
         subprocess.run([{python!r}, "-m", "venv", "--without-pip", folder], check=True)
-    case ["pip", "sync", *_]:
+    case ["pip", "install", *_, "--no-deps", "--editable", "."]:
+        pass
+    case ["pip", *arguments]:
         (here / "begun").touch()
+        (here / "asked").write_text(" ".join(arguments))
         while not (here / "go").exists():
             time.sleep(0.02)
-        sys.exit((here / "go").read_text() or 0)
-    case ["pip", "install", *_, "."]:
-        python = sys.argv[sys.argv.index("--python") + 1]
-        [packages] = pathlib.Path(python).parent.parent.glob("lib/*/site-packages")
-        shutil.copytree("api", packages / "api")
+        if failure := (here / "go").read_text():
+            sys.exit(failure)
+        if arguments[-1].startswith(".") and "--editable" not in arguments:
+            python = arguments[arguments.index("--python") + 1]
+            [packages] = pathlib.Path(python).parent.parent.glob("lib/*/site-packages")
+            shutil.copytree("api", packages / "api")
 """
 PROGRAM = """
 import http.server, os, sys
@@ -201,15 +205,28 @@ def test_an_installation_that_fails_changes_nothing_and_can_be_tried_again(check
         assert said(url) == "two"
 
 
-def test_the_two_kinds_take_turns(checkout: Checkout):
-    """`make run` in a checkout of services is of the code that lies there, and asks for no second installation."""
-    checkout.install("copy")
-    assert not (checkout.link / ".ready").exists()
-    checkout.install("editable")
-    assert (checkout.link / ".ready").exists()
-    checkout.install("copy")
-    assert (checkout.link / ".copied").exists()
+def test_each_kind_has_an_environment_of_its_own(checkout: Checkout):
+    """`make run` in a checkout of services runs the checkout's code. It accepts what `make test` installed."""
+    marks: dict[str, set[str]] = {}
+    for kind in ("copy", "run", "copy", "dev"):
+        checkout.install(kind)
+        marks[kind] = {mark for mark in (".copied", ".runnable", ".ready") if (checkout.link / mark).exists()}
+    assert marks == {"copy": {".copied"}, "run": {".runnable"}, "dev": {".runnable", ".ready"}}
     assert len(checkout.environments) == 2
+
+
+@pytest.mark.parametrize("kind", ["run", "copy"])
+def test_the_server_is_installed_without_the_test_tools_by_the_lock(checkout: Checkout, kind: str):
+    """The drivers for several API hosts are among what it needs; `dev` alone installs everything in the lock."""
+    checkout.install(kind)
+    asked = (checkout.folder / "asked").read_text(encoding="utf-8")
+    assert asked.startswith("install ")
+    assert "--constraints requirements.lock" in asked
+    assert asked.endswith(" .[cluster]")
+    checkout.install("dev")
+    asked = (checkout.folder / "asked").read_text(encoding="utf-8")
+    assert asked.startswith("sync ")
+    assert asked.endswith(" requirements.lock")
 
 
 def test_a_folder_of_an_earlier_version_makes_place(checkout: Checkout):
@@ -337,7 +354,7 @@ def test_a_python_that_lies_in_a_home_is_refused_with_what_to_do(system_python: 
     finally:
         shutil.rmtree(home)
     assert status == 1
-    assert "/root/.python-of-a-test/python lies in a home" in told
+    assert "/root/.python-of-a-test/python is in a home directory" in told
     assert "make clean && make install" in told
 
 

@@ -272,7 +272,7 @@ async def test_files_of_the_server_are_read_as_their_text(handy: Stack, upstream
     whole, line, table, refused = results(upstream, 2)
     assert whole[0].startswith("     1\t# Head\n     2\t\n     3\tGröße: 5 €\n(Converted to Markdown")
     assert line[0].startswith("     3\tGröße: 5 €\n(Converted")
-    assert table[0].startswith("     1\tGröße: 5 €\n(The file does not tell")
+    assert table[0].startswith("     1\tGröße: 5 €\n(The file does not declare")
     assert refused[1]
     assert "password" in refused[0]
 

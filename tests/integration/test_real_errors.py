@@ -296,7 +296,7 @@ async def test_a_service_that_wants_no_retry_is_heard(either: Stack, upstream: U
     response = await send_chat(either)
     assert response.headers["x-should-retry"] == "false"
     assert "Try again" not in parse_error(response)["message"]
-    assert "asks not to be asked again" in parse_error(response)["message"]
+    assert "says not to retry" in parse_error(response)["message"]
     assert len(upstream.requests) == 1
 
 

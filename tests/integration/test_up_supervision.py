@@ -87,7 +87,8 @@ sys.exit(up(os.environ, pathlib.Path(folder), api=(*program, "api", folder, api)
 # Its grace period is longer than any test, so that only a second Ctrl-C can end it.
 PATIENT = """
 import asyncio, os, pathlib, sys
-from cli.up.supervisor import SupervisorTimeouts, Program, Supervisor
+from cli.up.child import Program
+from cli.up.supervisor import Supervisor, SupervisorTimeouts
 folder, api, executor = sys.argv[1:]
 program = (sys.executable, "-I", folder + "/stand_in.py")
 environment = {**os.environ, "RUN_DIR": folder}
@@ -311,7 +312,7 @@ async def test_an_executor_that_dies_is_started_again(tmp_path: Path):
         await server.ready()
         os.kill(server.pids("executor")[0], signal.SIGKILL)
         await wait_until(lambda: len(server.pids("executor")) == 2)
-        assert "The executor ended by SIGKILL; it is started again in 1 s." in server.output()
+        assert "The executor ended by SIGKILL; it restarts in 1 s." in server.output()
         assert [is_alive(pid) for pid in server.pids("api")] == [True]
         server.process.send_signal(signal.SIGINT)
         assert await server.status() == 0
@@ -324,7 +325,7 @@ async def test_an_api_that_dies_is_started_again(tmp_path: Path):
         await server.ready()
         os.kill(server.pids("api")[0], signal.SIGKILL)
         await wait_until(lambda: len(server.pids("api")) == 2)
-        assert "The API ended by SIGKILL; it is started again in 1 s." in server.output()
+        assert "The API ended by SIGKILL; it restarts in 1 s." in server.output()
         assert [is_alive(pid) for pid in server.pids("executor")] == [True]
         server.process.send_signal(signal.SIGINT)
         assert await server.status() == 0
@@ -337,7 +338,7 @@ async def test_an_api_that_can_not_use_its_settings_ends_everything(tmp_path: Pa
         await server.ready()
         (tmp_path / "now").touch()
         assert await server.status() == 1
-        assert "The API ended with exit code 2, so everything ends." in server.output()
+        assert "The API ended with exit code 2, so the server stops." in server.output()
         await wait_until(lambda: not server.left())
 
 
@@ -348,7 +349,7 @@ async def test_a_program_that_stands_still_is_started_again(tmp_path: Path, role
     async with running(tmp_path, WATCHDOG_TIMEOUT="2", **manners) as server:
         await server.ready()
         await wait_until(lambda: len(server.pids(role)) == 2)
-        assert "stood still for 2 s, so it is ended." in server.output()
+        assert "did not respond for 2 s, so it is killed." in server.output()
         assert len([pid for each in ("api", "executor") for pid in server.pids(each)]) == 3
 
 
@@ -368,10 +369,10 @@ async def test_a_port_in_use_is_said_before_anything_starts(tmp_path: Path):
 @pytest.mark.parametrize(
     ("setting", "value", "words"),
     [
-        ("RUN_DIR", "x" * 120, "a socket's path may have 100. Set RUN_DIR to a shorter path"),
+        ("RUN_DIR", "x" * 120, "the path of a socket may have 100. Set RUN_DIR to a shorter path"),
         ("PORT", "http", "PORT: 'http' is not a port. Set PORT to a number"),
         ("HOST", "192.0.2.1", "HOST: can't listen on 192.0.2.1: Cannot assign requested address. Set HOST=127.0.0.1"),
-        ("CLAUDE_CLI_PATH", "/no/such/claude", "CLAUDE_CLI_PATH: /no/such/claude is not a program"),
+        ("CLAUDE_CLI_PATH", "/no/such/claude", "CLAUDE_CLI_PATH: /no/such/claude is not an executable file"),
     ],
 )
 async def test_a_setting_that_cannot_work_is_named_before_anything_starts(
@@ -392,7 +393,7 @@ async def test_a_second_server_in_the_same_folder_is_refused(tmp_path: Path):
         second_folder.mkdir()
         async with running(second_folder, RUN_DIR=str(tmp_path / "run")) as second:
             assert await second.status() == 1
-            assert "a server is running in" in second.output()
+            assert "a server is already running in" in second.output()
         assert len(first.left()) == 3
 
 

@@ -167,7 +167,7 @@ def test_another_protocol_than_is_spoken_is_told(capsys: pytest.CaptureFixture[s
     """Traces are sent all the same."""
     for asked, words in (("http/protobuf", False), ("grpc", True)):
         OtlpTracing("api", {"OTEL_EXPORTER_OTLP_PROTOCOL": asked}).close()
-        assert ("asked=grpc" in re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out)) is words
+        assert ("requested=grpc" in re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out)) is words
 
 
 def test_content_is_only_told_when_that_was_asked_for():

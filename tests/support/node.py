@@ -1,6 +1,6 @@
 """Node programs, for tests: packages of npm, run by the Node.js that basedpyright brings into this environment.
 
-Law: what is installed is in a cache folder outside of this repository; where it can't be had, the test is skipped and says
+Invariants: what is installed is in a cache folder outside of this repository; where it can't be had, the test is skipped and says
 why.
 """
 

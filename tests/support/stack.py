@@ -1,6 +1,6 @@
 """The real programs, for tests: an API and executors as processes of their own, over the real CLI and a scripted service.
 
-Law: everything is private to one stack (folder, socket, port, HOME), and nothing of it outlives the `async with`.
+Invariants: everything is private to one stack (folder, socket, port, HOME), and nothing of it outlives the `async with`.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """A tools executor of one's own, for tests: the real program, spoken to over its socket.
 
-Law: everything is private to it (folder, socket, allowed paths), and nothing of it outlives the `async with`.
+Invariants: everything is private to it (folder, socket, allowed paths), and nothing of it outlives the `async with`.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from shared.events import Failed
 from shared.tool_jobs import CommandOutput, CommandResult, JobDone, JobResult, RunCommand, ToolJob, ToolsStatus
-from shared.wire import GetStatus, RunTool, encode_frame, read_to_api
+from shared.wire import RunTool, encode_frame, fetch_status, read_to_api
 from tests.support.stack import Program, wait_until
 from tests.support.timeouts import TEST_TIMEOUT
 
@@ -131,14 +131,9 @@ class ToolsProgram:
         return self.program.log.read_text() if self.program.log.exists() else ""
 
     async def fetch_status(self) -> ToolsStatus:
-        reader, writer = await asyncio.open_unix_connection(str(self.run_dir / "tools-1.sock"))
-        try:
-            writer.write(encode_frame(GetStatus()))
-            answer = await read_to_api(reader)
-            assert isinstance(answer, ToolsStatus)
-            return answer
-        finally:
-            writer.close()
+        answer = await fetch_status(self.run_dir / "tools-1.sock")
+        assert isinstance(answer, ToolsStatus)
+        return answer
 
     async def run_job(self, job: ToolJob, timeout: float = TEST_TIMEOUT) -> JobOutput:
         """Have a job done."""

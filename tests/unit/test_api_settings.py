@@ -3,6 +3,7 @@
 Law: a refusal names the setting and the mend, and never shows a secret.
 """
 
+import importlib.util
 import os
 import re
 from pathlib import Path
@@ -48,6 +49,23 @@ def refusals(program: str) -> list[str]:
     with pytest.raises(ValidationError) as error:
         PROGRAMS[program]()
     return render_validation_errors(error.value.errors())
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "driver"),
+    [("DATABASE_URL", "postgresql://h/d", "asyncpg"), ("RATE_LIMIT_URL", "redis://h:6379/0", "redis")],
+)
+def test_a_driver_that_is_not_installed_is_refused_with_its_extra(
+    monkeypatch: pytest.MonkeyPatch, name: str, url: str, driver: str
+):
+    """PostgreSQL and Redis need the extra `cluster`; without these settings nothing looks for it."""
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == driver else find_spec(name))
+    of_api()
+    monkeypatch.setenv(name, url)
+    [refusal] = refusals("api")
+    assert refusal.startswith(f"{name}: needs the package `{driver}`, which is not installed; ")
+    assert "with the extra `cluster`: `make install`" in refusal
 
 
 REFUSED = [

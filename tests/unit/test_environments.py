@@ -135,10 +135,10 @@ def test_the_example_shows_the_defaults():
 @pytest.mark.parametrize(
     ("name", "warning"),
     [
-        ("PARKED", "PARKED in .env is ignored: the setting is now CLI_POOL_SIZE. Rename it."),
+        ("PARKED", "PARKED in .env is ignored: the setting is now CLI_POOL_SIZE; rename it."),
         ("MAX_CONCURENT", "MAX_CONCURENT in .env is not a setting; did you mean MAX_CONCURRENT?"),
         ("port", "port in .env is not a setting; did you mean PORT?"),
-        ("FAVOURITE_COLOUR", "FAVOURITE_COLOUR in .env is not a setting; .env.example shows the settings there are."),
+        ("FAVOURITE_COLOUR", "FAVOURITE_COLOUR in .env is not a setting; .env.example lists the settings."),
     ],
 )
 def test_a_name_in_dotenv_that_nothing_reads_is_reported_with_its_likeliest_mend(name: str, warning: str):

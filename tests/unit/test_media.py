@@ -294,7 +294,7 @@ def test_a_text_in_another_encoding_is_a_document(declared: str):
     text = "Größe;Preis\n3;5 €\n"
     sent = base64.b64encode(text.encode("cp1252")).decode()
     found = read_file_data(f"data:{declared};base64,{sent}" if declared else sent, "a.csv", WHERE)
-    guessed = "The file does not tell its character encoding; it was read as windows-1252."
+    guessed = "The file does not declare its character encoding; it was decoded as windows-1252."
     assert found == Document("text/plain", text, "a.csv", None if "=" in declared else guessed)
 
 

@@ -59,7 +59,7 @@ def test_the_key_that_a_start_made_goes_to_the_address_that_it_wrote_down(tmp_pa
         each.mkdir(parents=True)
     key = load_or_create_token(mine / ".run/api-token").value
     (theirs / ".env").write_text(f"RUN_DIR={mine}/.run\nPORT=9999\n", encoding="utf-8")
-    with pytest.raises(StartupError, match="does not say where its server is"):
+    with pytest.raises(StartupError, match="does not have the address of its server"):
         find_server({}, theirs, None, units)
     write_address(mine / ".run/api-address", Address("127.0.0.1", 8024))
     assert find_server({}, theirs, None, units).url == "http://127.0.0.1:8024"
@@ -68,7 +68,7 @@ def test_the_key_that_a_start_made_goes_to_the_address_that_it_wrote_down(tmp_pa
     found = find_server({}, theirs, None, units)
     assert (found.url, found.key) == ("http://127.0.0.1:8024", key)
     (mine / ".run/api-address").unlink()
-    with pytest.raises(StartupError, match="does not say where its server is"):
+    with pytest.raises(StartupError, match="does not have the address of its server"):
         find_server({}, theirs, None, units)
     (mine / ".env").write_text("PORT=8025\n", encoding="utf-8")
     assert find_server({}, mine, None, units).url == "http://127.0.0.1:8025"

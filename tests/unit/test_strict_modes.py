@@ -68,10 +68,10 @@ def test_a_folder_that_others_can_write_is_not(folder: Path, mode: int):
     os.chown(folder, -1, OTHER) if os.getuid() == 0 else None
     folder.chmod(mode)
     if os.getuid() == 0 or mode & 0o002:
-        assert f"may write in {folder}" in strict_modes.find_problem(folder)
+        assert f"may write to {folder}" in strict_modes.find_problem(folder)
     if not mode & 0o1000 and mode & 0o002:
         (folder / "inner").mkdir(mode=0o700)
-        assert f"may write in {folder}" in strict_modes.find_problem(folder / "inner")
+        assert f"may write to {folder}" in strict_modes.find_problem(folder / "inner")
 
 
 @as_root
@@ -115,7 +115,7 @@ def test_a_false_executor_is_not_asked(folder: Path):
     with false:
         assert executors.list_sockets() == []
         [problem] = executors.list_problems()
-        assert f"everybody may write in {folder}" in problem
+        assert f"everybody may write to {folder}" in problem
         assert "chmod go-w" in problem
     (folder / "claude-1.sock").unlink()
     folder.chmod(0o755)
@@ -172,7 +172,7 @@ async def test_what_is_no_socket_is_not_connected_to(folder: Path):
 def test_an_executor_does_not_listen_where_others_can_write(folder: Path):
     """It says what to do."""
     folder.chmod(0o777)
-    with pytest.raises(BindError, match=r"RUN_DIR: .* everybody may write in .* chmod go-w"):
+    with pytest.raises(BindError, match=r"RUN_DIR: .* everybody may write to .* chmod go-w"):
         bind_socket(folder / "claude-1.sock")
     folder.chmod(0o755)
     bind_socket(folder / "claude-1.sock").close()

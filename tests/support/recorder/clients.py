@@ -1,6 +1,6 @@
 """The clients whose requests are recorded, and how each is started.
 
-Law: what is run is the manual's example, as it stands there but for the address; more is run only where a client speaks more
+Invariants: what is run is the manual's example, as it stands there but for the address; more is run only where a client speaks more
 than one dialect.
 """
 

@@ -1,6 +1,6 @@
 """What a client sends, heard between it and the real programs, and the model that answers it.
 
-Law: a recording has no key, no path and no name of the machine it was made on, and no prose of the client's maker: a long
+Invariants: a recording has no key, no path and no name of the machine it was made on, and no prose of the client's maker: a long
 text is a number of characters.
 """
 

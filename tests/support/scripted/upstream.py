@@ -1,6 +1,6 @@
 """The Messages API as a script: what tests and the bench put behind the real CLI.
 
-Law: it does what the script says and nothing by chance; every wait is for an event, never for a while. The bytes are
+Invariants: it does what the script says and nothing by chance; every wait is for an event, never for a while. The bytes are
 those of https://docs.claude.com/en/api/messages-streaming and .../errors. It shares no code with what it tests. A
 request that the real service refuses is refused, unless the test says otherwise (`service_rules`).
 
