@@ -28,13 +28,11 @@ from executor.tools import start as tools
 from executor.tools.config_loader import ToolConfigError
 from shared import logging as logs
 from shared.checks import ClaudeCheck, ToolsCheck
+from shared.claude_cli import CREDENTIAL_VARIABLES
 from shared.process import core_dumps
 from shared.process.systemd import read_credentials
 from shared.settings import render_validation_errors
 from shared.tracing import build_tracing
-
-# What systemd may hand down as files.
-CREDENTIAL_NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 
 
 def main(parsed: argparse.Namespace, zygote: Zygote | None) -> int:
@@ -86,7 +84,7 @@ def run_check(zygote: Zygote | None, *, ask: bool) -> ClaudeCheck | ToolsCheck:
 
 def build_environ() -> dict[str, str]:
     """The environment, and what systemd hands down as files."""
-    return {**os.environ, **read_credentials(os.environ, CREDENTIAL_NAMES)}
+    return {**os.environ, **read_credentials(os.environ, CREDENTIAL_VARIABLES)}
 
 
 def build_launch(settings: Settings, secret: Credential, base_url: str | None) -> tuple[Launch | None, tuple[str, ...]]:

@@ -9,6 +9,7 @@ import resource
 from msgspec import Struct, structs
 
 from executor.sandbox import landlock
+from executor.sandbox.libc import forbid_new_privileges
 from executor.sandbox.seccomp import filters as seccomp
 
 MAX_DESCRIPTOR = 1 << 20
@@ -77,7 +78,7 @@ class Sandbox(Struct, frozen=True):
         """Put up all that can be before a job is known. Raises OSError."""
         if self.defences.memory:
             seccomp.freeze_memory()
-        landlock.LIBC.prctl(landlock.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        forbid_new_privileges()
         if self.defences.seccomp:
             seccomp.install(self.filter)
 

@@ -12,10 +12,11 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from executor.sandbox.libc import LIBC, check_call, forbid_new_privileges
+
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 CREATE_RULESET_VERSION = 1
 PATH_BENEATH, NET_PORT = 1, 2
-PR_SET_NO_NEW_PRIVS = 38
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 REMOVE_FILE = 1 << 5
@@ -32,8 +33,6 @@ ABSTRACT_SOCKETS, SIGNALS = 1, 2
 READ_RIGHTS = READ_FILE | READ_DIR
 RUN_RIGHTS = EXECUTE | READ_FILE
 CHANGE_RIGHTS = READ_RIGHTS | WRITE_FILE | TRUNCATE | REMOVE_RIGHTS | MAKE_DIR | MAKE_REG | REFER
-
-LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Rules(Struct, frozen=True):
@@ -106,8 +105,7 @@ def _list_file_rights(version: int) -> int:
 
 def restrict_self(ruleset: int) -> None:
     """Bind this thread, and all that it starts, to the rules; there is no way back. Raises OSError."""
-    if LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "no_new_privs")
+    forbid_new_privileges()
     _call(RESTRICT_SELF, ruleset, 0)
 
 
@@ -128,8 +126,4 @@ def _add_path_rules(ruleset: int, paths: Iterable[str], rights: int) -> None:
 
 def _call(number: int, *arguments: object) -> int:
     given = [ctypes.c_char_p(each) if isinstance(each, bytes) else each for each in arguments]
-    result = int(LIBC.syscall(number, *given))
-    if result < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
-    return result
+    return check_call(int(LIBC.syscall(number, *given)))

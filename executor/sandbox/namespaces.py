@@ -4,14 +4,12 @@ Invariants: the kernel ends every process of a PID namespace when its first one 
 processes of a user namespace apart from the user's others (Linux 5.14). No capability is left in either.
 """
 
-import ctypes
 import os
 import signal
 
-from executor.sandbox import landlock, privileges
-from executor.sandbox.landlock import LIBC
+from executor.sandbox import landlock, libc, privileges
+from executor.sandbox.libc import LIBC, PR_SET_DUMPABLE
 
-NEW_USER, NEW_PID = 0x10000000, 0x20000000
 CLONE_NUMBERS = {"x86_64": 56, "aarch64": 220}
 INIT_PID = 1
 # Landlock's second version came with Linux 5.19.
@@ -22,24 +20,11 @@ NAMESPACES_UNAVAILABLE = (
     "what is left when the executor ends"
 )
 
-# As LIBC, but the interpreter's lock stays where it is while a process is copied.
-_LIBC_WITH_GIL = ctypes.PyDLL(None, use_errno=True)
-
 
 def fork_into_namespaces() -> int:
     """As os.fork, but the new process is the first of its own namespaces. Only one thread may run. Raises OSError."""
-    number = CLONE_NUMBERS[os.uname().machine]
-    api = ctypes.pythonapi
-    api.PyOS_BeforeFork()
-    pid = int(_LIBC_WITH_GIL.syscall(number, NEW_USER | NEW_PID | signal.SIGCHLD, 0, 0, 0, 0))
-    if pid == 0:
-        api.PyOS_AfterFork_Child()
-        return 0
-    error = ctypes.get_errno()
-    api.PyOS_AfterFork_Parent()
-    if pid < 0:
-        raise OSError(error, os.strerror(error))
-    return pid
+    flags = os.CLONE_NEWUSER | os.CLONE_NEWPID | signal.SIGCHLD
+    return libc.fork(CLONE_NUMBERS[os.uname().machine], flags, 0, 0, 0, 0)
 
 
 def open_proc() -> int:
@@ -52,15 +37,20 @@ def set_up_process(proc_descriptor: int, uid: int, gid: int, *, hidden: bool = T
 
     held: of `proc`.
     """
-    # Its own maps are only its to write while it may be looked into.
-    LIBC.prctl(privileges.PR_SET_DUMPABLE, 1, 0, 0, 0)
+    map_own_user(proc_descriptor, uid, gid)
+    privileges.drop_capabilities()
+    if hidden:
+        privileges.hide_process()
+
+
+def map_own_user(proc_descriptor: int, uid: int, gid: int) -> None:
+    """Makes a process in a new user namespace the same user and group as outside. Raises OSError."""
+    # A process may write its own maps only while it is dumpable.
+    LIBC.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
     for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         descriptor = os.open(f"self/{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc_descriptor)
         os.write(descriptor, line.encode())
         os.close(descriptor)
-    privileges.drop_capabilities()
-    if hidden:
-        privileges.hide_process()
 
 
 def find_problem(proc_descriptor: int) -> str:

@@ -8,10 +8,9 @@ import os
 import pwd
 import struct
 
-from executor.sandbox.landlock import LIBC, PR_SET_NO_NEW_PRIVS
+from executor.sandbox.libc import LIBC, PR_SET_DUMPABLE, check_call, forbid_new_privileges
 
 CAPABILITY_VERSION = 0x20080522
-PR_SET_DUMPABLE = 4
 
 
 class PrivilegeError(Exception):
@@ -56,19 +55,17 @@ def drop_privileges(user: User | None) -> None:
 
 def drop_capabilities() -> None:
     """No capability, now and later. Raises OSError."""
-    if LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "no_new_privs")
+    forbid_new_privileges()
     # Where there is none left, a supervisor may have forbidden the call as well.
-    if has_capabilities() and LIBC.capset(struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24)):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    if has_capabilities():
+        check_call(LIBC.capset(struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24)))
 
 
 def has_capabilities() -> bool:
     """Whether this process has, or may take, a capability. Raises OSError."""
     # capget(2): effective, permitted and inheritable, twice 32 of each.
     sets = ctypes.create_string_buffer(24)
-    if LIBC.capget(struct.pack("Ii", CAPABILITY_VERSION, 0), sets):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    check_call(LIBC.capget(struct.pack("Ii", CAPABILITY_VERSION, 0), sets))
     return any(sets.raw)
 
 

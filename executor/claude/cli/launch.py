@@ -5,7 +5,6 @@ The flags are those of `claude --help`; the environment variables those of the C
 agent SDK.
 """
 
-import importlib.util
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from msgspec import Struct
 
 from executor.claude.cli.credential import Credential
 from executor.claude.cli.sandbox import CliSandbox
+from shared.claude_cli import find_bundled_cli
 
 # The version that the tests run, and that requirements.lock installs.
 TESTED_CLI_VERSION = "2.1.330"
@@ -98,12 +98,5 @@ def select_inherited(environ: Mapping[str, str]) -> dict[str, str]:
 
 def find_binary(configured: Path | None) -> Path | None:
     """CLAUDE_CLI_PATH, or the binary that the package `claude-agent-sdk` carries; None when it can't be executed."""
-    if configured is None:
-        # find_spec does not import the package: only its folder is wanted.
-        spec = importlib.util.find_spec("claude_agent_sdk")
-        folders = spec.submodule_search_locations if spec else None
-        if not folders:
-            return None
-        configured = Path(folders[0]) / "_bundled" / "claude"
-    configured = configured.absolute()
-    return configured if configured.is_file() and os.access(configured, os.X_OK) else None
+    path = configured or find_bundled_cli()
+    return path.absolute() if path and path.is_file() and os.access(path, os.X_OK) else None

@@ -5,7 +5,6 @@ Law: it never outlives the executor (the kernel kills it when its parent dies), 
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import shutil
 import signal
@@ -18,12 +17,11 @@ from pathlib import Path
 from executor.claude.cli.launch import Launch
 from executor.claude.cli.protocol import Line, parse_line
 from executor.claude.cli.sandbox import prepare_entry
+from executor.sandbox.libc import LIBC, PR_SET_PDEATHSIG
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 # What is read ahead of a slow client; beyond it the CLI has to wait, and with it the service.
 READ_BUFFER_BYTES = 256 * 1024
-PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class CliCrashed(Exception):

@@ -7,12 +7,11 @@ Landlock governs the paths.
 
 import ctypes
 import errno
-import os
 import platform
 import struct
 from collections.abc import Sequence
 
-from executor.sandbox.landlock import LIBC
+from executor.sandbox.libc import LIBC, check_call
 from executor.sandbox.seccomp import allowed_calls
 from executor.sandbox.seccomp.bpf import (
     ALLOW,
@@ -146,8 +145,7 @@ def install(program: bytes) -> None:
     """Bind this thread, and all that it starts. Needs no_new_privs. Raises OSError."""
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
-    if LIBC.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header, 0, 0):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    check_call(LIBC.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header, 0, 0))
 
 
 def freeze_memory() -> bool:

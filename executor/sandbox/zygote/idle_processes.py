@@ -20,9 +20,9 @@ from msgspec import Struct
 
 from executor.sandbox import namespaces
 from executor.sandbox.cgroups import Cgroup, CgroupTree
-from executor.sandbox.landlock import LIBC
+from executor.sandbox.libc import LIBC, PR_SET_CHILD_SUBREAPER
 from executor.sandbox.zygote import fd_passing, processes, reaper
-from executor.sandbox.zygote.reaper import PR_SET_CHILD_SUBREAPER, JobLimits, Work, supervise_job
+from executor.sandbox.zygote.reaper import JobLimits, Work, supervise_job
 
 COUNT_MAX_AGE = 1.0
 RESET_SIGNALS = (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)

@@ -20,10 +20,9 @@ from msgspec import Struct, structs
 
 from executor.sandbox import namespaces
 from executor.sandbox.cgroups import Cgroup
-from executor.sandbox.landlock import LIBC
+from executor.sandbox.libc import LIBC, PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG
 from executor.sandbox.zygote import fd_passing, processes
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LIMIT_CHECK_INTERVAL = 0.1
 # Room in folders is soon taken, and soon asked for.

@@ -9,7 +9,7 @@ import os
 import stat
 import struct
 
-from executor.sandbox.landlock import LIBC
+from executor.sandbox.libc import LIBC
 from executor.tools.config import Root, ToolConfig
 from executor.tools.refusal import JobRefused
 from shared.errors import ErrorKind
