@@ -15,11 +15,11 @@ from msgspec import Struct, structs
 
 from executor.admission import Admission
 from executor.claude.cli.credential import Credential, CredentialKind
+from executor.claude.cli.handshake import fetch_cli_info
 from executor.claude.cli.launch import TESTED_CLI_VERSION, Launch
 from executor.claude.cli.process import CliCrashed, CliProcess
 from executor.claude.cli.sandbox import prepare_entry
 from executor.claude.role import ClaudeRole
-from executor.claude.session import fetch_cli_info
 from executor.claude.tool_results import ToolResultRouter
 from shared.checks import ClaudeCheck
 from shared.events import Event, Failed

@@ -24,7 +24,7 @@ def build_follow_up(parser: OutputParser, results: Mapping[str, ToolResult], wir
     """The model's message and what answers it. results: those of the calls that were given to the caller."""
     content: list[Json] = []
     behind: list[Json] = []
-    for call in parser.recorder.calls:
+    for call in parser.message.recorder.calls:
         if call.status == "given" and call.id in results:
             result = _to_supported_result(results[call.id])
             content.append(to_wire(result, wire))
@@ -32,8 +32,8 @@ def build_follow_up(parser: OutputParser, results: Mapping[str, ToolResult], wir
         else:
             content.append(_build_refusal(call, _find_reason(call, parser)))
     if not content:
-        content.append(build_text_block(CALL_REMINDER if parser.structured else CALL_NOW))
-    said = parser.recorder.build_content()
+        content.append(build_text_block(CALL_REMINDER if parser.end_rules.structured else CALL_NOW))
+    said = parser.message.recorder.build_content()
     answer: Json = {"role": "user", "content": [*content, *behind]}
     return [{"role": "assistant", "content": said}, answer] if said else [answer]
 
@@ -51,7 +51,7 @@ def _find_reason(call: RecordedCall, parser: OutputParser) -> str:
         case "undemanded":
             return FORCED_TOOL_FIRST
         case "structured":
-            return _explain(parser.structured)
+            return _explain(parser.end_rules.structured)
         case "given":
             return INVALID_ARGUMENTS
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from executor.admission import Admission, AdmissionRefused
+from executor.claude.cli.handshake import TurnRefused, fetch_cli_info, warm_up
 from executor.claude.cli.launch import Launch
 from executor.claude.cli.pool import INITIAL_RETRY_DELAY, MAX_RETRY_DELAY, ProcessPool
 from executor.claude.cli.process import CliCrashed, CliProcess
@@ -15,7 +16,7 @@ from executor.claude.cli.protocol import InitializeResponse
 from executor.claude.output.validation import InvalidSchema
 from executor.claude.request.body import ModelRequest, build_request
 from executor.claude.request.model_rules import PERMISSIVE_RULES, find_rules
-from executor.claude.session import CliSession, Emit, TurnRefused, fetch_cli_info, warm_up
+from executor.claude.session import CliSession, Emit
 from executor.claude.tool_results import ToolResultRouter
 from shared.errors import ErrorKind
 from shared.events import Admitted, Event, Failed, Queued, UsageWindows

@@ -34,7 +34,7 @@ class CliProcess:
     def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
         self.process = process
         self.folder = folder
-        self.stderr_tail: deque[bytes] = deque(maxlen=5)
+        self._stderr_tail: deque[bytes] = deque(maxlen=5)
         self._stderr_task = asyncio.create_task(self._read_stderr())
         self.exited = asyncio.create_task(process.wait())
 
@@ -70,6 +70,11 @@ class CliProcess:
                 raise CliCrashed(f"{launch.binary.name} could not be started: its sandbox can't be put up") from error
             raise
         return cls(process, folder)
+
+    @property
+    def stderr_text(self) -> str:
+        """The last lines that the process wrote to stderr."""
+        return b" ".join(self._stderr_tail).decode(errors="replace").strip()
 
     async def write(self, lines: bytes) -> None:
         """Write whole lines. Raises CliLost."""
@@ -122,7 +127,7 @@ class CliProcess:
         assert self.process.stderr
         with contextlib.suppress(ValueError):
             async for line in self.process.stderr:
-                self.stderr_tail.append(line[:500])
+                self._stderr_tail.append(line[:500])
 
 
 def _build_preexec(parent: int, enter: Callable[[], None]) -> Callable[[], None]:
