@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 
 from executor.sandbox import privileges
-from executor.sandbox.seccomp.filters import MSG_FASTOPEN
+from executor.sandbox.seccomp.argument_checks import MSG_FASTOPEN
 
 FORBIDDEN_FILE = "/etc/passwd"
 MPTCP = 262
