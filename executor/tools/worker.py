@@ -15,7 +15,8 @@ import msgspec
 from executor.sandbox import probe
 from executor.sandbox.confine import Defences, Sandbox, build_sandbox, close_other_descriptors, set_limits
 from executor.sandbox.landlock import Rules
-from executor.sandbox.zygote.reaper import JobLimits, Work
+from executor.sandbox.zygote.job_limits import JobLimits
+from executor.sandbox.zygote.reaper import Work
 from executor.tools.config import SHELL_PATH, Root, ToolConfig
 from executor.tools.files import edit, listing, read, search
 from executor.tools.files.open_beneath import open_path

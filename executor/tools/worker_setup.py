@@ -14,7 +14,7 @@ from executor.sandbox import cgroups, landlock, namespaces, privileges, remount,
 from executor.sandbox.confine import Defences
 from executor.sandbox.privileges import PrivilegeError, User
 from executor.sandbox.seccomp import filters
-from executor.sandbox.zygote.idle_processes import WorkerPlan
+from executor.sandbox.zygote.plan import WorkerPlan
 from executor.tools import config as grounds
 from executor.tools import worker
 from executor.tools.config import ToolConfig
