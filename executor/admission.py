@@ -1,6 +1,6 @@
 """Who may run now, who waits, who is turned away.
 
-Law: at most `places` jobs run; at most `queue` wait. The last free place is for a tenant that has none, so that long jobs
+Invariants: at most `places` jobs run; at most `queue` wait. The last free place is for a tenant that has none, so that long jobs
 of one can't keep all others out; the tenant without a name is everyone where nobody is told apart. A place that becomes
 free goes to the tenant that has the fewest jobs running and, among equals, to the one that was served longest ago; a
 tenant's own jobs are first come first served.
@@ -46,7 +46,7 @@ class Admission:
 
     @asynccontextmanager
     async def acquire_slot(self, on_wait: Callable[[int], Awaitable[None]], tenant: str = "") -> AsyncGenerator[None]:
-        """Hold a place. `on_wait` hears, before a wait, how many are likely to be served before. Raises Refused."""
+        """Hold a place. `on_wait` hears, before a wait, how many are likely to be served before. Raises JobRefused."""
         if self._can_admit(tenant):
             self._take_slot(tenant)
         else:

@@ -88,7 +88,7 @@ def build_environ() -> dict[str, str]:
 
 
 def build_launch(settings: Settings, secret: Credential, base_url: str | None) -> tuple[Launch | None, tuple[str, ...]]:
-    """How to start the CLI, if there is one, and what its sandbox lacks here. Raises CannotConfine."""
+    """How to start the CLI, if there is one, and what its sandbox lacks here. Raises CliSandboxError."""
     binary = find_binary(settings.claude_cli_path)
     if binary is None:
         return None, ()

@@ -35,7 +35,7 @@ class BindError(Exception):
 
 
 def bind_socket(path: Path) -> socket.socket:
-    """The socket that systemd handed down, or one bound at `path`, not yet listening. Raises CannotBind."""
+    """The socket that systemd handed down, or one bound at `path`, not yet listening. Raises BindError."""
     if handed := take_listen_sockets(os.environ, os.getpid()):
         return handed[0]
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:

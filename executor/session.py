@@ -1,6 +1,6 @@
 """One connection: what the API asked for, and what it is told.
 
-Law: one message comes in, and after it only what the calls of a held turn brought; what is allowed is the one `match`
+Invariants: one message comes in, and after it only what the calls of a held turn brought; what is allowed is the one `match`
 below. The API's closing cancels the job.
 """
 
@@ -143,7 +143,7 @@ class Session:
                 await self._emit(Failed(ErrorKind.DRAINING if self._draining else ErrorKind.INTERNAL))
 
     async def _receive_results(self, results: ToolResultRouter) -> None:
-        """Take results in until the API closes. Raises WireError, NotAwaited."""
+        """Take results in until the API closes. Raises WireError, UnexpectedResult."""
         with contextlib.suppress(ConnectionError):
             while message := await read_to_executor(self._reader):
                 if not isinstance(message, DeliverToolResult):

@@ -1,6 +1,6 @@
 """The executor's settings: its environment, checked at start.
 
-Law: only the environment is read; a message names the setting and the mend.
+Invariants: only the environment is read; a message names the setting and the mend.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Confines the process it runs in, for good: limits, Landlock, no gain of code or rights, the filter of system calls.
 
-Law: a step that fails ends the process before anything of the job runs. Nothing is imported here: it runs in a fork.
+Invariants: a step that fails ends the process before anything of the job runs. Nothing is imported here: it runs in a fork.
 """
 
 import os

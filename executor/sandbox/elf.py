@@ -1,6 +1,6 @@
 """What a program needs to start: its loader and its libraries, as its own loader lists them.
 
-Law: asked at start, of programs that the owner allows, never of what a client names.
+Invariants: asked at start, of programs that the owner allows, never of what a client names.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Landlock: which paths, ports and processes a process may reach. (https://docs.kernel.org/userspace-api/landlock.html)
 
-Law: everything that the kernel can govern is governed; a right is only had by a rule. What a kernel lacks is told by
+Invariants: everything that the kernel can govern is governed; a right is only had by a rule. What a kernel lacks is told by
 `missing`, never passed over.
 """
 

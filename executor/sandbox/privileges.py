@@ -1,6 +1,6 @@
 """Whose rights a process has: down from root, to a user who owns nothing, and no capability left.
 
-Law: after `drop` this process is not root, in no other group, without capabilities, and nothing it starts can gain any.
+Invariants: after `drop` this process is not root, in no other group, without capabilities, and nothing it starts can gain any.
 """
 
 import ctypes
@@ -36,7 +36,7 @@ class User:
 
 
 def drop_privileges(user: User | None) -> None:
-    """Become the user, if this is root; give up every capability. Raises CannotDrop."""
+    """Become the user, if this is root; give up every capability. Raises PrivilegeError."""
     try:
         if user:
             os.setgroups([])

@@ -1,6 +1,6 @@
 """What this host really stops, tried from inside a sandbox: a command's, or the CLI's. Returns what was not stopped.
 
-Law: each trial is harmless where it succeeds; nothing is taken as held because a call said so.
+Invariants: each trial is harmless where it succeeds; nothing is taken as held because a call said so.
 """
 
 import contextlib
