@@ -32,7 +32,7 @@ from tests.support.scripted.upstream import (
 from tests.support.stack import REPOSITORY, Program, Stack, list_group, wait_until
 from tests.support.timeouts import TEST_TIMEOUT
 
-BROKEN_CLI = REPOSITORY / "tests" / "scripted" / "broken_cli.py"
+BROKEN_CLI = REPOSITORY / "tests/support/scripted/broken_cli.py"
 
 
 def told(chunks: list[Json]) -> Json:
