@@ -1,6 +1,6 @@
-"""The executor's settings: its environment, checked at start.
+"""The executor's settings: its environment, checked at the start.
 
-Invariants: only the environment is read; a message names the setting and the mend.
+Invariants: only the environment is read; an error names the setting and the fix.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """What an operator may set. Times are in seconds."""
+    """The settings of an operator. Times are in seconds."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 

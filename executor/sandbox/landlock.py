@@ -1,7 +1,7 @@
-"""Landlock: which paths, ports and processes a process may reach. (https://docs.kernel.org/userspace-api/landlock.html)
+"""Landlock: restricts the paths, ports and processes that a process may reach. (https://docs.kernel.org/userspace-api/landlock.html)
 
-Invariants: everything that the kernel can govern is governed; a right is only had by a rule. What a kernel lacks is told by
-`missing`, never passed over.
+Invariants: everything that the kernel can control is controlled; only a rule gives a right. `list_missing` reports what a
+kernel lacks.
 """
 
 import ctypes
@@ -36,9 +36,9 @@ CHANGE_RIGHTS = READ_RIGHTS | WRITE_FILE | TRUNCATE | REMOVE_RIGHTS | MAKE_DIR |
 
 
 class Rules(Struct, frozen=True):
-    """What is allowed; everything else is not. Paths stand for what is below them too. connect: TCP ports.
+    """Everything that is allowed. A path includes everything below it. connect_ports: of TCP.
 
-    unlink: folders whose files may be removed. abstract: abstract Unix sockets of others may be reached.
+    unlink: folders whose files may be removed. abstract_sockets: abstract Unix sockets of other processes may be reached.
     """
 
     read: tuple[str, ...] = ()
@@ -51,12 +51,12 @@ class Rules(Struct, frozen=True):
 
 
 def get_abi_version() -> int:
-    """The version of the kernel's interface; 0 without Landlock."""
+    """Returns the version of the kernel's interface; 0 without Landlock."""
     return max(0, int(LIBC.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), CREATE_RULESET_VERSION)))
 
 
 def list_missing(version: int) -> tuple[str, ...]:
-    """What this kernel's Landlock can't hold, for people. What else covers it is said with it."""
+    """Returns what this kernel's Landlock can't restrict, as sentences, and what restricts it instead."""
     if version == 0:
         return ("this kernel has no Landlock: boot one of 5.13 or newer with `lsm=landlock,…`",)
     lacks: list[str] = []
@@ -70,7 +70,7 @@ def list_missing(version: int) -> tuple[str, ...]:
 
 
 def create_ruleset(rules: Rules, version: int) -> int:
-    """A file descriptor of the rules, for `restrict`. Paths that are not there are left out. Raises OSError."""
+    """Returns a descriptor of the rules, for `restrict_self`. Paths that do not exist are left out. Raises OSError."""
     handled, net = _list_file_rights(version), BIND_TCP | CONNECT_TCP if version >= NET_ABI else 0
     scope = (SIGNALS if rules.abstract_sockets else ABSTRACT_SOCKETS | SIGNALS) if version >= SCOPE_ABI else 0
     size = 24 if version >= SCOPE_ABI else 16 if version >= NET_ABI else 8
@@ -84,7 +84,7 @@ def create_ruleset(rules: Rules, version: int) -> int:
 
 
 def add_rules(ruleset: int, rules: Rules, version: int) -> None:
-    """Add to a ruleset that binds nobody yet. Raises OSError."""
+    """Adds rules to a ruleset that restricts no process yet. Raises OSError."""
     handled = _list_file_rights(version)
     for paths, rights in (
         (rules.read, READ_RIGHTS),
@@ -104,7 +104,7 @@ def _list_file_rights(version: int) -> int:
 
 
 def restrict_self(ruleset: int) -> None:
-    """Bind this thread, and all that it starts, to the rules; there is no way back. Raises OSError."""
+    """Restricts this thread, and everything it starts, to the rules, permanently. Raises OSError."""
     forbid_new_privileges()
     _call(RESTRICT_SELF, ruleset, 0)
 

@@ -1,7 +1,7 @@
-"""A process in a PID namespace and a user namespace of its own. (pid_namespaces(7), user_namespaces(7))
+"""Forks a process into a new PID namespace and a new user namespace. (pid_namespaces(7), user_namespaces(7))
 
 Invariants: the kernel ends every process of a PID namespace when its first one ends, however that ends; and it counts the
-processes of a user namespace apart from the user's others (Linux 5.14). No capability is left in either.
+processes of a user namespace separately from the user's others (Linux 5.14). No capability is left in either.
 """
 
 import os
@@ -15,28 +15,25 @@ INIT_PID = 1
 # Landlock's second version came with Linux 5.19.
 SEPARATE_COUNT_ABI = 2
 NAMESPACES_UNAVAILABLE = (
-    "The kernel does not end a command whose keeper is killed, and counts the processes of all commands together: "
+    "The kernel does not end a command whose reaper is killed, and counts the processes of all commands together: "
     "namespaces of processes can't be made here. Allow user namespaces; a service manager or a container's engine ends "
     "what is left when the executor ends"
 )
 
 
 def fork_into_namespaces() -> int:
-    """As os.fork, but the new process is the first of its own namespaces. Only one thread may run. Raises OSError."""
+    """Forks as os.fork, but the new process is the first of new namespaces. Only one thread may run. Raises OSError."""
     flags = os.CLONE_NEWUSER | os.CLONE_NEWPID | signal.SIGCHLD
     return libc.fork(CLONE_NUMBERS[os.uname().machine], flags, 0, 0, 0, 0)
 
 
 def open_proc() -> int:
-    """A descriptor of /proc, by which `settle` can write. Taken before mounts are laid, it stays what it was. Raises OSError."""
+    """Returns a descriptor of /proc for `map_own_user`. Opened before the remounts, it stays writable. Raises OSError."""
     return os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def set_up_process(proc_descriptor: int, uid: int, gid: int, *, hidden: bool = True) -> None:
-    """Called first in such a process: be the same user as outside, and give up every capability. Raises OSError.
-
-    held: of `proc`.
-    """
+    """Makes a new process the same user as outside, without any capability. Must run first in it. Raises OSError."""
     map_own_user(proc_descriptor, uid, gid)
     privileges.drop_capabilities()
     if hidden:
@@ -54,7 +51,7 @@ def map_own_user(proc_descriptor: int, uid: int, gid: int) -> None:
 
 
 def find_problem(proc_descriptor: int) -> str:
-    """Why processes can't have namespaces of their own here; nothing if they can. It tries. held: of `proc`."""
+    """Tries to fork into namespaces. Returns why that fails on this host; empty if it does not."""
     uid, gid = os.getuid(), os.getgid()
     try:
         pid = fork_into_namespaces()
@@ -71,15 +68,15 @@ def find_problem(proc_descriptor: int) -> str:
 
 
 def is_init() -> bool:
-    """Whether this process is the first of a PID namespace: signals to all reach the others of it, and nobody else."""
+    """Whether this process is the first of a PID namespace: a signal to all processes then reaches only those of it."""
     return os.getpid() == INIT_PID
 
 
 def has_separate_count() -> bool:
-    """Whether this kernel counts the processes of a user namespace apart."""
+    """Whether this kernel counts the processes of a user namespace separately."""
     return landlock.get_abi_version() >= SEPARATE_COUNT_ABI
 
 
 def read_outer_pid() -> int:
-    """What this process is called in /proc, which may show another PID namespace. Raises OSError."""
+    """Returns the id of this process in /proc, which may show another PID namespace. Raises OSError."""
     return int(os.readlink("/proc/self"))  # noqa: PTH115 # a number

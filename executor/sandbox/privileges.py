@@ -1,6 +1,6 @@
-"""Whose rights a process has: down from root, to a user who owns nothing, and no capability left.
+"""Drops the rights of a process: from root to a user who owns nothing, without any capability.
 
-Invariants: after `drop` this process is not root, in no other group, without capabilities, and nothing it starts can gain any.
+Invariants: after `drop_privileges` this process is not root, in no other group, without capabilities, and nothing it starts can gain any.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ CAPABILITY_VERSION = 0x20080522
 
 
 class PrivilegeError(Exception):
-    """Root can't be left; the message says what to do."""
+    """The privileges of root can't be dropped; the message names the fix."""
 
 
 class User:
@@ -36,7 +36,7 @@ class User:
 
 
 def drop_privileges(user: User | None) -> None:
-    """Become the user, if this is root; give up every capability. Raises PrivilegeError."""
+    """Becomes the user, if this is root, and gives up every capability. Raises PrivilegeError."""
     try:
         if user:
             os.setgroups([])
@@ -54,9 +54,9 @@ def drop_privileges(user: User | None) -> None:
 
 
 def drop_capabilities() -> None:
-    """No capability, now and later. Raises OSError."""
+    """Gives up every capability, also for programs that it starts. Raises OSError."""
     forbid_new_privileges()
-    # Where there is none left, a supervisor may have forbidden the call as well.
+    # A supervisor that left no capability may have forbidden the call too.
     if has_capabilities():
         check_call(LIBC.capset(struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24)))
 
@@ -70,5 +70,5 @@ def has_capabilities() -> bool:
 
 
 def hide_process() -> None:
-    """No process of the same user may look into this one's memory or environment."""
+    """Prevents other processes of the same user from reading this one's memory or environment."""
     LIBC.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

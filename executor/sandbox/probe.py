@@ -1,6 +1,6 @@
-"""What this host really stops, tried from inside a sandbox: a command's, or the CLI's. Returns what was not stopped.
+"""Tries attacks from inside a sandbox, a command's or the CLI's, to find what this host does not stop.
 
-Invariants: each trial is harmless where it succeeds; nothing is taken as held because a call said so.
+Invariants: each trial is harmless if it succeeds; a restriction counts only if its trial fails.
 """
 
 import contextlib
@@ -20,12 +20,12 @@ type Trial = tuple[str, Callable[[], object]]
 
 
 def find_unblocked(trials: Iterable[Trial]) -> list[str]:
-    """The names of the trials that succeeded."""
+    """Returns the names of the trials that succeeded."""
     return [name for name, trial in trials if _succeeds(trial)]
 
 
 def list_command_trials() -> Iterator[Trial]:
-    """What no command may do."""
+    """Lists what no command may do."""
     yield from _list_common_trials()
     for family in (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK):
         yield f"a socket of {family.name}", lambda family=family: socket.socket(family, socket.SOCK_DGRAM).close()
@@ -37,7 +37,7 @@ def list_command_trials() -> Iterator[Trial]:
 
 
 def list_cli_trials(port: int, outside: str, *, dns: bool) -> Iterator[Trial]:
-    """What the CLI may not do. port: of loopback, where somebody listens. outside: a folder to write to. names: it may use UDP."""
+    """Lists what the CLI may not do. port: a listening one of loopback. outside: a folder to write to. dns: it may use UDP."""
     yield from _list_common_trials()
     yield "writing a file outside", lambda: _create_file(f"{outside}/trial")
     yield "TCP to another port", lambda: socket.create_connection(("127.0.0.1", port), timeout=5).close()
