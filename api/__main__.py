@@ -32,6 +32,7 @@ from api.observability.metrics import Metrics
 from api.settings import Settings
 from shared import logging
 from shared.checks import ApiCheck
+from shared.claude_cli import CREDENTIAL_VARIABLES
 from shared.process import core_dumps
 from shared.process.systemd import notify_watchdog, read_credentials, take_listen_sockets
 from shared.process.watchdog import end_when_stalled
@@ -40,7 +41,6 @@ from shared.tracing import build_tracing
 
 # How long a thread that reads a large body may keep the loop waiting.
 SWITCH_INTERVAL = 0.001
-CREDENTIAL_VARIABLES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 
 
 def restart_without_credentials() -> None:

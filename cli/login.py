@@ -1,6 +1,5 @@
 """Runs the login of the Claude Code CLI in place of this process: the owner alone sees its output, which has the token."""
 
-import importlib.util
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +8,7 @@ from typing import NoReturn
 from cli import StartupError
 from cli.up.environment import merge_settings
 from cli.up.preflight import check_cli_path
-
-CLI_PACKAGE = "claude_agent_sdk"
+from shared.claude_cli import find_bundled_cli
 
 
 def find_cli(given: Mapping[str, str]) -> Path:
@@ -18,11 +16,9 @@ def find_cli(given: Mapping[str, str]) -> Path:
     check_cli_path(given)
     if "CLAUDE_CLI_PATH" in given:
         return Path(given["CLAUDE_CLI_PATH"]).absolute()
-    # find_spec does not import the package; only its folder is needed.
-    spec = importlib.util.find_spec(CLI_PACKAGE)
-    for folder in (spec.submodule_search_locations if spec else None) or ():
-        if (path := Path(folder) / "_bundled" / "claude").is_file():
-            return path
+    path = find_bundled_cli()
+    if path and path.is_file():
+        return path
     raise StartupError("The Claude Code CLI is not installed. Run `make run` once, or set CLAUDE_CLI_PATH to it.")
 
 

@@ -1,11 +1,10 @@
-"""Who may run now, who waits, who is turned away.
+"""Admission: decides which jobs run now, which wait, and which are refused.
 
-Law: at most `places` jobs run; at most `queue` wait. The last free place is for a tenant that has none, so that long jobs
-of one can't keep all others out; the tenant without a name is everyone where nobody is told apart. A place that becomes
-free goes to the tenant that has the fewest jobs running and, among equals, to the one that was served longest ago; a
-tenant's own jobs are first come first served.
-When the queue is full, a newcomer is refused at once, unless another tenant has at least two jobs more waiting: then
-that one's last is refused in its stead.
+Invariants: at most `places` jobs run; at most `queue` wait. The last free slot is reserved for a tenant that has none, so that
+long jobs of one tenant can't lock all others out; without keys all callers are one tenant, which has no name. A free slot goes
+to the tenant with the fewest running jobs and, among equals, to the one that was served longest ago; the jobs of one tenant
+are served in the order of their arrival. If the queue is full, a new job is refused at once, unless another tenant has at
+least two more waiting jobs: then the last job of that tenant is refused instead.
 """
 
 import asyncio
@@ -17,7 +16,7 @@ from shared.errors import ErrorKind
 
 
 class AdmissionRefused(Exception):
-    """No place for this job. retry_after: seconds until trying again makes sense."""
+    """There is no slot for this job. retry_after: seconds until a retry makes sense."""
 
     def __init__(self, kind: ErrorKind, retry_after: float) -> None:
         super().__init__(kind)
@@ -26,7 +25,7 @@ class AdmissionRefused(Exception):
 
 
 class Admission:
-    """Places for jobs. Mutable: `running` and the queues; touched only from the event loop's thread."""
+    """Slots for jobs. Mutable: `running` and the queues; used only from the event loop's thread."""
 
     def __init__(self, places: int, queue: int, timeout: float) -> None:
         self.capacity = places
@@ -46,7 +45,10 @@ class Admission:
 
     @asynccontextmanager
     async def acquire_slot(self, on_wait: Callable[[int], Awaitable[None]], tenant: str = "") -> AsyncGenerator[None]:
-        """Hold a place. `on_wait` hears, before a wait, how many are likely to be served before. Raises Refused."""
+        """Holds a slot. on_wait: called before a wait, with the number of jobs likely to be served first.
+
+        Raises AdmissionRefused.
+        """
         if self._can_admit(tenant):
             self._take_slot(tenant)
         else:
@@ -57,7 +59,7 @@ class Admission:
             self._release_slot(tenant)
 
     def _can_admit(self, tenant: str) -> bool:
-        """Whether there is a place for it. Whoever waits may not, or would not wait."""
+        """Whether a tenant may take a slot now. Waiting jobs need no check: they wait because they may not."""
         free = self.capacity - self.running
         return free > 0 and (free > 1 or not tenant or not self._running_by_tenant[tenant] or self.capacity == 1)
 
@@ -70,7 +72,7 @@ class Admission:
             raise self._build_queue_full()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line = self._waiting.setdefault(tenant, deque())
-        # One of each other tenant is served for one of this tenant's.
+        # For each job of this tenant, one job of each other tenant is served.
         ahead = len(line) + sum(min(len(other), len(line) + 1) for other in self._waiting.values() if other is not line)
         line.append(turn)
         try:
@@ -87,7 +89,7 @@ class Admission:
         return AdmissionRefused(ErrorKind.QUEUE_FULL, retry_after=min(self.timeout, 5))
 
     def _make_room(self, tenant: str) -> bool:
-        """Turn the last job of the longest line away, if that is fairer than to refuse this tenant's."""
+        """Refuses the last job of the longest queue, if that is fairer than refusing this tenant's job. Returns whether it did."""
         longest = max(self._waiting, key=lambda name: len(self._waiting[name]), default=tenant)
         if len(self._waiting.get(longest, ())) < len(self._waiting.get(tenant, ())) + 2:
             return False
@@ -97,7 +99,7 @@ class Admission:
         return True
 
     def _leave_queue(self, turn: asyncio.Future[None], tenant: str) -> None:
-        """A waiting job goes away; if a place had just been given to it, the next in line gets that place."""
+        """Removes a waiting job; if it had just got a slot, the next job gets that slot."""
         line = self._waiting.get(tenant, ())
         if turn in line:
             self._waiting[tenant].remove(turn)
@@ -116,7 +118,7 @@ class Admission:
             line = self._waiting.pop(chosen)
             turn = line.popleft()
             if line:
-                self._waiting[chosen] = line  # last in the order of those that wait
+                self._waiting[chosen] = line  # served last, so it moves to the end
             if not turn.done():
                 self._take_slot(chosen)
                 turn.set_result(None)

@@ -1,4 +1,4 @@
-"""The two roles put together: what a role needs is loaded with this module, and each is built in one place."""
+"""Builds and runs each role; this module loads everything that the roles need."""
 
 import argparse
 import asyncio
@@ -28,17 +28,15 @@ from executor.tools import start as tools
 from executor.tools.config_loader import ToolConfigError
 from shared import logging as logs
 from shared.checks import ClaudeCheck, ToolsCheck
+from shared.claude_cli import CREDENTIAL_VARIABLES
 from shared.process import core_dumps
 from shared.process.systemd import read_credentials
 from shared.settings import render_validation_errors
 from shared.tracing import build_tracing
 
-# What systemd may hand down as files.
-CREDENTIAL_NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
-
 
 def main(parsed: argparse.Namespace, zygote: Zygote | None) -> int:
-    """Run until drained; the exit status. zygote: for the tools role."""
+    """Runs until drained. Returns the exit status. zygote: for the tools role."""
     core_dumps.hide_memory()
     if parsed.check:
         print(msgspec.json.encode(run_check(zygote, ask=parsed.ask)).decode())
@@ -58,18 +56,18 @@ def main(parsed: argparse.Namespace, zygote: Zygote | None) -> int:
         print(error, file=sys.stderr)
         return 2
     except ZygoteCrashed:
-        # The log says so.
+        # It was logged already.
         return 1
     return 0
 
 
 def run_check(zygote: Zygote | None, *, ask: bool) -> ClaudeCheck | ToolsCheck:
-    """What would be so at a start. What is logged of it is for nobody: the answer says all."""
+    """Checks what would happen at a start. Nothing is logged: the result contains everything."""
     try:
         settings = Settings()
     except ValidationError as error:
-        told = tuple(render_validation_errors(error.errors()))
-        return ToolsCheck(told) if zygote else ClaudeCheck(told)
+        errors = tuple(render_validation_errors(error.errors()))
+        return ToolsCheck(errors) if zygote else ClaudeCheck(errors)
     logs.configure("check", "critical", settings.log_format)
     if zygote:
         return tools_check.check_tools(settings, zygote)
@@ -85,25 +83,25 @@ def run_check(zygote: Zygote | None, *, ask: bool) -> ClaudeCheck | ToolsCheck:
 
 
 def build_environ() -> dict[str, str]:
-    """The environment, and what systemd hands down as files."""
-    return {**os.environ, **read_credentials(os.environ, CREDENTIAL_NAMES)}
+    """Returns the environment, with the credentials that systemd passes as files."""
+    return {**os.environ, **read_credentials(os.environ, CREDENTIAL_VARIABLES)}
 
 
 def build_launch(settings: Settings, secret: Credential, base_url: str | None) -> tuple[Launch | None, tuple[str, ...]]:
-    """How to start the CLI, if there is one, and what its sandbox lacks here. Raises CannotConfine."""
+    """Returns how to start the CLI, if there is one, and what its sandbox lacks on this host. Raises CliSandboxError."""
     binary = find_binary(settings.claude_cli_path)
     if binary is None:
         return None, ()
-    given = select_inherited(os.environ)
-    confined = build_cli_sandbox(binary, secret, base_url, given, landlock.get_abi_version())
-    missing = find_missing(confined)
+    inherited = select_inherited(os.environ)
+    sandbox = build_cli_sandbox(binary, secret, base_url, inherited, landlock.get_abi_version())
+    missing = find_missing(sandbox)
     for lack in missing:
         structlog.get_logger().warning("the CLI's sandbox lacks something", what=lack)
-    return Launch(binary, secret, base_url, given, confined), missing
+    return Launch(binary, secret, base_url, inherited, sandbox), missing
 
 
 async def run_claude(settings: Settings, name: str, parent_fd: int | None) -> None:
-    """Put everything together, serve, take everything apart."""
+    """Builds the claude role, serves, and closes everything."""
     log = structlog.get_logger()
     folder = settings.run_dir.absolute()
     path = folder / f"{name}.sock"

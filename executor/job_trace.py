@@ -1,4 +1,4 @@
-"""The spans of a job in an executor, from its events: the whole of it, and below that the CLI's run."""
+"""The trace spans of a job in an executor: one of the job, and below it one of the CLI's run."""
 
 from shared.events import Admitted, Done, Failed, Started
 from shared.tracing import Span, Tracing
@@ -6,7 +6,7 @@ from shared.wire import RunTool, Submit, ToApi
 
 
 class JobTrace:
-    """Mutable: the spans that are open."""
+    """Turns events into spans. Mutable: the open spans."""
 
     def __init__(self, tracing: Tracing, message: Submit | RunTool) -> None:
         self._tracing = tracing
@@ -19,7 +19,7 @@ class JobTrace:
         return self._job_span.traceparent
 
     def record_event(self, event: ToApi) -> None:
-        """Tell the spans."""
+        """Records an event in the spans."""
         match event:
             case Admitted():
                 self._cli_span = self._tracing.start_span(
@@ -38,7 +38,7 @@ class JobTrace:
                 pass
 
     def end(self) -> None:
-        """It is over, the CLI's process too."""
+        """Ends the spans, when the job and its CLI process have ended."""
         if self._cli_span:
             self._cli_span.end()
         self._job_span.end()

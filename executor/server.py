@@ -1,4 +1,4 @@
-"""The executor's socket: bound before anything listens, for its owner and group only; drained before it goes."""
+"""The executor's socket: bound for its owner and group only, before it listens; drained before it closes."""
 
 import asyncio
 import contextlib
@@ -21,23 +21,23 @@ from shared.tracing import Tracing
 
 FOLDER_MODE = 0o750
 SOCKET_MODE = 0o660
-# What sun_path holds (unix(7)), less the final NUL.
+# The size of sun_path (unix(7)), less the final NUL.
 MAX_SOCKET_PATH = 107
 
-# From Python 3.13 on, a loop removes the socket's file when it closes; what systemd made must stay.
+# From Python 3.13 on, a loop removes the socket's file when it closes; a file that systemd made must stay.
 START_SERVER_OPTIONS: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 
 log = structlog.get_logger()
 
 
 class BindError(Exception):
-    """The socket can't be had; the message says why and what to do."""
+    """The socket can't be bound; the message says why, and the fix."""
 
 
 def bind_socket(path: Path) -> socket.socket:
-    """The socket that systemd handed down, or one bound at `path`, not yet listening. Raises CannotBind."""
-    if handed := take_listen_sockets(os.environ, os.getpid()):
-        return handed[0]
+    """Returns the socket that systemd passed, or one bound at `path` that does not listen yet. Raises BindError."""
+    if passed := take_listen_sockets(os.environ, os.getpid()):
+        return passed[0]
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         raise BindError(f"RUN_DIR: {path} is longer than a Unix socket's path may be. Set RUN_DIR to a shorter path.")
     try:
@@ -70,7 +70,7 @@ def _remove_stale(path: Path) -> None:
 
 
 class Server:
-    """Mutable: the sessions under way, and whether it drains."""
+    """Serves connections. Mutable: the running sessions, and whether the server drains."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Server:
         *,
         watchdog: float = 0,
     ) -> None:
-        """trust: whom it serves; None: whoever may be served by the user that it is now. watchdog: seconds; 0 is none."""
+        """trust: which peers it serves; None: those that its present user may serve. watchdog: seconds; 0 for none."""
         self._watchdog = watchdog
         self._trust = trust
         self._tracing = tracing or Tracing()
@@ -94,21 +94,21 @@ class Server:
         self._draining = asyncio.Event()
 
     def drain(self) -> None:
-        """Take no new work; a second call changes nothing."""
+        """Refuses new jobs from now on; a second call has no effect."""
         self._draining.set()
 
     def abandon(self) -> None:
-        """Drain without waiting for the jobs under way: nothing is left that could do them."""
+        """Drains without waiting for running jobs, because no process is left that could finish them."""
         self._drain_timeout = 0
         self._draining.set()
 
     async def serve(self, sock: socket.socket) -> None:
-        """Serve until drained: running jobs get `drain_timeout` seconds, then an honest end."""
-        # What systemd made is systemd's to take away: it listens already.
+        """Serves until drained: running jobs get `drain_timeout` seconds, then end with an error."""
+        # A socket that listens already was made by systemd, which also removes it.
         self._owns_socket_file = not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
         self._trust = self._trust or find_trusted_peers(sock)
         server = await asyncio.start_unix_server(self._handle_connection, sock=sock, **START_SERVER_OPTIONS)
-        living = [
+        health_tasks = [
             asyncio.create_task(notify_watchdog(os.environ, os.getpid())),
             asyncio.create_task(end_when_stalled(self._watchdog)),
         ]
@@ -126,8 +126,8 @@ class Server:
             if self._sessions:
                 await asyncio.wait(list(self._sessions), timeout=1)
         finally:
-            for sign in living:
-                sign.cancel()
+            for task in health_tasks:
+                task.cancel()
             server.close()
             for task in self._sessions:
                 task.cancel()
@@ -136,7 +136,7 @@ class Server:
     def _remove_socket_file(self) -> None:
         if not self._owns_socket_file:
             return
-        # Who came down from root may not; the next one of this name does.
+        # A process that dropped root may not remove it; the next executor of this name will.
         with contextlib.suppress(PermissionError):
             self._path.unlink(missing_ok=True)
 
@@ -156,7 +156,7 @@ class Server:
 
 
 def drain_on_signals(server: Server, parent_fd: int | None) -> None:
-    """SIGTERM, SIGINT and the end of what started this program drain it."""
+    """Drains the server on SIGTERM, SIGINT, and when the program that started it ends."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.drain)

@@ -1,7 +1,7 @@
-"""One connection: what the API asked for, and what it is told.
+"""One connection from the API: reads one message, runs its job, and sends the events.
 
-Law: one message comes in, and after it only what the calls of a held turn brought; what is allowed is the one `match`
-below. The API's closing cancels the job.
+Invariants: after the first message, only results of an interactive turn's calls may arrive; the `match` in `serve` lists
+everything that is allowed. When the API closes the connection, the job is cancelled.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 
 class Session:
-    """Mutable: the job under way, and whether its end was said."""
+    """Mutable: the running job, and whether its last event was sent."""
 
     def __init__(
         self,
@@ -59,15 +59,15 @@ class Session:
         self._draining = False
 
     async def refuse(self) -> None:
-        """End the connection of a process that may not ask, and say so."""
-        found = describe_peer(self._writer)
-        log.warning("a caller was refused: it is not of this user, nor in the group of the socket", **found)
+        """Closes the connection of a process that this executor does not serve, and logs it."""
+        peer = describe_peer(self._writer)
+        log.warning("a connection was refused: the peer is not of this user, nor in the group of the socket", **peer)
         with contextlib.suppress(OSError):
-            await self._send(Failed(ErrorKind.INTERNAL, PEER_REFUSED.format(uid=found["peer_uid"])))
+            await self._send(Failed(ErrorKind.INTERNAL, PEER_REFUSED.format(uid=peer["peer_uid"])))
         self._writer.close()
 
     async def serve(self, *, draining: bool) -> None:
-        """Serve the connection to its end."""
+        """Serves the connection until it ends."""
         try:
             async with asyncio.timeout(FIRST_MESSAGE_TIMEOUT):
                 message = await read_to_executor(self._reader)
@@ -96,7 +96,7 @@ class Session:
                 case Submit() | RunTool() | DeliverToolResult():
                     await self._send(Failed(ErrorKind.INTERNAL, "this executor has another role"))
         except (WireError, TimeoutError) as error:
-            log.warning("a connection did not keep to the protocol", reason=str(error), **describe_peer(self._writer))
+            log.warning("a connection violated the protocol", reason=str(error), **describe_peer(self._writer))
         except ConnectionError:
             pass
         finally:
@@ -105,7 +105,7 @@ class Session:
                 await self._writer.wait_closed()
 
     def abort(self) -> None:
-        """End the job because the executor ends."""
+        """Ends the job because the executor ends."""
         self._draining = True
         if self._job:
             self._job.cancel()
@@ -123,12 +123,12 @@ class Session:
 
     async def _run_job(self, work: Coroutine[Any, Any, None], results: ToolResultRouter) -> None:
         self._job = asyncio.create_task(work)
-        heard = asyncio.create_task(self._receive_results(results))
+        receiving = asyncio.create_task(self._receive_results(results))
         try:
-            await asyncio.wait({self._job, heard}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({self._job, receiving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._job.cancel()
-            failed = await self._stop_receiving(heard)
+            failed = await self._stop_receiving(receiving)
             try:
                 await self._job
             except asyncio.CancelledError:
@@ -143,22 +143,22 @@ class Session:
                 await self._emit(Failed(ErrorKind.DRAINING if self._draining else ErrorKind.INTERNAL))
 
     async def _receive_results(self, results: ToolResultRouter) -> None:
-        """Take results in until the API closes. Raises WireError, NotAwaited."""
+        """Receives results until the API closes the connection. Raises WireError, UnexpectedResult."""
         with contextlib.suppress(ConnectionError):
             while message := await read_to_executor(self._reader):
                 if not isinstance(message, DeliverToolResult):
                     raise WireError("a second job on one connection")
                 results.deliver(message.result)
 
-    async def _stop_receiving(self, heard: asyncio.Task[None]) -> bool:
-        """End the hearing; whether the API had not kept to the protocol."""
-        heard.cancel()
+    async def _stop_receiving(self, receiving: asyncio.Task[None]) -> bool:
+        """Stops receiving. Returns whether the API violated the protocol."""
+        receiving.cancel()
         try:
-            await heard
+            await receiving
         except asyncio.CancelledError:
             pass
         except (WireError, UnexpectedResult) as error:
-            log.warning("a connection did not keep to the protocol", reason=str(error), **describe_peer(self._writer))
+            log.warning("a connection violated the protocol", reason=str(error), **describe_peer(self._writer))
             return True
         return False
 
@@ -169,7 +169,7 @@ class Session:
         await self._send(event)
 
     async def _send(self, message: ToApi) -> None:
-        # uvloop's closed transport raises something else than asyncio's.
+        # A closed transport of uvloop raises RuntimeError instead of ConnectionError.
         if self._writer.is_closing():
             raise ConnectionResetError
         self._writer.write(encode_frame(message))
@@ -177,6 +177,6 @@ class Session:
 
 
 def describe_peer(writer: asyncio.StreamWriter) -> dict[str, int]:
-    """Who is at the other end, for the log."""
-    found = get_peer(writer.get_extra_info("socket"))
-    return {"peer_pid": found.pid, "peer_uid": found.uid}
+    """Returns the process and user of the peer, for the log."""
+    peer = get_peer(writer.get_extra_info("socket"))
+    return {"peer_pid": peer.pid, "peer_uid": peer.uid}

@@ -7,6 +7,8 @@ the model's service; only the API gets the clients' key.
 import difflib
 from collections.abc import Iterable, Mapping
 
+from shared import claude_cli
+
 # Every program needs these, to run and to write readable lines.
 COMMON_VARIABLES = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "TERM", "NO_COLOR", "FORCE_COLOR")
 COMMON_PREFIX = "LC_"
@@ -38,10 +40,7 @@ TELEMETRY_VARIABLES = (
     *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
 )
 
-CREDENTIAL_VARIABLES = (
-    *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CONFIG_DIR"),
-    "ANTHROPIC_BASE_URL",
-)
+CREDENTIAL_VARIABLES = (*claude_cli.CREDENTIAL_VARIABLES, "CLAUDE_CONFIG_DIR", "ANTHROPIC_BASE_URL")
 
 SHARED_SETTINGS = ("RUN_DIR", "DEFAULT_MODEL", "DRAIN_TIMEOUT", "WATCHDOG_TIMEOUT", "LOG_LEVEL", "LOG_FORMAT")
 API_SETTINGS = (

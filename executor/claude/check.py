@@ -1,6 +1,6 @@
-"""What an executor of the claude role would find at a start: the CLI, tried, and the credential, of its kind.
+"""The check of the claude role: runs the CLI as at a start, and reports the kind of credential.
 
-Law: the credential goes to the CLI and nowhere else; the service is asked nothing unless that was asked for.
+Invariants: the credential goes to the CLI only; the service is called only with `--ask`.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from msgspec import Struct, structs
 
 from executor.admission import Admission
 from executor.claude.cli.credential import Credential, CredentialKind
+from executor.claude.cli.handshake import fetch_cli_info
 from executor.claude.cli.launch import TESTED_CLI_VERSION, Launch
 from executor.claude.cli.process import CliCrashed, CliProcess
 from executor.claude.cli.sandbox import prepare_entry
 from executor.claude.role import ClaudeRole
-from executor.claude.session import fetch_cli_info
 from executor.claude.tool_results import ToolResultRouter
 from shared.checks import ClaudeCheck
 from shared.events import Event, Failed
@@ -27,15 +27,15 @@ from shared.turn import Message, Text, Turn
 
 CLI_COMMAND_TIMEOUT = 30.0
 TEST_TURN_TIMEOUT = 120.0
-# The cheapest that every account has; that it is missing is an answer too.
+# The cheapest model; an account without it is a result too.
 TEST_TURN = Turn("haiku", (Message("user", (Text("Say OK."),)),), max_tokens=16)
-# Where nothing listens: a CLI that is only to show that it starts has nothing to ask.
+# No server listens there: a CLI that only has to start calls none.
 UNREACHABLE_URL = "http://127.0.0.1:9"
 OFFLINE_CREDENTIAL = Credential("none", {"ANTHROPIC_API_KEY": "offline"}, bare=True)
 
 
 class AuthStatus(Struct, rename="camel"):
-    """What `claude auth status` says, as far as it is told on."""
+    """The part of the output of `claude auth status` that is used."""
 
     logged_in: bool | None = None
 
@@ -43,7 +43,7 @@ class AuthStatus(Struct, rename="camel"):
 async def check_claude(
     launch: Launch | None, missing: tuple[str, ...], kinds: Sequence[CredentialKind], *, ask: bool
 ) -> ClaudeCheck:
-    """Try it. missing: what the CLI's sandbox lacks. kinds: the credentials there are. ask: the service too."""
+    """Runs the check. missing: what the CLI's sandbox lacks. kinds: of all credentials found. ask: calls the service too."""
     used, *unused = kinds or ("none",)
     found = ClaudeCheck(tested=TESTED_CLI_VERSION, credential=used, unused=tuple(unused), missing=missing)
     if launch is None:
@@ -64,7 +64,7 @@ async def check_claude(
 
 
 async def _run_cli(launch: Launch, folder: Path, *arguments: str) -> bytes:
-    """What the CLI writes when it is started with these, in its sandbox. Raises OSError."""
+    """Runs the CLI with arguments, in its sandbox. Returns its output. Raises OSError."""
     with prepare_entry(launch.sandbox, folder) as enter:
         try:
             process = await asyncio.create_subprocess_exec(
@@ -81,26 +81,26 @@ async def _run_cli(launch: Launch, folder: Path, *arguments: str) -> bytes:
             raise OSError(0, "its sandbox can't be put up") from error
     try:
         async with asyncio.timeout(CLI_COMMAND_TIMEOUT):
-            said, _ = await process.communicate()
-            return said
+            output, _ = await process.communicate()
+            return output
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
 
 
 async def _read_version(launch: Launch, folder: Path) -> tuple[str, str]:
-    """Its version, and why there is none."""
+    """Returns the version, or an empty one and the reason."""
     try:
-        said = (await _run_cli(launch, folder, "--version")).decode(errors="replace").split()
+        words = (await _run_cli(launch, folder, "--version")).decode(errors="replace").split()
     except TimeoutError:
-        return "", "it does not say its version"
+        return "", "it does not print its version"
     except OSError as error:
         return "", f"it can't be run: {error.strerror}"
-    return (said[0], "") if said else ("", "it does not say its version")
+    return (words[0], "") if words else ("", "it does not print its version")
 
 
 async def _check_start(launch: Launch, folder: Path) -> str:
-    """Why it does not start as it is started for a conversation; nothing if it does."""
+    """Starts the CLI as for a conversation. Returns why that failed; empty if it did not."""
     try:
         process = await CliProcess.start(launch, folder)
         try:
@@ -114,14 +114,14 @@ async def _check_start(launch: Launch, folder: Path) -> str:
 
 async def _read_login_status(launch: Launch, folder: Path) -> bool | None:
     try:
-        said = await _run_cli(launch, folder, "auth", "status")
-        return msgspec.json.decode(said, type=AuthStatus).logged_in
+        output = await _run_cli(launch, folder, "auth", "status")
+        return msgspec.json.decode(output, type=AuthStatus).logged_in
     except (OSError, msgspec.DecodeError):
         return None
 
 
 async def _run_test_turn(launch: Launch, folder: Path) -> str:
-    """What kind of error a question brings; nothing if it is answered. folder: for its CLI."""
+    """Runs a short turn. Returns the kind of its error; empty if it succeeded. folder: for its CLI."""
     role = ClaudeRole(launch, Admission(1, 1, TEST_TURN_TIMEOUT), 0, folder, TEST_TURN.model, offline=False)
     failed: list[str] = []
 

@@ -1,4 +1,4 @@
-"""What the model is told before its next round. Pure.
+"""Builds the messages that precede the model's next round. Pure.
 
 Invariants: each call of the model's message has exactly one result, in the order of the calls.
 """
@@ -21,21 +21,21 @@ CALL_NOW = "Call the tool now. An answer in words can't be used."
 
 
 def build_follow_up(parser: OutputParser, results: Mapping[str, ToolResult], wire: WireTools) -> list[Json]:
-    """The model's message and what answers it. results: those of the calls that were given to the caller."""
+    """Returns the model's message and the answer to it. results: of the calls that the caller answered."""
     content: list[Json] = []
-    behind: list[Json] = []
-    for call in parser.recorder.calls:
+    attachments: list[Json] = []
+    for call in parser.message.recorder.calls:
         if call.status == "given" and call.id in results:
             result = _to_supported_result(results[call.id])
             content.append(to_wire(result, wire))
-            behind.extend(to_wire(part, wire) for part in list_attachments(result))
+            attachments.extend(to_wire(part, wire) for part in list_attachments(result))
         else:
             content.append(_build_refusal(call, _find_reason(call, parser)))
     if not content:
-        content.append(build_text_block(CALL_REMINDER if parser.structured else CALL_NOW))
-    said = parser.recorder.build_content()
-    answer: Json = {"role": "user", "content": [*content, *behind]}
-    return [{"role": "assistant", "content": said}, answer] if said else [answer]
+        content.append(build_text_block(CALL_REMINDER if parser.end_rules.structured else CALL_NOW))
+    message = parser.message.recorder.build_content()
+    answer: Json = {"role": "user", "content": [*content, *attachments]}
+    return [{"role": "assistant", "content": message}, answer] if message else [answer]
 
 
 def _build_refusal(call: RecordedCall, reason: str) -> Json:
@@ -51,7 +51,7 @@ def _find_reason(call: RecordedCall, parser: OutputParser) -> str:
         case "undemanded":
             return FORCED_TOOL_FIRST
         case "structured":
-            return _explain(parser.structured)
+            return _explain(parser.end_rules.structured)
         case "given":
             return INVALID_ARGUMENTS
 
@@ -61,7 +61,7 @@ def _explain(structured: StructuredOutput | None) -> str:
 
 
 def _to_supported_result(result: ToolResult) -> ToolResult:
-    """The result as the service takes it: a text file as text, no other file."""
+    """Converts a result to what the service accepts: a text file becomes text, another file a note."""
     return ToolResult(result.tool_use_id, tuple(map(_to_supported_part, result.content)), result.is_error)
 
 

@@ -1,4 +1,4 @@
-"""What an executor of the claude role does: admit a turn, find it a CLI process, have the conversation, report events."""
+"""The claude role of an executor: admits a turn, runs it on a CLI process, and emits its events."""
 
 import asyncio
 import contextlib
@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from executor.admission import Admission, AdmissionRefused
+from executor.claude.cli.handshake import TurnRefused, fetch_cli_info, warm_up
 from executor.claude.cli.launch import Launch
 from executor.claude.cli.pool import INITIAL_RETRY_DELAY, MAX_RETRY_DELAY, ProcessPool
 from executor.claude.cli.process import CliCrashed, CliProcess
@@ -15,22 +16,22 @@ from executor.claude.cli.protocol import InitializeResponse
 from executor.claude.output.validation import InvalidSchema
 from executor.claude.request.body import ModelRequest, build_request
 from executor.claude.request.model_rules import PERMISSIVE_RULES, find_rules
-from executor.claude.session import CliSession, Emit, TurnRefused, fetch_cli_info, warm_up
+from executor.claude.session import CliSession, Emit
 from executor.claude.tool_results import ToolResultRouter
 from shared.errors import ErrorKind
 from shared.events import Admitted, Event, Failed, Queued, UsageWindows
 from shared.turn import Turn
 from shared.wire import ClaudeStatus, CliModel
 
-# What a CLI says may hold paths of this host: it is for the log, not for whoever asks how we are.
-CLI_START_FAILED = "the Claude Code CLI does not start; the executor's log says why"
-POOL_START_FAILED = "no CLI process can be parked; the executor's log says why"
+# Messages of the CLI may contain paths of this host: they go to the log, not into the status.
+CLI_START_FAILED = "the Claude Code CLI does not start; see the executor's log"
+POOL_START_FAILED = "no CLI process can be pooled; see the executor's log"
 
 log = structlog.get_logger()
 
 
 class ClaudeRole:
-    """Mutable: the places, the parked processes, and what the CLI said of itself at the start."""
+    """Mutable: the slots, the pool, and what the CLI reported about itself at the start."""
 
     def __init__(
         self,
@@ -43,7 +44,7 @@ class ClaudeRole:
         offline: bool,
         missing: tuple[str, ...] = (),
     ) -> None:
-        """missing: what the CLI's sandbox lacks on this host."""
+        """missing: defences of the CLI's sandbox that this host lacks."""
         self.launch = launch
         self.admission = admission
         self.offline = offline
@@ -58,7 +59,7 @@ class ClaudeRole:
         self._windows: UsageWindows | None = None
 
     async def open(self) -> None:
-        """Make the folder of the private folders anew, let a CLI introduce itself, then park; the latter goes on later."""
+        """Empties the folder of the private folders, and starts to ask the CLI about itself and to fill the pool."""
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
         self._folder.mkdir(mode=0o700, parents=True)
         if self.launch is None:
@@ -69,7 +70,7 @@ class ClaudeRole:
         self._cli_info_task = asyncio.create_task(self._fetch_cli_info())
 
     async def close(self) -> None:
-        """End every process and remove every folder."""
+        """Ends every process and removes every folder."""
         if self._cli_info_task:
             self._cli_info_task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -78,7 +79,7 @@ class ClaudeRole:
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     def status(self, *, draining: bool) -> ClaudeStatus:
-        """How this executor is."""
+        """Returns the status of this executor."""
         models = self._cli_info.models if self._cli_info else []
         return ClaudeStatus(
             role="claude",
@@ -105,7 +106,7 @@ class ClaudeRole:
         )
 
     async def run(self, turn: Turn, results: ToolResultRouter, emit: Emit, tenant: str = "") -> None:
-        """Do a turn; its last event is Done or Failed. results: where those of its calls are brought, if it is held."""
+        """Runs a turn; its last event is Done or Failed. results: receives the results of an interactive turn's calls."""
 
         async def emit_queued(ahead: int) -> None:
             await emit(Queued(ahead))
@@ -137,17 +138,17 @@ class ClaudeRole:
             return process
 
         session = CliSession(self._build_request(turn), results, take_process)
-        process, parked = await self._pool.take()
+        process, is_pooled = await self._pool.take()
         used.append(process)
         try:
-            await emit(Admitted(pooled=parked, offline=self.offline))
+            await emit(Admitted(pooled=is_pooled, offline=self.offline))
             try:
                 await session.send_turn(process)
             except CliCrashed as lost:
-                if not parked or process.process.returncode is None:
+                if not is_pooled or process.process.returncode is None:
                     raise
-                # It ended while it was parked, unnoticed: that is no fault of this turn.
-                log.warning("a parked CLI process had ended", reason=str(lost))
+                # The process ended while it was idle; the turn did not cause that.
+                log.warning("an idle CLI process had ended", reason=str(lost))
                 process = await self._start_process()
                 used.append(process)
                 await session.send_turn(process)
@@ -157,7 +158,7 @@ class ClaudeRole:
                 self._pool.discard(process)
 
     def _build_request(self, turn: Turn) -> ModelRequest:
-        """The turn by the rules of its model, and with the cache's lifetime that the CLI takes for this credential."""
+        """Builds the request by the rules of its model, with the cache lifetime that the CLI uses for this credential."""
         models = self._cli_info.models if self._cli_info else []
         resolved = {model.value: model.resolved_model or model.value for model in models}
         rules = PERMISSIVE_RULES if self.offline else find_rules(resolved.get(turn.model, turn.model))
@@ -175,8 +176,8 @@ class ClaudeRole:
         await warm_up(process, self._default_model)
 
     async def _fetch_cli_info(self) -> None:
-        """Ask one CLI process for its version and the models of this account, until it answers."""
-        pause = INITIAL_RETRY_DELAY
+        """Asks CLI processes for the version and the models of this account, until one answers; then fills the pool."""
+        delay = INITIAL_RETRY_DELAY
         while True:
             try:
                 process = await self._start_process()
@@ -190,5 +191,5 @@ class ClaudeRole:
             except CliCrashed as lost:
                 self._problem = CLI_START_FAILED
                 log.error("the CLI does not start", reason=str(lost))
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, MAX_RETRY_DELAY)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, MAX_RETRY_DELAY)

@@ -1,6 +1,6 @@
-"""The results of a held turn's calls: whoever asked for the turn delivers them.
+"""Routes the caller's tool results to the calls of an interactive turn.
 
-Invariants: a result answers the one call it names, and no call but one that waits.
+Invariants: a result answers exactly the call that it names, and only a call that waits for one.
 """
 
 import asyncio
@@ -9,28 +9,28 @@ from shared.turn import ToolResult
 
 
 class UnexpectedResult(Exception):
-    """A result was delivered that no call waits for."""
+    """No call waits for the delivered result."""
 
 
 class ToolResultRouter:
-    """Mutable: the calls that wait."""
+    """Mutable: the calls that wait for a result."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, asyncio.Future[ToolResult]] = {}
 
     def expect(self, call_id: str) -> None:
-        """From now on the result of this call is waited for."""
+        """Registers a call that waits for a result."""
         self._waiting[call_id] = asyncio.get_running_loop().create_future()
 
     def deliver(self, result: ToolResult) -> None:
-        """Give a result to the call that waits for it. Raises NotAwaited."""
+        """Passes a result to the call that waits for it. Raises UnexpectedResult."""
         waiting = self._waiting.get(result.tool_use_id)
         if waiting is None or waiting.done():
-            raise UnexpectedResult("a result came that no call waits for")
+            raise UnexpectedResult("no call waits for this tool result")
         waiting.set_result(result)
 
     async def wait(self, call_id: str) -> ToolResult:
-        """The result of a call that is expected."""
+        """Returns the result of a registered call."""
         try:
             return await self._waiting[call_id]
         finally:

@@ -1,6 +1,6 @@
 """A value that meets a JSON schema, as small as it comes. Pure.
 
-Law: an ordinary schema is met; one that can't be gets an empty object, and it is the CLI's to judge that.
+Invariants: an ordinary schema is met; one that can't be gets an empty object, and it is the CLI's to judge that.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ def build_instance(schema: Json) -> Json:
 
 
 def _build(node: Any, schema: Json, refs: frozenset[str], budget: Iterator[int]) -> Any:
-    """A value for `node`, a part of `schema` reached through `refs`. Raises _Endless."""
+    """A value for `node`, a part of `schema` reached through `refs`. Raises _Unsatisfiable."""
     if next(budget, None) is None:
         raise _Unsatisfiable
     match node:

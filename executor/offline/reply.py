@@ -1,6 +1,6 @@
 """What the offline model says, as the Messages API would say it. Pure.
 
-Law: it remembers nothing and never passes for a model: what it writes says that it is offline. The formats are those of
+Invariants: it remembers nothing and never passes for a model: what it writes says that it is offline. The formats are those of
 https://docs.claude.com/en/api/messages and .../messages-streaming.
 
 Its tokens are estimates: four characters of text read are one (files and tools count nothing), and so is each piece written:

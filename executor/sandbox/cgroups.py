@@ -16,6 +16,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from executor.sandbox import libc
 from executor.sandbox.confine import ResourceLimits
 from executor.sandbox.privileges import User
 
@@ -28,9 +29,6 @@ CLONE3, INTO_CGROUP = 435, 0x200000000
 # struct clone_args, to its last member: the group's descriptor.
 CLONE_ARGS = struct.Struct("=11Q")
 REMOVE_RETRY_INTERVAL, REMOVE_ATTEMPTS = 0.001, 100
-
-# The interpreter's lock stays where it is while a process is copied.
-_LIBC_WITH_GIL = ctypes.PyDLL(None, use_errno=True)
 
 
 class Cgroup(Struct, frozen=True):
@@ -176,16 +174,12 @@ def _enable_controllers(base: Path, place: Path) -> frozenset[str]:
 
 
 def _fork_into(folder: int) -> int | None:
-    """Fork into a group; None if the call is not to be had."""
-    given = ctypes.create_string_buffer(CLONE_ARGS.pack(INTO_CGROUP, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, folder))
-    api = ctypes.pythonapi
-    api.PyOS_BeforeFork()
-    pid = int(_LIBC_WITH_GIL.syscall(CLONE3, given, ctypes.c_size_t(CLONE_ARGS.size)))
-    if pid == 0:
-        api.PyOS_AfterFork_Child()
-        return 0
-    api.PyOS_AfterFork_Parent()
-    return pid if pid > 0 else None
+    """Forks into a group. Returns None if the system call is not available."""
+    arguments = ctypes.create_string_buffer(CLONE_ARGS.pack(INTO_CGROUP, 0, 0, 0, signal.SIGCHLD, *([0] * 5), folder))
+    try:
+        return libc.fork(CLONE3, arguments, ctypes.c_size_t(CLONE_ARGS.size))
+    except OSError:
+        return None
 
 
 def _write(parent: int, name: str, value: str) -> None:

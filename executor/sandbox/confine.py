@@ -1,6 +1,6 @@
-"""Confines the process it runs in, for good: limits, Landlock, no gain of code or rights, the filter of system calls.
+"""Confines this process permanently: resource limits, Landlock, no new code or rights, the filter of system calls.
 
-Law: a step that fails ends the process before anything of the job runs. Nothing is imported here: it runs in a fork.
+Invariants: a step that fails ends the process before the job runs. Nothing is imported at run time: it runs in a fork.
 """
 
 import os
@@ -9,13 +9,14 @@ import resource
 from msgspec import Struct, structs
 
 from executor.sandbox import landlock
+from executor.sandbox.libc import forbid_new_privileges
 from executor.sandbox.seccomp import filters as seccomp
 
 MAX_DESCRIPTOR = 1 << 20
 
 
 class ResourceLimits(Struct, frozen=True):
-    """Of one job. seconds of CPU; bytes of memory (all of its processes), a file, output; processes; open files."""
+    """Limits of one job. cpu: seconds. memory: bytes of all its processes. file_size: bytes of one file."""
 
     cpu: int = 60
     memory: int = 1 << 30
@@ -25,7 +26,7 @@ class ResourceLimits(Struct, frozen=True):
 
 
 class Program(Struct, frozen=True):
-    """An ELF program. path: the real one. loader: empty if it needs none."""
+    """An ELF program. path: without symbolic links. loader: empty if the program needs none."""
 
     path: str
     loader: str = ""
@@ -33,11 +34,11 @@ class Program(Struct, frozen=True):
 
 
 class Defences(Struct, frozen=True):
-    """What is put up. All of it, but for tests that show what each is for.
+    """Which defences are active. All of them, except in tests that show what each is for.
 
-    mounts: those of `noexec`. hidden: no process of the same user may look into the executor's. namespaces: each command has
-    its own of processes and users. itself: the executor too is confined. groups: each
-    command has a control group, where one can be had.
+    mounts: `noexec` and read-only mounts. hidden: other processes of the same user can't read the executor's memory.
+    namespaces: each command has its own PID and user namespace. executor: the executor itself is confined. cgroups: each
+    command has a control group, where the host allows it.
     """
 
     landlock: bool = True
@@ -51,7 +52,7 @@ class Defences(Struct, frozen=True):
 
 
 def set_limits(limits: ResourceLimits, processes: int) -> None:
-    """Set the resource limits. processes: how many this user may have, those that are not the job's among them."""
+    """Sets the resource limits. processes: how many this user may have, including those of other jobs."""
     for kind, value in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_CPU, limits.cpu),
@@ -61,12 +62,12 @@ def set_limits(limits: ResourceLimits, processes: int) -> None:
         (resource.RLIMIT_NOFILE, limits.open_files),
     ):
         _, hard = resource.getrlimit(kind)
-        most = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (most, most))
+        limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (limit, limit))
 
 
 class Sandbox(Struct, frozen=True):
-    """The defences of a process. made: the rules of paths so far; -1: there are none. filter: of system calls."""
+    """The defences of a process. ruleset: descriptor of the Landlock rules; -1 for none. filter: of system calls."""
 
     ruleset: int
     version: int
@@ -74,15 +75,15 @@ class Sandbox(Struct, frozen=True):
     defences: Defences
 
     def apply_base(self) -> None:
-        """Put up all that can be before a job is known. Raises OSError."""
+        """Applies everything that needs no knowledge of the job. Raises OSError."""
         if self.defences.memory:
             seccomp.freeze_memory()
-        landlock.LIBC.prctl(landlock.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        forbid_new_privileges()
         if self.defences.seccomp:
             seccomp.install(self.filter)
 
     def apply_rules(self, extra_rules: landlock.Rules | None = None) -> None:
-        """Bind this process to the rules, for good. more: what the job needs besides. Raises OSError."""
+        """Restricts this process to the rules, permanently. extra_rules: what the job needs in addition. Raises OSError."""
         if self.ruleset >= 0:
             if extra_rules:
                 landlock.add_rules(self.ruleset, extra_rules, self.version)
@@ -90,32 +91,32 @@ class Sandbox(Struct, frozen=True):
             os.close(self.ruleset)
 
     def apply_program_filter(self) -> None:
-        """Put up what our own code can't work behind: nothing but a program comes now. Raises OSError."""
+        """Applies the filter that our own code can't work with: only the program runs after it. Raises OSError."""
         if self.defences.seccomp:
             seccomp.install(seccomp.build_program_filter())
 
     def replace_rules(self, rules: landlock.Rules) -> None:
-        """Bind it to other rules than those so far. Raises OSError."""
+        """Restricts this process to other rules instead. Raises OSError."""
         if self.ruleset >= 0:
             os.close(self.ruleset)
             structs.replace(self, ruleset=landlock.create_ruleset(rules, self.version)).apply_rules()
 
 
 def build_sandbox(rules: landlock.Rules, filter_: bytes, defences: Defences) -> Sandbox:
-    """A fence that is not up yet. Raises OSError."""
+    """Returns a sandbox that is not applied yet. Raises OSError."""
     version = landlock.get_abi_version()
     return Sandbox(landlock.create_ruleset(rules, version) if defences.landlock else -1, version, filter_, defences)
 
 
 def confine(rules: landlock.Rules, filter_: bytes, defences: Defences) -> None:
-    """Put up the defences. Raises OSError."""
-    whole = build_sandbox(rules, filter_, defences)
-    whole.apply_base()
-    whole.apply_rules()
+    """Applies the defences. Raises OSError."""
+    sandbox = build_sandbox(rules, filter_, defences)
+    sandbox.apply_base()
+    sandbox.apply_rules()
 
 
 def close_other_descriptors(keep: set[int]) -> None:
-    """Close every file descriptor but the first three and these."""
+    """Closes every file descriptor except 0 to 2 and those in `keep`."""
     low = 3
     keep = {each for each in keep if each > 2}
     for each in sorted(keep):

@@ -1,6 +1,6 @@
-"""What a program needs to start: its loader and its libraries, as its own loader lists them.
+"""Finds the files that a program needs to start: its loader and its libraries, as its own loader lists them.
 
-Law: asked at start, of programs that the owner allows, never of what a client names.
+Invariants: runs at the start only, for programs that the owner allows, never for a program that a client names.
 """
 
 import os
@@ -15,11 +15,11 @@ PROGRAM_INTERPRETER = 3
 
 
 class NotAProgram(Exception):
-    """It can't be run by itself; the message says why."""
+    """The file can't be run by itself; the message says why."""
 
 
 def resolve_program(path: str) -> Program:
-    """What is at this path. Raises NotAProgram."""
+    """Returns the program at this path. Raises NotAProgram."""
     real = os.path.realpath(path)
     loader = _read_loader(real)
     if not loader:
@@ -32,7 +32,7 @@ def resolve_program(path: str) -> Program:
 
 
 def _read_loader(path: str) -> str:
-    """PT_INTERP of a 64-bit little-endian ELF file (elf(5))."""
+    """Returns PT_INTERP of a 64-bit little-endian ELF file (elf(5))."""
     try:
         with Path(path).open("rb") as file:
             head = file.read(64)

@@ -1,7 +1,7 @@
-"""Landlock: which paths, ports and processes a process may reach. (https://docs.kernel.org/userspace-api/landlock.html)
+"""Landlock: restricts the paths, ports and processes that a process may reach. (https://docs.kernel.org/userspace-api/landlock.html)
 
-Law: everything that the kernel can govern is governed; a right is only had by a rule. What a kernel lacks is told by
-`missing`, never passed over.
+Invariants: everything that the kernel can control is controlled; only a rule gives a right. `list_missing` reports what a
+kernel lacks.
 """
 
 import ctypes
@@ -12,10 +12,11 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from executor.sandbox.libc import LIBC, check_call, forbid_new_privileges
+
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 CREATE_RULESET_VERSION = 1
 PATH_BENEATH, NET_PORT = 1, 2
-PR_SET_NO_NEW_PRIVS = 38
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 REMOVE_FILE = 1 << 5
@@ -33,13 +34,11 @@ READ_RIGHTS = READ_FILE | READ_DIR
 RUN_RIGHTS = EXECUTE | READ_FILE
 CHANGE_RIGHTS = READ_RIGHTS | WRITE_FILE | TRUNCATE | REMOVE_RIGHTS | MAKE_DIR | MAKE_REG | REFER
 
-LIBC = ctypes.CDLL(None, use_errno=True)
-
 
 class Rules(Struct, frozen=True):
-    """What is allowed; everything else is not. Paths stand for what is below them too. connect: TCP ports.
+    """Everything that is allowed. A path includes everything below it. connect_ports: of TCP.
 
-    unlink: folders whose files may be removed. abstract: abstract Unix sockets of others may be reached.
+    unlink: folders whose files may be removed. abstract_sockets: abstract Unix sockets of other processes may be reached.
     """
 
     read: tuple[str, ...] = ()
@@ -52,12 +51,12 @@ class Rules(Struct, frozen=True):
 
 
 def get_abi_version() -> int:
-    """The version of the kernel's interface; 0 without Landlock."""
+    """Returns the version of the kernel's interface; 0 without Landlock."""
     return max(0, int(LIBC.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), CREATE_RULESET_VERSION)))
 
 
 def list_missing(version: int) -> tuple[str, ...]:
-    """What this kernel's Landlock can't hold, for people. What else covers it is said with it."""
+    """Returns what this kernel's Landlock can't restrict, as sentences, and what restricts it instead."""
     if version == 0:
         return ("this kernel has no Landlock: boot one of 5.13 or newer with `lsm=landlock,…`",)
     lacks: list[str] = []
@@ -71,7 +70,7 @@ def list_missing(version: int) -> tuple[str, ...]:
 
 
 def create_ruleset(rules: Rules, version: int) -> int:
-    """A file descriptor of the rules, for `restrict`. Paths that are not there are left out. Raises OSError."""
+    """Returns a descriptor of the rules, for `restrict_self`. Paths that do not exist are left out. Raises OSError."""
     handled, net = _list_file_rights(version), BIND_TCP | CONNECT_TCP if version >= NET_ABI else 0
     scope = (SIGNALS if rules.abstract_sockets else ABSTRACT_SOCKETS | SIGNALS) if version >= SCOPE_ABI else 0
     size = 24 if version >= SCOPE_ABI else 16 if version >= NET_ABI else 8
@@ -85,7 +84,7 @@ def create_ruleset(rules: Rules, version: int) -> int:
 
 
 def add_rules(ruleset: int, rules: Rules, version: int) -> None:
-    """Add to a ruleset that binds nobody yet. Raises OSError."""
+    """Adds rules to a ruleset that restricts no process yet. Raises OSError."""
     handled = _list_file_rights(version)
     for paths, rights in (
         (rules.read, READ_RIGHTS),
@@ -105,9 +104,8 @@ def _list_file_rights(version: int) -> int:
 
 
 def restrict_self(ruleset: int) -> None:
-    """Bind this thread, and all that it starts, to the rules; there is no way back. Raises OSError."""
-    if LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "no_new_privs")
+    """Restricts this thread, and everything it starts, to the rules, permanently. Raises OSError."""
+    forbid_new_privileges()
     _call(RESTRICT_SELF, ruleset, 0)
 
 
@@ -128,8 +126,4 @@ def _add_path_rules(ruleset: int, paths: Iterable[str], rights: int) -> None:
 
 def _call(number: int, *arguments: object) -> int:
     given = [ctypes.c_char_p(each) if isinstance(each, bytes) else each for each in arguments]
-    result = int(LIBC.syscall(number, *given))
-    if result < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
-    return result
+    return check_call(int(LIBC.syscall(number, *given)))

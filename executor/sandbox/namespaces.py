@@ -1,70 +1,57 @@
-"""A process in a PID namespace and a user namespace of its own. (pid_namespaces(7), user_namespaces(7))
+"""Forks a process into a new PID namespace and a new user namespace. (pid_namespaces(7), user_namespaces(7))
 
 Invariants: the kernel ends every process of a PID namespace when its first one ends, however that ends; and it counts the
-processes of a user namespace apart from the user's others (Linux 5.14). No capability is left in either.
+processes of a user namespace separately from the user's others (Linux 5.14). No capability is left in either.
 """
 
-import ctypes
 import os
 import signal
 
-from executor.sandbox import landlock, privileges
-from executor.sandbox.landlock import LIBC
+from executor.sandbox import landlock, libc, privileges
+from executor.sandbox.libc import LIBC, PR_SET_DUMPABLE
 
-NEW_USER, NEW_PID = 0x10000000, 0x20000000
 CLONE_NUMBERS = {"x86_64": 56, "aarch64": 220}
 INIT_PID = 1
 # Landlock's second version came with Linux 5.19.
 SEPARATE_COUNT_ABI = 2
 NAMESPACES_UNAVAILABLE = (
-    "The kernel does not end a command whose keeper is killed, and counts the processes of all commands together: "
+    "The kernel does not end a command whose reaper is killed, and counts the processes of all commands together: "
     "namespaces of processes can't be made here. Allow user namespaces; a service manager or a container's engine ends "
     "what is left when the executor ends"
 )
 
-# As LIBC, but the interpreter's lock stays where it is while a process is copied.
-_LIBC_WITH_GIL = ctypes.PyDLL(None, use_errno=True)
-
 
 def fork_into_namespaces() -> int:
-    """As os.fork, but the new process is the first of its own namespaces. Only one thread may run. Raises OSError."""
-    number = CLONE_NUMBERS[os.uname().machine]
-    api = ctypes.pythonapi
-    api.PyOS_BeforeFork()
-    pid = int(_LIBC_WITH_GIL.syscall(number, NEW_USER | NEW_PID | signal.SIGCHLD, 0, 0, 0, 0))
-    if pid == 0:
-        api.PyOS_AfterFork_Child()
-        return 0
-    error = ctypes.get_errno()
-    api.PyOS_AfterFork_Parent()
-    if pid < 0:
-        raise OSError(error, os.strerror(error))
-    return pid
+    """Forks as os.fork, but the new process is the first of new namespaces. Only one thread may run. Raises OSError."""
+    flags = os.CLONE_NEWUSER | os.CLONE_NEWPID | signal.SIGCHLD
+    return libc.fork(CLONE_NUMBERS[os.uname().machine], flags, 0, 0, 0, 0)
 
 
 def open_proc() -> int:
-    """A descriptor of /proc, by which `settle` can write. Taken before mounts are laid, it stays what it was. Raises OSError."""
+    """Returns a descriptor of /proc for `map_own_user`. Opened before the remounts, it stays writable. Raises OSError."""
     return os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def set_up_process(proc_descriptor: int, uid: int, gid: int, *, hidden: bool = True) -> None:
-    """Called first in such a process: be the same user as outside, and give up every capability. Raises OSError.
-
-    held: of `proc`.
-    """
-    # Its own maps are only its to write while it may be looked into.
-    LIBC.prctl(privileges.PR_SET_DUMPABLE, 1, 0, 0, 0)
-    for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
-        descriptor = os.open(f"self/{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc_descriptor)
-        os.write(descriptor, line.encode())
-        os.close(descriptor)
+    """Makes a new process the same user as outside, without any capability. Must run first in it. Raises OSError."""
+    map_own_user(proc_descriptor, uid, gid)
     privileges.drop_capabilities()
     if hidden:
         privileges.hide_process()
 
 
+def map_own_user(proc_descriptor: int, uid: int, gid: int) -> None:
+    """Makes a process in a new user namespace the same user and group as outside. Raises OSError."""
+    # A process may write its own maps only while it is dumpable.
+    LIBC.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
+    for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        descriptor = os.open(f"self/{name}", os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc_descriptor)
+        os.write(descriptor, line.encode())
+        os.close(descriptor)
+
+
 def find_problem(proc_descriptor: int) -> str:
-    """Why processes can't have namespaces of their own here; nothing if they can. It tries. held: of `proc`."""
+    """Tries to fork into namespaces. Returns why that fails on this host; empty if it does not."""
     uid, gid = os.getuid(), os.getgid()
     try:
         pid = fork_into_namespaces()
@@ -81,15 +68,15 @@ def find_problem(proc_descriptor: int) -> str:
 
 
 def is_init() -> bool:
-    """Whether this process is the first of a PID namespace: signals to all reach the others of it, and nobody else."""
+    """Whether this process is the first of a PID namespace: a signal to all processes then reaches only those of it."""
     return os.getpid() == INIT_PID
 
 
 def has_separate_count() -> bool:
-    """Whether this kernel counts the processes of a user namespace apart."""
+    """Whether this kernel counts the processes of a user namespace separately."""
     return landlock.get_abi_version() >= SEPARATE_COUNT_ABI
 
 
 def read_outer_pid() -> int:
-    """What this process is called in /proc, which may show another PID namespace. Raises OSError."""
+    """Returns the id of this process in /proc, which may show another PID namespace. Raises OSError."""
     return int(os.readlink("/proc/self"))  # noqa: PTH115 # a number

@@ -1,6 +1,6 @@
-"""Whose rights a process has: down from root, to a user who owns nothing, and no capability left.
+"""Drops the rights of a process: from root to a user who owns nothing, without any capability.
 
-Law: after `drop` this process is not root, in no other group, without capabilities, and nothing it starts can gain any.
+Invariants: after `drop_privileges` this process is not root, in no other group, without capabilities, and nothing it starts can gain any.
 """
 
 import ctypes
@@ -8,14 +8,13 @@ import os
 import pwd
 import struct
 
-from executor.sandbox.landlock import LIBC, PR_SET_NO_NEW_PRIVS
+from executor.sandbox.libc import LIBC, PR_SET_DUMPABLE, check_call, forbid_new_privileges
 
 CAPABILITY_VERSION = 0x20080522
-PR_SET_DUMPABLE = 4
 
 
 class PrivilegeError(Exception):
-    """Root can't be left; the message says what to do."""
+    """The privileges of root can't be dropped; the message names the fix."""
 
 
 class User:
@@ -37,7 +36,7 @@ class User:
 
 
 def drop_privileges(user: User | None) -> None:
-    """Become the user, if this is root; give up every capability. Raises CannotDrop."""
+    """Becomes the user, if this is root, and gives up every capability. Raises PrivilegeError."""
     try:
         if user:
             os.setgroups([])
@@ -55,23 +54,21 @@ def drop_privileges(user: User | None) -> None:
 
 
 def drop_capabilities() -> None:
-    """No capability, now and later. Raises OSError."""
-    if LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "no_new_privs")
-    # Where there is none left, a supervisor may have forbidden the call as well.
-    if has_capabilities() and LIBC.capset(struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24)):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    """Gives up every capability, also for programs that it starts. Raises OSError."""
+    forbid_new_privileges()
+    # A supervisor that left no capability may have forbidden the call too.
+    if has_capabilities():
+        check_call(LIBC.capset(struct.pack("Ii", CAPABILITY_VERSION, 0), bytes(24)))
 
 
 def has_capabilities() -> bool:
     """Whether this process has, or may take, a capability. Raises OSError."""
     # capget(2): effective, permitted and inheritable, twice 32 of each.
     sets = ctypes.create_string_buffer(24)
-    if LIBC.capget(struct.pack("Ii", CAPABILITY_VERSION, 0), sets):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    check_call(LIBC.capget(struct.pack("Ii", CAPABILITY_VERSION, 0), sets))
     return any(sets.raw)
 
 
 def hide_process() -> None:
-    """No process of the same user may look into this one's memory or environment."""
+    """Prevents other processes of the same user from reading this one's memory or environment."""
     LIBC.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

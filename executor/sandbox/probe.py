@@ -1,21 +1,18 @@
-"""What this host really stops, tried from inside a sandbox: a command's, or the CLI's. Returns what was not stopped.
+"""Tries attacks from inside a sandbox, a command's or the CLI's, to find what this host does not stop.
 
-Law: each trial is harmless where it succeeds; nothing is taken as held because a call said so.
+Invariants: each trial is harmless if it succeeds; a restriction counts only if its trial fails.
 """
 
 import contextlib
-import ctypes
 import mmap
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
 
 from executor.sandbox import privileges
-from executor.sandbox.landlock import LIBC
-from executor.sandbox.seccomp.filters import MSG_FASTOPEN
+from executor.sandbox.seccomp.argument_checks import MSG_FASTOPEN
 
 FORBIDDEN_FILE = "/etc/passwd"
-NEW_USER = 0x10000000
 MPTCP = 262
 
 
@@ -23,12 +20,12 @@ type Trial = tuple[str, Callable[[], object]]
 
 
 def find_unblocked(trials: Iterable[Trial]) -> list[str]:
-    """The names of the trials that succeeded."""
+    """Returns the names of the trials that succeeded."""
     return [name for name, trial in trials if _succeeds(trial)]
 
 
 def list_command_trials() -> Iterator[Trial]:
-    """What no command may do."""
+    """Lists what no command may do."""
     yield from _list_common_trials()
     for family in (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK):
         yield f"a socket of {family.name}", lambda family=family: socket.socket(family, socket.SOCK_DGRAM).close()
@@ -40,7 +37,7 @@ def list_command_trials() -> Iterator[Trial]:
 
 
 def list_cli_trials(port: int, outside: str, *, dns: bool) -> Iterator[Trial]:
-    """What the CLI may not do. port: of loopback, where somebody listens. outside: a folder to write to. names: it may use UDP."""
+    """Lists what the CLI may not do. port: a listening one of loopback. outside: a folder to write to. dns: it may use UDP."""
     yield from _list_common_trials()
     yield "writing a file outside", lambda: _create_file(f"{outside}/trial")
     yield "TCP to another port", lambda: socket.create_connection(("127.0.0.1", port), timeout=5).close()
@@ -61,7 +58,7 @@ def _list_common_trials() -> Iterator[Trial]:
     yield "a socket pair", lambda: [each.close() for each in socket.socketpair()]
     yield "a file in memory", lambda: os.close(os.memfd_create("probe"))
     yield "a signal to the executor", lambda: os.kill(os.getppid(), 0)
-    yield "a namespace of its own", lambda: _check_call(LIBC.unshare(NEW_USER))
+    yield "a namespace of its own", lambda: os.unshare(os.CLONE_NEWUSER)
 
 
 def _run_program(path: str) -> None:
@@ -92,11 +89,6 @@ def _send_fast_open(port: int) -> None:
 def _require_capability() -> None:
     if not privileges.has_capabilities():
         raise PermissionError
-
-
-def _check_call(result: int) -> None:
-    if result < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def _succeeds(trial: Callable[[], object]) -> bool:

@@ -13,10 +13,9 @@ import re
 import struct
 from collections.abc import Mapping
 
-from executor.sandbox.landlock import LIBC
+from executor.sandbox import namespaces
+from executor.sandbox.libc import LIBC, check_call
 
-NEW_MOUNTS, NEW_USER = 0x00020000, 0x10000000
-PR_SET_DUMPABLE = 4
 RECURSIVE, SLAVE = 16384, 1 << 19
 OPEN_TREE, MOVE_MOUNT, MOUNT_SETATTR = 428, 429, 442
 AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE, COPY, FROM_DESCRIPTOR = -100, 0x1000, 0x8000, 1, 4
@@ -32,14 +31,12 @@ def remount_folders(folders: Mapping[str, bool]) -> str:
     uid, gid = os.getuid(), os.getgid()
     try:
         if uid == 0:
-            check_call(LIBC.unshare(NEW_MOUNTS))
+            os.unshare(os.CLONE_NEWNS)
         else:
-            # Its own maps are only its to write while it may be looked into.
-            LIBC.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
-            check_call(LIBC.unshare(NEW_MOUNTS | NEW_USER))
-            for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
-                with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123 # this module knows no more than it must
-                    file.write(line)
+            proc = namespaces.open_proc()
+            os.unshare(os.CLONE_NEWNS | os.CLONE_NEWUSER)
+            namespaces.map_own_user(proc, uid, gid)
+            os.close(proc)
         check_call(LIBC.mount(None, b"/", None, ctypes.c_ulong(SLAVE | RECURSIVE), None))
         # Copies, which keep what is to be written as it was mounted; laid over their places, the outer ones first.
         copies = [(_clone_mount(folder, folders[folder]), os.fsencode(folder)) for folder in sorted(folders)]
@@ -84,10 +81,3 @@ def set_mount_attributes(dir_fd: int, place: bytes, attributes: int) -> None:
     wanted = struct.pack("=QQQQ", attributes, 0, 0, 0)
     flags = AT_RECURSIVE | (0 if place else AT_EMPTY_PATH)
     check_call(LIBC.syscall(MOUNT_SETATTR, dir_fd, place, flags, wanted, ctypes.c_size_t(len(wanted))))
-
-
-def check_call(result: int) -> int:
-    """What a call came to. Raises OSError."""
-    if result < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return result

@@ -15,7 +15,8 @@ import pwd
 from collections.abc import Iterable, Mapping
 
 from executor.sandbox import remount
-from executor.sandbox.remount import AT_FDCWD, COPY, FROM_DESCRIPTOR, LIBC, MOVE_MOUNT, OPEN_TREE
+from executor.sandbox.libc import LIBC, check_call
+from executor.sandbox.remount import AT_FDCWD, COPY, FROM_DESCRIPTOR, MOVE_MOUNT, OPEN_TREE
 
 MOUNT_TABLE = "/etc/mtab"
 PASSWD_FILE, GROUP_FILE, NSSWITCH_FILE = ACCOUNT_FILES = ("/etc/passwd", "/etc/group", "/etc/nsswitch.conf")
@@ -60,19 +61,19 @@ def build_account_tables(uid: int, gid: int, groups: Iterable[int]) -> dict[str,
 
 def _mount_file(place: str, content: bytes) -> None:
     """Lay a file of this content over what is there. Raises OSError."""
-    made = remount.check_call(LIBC.syscall(FSOPEN, b"tmpfs", 1))
-    remount.check_call(LIBC.syscall(FSCONFIG, made, CREATE, None, None, 0))
-    memory = remount.check_call(LIBC.syscall(FSMOUNT, made, 1, 0))
+    made = check_call(LIBC.syscall(FSOPEN, b"tmpfs", 1))
+    check_call(LIBC.syscall(FSCONFIG, made, CREATE, None, None, 0))
+    memory = check_call(LIBC.syscall(FSMOUNT, made, 1, 0))
     os.close(made)
     table = os.open(TABLE_NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o444, dir_fd=memory)
     os.write(table, content)
     os.close(table)
     # A file of what is mounted nowhere can't be mounted itself by every kernel.
-    remount.check_call(LIBC.syscall(MOVE_MOUNT, memory, b"", AT_FDCWD, TEMPORARY_MOUNT_POINT, FROM_DESCRIPTOR))
-    copy = remount.check_call(LIBC.syscall(OPEN_TREE, memory, TABLE_NAME.encode(), COPY | os.O_CLOEXEC))
-    remount.check_call(LIBC.umount2(TEMPORARY_MOUNT_POINT, DETACH))
+    check_call(LIBC.syscall(MOVE_MOUNT, memory, b"", AT_FDCWD, TEMPORARY_MOUNT_POINT, FROM_DESCRIPTOR))
+    copy = check_call(LIBC.syscall(OPEN_TREE, memory, TABLE_NAME.encode(), COPY | os.O_CLOEXEC))
+    check_call(LIBC.umount2(TEMPORARY_MOUNT_POINT, DETACH))
     os.close(memory)
     remount.set_mount_attributes(copy, b"", remount.READ_ONLY | remount.NO_SUID | remount.NO_DEVICES | remount.NO_EXEC)
     # On the link itself, not on what it leads to.
-    remount.check_call(LIBC.syscall(MOVE_MOUNT, copy, b"", AT_FDCWD, place.encode(), FROM_DESCRIPTOR))
+    check_call(LIBC.syscall(MOVE_MOUNT, copy, b"", AT_FDCWD, place.encode(), FROM_DESCRIPTOR))
     os.close(copy)

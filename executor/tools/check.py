@@ -1,6 +1,6 @@
 """What an executor of the tools role would find at a start: the kernel, tried, and each path and command by itself.
 
-Law: it leaves root like the executor, so what it may read is what jobs may read. It serves nothing.
+Invariants: it leaves root like the executor, so what it may read is what jobs may read. It serves nothing.
 """
 
 import os

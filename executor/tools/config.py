@@ -1,6 +1,6 @@
-"""What the owner allows, as values, and opened where jobs are done.
+"""What the owner allows, as values; `open_config` adds the descriptors that jobs need.
 
-Law: what is opened is held from the start on, and never opened again by its name.
+Invariants: a folder is opened once, at the start, and never again by its name.
 """
 
 import os
@@ -13,7 +13,7 @@ SHELL_PATH = "/bin/bash"
 
 
 class Root(Struct, frozen=True):
-    """An allowed folder. path: the real one; spelled: as the setting has it; descriptor: held since the start."""
+    """An allowed folder. path: without symbolic links; configured: as in the setting; descriptor: open since the start."""
 
     path: str
     configured: str
@@ -22,9 +22,9 @@ class Root(Struct, frozen=True):
 
 
 class ToolConfig(Struct, frozen=True):
-    """All of it. commands: by name; None is built into the shell. Sizes in bytes, times in seconds.
+    """commands: by name; None for a command that is built into the shell. Sizes in bytes, times in seconds.
 
-    accounts: the tables of users and groups show those of the tools alone.
+    accounts: the tables of users and groups show only the tools' own.
     """
 
     roots: tuple[Root, ...]
@@ -39,25 +39,30 @@ class ToolConfig(Struct, frozen=True):
     new_files: int = 10_000
     accounts: bool = False
 
+    def list_root_paths(self, *, writable: bool | None = None) -> tuple[str, ...]:
+        """Returns the allowed folders by their descriptors: this user may not reach them by their names."""
+        roots = (root for root in self.roots if writable is None or root.writable == writable)
+        return tuple(f"/proc/self/fd/{root.descriptor}" for root in roots)
+
     @property
     def readable_paths(self) -> str:
-        """The allowed paths, for a sentence."""
+        """The allowed paths, for a message."""
         return ", ".join(root.path for root in self.roots) or "none"
 
     @property
     def writable_paths(self) -> str:
-        """The writable paths, for a sentence."""
+        """The writable paths, for a message."""
         return ", ".join(root.path for root in self.roots if root.writable) or "none"
 
     @property
     def command_names(self) -> str:
-        """The allowed commands, for a sentence."""
+        """The allowed commands, for a message."""
         return ", ".join(sorted(self.commands)) or "none"
 
 
 def open_config(config: ToolConfig, search: str) -> ToolConfig:
-    """With what has to be held while this may still reach it: the folders, and the program that searches, if there is one."""
-    held = tuple(
+    """Opens the folders and the search program, if there is one, while this process may still reach them. Raises OSError."""
+    roots = tuple(
         structs.replace(root, descriptor=os.open(root.path, os.O_PATH | os.O_DIRECTORY)) for root in config.roots
     )
-    return structs.replace(config, roots=held, search_descriptor=os.open(search, os.O_PATH) if search else -1)
+    return structs.replace(config, roots=roots, search_descriptor=os.open(search, os.O_PATH) if search else -1)

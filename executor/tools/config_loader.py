@@ -1,6 +1,6 @@
 """What the owner allows, out of the settings: resolved at start, never again.
 
-Law: a path or command that is not there, or that uncovers the server's own secrets, is said at start with its mend.
+Invariants: a path or command that is not there, or that uncovers the server's own secrets, is said at start with its mend.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ def split_list(text: str | None) -> tuple[str, ...]:
 
 
 def resolve_roots(allowed: Iterable[str], writable: Iterable[str], secrets: Mapping[str, str]) -> tuple[Root, ...]:
-    """The folders, resolved. secrets: the server's own places, by what they are. Raises CannotAllow."""
+    """The folders, resolved. secrets: the server's own places, by what they are. Raises ToolConfigError."""
     found: dict[str, Root] = {}
     for setting, paths in (("ALLOWED_PATHS", allowed), ("WRITABLE_PATHS", writable)):
         for path in paths:
@@ -90,7 +90,7 @@ def _may_exist(place: str) -> bool:
 
 
 def resolve_commands(names: Iterable[str]) -> dict[str, Program | None]:
-    """The programs by name. Raises CannotAllow."""
+    """The programs by name. Raises ToolConfigError."""
     found: dict[str, Program | None] = {}
     for name in names:
         path = shutil.which(name)
@@ -104,7 +104,7 @@ def resolve_commands(names: Iterable[str]) -> dict[str, Program | None]:
 
 
 def resolve_shell() -> Program:
-    """The shell that runs commands. Raises CannotAllow."""
+    """The shell that runs commands. Raises ToolConfigError."""
     try:
         return elf.resolve_program(SHELL_PATH)
     except NotAProgram as problem:

@@ -1,6 +1,6 @@
 """What may be done: a job and what the owner allows, in; a task for the sandbox, or a refusal, out. Pure.
 
-Law: every door's job passes here, and nothing else decides; which programs a command may name is decided by `programs` of
+Invariants: every door's job passes here, and nothing else decides; which programs a command may name is decided by `programs` of
 `executor.tools.programs`, in the sandbox. A path is compared as it is written: what a symbolic link
 would make of it is not asked, since none is followed.
 """
@@ -34,14 +34,14 @@ MAX_PATH_LENGTH = 4096
 
 
 def build_task(config: ToolConfig, job: ToolJob) -> Task:
-    """The task. Raises Refused."""
+    """The task. Raises JobRefused."""
     return _build_conversion_task(job) if isinstance(job, ConvertDocument) else _build_folder_task(config, job)
 
 
 def _build_folder_task(
     config: ToolConfig, job: ReadFile | FindFiles | SearchFiles | RunCommand | WriteFile | EditFile | ListFolder
 ) -> Task:
-    """The task of a job in an allowed folder. Raises Refused."""
+    """The task of a job in an allowed folder. Raises JobRefused."""
     if isinstance(job, RunCommand):
         root, path = resolve_path(config, job.cwd, "cwd")
         # Its text is read in the sandbox (`commands.programs`): to read shell text may take long.
@@ -99,7 +99,7 @@ def _check_search(job: FindFiles | SearchFiles) -> None:
 
 
 def resolve_search(config: ToolConfig, job: FindFiles | SearchFiles) -> FindFiles | SearchFiles:
-    """A search whose pattern begins with folders from the root, or with ways up, as one in those folders. Raises Refused."""
+    """A search whose pattern begins with folders from the root, or with ways up, as one in those folders. Raises JobRefused."""
     resolve_path(config, job.path)
     name = "pattern" if isinstance(job, FindFiles) else "glob"
     pattern = search.get_file_pattern(job)
@@ -124,7 +124,7 @@ def resolve_search(config: ToolConfig, job: FindFiles | SearchFiles) -> FindFile
 
 
 def resolve_path(config: ToolConfig, path: str | None, name: str = "the path") -> tuple[int, str]:
-    """Which allowed folder, and where below it. name: what it is called. Raises Refused."""
+    """Which allowed folder, and where below it. name: what it is called. Raises JobRefused."""
     if not config.roots:
         raise JobRefused(ErrorKind.NOT_ALLOWED, "no path is allowed. ALLOWED_PATHS sets which")
     if path is None:

@@ -1,6 +1,6 @@
 """Which allowed programs a command names, and what they read of the system.
 
-Law: shell text is read in the process of its job, in the sandbox: nothing bounds how long that takes but the kernel.
+Invariants: shell text is read in the process of its job, in the sandbox: nothing bounds how long that takes but the kernel.
 """
 
 import os
@@ -49,7 +49,7 @@ def list_programs_in_time(config: ToolConfig, command: str, send_message: Callab
 
 
 def list_programs(config: ToolConfig, command: str) -> tuple[str, ...]:
-    """Names of the allowed programs that shell text names. How long that takes is not bounded here. Raises Refused."""
+    """Names of the allowed programs that shell text names. How long that takes is not bounded here. Raises JobRefused."""
     by_path = {program.path: name for name, program in config.commands.items() if program}
     found: list[str] = []
     for name in shell.list_program_names(command):

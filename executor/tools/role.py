@@ -212,7 +212,7 @@ class ToolsRole:
 
 
 def _raise_refusal(ended: JobExit) -> None:
-    """Raises Refused, if that is what the job's process told its keeper."""
+    """Raises JobRefused, if that is what the job's process told its keeper."""
     if ended.last_message:
         failed = _failure_decoder.decode(ended.last_message)
         raise JobRefused(failed.kind, failed.detail)

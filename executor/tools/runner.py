@@ -1,6 +1,6 @@
 """Runs a task in the sandbox and brings what it writes, as it comes.
 
-Law: nothing is held without a bound: what is over the limit of output is read and thrown away, then the job is ended.
+Invariants: nothing is held without a bound: what is over the limit of output is read and thrown away, then the job is ended.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class ReaperCrashed(Exception):
 async def run_reaped(
     zygote: Zygote, payload: bytes, handle_output: OutputHandler, *, stdin: bytes | None = None, merged: bool = False
 ) -> JobExit:
-    """Run it to its end, with a keeper; `take` gets what it writes. Being cancelled ends it. Raises ZygoteLost, KeeperLost.
+    """Run it to its end, with a keeper; `take` gets what it writes. Being cancelled ends it. Raises ZygoteCrashed, ReaperCrashed.
 
     merged: all of it comes as `stdout`, in the order in which it was written.
     """
@@ -51,7 +51,7 @@ async def run_reaped(
 
 
 async def run_single(zygote: Zygote, payload: bytes, max_bytes: int) -> bytes:
-    """All that it writes, up to `most` bytes and a piece. Being cancelled ends it. Raises ZygoteLost."""
+    """All that it writes, up to `most` bytes and a piece. Being cancelled ends it. Raises ZygoteCrashed."""
     written = bytearray()
     async with aclosing(_read_chunks(zygote.start_single(payload))) as pieces:
         async for data in pieces:

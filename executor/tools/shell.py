@@ -1,6 +1,6 @@
 """Shell text, looked at before it runs: which programs it names. Pure.
 
-Law: this makes the refusal clear; what holds is the kernel, which runs no other program than those found here.
+Invariants: this makes the refusal clear; what holds is the kernel, which runs no other program than those found here.
 """
 
 import re
@@ -46,7 +46,7 @@ _parser = Parser(Language(tree_sitter_bash.language()))
 
 
 def list_program_names(text: str) -> tuple[str, ...]:
-    """Every program that the text names, but for the harmless built-in ones. Raises Refused."""
+    """Every program that the text names, but for the harmless built-in ones. Raises JobRefused."""
     if "\0" in text:
         raise JobRefused(ErrorKind.BAD_JOB, "command: a NUL character can't be in a command")
     if not text.strip():

@@ -1,6 +1,6 @@
 """Starts the tools role: what is allowed is resolved, the zygote grows, root is left, the executor is confined, the sandbox tried.
 
-Law: in this order. Nothing is served before the sandbox was tried, and nothing at all where it does not hold.
+Invariants: in this order. Nothing is served before the sandbox was tried, and nothing at all where it does not hold.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ QUEUE_FACTOR = 4
 
 
 def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -> None:
-    """Run until drained. zygote: one that is to grow yet. Raises CannotBind, CannotAllow, CannotDrop, ZygoteLost."""
+    """Run until drained. zygote: one that is to grow yet. Raises BindError, ToolConfigError, PrivilegeError, ZygoteCrashed."""
     log = structlog.get_logger()
     user = User(settings.tools_user) if os.getuid() == 0 else None
     ground = build_config(settings)
@@ -95,7 +95,7 @@ def watch_zygote(zygote: Zygote, role: ToolsRole, server: Server) -> None:
 def set_up_zygote(
     config: ToolConfig, user: User | None, settings: Settings, zygote: Zygote
 ) -> tuple[str, tuple[str, ...], str]:
-    """Let the zygote grow and become the user. Raises CannotAllow, CannotDrop.
+    """Let the zygote grow and become the user. Raises ToolConfigError, PrivilegeError.
 
     Returns why nothing can be served, what mounts lack, and why documents can't be converted.
     """
@@ -136,7 +136,7 @@ def find_host_problem() -> str:
 
 
 def request_setup(zygote: Zygote, request: SetupRequest) -> SetupResult:
-    """Make the zygote what it is for; how that went. Raises CannotAllow."""
+    """Make the zygote what it is for; how that went. Raises ToolConfigError."""
     try:
         answer = msgspec.msgpack.decode(zygote.set_up(msgspec.msgpack.encode(request)), type=SetupResult)
     except ZygoteCrashed as lost:
@@ -168,7 +168,7 @@ async def probe_sandbox(zygote: Zygote) -> str:
 
 
 def build_config(settings: Settings) -> ToolConfig:
-    """What the settings allow. Raises CannotAllow."""
+    """What the settings allow. Raises ToolConfigError."""
     places = config_loader.list_secret_paths(os.environ, settings.run_dir.absolute())
     return ToolConfig(
         config_loader.resolve_roots(

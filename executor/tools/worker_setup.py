@@ -1,6 +1,6 @@
-"""What the zygote becomes in the tools role: mounts are laid, folders opened, root is left; then it forks what does the jobs.
+"""Sets the zygote of the tools role up: remounts, opens the folders, drops root, and plans the processes of jobs.
 
-Law: in this order, and all of it before the first job. What fails is told to the executor, which says it and ends.
+Invariants: in this order, and all of it before the first job. A failure is reported to the executor, which logs it and ends.
 """
 
 import importlib
@@ -14,16 +14,15 @@ from executor.sandbox import cgroups, landlock, namespaces, privileges, remount,
 from executor.sandbox.confine import Defences
 from executor.sandbox.privileges import PrivilegeError, User
 from executor.sandbox.seccomp import filters
-from executor.sandbox.zygote.idle_processes import WorkerPlan
-from executor.tools import config as grounds
+from executor.sandbox.zygote.plan import WorkerPlan
 from executor.tools import worker
-from executor.tools.config import ToolConfig
+from executor.tools.config import ToolConfig, open_config
 
 NO_SANDBOX = "the sandbox can't be put up here; a container may forbid Landlock or seccomp: allow both"
 
 
 class SetupRequest(Struct, frozen=True):
-    """What it is for. search: where the program is that searches. user: who it becomes, if it is root. spare: as in Trade."""
+    """search_program: its path. user: whom the zygote becomes, if it is root. idle_count: as in WorkerPlan."""
 
     config: ToolConfig
     search_program: str
@@ -33,7 +32,10 @@ class SetupRequest(Struct, frozen=True):
 
 
 class SetupResult(Struct, frozen=True):
-    """How it went. missing: what can't be had here. converter: why documents can't be converted. problem: why nothing can be served, and what to do. failed: why to end."""
+    """missing: defences that this host lacks. converter: why documents can't be converted.
+
+    problem: why no job can be served, and the fix. failure: why the executor must end.
+    """
 
     missing: tuple[str, ...] = ()
     converter: str = ""
@@ -42,59 +44,58 @@ class SetupResult(Struct, frozen=True):
 
 
 def set_up_worker(payload: bytes) -> tuple[bytes, WorkerPlan | None]:
-    """Do as the plan says."""
-    plan = msgspec.msgpack.decode(payload, type=SetupRequest)
+    """Sets the zygote up. Returns the encoded SetupResult, and the plan of its processes; no plan if no job can be served."""
+    request = msgspec.msgpack.decode(payload, type=SetupRequest)
     for name in ("files.pages", "programs"):
         importlib.import_module(f"executor.tools.{name}")
     converter = _load_converter()
     try:
         proc = namespaces.open_proc()
-        user = User(plan.user) if plan.user else None
-        # Held before everything is mounted read only, it stays writable.
-        base = cgroups.find_own_cgroup() if plan.defences.cgroups else ""
-        groups = cgroups.make_tree(base, user, plan.config.limits, (os.getpid(), os.getppid())) if base else None
-        lacks = (
-            remount.remount_folders({root.path: root.writable for root in plan.config.roots})
-            if plan.defences.mounts
+        user = User(request.user) if request.user else None
+        # Opened before everything is mounted read only, it stays writable.
+        base = cgroups.find_own_cgroup() if request.defences.cgroups else ""
+        tree = cgroups.make_tree(base, user, request.config.limits, (os.getpid(), os.getppid())) if base else None
+        mount_problem = (
+            remount.remount_folders({root.path: root.writable for root in request.config.roots})
+            if request.defences.mounts
             else ""
         )
         accounts = False
-        if plan.defences.mounts and not lacks:
-            of_user = (user.uid, user.gid, ()) if user else (os.getuid(), os.getgid(), os.getgroups())
-            accounts = tables.mount_tables(tables.build_account_tables(*of_user))
-        ground = structs.replace(grounds.open_config(plan.config, plan.search_program), accounts=accounts)
+        if request.defences.mounts and not mount_problem:
+            ids = (user.uid, user.gid, ()) if user else (os.getuid(), os.getgid(), os.getgroups())
+            accounts = tables.mount_tables(tables.build_account_tables(*ids))
+        config = structs.replace(open_config(request.config, request.search_program), accounts=accounts)
         privileges.drop_privileges(user)
     except (PrivilegeError, OSError) as error:
         return msgspec.msgpack.encode(SetupResult(failure=str(error))), None
-    if plan.defences.hidden:
+    if request.defences.hidden:
         privileges.hide_process()
     filter_ = filters.build_command_filter(allow_signals=landlock.get_abi_version() >= landlock.SCOPE_ABI)
     try:
-        alone = worker.build_single_sandbox(ground, filter_, plan.defences)
+        single_sandbox = worker.build_single_sandbox(config, filter_, request.defences)
     except OSError:
         return msgspec.msgpack.encode(SetupResult(converter=converter, problem=NO_SANDBOX)), None
-    alike = namespaces.find_problem(proc) if plan.defences.namespaces else ""
-    apart = plan.defences.namespaces and not alike
-    if groups and "pids" in groups.controllers:
-        # They end and count a command's processes as well.
-        alike = ""
-    trade = WorkerPlan(
-        prepare_reaped=partial(worker.prepare_reaped, ground, filter_, plan.defences),
-        build_limits=partial(worker.build_limits, ground),
-        prepare_single=partial(worker.prepare_single, ground, alone),
-        idle_count=plan.idle_count,
-        own_namespaces=apart,
+    namespace_problem = namespaces.find_problem(proc) if request.defences.namespaces else ""
+    own_namespaces = request.defences.namespaces and not namespace_problem
+    if tree and "pids" in tree.controllers:
+        # Control groups end and count a command's processes as well.
+        namespace_problem = ""
+    plan = WorkerPlan(
+        prepare_reaped=partial(worker.prepare_reaped, config, filter_, request.defences),
+        build_limits=partial(worker.build_limits, config),
+        prepare_single=partial(worker.prepare_single, config, single_sandbox),
+        idle_count=request.idle_count,
+        own_namespaces=own_namespaces,
         proc_descriptor=proc,
-        hidden=plan.defences.hidden,
-        cgroups=groups,
+        hidden=request.defences.hidden,
+        cgroups=tree,
     )
-    return msgspec.msgpack.encode(
-        SetupResult((lack,) if (lack := ". ".join(filter(None, (lacks, alike)))) else (), converter)
-    ), trade
+    missing = ". ".join(filter(None, (mount_problem, namespace_problem)))
+    return msgspec.msgpack.encode(SetupResult((missing,) if missing else (), converter)), plan
 
 
 def _load_converter() -> str:
-    """Load what converts documents; why that can't be."""
+    """Loads the converter of documents. Returns why that failed; empty if it did not."""
     try:
         importlib.import_module("executor.tools.files.documents")
     except ImportError as error:

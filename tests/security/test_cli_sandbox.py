@@ -139,7 +139,7 @@ from pathlib import Path
 from msgspec import structs
 from executor.claude.cli import sandbox as sandboxes
 from executor.claude.cli.credential import find_credential
-from executor.sandbox import landlock, privileges
+from executor.sandbox import landlock, libc, privileges
 made = sandboxes.build_cli_sandbox(Path(told["program"]), find_credential({"ANTHROPIC_API_KEY": "x"}),
                          f"http://127.0.0.1:{told['port']}", {}, landlock.get_abi_version())
 library = tuple(str(path) for name in ("python3*", "*/libffi.so*") for path in Path("/usr/lib").glob(name))
@@ -149,10 +149,10 @@ if "landlock" not in defences:
 if "seccomp" not in defences:
     made = structs.replace(made, filter=b"")
 if "privileges" not in defences:
-    privileges.drop_capabilities = lambda: landlock.LIBC.prctl(landlock.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    privileges.drop_capabilities = lambda: libc.forbid_new_privileges()
 if uid:
     os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)
-    landlock.LIBC.prctl(privileges.PR_SET_DUMPABLE, 1, 0, 0, 0)
+    libc.LIBC.prctl(libc.PR_SET_DUMPABLE, 1, 0, 0, 0)
 with sandboxes.prepare_entry(made, Path(told["inside"])) as enter:
     ran = subprocess.run([told["program"], "-I", "-S", "-c", sys.argv[5], sys.argv[2]], preexec_fn=enter, env={}, cwd="/")
 sys.exit(ran.returncode)

@@ -102,13 +102,13 @@ def test_without_seccomp_the_same_attacks_on_the_kernel_work(tmp_path: Path):
 def test_a_keeper_ends_what_a_plain_parent_would_leave(tmp_path: Path):
     """A second fork in a session of its own goes on after its parent, unless a keeper looks after it."""
     code = (
-        "import os, sys, socket\nsys.path.insert(0, sys.argv[1])\nfrom executor.sandbox.zygote import reaper\n"
+        "import os, sys, socket\nsys.path.insert(0, sys.argv[1])\nfrom executor.sandbox.zygote import termination\nfrom executor.sandbox import libc\n"
         "reading, writing = os.pipe()\n"
         "def leave():\n    if os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0:\n"
         "            os.read(0, 1)\n        os._exit(0)\n    os._exit(0)\n"
-        "if sys.argv[2] == 'kept':\n    reaper.LIBC.prctl(reaper.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)\n"
+        "if sys.argv[2] == 'kept':\n    libc.LIBC.prctl(libc.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)\n"
         "child = os.fork()\nif child == 0: leave()\nos.waitpid(child, 0)\n"
-        "if sys.argv[2] == 'kept': reaper.kill_descendants()\n"
+        "if sys.argv[2] == 'kept': termination.kill_descendants()\n"
         "os.write(1, b'.'); os._exit(0)\n"
     )
     for manner, left in (("kept", False), ("plain", True)):

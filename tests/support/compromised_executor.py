@@ -18,7 +18,7 @@ import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 
-from executor.sandbox.landlock import LIBC
+from executor.sandbox.libc import LIBC
 from executor.sandbox.seccomp.filters import ARCHITECTURES
 from executor.sandbox.seccomp.system_calls import CALLS
 from shared.process.peers import get_peer

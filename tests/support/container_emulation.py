@@ -12,6 +12,7 @@ import os
 import sys
 
 from executor.sandbox import remount
+from executor.sandbox.libc import LIBC, check_call
 from executor.sandbox.seccomp import filters
 from executor.sandbox.seccomp.system_calls import CALLS
 from tests.support import kernel
@@ -26,12 +27,12 @@ REFUSED_CALLS = (
 
 def mount(paths: list[str]) -> None:
     """Mount these without exec, for this process and what it starts."""
-    remount.check_call(remount.LIBC.unshare(remount.NEW_MOUNTS))
-    remount.check_call(remount.LIBC.mount(None, b"/", None, ctypes.c_ulong(remount.SLAVE | remount.RECURSIVE), None))
+    os.unshare(os.CLONE_NEWNS)
+    check_call(LIBC.mount(None, b"/", None, ctypes.c_ulong(remount.SLAVE | remount.RECURSIVE), None))
     for path in paths:
         copy = remount._clone_mount(path, True)
         here = (remount.AT_FDCWD, os.fsencode(path), remount.FROM_DESCRIPTOR)
-        remount.check_call(remount.LIBC.syscall(remount.MOVE_MOUNT, copy, b"", *here))
+        check_call(LIBC.syscall(remount.MOVE_MOUNT, copy, b"", *here))
         os.close(copy)
 
 

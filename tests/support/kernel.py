@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterable
 
-from executor.sandbox import landlock
+from executor.sandbox.libc import forbid_new_privileges
 from executor.sandbox.seccomp import bpf, filters
 
 
@@ -13,5 +13,5 @@ def refuse_calls(numbers: Iterable[int], error: int) -> None:
     for number in numbers:
         steps += [(bpf.JUMP_EQ, 0, 1, number), (bpf.RETURN, 0, 0, bpf.ERRNO | error)]
     steps.append((bpf.RETURN, 0, 0, bpf.ALLOW))
-    landlock.LIBC.prctl(landlock.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    forbid_new_privileges()
     filters.install(b"".join(struct.pack("=HBBI", *step) for step in steps))

@@ -2,10 +2,10 @@
 
 import sys
 
-from executor.claude import session
+from executor.claude.cli import handshake
 from tests.support.no_cli_sandbox import main
 
-session.SETUP_TIMEOUT = 1.0
+handshake.SETUP_TIMEOUT = 1.0
 
 if __name__ == "__main__":
     sys.exit(main())

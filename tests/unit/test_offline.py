@@ -287,7 +287,7 @@ async def test_one_connection_carries_answers_counts_and_refusals():
 
 def sent(body: bytes) -> bytes:
     """A request for a message with this body."""
-    return b"POST /v1/messages HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+    return b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
 
 @pytest.mark.parametrize(
@@ -296,10 +296,10 @@ def sent(body: bytes) -> bytes:
         b"\x16\x03\x01\r\n\r\n",
         b"GET /\r\n\r\n",
         b"POST /v1/messages HTTP/1.0\r\n\r\n",
-        b"POST /v1/messages HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
-        b"POST /v1/messages HTTP/1.1\r\ncontent-length: 999999999999\r\n\r\n",
-        b"POST /v1/messages HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n",
-        b"GET / HTTP/1.1\r\na: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+        b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 999999999999\r\n\r\n",
+        b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n-1\r\n",
+        b"GET / HTTP/1.1\r\nhost: x\r\na: " + b"a" * 100_000 + b"\r\n\r\n",
         sent(b""),
         sent(b"{"),
         sent(b"\xff"),
@@ -309,13 +309,13 @@ def sent(body: bytes) -> bytes:
     ],
 )
 async def test_what_is_malformed_is_a_400_in_the_services_envelope_and_closes(raw: bytes):
-    """Law of the server: nothing that is sent to it raises."""
+    """Whatever a client sends, no exception leaves the server."""
     async with serving() as url, connected(url) as (reader, writer):
         writer.write(raw)
         async with asyncio.timeout(TEST_TIMEOUT):
             head, _, answer = (await reader.read()).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
-    assert b"connection: close" in head
+    assert b"connection: close" in head.lower()
     assert msgspec.json.decode(answer)["error"]["type"] == "invalid_request_error"
 
 
@@ -332,7 +332,7 @@ async def leave_after(raw: bytes, linger: bytes) -> None:
     async with serving(delay=0.001) as url:
         before = asyncio.all_tasks()
         async with connected(url) as (reader, writer):
-            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
             await reader.readuntil(b"}}")
             serving_it = asyncio.all_tasks() - before
             writer.write(raw)

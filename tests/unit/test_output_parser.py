@@ -22,7 +22,8 @@ from executor.claude.cli.protocol import (
     StreamEvent,
     UnknownLine,
 )
-from executor.claude.output.parser import MISSING_CALL, OutputParser
+from executor.claude.output.message_end import MISSING_CALL
+from executor.claude.output.parser import OutputParser
 from executor.claude.output.service_events import (
     OutputDetails,
     ServiceBlock,

@@ -3,7 +3,8 @@
 import pytest
 
 from executor.claude.cli.protocol import CliError, InvalidLine, Line
-from executor.claude.output.service_events import OutputDetails, ServiceUsage, merge_usage
+from executor.claude.output.service_events import OutputDetails, ServiceUsage
+from executor.claude.output.usage import merge_usage
 from shared.errors import ErrorKind
 from shared.events import Failed, Started, TextDelta, Usage
 from tests.unit.test_output_parser import STARTED, SYNTHETIC, done, fed, says, service, start, stops, through, turn

@@ -1,7 +1,7 @@
-"""Which credential the CLI gets, decided from the executor's environment.
+"""Finds the credential of the CLI in the executor's environment.
 
-Law: a credential is handed to the CLI the way its own documentation says; nothing here reads or changes it. A login
-stays in the folder where `claude` put it, so that the CLI itself can refresh it.
+Invariants: the CLI gets a credential the way its documentation describes; no code here reads or changes it. A login stays in
+the folder where `claude` put it, so that the CLI can refresh it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,9 +16,9 @@ LOGIN_FILE = ".credentials.json"
 
 
 class Credential(Struct, frozen=True):
-    """kind: which one. environment: what the CLI gets of it. bare: the CLI's `--bare` mode takes this kind.
+    """environment: the variables that the CLI gets. bare: the CLI's `--bare` mode accepts this kind.
 
-    folder: where a login lies, which the CLI reads and refreshes; empty for the other kinds.
+    folder: of a login, which the CLI reads and refreshes; empty for the other kinds.
     """
 
     kind: CredentialKind
@@ -31,12 +31,12 @@ class Credential(Struct, frozen=True):
 
 
 def find_credential(environ: Mapping[str, str]) -> Credential:
-    """The first credential that is there: an API key, a bearer token, a subscription token, a login."""
+    """Returns the first credential found: an API key, a bearer token, a subscription token, a login."""
     return next(_list_credentials(environ), Credential("none", {}, bare=True))
 
 
 def list_credential_kinds(environ: Mapping[str, str]) -> list[CredentialKind]:
-    """The kinds that are there; the first is the one used."""
+    """Returns the kinds of all credentials found; the first is the one used."""
     return [found.kind for found in _list_credentials(environ)]
 
 

@@ -1,11 +1,10 @@
-"""The CLI's command line and environment, as values; and where its binary is.
+"""The CLI's command line and environment, as values, and the path of its binary.
 
-Law: nothing of a request is in either, so nothing of it shows in a process list and no prompt can become an option.
+Invariants: neither contains data of a request, so a process list shows none of it and no prompt can become an option.
 The flags are those of `claude --help`; the environment variables those of the CLI's settings documentation and of its
 agent SDK.
 """
 
-import importlib.util
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from msgspec import Struct
 
 from executor.claude.cli.credential import Credential
 from executor.claude.cli.sandbox import CliSandbox
+from shared.claude_cli import find_bundled_cli
 
 # The version that the tests run, and that requirements.lock installs.
 TESTED_CLI_VERSION = "2.1.330"
@@ -22,7 +22,7 @@ FLAGS = (
     *("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"),
     *("--include-partial-messages", "--no-session-persistence", "--strict-mcp-config"),
     *("--setting-sources", "", "--tools", "", "--disable-slash-commands"),
-    # One message of the model a query: further rounds are the executor's.
+    # A query is one message of the model; the executor runs further rounds itself.
     *("--thinking-display", "summarized", "--max-turns", "1"),
 )
 
@@ -33,8 +33,8 @@ QUIET_ENVIRONMENT = {
     "DISABLE_AUTOUPDATER": "1",
 }
 
-# What a client asked for reaches the model once, as asked: no second request in another form, to another model, or
-# after the model refused. How long a conversation may be is the service's to say, not the CLI's guess.
+# The client's request reaches the model once and unchanged: no second request in another form, to another model, or after
+# the model refused. The service decides how long a conversation may be, not an estimate of the CLI.
 PASS_THROUGH_ENVIRONMENT = {
     "CLAUDE_CODE_MAX_RETRIES": "2",
     "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",
@@ -52,7 +52,7 @@ PASS_THROUGH_ENVIRONMENT = {
     "DISABLE_AUTO_COMPACT": "1",
 }
 
-# Of the executor's own environment, what a CLI needs to reach the service: nothing else is inherited.
+# The variables of the executor's environment that a CLI needs to reach the service; it inherits no others.
 INHERITED_VARIABLES = (
     *("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"),
     *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"),
@@ -60,7 +60,7 @@ INHERITED_VARIABLES = (
 
 
 class Launch(Struct, frozen=True):
-    """How to start one CLI process in a private folder, and in a sandbox."""
+    """How to start a CLI process in a private folder and a sandbox."""
 
     binary: Path
     credential: Credential
@@ -69,11 +69,11 @@ class Launch(Struct, frozen=True):
     sandbox: CliSandbox
 
     def build_argv(self) -> tuple[str, ...]:
-        """The command line; the same for every request."""
+        """Returns the command line, which is the same for every request."""
         return (str(self.binary), *FLAGS, *(("--bare",) if self.credential.bare else ()))
 
     def build_environment(self, folder: Path) -> dict[str, str]:
-        """The whole environment of a CLI whose private folder is `folder`."""
+        """Returns the complete environment of a CLI whose private folder is `folder`."""
         service = {"ANTHROPIC_BASE_URL": self.base_url} if self.base_url else {}
         private = {
             "HOME": str(folder),
@@ -92,18 +92,11 @@ class Launch(Struct, frozen=True):
 
 
 def select_inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """The part of the executor's environment that a CLI gets too."""
+    """Returns the part of the executor's environment that a CLI gets."""
     return {name: environ[name] for name in INHERITED_VARIABLES if name in environ}
 
 
 def find_binary(configured: Path | None) -> Path | None:
-    """CLAUDE_CLI_PATH, or the binary that the package `claude-agent-sdk` carries; None when it can't be executed."""
-    if configured is None:
-        # find_spec does not import the package: only its folder is wanted.
-        spec = importlib.util.find_spec("claude_agent_sdk")
-        folders = spec.submodule_search_locations if spec else None
-        if not folders:
-            return None
-        configured = Path(folders[0]) / "_bundled" / "claude"
-    configured = configured.absolute()
-    return configured if configured.is_file() and os.access(configured, os.X_OK) else None
+    """Returns CLAUDE_CLI_PATH, or the binary of the package `claude-agent-sdk`; None if it can't be executed."""
+    path = configured or find_bundled_cli()
+    return path.absolute() if path and path.is_file() and os.access(path, os.X_OK) else None

@@ -1,6 +1,6 @@
-"""The CLI's lines as it writes them, as far as they are read; `protocol` says what they mean.
+"""The CLI's lines as it writes them, with the fields that are used; `protocol` turns them into values.
 
-Law: a field that may be absent has what its absence means; whatever else a line has is passed over.
+Invariants: the default of an optional field is what its absence means; unknown fields are ignored.
 """
 
 import msgspec

@@ -1,7 +1,7 @@
-"""CLI processes that wait for work, knowing nothing of it.
+"""The pool of idle CLI processes: starting the CLI takes about 0.5 s, so the executor keeps some ready.
 
-Law: a process serves one conversation and ends. Starting the next never keeps an answer waiting: one starts at a time,
-and it yields the CPU until it is ready.
+Invariants: an idle process holds no request data; it serves one conversation and exits. Starting a process never delays an
+answer: one starts at a time, at low priority until it is ready.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from executor.claude.cli.process import CliCrashed, CliProcess
 INITIAL_RETRY_DELAY = 0.5
 MAX_RETRY_DELAY = 30.0
 LOW_PRIORITY_TIMEOUT = 2.0
-# Starting a process holds this one up for some milliseconds: not while a conversation is being set up.
+# Starting a process blocks this one for some milliseconds, so it waits until a conversation is set up.
 START_DELAY_AFTER_TAKE = 0.3
 
 type StartProcess = Callable[[], Awaitable[CliProcess]]
@@ -25,9 +25,9 @@ log = structlog.get_logger()
 
 
 class ProcessPool:
-    """Keeps `size` processes ready. Mutable: the ready ones, those being buried, and what went wrong last.
+    """Keeps `size` processes idle. Mutable: the idle and the discarded processes, and the last problem.
 
-    made: how many became ready; making_seconds: what those took, together.
+    started: how many processes became ready. start_seconds: how long they took, together.
     """
 
     def __init__(
@@ -51,18 +51,18 @@ class ProcessPool:
         self._refill_task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<Parking [{self.idle}/{self.size} ready]>"
+        return f"<ProcessPool [{self.idle}/{self.size} ready]>"
 
     @property
     def idle(self) -> int:
         return len(self._idle)
 
     def open(self) -> None:
-        """Begin to start processes."""
+        """Starts to fill the pool."""
         self._refill_task = asyncio.create_task(self._refill())
 
     async def close(self) -> None:
-        """End every process that is parked or being buried."""
+        """Ends every process, idle or discarded."""
         if self._refill_task:
             self._refill_task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -73,7 +73,7 @@ class ProcessPool:
             await asyncio.wait(self._discarding)
 
     async def take(self) -> tuple[CliProcess, bool]:
-        """A process for one conversation, and whether it was parked. Raises CliLost."""
+        """Returns a process for one conversation, and whether it was pooled. Raises CliCrashed."""
         self._taken_at = asyncio.get_running_loop().time()
         while self._idle:
             process = self._idle.popleft()
@@ -85,11 +85,11 @@ class ProcessPool:
         return await self._start(), False
 
     def discard(self, process: CliProcess) -> None:
-        """End a process now; its remains are removed in the background."""
+        """Ends a process now; its folder is removed in the background."""
         process.kill()
-        grave = asyncio.create_task(process.clean_up())
-        self._discarding.add(grave)
-        grave.add_done_callback(self._discarding.discard)
+        task = asyncio.create_task(process.clean_up())
+        self._discarding.add(task)
+        task.add_done_callback(self._discarding.discard)
 
     async def _refill(self) -> None:
         pause = INITIAL_RETRY_DELAY
@@ -100,14 +100,14 @@ class ProcessPool:
                 await self._refill_needed.wait()
                 continue
             loop = asyncio.get_running_loop()
-            if (rest := self._taken_at + self._start_delay - loop.time()) > 0:
-                await asyncio.sleep(rest)
+            if (delay := self._taken_at + self._start_delay - loop.time()) > 0:
+                await asyncio.sleep(delay)
                 continue
             try:
                 await self._start_idle()
             except CliCrashed as error:
                 if str(error) != self.problem:
-                    log.error("no CLI process can be parked", reason=str(error))
+                    log.error("no CLI process can be pooled", reason=str(error))
                 self.problem = str(error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, MAX_RETRY_DELAY)
@@ -117,31 +117,31 @@ class ProcessPool:
 
     async def _start_idle(self) -> None:
         clock = asyncio.get_running_loop().time
-        began = clock()
+        start = clock()
         process = await self._start()
         try:
             process.set_niceness(19)
-            # On a host that is always busy it would never be ready: after a while it takes its share.
-            patience = asyncio.get_running_loop().call_later(LOW_PRIORITY_TIMEOUT, process.set_niceness, 0)
+            # On a host that is always busy, a process at low priority would never become ready.
+            raise_priority = asyncio.get_running_loop().call_later(LOW_PRIORITY_TIMEOUT, process.set_niceness, 0)
             try:
                 await self._warm_up(process)
             finally:
-                patience.cancel()
+                raise_priority.cancel()
             process.set_niceness(0)
         except BaseException:
             self.discard(process)
             raise
         self.started += 1
-        self.start_seconds += clock() - began
+        self.start_seconds += clock() - start
         process.exited.add_done_callback(self._on_exit)
         self._idle.append(process)
 
     def _on_exit(self, _exited: object) -> None:
-        """A parked process ended by itself."""
+        """An idle process ended by itself."""
         self._refill_needed.set()
 
     def _remove_exited(self) -> None:
-        for process in [parked for parked in self._idle if parked.process.returncode is not None]:
+        for process in [idle for idle in self._idle if idle.process.returncode is not None]:
             self._idle.remove(process)
-            log.warning("a parked CLI process ended by itself", exit=process.process.returncode)
+            log.warning("an idle CLI process ended by itself", exit=process.process.returncode)
             self.discard(process)

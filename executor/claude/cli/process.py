@@ -1,11 +1,10 @@
-"""One CLI process, in a folder, a process group and a sandbox of its own.
+"""One CLI process, with its own folder, process group and sandbox.
 
-Law: it never outlives the executor (the kernel kills it when its parent dies), and its folder goes with it.
+Invariants: the process never outlives the executor (the kernel kills it when its parent dies); its folder is removed with it.
 """
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import shutil
 import signal
@@ -18,12 +17,11 @@ from pathlib import Path
 from executor.claude.cli.launch import Launch
 from executor.claude.cli.protocol import Line, parse_line
 from executor.claude.cli.sandbox import prepare_entry
+from executor.sandbox.libc import LIBC, PR_SET_PDEATHSIG
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
-# What is read ahead of a slow client; beyond it the CLI has to wait, and with it the service.
+# How much is read ahead of a slow client; after that the CLI must wait, and so must the service.
 READ_BUFFER_BYTES = 256 * 1024
-PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class CliCrashed(Exception):
@@ -31,12 +29,12 @@ class CliCrashed(Exception):
 
 
 class CliProcess:
-    """Lines in, lines out. Mutable: the process itself and the last words it said on stderr."""
+    """Writes and reads lines. Mutable: the process, and the last lines of its stderr."""
 
     def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
         self.process = process
         self.folder = folder
-        self.stderr_tail: deque[bytes] = deque(maxlen=5)
+        self._stderr_tail: deque[bytes] = deque(maxlen=5)
         self._stderr_task = asyncio.create_task(self._read_stderr())
         self.exited = asyncio.create_task(process.wait())
 
@@ -45,7 +43,7 @@ class CliProcess:
 
     @classmethod
     async def start(cls, launch: Launch, base: Path) -> "CliProcess":
-        """Start a CLI whose private folder is made in `base`. Raises CliLost."""
+        """Starts a CLI with a new private folder in `base`. Raises CliCrashed."""
         try:
             folder = Path(tempfile.mkdtemp(prefix="cli-", dir=base))
         except OSError as error:
@@ -73,10 +71,15 @@ class CliProcess:
             raise
         return cls(process, folder)
 
+    @property
+    def stderr_text(self) -> str:
+        """The last lines that the process wrote to stderr."""
+        return b" ".join(self._stderr_tail).decode(errors="replace").strip()
+
     async def write(self, lines: bytes) -> None:
-        """Write whole lines. Raises CliLost."""
+        """Writes complete lines. Raises CliCrashed."""
         assert self.process.stdin
-        # uvloop's closed transport raises something else than asyncio's.
+        # A closed transport of uvloop raises RuntimeError instead of ConnectionError.
         if self.process.stdin.is_closing():
             raise CliCrashed("it closed its input")
         try:
@@ -86,7 +89,7 @@ class CliProcess:
             raise CliCrashed("it closed its input") from error
 
     async def read(self) -> Line:
-        """The next line. Raises CliLost at the end of the output."""
+        """Returns the next line. Raises CliCrashed at the end of the output."""
         assert self.process.stdout
         pieces: list[bytes] = []
         while sum(map(len, pieces)) <= MAX_LINE_BYTES:
@@ -102,17 +105,17 @@ class CliProcess:
         raise CliCrashed(f"it wrote a line of over {MAX_LINE_BYTES} bytes")
 
     def set_niceness(self, nice: int) -> None:
-        """Ask the scheduler to favour (0) or disfavour (19) this process group, where the kernel groups by session."""
+        """Sets the priority of this process group, 0 (normal) to 19 (lowest), where the kernel groups by session."""
         with contextlib.suppress(OSError):
             Path(f"/proc/{self.process.pid}/autogroup").write_text(str(nice), encoding="ascii")
 
     def kill(self) -> None:
-        """End the whole process group at once."""
+        """Kills the process group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
     async def clean_up(self) -> None:
-        """Kill, reap, and remove the folder."""
+        """Kills and reaps the process, and removes its folder."""
         self.kill()
         await self.exited
         self._stderr_task.cancel()
@@ -124,7 +127,7 @@ class CliProcess:
         assert self.process.stderr
         with contextlib.suppress(ValueError):
             async for line in self.process.stderr:
-                self.stderr_tail.append(line[:500])
+                self._stderr_tail.append(line[:500])
 
 
 def _build_preexec(parent: int, enter: Callable[[], None]) -> Callable[[], None]:

@@ -1,8 +1,8 @@
 """The CLI's stream-json output as values: one line in, one Line out. Pure.
 
-Law: a line this file does not know is Other, and changes nothing; a line that is not JSON, or a known line without what
-it must have, is Garbage, and ends the job. The shapes are those of `SDKMessage` and of the control protocol in the
-type declarations of the CLI's agent SDK, and of the Messages API's streaming events that ride inside
+Invariants: a line of an unknown type is UnknownLine and changes nothing; a line that is not JSON, or a known line without a
+required field, is InvalidLine and ends the job. The shapes are those of `SDKMessage` and of the control protocol in the
+type declarations of the CLI's agent SDK, and of the Messages API's streaming events inside of it
 (https://docs.claude.com/en/api/messages-streaming).
 """
 
@@ -28,13 +28,13 @@ from shared.events import UsageWindow, UsageWindows
 
 
 class StreamEvent(Struct, frozen=True):
-    """`stream_event`: what the service sent, as it came."""
+    """`stream_event`: an event of the service, unchanged."""
 
     event: ServiceEvent
 
 
 class ControlResponse(Struct, frozen=True):
-    """`control_response`: the CLI did what it was told, or why not."""
+    """`control_response`: the CLI carried a control request out, or refused it with `error`."""
 
     request_id: str
     error: str | None
@@ -42,9 +42,9 @@ class ControlResponse(Struct, frozen=True):
 
 
 class ControlRequest(Struct, frozen=True):
-    """`control_request`: the CLI wants an answer of us.
+    """`control_request`: the CLI sends a request to the executor.
 
-    message: the JSON-RPC message of an `mcp_message`. input: what `can_use_tool` asks leave for, as JSON text.
+    message: the JSON-RPC message of an `mcp_message`. input: the arguments that `can_use_tool` asks about, as JSON text.
     """
 
     request_id: str
@@ -54,7 +54,7 @@ class ControlRequest(Struct, frozen=True):
 
 
 class CliError(Struct, frozen=True):
-    """A synthetic `assistant` line: the CLI speaks of an error in the model's place. error: its kind."""
+    """A synthetic `assistant` line: the CLI reports an error in the form of a message. error: its kind."""
 
     error: str
     status: int | None
@@ -62,14 +62,14 @@ class CliError(Struct, frozen=True):
 
 
 class Init(Struct, frozen=True):
-    """`system/init`: a turn begins. tools: every tool the model is about to be offered, by wire name. model: its full id."""
+    """`system/init`: a turn starts. tools: the wire names of all tools that the model gets. model: its full id."""
 
     tools: tuple[str, ...]
     model: str = ""
 
 
 class ApiRetry(Struct, frozen=True):
-    """`system/api_retry`: the service refused, and the CLI will ask again. delay: in how many seconds."""
+    """`system/api_retry`: the service refused, and the CLI will retry. delay: in seconds."""
 
     error: str
     status: int | None
@@ -83,9 +83,9 @@ class RateLimitEvent(Struct, frozen=True):
 
 
 class ResultLine(Struct, frozen=True):
-    """`result`: the CLI is through with what it was sent. num_turns is 0 when it did not ask the model.
+    """`result`: the CLI has finished a query. num_turns is 0 if it did not call the model.
 
-    structured: the answer met the schema. api_error, terminal_reason: the CLI's words for what went wrong.
+    structured: the answer met the schema. api_error, terminal_reason: the CLI's codes for an error.
     """
 
     is_error: bool
@@ -100,13 +100,13 @@ class ResultLine(Struct, frozen=True):
 
 
 class UnknownLine(Struct, frozen=True):
-    """A line that says nothing of interest here."""
+    """A line that is not used."""
 
     type: str
 
 
 class InvalidLine(Struct, frozen=True):
-    """Not a line of this protocol."""
+    """A line outside of the protocol."""
 
     reason: str
 
@@ -139,7 +139,7 @@ _rate_limit_decoder = msgspec.json.Decoder(RawRateLimit)
 
 
 def parse_line(line: bytes) -> Line:
-    """What one line of the CLI's output says. Never raises."""
+    """Parses one line of the CLI's output. Never raises."""
     try:
         return _parse_json(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -147,7 +147,7 @@ def parse_line(line: bytes) -> Line:
 
 
 def _parse_repaired(line: bytes) -> Line | None:
-    """A line with half of a surrogate pair written as an escape, which JavaScript takes and UTF-8 has no bytes for."""
+    """Parses a line with half of a surrogate pair as an escape: JavaScript accepts it, UTF-8 can't encode it."""
     if not ESCAPED_SURROGATE.search(line):
         return None
     try:
@@ -167,9 +167,9 @@ def _parse_json(line: bytes) -> Line:
             error = None if response.subtype == "success" else response.error or "refused"
             return ControlResponse(response.request_id, error, response.response)
         case "control_request":
-            asked = _control_request_decoder.decode(line)
-            request = asked.request
-            return ControlRequest(asked.request_id, request.subtype, request.message, bytes(request.input).decode())
+            control = _control_request_decoder.decode(line)
+            request = control.request
+            return ControlRequest(control.request_id, request.subtype, request.message, bytes(request.input).decode())
         case "assistant":
             assistant = _assistant_decoder.decode(line)
             if assistant.error is None:
@@ -190,8 +190,8 @@ def _parse_json(line: bytes) -> Line:
                 terminal_reason=result.terminal_reason or "",
             )
         case "system" if head.subtype == "init":
-            begun = _init_decoder.decode(line)
-            return Init(begun.tools, begun.model)
+            init = _init_decoder.decode(line)
+            return Init(init.tools, init.model)
         case "system" if head.subtype == "api_retry":
             retry = _api_retry_decoder.decode(line)
             return ApiRetry(retry.error, retry.error_status, retry.retry_delay_ms / 1000)
@@ -220,7 +220,7 @@ class OfferedModel(Struct, frozen=True, rename="camel"):
 
 
 class InitializeResponse(Struct, frozen=True):
-    """The CLI's answer to `initialize`, as far as it is used."""
+    """The fields of the CLI's answer to `initialize` that are used."""
 
     claude_code_version: str = ""
     models: list[OfferedModel] = []
@@ -230,5 +230,5 @@ _initialize_decoder = msgspec.json.Decoder(InitializeResponse)
 
 
 def parse_initialize_response(response: msgspec.Raw) -> InitializeResponse:
-    """Read the answer to `initialize`. Raises msgspec.DecodeError."""
+    """Parses the answer to `initialize`. Raises msgspec.DecodeError."""
     return _initialize_decoder.decode(response)

@@ -1,7 +1,7 @@
-"""The sandbox of the CLI: what it needs to talk to its service, and nothing else.
+"""The sandbox of the CLI: it allows what the CLI needs to reach its service, and nothing else.
 
-Law: the same for every job, made from the host and the executor's environment, never from a request. It is put up in
-the CLI's process before that is the CLI; a step that fails ends the process. What a host lacks is told, not passed over.
+Invariants: the sandbox is the same for every job: it depends on the host and the executor's environment, never on a request.
+The process enters it before it becomes the CLI; a step that fails ends the process. What a host lacks is reported.
 """
 
 import contextlib
@@ -25,29 +25,29 @@ DEFAULT_PORTS = {"https": 443, "http": 80}
 PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
 
-# Certificates and their lists, never the private keys that lie beside them; how names are looked up; the time zone;
-# and what the host's administrator lays down for every Claude Code there.
+# Certificates and their lists, but not the private keys next to them; the configuration of name lookups; the time zone; and
+# the administrator's settings for every Claude Code on the host.
 SYSTEM_FILES = (
     *("/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", "/usr/share/ca-certificates"),
     *("/usr/local/share/ca-certificates", "/etc/ca-certificates", "/etc/pki/tls/certs", "/etc/pki/ca-trust"),
     *("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf"),
     *("/etc/localtime", "/usr/share/zoneinfo", "/etc/ld.so.cache", "/dev/urandom", "/etc/claude-code"),
 )
-# What the C library loads by itself to look names up.
+# Libraries that the C library loads to look names up.
 RESOLVER_LIBRARIES = ("libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2")
 
 NO_FILTER = "this machine's kind of processor has no system call filter here: x86_64 and aarch64 have one"
-NO_PORT_RULES = "the CLI's network is not governed by port (Landlock ABI 4, Linux 6.7); a firewall can be"
+NO_PORT_RULES = "the CLI's network is not restricted by port (Landlock ABI 4, Linux 6.7); a firewall can be"
 
 
 class CliSandboxError(Exception):
-    """The CLI can't be run in a sandbox; the message names the setting and the mend."""
+    """The CLI can't be run in a sandbox; the message names the setting and the fix."""
 
 
 class CliSandbox(Struct, frozen=True):
-    """rules: without the private folder. filter: empty where there is none. version: of Landlock; 0 without.
+    """rules: without the private folder. filter: empty if this machine has none. version: of Landlock; 0 without.
 
-    names: the CLI has to look some up, which takes UDP. missing: what this host's kernel lacks, for people.
+    needs_dns: the CLI must look names up, which takes UDP. missing: what this host's kernel lacks, as sentences.
     """
 
     rules: Rules
@@ -60,7 +60,7 @@ class CliSandbox(Struct, frozen=True):
 def build_cli_sandbox(
     binary: Path, credential: Credential, base_url: str | None, inherited: Mapping[str, str], version: int
 ) -> CliSandbox:
-    """What this host can put up around this CLI. version: of Landlock. Raises CannotConfine."""
+    """Builds the sandbox that this host supports for this CLI. version: of Landlock. Raises CliSandboxError."""
     try:
         program = elf.resolve_program(str(binary))
     except NotAProgram as problem:
@@ -71,8 +71,8 @@ def build_cli_sandbox(
     _check_login_owner(credential.folder)
     folders = {str(Path(library).parent) for library in program.libraries}
     supported = filters.is_supported()
-    known = list_peers(credential, base_url, inherited)
-    names = any(is_hostname(host) for host, _ in known)
+    peers = list_peers(credential, base_url, inherited)
+    needs_dns = any(is_hostname(host) for host, _ in peers)
     rules = Rules(
         read=(
             *SYSTEM_FILES,
@@ -80,21 +80,21 @@ def build_cli_sandbox(
             *(f"{folder}/{name}" for folder in sorted(folders) for name in RESOLVER_LIBRARIES),
             *(inherited[name] for name in CERTIFICATE_VARIABLES if inherited.get(name)),
         ),
-        # The name that was set, not what it leads to: a link may be moved to another version.
+        # The configured path, not the target of a link: the link may be changed to another version.
         run=(str(binary), *((program.loader,) if program.loader else ())),
         change=(credential.folder,) if credential.folder else (),
         read_write=("/dev/null",),
-        connect_ports=tuple(sorted({port for _, port in known})),
+        connect_ports=tuple(sorted({port for _, port in peers})),
     )
     missing = [*landlock.list_missing(version)]
     missing += [NO_PORT_RULES] if 0 < version < landlock.NET_ABI else []
     missing += [] if supported else [NO_FILTER]
-    filter_ = filters.build_cli_filter(allow_signals=version >= landlock.SCOPE_ABI, dns=names) if supported else b""
-    return CliSandbox(rules, filter_, version, names, tuple(missing))
+    filter_ = filters.build_cli_filter(allow_signals=version >= landlock.SCOPE_ABI, dns=needs_dns) if supported else b""
+    return CliSandbox(rules, filter_, version, needs_dns, tuple(missing))
 
 
 def list_peers(credential: Credential, base_url: str | None, inherited: Mapping[str, str]) -> set[tuple[str, int]]:
-    """Whom the CLI talks to: its service, the proxies on the way there, and where a login is refreshed."""
+    """Returns the hosts that the CLI connects to: its service, the proxies, and where it refreshes a login."""
     urls = {base_url or SERVICE_URL, *(inherited[name] for name in PROXY_VARIABLES if inherited.get(name))}
     if credential.kind == "login":
         urls.add(SERVICE_URL)
@@ -102,7 +102,7 @@ def list_peers(credential: Credential, base_url: str | None, inherited: Mapping[
 
 
 def is_hostname(host: str) -> bool:
-    """Whether it has to be looked up."""
+    """Whether a host must be looked up."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -111,7 +111,7 @@ def is_hostname(host: str) -> bool:
 
 
 def _check_login_owner(folder: str) -> None:
-    """Root without capabilities reads what is root's, and nothing of others. Raises CannotConfine."""
+    """Checks that root can read the login: without capabilities it reads only root's files. Raises CliSandboxError."""
     if not folder or os.getuid():
         return
     owner = (Path(folder) / LOGIN_FILE).stat().st_uid
@@ -124,18 +124,18 @@ def _check_login_owner(folder: str) -> None:
 
 @contextlib.contextmanager
 def prepare_entry(sandbox: CliSandbox, folder: Path) -> Generator[Callable[[], None]]:
-    """What a process whose private folder this is calls to enter the sandbox, while this is open. Raises OSError."""
+    """Yields the function by which a process with this private folder enters the sandbox. Raises OSError."""
     rules = structs.replace(sandbox.rules, change=(*sandbox.rules.change, str(folder)))
-    made = landlock.create_ruleset(rules, sandbox.version) if sandbox.version else -1
+    ruleset = landlock.create_ruleset(rules, sandbox.version) if sandbox.version else -1
     try:
-        yield lambda: _enter(made, sandbox.filter)
+        yield lambda: _enter(ruleset, sandbox.filter)
     finally:
-        if made >= 0:
-            os.close(made)
+        if ruleset >= 0:
+            os.close(ruleset)
 
 
 def _enter(ruleset: int, filter_: bytes) -> None:
-    # What is in its memory must not come to lie on a disk.
+    # A core dump would write the credential to a disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     privileges.drop_capabilities()
     if ruleset >= 0:

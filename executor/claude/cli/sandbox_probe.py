@@ -1,7 +1,7 @@
-"""Whether the CLI's sandbox holds on this host: tried at start, in a process of its own that never becomes the CLI.
+"""Tests at the start whether the CLI's sandbox works on this host, in a process that never becomes the CLI.
 
-Law: forked before the executor has a connection or another thread. What is not stopped is told; chat is served all the
-same, since a model has no hands in the CLI.
+Invariants: the process is forked before the executor has a connection or another thread. An attack that is not stopped is
+reported, and chat is served all the same: the CLI has no tools that a model could use for it.
 """
 
 import os
@@ -17,27 +17,27 @@ from executor.sandbox import landlock, probe
 
 
 def find_missing(sandbox: CliSandbox) -> tuple[str, ...]:
-    """What this host's sandbox lacks, for people: what is known of its kernel, and what was tried and not stopped."""
+    """Returns what the sandbox lacks on this host: what the kernel is known to lack, and the trials that succeeded."""
     if not sandbox.version:
         return sandbox.missing
     try:
-        through = _run_trials(sandbox)
+        unblocked = _run_trials(sandbox)
     except (OSError, msgspec.DecodeError):
         return (
             *sandbox.missing,
             "the CLI's sandbox could not be tried; a container may forbid Landlock or seccomp: allow both",
         )
-    if not through:
+    if not unblocked:
         return sandbox.missing
     return (
         *sandbox.missing,
-        f"the CLI's sandbox does not stop: {', '.join(through)}; use a newer kernel, or another host",
+        f"the CLI's sandbox does not stop: {', '.join(unblocked)}; use a newer kernel, or another host",
     )
 
 
 def _run_trials(sandbox: CliSandbox) -> list[str]:
-    """The trials that succeeded. Raises OSError, DecodeError."""
-    heard, told = os.pipe()
+    """Returns the names of the trials that succeeded. Raises OSError, DecodeError."""
+    reader, writer = os.pipe()
     with (
         tempfile.TemporaryDirectory(prefix="cli-trial-") as outside,
         socket.create_server(("127.0.0.1", 0)) as listening,
@@ -51,12 +51,12 @@ def _run_trials(sandbox: CliSandbox) -> list[str]:
                 with suppress(BaseException):
                     enter()
                     trials = probe.list_cli_trials(port, outside, dns=sandbox.needs_dns)
-                    os.write(told, msgspec.msgpack.encode(probe.find_unblocked(trials)))
+                    os.write(writer, msgspec.msgpack.encode(probe.find_unblocked(trials)))
                 os._exit(0)
-        os.close(told)
-        with os.fdopen(heard, "rb") as said:
-            through = msgspec.msgpack.decode(said.read(), type=list[str])
+        os.close(writer)
+        with os.fdopen(reader, "rb") as output:
+            unblocked = msgspec.msgpack.decode(output.read(), type=list[str])
         os.waitpid(child, 0)
-    # What the kernel is known not to govern is told in better words.
+    # `missing` already reports what the kernel is known not to control.
     known = () if sandbox.version >= landlock.NET_ABI else ("TCP to another port",)
-    return [name for name in through if name not in known]
+    return [name for name in unblocked if name not in known]

@@ -1,6 +1,6 @@
 """Why there is no answer, from the CLI's words for it. Pure.
 
-Law: the kind is decided by the CLI's machine-readable words first and by its sentences only where it has no others.
+Invariants: the kind is decided by the CLI's machine-readable words first and by its sentences only where it has no others.
 """
 
 import re

@@ -1,113 +1,65 @@
 """The CLI's lines as the events of one answer: a state machine, without I/O.
 
-Invariants: an answer ends where the model ended it, whatever the CLI does next. Words of the CLI's own (its errors are phrased
-as an assistant's) are never part of it. Nothing follows Done or Failed.
+Invariants: an answer ends where the model ended it, whatever the CLI does next. Text of the CLI itself (it phrases its errors
+as an assistant's message) is never part of the answer. No event follows Done or Failed.
 
-An answer may take several rounds, each one message of the model: after the results of a held turn's calls, when a
-structured answer does not meet its schema, when a call that was demanded is missing. Their tokens add up.
+An answer may take several rounds, each one message of the model: after the results of an interactive turn's calls, when a
+structured answer violates its schema, when a demanded call is missing. The tokens of the rounds add up.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import msgspec
+from msgspec import structs
 
 from executor.claude.cli.protocol import ApiRetry, CliError, InvalidLine, Line, RateLimitEvent, ResultLine, StreamEvent
-from executor.claude.output.call_rules import CallRules
-from executor.claude.output.failure import build_cut_failure, build_failure, build_retry_failure, is_thinking_error
-from executor.claude.output.recorder import RecordedCall, Recorder
-from executor.claude.output.service_events import ServiceBlock, ServiceDelta, ServiceEvent, merge_usage, to_stop_reason
-from executor.claude.output.structured import StructuredOutput
-from executor.claude.output.text import OutputText
+from executor.claude.output.message import VISIBLE_EVENT, MessageParser
+from executor.claude.output.message_end import MessageEndRules
+from executor.claude.output.service_events import ServiceEvent, to_stop_reason
+from executor.claude.output.upstream_errors import UpstreamErrors
+from executor.claude.output.usage import UsageCounter
 from executor.claude.request.body import ModelRequest
 from shared.errors import ErrorKind
-from shared.events import (
-    Done,
-    Event,
-    Failed,
-    RefusedOutput,
-    Started,
-    TextDelta,
-    ThinkingDelta,
-    ThinkingRedacted,
-    ThinkingSignature,
-    ToolArgumentsDelta,
-    ToolCall,
-    Usage,
-    UsageWindows,
-)
-
-# What a client has seen can't be taken back.
-VISIBLE_EVENT = TextDelta | ThinkingDelta | ThinkingSignature | ThinkingRedacted | ToolCall
-# The longest that the CLI may wait before it asks the service again; after it, the client is told to wait itself.
-MAX_CLI_RETRY_DELAY = 5.0
-MAX_CALL_REMINDERS = 1
-MISSING_CALL = "It called no tool although `tool_choice` demands it."
+from shared.events import Done, Event, Failed, Started, StopReason
 
 
 class OutputParser:
-    """Feed it lines; it gives events. Mutable: what was seen so far.
+    """Takes lines and returns events. Mutable: the progress of the answer.
 
-    over: Done or Failed was given. between: a round is over and another is to be asked for. closing: the model has ended
-    the answer, and only the CLI's word on what it cost is still awaited. demanded: a call is still to be made.
-    drop_thinking: the service does not accept the thinking of the history. cost_usd: of the process, when it said so last.
+    is_finished: Done or Failed was returned. needs_next_round: a round is over and the model must be asked again.
+    pending_done: the model has ended the answer; only the result line with the cost is still awaited. must_drop_thinking: the
+    service rejects the thinking in the history. cost_usd: cost of the process, as it last reported it.
     """
 
     def __init__(
         self, request: ModelRequest, clock: Callable[[], float] = time.time, *, has_thinking: bool = False
     ) -> None:
-        turn = request.turn
+        """has_thinking: the history contains thinking. Raises InvalidSchema."""
         self.is_finished = False
         self.needs_next_round = False
-        self.pending_done: Done | None = None
-        self.needs_call = turn.tool_choice in {"any", "tool"}
         self.must_drop_thinking = False
+        self.pending_done: Done | None = None
         self.cost_usd: float | None = None
-        self.recorder = Recorder()
-        self.structured = StructuredOutput(turn.schema) if turn.schema is not None else None
-        self._request = request
-        self._turn = turn
-        self._rules = CallRules(request)
-        self._has_thinking = has_thinking
-        self._clock = clock
-        self._text = OutputText(turn.stop, is_buffering=turn.schema is not None or bool(request.call_instruction))
-        self._earlier_usage = Usage()
-        self._round_usage = Usage()
-        self._started = False
+        self.message = MessageParser(request)
+        self.end_rules = MessageEndRules(request)
+        self._usage = UsageCounter()
+        self._errors = UpstreamErrors(clock, has_thinking=has_thinking)
+        self._has_started = False
         self._answer_started = False
-        self._block_type = ""
-        self._refusal_text = ""
-        self._reminder_count = 0
-        self._last_retry: ApiRetry | None = None
-        self._cli_error: CliError | None = None
-        self._windows: UsageWindows | None = None
-
-    @property
-    def caller_calls(self) -> list[RecordedCall]:
-        """The calls of this round that the caller has."""
-        return [call for call in self.recorder.calls if call.status == "given"]
-
-    @property
-    def cli_continues(self) -> bool:
-        """Whether the CLI asks the service once more by itself, because the message has neither words nor calls."""
-        return not self.recorder.calls and not self.recorder.has_visible_text
 
     def feed(self, line: Line) -> list[Event]:
-        """The events that `line` brings; the last of an answer is Done or Failed."""
+        """Returns the events of a line; the last event of an answer is Done or Failed."""
         return [] if self.is_finished else self._record_events(self._handle_line(line))
 
     def end(self) -> list[Event]:
-        """The CLI closed its output."""
+        """Returns the last event after the CLI closed its output."""
         return [] if self.is_finished else self._record_events([self.pending_done or Failed(ErrorKind.CLI_FAILED)])
 
     def start_next_round(self) -> None:
-        """Another message of the model is asked for."""
-        self._earlier_usage = self._sum_usage()
-        self._round_usage = Usage()
+        """Prepares for another message of the model."""
         self._answer_started = self.needs_next_round = self.must_drop_thinking = False
-        self.recorder, self._block_type = Recorder(), ""
-        self._text.start_next_round()
-        self._cli_error = self._last_retry = None
+        for part in (self._usage, self.message, self._errors):
+            part.start_next_round()
 
     def _record_events(self, events: list[Event]) -> list[Event]:
         self.is_finished = any(isinstance(event, Done | Failed) for event in events)
@@ -115,18 +67,17 @@ class OutputParser:
         return events
 
     def _handle_line(self, line: Line) -> list[Event]:
-        waiting = self.pending_done is not None or self.needs_next_round
+        message_ended = self.pending_done is not None or self.needs_next_round
         match line:
-            case StreamEvent(event) if not waiting:
+            case StreamEvent(event) if not message_ended:
                 return self._handle_service_event(event)
             case RateLimitEvent(windows):
-                self._windows = windows
+                self._errors.windows = windows
                 return [windows]
-            case CliError() if not waiting:
-                self._cli_error = line
-            case ApiRetry(delay=delay) if not waiting:
-                self._last_retry = line
-                return [build_retry_failure(line)] if delay > MAX_CLI_RETRY_DELAY else []
+            case CliError() if not message_ended:
+                self._errors.cli_error = line
+            case ApiRetry() if not message_ended:
+                return [*self._errors.record_retry(line)]
             case ResultLine():
                 return self._handle_result(line)
             case InvalidLine():
@@ -139,145 +90,58 @@ class OutputParser:
         match event.type:
             case "message_start":
                 if self._answer_started:
-                    # The connection was lost and the CLI asks again; what was already given out can't be taken back.
-                    return [build_cut_failure(self._last_retry)]
-                self.recorder, self._block_type = Recorder(), ""
-                self._round_usage = merge_usage(Usage(), event.message.usage)
-                first, self._started = not self._started, True
-                return [Started(event.message.model, self._round_usage)] if first else []
+                    # The connection was lost and the CLI retries, but the client has already seen part of the answer.
+                    return [self._errors.build_cut()]
+                self.message.start()
+                self._usage.start_message(event.message.usage)
+                is_first, self._has_started = not self._has_started, True
+                return [Started(event.message.model, self._usage.message)] if is_first else []
             case "content_block_start":
-                return self._open_block(event.content_block)
+                return self.message.open_block(event.content_block, needs_call=self.end_rules.needs_call)
             case "content_block_delta":
-                return self._continue_block(event.delta)
+                events = self.message.add_delta(event.delta)
+                stop = self.message.met_stop
+                return events if stop is None else [*events, self._build_done("stop_sequence", stop)]
             case "content_block_stop":
-                return self._close_block()
+                return self.message.close_block()
             case "message_delta" if event.delta.stop_reason is not None:
-                self._round_usage = merge_usage(self._round_usage, event.usage)
+                self._usage.update(event.usage)
                 return self._stop_message(event.delta.stop_reason, event.delta.stop_sequence)
             case _:
                 return []
 
-    def _open_block(self, block: ServiceBlock) -> list[Event]:
-        self._block_type = block.type
-        if block.type != "tool_use":
-            self.recorder.open_block(block)
-            return [ThinkingRedacted(block.data)] if block.type == "redacted_thinking" else []
-        fate = self._rules.decide(block.name, needs_call=self.needs_call, surplus=bool(self.caller_calls))
-        self.recorder.open_call(block, fate)
-        if fate != "given":
-            return []
-        return [*self._text.flush(), ToolCall(block.id, self._request.wire.names.to_client(block.name))]
-
-    def _continue_block(self, delta: ServiceDelta) -> list[Event]:
-        self.recorder.add_delta(delta)
-        match self._block_type, delta.type:
-            case "text" | "", "text_delta" if delta.text:
-                said, met = self._text.feed(delta.text)
-                return [*said] if met is None else [*said, Done("stop_sequence", self._sum_usage(), stop_sequence=met)]
-            case "thinking", "thinking_delta" if delta.thinking:
-                return [ThinkingDelta(delta.thinking)]
-            case "thinking", "signature_delta" if delta.signature:
-                return [ThinkingSignature(delta.signature)]
-            case "tool_use", "input_json_delta" if delta.partial_json and self._streams_arguments:
-                return [ToolArgumentsDelta(delta.partial_json)]
-            case _:
-                return []
-
-    @property
-    def _streams_arguments(self) -> bool:
-        """Whether the arguments of the last call are given out as they come."""
-        call = self.recorder.calls[-1]
-        return call.status == "given" and self._request.wire.find_form(self._get_client_name(call)).is_plain
-
-    def _get_client_name(self, call: RecordedCall) -> str:
-        return self._request.wire.names.to_client(call.name)
-
-    def _close_block(self) -> list[Event]:
-        block, self._block_type = self._block_type, ""
-        if block != "tool_use" or self.recorder.calls[-1].status != "given":
-            return []
-        call = self.recorder.calls[-1]
-        if self._streams_arguments:
-            # A call without arguments is a call with an empty object: clients parse what they get.
-            return [] if any(call.pieces) else [ToolArgumentsDelta("{}")]
-        return [ToolArgumentsDelta(self._request.wire.find_form(self._get_client_name(call)).to_client(call.arguments))]
-
-    def _stop_message(self, word: str, sequence: str | None) -> list[Event]:
-        reason, reported = to_stop_reason(word)
-        if self._rules.violation:
-            return [Failed(ErrorKind.OUTPUT_VALIDATION_FAILED, self._rules.violation)]
-        if reason == "refusal" and self.structured:
-            return [RefusedOutput(self._text.buffered_text), Done(reason, self._sum_usage())]
-        if reason in {"end_turn", "tool_use"} and not reported:
-            decided = self._end_message()
-            if decided is not None:
-                return decided
-        if reason == "tool_use" and not self.recorder.calls:
+    def _stop_message(self, service_reason: str, sequence: str | None) -> list[Event]:
+        reason, unknown_reason = to_stop_reason(service_reason)
+        end = self.end_rules.decide(self.message, None if unknown_reason else reason)
+        if reason == "tool_use" and not self.message.recorder.calls:
             reason = "end_turn"
-        done = Done(reason, self._sum_usage(), stop_sequence=sequence, raw_stop_reason=reported)
-        events: list[Event] = [*self._text.flush()] if self.caller_calls or self.structured is None else []
-        if reason == "max_tokens" or self.cli_continues:
-            # The CLI would go on by itself, to have more words: nothing is waited for.
-            return [*events, done]
-        self.pending_done = done
-        return events
-
-    def _end_message(self) -> list[Event] | None:
-        """What becomes of a message that the model ended by itself; None where it is the answer."""
-        if self.caller_calls:
-            self.needs_call = self.needs_call and not self._turn.interactive
-            return self._request_next_round(self._text.flush()) if self._turn.interactive else None
-        if self.structured:
-            return self._end_structured_message()
-        if self.needs_call:
-            if not self._request.call_instruction or self._reminder_count >= MAX_CALL_REMINDERS:
-                return [Failed(ErrorKind.OUTPUT_VALIDATION_FAILED, MISSING_CALL)]
-            self._reminder_count += 1
-            return self._request_next_round()
-        return self._request_next_round(self._text.flush()) if self.recorder.calls else None
-
-    def _end_structured_message(self) -> list[Event]:
-        assert self.structured
-        call = next((call for call in reversed(self.recorder.calls) if call.status == "structured"), None)
-        self._refusal_text = self._text.buffered_text or self._refusal_text
-        if call is not None:
-            answer = self.structured.accept(call.arguments)
-            if answer is not None:
-                self.pending_done = Done("end_turn", self._sum_usage())
-                return [TextDelta(answer)]
-        elif not self.recorder.calls and self.structured.is_reminder_exhausted():
-            self.pending_done = Done("end_turn", self._sum_usage())
-            return [RefusedOutput(self._refusal_text)]
-        if self.structured.has_exhausted_attempts():
-            return [Failed(ErrorKind.OUTPUT_VALIDATION_FAILED, self.structured.problem)]
-        return self._request_next_round()
-
-    def _request_next_round(self, deltas: Sequence[TextDelta] = ()) -> list[Event]:
-        self.needs_next_round = True
-        return [*deltas]
+        done = Done(reason, self._usage.total, stop_sequence=sequence, raw_stop_reason=unknown_reason)
+        match end.next_step:
+            case "refused":
+                return [*end.events, done]
+            case "answer" if reason == "max_tokens" or self.message.is_empty:
+                # The CLI would ask for more text by itself: the answer ends here, without the cost.
+                return [*end.events, done]
+            case "answer":
+                self.pending_done = done
+            case "replaced":
+                self.pending_done = self._build_done("end_turn")
+            case "next_round":
+                self.needs_next_round = True
+            case "failed":
+                pass
+        return [*end.events]
 
     def _handle_result(self, result: ResultLine) -> list[Event]:
         self.cost_usd = result.cost_usd
         if self.pending_done:
-            return [msgspec.structs.replace(self.pending_done, cost_usd=result.cost_usd)]
+            return [structs.replace(self.pending_done, cost_usd=result.cost_usd)]
         if self.needs_next_round:
             return []
-        failed = build_failure(
-            result,
-            self._cli_error,
-            self._windows,
-            answer_started=self._answer_started,
-            now=self._clock(),
-            delay=self._last_retry.delay if self._last_retry else None,
-            retried=self._last_retry is not None,
-        )
-        if self._has_thinking and not self._answer_started and is_thinking_error(failed):
-            self._has_thinking = False
+        failed = self._errors.build_failure(result, answer_started=self._answer_started)
+        if failed is None:
             self.needs_next_round = self.must_drop_thinking = True
-            return []
-        return [failed]
+        return [failed] if failed else []
 
-    def _sum_usage(self) -> Usage:
-        return Usage(
-            *(getattr(self._earlier_usage, name) + getattr(self._round_usage, name) for name in Usage.__struct_fields__)
-        )
+    def _build_done(self, reason: StopReason, stop_sequence: str | None = None) -> Done:
+        return Done(reason, self._usage.total, stop_sequence=stop_sequence)

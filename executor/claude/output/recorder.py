@@ -68,6 +68,11 @@ class Recorder:
         block.signature.append(delta.signature)
 
     @property
+    def caller_calls(self) -> list[RecordedCall]:
+        """The calls that the caller gets."""
+        return [call for call in self.calls if call.status == "given"]
+
+    @property
     def has_visible_text(self) -> bool:
         """Whether the message has a visible character of text."""
         return any(block.start.type == "text" and any(map(str.strip, block.pieces)) for block in self._blocks)

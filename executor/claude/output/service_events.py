@@ -5,7 +5,7 @@
 
 from msgspec import Struct
 
-from shared.events import StopReason, Usage
+from shared.events import StopReason
 
 STOP_REASONS: dict[str, StopReason] = {
     "end_turn": "end_turn",
@@ -78,16 +78,3 @@ class ServiceEvent(Struct, frozen=True):
     content_block: ServiceBlock = ServiceBlock()
     delta: ServiceDelta = ServiceDelta()
     usage: ServiceUsage = ServiceUsage()
-
-
-def merge_usage(usage: Usage, counts: ServiceUsage) -> Usage:
-    """`usage` with what `counts` speaks of put in its place: the service's counts are running totals."""
-    thinking = counts.output_tokens_details.thinking_tokens if counts.output_tokens_details else None
-    told = {
-        "input_tokens": counts.input_tokens,
-        "output_tokens": counts.output_tokens,
-        "cache_read_tokens": counts.cache_read_input_tokens,
-        "cache_write_tokens": counts.cache_creation_input_tokens,
-        "reasoning_tokens": thinking,
-    }
-    return Usage(**{name: getattr(usage, name) if value is None else value for name, value in told.items()})

@@ -1,6 +1,6 @@
 """Where an answer must stop: the client's stop texts, found across the borders of deltas. Pure.
 
-Law: what is given out never holds a stop text nor the beginning of one that may still become whole; nothing else is
+Invariants: what is given out never holds a stop text nor the beginning of one that may still become whole; nothing else is
 held back.
 """
 

@@ -21,7 +21,7 @@ class StructuredOutput:
     """
 
     def __init__(self, schema: str) -> None:
-        """Raises SchemaInvalid where the schema can't be compiled."""
+        """Raises InvalidSchema where the schema can't be compiled."""
         self.problem = ""
         self._form = ToolForm(schema, is_answer=True)
         self._validator = Validator(self._form.schema)

@@ -45,10 +45,6 @@ class OutputText:
             self._has_output, self._separator = True, ""
         return _to_deltas(words + self._scanner.flush())
 
-    def stop_buffering(self) -> None:
-        """Hold no more words back."""
-        self._is_buffering = False
-
     def start_next_round(self) -> None:
         """Forget what is held back; the next words belong to another message."""
         self._buffer = []

@@ -1,6 +1,6 @@
 """The system calls that a command may make, whatever their arguments, by name and machine.
 
-Law: what is neither here nor looked at by its arguments does not exist for a command. (https://man7.org/linux/man-pages/man2/syscalls.2.html)
+Invariants: what is neither here nor looked at by its arguments does not exist for a command. (https://man7.org/linux/man-pages/man2/syscalls.2.html)
 """
 
 # Its number on x86-64 and on arm64; a dash where it is not there.

@@ -1,6 +1,6 @@
 """The system calls that the filters of `seccomp` speak of, by name and machine. -1: the machine has no such call.
 
-Law: each is denied, but for those whose arguments are looked at (`SPECIAL`). `allowed_calls` has the others.
+Invariants: each is denied, but for those whose arguments are looked at (`SPECIAL`). `allowed_calls` has the others.
 (https://github.com/torvalds/linux/tree/master/arch/x86/entry/syscalls and include/uapi/asm-generic/unistd.h)
 """
 

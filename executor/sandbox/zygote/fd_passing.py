@@ -1,7 +1,7 @@
-"""What is asked, and the descriptors that go with it, from one process to another. (unix(7), SCM_RIGHTS)
+"""Sends messages with file descriptors from one process to another. (unix(7), SCM_RIGHTS)
 
-Law: a message is taken whole, by exactly one of those who wait for it; what is too large for one goes beside it, as a file in
-memory. Nothing is imported on the way: it is used inside of the sandbox.
+Invariants: exactly one of the waiting processes gets a message, and gets it completely; a message over MAX_INLINE_BYTES
+travels as a file in memory. Nothing is imported at run time: the functions also run inside the sandbox.
 """
 
 import importlib
@@ -9,7 +9,7 @@ import os
 import socket
 from collections.abc import Sequence
 
-# What socket.recv_fds would import.
+# socket.recv_fds would import it.
 importlib.import_module("array")
 
 MAX_INLINE_BYTES = 16 * 1024
@@ -18,38 +18,38 @@ INLINE_MARK, MEMFD_MARK = b"w", b"b"
 
 
 def make_pair() -> tuple[socket.socket, socket.socket]:
-    """Two ends that keep messages apart."""
+    """Returns two connected sockets that keep message boundaries."""
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def send(sock: socket.socket, message: bytes, descriptors: Sequence[int] = ()) -> None:
-    """Send a message. Raises OSError."""
+    """Sends a message. Raises OSError."""
     if len(message) < MAX_INLINE_BYTES:
         socket.send_fds(sock, [INLINE_MARK, message], descriptors)
         return
-    held = _write_memfd(message)
+    memory = _write_memfd(message)
     try:
-        socket.send_fds(sock, [MEMFD_MARK], [held, *descriptors])
+        socket.send_fds(sock, [MEMFD_MARK], [memory, *descriptors])
     finally:
-        os.close(held)
+        os.close(memory)
 
 
 def receive(sock: socket.socket) -> tuple[bytes, list[int]] | None:
-    """The next message, and its descriptors; None when the other end was closed."""
-    said, descriptors, _, _ = socket.recv_fds(sock, MAX_INLINE_BYTES, MAX_DESCRIPTORS)
-    if not said:
+    """Returns the next message and its descriptors; None when the other end was closed."""
+    data, descriptors, _, _ = socket.recv_fds(sock, MAX_INLINE_BYTES, MAX_DESCRIPTORS)
+    if not data:
         return None
-    if said[:1] == INLINE_MARK:
-        return said[1:], descriptors
-    held, *rest = descriptors
+    if data[:1] == INLINE_MARK:
+        return data[1:], descriptors
+    memory, *rest = descriptors
     try:
-        return _read_memfd(held), rest
+        return _read_memfd(memory), rest
     finally:
-        os.close(held)
+        os.close(memory)
 
 
 def _write_memfd(data: bytes) -> int:
-    """A file descriptor from which the data can be read."""
+    """Returns a descriptor of a file in memory with this content."""
     descriptor = os.memfd_create("job")
     view = memoryview(data)
     while view:
@@ -59,7 +59,7 @@ def _write_memfd(data: bytes) -> int:
 
 
 def _read_memfd(descriptor: int) -> bytes:
-    """All of a file in memory."""
+    """Returns the content of a file in memory."""
     size = os.fstat(descriptor).st_size
     found = bytearray()
     while len(found) < size:

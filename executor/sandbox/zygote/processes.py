@@ -1,16 +1,18 @@
-"""What /proc tells of processes, and the end of a tree of them. Numbers are those of its PID namespace."""
+"""Reads /proc for processes, and ends a tree of them. Process ids are those of the PID namespace of /proc."""
 
 import contextlib
 import os
 import signal
+import time
 from pathlib import Path
 
 HIDDEN_PROCESS_ALLOWANCE = 32
+COUNT_MAX_AGE = 1.0
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 
 def list_descendants(pid: int) -> list[int]:
-    """The processes below this one."""
+    """Returns the descendants of a process."""
     found: list[int] = []
     todo = [pid]
     while todo:
@@ -25,7 +27,7 @@ def list_descendants(pid: int) -> list[int]:
 
 
 def list_children(pid: int) -> set[int]:
-    """The processes that this one has."""
+    """Returns the children of a process."""
     found: set[int] = set()
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
@@ -34,7 +36,7 @@ def list_children(pid: int) -> set[int]:
 
 
 def read_resident_bytes(pid: int) -> int:
-    """How many bytes of memory it has; none if it is gone."""
+    """Returns the resident memory of a process; 0 if it is gone."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_SIZE
     except (OSError, IndexError):
@@ -42,10 +44,10 @@ def read_resident_bytes(pid: int) -> int:
 
 
 def kill_tree(pid: int, *, include_root: bool = True) -> None:
-    """End every process below this one, and this one."""
+    """Kills the descendants of a process, and with include_root the process too."""
     top = {pid} if include_root else set[int]()
     seen: set[int] = set()
-    # Those that are stopped make no new ones.
+    # Stopped processes start no new ones.
     while more := {*top, *list_descendants(pid)} - seen:
         for each in more:
             with contextlib.suppress(ProcessLookupError):
@@ -57,7 +59,7 @@ def kill_tree(pid: int, *, include_root: bool = True) -> None:
 
 
 def count_user_processes() -> int:
-    """How many processes and threads this user has: the kernel's limit counts them all."""
+    """Returns how many processes and threads this user has: the kernel's limit counts both."""
     me = os.getuid()
     count = 0
     for name in os.listdir("/proc"):  # noqa: PTH208 # names
@@ -65,5 +67,24 @@ def count_user_processes() -> int:
             with contextlib.suppress(OSError):
                 if os.stat(f"/proc/{name}").st_uid == me:  # noqa: PTH116
                     count += len(os.listdir(f"/proc/{name}/task"))  # noqa: PTH208
-    # Those that may not be looked into (the executor's own) are shown as root's.
+    # Processes that are not dumpable (the executor's own) are shown as root's.
     return count + HIDDEN_PROCESS_ALLOWANCE
+
+
+class ProcessCounter:
+    """Counts this user's processes, at most once per COUNT_MAX_AGE: a count takes as long as a short job.
+
+    Mutable: the count, and when the next one is due.
+    """
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._recount_at = 0.0
+
+    def count(self) -> int:
+        """Returns the count, which may be COUNT_MAX_AGE seconds old."""
+        now = time.monotonic()
+        if now >= self._recount_at:
+            self._total = count_user_processes()
+            self._recount_at = now + COUNT_MAX_AGE
+        return self._total

@@ -47,7 +47,7 @@ codecs.lookup("cp437")
 
 
 def convert_document(data: bytes) -> ConvertedDocument:
-    """The document as Markdown. Raises Refused."""
+    """The document as Markdown. Raises JobRefused."""
     kind, left_out = FORMATS.get(anydoc.format_from_bytes(data) or "", ("", ""))
     if not kind:
         if data.startswith(OLE_COMPOUND) and ENCRYPTED_STREAM in data:

@@ -1,6 +1,6 @@
 """Writes and edits files.
 
-Law: a file is whole before and after, never in between: what is new comes under another name and takes its place.
+Invariants: a file is whole before and after, never in between: what is new comes under another name and takes its place.
 """
 
 import contextlib
@@ -18,13 +18,13 @@ OPEN_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY
 
 
 def write_file(config: ToolConfig, root: Root, path: str, job: WriteFile) -> WriteResult:
-    """Write a whole file, with the folders it needs. Raises Refused."""
+    """Write a whole file, with the folders it needs. Raises JobRefused."""
     data = job.content.encode(errors="surrogatepass")
     return _replace_file(config, root, path, data, 0)
 
 
 def edit_file(config: ToolConfig, root: Root, path: str, job: EditFile) -> WriteResult:
-    """Replace text. Raises Refused."""
+    """Replace text. Raises JobRefused."""
     descriptor, state = open_regular_file(config, root, path)
     shown = os.path.normpath(f"{root.path}/{path}")
     with os.fdopen(descriptor, "rb") as file:
@@ -73,7 +73,7 @@ def _replace_file(config: ToolConfig, root: Root, path: str, data: bytes, replac
 
 
 def _read_mode(root: Root, folder: int, name: str, shown: str) -> int | None:
-    """The mode of what is there; None if nothing is. Raises Refused."""
+    """The mode of what is there; None if nothing is. Raises JobRefused."""
     try:
         state = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
@@ -86,7 +86,7 @@ def _read_mode(root: Root, folder: int, name: str, shown: str) -> int | None:
 
 
 def _open_parent(config: ToolConfig, root: Root, path: str) -> int:
-    """The folder that the file is in, made if need be. Raises Refused."""
+    """The folder that the file is in, made if need be. Raises JobRefused."""
     at = ""
     descriptor = open_path(config, root, ".", OPEN_FOLDER_FLAGS)
     for part in filter(None, path.split("/")):

@@ -1,6 +1,6 @@
 """Glob patterns, as git and ripgrep read them: `*`, `?`, `[…]`, `**` for any folders, `{a,b}` for either. Pure.
 
-Law: to look whether a path fits takes at most as many steps as it has folders times those of the pattern: whoever wrote the
+Invariants: to look whether a path fits takes at most as many steps as it has folders times those of the pattern: whoever wrote the
 pattern may mean harm.
 A pattern without a slash is of names, wherever they are; one with a slash is of paths, from where the search begins.
 """
@@ -47,12 +47,12 @@ class Glob(Struct, frozen=True):
 
 
 def parse_globs(pattern: str) -> tuple[Glob, ...]:
-    """Those that a pattern stands for: a path that fits one of them fits it. Raises BadGlob."""
+    """Those that a pattern stands for: a path that fits one of them fits it. Raises InvalidGlob."""
     return tuple(Glob(tuple(_compile_folder(part) for part in _split_folders(one))) for one in expand_braces(pattern))
 
 
 def build_ignore_rules(pattern: str) -> bytes:
-    """As an ignore file for ripgrep, which ignores all else. It may let more through than `globs`, and never less. Raises BadGlob."""
+    """As an ignore file for ripgrep, which ignores all else. It may let more through than `globs`, and never less. Raises InvalidGlob."""
     lines = ["*", "!*/"]
     for one in expand_braces(pattern):
         # What would end a line, or be left out at its end, is any character.
@@ -62,7 +62,7 @@ def build_ignore_rules(pattern: str) -> bytes:
 
 
 def expand_braces(pattern: str) -> list[str]:
-    """The patterns without `{a,b}` that it stands for. Raises BadGlob."""
+    """The patterns without `{a,b}` that it stands for. Raises InvalidGlob."""
     if len(pattern) > MAX_PATTERN_LENGTH:
         raise InvalidGlob(f"it is longer than {MAX_PATTERN_LENGTH} characters")
     found = [""]

@@ -1,6 +1,6 @@
 """Reads lines of a file that is too large to be held.
 
-Law: no more is held than what is given back and one piece; of a file without end the rest is not read.
+Invariants: no more is held than what is given back and one piece; of a file without end the rest is not read.
 """
 
 from typing import BinaryIO

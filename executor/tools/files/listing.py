@@ -11,7 +11,7 @@ MAX_ENTRIES = 2000
 
 
 def list_folder(config: ToolConfig, root: Root, path: str) -> FolderListing:
-    """What is in it, by name. Raises Refused."""
+    """What is in it, by name. Raises JobRefused."""
     folder = open_path(config, root, path, os.O_RDONLY | os.O_DIRECTORY)
     above = os.path.normpath(f"{root.path}/{path}")
     try:

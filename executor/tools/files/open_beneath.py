@@ -1,6 +1,6 @@
 """Opens files below an allowed folder, and nowhere else. (openat2(2))
 
-Law: no symbolic link is followed, no step leaves the folder, and what is opened is what was checked: the descriptor.
+Invariants: no symbolic link is followed, no step leaves the folder, and what is opened is what was checked: the descriptor.
 """
 
 import ctypes
@@ -9,7 +9,7 @@ import os
 import stat
 import struct
 
-from executor.sandbox.landlock import LIBC
+from executor.sandbox.libc import LIBC
 from executor.tools.config import Root, ToolConfig
 from executor.tools.refusal import JobRefused
 from shared.errors import ErrorKind
@@ -21,7 +21,7 @@ OPEN_ATTEMPTS = 20
 
 
 def open_path(config: ToolConfig, root: Root, path: str, flags: int, mode: int = 0) -> int:
-    """A descriptor. Raises Refused."""
+    """A descriptor. Raises JobRefused."""
     # O_PATH takes no other flags but these.
     quiet = os.O_CLOEXEC if flags & os.O_PATH else SAFE_OPEN_FLAGS
     how = struct.pack("=QQQ", flags | quiet, mode, BENEATH | NO_SYMLINKS | NO_MAGICLINKS)
@@ -61,7 +61,7 @@ def to_refusal(config: ToolConfig, path: str, error: int) -> JobRefused:
 
 
 def open_regular_file(config: ToolConfig, root: Root, path: str) -> tuple[int, os.stat_result]:
-    """A regular file, open for reading. Raises Refused."""
+    """A regular file, open for reading. Raises JobRefused."""
     # What is no file is found out before it is opened: opening a device may do something.
     looked = open_path(config, root, path, os.O_PATH)
     try:

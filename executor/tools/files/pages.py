@@ -1,6 +1,6 @@
 """Draws the pages of a PDF, as JPEG, each with the words on it.
 
-Law: only the sandbox's processes call it, since anyone may have made the file; and whoever forks them has loaded it
+Invariants: only the sandbox's processes call it, since anyone may have made the file; and whoever forks them has loaded it
 before, since they can read no library. Files are drawn by PDFium (https://pdfium.googlesource.com/pdfium).
 """
 
@@ -28,7 +28,7 @@ importlib.import_module("executor.tools.programs")
 
 
 def render_pages(path: str, data: bytes, first: int, last: int) -> PdfPages:
-    """The pages from `first` to `last`, counted from 1, or to the end of the file. Raises Refused."""
+    """The pages from `first` to `last`, counted from 1, or to the end of the file. Raises JobRefused."""
     try:
         document = pypdfium2.PdfDocument(data)
         with document:

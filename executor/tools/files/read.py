@@ -1,6 +1,6 @@
 """Reads a file, or lines of it.
 
-Law: what is held at once and given back is bounded by READ_LIMIT_MB; of a larger file lines can be read, but not all of it.
+Invariants: what is held at once and given back is bounded by READ_LIMIT_MB; of a larger file lines can be read, but not all of it.
 """
 
 import mimetypes
@@ -31,7 +31,7 @@ _mime_types = mimetypes.MimeTypes(filenames=())
 
 
 def read_file(config: ToolConfig, root: Root, path: str, job: ReadFile) -> FileContent | PdfPages:
-    """What was asked for. Raises Refused."""
+    """What was asked for. Raises JobRefused."""
     descriptor, state = open_regular_file(config, root, path)
     shown = os.path.normpath(f"{root.path}/{path}")
     with os.fdopen(descriptor, "rb") as file:
@@ -59,7 +59,7 @@ def read_file(config: ToolConfig, root: Root, path: str, job: ReadFile) -> FileC
 
 
 def _convert_to_text(shown: str, data: bytes) -> tuple[str | None, str]:
-    """What a model can read of a file, and what that was made from; None if it is no text. Raises Refused."""
+    """What a model can read of a file, and what that was made from; None if it is no text. Raises JobRefused."""
     if is_office_document(data):
         try:
             from executor.tools.files import documents  # noqa: PLC0415 # as pages
@@ -78,7 +78,7 @@ def _convert_to_text(shown: str, data: bytes) -> tuple[str | None, str]:
 
 
 def _read_large_file(file: BinaryIO, shown: str, size: int, max_bytes: int, job: ReadFile) -> FileContent:
-    """Lines of a file that is larger than what is read at once. Raises Refused."""
+    """Lines of a file that is larger than what is read at once. Raises JobRefused."""
     first = job.offset or 1
     found = None if job.offset is None and job.limit is None else read_lines(file, size, first, job.limit, max_bytes)
     text = _decode_text(found.data) if found else None

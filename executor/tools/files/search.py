@@ -1,6 +1,6 @@
 """ripgrep: what it is told, and what it says. Pure.
 
-Law: what a client wrote reaches it as the value of an option, after `--`, or by its input; never as an option of its own.
+Invariants: what a client wrote reaches it as the value of an option, after `--`, or by its input; never as an option of its own.
 What git ignores is not shown, whatever pattern is asked for: a `--glob` would win over ignore files, so that the pattern is
 told as an ignore file too, the last of them.
 """

@@ -5,10 +5,10 @@ import time
 
 from msgspec import structs
 
+from executor.claude.cli.handshake import fetch_cli_info
 from executor.claude.cli.launch import Launch
 from executor.claude.cli.process import CliProcess
 from executor.claude.cli.sandbox import CliSandbox
-from executor.claude.session import fetch_cli_info
 from executor.sandbox.landlock import Rules
 from tests.load.bench.environment import Bench
 from tests.load.bench.measure import quiet, spread

@@ -12,12 +12,12 @@ import msgspec
 from msgspec import Struct
 
 from executor.claude.cli.control import build_apply_settings, build_initialize, encode_control_request, encode_query
+from executor.claude.cli.handshake import await_acks, warm_up
 from executor.claude.cli.launch import QUIET_ENVIRONMENT, Launch
 from executor.claude.cli.process import CliProcess
 from executor.claude.cli.protocol import Line, StreamEvent, parse_line
 from executor.claude.request.body import build_request, build_settings
 from executor.claude.request.model_rules import PERMISSIVE_RULES
-from executor.claude.session import await_acks, warm_up
 from shared.turn import Message, Text, Tool, Turn
 from tests.load.bench.client import Connection
 

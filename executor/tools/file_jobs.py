@@ -1,0 +1,71 @@
+"""Runs one job on files, in its own process inside the sandbox. The process does not return.
+
+Invariants: the job starts no process, so nothing is left behind when its process ends; SIGALRM ends it at its time limit.
+"""
+
+import os
+import signal
+
+import msgspec
+
+from executor.sandbox.confine import close_other_descriptors
+from executor.tools.config import ToolConfig
+from executor.tools.files import edit, listing, read
+from executor.tools.refusal import JobRefused
+from executor.tools.task import Task
+from shared.errors import ErrorKind
+from shared.events import Failed
+from shared.tool_jobs import ConvertDocument, EditFile, JobResult, ListFolder, ReadFile, WriteFile
+
+type Outcome = JobResult | Failed
+
+_outcome_encoder = msgspec.msgpack.Encoder()
+
+
+def run_file_task(config: ToolConfig, task: Task) -> None:
+    """Does the job, writes its outcome to stdout, and ends the process."""
+    signal.setitimer(signal.ITIMER_REAL, task.timeout)
+    close_other_descriptors({root.descriptor for root in config.roots})
+    write_all(1, _outcome_encoder.encode(_find_outcome(config, task)))
+    # The executor reads until the output closes; it need not wait until the kernel has removed this process.
+    os.close(1)
+    os._exit(0)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Writes all of the data. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _find_outcome(config: ToolConfig, task: Task) -> Outcome:
+    try:
+        return _run_job(config, task)
+    except JobRefused as refused:
+        return Failed(refused.kind, refused.detail)
+    except (OSError, MemoryError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "memory"
+        return Failed(ErrorKind.BAD_JOB, f"it failed: {reason}")
+    except Exception as error:  # noqa: BLE001 # no other process could report it
+        return Failed(ErrorKind.INTERNAL, type(error).__name__)
+
+
+def _run_job(config: ToolConfig, task: Task) -> Outcome:
+    roots = config.roots
+    match task.job:
+        case ConvertDocument(data):
+            # Only the zygote loads it (executor.tools.worker_setup).
+            from executor.tools.files import documents  # noqa: PLC0415
+
+            return documents.convert_document(data)
+        case ReadFile():
+            return read.read_file(config, roots[task.root], task.path, task.job)
+        case WriteFile():
+            return edit.write_file(config, roots[task.root], task.path, task.job)
+        case EditFile():
+            return edit.edit_file(config, roots[task.root], task.path, task.job)
+        case ListFolder():
+            return listing.list_folder(config, roots[task.root], task.path)
+        case _:
+            return Failed(ErrorKind.INTERNAL)
