@@ -16,11 +16,12 @@ install: $(UV) ## install what is locked and a copy of the code, for services; w
 	@UV=$(UV) deploy/environment.sh copy
 
 test: .venv/.ready ## every test
-	@# Apart: the flows share one event loop for their programs' whole life, the units have one each.
+	@# Two runs: real programs share one event loop for their whole life, unit tests have one each.
 	@$(BIN)/pytest tests/unit tests/golden tests/docs
-	@$(BIN)/pytest tests/clients tests/integration tests/observability tests/deploy
-	@# Alone: a bomb takes the processes that its user may have, and others run as that user too.
-	@$(BIN)/pytest -n 0 tests/security
+	@# Three workers for two cores: these tests mostly wait for other programs.
+	@$(BIN)/pytest -n 3 -m "not alone" tests/deploy tests/security tests/integration tests/clients tests/observability
+	@# One worker: each of these fills memory or the disk, which other tests need.
+	@$(BIN)/pytest -n 0 -m alone tests/security
 
 check: .venv/.ready ## types, lint, import contracts
 	@$(BIN)/ruff format --check --quiet $(SOURCES)

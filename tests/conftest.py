@@ -17,6 +17,12 @@ LAUNCHES = {"keyed": {"ANTHROPIC_API_KEY": "sk-ant-invented"}, "subscribed": {"C
 USUAL = AnswerReply(("Hello", " world", "!"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts files with slow tests first: a worker takes file by file, and the last ones should be short."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """Asyncio, as in production."""

@@ -20,8 +20,6 @@ from tests.support.timeouts import TEST_TIMEOUT
 
 WATCHDOG = 4
 
-pytestmark = pytest.mark.xdist_group("dying parts")
-
 
 class Server:
     """`claude-api-server up`, running. client: with the key."""

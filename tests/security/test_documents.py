@@ -17,7 +17,7 @@ from shared.tool_jobs import ConvertDocument, ConvertedDocument, ReadFile
 from tests.support.office import BODY, DOCUMENT, MACROS, build_zip, build_zip_bomb, docx, epub, odf, rtf, xlsx
 from tests.support.tools import SECRET, ToolsProgram
 
-pytestmark = [pytest.mark.attack("Documents"), pytest.mark.xdist_group("security")]
+pytestmark = [pytest.mark.attack("Documents")]
 
 MEBIBYTE = 1 << 20
 LAUGHS = (

@@ -16,7 +16,6 @@ from tests.support.tools import ToolsProgram
 
 pytestmark = [
     pytest.mark.attack("System calls"),
-    pytest.mark.xdist_group("security"),
     pytest.mark.skipif(platform.machine() != "x86_64", reason="the attacker's program is of x86-64"),
 ]
 
