@@ -198,7 +198,7 @@ def has_scope(context: Context, scope: str) -> bool:
 def build_scoped_caller(context: Context, scope: str = FILES_SCOPE) -> Caller:
     """Who asks, by the HTTP request that brought the message. scope: what the job needs beside that of /mcp."""
     found = get_caller(context.request)  # pyright: ignore[reportArgumentType] # Starlette's, with the same scope
-    return found if scope == ANY_SCOPE else structs.replace(found, scopes=(*found.required_scopes, scope))
+    return found if scope == ANY_SCOPE else structs.replace(found, required_scopes=(*found.required_scopes, scope))
 
 
 def build_log_fields(caller: Caller) -> dict[str, str]:
