@@ -24,7 +24,7 @@ def switch_user(uid: int) -> None:
 
 def load_and_switch_user(uid: int) -> None:
     """Load what the zygote loads, and be this user."""
-    for name in ("pages", "documents"):
+    for name in ("files.pages", "files.documents"):
         importlib.import_module(f"executor.tools.{name}")
     switch_user(uid)
 
