@@ -15,7 +15,7 @@ run: .venv/.ready ## install what is locked, then start the API and an executor 
 install: $(UV) ## install what is locked and a copy of the code, for services; what runs goes on until it is started anew
 	@UV=$(UV) deploy/environment.sh copy
 
-test: .venv/.ready ## every test
+test: .venv/.ready ## every test (THOROUGH=1: with more generated requests)
 	@# Two runs: real programs share one event loop for their whole life, unit tests have one each.
 	@$(BIN)/pytest tests/unit tests/golden tests/docs
 	@# Three workers for two cores: these tests mostly wait for other programs.

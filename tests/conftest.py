@@ -58,6 +58,13 @@ async def shared_narrow(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
         yield stack
 
 
+@pytest.fixture(scope="session")
+async def api_alone() -> AsyncGenerator[Stack]:
+    """An API without executors: its jobs fail at once, which is enough for keys and limits. Tests name their keys apart."""
+    async with Stack(None, executors=0) as stack:
+        yield stack
+
+
 @pytest.fixture
 async def upstream(shared_upstream: Upstream) -> AsyncGenerator[Upstream]:
     """The scripted service, as if new."""

@@ -18,6 +18,8 @@ import pytest
 from tests.support.stack import API_KEY, REPOSITORY, find_free_port, is_alive, wait_until
 from tests.support.timeouts import TEST_TIMEOUT
 
+pytestmark = [pytest.mark.slow]
+
 WATCHDOG = 4
 
 

@@ -562,6 +562,7 @@ async def test_a_word_of_the_users_after_results_is_in_the_same_turn(either: Sta
     ]
 
 
+@pytest.mark.slow
 async def test_ten_rounds_of_calls_and_results_build_one_conversation(stack: Stack, upstream: Upstream):
     """Each request brings the whole history, and the model sees each call once, with its result."""
 

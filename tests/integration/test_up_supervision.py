@@ -88,6 +88,8 @@ sys.exit(up(os.environ, pathlib.Path(folder), api=(*program, "api", folder, api)
 PATIENT = """
 import asyncio, os, pathlib, sys
 from cli.up.supervisor import SupervisorTimeouts, Program, Supervisor
+
+pytestmark = [pytest.mark.slow]
 folder, api, executor = sys.argv[1:]
 program = (sys.executable, "-I", folder + "/stand_in.py")
 environment = {**os.environ, "RUN_DIR": folder}

@@ -107,6 +107,7 @@ ATTACKS: dict[str, tuple[Callable[[ToolsProgram], bytes], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_hostile_document_ends_with_text_or_a_fault(tools: ToolsProgram, name: str):
     """Whichever it is, nothing else is read or written, and the executor goes on."""

@@ -162,6 +162,7 @@ async def test_a_system_call_is_denied(tools: ToolsProgram, name: str):
     assert not await CALLS[name].attempt(tools)
 
 
+@pytest.mark.slow
 @pytest.mark.control
 @pytest.mark.parametrize("name", CALLS)
 async def test_without_its_defence_the_kernel_looks_at_the_call(unfenced: Unfenced, name: str):
