@@ -18,11 +18,12 @@ install: $(UV) ## install the server for systemd, with a copy of the code; runni
 quick: .venv/.ready ## run the fast tests, for use while you work: units, golden files, documents
 	@$(BIN)/pytest tests/unit tests/golden tests/docs
 
-test: quick ## run every test
-	@# In a pytest process of their own: these tests share one event loop, a unit test has its own.
-	@$(BIN)/pytest tests/clients tests/integration tests/observability tests/deploy
-	@# Without workers: a fork bomb uses up the processes of its user, and the workers run as that user too.
-	@$(BIN)/pytest -n 0 tests/security
+test: quick ## run every test (THOROUGH=1: with more generated requests)
+	@# In a run of their own: real programs share one event loop for their whole life, a unit test has its own.
+	@# Three workers for two cores: these tests mostly wait for other programs.
+	@$(BIN)/pytest -n 3 -m "not alone" tests/deploy tests/security tests/integration tests/clients tests/observability
+	@# One worker: each of these fills memory or the disk, which other tests need.
+	@$(BIN)/pytest -n 0 -m alone tests/security
 
 check: .venv/.ready ## check format, lint, import contracts and types
 	@$(BIN)/ruff format --check --quiet $(SOURCES)

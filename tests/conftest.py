@@ -17,6 +17,12 @@ LAUNCHES = {"keyed": {"ANTHROPIC_API_KEY": "sk-ant-invented"}, "subscribed": {"C
 USUAL = AnswerReply(("Hello", " world", "!"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts files with slow tests first: a worker takes file by file, and the last ones should be short."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """Asyncio, as in production."""
@@ -49,6 +55,13 @@ async def shared_narrow(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs with one place and one place to wait."""
     settings = {"MAX_CONCURRENT": "1", "MAX_QUEUE": "1"}
     async with Stack(shared_upstream.url, settings=settings) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+async def api_alone() -> AsyncGenerator[Stack]:
+    """An API without executors: its jobs fail at once, which is enough for keys and limits. Tests name their keys apart."""
+    async with Stack(None, executors=0) as stack:
         yield stack
 
 

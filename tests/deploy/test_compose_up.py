@@ -16,7 +16,7 @@ from tests.support.timeouts import TEST_TIMEOUT
 FOLDER = REPOSITORY / "deploy/compose"
 PROGRAMS = ("api", "claude-executor", "tools-executor")
 
-pytestmark = [pytest.mark.timeout(1800), pytest.mark.xdist_group("compose")]
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.slow]
 
 
 def engine() -> str:

@@ -8,8 +8,8 @@ import pytest
 from executor.settings import Settings
 from executor.tools.config_loader import split_list
 from tests.support.tools import ToolsProgram
+from tests.support.worker import ORDINARY_UID, tools_user
 
-ORDINARY = 4711
 # What is run, and a piece of what it says.
 RUNS = {
     "ls": ("ls", "a.txt"),
@@ -24,7 +24,7 @@ RUNS = {
     "df": ("df -P", "Mounted on"),
     "du": ("du -s .", "."),
     "free": ("free", "Mem:"),
-    "whoami": ("whoami", "nobody"),
+    "whoami": ("whoami", tools_user()),
     "pwd": ("pwd", "/files"),
     "echo": ("echo one", "one"),
     "file": ("file a.txt", "text"),
@@ -42,7 +42,7 @@ async def tools(request: pytest.FixtureRequest) -> AsyncGenerator[ToolsProgram]:
     root = request.param == "as root"
     if root and os.getuid() != 0:
         pytest.skip("this test run is not root, so it can't start one as root")
-    async with ToolsProgram(uid=0 if root or os.getuid() != 0 else ORDINARY) as started:
+    async with ToolsProgram(uid=0 if root or os.getuid() != 0 else ORDINARY_UID) as started:
         (started.root / "a.txt").write_text("one\ntwo\n")
         yield started
 

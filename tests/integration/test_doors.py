@@ -80,24 +80,23 @@ def message(path: str, told: Any) -> str:
     return told["error"]["message"]
 
 
-async def test_a_key_without_the_scope_is_told_which_one_it_takes():
+async def test_a_key_without_the_scope_is_told_which_one_it_takes(api_alone: Stack):
     """403 at every door, in its own envelope; with the scope it gets further."""
-    async with Stack(None, executors=0) as stack:
-        keys: dict[str, dict[str, str]] = {}
-        for scope in SCOPES:
-            made = await stack.client.post("/api/admin/keys", json={"name": scope, "scopes": [scope]})
-            keys[scope] = {"authorization": f"Bearer {made.json()['key']}"}
-        for template, needed in DOORS.items():
-            path = template.format(response_id="resp_1", model_id="haiku", name="none")
-            method = "GET" if template in READ else "POST"
-            for scope, headers in keys.items():
-                response = await stack.client.request(method, path, headers=headers)
-                if needed in {ANY_SCOPE, scope}:
-                    assert response.status_code not in {401, 403}, (path, scope)
-                else:
-                    assert response.status_code == 403, (path, scope)
-                    assert f"`{needed}`" in message(path, response.json())
-                    assert f"it has: {scope}." in message(path, response.json())
+    keys: dict[str, dict[str, str]] = {}
+    for scope in SCOPES:
+        made = await api_alone.client.post("/api/admin/keys", json={"name": scope, "scopes": [scope]})
+        keys[scope] = {"authorization": f"Bearer {made.json()['key']}"}
+    for template, needed in DOORS.items():
+        path = template.format(response_id="resp_1", model_id="haiku", name="none")
+        method = "GET" if template in READ else "POST"
+        for scope, headers in keys.items():
+            response = await api_alone.client.request(method, path, headers=headers)
+            if needed in {ANY_SCOPE, scope}:
+                assert response.status_code not in {401, 403}, (path, scope)
+            else:
+                assert response.status_code == 403, (path, scope)
+                assert f"`{needed}`" in message(path, response.json())
+                assert f"it has: {scope}." in message(path, response.json())
 
 
 async def test_every_door_has_its_lines_in_the_books(stack: Stack, upstream: Upstream):
@@ -140,16 +139,17 @@ async def test_every_door_has_its_lines_in_the_books(stack: Stack, upstream: Ups
         ),
     ],
 )
-async def test_the_limit_of_a_key_is_told_in_its_client_s_words(path: str, sent: Any, names: tuple[str, str]):
+async def test_the_limit_of_a_key_is_told_in_its_client_s_words(
+    api_alone: Stack, path: str, sent: Any, names: tuple[str, str]
+):
     """While something is left, and when nothing is, with how long to wait."""
-    async with Stack(None, executors=0) as stack:
-        made = await stack.client.post(
-            "/api/admin/keys", json={"name": "few", "scopes": ["chat"], "requests_per_minute": 1}
-        )
-        mine = {"authorization": f"Bearer {made.json()['key']}"}
-        first, second = [await stack.client.post(path, json=sent, headers=mine) for _ in range(2)]
-        assert (first.status_code, second.status_code) == (503, 429)
-        assert [first.headers[name] for name in names] == ["1", "0"]
-        assert [second.headers[name] for name in names] == ["1", "0"]
-        assert 1 <= int(second.headers["retry-after"]) <= 60
-        assert "requests_per_minute" in message(path, second.json())
+    made = await api_alone.client.post(
+        "/api/admin/keys", json={"name": f"few{path.replace('/', '.')}", "scopes": ["chat"], "requests_per_minute": 1}
+    )
+    mine = {"authorization": f"Bearer {made.json()['key']}"}
+    first, second = [await api_alone.client.post(path, json=sent, headers=mine) for _ in range(2)]
+    assert (first.status_code, second.status_code) == (503, 429)
+    assert [first.headers[name] for name in names] == ["1", "0"]
+    assert [second.headers[name] for name in names] == ["1", "0"]
+    assert 1 <= int(second.headers["retry-after"]) <= 60
+    assert "requests_per_minute" in message(path, second.json())

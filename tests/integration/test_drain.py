@@ -23,6 +23,8 @@ from tests.support.scripted.upstream import AnswerReply, GatedReply, ReceivedReq
 from tests.support.stack import Program, Stack, list_group, wait_until
 from tests.support.timeouts import TEST_TIMEOUT
 
+pytestmark = [pytest.mark.slow]
+
 # A grace period that nobody waits for to its end.
 LONG = "600"
 WORDS = 20

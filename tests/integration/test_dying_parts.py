@@ -18,9 +18,9 @@ import pytest
 from tests.support.stack import API_KEY, REPOSITORY, find_free_port, is_alive, wait_until
 from tests.support.timeouts import TEST_TIMEOUT
 
-WATCHDOG = 4
+pytestmark = [pytest.mark.slow]
 
-pytestmark = pytest.mark.xdist_group("dying parts")
+WATCHDOG = 4
 
 
 class Server:

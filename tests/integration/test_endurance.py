@@ -1,4 +1,4 @@
-"""A hundred requests in a row leave nothing behind: no process, no file, no descriptor."""
+"""Many requests in a row leave nothing behind: no process, no file, no descriptor."""
 
 import contextlib
 
@@ -6,10 +6,11 @@ import psutil
 import pytest
 
 from tests.support.chat import collect_chunks, join_text, parse_text, send_chat
+from tests.support.examples import count_examples
 from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, Upstream
 from tests.support.stack import Stack, count_descriptors, wait_until
 
-ROUNDS = 100
+ROUNDS = count_examples(30, 100)
 
 
 def echo(received: ReceivedRequest) -> AnswerReply:
@@ -45,8 +46,9 @@ async def one(stack: Stack, number: int) -> None:
         assert join_text(await collect_chunks(stack, said)) == f"You said: {said}"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
-async def test_a_hundred_requests_leave_nothing_behind(upstream: Upstream):
+async def test_many_requests_leave_nothing_behind(upstream: Upstream):
     """Streamed and not."""
     upstream.script(echo)
     async with Stack(upstream.url) as stack:

@@ -12,19 +12,11 @@ import httpx2
 import pytest
 from msgspec import Struct
 
-from tests.conftest import LAUNCHES
 from tests.integration.test_code import calls, results
 from tests.support.mcp_client import connect_client
 from tests.support.scripted.upstream import AnswerReply, ErrorEventReply, ErrorReply, StalledReply, Upstream
 from tests.support.stack import Stack
 from tests.support.timeouts import TEST_TIMEOUT
-
-
-@pytest.fixture
-def stack(either: Stack) -> Stack:
-    """Both launches of the CLI."""
-    return either
-
 
 type Json = dict[str, Any]
 type Told = tuple[str, str]  # an event's name, if it has one, and its data
@@ -264,11 +256,10 @@ async def by_mcp(stack: Stack, asked: Json) -> tuple[Json, list[Told]]:
     ]
 
 
-@pytest.fixture(scope="module", params=LAUNCHES)
-async def coders(shared_upstream: Upstream, request: pytest.FixtureRequest) -> AsyncGenerator[Stack]:
-    """Programs with files and commands; both launches of the CLI."""
-    credential, tools = LAUNCHES[request.param], {"ALLOWED_COMMANDS": "ls,cat"}
-    async with Stack(shared_upstream.url, tools=tools, credential=credential) as stack:
+@pytest.fixture(scope="module")
+async def coders(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+    """Programs with files and commands."""
+    async with Stack(shared_upstream.url, tools={"ALLOWED_COMMANDS": "ls,cat"}) as stack:
         (stack.files / "notes.txt").write_text("alpha\n")
         yield stack
 

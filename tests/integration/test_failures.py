@@ -116,13 +116,12 @@ async def killed(stack: Stack, first: Stream, second: Stream) -> tuple[Stream, S
     return first, second
 
 
-async def test_without_an_executor_the_answer_is_503(upstream: Upstream):
+async def test_without_an_executor_the_answer_is_503(api_alone: Stack):
     """Nothing is waited for."""
-    async with Stack(upstream.url, executors=0) as stack:
-        for stream in (True, False):
-            response = await send_chat(stack, stream=stream)
-            assert (response.status_code, parse_error(response)["code"]) == (503, "no_executor")
-            assert response.headers["retry-after"] == "1"
+    for stream in (True, False):
+        response = await send_chat(api_alone, stream=stream)
+        assert (response.status_code, parse_error(response)["code"]) == (503, "no_executor")
+        assert response.headers["retry-after"] == "1"
 
 
 # --- the API

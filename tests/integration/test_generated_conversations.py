@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import count_examples
 from tests.support.generated.conversation import Conversation
 from tests.support.generated.dialects import DIALECTS, Dialect
 from tests.support.generated.edge_cases import EDGE_CASES
@@ -21,7 +22,7 @@ pytestmark = [pytest.mark.wire(3), pytest.mark.wire(4), pytest.mark.wire(5), pyt
 MODELS = ["sonnet", "claude-opus-4-6"]
 # A failure is told as it was found: to shrink it would take hundreds of conversations.
 UNHURRIED = settings(
-    max_examples=10,
+    max_examples=count_examples(3, 10),
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
@@ -55,6 +56,7 @@ def assert_called(
     assert dialect.calls(response.json()) == [(tool.name, given)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS, ids=repr)
 @UNHURRIED
 @given(conversation=conversations(), model=st.sampled_from(MODELS))

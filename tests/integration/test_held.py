@@ -21,13 +21,6 @@ from tests.support.scripted.upstream import AnswerReply, ErrorReply, Upstream
 from tests.support.stack import Stack, list_group, wait_until
 from tests.support.timeouts import TEST_TIMEOUT
 
-
-@pytest.fixture
-def stack(either: Stack) -> Stack:
-    """Both launches of the CLI."""
-    return either
-
-
 SCHEMA = '{"type":"object","properties":{"city":{"type":"string"}}}'
 TOOLS = (Tool("get weather", "The weather.", SCHEMA), Tool("get_time", "The time.", SCHEMA))
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

@@ -480,6 +480,7 @@ async def test_an_offer_of_another_protocol_may_come_in_any_segment(besieged: St
 # --- many
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_ten_thousand_idle_connections_keep_nobody_waiting(shared_upstream: Upstream, upstream: Upstream):
     """As many as this machine's limit of open files lets us have; half of them with half a head."""

@@ -57,37 +57,35 @@ async def bare(**settings: str) -> AsyncGenerator[Stack]:
         yield stack
 
 
-async def test_a_key_opens_what_its_scopes_say_and_nothing_else():
+async def test_a_key_opens_what_its_scopes_say_and_nothing_else(api_alone: Stack):
     """The owner's token opens all; a refusal names the scope; a key is told once and never again."""
-    async with bare() as stack:
-        key = await made(stack, "one")
-        assert (await chat(stack, key)).status_code == 503
-        refused = await stack.client.get("/api/usage", headers=key)
-        assert refused.status_code == 403
-        assert "`admin`" in refused.json()["detail"]
-        listed = (await stack.client.get("/api/admin/keys")).text
-        assert key["authorization"].removeprefix("Bearer ") not in listed
-        stored = b"".join(path.read_bytes() for path in (stack.folder / "data").rglob("*") if path.is_file())
-        assert key["authorization"].removeprefix("Bearer ").encode() not in stored
-        assert (stack.folder / "data").stat().st_mode & 0o777 == 0o700
-        assert (stack.folder / "data" / "pepper").stat().st_mode & 0o777 == 0o600
+    key = await made(api_alone, "scoped")
+    assert (await chat(api_alone, key)).status_code == 503
+    refused = await api_alone.client.get("/api/usage", headers=key)
+    assert refused.status_code == 403
+    assert "`admin`" in refused.json()["detail"]
+    listed = (await api_alone.client.get("/api/admin/keys")).text
+    assert key["authorization"].removeprefix("Bearer ") not in listed
+    stored = b"".join(path.read_bytes() for path in (api_alone.folder / "data").rglob("*") if path.is_file())
+    assert key["authorization"].removeprefix("Bearer ").encode() not in stored
+    assert (api_alone.folder / "data").stat().st_mode & 0o777 == 0o700
+    assert (api_alone.folder / "data" / "pepper").stat().st_mode & 0o777 == 0o600
 
 
-async def test_disabled_rotated_and_removed_keys_are_shut_out_at_once():
+async def test_disabled_rotated_and_removed_keys_are_shut_out_at_once(api_alone: Stack):
     """Each with words that say which it is, where the key is still known."""
-    async with bare() as stack:
-        key = await made(stack, "one")
-        await stack.client.patch("/api/admin/keys/one", json={"disabled": True})
-        assert (await chat(stack, key)).json()["error"]["code"] == "key_disabled"
-        await stack.client.patch("/api/admin/keys/one", json={"disabled": False})
-        assert (await chat(stack, key)).status_code == 503
-        rotated = await stack.client.post("/api/admin/keys/one/rotate")
-        assert (await chat(stack, key)).json()["error"]["code"] == "invalid_api_key"
-        key = {"authorization": f"Bearer {rotated.json()['key']}"}
-        assert (await chat(stack, key)).status_code == 503
-        assert (await stack.client.delete("/api/admin/keys/one")).status_code == 204
-        assert (await chat(stack, key)).status_code == 401
-        assert (await stack.client.delete("/api/admin/keys/one")).status_code == 404
+    key = await made(api_alone, "changing")
+    await api_alone.client.patch("/api/admin/keys/changing", json={"disabled": True})
+    assert (await chat(api_alone, key)).json()["error"]["code"] == "key_disabled"
+    await api_alone.client.patch("/api/admin/keys/changing", json={"disabled": False})
+    assert (await chat(api_alone, key)).status_code == 503
+    rotated = await api_alone.client.post("/api/admin/keys/changing/rotate")
+    assert (await chat(api_alone, key)).json()["error"]["code"] == "invalid_api_key"
+    key = {"authorization": f"Bearer {rotated.json()['key']}"}
+    assert (await chat(api_alone, key)).status_code == 503
+    assert (await api_alone.client.delete("/api/admin/keys/changing")).status_code == 204
+    assert (await chat(api_alone, key)).status_code == 401
+    assert (await api_alone.client.delete("/api/admin/keys/changing")).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -144,27 +142,25 @@ async def test_a_name_that_no_key_has_is_not_found(stack: Stack, name: str):
         assert (response.status_code, response.json()["code"]) == (404, "key_not_found")
 
 
-async def test_a_taken_name_is_a_409():
+async def test_a_taken_name_is_a_409(api_alone: Stack):
     """And the key that has it stays as it is."""
-    async with bare() as stack:
-        key = await made(stack, "one")
-        response = await stack.client.post("/api/admin/keys", json={"name": "one", "scopes": ["chat"]})
-        assert response.status_code == 409
-        assert (await chat(stack, key)).status_code == 503
+    key = await made(api_alone, "taken")
+    response = await api_alone.client.post("/api/admin/keys", json={"name": "taken", "scopes": ["chat"]})
+    assert response.status_code == 409
+    assert (await chat(api_alone, key)).status_code == 503
 
 
-async def test_requests_beyond_the_minute_are_refused_with_what_the_sdks_read():
+async def test_requests_beyond_the_minute_are_refused_with_what_the_sdks_read(api_alone: Stack):
     """429 with Retry-After and x-ratelimit headers; another key is not touched."""
-    async with bare() as stack:
-        key, other = await made(stack, "one", requests_per_minute=1), await made(stack, "two")
-        first = await chat(stack, key)
-        assert first.headers["x-ratelimit-limit-requests"] == "1"
-        assert first.headers["x-ratelimit-remaining-requests"] == "0"
-        refused = await chat(stack, key)
-        assert refused.status_code == 429
-        assert 1 <= int(refused.headers["retry-after"]) <= 60
-        assert refused.headers["x-ratelimit-reset-requests"].endswith("s")
-        assert (await chat(stack, other)).status_code == 503
+    key, other = await made(api_alone, "minute", requests_per_minute=1), await made(api_alone, "free")
+    first = await chat(api_alone, key)
+    assert first.headers["x-ratelimit-limit-requests"] == "1"
+    assert first.headers["x-ratelimit-remaining-requests"] == "0"
+    refused = await chat(api_alone, key)
+    assert refused.status_code == 429
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert refused.headers["x-ratelimit-reset-requests"].endswith("s")
+    assert (await chat(api_alone, other)).status_code == 503
 
 
 async def test_every_job_has_a_line_with_its_tokens_and_nothing_of_its_words(stack: Stack, upstream: Upstream):

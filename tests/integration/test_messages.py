@@ -11,13 +11,6 @@ from tests.support.scripted.service_thinking import sign
 from tests.support.scripted.upstream import AnswerReply, GatedReply, Upstream
 from tests.support.stack import Stack
 
-
-@pytest.fixture
-def stack(either: Stack) -> Stack:
-    """Both launches of the CLI."""
-    return either
-
-
 type Json = dict[str, Any]
 
 PATH = "/v1/messages"

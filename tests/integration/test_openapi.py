@@ -33,6 +33,7 @@ from api.openapi.replies import AT_THE_EDGE, OF_TOOLS
 from api.openapi.structs import plain
 from api.settings import Settings
 from cli.up import workspace
+from tests.support.examples import count_examples
 from tests.support.scripted.upstream import AnswerReply, Upstream
 from tests.support.stack import API_KEY, REPOSITORY, Stack
 from tests.support.timeouts import TEST_TIMEOUT
@@ -58,7 +59,7 @@ CHECKS = [
 ]
 # Each example is a request to real programs, so a failure is shown as it was found instead of being made small.
 MANNER = settings(
-    max_examples=30,
+    max_examples=count_examples(5, 30),
     deadline=None,
     database=None,
     phases=[Phase.generate],
@@ -302,6 +303,7 @@ def made_coherent(body: Any) -> None:
                 message.pop(name, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "path", "mode"), SENT, ids=lambda part: getattr(part, "value", part))
 async def test_whatever_is_sent_the_answer_is_in_the_document(
     handy: Stack, upstream: Upstream, method: str, path: str, mode: GenerationMode

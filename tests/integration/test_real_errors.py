@@ -25,13 +25,6 @@ from tests.support.scripted.upstream import (
 from tests.support.stack import API_KEY, Stack, wait_until
 from tests.support.timeouts import TEST_TIMEOUT
 
-
-@pytest.fixture
-def stack(either: Stack) -> Stack:
-    """Both launches of the CLI."""
-    return either
-
-
 SOON = 1800
 SENSIBLE = "a sentence of the service's own: /home/owner/.claude secret-detail"
 WRONG_BODY = "messages.0.content: Input should be a valid list"

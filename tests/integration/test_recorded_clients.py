@@ -28,6 +28,7 @@ SIGNATURE = '"signature": "c2lnbmF0dXJl"'
 RECORDED = sorted(path.stem for path in RECORDINGS_FOLDER.glob("*.json"))
 
 
+@pytest.mark.slow
 @pytest.mark.wire(50, 61, 71)
 @pytest.mark.parametrize("name", RECORDED)
 async def test_a_client_s_requests_are_answered_as_it_reads_answers(stack: Stack, upstream: Upstream, name: str):

@@ -12,13 +12,6 @@ from tests.support.scripted.upstream import AnswerReply, ErrorEventReply, ErrorR
 from tests.support.stack import Stack, wait_until
 from tests.support.timeouts import TEST_TIMEOUT
 
-
-@pytest.fixture
-def stack(either: Stack) -> Stack:
-    """Both launches of the CLI."""
-    return either
-
-
 type Json = dict[str, Any]
 
 PATH = "/v1/responses"

@@ -8,6 +8,7 @@ from tests.load.soak.run import GROWTH, Plan, soak
 REQUESTS = 60
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_whatever_goes_wrong_every_request_ends_in_a_right_answer_or_a_right_error():
     """And nothing is left: no process, no descriptor, hardly any memory."""

@@ -10,13 +10,6 @@ from tests.support.chat import Json, collect_chunks, join_text, list_finish_reas
 from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, StalledReply, Upstream
 from tests.support.stack import Stack
 
-
-@pytest.fixture
-def stack(either: Stack) -> Stack:
-    """Both launches of the CLI."""
-    return either
-
-
 pytestmark = pytest.mark.wire(13)
 
 # A request that must not be waited for: if the CLI is quick enough to make it, it ends with the CLI.
@@ -290,48 +283,6 @@ async def test_a_schema_in_words_that_the_cli_lacks_is_met_all_the_same(
     document = parse_text(await send_chat(stack, response_format=asked_for(schema)))
     assert json.loads(document) == json.loads(right).get("value", json.loads(right))
     assert len(upstream.requests) == 2
-
-
-# --- Schemas that can't be used ----------------------------------------------------------------------------------------
-
-WHERE = "response_format.json_schema.schema"
-UNUSABLE: dict[str, tuple[Any, str]] = {
-    "no such type": ({"type": "objekt"}, f"{WHERE}.type"),
-    "deep inside": (
-        {"type": "object", "properties": {"a": {"items": {"minimum": "x"}}}},
-        f"{WHERE}.properties.a.items.minimum",
-    ),
-    "bad pattern": ({"properties": {"a": {"pattern": "["}}}, f"{WHERE}.properties.a.pattern"),
-    "dangling reference": ({"properties": {"a": {"$ref": "#/$defs/b"}}}, f"{WHERE}.properties.a.$ref"),
-    "foreign reference": ({"items": {"$ref": "https://example.com/s.json"}}, f"{WHERE}.items.$ref"),
-    "endless number": ({"const": 10**1200}, WHERE),
-    "no schema": ("object", WHERE),
-    "none at all": (None, WHERE),
-}
-
-
-@pytest.mark.parametrize(("schema", "place"), UNUSABLE.values(), ids=UNUSABLE)
-async def test_a_schema_that_is_none_is_refused_with_its_place(
-    stack: Stack, upstream: Upstream, schema: Any, place: str
-):
-    """Before anything is spent."""
-    response = await send_chat(stack, response_format=asked_for(schema))
-    assert response.status_code == 400
-    error = parse_error(response)
-    assert error["param"] == place
-    assert error["code"] == "invalid_schema"
-    assert error["type"] == "invalid_request_error"
-    assert place in error["message"]
-    assert upstream.requests == []
-
-
-@pytest.mark.parametrize("form", [{"type": "yaml"}, {"type": "json_schema"}, {}, "json_object"], ids=json.dumps)
-async def test_a_format_that_is_none_is_refused(stack: Stack, upstream: Upstream, form: Any):
-    """With the name of the field."""
-    response = await send_chat(stack, response_format=form)
-    assert response.status_code == 400
-    assert parse_error(response)["param"].startswith("response_format")
-    assert upstream.requests == []
 
 
 # --- Beside tools ------------------------------------------------------------------------------------------------------

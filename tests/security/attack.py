@@ -11,7 +11,6 @@ from shared.tool_jobs import RunCommand
 from tests.security import machine
 from tests.support.tools import ToolsProgram
 
-ORDINARY = 4711
 PYTHON = "/usr/bin/python3"
 STOPPED = b"it was stopped"
 # EPERM, EACCES, EROFS and ENOSYS: how a kernel says no.

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.security.attack import ORDINARY, PYTHON
+from tests.security.attack import PYTHON
 from tests.security.machine import OF_32_BITS, caller
 from tests.support.tools import ToolsProgram
+from tests.support.worker import ORDINARY_UID
 
 WIDE = "ls,cat,head,find,echo,pwd,sort,wc,cp,env,xargs,dd,sleep,chmod,mkfifo,ln,mkdir,bash,yes,true,sed,git,truncate"
 # The library of the attacker's Python, which would not run without it.
@@ -34,7 +35,7 @@ def attacked(*, ordinary: bool, without: tuple[str, ...] = ()) -> ToolsProgram:
     return ToolsProgram(
         settings,
         readable=LIBRARIES,
-        uid=ORDINARY if ordinary and os.getuid() == 0 else 0,
+        uid=ORDINARY_UID if ordinary and os.getuid() == 0 else 0,
         programs={"syscaller": caller(), "syscaller32": caller(OF_32_BITS)},
         without=without,
     )

@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator
 import psutil
 import pytest
 
-from tests.security.attack import ORDINARY
 from tests.support.tools import ToolsProgram
+from tests.support.worker import ORDINARY_UID
 
-pytestmark = [pytest.mark.anyio, pytest.mark.attack("Files outside"), pytest.mark.xdist_group("security")]
+pytestmark = [pytest.mark.anyio, pytest.mark.attack("Files outside")]
 
 
 @pytest.fixture(params=["as root", "as an ordinary user", "without mounts"])
@@ -20,7 +20,7 @@ async def tools(request: pytest.FixtureRequest) -> AsyncGenerator[ToolsProgram]:
     if request.param == "as root" and os.getuid():
         pytest.skip("this test run is not root, so it can't start one as root")
     without = ("mounts",) if request.param == "without mounts" else ()
-    uid = 0 if request.param == "as root" else ORDINARY
+    uid = 0 if request.param == "as root" else ORDINARY_UID
     async with ToolsProgram({"ALLOWED_COMMANDS": "cat,whoami,id,echo"}, uid=uid, without=without) as started:
         yield started
 

@@ -13,12 +13,10 @@ import pytest
 
 from api.core.keys import Allowance
 from tests.support.http_raw import CHAT_PATH, RawConnection, build_head, open_connection, open_connections
-from tests.support.latency_probe import MAX_STALL, measure_latency
+from tests.support.latency_probe import measure_latency
 from tests.support.scripted.upstream import GatedReply, Upstream
 from tests.support.stack import API_KEY, Stack, wait_until
-from tests.support.timeouts import TEST_TIMEOUT
-
-pytestmark = [pytest.mark.xdist_group("hostile-api")]
+from tests.support.timeouts import MAX_STALL, TEST_TIMEOUT
 
 MIB = 1024 * 1024
 READ_BODY_TIMEOUT = 2.0

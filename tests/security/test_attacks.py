@@ -33,8 +33,6 @@ from tests.security.attack import PYTHON
 from tests.support.stack import wait_until
 from tests.support.tools import SECRET, ToolsProgram
 
-pytestmark = [pytest.mark.xdist_group("security")]
-
 NOT_ALLOWED, BAD_JOB, NOT_FOUND = ErrorKind.NOT_ALLOWED, ErrorKind.BAD_JOB, ErrorKind.NOT_FOUND
 LIBRARY = os.path.realpath("/lib/x86_64-linux-gnu/libm.so.6")
 
@@ -427,6 +425,7 @@ async def test_a_caller_who_goes_away_ends_the_job(tools: ToolsProgram):
     await ended(tools, "4444")
 
 
+@pytest.mark.alone
 @pytest.mark.attack("Bombs")
 async def test_a_fork_bomb_ends_with_its_job(tools: ToolsProgram):
     """The number of processes is bounded, and every one of them is gone at the end; the next job is served."""
@@ -435,6 +434,7 @@ async def test_a_fork_bomb_ends_with_its_job(tools: ToolsProgram):
     assert (await tools.run_command("echo alive")).stdout == b"alive\n"
 
 
+@pytest.mark.alone
 @pytest.mark.attack("Bombs")
 async def test_a_memory_bomb_ends_without_harm(tools: ToolsProgram):
     """One process alone, and several together, get no more than a job may have."""
@@ -449,6 +449,7 @@ async def test_a_memory_bomb_ends_without_harm(tools: ToolsProgram):
     assert b"more memory than is allowed" in said.stderr, said
 
 
+@pytest.mark.alone
 @pytest.mark.attack("Bombs")
 async def test_a_disk_filler_is_stopped(tools: ToolsProgram):
     """One file is bounded by its size, many by what they take from the free space."""
@@ -461,6 +462,7 @@ async def test_a_disk_filler_is_stopped(tools: ToolsProgram):
             each.unlink()
 
 
+@pytest.mark.alone
 @pytest.mark.attack("Bombs")
 async def test_a_maker_of_files_is_stopped(tools: ToolsProgram):
     """However small they are: what is made is counted while it is made."""
@@ -474,6 +476,7 @@ async def test_a_maker_of_files_is_stopped(tools: ToolsProgram):
     shutil.rmtree(place)
 
 
+@pytest.mark.alone
 @pytest.mark.control
 async def test_some_files_may_be_made(tools: ToolsProgram):
     """As many as are allowed."""

@@ -19,10 +19,8 @@ import pytest
 from tests.support.stack import REPOSITORY
 from tests.support.timeouts import TEST_TIMEOUT
 from tests.support.tools import SECRET
+from tests.support.worker import ORDINARY_UID
 
-pytestmark = [pytest.mark.xdist_group("security")]
-
-ORDINARY = 4711
 PYTHON = shutil.which("python3", path="/usr/bin:/bin") or ""
 
 # What a CLI that was taken over would try. Run in place of the CLI, with what it is told in argv.
@@ -227,7 +225,7 @@ def prey(request: pytest.FixtureRequest) -> Iterator[Prey]:
     with contextlib.ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="prey-")))
         upstream, other = (opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2))
-        made = Prey(folder, ORDINARY if ordinary and os.getuid() == 0 else 0, upstream, other)
+        made = Prey(folder, ORDINARY_UID if ordinary and os.getuid() == 0 else 0, upstream, other)
         for address in (str(made.socket), f"\0{made.abstract}"):
             listening = opened.enter_context(socket.socket(socket.AF_UNIX))
             listening.bind(address)

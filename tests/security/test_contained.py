@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.tools import SECRET, ToolsProgram
+from tests.support.worker import ORDINARY_UID
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("security")]
+pytestmark = [pytest.mark.anyio]
 
-ORDINARY = 4712
 COMMANDS = ["cat", "ls", "cp", "bash", "env", "sleep", "chmod", "df"]
 LIBRARY = os.path.realpath("/lib/x86_64-linux-gnu/libm.so.6")
 
@@ -22,7 +22,7 @@ LIBRARY = os.path.realpath("/lib/x86_64-linux-gnu/libm.so.6")
 def contained(manner: str) -> ToolsProgram:
     """An executor as a container's engine would run it."""
     settings = {"ALLOWED_COMMANDS": ",".join(COMMANDS)}
-    return ToolsProgram(settings, uid=ORDINARY if os.getuid() == 0 else os.getuid(), contained=manner)
+    return ToolsProgram(settings, uid=ORDINARY_UID if os.getuid() == 0 else os.getuid(), contained=manner)
 
 
 @pytest.fixture(scope="module")

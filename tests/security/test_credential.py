@@ -23,7 +23,6 @@ from tests.support.stack import API_KEY, Stack
 
 pytestmark = [
     pytest.mark.attack("The credential"),
-    pytest.mark.xdist_group("security"),
 ]
 
 CREDENTIAL = "sk-ant-api03-Kq7vTf2Wm9sXb4Zc"

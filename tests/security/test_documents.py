@@ -17,7 +17,7 @@ from shared.tool_jobs import ConvertDocument, ConvertedDocument, ReadFile
 from tests.support.office import BODY, DOCUMENT, MACROS, build_zip, build_zip_bomb, docx, epub, odf, rtf, xlsx
 from tests.support.tools import SECRET, ToolsProgram
 
-pytestmark = [pytest.mark.attack("Documents"), pytest.mark.xdist_group("security")]
+pytestmark = [pytest.mark.attack("Documents")]
 
 MEBIBYTE = 1 << 20
 LAUGHS = (
@@ -107,6 +107,7 @@ ATTACKS: dict[str, tuple[Callable[[ToolsProgram], bytes], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_hostile_document_ends_with_text_or_a_fault(tools: ToolsProgram, name: str):
     """Whichever it is, nothing else is read or written, and the executor goes on."""

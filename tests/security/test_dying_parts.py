@@ -17,12 +17,12 @@ from executor.sandbox import cgroups
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.tool_jobs import CommandResult, FileContent, ReadFile
-from tests.security.attack import ORDINARY
 from tests.support.stack import is_alive, wait_until
 from tests.support.timeouts import TEST_TIMEOUT
 from tests.support.tools import JobOutput, ToolsProgram
+from tests.support.worker import ORDINARY_UID
 
-pytestmark = [pytest.mark.anyio, pytest.mark.attack("Dying parts"), pytest.mark.xdist_group("security")]
+pytestmark = [pytest.mark.anyio, pytest.mark.attack("Dying parts")]
 
 MANNERS = ["as root", "as an ordinary user", "without namespaces"]
 # Away from its shell, in a session of its own.
@@ -36,7 +36,7 @@ async def tools(request: pytest.FixtureRequest) -> AsyncGenerator[ToolsProgram]:
         pytest.skip("this test run is not root, so it can't start one as root")
     settings = {"ALLOWED_COMMANDS": "bash,sleep,setsid,echo,true", "COMMAND_PROCESSES": "20", "DRAIN_TIMEOUT": "0"}
     without = ("mounts",) if request.param == "without namespaces" else ()
-    uid = 0 if request.param == "as root" else ORDINARY
+    uid = 0 if request.param == "as root" else ORDINARY_UID
     async with ToolsProgram(settings, uid=uid, without=without) as started:
         (started.root / "a.txt").write_text("hello\n")
         yield started

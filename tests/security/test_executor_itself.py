@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from shared.tool_jobs import CommandResult, FileContent, ReadFile
-from tests.security.attack import ORDINARY
 from tests.support.stack import Program, wait_until
 from tests.support.tools import ToolsProgram
+from tests.support.worker import ORDINARY_UID
 
-pytestmark = [pytest.mark.anyio, pytest.mark.attack("The executor itself"), pytest.mark.xdist_group("security")]
+pytestmark = [pytest.mark.anyio, pytest.mark.attack("The executor itself")]
 
 # Without seccomp too, the kernel refuses these to who has no capability, or on some kernels.
 REFUSED_ANYWAY = {"userfaultfd", "io_uring_setup"}
@@ -22,12 +22,12 @@ type Heard = dict[str, set[str]]
 
 def taken_over(*, confined: bool) -> ToolsProgram:
     """An executor in whose process things are tried."""
-    tools = ToolsProgram({"ALLOWED_COMMANDS": "echo,cat"}, uid=ORDINARY)
+    tools = ToolsProgram({"ALLOWED_COMMANDS": "echo,cat"}, uid=ORDINARY_UID)
     (tools.root / "a.txt").write_text("hello\n")
     module = [
         "tests.support.compromised_executor",
         "yes" if confined else "no",
-        str(ORDINARY if os.getuid() == 0 else 0),
+        str(ORDINARY_UID if os.getuid() == 0 else 0),
     ]
     tools.program = Program([*module, "--role", "tools"], tools.program._environment, tools.folder / "tools.log")
     return tools

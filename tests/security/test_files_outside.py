@@ -15,7 +15,6 @@ from tests.support.tools import SECRET, ToolsProgram
 
 pytestmark = [
     pytest.mark.attack("Files outside"),
-    pytest.mark.xdist_group("security"),
 ]
 
 LANDLOCK = ("landlock",)

@@ -9,7 +9,7 @@ from shared.errors import ErrorKind
 from shared.tool_jobs import MAX_COMMAND_BYTES, FileContent, ReadFile
 from tests.support.tools import ToolsProgram
 
-pytestmark = [pytest.mark.anyio, pytest.mark.attack("Long texts"), pytest.mark.xdist_group("security")]
+pytestmark = [pytest.mark.anyio, pytest.mark.attack("Long texts")]
 
 STALL = 0.5
 

@@ -17,7 +17,6 @@ from tests.support.tools import ToolsProgram
 
 pytestmark = [
     pytest.mark.attack("The network"),
-    pytest.mark.xdist_group("security"),
 ]
 
 BOTH = ("seccomp", "landlock")

@@ -1,11 +1,7 @@
 """A kernel without Landlock: chats go on, no file is read and no command run, and everybody is told why."""
 
-import pytest
-
 from tests.support.scripted.upstream import Upstream
 from tests.support.stack import Stack, wait_until
-
-pytestmark = [pytest.mark.xdist_group("security")]
 
 REASON = "this kernel has no Landlock: boot one of 5.13 or newer"
 ASKS = {

@@ -23,7 +23,6 @@ from tests.support.tools import SECRET, ToolsProgram
 
 pytestmark = [
     pytest.mark.attack("Other processes"),
-    pytest.mark.xdist_group("security"),
 ]
 
 WAYS = {

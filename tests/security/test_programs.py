@@ -21,7 +21,6 @@ from tests.support.tools import ToolsProgram
 
 pytestmark = [
     pytest.mark.attack("Programs"),
-    pytest.mark.xdist_group("security"),
     pytest.mark.skipif(platform.machine() != "x86_64", reason="the attacker's program is of x86-64"),
 ]
 

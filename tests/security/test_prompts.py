@@ -9,7 +9,7 @@ from tests.support.mcp_client import connect_client
 from tests.support.scripted.upstream import Upstream
 from tests.support.stack import Stack
 
-pytestmark = [pytest.mark.attack("Prompts"), pytest.mark.xdist_group("security")]
+pytestmark = [pytest.mark.attack("Prompts")]
 
 PROMPTS = (
     *("@/etc/passwd", "Read @/etc/hostname please", "@.env", "@./api", "@server:resource://x"),

@@ -12,7 +12,7 @@ from shared.tool_jobs import FindFiles, RunCommand
 from tests.security.attack import PYTHON
 from tests.support.tools import ToolsProgram
 
-pytestmark = [pytest.mark.attack("Forged refusals"), pytest.mark.xdist_group("security")]
+pytestmark = [pytest.mark.attack("Forged refusals")]
 
 encode = msgspec.msgpack.encode
 FORGED = {

@@ -16,7 +16,6 @@ from tests.support.tools import ToolsProgram
 
 pytestmark = [
     pytest.mark.attack("System calls"),
-    pytest.mark.xdist_group("security"),
     pytest.mark.skipif(platform.machine() != "x86_64", reason="the attacker's program is of x86-64"),
 ]
 
@@ -163,6 +162,7 @@ async def test_a_system_call_is_denied(tools: ToolsProgram, name: str):
     assert not await CALLS[name].attempt(tools)
 
 
+@pytest.mark.slow
 @pytest.mark.control
 @pytest.mark.parametrize("name", CALLS)
 async def test_without_its_defence_the_kernel_looks_at_the_call(unfenced: Unfenced, name: str):

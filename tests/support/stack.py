@@ -20,7 +20,9 @@ import httpx2
 import openai
 import psutil
 
+from tests.support.stall_alarm import ALARM
 from tests.support.timeouts import TEST_TIMEOUT
+from tests.support.worker import tools_user
 
 REPOSITORY = Path(__file__).parents[2]
 API_KEY = "sk-tests-0f1e2d3c4b5a6978"
@@ -119,7 +121,7 @@ class Stack:
         self.headers = {"authorization": f"Bearer {API_KEY}"}
         self.executors: list[Program] = []
         own = {"API_SECRET_TOKEN": API_KEY, "HOST": "127.0.0.1", "PORT": str(self.port), **(api_settings or {})}
-        self.api = self._program("api", ["api"], own)
+        self.api = self._program("api", ["tests.support.stall_alarm"], own)
         self.client = httpx2.AsyncClient(base_url=self.url, headers=self.headers, timeout=TEST_TIMEOUT)
         self.openai = openai.AsyncOpenAI(
             base_url=f"{self.url}/v1", api_key=API_KEY, max_retries=0, timeout=TEST_TIMEOUT
@@ -153,7 +155,11 @@ class Stack:
         self.files.mkdir()
         self.work.mkdir()
         self.work.chmod(0o777)
-        paths = {"ALLOWED_PATHS": ",".join([str(self.files), *readable]), "WRITABLE_PATHS": str(self.work)}
+        paths = {
+            "TOOLS_USER": tools_user(),
+            "ALLOWED_PATHS": ",".join([str(self.files), *readable]),
+            "WRITABLE_PATHS": str(self.work),
+        }
         return self._program(
             "tools-1", [self._tools_module, "--role", "tools", "--name", "tools-1"], {**paths, **tools}
         )
@@ -178,15 +184,21 @@ class Stack:
     ) -> None:
         if error:
             print(self.read_logs())
-        await self._end()
+        stalls = await self._end()
+        if stalls and not error:
+            raise RuntimeError(f"a callback held the API's event loop too long:\n{stalls}")
 
-    async def _end(self) -> None:
+    async def _end(self) -> str:
+        """Stop the programs; what the API's log has from the first stall on."""
         await self.client.aclose()
         await self.openai.close()
         for program in reversed(self.programs()):
             if program.process and program.process.returncode is None:
                 await program.stop()
+        log = self.api.log.read_text(errors="replace") if self.api.log.exists() else ""
         shutil.rmtree(self.folder, ignore_errors=True)
+        _, alarm, stalls = log.partition(ALARM)
+        return (alarm + stalls)[:20_000]
 
     async def wait_until_ready(self) -> None:
         """Wait until every executor is up and has parked what it should."""

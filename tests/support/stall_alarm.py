@@ -12,7 +12,7 @@ import threading
 import time
 
 from shared.process import watchdog
-from tests.support.latency_probe import MAX_STALL
+from tests.support.timeouts import MAX_STALL
 
 PAUSE = 0.05
 ALARM = "STALL: the event loop was held for"

@@ -19,6 +19,7 @@ from shared.tool_jobs import CommandOutput, CommandResult, JobDone, JobResult, R
 from shared.wire import RunTool, encode_frame, fetch_status, read_to_api
 from tests.support.stack import Program, wait_until
 from tests.support.timeouts import TEST_TIMEOUT
+from tests.support.worker import tools_user
 
 SECRET = "sk-ant-not-to-be-found"
 
@@ -83,6 +84,7 @@ class ToolsProgram:
             "ALLOWED_PATHS": ",".join([str(self.root), *readable]),
             "WRITABLE_PATHS": str(self.writable),
             "COMMAND_TIMEOUT": "90",
+            "TOOLS_USER": tools_user(),
             **(settings or {}),
         }
         if programs:

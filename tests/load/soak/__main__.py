@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tests.load.soak.fuzz import fuzz
 from tests.load.soak.run import GROWTH, MIB, Plan, Report, soak
-from tests.support.latency_probe import MAX_STALL
+from tests.support.timeouts import MAX_STALL
 
 # Seconds of hostile input after the load.
 FUZZ = 30.0
