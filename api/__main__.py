@@ -18,6 +18,7 @@ import asyncio
 import gc
 import os
 import sys
+from functools import partial
 
 import msgspec
 import uvloop
@@ -25,6 +26,7 @@ from pydantic import ValidationError
 
 from api.admin.check import run_check
 from api.app import create_app
+from api.dialects.error_rendering import render_error_for_path
 from api.http.connection_registry import ConnectionLimits, ConnectionRegistry, compute_max_connections
 from api.http.drain import Drain
 from api.http.server import Server
@@ -81,7 +83,12 @@ def main() -> int:
         compute_max_connections(settings.max_connections), settings.read_header_timeout, settings.write_timeout
     )
     app = create_app(settings, drain, traces, metrics)
-    server = Server(app, settings.host, settings.port, drain, ConnectionRegistry(limits, metrics))
+    registry = ConnectionRegistry(
+        limits, partial(metrics.adjust, "http_connections"), partial(metrics.count, "http_refused_connections_total")
+    )
+    server = Server(
+        app, settings.host, settings.port, drain=drain, registry=registry, render_error=render_error_for_path
+    )
 
     sys.setswitchinterval(SWITCH_INTERVAL)
     # What is there for good need not be looked through each time that something is collected.

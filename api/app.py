@@ -18,7 +18,6 @@ from api.accounting.storage_sync import StorageConfig, StorageSync, unavailable_
 from api.admin import routes as rest_admin
 from api.agent.checks import AgentLimits
 from api.agent.services import AgentServices
-from api.auth.body_limits import BodyLimitsMiddleware
 from api.auth.host_check import HostPolicy
 from api.auth.middleware import AuthMiddleware
 from api.conversation.parameters import Policy
@@ -39,6 +38,7 @@ from api.dialects.unsupported import find_unsupported
 from api.executors.pool import ExecutorPool
 from api.executors.tool_client import ToolClient
 from api.executors.turn_client import TurnClient
+from api.http.body_limits import BodyLimitsMiddleware
 from api.http.client_address import ClientAddressMiddleware
 from api.http.drain import Drain
 from api.http.inflight_bodies import MAX_BODY_BYTES, InflightBodies
@@ -68,7 +68,7 @@ def create_app(
     """The whole application, for one set of settings."""
     executors = ExecutorPool(settings.run_dir.absolute(), "claude")
     tools = ExecutorPool(settings.run_dir.absolute(), "tools")
-    catalogue = Catalogue(executors, settings.default_model, settings.model_aliases)
+    catalogue = Catalogue(executors.fetch_statuses, settings.default_model, settings.model_aliases)
     metrics = metrics or Metrics()
     keyring = Keyring()
     counters = RateLimiter(settings.rate_limit_url.get_secret_value() if settings.rate_limit_url else None)

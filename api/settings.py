@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from api.core.model_names import resolve_model
 from api.core.problems import Problem
 from api.http.client_address import Network
-from api.models.catalogue import resolve_model
 
 MIN_TOKEN_LENGTH = 16
 GUESSABLE_PREFIXES = (

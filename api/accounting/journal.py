@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec import structs
 
-from api.accounting.ledger_record import JobStarted, JournalEntry, LedgerRecord
+from api.database.ledger_record import JobStarted, JournalEntry, LedgerRecord
 
 JOURNAL_SUFFIX = ".journal"
 _decoder = msgspec.json.Decoder[JournalEntry](JournalEntry)

@@ -13,11 +13,11 @@ from pathlib import Path
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.accounting.calendar import get_today_and_month_start
 from api.accounting.journal import Journal, OrphanJournal, find_orphans
-from api.accounting.ledger_record import DAY, JobFinished, JobStarted, LedgerRecord
 from api.database import usage
+from api.database.ledger_record import DAY, JobFinished, JobStarted, LedgerRecord
 from api.database.usage import Spending
-from api.models.access import get_today_and_month_start
 
 WRITE_BATCH_SIZE = 500
 MAX_PENDING_RECORDS = 20_000

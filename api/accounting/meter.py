@@ -8,17 +8,18 @@ owner's is never limited.
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from msgspec import Struct, structs
 
+from api.accounting.calendar import next_day, next_month
 from api.accounting.job_usage import CHARACTERS_PER_TOKEN, JobUsage
 from api.accounting.ledger import Ledger
 from api.accounting.rate_limits import RateLimiter, RateLimitStatus
 from api.auth.revocation import GiveUp, KeyRevoked, Revocation
 from api.core.caller import Caller, RequestAdmission
 from api.core.keys import Key, Keyring
-from api.models.access import is_model_allowed, next_day, next_month
+from api.models.access import is_model_allowed
 from api.models.catalogue import Catalogue
 from shared.errors import ErrorKind
 from shared.events import Failed
@@ -48,19 +49,6 @@ class Meter:
         self._catalogue = catalogue
         self._last_counts: dict[str, _LastCounts] = {}
         self.revocation = Revocation(keyring, lambda key, model: is_model_allowed(key, model, catalogue.list_names))
-
-    async def meter_messages[M](
-        self, messages: AsyncGenerator[M], caller: Caller, model: str = "", input_characters: int = 0
-    ) -> AsyncGenerator[M | Failed]:
-        """What a job says, let in and written down; a Failed alone if it is not let in. heard: its characters."""
-        async with aclosing(messages):
-            try:
-                async with self.meter_job(caller, model, input_characters) as account:
-                    async for message in messages:
-                        account.record(message)
-                        yield message
-            except AdmissionDenied as denied:
-                yield denied.failed
 
     @asynccontextmanager
     async def admit_request(self, caller: Caller) -> AsyncGenerator[None]:

@@ -11,9 +11,9 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from api.accounting.meter import AdmissionDenied, Meter
-from api.auth.middleware import PRINCIPAL
-from api.core.caller import REQUEST_ADMISSION, RequestAdmission, get_caller_from_scope
+from api.core.caller import RequestAdmission, get_caller_from_scope
 from api.core.problems import problem_from_failure
+from api.core.request_state import PRINCIPAL, REQUEST_ADMISSION
 
 REQUIRES_ADMISSION = "work"
 

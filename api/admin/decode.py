@@ -11,11 +11,11 @@ from typing import Any, cast
 import msgspec
 from msgspec import structs
 
-from api.accounting.ledger_record import DAY, HOUR
 from api.admin.models import KeyFields
 from api.core.keys import OWNER, Allowance, Key
 from api.core.problems import Problem, invalid_problem
 from api.core.scopes import SCOPES, KeyScope
+from api.database.ledger_record import DAY, HOUR
 from api.database.usage import GroupBy, UsageQuery
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -9,12 +9,12 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType, convert, structs
 
+from api.accounting.calendar import next_day, next_month
 from api.accounting.rate_limits import RateLimitStatus
 from api.admin.decode import format_day, format_hour, format_time
 from api.admin.models import KeyLimit, KeyRecord, OwnUsage, UsageReport, UsageRow
 from api.core.keys import Key, Principal
 from api.database.usage import TOKEN_COLUMNS, UsageQuery
-from api.models.access import next_day, next_month
 
 FORMULA_PREFIXES = ("=", "+", "-", "@", "\N{MINUS SIGN}")
 # What some programs skip before a formula: white space, controls, zero-width characters.

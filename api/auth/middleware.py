@@ -19,11 +19,11 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from api.auth.failed_keys import FailedKeys
 from api.core.keys import KEY_PREFIX, Key, Keyring, Principal
 from api.core.problems import Problem
+from api.core.request_state import PRINCIPAL
 from api.core.scopes import ANY_SCOPE, REQUIRED_SCOPE
 from api.http.client_address import Network, get_caller_address
 
 PUBLIC = "public"
-PRINCIPAL = "principal"
 # Machines of METRICS_ALLOW need no key for this route.
 BY_ADDRESS = "by_address"
 # Where a client puts a key, in the order in which they are tried: OpenAI's, Anthropic's and Azure's clients. Google's

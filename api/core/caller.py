@@ -7,14 +7,10 @@ from litestar import Request
 from litestar.types import Scope
 from msgspec import Struct, field
 
-from api.auth.middleware import PRINCIPAL
 from api.core.dialect_names import find_dialect
 from api.core.keys import OWNER, Principal
+from api.core.request_state import PRINCIPAL, REQUEST_ADMISSION, REQUEST_ID_KEY, TRACEPARENT, TRACESTATE
 from api.core.scopes import ANY_SCOPE, REQUIRED_SCOPE
-from api.http.request_context import REQUEST_ID_KEY
-from api.observability.http_trace import TRACEPARENT, TRACESTATE
-
-REQUEST_ADMISSION = "visit"
 
 
 class RequestAdmission:

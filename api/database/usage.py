@@ -14,8 +14,8 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, case, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from api.accounting.ledger_record import DAY, HOUR, LedgerRecord
 from api.database.engine import RowRejected, transaction
+from api.database.ledger_record import DAY, HOUR, LedgerRecord
 from api.database.tables import daily_spending as spendings
 from api.database.tables import ledger
 

@@ -11,8 +11,8 @@ from litestar import Request
 from litestar.datastructures import Headers, State
 from litestar.types import Receive, Scope
 
-from api.auth.body_limits import get_reservation
 from api.core.problems import Problem, too_large_problem
+from api.http.body_limits import get_reservation
 from api.http.inflight_bodies import MAX_BODY_BYTES
 
 # Of a length that can be one.

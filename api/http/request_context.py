@@ -11,8 +11,9 @@ from collections.abc import Iterable
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.core.request_state import REQUEST_ID_KEY
+
 VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-REQUEST_ID_KEY = "request_id"
 
 log = structlog.get_logger()
 

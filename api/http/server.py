@@ -13,6 +13,7 @@ from litestar.types import ASGIApp
 from api.http.connection import Connection
 from api.http.connection_registry import ConnectionRegistry
 from api.http.drain import Drain
+from api.http.early_responses import ErrorRenderer
 from shared.process.systemd import notify
 
 # After the grace period every stream has said its last word; this is for one that can't.
@@ -24,13 +25,21 @@ TICKS_PER_SECOND = 10
 class Server(uvicorn.Server):
     """Serves until a signal, then drains. Mutable: whether draining began."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int, drain: Drain, registry: ConnectionRegistry) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        drain: Drain,
+        registry: ConnectionRegistry,
+        render_error: ErrorRenderer,
+    ) -> None:
         config = uvicorn.Config(
             app,  # pyright: ignore[reportArgumentType] # Litestar's and uvicorn's ASGI types differ in name only
             host=host,
             port=port,
             loop="uvloop",
-            http=functools.partial(Connection, registry),  # pyright: ignore[reportArgumentType] # it calls it as it would the class
+            http=functools.partial(Connection, registry, render_error),  # pyright: ignore[reportArgumentType] # it calls it as it would the class
             ws="none",
             lifespan="on",
             log_config=None,

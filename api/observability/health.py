@@ -14,7 +14,8 @@ from litestar.di import NamedDependency
 from msgspec import UNSET, Struct, UnsetType, structs
 
 from api.accounting.storage_sync import StorageSync
-from api.auth.middleware import PRINCIPAL, PUBLIC
+from api.auth.middleware import PUBLIC
+from api.core.request_state import PRINCIPAL
 from api.executors.pool import ExecutorPool
 from api.executors.tool_client import ToolClient, is_available
 from api.http.drain import Drain

@@ -6,11 +6,9 @@ Law: what watches the server (health, metrics) begins no trace of its own.
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.request_context import REQUEST_ID_KEY
+from api.core.request_state import REQUEST_ID_KEY, TRACEPARENT, TRACESTATE
 from shared.tracing import Span, Tracing, parse_trace_id
 
-TRACEPARENT = "traceparent"
-TRACESTATE = "tracestate"
 UNTRACED_PATHS = ("/health", "/metrics")
 
 

@@ -19,11 +19,11 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from api.accounting.ledger_record import LedgerRecord
 from api.admin.decode import build_key, merge_query, parse_fields, parse_usage_query
 from api.core.problems import Problem
 from api.database import usage
 from api.database.engine import build_engine, upgrade
+from api.database.ledger_record import LedgerRecord
 from tests.support.chat import CHAT_PATH, build_body
 from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, StalledReply, Upstream
 from tests.support.stack import Stack, wait_until

@@ -13,9 +13,9 @@ from litestar.datastructures import State
 from litestar.testing import AsyncTestClient
 
 from api.app import on_problem
-from api.auth.body_limits import InflightBodies
 from api.core.problems import Problem
 from api.http import request_body
+from api.http.body_limits import InflightBodies
 from api.http.request_body import MAX_BODY_BYTES, decompress
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from api.auth.middleware import PRINCIPAL
+from api.core.request_state import PRINCIPAL
 from api.executors.pool import ExecutorPool
 from api.executors.tool_client import ToolClient
 from api.http.drain import Drain
@@ -187,7 +187,7 @@ async def test_health_is_the_executors_now_and_the_default_model() -> None:
             request,
             executors=executors,
             hands=NO_HANDS,
-            catalogue=Catalogue(executors, "mine", {}),
+            catalogue=Catalogue(executors.fetch_statuses, "mine", {}),
             drain=drain,
             keeper=cast("Any", SimpleNamespace(problems=[])),
         )

@@ -18,7 +18,6 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.accounting.ledger_record import DAY, LedgerRecord
 from api.core.keys import Allowance, Key
 from api.database import engine as engine_module
 from api.database import keys as stored
@@ -32,6 +31,7 @@ from api.database.engine import (
     transaction,
     upgrade,
 )
+from api.database.ledger_record import DAY, LedgerRecord
 from api.database.tables import SCHEMA_VERSION, metadata
 from shared.events import Usage
 from tests.support.stack import wait_until

@@ -10,7 +10,6 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from api.accounting.request_admission import REQUIRES_ADMISSION
-from api.auth.body_limits import get_reservation
 from api.auth.middleware import get_principal
 from api.conversation.drafts import build_messages
 from api.conversation.parameters import Policy, build_parameter_headers
@@ -28,6 +27,7 @@ from api.executors.stream_merger import merge_streams
 from api.executors.tool_client import ToolClient
 from api.executors.turn_client import TurnClient
 from api.http import request_body
+from api.http.body_limits import get_reservation
 from api.http.event_stream import EventStreamResponse
 from api.http.json_decoding import BodyDecoder
 from api.media.fetcher import Fetcher

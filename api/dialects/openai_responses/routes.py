@@ -12,7 +12,6 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
 from api.accounting.request_admission import REQUIRES_ADMISSION
-from api.auth.body_limits import get_reservation
 from api.conversation.drafts import build_messages
 from api.conversation.parameters import Policy, build_parameter_headers
 from api.conversation.strict_tools import enforce, strict_schemas
@@ -39,6 +38,7 @@ from api.executors.stream_merger import merge_streams
 from api.executors.tool_client import ToolClient
 from api.executors.turn_client import TurnClient
 from api.http import request_body as body
+from api.http.body_limits import get_reservation
 from api.http.event_stream import EventStreamResponse
 from api.http.json_decoding import BodyDecoder
 from api.media.fetcher import Fetcher

@@ -8,7 +8,7 @@ import asyncio
 
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
 
-from api.auth.middleware import PRINCIPAL
+from api.core.request_state import PRINCIPAL
 from api.http.inflight_bodies import BodyReservation, InflightBodies, body_timeout_problem
 
 RESERVATION_KEY = "body_room"
