@@ -151,7 +151,7 @@ class EventStreamResponse[E]:
             case Admitted(offline=True):
                 self._headers[OFFLINE_HEADER] = "offline"
             case Failed(kind):
-                log.warning("no answer", kind=kind.value)
+                log.warning("request failed", kind=kind.value)
             case Done(stop_reason, usage, cost):
                 log.info("answered", stop_reason=stop_reason, tokens=usage.output_tokens, cost_usd=cost)
                 self._cost += cost or 0

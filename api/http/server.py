@@ -30,6 +30,7 @@ class Server(uvicorn.Server):
         app: ASGIApp,
         host: str,
         port: int,
+        *,
         drain: Drain,
         registry: ConnectionRegistry,
         render_error: ErrorRenderer,

@@ -157,17 +157,17 @@ def build_health(
 async def get_health(
     request: Request[object, object, State],
     *,
-    executors: NamedDependency[ExecutorPool],
-    hands: NamedDependency[ToolClient],
+    claude_executors: NamedDependency[ExecutorPool],
+    tool_client: NamedDependency[ToolClient],
     catalogue: NamedDependency[Catalogue],
     drain: NamedDependency[Drain],
-    keeper: NamedDependency[StorageSync],
+    storage_sync: NamedDependency[StorageSync],
 ) -> Response[Health]:
     """Tell how the server is; 200 while it answers at all."""
-    statuses, of_tools = await asyncio.gather(executors.fetch_statuses(), hands.fetch_statuses())
+    statuses, of_tools = await asyncio.gather(claude_executors.fetch_statuses(), tool_client.fetch_statuses())
     principal = request.scope["state"].get(PRINCIPAL)
     sees_paths = principal is not None and principal.has_any_scope(*PATH_SCOPES)
-    untrusted = list(dict.fromkeys((*executors.list_problems(), *hands.list_problems())))
+    untrusted = list(dict.fromkeys((*claude_executors.list_problems(), *tool_client.list_problems())))
     told = [status.windows for status in statuses.values() if status and status.windows]
     state = build_health(
         statuses,
@@ -176,7 +176,7 @@ async def get_health(
         tools_statuses=of_tools,
         has_key=principal is not None,
         sees_paths=sees_paths,
-        problems=[*keeper.problems, *(untrusted if sees_paths or not untrusted else [UNTRUSTED_SOCKET])],
+        problems=[*storage_sync.problems, *(untrusted if sees_paths or not untrusted else [UNTRUSTED_SOCKET])],
     )
     if told and principal:
         state = structs.replace(state, usage_windows=told[0])
@@ -191,10 +191,10 @@ async def get_live() -> Response[dict[str, str]]:
 
 @get("/health/ready", opt={PUBLIC: True})
 async def get_ready(
-    executors: NamedDependency[ExecutorPool], drain: NamedDependency[Drain]
+    claude_executors: NamedDependency[ExecutorPool], drain: NamedDependency[Drain]
 ) -> Response[dict[str, str]]:
     """Tell whether a chat would be answered now: 200 or 503."""
-    state = build_health(await executors.fetch_statuses(), "", draining=drain.is_draining).status
+    state = build_health(await claude_executors.fetch_statuses(), "", draining=drain.is_draining).status
     ready = state in {"ok", "degraded"}
     return Response({"status": "ready" if ready else state}, status_code=200 if ready else 503)
 

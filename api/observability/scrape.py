@@ -18,11 +18,13 @@ from api.observability.metrics import CONTENT_TYPE, Metrics
 
 @get("/metrics", opt={REQUIRED_SCOPE: "metrics", BY_ADDRESS: True})
 async def get_metrics(
-    metrics: NamedDependency[Metrics], executors: NamedDependency[ExecutorPool], tools: NamedDependency[ExecutorPool]
+    metrics: NamedDependency[Metrics],
+    claude_executors: NamedDependency[ExecutorPool],
+    tools_executors: NamedDependency[ExecutorPool],
 ) -> Response[bytes]:
     """Give every number."""
-    claude, hands = await asyncio.gather(executors.fetch_answers(), tools.fetch_answers())
-    return Response(metrics.render(build_executor_metrics({**claude, **hands})), headers={"content-type": CONTENT_TYPE})
+    claude, tools = await asyncio.gather(claude_executors.fetch_answers(), tools_executors.fetch_answers())
+    return Response(metrics.render(build_executor_metrics({**claude, **tools})), headers={"content-type": CONTENT_TYPE})
 
 
 router = Router("/", route_handlers=[get_metrics])
