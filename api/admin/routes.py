@@ -1,4 +1,4 @@
-"""The handlers of keys and usage."""
+"""The handlers of /api/admin/keys and /api/usage."""
 
 import time
 import uuid
@@ -33,7 +33,7 @@ from api.database import usage
 from api.http import request_body
 
 ADMIN = {REQUIRED_SCOPE: "admin"}
-# A key is told once, to who asked for it, and to nobody on the way.
+# A key is shown once; no proxy may store it.
 NO_STORE = {"cache-control": "no-store"}
 
 
@@ -43,9 +43,9 @@ async def create_key(
     storage_sync: NamedDependency[StorageSync],
     keyring: NamedDependency[Keyring],
 ) -> Response[KeyRecord]:
-    """Make a key."""
-    said = parse_fields(await request_body.read(request), name=True)
-    key, secret = build_key(said, time.time()), generate_key()
+    """Create a key."""
+    fields = parse_fields(await request_body.read(request), name=True)
+    key, secret = build_key(fields, time.time()), generate_key()
     engine = storage_sync.engine
     key = structs.replace(key, id=uuid.uuid4().hex, digest=hash_key(secret, keyring.pepper))
     try:
@@ -65,7 +65,7 @@ async def list_keys(storage_sync: NamedDependency[StorageSync]) -> Response[KeyL
 
 @get("/api/admin/keys/{name:str}", opt=ADMIN)
 async def get_key(name: FromPath[str], storage_sync: NamedDependency[StorageSync]) -> Response[KeyRecord]:
-    """Tell of one key."""
+    """Return one key."""
     key = await stored.find_key(storage_sync.engine, check_name(name))
     if key is None:
         raise missing_key_problem(name)
@@ -76,10 +76,10 @@ async def get_key(name: FromPath[str], storage_sync: NamedDependency[StorageSync
 async def change_key(
     request: Request[object, object, State], name: FromPath[str], storage_sync: NamedDependency[StorageSync]
 ) -> Response[KeyRecord]:
-    """Change what is said of a key."""
-    said = parse_fields(await request_body.read(request), name=False)
+    """Change the fields of a key."""
+    fields = parse_fields(await request_body.read(request), name=False)
     return Response(
-        build_record(await _update_key(storage_sync, name, lambda key: apply_changes(key, said, time.time())))
+        build_record(await _update_key(storage_sync, name, lambda key: apply_changes(key, fields, time.time())))
     )
 
 
@@ -87,7 +87,7 @@ async def change_key(
 async def rotate_key(
     name: FromPath[str], storage_sync: NamedDependency[StorageSync], keyring: NamedDependency[Keyring]
 ) -> Response[KeyRecord]:
-    """Put a new key in the place of an old one, which ends at once."""
+    """Replace a key's secret; the old one ends at once."""
     secret = generate_key()
     key = await _update_key(
         storage_sync, name, lambda key: structs.replace(key, digest=hash_key(secret, keyring.pepper))
@@ -97,7 +97,7 @@ async def rotate_key(
 
 @delete("/api/admin/keys/{name:str}", opt=ADMIN, status_code=204)
 async def delete_key(name: FromPath[str], storage_sync: NamedDependency[StorageSync]) -> None:
-    """Remove a key; its lines in the ledger stay."""
+    """Remove a key; its records in the ledger stay."""
     if not await stored.remove(storage_sync.engine, check_name(name)):
         raise missing_key_problem(name)
     await storage_sync.reload_keys()
@@ -107,18 +107,18 @@ async def delete_key(name: FromPath[str], storage_sync: NamedDependency[StorageS
 async def get_usage(
     request: Request[object, object, State], storage_sync: NamedDependency[StorageSync]
 ) -> Response[UsageReport] | Response[str]:
-    """Tell what was used."""
+    """Return the usage."""
     query = merge_query(request.query_params.multi_items())
-    what = parse_usage_query(query, time.time())
-    found = build_report(what, await usage.sum_usage(storage_sync.engine, what))
+    report_query = parse_usage_query(query, time.time())
+    report = build_report(report_query, await usage.sum_usage(storage_sync.engine, report_query))
     if wants_csv(query, request.headers.get("accept", "")):
-        return Response(render_csv(found), media_type="text/csv; charset=utf-8")
-    return Response(found)
+        return Response(render_csv(report), media_type="text/csv; charset=utf-8")
+    return Response(report)
 
 
 @get("/api/usage/me", opt={REQUIRED_SCOPE: ANY_SCOPE})
 async def get_own_usage(request: Request[object, object, State], meter: NamedDependency[Meter]) -> Response[OwnUsage]:
-    """Tell the key that asks what it has left."""
+    """Return what the caller's key has left."""
     principal = get_principal(request)
     key = principal.key
     return Response(

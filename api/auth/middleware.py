@@ -141,7 +141,7 @@ def _bearer_token(value: str) -> str:
 
 def unknown_host_problem() -> Problem:
     """Returns the error for a Host header that names another server (RFC 9110 §15.5.20)."""
-    message = "This server does not go by that name. Its owner can allow it with ALLOWED_HOSTS."
+    message = "Unknown host name. The server's owner can allow it with ALLOWED_HOSTS."
     return Problem(421, "host_not_allowed", message)
 
 

@@ -1,4 +1,4 @@
-"""A line of the ledger: one job, told without a word of what was in it. Pure."""
+"""A record of the ledger: one job, without any of its content. Pure."""
 
 from msgspec import Struct
 
@@ -6,10 +6,11 @@ from shared.events import Usage
 
 DAY = 86400
 HOUR = 3600
+# The journal's tags and field names stay as they are, so that a newer version can recover an older one's journal.
 
 
 class LedgerRecord(Struct, frozen=True):
-    """A job that has ended. at: when it began, in seconds since 1970. outcome: succeeded, client_disconnected, crashed, or an ErrorKind."""
+    """A finished job. at: its start, in seconds since 1970. outcome: succeeded, client_disconnected, crashed or an ErrorKind."""
 
     id: str
     at: float
@@ -23,21 +24,21 @@ class LedgerRecord(Struct, frozen=True):
 
     @property
     def tokens(self) -> int:
-        """All of them, as limits count them."""
+        """All tokens, as limits count them."""
         usage = self.usage
         return usage.input_tokens + usage.output_tokens + usage.cache_read_tokens + usage.cache_write_tokens
 
 
-class JobStarted(Struct, frozen=True, tag="begun"):
-    """A job begins."""
+class JobStarted(Struct, frozen=True, tag="begun", rename={"record": "line"}):
+    """The start of a job."""
 
-    line: LedgerRecord
+    record: LedgerRecord
 
 
-class JobFinished(Struct, frozen=True, tag="ended"):
-    """A job has ended; its line is whole."""
+class JobFinished(Struct, frozen=True, tag="ended", rename={"record": "line"}):
+    """The end of a job; its record is complete."""
 
-    line: LedgerRecord
+    record: LedgerRecord
 
 
 type JournalEntry = JobStarted | JobFinished

@@ -1,7 +1,7 @@
-"""GET /metrics: for Prometheus, which asks every few seconds.
+"""GET /metrics, for Prometheus.
 
-Law: the executors are asked at each scrape, so that one that is lost is seen as lost; one that does not answer costs its
-timeout at most.
+Invariants: each scrape queries the executors, so that a lost one is seen; one that does not answer delays the scrape by
+its timeout at most.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ async def get_metrics(
     claude_executors: NamedDependency[ExecutorPool],
     tools_executors: NamedDependency[ExecutorPool],
 ) -> Response[bytes]:
-    """Give every number."""
+    """Return all metrics."""
     claude, tools = await asyncio.gather(claude_executors.fetch_answers(), tools_executors.fetch_answers())
     return Response(metrics.render(build_executor_metrics({**claude, **tools})), headers={"content-type": CONTENT_TYPE})
 

@@ -330,11 +330,11 @@ async def test_a_full_disk_stops_no_chat(small_disk: Path):
             assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
         refused = await stack.client.post("/api/admin/keys", json={"name": "x" * 64, "scopes": ["chat"]})
         assert (refused.status_code, refused.json()["code"]) == (503, "database_unavailable")
-        assert "Make room" in refused.json()["detail"]
+        assert "Free disk space" in refused.json()["detail"]
 
         async def told() -> bool:
             health = await stack.fetch_health()
-            return bool(health and any("Make room" in problem for problem in health["problems"]))
+            return bool(health and any("Free disk space" in problem for problem in health["problems"]))
 
         await wait_until(told)
         assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"

@@ -176,7 +176,7 @@ async def test_a_file_that_is_no_database_is_called_so(tmp_path: Path) -> None:
     engine = build_engine(None, tmp_path)
     before = threading.active_count()
     for _ in range(3):
-        with pytest.raises(DatabaseUnavailable, match="damaged or no database"):
+        with pytest.raises(DatabaseUnavailable, match="damaged or not a database"):
             await upgrade(engine, tmp_path)
     # A thread goes a moment after it has said so.
     await wait_until(lambda: threading.active_count() <= before)
