@@ -2,15 +2,15 @@
 
 usage: python -m api [--parent-fd N] [--check]
 
-It listens on HOST:PORT, or on the socket that systemd hands down, and hands every conversation to an executor whose socket is in RUN_DIR. Its settings come from
-its environment (.env.example shows each). It holds no credential of the model's service: one that is in its
-environment is removed before anything else happens.
+It listens on HOST:PORT, or on the socket that systemd passes, and sends every job to an executor whose socket is in
+RUN_DIR. Its settings come from its environment (.env.example lists them). It holds no credential of the model's
+service: one in its environment is removed before anything else happens.
 
-  --parent-fd N    drain when this inherited pipe is closed, so that it ends with what started it
-  --check          serve nothing: write what is wrong with settings, database and limits as JSON, for the doctor, and end
+  --parent-fd N    drain when this inherited pipe is closed, so that it ends with its parent
+  --check          do not serve: write the problems of settings, database and limits as JSON, for the doctor, and exit
 
-SIGTERM and SIGINT drain: no new work, running answers get DRAIN_TIMEOUT seconds, then an honest end.
-Exit status: 0 drained or checked, 1 the address is taken, 2 a setting or an argument can't be used.
+SIGTERM and SIGINT drain: no new work, running jobs get DRAIN_TIMEOUT seconds, then an error event.
+Exit status: 0 drained or checked, 1 the address is taken, 2 invalid setting or argument.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import asyncio
 import gc
 import os
 import sys
+from functools import partial
 
 import msgspec
 import uvloop
@@ -25,6 +26,7 @@ from pydantic import ValidationError
 
 from api.admin.check import run_check
 from api.app import create_app
+from api.dialects.error_rendering import render_error_for_path
 from api.http.connection_registry import ConnectionLimits, ConnectionRegistry, compute_max_connections
 from api.http.drain import Drain
 from api.http.server import Server
@@ -39,16 +41,16 @@ from shared.process.watchdog import end_when_stalled
 from shared.settings import render_validation_errors
 from shared.tracing import build_tracing
 
-# How long a thread that reads a large body may keep the loop waiting.
+# How long a thread that decodes a large body may delay the event loop.
 SWITCH_INTERVAL = 0.001
 
 
 def restart_without_credentials() -> None:
-    """Start over without the credential, so that it is neither in this process' memory nor in /proc/PID/environ."""
+    """Re-execute without credentials, so that they are neither in this process' memory nor in /proc/PID/environ."""
     if any(name in os.environ for name in CREDENTIAL_VARIABLES):
         clean = {name: value for name, value in os.environ.items() if name not in CREDENTIAL_VARIABLES}
-        safely = ["-P"] if sys.flags.safe_path else []
-        os.execve(sys.executable, [sys.executable, *safely, "-m", "api", *sys.argv[1:]], clean)  # noqa: S606
+        options = ["-P"] if sys.flags.safe_path else []
+        os.execve(sys.executable, [sys.executable, *options, "-m", "api", *sys.argv[1:]], clean)  # noqa: S606
 
 
 def main() -> int:
@@ -60,15 +62,15 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     parsed = parser.parse_args()
 
-    given = {name.lower(): value for name, value in read_credentials(os.environ, ("API_SECRET_TOKEN",)).items()}
+    credentials = {name.lower(): value for name, value in read_credentials(os.environ, ("API_SECRET_TOKEN",)).items()}
     try:
-        settings = Settings(**given)  # pyright: ignore[reportCallIssue, reportArgumentType] # its values come from the environment
+        settings = Settings(**credentials)  # pyright: ignore[reportCallIssue, reportArgumentType] # its values come from the environment
     except ValidationError as error:
-        told = tuple(render_validation_errors(error.errors()))
+        errors = tuple(render_validation_errors(error.errors()))
         if parsed.check:
-            print(msgspec.json.encode(ApiCheck(told)).decode())
+            print(msgspec.json.encode(ApiCheck(errors)).decode())
             return 0
-        print(*told, sep="\n", file=sys.stderr)
+        print(*errors, sep="\n", file=sys.stderr)
         return 2
     if parsed.check:
         print(msgspec.json.encode(uvloop.run(run_check(settings))).decode())
@@ -81,23 +83,28 @@ def main() -> int:
         compute_max_connections(settings.max_connections), settings.read_header_timeout, settings.write_timeout
     )
     app = create_app(settings, drain, traces, metrics)
-    server = Server(app, settings.host, settings.port, drain, ConnectionRegistry(limits, metrics))
+    registry = ConnectionRegistry(
+        limits, partial(metrics.adjust, "http_connections"), partial(metrics.count, "http_refused_connections_total")
+    )
+    server = Server(
+        app, settings.host, settings.port, drain=drain, registry=registry, render_error=render_error_for_path
+    )
 
     sys.setswitchinterval(SWITCH_INTERVAL)
-    # What is there for good need not be looked through each time that something is collected.
+    # Objects that live as long as the process are excluded from garbage collection.
     gc.freeze()
     sockets = take_listen_sockets(os.environ, os.getpid())
 
     async def serve() -> None:
-        living = [
+        watchdogs = [
             asyncio.create_task(notify_watchdog(os.environ, os.getpid())),
             asyncio.create_task(end_when_stalled(settings.watchdog_timeout)),
         ]
         if parsed.parent_fd is not None:
             server.drain_when_closed(parsed.parent_fd)
         await server.serve(sockets or None)
-        for sign in living:
-            sign.cancel()
+        for watchdog in watchdogs:
+            watchdog.cancel()
 
     try:
         uvloop.run(serve())

@@ -1,33 +1,30 @@
-"""Everything of the API put together, in one place."""
+"""The application: builds its services, its routes and its middleware from the settings."""
 
-import structlog
-from litestar import Litestar, Request, Response
+from litestar import Litestar
 from litestar.config.cors import CORSConfig
-from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.middleware import DefineMiddleware
-from litestar.routes import HTTPRoute
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, ControllerRouterHandler
+from msgspec import Struct
 
 from api.accounting.ledger import Ledger
 from api.accounting.meter import Meter
 from api.accounting.rate_limits import RateLimiter
 from api.accounting.request_admission import AdmissionMiddleware
-from api.accounting.storage_sync import StorageConfig, StorageSync, unavailable_problem
-from api.admin import routes as rest_admin
+from api.accounting.storage_sync import StorageConfig, StorageSync
+from api.admin import routes as admin
 from api.agent.checks import AgentLimits
 from api.agent.services import AgentServices
-from api.auth.body_limits import BodyLimitsMiddleware
 from api.auth.host_check import HostPolicy
 from api.auth.middleware import AuthMiddleware
 from api.conversation.parameters import Policy
 from api.core.keys import Keyring
-from api.core.problems import Problem, problem_from_failure, problem_from_http_exception
+from api.core.problems import Problem
 from api.database.engine import DatabaseUnavailable
 from api.database.folder import JOURNAL_FOLDER
 from api.dialects.anthropic import routes as anthropic
-from api.dialects.error_rendering import render_error
+from api.dialects.error_handlers import on_exception, on_http_exception, on_problem, on_unavailable
 from api.dialects.mcp.routes import McpEndpoint
 from api.dialects.openai_chat import routes as openai_chat
 from api.dialects.openai_completions import routes as openai_completions
@@ -35,10 +32,10 @@ from api.dialects.openai_responses import routes as openai_responses
 from api.dialects.openai_responses.running_responses import RunningResponses
 from api.dialects.openai_responses.store import ResponseStore
 from api.dialects.rest import routes as rest
-from api.dialects.unsupported import find_unsupported
 from api.executors.pool import ExecutorPool
 from api.executors.tool_client import ToolClient
 from api.executors.turn_client import TurnClient
+from api.http.body_limits import BodyLimitsMiddleware
 from api.http.client_address import ClientAddressMiddleware
 from api.http.drain import Drain
 from api.http.inflight_bodies import MAX_BODY_BYTES, InflightBodies
@@ -52,103 +49,56 @@ from api.observability.http_metrics import HttpMetricsMiddleware
 from api.observability.http_trace import HttpTraceMiddleware
 from api.observability.job_metrics import JobMetrics
 from api.observability.metrics import Metrics
-from api.openapi import routes as docs
+from api.openapi import routes as openapi
 from api.openapi.document import version
 from api.settings import Settings
-from shared.errors import ErrorKind
-from shared.events import Failed
 from shared.tracing import Tracing
 
-log = structlog.get_logger()
+
+class Services(Struct, frozen=True):
+    """The objects that handlers receive: each field is a dependency of this name."""
+
+    claude_executors: ExecutorPool
+    tools_executors: ExecutorPool
+    metrics: Metrics
+    catalogue: Catalogue
+    turn_client: TurnClient
+    tool_client: ToolClient
+    agent_services: AgentServices
+    drain: Drain
+    keyring: Keyring
+    storage_sync: StorageSync
+    meter: Meter
+    body_decoder: BodyDecoder
+    fetcher: Fetcher
+    response_store: ResponseStore
+    running_responses: RunningResponses
+    policy: Policy
+    documentation: openapi.Documentation
 
 
 def create_app(
     settings: Settings, drain: Drain, tracing: Tracing | None = None, metrics: Metrics | None = None
 ) -> ASGIApp:
-    """The whole application, for one set of settings."""
-    executors = ExecutorPool(settings.run_dir.absolute(), "claude")
-    tools = ExecutorPool(settings.run_dir.absolute(), "tools")
-    catalogue = Catalogue(executors, settings.default_model, settings.model_aliases)
-    metrics = metrics or Metrics()
-    keyring = Keyring()
-    counters = RateLimiter(settings.rate_limit_url.get_secret_value() if settings.rate_limit_url else None)
-    place = build_storage_config(settings)
-    ledger = Ledger(place.folder / JOURNAL_FOLDER)
-    books = Meter(keyring, counters, ledger, catalogue)
-    keeper = StorageSync(place, keyring, counters, ledger, books.revocation.check)
-    dispatch = TurnClient(
-        executors, drain, settings.request_timeout, books, observers=(JobMetrics(metrics),), tracing=tracing
-    )
-    hands = ToolClient(tools, drain, settings.request_timeout, books, tracing)
-    limits = AgentLimits(settings.max_prompt, settings.max_turns)
-    shop = AgentServices(dispatch, hands, catalogue, limits)
-    fetcher = Fetcher(settings.fetch_images)
-    policy = Policy(
-        settings.reject_unsupported_params,
-        settings.max_choices,
-        settings.sse_keepalive_interval,
-        settings.show_reasoning,
-    )
-    store = ResponseStore(
-        settings.response_store_max_items, settings.response_store_max_bytes, settings.response_store_ttl
-    )
-    running = RunningResponses()
-    decoding = BodyDecoder()
-    documentation = docs.Documentation(policy, limits)
+    """Returns the whole application for one set of settings."""
+    tracing, metrics = tracing or Tracing(), metrics or Metrics()
+    services = build_services(settings, drain, tracing, metrics)
+    hosts = build_host_policy(settings)
     mcp = McpEndpoint(
-        shop,
-        build_host_policy(settings),
+        services.agent_services,
+        hosts,
         drain,
         version(),
-        decoding=decoding,
-        revocation=books.revocation,
+        decoding=services.body_decoder,
+        revocation=services.meter.revocation,
         keep_alive=settings.sse_keepalive_interval,
     )
     app = Litestar(
-        route_handlers=[
-            openai_chat.router,
-            openai_responses.router,
-            anthropic.router,
-            openai_completions.router,
-            rest.router,
-            rest_admin.router,
-            mcp.route(),
-            health.router,
-            scrape.router,
-            docs.router,
-        ],
-        dependencies={
-            "executors": Provide(lambda: executors, sync_to_thread=False),
-            "tools": Provide(lambda: tools, sync_to_thread=False),
-            "metrics": Provide(lambda: metrics, sync_to_thread=False),
-            "catalogue": Provide(lambda: catalogue, sync_to_thread=False),
-            "dispatch": Provide(lambda: dispatch, sync_to_thread=False),
-            "hands": Provide(lambda: hands, sync_to_thread=False),
-            "shop": Provide(lambda: shop, sync_to_thread=False),
-            "drain": Provide(lambda: drain, sync_to_thread=False),
-            "keyring": Provide(lambda: keyring, sync_to_thread=False),
-            "keeper": Provide(lambda: keeper, sync_to_thread=False),
-            "books": Provide(lambda: books, sync_to_thread=False),
-            "decoding": Provide(lambda: decoding, sync_to_thread=False),
-            "fetcher": Provide(lambda: fetcher, sync_to_thread=False),
-            "store": Provide(lambda: store, sync_to_thread=False),
-            "running": Provide(lambda: running, sync_to_thread=False),
-            "policy": Provide(lambda: policy, sync_to_thread=False),
-            "documentation": Provide(lambda: documentation, sync_to_thread=False),
-        },
-        on_startup=[keeper.start],
-        on_shutdown=[running.close, fetcher.close, keeper.close],
-        middleware=[
-            DefineMiddleware(
-                AuthMiddleware,
-                token=settings.api_secret_token.get_secret_value(),
-                neighbours=settings.metrics_allow,
-                keyring=keyring,
-                left=books.build_rate_limit_headers,
-                known_host=build_host_policy(settings).is_known_or_local,
-            ),
-            DefineMiddleware(AdmissionMiddleware, books=books),
-        ],
+        route_handlers=build_routes(mcp),
+        dependencies={name: _provide(getattr(services, name)) for name in Services.__struct_fields__},
+        on_startup=[services.storage_sync.start],
+        on_shutdown=[services.running_responses.close, services.fetcher.close, services.storage_sync.close],
+        middleware=build_route_middleware(settings, services, hosts),
         lifespan=[mcp.lifespan],
         exception_handlers={
             Problem: on_problem,
@@ -161,23 +111,106 @@ def create_app(
         logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,
     )
-    bounded = BodyLimitsMiddleware(
-        PrivateResponsesMiddleware(app), InflightBodies(settings.max_inflight_body_bytes), settings.read_body_timeout
+    return wrap_with_middleware(app, settings, tracing, metrics)
+
+
+def build_services(settings: Settings, drain: Drain, tracing: Tracing, metrics: Metrics) -> Services:
+    """Returns the services, connected to each other. Nothing is opened yet."""
+    claude_executors = ExecutorPool(settings.run_dir.absolute(), "claude")
+    tools_executors = ExecutorPool(settings.run_dir.absolute(), "tools")
+    catalogue = Catalogue(claude_executors.fetch_statuses, settings.default_model, settings.model_aliases)
+    keyring = Keyring()
+    limiter = RateLimiter(settings.rate_limit_url.get_secret_value() if settings.rate_limit_url else None)
+    storage = build_storage_config(settings)
+    ledger = Ledger(storage.folder / JOURNAL_FOLDER)
+    meter = Meter(keyring, limiter, ledger, catalogue)
+    timeout, observers = settings.request_timeout, (JobMetrics(metrics),)
+    turn_client = TurnClient(claude_executors, drain, timeout, meter, observers=observers, tracing=tracing)
+    tool_client = ToolClient(tools_executors, drain, timeout, meter, tracing)
+    agent_limits = AgentLimits(settings.max_prompt, settings.max_turns)
+    policy = build_policy(settings)
+    return Services(
+        claude_executors=claude_executors,
+        tools_executors=tools_executors,
+        metrics=metrics,
+        catalogue=catalogue,
+        turn_client=turn_client,
+        tool_client=tool_client,
+        agent_services=AgentServices(turn_client, tool_client, catalogue, agent_limits),
+        drain=drain,
+        keyring=keyring,
+        storage_sync=StorageSync(storage, keyring, limiter, ledger, meter.revocation.check),
+        meter=meter,
+        body_decoder=BodyDecoder(),
+        fetcher=Fetcher(settings.fetch_images),
+        response_store=ResponseStore(
+            settings.response_store_max_items, settings.response_store_max_bytes, settings.response_store_ttl
+        ),
+        running_responses=RunningResponses(),
+        policy=policy,
+        documentation=openapi.Documentation(policy, agent_limits),
     )
-    watched = RequestContextMiddleware(
-        HttpTraceMiddleware(HttpMetricsMiddleware(bounded, metrics), tracing or Tracing())
+
+
+def build_routes(mcp: McpEndpoint) -> list[ControllerRouterHandler]:
+    """Returns the handlers of every address."""
+    return [
+        openai_chat.router,
+        openai_responses.router,
+        anthropic.router,
+        openai_completions.router,
+        rest.router,
+        admin.router,
+        mcp.route(),
+        health.router,
+        scrape.router,
+        openapi.router,
+    ]
+
+
+def build_route_middleware(settings: Settings, services: Services, hosts: HostPolicy) -> list[DefineMiddleware]:
+    """Returns the middleware that knows the request's route, outermost first."""
+    return [
+        DefineMiddleware(
+            AuthMiddleware,
+            token=settings.api_secret_token.get_secret_value(),
+            allowed_networks=settings.metrics_allow,
+            keyring=services.keyring,
+            remaining_headers=services.meter.build_rate_limit_headers,
+            known_host=hosts.is_known_or_local,
+        ),
+        DefineMiddleware(AdmissionMiddleware, meter=services.meter),
+    ]
+
+
+def wrap_with_middleware(app: ASGIApp, settings: Settings, tracing: Tracing, metrics: Metrics) -> ASGIApp:
+    """Returns the application inside the middleware that sees every request; the last one applied is the outermost."""
+    app = PrivateResponsesMiddleware(app)
+    app = BodyLimitsMiddleware(app, InflightBodies(settings.max_inflight_body_bytes), settings.read_body_timeout)
+    app = HttpMetricsMiddleware(app, metrics)
+    app = HttpTraceMiddleware(app, tracing)
+    app = RequestContextMiddleware(app)
+    return ClientAddressMiddleware(app, settings.trusted_proxies)
+
+
+def build_policy(settings: Settings) -> Policy:
+    """Returns how requests' parameters are treated."""
+    return Policy(
+        settings.reject_unsupported_params,
+        settings.max_choices,
+        settings.sse_keepalive_interval,
+        settings.show_reasoning,
     )
-    return ClientAddressMiddleware(watched, settings.trusted_proxies)
 
 
 def build_storage_config(settings: Settings) -> StorageConfig:
-    """Where keys and ledger are."""
+    """Returns where keys and ledger are stored."""
     folder = settings.data_dir.absolute()
     return StorageConfig(folder, settings.database_url, settings.key_pepper, settings.usage_retention_days)
 
 
 def build_host_policy(settings: Settings) -> HostPolicy:
-    """The names that this server may be reached by, by browsers at /mcp and without a key."""
+    """Returns the names of this server that browsers may use at /mcp, and requests without a key anywhere."""
     origins = settings.cors_origins or ("*",) if settings.enable_cors else ()
     return HostPolicy(
         frozenset({settings.host, *(name.lower() for name in settings.allowed_hosts)}), frozenset(origins)
@@ -185,7 +218,7 @@ def build_host_policy(settings: Settings) -> HostPolicy:
 
 
 def build_cors_config(settings: Settings) -> CORSConfig | None:
-    """Cross-origin rules for browsers: none unless ENABLE_CORS; never with credentials, since keys travel in a header."""
+    """Returns the cross-origin rules: none unless ENABLE_CORS; never with credentials, since keys travel in a header."""
     if not settings.enable_cors:
         return None
     return CORSConfig(
@@ -197,41 +230,5 @@ def build_cors_config(settings: Settings) -> CORSConfig | None:
     )
 
 
-def on_problem(request: Request[object, object, State], problem: Problem) -> Response[bytes]:
-    """A request that is refused."""
-    return Response(
-        render_error(request, problem),
-        status_code=problem.status,
-        headers=problem.build_headers(),
-        media_type="application/json",
-    )
-
-
-def on_unavailable(request: Request[object, object, State], error: DatabaseUnavailable) -> Response[bytes]:
-    """What needs the database can't be done now."""
-    return on_problem(request, unavailable_problem(str(error)))
-
-
-def on_http_exception(request: Request[object, object, State], error: HTTPException) -> Response[bytes]:
-    """A request that the framework refuses. It leaves out which methods there are (RFC 9110 §15.5.6)."""
-    # What is absent may look like a response's id, which takes other methods.
-    known = find_unsupported(request.scope["path"]) if error.status_code in {404, 405} else None
-    response = on_problem(request, known or problem_from_http_exception(error))
-    if response.status_code == 405:
-        routes = [route for route in request.app.routes if isinstance(route, HTTPRoute) and matches(route, request)]
-        allowed = ", ".join(sorted({method for route in routes for method in route.methods}))
-        response.headers["allow"] = allowed or (error.headers or {}).get("allow", "")
-    return response
-
-
-def matches(route: HTTPRoute, request: Request[object, object, State]) -> bool:
-    """Whether a route is the one of the request's path; a parameter stands for all that follows."""
-    fixed, parameter, _ = route.path_format.partition("{")
-    path = request.scope["path"].rstrip("/")
-    return path.startswith(fixed) if parameter else path == fixed
-
-
-def on_exception(request: Request[object, object, State], error: Exception) -> Response[bytes]:
-    """A fault of ours: the log has it whole, the client gets a sentence."""
-    log.error("a request failed", exc_info=error)
-    return on_problem(request, problem_from_failure(Failed(ErrorKind.INTERNAL)))
+def _provide(service: object) -> Provide:
+    return Provide(lambda: service, sync_to_thread=False)

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from api.core.model_names import resolve_model
 from api.core.problems import Problem
 from api.http.client_address import Network
-from api.models.catalogue import resolve_model
 
 MIN_TOKEN_LENGTH = 16
 GUESSABLE_PREFIXES = (
@@ -35,29 +35,29 @@ GUESSABLE_PREFIXES = (
 
 
 def check_token_strength(token: SecretStr) -> SecretStr:
-    """A token that can't be guessed from a tutorial. Raises ValueError."""
-    words = token.get_secret_value()
-    if len(words) < MIN_TOKEN_LENGTH:
+    """Returns the token. Raises ValueError for one that is short or easy to guess."""
+    text = token.get_secret_value()
+    if len(text) < MIN_TOKEN_LENGTH:
         raise ValueError(f"shorter than {MIN_TOKEN_LENGTH} characters; `openssl rand -hex 32` makes a good one")
-    if not words.isascii() or not words.isprintable() or " " in words:
+    if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("must be printable ASCII without spaces, since it travels in a header")
-    if len(set(words)) < 8 or any(words.lower().startswith(known) for known in GUESSABLE_PREFIXES):
+    if len(set(text)) < 8 or any(text.lower().startswith(known) for known in GUESSABLE_PREFIXES):
         raise ValueError("easy to guess; `openssl rand -hex 32` makes a good one")
     return token
 
 
 def check_optional_token_strength(token: SecretStr | None) -> SecretStr | None:
-    """As `strong`. Raises ValueError."""
+    """As `check_token_strength`. Raises ValueError."""
     return token and check_token_strength(token)
 
 
 def check_database_url(url: SecretStr | None) -> SecretStr | None:
-    """DATABASE_URL, if it can be one. Raises ValueError."""
+    """Returns DATABASE_URL. Raises ValueError for an invalid one."""
     return _check_url(url, ("postgresql", "postgres"), "postgresql://USER:PASSWORD@HOST:5432/DATABASE", "asyncpg")
 
 
 def check_rate_limit_url(url: SecretStr | None) -> SecretStr | None:
-    """RATE_LIMIT_URL, if it can be one. Raises ValueError."""
+    """Returns RATE_LIMIT_URL. Raises ValueError for an invalid one."""
     return _check_url(url, ("redis", "rediss", "valkey", "valkeys"), "redis://HOST:6379/0", "redis")
 
 
@@ -80,7 +80,7 @@ def _check_url(url: SecretStr | None, schemes: tuple[str, ...], example: str, dr
 
 
 def parse_model_aliases(value: object) -> object:
-    """MODEL_ALIASES from its JSON text. Raises ValueError."""
+    """Parses MODEL_ALIASES from JSON. Raises ValueError."""
     if not isinstance(value, str):
         return value
     try:
@@ -90,12 +90,12 @@ def parse_model_aliases(value: object) -> object:
 
 
 def parse_comma_list(value: object) -> object:
-    """A comma-separated list."""
+    """Parses a comma-separated list."""
     return tuple(item.strip() for item in value.split(",") if item.strip()) if isinstance(value, str) else value
 
 
 def parse_networks(value: object) -> object:
-    """Addresses and networks from a comma-separated list. Raises ValueError."""
+    """Parses a comma-separated list of addresses and networks. Raises ValueError."""
     if not isinstance(value, str):
         return value
     try:
@@ -206,6 +206,6 @@ class Settings(BaseSettings):
                 resolve_model(name, self.model_aliases, ())
             except Problem:
                 setting = "DEFAULT_MODEL" if name == self.default_model else "MODEL_ALIASES"
-                known = "haiku, sonnet, opus, a full claude-… id, or a name that MODEL_ALIASES leads to one of these"
-                raise ValueError(f"{setting}: `{name}` leads to no model; use {known}") from None
+                known = "haiku, sonnet, opus, a full claude-… id, or an alias of one of these in MODEL_ALIASES"
+                raise ValueError(f"{setting}: unknown model `{name}`; use {known}") from None
         return self

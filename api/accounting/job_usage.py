@@ -1,16 +1,16 @@
-"""What one job uses, told by what it says. Pure."""
+"""The usage of one job, from its messages. Pure."""
 
 from shared.events import Done, Failed, Started, TextDelta, ThinkingDelta, ToolArgumentsDelta, Usage
 from shared.tool_jobs import JobDone
 
-# What a token is, roughly, where the service did not count.
+# An estimate, where the service did not count.
 CHARACTERS_PER_TOKEN = 4
 SUCCEEDED = "succeeded"
 CLIENT_DISCONNECTED = "client_disconnected"
 
 
 class JobUsage:
-    """Mutable: what was seen of the job so far."""
+    """Mutable: the usage and the outcome so far."""
 
     def __init__(self, model: str) -> None:
         self.model = model
@@ -20,7 +20,7 @@ class JobUsage:
         self.output_characters = 0
 
     def record(self, message: object) -> None:
-        """Note what the job says."""
+        """Record a message of the job."""
         match message:
             case TextDelta(text) | ThinkingDelta(text) | ToolArgumentsDelta(text):
                 self.output_characters += len(text)
@@ -36,7 +36,7 @@ class JobUsage:
                 pass
 
     def compute_usage(self, input_characters: int) -> Usage:
-        """What the service counted; of an answer that was cut off before, what was read and written, by its length."""
+        """Returns the service's counts; for an answer that ended before them, an estimate from the number of characters."""
         if self.usage is None and self.output_characters:
             return Usage(input_characters // CHARACTERS_PER_TOKEN, -(-self.output_characters // CHARACTERS_PER_TOKEN))
         return self.usage or Usage()

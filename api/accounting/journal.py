@@ -1,7 +1,7 @@
-"""The journal: what the ledger's next lines will be, on disk before they are in the database.
+"""The journal: the ledger's records on disk, before they are in the database.
 
-Law: what was appended outlives this process, however it ends. Each process writes a file of its own and holds a lock on
-it; a file whose lock can be had is a dead process's, and is taken over. A job that began and has no end there is `lost`.
+Invariants: an appended entry survives this process, however it ends. Each process writes one file and holds a lock on
+it; a file without a lock belongs to a dead process, and is recovered. A job without an end there is `crashed`.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec import structs
 
-from api.accounting.ledger_record import JobStarted, JournalEntry, LedgerRecord
+from api.database.ledger_record import JobStarted, JournalEntry, LedgerRecord
 
 JOURNAL_SUFFIX = ".journal"
 _decoder = msgspec.json.Decoder[JournalEntry](JournalEntry)
@@ -22,7 +22,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class Journal:
-    """This process's file. Mutable: the file, its size, and whether its last line is whole."""
+    """This process's file. Mutable: the file, its size, and whether its last line is incomplete."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -32,7 +32,7 @@ class Journal:
         self.size = 0
 
     def append(self, *entries: JournalEntry) -> None:
-        """Write; a copy in the kernel is enough, since it is processes that die. Raises OSError."""
+        """Write entries to the kernel, which is enough to survive the process. Raises OSError."""
         if self._file < 0:
             self._file = _open_locked(self._path)
         data = b"".join(_encoder.encode(entry) + b"\n" for entry in entries)
@@ -45,8 +45,8 @@ class Journal:
             raise OSError(28, "No space left on device")
 
     def compact(self, running: Iterable[LedgerRecord]) -> None:
-        """All but these jobs is in the database: forget it. Raises OSError."""
-        entries = [JobStarted(line) for line in running]
+        """Remove all entries but these running jobs, once the database has the others. Raises OSError."""
+        entries = [JobStarted(record) for record in running]
         if not entries:
             if self._file >= 0:
                 os.ftruncate(self._file, 0)
@@ -54,16 +54,16 @@ class Journal:
             return
         successor = Journal(self._folder)
         successor.append(*entries)
-        os.replace(successor._path, self._path)  # noqa: PTH105 # one step, so that a crash finds one or the other
+        os.replace(successor._path, self._path)  # noqa: PTH105 # atomic, so that a crash leaves one or the other
         os.close(self._file)
         self._file, self.size, self._torn = successor._file, successor.size, False
 
     def read_records(self) -> list[LedgerRecord]:
-        """The whole lines of this process's own file. Raises OSError."""
+        """Returns the finished records of this process's file. Raises OSError."""
         return parse_records(self._path.read_bytes(), include_crashed=False) if self._path.exists() else []
 
     def close(self) -> None:
-        """Let go of the file, and remove it if nothing is in it."""
+        """Close the file; remove it if it is empty."""
         if self._file >= 0:
             if not self.size:
                 self._path.unlink(missing_ok=True)
@@ -72,7 +72,7 @@ class Journal:
 
 
 class OrphanJournal:
-    """A dead process's file, held."""
+    """The locked file of a dead process."""
 
     def __init__(self, path: Path, file: int) -> None:
         self._path = path
@@ -80,17 +80,17 @@ class OrphanJournal:
         self.records = parse_records(path.read_bytes(), include_crashed=True)
 
     def remove(self) -> None:
-        """Its lines are in the database."""
+        """Remove the file, once its records are in the database."""
         self._path.unlink(missing_ok=True)
         self.close()
 
     def close(self) -> None:
-        """Leave it for another time."""
+        """Close the file, to be recovered later."""
         os.close(self._file)
 
 
 def find_orphans(folder: Path) -> list[OrphanJournal]:
-    """The files that dead processes left. Raises OSError."""
+    """Returns and locks the files of dead processes. Raises OSError."""
     found: list[OrphanJournal] = []
     for path in sorted(folder.glob(f"*{JOURNAL_SUFFIX}")):
         with contextlib.suppress(BlockingIOError, FileNotFoundError):
@@ -108,15 +108,15 @@ def find_orphans(folder: Path) -> list[OrphanJournal]:
 
 
 def parse_records(data: bytes, *, include_crashed: bool) -> list[LedgerRecord]:
-    """The lines of the jobs in a journal; with `lost` also of those without an end. A torn entry is passed over."""
-    lines: dict[str, LedgerRecord] = {}
+    """Returns a journal's finished records, and those of crashed jobs if wanted. Skips incomplete lines."""
+    finished: dict[str, LedgerRecord] = {}
     running: dict[str, LedgerRecord] = {}
     for raw in data.splitlines():
         with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
             entry: JournalEntry = _decoder.decode(raw)
-            (running if isinstance(entry, JobStarted) else lines)[entry.line.id] = entry.line
-    cut_off = [line for name, line in running.items() if include_crashed and name not in lines]
-    return [*lines.values(), *(structs.replace(line, outcome="crashed") for line in cut_off)]
+            (running if isinstance(entry, JobStarted) else finished)[entry.record.id] = entry.record
+    crashed = [record for job, record in running.items() if include_crashed and job not in finished]
+    return [*finished.values(), *(structs.replace(record, outcome="crashed") for record in crashed)]
 
 
 def _open_locked(path: Path) -> int:

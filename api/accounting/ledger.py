@@ -1,7 +1,7 @@
-"""The ledger of this process: every job has a line, kept safe at once and written to the database in batches.
+"""The ledger of this process: every job has a record, in the journal at once and in the database in batches.
 
-Law: a job's beginning and end are in the journal before anything else happens with them, so that no crash loses one;
-nothing on a request's way waits for the database. What can't be kept is said (`problem`) and never stops a job.
+Invariants: the start and the end of a job are in the journal before anything else uses them, so that no crash loses one;
+no request waits for the database. A journal that cannot be written is reported (`problem`) and never stops a job.
 """
 
 import time
@@ -13,18 +13,16 @@ from pathlib import Path
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.accounting.calendar import get_today_and_month_start
 from api.accounting.journal import Journal, OrphanJournal, find_orphans
-from api.accounting.ledger_record import DAY, JobFinished, JobStarted, LedgerRecord
 from api.database import usage
+from api.database.ledger_record import DAY, JobFinished, JobStarted, LedgerRecord
 from api.database.usage import Spending
-from api.models.access import get_today_and_month_start
 
 WRITE_BATCH_SIZE = 500
 MAX_PENDING_RECORDS = 20_000
 MAX_JOURNAL_BYTES = 1 << 20
-JOURNAL_UNWRITABLE = (
-    "The journal in DATA_DIR can't be written ({}): lines of the ledger may be lost if the API ends now. Make room."
-)
+JOURNAL_UNWRITABLE = "The journal in DATA_DIR can't be written ({}): records of the ledger may be lost if the API ends now. Free disk space."
 
 log = structlog.get_logger()
 
@@ -32,9 +30,9 @@ type UsageByDay = dict[int, tuple[float, int]]
 
 
 class Ledger:
-    """Mutable: the jobs that run, the lines that wait for the database, and what the keys used so far.
+    """Mutable: the running jobs, the records that wait for the database, and the keys' usage.
 
-    What a key used is by its name and day: as the database last told it, and in the lines that wait.
+    Usage is by key name and day: as last read from the database, and in the waiting records.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,25 +47,25 @@ class Ledger:
         self.lost_records = 0
 
     def begin(self, key: str, dialect: str, model: str) -> LedgerRecord:
-        """A job begins."""
-        line = LedgerRecord(uuid.uuid4().hex, time.time(), key, dialect, model)
-        self.running[line.id] = line
-        self._append_to_journal(JobStarted(line))
-        return line
+        """Record the start of a job."""
+        record = LedgerRecord(uuid.uuid4().hex, time.time(), key, dialect, model)
+        self.running[record.id] = record
+        self._append_to_journal(JobStarted(record))
+        return record
 
-    def end(self, line: LedgerRecord) -> None:
-        """A job has ended: this is its whole line."""
-        self.running.pop(line.id, None)
-        safe = self._append_to_journal(JobFinished(line))
+    def end(self, record: LedgerRecord) -> None:
+        """Record the end of a job, with its complete record."""
+        self.running.pop(record.id, None)
+        safe = self._append_to_journal(JobFinished(record))
         if len(self._pending) < MAX_PENDING_RECORDS:
-            self._enqueue(line)
+            self._enqueue(record)
         elif safe:
             self._has_unqueued_records = True
         else:
             self.lost_records += 1
 
     def get_spending(self, key: str) -> Spending:
-        """What a key used today and this month: by the database, and by what is on its way there."""
+        """Returns a key's usage of today and this month, waiting records included."""
         today, month = get_today_and_month_start(time.time())
         usd = [0.0, 0.0]
         tokens = [0, 0]
@@ -80,7 +78,7 @@ class Ledger:
         return Spending(usd[0], usd[1], tokens[0], tokens[1])
 
     async def flush(self, engine: AsyncEngine, budgeted: Iterable[str]) -> None:
-        """Write what waits, then read what was used. Only one at a time. Raises Unavailable."""
+        """Write the waiting records, then read the usage. One call at a time. Raises DatabaseUnavailable."""
         names = list(budgeted)
         while self._pending or self._has_unqueued_records:
             if not self._pending:
@@ -88,20 +86,20 @@ class Ledger:
                 continue
             batch = [self._pending[at] for at in range(min(WRITE_BATCH_SIZE, len(self._pending)))]
             self.lost_records += await usage.write_records(engine, batch)
-            told = await self._read_usage(engine, names)
-            # In one step, so that no line counts twice or not at all.
-            for line in batch:
+            stored = await self._read_usage(engine, names)
+            # Without an await, so that no record counts twice or not at all.
+            for record in batch:
                 self._pending.popleft()
-                self._count_pending(line, -1)
-            self._stored_usage = told
+                self._count_pending(record, -1)
+            self._stored_usage = stored
         self._stored_usage = await self._read_usage(engine, names)
         if not self._pending and not self.running:
-            # The database has every line: none is in danger any more.
+            # The database has every record.
             self.problem = ""
         self._compact_journal()
 
     async def recover_orphans(self, engine: AsyncEngine) -> int:
-        """Write what dead processes left; how many lines. Raises Unavailable."""
+        """Write the records of dead processes; returns their number. Raises DatabaseUnavailable."""
         try:
             found = find_orphans(self._folder)
         except OSError as error:
@@ -120,21 +118,21 @@ class Ledger:
         return len(orphan.records)
 
     def close(self) -> None:
-        """Let go of the journal; what the database has not got stays in it."""
+        """Close the journal, which keeps the records that the database does not have."""
         self._journal.close()
 
-    def _enqueue(self, line: LedgerRecord) -> None:
-        self._pending.append(line)
-        self._count_pending(line, 1)
+    def _enqueue(self, record: LedgerRecord) -> None:
+        self._pending.append(record)
+        self._count_pending(record, 1)
 
-    def _count_pending(self, line: LedgerRecord, sign: int) -> None:
-        """Count a line among those that wait, or no longer."""
-        spent = self._pending_usage[line.key]
-        day = int(line.at // DAY)
+    def _count_pending(self, record: LedgerRecord, sign: int) -> None:
+        """Add a record to the waiting usage, or remove it."""
+        spent = self._pending_usage[record.key]
+        day = int(record.at // DAY)
         usd, tokens = spent.get(day, (0.0, 0))
-        spent[day] = usd + sign * (line.cost_usd or 0), tokens + sign * line.tokens
+        spent[day] = usd + sign * (record.cost_usd or 0), tokens + sign * record.tokens
         if not self._pending:
-            # No sum of floats may drift.
+            # Keeps rounding errors from adding up.
             self._pending_usage.clear()
 
     async def _read_usage(self, engine: AsyncEngine, names: list[str]) -> dict[str, UsageByDay]:
@@ -153,14 +151,14 @@ class Ledger:
 
     def _requeue_from_journal(self) -> None:
         self._has_unqueued_records = False
-        for line in self._journal.read_records():
-            self._enqueue(line)
+        for record in self._journal.read_records():
+            self._enqueue(record)
 
     def _compact_journal(self) -> None:
-        """Forget on disk what the database has."""
+        """Remove the records from the journal that the database has."""
         if self._pending or (self.running and self._journal.size < MAX_JOURNAL_BYTES) or not self._journal.size:
             return
         try:
             self._journal.compact(self.running.values())
         except OSError as error:
-            log.warning("the journal can't be made anew", reason=str(error))
+            log.warning("the journal can't be compacted", reason=str(error))

@@ -1,8 +1,8 @@
-"""Limits of keys: requests and tokens a minute, jobs at once; counted here, or in Redis for several API hosts.
+"""Rate limits of keys: requests and tokens a minute, concurrent jobs; counted in memory, or in Redis for several hosts.
 
-Law: a minute's window begins with its first request and is counted afresh when it ends. A Redis that does not answer
-stops nothing: at the first failure this process counts by itself, going on from what it let in itself, until a probe
-beside the requests has found that Redis answers again; meanwhile /health says so.
+Invariants: a minute's window starts with its first request. A Redis that does not answer stops nothing: at the first
+failure this process counts alone, starting from its own counts, until a background probe finds that Redis answers again;
+meanwhile /health reports it.
 """
 
 import asyncio
@@ -22,15 +22,15 @@ REDIS_TIMEOUT = 3.0
 # A cold start connects and loads the script, maybe on a busy machine.
 REDIS_CONNECT_TIMEOUT = 10.0
 LIMITS_NOT_SHARED = (
-    "RATE_LIMIT_URL does not answer, so limits are not shared: each API process counts by itself until it does. Start "
-    "it, or mend the URL."
+    "RATE_LIMIT_URL does not answer, so limits are not shared: each API process counts alone until it does. Start "
+    "Redis, or fix the URL."
 )
 
 log = structlog.get_logger()
 
 
 class RateLimitStatus(Struct, frozen=True):
-    """What is left of a minute's allowance. reset: when it is counted afresh, in seconds since 1970."""
+    """What is left of a minute's limit. reset: the end of the window, in seconds since 1970."""
 
     limit: int
     remaining: int
@@ -39,7 +39,7 @@ class RateLimitStatus(Struct, frozen=True):
 
 
 class RateLimiter:
-    """Counts. Mutable: those of this process, the places that its jobs hold, and whether Redis answers."""
+    """Mutable: this process's counts, the leases of its jobs, and whether Redis answers."""
 
     def __init__(self, url: str | None, prefix: str = "claude-api-server") -> None:
         self._local: Storage = MemoryStorage()
@@ -50,7 +50,7 @@ class RateLimiter:
 
     @property
     def problem(self) -> str:
-        """What is wrong, and the mend; empty when nothing is."""
+        """The problem and its fix; empty if there is none."""
         return "" if self._shared is None or self._redis_available else LIMITS_NOT_SHARED
 
     async def open(self) -> None:
@@ -59,27 +59,27 @@ class RateLimiter:
             await self._call_redis(self._shared.probe(), REDIS_CONNECT_TIMEOUT)
 
     async def probe(self) -> None:
-        """Find out whether a Redis that failed answers again, and keep the places that are taken."""
+        """Check whether a Redis that failed answers again, and renew the leases."""
         if self._shared is None:
             return
-        anew = not self._redis_available
-        if anew and await self._call_redis(self._shared.probe(), REDIS_CONNECT_TIMEOUT):
+        reconnecting = not self._redis_available
+        if reconnecting and await self._call_redis(self._shared.probe(), REDIS_CONNECT_TIMEOUT):
             self._redis_available = True
             log.info("limits are shared again")
         if self._redis_available and self._leases:
-            await self._call_redis(self._shared.renew(self._leases, reacquire=anew), REDIS_TIMEOUT)
+            await self._call_redis(self._shared.renew(self._leases, reacquire=reconnecting), REDIS_TIMEOUT)
 
     async def count(self, what: str, key: str, limit: int, cost: int) -> RateLimitStatus:
-        """Add to a minute's count; what is left after it. `within` says whether it was still in the allowance."""
-        item, of = RateLimitItemPerMinute(limit), (what, key)
-        # Here too, so that what was let in is known here if Redis fails.
-        own = await _count_in(self._local, item, of, cost)
+        """Adds to a minute's count; returns what is left, and whether the limit still allowed it."""
+        item, names = RateLimitItemPerMinute(limit), (what, key)
+        # In memory too, so that the counts are known if Redis fails.
+        own = await _count_in(self._local, item, names, cost)
         if self._shared and self._redis_available:
-            return await self._call_redis(_count_in(self._shared.storage, item, of, cost), REDIS_TIMEOUT) or own
+            return await self._call_redis(_count_in(self._shared.storage, item, names, cost), REDIS_TIMEOUT) or own
         return own
 
     async def acquire_job(self, key: str, limit: int) -> str | None:
-        """Take a place among a key's jobs; None when all are taken."""
+        """Returns a lease for a concurrent job of a key; None if all are taken."""
         lease = uuid.uuid4().hex
         shared = None
         if self._shared and self._redis_available:
@@ -91,7 +91,7 @@ class RateLimiter:
         return lease
 
     async def release_job(self, lease: str) -> None:
-        """The job has ended."""
+        """Release the lease of a finished job."""
         key = self._leases.pop(lease)
         self._job_counts[key] -= 1
         if not self._job_counts[key]:
@@ -100,24 +100,26 @@ class RateLimiter:
             await self._call_redis(self._shared.release_job(key, lease), REDIS_TIMEOUT)
 
     async def close(self) -> None:
-        """Close what was opened."""
+        """Close the connections."""
         if self._shared:
             await self._shared.close()
 
-    async def _call_redis[T](self, question: Awaitable[T], within: float) -> T | None:
-        """What Redis answers; None if it does not."""
+    async def _call_redis[T](self, call: Awaitable[T], max_seconds: float) -> T | None:
+        """Returns Redis' answer; None if there is none."""
         try:
-            async with asyncio.timeout(within):
-                return await question
-        except Exception as error:  # noqa: BLE001 # the driver's faults are of many kinds; none may stop a job
+            async with asyncio.timeout(max_seconds):
+                return await call
+        except Exception as error:  # noqa: BLE001 # the driver raises many kinds of errors; none may stop a job
             if self._redis_available:
                 log.error("limits are not shared", reason=type(error).__name__)
             self._redis_available = False
             return None
 
 
-async def _count_in(storage: Storage, item: RateLimitItemPerMinute, of: tuple[str, str], cost: int) -> RateLimitStatus:
+async def _count_in(
+    storage: Storage, item: RateLimitItemPerMinute, names: tuple[str, str], cost: int
+) -> RateLimitStatus:
     limiter = FixedWindowRateLimiter(storage)
-    within = not cost or await limiter.hit(item, *of, cost=cost)
-    stats = await limiter.get_window_stats(item, *of)
+    within = not cost or await limiter.hit(item, *names, cost=cost)
+    stats = await limiter.get_window_stats(item, *names)
     return RateLimitStatus(item.amount, stats.remaining, stats.reset_time, within)

@@ -1,21 +1,17 @@
-"""What several API hosts count together, in Redis or Valkey. Every method raises what the driver raises.
+"""Counts that several API hosts share, in Redis or Valkey. Every method raises what the driver raises.
 
-Law: a place that a process took outlives it by `LEASE` at most.
+Invariants: a lease outlives its process by `LEASE_SECONDS` at most.
 """
 
 import time
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from limits.aio.storage import RedisStorage, Storage
 
-if TYPE_CHECKING:
-    pass
-
 SOCKET_TIMEOUT = 3.0
 LEASE_SECONDS = 30
-# One protocol; the driver knows it by one name.
+# The driver knows the protocol by one name.
 SCHEME_ALIASES = {"valkey": "redis", "valkeys": "rediss"}
 
 
@@ -23,7 +19,7 @@ class RedisLimits:
     """One pool of connections. storage: for counting with `limits`."""
 
     def __init__(self, url: str, prefix: str) -> None:
-        # Only who shares needs it.
+        # Loaded only if counts are shared.
         from redis.asyncio import ConnectionPool, Redis  # noqa: PLC0415
 
         scheme, rest = url.split("://", 1)
@@ -36,37 +32,37 @@ class RedisLimits:
             f"async+{url}",
             implementation="redispy",
             key_prefix=prefix,
-            connection_pool=pool,  # pyright: ignore[reportArgumentType] # as its documentation has it
+            connection_pool=pool,  # pyright: ignore[reportArgumentType] # as documented
         )
 
     async def probe(self) -> bool:
-        """Connect, and do once what counting does, so that all of it is known to work."""
+        """Connect, and count once, so that counting is known to work."""
         return await self.storage.incr(f"{self._prefix}/probe/{uuid.uuid4().hex}", 1) > 0
 
     async def ping(self) -> None:
-        """Connect, and change nothing."""
+        """Connect without a change."""
         await self._redis.ping()  # pyright: ignore[reportGeneralTypeIssues, reportUnknownMemberType] # typed for both of its forms
 
     async def acquire_job(self, key: str, lease: str, limit: int) -> bool:
-        """Take a place among a key's jobs; False when all are taken."""
-        place, now = self._job_set_key(key), time.time()
+        """Take a lease for a concurrent job of a key. Returns False if all are taken."""
+        name, now = self._job_set_key(key), time.time()
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.zremrangebyscore(place, 0, now)
-            pipe.zadd(place, {lease: now + LEASE_SECONDS})
-            pipe.zcard(place)
-            pipe.expire(place, LEASE_SECONDS * 2)
-            _, _, held, _ = await pipe.execute()
-        if held <= limit:
+            pipe.zremrangebyscore(name, 0, now)
+            pipe.zadd(name, {lease: now + LEASE_SECONDS})
+            pipe.zcard(name)
+            pipe.expire(name, LEASE_SECONDS * 2)
+            _, _, count, _ = await pipe.execute()
+        if count <= limit:
             return True
-        await self._redis.zrem(place, lease)
+        await self._redis.zrem(name, lease)
         return False
 
     async def release_job(self, key: str, lease: str) -> None:
-        """Give a place back."""
+        """Release a lease."""
         await self._redis.zrem(self._job_set_key(key), lease)
 
     async def renew(self, leases: Mapping[str, str], *, reacquire: bool) -> None:
-        """Keep these places, which are of these keys. anew: Redis may have forgotten them, so take them again."""
+        """Renew leases, given with their keys. reacquire: Redis may have lost them, so take them again."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for lease, key in leases.items():
                 pipe.zadd(self._job_set_key(key), {lease: time.time() + LEASE_SECONDS}, xx=not reacquire)

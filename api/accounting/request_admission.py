@@ -1,7 +1,7 @@
-"""Admission of requests that cause work: key, budget, place and limits are checked before a byte of the body is read.
+"""Admission of requests: checks key, budget, concurrency and rate limits before a byte of the body is read.
 
-Law: who is over a limit causes no work: nothing is read, decoded, counted or fetched for it. A route that causes work
-says so (`opt={WORK: True}`).
+Invariants: a request over a limit causes no work: nothing is read, decoded, counted or fetched for it. A route that
+needs admission is marked with `opt={REQUIRES_ADMISSION: True}`.
 """
 
 from contextlib import AsyncExitStack
@@ -11,21 +11,21 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from api.accounting.meter import AdmissionDenied, Meter
-from api.auth.middleware import PRINCIPAL
-from api.core.caller import REQUEST_ADMISSION, RequestAdmission, get_caller_from_scope
+from api.core.caller import RequestAdmission, get_caller_from_scope
 from api.core.problems import problem_from_failure
+from api.core.request_state import PRINCIPAL, REQUEST_ADMISSION
 
-REQUIRES_ADMISSION = "work"
+REQUIRES_ADMISSION = "admission"
 
 log = structlog.get_logger()
 
 
 class AdmissionMiddleware:
-    """ASGI middleware, behind the one that finds the key."""
+    """ASGI middleware, inside the authentication."""
 
-    def __init__(self, app: ASGIApp, books: Meter) -> None:
+    def __init__(self, app: ASGIApp, meter: Meter) -> None:
         self._app = app
-        self._meter = books
+        self._meter = meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handler: BaseRouteHandler = scope["route_handler"]
@@ -35,7 +35,7 @@ class AdmissionMiddleware:
                 try:
                     await stack.enter_async_context(self._meter.admit_request(get_caller_from_scope(scope)))
                 except AdmissionDenied as denied:
-                    log.warning("no answer", kind=denied.failed.kind.value)
+                    log.warning("request denied", kind=denied.failed.kind.value)
                     problem = problem_from_failure(denied.failed)
                     if key := scope["state"][PRINCIPAL].key:
                         problem.extra_headers.update(self._meter.build_rate_limit_headers(key, scope["path"]))

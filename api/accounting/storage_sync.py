@@ -1,7 +1,7 @@
-"""What keeps keys and ledger in step with the database, beside the requests.
+"""Synchronizes keys and ledger with the database, in the background.
 
-Law: no request waits for it. A database that can't be used is tried again and again; meanwhile the keys last read hold,
-the ledger's lines wait in the journal, and `problems` says what can't be done and the mend.
+Invariants: no request waits for it. An unusable database is retried; meanwhile the last known keys stay valid, the
+ledger's records wait in the journal, and `problems` names each problem and its fix.
 """
 
 import asyncio
@@ -31,8 +31,8 @@ PROBE_INTERVAL = 2.0
 RETENTION_INTERVAL = 3600.0
 FINAL_FLUSH_TIMEOUT = 2.0
 DATABASE_FILE_MISSING = (
-    "The database's file is gone from DATA_DIR. Put it back, or start the server anew to begin with an empty one; until "
-    "then the keys that were read hold, and can't be changed."
+    "The database file is missing from DATA_DIR. Put it back, or restart the server with an empty database. Until then "
+    "the last known keys stay valid, and can't be changed."
 )
 PEPPER_MISMATCH = (
     "The keys of this database were made with another pepper. Copy the file `pepper` of DATA_DIR from the API that made "
@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 
 class StorageConfig(Struct, frozen=True):
-    """Where things are kept. url: of a database server; None is a file in the folder. pepper: None is kept there too."""
+    """Where data is stored. url: a database server; None means a file in the folder. pepper: None means a file there too."""
 
     folder: Path
     url: SecretStr | None
@@ -52,19 +52,19 @@ class StorageConfig(Struct, frozen=True):
 
 
 class StorageSync:
-    """Mutable: the engine once it can be used, the tasks, and what is wrong. revoke: is called when keys were read."""
+    """Mutable: the engine once it is open, the tasks, and the problems. revoke: is called after the keys were read."""
 
     def __init__(
         self,
         config: StorageConfig,
         keyring: Keyring,
-        counters: RateLimiter,
+        limiter: RateLimiter,
         ledger: Ledger,
         revoke: Callable[[], None] = lambda: None,
     ) -> None:
         self._config = config
         self._keyring = keyring
-        self._counters = counters
+        self._limiter = limiter
         self._ledger = ledger
         self._revoke = revoke
         self._engine: AsyncEngine | None = None
@@ -76,26 +76,26 @@ class StorageSync:
 
     @property
     def problems(self) -> list[str]:
-        """What can't be done now, and the mend; empty when all is well."""
-        lost = f"{self._ledger.lost_records} lines of the ledger are lost." if self._ledger.lost_records else ""
-        found = dict.fromkeys((*self._problems.values(), self._ledger.problem, self._counters.problem, lost))
+        """The current problems, each with its fix."""
+        lost = f"{self._ledger.lost_records} records of the ledger are lost." if self._ledger.lost_records else ""
+        found = dict.fromkeys((*self._problems.values(), self._ledger.problem, self._limiter.problem, lost))
         return [problem for problem in found if problem]
 
     @property
     def engine(self) -> AsyncEngine:
-        """The database. Raises Problem."""
+        """The open database. Raises Problem."""
         if self._engine is None:
             raise unavailable_problem(next(iter(self._problems.values()), "The database is being opened."))
         return self._engine
 
     async def start(self) -> None:
-        """Open the database if it can be opened, and keep in step with it from now on."""
+        """Open the database if possible, and start the background tasks."""
         await self._attempt("database", self.reload_keys)
-        await self._counters.open()
+        await self._limiter.open()
         self._tasks = [
             asyncio.create_task(self._run_periodically("database", KEYS_POLL_INTERVAL, self.reload_keys)),
             asyncio.create_task(self._run_periodically("ledger", LEDGER_FLUSH_INTERVAL, self._flush_ledger)),
-            asyncio.create_task(self._run_periodically("limits", PROBE_INTERVAL, self._counters.probe)),
+            asyncio.create_task(self._run_periodically("limits", PROBE_INTERVAL, self._limiter.probe)),
             asyncio.create_task(
                 self._run_periodically(
                     "retention", RETENTION_INTERVAL, self._delete_expired, first=LEDGER_FLUSH_INTERVAL
@@ -104,7 +104,7 @@ class StorageSync:
         ]
 
     async def close(self) -> None:
-        """Write what waits, if that can be done soon, and close everything."""
+        """Write the waiting records within `FINAL_FLUSH_TIMEOUT`, and close everything."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -114,10 +114,10 @@ class StorageSync:
                     await self._attempt("ledger", self._flush_ledger)
             await self._engine.dispose()
         self._ledger.close()
-        await self._counters.close()
+        await self._limiter.close()
 
     async def reload_keys(self) -> None:
-        """Know the keys as the database has them now, and end what they no longer allow. Raises Unavailable."""
+        """Read the keys if they have changed, and end what they no longer allow. Raises DatabaseUnavailable."""
         try:
             async with self._reload_lock:
                 await self._check_file()
@@ -136,7 +136,7 @@ class StorageSync:
         await asyncio.sleep(pause if first is None else first)
         while True:
             done = await self._attempt(what, work)
-            # What failed is tried again soon, however seldom it is done.
+            # A failed task is retried soon, however long its interval.
             await asyncio.sleep(pause if done else min(pause, PROBE_INTERVAL))
 
     async def _attempt(self, what: str, work: Callable[[], Awaitable[None]]) -> bool:
@@ -147,8 +147,8 @@ class StorageSync:
                 log.error("the database can't be used", what=what, reason=str(problem), cause=repr(problem.__cause__))
             self._problems[what] = str(problem)
         except Exception:
-            log.exception("a fault beside the requests", what=what)
-            self._problems[what] = f"The {what} can't be kept; the API's log says why."
+            log.exception("a background task failed", what=what)
+            self._problems[what] = f"The {what} task failed; see the API's log."
         else:
             if self._problems.pop(what, None):
                 log.info("the database can be used again", what=what)
@@ -156,7 +156,7 @@ class StorageSync:
         return False
 
     async def _check_file(self) -> None:
-        """What is written to a file that was removed is lost: stop before. Raises Unavailable."""
+        """Stop using a database file that was removed, since writes to it are lost. Raises DatabaseUnavailable."""
         if self._file_inode is None or self._file_inode == (found := self._inode()):
             return
         if self._engine is not None:
@@ -171,23 +171,23 @@ class StorageSync:
         return None
 
     async def _open_engine(self) -> AsyncEngine:
-        """The database, with everything right that must be before it is used. Raises Unavailable."""
-        place = self._config
-        prepare_folder(place.folder)
-        pepper = place.pepper.get_secret_value().encode() if place.pepper else load_pepper(place.folder)
-        engine = build_engine(place.url.get_secret_value() if place.url else None, place.folder)
+        """Returns the database, upgraded and checked. Raises DatabaseUnavailable."""
+        config = self._config
+        prepare_folder(config.folder)
+        pepper = config.pepper.get_secret_value().encode() if config.pepper else load_pepper(config.folder)
+        engine = build_engine(config.url.get_secret_value() if config.url else None, config.folder)
         try:
-            before = await upgrade(engine, place.folder)
+            before = await upgrade(engine, config.folder)
             if not await stored.match_pepper(engine, hash_pepper(pepper)):
                 raise DatabaseUnavailable(PEPPER_MISMATCH)
-            taken = await self._ledger.recover_orphans(engine)
+            recovered = await self._ledger.recover_orphans(engine)
         except BaseException:
             await engine.dispose()
             raise
         self._keyring.pepper = pepper
-        self._file_inode = None if place.url else self._inode()
+        self._file_inode = None if config.url else self._inode()
         self._keys_version = ""
-        log.info("the database is open", version_before=before, lines_taken_over=taken)
+        log.info("the database is open", version_before=before, recovered_records=recovered)
         return engine
 
     async def _flush_ledger(self) -> None:
@@ -200,5 +200,5 @@ class StorageSync:
 
 
 def unavailable_problem(sentence: str) -> Problem:
-    """What needs the database can't be done."""
+    """Returns the error for a request that needs the unavailable database."""
     return Problem(503, "database_unavailable", sentence, retryable=True, retry_after=1)

@@ -1,7 +1,7 @@
-"""What `--check` tells of the API: its settings, and whether what keys, limits and the ledger are kept in can be used.
+"""The report of `--check`: whether the settings, the database and Redis can be used.
 
-Law: nothing is made, changed or locked, whoever looks: the database's file is read as it lies there, without what SQLite
-keeps beside it, and Redis is only greeted. No address is in a sentence.
+Invariants: nothing is created, changed or locked: the database file is read without SQLite's other files, and Redis gets
+a ping. No sentence holds an address.
 """
 
 import asyncio
@@ -26,19 +26,19 @@ from api.database.folder import find_folder_problem
 from api.settings import Settings
 from shared.checks import ApiCheck
 
-# How each file of SQLite's begins (https://sqlite.org/fileformat.html).
+# The first bytes of each SQLite file (https://sqlite.org/fileformat.html).
 SQLITE_MAGIC = b"SQLite format 3\0"
 
 
 async def run_check(settings: Settings) -> ApiCheck:
-    """What would be so at a start."""
+    """Returns the problems that a start would have."""
     folder = settings.data_dir.absolute()
     data = find_folder_problem(folder, with_pepper=settings.key_pepper is None)
     url = settings.database_url.get_secret_value() if settings.database_url else None
     limits = settings.rate_limit_url.get_secret_value() if settings.rate_limit_url else None
-    # What is wrong with the folder is wrong with a file in it.
-    asked = _skip_database() if data and url is None else _check_database(url, folder)
-    (found, database), unshared = await asyncio.gather(asked, _check_limits(limits))
+    # A problem of the folder is a problem of the file in it.
+    check = _skip_database() if data and url is None else _check_database(url, folder)
+    (found, database), unshared = await asyncio.gather(check, _check_limits(limits))
     return ApiCheck(
         data_problem=data,
         data_dir_exists=folder.is_dir(),
@@ -55,7 +55,7 @@ async def _skip_database() -> tuple[str, str]:
 
 
 async def _check_database(url: str | None, folder: Path) -> tuple[str, str]:
-    """The version of its tables, empty if there are none yet, and what is wrong."""
+    """Returns the version of the tables, empty if there are none yet, and the problem."""
     try:
         engine = build_engine(url, folder) if url else _build_readonly_engine(folder / DATABASE_FILE)
         if engine is None:
@@ -71,34 +71,34 @@ async def _check_database(url: str | None, folder: Path) -> tuple[str, str]:
 
 
 def _build_readonly_engine(file: Path) -> AsyncEngine | None:
-    """An engine that reads the file and nothing else; None if there is nothing to be read. Raises Unavailable."""
+    """Returns an engine that only reads the file; None if there is nothing to read. Raises DatabaseUnavailable."""
     try:
         with file.open("rb") as stream:
-            begin = stream.read(len(SQLITE_MAGIC))
+            magic = stream.read(len(SQLITE_MAGIC))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise DatabaseUnavailable(
             f"The database's file can't be read ({error.strerror}). Give the server's user the right to write DATA_DIR."
         ) from error
-    if begin and begin != SQLITE_MAGIC:
+    if magic and magic != SQLITE_MAGIC:
         raise DatabaseUnavailable(DATABASE_DAMAGED)
-    # While somebody writes, what lies there may be between two states.
-    if not begin or Path(f"{file}-wal").exists():
+    # During a write, the file may be inconsistent.
+    if not magic or Path(f"{file}-wal").exists():
         return None
     query = {"immutable": "1", "uri": "true"}
     return create_async_engine(URL.create("sqlite+aiosqlite", database=f"file:{quote(str(file))}", query=query))
 
 
 async def _check_limits(url: str | None) -> str:
-    """What is wrong with what counts for several hosts."""
+    """Returns the problem of the shared rate limits."""
     if url is None:
         return ""
     shared = RedisLimits(url, "doctor")
     try:
         async with asyncio.timeout(REDIS_CONNECT_TIMEOUT):
             await shared.ping()
-    except Exception:  # noqa: BLE001 # the driver's faults are of many kinds, and mean the same
+    except Exception:  # noqa: BLE001 # the driver raises many kinds of errors, which mean the same
         return LIMITS_NOT_SHARED
     finally:
         with contextlib.suppress(Exception):

@@ -1,4 +1,4 @@
-"""Keys and usage as they are written: records, reports, tables. Pure."""
+"""Encodes keys and usage: records, reports, CSV. Pure."""
 
 import csv
 import io
@@ -9,21 +9,21 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType, convert, structs
 
+from api.accounting.calendar import next_day, next_month
 from api.accounting.rate_limits import RateLimitStatus
 from api.admin.decode import format_day, format_hour, format_time
 from api.admin.models import KeyLimit, KeyRecord, OwnUsage, UsageReport, UsageRow
 from api.core.keys import Key, Principal
 from api.database.usage import TOKEN_COLUMNS, UsageQuery
-from api.models.access import next_day, next_month
 
 FORMULA_PREFIXES = ("=", "+", "-", "@", "\N{MINUS SIGN}")
-# What some programs skip before a formula: white space, controls, zero-width characters.
+# Some programs skip these before a formula: white space, controls, zero-width characters.
 SKIPPED_CHARACTERS = "".join(map(chr, range(33))) + "\x7f\xa0\u200b\u200c\u200d\u2060\ufeff"
 SUM_COLUMNS = ("jobs", "failed_jobs", *TOKEN_COLUMNS, "cost_usd", "seconds")
 
 
 def build_record(key: Key, secret: str | UnsetType = UNSET) -> KeyRecord:
-    """A key; with itself, once."""
+    """Returns the record of a key. secret: the key itself, shown once."""
     return KeyRecord(
         key.id,
         key.name,
@@ -38,7 +38,7 @@ def build_record(key: Key, secret: str | UnsetType = UNSET) -> KeyRecord:
 
 
 def build_report(query: UsageQuery, rows: Sequence[Mapping[str, Any]]) -> UsageReport:
-    """Sums, with their totals."""
+    """Returns the sums with their totals."""
     totals = _build_row({name: sum(row[name] or 0 for row in rows) for name in SUM_COLUMNS})
     return UsageReport(
         format_time(query.since), format_time(query.until), list(query.by), [_build_row(row) for row in rows], totals
@@ -54,7 +54,7 @@ def _build_row(row: Mapping[str, Any]) -> UsageRow:
 
 
 def render_csv(report: UsageReport) -> str:
-    """The rows as CSV (RFC 4180), without the totals."""
+    """Renders the rows as CSV (RFC 4180), without the totals."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     names = (*report.by, *SUM_COLUMNS)
@@ -64,23 +64,23 @@ def render_csv(report: UsageReport) -> str:
 
 
 def _escape_formula(value: object) -> object:
-    """A text that a spreadsheet would take for a formula gets a mark before it.
+    """Prefixes a text that a spreadsheet would treat as a formula.
 
-    Full-width signs count as the plain ones, and what is blank before a sign does not hide it.
+    Full-width signs count as plain ones, and blanks before a sign do not hide it.
     """
     if not isinstance(value, str):
         return value
     plain = unicodedata.normalize("NFKC", value)
-    begins = plain.lstrip(SKIPPED_CHARACTERS)[:1] in FORMULA_PREFIXES or (
+    is_formula = plain.lstrip(SKIPPED_CHARACTERS)[:1] in FORMULA_PREFIXES or (
         plain != "" and plain[0] in SKIPPED_CHARACTERS
     )
-    return f"'{value}" if begins else value
+    return f"'{value}" if is_formula else value
 
 
 def build_own_usage(
     principal: Principal, used: Mapping[str, float], remaining: Mapping[str, RateLimitStatus]
 ) -> OwnUsage:
-    """What the one who asks has left."""
+    """Returns what the caller has left."""
     key = principal.key
     if key is None:
         return OwnUsage(principal.name, list(principal.scopes), None, None, [])
@@ -97,5 +97,5 @@ def build_own_usage(
             limits.append(KeyLimit(name, limit, limit - what.remaining, what.remaining, format_time(what.reset)))
         else:
             limits.append(KeyLimit(name, limit))
-    whole = build_record(key)
-    return OwnUsage(key.name, whole.scopes, whole.models, whole.expires_at, limits)
+    record = build_record(key)
+    return OwnUsage(key.name, record.scopes, record.models, record.expires_at, limits)

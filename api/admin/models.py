@@ -1,10 +1,10 @@
-"""What is read and written at /api/admin/keys and /api/usage. Times are RFC 3339, in UTC."""
+"""Request and response bodies of /api/admin/keys and /api/usage. Times are RFC 3339, in UTC."""
 
 from msgspec import UNSET, Struct, UnsetType
 
 
 class KeyRecord(Struct, frozen=True):
-    """A key, without the key itself, which only the answer that made it has."""
+    """A key. `key`, the key itself, is only in the response that created it."""
 
     id: str
     name: str
@@ -30,7 +30,7 @@ class KeyList(Struct, frozen=True):
 
 
 class KeyFields(Struct, frozen=True):
-    """What may be said of a key; `name` only of a new one."""
+    """The settable fields of a key; `name` only for a new one."""
 
     name: str | UnsetType = UNSET
     scopes: list[str] | UnsetType = UNSET
@@ -47,7 +47,7 @@ class KeyFields(Struct, frozen=True):
 
 
 class UsageRow(Struct, frozen=True):
-    """The sums of the jobs that share what they are grouped by."""
+    """The sums of one group of jobs."""
 
     jobs: int
     failed_jobs: int
@@ -66,7 +66,7 @@ class UsageRow(Struct, frozen=True):
 
 
 class UsageReport(Struct, frozen=True):
-    """What was used from `since` until `until`."""
+    """The usage from `since` until `until`."""
 
     since: str
     until: str
@@ -76,7 +76,7 @@ class UsageReport(Struct, frozen=True):
 
 
 class KeyLimit(Struct, frozen=True):
-    """One limit of a key. used and remaining are absent where only the moment of a job tells."""
+    """One limit of a key. used and remaining are absent for limits that count running jobs."""
 
     name: str
     limit: float
@@ -86,7 +86,7 @@ class KeyLimit(Struct, frozen=True):
 
 
 class OwnUsage(Struct, frozen=True):
-    """What the key that asks may do, and what it has left."""
+    """The caller's key: its permissions and what it has left."""
 
     key: str
     scopes: list[str]

@@ -1,4 +1,4 @@
-"""The handlers of keys and usage."""
+"""The handlers of /api/admin/keys and /api/usage."""
 
 import time
 import uuid
@@ -33,22 +33,24 @@ from api.database import usage
 from api.http import request_body
 
 ADMIN = {REQUIRED_SCOPE: "admin"}
-# A key is told once, to who asked for it, and to nobody on the way.
+# A key is shown once; no proxy may store it.
 NO_STORE = {"cache-control": "no-store"}
 
 
 @post("/api/admin/keys", opt=ADMIN, status_code=201)
 async def create_key(
-    request: Request[object, object, State], keeper: NamedDependency[StorageSync], keyring: NamedDependency[Keyring]
+    request: Request[object, object, State],
+    storage_sync: NamedDependency[StorageSync],
+    keyring: NamedDependency[Keyring],
 ) -> Response[KeyRecord]:
-    """Make a key."""
-    said = parse_fields(await request_body.read(request), name=True)
-    key, secret = build_key(said, time.time()), generate_key()
-    engine = keeper.engine
+    """Create a key."""
+    fields = parse_fields(await request_body.read(request), name=True)
+    key, secret = build_key(fields, time.time()), generate_key()
+    engine = storage_sync.engine
     key = structs.replace(key, id=uuid.uuid4().hex, digest=hash_key(secret, keyring.pepper))
     try:
         await stored.add(engine, key)
-        await keeper.reload_keys()
+        await storage_sync.reload_keys()
     except stored.DuplicateKeyName:
         message = f"There is a key `{key.name}` already. Take another name, or remove that one."
         raise Problem(409, "name_taken", message, param="name") from None
@@ -56,15 +58,15 @@ async def create_key(
 
 
 @get("/api/admin/keys", opt=ADMIN)
-async def list_keys(keeper: NamedDependency[StorageSync]) -> Response[KeyList]:
+async def list_keys(storage_sync: NamedDependency[StorageSync]) -> Response[KeyList]:
     """List every key."""
-    return Response(KeyList([build_record(key) for key in await stored.list_keys(keeper.engine)]))
+    return Response(KeyList([build_record(key) for key in await stored.list_keys(storage_sync.engine)]))
 
 
 @get("/api/admin/keys/{name:str}", opt=ADMIN)
-async def get_key(name: FromPath[str], keeper: NamedDependency[StorageSync]) -> Response[KeyRecord]:
-    """Tell of one key."""
-    key = await stored.find_key(keeper.engine, check_name(name))
+async def get_key(name: FromPath[str], storage_sync: NamedDependency[StorageSync]) -> Response[KeyRecord]:
+    """Return one key."""
+    key = await stored.find_key(storage_sync.engine, check_name(name))
     if key is None:
         raise missing_key_problem(name)
     return Response(build_record(key))
@@ -72,61 +74,65 @@ async def get_key(name: FromPath[str], keeper: NamedDependency[StorageSync]) -> 
 
 @patch("/api/admin/keys/{name:str}", opt=ADMIN)
 async def change_key(
-    request: Request[object, object, State], name: FromPath[str], keeper: NamedDependency[StorageSync]
+    request: Request[object, object, State], name: FromPath[str], storage_sync: NamedDependency[StorageSync]
 ) -> Response[KeyRecord]:
-    """Change what is said of a key."""
-    said = parse_fields(await request_body.read(request), name=False)
-    return Response(build_record(await _update_key(keeper, name, lambda key: apply_changes(key, said, time.time()))))
+    """Change the fields of a key."""
+    fields = parse_fields(await request_body.read(request), name=False)
+    return Response(
+        build_record(await _update_key(storage_sync, name, lambda key: apply_changes(key, fields, time.time())))
+    )
 
 
 @post("/api/admin/keys/{name:str}/rotate", opt=ADMIN, status_code=200)
 async def rotate_key(
-    name: FromPath[str], keeper: NamedDependency[StorageSync], keyring: NamedDependency[Keyring]
+    name: FromPath[str], storage_sync: NamedDependency[StorageSync], keyring: NamedDependency[Keyring]
 ) -> Response[KeyRecord]:
-    """Put a new key in the place of an old one, which ends at once."""
+    """Replace a key's secret; the old one ends at once."""
     secret = generate_key()
-    key = await _update_key(keeper, name, lambda key: structs.replace(key, digest=hash_key(secret, keyring.pepper)))
+    key = await _update_key(
+        storage_sync, name, lambda key: structs.replace(key, digest=hash_key(secret, keyring.pepper))
+    )
     return Response(build_record(key, secret), headers=NO_STORE)
 
 
 @delete("/api/admin/keys/{name:str}", opt=ADMIN, status_code=204)
-async def delete_key(name: FromPath[str], keeper: NamedDependency[StorageSync]) -> None:
-    """Remove a key; its lines in the ledger stay."""
-    if not await stored.remove(keeper.engine, check_name(name)):
+async def delete_key(name: FromPath[str], storage_sync: NamedDependency[StorageSync]) -> None:
+    """Remove a key; its records in the ledger stay."""
+    if not await stored.remove(storage_sync.engine, check_name(name)):
         raise missing_key_problem(name)
-    await keeper.reload_keys()
+    await storage_sync.reload_keys()
 
 
 @get("/api/usage", opt=ADMIN)
 async def get_usage(
-    request: Request[object, object, State], keeper: NamedDependency[StorageSync]
+    request: Request[object, object, State], storage_sync: NamedDependency[StorageSync]
 ) -> Response[UsageReport] | Response[str]:
-    """Tell what was used."""
+    """Return the usage."""
     query = merge_query(request.query_params.multi_items())
-    what = parse_usage_query(query, time.time())
-    found = build_report(what, await usage.sum_usage(keeper.engine, what))
+    report_query = parse_usage_query(query, time.time())
+    report = build_report(report_query, await usage.sum_usage(storage_sync.engine, report_query))
     if wants_csv(query, request.headers.get("accept", "")):
-        return Response(render_csv(found), media_type="text/csv; charset=utf-8")
-    return Response(found)
+        return Response(render_csv(report), media_type="text/csv; charset=utf-8")
+    return Response(report)
 
 
 @get("/api/usage/me", opt={REQUIRED_SCOPE: ANY_SCOPE})
-async def get_own_usage(request: Request[object, object, State], books: NamedDependency[Meter]) -> Response[OwnUsage]:
-    """Tell the key that asks what it has left."""
+async def get_own_usage(request: Request[object, object, State], meter: NamedDependency[Meter]) -> Response[OwnUsage]:
+    """Return what the caller's key has left."""
     principal = get_principal(request)
     key = principal.key
     return Response(
-        build_own_usage(principal, books.get_usage(key), await books.get_remaining(key))
+        build_own_usage(principal, meter.get_usage(key), await meter.get_remaining(key))
         if key
         else build_own_usage(principal, {}, {})
     )
 
 
-async def _update_key(keeper: StorageSync, name: str, change: Callable[[Key], Key]) -> Key:
-    key = await stored.change(keeper.engine, check_name(name), change)
+async def _update_key(storage_sync: StorageSync, name: str, change: Callable[[Key], Key]) -> Key:
+    key = await stored.change(storage_sync.engine, check_name(name), change)
     if key is None:
         raise missing_key_problem(name)
-    await keeper.reload_keys()
+    await storage_sync.reload_keys()
     return key
 
 

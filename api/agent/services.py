@@ -31,11 +31,12 @@ from api.agent.tool_results import to_blocks
 from api.conversation.fields import check_budget
 from api.core.caller import Caller
 from api.core.keys import Key
+from api.core.model_names import exclude_default
 from api.core.problems import Problem, problem_from_failure
 from api.executors.tool_client import ToolClient
 from api.executors.turn_client import TurnClient
 from api.models.access import list_allowed_models
-from api.models.catalogue import Catalogue, build_model_list, exclude_default
+from api.models.catalogue import Catalogue, build_model_list
 from shared.errors import ErrorKind
 from shared.events import Done, Failed
 from shared.tool_jobs import CommandOutput, CommandResult, FileContent, JobDone, ReadFile, RunCommand

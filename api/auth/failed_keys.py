@@ -1,7 +1,7 @@
-"""Wrong keys, by the address that they come from: told in the log, and refused with 429 when there are many.
+"""Counts wrong keys by address, logs them, and refuses an address with 429 when there are many.
 
-Law: only requests without a valid key are counted and slowed: behind a proxy many clients share an address. No key, and
-no part of one, is kept or logged. The memory is bounded: the address that failed longest ago is forgotten first.
+Invariants: only requests without a valid key are counted and refused, since clients behind a proxy share an address. No
+key, and no part of one, is stored or logged. Memory is bounded: the address that failed longest ago is dropped first.
 """
 
 import ipaddress
@@ -13,11 +13,11 @@ import structlog
 
 from api.core.problems import Problem
 
-# Of one address, in a minute.
+# For each address and minute.
 MAX_FAILURES = 120
 WINDOW_SECONDS = 60.0
 MAX_ADDRESSES = 10_000
-# Of a minute's failures of one address, those that have a line of their own in the log.
+# How many failures of an address are logged in a minute.
 MAX_LOGGED_FAILURES = 5
 IPV6_PREFIX_LENGTH = 64
 
@@ -33,12 +33,12 @@ class FailedKeys:
         self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def record_failure(self, client: str) -> Problem | None:
-        """Count a wrong key; the refusal if there were too many. client: the address."""
-        now, place = self._clock(), to_network(client)
-        since, count = self._counts.pop(place, (now, 0))
+        """Counts a wrong key; returns an error if there were too many. client: the address."""
+        now, network = self._clock(), to_network(client)
+        since, count = self._counts.pop(network, (now, 0))
         if now - since >= WINDOW_SECONDS:
             since, count = now, 0
-        self._counts[place] = since, count + 1
+        self._counts[network] = since, count + 1
         if len(self._counts) > MAX_ADDRESSES:
             self._counts.popitem(last=False)
         if count < MAX_LOGGED_FAILURES:
@@ -49,7 +49,7 @@ class FailedKeys:
 
 
 def to_network(client: str) -> str:
-    """What counts as one address: an IPv4 address, or the network of an IPv6 one, which a host has for itself."""
+    """Returns an IPv4 address, or the network of an IPv6 one, since one host has a whole network."""
     try:
         address = ipaddress.ip_address(client)
     except ValueError:
@@ -60,6 +60,6 @@ def to_network(client: str) -> str:
 
 
 def wrong_keys_problem(wait: float) -> Problem:
-    """Too many wrong keys."""
+    """Returns the error for too many wrong keys."""
     message = "Too many requests with a wrong key came from this address. Send the right key, or try again later."
     return Problem(429, "too_many_wrong_keys", message, retry_after=wait)

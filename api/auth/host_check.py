@@ -1,7 +1,7 @@
-"""Which names this server may be reached by: a page that has its own name lead here must not get through. Pure.
+"""Checks the Host header against DNS rebinding: a web page must not reach this server by its own domain name. Pure.
 
-Law: a name that somebody else could have lead here (one with a dot that is neither HOST nor allowed) is refused; an address
-or a name without a dot is nobody's to redirect. (https://en.wikipedia.org/wiki/DNS_rebinding)
+Invariants: a name that others could point at this server (one with a dot that is neither HOST nor allowed) is refused;
+nobody can redirect an address or a name without a dot. (https://en.wikipedia.org/wiki/DNS_rebinding)
 """
 
 import ipaddress
@@ -17,20 +17,20 @@ MDNS_SUFFIX = ".local"
 
 
 class HostPolicy(Struct, frozen=True):
-    """names: those that the owner allows; `*` is any. origins: of pages that may call, beside those of the same names."""
+    """names: the allowed names; `*` is any. origins: pages that may call, besides those of the same names."""
 
     names: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
 
     def check(self, host: str, origin: str) -> None:
-        """Raises Problem for a host or an origin that is not allowed; an absent origin is no browser's."""
+        """Raises Problem for a host or an origin that is not allowed; only browsers send an origin."""
         if not self.is_known(host):
             raise unknown_host_problem()
         if origin and origin not in self.origins and "*" not in self.origins and not self._is_own_origin(origin):
             raise Problem(
                 403,
                 "origin_not_allowed",
-                "Pages from there may not call this server. Its owner can allow them with ENABLE_CORS and CORS_ORIGINS.",
+                "Pages of this origin may not call this server. Its owner can allow them with ENABLE_CORS and CORS_ORIGINS.",
             )
 
     def is_known(self, host: str) -> bool:

@@ -1,6 +1,6 @@
-"""Ends the jobs of a key that may no longer have them: disabled, expired, removed, rotated, or narrowed meanwhile.
+"""Ends the running jobs of a key that was disabled, expired, removed, rotated or restricted.
 
-Law: each time the keys are read, all running jobs are checked; a job that is ended says so as a failed job does.
+Invariants: each time the keys are read, all running jobs are checked; a job that is ended fails like any failed job.
 """
 
 from collections.abc import Callable, Generator
@@ -19,7 +19,7 @@ type Allows = Callable[[Key, str], bool]
 
 
 class _RunningJob(Struct, frozen=True):
-    """models: what its key might use when it began."""
+    """models: the models that the key allowed at the start."""
 
     caller: Caller
     model: str
@@ -37,7 +37,7 @@ class Revocation:
         self._sessions: dict[str, tuple[Caller, Callable[[], None]]] = {}
 
     def find_key(self, caller: Caller) -> Key | None:
-        """The key that asks, as it is now; None for the owner. Raises Revoked."""
+        """Returns the caller's key as it is now; None for the owner. Raises KeyRevoked."""
         if caller.key_id == OWNER:
             return None
         key = self._keyring.find_by_id(caller.key_id)
@@ -51,7 +51,7 @@ class Revocation:
 
     @contextmanager
     def track_job(self, caller: Caller, model: str, give_up: GiveUp) -> Generator[None]:
-        """A running job; `give_up` ends it. model: empty for a job without one."""
+        """Tracks a running job; `give_up` ends it. model: empty for a job without one."""
         if caller.key_id == OWNER:
             yield
             return
@@ -64,17 +64,17 @@ class Revocation:
             del self._jobs[id(job)]
 
     def track_sessions(self, caller: Caller, end: Callable[[], None]) -> None:
-        """A key has sessions; `end` ends all of them. Once for each key."""
+        """Track the sessions of a key; `end` ends all of them. Called once for each key."""
         if caller.key_id != OWNER:
             self._sessions[caller.key_id] = caller, end
 
     def check(self) -> None:
-        """End what is no longer allowed."""
-        for asking, end in tuple(self._sessions.values()):
+        """End the jobs and sessions that are no longer allowed."""
+        for caller, end in tuple(self._sessions.values()):
             try:
-                self.find_key(asking)
+                self.find_key(caller)
             except KeyRevoked:
-                del self._sessions[asking.key_id]
+                del self._sessions[caller.key_id]
                 end()
         for job in tuple(self._jobs.values()):
             try:
@@ -82,13 +82,13 @@ class Revocation:
             except KeyRevoked as revoked:
                 job.give_up(revoked.failed)
                 continue
-            # What a name means changes with the executors; only a changed key ends a job.
+            # The meaning of a model name changes with the executors; only a changed key ends a job.
             if key and job.model and key.models != job.models and not self._allows(key, job.model):
                 job.give_up(Failed(ErrorKind.KEY_REVOKED, f"It may no longer use `{job.model}`."))
 
 
 class KeyRevoked(Exception):
-    """The key may not have this job. failed: how the job ends."""
+    """The key may not run this job. failed: how the job ends."""
 
     def __init__(self, failed: Failed) -> None:
         super().__init__(failed.kind)

@@ -1,1 +1,1 @@
-"""What every layer of the API uses: problems, callers, keys and scopes."""
+"""Types that every layer of the API uses: problems, callers, keys and scopes."""

@@ -1,4 +1,4 @@
-"""Who asks for a job, through which door: what every job carries beside what is to be done."""
+"""The caller of a job: whose key it is, which dialect and which trace the request belongs to."""
 
 import asyncio
 from typing import Any
@@ -7,22 +7,18 @@ from litestar import Request
 from litestar.types import Scope
 from msgspec import Struct, field
 
-from api.auth.middleware import PRINCIPAL
 from api.core.dialect_names import find_dialect
 from api.core.keys import OWNER, Principal
+from api.core.request_state import PRINCIPAL, REQUEST_ADMISSION, REQUEST_ID_KEY, TRACEPARENT, TRACESTATE
 from api.core.scopes import ANY_SCOPE, REQUIRED_SCOPE
-from api.http.request_context import REQUEST_ID_KEY
-from api.observability.http_trace import TRACEPARENT, TRACESTATE
-
-REQUEST_ADMISSION = "visit"
 
 
 class RequestAdmission:
-    """What is shared by all jobs of one request. Mutable: whether its key's limits of a minute have let it in.
+    """The admission of one request, shared by all its jobs. Mutable: whether the key's rate limits have admitted it.
 
-    admission: held while that is decided, so that it is decided once. counted: it counts as a request already, and so
-    does its first job. place: the lease of a place among its key's jobs, which its jobs use one after the other.
-    in_use: one of them does. over: the request has ended.
+    lock: held during the decision, so that it is made once. is_counted: the request, and with it its first job, is
+    counted already. job_lease: a lease among the key's concurrent jobs, which the request's jobs use one after another.
+    lease_in_use: one of them uses it now. is_finished: the request has ended.
     """
 
     def __init__(self) -> None:
@@ -35,10 +31,10 @@ class RequestAdmission:
 
 
 class Caller(Struct, frozen=True):
-    """request_id: as in the logs. key: the name of the key that asks; holder: its id, which no other key ever has.
+    """request_id: as in the logs. key_name: the key's name; key_id: its id, which no other key ever has.
 
-    dialect: the door, as in `api.core.dialect_names`. traceparent, tracestate: the caller's trace. within: it is asked for by a job
-    that is under way. digest: of the key as it was sent. scopes: those that the job needs.
+    dialect: as in `api.core.dialect_names`. traceparent, tracestate: the caller's trace. is_nested: a running job
+    requests this one. key_digest: of the key as it was sent. required_scopes: the scopes that the job needs.
     """
 
     request_id: str
@@ -54,16 +50,16 @@ class Caller(Struct, frozen=True):
 
 
 def get_caller(request: Request[Any, Any, Any]) -> Caller:
-    """Who asks by this request."""
+    """Returns the caller of a request."""
     return get_caller_from_scope(request.scope)
 
 
 def get_caller_from_scope(scope: Scope) -> Caller:
-    """Who asks by the request of this scope."""
+    """Returns the caller of the request with this ASGI scope."""
     state = scope["state"]
     principal: Principal = state[PRINCIPAL]
     handler: Any = scope.get("route_handler")
-    needed = handler.opt.get(REQUIRED_SCOPE) if handler else None
+    required = handler.opt.get(REQUIRED_SCOPE) if handler else None
     return Caller(
         state[REQUEST_ID_KEY],
         principal.name,
@@ -73,5 +69,5 @@ def get_caller_from_scope(scope: Scope) -> Caller:
         tracestate=state.get(TRACESTATE, ""),
         admission=state.get(REQUEST_ADMISSION) or RequestAdmission(),
         key_digest=principal.key.digest if principal.key else None,
-        required_scopes=(needed,) if needed and needed != ANY_SCOPE else (),
+        required_scopes=(required,) if required and required != ANY_SCOPE else (),
     )

@@ -1,11 +1,11 @@
-"""The dialects by the names that the ledger, metrics and traces have for them, and which addresses speak them. Pure."""
+"""The names of the dialects in ledger, metrics and traces, and the addresses of each. Pure."""
 
 from typing import Literal, get_args
 
 type Dialect = Literal["chat", "completions", "responses", "messages", "rest", "mcp"]
 
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect.__value__)
-# What has jobs speaks one of them; `none` is for all else, such as /metrics.
+# Every address with jobs belongs to a dialect; `none` is for the others, such as /metrics.
 NO_DIALECT = "none"
 _BY_PATH: tuple[tuple[str, Dialect], ...] = (
     ("/v1/chat/completions", "chat"),
@@ -18,5 +18,5 @@ _BY_PATH: tuple[tuple[str, Dialect], ...] = (
 
 
 def find_dialect(path: str) -> str:
-    """The dialect of what is at an address or below it; a route's template is one too."""
-    return next((dialect for at, dialect in _BY_PATH if path == at or path.startswith(f"{at}/")), NO_DIALECT)
+    """Returns the dialect of an address or of a route's template."""
+    return next((name for root, name in _BY_PATH if path == root or path.startswith(f"{root}/")), NO_DIALECT)

@@ -1,6 +1,7 @@
-"""Named keys: what one is, how it is made, and how it is known again. Pure, but for the time.
+"""Named keys: their records, their generation and their lookup. Pure, except for the time.
 
-Law: a key is 256 random bits and is told once; what is kept is its HMAC-SHA256 under a pepper that is not beside it.
+Invariants: a key is 256 random bits and is shown once; only its HMAC-SHA256 is stored, with a pepper that is stored
+elsewhere.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ OWNER = "owner"
 
 
 class Allowance(Struct, frozen=True):
-    """How much a key may use; None is no limit. Days and months are UTC's."""
+    """The limits of a key; None means no limit. Days and months are in UTC."""
 
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
@@ -30,12 +31,12 @@ class Allowance(Struct, frozen=True):
 
     @property
     def has_budget(self) -> bool:
-        """Whether what it used before matters."""
+        """Whether the key has a limit of a day or a month, so that its earlier usage counts."""
         return not (self.usd_per_day is self.usd_per_month is self.tokens_per_day is self.tokens_per_month is None)
 
 
 class Key(Struct, frozen=True):
-    """A key as it is kept. models: None allows every one. created, expires: seconds since 1970."""
+    """A stored key. models: None allows every model. created, expires: seconds since 1970."""
 
     id: str
     name: str
@@ -56,7 +57,7 @@ class Key(Struct, frozen=True):
 
 
 class Principal(Struct, frozen=True):
-    """Who asks. key: None for the owner, who may do everything."""
+    """The authenticated caller. key: None for the owner, who may do everything."""
 
     key: Key | None = None
 
@@ -73,29 +74,29 @@ class Principal(Struct, frozen=True):
         return self.key.scopes if self.key else SCOPES
 
     def has_any_scope(self, *scopes: str) -> bool:
-        """Whether it has one of the scopes."""
+        """Whether the principal has one of the scopes."""
         return not set(scopes).isdisjoint(self.scopes)
 
 
 def generate_key() -> str:
-    """A new key, as its holder sends it."""
+    """Returns a new key, as its holder sends it."""
     return KEY_PREFIX + secrets.token_urlsafe(32)
 
 
 def hash_key(key: str, pepper: bytes) -> str:
-    """What is kept of a key."""
+    """Returns the stored digest of a key."""
     return hmac.new(pepper, key.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
 
 
 def hash_pepper(pepper: bytes) -> str:
-    """By which a pepper is known again, and not found."""
+    """Returns a digest that identifies a pepper without revealing it."""
     return hash_key("check", pepper)
 
 
 class Keyring:
-    """The keys that are known here. Mutable: replaced as a whole whenever they changed; asking it is no I/O.
+    """The keys in memory, so that a lookup needs no I/O. Mutable: all keys are replaced when one of them changes.
 
-    loaded: whether they were ever read. Until then nobody can be told that a key is wrong.
+    is_loaded: whether the keys were ever read. Until then no key can be called wrong.
     """
 
     def __init__(self) -> None:
@@ -106,23 +107,23 @@ class Keyring:
 
     @property
     def has_keys(self) -> bool:
-        """Whether there is one."""
+        """Whether there are named keys."""
         return bool(self._by_id)
 
     def replace(self, keys: Iterable[Key]) -> None:
-        """These are all the keys now."""
+        """Replace all keys."""
         self._by_digest = {key.digest: key for key in keys}
         self._by_id = {key.id: key for key in self._by_digest.values()}
         self.is_loaded = True
 
     def find(self, key: str) -> Key | None:
-        """The key that was sent, if it is one."""
+        """Returns the record of a key that a client sent; None if there is none."""
         return self._by_digest.get(hash_key(key, self.pepper)) if self.pepper else None
 
-    def find_by_id(self, holder: str) -> Key | None:
-        """The key of this id, as it is now."""
-        return self._by_id.get(holder)
+    def find_by_id(self, key_id: str) -> Key | None:
+        """Returns the current record of the key with this id."""
+        return self._by_id.get(key_id)
 
     def list_names_with_budget(self) -> list[str]:
-        """The names of the keys whose use before matters."""
+        """Returns the names of the keys that have a budget."""
         return [key.name for key in self._by_id.values() if key.allowance.has_budget]

@@ -1,4 +1,4 @@
-"""Numbers in a body that no program here can hold: where they are. Pure."""
+"""Finds numbers in a JSON body that are out of range. Pure."""
 
 import json
 from collections.abc import Iterator
@@ -11,17 +11,17 @@ INFINITE = float("inf")
 
 
 def find_out_of_range(body: bytes) -> str | None:
-    """Returns the place of a number beyond any double, or too long for an integer; None if there is none."""
+    """Returns the path of a number beyond any double, or too long for an integer; None if there is none."""
     try:
         value = cast("object", json.loads(body, parse_int=_parse_int))
     except (ValueError, RecursionError):
         return None
-    waiting: list[tuple[tuple[Step, ...], object]] = [((), value)]
-    while waiting:
-        path, here = waiting.pop()
-        if isinstance(here, float) and abs(here) == INFINITE:
+    pending: list[tuple[tuple[Step, ...], object]] = [((), value)]
+    while pending:
+        path, current = pending.pop()
+        if isinstance(current, float) and abs(current) == INFINITE:
             return render_path("", path).removeprefix(".")
-        waiting += [((*path, step), inner) for step, inner in _list_parts(here)]
+        pending += [((*path, step), inner) for step, inner in _list_parts(current)]
     return None
 
 

@@ -1,6 +1,6 @@
-"""What went wrong, before it is said in a dialect: a status, a code, a sentence.
+"""Errors before a dialect renders them: a status, a code, a sentence.
 
-Law: every way a request can fail is a Problem; a dialect only chooses the envelope. Nothing internal is in a sentence.
+Invariants: every failure of a request is a Problem; a dialect chooses only its form. A sentence holds no internal facts.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,10 @@ from shared.events import Failed
 
 
 class Problem(Exception):
-    """A request that gets no (whole) answer.
+    """A request that gets no answer, or an incomplete one.
 
-    param: the field of the request that is at fault. retry_after: seconds. retryable: whether the same request may
-    succeed later by itself. details: what a client's program may act on. Mutable: more_headers, which only the place that
-    refuses knows.
+    param: the faulty field of the request. retry_after: seconds. retryable: whether the same request may succeed later.
+    details: facts for the client's program. Mutable: extra_headers, which the raising code may add.
     """
 
     def __init__(
@@ -41,7 +40,7 @@ class Problem(Exception):
         self.extra_headers: dict[str, str] = {}
 
     def build_headers(self) -> dict[str, str]:
-        """The headers that tell a client's library what to do (RFC 9110 §10.2.3, RFC 6750 §3, the SDKs' own)."""
+        """Returns the headers that client libraries act on (RFC 9110 §10.2.3, RFC 6750 §3, the SDKs' own)."""
         headers = {"x-should-retry": "true" if self.retryable else "false"}
         if self.retry_after is not None:
             headers["retry-after"] = str(max(1, round(self.retry_after)))
@@ -84,7 +83,7 @@ STATUS_AND_CODE: dict[ErrorKind, tuple[int, str]] = {
     ErrorKind.INTERNAL: (500, "internal_error"),
 }
 
-# What whoever asked has to mend, or to wait for: a limit of the key's own is among them.
+# Errors that the caller has to fix or to wait for, the limits of its key included.
 CLIENT_ERROR_KINDS = {
     *(ErrorKind.INVALID_REQUEST, ErrorKind.MODEL_NOT_FOUND, ErrorKind.PROMPT_TOO_LONG, ErrorKind.BUDGET),
     *(ErrorKind.NOT_ALLOWED, ErrorKind.NOT_FOUND, ErrorKind.BAD_JOB, ErrorKind.TOO_LARGE),
@@ -93,33 +92,33 @@ CLIENT_ERROR_KINDS = {
 
 
 def problem_from_failure(failed: Failed) -> Problem:
-    """The problem that a failed job is."""
+    """Returns the problem of a failed job."""
     status, code = STATUS_AND_CODE[failed.kind]
-    meaning = ERROR_INFO[failed.kind]
-    sentence = meaning.final_message if failed.retry is False and meaning.final_message else meaning.message
+    info = ERROR_INFO[failed.kind]
+    sentence = info.final_message if failed.retry is False and info.final_message else info.message
     message = f"{sentence} {failed.detail}".rstrip()
-    retryable = meaning.retryable and failed.retry is not False
+    retryable = info.retryable and failed.retry is not False
     return Problem(status, code, message, retry_after=failed.retry_after, retryable=retryable)
 
 
 def too_large_problem() -> Problem:
-    """A request over the limit. One for each: a problem that is kept keeps what it was raised over."""
-    return Problem(413, "request_too_large", "The request is larger than this server takes.")
+    """Returns the error for a request over the limit. A new one each time: a stored exception keeps its frames alive."""
+    return Problem(413, "request_too_large", "The request is larger than this server accepts.")
 
 
 def problem_from_http_exception(error: HTTPException) -> Problem:
-    """The problem that one of the framework's own errors is."""
+    """Returns the problem of an error of the framework."""
     if error.status_code == 413:
         return too_large_problem()
     known = {
-        404: ("not_found", "There is nothing at this address. GET /v1/models and POST /v1/chat/completions are there."),
-        405: ("method_not_allowed", "This address does not take this method."),
+        404: ("not_found", "Unknown address. Examples of addresses: GET /v1/models, POST /v1/chat/completions."),
+        405: ("method_not_allowed", "This address does not support this method."),
         415: ("unsupported_media_type", "Send JSON, with Content-Type: application/json."),
     }
-    code, message = known.get(error.status_code, ("invalid_request", "The request can't be understood."))
+    code, message = known.get(error.status_code, ("invalid_request", "Malformed request."))
     return Problem(error.status_code, code, message)
 
 
 def invalid_problem(message: str, param: str | None = None, code: str = "invalid_value") -> Problem:
-    """A request that says something it may not."""
+    """Returns the error for an invalid value."""
     return Problem(400, code, message, param=param)

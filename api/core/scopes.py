@@ -1,7 +1,7 @@
-"""What a key may do. Pure.
+"""The scopes of keys. Pure.
 
-Law: a route says which scope it needs (`opt={SCOPE: "chat"}`), or ANY for every key; one that says nothing is for
-`admin`, so that what was forgotten is shut.
+Invariants: a route names the scope that it needs (`opt={REQUIRED_SCOPE: "chat"}`), or ANY_SCOPE for every key. A route
+that names none needs `admin`, so that a forgotten one is closed.
 """
 
 from typing import Literal, get_args

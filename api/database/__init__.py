@@ -1,1 +1,1 @@
-"""Where keys and the ledger are kept: SQLite in DATA_DIR, or PostgreSQL by DATABASE_URL."""
+"""Stores keys and the ledger: SQLite in DATA_DIR, or PostgreSQL by DATABASE_URL."""

@@ -1,6 +1,6 @@
-"""The database by itself: `python -m api.database upgrade` brings its tables to this version, without a server.
+"""Upgrades the database without a server: `python -m api.database upgrade` brings its tables to this version.
 
-Exit status: 0 done, 1 the database can't be used, 2 a setting or an argument can't be used.
+Exit status: 0 upgraded, 1 the database can't be used, 2 invalid setting or argument.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from shared.settings import render_validation_errors
 
 
 async def run_upgrade(settings: Settings) -> str:
-    """What was done, in a sentence. Raises Unavailable."""
+    """Upgrades the database; returns a sentence for the operator. Raises DatabaseUnavailable."""
     folder = settings.data_dir.absolute()
     prepare_folder(folder)
     engine = build_engine(settings.database_url.get_secret_value() if settings.database_url else None, folder)
@@ -28,7 +28,7 @@ async def run_upgrade(settings: Settings) -> str:
 
 
 def main() -> int:
-    """Do it and say so."""
+    """Upgrade and print the result."""
     if sys.argv[1:] != ["upgrade"]:
         print(__doc__, file=sys.stderr)
         return 2

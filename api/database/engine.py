@@ -1,6 +1,6 @@
-"""The database: its engine, its version, and its faults in words that say what to do.
+"""The database: its engine, its version, and its errors with their fixes.
 
-Law: a driver's exception ends here. Nothing of an address, a user or a password is in a sentence.
+Invariants: no driver's exception leaves this package. No sentence holds an address, a user or a password.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ from api.database.tables import SCHEMA_VERSION, VERSION_TABLE, metadata
 
 DATABASE_TIMEOUT = 5.0
 DATABASE_FILE = "server.db"
-DATABASE_DAMAGED = "The database's file is damaged or no database. Put a backup in its place, or move it away."
-# Chosen at random; who upgrades holds it (pg_advisory_xact_lock).
+DATABASE_DAMAGED = "The database's file is damaged or not a database. Put a backup in its place, or move it away."
+# A random number, for pg_advisory_xact_lock during upgrades.
 UPGRADE_LOCK_ID = 7_406_113_902_551
 
-# It tells of every call twice.
+# It logs every call twice.
 logging.getLogger("aiosqlite").setLevel(logging.WARNING)
 
 
@@ -33,11 +33,11 @@ class DatabaseUnavailable(Exception):
 
 
 class RowRejected(DatabaseUnavailable):
-    """The database works, and does not take this."""
+    """The database works, but rejects this row."""
 
 
 def build_engine(url: str | None, folder: Path) -> AsyncEngine:
-    """An engine; nothing is opened yet."""
+    """Returns an engine; nothing is opened yet."""
     if url is None:
         engine = create_async_engine(
             f"sqlite+aiosqlite:///{folder / DATABASE_FILE}",
@@ -47,9 +47,9 @@ def build_engine(url: str | None, folder: Path) -> AsyncEngine:
         )
         event.listen(engine.sync_engine, "connect", _configure_sqlite)
         return engine
-    asked = make_url(url).set(drivername="postgresql+asyncpg")
+    location = make_url(url).set(drivername="postgresql+asyncpg")
     arguments = {"timeout": DATABASE_TIMEOUT, "command_timeout": DATABASE_TIMEOUT}
-    return create_async_engine(asked, connect_args=arguments, pool_size=2, max_overflow=2, pool_pre_ping=True)
+    return create_async_engine(location, connect_args=arguments, pool_size=2, max_overflow=2, pool_pre_ping=True)
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
@@ -60,14 +60,14 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
     except BaseException:
-        # The pool does not know of it yet, and its thread would stay.
+        # The pool does not know it yet, so its thread would stay.
         connection.close()
         raise
 
 
 @contextlib.asynccontextmanager
 async def transaction(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
-    """A transaction. Raises Unavailable."""
+    """Runs a transaction. Raises DatabaseUnavailable."""
     try:
         async with engine.begin() as connection:
             yield connection
@@ -76,43 +76,43 @@ async def transaction(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
 
 
 def is_row_rejected(error: BaseException) -> bool:
-    """Whether what was to be written is at fault, and no other try would change that.
+    """Whether the written row is at fault, so that a retry would fail too.
 
-    PostgreSQL says so by its classes 22 and 23 (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+    PostgreSQL reports it by the error classes 22 and 23 (https://www.postgresql.org/docs/current/errcodes-appendix.html).
     """
     state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
     return isinstance(error, DataError | IntegrityError) or state[:2] in {"22", "23"}
 
 
 def describe_error(error: BaseException) -> str:
-    """What is wrong with the database, and the mend."""
+    """Returns the database's problem and its fix."""
     original = error.orig if isinstance(error, DBAPIError) and error.orig else error
     words = str(original).lower()
     known = (
-        ("locked", "The database is locked by another program. End that program; it is tried again by itself."),
-        ("is full", "The disk of the database is full. Make room; it is tried again by itself."),
-        ("no space", "The disk of the database is full. Make room; it is tried again by itself."),
-        ("disk_full", "The disk of the database is full. Make room; it is tried again by itself."),
+        ("locked", "The database is locked by another program. End that program; the server retries."),
+        ("is full", "The disk of the database is full. Free disk space; the server retries."),
+        ("no space", "The disk of the database is full. Free disk space; the server retries."),
+        ("disk_full", "The disk of the database is full. Free disk space; the server retries."),
         ("readonly", "The database can't be written. Give the server's user the right to write DATA_DIR."),
         ("unable to open", "The database's file can't be opened. Give the server's user the right to write DATA_DIR."),
-        ("permission", "The database refuses this user. Mend its rights, or DATABASE_URL."),
+        ("permission", "The database refuses this user. Fix its rights, or DATABASE_URL."),
         ("not a database", DATABASE_DAMAGED),
         ("malformed", "The database's file is damaged. Put a backup in its place, or move it away."),
         ("relation", "The database lacks its tables. Run `claude-api-server db upgrade`."),
-        ("does not exist", "There is no such database or role. Create it (`createdb`), or mend DATABASE_URL."),
-        ("password", "The database refuses the password. Mend DATABASE_URL."),
+        ("does not exist", "There is no such database or role. Create it (`createdb`), or fix DATABASE_URL."),
+        ("password", "The database refuses the password. Fix DATABASE_URL."),
         ("no such table", "The database lacks its tables. Run `claude-api-server db upgrade`."),
     )
     for sign, meaning in known:
         if sign in words:
             return meaning
     if isinstance(original, OSError | TimeoutError):
-        return "The database does not answer. Start it, or mend DATABASE_URL; it is tried again by itself."
+        return "The database does not answer. Start it, or fix DATABASE_URL; the server retries."
     return f"The database can't be used ({type(original).__name__}). The API's log says more."
 
 
 async def read_version(engine: AsyncEngine) -> str | None:
-    """The version of the tables; None when there are none. Raises Unavailable."""
+    """Returns the version of the tables; None if there are none. Raises DatabaseUnavailable."""
     async with transaction(engine) as connection:
         if not await connection.run_sync(lambda sync: inspect(sync).has_table(VERSION_TABLE.name)):
             return None
@@ -120,7 +120,7 @@ async def read_version(engine: AsyncEngine) -> str | None:
 
 
 def check_version(found: str | None) -> None:
-    """This program can use, or bring up to date, tables of such a version. Raises Unavailable."""
+    """Raises DatabaseUnavailable for tables of a newer version than this program knows."""
     if found is not None and found > SCHEMA_VERSION:
         raise DatabaseUnavailable(
             f"The database is of version {found}, and this program knows {SCHEMA_VERSION} at most: it was upgraded by a newer "
@@ -129,7 +129,7 @@ def check_version(found: str | None) -> None:
 
 
 async def upgrade(engine: AsyncEngine, folder: Path) -> str:
-    """Bring the tables to this code's version; the version before. Raises Unavailable."""
+    """Upgrades the tables to this version; returns the version before. Raises DatabaseUnavailable."""
     found = await read_version(engine)
     if found == SCHEMA_VERSION:
         return found
@@ -144,15 +144,15 @@ async def upgrade(engine: AsyncEngine, folder: Path) -> str:
 
 def _run_migrations(connection: Connection) -> None:
     VERSION_TABLE.create(connection, checkfirst=True)
-    # Another process may have been faster.
+    # Another process may have upgraded them meanwhile.
     found = connection.execute(select(VERSION_TABLE.c.version_num)).scalar()
     if found is None:
-        # What the steps would make, without them; a test holds the two together.
+        # The same tables as the migrations create; a test compares them.
         metadata.create_all(connection)
         connection.execute(insert(VERSION_TABLE).values(version_num=SCHEMA_VERSION))
     if found in {None, SCHEMA_VERSION}:
         return
-    # It takes 30 MB that are not given back, so only when there is something to do.
+    # Alembic takes 30 MB that are never released, so it is loaded only for an upgrade.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415
@@ -170,8 +170,8 @@ def _run_migrations(connection: Connection) -> None:
 
 
 @contextlib.contextmanager
-def _hold_upgrade_lock(folder: Path):  # noqa: ANN202 # a generator of nothing
-    """One upgrade at a time on this host."""
+def _hold_upgrade_lock(folder: Path):  # noqa: ANN202 # a context manager without a value
+    """Allows one upgrade at a time on this host."""
     descriptor = os.open(folder / "upgrade.lock", os.O_WRONLY | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

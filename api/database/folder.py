@@ -16,7 +16,7 @@ PEPPER_FILE = "pepper"
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make what is missing, that only its owner can enter. Raises Unavailable."""
+    """Create the missing folders, for their owner alone. Raises DatabaseUnavailable."""
     try:
         for each in (folder, folder / JOURNAL_FOLDER):
             each.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def prepare_folder(folder: Path) -> None:
 
 
 def load_pepper(folder: Path) -> bytes:
-    """The pepper in a file that only its owner can read, made first if there is none. Raises Unavailable."""
+    """Returns the pepper from a file that only its owner can read; creates a missing one. Raises DatabaseUnavailable."""
     path = folder / PEPPER_FILE
     try:
         if not path.exists():
@@ -45,12 +45,12 @@ def load_pepper(folder: Path) -> bytes:
 
 
 def find_folder_problem(folder: Path, *, with_pepper: bool) -> str:
-    """What `prepared` and `kept_pepper` would raise, found without making anything; empty if nothing is wrong."""
+    """Returns what `prepare_folder` and `load_pepper` would raise, without a change; empty if there is no problem."""
     try:
-        there = next(each for each in (folder / JOURNAL_FOLDER, folder, *folder.parents) if os.path.lexists(each))
-        if not there.is_dir():
+        existing = next(each for each in (folder / JOURNAL_FOLDER, folder, *folder.parents) if os.path.lexists(each))
+        if not existing.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        if not os.access(there, os.W_OK | os.X_OK):
+        if not os.access(existing, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         if with_pepper and (folder / PEPPER_FILE).exists():
             load_pepper(folder)
@@ -65,7 +65,7 @@ def _create_pepper(path: Path) -> None:
     fresh = path.with_name(f".pepper-{uuid.uuid4().hex}")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as stream:
         stream.write(secrets.token_hex(32))
-    # Of several that start at once, the first one's is everyone's.
+    # Processes that start at once all use the first one's pepper.
     with contextlib.suppress(FileExistsError):
         os.link(fresh, path)
     fresh.unlink()

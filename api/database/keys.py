@@ -1,7 +1,7 @@
 """The keys in the database.
 
-Law: whatever changes a key raises `keys_version` in the same transaction, by which every process sees that it must read
-them anew.
+Invariants: every change of a key also changes `keys_version`, in the same transaction, so that every process knows that
+it must read the keys again.
 """
 
 import uuid
@@ -43,7 +43,7 @@ def _from_row(row: RowMapping) -> Key:
     models = row["models"]
     return msgspec.convert(
         {
-            # Its names are more than texts.
+            # The names are a subclass of str.
             **{str.__str__(name): value for name, value in row.items()},
             "scopes": tuple(row["scopes"].split()),
             "models": None if models is None else msgspec.json.decode(models),
@@ -54,27 +54,27 @@ def _from_row(row: RowMapping) -> Key:
 
 
 async def read_keys_version(engine: AsyncEngine) -> str:
-    """A word that is another one after each change. Raises Unavailable."""
+    """Returns a value that differs after each change. Raises DatabaseUnavailable."""
     async with transaction(engine) as connection:
         return (await connection.execute(select(facts.c.value).where(facts.c.name == KEYS_VERSION))).scalar() or ""
 
 
 async def list_keys(engine: AsyncEngine) -> list[Key]:
-    """All keys, by name. Raises Unavailable."""
+    """Returns all keys, sorted by name. Raises DatabaseUnavailable."""
     async with transaction(engine) as connection:
         rows = (await connection.execute(select(keys).order_by(keys.c.name))).mappings().all()
     return [_from_row(row) for row in rows]
 
 
 async def find_key(engine: AsyncEngine, name: str) -> Key | None:
-    """The key of this name. Raises Unavailable."""
+    """Returns the key of this name. Raises DatabaseUnavailable."""
     async with transaction(engine) as connection:
         row = (await connection.execute(select(keys).where(keys.c.name == name))).mappings().first()
     return _from_row(row) if row else None
 
 
 async def add(engine: AsyncEngine, key: Key) -> None:
-    """Keep a new key. Raises NameTaken, Unavailable."""
+    """Store a new key. Raises DuplicateKeyName, DatabaseUnavailable."""
     try:
         async with transaction(engine) as connection:
             await _bump_keys_version(connection)
@@ -86,7 +86,7 @@ async def add(engine: AsyncEngine, key: Key) -> None:
 
 
 async def change(engine: AsyncEngine, name: str, changed: Callable[[Key], Key]) -> Key | None:
-    """Change a key; what it is now, None if there is none. Raises Unavailable, and what `changed` raises."""
+    """Changes a key; returns the new one, None if there is none. Raises DatabaseUnavailable, and what `changed` raises."""
     async with transaction(engine) as connection:
         await _bump_keys_version(connection)
         row = (await connection.execute(select(keys).where(keys.c.name == name))).mappings().first()
@@ -98,7 +98,7 @@ async def change(engine: AsyncEngine, name: str, changed: Callable[[Key], Key]) 
 
 
 async def remove(engine: AsyncEngine, name: str) -> bool:
-    """Remove a key; False if there is none. Raises Unavailable."""
+    """Removes a key; returns False if there is none. Raises DatabaseUnavailable."""
     async with transaction(engine) as connection:
         await _bump_keys_version(connection)
         done = await connection.execute(delete(keys).where(keys.c.name == name))
@@ -106,7 +106,7 @@ async def remove(engine: AsyncEngine, name: str) -> bool:
 
 
 async def match_pepper(engine: AsyncEngine, check: str) -> bool:
-    """Whether the keys there were made with this pepper; the first to ask decides. Raises Unavailable."""
+    """Whether the keys were made with this pepper; the first call stores it. Raises DatabaseUnavailable."""
     async with transaction(engine) as connection:
         found = (await connection.execute(select(facts.c.value).where(facts.c.name == PEPPER_CHECK))).scalar()
         if found is None:
@@ -115,8 +115,8 @@ async def match_pepper(engine: AsyncEngine, check: str) -> bool:
 
 
 async def _bump_keys_version(connection: AsyncConnection) -> None:
-    """Say that a key changes. The first thing in its transaction, so that changes wait for each other."""
-    mark = uuid.uuid4().hex
-    done = await connection.execute(update(facts).where(facts.c.name == KEYS_VERSION).values(value=mark))
+    """Change the version of the keys. The first statement of a transaction, so that changes wait for each other."""
+    version = uuid.uuid4().hex
+    done = await connection.execute(update(facts).where(facts.c.name == KEYS_VERSION).values(value=version))
     if not done.rowcount:
-        await connection.execute(insert(facts).values(name=KEYS_VERSION, value=mark))
+        await connection.execute(insert(facts).values(name=KEYS_VERSION, value=version))

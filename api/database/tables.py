@@ -1,11 +1,11 @@
-"""The tables, as the code of this version knows them. `migrations/` makes them; VERSION is the last of its steps."""
+"""The tables of this version. `migrations/` creates them; SCHEMA_VERSION is its last step."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
 SCHEMA_VERSION = "0001"
 
 metadata = MetaData()
-# Alembic's own, which says of which version the tables are.
+# Alembic's table with the version.
 VERSION_TABLE = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 
 facts = Table(

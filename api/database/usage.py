@@ -1,7 +1,7 @@
-"""The ledger in the database: lines written once each, what each key spent by day, and sums over the lines.
+"""The ledger in the database: its records, each key's daily spending, and sums over the records.
 
-Law: a line and what it spent are written in one transaction, so that `spent` is always the sum of its lines; it outlives
-them, and makes a budget a question of a few rows.
+Invariants: a record and its spending are written in one transaction, so that `spent` is always the sum of the records; it
+outlives them, and a budget needs only a few of its rows.
 """
 
 import importlib
@@ -14,8 +14,8 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, case, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from api.accounting.ledger_record import DAY, HOUR, LedgerRecord
 from api.database.engine import RowRejected, transaction
+from api.database.ledger_record import DAY, HOUR, LedgerRecord
 from api.database.tables import daily_spending as spendings
 from api.database.tables import ledger
 
@@ -28,7 +28,7 @@ TOKEN_COLUMNS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_wr
 
 
 class Spending(Struct, frozen=True):
-    """What a key used of its budgets; the fields are named as the limits are."""
+    """A key's usage of its budgets; the fields have the names of the limits."""
 
     usd_per_day: float = 0
     usd_per_month: float = 0
@@ -37,7 +37,7 @@ class Spending(Struct, frozen=True):
 
 
 class UsageQuery(Struct, frozen=True):
-    """Which lines, and by what they are summed. since, until: seconds since 1970, the latter excluded."""
+    """Which records to sum, and by what. since, until: seconds since 1970, the latter excluded."""
 
     by: tuple[GroupBy, ...]
     since: float
@@ -45,61 +45,61 @@ class UsageQuery(Struct, frozen=True):
     key: str | None = None
 
 
-def _to_row(line: LedgerRecord) -> dict[str, Any]:
-    counts = {name: getattr(line.usage, name) for name in TOKEN_COLUMNS}
+def _to_row(record: LedgerRecord) -> dict[str, Any]:
+    counts = {name: getattr(record.usage, name) for name in TOKEN_COLUMNS}
     return {
-        "id": line.id,
-        "at": line.at,
-        "day": int(line.at // DAY),
-        "hour": int(line.at // HOUR),
-        "key": line.key,
-        "dialect": line.dialect[:32],
-        "model": _clean(line.model)[:128],
+        "id": record.id,
+        "at": record.at,
+        "day": int(record.at // DAY),
+        "hour": int(record.at // HOUR),
+        "key": record.key,
+        "dialect": record.dialect[:32],
+        "model": _clean(record.model)[:128],
         **counts,
-        "cost_usd": line.cost_usd,
-        "seconds": line.seconds,
-        "outcome": line.outcome,
+        "cost_usd": record.cost_usd,
+        "seconds": record.seconds,
+        "outcome": record.outcome,
     }
 
 
 def _clean(text: str) -> str:
-    """A text that every database takes: what a client says may have characters that some do not."""
+    """Returns a text that every database accepts: some reject certain characters of clients' texts."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-async def write_records(engine: AsyncEngine, lines: Sequence[LedgerRecord]) -> int:
-    """Keep these lines; one that is there already stays as it is. Raises Unavailable.
+async def write_records(engine: AsyncEngine, records: Sequence[LedgerRecord]) -> int:
+    """Writes records; existing ones stay unchanged. Raises DatabaseUnavailable.
 
-    One that the database does not take must not keep the others out: how many those are.
+    Returns how many records the database rejected; those do not keep out the others.
     """
-    if not lines:
+    if not records:
         return 0
     try:
-        await _write_batch(engine, lines)
-    except RowRejected as refused:
-        if len(lines) == 1:
-            log.error("a line of the ledger is not taken", line=lines[0], reason=repr(refused.__cause__))
+        await _write_batch(engine, records)
+    except RowRejected as rejected:
+        if len(records) == 1:
+            log.error("a record of the ledger was rejected", record=records[0], reason=repr(rejected.__cause__))
             return 1
-        half = len(lines) // 2
-        return await write_records(engine, lines[:half]) + await write_records(engine, lines[half:])
+        half = len(records) // 2
+        return await write_records(engine, records[:half]) + await write_records(engine, records[half:])
     return 0
 
 
-async def _write_batch(engine: AsyncEngine, lines: Sequence[LedgerRecord]) -> None:
+async def _write_batch(engine: AsyncEngine, records: Sequence[LedgerRecord]) -> None:
     insert = _get_insert(engine)
     statement = insert(ledger).on_conflict_do_nothing().returning(ledger.c.id)
     async with transaction(engine) as connection:
-        # A dead process's line may be written twice, if the first writer died right after it.
-        fresh = set((await connection.execute(statement, [_to_row(line) for line in lines])).scalars())
-        await _add_spending(connection, insert, [line for line in lines if line.id in fresh])
+        # A dead process's record may be written twice, if the first writer died right after it.
+        fresh = set((await connection.execute(statement, [_to_row(record) for record in records])).scalars())
+        await _add_spending(connection, insert, [record for record in records if record.id in fresh])
 
 
-async def _add_spending(connection: AsyncConnection, insert: Any, lines: Iterable[LedgerRecord]) -> None:
+async def _add_spending(connection: AsyncConnection, insert: Any, records: Iterable[LedgerRecord]) -> None:
     sums: defaultdict[tuple[str, int], list[float]] = defaultdict(lambda: [0.0, 0])
-    for line in lines:
-        spent = sums[line.key, int(line.at // DAY)]
-        spent[0] += line.cost_usd or 0
-        spent[1] += line.tokens
+    for record in records:
+        spent = sums[record.key, int(record.at // DAY)]
+        spent[0] += record.cost_usd or 0
+        spent[1] += record.tokens
     if not sums:
         return
     statement = insert(spendings)
@@ -110,7 +110,7 @@ async def _add_spending(connection: AsyncConnection, insert: Any, lines: Iterabl
             "tokens": spendings.c.tokens + statement.excluded.tokens,
         },
     )
-    # In order, so that two hosts never wait for each other.
+    # Sorted, so that two hosts never deadlock.
     rows = [
         {"key": key, "day": day, "usd": usd, "tokens": tokens} for (key, day), (usd, tokens) in sorted(sums.items())
     ]
@@ -118,12 +118,12 @@ async def _add_spending(connection: AsyncConnection, insert: Any, lines: Iterabl
 
 
 def _get_insert(engine: AsyncEngine) -> Any:
-    # Each takes memory, and only one is needed.
+    # Only one of the dialects is loaded, to save memory.
     return importlib.import_module(f"sqlalchemy.dialects.{engine.dialect.name}").insert
 
 
 async def delete_expired(engine: AsyncEngine, now: float, retention_days: int) -> None:
-    """Remove the lines of days long past; what was spent stays as long as a month's budget needs it. Raises Unavailable."""
+    """Remove expired records; spending stays as long as a month's budget needs it. Raises DatabaseUnavailable."""
     today = int(now // DAY)
     async with transaction(engine) as connection:
         await connection.execute(delete(ledger).where(ledger.c.day < today - retention_days))
@@ -134,7 +134,7 @@ async def delete_expired(engine: AsyncEngine, now: float, retention_days: int) -
 async def read_spending(
     engine: AsyncEngine, names: Iterable[str], since: int
 ) -> dict[str, dict[int, tuple[float, int]]]:
-    """What these keys used on each day from `since` on: dollars and tokens. Raises Unavailable."""
+    """Returns the dollars and tokens of these keys for each day from `since` on. Raises DatabaseUnavailable."""
     table = spendings
     statement = select(table).where(table.c.day >= since, table.c.key.in_(list(names)))
     async with transaction(engine) as connection:
@@ -146,7 +146,7 @@ async def read_spending(
 
 
 async def sum_usage(engine: AsyncEngine, query: UsageQuery) -> list[dict[str, Any]]:
-    """The sums of the lines that were asked for, in the order of what they are by. Raises Unavailable."""
+    """Returns the sums of the queried records, ordered by their groups. Raises DatabaseUnavailable."""
     groups = [ledger.c[name] for name in query.by]
     sums: list[ColumnElement[Any]] = [
         func.count().label("jobs"),
@@ -156,11 +156,11 @@ async def sum_usage(engine: AsyncEngine, query: UsageQuery) -> list[dict[str, An
         func.sum(ledger.c.seconds).label("seconds"),
     ]
     statement = select(*groups, *sums).where(ledger.c.at >= query.since, ledger.c.at < query.until)
-    # The day has an index.
+    # The day is indexed.
     statement = statement.where(ledger.c.day >= int(query.since // DAY), ledger.c.day <= int(query.until // DAY))
     if query.key is not None:
         statement = statement.where(ledger.c.key == query.key)
     async with transaction(engine) as connection:
         rows = (await connection.execute(statement.group_by(*groups).order_by(*groups))).mappings().all()
-    # The names are more than texts.
+    # The names are a subclass of str.
     return [{str.__str__(name): value for name, value in row.items()} for row in rows]

@@ -8,11 +8,11 @@ from litestar import Request
 
 from api.core.dialect_names import find_dialect
 from api.core.problems import Problem
+from api.core.request_state import REQUEST_ID_KEY
 from api.dialects.anthropic.encode import render_error as anthropic
 from api.dialects.mcp.messages import InvalidMessage
 from api.dialects.openai_common import render_error as openai
 from api.dialects.rest.encode import render_error as rest
-from api.http.request_context import REQUEST_ID_KEY
 
 
 def render_json_rpc_error(problem: Problem) -> bytes:

@@ -1,7 +1,7 @@
-"""Who watches the jobs: told of each job's begin, of every event as it comes, and of the end. Pure.
+"""Observers of jobs: they see a job's start, each event and its end. Pure.
 
-Law: a watch changes nothing; what it does costs less than the event it sees. Its `end` comes exactly once, whether the
-job was done, failed, or was left by its client.
+Invariants: an observer changes nothing, and costs less than the event. `end` is called exactly once, whether the job
+succeeded, failed, or its client disconnected.
 """
 
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from shared.turn import Turn
 
 
 class JobObserver(Protocol):
-    """One job's."""
+    """The observer of one job."""
 
     def record_event(self, event: Event) -> None:
-        """The job's next event."""
+        """Record the job's next event."""
         ...
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """Record the end of the job."""
         ...
 
 

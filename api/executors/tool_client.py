@@ -1,21 +1,21 @@
-"""A job on files and commands: hand it to a tools executor, give back what it writes, end it early.
+"""Tool client: sends jobs on files and commands to tools executors and yields their messages.
 
-Law: a job's messages end in exactly one JobDone or Failed, whatever happens to the executor; closing them closes the
-connection, and that ends the job.
+Invariants: exactly one message of a job is terminal, a JobDone or a Failed, whatever happens to the executor. Closing
+the messages closes the connection, which ends the job.
 """
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 
-from api.accounting.meter import Meter
+from api.accounting.meter import AdmissionDenied, Meter
 from api.conversation.drafts import DocumentConverter
 from api.core.caller import Caller
 from api.executors.client import ExecutorClient
+from api.executors.job_trace import ToolJobTrace
 from api.executors.pool import ExecutorPool
 from api.http.drain import Drain
 from api.media.conversions import convert_document
-from api.observability.tool_job_trace import ToolJobTrace
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.tool_jobs import CommandOutput, ConvertDocument, JobDone, JobResult, ToolJob, ToolsStatus
@@ -26,7 +26,7 @@ type ToolJobMessage = CommandOutput | JobDone | Failed
 
 
 class ToolClient:
-    """Hands jobs to tools executors."""
+    """Runs jobs on files and commands."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class ToolClient:
         )
 
     async def fetch_statuses(self) -> dict[str, ToolsStatus | None]:
-        """Every tools executor's state by name; None for one that does not answer."""
+        """Returns the status of every tools executor by name; None for one that does not answer."""
         return await self._executors.fetch_tools_statuses()
 
     def list_problems(self) -> list[str]:
@@ -56,41 +56,50 @@ class ToolClient:
         return self._executors.list_problems()
 
     async def find_available(self) -> ToolsStatus | None:
-        """The state of one that serves; None when none does."""
-        return next((told for told in (await self.fetch_statuses()).values() if told and is_available(told)), None)
+        """Returns the status of an executor that accepts jobs; None if there is none."""
+        statuses = (await self.fetch_statuses()).values()
+        return next((status for status in statuses if status and is_available(status)), None)
 
     async def explain_unavailable(self) -> Failed:
-        """Why none serves, as far as one says it."""
-        told = [each.problem for each in (await self.fetch_statuses()).values() if each and each.problem]
-        return Failed(ErrorKind.TOOLS_UNAVAILABLE, next(iter(told), ""), retry_after=1)
+        """Returns the failure of a job that no executor accepts, with the first executor's problem if one is known."""
+        problems = (status.problem for status in (await self.fetch_statuses()).values() if status and status.problem)
+        return Failed(ErrorKind.TOOLS_UNAVAILABLE, next(problems, ""), retry_after=1)
 
     async def run(self, job: ToolJob, caller: Caller) -> AsyncGenerator[ToolJobMessage]:
-        """What comes of a job, within the limits of who asks, and written down. Close the generator to end it."""
+        """Yields the messages of a job, within the caller's limits. Close the generator to end the job."""
         trace = ToolJobTrace(self._tracing, job, caller)
         tenant = self._meter.get_tenant(caller)
-        message = RunTool(job, caller.request_id, tenant, trace.traceparent, tracestate=trace.tracestate)
+        request = RunTool(job, caller.request_id, tenant, trace.traceparent, tracestate=trace.tracestate)
         guard = self._meter.bind_revocation(caller)
-        came = self._client.stream_messages(message, _to_tool_job_message, nested=caller.is_nested, guard=guard)
+        stream = self._client.stream_messages(request, _to_tool_job_message, nested=caller.is_nested, guard=guard)
+        denial: Failed | None = None
         try:
-            async with aclosing(self._meter.meter_messages(came, caller)) as messages:
-                async for said in messages:
-                    trace.record_event(said)
-                    yield said
+            async with aclosing(stream) as messages, self._meter.meter_job(caller) as usage:
+                async for message in messages:
+                    usage.record(message)
+                    trace.record_event(message)
+                    yield message
+        except AdmissionDenied as denied:
+            denial = denied.failed
         finally:
+            if denial:
+                trace.record_event(denial)
             trace.end()
+        if denial:
+            yield denial
 
     async def get_result(self, job: ToolJob, caller: Caller) -> JobResult | Failed:
-        """The end of a job that has no output before it."""
+        """Runs a job that has no output before its result; returns the result."""
         async with aclosing(self.run(job, caller)) as messages:
-            async for said in messages:
-                if isinstance(said, JobDone):
-                    return said.result
-                if isinstance(said, Failed):
-                    return said
+            async for message in messages:
+                if isinstance(message, JobDone):
+                    return message.result
+                if isinstance(message, Failed):
+                    return message
         return Failed(ErrorKind.EXECUTOR_LOST)
 
     def build_converter(self, caller: Caller) -> DocumentConverter:
-        """What converts the office documents of a request."""
+        """Returns the function that converts the office documents of a request."""
 
         async def run(job: ConvertDocument) -> JobResult | Failed:
             return await self.get_result(job, caller)
@@ -99,7 +108,7 @@ class ToolClient:
 
 
 def is_available(status: ToolsStatus) -> bool:
-    """Whether an executor takes jobs now."""
+    """Whether an executor accepts jobs now."""
     return not status.problem and not status.draining
 
 

@@ -1,7 +1,7 @@
-"""A Turn's life on this side: hand it over, give back its events, bring what its calls brought, end it early.
+"""Turn client: sends turns to claude executors, yields their events and delivers tool results.
 
-Law: the events of a job end in exactly one Done or Failed, whatever happens to the executor; closing the events closes
-the connection, and that ends the job.
+Invariants: exactly one event of a turn is terminal, a Done or a Failed, whatever happens to the executor. Closing the
+events closes the connection, which ends the job.
 """
 
 import time
@@ -14,12 +14,12 @@ from api.accounting.meter import AdmissionDenied, Meter
 from api.core.caller import Caller
 from api.core.problems import problem_from_failure
 from api.executors.client import ExecutorClient, ExecutorConnection
+from api.executors.job_trace import TurnTrace
 from api.executors.observer import JobObserverFactory
 from api.executors.pool import ExecutorPool
 from api.http.drain import Drain
-from api.observability.job_trace import JobTrace
 from shared.errors import ErrorKind
-from shared.events import Admitted, Event, Failed, Queued, UsageWindows
+from shared.events import Event, Failed, UsageWindows
 from shared.tool_jobs import CommandOutput, JobDone, ToolsStatus
 from shared.tracing import Tracing
 from shared.turn import Text, ToolResult, Turn
@@ -27,7 +27,7 @@ from shared.wire import ClaudeStatus, DeliverToolResult, EncodedTurn, Submit, To
 
 
 class TurnClient:
-    """Hands turns to executors."""
+    """Runs turns. Mutable: the usage windows that the service last reported."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class TurnClient:
         self._windows: UsageWindows | None = None
 
     def build_window_headers(self) -> dict[str, str]:
-        """The subscription's usage windows as the service last told of them; times in seconds from now."""
+        """Returns the subscription's usage windows, as last reported; times are seconds from now."""
         headers: dict[str, str] = {}
         for window in self._windows.windows if self._windows else ():
             name = f"x-ratelimit-{window.name.replace('_', '-')}"
@@ -63,30 +63,31 @@ class TurnClient:
         return headers
 
     async def check_model(self, caller: Caller, model: str) -> None:
-        """Whether the key may use a model. Raises Problem."""
+        """Raises Problem if the key may not use the model."""
         try:
             await self._meter.check_model(caller, model)
         except AdmissionDenied as denied:
             raise problem_from_failure(denied.failed) from None
 
     def run(self, turn: Turn, caller: Caller) -> AsyncGenerator[Event]:
-        """The events of a turn. Close the generator to end the job."""
-        return self._run(turn, caller, lambda _link: None)
+        """Returns the events of a turn. Close the generator to end the job."""
+        return self._run(turn, caller, lambda _connection: None)
 
     def run_many(self, turn: Turn, caller: Caller, jobs: int) -> list[AsyncGenerator[Event]]:
-        """The events of so many jobs of the same turn, which share its bytes."""
+        """Returns the events of several jobs of the same turn, which share its encoded bytes."""
         encoded = EncodedTurn(turn, jobs) if jobs > 1 else None
-        return [self._run(turn, caller, lambda _link: None, encoded) for _ in range(jobs)]
+        return [self._run(turn, caller, lambda _connection: None, encoded) for _ in range(jobs)]
 
     @asynccontextmanager
     async def run_interactive(self, turn: Turn, caller: Caller) -> AsyncGenerator["InteractiveTurn"]:
-        """A turn whose calls' results are brought while it goes on; leaving ends the job. The turn becomes `held`."""
-        held = InteractiveTurn()
-        held.events = self._run(structs.replace(turn, interactive=True), caller, held.on_accepted)
+        """Runs a turn that receives its tool results while it runs. Leaving the context ends the job."""
+        interactive = InteractiveTurn()
+        turn = structs.replace(turn, interactive=True)
+        interactive.events = self._run(turn, caller, interactive.on_accepted)
         try:
-            yield held
+            yield interactive
         finally:
-            await held.events.aclose()
+            await interactive.events.aclose()
 
     async def _run(
         self,
@@ -95,62 +96,67 @@ class TurnClient:
         on_accepted: Callable[[ExecutorConnection], None],
         encoded: EncodedTurn | None = None,
     ) -> AsyncGenerator[Event]:
-        trace = JobTrace(self._tracing, turn, caller)
+        trace = TurnTrace(self._tracing, turn, caller)
         caller = structs.replace(caller, traceparent=trace.traceparent, tracestate=trace.tracestate)
-        watches = [trace, *(watcher(turn, caller) for watcher in self._observers)]
+        observers = [trace, *(observe(turn, caller) for observe in self._observers)]
+        tenant = self._meter.get_tenant(caller)
+        submit = Submit(turn, caller.request_id, tenant, caller.traceparent, tracestate=caller.tracestate)
+        guard = self._meter.bind_revocation(caller, turn.model)
+        messages = self._client.stream_messages(submit, _to_event, on_accepted, guard=guard, encoded=encoded)
+        denial: Failed | None = None
         try:
-            tenant = self._meter.get_tenant(caller)
-            submit = Submit(turn, caller.request_id, tenant, caller.traceparent, tracestate=caller.tracestate)
-            guard = self._meter.bind_revocation(caller, turn.model)
-            served = self._client.stream_messages(submit, _to_event, on_accepted, guard=guard, encoded=encoded)
-            async with aclosing(
-                self._meter.meter_messages(served, caller, turn.model, count_characters(turn))
-            ) as events:
+            async with (
+                aclosing(messages) as events,
+                self._meter.meter_job(caller, turn.model, count_characters(turn)) as usage,
+            ):
                 async for event in events:
+                    usage.record(event)
                     if isinstance(event, UsageWindows):
                         self._windows = event
-                    for watch in watches:
-                        watch.record_event(event)
+                    for observer in observers:
+                        observer.record_event(event)
                     yield event
+        except AdmissionDenied as denied:
+            denial = denied.failed
         finally:
-            for watch in watches:
-                watch.end()
+            if denial:
+                for observer in observers:
+                    observer.record_event(denial)
+            for observer in observers:
+                observer.end()
+        if denial:
+            yield denial
 
 
 class InteractiveTurn:
-    """A held turn under way. events: those of the turn, to be read to the end. Mutable: who does it, once known."""
+    """An interactive turn. events: must be read to the end. Mutable: the connection, once an executor accepts the turn."""
 
     events: AsyncGenerator[Event]
 
     def __init__(self) -> None:
         self._connection: ExecutorConnection | None = None
 
-    def on_accepted(self, link: ExecutorConnection) -> None:
-        """An executor has taken the turn."""
-        self._connection = link
+    def on_accepted(self, connection: ExecutorConnection) -> None:
+        """Record the connection to the executor that accepted the turn."""
+        self._connection = connection
 
     async def send_tool_result(self, result: ToolResult) -> None:
-        """Answer a Wanted: its id, and what the call brought."""
+        """Answer a ToolCallPending with the call's result."""
         if self._connection is None:
-            raise RuntimeError("a result was brought before a call was wanted")
+            raise RuntimeError("a tool result was sent before a tool call")
         lost = await self._connection.send(DeliverToolResult(result), ErrorKind.PROMPT_TOO_LONG)
-        # What else is wrong with it is the next event.
+        # Any other failure arrives as the next event.
         if lost and lost.kind is ErrorKind.PROMPT_TOO_LONG:
             self._connection.fail(lost)
 
 
 def _to_event(message: ToApi) -> Event:
-    of_tools = isinstance(message, ClaudeStatus | ToolsStatus | CommandOutput | JobDone)
-    return Failed(ErrorKind.EXECUTOR_LOST) if of_tools else message
+    not_in_role = isinstance(message, ClaudeStatus | ToolsStatus | CommandOutput | JobDone)
+    return Failed(ErrorKind.EXECUTOR_LOST) if not_in_role else message
 
 
 def count_characters(turn: Turn) -> int:
-    """How many characters of text the model will read, but for pictures and files."""
+    """Returns the number of characters of text in a turn, without images and files."""
     texts = sum(len(block.text) for message in turn.messages for block in message.content if isinstance(block, Text))
     tools = sum(len(tool.schema) + len(tool.description) for tool in turn.tools)
     return sum(map(len, turn.system)) + texts + tools
-
-
-def is_decisive(event: object) -> bool:
-    """Whether an event says that the job will be answered or has failed, so that a status can be given."""
-    return not isinstance(event, Queued | Admitted | UsageWindows)

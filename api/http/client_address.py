@@ -1,8 +1,8 @@
-"""Where a request comes from: the one place that decides a caller's address.
+"""Decides a caller's address; no other module does.
 
-Invariants: what a request says of its own way counts only if the connection comes from a proxy of TRUSTED_PROXIES, and
-then only as far as such proxies wrote it: the last address in X-Forwarded-For that is not one of theirs. A request that
-says it was forwarded, but not so, has no address, since the connection's is that of some proxy.
+Invariants: forwarding headers count only on a connection from a proxy of TRUSTED_PROXIES, and only as far as such
+proxies wrote them: the address is the last one in X-Forwarded-For that is not a trusted proxy's. Other requests with
+forwarding headers have no address, since the connection's address belongs to some proxy.
 """
 
 import ipaddress
@@ -18,14 +18,14 @@ type Headers = Iterable[tuple[bytes, bytes]]
 CLIENT_ADDRESS_KEY = "address"
 FORWARDED_FOR = b"x-forwarded-for"
 FORWARDED_PROTO = b"x-forwarded-proto"
-# By these a request says that it was forwarded.
+# A request with one of these headers was forwarded.
 FORWARDING_HEADERS = frozenset({FORWARDED_FOR, b"forwarded", b"via", b"x-real-ip", b"x-forwarded-host", b"x-forwarded"})
 SCHEMES = (b"http", b"https")
 MAX_HOPS = 32
 
 
 class ClientOrigin(Struct, frozen=True):
-    """address: the caller's; None: nobody can say. proxied: a trusted proxy speaks."""
+    """address: the caller's; None if unknown. is_proxied: the connection comes from a trusted proxy."""
 
     address: Address | None
     is_proxied: bool = False
@@ -51,7 +51,7 @@ class ClientAddressMiddleware:
 
 
 def get_caller_address(scope: Scope) -> Address | None:
-    """Returns the address that a request comes from; None if nobody can say."""
+    """Returns the address that a request comes from; None if it is unknown."""
     state = scope.get("state", {})
     return (
         state[CLIENT_ADDRESS_KEY]
@@ -88,7 +88,7 @@ def parse_address(text: str) -> Address | None:
         found = ipaddress.ip_address(text)
     except ValueError:
         return None
-    # A socket that takes both kinds shows an IPv4 client as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2).
+    # A dual-stack socket shows an IPv4 client as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2).
     return (found.ipv4_mapped or found) if isinstance(found, ipaddress.IPv6Address) else found
 
 

@@ -1,78 +1,27 @@
-"""One connection of HTTP/1.1, bounded: uvicorn's own, with the limits that it lacks.
+"""One HTTP/1.1 connection: uvicorn's protocol, with strict and bounded reading of requests.
 
-Invariants: what isn't HTTP, is ambiguous (RFC 9112 §3.2, §6.3), too large or too slow gets one error that says so, or
-none where its answer has begun, and the connection is closed. Answers come in the order of their requests, that error
-too. The parser gets every byte as it came, and it alone says where a request ends: how the bytes are cut into segments
-changes nothing. Nothing is kept of a head beyond `LARGEST_HEAD`, nor of trailers.
+Invariants: a request that is malformed, ambiguous (RFC 9112 §3.2, §6.3) or too large gets one error that says so, or
+none if its response has begun, and the connection is closed. Responses, and that error, come in the order of their
+requests. The parser gets every byte as it was received, and it alone decides where a request ends: the segmentation of
+the bytes changes nothing. No more than `MAX_HEAD_BYTES` of a head are stored, and no trailers.
 """
 
-import asyncio
-import select
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from api.core.problems import Problem
-from api.http.connection_registry import ConnectionRegistry
-from api.http.early_responses import (
-    HEAD_TIMED_OUT,
-    HEAD_TOO_LARGE,
-    MALFORMED_REQUEST,
-    MAX_HEAD_BYTES,
-    TOO_MANY_CONNECTIONS,
-    EarlyResponse,
-    render_early_response,
-)
+from api.http.connection_lifetime import LINGER_TIMEOUT, ConnectionLifetime
+from api.http.early_responses import HEAD_TOO_LARGE, MALFORMED_REQUEST, MAX_HEAD_BYTES, EarlyResponse
 from api.http.exchange import HTTP_1_0, Exchange
-from api.http.request_body import MAX_BODY_BYTES
 from api.http.request_head import RequestHead, find_problem
 
-# How long, and how much of, a body is read that nobody wants, so that its client reads the answer (RFC 9112 §9.6): most
-# clients read nothing before they have sent all.
-LINGER_TIMEOUT = 5.0
-MAX_DISCARDED_BYTES = 4 * MAX_BODY_BYTES
-# How long a request may be on its way when the server ends.
-SHUTDOWN_GRACE = 0.2
 
+class Connection(ConnectionLifetime):
+    """Mutable: how much of a head was received, and whether the connection closes after its request."""
 
-class Connection(HttpToolsProtocol):
-    """Mutable: what has come of a head, what is late when, and what was sent."""
-
-    def __init__(
-        self,
-        registry: ConnectionRegistry,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._registry = registry
-        self.url = b""
-        self._in_head = True  # since the last request ended, until the next one's headers are complete
-        self._head_size = 0  # bytes of it
-        self._deadline: float | None = None
-        self._reading_stopped = False
-        self._shutting_down = False
-        self._pending_problem: Problem | None = None  # what follows the answers that are under way
-        self._linger_after_request = False  # it is closed once its last request has come
-        self._discarded_bytes = 0
-        self._unsent_bytes = 0
-        self._unsent_since: float | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] # uvicorn's
-        super().connection_made(transport)
-        self._deadline = self.loop.time() + self._registry.limits.read_header_timeout
-        if not self._registry.register(self):
-            self._send_early_response(TOO_MANY_CONNECTIONS)
-            self._close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._registry.unregister(self)
-        super().connection_lost(exc)
+    _linger_after_request = False
 
     def data_received(self, data: bytes) -> None:
         if self._reading_stopped:
@@ -89,18 +38,12 @@ class Connection(HttpToolsProtocol):
             self.send_400_response(str(error))
 
     def _set_head_deadline(self) -> None:
-        """Set the time for a head that begins; while an answer is under way, that time begins with its end."""
-        if not self._head_size and not self._is_answering:
-            self._deadline = self.loop.time() + self._registry.limits.read_header_timeout
-
-    def _count_discarded(self, size: int) -> None:
-        """Count what nobody reads."""
-        self._discarded_bytes += size
-        if self._discarded_bytes > MAX_DISCARDED_BYTES:
-            self._close()
+        """Start the timer of a new head; during a response, the timer starts when that response ends."""
+        if not self._head_size and not self._is_responding:
+            self._start_head_timer()
 
     def _feed_parser(self, rest: memoryview) -> None:
-        """Give the parser what came, in pieces so that a head's length is known. Raises HttpParserError."""
+        """Give the parser the received bytes, in pieces that keep a head's length known. Raises HttpParserError."""
         while rest and not self._reading_stopped:
             piece = rest[: MAX_HEAD_BYTES - self._head_size] if self._in_head else rest[:MAX_HEAD_BYTES]
             if self._in_head:
@@ -116,10 +59,10 @@ class Connection(HttpToolsProtocol):
                 self._fail(HEAD_TOO_LARGE)
 
     def _decline_upgrade(self) -> None:
-        """Go on with a request that offers another protocol (RFC 9110 §7.8), such as the first one of Java's client.
+        """Continue a request that offers another protocol (RFC 9110 §7.8), such as the first one of Java's client.
 
-        The parser stops after such a head, and would take a body for the other protocol. A new parser reads the same
-        head, as it was parsed, without the offer; what came after it reaches that parser as it came.
+        The parser stops after such a head, and would treat a body as the other protocol. A new parser reads the same
+        head, as it was parsed, without the offer, and then the unchanged bytes after it.
         """
         version, method = self.parser.get_http_version(), self.parser.get_method()
         headers = b"".join(b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade")
@@ -130,24 +73,23 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        # It may begin in the segment in which the one before it ends.
+        # A request may begin in the segment in which the previous one ends.
         self._set_head_deadline()
         self._head_size = self._head_size or 1
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:
+        if self._in_head:  # the others are trailers, which no application reads
             super().on_header(name, value.rstrip(b" \t"))
-        # Trailers are nothing that anybody reads here.
 
     def on_headers_complete(self) -> None:
         head = RequestHead(self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers)
         if self.parser.should_upgrade():
             if head.method == b"CONNECT":
-                raise HttpParserError("no proxy")
-            return  # it comes again, without the offer
+                raise HttpParserError("this server is not a proxy")
+            return  # the new parser reads it again, without the offer
         if problem := find_problem(head):
             self._registry.count_refusal("head_too_large" if problem is HEAD_TOO_LARGE else "invalid_http")
-            self.app = EarlyResponse(problem)  # the connection's last answer
+            self.app = EarlyResponse(problem, self._render_error)  # the connection's last response
         self.url = head.origin_form
         self.expect_100_continue = self.expect_100_continue and head.version != HTTP_1_0
         super().on_headers_complete()
@@ -162,7 +104,7 @@ class Connection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, exchange)
 
     def _keep_open_for_body(self, cycle: RequestResponseCycle) -> None:
-        """Keep open what the end of an answer would close, while its request is still coming, but for the server's end."""
+        """Keep a closing connection open until its request was received completely, unless the server shuts down."""
         if not cycle.keep_alive and cycle is self.cycle and not self._in_head and not self._shutting_down:
             cycle.keep_alive = True
             self._linger_after_request = True
@@ -179,7 +121,7 @@ class Connection(HttpToolsProtocol):
         self._in_head = True
         self._head_size = 0
         if not self.parser.should_keep_alive():
-            self.cycle.keep_alive = False  # a trailer may have said so
+            self.cycle.keep_alive = False  # a trailer may have changed it
         if self.cycle.response_complete:
             if self.cycle.keep_alive:
                 self._become_idle()
@@ -189,7 +131,7 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if not self.cycle.response_complete:
-            return  # another request came meanwhile, and is under way
+            return  # another request is in progress by now
         if self._linger_after_request:
             self._linger()
         elif self._pending_problem:
@@ -201,30 +143,22 @@ class Connection(HttpToolsProtocol):
         else:
             self._deadline = self.loop.time() + LINGER_TIMEOUT
 
-    @property
-    def _is_answering(self) -> bool:
-        return bool(self.cycle) and not self.cycle.response_complete
-
-    def _become_idle(self) -> None:
-        self._discarded_bytes = 0
-        self._deadline = self.loop.time() + self._registry.limits.read_header_timeout if self._head_size else None
-        self._registry.mark_idle(self)
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 # uvicorn's sentence; ours is a dialect's
-        """What came is no HTTP."""
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 # uvicorn's text, which is not in a dialect
+        """Refuse a malformed request."""
         self._registry.count_refusal("invalid_http")
         self._fail(MALFORMED_REQUEST)
 
     def _fail(self, problem: Problem) -> None:
-        """Read nothing more. The request that failed gets `problem`, after the answers to those before it."""
+        """Stop reading. The faulty request gets `problem`, after the responses to the requests before it."""
         self._reading_stopped = True
         if self._in_head:
-            if self._is_answering:
+            if self._is_responding:
                 self._pending_problem = problem
             else:
                 self._send_early_response(problem)
         elif self.pipeline:
-            self.pipeline[0] = (self.cycle, EarlyResponse(problem))  # pyright: ignore[reportArgumentType] # ASGI's types differ in name only
+            response = EarlyResponse(problem, self._render_error)
+            self.pipeline[0] = (self.cycle, response)  # pyright: ignore[reportArgumentType] # ASGI's types differ in name only
         elif self.cycle.response_complete:
             self._linger()
         elif self.cycle.response_started:
@@ -233,75 +167,3 @@ class Connection(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
             self._send_early_response(problem)
-
-    def check_timeouts(self, now: float) -> None:
-        """End what took too long; about once a second."""
-        if self._deadline is not None and now > self._deadline and not self.transport.is_closing():
-            if self._in_head and self._head_size and not self._reading_stopped:
-                self._registry.count_refusal("slow_head")
-                self._send_early_response(HEAD_TIMED_OUT)
-            else:
-                self._close()
-        unsent = self.transport.get_write_buffer_size()
-        if unsent == 0:
-            self._unsent_since = None
-        elif self._unsent_since is None or unsent < self._unsent_bytes:
-            self._unsent_since = now
-        elif now - self._unsent_since > self._registry.limits.write_timeout:
-            self._registry.count_refusal("slow_reader")
-            self.transport.abort()
-        self._unsent_bytes = unsent
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._unsent_since = None
-
-    def close_idle(self) -> None:
-        """Close it: it has nothing under way."""
-        self._close()
-
-    def shutdown(self) -> None:
-        """The server ends: what is under way is the connection's last, and so is what is on its way already."""
-        self._shutting_down = True
-        if self.cycle and not self.cycle.response_complete:
-            self.cycle.keep_alive = False
-        self.loop.call_later(SHUTDOWN_GRACE, self._close_if_idle)
-
-    def _close_if_idle(self) -> None:
-        if self._in_head and not self.pipeline and (not self.cycle or self.cycle.response_complete):
-            if self._has_unread_data():
-                self.loop.call_later(SHUTDOWN_GRACE, self._close_if_idle)
-            else:
-                self._close()
-
-    def _has_unread_data(self) -> bool:
-        """Whether the kernel has something for us that we have not seen."""
-        if self.transport.is_closing():
-            return False
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(poll.poll(0))
-
-    def _send_early_response(self, problem: Problem) -> None:
-        """The connection's last answer, if nobody is being answered."""
-        if self.transport.is_closing():
-            return
-        headers, body = render_early_response(problem, self.url.decode("latin-1"))
-        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-        if not self._in_head and self.scope["method"] == "HEAD":
-            body = b""
-        self.transport.write(STATUS_LINE[problem.status] + lines + b"\r\n" + body)
-        self._linger()
-
-    def _linger(self) -> None:
-        """Send nothing more, and read for a while: closed at once, the client's system would forget the answer."""
-        self._reading_stopped = True
-        self._pending_problem = None
-        self._deadline = self.loop.time() + LINGER_TIMEOUT
-        if not self.transport.is_closing():
-            self.transport.write_eof()
-
-    def _close(self) -> None:
-        self._reading_stopped = True
-        self._deadline = None
-        self.transport.close()

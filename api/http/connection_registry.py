@@ -1,29 +1,27 @@
-"""The connections that are open, and how long each may take over what it does.
+"""The registry of open connections, which limits their number and their time.
 
-Law: a connection that has no request under way is never worth more than a new one: when there are too many, those that
-have waited longest are closed, and who asks something goes on being answered. A client that is slow costs a place for a
-bounded time only.
+Invariants: an idle connection never keeps out a new one: at the limit, the longest idle one is closed, and connections
+with a request in progress stay. A slow client occupies a connection for a bounded time.
 """
 
 import resource
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
 from msgspec import Struct
 
-from api.observability.metrics import Metrics
-
-# Of the descriptors that this process may have: for executors' sockets, pictures to fetch, the database, the log.
+# The share of this process's file descriptors for executors' sockets, image fetching, the database and the log.
 RESERVED_DESCRIPTOR_SHARE = 0.25
 
 log = structlog.get_logger()
 
 
 class ConnectionLimits(Struct, frozen=True):
-    """How much a connection may take.
+    """The limits of connections.
 
-    connections: how many may be open. read_header_timeout: seconds for the head of a request, once it has begun or the connection
-    is new. write_timeout: seconds in which a client must take something of what it is sent.
+    max_connections: how many may be open. read_header_timeout: seconds for the head of a request, from its first byte
+    or from the start of the connection. write_timeout: seconds in which a client must accept some of its response.
     """
 
     max_connections: int
@@ -32,31 +30,41 @@ class ConnectionLimits(Struct, frozen=True):
 
 
 class TrackedConnection(Protocol):
-    """What the edge knows of a connection."""
+    """A connection as the registry sees it."""
 
     def close_idle(self) -> None:
-        """Close it: it has nothing under way."""
+        """Close the connection, which has no request in progress."""
         ...
 
     def check_timeouts(self, now: float) -> None:
-        """End it if it took too long."""
+        """Close the connection if its time is over."""
         ...
 
 
 class ConnectionRegistry:
-    """Mutable: the connections, and which of them wait for a request, longest first."""
+    """Mutable: the open connections, and the idle ones among them, longest idle first.
 
-    def __init__(self, limits: ConnectionLimits, metrics: Metrics) -> None:
+    add_to_count: is called with the change of the number of open connections. record_refusal: is called with the reason
+    of each refusal.
+    """
+
+    def __init__(
+        self,
+        limits: ConnectionLimits,
+        add_to_count: Callable[[int], None] = lambda _change: None,
+        record_refusal: Callable[[str], None] = lambda _reason: None,
+    ) -> None:
         self.limits = limits
-        self._metrics = metrics
+        self._add_to_count = add_to_count
+        self._record_refusal = record_refusal
         self._open: dict[TrackedConnection, None] = {}
         self._idle: dict[TrackedConnection, None] = {}
 
     def __repr__(self) -> str:
-        return f"<Edge open={len(self._open)} waiting={len(self._idle)}>"
+        return f"<ConnectionRegistry open={len(self._open)} idle={len(self._idle)}>"
 
     def register(self, connection: TrackedConnection) -> bool:
-        """Take in a new connection, if need be in the place of one that waits; False: all are busy."""
+        """Add a new connection; at the limit, close the longest idle one. Returns False if all are busy."""
         if len(self._open) >= self.limits.max_connections:
             idlest = next(iter(self._idle), None)
             if idlest is None:
@@ -67,38 +75,38 @@ class ConnectionRegistry:
             self.count_refusal("shed")
         self._open[connection] = None
         self._idle[connection] = None
-        self._metrics.adjust("http_connections", 1)
+        self._add_to_count(1)
         return True
 
     def unregister(self, connection: TrackedConnection) -> None:
-        """It is closed; a second call changes nothing."""
+        """Remove a closed connection. A second call changes nothing."""
         if connection in self._open:
-            self._metrics.adjust("http_connections", -1)
+            self._add_to_count(-1)
         self._open.pop(connection, None)
         self._idle.pop(connection, None)
 
     def mark_active(self, connection: TrackedConnection) -> None:
-        """It has a request under way."""
+        """Record that the connection has a request in progress."""
         self._idle.pop(connection, None)
 
     def mark_idle(self, connection: TrackedConnection) -> None:
-        """It may send another request."""
+        """Record that the connection waits for its next request."""
         if connection in self._open:
             self._idle[connection] = None
 
     def count_refusal(self, reason: str) -> None:
-        """Count what was refused or ended here, before anything of ours has seen a request."""
-        self._metrics.count("http_refused_connections_total", reason)
+        """Count a connection or request that was refused before the application saw it."""
+        self._record_refusal(reason)
         log.debug("a connection was refused", reason=reason)
 
     def check_timeouts(self, now: float) -> None:
-        """Look at every connection; to be called about once a second."""
+        """Check every connection; the server calls this about once a second."""
         for connection in tuple(self._open):
             connection.check_timeouts(now)
 
 
 def compute_max_connections(wanted: int) -> int:
-    """How many connections this process can have, `wanted` at most: it asks for all the descriptors it may have."""
+    """Raises this process's limit of open files; returns how many connections fit, `wanted` at most."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if most == resource.RLIM_INFINITY or most * (1 - RESERVED_DESCRIPTOR_SHARE) >= wanted:

@@ -1,7 +1,7 @@
-"""Ending without cutting anyone off: no new work, then a grace period, then an honest last word.
+"""The drain at shutdown: no new work, then a grace period, then an error event for each running job.
 
-Law: begins once, and never ends. Who asked before it could know is still answered: no connection is accepted any more, and
-what comes on those that are open is refused only after `LATE` seconds, by when they are closed.
+Invariants: a drain starts once and never stops. Requests in transit are still answered: no new connection is accepted,
+and requests on open connections are refused only after `REFUSAL_DELAY` seconds, when those connections are closed.
 """
 
 import asyncio
@@ -11,14 +11,14 @@ from collections.abc import Callable, Generator
 from shared.errors import ErrorKind
 from shared.events import Failed
 
-# How long what was sent before may be on its way.
+# How long a request may be in transit.
 REFUSAL_DELAY = 1.0
 
 type GiveUp = Callable[[Failed], None]
 
 
 class Drain:
-    """begun: it ends. refusing: it takes no new work. Mutable: these, and how to end each running job."""
+    """is_refusing: no new work is accepted. Mutable: the state, and how to end each running job."""
 
     def __init__(self, grace: float) -> None:
         self.is_draining = False
@@ -28,7 +28,7 @@ class Drain:
         self._waiters: set[Callable[[], None]] = set()
 
     def begin(self) -> None:
-        """Take no new work; running jobs have `grace` seconds."""
+        """Start the drain; running jobs have `grace` seconds."""
         if not self.is_draining:
             self.is_draining = True
             for leave in tuple(self._waiters):
@@ -39,7 +39,7 @@ class Drain:
 
     @contextlib.contextmanager
     def track_job(self, give_up: GiveUp) -> Generator[None]:
-        """A running job; `give_up` ends it with an honest event."""
+        """Tracks a running job; `give_up` ends it with an error event."""
         self._jobs.add(give_up)
         try:
             yield
@@ -48,7 +48,7 @@ class Drain:
 
     @contextlib.contextmanager
     def track_waiter(self, leave: Callable[[], None]) -> Generator[None]:
-        """Something that only waits for what may come; `leave` ends it as soon as draining begins."""
+        """Tracks a waiter without a job; `leave` ends it when the drain starts."""
         self._waiters.add(leave)
         try:
             yield

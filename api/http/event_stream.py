@@ -1,10 +1,10 @@
-"""Events and an encoder, as an HTTP response: the only place that knows the traps of streaming.
+"""Answers a request with a job's events, as server-sent events or as one JSON body.
 
-Law: the status is decided before the first byte; a stream that has begun ends with its dialect's own end, whatever
-happened; a client that hangs up, streaming or not, ends its job at once.
+Invariants: the status is decided before the first byte; a stream that has started ends as its dialect ends streams,
+whatever happens; a client disconnect, with or without streaming, ends the job at once.
 
-An ASGI application instead of the framework's own stream: that one leaves a generator that is suspended at `yield`
-unclosed when the client goes, and never sees a client of a plain JSON answer go.
+This is an ASGI application and not the framework's stream: when the client disconnects, the framework leaves a
+generator that is suspended at `yield` unclosed, and it never notices the disconnect of a client that waits for JSON.
 """
 
 import asyncio
@@ -16,9 +16,8 @@ import structlog
 from litestar.types import Receive, Scope, Send
 
 from api.core.problems import Problem, problem_from_failure
-from api.executors.turn_client import is_decisive
 from shared.errors import ErrorKind
-from shared.events import Admitted, Done, Failed
+from shared.events import Admitted, Done, Failed, Queued, UsageWindows
 
 STREAM_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -34,23 +33,23 @@ log = structlog.get_logger()
 
 
 class Encoder[E](Protocol):
-    """What a dialect makes of the events of one answer. Pure."""
+    """Encodes the events of one answer in a dialect. Pure."""
 
     def encode_event(self, event: E, choice: int = 0) -> bytes:
-        """The bytes of a stream that say `event` of the answer `choice`; empty when there is nothing to say."""
+        """Returns the stream's bytes for an event of the answer `choice`; empty if there are none."""
         ...
 
     def encode_answer(self) -> bytes:
-        """The JSON body of the answer, after the last event was seen."""
+        """Returns the JSON body of the answer, after the last event."""
         ...
 
     def encode_error(self, problem: Problem) -> bytes:
-        """The JSON body of an error."""
+        """Returns the JSON body of an error."""
         ...
 
 
 class EventStreamResponse[E]:
-    """An ASGI application that answers one request with the events of one job."""
+    """An ASGI application that answers one request. Mutable: the headers, the cost, whether the stream has started."""
 
     def __init__(
         self,
@@ -74,53 +73,61 @@ class EventStreamResponse[E]:
         self._cost = 0.0
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        respond = asyncio.create_task(self._respond(send))
-        hangup = asyncio.create_task(_wait_for_disconnect(receive))
+        response = asyncio.create_task(self._respond(send))
+        disconnect = asyncio.create_task(_wait_for_disconnect(receive))
         try:
-            await asyncio.wait({respond, hangup}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({response, disconnect}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            hangup.cancel()
-            respond.cancel()
-            await asyncio.gather(respond, hangup, return_exceptions=True)
-        if not respond.cancelled() and (error := respond.exception()):
+            disconnect.cancel()
+            response.cancel()
+            await asyncio.gather(response, disconnect, return_exceptions=True)
+        if not response.cancelled() and (error := response.exception()):
             raise error
 
     async def _respond(self, send: Send) -> None:
-        async with aclosing(failures_as_events(self._events)) as events:
-            if self._stream:
-                await self._send_stream(events, send)
-            else:
-                await self._send_json(events, send)
+        async with aclosing(self._events):
+            await (self._send_stream(send) if self._stream else self._send_json(send))
 
-    async def _send_json(self, events: AsyncGenerator[tuple[int, E | Failed]], send: Send) -> None:
-        async for choice, event in events:
-            self._record_event(event)
+    async def _send_json(self, send: Send) -> None:
+        while numbered := await self._receive_event():
+            choice, event = numbered
             if isinstance(event, Failed):
                 return await self._send_problem(problem_from_failure(event), send)
             self._encoder.encode_event(event, choice)
         return await self._send_response(200, JSON_HEADERS, self._encoder.encode_answer(), send)
 
-    async def _send_stream(self, events: AsyncGenerator[tuple[int, E | Failed]], send: Send) -> None:
-        """Headers wait for the first event that decides the status, but not for ever; then every event as it comes."""
-        pulse = asyncio.create_task(self._send_keepalives(send))
+    async def _send_stream(self, send: Send) -> None:
+        """Send each event at once. The headers wait for the first event that decides the status, or for a keep-alive."""
+        keepalives = asyncio.create_task(self._send_keepalives(send))
         try:
-            async for choice, event in events:
-                self._record_event(event)
+            while numbered := await self._receive_event():
+                choice, event = numbered
                 if isinstance(event, Failed) and not self._has_started:
-                    pulse.cancel()
+                    keepalives.cancel()
                     return await self._send_problem(problem_from_failure(event), send)
                 if is_decisive(event):
                     await self._start_stream(send)
                     if body := self._encoder.encode_event(event, choice):
                         await send({"type": "http.response.body", "body": body, "more_body": True})
-            # Who follows a stream and has its last event already is told nothing.
+            # A client that follows a stream and has its last event already gets an empty one.
             await self._start_stream(send)
             return await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
-            pulse.cancel()
+            keepalives.cancel()
+
+    async def _receive_event(self) -> tuple[int, E | Failed] | None:
+        """Returns the next event, None after the last. A fault in this program ends the answer as any failure does."""
+        try:
+            numbered = await anext(self._events, None)
+        except Exception:
+            log.exception("a job failed")
+            numbered = 0, Failed(ErrorKind.INTERNAL)
+        if numbered:
+            self._record_event(numbered[1])
+        return numbered
 
     async def _send_keepalives(self, send: Send) -> None:
-        """Say that we are alive: proxies cut silent connections, so that the status can't wait for ever either."""
+        """Send a comment regularly: proxies cut silent connections. The first one starts the stream, with status 200."""
         while True:
             await asyncio.sleep(self._keepalive_interval)
             await self._start_stream(send)
@@ -144,7 +151,7 @@ class EventStreamResponse[E]:
             case Admitted(offline=True):
                 self._headers[OFFLINE_HEADER] = "offline"
             case Failed(kind):
-                log.warning("no answer", kind=kind.value)
+                log.warning("request failed", kind=kind.value)
             case Done(stop_reason, usage, cost):
                 log.info("answered", stop_reason=stop_reason, tokens=usage.output_tokens, cost_usd=cost)
                 self._cost += cost or 0
@@ -154,8 +161,13 @@ class EventStreamResponse[E]:
                 pass
 
 
+def is_decisive(event: object) -> bool:
+    """Whether an event decides the response's status: the job produces an answer, or has failed."""
+    return not isinstance(event, Queued | Admitted | UsageWindows)
+
+
 async def failures_as_events[E](events: AsyncGenerator[tuple[int, E]]) -> AsyncGenerator[tuple[int, E | Failed]]:
-    """The events; a fault of ours among them ends the answer as any other failure does."""
+    """Yields the events. A fault in this program becomes a Failed, as any other failure."""
     async with aclosing(events):
         try:
             async for numbered in events:
@@ -171,6 +183,6 @@ async def _send_start(status: int, headers: dict[str, str], send: Send) -> None:
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:
-    """Return when the client has gone. The request's body was read before."""
+    """Return when the client disconnects. The request's body was read before."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,8 +1,8 @@
-"""One request with its answer, as HTTP frames them: what uvicorn's own cycle leaves out.
+"""One request with its answer, as HTTP frames them: the rules that uvicorn leaves out.
 
-Invariants: an answer of unknown length to an HTTP/1.0 client is not chunked, and ends with the connection. An answer to
-HEAD ends with its headers, whatever would have come. A client that waits for `100 Continue`, and gets its answer
-instead, gets a closed connection: whether it sends its body after that, nobody can know (RFC 9110 §10.1.1).
+Invariants: a response of unknown length to an HTTP/1.0 client is not chunked, and ends with the connection. A response to
+HEAD ends with its headers. The connection of a client that waits for `100 Continue`, and gets its response instead, is
+closed: it is unknown whether the client still sends its body (RFC 9110 §10.1.1).
 """
 
 from collections.abc import Callable
@@ -17,8 +17,8 @@ HTTP_1_0 = "1.0"
 class Exchange:
     """An ASGI application around the one that answers. Mutable: how far the answer is.
 
-    cycle: uvicorn's record of the request, whose framing is set here. before_end: hears of the answer's end before it
-    is sent.
+    cycle: uvicorn's record of the request, whose framing is set here. before_end: is called before
+    the end of the response is sent.
     """
 
     def __init__(

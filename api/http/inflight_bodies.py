@@ -1,7 +1,7 @@
-"""The memory for the bodies of all requests under way, and how much of it each key may have.
+"""The memory for the bodies of all requests in progress, and each key's share of it.
 
-Law: no key can take all of it. A key has no more of it than what is then left for others, but can always have one body of
-the largest size where there is room; a part is kept for small bodies. All are counted until their request is over.
+Invariants: no key can take all of it. A key has at most as much as is then left for others, but always one body of the
+largest size if that fits; a part is reserved for small bodies. A body counts until its request ends.
 """
 
 from collections import Counter
@@ -11,27 +11,25 @@ from api.core.problems import Problem
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 MAX_SMALL_BODY_BYTES = 64 * 1024
-# How much of the room is kept for small bodies, and what a key may have of that in any case.
+# The part of the memory that is reserved for small bodies, and what a key may always have of it.
 SMALL_BODY_RESERVE_DIVISOR = 8
 MIN_SMALL_BODY_QUOTA = 1024 * 1024
 
 
 def capacity_problem() -> Problem:
-    """There is no room. One for each request: a problem that is kept keeps the bodies that it was raised over."""
+    """Returns the error for full memory. A new one each time: a stored exception keeps the bodies in its frames alive."""
     return _overload_problem(
-        "The requests under way are together as large as this server takes (MAX_INFLIGHT_BODY_BYTES)."
+        "The requests in progress have reached the limit of this server (MAX_INFLIGHT_BODY_BYTES)."
     )
 
 
 def share_problem() -> Problem:
-    """There is no room for this key, which has its share."""
-    return _overload_problem(
-        "The requests of this key under way are together as large as its share of MAX_INFLIGHT_BODY_BYTES."
-    )
+    """Returns the error for a key that has used its share."""
+    return _overload_problem("This key's requests in progress have reached the key's share of MAX_INFLIGHT_BODY_BYTES.")
 
 
 def body_timeout_problem() -> Problem:
-    """The body did not come."""
+    """Returns the error for a body that did not arrive in time."""
     return Problem(408, "request_too_slow", "The body of the request did not come in time.", retryable=True)
 
 
@@ -40,7 +38,7 @@ def _overload_problem(sentence: str) -> Problem:
 
 
 class InflightBodies:
-    """For the bodies of all requests under way. Mutable: how much is taken, by whom."""
+    """Mutable: how much memory is reserved, by owner."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -50,10 +48,10 @@ class InflightBodies:
         self._large: Counter[str] = Counter()
 
     def __repr__(self) -> str:
-        return f"<Room {self._used} of {self._size}>"
+        return f"<InflightBodies {self._used} of {self._size}>"
 
     def reserve(self, size: int, owner: str = "", before: int = 0) -> None:
-        """Let a body of `before` bytes grow by `size`. Raises Problem (503) when there is not so much."""
+        """Reserve `size` more bytes for a body of `before` bytes. Raises Problem (503) if they do not fit."""
         after = before + size
         small = after <= MAX_SMALL_BODY_BYTES
         left = (self._size if small else self._large_limit) - self._used - size
@@ -70,7 +68,7 @@ class InflightBodies:
         self._add_usage(owner, after)
 
     def release(self, size: int, owner: str = "") -> None:
-        """Give back a body of so many bytes."""
+        """Release a body of `size` bytes."""
         self._add_usage(owner, -size)
 
     def _usage_by_size(self, size: int) -> Counter[str]:
@@ -85,7 +83,7 @@ class InflightBodies:
 
 
 class BodyReservation:
-    """What one request has of the room. Mutable: how much, and whose it is once something was taken."""
+    """The memory of one request. Mutable: its size, and its owner once something was reserved."""
 
     def __init__(self, bodies: InflightBodies, owner: Callable[[], str] = lambda: "") -> None:
         self._bodies = bodies
@@ -94,14 +92,14 @@ class BodyReservation:
         self.size = 0
 
     def reserve(self, size: int) -> None:
-        """Take more. Raises Problem (503)."""
+        """Reserve more. Raises Problem (503)."""
         if self._owner is None:
             self._owner = self._find_owner()
         self._bodies.reserve(size, self._owner, self.size)
         self.size += size
 
     def release(self) -> None:
-        """Give all of it back."""
+        """Release everything."""
         if self._owner is not None:
             self._bodies.release(self.size, self._owner)
         self.size = 0

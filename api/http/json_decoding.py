@@ -1,8 +1,8 @@
-"""Reads what is in request bodies beside the event loop, so that a large one makes nobody wait but its own key.
+"""Decodes request bodies outside of the event loop, so that a large one delays only its own key.
 
-Law: what the loop does itself is bounded by `AT_ONCE` bytes. Anything larger is read by a thread: one for each key, and
-`THREADS` in all. A body has no more than `MOST_VALUES` JSON values, which bounds the time and the memory that it takes:
-objects of Python cost a hundred times as much as the text that they stand for.
+Invariants: the event loop decodes bodies up to `MAX_INLINE_BYTES`. A thread decodes larger ones: one thread for each key,
+and `DECODER_THREADS` in all. A body has at most `MAX_JSON_VALUES` JSON values, which bounds its time and memory: Python
+objects take a hundred times the memory of their text.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -15,26 +15,26 @@ from api.core.problems import Problem
 MAX_INLINE_BYTES = 16 * 1024
 DECODER_THREADS = 2
 MAX_JSON_VALUES = 300_000
-# Bytes that are looked at without a pause for other threads.
+# Bytes that are scanned without a pause for other threads.
 SCAN_CHUNK_BYTES = 256 * 1024
 
 
 class BodyDecoder:
-    """Mutable: whose bodies are read now, or wait for it."""
+    """Mutable: the keys whose bodies are being decoded or wait."""
 
     def __init__(self, threads: int = DECODER_THREADS) -> None:
         self._threads = CapacityLimiter(threads)
         self._key_locks: dict[str, tuple[Lock, int]] = {}
 
     async def decode[T](self, owner: str, body: bytes, read: Callable[[bytes], T], most: int = MAX_JSON_VALUES) -> T:
-        """What `read` makes of a body. owner: the id of its key. Raises Problem (413), and what `read` raises."""
+        """Returns `read(body)`. owner: the id of its key. Raises Problem (413), and what `read` raises."""
         if len(body) <= MAX_INLINE_BYTES:
             return read(body)
         async with self._hold_key_lock(owner):
             return await to_thread.run_sync(_decode, body, read, most, limiter=self._threads)
 
     async def run_in_thread[T](self, owner: str, work: Callable[[], T]) -> T:
-        """What `work` returns, done in a thread. owner: as for `run`. Raises what `work` raises."""
+        """Returns `work()`, called in a thread. owner: as for `decode`. Raises what `work` raises."""
         async with self._hold_key_lock(owner):
             return await to_thread.run_sync(work, limiter=self._threads)
 
@@ -61,11 +61,11 @@ def _decode[T](body: bytes, read: Callable[[bytes], T], most: int) -> T:
 
 
 def has_more_values(body: bytes, most: int) -> bool:
-    """Whether a JSON text has more values than this, as far as its commas and brackets outside of strings tell."""
+    """Whether a JSON text has more than `most` values, judged by its commas and brackets outside of strings."""
     count, at, inside = 0, 0, 0
     while at < len(body) and count <= most:
         end = min(at + SCAN_CHUNK_BYTES, len(body))
-        # A piece never ends between a backslash and what it escapes.
+        # A piece never ends between a backslash and the escaped character.
         while end < len(body) and body[end - 1] == ord("\\"):
             end += 1
         parts = body[at:end].replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')

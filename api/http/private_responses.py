@@ -1,7 +1,7 @@
-"""Answers that no web page of another origin may read: the numbers, which some addresses get without a key, and keys.
+"""Keeps web pages of other origins from reading metrics, which some addresses get without a key, and keys.
 
-Invariants: whatever ENABLE_CORS allows, an answer of these has no header that lets a browser hand it on. Which route an
-answer belongs to is the framework's word, so no spelling of a path gets around it.
+Invariants: whatever ENABLE_CORS allows, these responses have no header that lets a browser pass them to a page. The
+framework decides the route of a response, so no spelling of a path avoids the check.
 """
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,7 +11,7 @@ CORS_HEADER_PREFIX = b"access-control-"
 
 
 class PrivateResponsesMiddleware:
-    """ASGI middleware around the framework, which says in the scope which route it took."""
+    """ASGI middleware around the framework, which records the route in the scope."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -19,8 +19,10 @@ class PrivateResponsesMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def filtered(message: Message) -> None:
             if message["type"] == "http.response.start" and _is_private(scope):
-                kept = [header for header in message["headers"] if not header[0].lower().startswith(CORS_HEADER_PREFIX)]
-                message = {**message, "headers": kept}
+                headers = [
+                    header for header in message["headers"] if not header[0].lower().startswith(CORS_HEADER_PREFIX)
+                ]
+                message = {**message, "headers": headers}
             await send(message)
 
         await self._app(scope, receive, filtered)

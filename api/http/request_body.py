@@ -1,6 +1,6 @@
-"""The body of a request, unpacked.
+"""Reads request bodies and decompresses them.
 
-Law: what is unpacked is bounded like what is sent, alone and together with the bodies of other requests.
+Invariants: the limits of a body, alone and together with the bodies of other requests, apply to the decompressed one.
 """
 
 import asyncio
@@ -11,25 +11,25 @@ from litestar import Request
 from litestar.datastructures import Headers, State
 from litestar.types import Receive, Scope
 
-from api.auth.body_limits import get_reservation
 from api.core.problems import Problem, too_large_problem
+from api.http.body_limits import get_reservation
 from api.http.inflight_bodies import MAX_BODY_BYTES
 
-# Of a length that can be one.
+# More digits cannot be a valid length.
 MAX_LENGTH_DIGITS = 18
-# zlib takes both gzip's header and its own (zlib.h, inflateInit2: 32 added to windowBits).
+# zlib accepts both gzip's header and its own (zlib.h, inflateInit2: 32 added to windowBits).
 GZIP_OR_ZLIB_WBITS = 32 + zlib.MAX_WBITS
-# Bytes that are unpacked before room is taken for them.
+# Bytes that are decompressed before memory is reserved for them.
 INFLATE_CHUNK_BYTES = 1024 * 1024
 
 
 async def read(request: Request[object, object, State]) -> bytes:
-    """The body, with gzip and deflate undone. Raises Problem (400, 413, 415, 503)."""
+    """Returns the body, decompressed. Raises Problem (400, 413, 415, 503)."""
     return await _decode_content(await request.body(), request.scope)
 
 
 async def receive_body(scope: Scope, receive: Receive) -> bytes:
-    """The same of a request that the framework does not read. Raises Problem (400, 413, 415, 503)."""
+    """Returns the same for a request that the framework does not read. Raises Problem (400, 413, 415, 503)."""
     announced = Headers.from_scope(scope).get("content-length", "")
     if (
         announced.isascii()
@@ -54,26 +54,26 @@ async def _decode_content(body: bytes, scope: Scope) -> bytes:
             return body
         case "gzip" | "x-gzip" | "deflate":
             plain = bytearray()
-            share = get_reservation(scope)
-            inflating = iter_decompressed(body)
-            # Apart from the loop: what unpacks to much takes its time.
-            while piece := await asyncio.to_thread(next, inflating, b""):
-                if share:
-                    share.reserve(len(piece))
+            reservation = get_reservation(scope)
+            pieces = iter_decompressed(body)
+            # In a thread, since a large result takes long.
+            while piece := await asyncio.to_thread(next, pieces, b""):
+                if reservation:
+                    reservation.reserve(len(piece))
                 plain += piece
             return bytes(plain)
         case _:
-            message = "Send the body as it is, or with Content-Encoding: gzip."
+            message = "Send the body without Content-Encoding, or with Content-Encoding: gzip."
             raise Problem(415, "unsupported_encoding", message)
 
 
 def decompress(body: bytes) -> bytes:
-    """A compressed body as it was. Raises Problem."""
+    """Returns a compressed body, decompressed. Raises Problem."""
     return b"".join(iter_decompressed(body))
 
 
 def iter_decompressed(body: bytes) -> Iterator[bytes]:
-    """A compressed body as it was, in pieces. Raises Problem."""
+    """Yields a compressed body, decompressed, in pieces. Raises Problem."""
     inflate, size = zlib.decompressobj(GZIP_OR_ZLIB_WBITS), 0
     try:
         while piece := inflate.decompress(body, INFLATE_CHUNK_BYTES):
@@ -83,6 +83,6 @@ def iter_decompressed(body: bytes) -> Iterator[bytes]:
             yield piece
             body = inflate.unconsumed_tail
     except zlib.error as error:
-        raise Problem(400, "invalid_encoding", "The body is not what its Content-Encoding says.") from error
+        raise Problem(400, "invalid_encoding", "The body does not match its Content-Encoding.") from error
     if not inflate.eof:
-        raise Problem(400, "invalid_encoding", "The compressed body ends too early.")
+        raise Problem(400, "invalid_encoding", "The compressed body is incomplete.")

@@ -1,1 +1,1 @@
-"""The models that clients can name, and which key may use which."""
+"""The models that clients can name, and the keys that may use them."""

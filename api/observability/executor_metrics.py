@@ -1,4 +1,4 @@
-"""What the executors say of themselves, as metrics. Pure."""
+"""The executors' statuses as metrics. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -13,12 +13,12 @@ type Sample = tuple[str, tuple[str, ...], float]
 
 
 def build_executor_metrics(statuses: Mapping[str, ExecutorStatus]) -> list[Metric]:
-    """Every family that the executors tell of; said: by the executor's name."""
+    """Returns every metric family of executors. statuses: by the executor's name."""
     families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
     for name, family in FAMILIES.items():
         if family.from_executor:
-            made = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
-            families[name] = made(family.exposed_name, family.help, labels=list(family.labels))
+            build = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+            families[name] = build(family.exposed_name, family.help, labels=list(family.labels))
     for executor, status in statuses.items():
         for name, labels, value in list_samples(status):
             families[name].add_metric([executor, *labels], value)
@@ -26,7 +26,7 @@ def build_executor_metrics(statuses: Mapping[str, ExecutorStatus]) -> list[Metri
 
 
 def list_samples(status: ExecutorStatus) -> Iterator[Sample]:
-    """One executor's numbers: the family, its labels after the executor's name, the value."""
+    """Yields an executor's samples: the family, the labels after the executor's name, the value."""
     match status:
         case None:
             yield "executor_up", (), 0

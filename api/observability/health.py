@@ -1,6 +1,6 @@
-"""Is it up, can it answer, and what is it made of: for people, supervisors and load balancers. No key needed.
+"""Health endpoints, for people, supervisors and load balancers. They need no key.
 
-Law: nothing here names an account or a prompt; a path only to callers whose key is for files or commands.
+Invariants: no response names an account or a prompt. Only callers with a key for files or commands see paths.
 """
 
 import asyncio
@@ -14,7 +14,8 @@ from litestar.di import NamedDependency
 from msgspec import UNSET, Struct, UnsetType, structs
 
 from api.accounting.storage_sync import StorageSync
-from api.auth.middleware import PRINCIPAL, PUBLIC
+from api.auth.middleware import PUBLIC
+from api.core.request_state import PRINCIPAL
 from api.executors.pool import ExecutorPool
 from api.executors.tool_client import ToolClient, is_available
 from api.http.drain import Drain
@@ -26,14 +27,14 @@ from shared.wire import ClaudeStatus
 NO_ANSWER = "It does not answer; its log says why."
 DETAILS_WITHHELD = "Something is wrong with it, or missing in its sandbox: ask with a key, or look into its log."
 UNTRUSTED_SOCKET = "An executor's socket can't be trusted, and is not used: ask with a key, or look into the log."
-# Whose keys may know what the server's paths and commands are.
+# Keys with one of these scopes see the server's paths and commands.
 PATH_SCOPES = ("code", "files", "bash", "admin")
 
 type Mode = Literal["online", "offline", "unknown"]
 
 
 class ExecutorHealth(Struct, frozen=True):
-    """One executor. up: it answers and has a CLI that starts; problem says what to do when it is not.
+    """One executor. up: it answers and its CLI starts. problem: the fix if it is not up.
 
     missing: what the CLI's sandbox lacks on that host; only for callers with a key.
     """
@@ -50,7 +51,7 @@ class ExecutorHealth(Struct, frozen=True):
 
 
 class ToolsHealth(Struct, frozen=True):
-    """A tools executor. problem: what to do. What follows it is for callers whose key is for files or commands only."""
+    """A tools executor. problem: the fix. The fields after it are only for callers with a key for files or commands."""
 
     name: str
     up: bool
@@ -67,10 +68,10 @@ class ToolsHealth(Struct, frozen=True):
 class Health(Struct, frozen=True):
     """The whole server. status: ok, degraded, down (no chat can be answered) or draining.
 
-    degraded: some executor is down, of whichever role, or there are problems. What a sandbox lacks is told, and covered
-    in another way.
-    problems: what can't be done with keys, limits and the ledger, or which executors can't be trusted, and the mend.
-    usage_windows: the subscription's, as the service last told of them; only for callers with a key.
+    degraded: an executor of either role is down, or there are problems. What a sandbox lacks is reported, and does not
+    degrade, since other means replace it.
+    problems: problems of keys, limits and ledger, and executors that can't be trusted, each with its fix.
+    usage_windows: the subscription's, as last reported by the service; only for callers with a key.
     """
 
     status: Literal["ok", "degraded", "down", "draining"]
@@ -86,7 +87,7 @@ class Health(Struct, frozen=True):
 
 
 def build_executor_health(name: str, status: ClaudeStatus | None, *, has_key: bool = False) -> ExecutorHealth:
-    """The health of one executor, from its own words."""
+    """Returns the health of one executor, from its status."""
     if status is None:
         return ExecutorHealth(name, up=False, problem=NO_ANSWER)
     return ExecutorHealth(
@@ -103,12 +104,12 @@ def build_executor_health(name: str, status: ClaudeStatus | None, *, has_key: bo
 
 
 def build_tools_health(name: str, status: ToolsStatus | None, *, has_key: bool) -> ToolsHealth:
-    """The health of one tools executor, from its own words."""
+    """Returns the health of one tools executor, from its status."""
     if status is None:
         return ToolsHealth(name, up=False, problem=NO_ANSWER)
     known = ToolsHealth(name, is_available(status), status.max_concurrent, status.running, status.waiting)
     if not has_key:
-        # Its words may name a path.
+        # The problem may name a path.
         return structs.replace(known, problem=DETAILS_WITHHELD if status.problem or status.missing else "")
     return structs.replace(
         known,
@@ -130,17 +131,17 @@ def build_health(
     sees_paths: bool = False,
     problems: Sequence[str] = (),
 ) -> Health:
-    """The health of the whole, from its parts. Without tools executors, it is as well as it can be without tools.
+    """Returns the health of the server. Missing tools executors do not degrade it.
 
-    has_key: the caller has one. sees_paths: it is for files or commands.
+    has_key: the caller has a key. sees_paths: the key is for files or commands.
     """
     executors = [build_executor_health(name, status, has_key=has_key) for name, status in statuses.items()]
     known = [status for status in statuses.values() if status]
     up = [executor for executor in executors if executor.up]
     modes = {status.mode for status in known}
-    whole = len(up) == len(executors) and all(status and is_available(status) for status in tools_statuses.values())
+    all_up = len(up) == len(executors) and all(status and is_available(status) for status in tools_statuses.values())
     return Health(
-        status="draining" if draining else "down" if not up else "ok" if whole and not problems else "degraded",
+        status="draining" if draining else "down" if not up else "ok" if all_up and not problems else "degraded",
         claude_cli_found=any(status.cli_found for status in known),
         cli_version=next((status.cli_version for status in known if status.cli_version), ""),
         mode="unknown" if not modes else "offline" if "offline" in modes else "online",
@@ -156,51 +157,51 @@ def build_health(
 async def get_health(
     request: Request[object, object, State],
     *,
-    executors: NamedDependency[ExecutorPool],
-    hands: NamedDependency[ToolClient],
+    claude_executors: NamedDependency[ExecutorPool],
+    tool_client: NamedDependency[ToolClient],
     catalogue: NamedDependency[Catalogue],
     drain: NamedDependency[Drain],
-    keeper: NamedDependency[StorageSync],
+    storage_sync: NamedDependency[StorageSync],
 ) -> Response[Health]:
-    """Tell how the server is; 200 while it answers at all."""
-    statuses, of_tools = await asyncio.gather(executors.fetch_statuses(), hands.fetch_statuses())
+    """Return the server's health; 200 as long as it answers."""
+    statuses, tools_statuses = await asyncio.gather(claude_executors.fetch_statuses(), tool_client.fetch_statuses())
     principal = request.scope["state"].get(PRINCIPAL)
     sees_paths = principal is not None and principal.has_any_scope(*PATH_SCOPES)
-    untrusted = list(dict.fromkeys((*executors.list_problems(), *hands.list_problems())))
-    told = [status.windows for status in statuses.values() if status and status.windows]
+    untrusted = list(dict.fromkeys((*claude_executors.list_problems(), *tool_client.list_problems())))
+    windows = [status.windows for status in statuses.values() if status and status.windows]
     state = build_health(
         statuses,
         catalogue.default_model,
         draining=drain.is_draining,
-        tools_statuses=of_tools,
+        tools_statuses=tools_statuses,
         has_key=principal is not None,
         sees_paths=sees_paths,
-        problems=[*keeper.problems, *(untrusted if sees_paths or not untrusted else [UNTRUSTED_SOCKET])],
+        problems=[*storage_sync.problems, *(untrusted if sees_paths or not untrusted else [UNTRUSTED_SOCKET])],
     )
-    if told and principal:
-        state = structs.replace(state, usage_windows=told[0])
+    if windows and principal:
+        state = structs.replace(state, usage_windows=windows[0])
     return Response(state)
 
 
 @get("/health/live", opt={PUBLIC: True})
 async def get_live() -> Response[dict[str, str]]:
-    """Tell that this process answers."""
+    """Return 200 as long as this process answers."""
     return Response({"status": "live"})
 
 
 @get("/health/ready", opt={PUBLIC: True})
 async def get_ready(
-    executors: NamedDependency[ExecutorPool], drain: NamedDependency[Drain]
+    claude_executors: NamedDependency[ExecutorPool], drain: NamedDependency[Drain]
 ) -> Response[dict[str, str]]:
-    """Tell whether a chat would be answered now: 200 or 503."""
-    state = build_health(await executors.fetch_statuses(), "", draining=drain.is_draining).status
+    """Return whether a chat would be answered now: 200 or 503."""
+    state = build_health(await claude_executors.fetch_statuses(), "", draining=drain.is_draining).status
     ready = state in {"ok", "degraded"}
     return Response({"status": "ready" if ready else state}, status_code=200 if ready else 503)
 
 
 @get(["/", "/v1"], opt={PUBLIC: True})
 async def get_root() -> Response[dict[str, str]]:
-    """Tell what this is, for clients and people that look here first."""
+    """Return the name and main addresses, for clients and people that look here first."""
     return Response({"name": "Claude API Server", "health": "/health", "models": "/v1/models", "docs": "/docs"})
 
 

@@ -1,6 +1,6 @@
-"""Requests counted and timed, by the template of their route.
+"""Counts and times requests, by the template of their route.
 
-Law: an address that is no route counts as `unmatched`, so that nobody can make series by asking for made-up addresses.
+Invariants: an unknown address counts as `unmatched`, so that invented addresses create no series.
 """
 
 import time
@@ -12,12 +12,12 @@ from api.observability.metrics import OTHER, Metrics
 
 UNMATCHED = "unmatched"
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-# What a client that hung up before an answer "got", as web servers write it.
+# The status of a client that disconnected before the response, as web servers log it.
 CLIENT_CLOSED_REQUEST = 499
 
 
 class HttpMetricsMiddleware:
-    """ASGI middleware around the framework, which says in the scope which route it took."""
+    """ASGI middleware around the framework, which records the route in the scope."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -26,10 +26,10 @@ class HttpMetricsMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        began = time.monotonic()
+        started_at = time.monotonic()
         status = CLIENT_CLOSED_REQUEST
 
-        async def noted(message: Message) -> None:
+        async def send_noting_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -37,15 +37,15 @@ class HttpMetricsMiddleware:
 
         self._metrics.adjust("http_requests_in_progress", 1)
         try:
-            await self._app(scope, receive, noted)
+            await self._app(scope, receive, send_noting_status)
         finally:
             self._metrics.adjust("http_requests_in_progress", -1)
             self._record(
-                scope["method"], str(scope.get("path_template") or UNMATCHED), status, time.monotonic() - began
+                scope["method"], str(scope.get("path_template") or UNMATCHED), status, time.monotonic() - started_at
             )
 
-    def _record(self, method: str, route: str, status: int, spent: float) -> None:
+    def _record(self, method: str, route: str, status: int, seconds: float) -> None:
         dialect = find_dialect(route)
         counted = method if method in METHODS else OTHER
         self._metrics.count("http_requests_total", counted, route, dialect, str(status))
-        self._metrics.get_histogram("http_request_seconds", route, dialect).observe(spent)
+        self._metrics.get_histogram("http_request_seconds", route, dialect).observe(seconds)

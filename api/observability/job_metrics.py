@@ -1,4 +1,4 @@
-"""A job's numbers, from its events. Pure: it is told the time."""
+"""Metrics of jobs, from their events. Pure, except for the clock."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from shared.turn import Turn
 
 
 class JobMetrics:
-    """A watcher that counts."""
+    """Builds the observer of each job."""
 
     def __init__(self, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
         self._metrics = metrics
@@ -37,12 +37,12 @@ class JobMetrics:
 
 
 class JobMetricsObserver:
-    """Mutable: what was seen of one job."""
+    """Mutable: the state of one job."""
 
     def __init__(self, metrics: Metrics, clock: Callable[[], float], model: str, caller: Caller) -> None:
         self._metrics = metrics
         self._clock = clock
-        self._began = clock()
+        self._started_at = clock()
         self._model = metrics.find_label("model", model)
         self._dialect = metrics.limit_label("dialect", caller.dialect or NO_DIALECT)
         self._key = metrics.limit_label("key", caller.key_name)
@@ -52,12 +52,14 @@ class JobMetricsObserver:
         metrics.adjust("jobs_in_progress", 1, self._dialect)
 
     def record_event(self, event: Event) -> None:
-        """Count what the event says."""
+        """Count an event."""
         match event:
             case TextDelta() | ThinkingDelta() | ToolCall() | ToolArgumentsDelta():
                 self._record_piece()
             case Admitted():
-                self._metrics.get_histogram("job_queue_seconds", self._dialect).observe(self._clock() - self._began)
+                self._metrics.get_histogram("job_queue_seconds", self._dialect).observe(
+                    self._clock() - self._started_at
+                )
                 self._metrics.count("jobs_admitted_total", "yes" if event.pooled else "no")
             case Started():
                 self._model = self._metrics.limit_label("model", event.model)
@@ -73,16 +75,16 @@ class JobMetricsObserver:
                 pass
 
     def end(self) -> None:
-        """Count the whole."""
+        """Count the finished job."""
         self._metrics.adjust("jobs_in_progress", -1, self._dialect)
         self._metrics.count("jobs_total", self._dialect, self._model, self._outcome)
-        self._metrics.get_histogram("job_seconds", self._dialect, self._model).observe(self._clock() - self._began)
+        self._metrics.get_histogram("job_seconds", self._dialect, self._model).observe(self._clock() - self._started_at)
 
     def _record_piece(self) -> None:
         now = self._clock()
         if self._last_piece is None:
             first = self._metrics.get_histogram("job_first_token_seconds", self._dialect, self._model)
-            first.observe(now - self._began)
+            first.observe(now - self._started_at)
             self._gaps = self._metrics.get_histogram("job_between_tokens_seconds", self._model)
         elif self._gaps:
             self._gaps.observe(now - self._last_piece)

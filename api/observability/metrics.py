@@ -1,8 +1,8 @@
-"""What is counted and measured, for Prometheus (https://prometheus.io/docs/instrumenting/exposition_formats/).
+"""Metrics for Prometheus (https://prometheus.io/docs/instrumenting/exposition_formats/).
 
-Law: `FAMILIES` is the whole list. No label's value is a client's to choose: routes are templates, models are those that
-have answered, keys have names, and each label has at most `MOST_VALUES` values; what is beyond is `other`. No words of a
-conversation, no key and no path are among them.
+Invariants: `FAMILIES` is the complete list. Clients cannot choose label values: routes are templates, models are those
+that have answered, keys have names, and each label has at most `MAX_LABEL_VALUES` values; the rest is `other`. Metrics
+hold no text of a conversation, no key and no path.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ type Kind = Literal["counter", "gauge", "histogram"]
 
 
 class MetricFamily(Struct, frozen=True):
-    """A metric. name: without `PREFIX`, and as it is exposed; told: by an executor, over its socket, at each scrape."""
+    """A metric. name: without `PREFIX`. from_executor: executors report it over their socket at each scrape."""
 
     name: str
     kind: Kind
@@ -41,8 +41,8 @@ class MetricFamily(Struct, frozen=True):
         return PREFIX + self.name
 
 
-def _build_executor_family(name: str, kind: Kind, words: str, *labels: str) -> MetricFamily:
-    return MetricFamily(name, kind, ("executor", *labels), words, from_executor=True)
+def _build_executor_family(name: str, kind: Kind, help_text: str, *labels: str) -> MetricFamily:
+    return MetricFamily(name, kind, ("executor", *labels), help_text, from_executor=True)
 
 
 FAMILIES = {
@@ -104,7 +104,7 @@ FAMILIES = {
 
 
 class Metrics:
-    """One application's numbers. Mutable: the numbers, and the values that labels had."""
+    """The metrics of one application. Mutable: the numbers, and the known values of labels."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -129,7 +129,7 @@ class Metrics:
                 self._histograms[name] = made
 
     def limit_label(self, label: str, value: str) -> str:
-        """The value, or `other` when the label has had its share of values."""
+        """Returns the value, or `other` if the label has too many values."""
         seen = self._label_values.setdefault(label, set())
         if value not in seen:
             if len(seen) >= MAX_LABEL_VALUES:
@@ -138,7 +138,7 @@ class Metrics:
         return value
 
     def find_label(self, label: str, value: str) -> str:
-        """The value if the label had it before, else `other`."""
+        """Returns the value if the label had it before, else `other`."""
         return value if value in self._label_values.get(label, ()) else OTHER
 
     def count(self, name: str, *labels: str, by: float = 1) -> None:
@@ -147,23 +147,23 @@ class Metrics:
         (counter.labels(*labels) if labels else counter).inc(by)
 
     def adjust(self, name: str, by: int, *labels: str) -> None:
-        """Move a gauge."""
+        """Add to a gauge."""
         gauge = self._gauges[name]
         (gauge.labels(*labels) if labels else gauge).inc(by)
 
     def get_histogram(self, name: str, *labels: str) -> Histogram:
-        """A histogram's series, to observe with."""
+        """Returns a histogram's series."""
         return self._histograms[name].labels(*labels)
 
     def render(self, executor_metrics: Iterable[Metric] = ()) -> bytes:
-        """Everything, in Prometheus' text format; `told` is what the executors said just now."""
-        whole = CollectorRegistry()
-        whole.register(_StaticCollector((*_drop_created(self._registry.collect()), *executor_metrics)))
-        return generate_latest(whole)
+        """Returns everything in Prometheus' text format. executor_metrics: from the executors' current statuses."""
+        registry = CollectorRegistry()
+        registry.register(_StaticCollector((*_drop_created(self._registry.collect()), *executor_metrics)))
+        return generate_latest(registry)
 
 
 class _StaticCollector(Collector):
-    """Families that are there already."""
+    """A collector of given families."""
 
     def __init__(self, families: tuple[Metric, ...]) -> None:
         self._families = families
@@ -173,7 +173,7 @@ class _StaticCollector(Collector):
 
 
 def _drop_created(families: Iterable[Metric]) -> Iterator[Metric]:
-    """Leave out the `_created` series: each would double what is stored, and nobody asks for them."""
+    """Yields the families without their `_created` series, which nobody uses and which double the storage."""
     for family in families:
         family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
         yield family

@@ -1,7 +1,7 @@
-"""GET /metrics: for Prometheus, which asks every few seconds.
+"""GET /metrics, for Prometheus.
 
-Law: the executors are asked at each scrape, so that one that is lost is seen as lost; one that does not answer costs its
-timeout at most.
+Invariants: each scrape queries the executors, so that a lost one is seen; one that does not answer delays the scrape by
+its timeout at most.
 """
 
 import asyncio
@@ -18,11 +18,13 @@ from api.observability.metrics import CONTENT_TYPE, Metrics
 
 @get("/metrics", opt={REQUIRED_SCOPE: "metrics", BY_ADDRESS: True})
 async def get_metrics(
-    metrics: NamedDependency[Metrics], executors: NamedDependency[ExecutorPool], tools: NamedDependency[ExecutorPool]
+    metrics: NamedDependency[Metrics],
+    claude_executors: NamedDependency[ExecutorPool],
+    tools_executors: NamedDependency[ExecutorPool],
 ) -> Response[bytes]:
-    """Give every number."""
-    claude, hands = await asyncio.gather(executors.fetch_answers(), tools.fetch_answers())
-    return Response(metrics.render(build_executor_metrics({**claude, **hands})), headers={"content-type": CONTENT_TYPE})
+    """Return all metrics."""
+    claude, tools = await asyncio.gather(claude_executors.fetch_answers(), tools_executors.fetch_answers())
+    return Response(metrics.render(build_executor_metrics({**claude, **tools})), headers={"content-type": CONTENT_TYPE})
 
 
 router = Router("/", route_handlers=[get_metrics])

@@ -40,7 +40,7 @@ async def test_addresses_at_which_nobody_answers_are_errors(folder: Path):  # no
         folder, DATABASE_URL=database, RATE_LIMIT_URL=f"redis://:{SECRET}@127.0.0.1:{find_free_port()}/0"
     )
     assert "DATABASE_URL" in one(found, "database", "error", "does not answer").fix
-    assert "mend the URL" in one(found, "limits", "error", "RATE_LIMIT_URL does not answer").fix
+    assert "fix the URL" in one(found, "limits", "error", "RATE_LIMIT_URL does not answer").fix
     assert SECRET not in str(found)
 
 
@@ -93,7 +93,7 @@ async def test_what_is_no_database_or_too_new_is_an_error(folder: Path):  # noqa
     path = database(folder, "9999")
     one(await looked(folder), "database", "error", "is of version 9999")
     path.write_bytes(b"no database " * 1000)
-    assert "backup" in one(await looked(folder), "database", "error", "is damaged or no database").fix
+    assert "backup" in one(await looked(folder), "database", "error", "is damaged or not a database").fix
     path.write_bytes(b"SQLite format 3\0" + b"no database " * 1000)
     one(await looked(folder), "database", "error", "damaged")
 

@@ -19,11 +19,11 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from api.accounting.ledger_record import LedgerRecord
 from api.admin.decode import build_key, merge_query, parse_fields, parse_usage_query
 from api.core.problems import Problem
 from api.database import usage
 from api.database.engine import build_engine, upgrade
+from api.database.ledger_record import LedgerRecord
 from tests.support.chat import CHAT_PATH, build_body
 from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, StalledReply, Upstream
 from tests.support.stack import Stack, wait_until
@@ -326,11 +326,11 @@ async def test_a_full_disk_stops_no_chat(small_disk: Path):
             assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
         refused = await stack.client.post("/api/admin/keys", json={"name": "x" * 64, "scopes": ["chat"]})
         assert (refused.status_code, refused.json()["code"]) == (503, "database_unavailable")
-        assert "Make room" in refused.json()["detail"]
+        assert "Free disk space" in refused.json()["detail"]
 
         async def told() -> bool:
             health = await stack.fetch_health()
-            return bool(health and any("Make room" in problem for problem in health["problems"]))
+            return bool(health and any("Free disk space" in problem for problem in health["problems"]))
 
         await wait_until(told)
         assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"

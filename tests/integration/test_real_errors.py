@@ -424,7 +424,7 @@ async def test_a_failure_has_the_callers_id_in_its_header_and_in_the_log(stack: 
         return any("request_id=caller-7.a_b" in line and words in line for line in lines)
 
     # A line is written after its response.
-    await wait_until(lambda: told("no answer"))
+    await wait_until(lambda: told("request failed"))
     await wait_until(lambda: told("path=/v1/chat/completions"))
 
 

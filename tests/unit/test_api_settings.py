@@ -202,7 +202,7 @@ def test_a_name_that_leads_to_no_model_is_refused_at_the_start(
     """Not at the first request."""
     monkeypatch.setenv(name, value)
     (line,) = refusals("api")
-    assert line.startswith(f"{name}: `")
+    assert line.startswith(f"{name}: unknown model `")
     assert "use haiku, sonnet, opus" in line
 
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from litestar.types import Receive, Scope, Send
 
 import api.auth.middleware
-from api.auth.middleware import MAX_CREDENTIALS, PRINCIPAL, PUBLIC, AuthMiddleware
+from api.auth.middleware import MAX_CREDENTIALS, PUBLIC, AuthMiddleware
 from api.core.keys import KEY_PREFIX, Key, Keyring, hash_key
 from api.core.problems import Problem
+from api.core.request_state import PRINCIPAL
 from api.core.scopes import REQUIRED_SCOPE
 
 KEY = "sk-local-0f1e2d3c4b5a6978"

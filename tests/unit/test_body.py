@@ -12,10 +12,10 @@ from litestar import Litestar, Request, Response, post
 from litestar.datastructures import State
 from litestar.testing import AsyncTestClient
 
-from api.app import on_problem
-from api.auth.body_limits import InflightBodies
 from api.core.problems import Problem
+from api.dialects.error_handlers import on_problem
 from api.http import request_body
+from api.http.body_limits import InflightBodies
 from api.http.request_body import MAX_BODY_BYTES, decompress
 
 

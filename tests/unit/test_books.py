@@ -19,6 +19,7 @@ from api.models.catalogue import Catalogue
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed, Started, TextDelta, Usage
 from shared.tool_jobs import CommandResult, JobDone
+from tests.support.meter import meter_messages
 
 
 class Desk:
@@ -29,7 +30,7 @@ class Desk:
         self.keyring = Keyring()
         self.ledger = Ledger(folder)
         self.keyring.replace([self.key])
-        catalogue = Catalogue(ExecutorPool(folder, "claude"), "sonnet", {"mine": "haiku"})
+        catalogue = Catalogue(ExecutorPool(folder, "claude").fetch_statuses, "sonnet", {"mine": "haiku"})
         self.books = Meter(self.keyring, RateLimiter(None), self.ledger, catalogue)
 
     def change(self, **changes: Any) -> None:
@@ -44,7 +45,7 @@ class Desk:
             for event in events:
                 yield event
 
-        return [event async for event in self.books.meter_messages(job(), asking or self.asking(), model, heard)]
+        return [event async for event in meter_messages(self.books, job(), asking or self.asking(), model, heard)]
 
     def lines(self) -> list[tuple[str, str, int, int, str]]:
         return [
@@ -67,7 +68,7 @@ async def test_a_job_has_its_line_however_it_ends(tmp_path: Path) -> None:
         yield TextDelta("x" * 40)
         await asyncio.Event().wait()
 
-    left = desk.books.meter_messages(endless(), desk.asking(), "opus", 400)
+    left = meter_messages(desk.books, endless(), desk.asking(), "opus", 400)
     await anext(left)
     await left.aclose()
 
@@ -76,7 +77,7 @@ async def test_a_job_has_its_line_however_it_ends(tmp_path: Path) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        [_ async for _ in desk.books.meter_messages(faulty(), desk.asking(), "opus")]
+        [_ async for _ in meter_messages(desk.books, faulty(), desk.asking(), "opus")]
     assert desk.lines() == [
         ("notes", "claude-opus-4-8", 30, 12, "succeeded"),
         ("notes", "opus", 0, 0, "overloaded"),

@@ -8,17 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import api.models.catalogue
+from api.core.model_names import CLI_ALIASES, VENDOR_ALIASES, resolve_model
 from api.core.problems import Problem
 from api.executors.pool import ExecutorPool
-from api.models.catalogue import (
-    CLI_ALIASES,
-    VENDOR_ALIASES,
-    Catalogue,
-    ListedModel,
-    build_model_list,
-    find_model,
-    resolve_model,
-)
+from api.models.catalogue import Catalogue, ListedModel, build_model_list, find_model
 from shared.wire import ClaudeStatus, CliModel
 
 OFFERED = (
@@ -186,7 +179,7 @@ def test_a_model_is_looked_up_by_the_names_that_a_request_may_use(name: str, fou
 
 async def test_the_default_is_meant_when_no_model_is_named() -> None:
     """DEFAULT_MODEL may be an alias too; an empty name is no name."""
-    catalogue = Catalogue(Told(), "mine", {"mine": "haiku"})
+    catalogue = Catalogue(Told().fetch_statuses, "mine", {"mine": "haiku"})
     assert await catalogue.resolve(None) == "haiku"
     assert await catalogue.resolve("") == "haiku"
     assert await catalogue.resolve("opus") == "opus"
@@ -195,14 +188,14 @@ async def test_the_default_is_meant_when_no_model_is_named() -> None:
 async def test_a_name_that_is_known_anyway_costs_no_question() -> None:
     """The usual request does not wait for the executors to say what they offer."""
     executors = Told(status(OFFERED))
-    assert await Catalogue(executors, "sonnet", {}).resolve("opus") == "opus"
+    assert await Catalogue(executors.fetch_statuses, "sonnet", {}).resolve("opus") == "opus"
     assert executors.asked == 0
 
 
 async def test_a_name_that_only_the_cli_may_know_is_asked_about() -> None:
     """And then found, or not."""
     executors = Told(status(OFFERED))
-    catalogue = Catalogue(executors, "sonnet", {})
+    catalogue = Catalogue(executors.fetch_statuses, "sonnet", {})
     assert await catalogue.resolve("fable") == "fable"
     with pytest.raises(Problem):
         await catalogue.resolve("gpt-5")
@@ -212,7 +205,7 @@ async def test_a_name_that_only_the_cli_may_know_is_asked_about() -> None:
 async def test_the_models_are_remembered_for_a_while() -> None:
     """A client that lists them often asks the executors once."""
     executors = Told(status(OFFERED))
-    catalogue = Catalogue(executors, "sonnet", {})
+    catalogue = Catalogue(executors.fetch_statuses, "sonnet", {})
     assert [await catalogue.fetch_models(), await catalogue.fetch_models()] == [OFFERED, OFFERED]
     assert executors.asked == 1
 
@@ -221,7 +214,7 @@ async def test_after_a_while_the_models_are_asked_for_again(monkeypatch: pytest.
     """What an account may use changes; when nobody answers, the last answer stands."""
     monkeypatch.setattr(api.models.catalogue, "MODELS_TTL", -1)
     executors = Told(status(OFFERED))
-    catalogue = Catalogue(executors, "sonnet", {})
+    catalogue = Catalogue(executors.fetch_statuses, "sonnet", {})
     assert await catalogue.fetch_models() == OFFERED
     executors.said = (status(OFFERED[:2]),)
     assert await catalogue.fetch_models() == OFFERED[:2]
@@ -233,7 +226,7 @@ async def test_after_a_while_the_models_are_asked_for_again(monkeypatch: pytest.
 async def test_models_that_were_not_known_yet_are_asked_for_at_once() -> None:
     """An executor that is still starting does not empty the list for a minute."""
     executors = Told(None)
-    catalogue = Catalogue(executors, "sonnet", {})
+    catalogue = Catalogue(executors.fetch_statuses, "sonnet", {})
     assert await catalogue.fetch_models() == ()
     executors.said = (status(OFFERED),)
     assert await catalogue.fetch_models() == OFFERED
@@ -241,4 +234,6 @@ async def test_models_that_were_not_known_yet_are_asked_for_at_once() -> None:
 
 async def test_the_first_executor_that_offers_models_is_listened_to() -> None:
     """One that is down or starting does not hide the others."""
-    assert await Catalogue(Told(None, status(()), status(OFFERED)), "sonnet", {}).fetch_models() == OFFERED
+    assert (
+        await Catalogue(Told(None, status(()), status(OFFERED)).fetch_statuses, "sonnet", {}).fetch_models() == OFFERED
+    )

@@ -11,10 +11,10 @@ import uvicorn
 from msgspec import Struct
 from uvicorn.server import ServerState
 
+from api.dialects.error_rendering import render_error_for_path
 from api.http.connection import Connection
 from api.http.connection_registry import ConnectionLimits, ConnectionRegistry
 from api.http.early_responses import MAX_HEAD_BYTES
-from api.observability.metrics import Metrics
 
 POST = b"POST /%b HTTP/1.1\r\nHost: a\r\n%bContent-Length: %d\r\n\r\n%b"
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: %b\r\nHTTP2-Settings: AAMAAABk\r\n"
@@ -150,8 +150,8 @@ class Bench:
         if not held:
             self.gate.set()
         self.application = Application(self.gate)
-        edge = ConnectionRegistry(ConnectionLimits(10, 20, 20), Metrics())
-        self.connection = Connection(edge, CONFIG, ServerState(), {}, asyncio.get_running_loop())
+        edge = ConnectionRegistry(ConnectionLimits(10, 20, 20))
+        self.connection = Connection(edge, render_error_for_path, CONFIG, ServerState(), {}, asyncio.get_running_loop())
         self.connection.app = cast("Any", self.application)
         self.transport = Transport()
         self.transport.lost = self.connection.connection_lost

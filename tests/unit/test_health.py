@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from api.auth.middleware import PRINCIPAL
+from api.core.request_state import PRINCIPAL
 from api.executors.pool import ExecutorPool
 from api.executors.tool_client import ToolClient
 from api.http.drain import Drain
@@ -185,11 +185,11 @@ async def test_health_is_the_executors_now_and_the_default_model() -> None:
     for executors, drain in ((Told(), Drain(1)), (Told(**{"claude-1": UP}), Drain(1))):
         response = await get_health.fn(
             request,
-            executors=executors,
-            hands=NO_HANDS,
-            catalogue=Catalogue(executors, "mine", {}),
+            claude_executors=executors,
+            tool_client=NO_HANDS,
+            catalogue=Catalogue(executors.fetch_statuses, "mine", {}),
             drain=drain,
-            keeper=cast("Any", SimpleNamespace(problems=[])),
+            storage_sync=cast("Any", SimpleNamespace(problems=[])),
         )
         assert response.status_code in {None, 200}
         assert response.content == build_health(await executors.fetch_statuses(), "mine", draining=False)

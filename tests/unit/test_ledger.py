@@ -12,9 +12,9 @@ from msgspec import structs
 
 from api.accounting.journal import Journal, find_orphans, parse_records
 from api.accounting.ledger import Ledger
-from api.accounting.ledger_record import DAY, JobFinished, JobStarted, LedgerRecord
 from api.database import usage
 from api.database.engine import build_engine, upgrade
+from api.database.ledger_record import DAY, JobFinished, JobStarted, LedgerRecord
 from shared.events import Usage
 
 LINE = LedgerRecord("1", 20_000.5 * DAY, "notes", "chat", "opus", Usage(10, 5), 0.25)
@@ -43,7 +43,7 @@ def test_only_a_dead_process_s_journal_is_taken_over(tmp_path: Path) -> None:
     living = Journal(tmp_path)
     living.append(JobStarted(LINE))
     program = (
-        "import sys; from pathlib import Path; from api.accounting.journal import Journal; from api.accounting.ledger_record import JobStarted, LedgerRecord\n"
+        "import sys; from pathlib import Path; from api.accounting.journal import Journal; from api.database.ledger_record import JobStarted, LedgerRecord\n"
         "Journal(Path(sys.argv[1])).append(JobStarted(LedgerRecord('9', 1.0, 'k', 'chat'))); import os; os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
@@ -77,7 +77,7 @@ def test_a_full_disk_is_said_and_what_is_written_later_is_whole(tmp_path: Path) 
 import resource, signal, sys
 from pathlib import Path
 from api.accounting.journal import Journal, parse_records
-from api.accounting.ledger_record import JobStarted, LedgerRecord
+from api.database.ledger_record import JobStarted, LedgerRecord
 journal = Journal(Path(sys.argv[1]))
 journal.append(JobStarted(LedgerRecord("1", 1.0, "k", "chat")))
 resource.setrlimit(resource.RLIMIT_FSIZE, (journal.size + 20, {resource.RLIM_INFINITY}))

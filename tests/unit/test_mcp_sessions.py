@@ -12,13 +12,12 @@ from litestar.types import Receive, Scope, Send
 
 from api.agent.services import AgentServices
 from api.auth.host_check import HostPolicy
-from api.auth.middleware import PRINCIPAL
 from api.core.keys import OWNER, Key, Principal
 from api.core.problems import Problem
+from api.core.request_state import PRINCIPAL, REQUEST_ID_KEY
 from api.dialects.mcp.routes import McpEndpoint
 from api.http.drain import Drain
 from api.http.event_stream import KEEPALIVE_COMMENT
-from api.http.request_context import REQUEST_ID_KEY
 from tests.support.stack import wait_until
 
 HELLO = {

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from api.auth.body_limits import BodyDeadline
 from api.conversation.drafts import Draft, build_messages
 from api.core.problems import Problem
+from api.http.body_limits import BodyDeadline
 from api.http.inflight_bodies import MAX_BODY_BYTES, BodyReservation, InflightBodies
 from api.media.blocks import RemoteDocument, RemoteMedia
 from api.media.fetch_queue import MAX_FETCHES_PER_KEY

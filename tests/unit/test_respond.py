@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from api.core.problems import STATUS_AND_CODE, Problem
 from api.executors.stream_merger import NumberedEvent
-from api.executors.turn_client import is_decisive
-from api.http.event_stream import EventStreamResponse
+from api.http.event_stream import EventStreamResponse, is_decisive
 from shared.errors import ERROR_INFO, ErrorKind
 from shared.events import Admitted, Done, Event, Failed, Queued, Started, TextDelta, Usage
 from tests.support.timeouts import TEST_TIMEOUT

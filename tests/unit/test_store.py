@@ -18,7 +18,6 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.accounting.ledger_record import DAY, LedgerRecord
 from api.core.keys import Allowance, Key
 from api.database import engine as engine_module
 from api.database import keys as stored
@@ -32,6 +31,7 @@ from api.database.engine import (
     transaction,
     upgrade,
 )
+from api.database.ledger_record import DAY, LedgerRecord
 from api.database.tables import SCHEMA_VERSION, metadata
 from shared.events import Usage
 from tests.support.stack import wait_until
@@ -176,7 +176,7 @@ async def test_a_file_that_is_no_database_is_called_so(tmp_path: Path) -> None:
     engine = build_engine(None, tmp_path)
     before = threading.active_count()
     for _ in range(3):
-        with pytest.raises(DatabaseUnavailable, match="damaged or no database"):
+        with pytest.raises(DatabaseUnavailable, match="damaged or not a database"):
             await upgrade(engine, tmp_path)
     # A thread goes a moment after it has said so.
     await wait_until(lambda: threading.active_count() <= before)

@@ -9,7 +9,6 @@ from litestar.di import NamedDependency
 from litestar.types import ASGIApp
 
 from api.accounting.request_admission import REQUIRES_ADMISSION
-from api.auth.body_limits import get_reservation
 from api.conversation.drafts import build_messages
 from api.conversation.fields import parse_whole_number
 from api.conversation.parameters import Policy, build_parameter_headers
@@ -25,6 +24,7 @@ from api.executors.stream_merger import merge_streams
 from api.executors.tool_client import ToolClient
 from api.executors.turn_client import TurnClient
 from api.http import request_body
+from api.http.body_limits import get_reservation
 from api.http.event_stream import EventStreamResponse
 from api.http.json_decoding import BodyDecoder
 from api.media.fetcher import Fetcher
@@ -41,11 +41,11 @@ async def create_message(
     request: Request[object, object, State],
     *,
     policy: NamedDependency[Policy],
-    dispatch: NamedDependency[TurnClient],
+    turn_client: NamedDependency[TurnClient],
     catalogue: NamedDependency[Catalogue],
     fetcher: NamedDependency[Fetcher],
-    hands: NamedDependency[ToolClient],
-    decoding: NamedDependency[BodyDecoder],
+    tool_client: NamedDependency[ToolClient],
+    body_decoder: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
     """Answer a conversation with the assistant's next message."""
     who = get_caller(request)
@@ -54,16 +54,16 @@ async def create_message(
         call = decode(data, policy)
         return call, call.list_altered_places(strict=policy.strict)
 
-    call, altered = await decoding.decode(who.key_id, await request_body.read(request), understood)
+    call, altered = await body_decoder.decode(who.key_id, await request_body.read(request), understood)
     model = await catalogue.resolve(call.model)
-    await dispatch.check_model(who, model)
+    await turn_client.check_model(who, model)
     fetches = RequestFetches(fetcher, who.key_id, get_reservation(request.scope))
-    turn = call.build_turn(model, await build_messages(call.drafts, fetches, hands.build_converter(who)))
+    turn = call.build_turn(model, await build_messages(call.drafts, fetches, tool_client.build_converter(who)))
     encoder = MessageEncoder(
         f"msg_{uuid.uuid4().hex}", model, who.request_id, thinking=call.thinking, show_thinking=call.show_thinking
     )
-    job: AsyncGenerator[Event] = enforce(dispatch.run(turn, who), strict_schemas(call.tool_set))
-    headers = {**dispatch.build_window_headers(), **build_parameter_headers(call.ignored, altered)}
+    job: AsyncGenerator[Event] = enforce(turn_client.run(turn, who), strict_schemas(call.tool_set))
+    headers = {**turn_client.build_window_headers(), **build_parameter_headers(call.ignored, altered)}
     return EventStreamResponse(
         merge_streams([job]),
         encoder,
@@ -80,7 +80,7 @@ async def count_tokens(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
     catalogue: NamedDependency[Catalogue],
-    decoding: NamedDependency[BodyDecoder],
+    body_decoder: NamedDependency[BodyDecoder],
 ) -> Response[TokenCount]:
     """Estimate the tokens of a request."""
 
@@ -88,7 +88,7 @@ async def count_tokens(
         call = decode(data, policy, counting=True)
         return call.model, estimate_tokens(call)
 
-    model, tokens = await decoding.decode(get_caller(request).key_id, await request_body.read(request), counted)
+    model, tokens = await body_decoder.decode(get_caller(request).key_id, await request_body.read(request), counted)
     await catalogue.resolve(model)
     return Response(TokenCount(tokens), headers=ESTIMATE_HEADERS)
 

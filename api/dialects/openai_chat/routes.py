@@ -10,7 +10,6 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from api.accounting.request_admission import REQUIRES_ADMISSION
-from api.auth.body_limits import get_reservation
 from api.auth.middleware import get_principal
 from api.conversation.drafts import build_messages
 from api.conversation.parameters import Policy, build_parameter_headers
@@ -28,6 +27,7 @@ from api.executors.stream_merger import merge_streams
 from api.executors.tool_client import ToolClient
 from api.executors.turn_client import TurnClient
 from api.http import request_body
+from api.http.body_limits import get_reservation
 from api.http.event_stream import EventStreamResponse
 from api.http.json_decoding import BodyDecoder
 from api.media.fetcher import Fetcher
@@ -41,11 +41,11 @@ async def create_chat_completion(
     request: Request[object, object, State],
     *,
     policy: NamedDependency[Policy],
-    dispatch: NamedDependency[TurnClient],
+    turn_client: NamedDependency[TurnClient],
     catalogue: NamedDependency[Catalogue],
     fetcher: NamedDependency[Fetcher],
-    hands: NamedDependency[ToolClient],
-    decoding: NamedDependency[BodyDecoder],
+    tool_client: NamedDependency[ToolClient],
+    body_decoder: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
     """Answer a conversation."""
     who = get_caller(request)
@@ -54,15 +54,15 @@ async def create_chat_completion(
         call = decode(data, policy)
         return call, call.list_altered_places(strict=policy.strict)
 
-    call, altered = await decoding.decode(who.key_id, await request_body.read(request), understood)
+    call, altered = await body_decoder.decode(who.key_id, await request_body.read(request), understood)
     model = await catalogue.resolve(call.model)
-    await dispatch.check_model(who, model)
+    await turn_client.check_model(who, model)
     fetches = RequestFetches(fetcher, who.key_id, get_reservation(request.scope))
-    turn = call.build_turn(model, await build_messages(call.drafts, fetches, hands.build_converter(who)))
+    turn = call.build_turn(model, await build_messages(call.drafts, fetches, tool_client.build_converter(who)))
     form = ChatOutputOptions(call.include_usage, call.tool_set.custom, call.tool_set.legacy, reasoning=call.reasoning)
     encoder = ChatEncoder(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), model, form, call.choices)
-    jobs = [enforce(job, strict_schemas(call.tool_set)) for job in dispatch.run_many(turn, who, call.choices)]
-    headers = {**dispatch.build_window_headers(), **build_parameter_headers(call.ignored, altered)}
+    jobs = [enforce(job, strict_schemas(call.tool_set)) for job in turn_client.run_many(turn, who, call.choices)]
+    headers = {**turn_client.build_window_headers(), **build_parameter_headers(call.ignored, altered)}
     return EventStreamResponse(
         merge_streams(jobs), encoder, stream=call.stream, keepalive_interval=policy.keep_alive, headers=headers
     )

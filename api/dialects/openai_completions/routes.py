@@ -26,20 +26,20 @@ from api.models.catalogue import Catalogue
 async def create_completion(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
-    dispatch: NamedDependency[TurnClient],
+    turn_client: NamedDependency[TurnClient],
     catalogue: NamedDependency[Catalogue],
-    decoding: NamedDependency[BodyDecoder],
+    body_decoder: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
     """Complete texts."""
     who = get_caller(request)
-    call = await decoding.decode(who.key_id, await request_body.read(request), lambda data: decode(data, policy))
+    call = await body_decoder.decode(who.key_id, await request_body.read(request), lambda data: decode(data, policy))
     model = await catalogue.resolve(call.model)
     encoder = CompletionEncoder(
         f"cmpl-{uuid.uuid4().hex}", int(time.time()), model, call.list_echoes(), include_usage=call.include_usage
     )
     turns = call.build_turns(model)[:: call.choices]
-    jobs = [job for turn in turns for job in dispatch.run_many(turn, who, call.choices)]
-    headers = {**dispatch.build_window_headers(), **build_parameter_headers(call.ignored)}
+    jobs = [job for turn in turns for job in turn_client.run_many(turn, who, call.choices)]
+    headers = {**turn_client.build_window_headers(), **build_parameter_headers(call.ignored)}
     return EventStreamResponse(
         merge_streams(jobs), encoder, stream=call.stream, keepalive_interval=policy.keep_alive, headers=headers
     )

@@ -12,7 +12,6 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
 from api.accounting.request_admission import REQUIRES_ADMISSION
-from api.auth.body_limits import get_reservation
 from api.conversation.drafts import build_messages
 from api.conversation.parameters import Policy, build_parameter_headers
 from api.conversation.strict_tools import enforce, strict_schemas
@@ -39,6 +38,7 @@ from api.executors.stream_merger import merge_streams
 from api.executors.tool_client import ToolClient
 from api.executors.turn_client import TurnClient
 from api.http import request_body as body
+from api.http.body_limits import get_reservation
 from api.http.event_stream import EventStreamResponse
 from api.http.json_decoding import BodyDecoder
 from api.media.fetcher import Fetcher
@@ -53,17 +53,17 @@ async def create_response(
     request: Request[object, object, State],
     *,
     policy: NamedDependency[Policy],
-    dispatch: NamedDependency[TurnClient],
+    turn_client: NamedDependency[TurnClient],
     catalogue: NamedDependency[Catalogue],
     fetcher: NamedDependency[Fetcher],
-    hands: NamedDependency[ToolClient],
-    store: NamedDependency[ResponseStore],
-    running: NamedDependency[RunningResponses],
-    decoding: NamedDependency[BodyDecoder],
+    tool_client: NamedDependency[ToolClient],
+    response_store: NamedDependency[ResponseStore],
+    running_responses: NamedDependency[RunningResponses],
+    body_decoder: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
     """Answer an input."""
     asked = get_caller(request)
-    shelf = store.for_key(asked.key_id)
+    shelf = response_store.for_key(asked.key_id)
     number = f"resp_{uuid.uuid4().hex}"
 
     def understood(data: bytes) -> tuple[ResponsesTurnRequest, tuple[str, ...], StoredRequest | None]:
@@ -74,11 +74,11 @@ async def create_response(
             StoredRequest.from_request(number, call) if call.store else None,
         )
 
-    call, altered, keeping = await decoding.decode(asked.key_id, await body.read(request), understood)
+    call, altered, keeping = await body_decoder.decode(asked.key_id, await body.read(request), understood)
     model = await catalogue.resolve(call.model)
-    await dispatch.check_model(asked, model)
+    await turn_client.check_model(asked, model)
     fetches = RequestFetches(fetcher, asked.key_id, get_reservation(request.scope))
-    turn = call.build_turn(model, await build_messages(call.drafts, fetches, hands.build_converter(asked)))
+    turn = call.build_turn(model, await build_messages(call.drafts, fetches, tool_client.build_converter(asked)))
     response = build_response(number, int(time.time()), model, call)
     form = ResponsesOutputOptions(
         call.tool_set.custom,
@@ -92,14 +92,14 @@ async def create_response(
         stored=call.store,
         background=call.background,
     )
-    job = merge_streams([enforce(dispatch.run(turn, asked), strict_schemas(call.tool_set))])
-    headers = {**dispatch.build_window_headers(), **build_parameter_headers(call.ignored, altered)}
+    job = merge_streams([enforce(turn_client.run(turn, asked), strict_schemas(call.tool_set))])
+    headers = {**turn_client.build_window_headers(), **build_parameter_headers(call.ignored, altered)}
     if not call.background:
-        events = running.stream_events(asked.key_id, response.id, live, job)
+        events = running_responses.stream_events(asked.key_id, response.id, live, job)
         return EventStreamResponse(
             events, live.encoder, stream=call.stream, keepalive_interval=policy.keep_alive, headers=headers
         )
-    running.start_background(asked.key_id, response.id, live, await wait_until_accepted(job))
+    running_responses.start_background(asked.key_id, response.id, live, await wait_until_accepted(job))
     if call.stream:
         return build_stream_response(live.follow(-1), policy, headers)
     return build_json_response(live.encoder.encode_answer(), headers)
@@ -110,17 +110,17 @@ async def count_input_tokens(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
     catalogue: NamedDependency[Catalogue],
-    store: NamedDependency[ResponseStore],
-    decoding: NamedDependency[BodyDecoder],
+    response_store: NamedDependency[ResponseStore],
+    body_decoder: NamedDependency[BodyDecoder],
 ) -> Response[InputTokens]:
     """Estimate the tokens of a request."""
     holder = get_caller(request).key_id
 
     def counted(data: bytes) -> tuple[str | None, tuple[str, ...], int]:
-        call = decode(data, policy, store.for_key(holder))
+        call = decode(data, policy, response_store.for_key(holder))
         return call.model, call.ignored, estimate_tokens(call)
 
-    model, ignored, tokens = await decoding.decode(holder, await body.read(request), counted)
+    model, ignored, tokens = await body_decoder.decode(holder, await body.read(request), counted)
     await catalogue.resolve(model)
     return Response(InputTokens(input_tokens=tokens), headers={**ESTIMATE_HEADERS, **build_parameter_headers(ignored)})
 
@@ -165,22 +165,22 @@ async def get_response(
     *,
     response_id: FromPath[str],
     policy: NamedDependency[Policy],
-    store: NamedDependency[ResponseStore],
-    running: NamedDependency[RunningResponses],
+    response_store: NamedDependency[ResponseStore],
+    running_responses: NamedDependency[RunningResponses],
     stream: FromQuery[str | None] = None,
     starting_after: FromQuery[str | None] = None,
 ) -> ASGIApp:
     """Give a response that is kept or under way, as it stands or as its stream."""
     asked = get_caller(request)
     after = parse_starting_after(stream, starting_after)
-    live = running.get(asked.key_id, response_id)
+    live = running_responses.get(asked.key_id, response_id)
     if live and live.stored:
         if after is None:
             return build_json_response(live.encoder.encode_answer())
         if live.background:
             return build_stream_response(live.follow(after), policy, {})
         raise no_stream_problem()
-    stored = store.for_key(asked.key_id).get(response_id)
+    stored = response_store.for_key(asked.key_id).get(response_id)
     if after is None:
         return build_json_response(stored.body)
     if not stored.background:
@@ -213,14 +213,14 @@ def no_stream_problem() -> Problem:
 async def delete_response(
     request: Request[object, object, State],
     response_id: FromPath[str],
-    store: NamedDependency[ResponseStore],
-    running: NamedDependency[RunningResponses],
+    response_store: NamedDependency[ResponseStore],
+    running_responses: NamedDependency[RunningResponses],
 ) -> Response[DeletedResponse]:
     """Keep a response no longer; one under way is ended."""
     asked = get_caller(request)
-    if (live := running.get(asked.key_id, response_id)) and live.stored:
+    if (live := running_responses.get(asked.key_id, response_id)) and live.stored:
         await live.cancel()
-    store.for_key(asked.key_id).delete(response_id)
+    response_store.for_key(asked.key_id).delete(response_id)
     return Response(DeletedResponse(id=response_id))
 
 
@@ -229,32 +229,32 @@ async def list_input_items(
     request: Request[object, object, State],
     *,
     response_id: FromPath[str],
-    store: NamedDependency[ResponseStore],
-    decoding: NamedDependency[BodyDecoder],
+    response_store: NamedDependency[ResponseStore],
+    body_decoder: NamedDependency[BodyDecoder],
     limit: FromQuery[str] = "20",
     order: FromQuery[str] = "desc",
     after: FromQuery[str | None] = None,
 ) -> Response[ItemList]:
     """List the items that a response answers."""
     holder = get_caller(request).key_id
-    stored = store.for_key(holder).get(response_id)
+    stored = response_store.for_key(holder).get(response_id)
     items = (*stored.previous_items, *stored.items)
-    return Response(await decoding.run_in_thread(holder, lambda: paginate_items(items, limit, order, after)))
+    return Response(await body_decoder.run_in_thread(holder, lambda: paginate_items(items, limit, order, after)))
 
 
 @post("/v1/responses/{response_id:str}/cancel", status_code=200, opt={REQUIRED_SCOPE: "chat"})
 async def cancel_response(
     request: Request[object, object, State],
     response_id: FromPath[str],
-    store: NamedDependency[ResponseStore],
-    running: NamedDependency[RunningResponses],
+    response_store: NamedDependency[ResponseStore],
+    running_responses: NamedDependency[RunningResponses],
 ) -> ASGIApp:
     """End a response under way; one of the background that has ended is given as it is."""
     asked = get_caller(request)
-    if live := running.get(asked.key_id, response_id):
+    if live := running_responses.get(asked.key_id, response_id):
         await live.cancel()
         return build_json_response(live.encoder.encode_answer())
-    stored = store.for_key(asked.key_id).get(response_id)
+    stored = response_store.for_key(asked.key_id).get(response_id)
     if not stored.background:
         message = "This response has ended; only one that is under way can be cancelled."
         raise invalid_problem(message, "response_id", "not_cancellable")

@@ -44,73 +44,75 @@ async def number_steps(steps: AsyncGenerator[Step]) -> AsyncGenerator[tuple[int,
 async def post_chat(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
-    shop: NamedDependency[AgentServices],
-    decoding: NamedDependency[BodyDecoder],
+    agent_services: NamedDependency[AgentServices],
+    body_decoder: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
     """Answer a prompt."""
     who = get_caller(request)
-    ask = await decoding.decode(who.key_id, await request_body.read(request), decode.decode_chat)
-    return build_response(shop, policy, await services.chat(shop, ask, who), stream=ask.stream)
+    ask = await body_decoder.decode(who.key_id, await request_body.read(request), decode.decode_chat)
+    return build_response(agent_services, policy, await services.chat(agent_services, ask, who), stream=ask.stream)
 
 
 @post("/api/code", status_code=200, opt={REQUIRED_SCOPE: "code", REQUIRES_ADMISSION: True})
 async def post_code(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
-    shop: NamedDependency[AgentServices],
-    decoding: NamedDependency[BodyDecoder],
+    agent_services: NamedDependency[AgentServices],
+    body_decoder: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
     """Let a model work on files and with commands."""
     who = get_caller(request)
-    ask = await decoding.decode(who.key_id, await request_body.read(request), decode.decode_code)
-    return build_response(shop, policy, await services.code(shop, ask, who), stream=ask.stream)
+    ask = await body_decoder.decode(who.key_id, await request_body.read(request), decode.decode_code)
+    return build_response(agent_services, policy, await services.code(agent_services, ask, who), stream=ask.stream)
 
 
 @post("/api/analyze", status_code=200, opt={REQUIRED_SCOPE: "code", REQUIRES_ADMISSION: True})
 async def post_analyze(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
-    shop: NamedDependency[AgentServices],
-    decoding: NamedDependency[BodyDecoder],
+    agent_services: NamedDependency[AgentServices],
+    body_decoder: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
     """Answer a prompt about files."""
     who = get_caller(request)
-    ask = await decoding.decode(who.key_id, await request_body.read(request), decode.decode_analyze)
-    return build_response(shop, policy, await services.analyze(shop, ask, who), stream=ask.stream)
+    ask = await body_decoder.decode(who.key_id, await request_body.read(request), decode.decode_analyze)
+    return build_response(agent_services, policy, await services.analyze(agent_services, ask, who), stream=ask.stream)
 
 
 @post("/api/tools/file-read", status_code=200, opt={REQUIRED_SCOPE: "files", REQUIRES_ADMISSION: True})
 async def post_file_read(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
-    shop: NamedDependency[AgentServices],
-    decoding: NamedDependency[BodyDecoder],
+    agent_services: NamedDependency[AgentServices],
+    body_decoder: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
     """Read a file."""
     who = get_caller(request)
-    ask = await decoding.decode(who.key_id, await request_body.read(request), decode.decode_file_read)
-    return build_response(shop, policy, await services.read_file(shop, ask, who), stream=False)
+    ask = await body_decoder.decode(who.key_id, await request_body.read(request), decode.decode_file_read)
+    return build_response(agent_services, policy, await services.read_file(agent_services, ask, who), stream=False)
 
 
 @post("/api/tools/bash", status_code=200, opt={REQUIRED_SCOPE: "bash", REQUIRES_ADMISSION: True})
 async def post_bash(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
-    shop: NamedDependency[AgentServices],
-    decoding: NamedDependency[BodyDecoder],
+    agent_services: NamedDependency[AgentServices],
+    body_decoder: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
     """Run commands."""
     who = get_caller(request)
-    ask = await decoding.decode(who.key_id, await request_body.read(request), decode.decode_bash)
-    return build_response(shop, policy, await services.run_command(shop, ask, who), stream=ask.stream)
+    ask = await body_decoder.decode(who.key_id, await request_body.read(request), decode.decode_bash)
+    return build_response(
+        agent_services, policy, await services.run_command(agent_services, ask, who), stream=ask.stream
+    )
 
 
 @get("/api/models", opt={REQUIRED_SCOPE: ANY_SCOPE})
 async def get_models(
-    request: Request[object, object, State], shop: NamedDependency[AgentServices]
+    request: Request[object, object, State], agent_services: NamedDependency[AgentServices]
 ) -> Response[ModelEntries]:
     """List every name that the key may use for a model."""
-    return Response(await services.list_models(shop, get_principal(request).key))
+    return Response(await services.list_models(agent_services, get_principal(request).key))
 
 
 router = Router("/", route_handlers=[post_chat, post_code, post_analyze, post_file_read, post_bash, get_models])

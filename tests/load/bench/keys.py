@@ -16,6 +16,7 @@ from api.core.keys import Allowance, Key, Keyring, Principal, generate_key, hash
 from api.executors.pool import ExecutorPool
 from api.models.catalogue import Catalogue
 from shared.events import Done, Event, Started, Usage
+from tests.support.meter import meter_messages
 
 MUCH = 10**9
 REFUSED_PER_SECOND = 200
@@ -29,7 +30,7 @@ async def added(folder: Path, jobs: int) -> list[float]:
     keyring = Keyring()
     keyring.pepper = pepper
     keyring.replace([Key("k", "bench", hash_key(secret, pepper), ("chat",), allowance=limits)])
-    catalogue = Catalogue(ExecutorPool(folder, "claude"), "haiku", {})
+    catalogue = Catalogue(ExecutorPool(folder, "claude").fetch_statuses, "haiku", {})
     ledger = Ledger(folder)
     books = Meter(keyring, RateLimiter(None), ledger, catalogue)
 
@@ -43,7 +44,9 @@ async def added(folder: Path, jobs: int) -> list[float]:
         key = keyring.find(secret)
         assert key
         require_scope(Principal(key), "chat")
-        async for _ in books.meter_messages(job(), Caller(str(number), key.name, "chat", key_id=key.id), "haiku", 4000):
+        async for _ in meter_messages(
+            books, job(), Caller(str(number), key.name, "chat", key_id=key.id), "haiku", 4000
+        ):
             pass
         books.build_rate_limit_headers(key, "/v1/chat/completions")
         took.append((time.perf_counter() - began) * 1000)

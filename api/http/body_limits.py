@@ -1,30 +1,29 @@
-"""What comes of a request's body: in time, and only as much as fits beside the bodies of others.
+"""Limits the time and the memory of request bodies.
 
-Law: a body that does not come, or for which there is no room, is a Problem where it is read; the room is given back when
-the request is over, since what was read is kept in one form or another until then.
+Invariants: a body that does not arrive in time, or for which there is no memory, is a Problem where it is read. Memory
+is released when the request ends, since its data stays in memory in some form until then.
 """
 
 import asyncio
 
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
 
-from api.auth.middleware import PRINCIPAL
+from api.core.request_state import PRINCIPAL
 from api.http.inflight_bodies import BodyReservation, InflightBodies, body_timeout_problem
 
 RESERVATION_KEY = "body_room"
-# Bytes a second: a body that comes faster may take longer than READ_BODY_TIMEOUT.
+# Bytes a second: a body that arrives faster may take longer than READ_BODY_TIMEOUT.
 MIN_BYTES_PER_SECOND = 4096
-# How many times READ_BODY_TIMEOUT a body may take, however steadily it comes.
+# A body may take READ_BODY_TIMEOUT times this, however steadily it arrives.
 MAX_TIMEOUT_FACTOR = 10
 
 type BodyMessage = HTTPReceiveMessage | WebSocketReceiveMessage
 
 
 class BodyDeadline:
-    """How long a body may still take. Mutable: until when.
+    """Mutable: the time by which more of a body must arrive.
 
-    Each byte adds to the time that is left, but never beyond `timeout` from now: what came earlier does not pay for a
-    client that has stopped.
+    Each byte extends the deadline, but never beyond `timeout` from now: earlier bytes do not help a client that stops.
     """
 
     def __init__(self, now: float, timeout: float) -> None:
@@ -33,7 +32,7 @@ class BodyDeadline:
         self.deadline = now + timeout
 
     def extend(self, now: float, size: int) -> None:
-        """Count what came."""
+        """Extend the deadline for `size` received bytes."""
         self.deadline = min(self.deadline + size / MIN_BYTES_PER_SECOND, now + self._timeout, self._latest)
 
 
@@ -48,41 +47,41 @@ class BodyLimitsMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        share = BodyReservation(self._bodies, lambda: find_owner(scope))
-        scope.setdefault("state", {})[RESERVATION_KEY] = share
+        reservation = BodyReservation(self._bodies, lambda: find_owner(scope))
+        scope.setdefault("state", {})[RESERVATION_KEY] = reservation
         loop = asyncio.get_running_loop()
-        pace: BodyDeadline | None = None
-        whole = False
+        body_deadline: BodyDeadline | None = None
+        is_complete = False
 
-        async def bounded() -> BodyMessage:
-            nonlocal pace, whole
-            if whole:
+        async def receive_limited() -> BodyMessage:
+            nonlocal body_deadline, is_complete
+            if is_complete:
                 return await receive()
-            pace = pace or BodyDeadline(loop.time(), self._timeout)
+            body_deadline = body_deadline or BodyDeadline(loop.time(), self._timeout)
             try:
-                async with asyncio.timeout_at(pace.deadline):
+                async with asyncio.timeout_at(body_deadline.deadline):
                     message = await receive()
             except TimeoutError:
                 raise body_timeout_problem() from None
             if message["type"] == "http.request":
-                pace.extend(loop.time(), len(message["body"]))
-                share.reserve(len(message["body"]))
-                whole = not message.get("more_body")
+                body_deadline.extend(loop.time(), len(message["body"]))
+                reservation.reserve(len(message["body"]))
+                is_complete = not message.get("more_body")
             return message
 
         try:
-            await self._app(scope, bounded, send)
+            await self._app(scope, receive_limited, send)
         finally:
-            share.release()
+            reservation.release()
 
 
 def find_owner(scope: Scope) -> str:
-    """Whose share of the room a request uses: its key's, or its address's before a key is known."""
+    """Returns the owner of a request's memory: its key, or its address before the key is known."""
     principal = scope["state"].get(PRINCIPAL)
     client = scope.get("client")
     return f"key {principal.id}" if principal else f"address {client[0] if client else ''}"
 
 
 def get_reservation(scope: Scope) -> BodyReservation | None:
-    """What a request has of the room for bodies; None where nothing counts it."""
+    """Returns a request's reservation of memory for its body; None outside of the middleware."""
     return scope["state"].get(RESERVATION_KEY)

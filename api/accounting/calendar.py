@@ -1,0 +1,23 @@
+"""Days and months of budgets, in UTC. Pure."""
+
+import time
+
+from api.database.ledger_record import DAY
+
+
+def get_today_and_month_start(now: float) -> tuple[int, int]:
+    """Returns today and the first day of this month, as days since 1970."""
+    today = int(now // DAY)
+    return today, today - time.gmtime(now).tm_mday + 1
+
+
+def next_day(now: float) -> float:
+    """Returns when the next day begins."""
+    return (int(now // DAY) + 1) * DAY
+
+
+def next_month(now: float) -> float:
+    """Returns when the next month begins."""
+    _, first = get_today_and_month_start(now)
+    _, following = get_today_and_month_start((first + 31) * DAY)
+    return following * DAY
