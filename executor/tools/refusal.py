@@ -1,4 +1,4 @@
-"""A job that is not done, and why."""
+"""The refusal of a job, with its reason."""
 
 from shared.errors import ErrorKind
 

@@ -1,6 +1,6 @@
-"""Runs a task in the sandbox and brings what it writes, as it comes.
+"""Runs a task in the sandbox and passes its output on as it arrives.
 
-Invariants: nothing is held without a bound: what is over the limit of output is read and thrown away, then the job is ended.
+Invariants: memory is bounded: output over the limit is read and discarded, then the job is ended.
 """
 
 import asyncio
@@ -28,15 +28,15 @@ _exit_decoder = msgspec.msgpack.Decoder(JobExit)
 
 
 class ReaperCrashed(Exception):
-    """The job's keeper, or the process that was to do the job, was killed."""
+    """The job's reaper, or the process that was to do the job, was killed."""
 
 
 async def run_reaped(
     zygote: Zygote, payload: bytes, handle_output: OutputHandler, *, stdin: bytes | None = None, merged: bool = False
 ) -> JobExit:
-    """Run it to its end, with a keeper; `take` gets what it writes. Being cancelled ends it. Raises ZygoteCrashed, ReaperCrashed.
+    """Runs a job with a reaper to its end; handle_output gets its output. Cancellation ends it. Raises ZygoteCrashed, ReaperCrashed.
 
-    merged: all of it comes as `stdout`, in the order in which it was written.
+    merged: all output arrives as `stdout`, in the order in which it was written.
     """
     async with _start_job(zygote, payload, stdin, merged=merged) as running:
         work = [asyncio.ensure_future(_pump(running.stdout, "stdout", handle_output, running.control))]
@@ -51,7 +51,7 @@ async def run_reaped(
 
 
 async def run_single(zygote: Zygote, payload: bytes, max_bytes: int) -> bytes:
-    """All that it writes, up to `most` bytes and a piece. Being cancelled ends it. Raises ZygoteCrashed."""
+    """Runs a job without a reaper. Returns its output, up to `max_bytes` and a chunk. Cancellation ends it. Raises ZygoteCrashed."""
     written = bytearray()
     async with aclosing(_read_chunks(zygote.start_single(payload))) as pieces:
         async for data in pieces:

@@ -1,6 +1,6 @@
-"""Starts the tools role: what is allowed is resolved, the zygote grows, root is left, the executor is confined, the sandbox tried.
+"""Starts the tools role: resolves the settings, sets the zygote up, drops root, confines the executor, tests the sandbox.
 
-Invariants: in this order. Nothing is served before the sandbox was tried, and nothing at all where it does not hold.
+Invariants: in this order. No job is served before the sandbox was tested, and none if the test fails.
 """
 
 import asyncio
@@ -35,10 +35,10 @@ QUEUE_FACTOR = 4
 
 
 def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -> None:
-    """Run until drained. zygote: one that is to grow yet. Raises BindError, ToolConfigError, PrivilegeError, ZygoteCrashed."""
+    """Runs until drained. zygote: not set up yet. Raises BindError, ToolConfigError, PrivilegeError, ZygoteCrashed."""
     log = structlog.get_logger()
     user = User(settings.tools_user) if os.getuid() == 0 else None
-    ground = build_config(settings)
+    config = build_config(settings)
     path = settings.run_dir.absolute() / f"{name}.sock"
     sock = bind_socket(path)
     trust = find_trusted_peers(sock)
@@ -46,13 +46,13 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
         # Who speaks to it expects that the socket's owner listens.
         with contextlib.suppress(OSError):
             os.chown(sock.getsockname(), user.uid, -1)
-    problem, mounts, converter = set_up_zygote(ground, user, settings, zygote)
+    problem, mounts, converter = set_up_zygote(config, user, settings, zygote)
     missing = (
         *(() if find_host_problem() else landlock.list_missing(landlock.get_abi_version())),
         *mounts,
         *filter(None, (converter,)),
     )
-    log.info("allowed", paths=ground.readable_paths, writable=ground.writable_paths, commands=ground.command_names)
+    log.info("allowed", paths=config.readable_paths, writable=config.writable_paths, commands=config.command_names)
     for lack in missing:
         log.warning("the sandbox lacks something", what=lack)
     problem = confine_executor(path) or problem
@@ -60,10 +60,10 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
     async def serve() -> None:
         nonlocal problem
         problem = problem or await probe_sandbox(zygote)
-        if reason := problem or ("" if ground.roots else NO_PATHS):
+        if reason := problem or ("" if config.roots else NO_PATHS):
             log.error("no tools are served", reason=reason)
         admission = Admission(settings.max_concurrent, settings.max_queue * QUEUE_FACTOR, settings.queue_timeout)
-        role = ToolsRole(ground, zygote, admission, problem=problem, missing=missing, converter=converter)
+        role = ToolsRole(config, zygote, admission, problem=problem, missing=missing, converter=converter)
         server = Server(role, path, settings.drain_timeout, trust=trust, watchdog=settings.watchdog_timeout)
         drain_on_signals(server, parent_fd)
         watch_zygote(zygote, role, server)
@@ -81,7 +81,7 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
 
 
 def watch_zygote(zygote: Zygote, role: ToolsRole, server: Server) -> None:
-    """Have the executor end when the zygote does, so that whoever looks after it starts it again."""
+    """Ends the executor when the zygote ends, so that its supervisor starts it again."""
     loop = asyncio.get_running_loop()
 
     def on_zygote_exit() -> None:
@@ -95,7 +95,7 @@ def watch_zygote(zygote: Zygote, role: ToolsRole, server: Server) -> None:
 def set_up_zygote(
     config: ToolConfig, user: User | None, settings: Settings, zygote: Zygote
 ) -> tuple[str, tuple[str, ...], str]:
-    """Let the zygote grow and become the user. Raises ToolConfigError, PrivilegeError.
+    """Sets the zygote up, and drops root. Raises ToolConfigError, PrivilegeError.
 
     Returns why nothing can be served, what mounts lack, and why documents can't be converted.
     """
@@ -127,7 +127,7 @@ def confine_executor(path: Path) -> str:
 
 
 def find_host_problem() -> str:
-    """Why this host can't hold a sandbox; nothing if it may."""
+    """Returns why this host supports no sandbox; empty if it may."""
     if not landlock.get_abi_version():
         return landlock.list_missing(0)[0]
     if not filters.is_supported():
@@ -136,7 +136,7 @@ def find_host_problem() -> str:
 
 
 def request_setup(zygote: Zygote, request: SetupRequest) -> SetupResult:
-    """Make the zygote what it is for; how that went. Raises ToolConfigError."""
+    """Sets the zygote up. Returns how that went. Raises ToolConfigError."""
     try:
         answer = msgspec.msgpack.decode(zygote.set_up(msgspec.msgpack.encode(request)), type=SetupResult)
     except ZygoteCrashed as lost:
@@ -150,16 +150,16 @@ def request_setup(zygote: Zygote, request: SetupRequest) -> SetupResult:
 
 async def probe_sandbox(zygote: Zygote) -> str:
     """What the sandboxes do not hold here, and what to do; nothing if they hold."""
-    said = bytearray()
+    written = bytearray()
 
     async def collect(stream: Stream, data: bytes) -> None:
         if stream == "stdout":
-            said.extend(data)
+            written.extend(data)
 
     try:
         await run_reaped(zygote, worker.PROBE, collect)
-        alone = await run_single(zygote, worker.PROBE, CHUNK_SIZE)
-        failures = {name for each in (bytes(said), alone) for name in msgspec.msgpack.decode(each, type=list[str])}
+        single = await run_single(zygote, worker.PROBE, CHUNK_SIZE)
+        failures = {name for each in (bytes(written), single) for name in msgspec.msgpack.decode(each, type=list[str])}
     except (ZygoteCrashed, ReaperCrashed, OSError, msgspec.DecodeError):
         return NO_SANDBOX
     if failures:
@@ -168,7 +168,7 @@ async def probe_sandbox(zygote: Zygote) -> str:
 
 
 def build_config(settings: Settings) -> ToolConfig:
-    """What the settings allow. Raises ToolConfigError."""
+    """Builds the configuration from the settings. Raises ToolConfigError."""
     places = config_loader.list_secret_paths(os.environ, settings.run_dir.absolute())
     return ToolConfig(
         config_loader.resolve_roots(

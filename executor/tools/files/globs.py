@@ -1,8 +1,8 @@
 """Glob patterns, as git and ripgrep read them: `*`, `?`, `[…]`, `**` for any folders, `{a,b}` for either. Pure.
 
-Invariants: to look whether a path fits takes at most as many steps as it has folders times those of the pattern: whoever wrote the
-pattern may mean harm.
-A pattern without a slash is of names, wherever they are; one with a slash is of paths, from where the search begins.
+Invariants: a match takes at most as many steps as the path has folders times those of the pattern, since the author of a pattern
+may be hostile.
+A pattern without a slash matches names in any folder; one with a slash matches paths from where the search starts.
 """
 
 import fnmatch

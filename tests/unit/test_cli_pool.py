@@ -135,7 +135,7 @@ async def test_as_many_are_parked_as_were_asked_for_and_no_more() -> None:
     async with full(3) as made:
         await idle()
         assert len(made.made) == 3
-        assert repr(made.parking) == "<Parking [3/3 ready]>"
+        assert repr(made.parking) == "<ProcessPool [3/3 ready]>"
 
 
 async def test_nothing_starts_before_it_is_opened() -> None:
@@ -343,7 +343,7 @@ async def test_closing_ends_every_parked_process_and_waits_for_it() -> None:
         async with asyncio.timeout(TEST_TIMEOUT):
             await made.parking.close()
         assert [fake.said[-2:] for fake in made.made] == [["killed", "buried"]] * 3
-        assert repr(made.parking) == "<Parking [0/3 ready]>"
+        assert repr(made.parking) == "<ProcessPool [0/3 ready]>"
         await idle()
         assert len(made.made) == 3
 
