@@ -9,6 +9,7 @@ from contextlib import aclosing
 from typing import Any
 
 import structlog
+from litestar.types import Scope
 from mcp.server import Server, ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
@@ -31,8 +32,8 @@ from msgspec import Struct, structs
 from api.agent import services
 from api.agent.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, Step
 from api.agent.requests import AnalyzeRequest, BashRequest, ChatRequest, CodeRequest, FileReadRequest
-from api.auth.middleware import get_principal, require_scope
-from api.core.caller import Caller, get_caller
+from api.auth.middleware import PRINCIPAL, require_scope
+from api.core.caller import Caller, get_caller_from_scope
 from api.core.keys import Principal
 from api.core.problems import Problem, problem_from_failure
 from api.core.scopes import ANY_SCOPE
@@ -187,7 +188,7 @@ async def run_with_progress(steps: AsyncGenerator[Step], context: Context) -> St
 
 def get_context_principal(context: Context) -> Principal:
     """Whose key brought the message."""
-    return get_principal(context.request)  # pyright: ignore[reportArgumentType] # Starlette's, with the same scope
+    return _get_scope(context)["state"][PRINCIPAL]
 
 
 def has_scope(context: Context, scope: str) -> bool:
@@ -196,9 +197,15 @@ def has_scope(context: Context, scope: str) -> bool:
 
 
 def build_scoped_caller(context: Context, scope: str = FILES_SCOPE) -> Caller:
-    """Who asks, by the HTTP request that brought the message. scope: what the job needs beside that of /mcp."""
-    found = get_caller(context.request)  # pyright: ignore[reportArgumentType] # Starlette's, with the same scope
-    return found if scope == ANY_SCOPE else structs.replace(found, scopes=(*found.required_scopes, scope))
+    """Returns the caller of the HTTP request that carried the message. scope: what the job needs besides that of /mcp."""
+    caller = get_caller_from_scope(_get_scope(context))
+    return caller if scope == ANY_SCOPE else structs.replace(caller, required_scopes=(*caller.required_scopes, scope))
+
+
+def _get_scope(context: Context) -> Scope:
+    """Returns the ASGI scope of the HTTP request that carried the message."""
+    assert context.request
+    return context.request.scope
 
 
 def build_log_fields(caller: Caller) -> dict[str, str]:

@@ -87,7 +87,7 @@ def build_tool_params(request: ChatCompletionRequest) -> ToolParams:
         tools=None
         if tools is None
         else [TOOL_DECODER.decode(tool, f"tools[{index}]") for index, tool in enumerate(tools)],
-        tool_choice=request.tool_choice,
+        tool_choice=msgspec.json.decode(request.tool_choice),
         parallel_tool_calls=request.parallel_tool_calls,
         functions=request.functions,
         function_call=request.function_call,

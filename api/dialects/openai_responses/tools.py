@@ -70,7 +70,7 @@ def parse_tools(request: ResponsesRequest) -> ResponsesToolSet:
     choice = _resolve_choice(msgspec.json.decode(bytes(request.tool_choice)), known, namespaces, ignored)
     offering = ToolParams(
         tools=listed,
-        tool_choice=msgspec.Raw(msgspec.json.encode(choice)),
+        tool_choice=choice,
         parallel_tool_calls=request.parallel_tool_calls,
     )
     return ResponsesToolSet(tooling.build_tool_set(offering, places), namespaces, tuple(dict.fromkeys(ignored)))
