@@ -1,6 +1,6 @@
-"""Several jobs at the same time: what each says as it comes, with what it is known by.
+"""Merges async generators, tagging each item with its source.
 
-Law: closing ends all. What ends one is raised here.
+Invariants: closing the merged stream closes all sources. An exception of one source is raised to the reader.
 """
 
 import asyncio
@@ -13,19 +13,19 @@ type NumberedEvent = tuple[int, Event]
 
 
 class StreamMerger[K, T]:
-    """Jobs under way. Mutable: which; more may join."""
+    """Merges streams as their items arrive. Mutable: the open streams; more may be added."""
 
     def __init__(self) -> None:
         self._jobs: dict[K, AsyncGenerator[T]] = {}
         self._awaited: dict[asyncio.Future[T], K] = {}
 
     def add(self, key: K, job: AsyncGenerator[T]) -> None:
-        """One more. It is closed when it has ended, or with all the others."""
+        """Adds a stream. It is closed when it has ended, or with all others."""
         self._jobs[key] = job
         self._awaited[asyncio.ensure_future(anext(job))] = key
 
     async def merge(self) -> AsyncGenerator[tuple[K, T | None]]:
-        """What each says, until all have ended; None at the end of each. Closing this closes them."""
+        """Yields the items of each stream, and None at its end, until all have ended. Closing this closes them."""
         try:
             while self._awaited:
                 done, _ = await asyncio.wait(self._awaited, return_when=asyncio.FIRST_COMPLETED)
@@ -50,11 +50,11 @@ class StreamMerger[K, T]:
 
 
 async def merge_streams(jobs: Sequence[AsyncGenerator[Event]]) -> AsyncGenerator[NumberedEvent]:
-    """The events of all jobs, until each has ended or one has failed."""
-    together = StreamMerger[int, Event]()
+    """Yields the events of all jobs, until each has ended or one has failed."""
+    merger = StreamMerger[int, Event]()
     for number, job in enumerate(jobs):
-        together.add(number, job)
-    async with aclosing(together.merge()) as steps:
+        merger.add(number, job)
+    async with aclosing(merger.merge()) as steps:
         async for number, event in steps:
             if event is not None:
                 yield number, event
