@@ -1,6 +1,6 @@
 """The tools that a request offers, and how the model may use them, whichever vendor's form they have. Pure.
 
-Law: names, descriptions and schemas stay as the client gave them; a choice that can't be supported is refused.
+Invariants: names, descriptions and schemas stay as the client gave them; a choice that can't be supported is refused.
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
 """A chat completion request as drafts of a Turn. Pure.
 
-Law: nothing that was sent is lost without a word: `api.conversation.parameters` says what becomes of each parameter, and fields that
+Invariants: nothing that was sent is lost without a word: `api.conversation.parameters` says what becomes of each parameter, and fields that
 OpenAI does not document are accepted and mean nothing, as OpenAI's own service has it. Bodies in the shapes of other
 APIs, which some clients post to this address, are read as what they are.
 """

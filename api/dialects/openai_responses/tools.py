@@ -1,6 +1,6 @@
 """The tools of a Responses request in the form in which `api.conversation.tools` reads them. Pure.
 
-Law: a tool that the vendor's service runs itself is left out and named, unless the request depends on it. A tool in a
+Invariants: a tool that the vendor's service runs itself is left out and named, unless the request depends on it. A tool in a
 namespace is offered under both names together, and its calls come back under the two.
 """
 
