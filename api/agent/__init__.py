@@ -1,1 +1,1 @@
-"""What this server does by itself, for every door that offers it: chats, work on files, files and commands."""
+"""The server's own services for every dialect that offers them: chat, work on files, file reads and commands."""

@@ -1,4 +1,4 @@
-"""What the model said, added up. Mutable: all that was said so far."""
+"""Builds an agent's answer from the model's events."""
 
 import time
 from typing import Literal
@@ -10,9 +10,9 @@ type LimitReason = Literal["max_turns"]
 
 
 class AnswerBuilder:
-    """One answer in the making.
+    """Builds one answer. Mutable: the text and usage so far.
 
-    Law: the result is what was said after the last call; what came before is for those who watch.
+    Invariants: the result is the text after the last call; earlier text is progress.
     """
 
     def __init__(self, model: str) -> None:
@@ -24,7 +24,7 @@ class AnswerBuilder:
         self._done: Done | None = None
 
     def add_event(self, event: Event) -> None:
-        """Take in what happened."""
+        """Adds an event."""
         match event:
             case Started(model):
                 self.model = model
@@ -38,7 +38,7 @@ class AnswerBuilder:
                 pass
 
     def build_chat_answer(self) -> ChatAnswer:
-        """The answer of a chat."""
+        """Returns the answer of a chat."""
         return ChatAnswer(
             result=self._text,
             model=self.model,
@@ -49,7 +49,7 @@ class AnswerBuilder:
         )
 
     def build_code_answer(self, *, out_of_turns: bool) -> CodeAnswer:
-        """The answer of work with tools. out_of_turns: it was ended by the limit."""
+        """Returns the answer of work with tools. out_of_turns: the turn limit ended it."""
         reason = "max_turns" if out_of_turns else self._get_stop_reason()
         return CodeAnswer(
             result=self._text or self._earlier,

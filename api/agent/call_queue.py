@@ -1,7 +1,7 @@
-"""Which of a model's calls are done when, and in which order their results go back. Pure.
+"""Schedules a model's calls and orders their results. Pure.
 
-Law: calls begin in their order; those that only read are done side by side, one that may change something is done alone.
-Results go back in the order of the calls.
+Invariants: calls start in order. Read-only calls run in parallel; a call that may change something runs alone. Results are
+returned in the order of the calls.
 """
 
 from collections import deque
@@ -11,12 +11,12 @@ from shared.events import ToolCallPending
 from shared.tool_jobs import ToolsStatus
 from shared.turn import ToolResult
 
-# One conversation does not take all the places.
+# One conversation must not take the whole capacity.
 MAX_PARALLEL_CALLS = 4
 
 
 class PendingCalls:
-    """The calls of a turn. Mutable: which wait, which are under way, and what came of which, in their order."""
+    """The calls of a turn. Mutable: the waiting calls, the running ones, and the results in order."""
 
     def __init__(self, status: ToolsStatus) -> None:
         self._status = status
@@ -24,37 +24,37 @@ class PendingCalls:
         self._running: dict[str, ToolCallPending] = {}
         self._results: dict[str, tuple[ToolCallPending, ToolResult | None]] = {}
 
-    def add(self, wanted: ToolCallPending) -> None:
-        """One more."""
-        self._waiting.append(wanted)
-        self._results[wanted.id] = wanted, None
+    def add(self, call: ToolCallPending) -> None:
+        """Adds a call."""
+        self._waiting.append(call)
+        self._results[call.id] = call, None
 
     def take_ready(self) -> list[ToolCallPending]:
-        """Those that are to begin now."""
-        begin: list[ToolCallPending] = []
+        """Removes and returns the calls that can start now."""
+        ready: list[ToolCallPending] = []
         while self._waiting and self._can_start(self._waiting[0]):
-            wanted = self._waiting.popleft()
-            self._running[wanted.id] = wanted
-            begin.append(wanted)
-        return begin
+            call = self._waiting.popleft()
+            self._running[call.id] = call
+            ready.append(call)
+        return ready
 
     def finish(self, call_id: str) -> None:
-        """One is no longer under way."""
+        """Marks a call as no longer running."""
         del self._running[call_id]
 
     def add_result(self, result: ToolResult) -> list[tuple[ToolCallPending, ToolResult]]:
-        """What came of one; the results that are next to go back, with their calls."""
-        wanted, _ = self._results[result.tool_use_id]
-        self._results[result.tool_use_id] = wanted, result
-        following: list[tuple[ToolCallPending, ToolResult]] = []
-        for asked, came in tuple(self._results.values()):
-            if came is None:
+        """Records a result; returns the results that can be sent next, with their calls."""
+        call, _ = self._results[result.tool_use_id]
+        self._results[result.tool_use_id] = call, result
+        sendable: list[tuple[ToolCallPending, ToolResult]] = []
+        for pending, outcome in tuple(self._results.values()):
+            if outcome is None:
                 break
-            following.append((asked, came))
-            del self._results[asked.id]
-        return following
+            sendable.append((pending, outcome))
+            del self._results[pending.id]
+        return sendable
 
-    def _can_start(self, wanted: ToolCallPending) -> bool:
-        both = (wanted, *self._running.values())
-        reading = all(is_read_only(one.name, self._status) for one in both)
-        return not self._running or (reading and len(both) <= MAX_PARALLEL_CALLS)
+    def _can_start(self, call: ToolCallPending) -> bool:
+        calls = (call, *self._running.values())
+        read_only = all(is_read_only(each.name, self._status) for each in calls)
+        return not self._running or (read_only and len(calls) <= MAX_PARALLEL_CALLS)

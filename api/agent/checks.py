@@ -1,6 +1,6 @@
-"""What is allowed in what is asked. Pure, but for the model's name.
+"""Checks the fields of agent requests. Pure.
 
-Law: what is refused is a Problem that names the field and the mend.
+Invariants: an invalid field raises a Problem that names the field and the fix.
 """
 
 from collections.abc import Sequence

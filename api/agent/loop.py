@@ -1,11 +1,10 @@
-"""A model at work with the server's tools: its calls are done as it makes them, until it has said all.
+"""The agent loop: runs a model with the server's tools and executes its calls until it has answered.
 
-Law: each call gets exactly one result, in the order of the calls; calls that only read are done at the same time, one that may
-change something is done alone. A model that goes on beyond the limit of turns is ended, and the answer says so; closing
-ends the model and the commands that run.
+Invariants: each call gets exactly one result, in the order of the calls. Read-only calls run in parallel; a call that may
+change something runs alone. A model that continues beyond the turn limit is ended, and the answer says so. Closing the
+loop ends the model and the running commands.
 """
 
-from codecs import getincrementaldecoder
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -14,6 +13,7 @@ from msgspec import Struct, structs
 from api.agent.answer_builder import AnswerBuilder
 from api.agent.answers import Step, ToolEnded, ToolOutputChunk, ToolStarted, ToolUsed
 from api.agent.call_queue import PendingCalls
+from api.agent.command_text import OutputDecoder
 from api.agent.tool_calls import InvalidToolCall, build_job, summarize_arguments
 from api.agent.tool_results import build_tool_result
 from api.core.caller import Caller
@@ -22,21 +22,22 @@ from api.executors.tool_client import ToolClient
 from api.executors.turn_client import InteractiveTurn, TurnClient
 from shared.errors import ErrorKind
 from shared.events import Event, Failed, ToolCall, ToolCallPending
-from shared.tool_jobs import CommandOutput, JobDone, JobResult, ToolsStatus
+from shared.tool_jobs import CommandOutput, JobDone, JobResult, ToolJob, ToolsStatus
 from shared.turn import Text, ToolResult, Turn
 
 TURN_LIMIT_MESSAGE = (
-    "This call was not done: the limit of turns is reached. Say now what you have found, without calling a tool."
+    "This call was not executed: the turn limit is reached. Report what you have found, without calling a tool."
 )
 
-# The key of the model's events, beside the ids of its calls.
+# The key of the model's events among the ids of its calls.
 MODEL_KEY = ""
 
 type CallStep = ToolStarted | ToolOutputChunk | ToolEnded | ToolResult
+type CallOutcome = JobResult | Failed | InvalidToolCall
 
 
 class AgentEnvironment(Struct, frozen=True):
-    """Where a model works. offered: the names of its tools."""
+    """The clients and limits of an agent loop. tool_names: the tools that the model may use."""
 
     turn_client: TurnClient
     tool_client: ToolClient
@@ -46,97 +47,130 @@ class AgentEnvironment(Struct, frozen=True):
 
 
 async def run_agent(environment: AgentEnvironment, turn: Turn, caller: Caller) -> AsyncGenerator[Step]:
-    """All that happens, to the answer or to Failed."""
-    saying = AnswerBuilder(turn.model)
-    turns = TurnCounter(environment.max_turns)
-    calls = PendingCalls(environment.status)
-    together = StreamMerger[str, Event | CallStep]()
-    async with environment.turn_client.run_interactive(turn, caller) as held, aclosing(together.merge()) as steps:
-        together.add(MODEL_KEY, held.events)
-        async for key, step in steps:
-            if isinstance(step, ToolResult):
-                await _send_results(held, saying, calls.add_result(step))
-            elif isinstance(step, ToolStarted | ToolOutputChunk | ToolEnded):
+    """Yields every step of the work, up to the answer or Failed."""
+    async with environment.turn_client.run_interactive(turn, caller) as interactive_turn:
+        loop = AgentLoop(environment, interactive_turn, turn.model, caller)
+        async with aclosing(loop.run()) as steps:
+            async for step in steps:
                 yield step
-            elif step is not None:
-                turns.add_event(step)
-                if turns.must_stop:
+
+
+class AgentLoop:
+    """One run of a model with tools. Mutable: the turns, the pending calls, and the answer so far."""
+
+    def __init__(
+        self, environment: AgentEnvironment, interactive_turn: InteractiveTurn, model: str, caller: Caller
+    ) -> None:
+        self._environment = environment
+        self._interactive_turn = interactive_turn
+        self._caller = caller
+        self._answer = AnswerBuilder(model)
+        self._turns = TurnCounter(environment.max_turns)
+        self._calls = PendingCalls(environment.status)
+        self._merger = StreamMerger[str, Event | CallStep]()
+
+    async def run(self) -> AsyncGenerator[Step]:
+        """Yields every step, up to the answer or Failed."""
+        self._merger.add(MODEL_KEY, self._interactive_turn.events)
+        async with aclosing(self._merger.merge()) as steps:
+            async for key, step in steps:
+                if self._is_over(key, step):
                     break
-                saying.add_event(step)
-                yield step
-            elif key == MODEL_KEY:
-                break
-            else:
-                calls.finish(key)
-            if isinstance(step, Failed):
-                return
-            if isinstance(step, ToolCallPending):
-                calls.add(step)
-            for wanted in calls.take_ready():
-                together.add(wanted.id, run_call(environment, wanted, caller, turns.rejection))
-    yield saying.build_code_answer(out_of_turns=turns.rejection is not None)
+                if step is not None and not isinstance(step, ToolResult):
+                    yield step
+                if isinstance(step, Failed):
+                    return
+                await self._advance(key, step)
+        yield self._answer.build_code_answer(out_of_turns=self._turns.rejection is not None)
 
+    def _is_over(self, key: str, step: Event | CallStep | None) -> bool:
+        """Records a step; returns whether the model has ended or must be ended."""
+        if step is None:
+            return key == MODEL_KEY
+        if isinstance(step, ToolStarted | ToolOutputChunk | ToolEnded | ToolResult):
+            return False
+        self._turns.add_event(step)
+        if not self._turns.must_stop:
+            self._answer.add_event(step)
+        return self._turns.must_stop
 
-async def _send_results(
-    interactive_turn: InteractiveTurn, builder: AnswerBuilder, results: list[tuple[ToolCallPending, ToolResult]]
-) -> None:
-    for wanted, result in results:
-        builder.tools_used.append(ToolUsed(wanted.name, summarize_arguments(wanted.arguments), result.is_error))
-        await interactive_turn.send_tool_result(result)
+    async def _advance(self, key: str, step: Event | CallStep | None) -> None:
+        """Does what follows from a step: sends results, and starts the calls that are ready."""
+        if step is None:
+            self._calls.finish(key)
+        elif isinstance(step, ToolResult):
+            await self._send_results(self._calls.add_result(step))
+        elif isinstance(step, ToolCallPending):
+            self._calls.add(step)
+        for call in self._calls.take_ready():
+            self._merger.add(call.id, run_call(self._environment, call, self._caller, self._turns.rejection))
+
+    async def _send_results(self, results: list[tuple[ToolCallPending, ToolResult]]) -> None:
+        for call, result in results:
+            used = ToolUsed(call.name, summarize_arguments(call.arguments), result.is_error)
+            self._answer.tools_used.append(used)
+            await self._interactive_turn.send_tool_result(result)
 
 
 class TurnCounter:
-    """How often the model called. Mutable: the count. over: what a call is told that is one too many.
+    """Counts the model's turns with calls. Mutable: the count."""
 
-    gone: it calls all the same.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._max_turns = most
+    def __init__(self, max_turns: int) -> None:
+        self._max_turns = max_turns
         self._count = 0
         self._called = False
 
     def add_event(self, event: Event) -> None:
-        """Take in what happened: calls that come before the first is wanted belong to one message."""
+        """Counts an event; calls that come before the first of them is pending belong to one turn."""
         if isinstance(event, ToolCall) and (self._called or not self._count):
             self._count, self._called = self._count + 1, False
         self._called = self._called or isinstance(event, ToolCallPending)
 
     @property
     def rejection(self) -> InvalidToolCall | None:
+        """The result of a call beyond the limit."""
         return InvalidToolCall(TURN_LIMIT_MESSAGE) if self._count > self._max_turns else None
 
     @property
     def must_stop(self) -> bool:
+        """Whether the model called again after a rejection."""
         return self._count > self._max_turns + 1
 
 
 async def run_call(
-    environment: AgentEnvironment, wanted: ToolCallPending, caller: Caller, rejection: InvalidToolCall | None
+    environment: AgentEnvironment, call: ToolCallPending, caller: Caller, rejection: InvalidToolCall | None
 ) -> AsyncGenerator[CallStep]:
-    """What happens in a call, and its result."""
-    yield ToolStarted(wanted.id, wanted.name, summarize_arguments(wanted.arguments))
-    asked = rejection or build_job(
-        wanted.name, wanted.arguments, environment.tool_names, environment.status.command_timeout
-    )
+    """Yields the steps of a call, and its result last."""
+    yield ToolStarted(call.id, call.name, summarize_arguments(call.arguments))
+    timeout = environment.status.command_timeout
+    job = rejection or build_job(call.name, call.arguments, environment.tool_names, timeout)
     output: list[CommandOutput] = []
-    came: JobResult | Failed | InvalidToolCall = Failed(ErrorKind.EXECUTOR_LOST)
-    if isinstance(asked, InvalidToolCall):
-        came = asked
+    outcome: CallOutcome = Failed(ErrorKind.EXECUTOR_LOST)
+    if isinstance(job, InvalidToolCall):
+        outcome = job
     else:
-        words = {stream: getincrementaldecoder("utf-8")("replace") for stream in ("stdout", "stderr")}
-        async with aclosing(environment.tool_client.run(asked, structs.replace(caller, is_nested=True))) as messages:
-            async for said in messages:
-                match said:
-                    case CommandOutput(stream, data):
-                        output.append(said)
-                        if text := words[stream].decode(data):
-                            yield ToolOutputChunk(wanted.id, stream, text)
-                    case JobDone(result):
-                        came = result
-                    case Failed():
-                        came = said
-    result = build_tool_result(wanted.id, came, output, environment.status)
+        async with aclosing(_run_job(environment, call.id, job, caller, output)) as steps:
+            async for step in steps:
+                if isinstance(step, ToolOutputChunk):
+                    yield step
+                else:
+                    outcome = step
+    result = build_tool_result(call.id, outcome, output, environment.status)
     texts = [block.text for block in result.content if isinstance(block, Text)]
-    yield ToolEnded(wanted.id, wanted.name, result.is_error, "\n".join(texts))
+    yield ToolEnded(call.id, call.name, result.is_error, "\n".join(texts))
     yield result
+
+
+async def _run_job(
+    environment: AgentEnvironment, call_id: str, job: ToolJob, caller: Caller, output: list[CommandOutput]
+) -> AsyncGenerator[ToolOutputChunk | JobResult | Failed]:
+    """Yields the output of a job as text, and its outcome last. output: collects the output as bytes."""
+    decoder = OutputDecoder()
+    async with aclosing(environment.tool_client.run(job, structs.replace(caller, is_nested=True))) as messages:
+        async for message in messages:
+            if not isinstance(message, CommandOutput):
+                yield message.result if isinstance(message, JobDone) else message
+                continue
+            output.append(message)
+            if text := decoder.decode(message):
+                yield ToolOutputChunk(call_id, message.stream, text)

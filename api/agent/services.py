@@ -1,29 +1,26 @@
-"""Everything that may be asked, as functions that each door calls.
+"""The services of the agent, as functions that each dialect calls.
 
-Law: what is wrong with the asking itself is raised as a Problem before anything begins; what happens after that comes
-as steps, which end in exactly one answer or Failed. Closing the steps ends the work.
+Invariants: an invalid request raises a Problem before any work starts. All later outcomes are steps, which end in exactly
+one answer or Failed. Closing the steps ends the work.
 """
 
 import base64
-from codecs import getincrementaldecoder
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, structs
 
 from api.agent import checks
 from api.agent.answer_builder import AnswerBuilder
 from api.agent.answers import (
     BashAnswer,
-    ChatAnswer,
-    CodeAnswer,
     FileAnswer,
-    FinalAnswer,
     ModelEntries,
     ModelEntry,
     OutputChunk,
     Step,
 )
+from api.agent.command_text import OutputDecoder, StreamName
 from api.agent.loop import AgentEnvironment, run_agent
 from api.agent.requests import AnalyzeRequest, BashRequest, ChatRequest, CodeRequest, FileReadRequest
 from api.agent.tool_definitions import TOOL_NAMES, build_system_prompt, build_tool, list_available_tools
@@ -33,18 +30,18 @@ from api.core.caller import Caller
 from api.core.keys import Key
 from api.core.model_names import exclude_default
 from api.core.problems import Problem, problem_from_failure
-from api.executors.tool_client import ToolClient
+from api.executors.tool_client import ToolClient, ToolJobMessage
 from api.executors.turn_client import TurnClient
 from api.models.access import list_allowed_models
 from api.models.catalogue import Catalogue, build_model_list
 from shared.errors import ErrorKind
 from shared.events import Done, Failed
-from shared.tool_jobs import CommandOutput, CommandResult, FileContent, JobDone, ReadFile, RunCommand
+from shared.tool_jobs import CommandOutput, CommandResult, FileContent, JobDone, JobResult, ReadFile, RunCommand
 from shared.turn import Block, Message, Text, Turn
 
 
 class AgentServices(Struct, frozen=True):
-    """What the work is done with."""
+    """The clients and limits that the services use."""
 
     turn_client: TurnClient
     tool_client: ToolClient
@@ -66,17 +63,15 @@ async def code(agent_services: AgentServices, request: CodeRequest, caller: Call
     if status is None:
         raise problem_from_failure(await agent_services.tool_client.explain_unavailable())
     offered = checks.check_allowed_tools(request.allowed_tools, TOOL_NAMES, list_available_tools(status))
-    ground = AgentEnvironment(
+    environment = AgentEnvironment(
         agent_services.turn_client, agent_services.tool_client, status, offered, agent_services.limits.max_turns
     )
-    held = Turn(
-        model=turn.model,
-        messages=turn.messages,
+    with_tools = structs.replace(
+        turn,
         system=(build_system_prompt(status), *turn.system),
         tools=tuple(build_tool(name, status) for name in offered),
-        max_budget_usd=turn.max_budget_usd,
     )
-    return run_agent(ground, held, caller)
+    return run_agent(environment, with_tools, caller)
 
 
 async def analyze(agent_services: AgentServices, request: AnalyzeRequest, caller: Caller) -> AsyncGenerator[Step]:
@@ -105,7 +100,7 @@ async def run_command(agent_services: AgentServices, request: BashRequest, calle
 
 
 async def list_models(agent_services: AgentServices, key: Key | None) -> ModelEntries:
-    """Every name for a model that a key may use, and what each means. key: None is the owner."""
+    """Returns every model name that a key may use, and the model behind it. key: None is the owner."""
     models = await agent_services.catalogue.fetch_models()
     listed = list_allowed_models(
         key, build_model_list(models, agent_services.catalogue.aliases), agent_services.catalogue.list_names
@@ -122,17 +117,6 @@ async def list_models(agent_services: AgentServices, key: Key | None) -> ModelEn
     return ModelEntries(entries)
 
 
-async def get_final_answer(steps: AsyncGenerator[Step]) -> FinalAnswer:
-    """The answer, for those who do not watch. Raises Problem when there is none."""
-    async with aclosing(steps):
-        async for step in steps:
-            if isinstance(step, Failed):
-                raise problem_from_failure(step)
-            if isinstance(step, ChatAnswer | CodeAnswer | FileAnswer | BashAnswer):
-                return step
-    raise problem_from_failure(Failed(ErrorKind.INTERNAL))
-
-
 async def _build_turn(agent_services: AgentServices, request: ChatRequest | CodeRequest | AnalyzeRequest) -> Turn:
     text = checks.check_prompt(request.prompt, agent_services.limits)
     dollars = check_budget(request.max_budget_usd)
@@ -142,13 +126,13 @@ async def _build_turn(agent_services: AgentServices, request: ChatRequest | Code
 
 
 async def _run_chat(agent_services: AgentServices, turn: Turn, caller: Caller) -> AsyncGenerator[Step]:
-    saying = AnswerBuilder(turn.model)
+    builder = AnswerBuilder(turn.model)
     async with aclosing(agent_services.turn_client.run(turn, caller)) as events:
         async for event in events:
-            saying.add_event(event)
+            builder.add_event(event)
             yield event
             if isinstance(event, Done):
-                yield saying.build_chat_answer()
+                yield builder.build_chat_answer()
 
 
 async def _run_analyze(
@@ -156,83 +140,94 @@ async def _run_analyze(
 ) -> AsyncGenerator[Step]:
     files: list[Block] = []
     for number, path in enumerate(paths):
-        place = f"context_files[{number}]"
-        came = await agent_services.tool_client.get_result(ReadFile(path, as_text=True), caller)
-        if isinstance(came, FileContent) and not came.truncated:
-            try:
-                files += to_blocks(came, path)
-            except Problem as problem:
-                yield Failed(ErrorKind.BAD_JOB, f"`{place}`: {problem.message}")
-                return
-            continue
-        if isinstance(came, Failed):
-            yield Failed(came.kind, f"`{place}`: {came.detail}" if came.detail else f"See `{place}`.", came.retry_after)
-        else:
-            yield Failed(ErrorKind.TOO_LARGE, f"`{place}` is larger than what is read of a file at once.")
-        return
+        outcome = await agent_services.tool_client.get_result(ReadFile(path, as_text=True), caller)
+        blocks = _to_context_blocks(outcome, path, f"context_files[{number}]")
+        if isinstance(blocks, Failed):
+            yield blocks
+            return
+        files += blocks
     [message] = turn.messages
-    about = Message("user", (*files, *message.content))
-    async with aclosing(
-        _run_chat(agent_services, Turn(turn.model, (about,), turn.system, max_budget_usd=turn.max_budget_usd), caller)
-    ) as steps:
+    with_files = structs.replace(turn, messages=(Message("user", (*files, *message.content)),))
+    async with aclosing(_run_chat(agent_services, with_files, caller)) as steps:
         async for step in steps:
             yield step
 
 
+def _to_context_blocks(outcome: JobResult | Failed, path: str, place: str) -> Sequence[Block] | Failed:
+    """Returns the blocks of a file that was read. place: its path in the request."""
+    match outcome:
+        case FileContent(truncated=False):
+            try:
+                return to_blocks(outcome, path)
+            except Problem as problem:
+                return Failed(ErrorKind.BAD_JOB, f"`{place}`: {problem.message}")
+        case Failed(kind, detail):
+            return Failed(kind, f"`{place}`: {detail}" if detail else f"See `{place}`.", outcome.retry_after)
+        case _:
+            return Failed(ErrorKind.TOO_LARGE, f"`{place}` is larger than the size limit for one read.")
+
+
 async def _run_file_read(agent_services: AgentServices, job: ReadFile, caller: Caller) -> AsyncGenerator[Step]:
-    came = await agent_services.tool_client.get_result(job, caller)
-    match came:
+    outcome = await agent_services.tool_client.get_result(job, caller)
+    match outcome:
         case FileContent(text=str(text)):
             yield FileAnswer(
-                path=came.path,
+                path=outcome.path,
                 content=text,
-                size=came.size,
+                size=outcome.size,
                 encoding="utf-8",
-                media_type=came.media_type,
-                first_line=came.first_line,
-                lines=UNSET if came.lines is None else came.lines,
-                truncated=came.truncated,
+                media_type=outcome.media_type,
+                first_line=outcome.first_line,
+                lines=UNSET if outcome.lines is None else outcome.lines,
+                truncated=outcome.truncated,
             )
         case FileContent():
             yield FileAnswer(
-                path=came.path,
-                content=base64.b64encode(came.data or b"").decode(),
-                size=came.size,
+                path=outcome.path,
+                content=base64.b64encode(outcome.data or b"").decode(),
+                size=outcome.size,
                 encoding="base64",
-                media_type=came.media_type,
-                truncated=came.truncated,
+                media_type=outcome.media_type,
+                truncated=outcome.truncated,
             )
         case Failed():
-            yield came
+            yield outcome
         case _:
             yield Failed(ErrorKind.EXECUTOR_LOST)
 
 
 async def _run_command(agent_services: AgentServices, job: RunCommand, caller: Caller) -> AsyncGenerator[Step]:
-    words = {stream: getincrementaldecoder("utf-8")("replace") for stream in ("stdout", "stderr")}
-    written = {"stdout": "", "stderr": ""}
+    decoder = OutputDecoder()
+    texts: dict[StreamName, str] = {"stdout": "", "stderr": ""}
     async with aclosing(agent_services.tool_client.run(job, caller)) as messages:
-        async for said in messages:
-            match said:
-                case CommandOutput(stream, data):
-                    text = words[stream].decode(data)
-                    written[stream] += text
-                    if text:
-                        yield OutputChunk(stream, text)
-                case JobDone(CommandResult(returncode, timed_out, truncated)):
-                    # A letter that was never whole.
-                    for stream in ("stdout", "stderr"):
-                        if text := words[stream].decode(b"", final=True):
-                            written[stream] += text
-                            yield OutputChunk(stream, text)
-                    yield BashAnswer(
-                        stdout=written["stdout"],
-                        stderr=written["stderr"],
-                        returncode=returncode,
-                        timed_out=timed_out,
-                        truncated=truncated,
-                    )
-                case JobDone():
-                    yield Failed(ErrorKind.EXECUTOR_LOST)
-                case Failed():
-                    yield said
+        async for message in messages:
+            for stream, text in _decode_output(message, decoder):
+                texts[stream] += text
+                yield OutputChunk(stream, text)
+            if isinstance(message, JobDone):
+                yield _to_bash_answer(message.result, texts)
+            elif isinstance(message, Failed):
+                yield message
+
+
+def _decode_output(message: ToolJobMessage, decoder: OutputDecoder) -> Iterator[tuple[StreamName, str]]:
+    """Yields the text that a message completes, by stream."""
+    match message:
+        case CommandOutput(stream) if text := decoder.decode(message):
+            yield stream, text
+        case JobDone(CommandResult()):
+            yield from decoder.flush()
+        case _:
+            pass
+
+
+def _to_bash_answer(result: JobResult, texts: Mapping[StreamName, str]) -> BashAnswer | Failed:
+    if not isinstance(result, CommandResult):
+        return Failed(ErrorKind.EXECUTOR_LOST)
+    return BashAnswer(
+        stdout=texts["stdout"],
+        stderr=texts["stderr"],
+        returncode=result.returncode,
+        timed_out=result.timed_out,
+        truncated=result.truncated,
+    )

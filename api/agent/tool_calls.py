@@ -1,6 +1,6 @@
 """A model's call of one of the server's tools, as a job. Pure.
 
-Law: a call that can't be a job comes back as a sentence that says what to mend; nothing is guessed.
+Invariants: an invalid call becomes a sentence that says what to fix; nothing is guessed.
 """
 
 import re
@@ -27,7 +27,7 @@ OUTPUT_MODES = {"content": "content", "files_with_matches": "files", "count": "c
 
 
 class InvalidToolCall(Struct, frozen=True):
-    """A call that can't be done. text: why, and what to mend."""
+    """A call that can't be done. text: why, and the fix."""
 
     text: str
 
@@ -96,7 +96,7 @@ def build_job(name: str, arguments: str, tool_names: tuple[str, ...], max_second
         # Models write numbers and flags as texts at times: what is meant is clear.
         call = msgspec.json.decode(arguments or "{}", type=CALL_TYPES[name], strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return InvalidToolCall(f"The arguments of `{name}` can't be used: {error}. Mend them and call it again.")
+        return InvalidToolCall(f"The arguments of `{name}` can't be used: {error}. Fix them and call it again.")
     return check_call(call) or _to_job(call, max_seconds)
 
 

@@ -1,6 +1,6 @@
 """The tools as a model sees them: names, descriptions, schemas. Pure.
 
-Law: a tool is offered only where it can be used: `Write` and `Edit` where something may be written, `Bash` where some
+Invariants: a tool is offered only where it can be used: `Write` and `Edit` where something may be written, `Bash` where some
 command may be run.
 """
 

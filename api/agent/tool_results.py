@@ -1,6 +1,6 @@
 """What came of a job, as the model is told it. Pure.
 
-Law: what is cut says so; what is refused says what is allowed; what failed is an error, and never an empty answer.
+Invariants: what is cut says so; what is refused says what is allowed; what failed is an error, and never an empty answer.
 """
 
 import base64

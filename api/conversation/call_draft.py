@@ -1,6 +1,6 @@
-"""A call of the model's in the making, whichever dialect it is told in.
+"""A tool call of the model while it streams, for every dialect.
 
-Law: a custom tool's text is inside JSON, so it is known only when that is whole.
+Invariants: a custom tool's text is inside JSON, so it is known only when the JSON is complete.
 """
 
 import json
@@ -12,7 +12,7 @@ from shared.events import ToolCall
 
 
 class CallDraft:
-    """A call in the making. Mutable: its arguments so far."""
+    """A call while it streams. Mutable: its arguments so far."""
 
     def __init__(self, call: ToolCall, *, custom: bool) -> None:
         self.id = call.id
@@ -21,10 +21,10 @@ class CallDraft:
         self.arguments = ""
 
     def parse_free_text(self) -> str:
-        """What a custom tool is given: the one argument that its call has; what can't be read stays as it is."""
+        """Returns the text for a custom tool: the call's only argument; invalid JSON is returned unchanged."""
         try:
             text = msgspec.convert(json.loads(self.arguments), dict[str, str])[CUSTOM_TOOL_FIELD]
         except (ValueError, KeyError, RecursionError):
             return self.arguments
-        # Half of a surrogate pair, which a model may write as an escape, is no text in UTF-8.
+        # Half of a surrogate pair, which a model may write as an escape, can't be encoded in UTF-8.
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

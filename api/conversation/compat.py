@@ -1,6 +1,6 @@
 """Bodies of one API that clients post to another's address, put into the shape that belongs there. Pure.
 
-Law: only the shape changes; a body that is already in shape is given back as it is, the very same object.
+Invariants: only the shape changes; a body that is already in shape is given back as it is, the very same object.
 
 Cursor's agent mode posts Responses bodies (`input`, `instructions`) and Anthropic's `system` to `/chat/completions`. What
 the items of an `input` mean, `api.conversation.items` says.

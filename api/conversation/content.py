@@ -1,25 +1,30 @@
-"""The parts of a message as blocks, whichever vendor's form they have. Pure.
+"""Converts the parts of a message into blocks, whichever vendor's form they have. Pure.
 
-Law: a part becomes the block that it is, in its place, or a refusal that names it; text parts are never joined by
-characters of ours.
+Invariants: each part becomes one block, in order, or a problem that names it; text parts are never joined with added
+characters.
 """
 
 from collections.abc import Callable, Sequence
 
 import msgspec
-from msgspec import structs
 
 from api.conversation.drafts import DraftBlock, DraftResult, PartBlock
 from api.conversation.fields import decode_json
 from api.conversation.parts import PART_DECODER, ImageUrl, Part
 from api.core.problems import invalid_problem
-from api.media.blocks import RemoteMedia, read_data_url, read_file_data
+from api.media.blocks import (
+    RemoteMedia,
+    read_base64_file,
+    read_base64_image,
+    read_data_url,
+    read_file_data,
+)
 from shared.turn import Document, Image, Role, Text, ToolUse
 
 TEXT_TYPES = ("text", "input_text", "output_text")
 IMAGE_TYPES = ("image_url", "input_image", "image")
 FILE_TYPES = ("file", "input_file", "document")
-# What parts are called at an address, for who sends others.
+# The part types of an endpoint, for the message about an unknown one.
 CHAT_PART_NAMES = "text, image_url and file"
 RESPONSES_PART_NAMES = "input_text, output_text, input_image and input_file"
 
@@ -29,39 +34,37 @@ _content = msgspec.json.Decoder[Content](str | list[msgspec.Raw] | None)
 
 
 def decode_content(raw: msgspec.Raw, where: str) -> Content:
-    """The content of a message or of a result, its parts unread. Raises Problem."""
+    """Decodes the content of a message or result; its parts stay undecoded. Raises Problem."""
     return decode_json(bytes(raw), _content, where)
 
 
 def parse_texts(content: Content, where: str, known: str = CHAT_PART_NAMES) -> tuple[Text, ...]:
-    """The texts of a message that takes nothing else. Raises Problem."""
+    """Returns the texts of a message that allows only text. Raises Problem."""
     found: list[Text] = []
     for index, block in enumerate(_parse_each(content, where, known, parse_part)):
         if not isinstance(block, Text):
-            raise invalid_problem(f"`{where}[{index}]`: only text may be here.", f"{where}[{index}].type")
+            raise invalid_problem(f"`{where}[{index}]`: only text is allowed here.", f"{where}[{index}].type")
         found.append(block)
     return tuple(found)
 
 
 def parse_blocks(content: Content, role: Role, where: str, known: str = CHAT_PART_NAMES) -> tuple[DraftBlock, ...]:
-    """The blocks of a message of the user's or the assistant's, Anthropic's tool blocks included. Raises Problem."""
+    """Returns the blocks of a user or assistant message, including Anthropic's tool blocks. Raises Problem."""
     read = _parse_each(content, where, known, _parse_block)
     for index, block in enumerate(read):
         place = f"{where}[{index}]"
         if role == "assistant" and isinstance(block, Image | Document | RemoteMedia):
-            message = f"`{place}`: a message of the assistant's holds no pictures and no files; send it as the user's."
+            message = f"`{place}`: assistant messages can't hold images or files; send it in a user message."
             raise invalid_problem(message, f"{place}.type")
         if isinstance(block, ToolUse) and role != "assistant":
-            raise invalid_problem(
-                f"`{place}`: `tool_use` belongs into messages of the role assistant.", f"{place}.type"
-            )
+            raise invalid_problem(f"`{place}`: `tool_use` is allowed only in assistant messages.", f"{place}.type")
         if isinstance(block, DraftResult) and role != "user":
-            raise invalid_problem(f"`{place}`: `tool_result` belongs into messages of the role user.", f"{place}.type")
+            raise invalid_problem(f"`{place}`: `tool_result` is allowed only in user messages.", f"{place}.type")
     return read
 
 
 def parse_parts(content: Content, where: str, known: str = CHAT_PART_NAMES) -> tuple[PartBlock, ...]:
-    """The blocks of a tool's result. Raises Problem."""
+    """Returns the blocks of a tool result. Raises Problem."""
     return _parse_each(content, where, known, parse_part)
 
 
@@ -96,9 +99,9 @@ def _parse_block(item: Part, where: str, known: str) -> DraftBlock:
 
 
 def read_arguments(raw: msgspec.Raw, where: str) -> str:
-    """The arguments of a call as the model wrote them, readable or not; without any, an empty object.
+    """Returns the arguments of a call as the model wrote them, valid or not; an empty object if there are none.
 
-    Raises Problem for an object in an object without end, which nothing that comes after could read.
+    Raises Problem for arguments that are nested too deeply for later steps to read.
     """
     sent = bytes(raw)
     if sent == b"null":
@@ -114,7 +117,7 @@ def read_arguments(raw: msgspec.Raw, where: str) -> str:
 
 
 def parse_part(item: Part, where: str, known: str = CHAT_PART_NAMES) -> PartBlock:
-    """The block of one part. known: what parts are called where it was sent to. Raises Problem."""
+    """Returns the block of one part. known: the part types of the endpoint. Raises Problem."""
     if item.type in TEXT_TYPES:
         if item.text is None:
             raise invalid_problem(f"`{where}.text` is missing.", f"{where}.text")
@@ -131,33 +134,32 @@ def parse_part(item: Part, where: str, known: str = CHAT_PART_NAMES) -> PartBloc
 def _parse_image(item: Part, where: str) -> PartBlock:
     url = item.image_url.url if isinstance(item.image_url, ImageUrl) else item.image_url
     if item.source:
-        url = item.source.url or f"data:{item.source.media_type};base64,{item.source.data}"
+        url = item.source.url
+        if not url:
+            return read_base64_image(item.source.data, item.source.media_type, where)
     if not url and item.file_id:
-        raise invalid_problem(f"`{where}`: no files are kept here; send `image_url`.", f"{where}.file_id")
+        raise invalid_problem(f"`{where}`: file ids are not supported; send `image_url`.", f"{where}.file_id")
     if not url:
         raise invalid_problem(f"`{where}.image_url` is missing.", f"{where}.image_url")
     if url[:5].lower() == "data:":
         return read_data_url(url, where)
     if url.partition(":")[0].lower() in {"http", "https"}:
         return RemoteMedia(url, where)
-    raise invalid_problem(f"`{where}`: a picture is given as a data URL or an https address.", f"{where}.image_url")
+    raise invalid_problem(f"`{where}`: an image must be a data URL or an https address.", f"{where}.image_url")
 
 
 def _parse_file(item: Part, where: str) -> PartBlock:
     if item.source and item.source.type == "text":
         return Document("text/plain", item.source.data, item.title, item.context)
     if item.source:
-        read = read_file_data(f"data:{item.source.media_type};base64,{item.source.data}", item.title, where)
-        return structs.replace(read, context=item.context) if isinstance(read, Document) else read
-    # Chat completions have a file's fields in `file`, Responses beside the type.
+        return read_base64_file(item.source.data, item.source.media_type, item.title, where, context=item.context)
+    # Chat completions nest a file's fields in `file`; Responses has them next to the type.
     inner = item.file or item
     place = f"{where}.file" if item.file or item.type == "file" else where
     if inner.file_data:
         return read_file_data(inner.file_data, inner.filename, where)
     if inner.file_id:
-        raise invalid_problem(f"`{where}`: no files are kept here; send `file_data`.", f"{place}.file_id")
+        raise invalid_problem(f"`{where}`: file ids are not supported; send `file_data`.", f"{place}.file_id")
     if item.file_url:
-        raise invalid_problem(
-            f"`{where}`: files are not fetched from addresses; send `file_data`.", f"{where}.file_url"
-        )
+        raise invalid_problem(f"`{where}`: files are not fetched from URLs; send `file_data`.", f"{where}.file_url")
     raise invalid_problem(f"`{place}.file_data` is missing.", f"{place}.file_data")

@@ -1,6 +1,6 @@
 """What every dialect asks of a conversation, once it is read: calls and results that belong together, pictures fetched.
 
-Law: each result answers one call of an earlier message of the assistant's and stands directly behind that message, each
+Invariants: each result answers one call of an earlier message of the assistant's and stands directly behind that message, each
 call has one result, and a client that got this wrong is told the ids.
 """
 

@@ -1,6 +1,6 @@
 """What the bodies of several dialects have in common: how JSON is read, and the fields that mean the same in each. Pure.
 
-Law: what does not fit is refused with the field's own name and what would do.
+Invariants: what does not fit is refused with the field's own name and what would do.
 """
 
 import msgspec

@@ -1,6 +1,6 @@
 """The items of a Responses `input` as drafts of messages, whichever address they are posted to. Pure.
 
-Law: items keep their order; neighbours of the assistant's are one message, since its calls belong together. Thoughts go
+Invariants: items keep their order; neighbours of the assistant's are one message, since its calls belong together. Thoughts go
 back to the model only in the form in which this server gave them out.
 """
 

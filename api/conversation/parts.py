@@ -128,7 +128,7 @@ class ToolParams(Struct, frozen=True):
     """The fields of a request that offer tools. functions, function_call: their legacy names."""
 
     tools: list[ToolDefinition] | None = None
-    tool_choice: msgspec.Raw = NULL
+    tool_choice: object = None
     parallel_tool_calls: bool | None = None
     functions: list[FunctionDefinition] | None = None
     function_call: str | FunctionCall | None = None

@@ -1,8 +1,8 @@
-"""Tool calls held against the schemas they promise to meet.
+"""Validates the arguments of strict tools against their schemas.
 
-Law: the arguments of a `strict` tool are given out only once they are whole and valid; if they are not, the answer
-fails honestly and may be asked for again; only the token limit may cut them off. Other tools' arguments stream as the model writes them, as OpenAI's do, and a
-violation is the client's to report back to the model as the tool's result.
+Invariants: the arguments of a `strict` tool are sent only once they are complete and valid; otherwise the answer fails and
+may be retried. Only the token limit may cut them off. Other tools' arguments stream as the model writes them, as OpenAI's
+do; the client reports a violation to the model as the tool's result.
 """
 
 from collections.abc import AsyncGenerator, Mapping
@@ -16,12 +16,12 @@ from shared.json_schema.validator import Validator
 
 
 def strict_schemas(offered: ToolSet) -> dict[str, Validator]:
-    """What checks the arguments of the strict tools, by their names. Raises Problem (400)."""
+    """Returns the validators of the strict tools, by name. Raises Problem (400)."""
     return {tool.name: build_validator(tool) for tool in offered.tools if tool.name in offered.strict}
 
 
 async def enforce(events: AsyncGenerator[Event], schemas: Mapping[str, Validator]) -> AsyncGenerator[Event]:
-    """The events, with the arguments of strict tools in one piece each; Failed when they break their promise."""
+    """Yields the events, with the arguments of each strict tool in one piece; Failed if they violate its schema."""
     name = ""
     arguments = ""
     async with aclosing(events):
@@ -30,7 +30,7 @@ async def enforce(events: AsyncGenerator[Event], schemas: Mapping[str, Validator
                 arguments += event.json
                 continue
             if isinstance(event, ToolCall | Done) and name in schemas:
-                # What the token limit cut off is no violation: the finish reason says so.
+                # Arguments cut off by the token limit are not a violation: the finish reason says so.
                 cut = isinstance(event, Done) and event.stop_reason == "max_tokens"
                 if not cut and (wrong := schemas[name].find_fault(arguments)):
                     yield Failed(

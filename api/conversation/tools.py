@@ -1,6 +1,6 @@
 """The tools that a request offers, and how the model may use them, whichever vendor's form they have. Pure.
 
-Law: names, descriptions and schemas stay as the client gave them; a choice that can't be supported is refused.
+Invariants: names, descriptions and schemas stay as the client gave them; a choice that can't be supported is refused.
 """
 
 from collections import Counter
@@ -123,19 +123,19 @@ def _check_name(name: str, where: str) -> str:
     return name
 
 
-def _parse_choice(raw: msgspec.Raw, tools: Sequence[Tool]) -> tuple[ToolChoiceMode, str | None, frozenset[str] | None]:
+def _parse_choice(choice: object, tools: Sequence[Tool]) -> tuple[ToolChoiceMode, str | None, frozenset[str] | None]:
     """The choice, the forced tool, the allowed ones."""
-    match cast("object", msgspec.json.decode(bytes(raw))):
+    match choice:
         case None | "auto" | {"type": "auto"}:
             return "auto", None, None
         case "none" | {"type": "none"}:
             return "none", None, None
         case "required" | "any" | {"type": "required"} | {"type": "any"}:
             return "any", None, _require_tools(tools)
-        case {"type": "allowed_tools"} as choice:
+        case {"type": "allowed_tools"}:
             fields = cast("dict[str, object]", choice)
             return _parse_allowed_tools(cast("dict[str, object]", fields.get("allowed_tools") or fields), tools)
-        case {"type": "function" | "custom" | "tool"} as choice:
+        case {"type": "function" | "custom" | "tool"}:
             return "tool", _check_known(_get_choice_name(cast("dict[str, object]", choice)), tools), None
         case _:
             message = "`tool_choice` must be none, auto, required, a named tool, or allowed tools."

@@ -1,12 +1,12 @@
 """What clients of OpenAI's and Anthropic's look for and this server does not have, with what to do instead. Pure.
 
-Law: a client that probes gets a 404 that it can tell from a wrong address by its code, `not_supported`.
+Invariants: a client that probes gets a 404 that it can tell from a wrong address by its code, `not_supported`.
 """
 
 from api.core.problems import Problem
 
-NO_AUDIO = "Claude neither hears nor speaks"
-NO_FILES = "Nothing is kept between requests here. Send files in the messages of POST /v1/chat/completions"
+NO_AUDIO = "Audio is not supported"
+NO_FILES = "Files are not stored. Send them in the messages of POST /v1/chat/completions"
 NO_STATE = "Send the whole conversation to POST /v1/chat/completions"
 
 UNSUPPORTED_ENDPOINTS: dict[str, str] = {
@@ -22,7 +22,7 @@ UNSUPPORTED_ENDPOINTS: dict[str, str] = {
     "uploads": NO_FILES,
     "vector_stores": NO_FILES,
     "containers": NO_FILES,
-    "batches": "Nothing is done later here. Send each request by itself to POST /v1/chat/completions",
+    "batches": "Batches are not supported. Send each request to POST /v1/chat/completions",
     "fine_tuning": "Claude's models can't be trained here. Say what you want in the system message",
     "fine-tunes": "Claude's models can't be trained here. Say what you want in the system message",
     "evals": "Evaluations are not run here",
@@ -34,7 +34,7 @@ UNSUPPORTED_ENDPOINTS: dict[str, str] = {
     "skills": "No skills are kept here. Say in the system message what is to be done, and how",
     "engines": "Engines are models now. Name one in `model` of POST /v1/completions",
     "complete": "Send the conversation to POST /v1/messages",
-    "messages/batches": "Nothing is done later here. Send each request by itself to POST /v1/messages",
+    "messages/batches": "Batches are not supported. Send each request to POST /v1/messages",
     "organization": "One owner, one account: there is nothing to administer by this API",
 }
 

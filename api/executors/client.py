@@ -1,7 +1,7 @@
-"""A job handed to an executor: the least loaded that takes it, one connection, its messages to the last.
+"""Executor client: sends a job to the least-loaded executor that accepts it and yields its messages.
 
-Law: a job's messages end in exactly one last one, whatever happens to the executor; one that has no place, drains or
-serves nothing is passed over; closing the messages closes the connection, and that ends the job.
+Invariants: exactly one message is terminal, whatever happens to the executor. An executor that is full, draining or
+unavailable is skipped. Closing the messages closes the connection, which ends the job.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from shared.tool_jobs import JobDone
 from shared.wire import DeliverToolResult, EncodedTurn, RunTool, Submit, ToApi, WireError, encode_frame, read_to_api
 
 CONNECT_TIMEOUT = 5.0
-# Another executor may be able to where one is not.
+# Another executor may accept a job that one refuses for these reasons.
 RETRY_ON_OTHER_EXECUTOR = {ErrorKind.QUEUE_FULL, ErrorKind.DRAINING, ErrorKind.TOOLS_UNAVAILABLE}
 
 TerminalMessage = Done | JobDone | Failed
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 
 class ExecutorConnection:
-    """One connection to an executor. Mutable: why we ended it ourselves, if we did."""
+    """One connection to an executor. Mutable: why this side ended the job, if it did."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -41,15 +41,15 @@ class ExecutorConnection:
     async def send(
         self, message: Submit | DeliverToolResult | RunTool, too_large: ErrorKind, encoded: EncodedTurn | None = None
     ) -> Failed | None:
-        """Send a message; why not, if it could not be. too_large: what a message over the wire's limit is.
+        """Sends a message; returns the failure if that is impossible. too_large: the kind of a message over the wire's limit.
 
-        encoded: the turn in it, for which memory is taken once however many jobs have it.
+        encoded: the message's turn, encoded once for all jobs that share it.
         """
         try:
-            shared = (
+            frames = (
                 encoded.encode_frame(message) if encoded and isinstance(message, Submit) else [encode_frame(message)]
             )
-            self._writer.writelines(shared)
+            self._writer.writelines(frames)
             await self._writer.drain()
         except WireError:
             return Failed(too_large)
@@ -58,30 +58,30 @@ class ExecutorConnection:
         return None
 
     async def receive(self) -> ToApi:
-        """What the executor says next; Failed when it is lost, or when we ended the job."""
+        """Returns the executor's next message; Failed if it is lost, or if this side ended the job."""
         try:
             message = await read_to_api(self._reader)
         except (WireError, OSError) as error:
-            log.warning("an executor's connection broke", reason=str(error))
+            log.warning("executor connection lost", reason=str(error))
             message = None
         if self._reason and not isinstance(message, TerminalMessage):
             return self._reason
         return Failed(ErrorKind.EXECUTOR_LOST) if message is None else message
 
     def fail(self, reason: Failed) -> None:
-        """End the job here and now; its next message is `reason`."""
+        """Ends the job at once; its next message is `reason`."""
         self._reason = self._reason or reason
         self._writer.transport.abort()
 
     def close(self) -> None:
-        """Close the connection, which ends the job wherever it is."""
+        """Closes the connection, which ends the job."""
         self._writer.transport.abort()
 
 
 class ExecutorClient:
-    """Hands jobs to the executors of one role.
+    """Sends jobs to the executors of one role.
 
-    nobody: what it is when none takes a job. too_large: what a job over the wire's limit is.
+    unavailable_kind: the failure when no executor accepts a job. too_large_kind: that of a job over the wire's limit.
     """
 
     def __init__(
@@ -103,75 +103,75 @@ class ExecutorClient:
         self,
         message: Submit | RunTool,
         convert: Callable[[ToApi], T],
-        on_accepted: Callable[[ExecutorConnection], None] = lambda _link: None,
+        on_accepted: Callable[[ExecutorConnection], None] = lambda _connection: None,
         *,
         nested: bool = False,
         guard: Guard = lambda _give_up: nullcontext(),
         encoded: EncodedTurn | None = None,
     ) -> AsyncGenerator[T | Failed]:
-        """All that comes of a job, to the last.
+        """Yields the messages of a job, up to the terminal one.
 
-        understood: what a message means in this role; one that has no place in it means that the executor is lost.
-        handed_to: hears who took it, before the first message. going_on: it belongs to work that is under way.
-        guard: is entered with what ends the job, for as long as it runs. encoded: as for `Link.send`.
+        convert: maps a message to this role's type; one that does not belong to the role maps to a lost executor.
+        on_accepted: is called with the connection before the first message. nested: the job is part of running work, so
+        it is accepted while draining. guard: is entered with the function that ends the job, while it runs. encoded: as
+        for `ExecutorConnection.send`.
         """
         if self._drain.is_refusing and not nested:
             yield Failed(ErrorKind.DRAINING, retry_after=1)
             return
-        trying = self._executors.list_candidates(Failed(self._unavailable_kind, retry_after=1))
+        candidates = self._executors.list_candidates(Failed(self._unavailable_kind, retry_after=1))
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._request_timeout
-        for path, patience in trying:
+        for path, first_message_timeout in candidates:
             with ExitStack() as stack:
-                # Counted before it is connected: of jobs that come at the same moment, each sees the others.
+                # Counted before the connection, so that jobs of the same moment see each other.
                 stack.enter_context(self._executors.count_job(path))
-                connection = await connect_executor(path)
-                if connection is None:
+                streams = await connect_executor(path)
+                if streams is None:
                     continue
-                link = ExecutorConnection(*connection)
-                stack.callback(link.close)
-                stack.enter_context(self._drain.track_job(link.fail))
-                stack.enter_context(guard(link.fail))
-                timer = loop.call_at(deadline, link.fail, Failed(ErrorKind.REQUEST_TIMEOUT))
+                connection = ExecutorConnection(*streams)
+                stack.callback(connection.close)
+                stack.enter_context(self._drain.track_job(connection.fail))
+                stack.enter_context(guard(connection.fail))
+                timer = loop.call_at(deadline, connection.fail, Failed(ErrorKind.REQUEST_TIMEOUT))
                 stack.callback(timer.cancel)
-                said = await self._receive_first(
-                    link, message, patience if isinstance(message, Submit) else None, encoded
-                )
-                said = said if isinstance(said, Failed) else convert(said)
-                if isinstance(said, Failed) and said.kind in RETRY_ON_OTHER_EXECUTOR:
-                    trying.refusal = said
+                timeout = first_message_timeout if isinstance(message, Submit) else None
+                first = await self._receive_first(connection, message, timeout, encoded)
+                event = first if isinstance(first, Failed) else convert(first)
+                if isinstance(event, Failed) and event.kind in RETRY_ON_OTHER_EXECUTOR:
+                    candidates.refusal = event
                     continue
-                on_accepted(link)
-                log.debug("handed over", executor=path.stem)
-                yield said
-                while not isinstance(said, TerminalMessage):
-                    said = convert(await link.receive())
-                    yield said
+                on_accepted(connection)
+                log.debug("job accepted", executor=path.stem)
+                yield event
+                while not isinstance(event, TerminalMessage):
+                    event = convert(await connection.receive())
+                    yield event
                 return
-        yield trying.refusal
+        yield candidates.refusal
 
     async def _receive_first(
         self,
-        link: ExecutorConnection,
+        connection: ExecutorConnection,
         message: Submit | RunTool,
         first_message_timeout: float | None,
         encoded: EncodedTurn | None,
     ) -> ToApi:
-        """What is said to a job first; who says nothing for so many seconds counts as draining."""
+        """Returns the first message of a job; an executor that is silent for too long counts as draining."""
         try:
             async with asyncio.timeout(first_message_timeout):
-                return await link.send(message, self._too_large_kind, encoded) or await link.receive()
+                return await connection.send(message, self._too_large_kind, encoded) or await connection.receive()
         except TimeoutError:
             return Failed(ErrorKind.DRAINING, retry_after=1)
 
 
 async def connect_executor(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-    """A connection to an executor; None when it takes none."""
+    """Connects to an executor; returns None if it does not accept."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             return await peers.connect(path)
     except peers.UntrustedSocketError as error:
-        log.error("an executor's socket can't be trusted", reason=str(error))
+        log.error("untrusted executor socket", reason=str(error))
         return None
     except (OSError, TimeoutError):
         return None

@@ -1,7 +1,7 @@
-"""The executors known: whatever sockets are in RUN_DIR now, and in its folder of their role.
+"""The pool of executors: the sockets that are in RUN_DIR and in the role's folder there.
 
-Law: no socket is used that anybody could have put there but root, this user, or the owner of the role's folder. Nothing is remembered of an executor but how many of our jobs it has; one that is gone is skipped, one that is back
-is used.
+Invariants: a socket is used only if root, this user or the owner of the role's folder must have created it. The only state
+of an executor here is the number of its jobs from this process; a missing executor is skipped, a returned one is used.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from shared.tool_jobs import ToolsStatus
 from shared.wire import ClaudeStatus, WireError
 
 STATUS_TIMEOUT = 1.0
-# Who takes a connection and says nothing (a CLI starts in less) is being restarted, its socket kept by systemd.
+# An executor that accepts a connection and stays silent (a CLI starts faster) is restarting; systemd holds its socket.
 FIRST_MESSAGE_TIMEOUT = 15.0
 
 log = structlog.get_logger()
 
 
 class ExecutorPool:
-    """Mutable: the jobs each socket has of ours, whose turn it is among equals, and the problem that the log has."""
+    """The executors of one role. Mutable: the jobs of each socket, the order among equals, and the last logged problem."""
 
     def __init__(self, run_dir: Path, role: str) -> None:
         self._run_dir = run_dir
@@ -42,16 +42,16 @@ class ExecutorPool:
         return f"<Executors [{loads or 'none'}]>"
 
     def list_sockets(self) -> list[Path]:
-        """The sockets there are, in order of their names. Of a folder that can't be trusted there are none."""
+        """Returns the sockets in the order of their names, without those in untrusted folders."""
         found: dict[str, Path] = {}
         for folder in self._list_trusted_folders():
             try:
-                # Asked for every job: globbing takes ten times as long.
+                # Runs for every job: globbing takes ten times as long.
                 names = os.listdir(folder)  # noqa: PTH208
             except (FileNotFoundError, NotADirectoryError, PermissionError):
                 continue
-            ours = (name for name in names if name.startswith(f"{self._role}-") and name.endswith(".sock"))
-            found |= {name: folder / name for name in ours}
+            matching = (name for name in names if name.startswith(f"{self._role}-") and name.endswith(".sock"))
+            found |= {name: folder / name for name in matching}
         return [found[name] for name in sorted(found)]
 
     def list_problems(self) -> list[str]:
@@ -68,28 +68,28 @@ class ExecutorPool:
                 yield folder
             elif problem != self._logged_problem:
                 self._logged_problem = problem
-                log.error("a folder of sockets is not used", reason=problem)
+                log.error("untrusted socket folder ignored", reason=problem)
 
     def _check_folders(self) -> Iterator[tuple[Path, str]]:
-        """Yields each folder, and why it can't be trusted: what lies in one that can't be is not looked at."""
+        """Yields each folder and why it can't be trusted; folders inside an untrusted folder are not checked."""
         problem = peers.find_folder_problem(self._run_dir)
         yield self._run_dir, problem
         own = self._run_dir / self._role
-        # Whoever made it could have written in RUN_DIR, so its owner is who should be.
+        # Its creator could write to RUN_DIR, so any owner is accepted.
         if not problem and own.is_dir():
             yield own, peers.find_folder_problem(own, any_owner=True)
 
     def list_by_load(self) -> list[Path]:
-        """The sockets, least loaded first."""
+        """Returns the sockets, least loaded first."""
         return sorted(self.list_sockets(), key=lambda path: (self._jobs[path.stem], self._served[path.stem]))
 
     def list_candidates(self, refusal: Failed) -> "ExecutorCandidates":
-        """Where a job may be handed over. refusal: what it gets if there is no executor at all."""
+        """Returns the executors to try for a job. refusal: the job's outcome if there is none."""
         return ExecutorCandidates(self, refusal)
 
     @contextlib.contextmanager
     def count_job(self, path: Path) -> Generator[None]:
-        """Count a job against an executor."""
+        """Counts a job against an executor, within the block."""
         self._jobs[path.stem] += 1
         self._served[path.stem] += 1
         try:
@@ -98,41 +98,39 @@ class ExecutorPool:
             self._jobs[path.stem] -= 1
 
     async def fetch_statuses(self) -> dict[str, ClaudeStatus | None]:
-        """Every executor's state by name; None for one that does not answer."""
+        """Returns every executor's state by name; None for one that does not answer."""
         answers = await self.fetch_answers()
         return {name: answer if isinstance(answer, ClaudeStatus) else None for name, answer in answers.items()}
 
     async def fetch_answers(self) -> dict[str, ClaudeStatus | ToolsStatus | None]:
-        """As `statuses`, of whichever role."""
+        """Returns the states of executors of either role."""
         paths = self.list_sockets()
         answers = await asyncio.gather(*(query_status(path) for path in paths))
         return {path.stem: answer for path, answer in zip(paths, answers, strict=True)}
 
     async def fetch_tools_statuses(self) -> dict[str, ToolsStatus | None]:
-        """The same of executors of the tools role."""
-        paths = self.list_sockets()
-        answers = await asyncio.gather(*(query_status(path) for path in paths))
-        told = [answer if isinstance(answer, ToolsStatus) else None for answer in answers]
-        return {path.stem: answer for path, answer in zip(paths, told, strict=True)}
+        """Returns the states of executors of the tools role."""
+        answers = await self.fetch_answers()
+        return {name: answer if isinstance(answer, ToolsStatus) else None for name, answer in answers.items()}
 
 
 async def fetch_status(path: Path) -> ClaudeStatus | None:
-    """Ask one executor of the claude role how it is; None when it does not answer in time."""
+    """Returns the state of an executor of the claude role; None if it does not answer in time."""
     answer = await query_status(path)
     return answer if isinstance(answer, ClaudeStatus) else None
 
 
 class ExecutorCandidates:
-    """The executors to try for a job, least loaded first. Mutable: refusal, why none of them has taken it."""
+    """The executors to try for a job, least loaded first. Mutable: refusal, why none of them accepted it."""
 
     def __init__(self, executors: ExecutorPool, refusal: Failed) -> None:
         self._executors = executors
         self.refusal = refusal
 
     def __iter__(self) -> Iterator[tuple[Path, float | None]]:
-        """Each one's socket, and how long to wait for its first word.
+        """Yields each socket, and how long to wait for the first message.
 
-        Once again, where all that is wrong is that one drains: the next one of its name may listen by now.
+        If the only obstacle is a draining executor, all are tried again: its successor may listen by then.
         """
         paths = self._executors.list_by_load()
         yield from ((path, FIRST_MESSAGE_TIMEOUT if len(paths) > 1 else None) for path in paths)
@@ -141,7 +139,7 @@ class ExecutorCandidates:
 
 
 async def query_status(path: Path) -> ClaudeStatus | ToolsStatus | None:
-    """Ask one executor how it is; None when it does not answer in time."""
+    """Returns the state of an executor; None if it does not answer in time."""
     try:
         async with asyncio.timeout(STATUS_TIMEOUT):
             answer = await wire.fetch_status(path)

@@ -1,7 +1,7 @@
-"""Pictures and files that a client sends, as blocks of a Turn. Pure.
+"""Converts images and files that a client sends into blocks of a Turn. Pure.
 
-Law: what a thing is, its bytes say; a declared type only decides what the bytes leave open. What can't be used is a
-Problem that names the part and what is taken instead.
+Invariants: the bytes decide what a file is; a declared type counts only where the bytes leave it open. Unusable data
+raises a Problem that names the part and the accepted types. Only headers of images are read, never their pixels.
 """
 
 import base64
@@ -28,14 +28,14 @@ JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
 
 
 class RemoteMedia(Struct, frozen=True):
-    """A picture that is still to be fetched. where: the part of the request that asks for it."""
+    """An image that is still to be fetched. where: the part of the request that names it."""
 
     url: str
     where: str
 
 
 class RemoteDocument(RemoteMedia, frozen=True):
-    """A PDF or text that is still to be fetched, with what the client says of it."""
+    """A document that is still to be fetched, with the client's title and context."""
 
     title: str | None = None
     context: str | None = None
@@ -50,8 +50,8 @@ class OfficeDocument(Struct, frozen=True):
     context: str | None = None
 
 
-class DataUrl(Struct, frozen=True):
-    """What a data URL holds. media_type, charset: as declared, in lower case."""
+class MediaData(Struct, frozen=True):
+    """The bytes of an image or file. media_type, charset: as declared, in lower case."""
 
     data: bytes
     media_type: str = ""
@@ -59,29 +59,45 @@ class DataUrl(Struct, frozen=True):
 
 
 def build_image(data: bytes, where: str) -> Image:
-    """A picture, by its bytes. Raises Problem."""
+    """Returns the image block of these bytes. Raises Problem."""
     if len(data) > MAX_IMAGE_BYTES:
-        raise media_problem("image_too_large", "the picture is larger than 5 MiB.", where, 413)
+        raise media_problem("image_too_large", "the image is larger than 5 MiB.", where, 413)
     media_type = detect_image_type(data)
     if not media_type or not (sides := read_dimensions(data, media_type)) or 0 in sides:
-        fault = "is damaged or cut off" if media_type else "is of no known type" if data else "is empty"
-        raise media_problem("invalid_image", f"the picture {fault}. Send {IMAGE_FORMATS}.", where)
+        fault = "is damaged or truncated" if media_type else "has an unknown type" if data else "is empty"
+        raise media_problem("invalid_image", f"the image {fault}. Send {IMAGE_FORMATS}.", where)
     if max(sides) > MAX_IMAGE_SIDE:
         raise media_problem(
-            "invalid_image", f"the picture is {sides} pixels; {MAX_IMAGE_SIDE} is the most a side.", where
+            "invalid_image",
+            f"the image is {sides[0]} x {sides[1]} pixels; {MAX_IMAGE_SIDE} per side is the limit.",
+            where,
         )
     return Image(media_type, base64.b64encode(data).decode())
 
 
 def read_data_url(url: str, where: str) -> Image | Document | OfficeDocument:
-    """What a data URL holds. Raises Problem."""
+    """Returns the content of a data URL. Raises Problem."""
     try:
-        sent = parse_data_url(url)
+        return to_image_block(parse_data_url(url), where)
     except ValueError as error:
-        raise media_problem(
-            "invalid_image", f"no data URL that can be decoded. Send {IMAGE_FORMATS} in base64.", where
-        ) from error
-    # Without a type it is a text (RFC 2397 §2).
+        raise _undecodable_image_problem(where) from error
+
+
+def read_base64_image(data: str, media_type: str, where: str) -> Image | Document | OfficeDocument:
+    """Returns the content of an image part in base64. Raises Problem."""
+    try:
+        return to_image_block(_parse_media(media_type, data), where)
+    except ValueError as error:
+        raise _undecodable_image_problem(where) from error
+
+
+def _undecodable_image_problem(where: str) -> Problem:
+    return media_problem("invalid_image", f"the data can't be decoded. Send {IMAGE_FORMATS} in base64.", where)
+
+
+def to_image_block(sent: MediaData, where: str) -> Image | Document | OfficeDocument:
+    """Returns the block of data that was sent as an image; a document among images stays one. Raises Problem."""
+    # Without a type it is text (RFC 2397 §2).
     is_file = (
         sent.media_type.startswith("text/")
         or not sent.media_type
@@ -98,18 +114,33 @@ def read_data_url(url: str, where: str) -> Image | Document | OfficeDocument:
 
 
 def read_file_data(file_data: str, filename: str | None, where: str) -> Document | Image | OfficeDocument:
-    """What a `file` part holds: a data URL, or base64 alone. Raises Problem."""
+    """Returns the content of a `file` part: a data URL, or base64 alone. Raises Problem."""
     try:
-        sent = parse_data_url(file_data) if file_data[:5].lower() == "data:" else DataUrl(decode_base64(file_data))
+        sent = parse_data_url(file_data) if file_data[:5].lower() == "data:" else MediaData(decode_base64(file_data))
     except ValueError as error:
-        raise media_problem("invalid_file", "neither a data URL nor base64 that can be decoded.", where) from error
+        raise _undecodable_file_problem(where) from error
     return to_file_block(sent, filename or None, where)
 
 
-def to_file_block(
-    sent: DataUrl, title: str | None, where: str, *, context: str | None = None
+def read_base64_file(
+    data: str, media_type: str, title: str | None, where: str, *, context: str | None = None
 ) -> Document | Image | OfficeDocument:
-    """What the bytes of a file are. Raises Problem."""
+    """Returns the content of a document part in base64. Raises Problem."""
+    try:
+        sent = _parse_media(media_type, data)
+    except ValueError as error:
+        raise _undecodable_file_problem(where) from error
+    return to_file_block(sent, title or None, where, context=context)
+
+
+def _undecodable_file_problem(where: str) -> Problem:
+    return media_problem("invalid_file", "the data is neither a valid data URL nor valid base64.", where)
+
+
+def to_file_block(
+    sent: MediaData, title: str | None, where: str, *, context: str | None = None
+) -> Document | Image | OfficeDocument:
+    """Returns the block of a file. Raises Problem."""
     if found := to_document(sent, title, where):
         return add_context(found, context)
     if detect_image_type(sent.data):
@@ -118,56 +149,60 @@ def to_file_block(
     raise media_problem("invalid_file", f"{fault} Send {FILE_FORMATS}.", where)
 
 
-def describe_undecodable(sent: DataUrl) -> str:
-    """Why bytes that are of no other type are no text."""
+def describe_undecodable(sent: MediaData) -> str:
+    """Describes why bytes of no other type are not text either."""
     if charsets.find_codec(sent.charset):
-        return f"the file is of no known type, and no text in `{sent.charset}`, which it is declared to be"
-    return "the file is of no known type, and no text in a character encoding that its bytes tell"
+        return f"the file has an unknown type, and is not text in its declared encoding `{sent.charset}`"
+    return "the file has an unknown type, and is not text in an encoding that can be detected"
 
 
-def parse_data_url(url: str) -> DataUrl:
-    """The declared type and the bytes of a data URL (RFC 2397). Raises ValueError."""
+def parse_data_url(url: str) -> MediaData:
+    """Returns the bytes of a data URL with their declared type (RFC 2397). Raises ValueError."""
     head, comma, payload = url.partition(",")
     scheme, _, kind = head.partition(":")
     if scheme.strip().lower() != "data" or not comma:
-        raise ValueError("no data URL")
-    media_type, *parameters = (word.strip().lower() for word in kind.split(";"))
+        raise ValueError("not a data URL")
+    declared, separator, encoding = kind.rpartition(";")
     data = unquote_to_bytes(payload)
-    declared = dict(parse_parameter(word) for word in parameters)
-    return DataUrl(
-        decode_base64(data.decode("ascii")) if "base64" in parameters[-1:] else data,
-        media_type,
-        declared.get("charset", ""),
-    )
+    if separator and encoding.strip().lower() == "base64":
+        return _parse_media(declared, data.decode("ascii"))
+    return _parse_media(kind, data)
+
+
+def _parse_media(declared: str, data: bytes | str) -> MediaData:
+    """Returns bytes, or text in base64, with a declared media type. Raises ValueError."""
+    media_type, *parameters = (word.strip().lower() for word in declared.split(";"))
+    charset = dict(parse_parameter(word) for word in parameters).get("charset", "")
+    return MediaData(decode_base64(data) if isinstance(data, str) else data, media_type, charset)
 
 
 def parse_parameter(parameter: str) -> tuple[str, str]:
-    """A parameter of a media type, its value without quotes (RFC 9110 §5.6.6)."""
+    """Returns the name and the unquoted value of a media type's parameter (RFC 9110 §5.6.6)."""
     name, _, value = parameter.partition("=")
     return name.strip(), value.strip().strip('"')
 
 
 def decode_base64(text: str) -> bytes:
-    """Base64 of either alphabet; white space and padding are free. Raises ValueError."""
+    """Decodes base64 of either alphabet; white space and padding are optional. Raises ValueError."""
     packed = "".join(text.split()).translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
     return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
 
 
-def to_document(sent: DataUrl, title: str | None, where: str) -> Document | OfficeDocument | None:
-    """A PDF, a text or an office document; None if the bytes are none of them. Raises Problem."""
+def to_document(sent: MediaData, title: str | None, where: str) -> Document | OfficeDocument | None:
+    """Returns a PDF, text or office document; None if the bytes are none of them. Raises Problem."""
     found = _to_document(sent, title, where)
     if found and len(sent.data) > MAX_FILE_BYTES:
         raise media_problem("file_too_large", "the file is larger than 20 MiB.", where, 413)
     return found
 
 
-def _to_document(sent: DataUrl, title: str | None, where: str) -> Document | OfficeDocument | None:
+def _to_document(sent: MediaData, title: str | None, where: str) -> Document | OfficeDocument | None:
     if sent.data.startswith(PDF):
         return Document("application/pdf", base64.b64encode(sent.data).decode(), title)
-    # RTF is ASCII: who declares it a text wants its source read.
+    # RTF is ASCII: a client that declares it as text wants its source read.
     if is_office_document(sent.data) and not (sent.media_type == "text/plain" and sent.data.startswith(RTF)):
         return OfficeDocument(sent.data, title, where)
-    # No picture is UTF-8 without NUL; in other encodings most bytes are letters.
+    # No image is UTF-8 without NUL; in other encodings most bytes are letters.
     if not charsets.find_codec(sent.charset) and (certain := charsets.decode_utf8(sent.data)):
         return to_text_document(certain, title)
     if detect_image_type(sent.data) or not (decoded := charsets.decode(sent.data, sent.charset)):
@@ -176,23 +211,27 @@ def _to_document(sent: DataUrl, title: str | None, where: str) -> Document | Off
 
 
 def to_text_document(decoded: charsets.DecodedText, title: str | None) -> Document | None:
-    """A text; None if it is empty."""
+    """Returns a text document; None if the text is empty."""
     return Document("text/plain", decoded.text, title, decoded.note or None) if decoded.text else None
 
 
 def add_context[T: Document | OfficeDocument](found: T, context: str | None) -> T:
-    """A document with what the client says of it, before what is said here."""
+    """Returns a document with the client's context before the server's own note."""
     return structs.replace(found, context="\n".join(filter(None, (context, found.context))) or None)
 
 
 def detect_image_type(data: bytes) -> str | None:
-    """The media type that the first bytes tell; None if they are of no picture we take."""
+    """Returns the media type that the first bytes show; None if they are not an accepted image."""
     found = IMAGE_MAGIC.match(data)
     return f"image/{found.lastgroup}" if found else None
 
 
 def read_dimensions(data: bytes, media_type: str) -> tuple[int, int] | None:
-    """Width and height, as the header has them (WebP: RFC 9649 §2.5 to 2.7); None if it can't be read."""
+    """Returns width and height from the header (WebP: RFC 9649 §2.5 to 2.7); None if it can't be read.
+
+    Pillow is not used: it hands a whole WebP file to libwebp, which allocates two canvases (8 bytes a pixel, 512 MB at
+    8000 x 8000) for a file of 100 bytes, before its size can be checked.
+    """
     try:
         match media_type, data[12:16]:
             case "image/png", b"IHDR":
@@ -216,7 +255,7 @@ def read_dimensions(data: bytes, media_type: str) -> tuple[int, int] | None:
 
 
 def read_jpeg_dimensions(data: bytes) -> tuple[int, int] | None:
-    """The first frame header's; segments before it are stepped over by their lengths (ITU-T T.81, annex B)."""
+    """Returns the size in the first frame header; skips the segments before it (ITU-T T.81, annex B)."""
     at = 2
     while data[at] == 0xFF and (marker := data[at + 1]) not in (0xD9, 0xDA):
         if marker in JPEG_FRAMES:
@@ -227,5 +266,5 @@ def read_jpeg_dimensions(data: bytes) -> tuple[int, int] | None:
 
 
 def media_problem(code: str, sentence: str, where: str, status: int = 400) -> Problem:
-    """A picture or file that can't be used."""
+    """Builds the problem of an unusable image or file."""
     return Problem(status, code, f"`{where}`: {sentence}", param=where)

@@ -1,6 +1,6 @@
-"""Office documents of a request as the Markdown that a tools executor makes of them.
+"""Converts the office documents of a request to Markdown, on a tools executor.
 
-Invariants: no byte of an office document is read here; what can't be converted is a Problem that names its part.
+Invariants: no byte of an office document is parsed here; a failed conversion raises a Problem that names its part.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ type RunJob = Callable[[ConvertDocument], Awaitable[JobResult | Failed]]
 
 
 async def convert_document(run_job: RunJob, document: OfficeDocument) -> Document:
-    """The document as Markdown. run: has the job done. Raises Problem."""
+    """Returns the document as Markdown. run_job: runs the job on an executor. Raises Problem."""
     match await run_job(ConvertDocument(document.data)):
         case ConvertedDocument(markdown, note):
             context = "\n".join(filter(None, (document.context, note)))
@@ -30,7 +30,7 @@ async def convert_document(run_job: RunJob, document: OfficeDocument) -> Documen
 
 
 def conversion_problem(failed: Failed, where: str) -> Problem:
-    """Why a document was not converted. where: the part of the request that holds it."""
+    """Returns the problem of a failed conversion. where: the part of the request that holds the document."""
     match failed.kind:
         case ErrorKind.BAD_JOB:
             return media_problem("invalid_file", failed.detail, where)
@@ -39,7 +39,10 @@ def conversion_problem(failed: Failed, where: str) -> Problem:
         case ErrorKind.TOOLS_UNAVAILABLE:
             known = problem_from_failure(failed)
             message = " ".join(
-                filter(None, ("no tools executor converts office documents now.", failed.detail, NO_CONVERTER_HINT))
+                filter(
+                    None,
+                    ("no tools executor is available to convert office documents.", failed.detail, NO_CONVERTER_HINT),
+                )
             )
             found = media_problem(known.code, message, where, known.status)
             found.retryable, found.retry_after = known.retryable, known.retry_after

@@ -1,24 +1,23 @@
-"""Which fetches may be under way at the same time: some in all, and fewer for each key."""
+"""Limits the fetches that run at the same time, in total and for each key."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from anyio import Semaphore
 
-# Of one key.
 MAX_FETCHES_PER_KEY = 4
 
 
 class FetchQueue:
-    """Mutable: the fetches under way and those that wait, by key."""
+    """A limit of `max_fetches` in total and `MAX_FETCHES_PER_KEY` for a key. Mutable: the running and waiting fetches, by key."""
 
-    def __init__(self, most: int) -> None:
-        self._all = Semaphore(most)
+    def __init__(self, max_fetches: int) -> None:
+        self._all = Semaphore(max_fetches)
         self._keys: dict[str, tuple[Semaphore, int]] = {}
 
     @asynccontextmanager
     async def acquire(self, key: str) -> AsyncGenerator[None]:
-        """Wait until another fetch of this key's may begin; it ends with the block."""
+        """Waits until the key may fetch once more; the fetch ends with the block."""
         own, users = self._keys.get(key, (Semaphore(MAX_FETCHES_PER_KEY), 0))
         self._keys[key] = own, users + 1
         try:

@@ -1,10 +1,9 @@
-"""Fetching the pictures and documents that a request names by address.
+"""Fetches the images and documents that a request names by URL.
 
-Law: nothing is fetched from an address that is not public. A name is resolved once a hop, every address it has is
-checked, and the connection goes to a checked address itself, so that no second answer of a name server counts. A
-redirect is a new address and is checked anew. No proxy, cookie, credential or Referer takes part; size and time are
-limited while the bytes come. Why an address was refused is not told: a name that is not there and one that leads inside
-sound alike.
+Invariants: nothing is fetched from an address that is not public. A host name is resolved once per hop, all its addresses
+are checked, and the connection goes to a checked address, so a second DNS answer has no effect. A redirect is a new URL
+and is checked again. No proxy, cookie, credential or Referer is used; size and time are limited while the bytes arrive.
+The message does not say why a host was rejected: an unknown name and one with an internal address get the same one.
 """
 
 import asyncio
@@ -28,15 +27,15 @@ type Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 DEFAULT_PORTS = {"http": 80, "https": 443}
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 MAX_FETCHES = 32
-# Of one request: they are held in memory until all have come.
+# Of one request: they are held in memory until all have arrived.
 MAX_DOCUMENTS_PER_REQUEST = 8
 MAX_FETCHES_PER_REQUEST = 100
-# What a length can be, in digits.
+# Digits of a valid Content-Length.
 MAX_LENGTH_DIGITS = 18
 GLOBAL_UNICAST = IPv6Network("2000::/3")
 NAT64 = IPv6Network("64:ff9b::/96")
-# What the special-purpose registries of IANA have in public ranges, also where they call it globally reachable: services
-# of the network, relays and documentation, none of which has a picture. The last is the host of a cloud's machines.
+# Special-purpose networks of IANA inside public ranges, including those it calls globally reachable: network services,
+# relays and documentation, none of which serves images. The last is a cloud's host, reachable from its machines.
 SPECIAL_NETWORKS = tuple(
     map(
         ip_network,
@@ -65,7 +64,7 @@ ACCEPTED_DOCUMENTS = "application/pdf, text/plain, text/*;q=0.9"
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the whole internet, and so is every IPv4 address that it carries inside."""
+    """Whether an address, and any IPv4 address that it embeds, is on the public internet."""
     if any(address in network for network in SPECIAL_NETWORKS):
         return False
     if isinstance(address, IPv4Address):
@@ -74,21 +73,21 @@ def is_public(address: Address) -> bool:
         return is_public(address.ipv4_mapped)
     if address in NAT64:
         return is_public(IPv4Address(address.packed[12:]))
-    # 6to4 and Teredo carry an IPv4 address too; both are retired, and nothing public is to be had there.
+    # 6to4 and Teredo embed an IPv4 address too; both are retired and serve nothing public.
     tunnelled = address.sixtofour or address.teredo
     return address in GLOBAL_UNICAST and address.is_global and not address.is_multicast and not tunnelled
 
 
 async def resolve_host(host: str, port: int) -> Sequence[Address]:
-    """The addresses of a name, as the system finds them. Raises OSError, UnicodeError."""
+    """Returns the addresses that the system's resolver finds for a name. Raises OSError, UnicodeError."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [ip_address(socket_address[0]) for *_, socket_address in found]
 
 
 class Fetcher:
-    """Fetches pictures and documents. Mutable: its transport's open connections, none of which outlives its fetch.
+    """Fetches images and documents. Mutable: its transport's open connections, none of which outlives its fetch.
 
-    queue: the fetches under way, by key.
+    queue: the running fetches, by key.
     """
 
     def __init__(
@@ -106,9 +105,9 @@ class Fetcher:
         max_document_bytes: int = MAX_FILE_BYTES,
         max_redirects: int = 3,
     ) -> None:
-        # A connection is never used twice: one that was made for a name must not serve another name of its address.
+        # A connection is never reused: one that was opened for a name must not serve another name of its address.
         limits = httpx2.Limits(max_connections=MAX_FETCHES, max_keepalive_connections=0)
-        # A transport, not a client: a client would keep cookies, add headers and follow redirects by itself.
+        # A transport, not a client: a client would store cookies, add headers and follow redirects.
         self._transport: httpx2.AsyncBaseTransport | None = (
             httpx2.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits) if enabled else None
         )
@@ -123,42 +122,42 @@ class Fetcher:
         self._max_redirects = max_redirects
 
     async def fetch_part(self, remote: RemoteMedia) -> Image | Document | blocks.OfficeDocument:
-        """The picture or document. Raises Problem."""
+        """Returns an image or document. Raises Problem."""
         return await (self.fetch_document(remote) if isinstance(remote, RemoteDocument) else self.fetch_image(remote))
 
     async def fetch_image(self, remote: RemoteMedia) -> Image:
-        """The picture. Raises Problem."""
+        """Returns an image. Raises Problem."""
         return blocks.build_image(await self.fetch_bytes(remote), remote.where)
 
     async def fetch_document(self, remote: RemoteDocument) -> Image | Document | blocks.OfficeDocument:
-        """The PDF, text or office document; a picture in its place is a picture. Raises Problem."""
+        """Returns a document, or an image if the URL holds one. Raises Problem."""
         return to_part(remote, await self.fetch_bytes(remote))
 
     async def fetch_bytes(self, remote: RemoteMedia, on_bytes: OnBytes = lambda _size: None) -> bytes:
-        """What is at the address. took: hears of the bytes as they come, and may raise. Raises Problem."""
+        """Returns the bytes at a URL. on_bytes: is called with each chunk's size, and may raise. Raises Problem."""
         if self._transport is None:
-            raise fetch_refused_problem("the server's owner turned fetching off (FETCH_IMAGES).", remote)
+            raise fetch_refused_problem("the server's owner has disabled fetching (FETCH_IMAGES).", remote)
         try:
             async with asyncio.timeout(self._total_timeout):
                 return await self._fetch(self._transport, remote, on_bytes)
         except TimeoutError as error:
-            raise fetch_failed_problem("it did not come in time.", remote) from error
+            raise fetch_failed_problem("the download timed out.", remote) from error
         except httpx2.TransportError as error:
-            raise fetch_failed_problem("its server did not answer as it should.", remote) from error
+            raise fetch_failed_problem("its server did not answer correctly.", remote) from error
 
     async def close(self) -> None:
-        """End what is under way."""
+        """Ends all fetches."""
         if self._transport is not None:
             await self._transport.aclose()
 
-    async def _fetch(self, transport: httpx2.AsyncBaseTransport, remote: RemoteMedia, took: OnBytes) -> bytes:
-        """The bytes at an address, over redirects. Raises Problem, httpx2.TransportError."""
+    async def _fetch(self, transport: httpx2.AsyncBaseTransport, remote: RemoteMedia, on_bytes: OnBytes) -> bytes:
+        """Returns the bytes at a URL, following redirects. Raises Problem, httpx2.TransportError."""
         url = parse_url(None, remote.url, remote)
         for _ in range(self._max_redirects + 1):
             response = await self._send_request(transport, url, remote)
             try:
                 if response.status_code not in REDIRECT_STATUSES or "location" not in response.headers:
-                    return await self._read_body(response, remote, took)
+                    return await self._read_body(response, remote, on_bytes)
                 url = parse_url(url, response.headers["location"], remote)
             finally:
                 await response.aclose()
@@ -167,8 +166,8 @@ class Fetcher:
     async def _send_request(
         self, transport: httpx2.AsyncBaseTransport, url: httpx2.URL, remote: RemoteMedia
     ) -> httpx2.Response:
-        """The response of the first address that answers. Raises Problem, httpx2.TransportError."""
-        lost: httpx2.TransportError | None = None
+        """Returns the response of the first address that answers. Raises Problem, httpx2.TransportError."""
+        failure: httpx2.TransportError | None = None
         accepted = ACCEPTED_DOCUMENTS if isinstance(remote, RemoteDocument) else ACCEPTED_IMAGES
         for address in await self._resolve_checked(url, remote):
             request = httpx2.Request(
@@ -180,15 +179,15 @@ class Fetcher:
             try:
                 return await transport.handle_async_request(request)
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-                lost = error
-        raise fetch_failed_problem("its server can't be reached.", remote) from lost
+                failure = error
+        raise fetch_failed_problem("its server can't be reached.", remote) from failure
 
     async def _resolve_checked(self, url: httpx2.URL, remote: RemoteMedia) -> Sequence[Address]:
-        """The addresses to connect to: two of each family that there is, IPv4 first. Raises Problem."""
+        """Returns the addresses to connect to: up to two of each family, IPv4 first. Raises Problem."""
         if url.scheme not in DEFAULT_PORTS or not url.host:
             raise fetch_refused_problem("it is not http or https.", remote)
         if url.userinfo:
-            raise fetch_refused_problem("it has a user or password in it.", remote)
+            raise fetch_refused_problem("it contains a user name or password.", remote)
         port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
         if self._ports is not None and port not in self._ports:
             raise fetch_refused_problem("its port is not 80 or 443.", remote)
@@ -201,8 +200,8 @@ class Fetcher:
         ordered = sorted(dict.fromkeys(addresses), key=lambda address: address.version)
         return tuple(dict.fromkeys((*ordered[:2], *ordered[-2:])))
 
-    async def _read_body(self, response: httpx2.Response, remote: RemoteMedia, took: OnBytes) -> bytes:
-        """The body, no more of it than is allowed. Raises Problem, httpx2.TransportError."""
+    async def _read_body(self, response: httpx2.Response, remote: RemoteMedia, on_bytes: OnBytes) -> bytes:
+        """Returns the body, within the size limit. Raises Problem, httpx2.TransportError."""
         if response.status_code != 200:
             raise fetch_failed_problem(f"its server answered with status {response.status_code}.", remote)
         if response.headers.get("content-encoding", "identity").lower() != "identity":
@@ -213,7 +212,7 @@ class Fetcher:
         data = bytearray()
         if announced <= limit:
             async for chunk in response.aiter_raw():
-                took(len(chunk))
+                on_bytes(len(chunk))
                 data += chunk
                 if len(data) > limit:
                     break
@@ -223,38 +222,38 @@ class Fetcher:
 
 
 def to_part(remote: RemoteMedia, data: bytes) -> Image | Document | blocks.OfficeDocument:
-    """What was at an address: a picture; or a PDF, text or office document, or a picture in its place. Raises Problem."""
+    """Returns the block of fetched bytes: an image, or a document where one was requested. Raises Problem."""
     if isinstance(remote, RemoteDocument):
-        return blocks.to_file_block(blocks.DataUrl(data), remote.title, remote.where, context=remote.context)
+        return blocks.to_file_block(blocks.MediaData(data), remote.title, remote.where, context=remote.context)
     return blocks.build_image(data, remote.where)
 
 
 def parse_url(base: httpx2.URL | None, url: str, remote: RemoteMedia) -> httpx2.URL:
-    """An address, absolute or seen from another. Raises Problem."""
+    """Parses a URL, absolute or relative to another. Raises Problem."""
     try:
         return base.join(url) if base else httpx2.URL(url)
     except (httpx2.InvalidURL, ValueError) as error:
-        raise fetch_refused_problem("it can't be read.", remote) from error
+        raise fetch_refused_problem("it is not a valid URL.", remote) from error
 
 
 def fetch_refused_problem(sentence: str, remote: RemoteMedia) -> Problem:
-    """An address that nothing is fetched from."""
-    sentence = f"`{remote.where}`: nothing is fetched from this address: {sentence}"
+    """Builds the problem of a URL that must not be fetched."""
+    sentence = f"`{remote.where}`: this URL can't be fetched: {sentence}"
     if isinstance(remote, RemoteDocument):
         return Problem(400, "file_fetch_refused", f"{sentence} Send the file as base64.", param=remote.where)
-    return Problem(400, "image_fetch_refused", f"{sentence} Send the picture as a data URL.", param=remote.where)
+    return Problem(400, "image_fetch_refused", f"{sentence} Send the image as a data URL.", param=remote.where)
 
 
 def fetch_failed_problem(sentence: str, remote: RemoteMedia) -> Problem:
-    """A picture or document that did not come."""
-    what = f"`{remote.where}`: the {_name_media(remote)} could not be fetched: {sentence}"
+    """Builds the problem of a failed fetch."""
+    text = f"`{remote.where}`: the {_name_media(remote)} could not be fetched: {sentence}"
     if isinstance(remote, RemoteDocument):
-        return Problem(400, "file_fetch_failed", f"{what} Send it as base64.", param=remote.where)
-    return Problem(400, "image_fetch_failed", f"{what} Send it as a data URL.", param=remote.where)
+        return Problem(400, "file_fetch_failed", f"{text} Send it as base64.", param=remote.where)
+    return Problem(400, "image_fetch_failed", f"{text} Send it as a data URL.", param=remote.where)
 
 
 def media_too_large_problem(limit: int, remote: RemoteMedia) -> Problem:
-    """A picture or document over the limit."""
+    """Builds the problem of media over the size limit."""
     sentence = f"`{remote.where}`: the {_name_media(remote)} is larger than {limit} bytes. Send a smaller one."
     if isinstance(remote, RemoteDocument):
         return Problem(413, "file_too_large", sentence, param=remote.where)
@@ -262,4 +261,4 @@ def media_too_large_problem(limit: int, remote: RemoteMedia) -> Problem:
 
 
 def _name_media(remote: RemoteMedia) -> str:
-    return "document" if isinstance(remote, RemoteDocument) else "picture"
+    return "document" if isinstance(remote, RemoteDocument) else "image"

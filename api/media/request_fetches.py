@@ -1,4 +1,4 @@
-"""What one request fetches: each address once, counted in the memory for bodies, within its key's share of connections."""
+"""The fetches of one request: each URL once, counted as body memory, within its key's share of connections."""
 
 from asyncio import Lock
 from collections import defaultdict
@@ -14,7 +14,7 @@ type PartKey = tuple[MediaLocation, str | None, str | None]
 
 
 class RequestFetches:
-    """Mutable: what was fetched so far. share: what the request has of the memory for bodies."""
+    """Fetches the media of one request. Mutable: the fetched parts. share: the request's reservation of body memory."""
 
     def __init__(self, fetcher: Fetcher, key: str, share: BodyReservation | None = None) -> None:
         self._fetcher = fetcher
@@ -26,18 +26,18 @@ class RequestFetches:
         self._parts: dict[PartKey, Image | Document | OfficeDocument] = {}
 
     async def fetch_part(self, remote: RemoteMedia) -> Image | Document | OfficeDocument:
-        """The picture or document. Raises Problem."""
+        """Returns an image or document. Raises Problem."""
         place = type(remote), remote.url
-        said = (remote.title, remote.context) if isinstance(remote, RemoteDocument) else (None, None)
+        labels = (remote.title, remote.context) if isinstance(remote, RemoteDocument) else (None, None)
         async with self._locks[place]:
             if place not in self._fetched:
                 async with self._fetcher.queue.acquire(self._key):
                     self._fetched[place] = await self._fetcher.fetch_bytes(remote, self._count_bytes)
-            if (place, *said) not in self._parts:
-                # As text it is longer by a third.
+            if (place, *labels) not in self._parts:
+                # Base64 is longer by a third.
                 self._count_bytes(len(self._fetched[place]) // 3)
-                self._parts[place, *said] = to_part(remote, self._fetched[place])
-        return self._parts[place, *said]
+                self._parts[place, *labels] = to_part(remote, self._fetched[place])
+        return self._parts[place, *labels]
 
     def _count_bytes(self, size: int) -> None:
         self._size += size

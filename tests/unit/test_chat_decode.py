@@ -571,7 +571,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "picture of the assistant's": (
         assistant(content=[{"type": "image_url", "image_url": {"url": PIXEL}}]),
         "messages[1].content[0].type",
-        "send it as the user's",
+        "send it in a user message",
     ),
     "result without id": (
         {"messages": [*HI, {"role": "tool", "content": "x"}]},

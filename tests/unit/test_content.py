@@ -208,11 +208,15 @@ def test_a_field_that_a_part_has_must_be_of_its_type(name: str):
 @pytest.mark.parametrize(
     ("fields", "role", "mend"),
     [
-        ({"type": "image_url", "image_url": f"data:image/png;base64,{PIXEL}"}, "assistant", "send it as the user's"),
-        ({"type": "image_url", "image_url": "https://example.com/a.png"}, "assistant", "send it as the user's"),
-        ({"type": "file", "file": {"file_data": PDF}}, "assistant", "send it as the user's"),
-        ({"type": "tool_result", "tool_use_id": "a"}, "assistant", "role user"),
-        ({"type": "tool_use", "id": "a", "name": "f"}, "user", "role assistant"),
+        (
+            {"type": "image_url", "image_url": f"data:image/png;base64,{PIXEL}"},
+            "assistant",
+            "send it in a user message",
+        ),
+        ({"type": "image_url", "image_url": "https://example.com/a.png"}, "assistant", "send it in a user message"),
+        ({"type": "file", "file": {"file_data": PDF}}, "assistant", "send it in a user message"),
+        ({"type": "tool_result", "tool_use_id": "a"}, "assistant", "only in user messages"),
+        ({"type": "tool_use", "id": "a", "name": "f"}, "user", "only in assistant messages"),
     ],
 )
 def test_a_part_that_its_role_can_not_say_is_refused_by_its_place(fields: dict[str, Any], role: Role, mend: str):

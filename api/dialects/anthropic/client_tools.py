@@ -1,6 +1,6 @@
 """The tools that Anthropic defines and a client runs: a shell, an editor, a memory. Pure.
 
-Law: the service knows them by their type, which the CLI can't pass on; so they are offered as a client's own tools, by the
+Invariants: the service knows them by their type, which the CLI can't pass on; so they are offered as a client's own tools, by the
 names and the input that are documented, and their calls come back in the form in which the service would give them.
 (https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview)
 """

@@ -37,8 +37,8 @@ from api.dialects.anthropic.blocks import (
     to_block,
     to_source,
 )
-from api.media.blocks import RemoteDocument, RemoteMedia, add_context, read_data_url, read_file_data
-from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
+from api.media.blocks import RemoteDocument, RemoteMedia, read_base64_file, read_base64_image
+from shared.turn import Document, RedactedThinking, Text, Thinking, ToolUse
 
 # What the vendor's own tools did, and marks that only the vendor reads. It holds no words for the model, or none that
 # the CLI could pass on.
@@ -177,7 +177,7 @@ def to_image(source: Source, place: str) -> PartBlock:
     """A picture, by its source. Raises Problem."""
     match source:
         case Base64Source(data, media_type):
-            return read_data_url(f"data:{media_type};base64,{data}", place)
+            return read_base64_image(data, media_type, place)
         case UrlSource(url):
             return RemoteMedia(_check_url(url, place), place)
         case TextSource() | ContentSource():
@@ -190,8 +190,7 @@ def to_document(block: DocumentBlock, source: Source, place: str) -> PartBlock:
     """A document, by its source. Raises Problem."""
     match source:
         case Base64Source(data, media_type):
-            read = read_file_data(f"data:{media_type};base64,{data}", block.title, place)
-            return read if isinstance(read, Image) else add_context(read, block.context)
+            return read_base64_file(data, media_type, block.title, place, context=block.context)
         case TextSource(data):
             return Document("text/plain", data, block.title, block.context)
         case ContentSource(content):

@@ -1,6 +1,6 @@
 """Events as a message of Anthropic's: server-sent events, or one JSON object. Pure.
 
-Law: message_start, then blocks one after the other, each begun, continued and ended under an index that counts from 0,
+Invariants: message_start, then blocks one after the other, each begun, continued and ended under an index that counts from 0,
 then message_delta and message_stop; an error ends a stream where it happens, and nothing follows it. Thinking is shown
 to who asked for it only.
 """

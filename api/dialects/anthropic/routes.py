@@ -1,7 +1,6 @@
-"""The handlers of Anthropic's messages: decode, dispatch, respond; and the count of tokens."""
+"""The handlers of Anthropic's messages and their token counts."""
 
 import uuid
-from collections.abc import AsyncGenerator
 
 from litestar import Request, Response, Router, post
 from litestar.datastructures import State
@@ -9,28 +8,21 @@ from litestar.di import NamedDependency
 from litestar.types import ASGIApp
 
 from api.accounting.request_admission import REQUIRES_ADMISSION
-from api.conversation.drafts import build_messages
 from api.conversation.fields import parse_whole_number
-from api.conversation.parameters import Policy, build_parameter_headers
-from api.conversation.strict_tools import enforce, strict_schemas
+from api.conversation.parameters import Policy
 from api.core.caller import get_caller
 from api.core.problems import invalid_problem
 from api.core.scopes import REQUIRED_SCOPE
-from api.dialects.anthropic.decode import MessagesTurnRequest, decode
+from api.dialects.anthropic.decode import decode
 from api.dialects.anthropic.encode import PING, MessageEncoder, to_http_status
 from api.dialects.anthropic.models import ModelInfo, ModelPage, TokenCount
 from api.dialects.anthropic.tokens import ESTIMATE_HEADERS, estimate_tokens
+from api.dialects.turn_preparation import DEPENDENCIES, TurnPreparation
 from api.executors.stream_merger import merge_streams
-from api.executors.tool_client import ToolClient
-from api.executors.turn_client import TurnClient
 from api.http import request_body
-from api.http.body_limits import get_reservation
 from api.http.event_stream import EventStreamResponse
 from api.http.json_decoding import BodyDecoder
-from api.media.fetcher import Fetcher
-from api.media.request_fetches import RequestFetches
 from api.models.catalogue import Catalogue, ListedModel
-from shared.events import Event
 
 MAX_PAGE_MODELS = 1000
 DEFAULT_PAGE_MODELS = 20
@@ -39,37 +31,25 @@ DEFAULT_PAGE_MODELS = 20
 @post("/v1/messages", status_code=200, opt={REQUIRED_SCOPE: "chat", REQUIRES_ADMISSION: True})
 async def create_message(
     request: Request[object, object, State],
-    *,
     policy: NamedDependency[Policy],
-    turn_client: NamedDependency[TurnClient],
-    catalogue: NamedDependency[Catalogue],
-    fetcher: NamedDependency[Fetcher],
-    tool_client: NamedDependency[ToolClient],
-    body_decoder: NamedDependency[BodyDecoder],
+    turns: NamedDependency[TurnPreparation],
 ) -> ASGIApp:
     """Answer a conversation with the assistant's next message."""
-    who = get_caller(request)
-
-    def understood(data: bytes) -> tuple[MessagesTurnRequest, tuple[str, ...]]:
-        call = decode(data, policy)
-        return call, call.list_altered_places(strict=policy.strict)
-
-    call, altered = await body_decoder.decode(who.key_id, await request_body.read(request), understood)
-    model = await catalogue.resolve(call.model)
-    await turn_client.check_model(who, model)
-    fetches = RequestFetches(fetcher, who.key_id, get_reservation(request.scope))
-    turn = call.build_turn(model, await build_messages(call.drafts, fetches, tool_client.build_converter(who)))
+    prepared = await turns.prepare(request, lambda body: decode(body, policy))
+    call = prepared.call
     encoder = MessageEncoder(
-        f"msg_{uuid.uuid4().hex}", model, who.request_id, thinking=call.thinking, show_thinking=call.show_thinking
+        f"msg_{uuid.uuid4().hex}",
+        prepared.model,
+        prepared.caller.request_id,
+        thinking=call.thinking,
+        show_thinking=call.show_thinking,
     )
-    job: AsyncGenerator[Event] = enforce(turn_client.run(turn, who), strict_schemas(call.tool_set))
-    headers = {**turn_client.build_window_headers(), **build_parameter_headers(call.ignored, altered)}
     return EventStreamResponse(
-        merge_streams([job]),
+        merge_streams(turns.run(prepared)),
         encoder,
         stream=call.stream,
         keepalive_interval=policy.keep_alive,
-        headers=headers,
+        headers=prepared.headers,
         keepalive=PING,
         status=to_http_status,
     )
@@ -84,33 +64,33 @@ async def count_tokens(
 ) -> Response[TokenCount]:
     """Estimate the tokens of a request."""
 
-    def counted(data: bytes) -> tuple[str | None, int]:
+    def count(data: bytes) -> tuple[str | None, int]:
         call = decode(data, policy, counting=True)
         return call.model, estimate_tokens(call)
 
-    model, tokens = await body_decoder.decode(get_caller(request).key_id, await request_body.read(request), counted)
+    model, tokens = await body_decoder.decode(get_caller(request).key_id, await request_body.read(request), count)
     await catalogue.resolve(model)
     return Response(TokenCount(tokens), headers=ESTIMATE_HEADERS)
 
 
 def build_model_page(listed: list[ListedModel], limit: str | None, before: str | None, after: str | None) -> ModelPage:
-    """A page of the models. Raises Problem (400)."""
+    """Returns a page of the models. Raises Problem (400)."""
     if limit is not None and not (1 <= parse_whole_number(limit) <= MAX_PAGE_MODELS):
         raise invalid_problem(f"`limit` must be a number from 1 to {MAX_PAGE_MODELS}.", "limit")
     size = int(limit) if limit else DEFAULT_PAGE_MODELS
     ids = [model.id for model in listed]
     for name, cursor in (("before_id", before), ("after_id", after)):
         if cursor is not None and cursor not in ids:
-            raise invalid_problem(f"`{name}` is no id of a model.", name)
-    inside = listed[ids.index(after) + 1 if after else 0 : ids.index(before) if before else None]
-    chosen = inside[-size:] if before and not after else inside[:size]
+            raise invalid_problem(f"`{name}` is not the id of a model.", name)
+    candidates = listed[ids.index(after) + 1 if after else 0 : ids.index(before) if before else None]
+    chosen = candidates[-size:] if before and not after else candidates[:size]
     data = [to_model_info(model) for model in chosen]
-    return ModelPage(data, len(inside) > len(chosen), data[0].id if data else None, data[-1].id if data else None)
+    return ModelPage(data, len(candidates) > len(chosen), data[0].id if data else None, data[-1].id if data else None)
 
 
 def to_model_info(model: ListedModel) -> ModelInfo:
-    """A model as Anthropic describes one."""
+    """Returns a model as Anthropic describes one."""
     return ModelInfo(id=model.id, display_name=model.id)
 
 
-router = Router("/", route_handlers=[create_message, count_tokens])
+router = Router("/", route_handlers=[create_message, count_tokens], dependencies=DEPENDENCIES)

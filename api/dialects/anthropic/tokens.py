@@ -1,6 +1,6 @@
 """How many tokens a request has, estimated without the service. Pure.
 
-Law: it is an estimate and said to be one. Text is counted by a reconstruction of the vendor's tokenizer, up to a limit
+Invariants: it is an estimate and said to be one. Text is counted by a reconstruction of the vendor's tokenizer, up to a limit
 beyond which the rest is taken to be like its beginning; pictures by their size, pages of PDFs by a mean.
 """
 

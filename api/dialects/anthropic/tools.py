@@ -188,5 +188,5 @@ def _build_tool_set(request: MessagesRequest, tools: list[ToolDefinition], place
         return tooling.build_tool_set(ToolParams(tools=tools), places)
     # A way of choosing that is not known leaves the choice to the model.
     kind = choice.type if choice.type in TOOL_CHOICE_TYPES else "auto"
-    raw = Raw(msgspec.json.encode({"type": kind, "name": choice.name}))
-    return tooling.build_tool_set(ToolParams(tools, raw, not choice.disable_parallel_tool_use), places)
+    named = {"type": kind, "name": choice.name}
+    return tooling.build_tool_set(ToolParams(tools, named, not choice.disable_parallel_tool_use), places)

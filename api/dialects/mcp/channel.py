@@ -1,6 +1,6 @@
 """A request's two ends, so that a stream can be ended and kept alive from here.
 
-Law: what is sent here goes between two events of the library's, never into one: each of its messages is whole events.
+Invariants: what is sent here goes between two events of the library's, never into one: each of its messages is whole events.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Steps as progress, answers as results. Pure.
 
-Law: a result has the answer twice, as the protocol asks for it: structured, and as a text for models; a failure is a result
+Invariants: a result has the answer twice, as the protocol asks for it: structured, and as a text for models; a failure is a result
 too, marked as an error, with the sentence that says what to do.
 """
 

@@ -1,6 +1,6 @@
 """A message of the protocol's, as it is looked at before the library has it. Pure.
 
-Law: what is no message of JSON-RPC's, or has a parameter of a wrong type, is refused with the field's own name and, where
+Invariants: what is no message of JSON-RPC's, or has a parameter of a wrong type, is refused with the field's own name and, where
 there is one, the id of the message. (https://www.jsonrpc.org/specification)
 """
 

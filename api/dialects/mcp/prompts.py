@@ -29,7 +29,7 @@ PROMPTS = {
     "review_file": PromptTemplate(
         "Review a file",
         "Look for faults in a file of the server's.",
-        "Review this file. Look for {extra}. Name each fault with its line, why it is one, and the mend.",
+        "Review this file. Look for {extra}. Name each fault with its line, why it is one, and the fix.",
         "focus",
         "What to look for.",
         "faults of any kind, the gravest first",

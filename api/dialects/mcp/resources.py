@@ -1,6 +1,6 @@
 """The allowed paths as resources: listed, and read by their addresses.
 
-Law: what may be read is decided by the tools role alone, as for every other door.
+Invariants: what may be read is decided by the tools role alone, as for every other door.
 """
 
 import base64

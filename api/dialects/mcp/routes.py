@@ -1,8 +1,8 @@
-"""/mcp: who may come in, and with what; what speaks the protocol is `api.dialects.mcp.sessions`.
+"""The endpoint /mcp: checks requests before `api.dialects.mcp.sessions` handles them.
 
-Law: what is no message is refused here, in words of this server's. The protocol's implementation is loaded with the first
-request: it is a quarter of the program's memory, and many servers are never asked. What waits for nothing in particular
-ends as soon as the server drains.
+Invariants: an invalid message is rejected here, with this server's own error. The SDK is loaded with the first request: it
+takes a quarter of the program's memory, and many servers never need it. Idle event streams end as soon as the server
+drains.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from api.http.request_body import receive_body
 if TYPE_CHECKING:
     from api.dialects.mcp.sessions import McpSessions
 
-# The library reads a message once more, on the loop.
+# The SDK parses a message again, on the event loop.
 MAX_MESSAGE_VALUES = 30_000
 METHODS = ("DELETE", "GET", "POST")
 KEEPALIVE_INTERVAL, SESSION_IDLE_TIMEOUT, MAX_SESSIONS = 15.0, 15 * 60.0, 256
@@ -44,10 +44,10 @@ log = structlog.get_logger()
 
 
 class McpEndpoint:
-    """The door. Mutable: whether anybody came yet, and the sessions since.
+    """The endpoint. Mutable: whether a request has arrived, and the sessions.
 
-    keep_alive: seconds of silence after which a stream says that it is alive. idle: seconds without a request after which
-    a session ends. most: how many there may be; a key may have half of them.
+    keep_alive: seconds of silence before a stream sends a keep-alive comment. idle_timeout: seconds without a request
+    before a session ends. max_sessions: the limit of all sessions; a key may have half of them.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class McpEndpoint:
 
     @property
     def session_count(self) -> int:
-        """How many there are."""
+        """The number of open sessions."""
         return self._sessions.result().count if self._sessions and self._sessions.done() else 0
 
     @asynccontextmanager
@@ -92,60 +92,60 @@ class McpEndpoint:
             await asyncio.gather(serving, return_exceptions=True)
 
     async def _serve(self, opened: "asyncio.Future[McpSessions]") -> None:
-        """Open the sessions when the first request comes, and keep them until this is cancelled."""
+        """Opens the sessions with the first request, and holds them until this is cancelled."""
         await self._requested.wait()
         try:
             await asyncio.to_thread(importlib.import_module, "api.dialects.mcp.sessions")
-            from api.dialects.mcp import sessions  # noqa: PLC0415 # by name, now that it is there
+            from api.dialects.mcp import sessions  # noqa: PLC0415 # loaded in the thread
 
             async with sessions.open_sessions(
                 self._agent_services, self._version, idle_timeout=self._idle_timeout, max_sessions=self._max_sessions
-            ) as those:
-                opened.set_result(those)
+            ) as opened_sessions:
+                opened.set_result(opened_sessions)
                 await asyncio.Event().wait()
         except Exception as error:
-            log.exception("what speaks MCP failed")
+            log.exception("MCP sessions failed")
             if not opened.done():
                 opened.set_exception(error)
 
     def route(self) -> ASGIRouteHandler:
-        """The handler of /mcp."""
+        """Returns the handler of /mcp."""
         return asgi("/mcp", copy_scope=True, opt={REQUIRED_SCOPE: "mcp"})(self.handle)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One HTTP request of the protocol's. Raises Problem."""
+        """Handles one HTTP request. Raises Problem."""
         headers = Headers.from_scope(scope)
         self._hosts.check(headers.get("host", ""), headers.get("origin", ""))
-        asking = get_caller_from_scope(scope)
+        caller = get_caller_from_scope(scope)
         method = scope.get("method")
         if method not in METHODS:
             raise MethodNotAllowedException(headers={"allow": ", ".join(METHODS)})
         kinds = parse_accept(", ".join(headers.getall("accept", [])))
         if method == "GET" and STREAM not in kinds:
             raise not_acceptable_problem(STREAM)
-        body, opens = await self._read_message(asking, scope, receive, kinds) if method == "POST" else (None, False)
+        body, opens = await self._read_message(caller, scope, receive, kinds) if method == "POST" else (None, False)
         assert self._sessions
         self._requested.set()
         sessions = await asyncio.shield(self._sessions)
-        wire = McpChannel(receive, send, body, kinds if body is not None else BOTH_TYPES)
+        channel = McpChannel(receive, send, body, kinds if body is not None else BOTH_TYPES)
         inner = normalize_scope(scope, len(body) if body is not None else None)
-        body = None  # the library has its own copy
-        async with wire.keep_alive(self._keep_alive):
+        body = None  # the channel has its own reference
+        async with channel.keep_alive(self._keep_alive):
             with ExitStack() as stack:
                 if method == "GET":
-                    stack.enter_context(self._drain.track_waiter(wire.disconnect))
-                    stack.enter_context(self._revocation.track_job(asking, "", lambda _failed: wire.disconnect()))
+                    stack.enter_context(self._drain.track_waiter(channel.disconnect))
+                    stack.enter_context(self._revocation.track_job(caller, "", lambda _failed: channel.disconnect()))
                 if opens:
-                    self._revocation.track_sessions(asking, lambda: sessions.end_sessions(asking.key_id))
-                await sessions.handle(inner, asking.key_id, wire.receive, wire.send, opens=opens)
-        await wire.end_response()
+                    self._revocation.track_sessions(caller, lambda: sessions.end_sessions(caller.key_id))
+                await sessions.handle(inner, caller.key_id, channel.receive, channel.send, opens=opens)
+        await channel.end_response()
 
     async def _read_message(
         self, caller: Caller, scope: Scope, receive: Receive, kinds: frozenset[str]
     ) -> tuple[bytes, bool]:
-        """The message of a POST, unpacked, and whether it may open a session. Raises Problem (400, 406, 413, 415, 503).
+        """Returns the body of a POST, and whether it may open a session. Raises Problem (400, 406, 413, 415, 503).
 
-        kinds: the types of answers that the client accepts; what is no request has none.
+        kinds: the media types that the client accepts; only a request needs one.
         """
         messages.check_content_type(Headers.from_scope(scope).get("content-type", ""))
         body = await receive_body(scope, receive)
@@ -156,7 +156,7 @@ class McpEndpoint:
 
 
 def normalize_scope(scope: Scope, length: int | None) -> Scope:
-    """A request as the library wants it: it accepts both types, and a body is plain JSON of this length."""
+    """Returns the scope that the SDK expects: it accepts both types, and its body is plain JSON of this length."""
     changed = {b"accept", *((b"content-encoding", b"content-length", b"content-type") if length is not None else ())}
     kept = [(name, value) for name, value in scope["headers"] if name.lower() not in changed]
     kept.append((b"accept", f"{JSON}, {STREAM}".encode()))

@@ -1,7 +1,7 @@
-"""The protocol's server: each method that is served, and which function of ours it calls.
+"""The MCP server: the handler of each method.
 
-Law: a call that is cancelled ends its job: closing the steps closes the executor's connection. Nothing here knows how an
-answer is had; `api.agent` does, as for REST.
+Invariants: a cancelled call ends its job: closing the steps closes the executor's connection. The work itself is in
+`api.agent`, as for REST.
 """
 
 from collections.abc import AsyncGenerator
@@ -9,6 +9,7 @@ from contextlib import aclosing
 from typing import Any
 
 import structlog
+from litestar.types import Scope
 from mcp.server import Server, ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
@@ -31,8 +32,8 @@ from msgspec import Struct, structs
 from api.agent import services
 from api.agent.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, Step
 from api.agent.requests import AnalyzeRequest, BashRequest, ChatRequest, CodeRequest, FileReadRequest
-from api.auth.middleware import get_principal, require_scope
-from api.core.caller import Caller, get_caller
+from api.auth.middleware import PRINCIPAL, require_scope
+from api.core.caller import Caller, get_caller_from_scope
 from api.core.keys import Principal
 from api.core.problems import Problem, problem_from_failure
 from api.core.scopes import ANY_SCOPE
@@ -60,7 +61,7 @@ log = structlog.get_logger()
 
 
 class McpHandlers:
-    """The handlers. They hold nothing of a session's."""
+    """The handlers of all methods. They hold no session state."""
 
     def __init__(self, agent_services: services.AgentServices, version: str) -> None:
         self._agent_services = agent_services
@@ -79,22 +80,22 @@ class McpHandlers:
         )
 
     async def list_tools(self, context: Context, _params: PaginatedRequestParams | None) -> ListToolsResult:
-        """Every tool that the key may call."""
+        """Lists the tools that the key may call."""
         return ListToolsResult(tools=[offer.build_tool() for offer in TOOL_OFFERS if has_scope(context, offer.scope)])
 
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
-        """Do what a tool does, telling of it on the way."""
+        """Runs a tool and reports its progress."""
         offer = OFFERS_BY_NAME.get(params.name)
         if offer is None:
             known = ", ".join(offer.name for offer in TOOL_OFFERS if has_scope(context, offer.scope))
-            raise MCPError(INVALID_PARAMS, f"There is no tool `{params.name[:100]}`; there are {known}.")
-        asking = build_scoped_caller(context, offer.scope)
-        # A session's task has the context of the request that began it, not of the one that calls.
-        with structlog.contextvars.bound_contextvars(**build_log_fields(asking)):
+            raise MCPError(INVALID_PARAMS, f"Unknown tool `{params.name[:100]}`. Available: {known}.")
+        caller = build_scoped_caller(context, offer.scope)
+        # A session's task has the log context of the request that opened it, not of this call.
+        with structlog.contextvars.bound_contextvars(**build_log_fields(caller)):
             try:
                 require_scope(get_context_principal(context), offer.scope)
-                ask = parse_arguments(offer, params.arguments)
-                steps = await self._start(ask, asking)
+                request = parse_arguments(offer, params.arguments)
+                steps = await self._start(request, caller)
                 if steps is None:
                     return build_result(
                         await services.list_models(self._agent_services, get_context_principal(context).key)
@@ -107,7 +108,7 @@ class McpHandlers:
                 return build_error_result(problem_from_failure(Failed(ErrorKind.INTERNAL)))
 
     async def _start(self, request: Struct, caller: Caller) -> AsyncGenerator[Step] | None:
-        """What happens; None when the answer is there at once. Raises Problem."""
+        """Starts a request and returns its steps; None for a request without any. Raises Problem."""
         match request:
             case ChatRequest():
                 return await services.chat(self._agent_services, request, caller)
@@ -123,7 +124,7 @@ class McpHandlers:
                 return None
 
     async def list_resources(self, context: Context, _params: PaginatedRequestParams | None) -> ListResourcesResult:
-        """The allowed paths, for keys that may read files."""
+        """Lists the allowed paths, for keys that may read files."""
         if not has_scope(context, FILES_SCOPE):
             return ListResourcesResult(resources=[])
         return ListResourcesResult(
@@ -133,13 +134,13 @@ class McpHandlers:
     async def list_resource_templates(
         self, context: Context, _params: PaginatedRequestParams | None
     ) -> ListResourceTemplatesResult:
-        """How addresses are made, for keys that may read files."""
+        """Lists the URI templates, for keys that may read files."""
         return ListResourceTemplatesResult(
             resource_templates=resources.RESOURCE_TEMPLATES if has_scope(context, FILES_SCOPE) else []
         )
 
     async def read_resource(self, context: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
-        """A file, or what a folder holds."""
+        """Reads a file or lists a folder."""
         try:
             require_scope(get_context_principal(context), FILES_SCOPE)
             return ReadResourceResult(
@@ -153,11 +154,11 @@ class McpHandlers:
             raise to_mcp_error(problem, context, {"uri": str(params.uri)}) from problem
 
     async def list_prompts(self, context: Context, _params: PaginatedRequestParams | None) -> ListPromptsResult:
-        """Every prompt, for keys that may read files, since each is about one."""
+        """Lists the prompts, for keys that may read files, since each prompt is about one."""
         return ListPromptsResult(prompts=prompts.list_prompts() if has_scope(context, FILES_SCOPE) else [])
 
     async def get_prompt(self, context: Context, params: GetPromptRequestParams) -> GetPromptResult:
-        """A prompt with its file."""
+        """Renders a prompt with its file."""
         try:
             require_scope(get_context_principal(context), FILES_SCOPE)
             return await prompts.render_prompt(
@@ -168,7 +169,7 @@ class McpHandlers:
 
 
 async def run_with_progress(steps: AsyncGenerator[Step], context: Context) -> Struct:
-    """The answer, after telling of each step. Raises Problem."""
+    """Reports each step and returns the answer. Raises Problem."""
     count = 0
     async with aclosing(steps):
         async for step in steps:
@@ -186,29 +187,35 @@ async def run_with_progress(steps: AsyncGenerator[Step], context: Context) -> St
 
 
 def get_context_principal(context: Context) -> Principal:
-    """Whose key brought the message."""
-    return get_principal(context.request)  # pyright: ignore[reportArgumentType] # Starlette's, with the same scope
+    """Returns the principal of the HTTP request that carried the message."""
+    return _get_scope(context)["state"][PRINCIPAL]
 
 
 def has_scope(context: Context, scope: str) -> bool:
-    """Whether that key has a scope."""
+    """Whether the principal has a scope."""
     return scope == ANY_SCOPE or get_context_principal(context).has_any_scope(scope)
 
 
 def build_scoped_caller(context: Context, scope: str = FILES_SCOPE) -> Caller:
-    """Who asks, by the HTTP request that brought the message. scope: what the job needs beside that of /mcp."""
-    found = get_caller(context.request)  # pyright: ignore[reportArgumentType] # Starlette's, with the same scope
-    return found if scope == ANY_SCOPE else structs.replace(found, required_scopes=(*found.required_scopes, scope))
+    """Returns the caller of the HTTP request that carried the message. scope: what the job needs besides that of /mcp."""
+    caller = get_caller_from_scope(_get_scope(context))
+    return caller if scope == ANY_SCOPE else structs.replace(caller, required_scopes=(*caller.required_scopes, scope))
+
+
+def _get_scope(context: Context) -> Scope:
+    """Returns the ASGI scope of the HTTP request that carried the message."""
+    assert context.request
+    return context.request.scope
 
 
 def build_log_fields(caller: Caller) -> dict[str, str]:
-    """What the lines of the log have of a request."""
+    """Returns the log fields of a request."""
     trace = parse_trace_id(caller.traceparent)
     return {"request_id": caller.request_id, **({"trace_id": trace} if trace else {})}
 
 
 def to_mcp_error(problem: Problem, context: Context, data: dict[str, str]) -> MCPError:
-    """A problem as the protocol's own error."""
+    """Converts a problem to a protocol error."""
     if problem.status == 404:
         legacy = context.protocol_version < "2026"
         return MCPError(RESOURCE_NOT_FOUND if legacy else INVALID_PARAMS, problem.message, data)

@@ -1,7 +1,7 @@
-"""The sessions of /mcp: all that touches the official implementation of streamable HTTP, loaded when first asked for.
+"""The sessions of /mcp, on the official implementation of streamable HTTP, which is loaded with the first request.
 
-Law: a session belongs to the key that began it, and ends after a while without requests. When there are as many as there
-may be, the one that has been idle the longest makes room; a key that has its share makes it itself.
+Invariants: a session belongs to the key that opened it, and ends after an idle timeout. At the limit, the session that has
+been idle the longest is ended to make room; a key that has half of all sessions makes room among its own.
 """
 
 from collections.abc import AsyncGenerator
@@ -22,16 +22,19 @@ from api.dialects.mcp.server import McpHandlers
 from api.http import request_body
 
 
-class SessionManager(StreamableHTTPSessionManager):
-    """The library's, which has no share for each owner and makes no room. Mutable: the sessions."""
+class McpSessions(StreamableHTTPSessionManager):
+    """The SDK's session manager, with a share for each key and eviction. Mutable: the sessions.
+
+    The SDK alone refuses new sessions at its limit, whoever holds the others.
+    """
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """The number of open sessions."""
         return len(self._server_instances)
 
     def _admit_session(self, requestor: AuthorizationContext | None) -> StreamableHTTPServerTransport | None:
-        """A new session, which the library makes under its lock. Raises Problem (503)."""
+        """Opens a session; the SDK calls this under its lock. Raises Problem (503)."""
         assert self.max_sessions
         own = [session for session, owner in self._session_owners.items() if owner == requestor]
         if len(own) >= max(1, self.max_sessions // 2):
@@ -41,16 +44,16 @@ class SessionManager(StreamableHTTPSessionManager):
         return super()._admit_session(requestor)
 
     def end_sessions(self, key: str) -> None:
-        """End all sessions of a key."""
+        """Ends all sessions of a key."""
         for session, owner in tuple(self._session_owners.items()):
             if owner and owner["client_id"] == key:
                 self._end_session(session)
 
     def _make_room(self, sessions: list[str]) -> None:
-        """End the one of these that has been idle the longest: its time would be over first."""
+        """Ends the session of these that has been idle the longest: its deadline is the first."""
         idle = [(_get_idle_deadline(self._server_instances[session]), session) for session in sessions]
-        end, session = min(idle)
-        if end == float("inf"):
+        deadline, session = min(idle)
+        if deadline == float("inf"):
             raise _too_many_problem()
         self._end_session(session)
 
@@ -61,54 +64,38 @@ class SessionManager(StreamableHTTPSessionManager):
             assert self._task_group
             self._task_group.start_soon(transport.terminate)
 
+    async def handle(self, scope: Scope, key: str, receive: Any, send: Any, *, opens: bool) -> None:
+        """Handles one HTTP request of a key. opens: it may open a session. Raises Problem (400, 503)."""
+        headers = Headers.from_scope(scope)
+        legacy = headers.get("mcp-protocol-version", HANDSHAKE_PROTOCOL_VERSIONS[0]) in HANDSHAKE_PROTOCOL_VERSIONS
+        if legacy and not opens and "mcp-session-id" not in headers:
+            message = "Send `initialize` first, then the Mcp-Session-Id of its answer with every later request."
+            raise Problem(400, "no_session", message)
+        inner: Any = dict(scope)
+        inner["user"] = AuthenticatedUser(AccessToken(token="", client_id=key, scopes=[]))
+        await self.handle_request(inner, receive, send)
+
 
 def _too_many_problem() -> Problem:
-    message = "There are as many sessions as there may be, and all are in use. End some, or try again in a moment."
+    message = "The maximum number of sessions is open, and all are in use. End some, or retry in a moment."
     return Problem(503, "too_many_sessions", message, retry_after=5, retryable=True)
 
 
 def _get_idle_deadline(transport: StreamableHTTPServerTransport) -> float:
-    """When a session ends if nobody asks for anything; never as long as a request is under way."""
+    """Returns when a session ends if no request comes; infinity while a request is in progress."""
     return transport.idle_scope.deadline if transport.idle_scope else float("inf")
-
-
-class McpSessions:
-    """Mutable: those that there are."""
-
-    def __init__(self, manager: SessionManager) -> None:
-        self._manager = manager
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        return self._manager.count
-
-    def end_sessions(self, key: str) -> None:
-        """End all sessions of a key."""
-        self._manager.end_sessions(key)
-
-    async def handle(self, scope: Scope, key: str, receive: Any, send: Any, *, opens: bool) -> None:
-        """One HTTP request of the protocol's. key: whose. opens: it may begin a session. Raises Problem (400, 503)."""
-        headers = Headers.from_scope(scope)
-        legacy = headers.get("mcp-protocol-version", HANDSHAKE_PROTOCOL_VERSIONS[0]) in HANDSHAKE_PROTOCOL_VERSIONS
-        if legacy and not opens and "mcp-session-id" not in headers:
-            message = "Begin with `initialize`, and send the Mcp-Session-Id of its answer with what comes after it."
-            raise Problem(400, "no_session", message)
-        inner: Any = dict(scope)
-        inner["user"] = AuthenticatedUser(AccessToken(token="", client_id=key, scopes=[]))
-        await self._manager.handle_request(inner, receive, send)
 
 
 @asynccontextmanager
 async def open_sessions(
     agent_services: AgentServices, version: str, *, idle_timeout: float, max_sessions: int
 ) -> AsyncGenerator[McpSessions]:
-    """Sessions that end with this block. idle, most: as in `Mcp`."""
-    manager = SessionManager(
+    """Yields sessions that end with the block. idle_timeout, max_sessions: as in `McpEndpoint`."""
+    sessions = McpSessions(
         McpHandlers(agent_services, version).server,
         session_idle_timeout=idle_timeout,
         max_sessions=max_sessions,
         max_request_body_size=request_body.MAX_BODY_BYTES,
     )
-    async with manager.run():
-        yield McpSessions(manager)
+    async with sessions.run():
+        yield sessions

@@ -1,6 +1,6 @@
 """A chat completion request as drafts of a Turn. Pure.
 
-Law: nothing that was sent is lost without a word: `api.conversation.parameters` says what becomes of each parameter, and fields that
+Invariants: nothing that was sent is lost without a word: `api.conversation.parameters` says what becomes of each parameter, and fields that
 OpenAI does not document are accepted and mean nothing, as OpenAI's own service has it. Bodies in the shapes of other
 APIs, which some clients post to this address, are read as what they are.
 """
@@ -87,7 +87,7 @@ def build_tool_params(request: ChatCompletionRequest) -> ToolParams:
         tools=None
         if tools is None
         else [TOOL_DECODER.decode(tool, f"tools[{index}]") for index, tool in enumerate(tools)],
-        tool_choice=request.tool_choice,
+        tool_choice=msgspec.json.decode(request.tool_choice),
         parallel_tool_calls=request.parallel_tool_calls,
         functions=request.functions,
         function_call=request.function_call,

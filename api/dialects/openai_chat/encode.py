@@ -1,6 +1,6 @@
 """Events as a chat completion: chunks of a stream, or one JSON object. Pure.
 
-Law: every chunk of an answer has the same id, time and model; the role is said once, first; the finish reason once,
+Invariants: every chunk of an answer has the same id, time and model; the role is said once, first; the finish reason once,
 last; `[DONE]` ends every stream, also after an error. Calls are counted from 0, and each says its id and name once.
 """
 

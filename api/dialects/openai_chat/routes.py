@@ -1,4 +1,4 @@
-"""The handlers of chat completions and models: decode, dispatch, respond."""
+"""The handlers of chat completions and models."""
 
 import time
 import uuid
@@ -11,27 +11,18 @@ from litestar.types import ASGIApp
 
 from api.accounting.request_admission import REQUIRES_ADMISSION
 from api.auth.middleware import get_principal
-from api.conversation.drafts import build_messages
-from api.conversation.parameters import Policy, build_parameter_headers
-from api.conversation.strict_tools import enforce, strict_schemas
-from api.core.caller import get_caller
+from api.conversation.parameters import Policy
 from api.core.problems import Problem
 from api.core.scopes import ANY_SCOPE, REQUIRED_SCOPE
 from api.dialects.anthropic import routes as anthropic
 from api.dialects.anthropic.models import ModelInfo, ModelPage
 from api.dialects.error_rendering import ANTHROPIC_HEADER
-from api.dialects.openai_chat.decode import ChatTurnRequest, decode
+from api.dialects.openai_chat.decode import decode
 from api.dialects.openai_chat.encode import ChatEncoder, ChatOutputOptions
 from api.dialects.openai_chat.models import ModelList, ModelObject
+from api.dialects.turn_preparation import DEPENDENCIES, TurnPreparation
 from api.executors.stream_merger import merge_streams
-from api.executors.tool_client import ToolClient
-from api.executors.turn_client import TurnClient
-from api.http import request_body
-from api.http.body_limits import get_reservation
 from api.http.event_stream import EventStreamResponse
-from api.http.json_decoding import BodyDecoder
-from api.media.fetcher import Fetcher
-from api.media.request_fetches import RequestFetches
 from api.models.access import list_allowed_models
 from api.models.catalogue import Catalogue, ListedModel, build_model_list, find_model
 
@@ -39,32 +30,22 @@ from api.models.catalogue import Catalogue, ListedModel, build_model_list, find_
 @post("/v1/chat/completions", status_code=200, opt={REQUIRED_SCOPE: "chat", REQUIRES_ADMISSION: True})
 async def create_chat_completion(
     request: Request[object, object, State],
-    *,
     policy: NamedDependency[Policy],
-    turn_client: NamedDependency[TurnClient],
-    catalogue: NamedDependency[Catalogue],
-    fetcher: NamedDependency[Fetcher],
-    tool_client: NamedDependency[ToolClient],
-    body_decoder: NamedDependency[BodyDecoder],
+    turns: NamedDependency[TurnPreparation],
 ) -> ASGIApp:
     """Answer a conversation."""
-    who = get_caller(request)
-
-    def understood(data: bytes) -> tuple[ChatTurnRequest, tuple[str, ...]]:
-        call = decode(data, policy)
-        return call, call.list_altered_places(strict=policy.strict)
-
-    call, altered = await body_decoder.decode(who.key_id, await request_body.read(request), understood)
-    model = await catalogue.resolve(call.model)
-    await turn_client.check_model(who, model)
-    fetches = RequestFetches(fetcher, who.key_id, get_reservation(request.scope))
-    turn = call.build_turn(model, await build_messages(call.drafts, fetches, tool_client.build_converter(who)))
-    form = ChatOutputOptions(call.include_usage, call.tool_set.custom, call.tool_set.legacy, reasoning=call.reasoning)
-    encoder = ChatEncoder(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), model, form, call.choices)
-    jobs = [enforce(job, strict_schemas(call.tool_set)) for job in turn_client.run_many(turn, who, call.choices)]
-    headers = {**turn_client.build_window_headers(), **build_parameter_headers(call.ignored, altered)}
+    prepared = await turns.prepare(request, lambda body: decode(body, policy))
+    call = prepared.call
+    options = ChatOutputOptions(
+        call.include_usage, call.tool_set.custom, call.tool_set.legacy, reasoning=call.reasoning
+    )
+    completion_id = f"chatcmpl-{uuid.uuid4().hex}"
     return EventStreamResponse(
-        merge_streams(jobs), encoder, stream=call.stream, keepalive_interval=policy.keep_alive, headers=headers
+        merge_streams(turns.run(prepared, call.choices)),
+        ChatEncoder(completion_id, int(time.time()), prepared.model, options, call.choices),
+        stream=call.stream,
+        keepalive_interval=policy.keep_alive,
+        headers=prepared.headers,
     )
 
 
@@ -72,16 +53,16 @@ async def create_chat_completion(
 async def list_models(
     request: Request[object, object, State], catalogue: NamedDependency[Catalogue]
 ) -> Response[ModelList] | Response[ModelPage]:
-    """List every model that may be named, in the form of the vendor whose client asks."""
+    """List every model that the key may use, in the form of the client's vendor."""
     models = list_allowed_models(
         get_principal(request).key,
         build_model_list(await catalogue.fetch_models(), catalogue.aliases),
         catalogue.list_names,
     )
     if ANTHROPIC_HEADER in request.headers:
-        asked = request.query_params
+        query = request.query_params
         return Response(
-            anthropic.build_model_page(models, asked.get("limit"), asked.get("before_id"), asked.get("after_id"))
+            anthropic.build_model_page(models, query.get("limit"), query.get("before_id"), query.get("after_id"))
         )
     return Response(ModelList(data=[to_model_object(model) for model in models]))
 
@@ -90,7 +71,7 @@ async def list_models(
 async def get_model(
     request: Request[object, object, State], model_id: FromPath[str], catalogue: NamedDependency[Catalogue]
 ) -> Response[ModelObject] | Response[ModelInfo]:
-    """Tell of one model, in the form of the vendor whose client asks."""
+    """Describe one model, in the form of the client's vendor."""
     name = model_id.removeprefix("/")
     found = find_model(name, build_model_list(await catalogue.fetch_models(), catalogue.aliases))
     for model in list_allowed_models(get_principal(request).key, [found] if found else [], catalogue.list_names):
@@ -101,8 +82,8 @@ async def get_model(
 
 
 def to_model_object(model: ListedModel) -> ModelObject:
-    """A model as OpenAI describes one; Anthropic's release dates are not known here, so `created` is 0."""
+    """Returns a model as OpenAI describes one. `created` is 0, because release dates are unknown here."""
     return ModelObject(id=model.id, created=0, owned_by="claude-api-server" if model.is_alias else "anthropic")
 
 
-router = Router("/", route_handlers=[create_chat_completion, list_models, get_model])
+router = Router("/", route_handlers=[create_chat_completion, list_models, get_model], dependencies=DEPENDENCIES)

@@ -1,6 +1,6 @@
 """A legacy completion request as Turns, one for each prompt. Pure.
 
-Law: the prompt reaches the model whole, as a user's text. No current model completes text by itself, so a system text of
+Invariants: the prompt reaches the model whole, as a user's text. No current model completes text by itself, so a system text of
 this server's says that it is to be continued, or that a gap in it is to be filled; `CONTINUE` and `FILL` are its words.
 """
 

@@ -1,6 +1,6 @@
 """Events as a legacy completion: pieces of a stream, or one JSON object. Pure.
 
-Law: every piece has the same id, time and model; each answer's finish reason is said once, last; `[DONE]` ends every
+Invariants: every piece has the same id, time and model; each answer's finish reason is said once, last; `[DONE]` ends every
 stream, also after an error. Thinking is no part of a completion.
 """
 

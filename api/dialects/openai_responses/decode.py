@@ -1,6 +1,6 @@
 """A Responses request as drafts of a Turn. Pure.
 
-Law: as of chat completions: nothing that was sent is lost without a word. What an earlier response said comes before
+Invariants: as of chat completions: nothing that was sent is lost without a word. What an earlier response said comes before
 what this request says, by the same rules.
 """
 

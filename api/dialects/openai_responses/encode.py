@@ -1,6 +1,6 @@
 """Events as a response: the events of a stream, or one JSON object. Pure.
 
-Law: every event has its type and the next sequence number; an item is added, told and done before the next begins; the
+Invariants: every event has its type and the next sequence number; an item is added, told and done before the next begins; the
 last event, and only the last, has the whole response, whether it is complete, incomplete, failed or cancelled.
 """
 

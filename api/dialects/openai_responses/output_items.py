@@ -1,6 +1,6 @@
 """The items of a response in the making: what each adds to the stream, and the item as it stands. Pure.
 
-Law: an item is added, told and done by itself; its deltas, put together, are what its end and the item say.
+Invariants: an item is added, told and done by itself; its deltas, put together, are what its end and the item say.
 """
 
 from abc import ABC, abstractmethod

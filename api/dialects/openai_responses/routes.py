@@ -1,4 +1,4 @@
-"""The handlers of responses: decode, dispatch, respond, and those that are kept."""
+"""The handlers of responses: create, count, look up, follow, cancel and delete them."""
 
 import time
 import uuid
@@ -10,11 +10,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
+from msgspec import structs
 
 from api.accounting.request_admission import REQUIRES_ADMISSION
-from api.conversation.drafts import build_messages
 from api.conversation.parameters import Policy, build_parameter_headers
-from api.conversation.strict_tools import enforce, strict_schemas
 from api.core.caller import get_caller
 from api.core.problems import Problem, invalid_problem
 from api.core.scopes import REQUIRED_SCOPE
@@ -33,16 +32,12 @@ from api.dialects.openai_responses.running_responses import (
 )
 from api.dialects.openai_responses.store import ResponseStore
 from api.dialects.openai_responses.stored_request import StoredRequest, store_response
-from api.dialects.openai_responses.view import build_response, paginate_items
+from api.dialects.openai_responses.view import build_response, paginate_items, to_input_items
+from api.dialects.turn_preparation import DEPENDENCIES, TurnPreparation
 from api.executors.stream_merger import merge_streams
-from api.executors.tool_client import ToolClient
-from api.executors.turn_client import TurnClient
-from api.http import request_body as body
-from api.http.body_limits import get_reservation
+from api.http import request_body
 from api.http.event_stream import EventStreamResponse
 from api.http.json_decoding import BodyDecoder
-from api.media.fetcher import Fetcher
-from api.media.request_fetches import RequestFetches
 from api.models.catalogue import Catalogue
 
 MAX_EVENT_NUMBER_DIGITS = 10
@@ -53,56 +48,45 @@ async def create_response(
     request: Request[object, object, State],
     *,
     policy: NamedDependency[Policy],
-    turn_client: NamedDependency[TurnClient],
-    catalogue: NamedDependency[Catalogue],
-    fetcher: NamedDependency[Fetcher],
-    tool_client: NamedDependency[ToolClient],
+    turns: NamedDependency[TurnPreparation],
     response_store: NamedDependency[ResponseStore],
     running_responses: NamedDependency[RunningResponses],
-    body_decoder: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
     """Answer an input."""
-    asked = get_caller(request)
-    shelf = response_store.for_key(asked.key_id)
-    number = f"resp_{uuid.uuid4().hex}"
+    key_id = get_caller(request).key_id
+    key_responses = response_store.for_key(key_id)
+    response_id = f"resp_{uuid.uuid4().hex}"
 
-    def understood(data: bytes) -> tuple[ResponsesTurnRequest, tuple[str, ...], StoredRequest | None]:
-        call = decode(data, policy, shelf)
-        return (
-            call,
-            call.list_altered_places(strict=policy.strict),
-            StoredRequest.from_request(number, call) if call.store else None,
-        )
+    def read(data: bytes) -> ResponsesTurnRequest:
+        call = decode(data, policy, key_responses)
+        return structs.replace(call, items=to_input_items(call.items, response_id)) if call.store else call
 
-    call, altered, keeping = await body_decoder.decode(asked.key_id, await body.read(request), understood)
-    model = await catalogue.resolve(call.model)
-    await turn_client.check_model(asked, model)
-    fetches = RequestFetches(fetcher, asked.key_id, get_reservation(request.scope))
-    turn = call.build_turn(model, await build_messages(call.drafts, fetches, tool_client.build_converter(asked)))
-    response = build_response(number, int(time.time()), model, call)
-    form = ResponsesOutputOptions(
+    prepared = await turns.prepare(request, read)
+    call = prepared.call
+    stored_request = StoredRequest(call.background, call.previous_items, call.items) if call.store else None
+    response = build_response(response_id, int(time.time()), prepared.model, call)
+    options = ResponsesOutputOptions(
         call.tool_set.custom,
         call.tools.namespaces,
         show_summaries=call.show_summaries,
         include_encrypted=call.include_encrypted,
     )
     live = RunningResponse(
-        lambda told: ResponsesEncoder(response, form, lambda: int(time.time()), told),
-        lambda finished, events: store_response(shelf, keeping, finished, events),
+        lambda on_finished: ResponsesEncoder(response, options, lambda: int(time.time()), on_finished),
+        lambda finished, events: store_response(key_responses, stored_request, finished, events),
         stored=call.store,
         background=call.background,
     )
-    job = merge_streams([enforce(turn_client.run(turn, asked), strict_schemas(call.tool_set))])
-    headers = {**turn_client.build_window_headers(), **build_parameter_headers(call.ignored, altered)}
+    job = merge_streams(turns.run(prepared))
     if not call.background:
-        events = running_responses.stream_events(asked.key_id, response.id, live, job)
+        events = running_responses.stream_events(key_id, response_id, live, job)
         return EventStreamResponse(
-            events, live.encoder, stream=call.stream, keepalive_interval=policy.keep_alive, headers=headers
+            events, live.encoder, stream=call.stream, keepalive_interval=policy.keep_alive, headers=prepared.headers
         )
-    running_responses.start_background(asked.key_id, response.id, live, await wait_until_accepted(job))
+    running_responses.start_background(key_id, response_id, live, await wait_until_accepted(job))
     if call.stream:
-        return build_stream_response(live.follow(-1), policy, headers)
-    return build_json_response(live.encoder.encode_answer(), headers)
+        return build_stream_response(live.follow(-1), policy, prepared.headers)
+    return build_json_response(live.encoder.encode_answer(), prepared.headers)
 
 
 @post("/v1/responses/input_tokens", status_code=200, opt={REQUIRED_SCOPE: "chat", REQUIRES_ADMISSION: True})
@@ -114,26 +98,26 @@ async def count_input_tokens(
     body_decoder: NamedDependency[BodyDecoder],
 ) -> Response[InputTokens]:
     """Estimate the tokens of a request."""
-    holder = get_caller(request).key_id
+    key_id = get_caller(request).key_id
 
-    def counted(data: bytes) -> tuple[str | None, tuple[str, ...], int]:
-        call = decode(data, policy, response_store.for_key(holder))
+    def count(data: bytes) -> tuple[str | None, tuple[str, ...], int]:
+        call = decode(data, policy, response_store.for_key(key_id))
         return call.model, call.ignored, estimate_tokens(call)
 
-    model, ignored, tokens = await body_decoder.decode(holder, await body.read(request), counted)
+    model, ignored, tokens = await body_decoder.decode(key_id, await request_body.read(request), count)
     await catalogue.resolve(model)
     return Response(InputTokens(input_tokens=tokens), headers={**ESTIMATE_HEADERS, **build_parameter_headers(ignored)})
 
 
 def build_json_response(body: bytes, headers: dict[str, str] | None = None) -> ASGIApp:
-    """A response as it stands."""
+    """Returns a response in its current state."""
     return ASGIResponse(body=body, media_type="application/json", headers=headers)
 
 
 def build_stream_response(
     events: AsyncGenerator[tuple[int, bytes]], policy: Policy, headers: dict[str, str]
 ) -> ASGIApp:
-    """The stream of a response that goes on, whoever follows it."""
+    """Returns the stream of a response that continues without its readers."""
     return EventStreamResponse(
         events, RawEventEncoder(), stream=True, keepalive_interval=policy.keep_alive, headers=headers
     )
@@ -141,12 +125,10 @@ def build_stream_response(
 
 @get("/v1/responses", opt={REQUIRED_SCOPE: "chat"})
 async def reject_websocket(request: Request[object, object, State]) -> Response[bytes]:
-    """Send clients that try a WebSocket to POST at once (RFC 9110 §15.5.22)."""
-    # What a connection is asked to become, the server declines before it gets here; the key of the handshake stays.
+    """Tell clients that try a WebSocket to use POST (RFC 9110 §15.5.22)."""
+    # The HTTP server removes the `Upgrade` header; the key of the handshake stays.
     if "sec-websocket-key" in request.headers:
-        problem = Problem(
-            426, "upgrade_required", "There is no WebSocket here. POST to this address, with `stream: true`."
-        )
+        problem = Problem(426, "upgrade_required", "WebSockets are not supported. Use POST with `stream: true`.")
         headers = {"upgrade": "HTTP/1.1"}
     else:
         problem = Problem(405, "method_not_allowed", "This address does not take this method.")
@@ -170,17 +152,17 @@ async def get_response(
     stream: FromQuery[str | None] = None,
     starting_after: FromQuery[str | None] = None,
 ) -> ASGIApp:
-    """Give a response that is kept or under way, as it stands or as its stream."""
-    asked = get_caller(request)
+    """Return a response that is stored or in progress: its current state, or its stream."""
+    key_id = get_caller(request).key_id
     after = parse_starting_after(stream, starting_after)
-    live = running_responses.get(asked.key_id, response_id)
+    live = running_responses.get(key_id, response_id)
     if live and live.stored:
         if after is None:
             return build_json_response(live.encoder.encode_answer())
         if live.background:
             return build_stream_response(live.follow(after), policy, {})
         raise no_stream_problem()
-    stored = response_store.for_key(asked.key_id).get(response_id)
+    stored = response_store.for_key(key_id).get(response_id)
     if after is None:
         return build_json_response(stored.body)
     if not stored.background:
@@ -189,22 +171,22 @@ async def get_response(
 
 
 def parse_starting_after(stream: str | None, after: str | None) -> int | None:
-    """The number of the last event that a client has, if it wants a stream: -1 is none. Raises Problem (400)."""
+    """Returns the number of the last event that a client has, -1 for none; None if it wants no stream. Raises Problem (400)."""
     if stream not in {None, "true", "false"}:
         raise invalid_problem("`stream` must be true or false.", "stream")
     if after is not None and (
         stream != "true" or not (after.isascii() and after.isdigit() and len(after) < MAX_EVENT_NUMBER_DIGITS)
     ):
         raise invalid_problem(
-            "`starting_after` is the number of an event, and goes with `stream=true`.", "starting_after"
+            "`starting_after` must be the number of an event, and needs `stream=true`.", "starting_after"
         )
     return int(after or -1) if stream == "true" else None
 
 
 def no_stream_problem() -> Problem:
-    """Only what is answered in the background can be followed by others than who asked."""
+    """A problem: only a response made in the background can be followed by later requests."""
     message = (
-        "`stream`: only a response made with `background: true` is given as a stream; this one is given as a whole."
+        "`stream`: only responses made with `background: true` can be streamed later. Get this one without `stream`."
     )
     return invalid_problem(message, "stream", "unsupported_parameter")
 
@@ -216,11 +198,11 @@ async def delete_response(
     response_store: NamedDependency[ResponseStore],
     running_responses: NamedDependency[RunningResponses],
 ) -> Response[DeletedResponse]:
-    """Keep a response no longer; one under way is ended."""
-    asked = get_caller(request)
-    if (live := running_responses.get(asked.key_id, response_id)) and live.stored:
+    """Delete a response; one in progress is ended first."""
+    key_id = get_caller(request).key_id
+    if (live := running_responses.get(key_id, response_id)) and live.stored:
         await live.cancel()
-    response_store.for_key(asked.key_id).delete(response_id)
+    response_store.for_key(key_id).delete(response_id)
     return Response(DeletedResponse(id=response_id))
 
 
@@ -236,10 +218,10 @@ async def list_input_items(
     after: FromQuery[str | None] = None,
 ) -> Response[ItemList]:
     """List the items that a response answers."""
-    holder = get_caller(request).key_id
-    stored = response_store.for_key(holder).get(response_id)
+    key_id = get_caller(request).key_id
+    stored = response_store.for_key(key_id).get(response_id)
     items = (*stored.previous_items, *stored.items)
-    return Response(await body_decoder.run_in_thread(holder, lambda: paginate_items(items, limit, order, after)))
+    return Response(await body_decoder.run_in_thread(key_id, lambda: paginate_items(items, limit, order, after)))
 
 
 @post("/v1/responses/{response_id:str}/cancel", status_code=200, opt={REQUIRED_SCOPE: "chat"})
@@ -249,14 +231,14 @@ async def cancel_response(
     response_store: NamedDependency[ResponseStore],
     running_responses: NamedDependency[RunningResponses],
 ) -> ASGIApp:
-    """End a response under way; one of the background that has ended is given as it is."""
-    asked = get_caller(request)
-    if live := running_responses.get(asked.key_id, response_id):
+    """End a response in progress; a background response that has ended is returned unchanged."""
+    key_id = get_caller(request).key_id
+    if live := running_responses.get(key_id, response_id):
         await live.cancel()
         return build_json_response(live.encoder.encode_answer())
-    stored = response_store.for_key(asked.key_id).get(response_id)
+    stored = response_store.for_key(key_id).get(response_id)
     if not stored.background:
-        message = "This response has ended; only one that is under way can be cancelled."
+        message = "This response has ended. Only a response in progress can be cancelled."
         raise invalid_problem(message, "response_id", "not_cancellable")
     return build_json_response(stored.body)
 
@@ -272,4 +254,5 @@ router = Router(
         list_input_items,
         cancel_response,
     ],
+    dependencies=DEPENDENCIES,
 )

@@ -1,6 +1,6 @@
 """Responses under way: they can be looked up, followed and cancelled, and those in the background need nobody to wait.
 
-Law: one that is cancelled ends its job at once, and is kept as cancelled; what one key asked for, another can't find.
+Invariants: one that is cancelled ends its job at once, and is kept as cancelled; what one key asked for, another can't find.
 """
 
 import asyncio

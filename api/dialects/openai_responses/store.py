@@ -1,6 +1,6 @@
 """Responses that are kept for a while, in memory, so that later requests can go on from them.
 
-Law: bounded in number, bytes and age, whatever is sent. A key that has more than its share, which is the same for all
+Invariants: bounded in number, bytes and age, whatever is sent. A key that has more than its share, which is the same for all
 keys that have something here, makes room itself, its oldest first; otherwise who has most makes room. What one key
 stored, another can't find. Bodies are read in threads, so these are too: everything is done under a lock.
 """

@@ -1,6 +1,6 @@
 """The tools of a Responses request in the form in which `api.conversation.tools` reads them. Pure.
 
-Law: a tool that the vendor's service runs itself is left out and named, unless the request depends on it. A tool in a
+Invariants: a tool that the vendor's service runs itself is left out and named, unless the request depends on it. A tool in a
 namespace is offered under both names together, and its calls come back under the two.
 """
 
@@ -70,7 +70,7 @@ def parse_tools(request: ResponsesRequest) -> ResponsesToolSet:
     choice = _resolve_choice(msgspec.json.decode(bytes(request.tool_choice)), known, namespaces, ignored)
     offering = ToolParams(
         tools=listed,
-        tool_choice=msgspec.Raw(msgspec.json.encode(choice)),
+        tool_choice=choice,
         parallel_tool_calls=request.parallel_tool_calls,
     )
     return ResponsesToolSet(tooling.build_tool_set(offering, places), namespaces, tuple(dict.fromkeys(ignored)))

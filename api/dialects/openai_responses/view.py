@@ -54,9 +54,15 @@ def build_response(response_id: str, created: int, model: str, call: ResponsesTu
     )
 
 
+def to_input_items(items: Sequence[msgspec.Raw], response_id: str) -> tuple[msgspec.Raw, ...]:
+    """Returns the items of the input as they are stored with the response of this id."""
+    prefix = response_id.removeprefix("resp_")
+    return tuple(to_input_item(item, f"{prefix}i{index:02x}") for index, item in enumerate(items))
+
+
 def to_input_item(item: msgspec.Raw, number: str) -> msgspec.Raw:
-    """An item of the input as it is kept: with a type, an id, and its content in parts."""
-    # What the client wrote stays as it was written.
+    """Returns an item as it is stored: with a type, an id, and its content in parts."""
+    # Values stay as the client wrote them.
     sent = _decode_fields(item)
     fields = msgspec.json.decode(bytes(item), type=dict[str, object])
     kind = fields.get("type") or "message"

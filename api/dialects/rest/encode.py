@@ -1,6 +1,6 @@
 """Steps as named events of a stream, or the answer as one JSON object. Pure.
 
-Law: a stream ends in exactly one event `result` or `error`; the data of `result` is the very body that a plain request
+Invariants: a stream ends in exactly one event `result` or `error`; the data of `result` is the very body that a plain request
 gets, that of `error` the very body of an error.
 """
 

@@ -1,20 +1,22 @@
-"""The handlers of REST: decode, do, respond."""
+"""The handlers of REST."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import State
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.types import ASGIApp
+from msgspec import Struct
 
 from api.accounting.request_admission import REQUIRES_ADMISSION
 from api.agent import services
 from api.agent.answers import ModelEntries, Step
+from api.agent.requests import AnalyzeRequest, BashRequest, ChatRequest, CodeRequest, FileReadRequest
 from api.agent.services import AgentServices
 from api.auth.middleware import get_principal
 from api.conversation.parameters import Policy
-from api.core.caller import get_caller
+from api.core.caller import Caller, get_caller
 from api.core.scopes import ANY_SCOPE, REQUIRED_SCOPE
 from api.dialects.rest import decode
 from api.dialects.rest.encode import RestEncoder
@@ -22,97 +24,90 @@ from api.http import request_body
 from api.http.event_stream import EventStreamResponse
 from api.http.json_decoding import BodyDecoder
 
+type RestRequest = ChatRequest | CodeRequest | AnalyzeRequest | FileReadRequest | BashRequest
 
-def build_response(
-    agent_services: AgentServices, policy: Policy, steps: AsyncGenerator[Step], *, stream: bool | None
-) -> ASGIApp:
-    """The steps as a response."""
-    headers = agent_services.turn_client.build_window_headers()
-    return EventStreamResponse(
-        number_steps(steps), RestEncoder(), stream=bool(stream), keepalive_interval=policy.keep_alive, headers=headers
-    )
+
+class RestResponder(Struct, frozen=True):
+    """Decodes requests and sends the steps of a service as responses."""
+
+    policy: Policy
+    agent_services: AgentServices
+    decoder: BodyDecoder
+
+    async def respond[R: RestRequest](
+        self,
+        request: Request[object, object, State],
+        decode_body: Callable[[bytes], R],
+        serve: Callable[[AgentServices, R, Caller], Awaitable[AsyncGenerator[Step]]],
+    ) -> ASGIApp:
+        """Returns the response to a request. serve: starts the work. Raises Problem."""
+        caller = get_caller(request)
+        body = await self.decoder.decode(caller.key_id, await request_body.read(request), decode_body)
+        return EventStreamResponse(
+            number_steps(await serve(self.agent_services, body, caller)),
+            RestEncoder(),
+            stream=not isinstance(body, FileReadRequest) and bool(body.stream),
+            keepalive_interval=self.policy.keep_alive,
+            headers=self.agent_services.turn_client.build_window_headers(),
+        )
+
+
+def build_responder(
+    policy: NamedDependency[Policy],
+    agent_services: NamedDependency[AgentServices],
+    body_decoder: NamedDependency[BodyDecoder],
+) -> RestResponder:
+    """Builds the dependency `responder`."""
+    return RestResponder(policy, agent_services, body_decoder)
 
 
 async def number_steps(steps: AsyncGenerator[Step]) -> AsyncGenerator[tuple[int, Step]]:
-    """The steps of the only answer."""
+    """Yields the steps of the only answer, each with that answer's number."""
     async with aclosing(steps):
         async for step in steps:
             yield 0, step
 
 
 @post("/api/chat", status_code=200, opt={REQUIRED_SCOPE: "chat", REQUIRES_ADMISSION: True})
-async def post_chat(
-    request: Request[object, object, State],
-    policy: NamedDependency[Policy],
-    agent_services: NamedDependency[AgentServices],
-    body_decoder: NamedDependency[BodyDecoder],
-) -> ASGIApp:
+async def post_chat(request: Request[object, object, State], responder: NamedDependency[RestResponder]) -> ASGIApp:
     """Answer a prompt."""
-    who = get_caller(request)
-    ask = await body_decoder.decode(who.key_id, await request_body.read(request), decode.decode_chat)
-    return build_response(agent_services, policy, await services.chat(agent_services, ask, who), stream=ask.stream)
+    return await responder.respond(request, decode.decode_chat, services.chat)
 
 
 @post("/api/code", status_code=200, opt={REQUIRED_SCOPE: "code", REQUIRES_ADMISSION: True})
-async def post_code(
-    request: Request[object, object, State],
-    policy: NamedDependency[Policy],
-    agent_services: NamedDependency[AgentServices],
-    body_decoder: NamedDependency[BodyDecoder],
-) -> ASGIApp:
+async def post_code(request: Request[object, object, State], responder: NamedDependency[RestResponder]) -> ASGIApp:
     """Let a model work on files and with commands."""
-    who = get_caller(request)
-    ask = await body_decoder.decode(who.key_id, await request_body.read(request), decode.decode_code)
-    return build_response(agent_services, policy, await services.code(agent_services, ask, who), stream=ask.stream)
+    return await responder.respond(request, decode.decode_code, services.code)
 
 
 @post("/api/analyze", status_code=200, opt={REQUIRED_SCOPE: "code", REQUIRES_ADMISSION: True})
-async def post_analyze(
-    request: Request[object, object, State],
-    policy: NamedDependency[Policy],
-    agent_services: NamedDependency[AgentServices],
-    body_decoder: NamedDependency[BodyDecoder],
-) -> ASGIApp:
+async def post_analyze(request: Request[object, object, State], responder: NamedDependency[RestResponder]) -> ASGIApp:
     """Answer a prompt about files."""
-    who = get_caller(request)
-    ask = await body_decoder.decode(who.key_id, await request_body.read(request), decode.decode_analyze)
-    return build_response(agent_services, policy, await services.analyze(agent_services, ask, who), stream=ask.stream)
+    return await responder.respond(request, decode.decode_analyze, services.analyze)
 
 
 @post("/api/tools/file-read", status_code=200, opt={REQUIRED_SCOPE: "files", REQUIRES_ADMISSION: True})
-async def post_file_read(
-    request: Request[object, object, State],
-    policy: NamedDependency[Policy],
-    agent_services: NamedDependency[AgentServices],
-    body_decoder: NamedDependency[BodyDecoder],
-) -> ASGIApp:
+async def post_file_read(request: Request[object, object, State], responder: NamedDependency[RestResponder]) -> ASGIApp:
     """Read a file."""
-    who = get_caller(request)
-    ask = await body_decoder.decode(who.key_id, await request_body.read(request), decode.decode_file_read)
-    return build_response(agent_services, policy, await services.read_file(agent_services, ask, who), stream=False)
+    return await responder.respond(request, decode.decode_file_read, services.read_file)
 
 
 @post("/api/tools/bash", status_code=200, opt={REQUIRED_SCOPE: "bash", REQUIRES_ADMISSION: True})
-async def post_bash(
-    request: Request[object, object, State],
-    policy: NamedDependency[Policy],
-    agent_services: NamedDependency[AgentServices],
-    body_decoder: NamedDependency[BodyDecoder],
-) -> ASGIApp:
+async def post_bash(request: Request[object, object, State], responder: NamedDependency[RestResponder]) -> ASGIApp:
     """Run commands."""
-    who = get_caller(request)
-    ask = await body_decoder.decode(who.key_id, await request_body.read(request), decode.decode_bash)
-    return build_response(
-        agent_services, policy, await services.run_command(agent_services, ask, who), stream=ask.stream
-    )
+    return await responder.respond(request, decode.decode_bash, services.run_command)
 
 
 @get("/api/models", opt={REQUIRED_SCOPE: ANY_SCOPE})
 async def get_models(
     request: Request[object, object, State], agent_services: NamedDependency[AgentServices]
 ) -> Response[ModelEntries]:
-    """List every name that the key may use for a model."""
+    """List every model name that the key may use."""
     return Response(await services.list_models(agent_services, get_principal(request).key))
 
 
-router = Router("/", route_handlers=[post_chat, post_code, post_analyze, post_file_read, post_bash, get_models])
+router = Router(
+    "/",
+    route_handlers=[post_chat, post_code, post_analyze, post_file_read, post_bash, get_models],
+    dependencies={"responder": Provide(build_responder, sync_to_thread=False)},
+)

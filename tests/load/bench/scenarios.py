@@ -99,7 +99,7 @@ async def hands(bench: Bench) -> list[Figure]:
     bench.say(f"{name}: {DEEDS} of each, one after the other, then {AT_ONCE} at once")
     settings = {"LOG_LEVEL": "warning"}
     async with Stack(
-        bench.launch.base_url, executors=0, parked=0, settings=settings, tools={"ALLOWED_COMMANDS": "ls,true"}
+        bench.launch.base_url, executors=0, pool_size=0, settings=settings, tools={"ALLOWED_COMMANDS": "ls,true"}
     ) as stack:
         disturbed = not await quiet()
         times = await alone(stack, DEEDS)
