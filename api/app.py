@@ -53,7 +53,7 @@ from api.observability.http_trace import HttpTraceMiddleware
 from api.observability.job_metrics import JobMetrics
 from api.observability.metrics import Metrics
 from api.openapi import routes as docs
-from api.openapi.document import version
+from api.openapi.document import Documentation, version
 from api.settings import Settings
 from shared.errors import ErrorKind
 from shared.events import Failed
@@ -94,7 +94,7 @@ def create_app(
     )
     running = RunningResponses()
     decoding = BodyDecoder()
-    documentation = docs.Documentation(policy, limits)
+    documentation = Documentation(policy, limits)
     mcp = McpEndpoint(
         shop,
         build_host_policy(settings),
@@ -157,10 +157,11 @@ def create_app(
             Exception: on_exception,
         },
         cors_config=build_cors_config(settings),
-        openapi_config=None,
+        openapi_config=docs.build_config(version(), documentation),
         logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,
     )
+    documentation.build(app)
     bounded = BodyLimitsMiddleware(
         PrivateResponsesMiddleware(app), InflightBodies(settings.max_inflight_body_bytes), settings.read_body_timeout
     )

@@ -137,6 +137,7 @@ def routes() -> set[str]:
     return {
         f"{method} {re.sub(r'{[^}]*}', '{id}', route.path)}"
         for route in app.routes
+        if not route.path.startswith("/docs/")  # files of the page
         for method in (route.methods if isinstance(route, HTTPRoute) else MCP_METHODS)
         if method not in {"OPTIONS", "HEAD"}
     }

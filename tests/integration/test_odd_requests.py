@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.openapi.operations import CHAT_ERRORS
+from api.openapi.replies import CHAT_ERRORS
 from tests.support.scripted.upstream import AnswerReply, Upstream
 from tests.support.stack import Stack
 

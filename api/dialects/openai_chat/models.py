@@ -1,31 +1,34 @@
 """The structs of chat completions, as OpenAI documents them (https://platform.openai.com/docs/api-reference/chat)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from api.conversation.fields import EFFORT_NAMES, MAX_STOP_SEQUENCES
 from api.conversation.kinds import TaggedStructDecoder
-from api.conversation.parts import NULL, FunctionCall, FunctionDefinition, StreamOptions
+from api.conversation.parts import TOOL_CHOICES, FunctionCall, FunctionDefinition, StreamOptions
+from api.conversation.tools import MAX_TOOLS
+from api.core.schema import TOKENS, US_DOLLARS, content_of, doc, like, raw_field, ref
 from api.dialects.openai_common import ChatUsage
 
 type FinishReason = Literal["stop", "length", "tool_calls", "function_call", "content_filter"]
 
 
 class CustomToolCall(Struct, frozen=True):
-    """The custom tool of a call. input: free text."""
+    """A custom tool and what it is given."""
 
-    name: str = ""
-    input: str = ""
+    name: Annotated[str, doc("The tool's name.")] = ""
+    input: Annotated[str, doc("Free text.")] = ""
 
 
 class ToolCallIn(Struct, frozen=True):
-    """A call in the history."""
+    """A call that an assistant made."""
 
-    id: str | None = None
-    type: str | None = None
-    function: FunctionCall | None = None
-    custom: CustomToolCall | None = None
+    id: Annotated[str | None, doc("Its id, as the answer had it.", minLength=1)] = None
+    type: Annotated[str | None, doc("`function` or `custom`.")] = None
+    function: Annotated[FunctionCall | None, doc("The function called.")] = None
+    custom: Annotated[CustomToolCall | None, doc("The custom tool called.")] = None
 
 
 TOOL_CALL_DECODER = TaggedStructDecoder(
@@ -36,18 +39,28 @@ TOOL_CALL_DECODER = TaggedStructDecoder(
 
 
 class ChatMessage(Struct, frozen=True):
-    """A message of the request; which fields it has depends on its role. content, tool_calls: read where understood.
+    """One message of the conversation."""
 
-    content: null and absent mean that it says nothing. name: the model is not told.
-    """
-
-    role: str | None = None
-    content: msgspec.Raw = NULL
-    refusal: str | None = None
-    name: str | None = None
-    tool_calls: list[msgspec.Raw] | None = None
-    tool_call_id: str | None = None
-    function_call: FunctionCall | None = None
+    role: Annotated[
+        str | None,
+        doc(
+            "Who says it. `tool` brings the result of a call (`function` is its legacy form).",
+            enum=["system", "developer", "user", "assistant", "tool", "function"],
+        ),
+    ] = None
+    content: Annotated[msgspec.Raw, doc("What is said: a text, or parts in their order.", anyOf=content_of("Part"))] = (
+        raw_field()
+    )
+    refusal: Annotated[str | None, doc("An assistant's refusal; read as its text if it has no other.")] = None
+    name: Annotated[
+        str | None, doc("Without effect: the model is not told. The response names it in `x-ignored-parameters`.")
+    ] = None
+    tool_calls: Annotated[
+        list[msgspec.Raw] | None,
+        doc("The calls an assistant made. Each needs one `tool` message, anywhere after it.", items=ref("ToolCallIn")),
+    ] = None
+    tool_call_id: Annotated[str | None, doc("In a `tool` message: the call that this is the result of.")] = None
+    function_call: Annotated[FunctionCall | None, doc("The legacy form of `tool_calls`.")] = None
 
 
 MESSAGE_DECODER = TaggedStructDecoder(
@@ -62,53 +75,122 @@ MESSAGE_DECODER = TaggedStructDecoder(
 
 
 class ReasoningOptions(Struct, frozen=True):
-    """How hard to think, and whether to tell of it, as other gateways name it. exclude: think, but do not tell."""
+    """How hard to think."""
 
-    effort: str | None = None
-    max_tokens: int | None = None
-    enabled: bool | None = None
-    exclude: bool | None = None
-    summary: str | None = None
+    effort: Annotated[str | None, doc("As `reasoning_effort`.", enum=[*EFFORT_NAMES, None])] = None
+    max_tokens: Annotated[
+        int | None, doc("A budget for thinking; it sets the effort where none is named.", minimum=0)
+    ] = None
+    enabled: Annotated[bool | None, doc("`false` is `effort: none`.")] = None
+    exclude: Annotated[bool | None, doc("`true`: think, but don't show it.")] = None
+    summary: Annotated[str | None, doc("Anything but `none`: show what is shown of the thoughts.")] = None
 
 
 class JsonSchemaFormat(Struct, frozen=True):
     """The schema of the answer."""
 
-    name: str | None = None
-    description: str | None = None
-    schema: msgspec.Raw = NULL
-    strict: bool | None = None
+    name: Annotated[str | None, doc("Accepted; only for people.")] = None
+    description: Annotated[
+        str | None, doc("What the answer is for. Without effect, unless the schema says it too.")
+    ] = None
+    schema: Annotated[msgspec.Raw, doc("Any root will do, lists and unions too.", type="object")] = raw_field()
+    strict: Annotated[bool | None, doc("Accepted; the answer always meets the schema.")] = None
 
 
 class ResponseFormat(Struct, frozen=True):
-    """The form of the answer. schema: where lenient clients put it."""
+    """The form of the answer's text."""
 
-    type: str
-    json_schema: JsonSchemaFormat | None = None
-    schema: msgspec.Raw = NULL
+    type: Annotated[
+        str, doc("`text`, any JSON object, or JSON by a schema.", enum=["text", "json_object", "json_schema"])
+    ]
+    json_schema: Annotated[JsonSchemaFormat | None, doc("For `json_schema`.")] = None
+    schema: Annotated[msgspec.Raw, doc("Where lenient clients put the schema.", type="object")] = raw_field()
 
 
 class ChatCompletionRequest(Struct, frozen=True):
-    """The body of POST /v1/chat/completions, as far as it is supported; `api.conversation.parameters` has the table of the rest."""
+    """A conversation, and how it is to be answered.
 
-    messages: list[msgspec.Raw] = msgspec.field(default_factory=list[msgspec.Raw])
-    model: str | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    tools: list[msgspec.Raw] | None = None
-    tool_choice: msgspec.Raw = NULL
-    parallel_tool_calls: bool | None = None
-    functions: list[FunctionDefinition] | None = None
-    function_call: str | FunctionCall | None = None
-    response_format: ResponseFormat | None = None
-    reasoning_effort: str | None = None
-    reasoning: ReasoningOptions | None = None
-    include_reasoning: bool | None = None
-    stop: str | list[str] | None = None
-    n: int | None = None
-    max_budget_usd: float | None = None
+    `null` is the same as leaving a field out; fields that are not named here are accepted and mean nothing.
+    """
+
+    messages: Annotated[
+        list[Annotated[msgspec.Raw, like("ChatMessage")]],
+        doc(
+            "The conversation, oldest first. `system` and `developer` messages before all others are the system prompt, in their order; later ones stay where they are.",
+            minItems=1,
+        ),
+    ] = msgspec.field(default_factory=list[msgspec.Raw])
+    model: Annotated[
+        str | None,
+        doc(
+            "A name of GET /v1/models; DEFAULT_MODEL without one. Full ids, `haiku`, `sonnet` and `opus`, well-known names such as `gpt-4o`, and those that the server's owner added with MODEL_ALIASES."
+        ),
+    ] = None
+    stream: Annotated[bool | None, doc("Send the answer as it is written, as server-sent events.")] = None
+    stream_options: Annotated[
+        StreamOptions | None, doc("Only with `stream: true`. `include_usage` asks for a last chunk with the tokens.")
+    ] = None
+    max_tokens: Annotated[
+        int | None,
+        doc(
+            "The most tokens that may be written, thinking included. An answer that is cut short ends with `finish_reason: length`.",
+            **TOKENS,
+        ),
+    ] = None
+    max_completion_tokens: Annotated[int | None, doc("The newer name, which wins over `max_tokens`.", **TOKENS)] = None
+    tools: Annotated[
+        list[msgspec.Raw] | None,
+        doc(
+            "The tools the model may call, with their names, descriptions and schemas. A call ends the answer; its result comes as a `tool` message of the next request.",
+            items=ref("ToolDefinition"),
+            maxItems=MAX_TOOLS,
+        ),
+    ] = None
+    tool_choice: Annotated[
+        msgspec.Raw,
+        doc(
+            "Whether a tool may (`auto`), must not (`none`) or must (`required`, or a named one) be called, or which of them may be.",
+            anyOf=TOOL_CHOICES,
+        ),
+    ] = raw_field()
+    parallel_tool_calls: Annotated[
+        bool | None, doc("Whether one answer may hold several calls; `true` if left out.")
+    ] = None
+    functions: Annotated[
+        list[FunctionDefinition] | None,
+        doc("The legacy form of `tools`; the answer then has `function_call`.", maxItems=MAX_TOOLS),
+    ] = None
+    function_call: Annotated[str | FunctionCall | None, doc("The legacy form of `tool_choice`, for `functions`.")] = (
+        None
+    )
+    response_format: Annotated[
+        ResponseFormat | None,
+        doc(
+            "The form of the answer's text. With a schema, `content` is JSON that is valid against it, and nothing else."
+        ),
+    ] = None
+    reasoning_effort: Annotated[
+        str | None,
+        doc(
+            "How hard to think before answering. What is shown of the thoughts then comes as `reasoning_content`.",
+            enum=[*EFFORT_NAMES, None],
+        ),
+    ] = None
+    reasoning: Annotated[
+        ReasoningOptions | None, doc("How hard to think, as other gateways have it. `reasoning_effort` wins.")
+    ] = None
+    include_reasoning: Annotated[
+        bool | None, doc("`true`: show what is shown of the thoughts, as `reasoning_content`; `false`: don't.")
+    ] = None
+    stop: Annotated[
+        str | list[str] | None,
+        doc("A text, or several, that end the answer just before them.", maxItems=MAX_STOP_SEQUENCES),
+    ] = None
+    n: Annotated[int | None, doc("How many answers are wanted.")] = None
+    max_budget_usd: Annotated[
+        float | None,
+        doc("What the answer may cost, in US dollars; one that would cost more fails with 402.", **US_DOLLARS),
+    ] = None
 
 
 class ChatInputItems(Struct, frozen=True):
@@ -118,105 +200,117 @@ class ChatInputItems(Struct, frozen=True):
 
 
 class FunctionOut(Struct, frozen=True, omit_defaults=True):
-    """The function of a call, or the next piece of its arguments. arguments: JSON, as text."""
+    """A function and its arguments."""
 
-    arguments: str
-    name: str | UnsetType = UNSET
+    arguments: Annotated[str, doc("JSON, as text; in a stream, the next piece of it.")]
+    name: Annotated[str | UnsetType, doc("The name, exactly as it was offered.")] = UNSET
 
 
 class CustomOut(Struct, frozen=True, omit_defaults=True):
-    """The custom tool of a call. input: free text."""
+    """A custom tool and what it is given."""
 
-    input: str
-    name: str | UnsetType = UNSET
+    input: Annotated[str, doc("Free text.")]
+    name: Annotated[str | UnsetType, doc("The name, exactly as it was offered.")] = UNSET
 
 
 class ToolCallOut(Struct, frozen=True, omit_defaults=True):
-    """A call of the answer, or the next piece of one; index counts the calls of an answer, in streams only."""
+    """A call; in a stream, a piece of one."""
 
-    index: int | UnsetType = UNSET
-    id: str | UnsetType = UNSET
-    type: Literal["function", "custom"] | UnsetType = UNSET
-    function: FunctionOut | UnsetType = UNSET
-    custom: CustomOut | UnsetType = UNSET
+    index: Annotated[int | UnsetType, doc("In a stream: which call of the answer this belongs to, from 0.")] = UNSET
+    id: Annotated[str | UnsetType, doc("The call's id; in a stream, in its first piece only.")] = UNSET
+    type: Annotated[Literal["function", "custom"] | UnsetType, doc("`function` or `custom`.")] = UNSET
+    function: Annotated[FunctionOut | UnsetType, doc("The function to call.")] = UNSET
+    custom: Annotated[CustomOut | UnsetType, doc("The custom tool to call.")] = UNSET
 
 
 class AnswerMessage(Struct, frozen=True, kw_only=True):
-    """The assistant's message. reasoning_content: the model's thinking, as far as it is shown."""
+    """The assistant's message. Send it back as it is in the next request."""
 
-    role: Literal["assistant"] = "assistant"
-    content: str | None
-    refusal: str | None = None
-    reasoning_content: str | UnsetType = UNSET
-    tool_calls: list[ToolCallOut] | UnsetType = UNSET
-    function_call: FunctionOut | UnsetType = UNSET
+    role: Annotated[Literal["assistant"], doc("Always `assistant`.")] = "assistant"
+    content: Annotated[str | None, doc("The text; null if there is none beside calls or a refusal.")]
+    refusal: Annotated[str | None, doc("Why no answer of the wanted form was given.")] = None
+    reasoning_content: Annotated[str | UnsetType, doc("What is shown of the model's thoughts.")] = UNSET
+    tool_calls: Annotated[
+        list[ToolCallOut] | UnsetType, doc("The tools to call; send one `tool` message for each.")
+    ] = UNSET
+    function_call: Annotated[FunctionOut | UnsetType, doc("The legacy form, if the request had `functions`.")] = UNSET
 
 
 class ChatChoice(Struct, frozen=True):
     """One answer."""
 
-    message: AnswerMessage
-    finish_reason: FinishReason
-    index: int = 0
-    logprobs: None = None
+    message: Annotated[AnswerMessage, doc("What the model said and called.")]
+    finish_reason: Annotated[
+        FinishReason,
+        doc(
+            "Why it ended: it was done or met a `stop` text (`stop`), reached the limit (`length`), calls tools (`tool_calls`, `function_call`), or was held back (`content_filter`)."
+        ),
+    ]
+    index: Annotated[int, doc("Which of the answers this is, from 0.")] = 0
+    logprobs: Annotated[None, doc("Always null.")] = None
 
 
 class ChatCompletion(Struct, frozen=True, kw_only=True):
-    """A whole answer. created: seconds since 1970."""
+    """A whole answer."""
 
-    id: str
-    object: Literal["chat.completion"] = "chat.completion"
-    created: int
-    model: str
-    choices: list[ChatChoice]
-    usage: ChatUsage
+    id: Annotated[str, doc("This answer's id.", pattern="^chatcmpl-")]
+    object: Annotated[Literal["chat.completion"], doc("What this is.")] = "chat.completion"
+    created: Annotated[int, doc("When it began, in seconds since 1970.")]
+    model: Annotated[str, doc("The model that answered.")]
+    choices: Annotated[list[ChatChoice], doc("The answers, as many as `n` asked for.", minItems=1)]
+    usage: Annotated[ChatUsage, doc("The tokens of all answers.")]
 
 
 class Delta(Struct, frozen=True, omit_defaults=True):
-    """What a chunk adds."""
+    """What a chunk adds. Join the pieces."""
 
-    role: Literal["assistant"] | UnsetType = UNSET
-    content: str | UnsetType = UNSET
-    refusal: str | UnsetType = UNSET
-    reasoning_content: str | UnsetType = UNSET
-    tool_calls: list[ToolCallOut] | UnsetType = UNSET
-    function_call: FunctionOut | UnsetType = UNSET
+    role: Annotated[Literal["assistant"] | UnsetType, doc("In the first chunk only.")] = UNSET
+    content: Annotated[str | UnsetType, doc("More text.")] = UNSET
+    refusal: Annotated[str | UnsetType, doc("More of a refusal.")] = UNSET
+    reasoning_content: Annotated[str | UnsetType, doc("More thoughts.")] = UNSET
+    tool_calls: Annotated[
+        list[ToolCallOut] | UnsetType, doc("More of the calls; pieces with one `index` belong together.")
+    ] = UNSET
+    function_call: Annotated[FunctionOut | UnsetType, doc("The legacy form.")] = UNSET
 
 
 class ChunkChoice(Struct, frozen=True):
-    """The part of a chunk that belongs to one answer."""
+    """What is new of one answer."""
 
-    delta: Delta
-    finish_reason: FinishReason | None = None
-    index: int = 0
-    logprobs: None = None
+    delta: Annotated[Delta, doc("The piece.")]
+    finish_reason: Annotated[FinishReason | None, doc("Why the answer ended; null until it has.")] = None
+    index: Annotated[int, doc("Which of the answers this belongs to, from 0.")] = 0
+    logprobs: Annotated[None, doc("Always null.")] = None
 
 
 class ChatCompletionChunk(Struct, frozen=True, kw_only=True):
-    """A piece of a streamed answer. usage: absent unless it was asked for, null in all chunks but the last."""
+    """A piece of a streamed answer. The role comes first and once, the finish reason last and once."""
 
-    id: str
-    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
-    created: int
-    model: str
-    choices: list[ChunkChoice]
-    usage: ChatUsage | UnsetType | None = UNSET
+    id: Annotated[str, doc("This answer's id, the same in every chunk.", pattern="^chatcmpl-")]
+    object: Annotated[Literal["chat.completion.chunk"], doc("What this is.")] = "chat.completion.chunk"
+    created: Annotated[int, doc("When the answer began, in seconds since 1970.")]
+    model: Annotated[str, doc("The model that answers.")]
+    choices: Annotated[list[ChunkChoice], doc("What is new; empty in the last chunk with `usage`.")]
+    usage: Annotated[
+        ChatUsage | UnsetType | None,
+        doc("Only with `include_usage`: null, and in the last chunk the tokens of all answers."),
+    ] = UNSET
 
 
 class ModelObject(Struct, frozen=True, kw_only=True):
-    """A model, as GET /v1/models lists it. created: seconds since 1970."""
+    """A model."""
 
-    id: str
-    object: Literal["model"] = "model"
-    created: int
-    owned_by: str
+    id: Annotated[str, doc("What to send as `model`.")]
+    object: Annotated[Literal["model"], doc("What this is.")] = "model"
+    created: Annotated[int, doc("Always 0; release dates are not known here.")]
+    owned_by: Annotated[str, doc("`anthropic`, or `claude-api-server` for a name that stands for another.")]
 
 
 class ModelList(Struct, frozen=True, kw_only=True):
-    """The models there are."""
+    """Every name that a request may use."""
 
-    object: Literal["list"] = "list"
-    data: list[ModelObject]
+    object: Annotated[Literal["list"], doc("What this is.")] = "list"
+    data: Annotated[list[ModelObject], doc("The models.")]
 
 
 encoder = msgspec.json.Encoder()

@@ -16,6 +16,7 @@ from api.conversation.drafts import build_messages
 from api.conversation.parameters import Policy, build_parameter_headers
 from api.conversation.strict_tools import enforce, strict_schemas
 from api.core.caller import get_caller
+from api.core.endpoint import ENDPOINT, Endpoint
 from api.core.problems import Problem
 from api.core.scopes import ANY_SCOPE, REQUIRED_SCOPE
 from api.dialects.anthropic import routes as anthropic
@@ -23,7 +24,14 @@ from api.dialects.anthropic.models import ModelInfo, ModelPage
 from api.dialects.error_rendering import ANTHROPIC_HEADER
 from api.dialects.openai_chat.decode import ChatTurnRequest, decode
 from api.dialects.openai_chat.encode import ChatEncoder, ChatOutputOptions
-from api.dialects.openai_chat.models import ModelList, ModelObject
+from api.dialects.openai_chat.models import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatCompletionRequest,
+    ModelList,
+    ModelObject,
+)
+from api.dialects.openai_common import CHUNKS
 from api.executors.stream_merger import merge_streams
 from api.executors.tool_client import ToolClient
 from api.executors.turn_client import TurnClient
@@ -36,7 +44,15 @@ from api.models.access import list_allowed_models
 from api.models.catalogue import Catalogue, ListedModel, build_model_list, find_model
 
 
-@post("/v1/chat/completions", status_code=200, opt={REQUIRED_SCOPE: "chat", REQUIRES_ADMISSION: True})
+@post(
+    "/v1/chat/completions",
+    status_code=200,
+    opt={
+        ENDPOINT: Endpoint(ChatCompletion, ChatCompletionRequest, event=ChatCompletionChunk, events=CHUNKS),
+        REQUIRED_SCOPE: "chat",
+        REQUIRES_ADMISSION: True,
+    },
+)
 async def create_chat_completion(
     request: Request[object, object, State],
     *,
@@ -47,7 +63,12 @@ async def create_chat_completion(
     hands: NamedDependency[ToolClient],
     decoding: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
-    """Answer a conversation."""
+    """Answer a conversation.
+
+    Returns the model's next message: text, calls of your tools, or JSON by your schema; complete, or streamed as it is
+    written. A client that disconnects ends the answer at once. Bodies may be compressed with `Content-Encoding: gzip`,
+    and are read as JSON whatever their `Content-Type` is.
+    """
     who = get_caller(request)
 
     def understood(data: bytes) -> tuple[ChatTurnRequest, tuple[str, ...]]:
@@ -68,11 +89,15 @@ async def create_chat_completion(
     )
 
 
-@get("/v1/models", opt={REQUIRED_SCOPE: ANY_SCOPE})
+@get("/v1/models", opt={ENDPOINT: Endpoint(ModelList), REQUIRED_SCOPE: ANY_SCOPE})
 async def list_models(
     request: Request[object, object, State], catalogue: NamedDependency[Catalogue]
 ) -> Response[ModelList] | Response[ModelPage]:
-    """List every model that may be named, in the form of the vendor whose client asks."""
+    """List the models.
+
+    Returns every name that a request may use: the ids that the account offers, the CLI's own names, and aliases; in the
+    form of the vendor whose client sends the request.
+    """
     models = list_allowed_models(
         get_principal(request).key,
         build_model_list(await catalogue.fetch_models(), catalogue.aliases),
@@ -86,11 +111,14 @@ async def list_models(
     return Response(ModelList(data=[to_model_object(model) for model in models]))
 
 
-@get("/v1/models/{model_id:path}", opt={REQUIRED_SCOPE: ANY_SCOPE})
+@get("/v1/models/{model_id:path}", opt={ENDPOINT: Endpoint(ModelObject), REQUIRED_SCOPE: ANY_SCOPE})
 async def get_model(
     request: Request[object, object, State], model_id: FromPath[str], catalogue: NamedDependency[Catalogue]
 ) -> Response[ModelObject] | Response[ModelInfo]:
-    """Tell of one model, in the form of the vendor whose client asks."""
+    """Look up a model.
+
+    Returns one of the names that `GET /v1/models` lists, in the form of the vendor whose client sends the request.
+    """
     name = model_id.removeprefix("/")
     found = find_model(name, build_model_list(await catalogue.fetch_models(), catalogue.aliases))
     for model in list_allowed_models(get_principal(request).key, [found] if found else [], catalogue.list_names):
@@ -105,4 +133,4 @@ def to_model_object(model: ListedModel) -> ModelObject:
     return ModelObject(id=model.id, created=0, owned_by="claude-api-server" if model.is_alias else "anthropic")
 
 
-router = Router("/", route_handlers=[create_chat_completion, list_models, get_model])
+router = Router("/", tags=["Chat"], route_handlers=[create_chat_completion, list_models, get_model])
