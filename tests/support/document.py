@@ -14,7 +14,8 @@ from tests.support.stack import API_KEY
 
 def build_app(run_dir: Path = Path("/run/none"), **settings: Any) -> Litestar:
     """The Litestar application for these settings."""
-    application: Any = create_app(Settings(api_secret_token=API_KEY, run_dir=run_dir, **settings), Drain(0))
+    known: Any = {"api_secret_token": API_KEY, "run_dir": run_dir, **settings}
+    application: Any = create_app(Settings(**known), Drain(0))
     while not isinstance(application, Litestar):
         application = application._app
     return application
