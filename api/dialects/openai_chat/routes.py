@@ -24,13 +24,8 @@ from api.dialects.anthropic.models import ModelInfo, ModelPage
 from api.dialects.error_rendering import ANTHROPIC_HEADER
 from api.dialects.openai_chat.decode import ChatTurnRequest, decode
 from api.dialects.openai_chat.encode import ChatEncoder, ChatOutputOptions
-from api.dialects.openai_chat.models import (
-    ChatCompletion,
-    ChatCompletionChunk,
-    ChatCompletionRequest,
-    ModelList,
-    ModelObject,
-)
+from api.dialects.openai_chat.models import ChatCompletionRequest
+from api.dialects.openai_chat.output import ChatCompletion, ChatCompletionChunk, ModelList, ModelObject
 from api.dialects.openai_common import CHUNKS
 from api.executors.stream_merger import merge_streams
 from api.executors.tool_client import ToolClient
