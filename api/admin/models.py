@@ -94,7 +94,7 @@ class KeyLimit(Struct, frozen=True):
     limit: Annotated[float, doc("How much it allows.")]
     used: Annotated[float | UnsetType, doc("How much is used.")] = UNSET
     remaining: Annotated[float | UnsetType, doc("How much is left.")] = UNSET
-    resets_at: Annotated[str | UnsetType, doc("When it is counted afresh.")] = UNSET
+    resets_at: Annotated[str | UnsetType, doc("When it resets.")] = UNSET
 
 
 class OwnUsage(Struct, frozen=True):

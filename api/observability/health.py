@@ -86,7 +86,7 @@ class Health(Struct, frozen=True):
     executors: Annotated[list[ExecutorHealth], doc("Each executor.")]
     tools: Annotated[tuple[ToolsHealth, ...], doc("The executors that serve files and commands.")] = ()
     problems: Annotated[
-        list[str], doc("What can't be done with keys, limits and the ledger, and the mend; chat goes on.")
+        list[str], doc("What can't be done with keys, limits and the ledger, and the fix; chat continues to work.")
     ] = []
     usage_windows: Annotated[
         UsageWindows | UnsetType,

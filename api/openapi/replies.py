@@ -31,12 +31,12 @@ _OF_KEYS: dict[str, Json] = {
         f"x-ratelimit-limit-{what}": _header(f"How many {what} the key has in a minute.", {"type": "integer"}),
         f"x-ratelimit-remaining-{what}": _header(f"How many {what} it has left.", {"type": "integer", "minimum": 0}),
         f"x-ratelimit-reset-{what}": _header(
-            f"When {what} are counted afresh, such as `12.500s`.", {"type": "string", "pattern": "^[0-9.]+s$"}
+            f"When {what} are reset, such as `12.500s`.", {"type": "string", "pattern": "^[0-9.]+s$"}
         ),
         f"anthropic-ratelimit-{what}-limit": _header(f"How many {what} the key has in a minute.", {"type": "integer"}),
         f"anthropic-ratelimit-{what}-remaining": _header(f"How many {what} it has left.", {"type": "integer"}),
         f"anthropic-ratelimit-{what}-reset": _header(
-            f"When {what} are counted afresh (RFC 3339).", {"type": "string", "format": "date-time"}
+            f"When {what} are reset (RFC 3339).", {"type": "string", "format": "date-time"}
         ),
     }.items()
 }
@@ -84,10 +84,10 @@ HEADERS: dict[str, Json] = {
         for what, words, schema in (
             (
                 "utilization",
-                "How much of the subscription's {} window is used, from 0 to 1, as last told.",
+                "How much of the subscription's {} window is used, from 0 to 1, as last reported.",
                 {"type": "number", "minimum": 0},
             ),
-            ("reset", "Seconds until the {} window begins anew.", {"type": "integer", "minimum": 0}),
+            ("reset", "Seconds until the {} window resets.", {"type": "integer", "minimum": 0}),
         )
     },
     **_OF_KEYS,
