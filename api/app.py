@@ -50,7 +50,7 @@ from api.observability.http_trace import HttpTraceMiddleware
 from api.observability.job_metrics import JobMetrics
 from api.observability.metrics import Metrics
 from api.openapi import routes as openapi
-from api.openapi.document import version
+from api.openapi.document import Documentation, version
 from api.settings import Settings
 from shared.tracing import Tracing
 
@@ -74,7 +74,7 @@ class Services(Struct, frozen=True):
     response_store: ResponseStore
     running_responses: RunningResponses
     policy: Policy
-    documentation: openapi.Documentation
+    documentation: Documentation
 
 
 def create_app(
@@ -107,10 +107,11 @@ def create_app(
             Exception: on_exception,
         },
         cors_config=build_cors_config(settings),
-        openapi_config=None,
+        openapi_config=openapi.build_config(version(), services.documentation),
         logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,
     )
+    services.documentation.build(app)
     return wrap_with_middleware(app, settings, tracing, metrics)
 
 
@@ -148,7 +149,7 @@ def build_services(settings: Settings, drain: Drain, tracing: Tracing, metrics: 
         ),
         running_responses=RunningResponses(),
         policy=policy,
-        documentation=openapi.Documentation(policy, agent_limits),
+        documentation=Documentation(policy, agent_limits),
     )
 
 

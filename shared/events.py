@@ -3,9 +3,9 @@
 Invariants: every job ends with exactly one Done or Failed, and no event follows it.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from shared.errors import ErrorKind
 
@@ -97,22 +97,19 @@ class RefusedOutput(Struct, frozen=True, tag="refused"):
 
 
 class UsageWindow(Struct, frozen=True):
-    """A usage window of the subscription. utilization: 0 to 1, if known. resets_at: seconds since 1970, if known."""
+    """A usage window of the subscription."""
 
-    name: str
-    utilization: float | None = None
-    resets_at: float | None = None
+    name: Annotated[str, Meta(description="Such as `five_hour` or `seven_day`.")]
+    utilization: Annotated[float | None, Meta(description="The used fraction, from 0 to 1, if known.")] = None
+    resets_at: Annotated[float | None, Meta(description="When it resets, in seconds since 1970, if known.")] = None
 
 
 class UsageWindows(Struct, frozen=True, tag="windows"):
-    """The subscription's usage windows, as the service last reported them. status: allowed, allowed_warning, rejected.
+    """The subscription's usage windows, as the service last reported them."""
 
-    overage: the windows are used up, and extra usage is consumed.
-    """
-
-    status: str
-    windows: tuple[UsageWindow, ...]
-    overage: bool = False
+    status: Annotated[str, Meta(description="`allowed`, `allowed_warning` or `rejected`.")]
+    windows: Annotated[tuple[UsageWindow, ...], Meta(description="Each window.")]
+    overage: Annotated[bool, Meta(description="The windows are used up, and extra usage is drawn on.")] = False
 
 
 class Done(Struct, frozen=True, tag="done"):

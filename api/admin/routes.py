@@ -23,8 +23,9 @@ from api.admin.decode import (
     wants_csv,
 )
 from api.admin.encode import build_own_usage, build_record, build_report, render_csv
-from api.admin.models import KeyList, KeyRecord, OwnUsage, UsageReport
+from api.admin.models import KeyFields, KeyList, KeyRecord, OwnUsage, UsageReport
 from api.auth.middleware import get_principal
+from api.core.endpoint import ENDPOINT, Endpoint
 from api.core.keys import Key, Keyring, generate_key, hash_key
 from api.core.problems import Problem
 from api.core.scopes import ANY_SCOPE, REQUIRED_SCOPE
@@ -37,13 +38,16 @@ ADMIN = {REQUIRED_SCOPE: "admin"}
 NO_STORE = {"cache-control": "no-store"}
 
 
-@post("/api/admin/keys", opt=ADMIN, status_code=201)
+@post("/api/admin/keys", opt={ENDPOINT: Endpoint(KeyRecord, KeyFields, errors=(409,)), **ADMIN}, status_code=201)
 async def create_key(
     request: Request[object, object, State],
     storage_sync: NamedDependency[StorageSync],
     keyring: NamedDependency[Keyring],
 ) -> Response[KeyRecord]:
-    """Create a key."""
+    """Create a key.
+
+    Only this answer has the key itself, in `key`. It is valid within a second on every host.
+    """
     fields = parse_fields(await request_body.read(request), name=True)
     key, secret = build_key(fields, time.time()), generate_key()
     engine = storage_sync.engine
@@ -57,37 +61,46 @@ async def create_key(
     return Response(build_record(key, secret), headers=NO_STORE, status_code=201)
 
 
-@get("/api/admin/keys", opt=ADMIN)
+@get("/api/admin/keys", opt={ENDPOINT: Endpoint(KeyList), **ADMIN})
 async def list_keys(storage_sync: NamedDependency[StorageSync]) -> Response[KeyList]:
     """List every key."""
     return Response(KeyList([build_record(key) for key in await stored.list_keys(storage_sync.engine)]))
 
 
-@get("/api/admin/keys/{name:str}", opt=ADMIN)
+@get("/api/admin/keys/{name:str}", opt={ENDPOINT: Endpoint(KeyRecord), **ADMIN})
 async def get_key(name: FromPath[str], storage_sync: NamedDependency[StorageSync]) -> Response[KeyRecord]:
-    """Return one key."""
+    """Look up a key.
+
+    Returns the record, without the key itself.
+    """
     key = await stored.find_key(storage_sync.engine, check_name(name))
     if key is None:
         raise missing_key_problem(name)
     return Response(build_record(key))
 
 
-@patch("/api/admin/keys/{name:str}", opt=ADMIN)
+@patch("/api/admin/keys/{name:str}", opt={ENDPOINT: Endpoint(KeyRecord, KeyFields, errors=(409,)), **ADMIN})
 async def change_key(
     request: Request[object, object, State], name: FromPath[str], storage_sync: NamedDependency[StorageSync]
 ) -> Response[KeyRecord]:
-    """Change the fields of a key."""
+    """Change a key.
+
+    Only the fields that are sent change; null removes a limit.
+    """
     fields = parse_fields(await request_body.read(request), name=False)
     return Response(
         build_record(await _update_key(storage_sync, name, lambda key: apply_changes(key, fields, time.time())))
     )
 
 
-@post("/api/admin/keys/{name:str}/rotate", opt=ADMIN, status_code=200)
+@post("/api/admin/keys/{name:str}/rotate", opt={ENDPOINT: Endpoint(KeyRecord), **ADMIN}, status_code=200)
 async def rotate_key(
     name: FromPath[str], storage_sync: NamedDependency[StorageSync], keyring: NamedDependency[Keyring]
 ) -> Response[KeyRecord]:
-    """Replace a key's secret; the old one ends at once."""
+    """Replace a key.
+
+    The old key ends at once. Only this answer has the new one, in `key`.
+    """
     secret = generate_key()
     key = await _update_key(
         storage_sync, name, lambda key: structs.replace(key, digest=hash_key(secret, keyring.pepper))
@@ -95,19 +108,25 @@ async def rotate_key(
     return Response(build_record(key, secret), headers=NO_STORE)
 
 
-@delete("/api/admin/keys/{name:str}", opt=ADMIN, status_code=204)
+@delete("/api/admin/keys/{name:str}", opt={ENDPOINT: Endpoint(), **ADMIN}, status_code=204)
 async def delete_key(name: FromPath[str], storage_sync: NamedDependency[StorageSync]) -> None:
-    """Remove a key; its records in the ledger stay."""
+    """Remove a key.
+
+    Its records in the ledger stay.
+    """
     if not await stored.remove(storage_sync.engine, check_name(name)):
         raise missing_key_problem(name)
     await storage_sync.reload_keys()
 
 
-@get("/api/usage", opt=ADMIN)
+@get("/api/usage", opt={ENDPOINT: Endpoint(UsageReport, csv=True), **ADMIN})
 async def get_usage(
     request: Request[object, object, State], storage_sync: NamedDependency[StorageSync]
 ) -> Response[UsageReport] | Response[str]:
-    """Return the usage."""
+    """Sum up usage.
+
+    Returns sums over the ledger's records, which are written about a second after a job ends.
+    """
     query = merge_query(request.query_params.multi_items())
     report_query = parse_usage_query(query, time.time())
     report = build_report(report_query, await usage.sum_usage(storage_sync.engine, report_query))
@@ -116,9 +135,12 @@ async def get_usage(
     return Response(report)
 
 
-@get("/api/usage/me", opt={REQUIRED_SCOPE: ANY_SCOPE})
+@get("/api/usage/me", opt={ENDPOINT: Endpoint(OwnUsage), REQUIRED_SCOPE: ANY_SCOPE})
 async def get_own_usage(request: Request[object, object, State], meter: NamedDependency[Meter]) -> Response[OwnUsage]:
-    """Return what the caller's key has left."""
+    """Show a key's own usage.
+
+    Returns what the request's key may do, and what is left of its limits.
+    """
     principal = get_principal(request)
     key = principal.key
     return Response(
@@ -138,6 +160,7 @@ async def _update_key(storage_sync: StorageSync, name: str, change: Callable[[Ke
 
 router = Router(
     "/",
+    tags=["Keys"],
     route_handlers=[
         *(create_key, list_keys, get_key, change_key, rotate_key, delete_key),
         *(get_usage, get_own_usage),

@@ -3,89 +3,94 @@
 Law: everything that is asked ends in exactly one of the answers, or in Failed.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from api.core.schema import doc
 from shared.events import Event, Failed
 
 
 class AnswerUsage(Struct, frozen=True):
-    """Tokens, as the service counted them; input_tokens without those of the cache. cost_usd: the CLI's estimate."""
+    """Tokens, as the service counted them."""
 
-    input_tokens: int
-    output_tokens: int
-    cache_read_input_tokens: int
-    cache_creation_input_tokens: int
-    cost_usd: float | None
+    input_tokens: Annotated[int, doc("Read, but for those of the cache.")]
+    output_tokens: Annotated[int, doc("Written, thinking included.")]
+    cache_read_input_tokens: Annotated[int, doc("Read from the cache.")]
+    cache_creation_input_tokens: Annotated[int, doc("Written to the cache.")]
+    cost_usd: Annotated[
+        float | None, doc("What the Claude Code CLI says it cost, in US dollars; null if it did not say so in time.")
+    ]
 
 
 class ToolUsed(Struct, frozen=True):
-    """A call of a tool. input: its arguments in a line."""
+    """A call of a tool."""
 
-    name: str
-    input: str
-    is_error: bool
+    name: Annotated[str, doc("The tool.")]
+    input: Annotated[str, doc("Its arguments, in a line.")]
+    is_error: Annotated[bool, doc("Whether it was refused or failed.")]
 
 
 class ChatAnswer(Struct, frozen=True, kw_only=True):
-    """What the model said. usage: null when the answer was ended before it was counted. is_error: it is not whole."""
+    """What the model said."""
 
-    result: str
-    model: str
-    usage: AnswerUsage | None
-    duration_ms: int
-    is_error: bool
-    stop_reason: str
+    result: Annotated[str, doc("What the model said; after calls of tools, what it said last.")]
+    model: Annotated[str, doc("The model that answered.")]
+    usage: Annotated[AnswerUsage | None, doc("The tokens; null when the answer was ended before they were counted.")]
+    duration_ms: Annotated[int, doc("How long it took, in milliseconds.")]
+    is_error: Annotated[bool, doc("Whether the answer is not what was asked for: cut, held back, or out of turns.")]
+    stop_reason: Annotated[str, doc("Why it ended: `end_turn`, `max_tokens`, `refusal`, `max_turns`, …")]
 
 
 class CodeAnswer(Struct, frozen=True, kw_only=True):
-    """The same, with the tools that were used, in order."""
+    """What the model said in the end, and what it used."""
 
-    result: str
-    model: str
-    usage: AnswerUsage | None
-    duration_ms: int
-    is_error: bool
-    stop_reason: str
-    tools_used: list[ToolUsed]
+    result: Annotated[str, doc("What the model said; after calls of tools, what it said last.")]
+    model: Annotated[str, doc("The model that answered.")]
+    usage: Annotated[AnswerUsage | None, doc("The tokens; null when the answer was ended before they were counted.")]
+    duration_ms: Annotated[int, doc("How long it took, in milliseconds.")]
+    is_error: Annotated[bool, doc("Whether the answer is not what was asked for: cut, held back, or out of turns.")]
+    stop_reason: Annotated[str, doc("Why it ended: `end_turn`, `max_tokens`, `refusal`, `max_turns`, …")]
+    tools_used: Annotated[list[ToolUsed], doc("The calls of tools, in order.")]
 
 
 class FileAnswer(Struct, frozen=True, kw_only=True):
-    """A file. size: of the whole file, in bytes. content: its text; of a file that is no text, its bytes in base64."""
+    """A file, or lines of it."""
 
-    path: str
-    content: str
-    size: int
-    encoding: Literal["utf-8", "base64"]
-    media_type: str
-    first_line: int | UnsetType = UNSET
-    lines: int | UnsetType = UNSET
-    truncated: bool
+    path: Annotated[str, doc("Its real path.")]
+    content: Annotated[str, doc("Its text, or its bytes in base64.")]
+    size: Annotated[int, doc("The size of the whole file, in bytes.")]
+    encoding: Annotated[Literal["utf-8", "base64"], doc("What `content` is.")]
+    media_type: Annotated[str, doc("The file's type.")]
+    first_line: Annotated[int | UnsetType, doc("The first line of `content`, counted from 1; of texts only.")] = UNSET
+    lines: Annotated[
+        int | UnsetType, doc("How many lines the whole file has; of texts only, and if they were counted to the end.")
+    ] = UNSET
+    truncated: Annotated[bool, doc("Whether `content` is less than was asked for.")]
 
 
 class BashAnswer(Struct, frozen=True, kw_only=True):
-    """What a command wrote, and how it ended. returncode: minus the signal that ended it, if one did."""
+    """What a command wrote, and how it ended."""
 
-    stdout: str
-    stderr: str
-    returncode: int
-    timed_out: bool
-    truncated: bool
+    stdout: Annotated[str, doc("Its output; bytes that are not UTF-8 are replaced.")]
+    stderr: Annotated[str, doc("Its other output.")]
+    returncode: Annotated[int, doc("Its exit status, or minus the signal that ended it.")]
+    timed_out: Annotated[bool, doc("Whether its time was up.")]
+    truncated: Annotated[bool, doc("Whether it wrote more than is given back.")]
 
 
 class ModelEntry(Struct, frozen=True):
-    """A name for a model. model_id: the model that it means today, as far as that is known."""
+    """A name for a model."""
 
-    key: str
-    model_id: str
-    default: bool
+    key: Annotated[str, doc("The name.")]
+    model_id: Annotated[str, doc("The model that it means today, as far as that is known.")]
+    default: Annotated[bool, doc("Whether it answers when none is named.")]
 
 
 class ModelEntries(Struct, frozen=True):
-    """Every name there is."""
+    """Every name for a model."""
 
-    models: list[ModelEntry]
+    models: Annotated[list[ModelEntry], doc("The names.")]
 
 
 class ToolStarted(Struct, frozen=True):

@@ -47,4 +47,6 @@ class TaggedStructDecoder[T: Struct]:
 
 
 def _to_optional_field(field: FieldInfo) -> tuple[str, object, object]:
-    return field.name, field.type, field.default
+    if field.default_factory is msgspec.NODEFAULT:
+        return field.name, field.type, field.default
+    return field.name, field.type, msgspec.field(default_factory=field.default_factory)

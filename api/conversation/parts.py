@@ -3,59 +3,91 @@
 Law: these are shapes only; `api.conversation.content` and `api.conversation.tools` say what they mean.
 """
 
+from typing import Annotated
+
 import msgspec
 from msgspec import Struct
 
 from api.conversation.kinds import TaggedStructDecoder
+from api.core.schema import TOOL_NAME, content_of, doc, either, raw_field
 
 NULL = msgspec.Raw(b"null")
+PART_TYPES = [
+    *("text", "image_url", "file", "refusal", "input_text", "output_text", "input_image", "input_file"),
+    *("image", "document", "tool_use", "tool_result"),
+]
+TOOL_CHOICES = either(
+    {"enum": ["none", "auto", "required"]},
+    {
+        "type": "object",
+        "description": "One tool by name, nested (`function.name`) or flat (`name` next to `type`); or `allowed_tools`, "
+        "which has a `mode` (`auto` or `required`) and the `tools` that may be called.",
+        "required": ["type"],
+    },
+)
 
 
 class ImageUrl(Struct, frozen=True):
-    """Where a picture is: a data URL or an https address. detail is for models that scale pictures; Claude's do not."""
+    """A picture: PNG, JPEG, GIF or WebP, up to 5 MiB and 8000 pixels a side."""
 
-    url: str
-    detail: str | None = None
+    url: Annotated[str, doc("A data URL in base64, or an https address on the public internet.", minLength=1)]
+    detail: Annotated[
+        str | None, doc("Without effect: pictures are not scaled. `x-ignored-parameters` names any but `auto`.")
+    ] = None
 
 
 class FilePart(Struct, frozen=True):
-    """A file in the request. file_data: a data URL or bare base64."""
+    """A file in the request.
 
-    file_data: str | None = None
-    filename: str | None = None
-    file_id: str | None = None
+    PDF, text or an office document (Word, Excel, PowerPoint, OpenDocument, RTF, EPUB), up to 20 MiB.
+    """
+
+    file_data: Annotated[str | None, doc("A data URL, or base64.")] = None
+    filename: Annotated[str | None, doc("Its name, which the model is told.")] = None
+    file_id: Annotated[str | None, doc("Refused: no files are kept here.")] = None
 
 
 class PartSource(Struct, frozen=True):
-    """The source of an Anthropic image or document block, which some OpenAI clients send."""
+    """Where an Anthropic `image` or `document` comes from."""
 
-    type: str = ""
-    media_type: str = ""
-    data: str = ""
-    url: str = ""
+    type: Annotated[str, doc("`base64`, `url` or `text`.")] = ""
+    media_type: Annotated[str, doc("Such as `image/png` or `application/pdf`.")] = ""
+    data: Annotated[str, doc("Base64, or the text itself.")] = ""
+    url: Annotated[str, doc("As `image_url.url`.")] = ""
 
 
 class Part(Struct, frozen=True):
-    """A part of a message's content; which fields it has depends on its type. content: read where it is understood."""
+    """A piece of a message; its `type` says which of the other fields count.
 
-    type: str
-    text: str | None = None
-    refusal: str | None = None
-    image_url: str | ImageUrl | None = None
-    file: FilePart | None = None
-    file_data: str | None = None
-    file_id: str | None = None
-    file_url: str | None = None
-    filename: str | None = None
-    source: PartSource | None = None
-    title: str | None = None
-    context: str | None = None
-    id: str | None = None
-    name: str | None = None
-    input: msgspec.Raw = msgspec.Raw(b"{}")
-    tool_use_id: str | None = None
-    content: msgspec.Raw = NULL
-    is_error: bool | None = None
+    The forms of OpenAI's chat completions and responses and of Anthropic's messages are all taken.
+    """
+
+    type: Annotated[
+        str,
+        doc(
+            "`text`, `image_url` or `file`. The others are the same things under their names elsewhere.",
+            enum=PART_TYPES,
+        ),
+    ]
+    text: Annotated[str | None, doc("For `text`: the words.")] = None
+    refusal: Annotated[str | None, doc("For `refusal`: the words.")] = None
+    image_url: Annotated[str | ImageUrl | None, doc("For `image_url`: where the picture is.")] = None
+    file: Annotated[FilePart | None, doc("For `file`: a PDF, a text or an office document.")] = None
+    file_data: Annotated[str | None, doc("For `input_file`: as `file.file_data`.")] = None
+    file_id: Annotated[str | None, doc("Refused: no files are kept here.")] = None
+    file_url: Annotated[str | None, doc("Refused: files are not fetched; send `file_data`.")] = None
+    filename: Annotated[str | None, doc("For `input_file`: as `file.filename`.")] = None
+    source: Annotated[PartSource | None, doc("For `image` and `document`: Anthropic's form.")] = None
+    title: Annotated[str | None, doc("For `document`: its name.")] = None
+    context: Annotated[str | None, doc("For `document`: what is said of it.")] = None
+    id: Annotated[str | None, doc("For `tool_use`: the call's id.")] = None
+    name: Annotated[str | None, doc("For `tool_use`: the tool's name.")] = None
+    input: Annotated[msgspec.Raw, doc("For `tool_use`: the arguments.", type="object")] = raw_field(b"{}")
+    tool_use_id: Annotated[str | None, doc("For `tool_result`: the call that this is the result of.")] = None
+    content: Annotated[msgspec.Raw, doc("For `tool_result`: what the tool brought.", anyOf=content_of("Part"))] = (
+        raw_field()
+    )
+    is_error: Annotated[bool | None, doc("For `tool_result`: the tool failed.")] = None
 
 
 PART_DECODER = TaggedStructDecoder(
@@ -76,41 +108,56 @@ PART_DECODER = TaggedStructDecoder(
 
 
 class FunctionCall(Struct, frozen=True):
-    """The function of a call. arguments: JSON, as text; some clients send the object itself."""
+    """A function and what it is called with."""
 
-    name: str = ""
-    arguments: msgspec.Raw = NULL
+    name: Annotated[str, doc("The function's name.")] = ""
+    arguments: Annotated[
+        msgspec.Raw,
+        doc("A JSON object, as text. What can't be read reaches the model as it is.", type=["string", "null"]),
+    ] = raw_field()
 
 
 class FunctionDefinition(Struct, frozen=True):
-    """A function on offer. parameters: its arguments' JSON Schema."""
+    """A function on offer."""
 
-    name: str
-    description: str | None = None
-    parameters: msgspec.Raw = NULL
-    strict: bool | None = None
+    name: Annotated[str, doc("Its name; any characters, and it comes back as it is.", **TOOL_NAME)]
+    description: Annotated[str | None, doc("What it does and when to call it; the model reads this.")] = None
+    parameters: Annotated[
+        msgspec.Raw, doc("Its arguments' JSON Schema, which must describe an object.", type="object")
+    ] = raw_field()
+    strict: Annotated[
+        bool | None,
+        doc(
+            "Give out a call's arguments only if they are valid against the schema; they then come in one piece instead of being streamed."
+        ),
+    ] = None
 
 
 class CustomDefinition(Struct, frozen=True):
-    """A tool that takes free text. format: a grammar, which no Claude model can be held to."""
+    """A tool that takes free text."""
 
-    name: str
-    description: str | None = None
-    format: msgspec.Raw = NULL
+    name: Annotated[str, doc("Its name.", **TOOL_NAME)]
+    description: Annotated[str | None, doc("What it does and when to call it.")] = None
+    format: Annotated[
+        msgspec.Raw, doc("A grammar for the text. Without effect; the response names it in `x-ignored-parameters`.")
+    ] = raw_field()
 
 
 class ToolDefinition(Struct, frozen=True):
-    """A tool on offer: nested as in chat completions, flat as in responses, or as Anthropic has it."""
+    """A tool on offer.
 
-    type: str | None = None
-    function: FunctionDefinition | None = None
-    custom: CustomDefinition | None = None
-    name: str | None = None
-    description: str | None = None
-    parameters: msgspec.Raw = NULL
-    input_schema: msgspec.Raw = NULL
-    format: msgspec.Raw = NULL
-    strict: bool | None = None
+    Nested under `function` or `custom` as in chat completions, or flat as in responses and Anthropic's messages.
+    """
+
+    type: Annotated[str | None, doc("`function` if left out.", enum=["function", "custom", None])] = None
+    function: Annotated[FunctionDefinition | None, doc("A function.")] = None
+    custom: Annotated[CustomDefinition | None, doc("A tool that takes free text.")] = None
+    name: Annotated[str | None, doc("Flat form: the name.")] = None
+    description: Annotated[str | None, doc("Flat form: the description.")] = None
+    parameters: Annotated[msgspec.Raw, doc("Flat form: the arguments' schema.", type="object")] = raw_field()
+    input_schema: Annotated[msgspec.Raw, doc("Anthropic's name of `parameters`.", type="object")] = raw_field()
+    format: Annotated[msgspec.Raw, doc("Flat form of a custom tool: as `custom.format`.")] = raw_field()
+    strict: Annotated[bool | None, doc("Flat form: as `function.strict`.")] = None
 
 
 TOOL_DECODER = TaggedStructDecoder(
@@ -137,29 +184,41 @@ class ToolParams(Struct, frozen=True):
 class StreamOptions(Struct, frozen=True):
     """What a stream has besides the answer."""
 
-    include_usage: bool | None = None
+    include_usage: Annotated[bool | None, doc("A last chunk with `usage`, and no choices.")] = None
 
 
 class Item(Struct, frozen=True):
-    """An item of the input; which fields it has depends on its type. content, output: read where they are understood.
+    """An item of the input; its `type` says which of the other fields count."""
 
-    arguments: as of CalledFunction. action, operation: what a shell's call or a patch's is to do. status: of a result.
-    """
-
-    type: str | None = None
-    id: str | None = None
-    role: str | None = None
-    content: msgspec.Raw = NULL
-    call_id: str | None = None
-    name: str | None = None
-    namespace: str | None = None
-    arguments: msgspec.Raw = NULL
-    input: str | None = None
-    output: msgspec.Raw = NULL
-    action: msgspec.Raw = NULL
-    operation: msgspec.Raw = NULL
-    status: str | None = None
-    encrypted_content: str | None = None
+    type: Annotated[
+        str | None,
+        doc("`message` if left out. Calls of tools that OpenAI runs are left out; `x-ignored-parameters` names them."),
+    ] = None
+    id: Annotated[str | None, doc("Its id; for `item_reference`, that of an item which is kept.")] = None
+    role: Annotated[
+        str | None, doc("For `message`: who says it.", enum=["system", "developer", "user", "assistant", None])
+    ] = None
+    content: Annotated[
+        msgspec.Raw, doc("For `message`: a text, or parts in their order.", anyOf=content_of("Part"))
+    ] = raw_field()
+    call_id: Annotated[str | None, doc("For calls and their results: the call's id.")] = None
+    name: Annotated[str | None, doc("For calls: the tool's name.")] = None
+    namespace: Annotated[str | None, doc("For calls: the namespace of the tool.")] = None
+    arguments: Annotated[
+        msgspec.Raw,
+        doc(
+            "For `function_call`: a JSON object, as text. What can't be read reaches the model as it is.",
+            type=["string", "null"],
+        ),
+    ] = raw_field()
+    input: Annotated[str | None, doc("For `custom_tool_call`: free text.")] = None
+    output: Annotated[msgspec.Raw, doc("For results: a text, or parts.")] = raw_field()
+    action: Annotated[msgspec.Raw, doc("For shell calls: what was run.")] = raw_field()
+    operation: Annotated[msgspec.Raw, doc("For `apply_patch_call`: what was changed.")] = raw_field()
+    status: Annotated[str | None, doc("For `apply_patch_call_output`: whether it `failed`.")] = None
+    encrypted_content: Annotated[
+        str | None, doc("For `reasoning`: as a response of this server gave it; another's means nothing.")
+    ] = None
 
 
 # Local shell calls of old had an id only.

@@ -4,53 +4,64 @@
 """
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from api.core.problems import Problem
+from api.core.schema import doc
 from shared.events import Done
 
 DONE_EVENT = b"data: [DONE]\n\n"
+# For the API description.
+CHUNKS = (
+    "Each event's `data` is a chunk as JSON; after the last one comes `[DONE]`. An error on the way is an event whose "
+    "`data` is the body of an error, and ends the stream. Lines that start with a colon only keep the connection alive."
+)
 
 
 class PromptDetails(Struct, frozen=True):
-    """Where the prompt's tokens came from: read from the cache, written to it."""
+    """Where the prompt's tokens came from."""
 
-    cached_tokens: int
-    cache_write_tokens: int
+    cached_tokens: Annotated[int, doc("Read from the cache.")]
+    cache_write_tokens: Annotated[int, doc("Written to the cache.")]
 
 
 class CompletionDetails(Struct, frozen=True):
-    """What the completion's tokens were spent on."""
+    """What the tokens were spent on."""
 
-    reasoning_tokens: int
+    reasoning_tokens: Annotated[int, doc("On thinking.")]
 
 
 class ChatUsage(Struct, frozen=True):
-    """Tokens. prompt_tokens includes those read from and written to the cache. cost_usd: the CLI's estimate."""
+    """Tokens."""
 
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: PromptDetails
-    completion_tokens_details: CompletionDetails
-    cost_usd: float | UnsetType = UNSET
+    prompt_tokens: Annotated[int, doc("Read: new ones, and those read from and written to the cache.", minimum=0)]
+    completion_tokens: Annotated[int, doc("Written, thinking included.", minimum=0)]
+    total_tokens: Annotated[int, doc("Both together.", minimum=0)]
+    prompt_tokens_details: Annotated[PromptDetails, doc("Of those read.")]
+    completion_tokens_details: Annotated[CompletionDetails, doc("Of those written.")]
+    cost_usd: Annotated[float | UnsetType, doc("What the Claude Code CLI says it cost, in US dollars.", minimum=0)] = (
+        UNSET
+    )
 
 
 class ErrorBody(Struct, frozen=True):
     """What went wrong, as OpenAI's libraries read it."""
 
-    message: str
-    type: str
-    param: str | None
-    code: str | None
+    message: Annotated[str, doc("A sentence for people, which says what can be done.", minLength=1)]
+    type: Annotated[str, doc("OpenAI's class of the error.")]
+    param: Annotated[
+        str | None, doc("The field of the request that is at fault, such as `messages[2].content[0].image_url`.")
+    ]
+    code: Annotated[str | None, doc("What programs can act on; the responses below list the codes.")]
 
 
 class ErrorEnvelope(Struct, frozen=True):
-    """The body of every error."""
+    """The body of every error, and of an error event in a stream."""
 
-    error: ErrorBody
+    error: Annotated[ErrorBody, doc("What went wrong.")]
 
 
 encoder = msgspec.json.Encoder()

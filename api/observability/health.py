@@ -6,7 +6,7 @@ Invariants: no response names an account or a prompt. Only callers with a key fo
 import asyncio
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
 from litestar import Request, Response, Router, get
 from litestar.datastructures import State
@@ -15,7 +15,9 @@ from msgspec import UNSET, Struct, UnsetType, structs
 
 from api.accounting.storage_sync import StorageSync
 from api.auth.middleware import PUBLIC
+from api.core.endpoint import ENDPOINT, Endpoint
 from api.core.request_state import PRINCIPAL
+from api.core.schema import doc
 from api.executors.pool import ExecutorPool
 from api.executors.tool_client import ToolClient, is_available
 from api.http.drain import Drain
@@ -34,56 +36,78 @@ type Mode = Literal["online", "offline", "unknown"]
 
 
 class ExecutorHealth(Struct, frozen=True):
-    """One executor. up: it answers and its CLI starts. problem: the fix if it is not up.
+    """An executor: a process that runs the CLI."""
 
-    missing: what the CLI's sandbox lacks on that host; only for callers with a key.
-    """
-
-    name: str
-    up: bool
-    problem: str = ""
-    max_concurrent: int = 0
-    running: int = 0
-    max_queue: int = 0
-    waiting: int = 0
-    idle_processes: int = 0
-    missing: tuple[str, ...] | UnsetType = UNSET
+    name: Annotated[str, doc("Its name.")]
+    up: Annotated[bool, doc("It can answer.")]
+    problem: Annotated[str, doc("What to do when it can't; else empty.")] = ""
+    max_concurrent: Annotated[int, doc("How many answers it can write at once.")] = 0
+    running: Annotated[int, doc("How many it writes now.")] = 0
+    max_queue: Annotated[int, doc("How many may wait for a place.")] = 0
+    waiting: Annotated[int, doc("How many wait now.")] = 0
+    idle_processes: Annotated[int, doc("How many CLI processes are warm and free.")] = 0
+    missing: Annotated[
+        tuple[str, ...] | UnsetType, doc("What the CLI's sandbox lacks on this host; for callers with a key.")
+    ] = UNSET
 
 
 class ToolsHealth(Struct, frozen=True):
-    """A tools executor. problem: the fix. The fields after it are only for callers with a key for files or commands."""
+    """A tools executor."""
 
-    name: str
-    up: bool
-    max_concurrent: int = 0
-    running: int = 0
-    waiting: int = 0
-    problem: str = ""
-    missing: tuple[str, ...] | UnsetType = UNSET
-    allowed_paths: tuple[str, ...] | UnsetType = UNSET
-    writable_paths: tuple[str, ...] | UnsetType = UNSET
-    allowed_commands: tuple[str, ...] | UnsetType = UNSET
+    name: Annotated[str, doc("Its name.")]
+    up: Annotated[bool, doc("Whether it takes jobs.")]
+    max_concurrent: Annotated[int, doc("Jobs at a time.")] = 0
+    running: Annotated[int, doc("Jobs under way.")] = 0
+    waiting: Annotated[int, doc("Jobs that wait.")] = 0
+    problem: Annotated[
+        str, doc("Why it serves nothing, and what to do; without a key, whether something is wrong.")
+    ] = ""
+    missing: Annotated[
+        tuple[str, ...] | UnsetType, doc("What its sandbox lacks on this host; for callers with a key.")
+    ] = UNSET
+    allowed_paths: Annotated[tuple[str, ...] | UnsetType, doc("What may be read; for callers with a key.")] = UNSET
+    writable_paths: Annotated[tuple[str, ...] | UnsetType, doc("What may be written to; for callers with a key.")] = (
+        UNSET
+    )
+    allowed_commands: Annotated[tuple[str, ...] | UnsetType, doc("What may be run; for callers with a key.")] = UNSET
 
 
 class Health(Struct, frozen=True):
-    """The whole server. status: ok, degraded, down (no chat can be answered) or draining.
+    """How the server is, and what it is made of."""
 
-    degraded: an executor of either role is down, or there are problems. What a sandbox lacks is reported, and does not
-    degrade, since other means replace it.
-    problems: problems of keys, limits and ledger, and executors that can't be trusted, each with its fix.
-    usage_windows: the subscription's, as last reported by the service; only for callers with a key.
-    """
+    status: Annotated[
+        Literal["ok", "degraded", "down", "draining"],
+        doc("All is well, some executor is down or lacks something, nothing can answer, or the server is ending."),
+    ]
+    claude_cli_found: Annotated[bool, doc("An executor has found the Claude Code CLI.")]
+    cli_version: Annotated[str, doc("The CLI's version; empty if it does not start.")]
+    mode: Annotated[Mode, doc("`offline`: there is no Claude login, and a stand-in answers.")]
+    default_model: Annotated[str, doc("Who answers when a request names no model.")]
+    max_concurrent: Annotated[int, doc("How many answers can be under way at once.")]
+    executors: Annotated[list[ExecutorHealth], doc("Each executor.")]
+    tools: Annotated[tuple[ToolsHealth, ...], doc("The executors that serve files and commands.")] = ()
+    problems: Annotated[
+        list[str], doc("What can't be done with keys, limits and the ledger, and the fix; chat continues to work.")
+    ] = []
+    usage_windows: Annotated[
+        UsageWindows | UnsetType,
+        doc("The subscription's usage, as the service last told of it. Only for callers with a key."),
+    ] = UNSET
 
-    status: Literal["ok", "degraded", "down", "draining"]
-    claude_cli_found: bool
-    cli_version: str
-    mode: Mode
-    default_model: str
-    max_concurrent: int
-    executors: list[ExecutorHealth]
-    tools: tuple[ToolsHealth, ...] = ()
-    problems: list[str] = []
-    usage_windows: UsageWindows | UnsetType = UNSET
+
+class Probe(Struct, frozen=True):
+    """Whether the server is alive, or ready for a chat."""
+
+    status: Annotated[Literal["live", "ready", "down", "draining"], doc("The state.")]
+
+
+class About(Struct, frozen=True):
+    """What this is, and where its parts are."""
+
+    name: Annotated[str, doc("The program.")] = "Claude API Server"
+    health: Annotated[str, doc("Where its health is.")] = "/health"
+    models: Annotated[str, doc("Where its models are.")] = "/v1/models"
+    docs: Annotated[str, doc("Where its documentation is.")] = "/docs"
 
 
 def build_executor_health(name: str, status: ClaudeStatus | None, *, has_key: bool = False) -> ExecutorHealth:
@@ -153,7 +177,7 @@ def build_health(
     )
 
 
-@get("/health", opt={PUBLIC: True})
+@get("/health", opt={ENDPOINT: Endpoint(Health), PUBLIC: True})
 async def get_health(
     request: Request[object, object, State],
     *,
@@ -163,7 +187,11 @@ async def get_health(
     drain: NamedDependency[Drain],
     storage_sync: NamedDependency[StorageSync],
 ) -> Response[Health]:
-    """Return the server's health; 200 as long as it answers."""
+    """Report the server's health.
+
+    Returns 200 while the server answers at all: its executors, its CLI, and whether it has a login. Callers with a key
+    also see the subscription's usage windows.
+    """
     statuses, tools_statuses = await asyncio.gather(claude_executors.fetch_statuses(), tool_client.fetch_statuses())
     principal = request.scope["state"].get(PRINCIPAL)
     sees_paths = principal is not None and principal.has_any_scope(*PATH_SCOPES)
@@ -183,26 +211,36 @@ async def get_health(
     return Response(state)
 
 
-@get("/health/live", opt={PUBLIC: True})
-async def get_live() -> Response[dict[str, str]]:
-    """Return 200 as long as this process answers."""
-    return Response({"status": "live"})
+@get("/health/live", opt={ENDPOINT: Endpoint(Probe), PUBLIC: True})
+async def get_live() -> Response[Probe]:
+    """Report that the process is alive.
+
+    For supervisors: restart the process if this does not answer.
+    """
+    return Response(Probe("live"))
 
 
-@get("/health/ready", opt={PUBLIC: True})
-async def get_ready(
-    claude_executors: NamedDependency[ExecutorPool], drain: NamedDependency[Drain]
-) -> Response[dict[str, str]]:
-    """Return whether a chat would be answered now: 200 or 503."""
+@get("/health/ready", opt={ENDPOINT: Endpoint(Probe, errors=(503,)), PUBLIC: True})
+async def get_ready(claude_executors: NamedDependency[ExecutorPool], drain: NamedDependency[Drain]) -> Response[Probe]:
+    """Report whether the server can answer a chat now.
+
+    For load balancers: send requests elsewhere while this is 503.
+    """
     state = build_health(await claude_executors.fetch_statuses(), "", draining=drain.is_draining).status
-    ready = state in {"ok", "degraded"}
-    return Response({"status": "ready" if ready else state}, status_code=200 if ready else 503)
+    return (
+        Response(Probe("ready"), status_code=200)
+        if state in ("ok", "degraded")
+        else Response(Probe(state), status_code=503)
+    )
 
 
-@get(["/", "/v1"], opt={PUBLIC: True})
-async def get_root() -> Response[dict[str, str]]:
-    """Return the name and main addresses, for clients and people that look here first."""
-    return Response({"name": "Claude API Server", "health": "/health", "models": "/v1/models", "docs": "/docs"})
+@get(["/", "/v1"], opt={ENDPOINT: Endpoint(About), PUBLIC: True})
+async def get_root() -> Response[About]:
+    """List the main addresses.
+
+    For clients and people that look here first.
+    """
+    return Response(About())
 
 
-router = Router("/", route_handlers=[get_root, get_health, get_live, get_ready])
+router = Router("/", tags=["Health"], route_handlers=[get_root, get_health, get_live, get_ready])

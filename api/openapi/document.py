@@ -1,132 +1,130 @@
-"""The service's own OpenAPI document (https://spec.openapis.org/oas/v3.1.1). Pure.
+"""The OpenAPI document (https://spec.openapis.org/oas/v3.1.1): Litestar's, completed with what its handlers declare.
 
-Law: it is made of the code that it describes (structs, tables, encoders), and every route of the application is in it.
+Invariants: it is made of the code that it describes (routes, structs, tables, encoders).
 """
 
 import importlib.metadata
+from collections.abc import Iterator
+from typing import Any
 
-from api.admin.models import KeyFields, KeyList, KeyRecord, OwnUsage, UsageReport
-from api.agent.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, ModelEntries
+import msgspec
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+from msgspec import Struct
+
+from api.accounting.request_admission import REQUIRES_ADMISSION
 from api.agent.checks import AgentLimits
-from api.agent.requests import AnalyzeRequest, BashRequest, ChatRequest, CodeRequest, FileReadRequest
-from api.conversation.parameters import COMPLETIONS_PARAMETERS, RESPONSES_PARAMETERS, Policy
-from api.conversation.parts import Item, Part, ToolDefinition
-from api.dialects.anthropic.blocks import BLOCKS, SOURCES
-from api.dialects.anthropic.models import ErrorMessage, InputTool, MessageOut, MessagesRequest, TokenCount
-from api.dialects.anthropic.parameters import MESSAGES_PARAMETERS
-from api.dialects.openai_chat.models import (
-    ChatCompletion,
-    ChatCompletionChunk,
-    ChatCompletionRequest,
-    ChatMessage,
-    ModelList,
-    ModelObject,
-    ToolCallIn,
-)
+from api.auth.middleware import PUBLIC
+from api.conversation.parameters import Policy
+from api.core.endpoint import ENDPOINT, Endpoint
+from api.core.schema import Json, ref
+from api.dialects.anthropic.models import ErrorMessage
 from api.dialects.openai_common import ErrorEnvelope
-from api.dialects.openai_completions.models import CompletionRequest, TextCompletion
-from api.dialects.openai_responses.models import ResponsesRequest, ResponsesTool
-from api.dialects.openai_responses.output import DeletedResponse, InputTokens, ItemList, ResponseObject, StreamEvent
 from api.dialects.rest.models import RestError
-from api.observability.health import Health
-from api.openapi import key_operations, operations, rest
-from api.openapi.parameters import with_parameters
-from api.openapi.replies import HEADERS, errors
-from api.openapi.structs import Json, schemas
+from api.openapi.example_answers import ANSWERS, STREAMS
+from api.openapi.example_requests import REQUESTS
+from api.openapi.parameters import PATH_PARAMETERS, QUERY_PARAMETERS, REQUEST_ID
+from api.openapi.replies import ANSWERED, HEADERS, build_error_responses, list_error_statuses, list_errors, with_headers
+from api.openapi.schemas import build_schemas
 
-TITLE = "Claude API Server"
-ABOUT = """\
-The Claude Code CLI of this server's owner, as an API that speaks OpenAI's language: point any OpenAI client at `/v1` \
-and use the server's key.
-
-Every request but those for health and for this page needs the key. Every error has the same body, whose `code` is for \
-programs and whose `message` says what can be done; `x-should-retry` tells the official libraries whether to ask again.\
-"""
-TAGS = {
-    "Chat": "Answers to conversations.",
-    "REST": "Prompts, work on files, files and commands, in plain JSON. Errors are `{detail, code}`.",
-    "Messages": "Answers to conversations, in Anthropic's form.",
-    "Responses": "Answers to conversations, in OpenAI's newer form, kept for a while.",
-    "Models": "What may be named as `model`.",
-    "Keys": "Who may do what, and what was used.",
-    "Health": "For people, supervisors and load balancers. No key needed.",
-    "About": "What this is. No key needed.",
-}
+JSON = "application/json"
+DONE = "[DONE]"
 
 
-def document(policy: Policy, limits: AgentLimits | None = None) -> Json:
-    """The document, for what the server's owner decided."""
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": TITLE, "version": version(), "description": ABOUT, "license": {"name": "MIT"}},
-        "servers": [{"url": "/", "description": "This server"}],
-        "security": [{"bearer": []}, {"key": []}, {"azure": []}],
-        "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
-        "paths": operations.paths() | rest.paths() | key_operations.paths(),
-        "components": {
-            "schemas": components(policy, limits or AgentLimits()),
+class Documentation:
+    """The document, built once for a server's routes and settings."""
+
+    def __init__(self, policy: Policy, limits: AgentLimits) -> None:
+        self._policy = policy
+        self._limits = limits
+        self.document: Json = {}
+
+    def build(self, app: Litestar) -> None:
+        """Builds the document of the application's routes."""
+        document = app.openapi_schema.to_schema()
+        endpoints: list[Endpoint] = []
+        for path, method, handler in list_handlers(app):
+            endpoint: Endpoint = handler.opt[ENDPOINT]
+            endpoints.append(endpoint)
+            _complete(document["paths"][path][method], path, handler, endpoint)
+        requests = {endpoint.body for endpoint in endpoints if endpoint.body}
+        answers: list[type[Struct]] = [ErrorEnvelope, ErrorMessage, RestError]
+        for endpoint in endpoints:
+            answers += [part for part in (endpoint.answer, endpoint.event) if isinstance(part, type)]
+        document["components"] |= {
+            "schemas": build_schemas(requests, answers, self._policy, self._limits),
             "headers": HEADERS,
-            "responses": errors(),
-            "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer KEY`"},
-                "key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "`x-api-key: KEY`"},
-                "azure": {"type": "apiKey", "in": "header", "name": "api-key", "description": "`api-key: KEY`"},
-            },
-        },
-    }
+            "responses": build_error_responses(),
+        }
+        self.document = document
+
+    def encode(self) -> bytes:
+        """The document as JSON."""
+        return msgspec.json.format(msgspec.json.encode(self.document), indent=1)
+
+
+def list_handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
+    """Path, method and handler of every operation."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for method, (handler, _) in route.route_handler_map.items():
+                if method != "OPTIONS" and handler.resolve_include_in_schema():
+                    yield route.path_format or "/", method.lower(), handler
+
+
+def _complete(operation: Json, path: str, handler: HTTPRouteHandler, endpoint: Endpoint) -> None:
+    """Adds what Litestar does not know of handlers that read and write JSON on their own."""
+    name = operation["operationId"]
+    summary, _, description = operation["description"].partition("\n\n")
+    operation |= {"summary": summary.rstrip("."), "description": description or summary}
+    declared = [parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "path"]
+    parameters = [*(PATH_PARAMETERS[each] for each in declared), *QUERY_PARAMETERS.get(name, ())]
+    if handler.opt.get(PUBLIC):
+        operation["security"] = [{}, {"bearer": []}, {"key": []}] if path == "/health" else []
+        errors = {str(status): _describe_success(name, endpoint, ()) for status in endpoint.errors}
+    else:
+        statuses = list_error_statuses(path, endpoint, has_parameters=bool(parameters))
+        errors = list_errors(path, statuses)
+        operation["parameters"] = [*parameters, REQUEST_ID]
+    if endpoint.body:
+        body = {"schema": ref(endpoint.body.__name__), "examples": REQUESTS[name]}
+        operation["requestBody"] = {"required": True, "content": {JSON: body}}
+    headers = ANSWERED if handler.opt.get(REQUIRES_ADMISSION) and "x-token-count" not in endpoint.headers else ()
+    success = {str(handler.status_code): _describe_success(name, endpoint, headers)}
+    rejects = endpoint.answer is None and handler.status_code == 200
+    operation["responses"] = {**({} if rejects else success), **errors}
+
+
+def _describe_success(name: str, endpoint: Endpoint, headers: tuple[str, ...]) -> Json:
+    response: Json = {"description": "The answer.", "headers": with_headers((*headers, *endpoint.headers))}
+    if endpoint.answer is None:
+        return {**response, "description": "Done."}
+    content: dict[str, Any] = {}
+    if isinstance(endpoint.answer, str):
+        content[endpoint.answer] = {"schema": {"type": "object" if endpoint.answer == JSON else "string"}}
+    else:
+        content[JSON] = {"schema": ref(endpoint.answer.__name__), "examples": ANSWERS.get(name, {})}
+    if endpoint.csv:
+        content["text/csv"] = {"schema": {"type": "string", "description": "The rows, as a table."}}
+    if endpoint.events:
+        response["description"] = "The answer: one JSON object, or a stream of events."
+        content["text/event-stream"] = {"schema": _describe_events(endpoint), "examples": STREAMS.get(name, {})}
+    return {**response, "content": content}
+
+
+def _describe_events(endpoint: Endpoint) -> Json:
+    event = {"anyOf": [ref(endpoint.event.__name__), ref("ErrorEnvelope")]} if endpoint.event else {"type": "object"}
+    values: list[Json] = [{"contentMediaType": JSON, "contentSchema": event}]
+    if DONE in endpoint.events:
+        values.append({"const": DONE})
+    data: Json = {"type": "string", "description": "The event.", "anyOf": values}
+    return {"type": "object", "description": endpoint.events, "properties": {"data": data}, "required": ["data"]}
 
 
 def version() -> str:
-    """The version that is installed; 0 for code that is not."""
+    """The installed version; 0 for code that is not installed."""
     try:
         return importlib.metadata.version("claude-api-server")
     except importlib.metadata.PackageNotFoundError:
         return "0"
-
-
-def components(policy: Policy, limits: AgentLimits) -> dict[str, Json]:
-    """Every schema by name."""
-    read = schemas(
-        *(
-            *(ChatCompletionRequest, ChatMessage, ToolCallIn, Part, ToolDefinition),
-            CompletionRequest,
-            *(ResponsesRequest, ResponsesTool, Item),
-            MessagesRequest,
-            InputTool,
-            *BLOCKS,
-            *SOURCES,
-            ChatRequest,
-            CodeRequest,
-            AnalyzeRequest,
-            FileReadRequest,
-            BashRequest,
-            KeyFields,
-        ),
-        answers=False,
-    )
-    written = schemas(
-        ChatCompletion, ChatCompletionChunk, ErrorEnvelope, ModelList, ModelObject, TextCompletion, Health, answers=True
-    )
-    done = schemas(ChatAnswer, CodeAnswer, FileAnswer, BashAnswer, ModelEntries, RestError, answers=True)
-    keys = schemas(KeyRecord, KeyList, UsageReport, OwnUsage, answers=True)
-    responses = schemas(ResponseObject, StreamEvent, DeletedResponse, InputTokens, ItemList, answers=True)
-    return {
-        **read,
-        **{name: _bounded(read[name], limits.max_prompt) for name in ("ChatRequest", "CodeRequest", "AnalyzeRequest")},
-        **done,
-        **schemas(MessageOut, TokenCount, ErrorMessage, answers=True),
-        "ChatCompletionRequest": with_parameters(read["ChatCompletionRequest"], policy),
-        "CompletionRequest": with_parameters(read["CompletionRequest"], policy, COMPLETIONS_PARAMETERS),
-        "ResponsesRequest": with_parameters(read["ResponsesRequest"], policy, RESPONSES_PARAMETERS),
-        "MessagesRequest": with_parameters(read["MessagesRequest"], policy, MESSAGES_PARAMETERS),
-        **written,
-        **responses,
-        **keys,
-    }
-
-
-def _bounded(ask: Json, most: int) -> Json:
-    """With the length that a prompt may have."""
-    properties = ask["properties"]
-    prompt = {**properties["prompt"], "maxLength": most}
-    return {**ask, "properties": {**properties, "prompt": prompt}}

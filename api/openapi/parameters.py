@@ -1,72 +1,114 @@
-"""The request's parameters in the document: those that are read, from the struct, and all others, from the table. Pure."""
+"""Parameters: those of a request's body, read from structs and tables; those of paths and queries. Pure."""
 
 from collections.abc import Mapping
 
-from api.conversation.parameters import CHAT_PARAMETERS, Parameter, Policy
-from api.openapi.structs import Json
+from api.conversation.parameters import Parameter, Policy
+from api.core.schema import Json
 
-MARK = "x-treatment"
-
+TREATMENT = "x-treatment"
 MEANING = {
     "supported": "",
     "emulated": "",
     "ignored": "Without effect; the response names it in `x-ignored-parameters`.",
-    "accepted": "Accepted, and means nothing here.",
-    "rejected": "Refused, unless it asks for nothing.",
+    "accepted": "Accepted without effect.",
+    "rejected": "Rejected, unless it asks for nothing.",
 }
-STRICT = "Refused (REJECT_UNSUPPORTED_PARAMS)."
-
-OBJECTS = (
-    *("moderation", "thinking", "provider", "usage", "prompt_cache_options"),
-    *("access_programs", "background_options", "image"),
-)
-TYPES: dict[str, Json] = {
-    "seed": {"type": ["integer", "null"]},
-    "prediction": {"type": ["object", "null"]},
-    "verbosity": {"enum": ["low", "medium", "high", None]},
-    "metadata": {"type": ["object", "null"]},
-    "store": {"type": ["boolean", "null"]},
-    "context_management": {"type": ["array", "null"], "items": {"type": "object"}},
-    "max_tool_calls": {"type": ["integer", "null"]},
-    "stream_options": {"type": ["object", "null"]},
-    "client_metadata": {"type": ["object", "null"]},
-    # A number in legacy completions.
-    "logprobs": {"type": ["boolean", "integer", "null"]},
-    **{name: {"type": ["integer", "null"]} for name in ("top_k", "top_logprobs")},
-    **{name: {"type": ["number", "null"]} for name in ("min_p", "top_a", "repetition_penalty")},
-    **{name: {"type": ["array", "null"], "items": {"type": "string"}} for name in ("models", "transforms")},
-    "plugins": {"type": ["array", "null"], "items": {"type": "object"}},
-    **{name: {"type": ["object", "null"]} for name in OBJECTS},
+STRICT = "Rejected (REJECT_UNSUPPORTED_PARAMS)."
+TYPES = {
+    **dict.fromkeys(
+        ("prediction", "metadata", "stream_options", "client_metadata", "moderation", "thinking"), "object"
+    ),
+    **dict.fromkeys(("provider", "usage", "prompt_cache_options", "access_programs", "background_options"), "object"),
+    **dict.fromkeys(("seed", "max_tool_calls", "top_k", "top_logprobs"), "integer"),
+    **dict.fromkeys(("min_p", "top_a", "repetition_penalty"), "number"),
+    **dict.fromkeys(("models", "transforms", "plugins", "context_management"), "array"),
+    "image": "object",
+    "store": "boolean",
 }
 
+_KEY_NAME: Json = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}
+_USAGE_GROUPS = "(key|model|dialect|day|hour)"
 
-def with_parameters(request: Json, policy: Policy, table: Mapping[str, Parameter] = CHAT_PARAMETERS) -> Json:
-    """The schema of a request with every parameter of the table, in the table's order."""
-    read: Json = request["properties"]
-    properties: Json = {name: _parameter(name, what, read.get(name), policy) for name, what in table.items()}
-    if "n" in properties:
+
+def _query(name: str, description: str, **schema: object) -> Json:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def _path(name: str, description: str, example: str, schema: Json) -> Json:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": schema,
+        "example": example,
+    }
+
+
+REQUEST_ID: Json = {
+    "name": "x-request-id",
+    "in": "header",
+    "description": "Your own id for this request, to find it again in the server's log; the server makes one otherwise.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+}
+PATH_PARAMETERS = {
+    "model_id": _path("model_id", "The model's id.", "sonnet", {"type": "string", "minLength": 1}),
+    "response_id": _path("response_id", "The response's id.", "resp_5d3f0c2a", {"type": "string", "minLength": 1}),
+    "name": _path("name", "The key's name.", "notes-app", _KEY_NAME),
+}
+QUERY_PARAMETERS: dict[str, tuple[Json, ...]] = {
+    "getResponse": (
+        _query("stream", "`true`: the stream of a background response.", enum=["true", "false"]),
+        _query("starting_after", "The `sequence_number` of the last received event.", type="integer", minimum=0),
+    ),
+    "listInputItems": (
+        _query("limit", "The most items to return.", type="integer", minimum=1, maximum=100, default=20),
+        _query("order", "Newest or oldest first.", enum=["desc", "asc"], default="desc"),
+        _query("after", "The id of the item after which the page starts.", type="string"),
+    ),
+    "getUsage": (
+        _query(
+            "by",
+            "Groups of the sums: one or more of key, model, dialect, day and hour, separated by commas.",
+            type="string",
+            pattern=f"^{_USAGE_GROUPS}(,{_USAGE_GROUPS})*$",
+        ),
+        _query("since", "The first moment: a date or a time. Default: thirty days before `until`.", type="string"),
+        _query("until", "The moment after the last. Default: now.", type="string"),
+        _query("key", "Only this key's jobs.", type="string"),
+        _query("format", "`csv` for a table; so does `Accept: text/csv`.", enum=["json", "csv"]),
+    ),
+}
+
+
+def with_parameters(request: Json, table: Mapping[str, Parameter], policy: Policy) -> None:
+    """Adds what becomes of every parameter of the table to the schema of a request."""
+    properties: Json = request["properties"]
+    for name, parameter in table.items():
+        treatment = "rejected" if policy.strict and parameter.treatment == "ignored" else parameter.treatment
+        field = properties.setdefault(name, _untyped(name, parameter))
+        meaning = field.get("description") or (STRICT if treatment != parameter.treatment else MEANING[treatment])
+        field |= {"description": _join(meaning, parameter.note), TREATMENT: treatment}
+    if "n" in table:
         properties["n"] |= {"minimum": 1, "maximum": policy.max_choices}
-    return {**request, "properties": read | properties}
 
 
-def _parameter(name: str, what: Parameter, read: Json | None, policy: Policy) -> Json:
-    treatment = "rejected" if policy.strict and what.treatment == "ignored" else what.treatment
-    if read:
-        return {**read, "description": _sentences(read["description"], what.note), MARK: treatment}
-    meaning = STRICT if treatment != what.treatment else MEANING[treatment]
-    return {**_type(name, what), "description": _sentences(meaning, what.note), MARK: treatment}
-
-
-def _type(name: str, what: Parameter) -> Json:
-    if what.range:
-        low, high = what.range
+def _untyped(name: str, parameter: Parameter) -> Json:
+    """The schema of a parameter that no struct has."""
+    if parameter.range:
+        low, high = parameter.range
         return {"type": ["number", "null"], "minimum": low, "maximum": high}
-    if what.harmless and what.treatment == "rejected":
-        return {"enum": [*what.harmless]}
-    return TYPES.get(name, {"type": ["string", "null"]})
+    if parameter.harmless and parameter.treatment == "rejected":
+        return {"enum": [*parameter.harmless]}
+    if name == "logprobs":
+        # A number in legacy completions.
+        return {"type": ["boolean", "integer", "null"]}
+    if name == "verbosity":
+        return {"enum": ["low", "medium", "high", None]}
+    return {"type": [TYPES.get(name, "string"), "null"]}
 
 
-def _sentences(first: str, note: str) -> str:
-    if not note or note.lower().rstrip(".") in first.lower():
-        return first
-    return f"{first} {note[0].upper()}{note[1:]}.".strip()
+def _join(meaning: str, note: str) -> str:
+    if not note or note.lower().rstrip(".") in meaning.lower():
+        return meaning
+    return f"{meaning} {note[0].upper()}{note[1:]}.".strip()

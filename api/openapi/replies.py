@@ -2,13 +2,18 @@
 
 from collections.abc import Iterable
 
+from msgspec import Struct
+
 from api.auth.failed_keys import wrong_keys_problem
 from api.auth.middleware import unknown_host_problem
+from api.core.endpoint import Endpoint
 from api.core.problems import STATUS_AND_CODE, Problem, invalid_problem, problem_from_failure
-from api.dialects.openai_common import to_error_type
+from api.core.schema import Json, ref
+from api.dialects.anthropic.models import ErrorMessage
+from api.dialects.openai_common import ErrorEnvelope, to_error_type
+from api.dialects.rest.models import RestError
 from api.http.early_responses import HEAD_TIMED_OUT, HEAD_TOO_LARGE, MALFORMED_REQUEST, TOO_MANY_CONNECTIONS
 from api.http.inflight_bodies import capacity_problem
-from api.openapi.structs import Json, reference
 from shared.errors import ErrorKind
 from shared.events import Failed
 
@@ -26,12 +31,12 @@ _OF_KEYS: dict[str, Json] = {
         f"x-ratelimit-limit-{what}": _header(f"How many {what} the key has in a minute.", {"type": "integer"}),
         f"x-ratelimit-remaining-{what}": _header(f"How many {what} it has left.", {"type": "integer", "minimum": 0}),
         f"x-ratelimit-reset-{what}": _header(
-            f"When {what} are counted afresh, such as `12.500s`.", {"type": "string", "pattern": "^[0-9.]+s$"}
+            f"When {what} are reset, such as `12.500s`.", {"type": "string", "pattern": "^[0-9.]+s$"}
         ),
         f"anthropic-ratelimit-{what}-limit": _header(f"How many {what} the key has in a minute.", {"type": "integer"}),
         f"anthropic-ratelimit-{what}-remaining": _header(f"How many {what} it has left.", {"type": "integer"}),
         f"anthropic-ratelimit-{what}-reset": _header(
-            f"When {what} are counted afresh (RFC 3339).", {"type": "string", "format": "date-time"}
+            f"When {what} are reset (RFC 3339).", {"type": "string", "format": "date-time"}
         ),
     }.items()
 }
@@ -79,30 +84,29 @@ HEADERS: dict[str, Json] = {
         for what, words, schema in (
             (
                 "utilization",
-                "How much of the subscription's {} window is used, from 0 to 1, as last told.",
+                "How much of the subscription's {} window is used, from 0 to 1, as last reported.",
                 {"type": "number", "minimum": 0},
             ),
-            ("reset", "Seconds until the {} window begins anew.", {"type": "integer", "minimum": 0}),
+            ("reset", "Seconds until the {} window resets.", {"type": "integer", "minimum": 0}),
         )
     },
     **_OF_KEYS,
 }
 
 ALWAYS = ("x-request-id", "openai-processing-ms")
-_OF_ANSWERS = ("x-cost-usd", "x-ignored-parameters", "x-altered-parameters", "x-claude-api-server-mode")
-_OF_WINDOWS = tuple(name for name in HEADERS if name.startswith("x-ratelimit-") and name not in _OF_KEYS)
-ANSWERED = (*_OF_ANSWERS, *_OF_WINDOWS, *(name for name in _OF_KEYS if name.startswith("x-")))
-# The same as Anthropic's clients know them.
-ANSWERED_MESSAGES = (*_OF_ANSWERS, *_OF_WINDOWS, *(name for name in _OF_KEYS if name.startswith("anthropic-")))
+ANSWERED = tuple(
+    name for name in HEADERS if name.startswith(("x-cost", "x-ignored", "x-altered", "x-claude", "x-ratelimit"))
+)
 
 TITLES = {
     400: "The request says something it may not; `param` names the field",
     401: "No key, or a wrong one",
     402: "It costs more than may be spent",
     403: "The key may not do this",
-    404: "There is no such model, nothing of that id is kept, or nothing like this is here",
-    405: "Not by this method",
+    404: "There is no such model, file, key or stored response, or no such endpoint",
+    405: "The address does not take this method",
     408: "The request did not come in time",
+    409: "A key has that name already",
     413: "The request, or something in it, is too large",
     415: "The body is packed in a way that is not known here",
     421: "The request names another server",
@@ -112,7 +116,8 @@ TITLES = {
     500: "A fault of the server's own; its log says more",
     502: "No whole answer was had",
     503: "Nothing can answer now",
-    504: "The answer was not whole in time",
+    504: "The answer was not complete in time",
+    529: "The model's service is overloaded",
 }
 
 _where = "messages[0].content[1]"
@@ -178,45 +183,57 @@ OF_TOOLS = (*(ErrorKind.NOT_ALLOWED, ErrorKind.NOT_FOUND, ErrorKind.BAD_JOB, Err
 CHAT_PROBLEMS = (*OWN, *(problem_from_failure(Failed(kind)) for kind in STATUS_AND_CODE if kind not in OF_TOOLS))
 
 
-# What any request may be refused for before it is read.
+# Any request may be rejected with these before it is read.
 AT_THE_EDGE = (400, 408, 431, 503)
+CHAT_ERRORS = (400, 401, 402, 403, 404, 413, 415, 429, 500, 502, 503, 504)
 
 
-def headed(names: Iterable[str]) -> Json:
+def with_headers(names: Iterable[str]) -> Json:
     """Headers by reference."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in (*ALWAYS, *names)}
 
 
-def refusals(statuses: Iterable[int]) -> dict[str, Json]:
-    """The responses of a request that is refused or fails, by status."""
+def list_error_statuses(path: str, endpoint: Endpoint, *, has_parameters: bool) -> list[int]:
+    """The statuses that a request to an endpoint can fail with."""
+    statuses = {401, 403, 500, *AT_THE_EDGE, *endpoint.errors, *((404,) if has_parameters else ())}
+    if endpoint.body:
+        statuses |= {*CHAT_ERRORS, *((529,) if path.startswith("/v1/messages") else ())}
+    return sorted(statuses)
+
+
+def list_errors(path: str, statuses: Iterable[int]) -> dict[str, Json]:
+    """The responses of a failed request, by status, in the error envelope of the endpoint's dialect."""
+    if path.startswith("/v1/messages"):
+        return {str(status): _describe_error(status, ErrorMessage) for status in statuses}
+    if path.startswith("/api/"):
+        return {str(status): _describe_error(status, RestError) for status in statuses}
+    return {str(status): {"$ref": f"#/components/responses/Error{status}"} for status in statuses}
+
+
+def build_error_responses() -> dict[str, Json]:
+    """The responses in OpenAI's error envelope, by name, with an example of every code."""
     return {
-        str(status): {"$ref": f"#/components/responses/Error{status}"} for status in sorted({*statuses, *AT_THE_EDGE})
+        f"Error{status}": _describe_error(
+            status,
+            ErrorEnvelope,
+            {problem.code: _example(problem) for problem in CHAT_PROBLEMS if problem.status == status},
+        )
+        for status in TITLES
+        if status not in {409, 529}
     }
 
 
-def errors() -> dict[str, Json]:
-    """Every such response, by name."""
-    return {f"Error{status}": _error(status, title) for status, title in TITLES.items()}
-
-
-def _error(status: int, title: str) -> Json:
-    problems = [problem for problem in CHAT_PROBLEMS if problem.status == status]
-    again = {problem.retryable for problem in problems}
-    advice = "Asking again may help." if again == {True} else "" if True in again else "Asking again does not help."
-    names = ("x-should-retry", *(("retry-after", "retry-after-ms") if status in {429, 503} else ()))
+def _describe_error(status: int, envelope: type[Struct], examples: Json | None = None) -> Json:
+    names = ("x-should-retry", *(("www-authenticate",) if status == 401 and examples else ()))
+    content = {"schema": ref(envelope.__name__), **({"examples": examples} if examples else {})}
     return {
-        "description": f"{title}. {advice}".strip(),
-        "headers": headed((*names, *(("www-authenticate",) if status == 401 else ()))),
-        "content": {
-            "application/json": {
-                "schema": reference("ErrorEnvelope"),
-                "examples": {problem.code: _example(problem) for problem in problems},
-            }
-        },
+        "description": f"{TITLES[status]}.",
+        "headers": with_headers((*names, *(("retry-after", "retry-after-ms") if status in {429, 503} else ()))),
+        "content": {"application/json": content},
     }
 
 
 def _example(problem: Problem) -> Json:
     kind = to_error_type(problem.status, problem.code)
     body = {"message": problem.message, "type": kind, "param": problem.param, "code": problem.code}
-    return {"summary": "Asking again may help." if problem.retryable else "", "value": {"error": body}}
+    return {"summary": "A retry may help." if problem.retryable else "", "value": {"error": body}}

@@ -1,44 +1,153 @@
-"""The handlers of the document and its page. No key needed: nothing in them is of this server's owner or its clients."""
+"""The document at /openapi.json and its page at /docs. No key needed: neither has data of the server's owner or clients."""
 
-import msgspec
+from pathlib import Path
+from typing import Any
+
 from litestar import Request, Response, Router, get
-from litestar.datastructures import State
 from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.spec import License, SecurityScheme, Tag
+from litestar.openapi.spec.components import Components
 
-from api.agent.checks import AgentLimits
 from api.auth.middleware import PUBLIC
-from api.conversation.parameters import Policy
-from api.openapi.document import document
-from api.openapi.page import Page
+from api.core.endpoint import ENDPOINT, Endpoint
+from api.openapi.document import Documentation
 
-JSON_HEADERS = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
-HTML_HEADERS = {**JSON_HEADERS, "referrer-policy": "no-referrer", "cross-origin-opener-policy": "same-origin"}
+TITLE = "Claude API Server"
+DESCRIPTION = """\
+The Claude Code CLI of this server's owner, as an API that speaks OpenAI's language: point any OpenAI client at `/v1` \
+and use the server's key.
+
+Every request but those for health and for this page needs the key. Every error has the same body: its `code` is for \
+programs, and its `message` says what to do. `x-should-retry` tells the official libraries whether to retry.\
+"""
+TAGS = {
+    "Chat": "Answers to conversations.",
+    "REST": "Prompts, work on files, files and commands, in plain JSON. Errors are `{detail, code}`.",
+    "Messages": "Answers to conversations, in Anthropic's form.",
+    "Responses": "Answers to conversations, in OpenAI's newer form, kept for a while.",
+    "Models": "The values of `model`.",
+    "Keys": "API keys, their permissions and their usage.",
+    "Health": "For people, supervisors and load balancers. No key needed.",
+    "About": "What this is. No key needed.",
+}
+HEADERS = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
+# Swagger UI sets styles in attributes and has its icons in data URLs.
+PAGE_HEADERS = {
+    **HEADERS,
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
+        "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+}
+FOLDER = Path(__file__).parent / "swagger_ui"
+ASSETS = {
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "swagger-initializer.js": "text/javascript",
+}
+HTML = f"""\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{TITLE}</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+<script src="/docs/swagger-ui-bundle.js" defer></script>
+<script src="/docs/swagger-initializer.js" defer></script>
+</head>
+<body><div id="swagger-ui"></div><noscript>This page needs JavaScript; <a href="/openapi.json">openapi.json</a> does
+not.</noscript></body>
+</html>
+"""
 
 
-class Documentation:
-    """The document and its page, made once."""
+class SwaggerPage(SwaggerRenderPlugin):
+    """Swagger UI from this server's own files; Litestar's page has an inline script, which the policy forbids."""
 
-    def __init__(self, policy: Policy, limits: AgentLimits) -> None:
-        whole = document(policy, limits)
-        self.json = msgspec.json.format(msgspec.json.encode(whole), indent=1)
-        self.page = Page(whole)
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002
+        """The page; its script fetches /openapi.json."""
+        return HTML.encode()
+
+    def receive_router(self, router: Router) -> None:
+        """Registers the page's files."""
+        for name in ASSETS:
+            router.register(_serve_file(name))
 
 
-@get("/openapi.json", opt={PUBLIC: True})
+class DocumentPlugin(JsonRenderPlugin):
+    """The complete document, where Litestar has its own."""
+
+    def __init__(self, documentation: Documentation) -> None:
+        super().__init__()
+        self._documentation = documentation
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002
+        """The document as JSON."""
+        return self._documentation.encode()
+
+
+def _serve_file(name: str) -> HTTPRouteHandler:
+    file = FOLDER / name
+    headers = {} if file.exists() else {"content-encoding": "gzip"}
+    content = file.read_bytes() if file.exists() else file.with_name(f"{name}.gz").read_bytes()
+
+    @get(f"/{name}")
+    async def get_file() -> Response[bytes]:
+        return Response(content, media_type=ASSETS[name], headers=headers)
+
+    return get_file
+
+
+@get("/openapi.json", opt={ENDPOINT: Endpoint("application/json"), PUBLIC: True})
 async def get_openapi(documentation: NamedDependency[Documentation]) -> Response[bytes]:
-    """Give the document."""
-    return Response(documentation.json, media_type="application/json", headers=JSON_HEADERS)
+    """Describe this API.
+
+    The server makes this document from its own code.
+    """
+    return Response(documentation.encode(), media_type="application/json", headers=HEADERS)
 
 
-@get("/docs", opt={PUBLIC: True})
-async def get_docs(
-    request: Request[object, object, State], documentation: NamedDependency[Documentation]
-) -> Response[str]:
-    """Give the page."""
-    page = documentation.page
-    html = page.seen_at(request.scope["scheme"], request.headers.get("host", ""))
-    headers = {**HTML_HEADERS, "content-security-policy": page.policy}
-    return Response(html, media_type="text/html", headers=headers)
+def create_operation_id(handler: HTTPRouteHandler, _: object, path: list[Any]) -> str:
+    """The handler's name in camel case, and the path of a handler that has several."""
+    first, *rest = handler.handler_name.split("_")
+    more = path if len(handler.paths) > 1 else []
+    return first + "".join(str(part).title() for part in (*rest, *more))
 
 
-router = Router("/", route_handlers=[get_openapi, get_docs])
+def build_config(version: str, documentation: Documentation) -> OpenAPIConfig:
+    """What Litestar needs to describe the routes."""
+    return OpenAPIConfig(
+        title=TITLE,
+        version=version,
+        description=DESCRIPTION,
+        license=License("MIT", identifier="MIT"),
+        security=[{"bearer": []}, {"key": []}, {"azure": []}],
+        tags=[Tag(name, description) for name, description in TAGS.items()],
+        components=Components(
+            security_schemes={
+                "bearer": SecurityScheme("http", scheme="bearer", description="`Authorization: Bearer KEY`"),
+                "key": SecurityScheme(
+                    "apiKey", name="x-api-key", security_scheme_in="header", description="`x-api-key: KEY`"
+                ),
+                "azure": SecurityScheme(
+                    "apiKey", name="api-key", security_scheme_in="header", description="`api-key: KEY`"
+                ),
+            }
+        ),
+        use_handler_docstrings=True,
+        operation_id_creator=create_operation_id,
+        render_plugins=[SwaggerPage(path="/"), DocumentPlugin(documentation)],
+        openapi_router=Router(
+            "/docs", route_handlers=[], include_in_schema=False, opt={PUBLIC: True}, response_headers=PAGE_HEADERS
+        ),
+    )
+
+
+router = Router("/", tags=["About"], route_handlers=[get_openapi])

@@ -46,7 +46,11 @@ READ = {
     *("/v1/models", "/v1/models/{model_id}", "/v1/responses/{response_id}", "/v1/responses/{response_id}/input_items"),
     *("/api/models", "/api/usage", "/api/usage/me", "/api/admin/keys/{name}", "/metrics"),
 }
-OPEN = {"/", "/v1", "/health", "/health/live", "/health/ready", "/docs", "/openapi.json"}
+PAGE = ("swagger-ui-bundle.js", "swagger-ui.css", "swagger-initializer.js", "openapi.json", "{path}")
+OPEN = {
+    *("/", "/v1", "/health", "/health/live", "/health/ready", "/openapi.json"),
+    *("/docs", *(f"/docs/{name}" for name in PAGE)),
+}
 
 
 def routes(tmp_path: Path) -> dict[str, set[str]]:

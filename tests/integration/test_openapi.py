@@ -13,32 +13,26 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from litestar import Litestar
 from schemathesis import GenerationMode, Response
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks
 
-from api.agent.checks import AgentLimits
-from api.app import create_app
 from api.conversation.parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETERS, Policy
 from api.core.problems import STATUS_AND_CODE
 from api.dialects.openai_chat.decode import decode
 from api.dialects.openai_completions.decode import decode as read_completion
-from api.http.drain import Drain
-from api.openapi import completions
-from api.openapi.document import document
-from api.openapi.operations import CHAT_ERRORS, paths
-from api.openapi.replies import AT_THE_EDGE, OF_TOOLS
-from api.openapi.structs import plain
-from api.settings import Settings
+from api.openapi.document import list_handlers
+from api.openapi.example_requests import COMPLETIONS
+from api.openapi.replies import AT_THE_EDGE, CHAT_ERRORS, OF_TOOLS
 from cli.up import workspace
+from tests.support.document import build_app, build_document
 from tests.support.examples import count_examples
 from tests.support.scripted.upstream import AnswerReply, Upstream
-from tests.support.stack import API_KEY, REPOSITORY, Stack
+from tests.support.stack import REPOSITORY, Stack
 from tests.support.timeouts import TEST_TIMEOUT
 
-DOCUMENT = document(Policy())
+DOCUMENT = build_document()
 CHAT_OPERATION = DOCUMENT["paths"]["/v1/chat/completions"]["post"]
 EXAMPLES: dict[str, Any] = CHAT_OPERATION["requestBody"]["content"]["application/json"]["examples"]
 RESPONSE_EXAMPLES: dict[str, Any] = DOCUMENT["paths"]["/v1/responses"]["post"]["requestBody"]["content"][
@@ -75,7 +69,8 @@ def validator(schema: Any) -> Draft202012Validator:
 def described(place: str, schema: Any) -> Iterator[tuple[str, str]]:
     """Every property in a schema, and what is said of it."""
     for name, field in schema.get("properties", {}).items():
-        yield f"{place}.{name}", field.get("description", "")
+        # A tag is its only value.
+        yield f"{place}.{name}", field.get("description", "the tag" if len(field.get("enum", ())) == 1 else "")
         yield from described(f"{place}.{name}", field)
     for part in (*schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else ())):
         yield from described(place, part)
@@ -89,16 +84,22 @@ def test_document_is_valid_openapi():
 
 
 def test_every_route_is_in_the_document_and_every_operation_has_a_route(tmp_path: Path):
-    """OPTIONS is the framework's own, for browsers; /mcp has a protocol and schemas of its own."""
-    application: Any = create_app(Settings(api_secret_token=API_KEY, run_dir=tmp_path), Drain(0))  # pyright: ignore[reportArgumentType]
-    while not isinstance(application, Litestar):
-        application = application._app
+    """OPTIONS is the framework's own, for browsers; /mcp has its own protocol and schemas; /docs is the page."""
     routes = {
         (method.lower(), route.path_format)
-        for route in application.routes
+        for route in build_app(tmp_path).routes
         for method in getattr(route, "methods", set[str]()) - {"OPTIONS"}
+        if not route.path.startswith("/docs")
     }
     assert routes == set(OPERATIONS)
+    assert {(method, path) for path, method, _ in list_handlers(build_app(tmp_path))} == routes
+
+
+def test_every_body_has_an_example():
+    """To copy, and for the page's forms."""
+    bodies = [DOCUMENT["paths"][path][method].get("requestBody") for method, path in OPERATIONS]
+    assert all(body["content"]["application/json"]["examples"] for body in bodies if body)
+    assert sum(1 for body in bodies if body) > 10
 
 
 def test_every_parameter_of_a_chat_is_described():
@@ -118,27 +119,29 @@ def test_every_parameter_of_a_completion_is_described():
     }
 
 
-@pytest.mark.parametrize("name", completions.REQUESTS)
+@pytest.mark.parametrize("name", COMPLETIONS)
 def test_example_of_a_completion_is_accepted(name: str):
     """By the decoder, and by its own schema."""
-    sent = completions.REQUESTS[name]["value"]
+    sent = COMPLETIONS[name]["value"]
     read_completion(msgspec.json.encode(sent), Policy())
     validator({"$ref": "#/components/schemas/CompletionRequest"}).validate(sent)
 
 
 def test_strict_parameters_are_refused_in_the_document_too():
     """What the owner decided is what a reader sees."""
-    request = document(Policy(strict=True, max_choices=7))["components"]["schemas"]["ChatCompletionRequest"]
-    assert request["properties"]["temperature"]["x-treatment"] == "refused"
+    request = build_document(reject_unsupported_params=True, max_choices=7)["components"]["schemas"][
+        "ChatCompletionRequest"
+    ]
+    assert request["properties"]["temperature"]["x-treatment"] == "rejected"
     assert request["properties"]["n"]["maximum"] == 7
 
 
 def test_the_longest_prompt_is_the_setting_s():
     """In each of the requests that have one."""
-    for limits in (AgentLimits(), AgentLimits(max_prompt=123)):
-        schemas = document(Policy(), limits)["components"]["schemas"]
-        for ask in ("ChatRequest", "CodeRequest", "AnalyzeRequest"):
-            assert schemas[ask]["properties"]["prompt"]["maxLength"] == limits.max_prompt
+    for length in (100_000, 123):
+        schemas = build_document(max_prompt=length)["components"]["schemas"]
+        for name in ("ChatRequest", "CodeRequest", "AnalyzeRequest"):
+            assert schemas[name]["properties"]["prompt"]["maxLength"] == length
 
 
 def test_every_field_is_described():
@@ -147,7 +150,7 @@ def test_every_field_is_described():
         *(pair for name, schema in DOCUMENT["components"]["schemas"].items() for pair in described(name, schema)),
         *(
             pair
-            for path, methods in paths().items()
+            for path, methods in DOCUMENT["paths"].items()
             for operation in methods.values()
             for response in operation["responses"].values()
             for content in response.get("content", {}).values()
@@ -220,10 +223,10 @@ def test_every_code_of_an_error_is_in_the_document():
 
 
 def written_codes() -> Iterator[str]:
-    place = {"Problem": 1, "invalid": 2, "refused": 0}
+    place = {"Problem": 1, "invalid_problem": 2, "refused": 0}
     for path in REPOSITORY.joinpath("api").rglob("*.py"):
-        if path.parent.name in {"mcp", "rest_admin"}:
-            # What they refuse is said by another protocol, and in the words of REST.
+        if path.parent.name in {"mcp", "admin"} or path.name == "host_check.py":
+            # Their errors are in another protocol, or in REST's envelope.
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in place:
@@ -231,7 +234,7 @@ def written_codes() -> Iterator[str]:
                 code = node.args[at] if len(node.args) > at else None
                 if isinstance(code, ast.Constant) and str(code.value).isidentifier():
                     yield str(code.value)
-                elif node.func.id == "invalid" and code is None:
+                elif node.func.id == "invalid_problem" and code is None:
                     yield "invalid_value"
 
 
@@ -364,4 +367,4 @@ async def test_example_of_a_request_for_a_response_is_answered(stack: Stack, ups
 async def test_document_is_served_without_a_key(stack: Stack):
     """To tools that make clients of it."""
     response = await stack.client.get("/openapi.json", headers={"authorization": ""})
-    assert response.json() == plain(DOCUMENT)
+    assert response.json() == DOCUMENT

@@ -213,7 +213,7 @@ async def test_ready_means_that_a_chat_would_be_answered(
     drain = Drain(1)
     drain.is_draining = draining
     response = await get_ready.fn(Told(**{"claude-1": status}), drain)
-    assert (response.status_code, response.content["status"]) == answer
+    assert (response.status_code, response.content.status) == answer
 
 
 async def test_a_degraded_server_is_ready() -> None:
@@ -224,11 +224,11 @@ async def test_a_degraded_server_is_ready() -> None:
 
 async def test_live_asks_nobody() -> None:
     """That this process answers is all it says."""
-    assert (await get_live.fn()).content == {"status": "live"}
+    assert (await get_live.fn()).content.status == "live"
 
 
 def test_all_of_health_is_open_to_everyone() -> None:
     """Supervisors and load balancers have no key."""
     handlers = [get_health, get_live, get_ready]
     assert router.routes
-    assert [handler.opt for handler in handlers] == [{"public": True}] * 3
+    assert [handler.opt["public"] for handler in handlers] == [True] * 3

@@ -8,7 +8,7 @@ from litestar.testing import AsyncTestClient
 
 from api.app import create_app
 from api.http.drain import Drain
-from api.openapi.operations import CHAT_ERRORS
+from api.openapi.replies import CHAT_ERRORS
 from api.settings import Settings
 from tests.support.odd_requests import ACCEPTED_BODIES, ACCEPTED_SCHEMAS, BODIES, FIELDS, SCHEMAS, with_schema
 

@@ -5,12 +5,19 @@ that is not declared is the caller's to judge.
 """
 
 from collections.abc import Sequence
-from typing import get_args
+from typing import Annotated, get_args
 
 import msgspec
 from msgspec import Raw, Struct
 
 from api.conversation.fields import decode_json
+from api.core.schema import any_of, doc, raw_field, ref
+
+ANY_BLOCK = any_of(
+    *("TextBlock", "ImageBlock", "DocumentBlock", "SearchResultBlock", "ToolUseBlock", "ToolResultBlock"),
+    *("ThinkingBlock", "RedactedThinkingBlock", "CompactionBlock", "ConnectorTextBlock", "SystemBlock"),
+)
+ANY_SOURCE = any_of("Base64Source", "TextSource", "UrlSource", "ContentSource", "FileSource")
 
 type Content = str | list[Raw] | None
 
@@ -18,78 +25,83 @@ type Content = str | list[Raw] | None
 class TextBlock(Struct, frozen=True, tag="text", tag_field="type"):
     """Words."""
 
-    text: str
+    text: Annotated[str, doc("The words.")]
 
 
 class ImageBlock(Struct, frozen=True, tag="image", tag_field="type"):
-    """A picture."""
+    """A picture, in a message of the user's or in a tool's result."""
 
-    source: Raw
+    source: Annotated[Raw, doc("Where it is.", **ANY_SOURCE)]
 
 
 class DocumentBlock(Struct, frozen=True, tag="document", tag_field="type"):
-    """A file to read."""
+    """A file to read, in a message of the user's or in a tool's result."""
 
-    source: Raw
-    title: str | None = None
-    context: str | None = None
+    source: Annotated[Raw, doc("Where it is.", **ANY_SOURCE)]
+    title: Annotated[str | None, doc("Its name.")] = None
+    context: Annotated[str | None, doc("What is said of it beside it.")] = None
 
 
 class SearchResultBlock(Struct, frozen=True, tag="search_result", tag_field="type"):
-    """A passage that a search of the client's found. source: where it is from, as text."""
+    """A passage that a search found."""
 
-    source: str
-    title: str | None = None
-    content: str | list[Raw] | None = None
+    source: Annotated[str, doc("Where it is from, as text.")]
+    title: Annotated[str | None, doc("Its title.")] = None
+    content: Annotated[str | list[Raw] | None, doc("The passage, in text blocks.", items=ref("TextBlock"))] = None
 
 
 class ToolUseBlock(Struct, frozen=True, tag="tool_use", tag_field="type"):
-    """A call the assistant made. input: an object, or whatever the client has in its place."""
+    """A call of the assistant's."""
 
-    id: str
-    name: str
-    input: Raw = Raw(b"{}")
+    id: Annotated[str, doc("The call's id.")]
+    name: Annotated[str, doc("The tool that it is for.")]
+    input: Annotated[Raw, doc("Its arguments: an object. Anything else reaches the model as the text that it is.")] = (
+        raw_field(b"{}")
+    )
 
 
 class ToolResultBlock(Struct, frozen=True, tag="tool_result", tag_field="type"):
-    """The result of a call."""
+    """What a call brought."""
 
-    tool_use_id: str
-    content: str | list[Raw] | None = None
-    is_error: bool | None = None
+    tool_use_id: Annotated[str, doc("The call that it answers.")]
+    content: Annotated[
+        str | list[Raw] | None,
+        doc("A text, or blocks of text, pictures, documents and search results.", items=ANY_BLOCK),
+    ] = None
+    is_error: Annotated[bool | None, doc("Whether the call failed.")] = None
 
 
 class ThinkingBlock(Struct, frozen=True, tag="thinking", tag_field="type"):
-    """The assistant's thinking. Without a signature the service does not take it back."""
+    """Thinking that is sent back."""
 
-    thinking: str
-    signature: str | None = None
+    thinking: Annotated[str, doc("Its words, which may be none.")]
+    signature: Annotated[str | None, doc("The service's signature of them. Thinking without one is left out.")] = None
 
 
 class RedactedThinkingBlock(Struct, frozen=True, tag="redacted_thinking", tag_field="type"):
-    """The assistant's thinking, readable by the service only."""
+    """Thinking that only the service can read."""
 
-    data: str
+    data: Annotated[str, doc("The thinking.")]
 
 
 class CompactionBlock(Struct, frozen=True, tag="compaction", tag_field="type"):
-    """A summary of an earlier part of the conversation; null where the summarizing failed."""
+    """A summary of an earlier part of the conversation. Reaches the model as text."""
 
-    content: str | None = None
+    content: Annotated[str | None, doc("The summary.")] = None
 
 
 class ConnectorTextBlock(Struct, frozen=True, tag="connector_text", tag_field="type"):
-    """What the assistant wrote between calls for a reader who follows along."""
+    """What the assistant wrote between calls. Reaches the model as text."""
 
-    connector_text: str | None = None
-    text: str | None = None
+    connector_text: Annotated[str | None, doc("The words.")] = None
+    text: Annotated[str | None, doc("The words, by another name.")] = None
 
 
 class SystemBlock(Struct, frozen=True, tag="mid_conv_system", tag_field="type"):
-    """An instruction among the blocks of a message, as the Claude Code CLI knows it."""
+    """An instruction among the blocks of a message. Reaches the model as text."""
 
-    content: str | list[Raw] | None = None
-    text: str | None = None
+    content: Annotated[str | list[Raw] | None, doc("A text, or text blocks.", items=ref("TextBlock"))] = None
+    text: Annotated[str | None, doc("The words, by another name.")] = None
 
 
 type Block = (
@@ -108,32 +120,32 @@ type Block = (
 
 
 class Base64Source(Struct, frozen=True, tag="base64", tag_field="type"):
-    """Bytes in base64. media_type: what the client takes them for."""
+    """Bytes."""
 
-    data: str
-    media_type: str = ""
+    data: Annotated[str, doc("The bytes in base64.")]
+    media_type: Annotated[str, doc("What the bytes are.")] = ""
 
 
 class TextSource(Struct, frozen=True, tag="text", tag_field="type"):
     """A document's text."""
 
-    data: str
+    data: Annotated[str, doc("The text.")]
 
 
 class UrlSource(Struct, frozen=True, tag="url", tag_field="type"):
-    """The address of a picture or document."""
+    """An address."""
 
-    url: str
+    url: Annotated[str, doc("The address of a picture, a PDF or a text, which the server fetches.")]
 
 
 class ContentSource(Struct, frozen=True, tag="content", tag_field="type"):
-    """A document made of blocks."""
+    """A document of several texts."""
 
-    content: str | list[Raw]
+    content: Annotated[str | list[Raw], doc("A text, or text blocks.", items=ref("TextBlock"))]
 
 
 class FileSource(Struct, frozen=True, tag="file", tag_field="type"):
-    """A file that was uploaded before."""
+    """A file that was uploaded before. Refused: no files are kept."""
 
 
 type Source = Base64Source | TextSource | UrlSource | ContentSource | FileSource

@@ -3,152 +3,178 @@
 Law: what is not declared here is accepted and means nothing, unless `api.dialects.anthropic.parameters` says otherwise.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from api.core.schema import doc, raw_field, ref
+from api.dialects.anthropic.blocks import ANY_BLOCK
+
 
 class InputMessage(Struct, frozen=True):
-    """A message of the conversation.
+    """A message of the conversation."""
 
-    content: blocks are decoded by their types. clear_at: how long a system message holds. output_config: of a system
-    message, the effort from there on.
-    """
-
-    role: str
-    content: str | list[Raw] | UnsetType = UNSET
-    clear_at: object = None
-    output_config: object = None
+    role: Annotated[str, doc("`user` or `assistant`; `system` gives instructions, at the beginning or in its place.")]
+    content: Annotated[
+        str | list[Raw] | UnsetType,
+        doc("A text, or blocks. A system message has texts only, or nothing.", items=ANY_BLOCK),
+    ] = UNSET
+    clear_at: Annotated[
+        object,
+        doc(
+            "`next_user_message`: a system message that holds until the next message of the user's.",
+            type=["string", "null"],
+        ),
+    ] = None
+    output_config: Annotated[
+        object, doc("Of a system message: the `effort` from there on.", type=["object", "null"])
+    ] = None
 
 
 class InputTool(Struct, frozen=True):
-    """A tool of the client's on offer."""
+    """A tool on offer."""
 
-    name: str = ""
-    description: str | None = None
-    input_schema: Raw = Raw(b"null")
-    strict: bool | None = None
+    name: Annotated[str, doc("Its name, kept to the character.")] = ""
+    description: Annotated[str | None, doc("What it is for.")] = None
+    input_schema: Annotated[Raw, doc("The JSON Schema of its arguments.")] = raw_field()
+    strict: Annotated[bool | None, doc("Whether arguments are given out only if they meet the schema.")] = None
 
 
 class ToolChoice(Struct, frozen=True):
     """How the tools may be used."""
 
-    type: str
-    name: object = None
-    disable_parallel_tool_use: bool | None = None
+    type: Annotated[str, doc("`auto`, `any`, `tool` or `none`; any other is taken for `auto` and named.")]
+    name: Annotated[object, doc("The tool that must be called, with `tool`.", type=["string", "null"])] = None
+    disable_parallel_tool_use: Annotated[bool | None, doc("Whether one answer may hold one call only.")] = None
 
 
 class ThinkingOptions(Struct, frozen=True):
-    """Whether the model thinks, and whether that is shown. budget_tokens: of the type `enabled`, a number."""
+    """Whether the model's thinking is shown."""
 
-    type: str
-    budget_tokens: object = None
-    display: str | None = None
+    type: Annotated[str, doc("`enabled`, `adaptive` or `disabled`; any other is taken for the nearest and named.")]
+    budget_tokens: Annotated[
+        object, doc("Stands for an effort; the models of today take no budget.", type=["integer", "null"])
+    ] = None
+    display: Annotated[str | None, doc("`summarized` or `omitted`; any other is taken for `summarized` and named.")] = (
+        None
+    )
 
 
 class OutputFormat(Struct, frozen=True):
     """The form of the answer."""
 
-    type: str
-    schema: Raw = Raw(b"null")
+    type: Annotated[str, doc("`json_schema`; any other is named and without effect.")]
+    schema: Annotated[Raw, doc("The JSON Schema that the whole answer meets.")] = raw_field()
 
 
 class OutputConfig(Struct, frozen=True):
     """How hard the model works, and the form of its answer."""
 
-    effort: str | None = None
-    format: OutputFormat | None = None
+    effort: Annotated[
+        str | None, doc("`low`, `medium`, `high`, `xhigh` or `max`; any other is the model's own and named.")
+    ] = None
+    format: Annotated[OutputFormat | None, doc("The form of the answer.")] = None
 
 
 class MessagesRequest(Struct, frozen=True):
-    """The body of POST /v1/messages and of /v1/messages/count_tokens, as far as it is supported."""
+    """A conversation that waits for the assistant's next message."""
 
-    messages: list[InputMessage]
-    model: str | None = None
-    max_tokens: int | None = None
-    system: str | list[Raw] | None = None
-    tools: list[Raw] | None = None
-    tool_choice: ToolChoice | None = None
-    stop_sequences: list[str] | None = None
-    thinking: ThinkingOptions | None = None
-    output_config: OutputConfig | None = None
-    output_format: OutputFormat | None = None
-    stream: bool | None = None
+    messages: Annotated[list[InputMessage], doc("The conversation, oldest first.")]
+    model: Annotated[str | None, doc("A name of `GET /v1/models`; without one, the server's default.")] = None
+    max_tokens: Annotated[int | None, doc("The most that the model may write, in tokens. Required for an answer.")] = (
+        None
+    )
+    system: Annotated[
+        str | list[Raw] | None, doc("Instructions: a text, or blocks of text.", items=ref("TextBlock"))
+    ] = None
+    tools: Annotated[
+        list[Raw] | None,
+        doc(
+            "Tools that the model may call; you do what they are for and send the results.",
+            items={"anyOf": [ref("InputTool"), {"type": "object"}]},
+        ),
+    ] = None
+    tool_choice: Annotated[ToolChoice | None, doc("Whether it may, must or must not call one.")] = None
+    stop_sequences: Annotated[list[str] | None, doc("Texts that end the answer before them.")] = None
+    thinking: Annotated[ThinkingOptions | None, doc("Whether the model's thinking is shown.")] = None
+    output_config: Annotated[OutputConfig | None, doc("How hard the model works, and the form of its answer.")] = None
+    output_format: Annotated[OutputFormat | None, doc("The former name of `output_config.format`.")] = None
+    stream: Annotated[bool | None, doc("Whether to send the answer as events, as it is written.")] = None
 
 
 class MessageUsage(Struct, frozen=True):
-    """Tokens. input_tokens excludes what was read from the cache or written to it."""
+    """Tokens."""
 
-    input_tokens: int
-    cache_creation_input_tokens: int
-    cache_read_input_tokens: int
-    output_tokens: int
+    input_tokens: Annotated[int, doc("Read, without those of the cache.")]
+    cache_creation_input_tokens: Annotated[int, doc("Written to the cache.")]
+    cache_read_input_tokens: Annotated[int, doc("Read from the cache.")]
+    output_tokens: Annotated[int, doc("Written, thinking included.")]
 
 
 class TextOut(Struct, frozen=True, tag="text", tag_field="type"):
     """Words of the answer."""
 
-    text: str
+    text: Annotated[str, doc("The words.")]
 
 
 class ThinkingOut(Struct, frozen=True, tag="thinking", tag_field="type"):
-    """What the model thought."""
+    """What the model thought. Send it back as it is in the next request."""
 
-    thinking: str
-    signature: str
+    thinking: Annotated[str, doc("The words.")]
+    signature: Annotated[str, doc("The service's signature of them.")]
 
 
 class RedactedOut(Struct, frozen=True, tag="redacted_thinking", tag_field="type"):
-    """What the model thought, readable by the service only."""
+    """What the model thought, readable by the service only. Send it back as it is."""
 
-    data: str
+    data: Annotated[str, doc("The thinking.")]
 
 
 class ToolUseOut(Struct, frozen=True, tag="tool_use", tag_field="type"):
-    """A call of the model's."""
+    """A call of one of your tools; send a `tool_result` with its id."""
 
-    id: str
-    name: str
-    input: Raw
+    id: Annotated[str, doc("The call's id.")]
+    name: Annotated[str, doc("The tool's name, exactly as it was offered.")]
+    input: Annotated[Raw, doc("The arguments, an object.")]
 
 
 type BlockOut = TextOut | ThinkingOut | RedactedOut | ToolUseOut
 
 
 class MessageOut(Struct, frozen=True, kw_only=True):
-    """The answer: a message of the assistant's."""
+    """The answer."""
 
-    id: str
-    type: Literal["message"] = "message"
-    role: Literal["assistant"] = "assistant"
-    model: str
-    content: list[BlockOut]
-    stop_reason: str | None
-    stop_sequence: str | None
-    usage: MessageUsage
+    id: Annotated[str, doc("This answer's id.")]
+    type: Annotated[Literal["message"], doc("What this is.")] = "message"
+    role: Annotated[Literal["assistant"], doc("Always `assistant`.")] = "assistant"
+    model: Annotated[str, doc("The model that answered.")]
+    content: Annotated[list[BlockOut], doc("What it said, thought and called.")]
+    stop_reason: Annotated[str | None, doc("Why it ended, by the service's own word.")]
+    stop_sequence: Annotated[str | None, doc("The text of `stop_sequences` that ended it.")]
+    usage: Annotated[MessageUsage, doc("The tokens.")]
 
 
 class ErrorDetail(Struct, frozen=True):
-    """What went wrong. details: what a program may act on."""
+    """What went wrong."""
 
-    type: str
-    message: str
-    details: dict[str, object] | UnsetType = UNSET
+    type: Annotated[str, doc("The kind, for programs.")]
+    message: Annotated[str, doc("What went wrong and what can be done.")]
+    details: Annotated[dict[str, object] | UnsetType, doc("What a program may act on.")] = UNSET
 
 
 class ErrorMessage(Struct, frozen=True, kw_only=True):
-    """The body of every error."""
+    """An error in Anthropic's envelope."""
 
-    type: Literal["error"] = "error"
-    error: ErrorDetail
-    request_id: str | None
+    type: Annotated[Literal["error"], doc("What this is.")] = "error"
+    error: Annotated[ErrorDetail, doc("What went wrong.")]
+    request_id: Annotated[str | None, doc("The request's id.")]
 
 
 class TokenCount(Struct, frozen=True):
-    """An estimate of a request's tokens."""
+    """An estimate."""
 
-    input_tokens: int
+    input_tokens: Annotated[int, doc("About how many tokens the request has.")]
 
 
 class ModelInfo(Struct, frozen=True, kw_only=True):

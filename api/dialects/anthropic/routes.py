@@ -11,11 +11,12 @@ from api.accounting.request_admission import REQUIRES_ADMISSION
 from api.conversation.fields import parse_whole_number
 from api.conversation.parameters import Policy
 from api.core.caller import get_caller
+from api.core.endpoint import ENDPOINT, Endpoint
 from api.core.problems import invalid_problem
 from api.core.scopes import REQUIRED_SCOPE
 from api.dialects.anthropic.decode import decode
 from api.dialects.anthropic.encode import PING, MessageEncoder, to_http_status
-from api.dialects.anthropic.models import ModelInfo, ModelPage, TokenCount
+from api.dialects.anthropic.models import MessageOut, MessagesRequest, ModelInfo, ModelPage, TokenCount
 from api.dialects.anthropic.tokens import ESTIMATE_HEADERS, estimate_tokens
 from api.dialects.turn_preparation import DEPENDENCIES, TurnPreparation
 from api.executors.stream_merger import merge_streams
@@ -24,17 +25,39 @@ from api.http.event_stream import EventStreamResponse
 from api.http.json_decoding import BodyDecoder
 from api.models.catalogue import Catalogue, ListedModel
 
+EVENTS = (
+    "Anthropic's events in their order: `message_start`; for each block `content_block_start`, `content_block_delta`s and "
+    "`content_block_stop`; `message_delta` with the stop reason and the tokens; `message_stop`. `ping` keeps the "
+    "connection alive. An error on the way is an `error` event, and ends the stream."
+)
+RATE_LIMIT_HEADERS = tuple(
+    f"anthropic-ratelimit-{limit}-{part}"
+    for limit in ("requests", "tokens")
+    for part in ("limit", "remaining", "reset")
+)
 MAX_PAGE_MODELS = 1000
 DEFAULT_PAGE_MODELS = 20
 
 
-@post("/v1/messages", status_code=200, opt={REQUIRED_SCOPE: "chat", REQUIRES_ADMISSION: True})
+@post(
+    "/v1/messages",
+    status_code=200,
+    opt={
+        ENDPOINT: Endpoint(MessageOut, MessagesRequest, events=EVENTS, headers=RATE_LIMIT_HEADERS),
+        REQUIRED_SCOPE: "chat",
+        REQUIRES_ADMISSION: True,
+    },
+)
 async def create_message(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
     turns: NamedDependency[TurnPreparation],
 ) -> ASGIApp:
-    """Answer a conversation with the assistant's next message."""
+    """Answer a conversation, in Anthropic's form.
+
+    For clients of Anthropic's API: point them at this server's address. `?beta=true` and the headers for versions and
+    betas are accepted. A client that disconnects ends the answer at once.
+    """
     prepared = await turns.prepare(request, lambda body: decode(body, policy))
     call = prepared.call
     encoder = MessageEncoder(
@@ -55,14 +78,26 @@ async def create_message(
     )
 
 
-@post("/v1/messages/count_tokens", status_code=200, opt={REQUIRED_SCOPE: "chat", REQUIRES_ADMISSION: True})
+@post(
+    "/v1/messages/count_tokens",
+    status_code=200,
+    opt={
+        ENDPOINT: Endpoint(TokenCount, MessagesRequest, headers=("x-token-count",)),
+        REQUIRED_SCOPE: "chat",
+        REQUIRES_ADMISSION: True,
+    },
+)
 async def count_tokens(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
     catalogue: NamedDependency[Catalogue],
     body_decoder: NamedDependency[BodyDecoder],
 ) -> Response[TokenCount]:
-    """Estimate the tokens of a request."""
+    """Estimate a request's tokens.
+
+    The server makes the estimate without the model's service; the header `x-token-count` says so. An answer's `usage`
+    has the real numbers.
+    """
 
     def count(data: bytes) -> tuple[str | None, int]:
         call = decode(data, policy, counting=True)
@@ -93,4 +128,4 @@ def to_model_info(model: ListedModel) -> ModelInfo:
     return ModelInfo(id=model.id, display_name=model.id)
 
 
-router = Router("/", route_handlers=[create_message, count_tokens], dependencies=DEPENDENCIES)
+router = Router("/", tags=["Messages"], route_handlers=[create_message, count_tokens], dependencies=DEPENDENCIES)

@@ -1,20 +1,16 @@
 """The tools on offer, with the schemas of what they take and give: made of the structs that REST reads and writes. Pure."""
 
-from typing import Any
-
-import msgspec
 from mcp_types import Tool, ToolAnnotations
 from msgspec import Struct
 
 from api.agent.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, ModelEntries
 from api.agent.requests import AnalyzeRequest, BashRequest, ChatRequest, CodeRequest, FileReadRequest
+from api.core.schema import Json, schemas_of
 from api.core.scopes import ANY_SCOPE
-from api.openapi.rest_words import REST_WORDS
-
-type Json = dict[str, Any]
 
 # Fields that mean something over plain HTTP only.
 HTTP_ONLY_FIELDS = {"stream"}
+LIMITS = {"minLength", "pattern", "minimum", "exclusiveMinimum", "maximum", "maxItems"}
 
 
 class NoArguments(Struct, frozen=True):
@@ -111,25 +107,23 @@ OFFERS_BY_NAME = {offer.name: offer for offer in TOOL_OFFERS}
 
 def build_schema(struct: type[Struct]) -> Json:
     """The JSON Schema of a struct, an object at its root, as the protocol wants it."""
-    (root,), parts = msgspec.json.schema_components([struct], ref_template="#/$defs/{name}")
-    told = {name: _describe_fields(name, part) for name, part in parts.items()}
-    whole = told.pop(root["$ref"].rpartition("/")[2])
-    return {**whole, **({"$defs": told} if told else {})}
+    parts = {name: _without_limits(part) for name, part in schemas_of(struct, prefix="#/$defs/").items()}
+    root = parts.pop(struct.__name__)
+    return {**root, **({"$defs": parts} if parts else {})}
 
 
-def _describe_fields(name: str, part: Json) -> Json:
-    """A struct's schema with what is said of its fields, where they mean something here."""
+def _without_limits(part: Json) -> Json:
+    """A struct's schema with the fields that mean something here. Decoders check limits, with their own sentences."""
     fields: Json = {
-        field: {
-            **what,
-            **(
-                {"description": words.replace("`GET /api/models`", "`list_models`")}
-                if (words := REST_WORDS.get(f"{name}.{field}"))
-                else {}
-            ),
+        name: {
+            key: value
+            for key, value in field.items()
+            if key not in LIMITS and not (key == "items" and "anyOf" in field)
         }
-        for field, what in part.get("properties", {}).items()
-        if field not in HTTP_ONLY_FIELDS
+        for name, field in part["properties"].items()
+        if name not in HTTP_ONLY_FIELDS
     }
-    required: list[str] = part.get("required", [])
+    for field in fields.values():
+        field["description"] = field["description"].replace("`GET /api/models`", "`list_models`")
+    required: list[str] = part["required"]
     return {"type": "object", "properties": fields, **({"required": required} if required else {})}

@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct
 
 from api.conversation.call_draft import CallDraft
 from api.core.problems import Problem, problem_from_failure
-from api.dialects.openai_chat.models import (
+from api.dialects.openai_chat.output import (
     AnswerMessage,
     ChatChoice,
     ChatCompletion,

@@ -1,31 +1,31 @@
-"""The structs of chat completions, as OpenAI documents them (https://platform.openai.com/docs/api-reference/chat)."""
+"""The structs of requests for chat completions, as OpenAI documents them (https://platform.openai.com/docs/api-reference/chat)."""
 
-from typing import Literal
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 
+from api.conversation.fields import EFFORT_NAMES, MAX_STOP_SEQUENCES
 from api.conversation.kinds import TaggedStructDecoder
-from api.conversation.parts import NULL, FunctionCall, FunctionDefinition, StreamOptions
-from api.dialects.openai_common import ChatUsage
-
-type FinishReason = Literal["stop", "length", "tool_calls", "function_call", "content_filter"]
+from api.conversation.parts import TOOL_CHOICES, FunctionCall, FunctionDefinition, StreamOptions
+from api.conversation.tools import MAX_TOOLS
+from api.core.schema import TOKENS, US_DOLLARS, content_of, doc, like, raw_field, ref
 
 
 class CustomToolCall(Struct, frozen=True):
-    """The custom tool of a call. input: free text."""
+    """A custom tool and what it is given."""
 
-    name: str = ""
-    input: str = ""
+    name: Annotated[str, doc("The tool's name.")] = ""
+    input: Annotated[str, doc("Free text.")] = ""
 
 
 class ToolCallIn(Struct, frozen=True):
-    """A call in the history."""
+    """A call that an assistant made."""
 
-    id: str | None = None
-    type: str | None = None
-    function: FunctionCall | None = None
-    custom: CustomToolCall | None = None
+    id: Annotated[str | None, doc("Its id, as the answer had it.", minLength=1)] = None
+    type: Annotated[str | None, doc("`function` or `custom`.")] = None
+    function: Annotated[FunctionCall | None, doc("The function called.")] = None
+    custom: Annotated[CustomToolCall | None, doc("The custom tool called.")] = None
 
 
 TOOL_CALL_DECODER = TaggedStructDecoder(
@@ -36,18 +36,28 @@ TOOL_CALL_DECODER = TaggedStructDecoder(
 
 
 class ChatMessage(Struct, frozen=True):
-    """A message of the request; which fields it has depends on its role. content, tool_calls: read where understood.
+    """One message of the conversation."""
 
-    content: null and absent mean that it says nothing. name: the model is not told.
-    """
-
-    role: str | None = None
-    content: msgspec.Raw = NULL
-    refusal: str | None = None
-    name: str | None = None
-    tool_calls: list[msgspec.Raw] | None = None
-    tool_call_id: str | None = None
-    function_call: FunctionCall | None = None
+    role: Annotated[
+        str | None,
+        doc(
+            "Who says it. `tool` brings the result of a call (`function` is its legacy form).",
+            enum=["system", "developer", "user", "assistant", "tool", "function"],
+        ),
+    ] = None
+    content: Annotated[msgspec.Raw, doc("What is said: a text, or parts in their order.", anyOf=content_of("Part"))] = (
+        raw_field()
+    )
+    refusal: Annotated[str | None, doc("An assistant's refusal; read as its text if it has no other.")] = None
+    name: Annotated[
+        str | None, doc("Without effect: the model is not told. The response names it in `x-ignored-parameters`.")
+    ] = None
+    tool_calls: Annotated[
+        list[msgspec.Raw] | None,
+        doc("The calls an assistant made. Each needs one `tool` message, anywhere after it.", items=ref("ToolCallIn")),
+    ] = None
+    tool_call_id: Annotated[str | None, doc("In a `tool` message: the call that this is the result of.")] = None
+    function_call: Annotated[FunctionCall | None, doc("The legacy form of `tool_calls`.")] = None
 
 
 MESSAGE_DECODER = TaggedStructDecoder(
@@ -62,161 +72,125 @@ MESSAGE_DECODER = TaggedStructDecoder(
 
 
 class ReasoningOptions(Struct, frozen=True):
-    """How hard to think, and whether to tell of it, as other gateways name it. exclude: think, but do not tell."""
+    """How hard to think."""
 
-    effort: str | None = None
-    max_tokens: int | None = None
-    enabled: bool | None = None
-    exclude: bool | None = None
-    summary: str | None = None
+    effort: Annotated[str | None, doc("As `reasoning_effort`.", enum=[*EFFORT_NAMES, None])] = None
+    max_tokens: Annotated[
+        int | None, doc("A budget for thinking; it sets the effort where none is named.", minimum=0)
+    ] = None
+    enabled: Annotated[bool | None, doc("`false` is `effort: none`.")] = None
+    exclude: Annotated[bool | None, doc("`true`: think, but don't show it.")] = None
+    summary: Annotated[str | None, doc("Anything but `none`: show what is shown of the thoughts.")] = None
 
 
 class JsonSchemaFormat(Struct, frozen=True):
     """The schema of the answer."""
 
-    name: str | None = None
-    description: str | None = None
-    schema: msgspec.Raw = NULL
-    strict: bool | None = None
+    name: Annotated[str | None, doc("Accepted; only for people.")] = None
+    description: Annotated[
+        str | None, doc("What the answer is for. Without effect, unless the schema says it too.")
+    ] = None
+    schema: Annotated[msgspec.Raw, doc("Any root will do, lists and unions too.", type="object")] = raw_field()
+    strict: Annotated[bool | None, doc("Accepted; the answer always meets the schema.")] = None
 
 
 class ResponseFormat(Struct, frozen=True):
-    """The form of the answer. schema: where lenient clients put it."""
+    """The form of the answer's text."""
 
-    type: str
-    json_schema: JsonSchemaFormat | None = None
-    schema: msgspec.Raw = NULL
+    type: Annotated[
+        str, doc("`text`, any JSON object, or JSON by a schema.", enum=["text", "json_object", "json_schema"])
+    ]
+    json_schema: Annotated[JsonSchemaFormat | None, doc("For `json_schema`.")] = None
+    schema: Annotated[msgspec.Raw, doc("Where lenient clients put the schema.", type="object")] = raw_field()
 
 
 class ChatCompletionRequest(Struct, frozen=True):
-    """The body of POST /v1/chat/completions, as far as it is supported; `api.conversation.parameters` has the table of the rest."""
+    """A conversation, and how it is to be answered.
 
-    messages: list[msgspec.Raw] = msgspec.field(default_factory=list[msgspec.Raw])
-    model: str | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    tools: list[msgspec.Raw] | None = None
-    tool_choice: msgspec.Raw = NULL
-    parallel_tool_calls: bool | None = None
-    functions: list[FunctionDefinition] | None = None
-    function_call: str | FunctionCall | None = None
-    response_format: ResponseFormat | None = None
-    reasoning_effort: str | None = None
-    reasoning: ReasoningOptions | None = None
-    include_reasoning: bool | None = None
-    stop: str | list[str] | None = None
-    n: int | None = None
-    max_budget_usd: float | None = None
+    `null` is the same as leaving a field out; fields that are not named here are accepted and mean nothing.
+    """
+
+    messages: Annotated[
+        list[Annotated[msgspec.Raw, like("ChatMessage")]],
+        doc(
+            "The conversation, oldest first. `system` and `developer` messages before all others are the system prompt, in their order; later ones stay where they are.",
+            minItems=1,
+        ),
+    ] = msgspec.field(default_factory=list[msgspec.Raw])
+    model: Annotated[
+        str | None,
+        doc(
+            "A name of GET /v1/models; DEFAULT_MODEL without one. Full ids, `haiku`, `sonnet` and `opus`, well-known names such as `gpt-4o`, and those that the server's owner added with MODEL_ALIASES."
+        ),
+    ] = None
+    stream: Annotated[bool | None, doc("Send the answer as it is written, as server-sent events.")] = None
+    stream_options: Annotated[
+        StreamOptions | None, doc("Only with `stream: true`. `include_usage` asks for a last chunk with the tokens.")
+    ] = None
+    max_tokens: Annotated[
+        int | None,
+        doc(
+            "The most tokens that may be written, thinking included. An answer that is cut short ends with `finish_reason: length`.",
+            **TOKENS,
+        ),
+    ] = None
+    max_completion_tokens: Annotated[int | None, doc("The newer name, which wins over `max_tokens`.", **TOKENS)] = None
+    tools: Annotated[
+        list[msgspec.Raw] | None,
+        doc(
+            "The tools the model may call, with their names, descriptions and schemas. A call ends the answer; its result comes as a `tool` message of the next request.",
+            items=ref("ToolDefinition"),
+            maxItems=MAX_TOOLS,
+        ),
+    ] = None
+    tool_choice: Annotated[
+        msgspec.Raw,
+        doc(
+            "Whether a tool may (`auto`), must not (`none`) or must (`required`, or a named one) be called, or which of them may be.",
+            anyOf=TOOL_CHOICES,
+        ),
+    ] = raw_field()
+    parallel_tool_calls: Annotated[
+        bool | None, doc("Whether one answer may hold several calls; `true` if left out.")
+    ] = None
+    functions: Annotated[
+        list[FunctionDefinition] | None,
+        doc("The legacy form of `tools`; the answer then has `function_call`.", maxItems=MAX_TOOLS),
+    ] = None
+    function_call: Annotated[str | FunctionCall | None, doc("The legacy form of `tool_choice`, for `functions`.")] = (
+        None
+    )
+    response_format: Annotated[
+        ResponseFormat | None,
+        doc(
+            "The form of the answer's text. With a schema, `content` is JSON that is valid against it, and nothing else."
+        ),
+    ] = None
+    reasoning_effort: Annotated[
+        str | None,
+        doc(
+            "How hard to think before answering. What is shown of the thoughts then comes as `reasoning_content`.",
+            enum=[*EFFORT_NAMES, None],
+        ),
+    ] = None
+    reasoning: Annotated[
+        ReasoningOptions | None, doc("How hard to think, as other gateways have it. `reasoning_effort` wins.")
+    ] = None
+    include_reasoning: Annotated[
+        bool | None, doc("`true`: show what is shown of the thoughts, as `reasoning_content`; `false`: don't.")
+    ] = None
+    stop: Annotated[
+        str | list[str] | None,
+        doc("A text, or several, that end the answer just before them.", maxItems=MAX_STOP_SEQUENCES),
+    ] = None
+    n: Annotated[int | None, doc("How many answers are wanted.")] = None
+    max_budget_usd: Annotated[
+        float | None,
+        doc("What the answer may cost, in US dollars; one that would cost more fails with 402.", **US_DOLLARS),
+    ] = None
 
 
 class ChatInputItems(Struct, frozen=True):
     """What some clients send in the place of messages: the input of a Responses body."""
 
     input: str | list[msgspec.Raw]
-
-
-class FunctionOut(Struct, frozen=True, omit_defaults=True):
-    """The function of a call, or the next piece of its arguments. arguments: JSON, as text."""
-
-    arguments: str
-    name: str | UnsetType = UNSET
-
-
-class CustomOut(Struct, frozen=True, omit_defaults=True):
-    """The custom tool of a call. input: free text."""
-
-    input: str
-    name: str | UnsetType = UNSET
-
-
-class ToolCallOut(Struct, frozen=True, omit_defaults=True):
-    """A call of the answer, or the next piece of one; index counts the calls of an answer, in streams only."""
-
-    index: int | UnsetType = UNSET
-    id: str | UnsetType = UNSET
-    type: Literal["function", "custom"] | UnsetType = UNSET
-    function: FunctionOut | UnsetType = UNSET
-    custom: CustomOut | UnsetType = UNSET
-
-
-class AnswerMessage(Struct, frozen=True, kw_only=True):
-    """The assistant's message. reasoning_content: the model's thinking, as far as it is shown."""
-
-    role: Literal["assistant"] = "assistant"
-    content: str | None
-    refusal: str | None = None
-    reasoning_content: str | UnsetType = UNSET
-    tool_calls: list[ToolCallOut] | UnsetType = UNSET
-    function_call: FunctionOut | UnsetType = UNSET
-
-
-class ChatChoice(Struct, frozen=True):
-    """One answer."""
-
-    message: AnswerMessage
-    finish_reason: FinishReason
-    index: int = 0
-    logprobs: None = None
-
-
-class ChatCompletion(Struct, frozen=True, kw_only=True):
-    """A whole answer. created: seconds since 1970."""
-
-    id: str
-    object: Literal["chat.completion"] = "chat.completion"
-    created: int
-    model: str
-    choices: list[ChatChoice]
-    usage: ChatUsage
-
-
-class Delta(Struct, frozen=True, omit_defaults=True):
-    """What a chunk adds."""
-
-    role: Literal["assistant"] | UnsetType = UNSET
-    content: str | UnsetType = UNSET
-    refusal: str | UnsetType = UNSET
-    reasoning_content: str | UnsetType = UNSET
-    tool_calls: list[ToolCallOut] | UnsetType = UNSET
-    function_call: FunctionOut | UnsetType = UNSET
-
-
-class ChunkChoice(Struct, frozen=True):
-    """The part of a chunk that belongs to one answer."""
-
-    delta: Delta
-    finish_reason: FinishReason | None = None
-    index: int = 0
-    logprobs: None = None
-
-
-class ChatCompletionChunk(Struct, frozen=True, kw_only=True):
-    """A piece of a streamed answer. usage: absent unless it was asked for, null in all chunks but the last."""
-
-    id: str
-    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
-    created: int
-    model: str
-    choices: list[ChunkChoice]
-    usage: ChatUsage | UnsetType | None = UNSET
-
-
-class ModelObject(Struct, frozen=True, kw_only=True):
-    """A model, as GET /v1/models lists it. created: seconds since 1970."""
-
-    id: str
-    object: Literal["model"] = "model"
-    created: int
-    owned_by: str
-
-
-class ModelList(Struct, frozen=True, kw_only=True):
-    """The models there are."""
-
-    object: Literal["list"] = "list"
-    data: list[ModelObject]
-
-
-encoder = msgspec.json.Encoder()

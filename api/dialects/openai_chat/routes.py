@@ -12,6 +12,7 @@ from litestar.types import ASGIApp
 from api.accounting.request_admission import REQUIRES_ADMISSION
 from api.auth.middleware import get_principal
 from api.conversation.parameters import Policy
+from api.core.endpoint import ENDPOINT, Endpoint
 from api.core.problems import Problem
 from api.core.scopes import ANY_SCOPE, REQUIRED_SCOPE
 from api.dialects.anthropic import routes as anthropic
@@ -19,7 +20,9 @@ from api.dialects.anthropic.models import ModelInfo, ModelPage
 from api.dialects.error_rendering import ANTHROPIC_HEADER
 from api.dialects.openai_chat.decode import decode
 from api.dialects.openai_chat.encode import ChatEncoder, ChatOutputOptions
-from api.dialects.openai_chat.models import ModelList, ModelObject
+from api.dialects.openai_chat.models import ChatCompletionRequest
+from api.dialects.openai_chat.output import ChatCompletion, ChatCompletionChunk, ModelList, ModelObject
+from api.dialects.openai_common import CHUNKS
 from api.dialects.turn_preparation import DEPENDENCIES, TurnPreparation
 from api.executors.stream_merger import merge_streams
 from api.http.event_stream import EventStreamResponse
@@ -27,13 +30,26 @@ from api.models.access import list_allowed_models
 from api.models.catalogue import Catalogue, ListedModel, build_model_list, find_model
 
 
-@post("/v1/chat/completions", status_code=200, opt={REQUIRED_SCOPE: "chat", REQUIRES_ADMISSION: True})
+@post(
+    "/v1/chat/completions",
+    status_code=200,
+    opt={
+        ENDPOINT: Endpoint(ChatCompletion, ChatCompletionRequest, event=ChatCompletionChunk, events=CHUNKS),
+        REQUIRED_SCOPE: "chat",
+        REQUIRES_ADMISSION: True,
+    },
+)
 async def create_chat_completion(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
     turns: NamedDependency[TurnPreparation],
 ) -> ASGIApp:
-    """Answer a conversation."""
+    """Answer a conversation.
+
+    Returns the model's next message: text, calls of your tools, or JSON by your schema; complete, or streamed as it is
+    written. A client that disconnects ends the answer at once. Bodies may be compressed with `Content-Encoding: gzip`,
+    and are read as JSON whatever their `Content-Type` is.
+    """
     prepared = await turns.prepare(request, lambda body: decode(body, policy))
     call = prepared.call
     options = ChatOutputOptions(
@@ -49,11 +65,15 @@ async def create_chat_completion(
     )
 
 
-@get("/v1/models", opt={REQUIRED_SCOPE: ANY_SCOPE})
+@get("/v1/models", opt={ENDPOINT: Endpoint(ModelList), REQUIRED_SCOPE: ANY_SCOPE})
 async def list_models(
     request: Request[object, object, State], catalogue: NamedDependency[Catalogue]
 ) -> Response[ModelList] | Response[ModelPage]:
-    """List every model that the key may use, in the form of the client's vendor."""
+    """List the models.
+
+    Returns every name that a request may use: the ids that the account offers, the CLI's own names, and aliases; in the
+    form of the vendor whose client sends the request.
+    """
     models = list_allowed_models(
         get_principal(request).key,
         build_model_list(await catalogue.fetch_models(), catalogue.aliases),
@@ -67,11 +87,14 @@ async def list_models(
     return Response(ModelList(data=[to_model_object(model) for model in models]))
 
 
-@get("/v1/models/{model_id:path}", opt={REQUIRED_SCOPE: ANY_SCOPE})
+@get("/v1/models/{model_id:path}", opt={ENDPOINT: Endpoint(ModelObject), REQUIRED_SCOPE: ANY_SCOPE})
 async def get_model(
     request: Request[object, object, State], model_id: FromPath[str], catalogue: NamedDependency[Catalogue]
 ) -> Response[ModelObject] | Response[ModelInfo]:
-    """Describe one model, in the form of the client's vendor."""
+    """Look up a model.
+
+    Returns one of the names that `GET /v1/models` lists, in the form of the vendor whose client sends the request.
+    """
     name = model_id.removeprefix("/")
     found = find_model(name, build_model_list(await catalogue.fetch_models(), catalogue.aliases))
     for model in list_allowed_models(get_principal(request).key, [found] if found else [], catalogue.list_names):
@@ -86,4 +109,6 @@ def to_model_object(model: ListedModel) -> ModelObject:
     return ModelObject(id=model.id, created=0, owned_by="claude-api-server" if model.is_alias else "anthropic")
 
 
-router = Router("/", route_handlers=[create_chat_completion, list_models, get_model], dependencies=DEPENDENCIES)
+router = Router(
+    "/", tags=["Chat"], route_handlers=[create_chat_completion, list_models, get_model], dependencies=DEPENDENCIES
+)

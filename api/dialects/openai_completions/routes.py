@@ -11,9 +11,12 @@ from litestar.types import ASGIApp
 from api.accounting.request_admission import REQUIRES_ADMISSION
 from api.conversation.parameters import Policy, build_parameter_headers
 from api.core.caller import get_caller
+from api.core.endpoint import ENDPOINT, Endpoint
 from api.core.scopes import REQUIRED_SCOPE
+from api.dialects.openai_common import CHUNKS
 from api.dialects.openai_completions.decode import decode
 from api.dialects.openai_completions.encode import CompletionEncoder
+from api.dialects.openai_completions.models import CompletionRequest, TextCompletion
 from api.executors.stream_merger import merge_streams
 from api.executors.turn_client import TurnClient
 from api.http import request_body
@@ -22,7 +25,15 @@ from api.http.json_decoding import BodyDecoder
 from api.models.catalogue import Catalogue
 
 
-@post("/v1/completions", status_code=200, opt={REQUIRED_SCOPE: "chat", REQUIRES_ADMISSION: True})
+@post(
+    "/v1/completions",
+    status_code=200,
+    opt={
+        ENDPOINT: Endpoint(TextCompletion, CompletionRequest, event=TextCompletion, events=CHUNKS),
+        REQUIRED_SCOPE: "chat",
+        REQUIRES_ADMISSION: True,
+    },
+)
 async def create_completion(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
@@ -30,7 +41,11 @@ async def create_completion(
     catalogue: NamedDependency[Catalogue],
     body_decoder: NamedDependency[BodyDecoder],
 ) -> ASGIApp:
-    """Complete texts."""
+    """Complete a text (legacy).
+
+    For editors that still use this form. The model is told to continue `prompt`, or to fill the gap between it and
+    `suffix`. A client that disconnects ends the answer at once.
+    """
     who = get_caller(request)
     call = await body_decoder.decode(who.key_id, await request_body.read(request), lambda data: decode(data, policy))
     model = await catalogue.resolve(call.model)
@@ -45,4 +60,4 @@ async def create_completion(
     )
 
 
-router = Router("/", route_handlers=[create_completion])
+router = Router("/", tags=["Chat"], route_handlers=[create_completion])

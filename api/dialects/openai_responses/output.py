@@ -3,10 +3,12 @@
 (https://platform.openai.com/docs/api-reference/responses/object, …/responses-streaming)
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from api.core.schema import doc
 
 type ResponseStatus = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
 type IncompleteReason = Literal["max_output_tokens", "content_filter"]
@@ -15,39 +17,39 @@ type IncompleteReason = Literal["max_output_tokens", "content_filter"]
 class InputDetails(Struct, frozen=True):
     """Where the input's tokens came from."""
 
-    cached_tokens: int
-    cache_write_tokens: int
+    cached_tokens: Annotated[int, doc("Read from the cache.")]
+    cache_write_tokens: Annotated[int, doc("Written to the cache.")]
 
 
 class OutputDetails(Struct, frozen=True):
     """What the output's tokens were spent on."""
 
-    reasoning_tokens: int
+    reasoning_tokens: Annotated[int, doc("On thinking.")]
 
 
 class ResponseUsage(Struct, frozen=True):
-    """Tokens. input_tokens includes those read from and written to the cache. cost_usd: the CLI's estimate."""
+    """Tokens."""
 
-    input_tokens: int
-    input_tokens_details: InputDetails
-    output_tokens: int
-    output_tokens_details: OutputDetails
-    total_tokens: int
-    cost_usd: float | UnsetType = UNSET
+    input_tokens: Annotated[int, doc("Read: new ones, and those read from and written to the cache.")]
+    input_tokens_details: Annotated[InputDetails, doc("Of those read.")]
+    output_tokens: Annotated[int, doc("Written, thinking included.")]
+    output_tokens_details: Annotated[OutputDetails, doc("Of those written.")]
+    total_tokens: Annotated[int, doc("Both together.")]
+    cost_usd: Annotated[float | UnsetType, doc("What the Claude Code CLI says it cost, in US dollars.")] = UNSET
 
 
 class OutputText(Struct, frozen=True, tag="output_text"):
     """Words of the answer."""
 
-    text: str
-    annotations: tuple[()] = ()
-    logprobs: tuple[()] = ()
+    text: Annotated[str, doc("The words.")]
+    annotations: Annotated[tuple[()], doc("Always empty.")] = ()
+    logprobs: Annotated[tuple[()], doc("Always empty.")] = ()
 
 
 class OutputRefusal(Struct, frozen=True, tag="refusal"):
     """Why no answer of the wanted form was given."""
 
-    refusal: str
+    refusal: Annotated[str, doc("The words.")]
 
 
 type OutputPart = OutputText | OutputRefusal
@@ -56,47 +58,49 @@ type OutputPart = OutputText | OutputRefusal
 class MessageItem(Struct, frozen=True, kw_only=True, tag="message"):
     """What the assistant says."""
 
-    id: str
-    status: ResponseStatus
-    role: Literal["assistant"] = "assistant"
-    content: list[OutputPart]
+    id: Annotated[str, doc("Its id.")]
+    status: Annotated[ResponseStatus, doc("Whether it is whole.")]
+    role: Annotated[Literal["assistant"], doc("Always `assistant`.")] = "assistant"
+    content: Annotated[list[OutputPart], doc("Its parts.")]
 
 
 class FunctionCallItem(Struct, frozen=True, kw_only=True, tag="function_call"):
-    """A call of a function. namespace: the one that it was offered in."""
+    """A call of a function."""
 
-    id: str
-    status: ResponseStatus
-    call_id: str
-    name: str
-    namespace: str | UnsetType = UNSET
-    arguments: str
+    id: Annotated[str, doc("The item's id.")]
+    status: Annotated[ResponseStatus, doc("Whether it is whole.")]
+    call_id: Annotated[str, doc("The call's id; its result names it.")]
+    name: Annotated[str, doc("The name, exactly as it was offered.")]
+    namespace: Annotated[str | UnsetType, doc("The namespace that it was offered in.")] = UNSET
+    arguments: Annotated[str, doc("JSON, as text.")]
 
 
 class CustomCallItem(Struct, frozen=True, kw_only=True, tag="custom_tool_call"):
-    """A call of a tool that takes free text."""
+    """A call of a custom tool."""
 
-    id: str
-    status: ResponseStatus
-    call_id: str
-    name: str
-    namespace: str | UnsetType = UNSET
-    input: str
+    id: Annotated[str, doc("The item's id.")]
+    status: Annotated[ResponseStatus, doc("Whether it is whole.")]
+    call_id: Annotated[str, doc("The call's id; its result names it.")]
+    name: Annotated[str, doc("The name, exactly as it was offered.")]
+    namespace: Annotated[str | UnsetType, doc("The namespace that it was offered in.")] = UNSET
+    input: Annotated[str, doc("Free text.")]
 
 
 class SummaryText(Struct, frozen=True, tag="summary_text"):
-    """What is shown of the model's thoughts."""
+    """What is shown of the thoughts."""
 
-    text: str
+    text: Annotated[str, doc("The words.")]
 
 
 class ReasoningItem(Struct, frozen=True, kw_only=True, tag="reasoning"):
-    """The model's thoughts. encrypted_content: what gives them back to the model."""
+    """A piece of the model's thoughts. Send it back as it is."""
 
-    id: str
-    summary: list[SummaryText]
-    encrypted_content: str | UnsetType | None = UNSET
-    status: ResponseStatus
+    id: Annotated[str, doc("Its id.")]
+    summary: Annotated[list[SummaryText], doc("What is shown of them, if `reasoning.summary` asked for it.")]
+    encrypted_content: Annotated[
+        str | UnsetType | None, doc("What gives them back to the model, if `include` asked for it.")
+    ] = UNSET
+    status: Annotated[ResponseStatus, doc("Whether it is whole.")]
 
 
 type OutputItem = MessageItem | FunctionCallItem | CustomCallItem | ReasoningItem
@@ -105,93 +109,96 @@ type OutputItem = MessageItem | FunctionCallItem | CustomCallItem | ReasoningIte
 class ResponseError(Struct, frozen=True):
     """Why there is no (whole) answer."""
 
-    code: str
-    message: str
+    code: Annotated[str, doc("As of an error.")]
+    message: Annotated[str, doc("A sentence for people, which says what can be done.")]
 
 
 class IncompleteDetails(Struct, frozen=True):
     """Why the answer ended early."""
 
-    reason: IncompleteReason
+    reason: Annotated[IncompleteReason, doc("The token limit, or the service held it back.")]
 
 
 class ResponseObject(Struct, frozen=True, kw_only=True):
-    """A response. created_at: seconds since 1970. What the request said is given back as it was sent."""
+    """A response."""
 
-    id: str
-    object: Literal["response"] = "response"
-    created_at: int
-    status: ResponseStatus
-    background: bool = False
-    completed_at: int | None = None
-    error: ResponseError | None = None
-    incomplete_details: IncompleteDetails | None = None
-    instructions: str | None = None
-    max_output_tokens: int | None = None
-    max_tool_calls: int | None = None
-    model: str
-    output: list[OutputItem]
-    parallel_tool_calls: bool = True
-    previous_response_id: str | None = None
-    reasoning: msgspec.Raw
-    service_tier: Literal["default"] = "default"
-    store: bool = True
-    temperature: float | None = None
-    text: msgspec.Raw
-    tool_choice: msgspec.Raw
-    tools: msgspec.Raw
-    top_logprobs: int = 0
-    top_p: float | None = None
-    truncation: str = "disabled"
-    usage: ResponseUsage | None = None
-    user: str | None = None
-    metadata: dict[str, str]
+    id: Annotated[str, doc("Its id.")]
+    object: Annotated[Literal["response"], doc("What this is.")] = "response"
+    created_at: Annotated[int, doc("When it began, in seconds since 1970.")]
+    status: Annotated[
+        ResponseStatus,
+        doc("Whether it waits, is being answered, whole, cut short (`incomplete`), failed or cancelled."),
+    ]
+    background: Annotated[bool, doc("As sent.")] = False
+    completed_at: Annotated[int | None, doc("When it was whole, in seconds since 1970.")] = None
+    error: Annotated[ResponseError | None, doc("Why it failed.")] = None
+    incomplete_details: Annotated[IncompleteDetails | None, doc("Why it was cut short.")] = None
+    instructions: Annotated[str | None, doc("As sent.")] = None
+    max_output_tokens: Annotated[int | None, doc("As sent.")] = None
+    max_tool_calls: Annotated[int | None, doc("As sent.")] = None
+    model: Annotated[str, doc("The model that answered.")]
+    output: Annotated[list[OutputItem], doc("What the model thought, said and called, in order.")]
+    parallel_tool_calls: Annotated[bool, doc("As sent.")] = True
+    previous_response_id: Annotated[str | None, doc("As sent.")] = None
+    reasoning: Annotated[msgspec.Raw, doc("As sent.")]
+    service_tier: Annotated[Literal["default"], doc("Always `default`.")] = "default"
+    store: Annotated[bool, doc("Whether it is kept.")] = True
+    temperature: Annotated[float | None, doc("As sent.")] = None
+    text: Annotated[msgspec.Raw, doc("As sent.")]
+    tool_choice: Annotated[msgspec.Raw, doc("As sent.")]
+    tools: Annotated[msgspec.Raw, doc("As sent.")]
+    top_logprobs: Annotated[int, doc("Always 0.")] = 0
+    top_p: Annotated[float | None, doc("As sent.")] = None
+    truncation: Annotated[str, doc("As sent.")] = "disabled"
+    usage: Annotated[ResponseUsage | None, doc("The tokens; null until it has ended.")] = None
+    user: Annotated[str | None, doc("As sent.")] = None
+    metadata: Annotated[dict[str, str], doc("As sent.")]
 
 
 class DeletedResponse(Struct, frozen=True, kw_only=True):
-    """A response that is kept no more."""
+    """A response that is kept no longer."""
 
-    id: str
-    object: Literal["response"] = "response"
-    deleted: bool = True
+    id: Annotated[str, doc("Its id.")]
+    object: Annotated[Literal["response"], doc("What it was.")] = "response"
+    deleted: Annotated[bool, doc("Always true.")] = True
 
 
 class InputTokens(Struct, frozen=True, kw_only=True):
-    """About how many tokens a request has."""
+    """An estimate."""
 
-    object: Literal["response.input_tokens"] = "response.input_tokens"
-    input_tokens: int
+    object: Annotated[Literal["response.input_tokens"], doc("What this is.")] = "response.input_tokens"
+    input_tokens: Annotated[int, doc("About how many tokens the request has.")]
 
 
 class ItemList(Struct, frozen=True, kw_only=True):
-    """Items of a stored response."""
+    """A page of items."""
 
-    object: Literal["list"] = "list"
-    data: list[msgspec.Raw]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
+    object: Annotated[Literal["list"], doc("What this is.")] = "list"
+    data: Annotated[list[Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]], doc("The items.")]
+    first_id: Annotated[str | None, doc("The first one's id.")]
+    last_id: Annotated[str | None, doc("The last one's id.")]
+    has_more: Annotated[bool, doc("Whether there are more after them.")]
 
 
 class StreamEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An event of a stream; which fields it has depends on its type."""
+    """An event of a stream; its `type` says which of the other fields are there."""
 
-    type: str
-    sequence_number: int
-    response: ResponseObject | UnsetType = UNSET
-    item_id: str | UnsetType = UNSET
-    output_index: int | UnsetType = UNSET
-    content_index: int | UnsetType = UNSET
-    summary_index: int | UnsetType = UNSET
-    item: OutputItem | UnsetType = UNSET
-    part: OutputPart | SummaryText | UnsetType = UNSET
-    delta: str | UnsetType = UNSET
-    text: str | UnsetType = UNSET
-    refusal: str | UnsetType = UNSET
-    name: str | UnsetType = UNSET
-    arguments: str | UnsetType = UNSET
-    input: str | UnsetType = UNSET
-    logprobs: tuple[()] | UnsetType = UNSET
+    type: Annotated[str, doc("What happened.")]
+    sequence_number: Annotated[int, doc("Which event of the stream this is, from 0.")]
+    response: Annotated[ResponseObject | UnsetType, doc("The response as it stands.")] = UNSET
+    item_id: Annotated[str | UnsetType, doc("The item that this belongs to.")] = UNSET
+    output_index: Annotated[int | UnsetType, doc("The place of the item, from 0.")] = UNSET
+    content_index: Annotated[int | UnsetType, doc("The place of the part, from 0.")] = UNSET
+    summary_index: Annotated[int | UnsetType, doc("The place of the summary's part, from 0.")] = UNSET
+    item: Annotated[OutputItem | UnsetType, doc("The item as it stands.")] = UNSET
+    part: Annotated[OutputPart | SummaryText | UnsetType, doc("The part as it stands.")] = UNSET
+    delta: Annotated[str | UnsetType, doc("The next piece.")] = UNSET
+    text: Annotated[str | UnsetType, doc("All of the text.")] = UNSET
+    refusal: Annotated[str | UnsetType, doc("All of the refusal.")] = UNSET
+    name: Annotated[str | UnsetType, doc("The tool's name.")] = UNSET
+    arguments: Annotated[str | UnsetType, doc("All of the arguments.")] = UNSET
+    input: Annotated[str | UnsetType, doc("All of the free text.")] = UNSET
+    logprobs: Annotated[tuple[()] | UnsetType, doc("Always empty.")] = UNSET
 
 
 encoder = msgspec.json.Encoder()

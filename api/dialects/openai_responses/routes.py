@@ -15,13 +15,15 @@ from msgspec import structs
 from api.accounting.request_admission import REQUIRES_ADMISSION
 from api.conversation.parameters import Policy, build_parameter_headers
 from api.core.caller import get_caller
+from api.core.endpoint import ENDPOINT, Endpoint
 from api.core.problems import Problem, invalid_problem
 from api.core.scopes import REQUIRED_SCOPE
 from api.dialects.anthropic.tokens import ESTIMATE_HEADERS, estimate_tokens
 from api.dialects.openai_common import render_error
 from api.dialects.openai_responses.decode import ResponsesTurnRequest, decode
 from api.dialects.openai_responses.encode import ResponsesEncoder
-from api.dialects.openai_responses.output import DeletedResponse, InputTokens, ItemList
+from api.dialects.openai_responses.models import ResponsesRequest
+from api.dialects.openai_responses.output import DeletedResponse, InputTokens, ItemList, ResponseObject, StreamEvent
 from api.dialects.openai_responses.output_items import ResponsesOutputOptions
 from api.dialects.openai_responses.running_responses import (
     RawEventEncoder,
@@ -41,9 +43,22 @@ from api.http.json_decoding import BodyDecoder
 from api.models.catalogue import Catalogue
 
 MAX_EVENT_NUMBER_DIGITS = 10
+EVENTS = (
+    "Each event has its type as `event`, and itself as JSON as `data`. The last one has the complete response: "
+    "`response.completed`, `response.incomplete` or `response.failed`. Lines that start with a colon only keep the "
+    "connection alive."
+)
 
 
-@post("/v1/responses", status_code=200, opt={REQUIRED_SCOPE: "chat", REQUIRES_ADMISSION: True})
+@post(
+    "/v1/responses",
+    status_code=200,
+    opt={
+        ENDPOINT: Endpoint(ResponseObject, ResponsesRequest, event=StreamEvent, events=EVENTS),
+        REQUIRED_SCOPE: "chat",
+        REQUIRES_ADMISSION: True,
+    },
+)
 async def create_response(
     request: Request[object, object, State],
     *,
@@ -52,7 +67,12 @@ async def create_response(
     response_store: NamedDependency[ResponseStore],
     running_responses: NamedDependency[RunningResponses],
 ) -> ASGIApp:
-    """Answer an input."""
+    """Answer an input.
+
+    Returns the model's next items: text, calls of your tools, JSON by your schema, reasoning; complete, or streamed as
+    they are written. A client that disconnects ends the answer at once. The response is kept for a while unless `store`
+    is false, so that `previous_response_id` can continue it.
+    """
     key_id = get_caller(request).key_id
     key_responses = response_store.for_key(key_id)
     response_id = f"resp_{uuid.uuid4().hex}"
@@ -89,7 +109,15 @@ async def create_response(
     return build_json_response(live.encoder.encode_answer(), prepared.headers)
 
 
-@post("/v1/responses/input_tokens", status_code=200, opt={REQUIRED_SCOPE: "chat", REQUIRES_ADMISSION: True})
+@post(
+    "/v1/responses/input_tokens",
+    status_code=200,
+    opt={
+        ENDPOINT: Endpoint(InputTokens, ResponsesRequest, headers=("x-token-count", "x-ignored-parameters")),
+        REQUIRED_SCOPE: "chat",
+        REQUIRES_ADMISSION: True,
+    },
+)
 async def count_input_tokens(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
@@ -97,7 +125,11 @@ async def count_input_tokens(
     response_store: NamedDependency[ResponseStore],
     body_decoder: NamedDependency[BodyDecoder],
 ) -> Response[InputTokens]:
-    """Estimate the tokens of a request."""
+    """Estimate a request's tokens.
+
+    The server makes the estimate without the model's service; the header `x-token-count` says so. An answer's `usage`
+    has the real numbers.
+    """
     key_id = get_caller(request).key_id
 
     def count(data: bytes) -> tuple[str | None, tuple[str, ...], int]:
@@ -123,9 +155,12 @@ def build_stream_response(
     )
 
 
-@get("/v1/responses", opt={REQUIRED_SCOPE: "chat"})
+@get("/v1/responses", opt={ENDPOINT: Endpoint(errors=(405, 426)), REQUIRED_SCOPE: "chat"})
 async def reject_websocket(request: Request[object, object, State]) -> Response[bytes]:
-    """Tell clients that try a WebSocket to use POST (RFC 9110 §15.5.22)."""
+    """Reject a WebSocket.
+
+    Answers clients that try a WebSocket at once, so that they POST instead (RFC 9110 §15.5.22).
+    """
     # The HTTP server removes the `Upgrade` header; the key of the handshake stays.
     if "sec-websocket-key" in request.headers:
         problem = Problem(426, "upgrade_required", "WebSockets are not supported. Use POST with `stream: true`.")
@@ -141,7 +176,10 @@ async def reject_websocket(request: Request[object, object, State]) -> Response[
     )
 
 
-@get("/v1/responses/{response_id:str}", opt={REQUIRED_SCOPE: "chat"})
+@get(
+    "/v1/responses/{response_id:str}",
+    opt={ENDPOINT: Endpoint(ResponseObject, event=StreamEvent, events=EVENTS), REQUIRED_SCOPE: "chat"},
+)
 async def get_response(
     request: Request[object, object, State],
     *,
@@ -152,7 +190,10 @@ async def get_response(
     stream: FromQuery[str | None] = None,
     starting_after: FromQuery[str | None] = None,
 ) -> ASGIApp:
-    """Return a response that is stored or in progress: its current state, or its stream."""
+    """Look up a response.
+
+    Returns a response that is kept for this key or is in progress: as it stands, or as its stream.
+    """
     key_id = get_caller(request).key_id
     after = parse_starting_after(stream, starting_after)
     live = running_responses.get(key_id, response_id)
@@ -191,14 +232,21 @@ def no_stream_problem() -> Problem:
     return invalid_problem(message, "stream", "unsupported_parameter")
 
 
-@delete("/v1/responses/{response_id:str}", status_code=200, opt={REQUIRED_SCOPE: "chat"})
+@delete(
+    "/v1/responses/{response_id:str}",
+    status_code=200,
+    opt={ENDPOINT: Endpoint(DeletedResponse), REQUIRED_SCOPE: "chat"},
+)
 async def delete_response(
     request: Request[object, object, State],
     response_id: FromPath[str],
     response_store: NamedDependency[ResponseStore],
     running_responses: NamedDependency[RunningResponses],
 ) -> Response[DeletedResponse]:
-    """Delete a response; one in progress is ended first."""
+    """Delete a response.
+
+    Responses that continued it stay. A response in progress is ended.
+    """
     key_id = get_caller(request).key_id
     if (live := running_responses.get(key_id, response_id)) and live.stored:
         await live.cancel()
@@ -206,7 +254,7 @@ async def delete_response(
     return Response(DeletedResponse(id=response_id))
 
 
-@get("/v1/responses/{response_id:str}/input_items", opt={REQUIRED_SCOPE: "chat"})
+@get("/v1/responses/{response_id:str}/input_items", opt={ENDPOINT: Endpoint(ItemList), REQUIRED_SCOPE: "chat"})
 async def list_input_items(
     request: Request[object, object, State],
     *,
@@ -217,21 +265,31 @@ async def list_input_items(
     order: FromQuery[str] = "desc",
     after: FromQuery[str | None] = None,
 ) -> Response[ItemList]:
-    """List the items that a response answers."""
+    """List a response's input items.
+
+    Returns the items of its input, after those of the conversation before it.
+    """
     key_id = get_caller(request).key_id
     stored = response_store.for_key(key_id).get(response_id)
     items = (*stored.previous_items, *stored.items)
     return Response(await body_decoder.run_in_thread(key_id, lambda: paginate_items(items, limit, order, after)))
 
 
-@post("/v1/responses/{response_id:str}/cancel", status_code=200, opt={REQUIRED_SCOPE: "chat"})
+@post(
+    "/v1/responses/{response_id:str}/cancel",
+    status_code=200,
+    opt={ENDPOINT: Endpoint(ResponseObject), REQUIRED_SCOPE: "chat"},
+)
 async def cancel_response(
     request: Request[object, object, State],
     response_id: FromPath[str],
     response_store: NamedDependency[ResponseStore],
     running_responses: NamedDependency[RunningResponses],
 ) -> ASGIApp:
-    """End a response in progress; a background response that has ended is returned unchanged."""
+    """Cancel a response.
+
+    Ends one that is in progress, in the background or streamed. Returns a background response that has ended as it is.
+    """
     key_id = get_caller(request).key_id
     if live := running_responses.get(key_id, response_id):
         await live.cancel()
@@ -245,6 +303,7 @@ async def cancel_response(
 
 router = Router(
     "/",
+    tags=["Responses"],
     route_handlers=[
         create_response,
         count_input_tokens,

@@ -1,16 +1,18 @@
 """The structs of REST that are its own; what is asked and answered is the same for every door (`api.agent`)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Struct
 
+from api.core.schema import doc
+
 
 class RestError(Struct, frozen=True):
-    """The body of every error, and the data of the event `error`. detail: for people; code: for programs."""
+    """Why there is no answer."""
 
-    detail: str
-    code: str
+    detail: Annotated[str, doc("A sentence for people, which says what can be done.")]
+    code: Annotated[str, doc("What programs can act on.")]
 
 
 class StartEvent(Struct, frozen=True):

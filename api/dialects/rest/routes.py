@@ -11,12 +11,13 @@ from msgspec import Struct
 
 from api.accounting.request_admission import REQUIRES_ADMISSION
 from api.agent import services
-from api.agent.answers import ModelEntries, Step
+from api.agent.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, ModelEntries, Step
 from api.agent.requests import AnalyzeRequest, BashRequest, ChatRequest, CodeRequest, FileReadRequest
 from api.agent.services import AgentServices
 from api.auth.middleware import get_principal
 from api.conversation.parameters import Policy
 from api.core.caller import Caller, get_caller
+from api.core.endpoint import ENDPOINT, Endpoint
 from api.core.scopes import ANY_SCOPE, REQUIRED_SCOPE
 from api.dialects.rest import decode
 from api.dialects.rest.encode import RestEncoder
@@ -61,6 +62,14 @@ def build_responder(
     return RestResponder(policy, agent_services, body_decoder)
 
 
+EVENTS = (
+    "Named events. `start` {model}; `text` {text} and `thinking` {text}: the next words; `tool_start` {id, name, input}, "
+    "`tool_output` {id, stream, text} and `tool_end` {id, name, is_error, content}: a tool at work; `output` {stream, "
+    "text}: output of a command. The last is `result`, whose data is the plain answer, or `error`, whose data is the body "
+    "of an error. Lines that start with a colon only keep the connection alive."
+)
+
+
 async def number_steps(steps: AsyncGenerator[Step]) -> AsyncGenerator[tuple[int, Step]]:
     """Yields the steps of the only answer, each with that answer's number."""
     async with aclosing(steps):
@@ -68,41 +77,84 @@ async def number_steps(steps: AsyncGenerator[Step]) -> AsyncGenerator[tuple[int,
             yield 0, step
 
 
-@post("/api/chat", status_code=200, opt={REQUIRED_SCOPE: "chat", REQUIRES_ADMISSION: True})
+@post(
+    "/api/chat",
+    status_code=200,
+    opt={ENDPOINT: Endpoint(ChatAnswer, ChatRequest, events=EVENTS), REQUIRED_SCOPE: "chat", REQUIRES_ADMISSION: True},
+)
 async def post_chat(request: Request[object, object, State], responder: NamedDependency[RestResponder]) -> ASGIApp:
-    """Answer a prompt."""
+    """Answer a prompt.
+
+    The model has no tools here. A client that disconnects ends the answer at once.
+    """
     return await responder.respond(request, decode.decode_chat, services.chat)
 
 
-@post("/api/code", status_code=200, opt={REQUIRED_SCOPE: "code", REQUIRES_ADMISSION: True})
+@post(
+    "/api/code",
+    status_code=200,
+    opt={ENDPOINT: Endpoint(CodeAnswer, CodeRequest, events=EVENTS), REQUIRED_SCOPE: "code", REQUIRES_ADMISSION: True},
+)
 async def post_code(request: Request[object, object, State], responder: NamedDependency[RestResponder]) -> ASGIApp:
-    """Let a model work on files and with commands."""
+    """Let a model work on files and with commands.
+
+    The model explores the allowed files and runs the allowed commands, in as many turns as it needs, up to a limit. It
+    is told which calls are refused, and continues. A client that disconnects ends the work at once.
+    """
     return await responder.respond(request, decode.decode_code, services.code)
 
 
-@post("/api/analyze", status_code=200, opt={REQUIRED_SCOPE: "code", REQUIRES_ADMISSION: True})
+@post(
+    "/api/analyze",
+    status_code=200,
+    opt={
+        ENDPOINT: Endpoint(ChatAnswer, AnalyzeRequest, events=EVENTS),
+        REQUIRED_SCOPE: "code",
+        REQUIRES_ADMISSION: True,
+    },
+)
 async def post_analyze(request: Request[object, object, State], responder: NamedDependency[RestResponder]) -> ASGIApp:
-    """Answer a prompt about files."""
+    """Answer a prompt about files.
+
+    The files reach the model as documents with their names. A client that disconnects ends the answer at once.
+    """
     return await responder.respond(request, decode.decode_analyze, services.analyze)
 
 
-@post("/api/tools/file-read", status_code=200, opt={REQUIRED_SCOPE: "files", REQUIRES_ADMISSION: True})
+@post(
+    "/api/tools/file-read",
+    status_code=200,
+    opt={ENDPOINT: Endpoint(FileAnswer, FileReadRequest), REQUIRED_SCOPE: "files", REQUIRES_ADMISSION: True},
+)
 async def post_file_read(request: Request[object, object, State], responder: NamedDependency[RestResponder]) -> ASGIApp:
-    """Read a file."""
+    """Read a file.
+
+    A tools executor reads it in a sandbox.
+    """
     return await responder.respond(request, decode.decode_file_read, services.read_file)
 
 
-@post("/api/tools/bash", status_code=200, opt={REQUIRED_SCOPE: "bash", REQUIRES_ADMISSION: True})
+@post(
+    "/api/tools/bash",
+    status_code=200,
+    opt={ENDPOINT: Endpoint(BashAnswer, BashRequest, events=EVENTS), REQUIRED_SCOPE: "bash", REQUIRES_ADMISSION: True},
+)
 async def post_bash(request: Request[object, object, State], responder: NamedDependency[RestResponder]) -> ASGIApp:
-    """Run commands."""
+    """Run commands.
+
+    A tools executor runs them in a sandbox. A client that disconnects ends them at once.
+    """
     return await responder.respond(request, decode.decode_bash, services.run_command)
 
 
-@get("/api/models", opt={REQUIRED_SCOPE: ANY_SCOPE})
+@get("/api/models", opt={ENDPOINT: Endpoint(ModelEntries), REQUIRED_SCOPE: ANY_SCOPE})
 async def get_models(
     request: Request[object, object, State], agent_services: NamedDependency[AgentServices]
 ) -> Response[ModelEntries]:
-    """List every model name that the key may use."""
+    """List the names of models.
+
+    Returns every name that the key may use, and the model that it stands for.
+    """
     return Response(await services.list_models(agent_services, get_principal(request).key))
 
 
