@@ -48,8 +48,8 @@ async def test_markdown_comes_with_the_client_s_title_and_both_contexts():
             "as PDF or text",
         ),
         (Failed(ErrorKind.QUEUE_FULL, retry_after=1), 429, "queue_full", "queue is full"),
-        (Failed(ErrorKind.EXECUTOR_LOST), 502, "executor_lost", "Try again"),
-        (FileMatches(()), 502, "executor_lost", "Try again"),
+        (Failed(ErrorKind.EXECUTOR_LOST), 502, "executor_lost", "Retry the request"),
+        (FileMatches(()), 502, "executor_lost", "Retry the request"),
     ],
 )
 async def test_what_is_not_converted_is_a_problem_of_its_part(

@@ -119,7 +119,7 @@ def test_a_key_leaves_room_for_others():
         with pytest.raises(Problem) as caught:
             room.reserve(MAX_BODY_BYTES, key)
         assert caught.value.code == "server_overloaded"
-        assert "of this key" in caught.value.message
+        assert "This key's requests" in caught.value.message
     room.reserve(MAX_BODY_BYTES, "c")
     for _ in range(100):
         room.reserve(10_000, "a")
@@ -139,4 +139,4 @@ def test_a_body_that_grows_is_counted_once():
     other = BodyReservation(room, lambda: "a")
     other.reserve(MAX_BODY_BYTES)
     other.release()
-    assert repr(room) == f"<Room 0 of {2 * MAX_BODY_BYTES}>"
+    assert repr(room) == f"<InflightBodies 0 of {2 * MAX_BODY_BYTES}>"
