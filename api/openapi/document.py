@@ -43,6 +43,8 @@ class Documentation:
     def build(self, app: Litestar) -> None:
         """Builds the document of the application's routes."""
         document = app.openapi_schema.to_schema()
+        # A handler of several paths has them in a set.
+        document["paths"] = dict(sorted(document["paths"].items()))
         endpoints: list[Endpoint] = []
         for path, method, handler in list_handlers(app):
             endpoint: Endpoint = handler.opt[ENDPOINT]

@@ -59,7 +59,7 @@ def list_routes() -> list[tuple[str, str]]:
         (re.sub(r"{(\w+)[^}]*}", r"{\1}", route.path), method)
         for route in app.routes
         for method in (route.methods if isinstance(route, HTTPRoute) else MCP_METHODS)
-        if method not in {"OPTIONS", "HEAD"} and not route.path.endswith((".js", ".css"))  # the page's own files
+        if method not in {"OPTIONS", "HEAD"} and not route.path.startswith("/docs/")  # the page's own files
     }
     return [(method, path) for path, method in sorted(found)]
 
