@@ -548,8 +548,8 @@ async def test_the_command_says_it_to_people_and_to_programs(folder: Path):
     assert report["ok"] is False
     [finding] = [each for each in report["findings"] if each["level"] == "error"]
     assert finding["check"] == "settings"
-    assert finding["said"].startswith("CLI_POOL_SIZE: ")
-    assert finding["mend"].startswith("Set CLI_POOL_SIZE in the environment")
+    assert finding["message"].startswith("CLI_POOL_SIZE: ")
+    assert finding["fix"].startswith("Set CLI_POOL_SIZE in the environment")
     status, said = await command(folder, "--nonsense")
     assert status == 2
     assert "No such option" in said

@@ -30,7 +30,7 @@ def sample(loop: asyncio.AbstractEventLoop, clock: int) -> None:
         told = False
         while not lives.wait(PAUSE):
             held = time.clock_gettime(clock) - began
-            if held > MAX_STALL and not told:
+            if held > 2 * MAX_STALL and not told:
                 told = True
                 print(f"{ALARM} {held:.3f} s", file=sys.stderr, flush=True)
                 faulthandler.dump_traceback(all_threads=True)
