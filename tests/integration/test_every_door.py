@@ -189,7 +189,7 @@ async def test_a_failure_in_the_middle(stack: Stack, upstream: Upstream, door: D
     assert words_of(door, events[: events.index(last)]) == "one two"
     name, data = last
     assert name == {"chat": "", "messages": "error", "responses": "response.failed"}[door.name]
-    assert "lost before the answer was whole" in data
+    assert "lost before the answer was complete" in data
     assert (events[-1][1] == "[DONE]") == (door is CHAT)
 
 
