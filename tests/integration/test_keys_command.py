@@ -141,7 +141,7 @@ def test_under_systemd_root_s_key_is_that_of_the_units(tmp_path: Path):
 
 
 REFUSED = (
-    (("add", "x", "--scope", "fly"), "there is no scope `fly`"),
+    (("add", "x", "--scope", "fly"), "unknown scope `fly`"),
     (("add", "x", "--scope", "chat", "--limit", "requests_per_minute=-1"), "`requests_per_minute` must be"),
     (("add", "x", "--scope", "chat", "--limit", "speed=1"), "unknown limit 'speed'"),
     (("add", "x", "--scope", "chat", "--limit", "usd_per_day=nan"), "usd_per_day needs a number"),
