@@ -353,14 +353,14 @@ async def test_a_database_that_goes_missing_is_not_taken_for_an_empty_one():
 
         async def told() -> bool:
             health = await stack.fetch_health()
-            return bool(health and any("gone from DATA_DIR" in problem for problem in health["problems"]))
+            return bool(health and any("missing from DATA_DIR" in problem for problem in health["problems"]))
 
         await wait_until(told)
         assert not file.exists()
         assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
         refused = await stack.client.get("/api/admin/keys")
         assert (refused.status_code, refused.json()["code"]) == (503, "database_unavailable")
-        assert "gone from DATA_DIR" in refused.json()["detail"]
+        assert "missing from DATA_DIR" in refused.json()["detail"]
         away.rename(file)
 
         async def well() -> bool:
