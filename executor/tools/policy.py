@@ -1,7 +1,7 @@
 """What may be done: a job and what the owner allows, in; a task for the sandbox, or a refusal, out. Pure.
 
 Invariants: every door's job passes here, and nothing else decides; which programs a command may name is decided by `programs` of
-`executor.tools.programs`, in the sandbox. A path is compared as it is written: what a symbolic link
+`executor.tools.worker.programs`, in the sandbox. A path is compared as it is written: what a symbolic link
 would make of it is not asked, since none is followed.
 """
 
@@ -11,8 +11,7 @@ from msgspec import structs
 
 from executor.tools.config import ToolConfig
 from executor.tools.files import globs, search
-from executor.tools.refusal import JobRefused
-from executor.tools.task import Task
+from executor.tools.task import JobRefused, Task
 from shared.errors import ErrorKind
 from shared.text.file_types import MAX_DOCUMENT_BYTES
 from shared.tool_jobs import (

@@ -15,7 +15,6 @@ from executor.sandbox.zygote.reaper import JobExit
 from executor.tools import policy
 from executor.tools.config import ToolConfig
 from executor.tools.files import globs, search
-from executor.tools.refusal import JobRefused
 from executor.tools.runner import (
     LimitedOutput,
     OutputLimitReached,
@@ -25,7 +24,7 @@ from executor.tools.runner import (
     run_single,
     to_command_result,
 )
-from executor.tools.task import Task
+from executor.tools.task import JobRefused, Task
 from shared.errors import ErrorKind
 from shared.events import Failed, Queued
 from shared.tool_jobs import (

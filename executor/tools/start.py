@@ -20,12 +20,13 @@ from executor.sandbox.seccomp import filters
 from executor.sandbox.zygote.client import Zygote, ZygoteCrashed
 from executor.server import Server, bind_socket, drain_on_signals
 from executor.settings import Settings
-from executor.tools import config_loader, self_confinement, worker
+from executor.tools import config_loader, self_confinement
 from executor.tools.config import ToolConfig
 from executor.tools.config_loader import ToolConfigError
 from executor.tools.role import NO_PATHS, ToolsRole
 from executor.tools.runner import CHUNK_SIZE, ReaperCrashed, Stream, run_reaped, run_single
-from executor.tools.worker_setup import NO_SANDBOX, SetupRequest, SetupResult
+from executor.tools.worker import job_process
+from executor.tools.worker.setup import NO_SANDBOX, SetupRequest, SetupResult
 from shared.process.peers import find_trusted_peers
 
 MEGABYTE = 1 << 20
@@ -157,8 +158,8 @@ async def probe_sandbox(zygote: Zygote) -> str:
             written.extend(data)
 
     try:
-        await run_reaped(zygote, worker.PROBE, collect)
-        single = await run_single(zygote, worker.PROBE, CHUNK_SIZE)
+        await run_reaped(zygote, job_process.PROBE, collect)
+        single = await run_single(zygote, job_process.PROBE, CHUNK_SIZE)
         failures = {name for each in (bytes(written), single) for name in msgspec.msgpack.decode(each, type=list[str])}
     except (ZygoteCrashed, ReaperCrashed, OSError, msgspec.DecodeError):
         return NO_SANDBOX

@@ -11,7 +11,7 @@ import zipfile
 
 import anydoc
 
-from executor.tools.refusal import JobRefused
+from executor.tools.task import JobRefused
 from shared.errors import ErrorKind
 from shared.text import charsets
 from shared.text.file_types import MAX_DOCUMENT_BYTES, OLE_COMPOUND, ZIP

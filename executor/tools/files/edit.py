@@ -9,7 +9,7 @@ import stat
 
 from executor.tools.config import Root, ToolConfig
 from executor.tools.files.open_beneath import open_path, open_regular_file, to_refusal
-from executor.tools.refusal import JobRefused
+from executor.tools.task import JobRefused
 from shared.errors import ErrorKind
 from shared.tool_jobs import EditFile, WriteFile, WriteResult
 

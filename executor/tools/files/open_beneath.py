@@ -11,7 +11,7 @@ import struct
 
 from executor.sandbox.libc import LIBC
 from executor.tools.config import Root, ToolConfig
-from executor.tools.refusal import JobRefused
+from executor.tools.task import JobRefused
 from shared.errors import ErrorKind
 
 OPENAT2 = 437

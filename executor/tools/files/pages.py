@@ -11,7 +11,7 @@ import io
 import PIL.Image
 import pypdfium2
 
-from executor.tools.refusal import JobRefused
+from executor.tools.task import JobRefused
 from shared.errors import ErrorKind
 from shared.tool_jobs import PdfPage, PdfPages
 
@@ -24,7 +24,7 @@ JPEG_QUALITY = 80
 PIL.Image.preinit()
 codecs.lookup("utf-16-le")
 # Who loads this forks what does the jobs, and those read shell text too.
-importlib.import_module("executor.tools.programs")
+importlib.import_module("executor.tools.worker.programs")
 
 
 def render_pages(path: str, data: bytes, first: int, last: int) -> PdfPages:

@@ -13,7 +13,7 @@ from msgspec import structs
 from executor.tools.config import Root, ToolConfig
 from executor.tools.files.large_file import read_lines
 from executor.tools.files.open_beneath import open_regular_file
-from executor.tools.refusal import JobRefused
+from executor.tools.task import JobRefused
 from shared.errors import ErrorKind
 from shared.text import charsets
 from shared.text.file_types import PDF, is_office_document
@@ -40,7 +40,7 @@ def read_file(config: ToolConfig, root: Root, path: str, job: ReadFile) -> FileC
         # It may grow meanwhile.
         data = file.read(config.read_limit)
     if job.pages and data.startswith(PDF):
-        # Loaded only where it is forked from (executor.tools.worker_setup): no other process has a use for it.
+        # Loaded only where it is forked from (executor.tools.worker.setup): no other process has a use for it.
         from executor.tools.files import pages  # noqa: PLC0415
 
         return pages.render_pages(shown, data, *job.pages)

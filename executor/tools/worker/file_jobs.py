@@ -11,8 +11,7 @@ import msgspec
 from executor.sandbox.confine import close_other_descriptors
 from executor.tools.config import ToolConfig
 from executor.tools.files import edit, listing, read
-from executor.tools.refusal import JobRefused
-from executor.tools.task import Task
+from executor.tools.task import JobRefused, Task
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.tool_jobs import ConvertDocument, EditFile, JobResult, ListFolder, ReadFile, WriteFile
@@ -55,7 +54,7 @@ def _run_job(config: ToolConfig, task: Task) -> Outcome:
     roots = config.roots
     match task.job:
         case ConvertDocument(data):
-            # Only the zygote loads it (executor.tools.worker_setup).
+            # Only the zygote loads it (executor.tools.worker.setup).
             from executor.tools.files import documents  # noqa: PLC0415
 
             return documents.convert_document(data)

@@ -15,8 +15,8 @@ from executor.sandbox.confine import Defences
 from executor.sandbox.privileges import PrivilegeError, User
 from executor.sandbox.seccomp import filters
 from executor.sandbox.zygote.plan import WorkerPlan
-from executor.tools import worker
 from executor.tools.config import ToolConfig, open_config
+from executor.tools.worker import job_process
 
 NO_SANDBOX = "the sandbox can't be put up here; a container may forbid Landlock or seccomp: allow both"
 
@@ -46,7 +46,7 @@ class SetupResult(Struct, frozen=True):
 def set_up_worker(payload: bytes) -> tuple[bytes, WorkerPlan | None]:
     """Sets the zygote up. Returns the encoded SetupResult, and the plan of its processes; no plan if no job can be served."""
     request = msgspec.msgpack.decode(payload, type=SetupRequest)
-    for name in ("files.pages", "programs"):
+    for name in ("files.pages", "worker.programs"):
         importlib.import_module(f"executor.tools.{name}")
     converter = _load_converter()
     try:
@@ -72,7 +72,7 @@ def set_up_worker(payload: bytes) -> tuple[bytes, WorkerPlan | None]:
         privileges.hide_process()
     filter_ = filters.build_command_filter(allow_signals=landlock.get_abi_version() >= landlock.SCOPE_ABI)
     try:
-        single_sandbox = worker.build_single_sandbox(config, filter_, request.defences)
+        single_sandbox = job_process.build_single_sandbox(config, filter_, request.defences)
     except OSError:
         return msgspec.msgpack.encode(SetupResult(converter=converter, problem=NO_SANDBOX)), None
     namespace_problem = namespaces.find_problem(proc) if request.defences.namespaces else ""
@@ -81,9 +81,9 @@ def set_up_worker(payload: bytes) -> tuple[bytes, WorkerPlan | None]:
         # Control groups end and count a command's processes as well.
         namespace_problem = ""
     plan = WorkerPlan(
-        prepare_reaped=partial(worker.prepare_reaped, config, filter_, request.defences),
-        build_limits=partial(worker.build_limits, config),
-        prepare_single=partial(worker.prepare_single, config, single_sandbox),
+        prepare_reaped=partial(job_process.prepare_reaped, config, filter_, request.defences),
+        build_limits=partial(job_process.build_limits, config),
+        prepare_single=partial(job_process.prepare_single, config, single_sandbox),
         idle_count=request.idle_count,
         own_namespaces=own_namespaces,
         proc_descriptor=proc,

@@ -12,9 +12,9 @@ import msgspec
 
 from executor.sandbox import tables
 from executor.sandbox.zygote.reaper import RETRACTION
-from executor.tools import shell
 from executor.tools.config import ToolConfig
-from executor.tools.refusal import JobRefused
+from executor.tools.task import JobRefused
+from executor.tools.worker import shell
 from shared.errors import ErrorKind
 from shared.events import Failed
 

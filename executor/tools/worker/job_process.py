@@ -16,9 +16,9 @@ from executor.sandbox.landlock import Rules
 from executor.sandbox.zygote.job_limits import JobLimits
 from executor.sandbox.zygote.reaper import Work
 from executor.tools.config import ToolConfig
-from executor.tools.file_jobs import run_file_task, write_all
-from executor.tools.program_jobs import run_program_task
 from executor.tools.task import Task
+from executor.tools.worker.file_jobs import run_file_task, write_all
+from executor.tools.worker.program_jobs import run_program_task
 
 # Files of the system that some commands read to do their work.
 SYSTEM_FILES = ("/etc/ld.so.cache", "/usr/lib/locale", "/usr/share/zoneinfo", "/etc/localtime")

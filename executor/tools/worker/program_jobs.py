@@ -12,11 +12,10 @@ import msgspec
 from executor.sandbox.confine import Sandbox, close_other_descriptors
 from executor.sandbox.landlock import Rules
 from executor.tools.config import SHELL_PATH, ToolConfig
-from executor.tools.file_jobs import write_all
 from executor.tools.files import search
 from executor.tools.files.open_beneath import open_path
-from executor.tools.refusal import JobRefused
-from executor.tools.task import Task
+from executor.tools.task import JobRefused, Task
+from executor.tools.worker.file_jobs import write_all
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.tool_jobs import FindFiles, RunCommand, SearchFiles
@@ -63,8 +62,8 @@ def _run_search(config: ToolConfig, sandbox: Sandbox, task: Task, job: FindFiles
 def _run_command(config: ToolConfig, sandbox: Sandbox, task: Task, job: RunCommand, reaper_fd: int) -> None:
     if _enter_folder(config, task) != ".":
         raise JobRefused(ErrorKind.BAD_JOB, "cwd: it is not a folder")
-    # Only the zygote loads it (executor.tools.worker_setup).
-    from executor.tools import programs as commands  # noqa: PLC0415
+    # Only the zygote loads it (executor.tools.worker.setup).
+    from executor.tools.worker import programs as commands  # noqa: PLC0415
 
     names = commands.list_programs_in_time(config, job.command, partial(write_all, reaper_fd))
     programs = [program for name in names if (program := config.commands[name])]

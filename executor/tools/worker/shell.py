@@ -8,7 +8,7 @@ import re
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
-from executor.tools.refusal import JobRefused
+from executor.tools.task import JobRefused
 from shared.errors import ErrorKind
 
 # Built into the shell, and without a power that the sandbox would not hold.
