@@ -22,7 +22,7 @@ _outcome_encoder = msgspec.msgpack.Encoder()
 
 
 def run_file_task(config: ToolConfig, task: Task) -> None:
-    """Does the job, writes its outcome to stdout, and ends the process."""
+    """Runs the job, writes its outcome to stdout, and ends the process."""
     signal.setitimer(signal.ITIMER_REAL, task.timeout)
     close_other_descriptors({root.descriptor for root in config.roots})
     write_all(1, _outcome_encoder.encode(_find_outcome(config, task)))

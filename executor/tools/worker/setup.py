@@ -1,6 +1,7 @@
 """Sets the zygote of the tools role up: remounts, opens the folders, drops root, and plans the processes of jobs.
 
-Invariants: in this order, and all of it before the first job. A failure is reported to the executor, which logs it and ends.
+Invariants: the steps run in this order, before the first job. A failure is reported to the executor, which logs it and
+ends.
 """
 
 import importlib
@@ -18,11 +19,11 @@ from executor.sandbox.zygote.plan import WorkerPlan
 from executor.tools.config import ToolConfig, open_config
 from executor.tools.worker import job_process
 
-NO_SANDBOX = "the sandbox can't be put up here; a container may forbid Landlock or seccomp: allow both"
+NO_SANDBOX = "the sandbox can't be set up here; a container may forbid Landlock or seccomp: allow both"
 
 
 class SetupRequest(Struct, frozen=True):
-    """search_program: its path. user: whom the zygote becomes, if it is root. idle_count: as in WorkerPlan."""
+    """search_program: its path. user: the zygote switches to it, if it is root. idle_count: as in WorkerPlan."""
 
     config: ToolConfig
     search_program: str
@@ -52,7 +53,7 @@ def set_up_worker(payload: bytes) -> tuple[bytes, WorkerPlan | None]:
     try:
         proc = namespaces.open_proc()
         user = User(request.user) if request.user else None
-        # Opened before everything is mounted read only, it stays writable.
+        # Found and created before everything is mounted read only, so that it stays writable.
         base = cgroups.find_own_cgroup() if request.defences.cgroups else ""
         tree = cgroups.make_tree(base, user, request.config.limits, (os.getpid(), os.getppid())) if base else None
         mount_problem = (
