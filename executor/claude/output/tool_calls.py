@@ -1,4 +1,4 @@
-"""The calls of one message of the model, as events for the caller. Pure.
+"""Parses the calls of one message of the model into events for the caller. Pure.
 
 Invariants: the caller sees only calls with the status `given`, under the client's names. Each is one ToolCall followed by its
 arguments, which join to the JSON text that the client's schema describes.
@@ -38,7 +38,7 @@ class ToolCallParser:
         if call.status != "given":
             return []
         if self._is_streamed(call):
-            # Clients parse what they get: a call without arguments has an empty object.
+            # Clients parse the arguments, so a call without arguments gets an empty object.
             return [] if any(call.pieces) else [ToolArgumentsDelta("{}")]
         form = self._wire.find_form(self._wire.names.to_client(call.name))
         return [ToolArgumentsDelta(form.to_client(call.arguments))]
