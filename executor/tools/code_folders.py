@@ -4,6 +4,7 @@ import contextlib
 import os
 import pwd
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -29,19 +30,20 @@ def is_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
-def _list_homes() -> set[str]:
-    """Returns the home folders of the user who starts the server."""
-    found = {os.environ.get("HOME", "")}
+def list_homes(environ: Mapping[str, str]) -> set[str]:
+    """Returns the home folders of the user who starts the server; they may not exist."""
+    found = {environ.get("HOME", "")}
     # A user id may have no account.
     with contextlib.suppress(KeyError):
         found.add(pwd.getpwuid(os.getuid()).pw_dir)
-    return {home for home in found if home and home != "/" and Path(home).is_dir()}
+    return found - {"", "/"}
 
 
 def _list_protected_folders() -> dict[str, str]:
     """Returns the folders that must not be writable, and neither may any folder above them."""
     checkout = {"the server's code": str(CHECKOUT), "where the server was started": str(Path.cwd())}
-    return checkout | {f"the home folder {home}": home for home in _list_homes()} | _list_code_folders()
+    homes = {f"the home folder {home}": home for home in list_homes(os.environ) if Path(home).is_dir()}
+    return checkout | homes | _list_code_folders()
 
 
 def _list_code_folders() -> dict[str, str]:
@@ -54,7 +56,7 @@ def _list_code_folders() -> dict[str, str]:
     found |= {f"the server's code in {name}": str(CHECKOUT / name) for name in CODE_NAMES if (CHECKOUT / name).exists()}
     found |= {
         f"the configuration in {home}": str(place)
-        for home in _list_homes()
+        for home in list_homes(os.environ)
         if os.access(home, os.R_OK)
         for place in Path(home).glob(".*")
         if place.is_dir()

@@ -4,9 +4,7 @@ Invariants: a path or command that does not exist, or that exposes the server's 
 the fix.
 """
 
-import contextlib
 import os
-import pwd
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
@@ -68,11 +66,7 @@ def _is_folder(path: str, setting: str) -> bool:
 def list_secret_paths(environ: Mapping[str, str], run_dir: Path) -> dict[str, str]:
     """Returns the paths of the server's secrets, which no tool may see, by name."""
     places = {"RUN_DIR": str(run_dir), ".env": str(Path.cwd() / ".env")}
-    homes = {environ.get("HOME", "")}
-    # A user id may have no account.
-    with contextlib.suppress(KeyError):
-        homes.add(pwd.getpwuid(os.getuid()).pw_dir)
-    homes -= {"", "/"}
+    homes = code_folders.list_homes(environ)
     places |= {f"Claude config folder in {home}": f"{home}/.claude" for home in homes}
     places |= {f"Claude login in {home}": f"{home}/.claude.json" for home in homes}
     for name, default in (("DATA_DIR", ".data"), ("CLAUDE_CONFIG_DIR", "")):

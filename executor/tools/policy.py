@@ -62,7 +62,7 @@ def _build_folder_task(
             first, last = job.pages or (1, 1)
             if not 1 <= first <= last < first + MAX_PDF_PAGES:
                 raise JobRefused(
-                    ErrorKind.BAD_JOB, f"pages: they count from 1, and at most {MAX_PDF_PAGES} are drawn at once"
+                    ErrorKind.BAD_JOB, f"pages: they count from 1, and at most {MAX_PDF_PAGES} can be read at once"
                 )
         case FindFiles() | SearchFiles():
             _check_search(job)
@@ -94,7 +94,7 @@ def _check_search(job: FindFiles | SearchFiles) -> None:
     if isinstance(job, SearchFiles):
         _check_counts(minimum=0, before=job.before, after=job.after)
         if "\0" in (job.glob or "") + (job.file_type or ""):
-            raise JobRefused(ErrorKind.BAD_JOB, "glob, file_type: no NUL character can be in them")
+            raise JobRefused(ErrorKind.BAD_JOB, "glob, file_type: they can't contain a NUL character")
 
 
 def resolve_search(config: ToolConfig, job: FindFiles | SearchFiles) -> FindFiles | SearchFiles:
@@ -111,13 +111,13 @@ def resolve_search(config: ToolConfig, job: FindFiles | SearchFiles) -> FindFile
     head, rest = globs.split_prefix(pattern)
     if not pattern.startswith("/") and ".." not in head.split("/"):
         return job
-    given = to_absolute(config, job.path)
-    folder = os.path.normpath(f"{given}/{head}" if pattern[0] != "/" else head or "/")
+    base = to_absolute(config, job.path)
+    folder = os.path.normpath(f"{base}/{head}" if pattern[0] != "/" else head or "/")
     resolve_path(config, folder)
-    if pattern[0] == "/" and job.path is not None and not f"{folder}/".startswith(f"{given.rstrip('/')}/"):
-        if not (f"{given}/".startswith(f"{folder}/") and rest.startswith("**/")):
-            raise JobRefused(ErrorKind.BAD_JOB, f"{name}: {pattern} is not in {job.path}; leave out `path`, or mend it")
-        folder = given
+    if pattern[0] == "/" and job.path is not None and not f"{folder}/".startswith(f"{base.rstrip('/')}/"):
+        if not (f"{base}/".startswith(f"{folder}/") and rest.startswith("**/")):
+            raise JobRefused(ErrorKind.BAD_JOB, f"{name}: {pattern} is not in {job.path}; leave out `path`, or fix it")
+        folder = base
     # The slash anchors the pattern at the folder; without it, a pattern would match names in any folder.
     return structs.replace(job, path=folder, **{name: f"/{rest}"})
 
@@ -170,4 +170,4 @@ def _resolve_timeout(config: ToolConfig, wanted: float | None) -> float:
 def _check_counts(minimum: int = 1, **counts: int | None) -> None:
     for name, count in counts.items():
         if count is not None and not minimum <= count <= MAX_LINES:
-            raise JobRefused(ErrorKind.BAD_JOB, f"{name}: it goes from {minimum} to {MAX_LINES}")
+            raise JobRefused(ErrorKind.BAD_JOB, f"{name}: must be from {minimum} to {MAX_LINES}")

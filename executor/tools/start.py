@@ -160,6 +160,7 @@ async def probe_sandbox(zygote: Zygote) -> str:
     try:
         await run_reaped(zygote, job_process.PROBE, collect)
         single = await run_single(zygote, job_process.PROBE, CHUNK_SIZE)
+        # Each probe writes the names of the trials that succeeded.
         outputs = (bytes(written), single)
         failures = {name for output in outputs for name in msgspec.msgpack.decode(output, type=list[str])}
     except (ZygoteCrashed, ReaperCrashed, OSError, msgspec.DecodeError):

@@ -35,9 +35,9 @@ class CallRules:
             return "not_offered"
         if turn.tool_choice == "none":
             self.violation = FORBIDDEN_CALL
-            return "undemanded"
+            return "rejected"
         if needs_call and turn.tool_choice == "tool" and called != turn.forced_tool:
             # Where an instruction makes the demand, the model is reminded once instead.
             self.violation = self.violation if self._has_instruction else WRONG_TOOL
-            return "undemanded"
-        return "given"
+            return "rejected"
+        return "accepted"

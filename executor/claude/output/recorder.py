@@ -12,9 +12,9 @@ from executor.claude.output.service_events import ServiceBlock, ServiceDelta
 from executor.claude.request.blocks import Json, build_text_block
 from executor.claude.request.tool_forms import UNREADABLE_ARGUMENTS
 
-# given: the caller gets the call. structured: the structured answer. not_offered: the tool was not offered. surplus: a
-# second call where one is allowed. undemanded: `tool_choice` forbids the call, or demands another tool.
-type CallStatus = Literal["given", "structured", "not_offered", "surplus", "undemanded"]
+# accepted: the caller gets the call. structured: the structured answer. not_offered: the tool was not offered. surplus: a
+# second call where one is allowed. rejected: `tool_choice` forbids the call, or demands another tool.
+type CallStatus = Literal["accepted", "structured", "not_offered", "surplus", "rejected"]
 
 
 class RecordedCall(Struct, frozen=True):
@@ -70,7 +70,7 @@ class Recorder:
     @property
     def caller_calls(self) -> list[RecordedCall]:
         """The calls that the caller gets."""
-        return [call for call in self.calls if call.status == "given"]
+        return [call for call in self.calls if call.status == "accepted"]
 
     @property
     def has_visible_text(self) -> bool:

@@ -18,9 +18,9 @@ def modernize(schema: str) -> str:
     """Returns the schema in 2020-12; the same text where nothing has to change."""
     if not any(word in schema.encode("utf-8", "surrogatepass") for word in EARLIER_KEYWORDS):
         return schema
-    given = msgspec.json.decode(schema, type=Fields)
-    modern = cast("Fields", _modernize(given))
-    if modern == given:
+    original = msgspec.json.decode(schema, type=Fields)
+    modern = cast("Fields", _modernize(original))
+    if modern == original:
         return schema
     # The declared draft no longer applies.
     modern.pop("$schema", None)

@@ -48,7 +48,7 @@ _parser = Parser(Language(tree_sitter_bash.language()))
 def list_program_names(text: str) -> tuple[str, ...]:
     """Returns the programs that the text names, without the safe built-in ones. Raises JobRefused."""
     if "\0" in text:
-        raise JobRefused(ErrorKind.BAD_JOB, "command: a NUL character can't be in a command")
+        raise JobRefused(ErrorKind.BAD_JOB, "command: it can't contain a NUL character")
     if not text.strip():
         raise JobRefused(ErrorKind.BAD_JOB, "command: there is nothing to run")
     nodes = _list_nodes(_parser.parse(text.encode(errors="surrogatepass")).root_node)
