@@ -25,7 +25,7 @@ import re
 import sys
 
 from executor.sandbox.zygote.client import Zygote
-from executor.tools.worker_setup import set_up_worker
+from executor.tools.worker.setup import set_up_worker
 from shared.process import core_dumps
 
 

@@ -25,7 +25,7 @@ def build_follow_up(parser: OutputParser, results: Mapping[str, ToolResult], wir
     content: list[Json] = []
     attachments: list[Json] = []
     for call in parser.message.recorder.calls:
-        if call.status == "given" and call.id in results:
+        if call.status == "accepted" and call.id in results:
             result = _to_supported_result(results[call.id])
             content.append(to_wire(result, wire))
             attachments.extend(to_wire(part, wire) for part in list_attachments(result))
@@ -48,11 +48,11 @@ def _find_reason(call: RecordedCall, parser: OutputParser) -> str:
             return SURPLUS_CALL
         case "not_offered":
             return UNKNOWN_TOOL.format(name=call.name)
-        case "undemanded":
+        case "rejected":
             return FORCED_TOOL_FIRST
         case "structured":
             return _explain(parser.end_rules.structured)
-        case "given":
+        case "accepted":
             return INVALID_ARGUMENTS
 
 

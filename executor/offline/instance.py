@@ -1,6 +1,6 @@
-"""A value that meets a JSON schema, as small as it comes. Pure.
+"""Builds a small value that satisfies a JSON schema. Pure.
 
-Invariants: an ordinary schema is met; one that can't be gets an empty object, and it is the CLI's to judge that.
+Invariants: the value satisfies an ordinary schema. For any other schema it is an empty object, which the CLI then checks.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ FORMAT_EXAMPLES = {
     "uri": "https://example.com/",
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
-# A bound's name, and how far inside it an allowed number lies.
+# The keyword of a bound, and the distance of the nearest allowed integer from it.
 LOWER_BOUNDS = (("minimum", 0), ("exclusiveMinimum", 1))
 UPPER_BOUNDS = (("maximum", 0), ("exclusiveMaximum", 1))
 
@@ -23,21 +23,21 @@ type Json = dict[str, Any]
 
 
 class _Unsatisfiable(Exception):
-    """Only an endless value would meet the schema, or one too large to be of use."""
+    """Only an infinite or a very large value would satisfy the schema."""
 
 
 def build_instance(schema: Json) -> Json:
-    """A small object that meets an ordinary JSON schema; an empty one where it can't be made."""
+    """Returns a small object that satisfies an ordinary JSON schema; an empty one if that fails."""
     try:
-        made = _build(schema, schema, frozenset(), iter(range(SCHEMA_LIMIT)))
+        instance = _build(schema, schema, frozenset(), iter(range(SCHEMA_LIMIT)))
     except (_Unsatisfiable, RecursionError, AttributeError, LookupError, TypeError, ValueError):
-        # A schema that is none is not refused here: the CLI judges the answer.
-        made = {}
-    return cast("Json", made) if isinstance(made, dict) else {}
+        # An invalid schema is not rejected here: the CLI checks the answer.
+        instance = {}
+    return cast("Json", instance) if isinstance(instance, dict) else {}
 
 
 def _build(node: Any, schema: Json, refs: frozenset[str], budget: Iterator[int]) -> Any:
-    """A value for `node`, a part of `schema` reached through `refs`. Raises _Unsatisfiable."""
+    """Builds a value for `node`, a part of `schema` reached through `refs`. Raises _Unsatisfiable."""
     if next(budget, None) is None:
         raise _Unsatisfiable
     match node:
@@ -69,8 +69,8 @@ def _build_by_type(node: Any, build: Callable[[Any], Any]) -> Any:
             text = FORMAT_EXAMPLES.get(node.get("format", ""), "offline")
             return text.ljust(min(node.get("minLength", 0), SCHEMA_LIMIT), ".")[: node.get("maxLength")]
         case {"type": "integer" | "number"}:
-            low = max((node[name] + over for name, over in LOWER_BOUNDS if name in node), default=0)
-            return min([max(low, 0), *(node[name] - over for name, over in UPPER_BOUNDS if name in node)])
+            low = max((node[name] + distance for name, distance in LOWER_BOUNDS if name in node), default=0)
+            return min([max(low, 0), *(node[name] - distance for name, distance in UPPER_BOUNDS if name in node)])
         case {"type": "boolean"}:
             return False
         case _:
@@ -78,7 +78,7 @@ def _build_by_type(node: Any, build: Callable[[Any], Any]) -> Any:
 
 
 def _resolve_pointer(schema: Any, ref: str) -> Any:
-    """The part of `schema` that a JSON pointer such as `#/$defs/Name` names. Raises LookupError."""
+    """Returns the part of `schema` at a JSON pointer such as `#/$defs/Name`. Raises LookupError."""
     for name in ref.removeprefix("#").split("/")[1:]:
         schema = schema[name.replace("~1", "/").replace("~0", "~")]
     return schema

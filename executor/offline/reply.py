@@ -1,10 +1,10 @@
-"""What the offline model says, as the Messages API would say it. Pure.
+"""Builds the replies of the offline model in the formats of the Messages API. Pure.
 
-Invariants: it remembers nothing and never passes for a model: what it writes says that it is offline. The formats are those of
-https://docs.claude.com/en/api/messages and .../messages-streaming.
+Invariants: it has no state, and its text always says that it is offline, so that nobody mistakes it for a model. The
+formats are those of https://docs.claude.com/en/api/messages and .../messages-streaming.
 
-Its tokens are estimates: four characters of text read are one (files and tools count nothing), and so is each piece written:
-a word of text, or eight characters of a tool's arguments. `max_tokens` cuts text; arguments are always whole.
+Token counts are estimates: four characters of input text are one token (files and tools count nothing), and so is each
+piece of output: a word of text, or eight characters of a tool's arguments. `max_tokens` cuts text, but never arguments.
 """
 
 import re
@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from executor.offline.instance import Json, build_instance
 
 NOTICE = "This is the offline model: no Claude login was found, so nothing was sent to Anthropic."
-STRUCTURED_TOOL_NAME = "StructuredOutput"  # the tool that the CLI offers when an answer must keep to a JSON schema
+STRUCTURED_TOOL_NAME = "StructuredOutput"  # the tool that the CLI offers when an answer must satisfy a JSON schema
 ECHO_LIMIT = 2000
 FILE_NAMES = {"image": "image", "document": "document", "tool_result": "tool result"}
 
@@ -33,28 +33,28 @@ type Content = str | list[OfflineBlock]
 
 
 class OfflineMessage(Struct, frozen=True):
-    """A message; the CLI adds some of role `system` after the client's own."""
+    """A message; the CLI adds messages of role `system` after the client's own."""
 
     role: str
     content: Content
 
 
 class OfflineTool(Struct, frozen=True):
-    """A tool on offer."""
+    """An offered tool."""
 
     name: str
     input_schema: dict[str, Any] = {}
 
 
 class ToolChoice(Struct, frozen=True):
-    """Which tool must be called: `tool` the one named, `any` the first; `auto` and `none` force nothing."""
+    """Which tool must be called: `tool` means the named one, `any` the first; `auto` and `none` force no call."""
 
     type: str
     name: str = ""
 
 
 class OfflineRequest(Struct, frozen=True):
-    """What the model is asked, as far as it matters here."""
+    """A request to the model, with the fields that are used here."""
 
     model: str
     messages: list[OfflineMessage]
@@ -66,7 +66,7 @@ class OfflineRequest(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """What the model answers: pieces of text, or of the arguments for `tool`."""
+    """The model's answer: pieces of text, or of the arguments for `tool`."""
 
     pieces: tuple[str, ...]
     stop_reason: str
@@ -74,23 +74,23 @@ class Reply(Struct, frozen=True):
 
 
 def count_input_tokens(request: OfflineRequest) -> int:
-    """How many tokens the request counts for."""
+    """Estimates the tokens of the request."""
     contents = (request.system, *(message.content for message in request.messages))
     return 1 + sum(len(block.text) for content in contents for block in _to_blocks(content)) // 4
 
 
 def build_reply(request: OfflineRequest) -> Reply:
-    """The answer: a call of the tool that must be called, or the notice and an echo."""
+    """Builds the answer: a call of the forced tool, or the notice and an echo."""
     if tool := _find_forced_tool(request):
         arguments = msgspec.json.encode(build_instance(tool.input_schema)).decode()
         return Reply(tuple(re.findall(r"(?s).{1,8}", arguments)), "tool_use", tool.name)
     words = re.findall(r"\s*\S+|\s+", f"{NOTICE} {build_echo(_get_last_user_blocks(request))}")
-    said = tuple(words[: request.max_tokens])
-    return Reply(said, "end_turn" if len(said) == len(words) else "max_tokens")
+    pieces = tuple(words[: request.max_tokens])
+    return Reply(pieces, "end_turn" if len(pieces) == len(words) else "max_tokens")
 
 
 def build_echo(blocks: Sequence[OfflineBlock]) -> str:
-    """What was asked, in one sentence."""
+    """Summarizes the user's message in one sentence."""
     text = "\n".join(block.text for block in blocks if block.type == "text")
     counts = {name: sum(block.type == kind for block in blocks) for kind, name in FILE_NAMES.items()}
     parts: list[str] = []
@@ -105,7 +105,7 @@ def build_echo(blocks: Sequence[OfflineBlock]) -> str:
 
 
 def _get_last_user_blocks(request: OfflineRequest) -> list[OfflineBlock]:
-    """The last message of the user's."""
+    """Returns the blocks of the user's last message."""
     last = next((message for message in reversed(request.messages) if message.role == "user"), None)
     return _to_blocks(last.content) if last else []
 
@@ -123,17 +123,17 @@ def _find_forced_tool(request: OfflineRequest) -> OfflineTool | None:
         case ToolChoice("none"):
             return None
         case _:
-            # After a call, the CLI sends its result alone, and wants a last word rather than the same call again.
+            # After a call, the CLI sends only its result, and expects a closing text instead of the same call.
             called = all(block.type == "tool_result" for block in _get_last_user_blocks(request))
             return next((tool for tool in request.tools if tool.name == STRUCTURED_TOOL_NAME and not called), None)
 
 
 def build_message(request: OfflineRequest, answer: Reply, name: str) -> Json:
-    """The answer as one message. name: what makes its ids unlike any other's."""
-    whole = "".join(answer.pieces)
-    block: Json = {"type": "text", "text": whole}
+    """Builds the answer as one message. name: makes its ids unique."""
+    output = "".join(answer.pieces)
+    block: Json = {"type": "text", "text": output}
     if answer.tool is not None:
-        block = {"type": "tool_use", "id": f"toolu_{name}", "name": answer.tool, "input": msgspec.json.decode(whole)}
+        block = {"type": "tool_use", "id": f"toolu_{name}", "name": answer.tool, "input": msgspec.json.decode(output)}
     return {
         "id": f"msg_{name}",
         "type": "message",
@@ -147,11 +147,11 @@ def build_message(request: OfflineRequest, answer: Reply, name: str) -> Json:
 
 
 def build_events(request: OfflineRequest, answer: Reply, name: str) -> Iterator[Json]:
-    """The answer as the events of a stream, a delta for each piece."""
-    whole = build_message(request, answer, name)
-    block, usage = whole["content"][0], whole["usage"]
+    """Yields the answer as the events of a stream, with a delta for each piece."""
+    message = build_message(request, answer, name)
+    block, usage = message["content"][0], message["usage"]
     start: Json = {"content": [], "stop_reason": None, "usage": usage | {"output_tokens": 1}}
-    yield {"type": "message_start", "message": whole | start}
+    yield {"type": "message_start", "message": message | start}
     empty: Json = {"text": ""} if answer.tool is None else {"input": {}}
     yield {"type": "content_block_start", "index": 0, "content_block": block | empty}
     kind, field = ("text_delta", "text") if answer.tool is None else ("input_json_delta", "partial_json")

@@ -1,1 +1,1 @@
-"""What a process may not do, held by the kernel: one file a mechanism. (`launch` puts them together.)"""
+"""Restricts processes by the kernel: one module for each mechanism. `confine` combines them."""

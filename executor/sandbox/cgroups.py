@@ -1,7 +1,7 @@
-"""A control group for each job, where one can be had. (https://docs.kernel.org/admin-guide/cgroup-v2.html)
+"""Creates a control group for each job, where the host allows it. (https://docs.kernel.org/admin-guide/cgroup-v2.html)
 
-Invariants: a job's first process is made in its group, so nothing of the job is ever outside of it; `cgroup.kill` ends all of
-it in one step. A group is only made below the program's own, and never another program's process moved.
+Invariants: a job's first process starts in the job's group, so no process of the job is ever outside of it; `cgroup.kill`
+ends all of them in one step. Groups are created only below the program's own; other programs' processes are never moved.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from executor.sandbox.confine import ResourceLimits
 from executor.sandbox.privileges import User
 
 TREE_PREFIX = "claude-api-server-tools-"
-# Where the executor and its zygote are: a group that has controllers for others below it holds no process itself.
+# The group of the executor and its zygote: a group that enables controllers for its children can't contain processes.
 MAIN_GROUP = "main"
 DELEGATED_FILES = ("cgroup.procs", "cgroup.subtree_control", "cgroup.threads")
 CONTROLLERS = ("memory", "pids")
@@ -32,30 +32,30 @@ REMOVE_RETRY_INTERVAL, REMOVE_ATTEMPTS = 0.001, 100
 
 
 class Cgroup(Struct, frozen=True):
-    """A job's. above: a descriptor of the folder that it is in."""
+    """A job's group. parent: a descriptor of the folder that contains it."""
 
     parent: int
     name: str
 
     def fork(self) -> int:
-        """As os.fork, but the new process is in the group from its first moment on. Raises OSError."""
+        """Forks as os.fork, but the new process starts in the group. Raises OSError."""
         folder = os.open(self.name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.parent)
         try:
             pid = _fork_into(folder)
         finally:
             os.close(folder)
         if pid is None and (pid := os.fork()) == 0:
-            # A supervisor may have taken that call away. This way takes some milliseconds.
+            # A supervisor may have forbidden that system call. This alternative takes some milliseconds.
             _write(self.parent, f"{self.name}/cgroup.procs", "0")
         return pid
 
     def find_exceeded_limit(self) -> str:
-        """The limit for which the kernel ended it; nothing if it did not."""
+        """Returns the limit for which the kernel ended the job; empty if it did not."""
         events = _read(self.parent, f"{self.name}/memory.events").split()
         return "memory" if "oom_kill" in events and events[events.index("oom_kill") + 1] != "0" else ""
 
     def destroy(self) -> None:
-        """End what is left of the job, and remove the group. A second call changes nothing."""
+        """Ends the job's remaining processes, and removes the group. A second call changes nothing."""
         for _ in range(REMOVE_ATTEMPTS):
             try:
                 os.rmdir(self.name, dir_fd=self.parent)
@@ -70,24 +70,27 @@ class Cgroup(Struct, frozen=True):
 
 
 class CgroupTree(Struct, frozen=True):
-    """The executor's. folder: its descriptor, locked as long as a process holds it. controllers: those that it has."""
+    """The executor's tree of groups. folder: its descriptor, locked as long as a process has it open.
+
+    controllers: the enabled ones.
+    """
 
     folder: int
     controllers: frozenset[str]
     limits: ResourceLimits
 
     def add_group(self, number: int) -> Cgroup | None:
-        """Make a group for a job; None if that can't be."""
+        """Creates a group for a job; None if that fails."""
         group = Cgroup(self.folder, f"job-{number}")
-        wanted = {
+        settings = {
             "memory": (("memory.max", self.limits.memory), ("memory.swap.max", 0), ("memory.oom.group", 1)),
             "pids": (("pids.max", self.limits.processes),),
         }
         try:
             os.mkdir(group.name, dir_fd=self.folder)
             for controller in self.controllers:
-                for name, value in wanted[controller]:
-                    # A kernel may be without swap.
+                for name, value in settings[controller]:
+                    # A kernel may have no swap.
                     with contextlib.suppress(FileNotFoundError):
                         _write(self.folder, f"{group.name}/{name}", str(value))
         except OSError:
@@ -100,11 +103,11 @@ def find_cgroup(own: str, mounts: str) -> str:
     path = next((line[3:] for line in own.splitlines() if line.startswith("0::/")), "")
     for line in mounts.splitlines() if path else ():
         before, _, after = line.partition(" - ")
-        root, place = before.split()[3:5]
-        # A path with `..` is outside of what is shown here.
-        below = path == root or path.startswith(root.rstrip("/") + "/")
-        if after.split()[0] == "cgroup2" and below and ".." not in path.split("/"):
-            return os.path.normpath(f"{place}/{path.removeprefix(root)}")
+        root, mount_point = before.split()[3:5]
+        # A path with `..` is outside of this mount.
+        is_below = path == root or path.startswith(root.rstrip("/") + "/")
+        if after.split()[0] == "cgroup2" and is_below and ".." not in path.split("/"):
+            return os.path.normpath(f"{mount_point}/{path.removeprefix(root)}")
     return ""
 
 
@@ -117,9 +120,9 @@ def find_own_cgroup() -> str:
 
 
 def make_tree(base: str, user: User | None, limits: ResourceLimits, own_pids: Iterable[int]) -> CgroupTree | None:
-    """Make the executor's tree below `base`, enter it, and give it to the user; None if that can't be.
+    """Creates the executor's tree below `base`, enters it, and gives it to the user; None if that fails.
 
-    mine: the processes of the executor; where nobody else's are in `base`, they enter it too, and controllers can be had.
+    own_pids: the processes of the executor. If `base` contains no others, they all enter it, and controllers are enabled.
     """
     place = Path(base, f"{TREE_PREFIX}{os.getpid()}")
     folder = -1
@@ -131,14 +134,14 @@ def make_tree(base: str, user: User | None, limits: ResourceLimits, own_pids: It
         if not (place / "cgroup.kill").exists():
             raise OSError
         (place / MAIN_GROUP).mkdir()
-        inside = {int(each) for each in Path(base, "cgroup.procs").read_text().split()}
-        alone = inside <= set(own_pids)
-        for pid in inside if alone else (os.getpid(),):
+        base_pids = {int(pid) for pid in Path(base, "cgroup.procs").read_text().split()}
+        is_alone = base_pids <= set(own_pids)
+        for pid in base_pids if is_alone else (os.getpid(),):
             _write(folder, f"{MAIN_GROUP}/cgroup.procs", str(pid))
-        controllers = _enable_controllers(Path(base), place) if alone else frozenset[str]()
+        controllers = _enable_controllers(Path(base), place) if is_alone else frozenset[str]()
         if user:
-            for each in (place, *(place / name for name in DELEGATED_FILES)):
-                os.chown(each, user.uid, user.gid)
+            for path in (place, *(place / name for name in DELEGATED_FILES)):
+                os.chown(path, user.uid, user.gid)
     except OSError:
         if folder >= 0:
             os.close(folder)
@@ -147,27 +150,27 @@ def make_tree(base: str, user: User | None, limits: ResourceLimits, own_pids: It
 
 
 def remove_leftovers(base: str) -> None:
-    """End and remove the trees of executors that are gone. Raises OSError."""
+    """Ends and removes the trees of executors that have ended. Raises OSError."""
     for place in Path(base).glob(f"{TREE_PREFIX}*"):
         with contextlib.suppress(OSError):
             folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                # Whoever lives holds it.
+                # An executor that is running holds the lock.
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                for each in [child for child in place.iterdir() if child.is_dir()]:
-                    Cgroup(folder, each.name).destroy()
+                for group in [child for child in place.iterdir() if child.is_dir()]:
+                    Cgroup(folder, group.name).destroy()
                 place.rmdir()
             finally:
                 os.close(folder)
 
 
 def _enable_controllers(base: Path, place: Path) -> frozenset[str]:
-    """Have the groups below `place` governed by what controllers there are; which those are."""
+    """Enables the available controllers for the groups below `place`. Returns those that were enabled."""
     found: set[str] = set()
     for name in CONTROLLERS:
         with contextlib.suppress(OSError):
-            for above in (base, place):
-                (above / "cgroup.subtree_control").write_text(f"+{name}")
+            for folder in (base, place):
+                (folder / "cgroup.subtree_control").write_text(f"+{name}")
             if name in (place / "cgroup.subtree_control").read_text().split():
                 found.add(name)
     return frozenset(found)
@@ -191,10 +194,10 @@ def _write(parent: int, name: str, value: str) -> None:
 
 
 def _read(parent: int, name: str) -> str:
-    """What is in a file; nothing if it is not there."""
+    """Returns the content of a file; empty if it does not exist."""
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=parent)
     except OSError:
         return ""
-    with open(descriptor) as file:  # noqa: PTH123 # it is open
+    with open(descriptor) as file:  # noqa: PTH123 # a descriptor
         return file.read()

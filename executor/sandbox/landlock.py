@@ -59,14 +59,14 @@ def list_missing(version: int) -> tuple[str, ...]:
     """Returns what this kernel's Landlock can't restrict, as sentences, and what restricts it instead."""
     if version == 0:
         return ("this kernel has no Landlock: boot one of 5.13 or newer with `lsm=landlock,…`",)
-    lacks: list[str] = []
+    missing: list[str] = []
     if version < 2:
-        lacks.append("files can't be moved between folders (Landlock ABI 2, Linux 5.19)")
+        missing.append("files can't be moved between folders (Landlock ABI 2, Linux 5.19)")
     if version < 3:
-        lacks.append("truncating is not governed by Landlock (ABI 3, Linux 6.2); file permissions are what holds")
+        missing.append("Landlock does not control truncation (ABI 3, Linux 6.2); only file permissions do")
     if version < SCOPE_ABI:
-        lacks.append("signals are denied altogether, for want of Landlock's scopes (ABI 6, Linux 6.12)")
-    return tuple(lacks)
+        missing.append("all signals are denied, since Landlock has no scopes (ABI 6, Linux 6.12)")
+    return tuple(missing)
 
 
 def create_ruleset(rules: Rules, version: int) -> int:
@@ -74,13 +74,13 @@ def create_ruleset(rules: Rules, version: int) -> int:
     handled, net = _list_file_rights(version), BIND_TCP | CONNECT_TCP if version >= NET_ABI else 0
     scope = (SIGNALS if rules.abstract_sockets else ABSTRACT_SOCKETS | SIGNALS) if version >= SCOPE_ABI else 0
     size = 24 if version >= SCOPE_ABI else 16 if version >= NET_ABI else 8
-    made = _call(CREATE_RULESET, struct.pack("=QQQ", handled, net, scope)[:size], size, 0)
+    ruleset = _call(CREATE_RULESET, struct.pack("=QQQ", handled, net, scope)[:size], size, 0)
     try:
-        add_rules(made, rules, version)
+        add_rules(ruleset, rules, version)
     except BaseException:
-        os.close(made)
+        os.close(ruleset)
         raise
-    return made
+    return ruleset
 
 
 def add_rules(ruleset: int, rules: Rules, version: int) -> None:
@@ -112,18 +112,17 @@ def restrict_self(ruleset: int) -> None:
 def _add_path_rules(ruleset: int, paths: Iterable[str], rights: int) -> None:
     for path in paths:
         try:
-            place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except FileNotFoundError:
             continue
         try:
-            folder = stat.S_ISDIR(os.fstat(place).st_mode)
-            granted = rights if folder else rights & FILE_RIGHTS
+            granted = rights if stat.S_ISDIR(os.fstat(descriptor).st_mode) else rights & FILE_RIGHTS
             # The kernel's struct is packed: 8 bytes of rights, 4 of the descriptor.
-            _call(ADD_RULE, ruleset, PATH_BENEATH, struct.pack("=Qi", granted, place), 0)
+            _call(ADD_RULE, ruleset, PATH_BENEATH, struct.pack("=Qi", granted, descriptor), 0)
         finally:
-            os.close(place)
+            os.close(descriptor)
 
 
 def _call(number: int, *arguments: object) -> int:
-    given = [ctypes.c_char_p(each) if isinstance(each, bytes) else each for each in arguments]
-    return check_call(int(LIBC.syscall(number, *given)))
+    c_arguments = [ctypes.c_char_p(each) if isinstance(each, bytes) else each for each in arguments]
+    return check_call(int(LIBC.syscall(number, *c_arguments)))

@@ -1,7 +1,7 @@
 """Forks a process into a new PID namespace and a new user namespace. (pid_namespaces(7), user_namespaces(7))
 
-Invariants: the kernel ends every process of a PID namespace when its first one ends, however that ends; and it counts the
-processes of a user namespace separately from the user's others (Linux 5.14). No capability is left in either.
+Invariants: when the first process of a PID namespace ends, for whatever reason, the kernel ends all others. The kernel
+counts the processes of a user namespace separately from the user's others (Linux 5.14). No capability is left in either.
 """
 
 import os
@@ -16,8 +16,8 @@ INIT_PID = 1
 SEPARATE_COUNT_ABI = 2
 NAMESPACES_UNAVAILABLE = (
     "The kernel does not end a command whose reaper is killed, and counts the processes of all commands together: "
-    "namespaces of processes can't be made here. Allow user namespaces; a service manager or a container's engine ends "
-    "what is left when the executor ends"
+    "PID namespaces can't be made here. Allow user namespaces. A service manager or a container engine ends the "
+    "remaining processes when the executor ends"
 )
 
 

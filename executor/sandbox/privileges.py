@@ -14,7 +14,7 @@ CAPABILITY_VERSION = 0x20080522
 
 
 class PrivilegeError(Exception):
-    """The privileges of root can't be dropped; the message names the fix."""
+    """Root can't be dropped; the message names the fix."""
 
 
 class User:
@@ -45,16 +45,16 @@ def drop_privileges(user: User | None) -> None:
         drop_capabilities()
     except OSError as error:
         raise PrivilegeError(
-            f"TOOLS_USER: root can't be left: {error.strerror}. Start the tools executor as an ordinary user."
+            f"TOOLS_USER: root can't be dropped: {error.strerror}. Start the tools executor as an ordinary user."
         ) from error
     if 0 in (*os.getresuid(), *os.getresgid()):
         raise PrivilegeError(
-            "TOOLS_USER: the tools never run as root, nor in its group. Start them as an ordinary user."
+            "TOOLS_USER: the tools never run as root or in root's group. Start them as an ordinary user."
         )
 
 
 def drop_capabilities() -> None:
-    """Gives up every capability, also for programs that it starts. Raises OSError."""
+    """Gives up every capability, also for programs that this process starts. Raises OSError."""
     forbid_new_privileges()
     # A supervisor that left no capability may have forbidden the call too.
     if has_capabilities():
@@ -63,7 +63,7 @@ def drop_capabilities() -> None:
 
 def has_capabilities() -> bool:
     """Whether this process has, or may take, a capability. Raises OSError."""
-    # capget(2): effective, permitted and inheritable, twice 32 of each.
+    # capget(2): the effective, permitted and inheritable sets, 64 bits each.
     sets = ctypes.create_string_buffer(24)
     check_call(LIBC.capget(struct.pack("Ii", CAPABILITY_VERSION, 0), sets))
     return any(sets.raw)

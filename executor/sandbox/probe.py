@@ -1,4 +1,4 @@
-"""Tries attacks from inside a sandbox, a command's or the CLI's, to find what this host does not stop.
+"""Tries attacks from inside a sandbox, a command's or the CLI's, to find those that this host does not stop.
 
 Invariants: each trial is harmless if it succeeds; a restriction counts only if its trial fails.
 """
@@ -25,7 +25,7 @@ def find_unblocked(trials: Iterable[Trial]) -> list[str]:
 
 
 def list_command_trials() -> Iterator[Trial]:
-    """Lists what no command may do."""
+    """Yields trials of actions that are forbidden to commands."""
     yield from _list_common_trials()
     for family in (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK):
         yield f"a socket of {family.name}", lambda family=family: socket.socket(family, socket.SOCK_DGRAM).close()
@@ -37,13 +37,16 @@ def list_command_trials() -> Iterator[Trial]:
 
 
 def list_cli_trials(port: int, outside: str, *, dns: bool) -> Iterator[Trial]:
-    """Lists what the CLI may not do. port: a listening one of loopback. outside: a folder to write to. dns: it may use UDP."""
+    """Yields trials of actions that are forbidden to the CLI.
+
+    port: a listening port of loopback. outside: a folder outside of the sandbox. dns: the CLI may use UDP.
+    """
     yield from _list_common_trials()
     yield "writing a file outside", lambda: _create_file(f"{outside}/trial")
     yield "TCP to another port", lambda: socket.create_connection(("127.0.0.1", port), timeout=5).close()
-    yield "TCP that is sent early", lambda: _send_fast_open(port)
+    yield "TCP Fast Open", lambda: _send_fast_open(port)
     yield "MPTCP", lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP).close()
-    yield "a port of its own", lambda: socket.create_server(("127.0.0.1", 0)).close()
+    yield "listening on a port", lambda: socket.create_server(("127.0.0.1", 0)).close()
     if not dns:
         yield "UDP", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
     yield "a capability", _require_capability
@@ -55,10 +58,10 @@ def _list_common_trials() -> Iterator[Trial]:
     yield "running a program", lambda: _run_program("/usr/bin/env")
     yield "the environment of the executor", lambda: os.close(os.open(f"/proc/{os.getppid()}/environ", os.O_RDONLY))
     yield "a Unix socket", lambda: socket.socket(socket.AF_UNIX).close()
-    yield "a socket pair", lambda: [each.close() for each in socket.socketpair()]
+    yield "a socket pair", lambda: [end.close() for end in socket.socketpair()]
     yield "a file in memory", lambda: os.close(os.memfd_create("probe"))
     yield "a signal to the executor", lambda: os.kill(os.getppid(), 0)
-    yield "a namespace of its own", lambda: os.unshare(os.CLONE_NEWUSER)
+    yield "a new namespace", lambda: os.unshare(os.CLONE_NEWUSER)
 
 
 def _run_program(path: str) -> None:
@@ -82,8 +85,8 @@ def _create_file(path: str) -> None:
 
 
 def _send_fast_open(port: int) -> None:
-    with socket.socket() as early:
-        early.sendto(b"x", MSG_FASTOPEN, ("127.0.0.1", port))
+    with socket.socket() as client:
+        client.sendto(b"x", MSG_FASTOPEN, ("127.0.0.1", port))
 
 
 def _require_capability() -> None:

@@ -1,11 +1,11 @@
-"""Tables that the processes of a job can read, whichever of them asks: of mounts, and of accounts.
+"""Mounts tables over system files that every process of a job can read: of mounts, and of accounts.
 
-/proc/self/mountinfo is another file for each process, so that one rule of Landlock's opens it to one process only, and all
-of /proc would be too much. What looks for it there looks into /etc/mtab next: usually a link, over which a table is laid
-that was written down once, in the mount namespace of this process. What a file system has free is asked of itself.
+/proc/self/mountinfo is a different file for each process, so a Landlock rule opens it to one process only, and a rule for
+/proc would open too much. Programs that can't read it read /etc/mtab next, which is usually a link. A table that is written
+once is mounted over that link, in the mount namespace of this process. Free space comes from each file system itself.
 
-The tables of users and groups are covered likewise, by ones that show the tools' own: what one program of a command may
-read, all of it may.
+The tables of users and groups are covered in the same way, by tables that show only the tools' own user and groups: all
+programs of a command may read the same files.
 """
 
 import contextlib
@@ -20,60 +20,60 @@ from executor.sandbox.remount import AT_FDCWD, COPY, FROM_DESCRIPTOR, MOVE_MOUNT
 
 MOUNT_TABLE = "/etc/mtab"
 PASSWD_FILE, GROUP_FILE, NSSWITCH_FILE = ACCOUNT_FILES = ("/etc/passwd", "/etc/group", "/etc/nsswitch.conf")
-# A folder that is covered for a moment.
+# A folder that is covered briefly.
 TEMPORARY_MOUNT_POINT = b"/tmp"
 FSOPEN, FSCONFIG, FSMOUNT, CREATE, DETACH = 430, 431, 432, 6, 2
 TABLE_NAME = "table"
 
 
 def find_mount_table() -> str:
-    """What a program may read to know the mounts: where no table could be laid, only one that runs alone can."""
+    """Returns the file with the mounts. Where no table could be mounted, only a program that runs alone can read it."""
     return "/proc/self/mountinfo" if os.path.islink(MOUNT_TABLE) else MOUNT_TABLE  # noqa: PTH114
 
 
 def mount_tables(account_tables: Mapping[str, str]) -> bool:
-    """Lay them, in a mount namespace of this process's own, if that can be done; whether the accounts were laid.
+    """Mounts the tables, if possible. Returns whether the accounts are covered. Needs a private mount namespace.
 
-    who: what stands in the tables of accounts, by path.
+    account_tables: the contents by path.
     """
-    with contextlib.suppress(OSError), open("/proc/self/mounts", "rb") as file:  # noqa: PTH123 # no more than it must
+    with contextlib.suppress(OSError), open("/proc/self/mounts", "rb") as file:  # noqa: PTH123
         _mount_file(MOUNT_TABLE, file.read())
     try:
-        for place, told in account_tables.items():
-            if os.path.exists(place):  # noqa: PTH110
-                _mount_file(place, told.encode())
+        for path, content in account_tables.items():
+            if os.path.exists(path):  # noqa: PTH110
+                _mount_file(path, content.encode())
     except OSError:
         return False
     return True
 
 
 def build_account_tables(uid: int, gid: int, groups: Iterable[int]) -> dict[str, str]:
-    """Tables that show this user and these groups alone."""
-    told: dict[str, str] = dict.fromkeys(ACCOUNT_FILES, "")
-    told[NSSWITCH_FILE] = "passwd: files\ngroup: files\n"
+    """Builds tables that show only this user and these groups."""
+    tables: dict[str, str] = dict.fromkeys(ACCOUNT_FILES, "")
+    tables[NSSWITCH_FILE] = "passwd: files\ngroup: files\n"
     with contextlib.suppress(KeyError):
-        told[PASSWD_FILE] = f"{pwd.getpwuid(uid).pw_name}:x:{uid}:{gid}::/nonexistent:/usr/sbin/nologin\n"
-    for each in sorted({gid, *groups}):
+        tables[PASSWD_FILE] = f"{pwd.getpwuid(uid).pw_name}:x:{uid}:{gid}::/nonexistent:/usr/sbin/nologin\n"
+    for group in sorted({gid, *groups}):
         with contextlib.suppress(KeyError):
-            told[GROUP_FILE] += f"{grp.getgrgid(each).gr_name}:x:{each}:\n"
-    return told
+            tables[GROUP_FILE] += f"{grp.getgrgid(group).gr_name}:x:{group}:\n"
+    return tables
 
 
-def _mount_file(place: str, content: bytes) -> None:
-    """Lay a file of this content over what is there. Raises OSError."""
-    made = check_call(LIBC.syscall(FSOPEN, b"tmpfs", 1))
-    check_call(LIBC.syscall(FSCONFIG, made, CREATE, None, None, 0))
-    memory = check_call(LIBC.syscall(FSMOUNT, made, 1, 0))
-    os.close(made)
-    table = os.open(TABLE_NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o444, dir_fd=memory)
+def _mount_file(path: str, content: bytes) -> None:
+    """Mounts a file with this content over a path. Raises OSError."""
+    context = check_call(LIBC.syscall(FSOPEN, b"tmpfs", 1))
+    check_call(LIBC.syscall(FSCONFIG, context, CREATE, None, None, 0))
+    file_system = check_call(LIBC.syscall(FSMOUNT, context, 1, 0))
+    os.close(context)
+    table = os.open(TABLE_NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o444, dir_fd=file_system)
     os.write(table, content)
     os.close(table)
-    # A file of what is mounted nowhere can't be mounted itself by every kernel.
-    check_call(LIBC.syscall(MOVE_MOUNT, memory, b"", AT_FDCWD, TEMPORARY_MOUNT_POINT, FROM_DESCRIPTOR))
-    copy = check_call(LIBC.syscall(OPEN_TREE, memory, TABLE_NAME.encode(), COPY | os.O_CLOEXEC))
+    # Some kernels can't mount a file of a file system that is not mounted itself.
+    check_call(LIBC.syscall(MOVE_MOUNT, file_system, b"", AT_FDCWD, TEMPORARY_MOUNT_POINT, FROM_DESCRIPTOR))
+    copy = check_call(LIBC.syscall(OPEN_TREE, file_system, TABLE_NAME.encode(), COPY | os.O_CLOEXEC))
     check_call(LIBC.umount2(TEMPORARY_MOUNT_POINT, DETACH))
-    os.close(memory)
+    os.close(file_system)
     remount.set_mount_attributes(copy, b"", remount.READ_ONLY | remount.NO_SUID | remount.NO_DEVICES | remount.NO_EXEC)
-    # On the link itself, not on what it leads to.
-    check_call(LIBC.syscall(MOVE_MOUNT, copy, b"", AT_FDCWD, place.encode(), FROM_DESCRIPTOR))
+    # Over the link itself, not over its target.
+    check_call(LIBC.syscall(MOVE_MOUNT, copy, b"", AT_FDCWD, path.encode(), FROM_DESCRIPTOR))
     os.close(copy)

@@ -1,1 +1,1 @@
-"""The tools role: files and commands, for every door alike. Each job runs in a process of its own, in a sandbox."""
+"""The tools role: jobs on files and commands, for every API. Each job runs in its own process, in a sandbox."""

@@ -1,6 +1,6 @@
-"""What an executor of the tools role would find at a start: the kernel, tried, and each path and command by itself.
+"""Checks what the tools role would find at its start: tests the sandbox, and checks each path and command separately.
 
-Invariants: it leaves root like the executor, so what it may read is what jobs may read. It serves nothing.
+Invariants: it drops root like the executor, so it may read exactly what jobs may read. It serves nothing.
 """
 
 import os
@@ -22,10 +22,10 @@ from shared.checks import AllowedPath, ToolsCheck
 
 
 def check_tools(settings: Settings, zygote: Zygote) -> ToolsCheck:
-    """Try it. zygote: one that is to grow yet. This process is a job's user afterwards."""
-    places = config_loader.list_secret_paths(os.environ, settings.run_dir.absolute())
+    """Runs the checks. zygote: not set up yet. Afterwards this process is the user of jobs."""
+    secrets = config_loader.list_secret_paths(os.environ, settings.run_dir.absolute())
     paths = [
-        _check_path(AllowedPath(path, writable=writable), places)
+        _check_path(AllowedPath(path, writable=writable), secrets)
         for listed, writable in ((settings.allowed_paths, False), (settings.writable_paths, True))
         for path in config_loader.split_list(listed)
     ]
@@ -37,8 +37,8 @@ def check_tools(settings: Settings, zygote: Zygote) -> ToolsCheck:
             "allowed_commands": ",".join(commands),
         }
     )
-    # As the executor holds them: who opened a folder as root needs no way to it afterwards.
-    held = {path.path: os.open(path.path, os.O_PATH | os.O_DIRECTORY) for path in paths if not path.problem}
+    # Opened like in the executor: a folder that was opened as root needs no access by its name afterwards.
+    descriptors = {path.path: os.open(path.path, os.O_PATH | os.O_DIRECTORY) for path in paths if not path.problem}
     mounts: tuple[str, ...] = ()
     converter = ""
     try:
@@ -57,36 +57,36 @@ def check_tools(settings: Settings, zygote: Zygote) -> ToolsCheck:
         mount_problem=" ".join(mounts),
         converter_problem=converter,
         sandbox_problem=problem,
-        paths=tuple(_check_access(path, held) for path in paths),
+        paths=tuple(_check_access(path, descriptors) for path in paths),
         command_count=len(commands),
         command_problems=tuple(refused),
     )
 
 
-def _check_path(path: AllowedPath, places: dict[str, str]) -> AllowedPath:
+def _check_path(path: AllowedPath, secrets: dict[str, str]) -> AllowedPath:
     listed = (path.path,)
     try:
-        [root] = config_loader.resolve_roots(*(((), listed) if path.writable else (listed, ())), places)
+        [root] = config_loader.resolve_roots(*(((), listed) if path.writable else (listed, ())), secrets)
     except ToolConfigError as problem:
         return structs.replace(path, problem=str(problem))
     return structs.replace(path, path=root.path)
 
 
-def _check_access(path: AllowedPath, held: Mapping[str, int]) -> AllowedPath:
-    """What this process, which is a job's user, may do there."""
+def _check_access(path: AllowedPath, descriptors: Mapping[str, int]) -> AllowedPath:
+    """Records what this process, as the user of jobs, may do with the path."""
     if path.problem:
         return path
-    folder, enter = held[path.path], os.R_OK | os.X_OK
+    folder = descriptors[path.path]
     return structs.replace(
         path,
-        readable=os.access(".", enter, dir_fd=folder),
+        readable=os.access(".", os.R_OK | os.X_OK, dir_fd=folder),
         can_write=not path.writable or os.access(".", os.W_OK | os.X_OK, dir_fd=folder),
         reachable=os.access(path.path, os.F_OK),
     )
 
 
 def _check_commands(settings: Settings) -> tuple[list[str], list[str]]:
-    """Those that can be allowed, and why others can't."""
+    """Returns the usable commands, and why the others can't be allowed."""
     usable: list[str] = []
     refused: list[str] = []
     for name in config_loader.split_list(settings.allowed_commands):

@@ -1,4 +1,4 @@
-"""What the owner allows, as values; `open_config` adds the descriptors that jobs need.
+"""The configuration of the tools: what the owner allows. `open_config` adds the descriptors that jobs need.
 
 Invariants: a folder is opened once, at the start, and never again by its name.
 """
@@ -24,7 +24,7 @@ class Root(Struct, frozen=True):
 class ToolConfig(Struct, frozen=True):
     """commands: by name; None for a command that is built into the shell. Sizes in bytes, times in seconds.
 
-    accounts: the tables of users and groups show only the tools' own.
+    accounts: the tables of users and groups show only the tools' own user and groups.
     """
 
     roots: tuple[Root, ...]

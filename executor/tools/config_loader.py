@@ -1,11 +1,10 @@
-"""What the owner allows, out of the settings: resolved at start, never again.
+"""Resolves the settings of what the owner allows, once at the start.
 
-Invariants: a path or command that is not there, or that uncovers the server's own secrets, is said at start with its mend.
+Invariants: a path or command that does not exist, or that exposes the server's own secrets, is reported at the start with
+the fix.
 """
 
-import contextlib
 import os
-import pwd
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
@@ -22,34 +21,35 @@ SHELL_BUILTINS = ("echo", "pwd")
 
 
 class ToolConfigError(Exception):
-    """A setting can't be used; the message names it and the mend."""
+    """A setting can't be used; the message names it and the fix."""
 
 
 def split_list(text: str | None) -> tuple[str, ...]:
-    """What stands in a setting, separated by commas."""
+    """Splits a setting at its commas."""
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
 def resolve_roots(allowed: Iterable[str], writable: Iterable[str], secrets: Mapping[str, str]) -> tuple[Root, ...]:
-    """The folders, resolved. secrets: the server's own places, by what they are. Raises ToolConfigError."""
+    """Resolves the folders. secrets: the paths of the server's own secrets, by name. Raises ToolConfigError."""
     found: dict[str, Root] = {}
     for setting, paths in (("ALLOWED_PATHS", allowed), ("WRITABLE_PATHS", writable)):
         for path in paths:
-            spelled = os.path.normpath(Path.cwd() / Path(path).expanduser())
-            real = os.path.realpath(spelled)
+            configured = os.path.normpath(Path.cwd() / Path(path).expanduser())
+            real = os.path.realpath(configured)
             if not _is_folder(real, setting):
-                raise ToolConfigError(f"{setting}: {spelled} is not a folder. Make it, or take it out of {setting}.")
+                raise ToolConfigError(f"{setting}: {configured} is not a folder. Make it, or take it out of {setting}.")
             for name, secret in secrets.items():
-                kept = os.path.realpath(secret)
-                if is_below(kept, real) or is_below(real, kept):
+                real_secret = os.path.realpath(secret)
+                if is_below(real_secret, real) or is_below(real, real_secret):
                     raise ToolConfigError(
-                        f"{setting}: {spelled} covers the server's own {name} ({kept}). Allow a folder without it."
+                        f"{setting}: {configured} covers the server's own {name} ({real_secret}). "
+                        "Allow a folder without it."
                     )
             if setting == "WRITABLE_PATHS":
                 unsafe = code_folders.find_write_risk(real)
                 if unsafe:
-                    raise ToolConfigError(f"WRITABLE_PATHS: {spelled} {unsafe}. Allow a folder made for it.")
-            found[real] = Root(real, spelled, writable=setting == "WRITABLE_PATHS")
+                    raise ToolConfigError(f"WRITABLE_PATHS: {configured} {unsafe}. Allow a folder made for it.")
+            found[real] = Root(real, configured, writable=setting == "WRITABLE_PATHS")
     return tuple(found.values())
 
 
@@ -64,25 +64,21 @@ def _is_folder(path: str, setting: str) -> bool:
 
 
 def list_secret_paths(environ: Mapping[str, str], run_dir: Path) -> dict[str, str]:
-    """Where this server keeps what no tool may see."""
+    """Returns the paths of the server's secrets, which no tool may see, by name."""
     places = {"RUN_DIR": str(run_dir), ".env": str(Path.cwd() / ".env")}
-    homes = {environ.get("HOME", "")}
-    # A user may have a number only.
-    with contextlib.suppress(KeyError):
-        homes.add(pwd.getpwuid(os.getuid()).pw_dir)
-    homes -= {"", "/"}
+    homes = code_folders.list_homes(environ)
     places |= {f"Claude config folder in {home}": f"{home}/.claude" for home in homes}
     places |= {f"Claude login in {home}": f"{home}/.claude.json" for home in homes}
-    for name, usual in (("DATA_DIR", ".data"), ("CLAUDE_CONFIG_DIR", "")):
-        if place := environ.get(name, usual):
+    for name, default in (("DATA_DIR", ".data"), ("CLAUDE_CONFIG_DIR", "")):
+        if place := environ.get(name, default):
             places[name] = place
-    # What is made at the first start is guarded before it is there.
-    named = {"RUN_DIR", *(name for name in ("DATA_DIR", "CLAUDE_CONFIG_DIR") if environ.get(name))}
-    return {name: place for name, place in places.items() if name in named or _may_exist(place)}
+    # These may be created at the first start, so they are protected before they exist.
+    always = {"RUN_DIR", *(name for name in ("DATA_DIR", "CLAUDE_CONFIG_DIR") if environ.get(name))}
+    return {name: place for name, place in places.items() if name in always or _may_exist(place)}
 
 
 def _may_exist(place: str) -> bool:
-    # What this user can't even look at may be there, and is guarded as if it were.
+    # A path that this user can't look at may exist, so it is protected.
     try:
         return Path(place).exists()
     except PermissionError:
@@ -90,7 +86,7 @@ def _may_exist(place: str) -> bool:
 
 
 def resolve_commands(names: Iterable[str]) -> dict[str, Program | None]:
-    """The programs by name. Raises ToolConfigError."""
+    """Returns the programs by name. Raises ToolConfigError."""
     found: dict[str, Program | None] = {}
     for name in names:
         path = shutil.which(name)
@@ -104,7 +100,7 @@ def resolve_commands(names: Iterable[str]) -> dict[str, Program | None]:
 
 
 def resolve_shell() -> Program:
-    """The shell that runs commands. Raises ToolConfigError."""
+    """Returns the shell that runs commands. Raises ToolConfigError."""
     try:
         return elf.resolve_program(SHELL_PATH)
     except NotAProgram as problem:
@@ -114,5 +110,5 @@ def resolve_shell() -> Program:
 
 
 def find_search_program() -> str:
-    """Where the program is that searches; empty if there is none."""
+    """Returns the path of ripgrep; empty if it is not installed."""
     return shutil.which("rg", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}") or ""

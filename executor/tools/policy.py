@@ -1,8 +1,8 @@
-"""What may be done: a job and what the owner allows, in; a task for the sandbox, or a refusal, out. Pure.
+"""Decides whether a job is allowed: turns it into a task for the sandbox, or refuses it. Pure.
 
-Invariants: every door's job passes here, and nothing else decides; which programs a command may name is decided by `programs` of
-`executor.tools.programs`, in the sandbox. A path is compared as it is written: what a symbolic link
-would make of it is not asked, since none is followed.
+Invariants: the jobs of all APIs pass here, and nothing else decides, with one exception: `executor.tools.worker.programs`
+decides in the sandbox which programs a command may name. A path is compared as text, without resolving symbolic links,
+since none is followed.
 """
 
 import os
@@ -11,8 +11,7 @@ from msgspec import structs
 
 from executor.tools.config import ToolConfig
 from executor.tools.files import globs, search
-from executor.tools.refusal import JobRefused
-from executor.tools.task import Task
+from executor.tools.task import JobRefused, Task
 from shared.errors import ErrorKind
 from shared.text.file_types import MAX_DOCUMENT_BYTES
 from shared.tool_jobs import (
@@ -34,17 +33,17 @@ MAX_PATH_LENGTH = 4096
 
 
 def build_task(config: ToolConfig, job: ToolJob) -> Task:
-    """The task. Raises JobRefused."""
+    """Builds the task of a job. Raises JobRefused."""
     return _build_conversion_task(job) if isinstance(job, ConvertDocument) else _build_folder_task(config, job)
 
 
 def _build_folder_task(
     config: ToolConfig, job: ReadFile | FindFiles | SearchFiles | RunCommand | WriteFile | EditFile | ListFolder
 ) -> Task:
-    """The task of a job in an allowed folder. Raises JobRefused."""
+    """Builds the task of a job in an allowed folder. Raises JobRefused."""
     if isinstance(job, RunCommand):
         root, path = resolve_path(config, job.cwd, "cwd")
-        # Its text is read in the sandbox (`commands.programs`): to read shell text may take long.
+        # Its text is parsed in the sandbox (`worker.programs`), since parsing shell text may take long.
         _check_command_length(job.command)
         return Task(job, root, path, _resolve_timeout(config, job.timeout))
     if isinstance(job, FindFiles | SearchFiles):
@@ -63,7 +62,7 @@ def _build_folder_task(
             first, last = job.pages or (1, 1)
             if not 1 <= first <= last < first + MAX_PDF_PAGES:
                 raise JobRefused(
-                    ErrorKind.BAD_JOB, f"pages: they count from 1, and at most {MAX_PDF_PAGES} are drawn at once"
+                    ErrorKind.BAD_JOB, f"pages: they count from 1, and at most {MAX_PDF_PAGES} can be read at once"
                 )
         case FindFiles() | SearchFiles():
             _check_search(job)
@@ -73,7 +72,7 @@ def _build_folder_task(
 
 
 def _build_conversion_task(job: ConvertDocument) -> Task:
-    """It has all that it needs with it: no path is looked at."""
+    """Builds the task of a conversion. The job contains its document, so no path is checked. Raises JobRefused."""
     if len(job.data) > MAX_DOCUMENT_BYTES:
         raise JobRefused(
             ErrorKind.TOO_LARGE, f"it has {len(job.data)} bytes; a document of {MAX_DOCUMENT_BYTES} can be converted"
@@ -95,11 +94,11 @@ def _check_search(job: FindFiles | SearchFiles) -> None:
     if isinstance(job, SearchFiles):
         _check_counts(minimum=0, before=job.before, after=job.after)
         if "\0" in (job.glob or "") + (job.file_type or ""):
-            raise JobRefused(ErrorKind.BAD_JOB, "glob, file_type: no NUL character can be in them")
+            raise JobRefused(ErrorKind.BAD_JOB, "glob, file_type: they can't contain a NUL character")
 
 
 def resolve_search(config: ToolConfig, job: FindFiles | SearchFiles) -> FindFiles | SearchFiles:
-    """A search whose pattern begins with folders from the root, or with ways up, as one in those folders. Raises JobRefused."""
+    """Moves the leading folders of an absolute pattern, or of one with `..`, into the job's path. Raises JobRefused."""
     resolve_path(config, job.path)
     name = "pattern" if isinstance(job, FindFiles) else "glob"
     pattern = search.get_file_pattern(job)
@@ -112,19 +111,19 @@ def resolve_search(config: ToolConfig, job: FindFiles | SearchFiles) -> FindFile
     head, rest = globs.split_prefix(pattern)
     if not pattern.startswith("/") and ".." not in head.split("/"):
         return job
-    given = to_absolute(config, job.path)
-    folder = os.path.normpath(f"{given}/{head}" if pattern[0] != "/" else head or "/")
+    base = to_absolute(config, job.path)
+    folder = os.path.normpath(f"{base}/{head}" if pattern[0] != "/" else head or "/")
     resolve_path(config, folder)
-    if pattern[0] == "/" and job.path is not None and not f"{folder}/".startswith(f"{given.rstrip('/')}/"):
-        if not (f"{given}/".startswith(f"{folder}/") and rest.startswith("**/")):
-            raise JobRefused(ErrorKind.BAD_JOB, f"{name}: {pattern} is not in {job.path}; leave out `path`, or mend it")
-        folder = given
-    # From there on, and not of names wherever they are.
+    if pattern[0] == "/" and job.path is not None and not f"{folder}/".startswith(f"{base.rstrip('/')}/"):
+        if not (f"{base}/".startswith(f"{folder}/") and rest.startswith("**/")):
+            raise JobRefused(ErrorKind.BAD_JOB, f"{name}: {pattern} is not in {job.path}; leave out `path`, or fix it")
+        folder = base
+    # The slash anchors the pattern at the folder; without it, a pattern would match names in any folder.
     return structs.replace(job, path=folder, **{name: f"/{rest}"})
 
 
 def resolve_path(config: ToolConfig, path: str | None, name: str = "the path") -> tuple[int, str]:
-    """Which allowed folder, and where below it. name: what it is called. Raises JobRefused."""
+    """Returns the index of the allowed folder, and the path below it. name: of the path, for messages. Raises JobRefused."""
     if not config.roots:
         raise JobRefused(ErrorKind.NOT_ALLOWED, "no path is allowed. ALLOWED_PATHS sets which")
     if path is None:
@@ -145,7 +144,7 @@ def resolve_path(config: ToolConfig, path: str | None, name: str = "the path") -
 
 
 def to_absolute(config: ToolConfig, path: str | None) -> str:
-    """A path from the root; the first allowed path if None."""
+    """Returns the absolute path; the first allowed path if None."""
     first = config.roots[0].path
     return os.path.normpath(os.path.join(first, path or ".")).replace("//", "/")  # noqa: PTH118 # as text
 
@@ -171,4 +170,4 @@ def _resolve_timeout(config: ToolConfig, wanted: float | None) -> float:
 def _check_counts(minimum: int = 1, **counts: int | None) -> None:
     for name, count in counts.items():
         if count is not None and not minimum <= count <= MAX_LINES:
-            raise JobRefused(ErrorKind.BAD_JOB, f"{name}: it goes from {minimum} to {MAX_LINES}")
+            raise JobRefused(ErrorKind.BAD_JOB, f"{name}: must be from {minimum} to {MAX_LINES}")

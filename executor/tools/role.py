@@ -1,4 +1,4 @@
-"""What an executor of the tools role does: ask the policy, have the job done in the sandbox, report."""
+"""The tools role: checks a job by the policy, runs it in the sandbox, and emits its output and result."""
 
 import asyncio
 from collections import Counter
@@ -8,14 +8,12 @@ import msgspec
 import structlog
 from msgspec import structs
 
-from executor.admission import Admission
-from executor.admission import AdmissionRefused as NoPlace
+from executor.admission import Admission, AdmissionRefused
 from executor.sandbox.zygote.client import Zygote, ZygoteCrashed
 from executor.sandbox.zygote.reaper import JobExit
 from executor.tools import policy
 from executor.tools.config import ToolConfig
 from executor.tools.files import globs, search
-from executor.tools.refusal import JobRefused
 from executor.tools.runner import (
     LimitedOutput,
     OutputLimitReached,
@@ -23,13 +21,13 @@ from executor.tools.runner import (
     Stream,
     run_reaped,
     run_single,
-    to_command_result,
 )
-from executor.tools.task import Task
+from executor.tools.task import JobRefused, Task
 from shared.errors import ErrorKind
 from shared.events import Failed, Queued
 from shared.tool_jobs import (
     CommandOutput,
+    CommandResult,
     ConvertDocument,
     FindFiles,
     FolderEntry,
@@ -49,7 +47,7 @@ ZYGOTE_ENDED = (
     "the tools executor lost the process that its jobs come from, and ends; start it again if nothing else does"
 )
 
-# A frame of the protocol holds it.
+# Fits into a frame of the protocol.
 MAX_RESULT_BYTES = 60 << 20
 
 type Emit = Callable[[Queued | CommandOutput | JobDone | Failed], Awaitable[None]]
@@ -61,7 +59,7 @@ _task_encoder = msgspec.msgpack.Encoder()
 
 
 class ToolsRole:
-    """Mutable: the places, what was done and refused, and whether something is wrong."""
+    """Mutable: the admission, counts of jobs done and refused, and why nothing is served."""
 
     def __init__(
         self,
@@ -84,15 +82,15 @@ class ToolsRole:
         self._refusals: Counter[str] = Counter()
 
     async def open(self) -> None:
-        """Everything was made ready before."""
+        """Does nothing: the role is ready when it is created."""
 
     async def close(self) -> None:
-        """End the zygote; jobs end with their connections."""
+        """Ends the zygote; jobs end with their connections."""
         if self._zygote:
             self._zygote.close()
 
     def status(self, *, draining: bool) -> ToolsStatus:
-        """How this executor is."""
+        """Returns the status of this executor."""
         return ToolsStatus(
             allowed_paths=tuple(root.path for root in self._config.roots),
             writable_paths=tuple(root.path for root in self._config.roots if root.writable),
@@ -110,36 +108,36 @@ class ToolsRole:
         )
 
     async def run(self, job: ToolJob, emit: Emit, tenant: str = "") -> None:
-        """Do a job; the last message is JobDone or Failed."""
+        """Runs a job; the last message is JobDone or Failed."""
 
         async def ignore_queued(_ahead: int) -> None:
-            """Only what a command writes comes before the end of a job."""
+            """Emits nothing: before the end of a job, only a command's output is sent."""
 
         try:
-            # A document comes with the job, so that no path has to be allowed for it.
-            lack = self._converter if isinstance(job, ConvertDocument) else self._no_paths_problem
-            if self._zygote is None or self._problem or lack:
-                raise JobRefused(ErrorKind.TOOLS_UNAVAILABLE, self._problem or lack)
+            # The job contains its document, so it needs no allowed path.
+            problem = self._converter if isinstance(job, ConvertDocument) else self._no_paths_problem
+            if self._zygote is None or self._problem or problem:
+                raise JobRefused(ErrorKind.TOOLS_UNAVAILABLE, self._problem or problem)
             async with self.admission.acquire_slot(ignore_queued, tenant):
                 result = await self._run_task(self._zygote, policy.build_task(self._config, job), emit)
             self._jobs_done += 1
             await emit(JobDone(result))
-        except NoPlace as none:
-            self._refusals[none.kind] += 1
-            await emit(Failed(none.kind, retry_after=none.retry_after))
+        except AdmissionRefused as refused:
+            self._refusals[refused.kind] += 1
+            await emit(Failed(refused.kind, retry_after=refused.retry_after))
         except JobRefused as refused:
             self._refusals[refused.kind] += 1
             log.info("refused", kind=str(refused.kind), job=type(job).__name__)
             await emit(Failed(refused.kind, refused.detail))
         except ReaperCrashed:
-            log.warning("a process that keeps jobs was killed; another takes its place", job=type(job).__name__)
+            log.warning("the process of a job was killed; another replaces it", job=type(job).__name__)
             await emit(Failed(ErrorKind.EXECUTOR_LOST))
         except ZygoteCrashed:
             self.mark_zygote_crashed()
             await emit(Failed(ErrorKind.TOOLS_UNAVAILABLE, ZYGOTE_ENDED))
 
     def mark_zygote_crashed(self) -> None:
-        """Serve nothing from now on: what jobs come from has ended."""
+        """Serves nothing from now on, since jobs come from the zygote."""
         if not self._problem:
             log.error(ZYGOTE_ENDED)
         self._problem = ZYGOTE_ENDED
@@ -168,51 +166,52 @@ class ToolsRole:
                 return outcome
 
     async def _run_command(self, zygote: Zygote, task: Task, job: RunCommand, emit: Emit) -> JobResult:
-        bounded = LimitedOutput(emit, self._config.output_limit)
+        output = LimitedOutput(emit, self._config.output_limit)
         stdin = None if job.stdin is None else job.stdin.encode(errors="surrogatepass")
-        # Its input has a way of its own.
-        asked = structs.replace(task, job=structs.replace(job, stdin=None))
-        ended = await run_reaped(zygote, _task_encoder.encode(asked), bounded, stdin=stdin, merged=job.merge_streams)
-        _raise_refusal(ended)
-        if ended.exceeded_limit:
-            said = f"\nEnded: the command took more {ended.exceeded_limit} than is allowed.\n"
-            await emit(CommandOutput("stderr", said.encode()))
-        return to_command_result(ended, truncated=bounded.truncated)
+        # The input is sent separately, through a pipe.
+        task = structs.replace(task, job=structs.replace(job, stdin=None))
+        job_exit = await run_reaped(zygote, _task_encoder.encode(task), output, stdin=stdin, merged=job.merge_streams)
+        _raise_refusal(job_exit)
+        if job_exit.exceeded_limit:
+            notice = f"\nEnded: the command took more {job_exit.exceeded_limit} than is allowed.\n"
+            await emit(CommandOutput("stderr", notice.encode()))
+        return CommandResult(job_exit.returncode, job_exit.timed_out, output.truncated)
 
     async def _run_search(self, zygote: Zygote, task: Task, job: FindFiles | SearchFiles) -> JobResult:
         pattern = search.get_file_pattern(job)
         output, errors, cut = await self._collect_output(
             zygote, task, None if pattern is None else globs.build_ignore_rules(pattern)
         )
-        told, output = output[:1], output[1:]
+        kind_mark, output = output[:1], output[1:]
         if errors and not output:
             raise JobRefused(ErrorKind.BAD_JOB, search.build_error_message(job, errors))
-        folder = search.find_base_folder(self._config.roots[task.root].path, task.path, told)
-        # It may be much, and others wait.
+        folder = search.find_base_folder(self._config.roots[task.root].path, task.path, kind_mark)
+        # In a thread: the output may be long, and must not block other jobs.
         return await asyncio.to_thread(
-            search.parse_output, job, output, folder, was_cut=cut, match_all=told == search.FILE_MARK
+            search.parse_output, job, output, folder, was_cut=cut, match_all=kind_mark == search.FILE_MARK
         )
 
     async def _collect_output(self, zygote: Zygote, task: Task, stdin: bytes | None) -> tuple[bytes, bytes, bool]:
-        """All that a search writes, in memory: what is found is not much larger than what may be read."""
+        """Returns the output and the errors of a search, and whether they were cut: at 1.5 times the read limit."""
         written: dict[Stream, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
-        most = self._config.read_limit + self._config.read_limit // 2
+        max_bytes = self._config.read_limit + self._config.read_limit // 2
         cut = False
 
         async def collect(stream: Stream, data: bytes) -> None:
             nonlocal cut
             written[stream] += data
-            if len(written[stream]) > most:
+            if len(written[stream]) > max_bytes:
                 cut = True
                 raise OutputLimitReached
 
-        ended = await run_reaped(zygote, _task_encoder.encode(task), collect, stdin=stdin)
-        _raise_refusal(ended)
-        return bytes(written["stdout"]), bytes(written["stderr"]), cut or ended.timed_out or bool(ended.exceeded_limit)
+        job_exit = await run_reaped(zygote, _task_encoder.encode(task), collect, stdin=stdin)
+        _raise_refusal(job_exit)
+        cut = cut or job_exit.timed_out or bool(job_exit.exceeded_limit)
+        return bytes(written["stdout"]), bytes(written["stderr"]), cut
 
 
-def _raise_refusal(ended: JobExit) -> None:
-    """Raises JobRefused, if that is what the job's process told its keeper."""
-    if ended.last_message:
-        failed = _failure_decoder.decode(ended.last_message)
+def _raise_refusal(job_exit: JobExit) -> None:
+    """Raises JobRefused if the job's process sent a refusal to its reaper."""
+    if job_exit.last_message:
+        failed = _failure_decoder.decode(job_exit.last_message)
         raise JobRefused(failed.kind, failed.detail)

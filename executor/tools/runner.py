@@ -15,7 +15,7 @@ import msgspec
 
 from executor.sandbox.zygote.client import RunningJob, Zygote, ZygoteCrashed
 from executor.sandbox.zygote.reaper import MAX_LAST_MESSAGE_BYTES, JobExit
-from shared.tool_jobs import CommandOutput, CommandResult
+from shared.tool_jobs import CommandOutput
 
 CHUNK_SIZE = 64 * 1024
 # How much more than the limit a command may write before it is ended.
@@ -28,7 +28,7 @@ _exit_decoder = msgspec.msgpack.Decoder(JobExit)
 
 
 class ReaperCrashed(Exception):
-    """The job's reaper, or the process that was to do the job, was killed."""
+    """The job's reaper, or the process for the job, was killed."""
 
 
 async def run_reaped(
@@ -39,22 +39,22 @@ async def run_reaped(
     merged: all output arrives as `stdout`, in the order in which it was written.
     """
     async with _start_job(zygote, payload, stdin, merged=merged) as running:
-        work = [asyncio.ensure_future(_pump(running.stdout, "stdout", handle_output, running.control))]
+        pumps = [asyncio.ensure_future(_pump(running.stdout, "stdout", handle_output, running.control))]
         if running.stderr is not None:
-            work.append(asyncio.ensure_future(_pump(running.stderr, "stderr", handle_output, running.control)))
+            pumps.append(asyncio.ensure_future(_pump(running.stderr, "stderr", handle_output, running.control)))
         try:
-            await asyncio.gather(*work)
+            await asyncio.gather(*pumps)
             return await _read_exit(zygote, running)
         finally:
-            for each in work:
-                each.cancel()
+            for pump in pumps:
+                pump.cancel()
 
 
 async def run_single(zygote: Zygote, payload: bytes, max_bytes: int) -> bytes:
     """Runs a job without a reaper. Returns its output, up to `max_bytes` and a chunk. Cancellation ends it. Raises ZygoteCrashed."""
     written = bytearray()
-    async with aclosing(_read_chunks(zygote.start_single(payload))) as pieces:
-        async for data in pieces:
+    async with aclosing(_read_chunks(zygote.start_single(payload))) as chunks:
+        async for data in chunks:
             written += data
             if len(written) > max_bytes:
                 break
@@ -65,20 +65,20 @@ async def run_single(zygote: Zygote, payload: bytes, max_bytes: int) -> bytes:
 
 async def _read_exit(zygote: Zygote, running: RunningJob) -> JobExit:
     try:
-        told = await asyncio.get_running_loop().sock_recv(running.control, MAX_LAST_MESSAGE_BYTES + 4096)
+        report = await asyncio.get_running_loop().sock_recv(running.control, MAX_LAST_MESSAGE_BYTES + 4096)
     except ConnectionError:
-        told = b""
-    if not told:
+        report = b""
+    if not report:
         raise ReaperCrashed if zygote.is_alive else ZygoteCrashed
-    return _exit_decoder.decode(told)
+    return _exit_decoder.decode(report)
 
 
 class OutputLimitReached(Exception):
-    """It wrote too much: it is to be ended."""
+    """The job wrote too much and must be ended."""
 
 
 class LimitedOutput:
-    """Gives output on, up to a limit. Mutable: how much there was."""
+    """Passes output on, up to a limit in bytes. Mutable: the bytes so far."""
 
     def __init__(self, emit: Callable[[CommandOutput], Awaitable[None]], limit: int) -> None:
         self._emit = emit
@@ -98,11 +98,6 @@ class LimitedOutput:
         return self._total_bytes > self._limit
 
 
-def to_command_result(ended: JobExit, *, truncated: bool) -> CommandResult:
-    """The end, in the words of the contract."""
-    return CommandResult(ended.returncode, ended.timed_out, truncated)
-
-
 @asynccontextmanager
 async def _start_job(
     zygote: Zygote, payload: bytes, stdin: bytes | None, *, merged: bool
@@ -114,7 +109,7 @@ async def _start_job(
             pipe = os.fdopen(running.stdin, "wb", buffering=0)
             source, _ = await asyncio.get_running_loop().connect_write_pipe(asyncio.BaseProtocol, pipe)
             source.write(stdin or b"")
-            # After all of it is read.
+            # The pipe closes after the job has read all of it.
             source.close()
         yield running
     finally:
@@ -124,20 +119,20 @@ async def _start_job(
 
 
 async def _pump(descriptor: int, stream: Stream, handle_output: OutputHandler, control: socket.socket) -> None:
-    enough = False
-    async with aclosing(_read_chunks(descriptor)) as pieces:
-        async for data in pieces:
-            if not enough:
+    limit_reached = False
+    async with aclosing(_read_chunks(descriptor)) as chunks:
+        async for data in chunks:
+            if not limit_reached:
                 try:
                     await handle_output(stream, data)
                 except OutputLimitReached:
-                    enough = True
+                    limit_reached = True
                     with contextlib.suppress(OSError):
                         control.shutdown(socket.SHUT_WR)
 
 
 async def _read_chunks(descriptor: int) -> AsyncGenerator[bytes]:
-    """What is written to a pipe, as it comes; the pipe is closed at the end."""
+    """Yields what arrives through a pipe, and closes the pipe at the end."""
     loop = asyncio.get_running_loop()
     os.set_blocking(descriptor, False)
     try:

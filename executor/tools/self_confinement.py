@@ -1,7 +1,7 @@
-"""Confines the tools executor's own process, once its socket is bound, its zygote grown and root left.
+"""Confines the tools executor's own process, after its socket is bound, its zygote is set up and root is dropped.
 
-Invariants: it reads Python's code and the system's tables of time, no file of an allowed path, and writes nowhere but to
-what is open already; it starts no process. What it may start, its zygote does, which was forked before.
+Invariants: the process reads Python's code and the system's time zone tables, but no file of an allowed path; it writes
+only to descriptors that are already open; it starts no process. The zygote, forked before, starts the processes of jobs.
 """
 
 import os
@@ -14,10 +14,10 @@ from executor.sandbox.landlock import Rules
 from executor.sandbox.seccomp import filters
 
 PACKAGE_ROOT = Path(__file__).parents[2]
-# What is loaded when it is first used, and where a traceback takes its lines from. Never the folder above, which may
-# hold settings.
+# Modules may be loaded at their first use, and tracebacks show lines of them. Never the folder above, which may contain
+# settings.
 CODE_PACKAGES = ("executor", "shared")
-# Times in the log, libraries of a module in C, how many threads are worth it.
+# For times in the log, for the libraries of C modules, and for the number of threads.
 SYSTEM_FILES = (
     *("/etc/localtime", "/usr/share/zoneinfo", "/usr/lib/locale", "/etc/ld.so.cache"),
     "/sys/devices/system/cpu/online",
@@ -25,7 +25,7 @@ SYSTEM_FILES = (
 
 
 def confine_self(path: Path, environ: Mapping[str, str]) -> None:
-    """Bind this process, and every thread that it starts, for good. path: of its socket. Raises OSError."""
+    """Confines this process, and every thread it starts, permanently. path: of its socket. Raises OSError."""
     version = landlock.get_abi_version()
     if version:
         landlock.restrict_self(landlock.create_ruleset(build_rules(path, environ), version))
@@ -35,7 +35,7 @@ def confine_self(path: Path, environ: Mapping[str, str]) -> None:
 
 
 def build_rules(path: Path, environ: Mapping[str, str]) -> Rules:
-    """What it may reach. path: of its socket, which it removes at its end."""
+    """Builds the rules of what this process may reach. path: of its socket, which it removes when it ends."""
     libraries = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
     code = (*libraries, *(str(PACKAGE_ROOT / name) for name in CODE_PACKAGES))
     return Rules(
@@ -47,5 +47,5 @@ def build_rules(path: Path, environ: Mapping[str, str]) -> Rules:
 
 
 def _filter_reachable(paths: tuple[str, ...]) -> tuple[str, ...]:
-    """Those that this user can reach: it may have come down from root, to whom it was open."""
-    return tuple(dict.fromkeys(each for each in paths if os.access(each, os.F_OK)))
+    """Returns the paths that this user can reach: root may have been able to reach more."""
+    return tuple(dict.fromkeys(path for path in paths if os.access(path, os.F_OK)))

@@ -20,17 +20,18 @@ from executor.sandbox.seccomp import filters
 from executor.sandbox.zygote.client import Zygote, ZygoteCrashed
 from executor.server import Server, bind_socket, drain_on_signals
 from executor.settings import Settings
-from executor.tools import config_loader, self_confinement, worker
+from executor.tools import config_loader, self_confinement
 from executor.tools.config import ToolConfig
 from executor.tools.config_loader import ToolConfigError
 from executor.tools.role import NO_PATHS, ToolsRole
 from executor.tools.runner import CHUNK_SIZE, ReaperCrashed, Stream, run_reaped, run_single
-from executor.tools.worker_setup import NO_SANDBOX, SetupRequest, SetupResult
+from executor.tools.worker import job_process
+from executor.tools.worker.setup import NO_SANDBOX, SetupRequest, SetupResult
 from shared.process.peers import find_trusted_peers
 
 MEGABYTE = 1 << 20
 MAX_IDLE_PROCESSES = 4
-# How many more may wait than in the claude role: jobs here are short.
+# The queue is longer than in the claude role, since jobs are shorter.
 QUEUE_FACTOR = 4
 
 
@@ -43,7 +44,7 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
     sock = bind_socket(path)
     trust = find_trusted_peers(sock)
     if user:
-        # Who speaks to it expects that the socket's owner listens.
+        # Clients of the socket expect that its owner listens.
         with contextlib.suppress(OSError):
             os.chown(sock.getsockname(), user.uid, -1)
     problem, mounts, converter = set_up_zygote(config, user, settings, zygote)
@@ -53,8 +54,8 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
         *filter(None, (converter,)),
     )
     log.info("allowed", paths=config.readable_paths, writable=config.writable_paths, commands=config.command_names)
-    for lack in missing:
-        log.warning("the sandbox lacks something", what=lack)
+    for defence in missing:
+        log.warning("the sandbox lacks something", what=defence)
     problem = confine_executor(path) or problem
 
     async def serve() -> None:
@@ -72,9 +73,9 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
             log.info("serving", socket=path.name, user=os.getuid(), places=settings.max_concurrent)
             await server.serve(sock)
         finally:
-            lives = zygote.is_alive
+            zygote_alive = zygote.is_alive
             await role.close()
-        if not lives:
+        if not zygote_alive:
             raise ZygoteCrashed
 
     uvloop.run(serve())
@@ -97,7 +98,7 @@ def set_up_zygote(
 ) -> tuple[str, tuple[str, ...], str]:
     """Sets the zygote up, and drops root. Raises ToolConfigError, PrivilegeError.
 
-    Returns why nothing can be served, what mounts lack, and why documents can't be converted.
+    Returns why nothing can be served, which defences this host lacks, and why documents can't be converted.
     """
     problem, mounts, converter = find_host_problem(), (), ""
     if not problem:
@@ -116,7 +117,7 @@ def set_up_zygote(
 
 
 def confine_executor(path: Path) -> str:
-    """Confine this process, which has all open that it needs; why nothing can be served. path: of its socket."""
+    """Confines this process. Returns why nothing can be served; empty if it can. path: of its socket."""
     if not Defences().executor:
         return ""
     try:
@@ -131,7 +132,7 @@ def find_host_problem() -> str:
     if not landlock.get_abi_version():
         return landlock.list_missing(0)[0]
     if not filters.is_supported():
-        return "this machine's kind of processor has no system call filter here: x86_64 and aarch64 have one"
+        return "there is no system call filter for this machine's processor: x86_64 and aarch64 have one"
     return ""
 
 
@@ -139,17 +140,17 @@ def request_setup(zygote: Zygote, request: SetupRequest) -> SetupResult:
     """Sets the zygote up. Returns how that went. Raises ToolConfigError."""
     try:
         answer = msgspec.msgpack.decode(zygote.set_up(msgspec.msgpack.encode(request)), type=SetupResult)
-    except ZygoteCrashed as lost:
+    except ZygoteCrashed as error:
         raise ToolConfigError(
             "The tools executor can't start the process that its jobs come from; its log says why."
-        ) from lost
+        ) from error
     if answer.failure:
         raise ToolConfigError(answer.failure)
     return answer
 
 
 async def probe_sandbox(zygote: Zygote) -> str:
-    """What the sandboxes do not hold here, and what to do; nothing if they hold."""
+    """Returns what the sandboxes do not stop on this host, and the fix; empty if they stop everything."""
     written = bytearray()
 
     async def collect(stream: Stream, data: bytes) -> None:
@@ -157,22 +158,24 @@ async def probe_sandbox(zygote: Zygote) -> str:
             written.extend(data)
 
     try:
-        await run_reaped(zygote, worker.PROBE, collect)
-        single = await run_single(zygote, worker.PROBE, CHUNK_SIZE)
-        failures = {name for each in (bytes(written), single) for name in msgspec.msgpack.decode(each, type=list[str])}
+        await run_reaped(zygote, job_process.PROBE, collect)
+        single = await run_single(zygote, job_process.PROBE, CHUNK_SIZE)
+        # Each probe writes the names of the trials that succeeded.
+        outputs = (bytes(written), single)
+        failures = {name for output in outputs for name in msgspec.msgpack.decode(output, type=list[str])}
     except (ZygoteCrashed, ReaperCrashed, OSError, msgspec.DecodeError):
         return NO_SANDBOX
     if failures:
-        return f"the sandbox does not hold here ({', '.join(sorted(failures))}): use a newer kernel, or another host"
+        return f"the sandbox does not work here ({', '.join(sorted(failures))}): use a newer kernel, or another host"
     return ""
 
 
 def build_config(settings: Settings) -> ToolConfig:
     """Builds the configuration from the settings. Raises ToolConfigError."""
-    places = config_loader.list_secret_paths(os.environ, settings.run_dir.absolute())
+    secrets = config_loader.list_secret_paths(os.environ, settings.run_dir.absolute())
     return ToolConfig(
         config_loader.resolve_roots(
-            config_loader.split_list(settings.allowed_paths), config_loader.split_list(settings.writable_paths), places
+            config_loader.split_list(settings.allowed_paths), config_loader.split_list(settings.writable_paths), secrets
         ),
         config_loader.resolve_commands(config_loader.split_list(settings.allowed_commands)),
         config_loader.resolve_shell(),

@@ -167,9 +167,9 @@ async def test_lines_of_a_large_file_are_read():
     [
         (RunCommand("ls", ""), "cwd is empty"),
         (ReadFile(""), "the path is empty"),
-        (ReadFile("x", 2_000_000_000), "offset: it goes from 1 to 1000000000"),
-        (ReadFile("x", 0), "offset: it goes from 1"),
-        (SearchFiles("x", after=2_000_000_000), "after: it goes from 0"),
+        (ReadFile("x", 2_000_000_000), "offset: must be from 1 to 1000000000"),
+        (ReadFile("x", 0), "offset: must be from 1"),
+        (SearchFiles("x", after=2_000_000_000), "after: must be from 0"),
     ],
 )
 async def test_refusal_names_what_is_wrong(job: ToolJob, words: str, plain: ToolsProgram):

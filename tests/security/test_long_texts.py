@@ -56,7 +56,7 @@ async def test_what_takes_too_long_is_refused(tools: ToolsProgram):
     start = time.monotonic()
     refused = (await tools.run_command(TEXTS["as many as may be"])).failure
     assert refused.kind is ErrorKind.BAD_JOB
-    assert "takes too long to read" in refused.detail
+    assert "takes too long to parse" in refused.detail
     assert time.monotonic() - start < 20
 
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from executor.__main__ import parse_arguments
 from executor.sandbox.zygote.client import Zygote
-from executor.tools.worker_setup import set_up_worker
+from executor.tools.worker.setup import set_up_worker
 
 
 def switch_user(uid: int) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from executor.tools.files.documents import convert_document
-from executor.tools.refusal import JobRefused
+from executor.tools.task import JobRefused
 from shared.errors import ErrorKind
 from shared.text.file_types import is_office_document
 from tests.support.office import MACROS, build_encrypted, build_zip, docx, epub, odf, ods, odt, pptx, rtf, xlsx

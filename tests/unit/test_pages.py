@@ -6,7 +6,7 @@ import PIL.Image
 import pytest
 
 from executor.tools.files.pages import MAX_SIDE, render_pages
-from executor.tools.refusal import JobRefused
+from executor.tools.task import JobRefused
 from tests.support.pdf import pdf
 
 LOCK = b"/ID[<00><00>]/Encrypt<</Filter/Standard/V 1/R 2/P -4/O<%s>/U<%s>>>>>" % (b"00" * 32, b"11" * 32)

@@ -1,1 +1,1 @@
-"""The CLI's output as the events of one answer."""
+"""Parses the CLI's output into the events of one answer."""

@@ -1,4 +1,4 @@
-"""What becomes of a call of the model, by what the request allows and demands. Pure."""
+"""Decides what happens to a call of the model, by what the request allows and demands. Pure."""
 
 from executor.claude.output.recorder import CallStatus
 from executor.claude.request.body import ModelRequest
@@ -9,7 +9,7 @@ WRONG_TOOL = "It called another tool than the one that `tool_choice` names."
 
 
 class CallRules:
-    """The rules of one request. Mutable: broken, the rule that the model broke, for the client."""
+    """The rules of one request. Mutable: violation, the rule that the model violated, for the client."""
 
     def __init__(self, request: ModelRequest) -> None:
         self.violation = ""
@@ -19,22 +19,25 @@ class CallRules:
         self._tool_names = {tool.name for tool in request.turn.tools}
 
     def decide(self, name: str, *, needs_call: bool, surplus: bool) -> CallStatus:
-        """The fate of a call of `name`. demanded: a call is still to be made. surplus: the caller has one already."""
+        """Returns the status of a call of `name`.
+
+        needs_call: the request still demands a call. surplus: the caller already has one.
+        """
         turn = self._turn
         called = self._names.to_client(name)
         if turn.schema is not None and name == STRUCTURED_TOOL_NAME:
             return "structured"
         if surplus and not turn.parallel_tools:
             return "surplus"
-        # A call of a tool that was never offered is the client's to answer, as with both vendors; but a turn whose calls
-        # are answered here, or that only has a structured answer to give, goes on.
+        # The client gets a call of a tool that was never offered, as with both vendors. A turn whose calls are answered
+        # here, or that only demands a structured answer, continues.
         if called not in self._tool_names and (turn.interactive or (turn.schema is not None and not turn.tools)):
             return "not_offered"
         if turn.tool_choice == "none":
             self.violation = FORBIDDEN_CALL
-            return "undemanded"
+            return "rejected"
         if needs_call and turn.tool_choice == "tool" and called != turn.forced_tool:
-            # Where the model is only reminded of the demand, it is reminded once more.
+            # Where an instruction makes the demand, the model is reminded once instead.
             self.violation = self.violation if self._has_instruction else WRONG_TOOL
-            return "undemanded"
-        return "given"
+            return "rejected"
+        return "accepted"

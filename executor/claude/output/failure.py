@@ -1,6 +1,6 @@
-"""Why there is no answer, from the CLI's words for it. Pure.
+"""Builds the failure of a job from the CLI's report. Pure.
 
-Invariants: the kind is decided by the CLI's machine-readable words first and by its sentences only where it has no others.
+Invariants: the CLI's machine-readable fields decide the kind; its sentences do so only where there are no such fields.
 """
 
 import re
@@ -32,23 +32,23 @@ KINDS_BY_STATUS = {
     529: ErrorKind.OVERLOADED,
 }
 
-SERVICE_ERROR = re.compile(r"API Error: 4\d\d (?P<words>[^\n]+)")
+SERVICE_ERROR = re.compile(r"API Error: 4\d\d (?P<message>[^\n]+)")
 MAX_DETAIL_LENGTH = 500
 THINKING_ERROR = re.compile(r"(?i)signature.*thinking|thinking.*(signature|cannot be modified)")
 
-# Where waiting helps, and the service may have said how long.
+# Waiting helps for these, and the service may have sent a delay.
 RETRYABLE_KINDS = {ErrorKind.RATE_LIMIT, ErrorKind.OVERLOADED}
 
 
 def build_retry_failure(retrying: ApiRetry) -> Failed:
-    """What went wrong, when the CLI would wait for longer than a client should be kept in the dark."""
+    """Builds the failure for a retry that would make the client wait too long."""
     return Failed(_find_known_kind(retrying.error, retrying.status) or ErrorKind.UPSTREAM, retry_after=retrying.delay)
 
 
 def build_cut_failure(retrying: ApiRetry | None) -> Failed:
-    """What went wrong, when the CLI asks again after words of the answer were given out, which can't be taken back."""
-    named = _find_known_kind(retrying.error, retrying.status) if retrying else None
-    return Failed(named if named and named in RETRYABLE_KINDS else ErrorKind.UPSTREAM_CUT)
+    """Builds the failure for a retry after part of the answer was sent, which can't be taken back."""
+    kind = _find_known_kind(retrying.error, retrying.status) if retrying else None
+    return Failed(kind if kind and kind in RETRYABLE_KINDS else ErrorKind.UPSTREAM_CUT)
 
 
 def build_failure(
@@ -61,9 +61,10 @@ def build_failure(
     delay: float | None = None,
     retried: bool = True,
 ) -> Failed:
-    """What went wrong. said: part of an answer was given out before. now: seconds since 1970. delay: the CLI's last.
+    """Builds the failure for a query that ended without an answer.
 
-    retried: the CLI asked the service again before it gave up; it does, unless the service says that it must not.
+    answer_started: part of an answer was sent before. now: seconds since 1970. delay: of the CLI's last retry, in seconds.
+    retried: the CLI retried before it gave up, which it does unless the service forbids it.
     """
     kind = _find_kind(result, cli_error, answer_started=answer_started)
     if kind is ErrorKind.USAGE_LIMIT:
@@ -77,14 +78,14 @@ def build_failure(
 
 
 def is_thinking_error(failed: Failed) -> bool:
-    """Whether the service refused the request for the thinking in its history, which is bound to what stands before it."""
+    """Whether the service rejected the thinking in the history, which is bound to everything before it."""
     return failed.kind is ErrorKind.INVALID_REQUEST and bool(THINKING_ERROR.search(failed.detail))
 
 
 def _extract_service_detail(text: str) -> str:
-    """What the service said of the request, which is the client's own; nothing that the CLI says in its place."""
-    said = SERVICE_ERROR.match(text)
-    return f"It said: {said['words'][:MAX_DETAIL_LENGTH]}" if said else ""
+    """Returns the service's own message about the client's request; empty if the message is the CLI's."""
+    match = SERVICE_ERROR.match(text)
+    return f"It said: {match['message'][:MAX_DETAIL_LENGTH]}" if match else ""
 
 
 def _find_kind(result: ResultLine, cli_error: CliError | None, *, answer_started: bool) -> ErrorKind:
@@ -96,13 +97,13 @@ def _find_kind(result: ResultLine, cli_error: CliError | None, *, answer_started
         return ErrorKind.PROMPT_TOO_LONG
     if status is None and "not logged in" in text:
         return ErrorKind.NOT_LOGGED_IN
-    unnamed = ErrorKind.UPSTREAM if result.is_error else ErrorKind.CLI_FAILED
-    kind = _find_known_kind(cli_error.error if cli_error else "", status) or unnamed
+    default = ErrorKind.UPSTREAM if result.is_error else ErrorKind.CLI_FAILED
+    kind = _find_known_kind(cli_error.error if cli_error else "", status) or default
     return ErrorKind.UPSTREAM_CUT if answer_started and kind in {ErrorKind.UPSTREAM, ErrorKind.CLI_FAILED} else kind
 
 
 def _find_known_kind(error: str, status: int | None) -> ErrorKind | None:
-    """The kind by the CLI's word for it, or by the status; 529 has a word that says less than the number."""
+    """Returns the kind by the CLI's error name, or by the status; for 529, the CLI's name is less precise."""
     if status == 529:
         return ErrorKind.OVERLOADED
     return KINDS_BY_ERROR.get(error) or KINDS_BY_STATUS.get(status or 0)

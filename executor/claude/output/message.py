@@ -1,7 +1,7 @@
-"""The content blocks of one message of the model, as events. Pure.
+"""Parses the content blocks of one message of the model into events. Pure.
 
-Invariants: events keep the order of the blocks: buffered text is given out before the call that follows it. Thinking is
-given out unchanged, with its signature. Every block is recorded for the next round, also those that give no event.
+Invariants: events keep the order of the blocks: buffered text is emitted before the call that follows it. Thinking is
+emitted unchanged, with its signature. Every block is recorded for the next round, also those that emit no event.
 """
 
 from executor.claude.output.recorder import Recorder
@@ -11,14 +11,14 @@ from executor.claude.output.tool_calls import ToolCallParser
 from executor.claude.request.body import ModelRequest
 from shared.events import Event, TextDelta, ThinkingDelta, ThinkingRedacted, ThinkingSignature, ToolCall
 
-# What a client has seen can't be taken back.
+# Events that a client has seen can't be taken back.
 VISIBLE_EVENT = TextDelta | ThinkingDelta | ThinkingSignature | ThinkingRedacted | ToolCall
 
 
 class MessageParser:
     """Parses the message of the current round. Mutable: its blocks so far.
 
-    met_stop: the client's stop text that the message contains; no more of the message is given out.
+    met_stop: the client's stop text that the message contains; no more of the message is emitted.
     """
 
     def __init__(self, request: ModelRequest) -> None:

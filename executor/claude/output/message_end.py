@@ -19,10 +19,10 @@ MISSING_CALL = "It called no tool although `tool_choice` demands it."
 
 
 class MessageEnd(Struct, frozen=True):
-    """What follows a message; `events` are still to be given out.
+    """What follows a message; `events` must still be emitted.
 
-    answer: the message is the answer. refused: the model refused. replaced: `events` are the answer in its place.
-    next_round: the model is asked again. failed: the event is Failed.
+    answer: the message is the answer. refused: the model refused. replaced: `events` replace the answer.
+    next_round: another request is sent to the model. failed: the event is Failed.
     """
 
     next_step: Literal["answer", "refused", "replaced", "next_round", "failed"]

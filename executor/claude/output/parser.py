@@ -1,4 +1,4 @@
-"""The CLI's lines as the events of one answer: a state machine, without I/O.
+"""Parses the CLI's lines into the events of one answer: a state machine, without I/O.
 
 Invariants: an answer ends where the model ended it, whatever the CLI does next. Text of the CLI itself (it phrases its errors
 as an assistant's message) is never part of the answer. No event follows Done or Failed.
@@ -26,8 +26,8 @@ from shared.events import Done, Event, Failed, Started, StopReason
 class OutputParser:
     """Takes lines and returns events. Mutable: the progress of the answer.
 
-    is_finished: Done or Failed was returned. needs_next_round: a round is over and the model must be asked again.
-    pending_done: the model has ended the answer; only the result line with the cost is still awaited. must_drop_thinking: the
+    is_finished: Done or Failed was returned. needs_next_round: a round is over and the model needs another request.
+    pending_done: the model has ended the answer; only the result line with the cost is missing. must_drop_thinking: the
     service rejects the thinking in the history. cost_usd: cost of the process, as it last reported it.
     """
 
@@ -120,7 +120,7 @@ class OutputParser:
             case "refused":
                 return [*end.events, done]
             case "answer" if reason == "max_tokens" or self.message.is_empty:
-                # The CLI would ask for more text by itself: the answer ends here, without the cost.
+                # The CLI would request more text itself: the answer ends here, without the cost.
                 return [*end.events, done]
             case "answer":
                 self.pending_done = done

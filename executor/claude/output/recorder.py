@@ -1,4 +1,4 @@
-"""One message of the model as it is sent back for the next round. Pure.
+"""Records one message of the model, to send it back in the next round. Pure.
 
 Invariants: blocks keep their order, and thinking its signature: the service accepts it back only unchanged.
 """
@@ -12,13 +12,13 @@ from executor.claude.output.service_events import ServiceBlock, ServiceDelta
 from executor.claude.request.blocks import Json, build_text_block
 from executor.claude.request.tool_forms import UNREADABLE_ARGUMENTS
 
-# given: the caller has it. structured: the structured answer. not_offered: there is no such tool. surplus: one call too
-# many. undemanded: another tool than the one that must be called.
-type CallStatus = Literal["given", "structured", "not_offered", "surplus", "undemanded"]
+# accepted: the caller gets the call. structured: the structured answer. not_offered: the tool was not offered. surplus: a
+# second call where one is allowed. rejected: `tool_choice` forbids the call, or demands another tool.
+type CallStatus = Literal["accepted", "structured", "not_offered", "surplus", "rejected"]
 
 
 class RecordedCall(Struct, frozen=True):
-    """A call of the model. name: as the model wrote it. pieces: of its arguments, so far."""
+    """A call of the model. name: as the model wrote it. pieces: the arguments so far."""
 
     id: str
     name: str
@@ -27,7 +27,7 @@ class RecordedCall(Struct, frozen=True):
 
     @property
     def arguments(self) -> str:
-        """The arguments as text; a call without any is one with an empty object."""
+        """The arguments as text; an empty object for a call without arguments."""
         return "".join(self.pieces) or "{}"
 
     @property
@@ -52,17 +52,17 @@ class Recorder:
         self._blocks: list[RecordedBlock] = []
 
     def open_block(self, start: ServiceBlock) -> RecordedBlock:
-        """A block begins."""
+        """Starts a block."""
         block = RecordedBlock(start, [start.text], [])
         self._blocks.append(block)
         return block
 
     def open_call(self, start: ServiceBlock, status: CallStatus) -> None:
-        """A call begins."""
+        """Starts a call."""
         self.calls.append(RecordedCall(start.id, start.name, status, self.open_block(start).pieces))
 
     def add_delta(self, delta: ServiceDelta) -> None:
-        """The last block goes on."""
+        """Continues the last block."""
         block = self._blocks[-1] if self._blocks else self.open_block(ServiceBlock("text"))
         block.pieces.append(delta.text or delta.thinking or delta.partial_json)
         block.signature.append(delta.signature)
@@ -70,7 +70,7 @@ class Recorder:
     @property
     def caller_calls(self) -> list[RecordedCall]:
         """The calls that the caller gets."""
-        return [call for call in self.calls if call.status == "given"]
+        return [call for call in self.calls if call.status == "accepted"]
 
     @property
     def has_visible_text(self) -> bool:
@@ -78,8 +78,8 @@ class Recorder:
         return any(block.start.type == "text" and any(map(str.strip, block.pieces)) for block in self._blocks)
 
     def build_content(self) -> list[Json]:
-        """The message's content, as the service accepts it back."""
-        return [sent for block in self._blocks if (sent := _to_wire(block))]
+        """Builds the message's content in the form that the service accepts back."""
+        return [wire_block for block in self._blocks if (wire_block := _to_wire(block))]
 
 
 def _to_wire(block: RecordedBlock) -> Json:
@@ -92,15 +92,15 @@ def _to_wire(block: RecordedBlock) -> Json:
         case "redacted_thinking":
             return {"type": "redacted_thinking", "data": block.start.data}
         case "tool_use":
-            sent = parse_object(text or "{}")
-            use: Json = {"type": "tool_use", "id": block.start.id, "name": block.start.name}
-            return {**use, "input": {UNREADABLE_ARGUMENTS: text} if sent is None else sent}
+            arguments = parse_object(text or "{}")
+            call: Json = {"type": "tool_use", "id": block.start.id, "name": block.start.name}
+            return {**call, "input": {UNREADABLE_ARGUMENTS: text} if arguments is None else arguments}
         case _:
             return {}
 
 
 def parse_object(arguments: str) -> msgspec.Raw | None:
-    """A JSON object as it is; None where it is none."""
+    """Returns the text of a JSON object, undecoded; None for anything else."""
     try:
         msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""The Messages API's streaming events, as far as they are used: they ride inside the CLI's lines, unchanged.
+"""The Messages API's streaming events, as far as they are used; the CLI's lines contain them unchanged.
 
 (https://docs.claude.com/en/api/messages-streaming)
 """
@@ -15,24 +15,24 @@ STOP_REASONS: dict[str, StopReason] = {
     "refusal": "refusal",
     "pause_turn": "pause_turn",
 }
-# The nearest to what is none of ours; the vendor's list grows.
+# The nearest of our stop reasons for others of the service; the vendor's list grows.
 NEAREST_STOP_REASONS: dict[str, StopReason] = {"model_context_window_exceeded": "max_tokens"}
 
 
 def to_stop_reason(word: str) -> tuple[StopReason, str]:
-    """A stop reason of the service as one of ours, and the service's own word where that is another."""
+    """Returns our stop reason for the service's, and the service's own word where it is not one of ours."""
     known = STOP_REASONS.get(word)
     return (known, "") if known else (NEAREST_STOP_REASONS.get(word, "end_turn"), word)
 
 
 class OutputDetails(Struct, frozen=True):
-    """What the output tokens were spent on."""
+    """How the output tokens were used."""
 
     thinking_tokens: int | None = None
 
 
 class ServiceUsage(Struct, frozen=True):
-    """Token counts as the service sends them; None where a message does not speak of one."""
+    """Token counts as the service sends them; None where a message does not contain one."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None

@@ -1,39 +1,39 @@
-"""Where an answer must stop: the client's stop texts, found across the borders of deltas. Pure.
+"""Finds the client's stop texts in an answer, also across deltas. Pure.
 
-Invariants: what is given out never holds a stop text nor the beginning of one that may still become whole; nothing else is
-held back.
+Invariants: emitted text never contains a stop text, nor a prefix of one that may still be completed; no other text is
+buffered.
 """
 
 from collections.abc import Sequence
 
 
 class StopScanner:
-    """Feed it text; it gives out what is safe to say. Mutable: the text held back."""
+    """Takes text and returns what can be emitted. Mutable: the buffered text."""
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = [stop for stop in stops if stop]
         self._buffer = ""
 
     def feed(self, text: str) -> tuple[str, str | None]:
-        """What may be said now, and the stop text that was met, if one was; after that nothing more may be said."""
+        """Returns the text that can be emitted now, and the stop text that was found; after it, nothing may be emitted."""
         self._buffer += text
-        met = [(at + len(stop), at, stop) for stop in self._stops if (at := self._buffer.find(stop)) >= 0]
-        if met:
-            # The one that is whole first, as the service has it: so the answer is the same wherever deltas are cut.
-            _, at, stop = min(met)
-            said, self._buffer = self._buffer[:at], ""
-            return said, stop
-        keep = max((_measure_overlap(self._buffer, stop) for stop in self._stops), default=0)
-        said, self._buffer = self._buffer[: len(self._buffer) - keep], self._buffer[len(self._buffer) - keep :]
-        return said, None
+        found = [(start + len(stop), start, stop) for stop in self._stops if (start := self._buffer.find(stop)) >= 0]
+        if found:
+            # The one that ends first, as in the service: the answer then does not depend on where deltas are cut.
+            _, start, stop = min(found)
+            safe, self._buffer = self._buffer[:start], ""
+            return safe, stop
+        safe_length = len(self._buffer) - max((_measure_overlap(self._buffer, stop) for stop in self._stops), default=0)
+        safe, self._buffer = self._buffer[:safe_length], self._buffer[safe_length:]
+        return safe, None
 
     def flush(self) -> str:
-        """What was held back, once nothing more comes."""
+        """Returns the buffered text when no more text follows."""
         rest, self._buffer = self._buffer, ""
         return rest
 
 
 def _measure_overlap(text: str, stop: str) -> int:
-    """How many of the last characters of `text` are the first of `stop`."""
+    """Returns the length of the longest end of `text` that is an incomplete beginning of `stop`."""
     longest = min(len(text), len(stop) - 1)
     return next((size for size in range(longest, 0, -1) if text.endswith(stop[:size])), 0)

@@ -1,6 +1,6 @@
-"""The words of an answer: given out as they come, or held back until it is known that they belong to it. Pure.
+"""The text of an answer: streamed, or buffered until it is clear that it belongs to the answer. Pure.
 
-Invariants: what is given out holds no stop text; a blank line parts the words of two rounds.
+Invariants: emitted text contains no stop text; a blank line separates the texts of two rounds.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ ROUND_SEPARATOR = "\n\n"
 
 
 class OutputText:
-    """Feed it words; it gives deltas. Mutable: the words held back, and the seam before the next.
+    """Takes text and returns deltas. Mutable: the buffered text, and the separator before the next text.
 
-    held: words are held back until `release`, as they may turn out not to be part of the answer.
+    is_buffering: text is buffered until `flush`, since it may not be part of the answer.
     """
 
     def __init__(self, stops: Sequence[str], *, is_buffering: bool) -> None:
@@ -26,27 +26,27 @@ class OutputText:
 
     @property
     def buffered_text(self) -> str:
-        """The words that are held back."""
+        """The text in the buffer."""
         return "".join(self._buffer)
 
     def feed(self, text: str) -> tuple[list[TextDelta], str | None]:
-        """What may be given out now, and the stop text that was met, if one was."""
+        """Returns the deltas that can be emitted now, and the stop text that was found."""
         if self._is_buffering:
             self._buffer.append(text)
             return [], None
-        said, met = self._scanner.feed(self._separator + text)
+        safe, met_stop = self._scanner.feed(self._separator + text)
         self._has_output, self._separator = True, ""
-        return _to_deltas(said), met
+        return _to_deltas(safe), met_stop
 
     def flush(self) -> list[TextDelta]:
-        """All that was held back: it is part of the answer."""
-        words, self._buffer = self._separator + self.buffered_text if self._buffer else "", []
-        if words:
+        """Returns all buffered text: it is part of the answer."""
+        text, self._buffer = self._separator + self.buffered_text if self._buffer else "", []
+        if text:
             self._has_output, self._separator = True, ""
-        return _to_deltas(words + self._scanner.flush())
+        return _to_deltas(text + self._scanner.flush())
 
     def start_next_round(self) -> None:
-        """Forget what is held back; the next words belong to another message."""
+        """Discards the buffered text; the next text belongs to another message."""
         self._buffer = []
         self._separator = ROUND_SEPARATOR if self._has_output else ""
 

@@ -1,6 +1,6 @@
-"""The calls of one message of the model, as events for the caller. Pure.
+"""Parses the calls of one message of the model into events for the caller. Pure.
 
-Invariants: the caller sees only calls with the status `given`, under the client's names. Each is one ToolCall followed by its
+Invariants: the caller sees only calls with the status `accepted`, under the client's names. Each is one ToolCall followed by its
 arguments, which join to the JSON text that the client's schema describes.
 """
 
@@ -27,7 +27,7 @@ class ToolCallParser:
         """Records a call that starts. Returns its event if the caller gets the call."""
         status = self._rules.decide(block.name, needs_call=needs_call, surplus=bool(recorder.caller_calls))
         recorder.open_call(block, status)
-        return [ToolCall(block.id, self._wire.names.to_client(block.name))] if status == "given" else []
+        return [ToolCall(block.id, self._wire.names.to_client(block.name))] if status == "accepted" else []
 
     def add_arguments(self, call: RecordedCall, piece: str) -> list[ToolArgumentsDelta]:
         """Returns a piece of the arguments, if they can be streamed as the model writes them."""
@@ -35,13 +35,13 @@ class ToolCallParser:
 
     def close(self, call: RecordedCall) -> list[ToolArgumentsDelta]:
         """Returns the arguments that were not streamed."""
-        if call.status != "given":
+        if call.status != "accepted":
             return []
         if self._is_streamed(call):
-            # Clients parse what they get: a call without arguments has an empty object.
+            # Clients parse the arguments, so a call without arguments gets an empty object.
             return [] if any(call.pieces) else [ToolArgumentsDelta("{}")]
         form = self._wire.find_form(self._wire.names.to_client(call.name))
         return [ToolArgumentsDelta(form.to_client(call.arguments))]
 
     def _is_streamed(self, call: RecordedCall) -> bool:
-        return call.status == "given" and self._wire.find_form(self._wire.names.to_client(call.name)).is_plain
+        return call.status == "accepted" and self._wire.find_form(self._wire.names.to_client(call.name)).is_plain

@@ -1,6 +1,6 @@
 """Collects what the CLI reports about errors of the service, until a result line ends the query. Pure.
 
-Invariants: an error report is no part of the answer; it only explains why there is none.
+Invariants: an error report is not part of the answer; it only explains why there is none.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from executor.claude.cli.protocol import ApiRetry, CliError, ResultLine
 from executor.claude.output.failure import build_cut_failure, build_failure, build_retry_failure, is_thinking_error
 from shared.events import Failed, UsageWindows
 
-# The longest that the CLI may wait before it retries; for a longer wait, the client is told to wait itself.
+# In seconds, the longest wait of the CLI before a retry; for a longer one, the client gets a failure with that delay.
 MAX_CLI_RETRY_DELAY = 5.0
 
 
@@ -30,7 +30,7 @@ class UpstreamErrors:
         return [build_retry_failure(retry)] if retry.delay > MAX_CLI_RETRY_DELAY else []
 
     def build_cut(self) -> Failed:
-        """Builds the failure for an answer that the CLI started again after part of it was given out."""
+        """Builds the failure for an answer that the CLI restarted after part of it was sent."""
         return build_cut_failure(self._last_retry)
 
     def build_failure(self, result: ResultLine, *, answer_started: bool) -> Failed | None:

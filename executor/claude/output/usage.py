@@ -37,11 +37,11 @@ class UsageCounter:
 def merge_usage(usage: Usage, counts: ServiceUsage) -> Usage:
     """Returns `usage` with each count that `counts` contains replaced."""
     details = counts.output_tokens_details
-    given = {
+    updates = {
         "input_tokens": counts.input_tokens,
         "output_tokens": counts.output_tokens,
         "cache_read_tokens": counts.cache_read_input_tokens,
         "cache_write_tokens": counts.cache_creation_input_tokens,
         "reasoning_tokens": details.thinking_tokens if details else None,
     }
-    return Usage(**{name: getattr(usage, name) if value is None else value for name, value in given.items()})
+    return Usage(**{name: getattr(usage, name) if value is None else value for name, value in updates.items()})

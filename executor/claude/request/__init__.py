@@ -1,1 +1,1 @@
-"""A Turn as the body of a request to the Messages API."""
+"""Builds the body of a request to the Messages API from a Turn."""

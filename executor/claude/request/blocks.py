@@ -1,4 +1,4 @@
-"""Blocks of a conversation as the Messages API has them. Pure.
+"""Builds the content blocks of the Messages API. Pure.
 
 (https://docs.claude.com/en/api/messages, content blocks)
 """
@@ -14,39 +14,39 @@ from shared.turn import Block, Document, Image, RedactedThinking, Text, Thinking
 type Json = dict[str, object]
 
 THINKING_BLOCKS = Thinking | RedactedThinking
-# How the CLI itself words an instruction where the model takes no system messages.
+# The CLI's own form of an instruction for models that accept no system messages.
 REMINDER_TEMPLATE = "<system-reminder>\n{text}\n</system-reminder>"
 
 
 class WireTools:
-    """How names and arguments of a turn's tools travel."""
+    """Translates the names and arguments of a turn's tools."""
 
     def __init__(self, names: WireNames, forms: Mapping[str, ToolForm]) -> None:
         self.names = names
         self._forms = forms
 
     def find_form(self, name: str) -> ToolForm:
-        """The form of the tool that the client calls so; a tool that is not on offer is taken as it is."""
+        """Returns the form of the tool with the client's name; a plain form for a tool that is not offered."""
         return self._forms.get(name, PLAIN_FORM)
 
 
 def has_content(block: Block) -> bool:
-    """Whether the service takes a block: it refuses text without a visible character."""
+    """Whether the service accepts a block: it rejects text without a visible character."""
     return not isinstance(block, Text) or bool(block.text.strip())
 
 
 def build_reminder(text: str) -> Json:
-    """An instruction as part of a user's message."""
+    """Builds an instruction as part of a user's message."""
     return build_text_block(REMINDER_TEMPLATE.format(text=text))
 
 
 def build_text_block(text: str) -> Json:
-    """A block of text."""
+    """Builds a text block."""
     return {"type": "text", "text": text}
 
 
 def to_wire(block: Block, wire: WireTools) -> Json:
-    """A block as the service takes it."""
+    """Builds the service's form of a block."""
     match block:
         case Text(text):
             return build_text_block(text)
@@ -59,17 +59,17 @@ def to_wire(block: Block, wire: WireTools) -> Json:
         case RedactedThinking(data):
             return {"type": "redacted_thinking", "data": data}
         case ToolUse(call_id, name, arguments):
-            sent = msgspec.Raw(wire.find_form(name).to_wire(arguments).encode())
-            return {"type": "tool_use", "id": call_id, "name": wire.names.to_wire(name), "input": sent}
+            wire_arguments = msgspec.Raw(wire.find_form(name).to_wire(arguments).encode())
+            return {"type": "tool_use", "id": call_id, "name": wire.names.to_wire(name), "input": wire_arguments}
         case ToolResult():
             return _result_to_wire(block, wire)
 
 
 def _document_to_wire(document: Document) -> Json:
-    form = "text" if document.media_type == "text/plain" else "base64"
-    source = {"type": form, "media_type": document.media_type, "data": document.data}
-    about = {"title": document.title, "context": document.context}
-    return {"type": "document", "source": source, **{name: text for name, text in about.items() if text}}
+    encoding = "text" if document.media_type == "text/plain" else "base64"
+    source = {"type": encoding, "media_type": document.media_type, "data": document.data}
+    metadata = {"title": document.title, "context": document.context}
+    return {"type": "document", "source": source, **{name: text for name, text in metadata.items() if text}}
 
 
 def _result_to_wire(result: ToolResult, wire: WireTools) -> Json:
@@ -81,5 +81,5 @@ def _result_to_wire(result: ToolResult, wire: WireTools) -> Json:
 
 
 def list_attachments(result: ToolResult) -> tuple[Image | Document, ...]:
-    """What stands beside a result: the service takes nothing but text inside of one that is an error."""
+    """Returns the parts that are sent after a result: the service accepts only text inside a result that is an error."""
     return tuple(part for part in result.content if result.is_error and not isinstance(part, Text))

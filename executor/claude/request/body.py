@@ -1,9 +1,9 @@
-"""A Turn as what the CLI is told: system texts, settings, and the rest of the request's body. Pure.
+"""Builds the CLI's settings for a Turn, which contain the fields of the request's body. Pure.
 
-Invariants: nothing of the request is changed by the CLI. It passes the fields of `CLAUDE_CODE_EXTRA_BODY` on as they are, in
-the place of its own (https://code.claude.com/docs/en/env-vars), while its headers, its system text and its metadata stay.
-A CLI that passed nothing on would send `PLACEHOLDER`, which the service refuses: no question is ever answered without
-its conversation.
+Invariants: the CLI changes nothing of the request. It passes on the fields of `CLAUDE_CODE_EXTRA_BODY` unchanged, in place
+of its own (https://code.claude.com/docs/en/env-vars), and keeps its headers, its system text and its metadata. If a CLI
+passed nothing on, it would send `PLACEHOLDER`, which the service rejects: no request is ever answered without its
+conversation.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from executor.claude.request.tool_forms import ToolForm
 from executor.claude.request.tool_names import STRUCTURED_TOOL_NAME, build_tool_names
 from shared.turn import Tool, Turn
 
-# A block of no type that the service knows, which names the fault in the service's own refusal.
+# A block of a type that the service does not know: the service's error then names the cause.
 PLACEHOLDER: Json = {"type": "conversation_is_in_the_extra_body"}
 STRUCTURED_DESCRIPTION = (
     "Use this tool to return your final response in the requested structured format. You MUST call this tool exactly once "
@@ -31,10 +31,10 @@ CALL_ONE_TOOL = "Answer by calling the tool `{name}`. An answer in words alone c
 
 
 class ModelRequest(Struct, frozen=True):
-    """A turn, ready to be sent as often as it takes.
+    """A turn in the service's form, for all its rounds.
 
-    messages: the conversation as the client sent it, and behind it the demand. demand: what tells the model to call a
-    tool, where the service takes no `tool_choice` that does. cache_ttl: "5m" or "1h".
+    messages: the conversation as the client sent it, then the call instruction. call_instruction: tells the model to call
+    a tool, where the model accepts no `tool_choice` that forces it. cache_ttl: "5m" or "1h".
     """
 
     turn: Turn
@@ -46,17 +46,17 @@ class ModelRequest(Struct, frozen=True):
 
 
 def build_request(turn: Turn, rules: ModelRules, cache_ttl: str) -> ModelRequest:
-    """What is sent for a turn, by the rules of its model."""
+    """Builds the request for a turn by the rules of its model."""
     wire = WireTools(build_tool_names(turn), {tool.name: ToolForm(tool.schema) for tool in turn.tools})
-    demand = "" if rules.forced_tools else _build_call_instruction(turn, wire)
+    instruction = "" if rules.forced_tools else _build_call_instruction(turn, wire)
     messages = to_wire_messages(turn.messages, wire, rules)
-    if demand and messages:
-        messages = _add_call_instruction(messages, demand, rules)
-    return ModelRequest(turn, wire, rules, tuple(messages), demand, cache_ttl)
+    if instruction and messages:
+        messages = _add_call_instruction(messages, instruction, rules)
+    return ModelRequest(turn, wire, rules, tuple(messages), instruction, cache_ttl)
 
 
 def build_settings(request: ModelRequest, messages: Sequence[Json], *, needs_call: bool) -> Json:
-    """The CLI's settings for one round: model, effort and the body. demanded: a call is still to be made."""
+    """Builds the CLI's settings for one round: model, effort and body. needs_call: the request still demands a call."""
     turn = request.turn
     body = build_body(request, messages, needs_call=needs_call)
     environment = {
@@ -64,24 +64,24 @@ def build_settings(request: ModelRequest, messages: Sequence[Json], *, needs_cal
         "CLAUDE_CODE_PROMPT_CACHE_TTL": request.cache_ttl,
     }
     if turn.max_tokens is not None:
-        # The CLI fits its limit of thinking to it; the body has the number itself, which the CLI would lower.
+        # The CLI derives its thinking limit from it. The body has the number too, since the CLI would lower its own.
         environment["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(turn.max_tokens)
     effort: Json = {"effortLevel": turn.effort} if turn.effort else {}
     return {"model": turn.model, "env": environment, **effort}
 
 
 def build_body(request: ModelRequest, messages: Sequence[Json], *, needs_call: bool) -> Json:
-    """The fields of the request that are sent as they are."""
+    """Builds the fields that the CLI passes on unchanged."""
     turn = request.turn
     body: Json = {"messages": add_cache_marks(messages, request.cache_ttl)}
-    # One order for one set of tools, whatever order a client lists them in: the prompt cache begins with them.
+    # Sorted, so that the order of a client's list does not matter: the cached prompt starts with the tools.
     tools = [
         _tool_to_wire(tool, request.wire)
         for tool in sorted(_list_offered_tools(request), key=lambda tool: tool.name.casefold())
     ]
     if turn.schema is not None:
-        offered = msgspec.Raw(ToolForm(turn.schema, is_answer=True).schema.encode())
-        tools.append({"name": STRUCTURED_TOOL_NAME, "description": STRUCTURED_DESCRIPTION, "input_schema": offered})
+        schema = msgspec.Raw(ToolForm(turn.schema, is_answer=True).schema.encode())
+        tools.append({"name": STRUCTURED_TOOL_NAME, "description": STRUCTURED_DESCRIPTION, "input_schema": schema})
     if tools:
         body["tools"] = tools
     if choice := _build_tool_choice(request, needs_call=needs_call):
@@ -89,20 +89,20 @@ def build_body(request: ModelRequest, messages: Sequence[Json], *, needs_call: b
         if choice["type"] in {"any", "tool"} and not request.rules.thinks_when_forced:
             body["thinking"] = NO_THINKING
     if messages and messages[-1]["role"] == "assistant" and request.rules.prefill:
-        # The service takes the beginning of an answer only from a model that does not think.
+        # The service accepts a prefilled answer only while the model does not think.
         body["thinking"] = NO_THINKING
     if turn.max_tokens is not None:
         body["max_tokens"] = turn.max_tokens
-    # The service refuses a stop text without a visible character; those are looked for in the answer only.
+    # The service rejects a stop text without a visible character; the output parser looks for those.
     if (stops := [stop for stop in turn.stop if stop.strip()]) and turn.schema is None:
         body["stop_sequences"] = stops
     return body
 
 
 def _list_offered_tools(request: ModelRequest) -> Sequence[Tool]:
-    """The tools on offer. One that must be called is alone, where the service can't be told which it is.
+    """Returns the offered tools: only the forced tool, where the model accepts no `tool_choice` that forces it.
 
-    Not in a held turn: its later rounds offer all, and the model's thinking is bound to the tools it was offered.
+    An interactive turn offers all: its later rounds need them, and the model's thinking is bound to the offered tools.
     """
     turn = request.turn
     if request.call_instruction and turn.tool_choice == "tool" and not turn.interactive:
@@ -111,17 +111,17 @@ def _list_offered_tools(request: ModelRequest) -> Sequence[Tool]:
 
 
 def _tool_to_wire(tool: Tool, wire: WireTools) -> Json:
-    offered = msgspec.Raw(wire.find_form(tool.name).schema.encode())
-    return {"name": wire.names.to_wire(tool.name), "description": tool.description, "input_schema": offered}
+    schema = msgspec.Raw(wire.find_form(tool.name).schema.encode())
+    return {"name": wire.names.to_wire(tool.name), "description": tool.description, "input_schema": schema}
 
 
 def _build_tool_choice(request: ModelRequest, *, needs_call: bool) -> Json:
-    """The service's `tool_choice`; empty where the model may choose freely."""
+    """Builds the service's `tool_choice`; empty where the model may choose freely."""
     turn = request.turn
     if not turn.tools:
         return {}
-    free = turn.tool_choice in {"any", "tool"} and (request.call_instruction or not needs_call)
-    kind = "auto" if free else turn.tool_choice
+    is_free = turn.tool_choice in {"any", "tool"} and (request.call_instruction or not needs_call)
+    kind = "auto" if is_free else turn.tool_choice
     choice: Json = {"type": kind}
     if kind == "tool":
         choice["name"] = request.wire.names.to_wire(turn.forced_tool or "")
@@ -141,9 +141,9 @@ def _build_call_instruction(turn: Turn, wire: WireTools) -> str:
 
 
 def _add_call_instruction(messages: Sequence[Json], instruction: str, rules: ModelRules) -> list[Json]:
-    """The demand behind the conversation, where it leaves the cached prefix as it is.
+    """Adds the instruction after the conversation, so that the cached prefix does not change.
 
-    It stays there in further rounds: the model's thinking is bound to what stands before it.
+    It stays there in further rounds: the model's thinking is bound to everything before it.
     """
     last = messages[-1]
     content = cast("list[Json]", last["content"])

@@ -1,8 +1,8 @@
-"""What the models of the service accept, where a request differs from model to model. Pure.
+"""Rules for what a model accepts, where models differ. Pure.
 
-The rules are those of the vendor's migration guides and of
-https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages. A model that is not known is taken
-for a new one: what new models refuse is then emulated, which every model accepts.
+The rules come from the vendor's migration guides and from
+https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages. An unknown model is treated as a new
+one: what new models reject is emulated in a way that every model accepts.
 """
 
 import re
@@ -10,17 +10,17 @@ import re
 from msgspec import Struct
 
 FORCED_TOOLS = re.compile(r"claude-(3|(opus|sonnet|haiku)-4|haiku-5)")
-# Models that refuse to be forced to call a tool while they think; later ones accept both or neither.
+# Models that reject a forced call while they think; later ones accept both or neither.
 FORCED_TOOLS_WITHOUT_THINKING = re.compile(r"claude-(3|(opus|sonnet|haiku)-4(-[0-7])?(-20\d{6})?$)")
 PREFILL = re.compile(r"claude-(3|(opus|sonnet|haiku)-4(-[015])?(-20\d{6})?$)")
 NO_SYSTEM_MESSAGES = re.compile(r"claude-(3|(opus|sonnet|haiku)-4(-[0-7])?(-20\d{6})?$)")
 
 
 class ModelRules(Struct, frozen=True):
-    """forced_tools: `tool_choice` any and tool. prefill: a conversation may end with the assistant's message.
+    """forced_tools: `tool_choice` may be `any` or `tool`. prefill: a conversation may end with the assistant's message.
 
-    system_messages: messages of the role system may stand in the middle. thinks_when_forced: thinking may stay on
-    where a call is forced.
+    system_messages: a conversation may contain messages of the role system. thinks_when_forced: thinking may stay on when
+    a call is forced.
     """
 
     forced_tools: bool
@@ -33,7 +33,7 @@ PERMISSIVE_RULES = ModelRules(forced_tools=True, prefill=True, system_messages=T
 
 
 def find_rules(model: str) -> ModelRules:
-    """The rules of a model, by its full id."""
+    """Returns the rules of a model by its full id."""
     name = model.partition("[")[0]
     return ModelRules(
         forced_tools=bool(FORCED_TOOLS.match(name)),

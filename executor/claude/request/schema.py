@@ -1,7 +1,7 @@
-"""Schemas whose root is not plainly an object, moved into one. Pure.
+"""Wraps schemas whose root is not an object. Pure.
 
-The service takes tools with an object at the root only. Any other schema travels as the one property of an object, and
-what the model wrote for it comes out again byte for byte.
+The service accepts only tools with an object at the root of their schema. Any other schema becomes the only property of an
+object, and the value that the model writes for it is unwrapped byte for byte.
 """
 
 from typing import cast
@@ -13,25 +13,25 @@ type Fields = dict[str, object]
 WRAPPER_PROPERTY = "value"
 DEFINITION_KEYWORDS = ("$defs", "definitions")
 UNION_KEYWORDS = ("anyOf", "oneOf", "allOf")
-# Where the keys are names of the client's, and where a value is no schema, whatever it looks like.
+# Keywords whose keys are names of the client's, and keywords whose value is never a schema, even if it looks like one.
 MAP_KEYWORDS = ("$defs", "definitions", "properties", "patternProperties", "dependentSchemas", "dependencies")
 VALUE_KEYWORDS = ("const", "enum", "default", "examples", "example", "required", "dependentRequired")
 
 
 def move_into_wrapper(schema: str) -> str:
-    """An object with the schema as its one property; references to its own root lead to where that is now."""
+    """Returns an object schema with the schema as its only property; references to its root are adjusted."""
     fields = msgspec.json.decode(schema, type=Fields)
     for name in ("$schema", "$id"):
-        # A schema with an id of its own would be the root of its own references.
+        # A schema with its own id would remain the root of its references.
         fields.pop(name, None)
     moved = cast("Fields", _move(fields))
-    shared = {name: moved.pop(name) for name in DEFINITION_KEYWORDS if name in moved}
+    definitions = {name: moved.pop(name) for name in DEFINITION_KEYWORDS if name in moved}
     root = {
         "type": "object",
         "properties": {WRAPPER_PROPERTY: moved},
         "required": [WRAPPER_PROPERTY],
         "additionalProperties": False,
-        **shared,
+        **definitions,
     }
     return msgspec.json.encode(root).decode()
 
@@ -57,7 +57,7 @@ def _move_field(name: str, value: object) -> object:
 def _move_reference(reference: str) -> str:
     if reference.startswith(tuple(f"#/{name}/" for name in DEFINITION_KEYWORDS)):
         return reference
-    # What is no path is the name of an anchor, which needs none.
+    # A reference without a path names an anchor and needs no adjustment.
     return (
         f"#/properties/{WRAPPER_PROPERTY}{reference[1:]}"
         if reference == "#" or reference.startswith("#/")

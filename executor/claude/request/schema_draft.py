@@ -1,6 +1,6 @@
-"""JSON Schemas of earlier drafts as 2020-12 has them, which is the draft that the service compiles. Pure.
+"""Translates JSON Schemas of earlier drafts to 2020-12, the draft that the service compiles. Pure.
 
-Invariants: what a schema allows stays the same; one that is in words of 2020-12 travels as it is.
+Invariants: what a schema allows stays the same; a schema that uses only keywords of 2020-12 is not changed.
 (https://json-schema.org/draft/2020-12/release-notes, https://json-schema.org/draft-07/json-schema-validation)
 """
 
@@ -15,14 +15,14 @@ EXCLUSIVE_LIMITS = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"
 
 
 def modernize(schema: str) -> str:
-    """The schema in words of 2020-12; the very same text where nothing has to change."""
+    """Returns the schema in 2020-12; the same text where nothing has to change."""
     if not any(word in schema.encode("utf-8", "surrogatepass") for word in EARLIER_KEYWORDS):
         return schema
-    given = msgspec.json.decode(schema, type=Fields)
-    modern = cast("Fields", _modernize(given))
-    if modern == given:
+    original = msgspec.json.decode(schema, type=Fields)
+    modern = cast("Fields", _modernize(original))
+    if modern == original:
         return schema
-    # What it declared is no longer what it is.
+    # The declared draft no longer applies.
     modern.pop("$schema", None)
     return msgspec.json.encode(modern).decode()
 

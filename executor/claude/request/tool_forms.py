@@ -1,8 +1,8 @@
-"""Schemas of tools and of structured answers as the service takes them, and arguments there and back. Pure.
+"""Translates schemas of tools and structured answers to the service's form, and arguments in both directions. Pure.
 
-The service refuses a tool with a top-level property name outside of `PROPERTY`, and one whose root is a union. A property
-travels under a stand-in; a root that is not plainly an object travels inside of one. Arguments of the model come back as
-the client's own schema has them.
+The service rejects a tool with a top-level property name that does not match `PROPERTY_NAME`, and a tool whose root is a
+union. Such a property gets a substitute name; a root that is not an object is wrapped in one. The model's arguments are
+translated back to the client's own schema.
 """
 
 import re
@@ -17,7 +17,7 @@ from executor.claude.request.tool_names import WireNames
 from shared.text.exact_json import quote_inexact_numbers
 
 PROPERTY_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
-# What holds arguments that are not a JSON object: the model reads what was written, as text.
+# The property for arguments that are not a JSON object: the model reads them as text.
 UNREADABLE_ARGUMENTS = "unreadable_arguments"
 # Keywords whose value lists properties of the root by name, as keys or as items.
 PROPERTY_MAP_KEYWORDS = ("properties", "dependentRequired", "dependentSchemas", "dependencies")
@@ -27,13 +27,13 @@ type Fields = dict[str, msgspec.Raw]
 
 
 class ToolForm:
-    """How one tool's schema and arguments travel.
+    """Translates one tool's schema and arguments.
 
-    plain: the arguments travel as they are, so they can be streamed. wrapped: they travel inside of an object.
+    is_plain: the arguments are not changed, so they can be streamed. is_wrapped: they are wrapped in an object.
     """
 
     def __init__(self, schema: str, *, is_answer: bool = False) -> None:
-        """is_answer: the schema is that of a structured answer, which may be other than an object."""
+        """is_answer: the schema describes a structured answer, which need not be an object."""
         schema = modernize(schema)
         fields = msgspec.json.decode(schema, type=Fields)
         self.is_wrapped = any(name in fields for name in (*UNION_KEYWORDS, "$ref")) or (
@@ -47,25 +47,25 @@ class ToolForm:
         elif self._names.has_changes:
             self.schema = _encode(self._rename_properties(fields))
         else:
-            # One that leaves the type out means an object.
+            # A schema without a type means an object.
             self.schema = schema if "type" in fields else _encode({"type": msgspec.Raw(b'"object"'), **fields})
 
     def to_wire(self, arguments: str) -> str:
-        """A call of the history as the model is to see it: always a JSON object."""
+        """Returns the arguments of a call in the history as the model sees them: always a JSON object."""
         fields = _read_object(arguments)
         if fields is None:
             return _encode({UNREADABLE_ARGUMENTS: msgspec.Raw(msgspec.json.encode(arguments))})
-        carried = quote_inexact_numbers(arguments)
+        exact = quote_inexact_numbers(arguments)
         if self.is_wrapped:
-            return _encode({WRAPPER_PROPERTY: msgspec.Raw(carried.encode())})
+            return _encode({WRAPPER_PROPERTY: msgspec.Raw(exact.encode())})
         if not self._names.has_changes:
-            return carried
+            return exact
         return _encode(
-            {self._names.to_wire(name): value for name, value in msgspec.json.decode(carried, type=Fields).items()}
+            {self._names.to_wire(name): value for name, value in msgspec.json.decode(exact, type=Fields).items()}
         )
 
     def to_client(self, arguments: str) -> str:
-        """The arguments that the model wrote, as the client's schema has them; what can't be read stays as it is."""
+        """Returns the model's arguments in the form of the client's schema; unchanged if they can't be parsed."""
         fields = _read_object(arguments)
         if fields is None or self.is_plain:
             return arguments
@@ -77,14 +77,12 @@ class ToolForm:
         renamed = dict(fields)
         for name in PROPERTY_MAP_KEYWORDS:
             if name in fields:
-                keyed = _decode_fields(fields[name])
-                renamed[name] = msgspec.Raw(
-                    _encode(
-                        {self._names.to_wire(key): self._rename_list(value) for key, value in keyed.items()}
-                    ).encode()
-                    if name in {"dependentRequired", "dependencies"}
-                    else _encode({self._names.to_wire(key): value for key, value in keyed.items()}).encode()
-                )
+                has_lists = name in {"dependentRequired", "dependencies"}
+                properties = {
+                    self._names.to_wire(key): self._rename_list(value) if has_lists else value
+                    for key, value in _decode_fields(fields[name]).items()
+                }
+                renamed[name] = msgspec.Raw(_encode(properties).encode())
         for name in PROPERTY_LIST_KEYWORDS:
             if name in fields:
                 renamed[name] = self._rename_list(fields[name])
@@ -103,7 +101,7 @@ def _is_object(fields: Fields) -> bool:
 
 
 def _read_object(arguments: str) -> Fields | None:
-    """The fields of a JSON object; None for anything else."""
+    """Returns the fields of a JSON object; None for anything else."""
     try:
         return msgspec.json.decode(arguments, type=Fields)
     except (msgspec.DecodeError, RecursionError):

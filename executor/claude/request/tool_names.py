@@ -1,7 +1,8 @@
-"""Names and ids as the service takes them, mapped there and back. Pure.
+"""Maps names of tools and ids of calls to names and ids that the service accepts, and back. Pure.
 
-Invariants: the same conversation gets the same names and ids in every request, so that the service's prompt cache holds;
-what the service takes travels unchanged. (https://docs.claude.com/en/api/messages, `tools.name` and `tool_use.id`)
+Invariants: the same conversation gets the same names and ids in every request, so that the service's prompt cache can be
+used; a name or id that the service accepts is not changed.
+(https://docs.claude.com/en/api/messages, `tools.name` and `tool_use.id`)
 """
 
 import hashlib
@@ -12,14 +13,14 @@ from shared.turn import Message, ToolResult, ToolUse, Turn
 
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,128}")
-# The executor's own tool for structured answers; a client's tool of that name steps aside where both are on offer.
+# The executor's own tool for structured answers; a client's tool of that name is renamed where both are offered.
 STRUCTURED_TOOL_NAME = "StructuredOutput"
-# Of these the CLI knows more than that it does not offer them.
+# Tools that the CLI treats specially even where it does not offer them.
 CLI_TOOL_NAMES = ("Agent", "Artifact", "ToolSearch")
 
 
 class WireNames:
-    """Names of the client and the names that stand for them on the wire."""
+    """Maps the client's names to names on the wire, and back."""
 
     def __init__(self, names: Iterable[str], accept: re.Pattern[str], reserved: Iterable[str] = ()) -> None:
         taken = set(reserved)
@@ -27,66 +28,65 @@ class WireNames:
         def is_available(name: str) -> bool:
             return bool(accept.fullmatch(name)) and name not in taken
 
-        # Names that can travel as they are come first: another's stand-in must not be one of them.
-        in_order = sorted(dict.fromkeys(names), key=lambda name: not is_available(name))
+        # Names that need no change come first: a substitute must not equal one of them.
         self._to_wire: dict[str, str] = {}
-        for name in in_order:
-            self._to_wire[name] = name if is_available(name) else _build_stand_in(name, is_available)
+        for name in sorted(dict.fromkeys(names), key=lambda name: not is_available(name)):
+            self._to_wire[name] = name if is_available(name) else _build_substitute(name, is_available)
             taken.add(self._to_wire[name])
         self._to_client = {wire: name for name, wire in self._to_wire.items()}
 
     @property
     def has_changes(self) -> bool:
-        """Whether any name travels as another."""
+        """Whether any name is changed."""
         return any(name != wire for name, wire in self._to_wire.items())
 
     def to_wire(self, name: str) -> str:
-        """The name that the model sees."""
+        """Returns the name that the model sees."""
         return self._to_wire.get(name, name)
 
     def to_client(self, wire: str) -> str:
-        """The name that the client gave."""
+        """Returns the client's name."""
         return self._to_client.get(wire, wire)
 
 
-def _build_stand_in(name: str, fits: Callable[[str], bool]) -> str:
-    """The name with eight hex digits of its hash in the place of what can't travel."""
-    mark = name.encode("utf-8", "surrogatepass")
+def _build_substitute(name: str, is_available: Callable[[str], bool]) -> str:
+    """Replaces the characters that the service rejects, and appends eight hex digits of the name's hash."""
+    digest = name.encode("utf-8", "surrogatepass")
     while True:
-        mark = hashlib.sha256(mark).hexdigest().encode()
-        wire = f"{re.sub(r'[^a-zA-Z0-9_-]', '_', name)[:55]}_{mark[:8].decode()}"
-        if fits(wire):
+        digest = hashlib.sha256(digest).hexdigest().encode()
+        wire = f"{re.sub(r'[^a-zA-Z0-9_-]', '_', name)[:55]}_{digest[:8].decode()}"
+        if is_available(wire):
             return wire
 
 
 def build_tool_names(turn: Turn) -> WireNames:
-    """The names of a turn's tools, those of its history's calls included."""
+    """Maps the names of a turn's tools, including those of calls in its history."""
     called = [block.name for message in turn.messages for block in message.content if isinstance(block, ToolUse)]
     reserved = (*CLI_TOOL_NAMES, STRUCTURED_TOOL_NAME) if turn.schema is not None else CLI_TOOL_NAMES
     return WireNames([*(tool.name for tool in turn.tools), *called], TOOL_NAME, reserved)
 
 
 def assign_wire_ids(messages: Sequence[Message]) -> list[Message]:
-    """The messages with an id of its own for each call, and the same id for the call's result.
+    """Gives each call a unique id, and the call's result the same id.
 
-    Clients number calls anew in each turn, and other vendors' ids have characters that the service refuses. A result
-    belongs to the nearest earlier call with its id that has no result yet.
+    Clients reuse ids in later turns, and other vendors' ids contain characters that the service rejects. A result belongs
+    to the nearest earlier call with its id that has no result yet.
     """
     taken: set[str] = set()
     waiting: dict[str, list[str]] = {}
     renamed: list[Message] = []
     for message in messages:
         content = list(message.content)
-        for at, block in enumerate(content):
+        for index, block in enumerate(content):
             if isinstance(block, ToolUse):
                 wire = _find_free_id(block.id, taken)
                 taken.add(wire)
                 waiting.setdefault(block.id, []).append(wire)
-                content[at] = ToolUse(wire, block.name, block.arguments)
+                content[index] = ToolUse(wire, block.name, block.arguments)
             elif isinstance(block, ToolResult):
                 calls = waiting.get(block.tool_use_id)
                 wire = calls.pop() if calls else _find_free_id(block.tool_use_id, taken)
-                content[at] = ToolResult(wire, block.content, block.is_error)
+                content[index] = ToolResult(wire, block.content, block.is_error)
         renamed.append(Message(message.role, tuple(content)))
     return renamed
 

@@ -1,9 +1,10 @@
-"""The system calls that a command may make, whatever their arguments, by name and machine.
+"""The system calls that a command may make with any arguments, by name and machine.
 
-Invariants: what is neither here nor looked at by its arguments does not exist for a command. (https://man7.org/linux/man-pages/man2/syscalls.2.html)
+Invariants: a call that is neither listed here nor checked by its arguments does not exist for a command.
+(https://man7.org/linux/man-pages/man2/syscalls.2.html)
 """
 
-# Its number on x86-64 and on arm64; a dash where it is not there.
+# The name, then the numbers on x86-64 and on arm64; a dash where the machine has no such call.
 _TABLE = """
 # Input and output, by descriptors.
 read 0 63, write 1 64, readv 19 65, writev 20 66, pread64 17 67, pwrite64 18 68, preadv 295 69, pwritev 296 70,
@@ -15,7 +16,7 @@ signalfd 282 -, signalfd4 289 74, timerfd_create 283 85, timerfd_settime 286 86,
 fsync 74 82, fdatasync 75 83, syncfs 306 267, sync_file_range 277 84, readahead 187 213, fadvise64 221 223,
 cachestat 451 451, ftruncate 77 46, fstat 5 80, fstatfs 138 44, getdents 78 -, getdents64 217 61, fchdir 81 50,
 fchown 93 55, flistxattr 196 13, fgetxattr 193 10, fsetxattr 190 7, fremovexattr 199 16
-# Files, by paths: Landlock governs them.
+# Files, by paths: Landlock controls them.
 access 21 -, faccessat 269 48, faccessat2 439 439, stat 4 -, lstat 6 -, newfstatat 262 79, statx 332 291,
 statfs 137 43, readlink 89 -, readlinkat 267 78, openat2 437 437, truncate 76 45, link 86 -, linkat 265 37,
 symlink 88 -, symlinkat 266 36, rename 82 -, renameat 264 38, renameat2 316 276, unlink 87 -, unlinkat 263 35,
@@ -39,22 +40,22 @@ ioprio_get 252 31, sched_yield 24 124, sched_getaffinity 204 123, sched_getparam
 sched_getscheduler 145 120, sched_getattr 315 275, sched_get_priority_max 146 125,
 sched_get_priority_min 147 126, sched_rr_get_interval 148 127, getcpu 309 168, seccomp 317 277,
 landlock_create_ruleset 444 444, landlock_add_rule 445 445, landlock_restrict_self 446 446
-# Signals to oneself, and time.
+# Handling of signals, and time.
 rt_sigaction 13 134, rt_sigprocmask 14 135, rt_sigreturn 15 139, rt_sigpending 127 136, rt_sigsuspend 130 133,
 rt_sigtimedwait 128 137, sigaltstack 131 132, restart_syscall 219 128, pause 34 -, alarm 37 -, nanosleep 35 101,
 clock_nanosleep 230 115, clock_gettime 228 113, clock_getres 229 114, gettimeofday 96 169, time 201 -,
 getitimer 36 102, setitimer 38 103, timer_create 222 107, timer_settime 223 110, timer_gettime 224 108,
 timer_getoverrun 225 109, timer_delete 226 111
-# What the machine is, and chance.
+# The machine, and random numbers.
 uname 63 160, sysinfo 99 179, getrandom 318 278
-# Of sockets: none can be made, and some programs ask whether they were given one.
+# Sockets: none can be made, but some programs check whether they inherited one.
 getsockopt 55 209, setsockopt 54 208, getsockname 51 204, getpeername 52 205, recvfrom 45 207, recvmsg 47 212,
 recvmmsg 299 243, shutdown 48 210, sendto 44 206, sendmsg 46 211, sendmmsg 307 269
 """
 
 
 def list_numbers(column: int) -> tuple[int, ...]:
-    """Theirs, on the machine of this column."""
+    """Returns the numbers of the calls on the machine of this column."""
     rows = [
         row.split()
         for line in _TABLE.splitlines()

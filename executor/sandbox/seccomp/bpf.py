@@ -1,6 +1,6 @@
-"""The steps of a filter of system calls: classic BPF. (https://docs.kernel.org/userspace-api/seccomp_filter.html)
+"""Encodes the steps of a system call filter, in classic BPF. Pure. (https://docs.kernel.org/userspace-api/seccomp_filter.html)
 
-Invariants: pure. Between the steps of two calls the number of the call is loaded.
+Invariants: between the steps for two calls, the number of the call is loaded.
 """
 
 import errno
@@ -13,7 +13,7 @@ X32_BIT = 0x40000000
 
 
 def check_architecture(arch: int, machine: str) -> list[bytes]:
-    """The steps that end a process whose calls are of another architecture, and load the number."""
+    """Builds the steps that end a process with calls of another architecture, and then load the number."""
     steps = [
         encode_instruction(LOAD, ARCH_OFFSET),
         encode_instruction(JUMP_EQ, arch, 1, 0),
@@ -26,7 +26,7 @@ def check_architecture(arch: int, machine: str) -> list[bytes]:
 
 
 def reject_values(index: int, values: tuple[int, ...]) -> list[bytes]:
-    """Go on if the argument is none of them."""
+    """Builds the steps that continue if the argument is none of the values."""
     last = len(values) - 1
     return [
         load_argument(index),
@@ -36,13 +36,13 @@ def reject_values(index: int, values: tuple[int, ...]) -> list[bytes]:
 
 
 def require_values(values: tuple[int, ...], error: int) -> list[bytes]:
-    """Go on if what is loaded is one of them."""
+    """Builds the steps that continue if the loaded value is one of the values."""
     last = len(values)
     return [*(encode_instruction(JUMP_EQ, value, last - at, 0) for at, value in enumerate(values)), return_error(error)]
 
 
 def match_call(number: int, steps: list[bytes]) -> list[bytes]:
-    """The steps for one call; the number is loaded again after them."""
+    """Builds the steps for one call; the number is loaded again after them."""
     if number < 0:
         return []
     return [encode_instruction(JUMP_EQ, number, 0, len(steps) + 1), *steps, encode_instruction(LOAD, NR_OFFSET)]

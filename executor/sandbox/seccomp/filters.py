@@ -1,8 +1,8 @@
-"""Seccomp: which system calls a process may not make. (https://docs.kernel.org/userspace-api/seccomp_filter.html)
+"""Seccomp: restricts the system calls of a process. (https://docs.kernel.org/userspace-api/seccomp_filter.html)
 
-Invariants: the filter is a function of the machine and of what is asked for. A call of another architecture ends the
-process; a denied call is EPERM, so that programs go on and say so. Only listed calls exist; any other is ENOSYS.
-Landlock governs the paths.
+Invariants: a filter depends only on the machine and the arguments of its builder. A call of another architecture ends the
+process; a denied call fails with EPERM, so that programs continue and report it. Only listed calls exist; any other fails
+with ENOSYS. Landlock controls the paths.
 """
 
 import ctypes
@@ -58,9 +58,9 @@ def is_supported() -> bool:
 
 
 def build_command_filter(*, allow_signals: bool, machine: str = "") -> bytes:
-    """For a command: no socket of any kind, no memory both written and run, no other process of the same user.
+    """Builds a command's filter: no sockets, no memory both writable and executable, no access to other processes.
 
-    signals: leave them to Landlock's scope.
+    allow_signals: Landlock's scope controls them.
     """
     denied = [name for name in CALLS if name not in ARGUMENT_CHECKED_CALLS] + list(NETWORK_CALLS)
     denied += [] if allow_signals else list(SIGNAL_CALLS)
@@ -68,7 +68,10 @@ def build_command_filter(*, allow_signals: bool, machine: str = "") -> bytes:
 
 
 def build_program_filter(machine: str = "") -> bytes:
-    """For what comes in a command's process after our own code: the modes of openat2 can't be looked at, so it does not exist."""
+    """Builds the filter that a command's process adds before it executes the program: openat2 does not exist.
+
+    A filter can't check the modes of openat2, and only our own code needs it.
+    """
     machine = machine or platform.machine()
     arch, column = _find_architecture(machine)
     return b"".join(
@@ -81,14 +84,14 @@ def build_program_filter(machine: str = "") -> bytes:
 
 
 def build_cli_filter(*, allow_signals: bool, dns: bool, machine: str = "") -> bytes:
-    """For the CLI: TCP, and what names are looked up by; its JIT may make code, and other processes are not its own.
+    """Builds the CLI's filter: it may use TCP, and its JIT may make code; it has no access to other processes.
 
-    signals: leave them to Landlock's scope. names: it has to look some up, which takes UDP.
+    allow_signals: Landlock's scope controls them. dns: the CLI looks names up, which needs UDP.
     """
     machine = machine or platform.machine()
     _, column = _find_architecture(machine)
     denied = [name for name in CALLS if name not in {*ARGUMENT_CHECKED_CALLS, *CLI_CALLS}] + ["socketpair", "bind"]
-    # Its threads signal one another by tgkill.
+    # The CLI's threads signal each other by tgkill.
     denied += [] if allow_signals else [name for name in SIGNAL_CALLS if name != "tgkill"]
     return _build_filter(
         denied,
@@ -99,13 +102,13 @@ def build_cli_filter(*, allow_signals: bool, dns: bool, machine: str = "") -> by
 
 
 def build_executor_filter(pid: int, machine: str = "") -> bytes:
-    """For the tools executor itself, once all is open: threads and no process, signals to itself, the sockets that it has.
+    """Builds the tools executor's own filter: threads but no processes, signals to itself only, its open sockets only.
 
-    pid: its own. It may make Unix sockets, to tell a service manager how it is, and connects to none.
+    pid: its own. It may make Unix sockets, to report its state to a service manager, but may not connect them.
     """
     machine = machine or platform.machine()
     _, column = _find_architecture(machine)
-    # By a file in memory it hands on what is too long for a message.
+    # It passes data that is too long for a message in a memory file.
     denied = [name for name in CALLS if name not in {*ARGUMENT_CHECKED_CALLS, "memfd_create"}]
     denied += ["bind", "connect", "openat2", *(name for name in SIGNAL_CALLS if name != "tgkill")]
     first = [step for call in PROCESS_START_CALLS for step in match_call(call[column], [return_error(errno.EPERM)])]
@@ -124,14 +127,14 @@ def build_executor_filter(pid: int, machine: str = "") -> bytes:
 
 
 def install(program: bytes) -> None:
-    """Bind this thread, and all that it starts. Needs no_new_privs. Raises OSError."""
+    """Restricts this thread, and everything it starts. Needs no_new_privs. Raises OSError."""
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
     check_call(LIBC.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header, 0, 0))
 
 
 def freeze_memory() -> bool:
-    """No memory of this process may ever become code that was not (Linux 6.3); whether the kernel has that."""
+    """Prevents memory from becoming executable later (Linux 6.3). Returns whether the kernel supports that."""
     return LIBC.prctl(PR_SET_MDWE, MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0
 
 
@@ -151,14 +154,14 @@ def _build_filter(
 ) -> bytes:
     """Allows only the listed calls and `more`.
 
-    internet: the steps for a call of `socket`; without them there is none, memory is frozen and descriptors are bounded.
+    internet: the steps for `socket`; without them, there are no sockets, and memory and descriptors are restricted.
     first: steps before all others.
     """
     arch, column = _find_architecture(machine)
     steps = [*check_architecture(arch, machine), *first]
     for name in denied:
         steps += match_call(CALLS[name][column], [return_error(errno.EPERM)])
-    # glibc falls back to clone, whose flags can be looked at.
+    # glibc falls back to clone, whose flags can be checked.
     steps += match_call(CALLS["clone3"][column], [return_error(errno.ENOSYS)])
     steps += match_call(
         CALLS["clone"][column],
@@ -174,8 +177,8 @@ def _build_filter(
         steps += match_call(CALLS["ioctl"][column], reject_values(1, DENIED_IOCTLS))
         steps += match_call(CALLS["socket"][column], internet)
         steps += argument_checks.build_send_steps(column)
-    looked_at = [CALLS[name][column] for name in ARGUMENT_CHECKED_CALLS if name not in denied]
-    for number in (*allowed_calls.list_numbers(column), *looked_at, *more):
+    checked = [CALLS[name][column] for name in ARGUMENT_CHECKED_CALLS if name not in denied]
+    for number in (*allowed_calls.list_numbers(column), *checked, *more):
         if number >= 0:
             steps += [encode_instruction(JUMP_EQ, number, 0, 1), encode_instruction(RETURN, ALLOW)]
     return b"".join([*steps, return_error(errno.ENOSYS)])

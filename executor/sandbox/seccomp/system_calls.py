@@ -1,6 +1,6 @@
-"""The system calls that the filters of `seccomp` speak of, by name and machine. -1: the machine has no such call.
+"""The system calls that the filters deny or check, by name and machine. -1: the machine has no such call.
 
-Invariants: each is denied, but for those whose arguments are looked at (`SPECIAL`). `allowed_calls` has the others.
+Invariants: each is denied, except those with checked arguments (`ARGUMENT_CHECKED_CALLS`). `allowed_calls` lists the others.
 (https://github.com/torvalds/linux/tree/master/arch/x86/entry/syscalls and include/uapi/asm-generic/unistd.h)
 """
 
@@ -109,11 +109,11 @@ CALLS: dict[str, tuple[int, int]] = {
     "flock": (73, 32),
     "fallocate": (285, 47),
 }
-# What starts a program or a process: fork, vfork, execve.
+# Calls that start a program or a process: fork, vfork, execve.
 PROCESS_START_CALLS = ((57, -1), (58, -1), (59, 221))
-# What a server does with the socket that it has: listen, accept, accept4.
+# Calls of a server on its socket: listen, accept, accept4.
 LISTEN_CALLS = ((50, 201), (43, 202), (288, 242))
-# The CLI finds its own programs by pidfd, and talks to nothing else's; it watches its own files.
+# The CLI uses a pidfd for its own programs only, and watches its own files.
 CLI_CALLS = ("pidfd_open", "inotify_init", "inotify_init1")
 # inotify_add_watch, inotify_rm_watch.
 INOTIFY_WATCH_CALLS = ((254, 27), (255, 28))
@@ -122,8 +122,8 @@ NETWORK_CALLS = ("socket", "socketpair", "bind", "connect")
 SEND_FLAG_ARGUMENTS = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}
 SIGNAL_CALLS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal")
 MEMORY_CALLS = ("mmap", "mprotect", "pkey_mprotect")
-# What bounds or slows a process: which argument says whose (0 is the caller's own), and what the first one is when all of
-# the user's are meant.
+# Calls that limit or slow a process: the index of the argument that names the process (0 means the caller), and the value
+# of the first argument that means all processes of a user.
 OTHER_PROCESS_CALLS: dict[str, tuple[int, int | None]] = {
     "prlimit64": (0, None),
     "setpriority": (1, 2),
@@ -133,7 +133,7 @@ OTHER_PROCESS_CALLS: dict[str, tuple[int, int | None]] = {
     "sched_setparam": (0, None),
     "sched_setattr": (0, None),
 }
-# The index of the argument that holds the mode of a file, and of the flags that say whether there is one.
+# The index of the argument with the mode of a file, and of the flags that decide whether there is one.
 MODE_ARGUMENTS: dict[str, tuple[int, int | None]] = {
     "open": (2, 1),
     "openat": (3, 2),
@@ -160,14 +160,14 @@ ARGUMENT_CHECKED_CALLS = (
     "clone3",
 )
 
-# fcntl(2). Who is signalled about a descriptor, and by what; told of changes in a folder, of others' opening.
+# fcntl(2). They set the process and the signal for events of a descriptor, and request leases and notices of changes.
 DENIED_FCNTL_COMMANDS = (8, 10, 15, 1024, 1026)
 F_SETFL, O_ASYNC = 4, 0x2000
-# Copies of descriptors, flags, what is set, sizes of pipes, hints; no locks: they hold up whoever may write the file.
+# Copies of descriptors, flags, queries of settings, sizes of pipes, hints. No locks, which would block a file's writers.
 ALLOWED_FCNTL_COMMANDS = (0, 1, 2, 3, 4, 5, 9, 11, 16, 36, 1025, 1027, 1030, 1031, 1032, 1034, 1035, 1036, 1037, 1038)
 # ioctl(2). FIOSETOWN, SIOCSPGRP, FIOASYNC, TIOCSTI, TIOCLINUX, FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR.
 DENIED_IOCTLS = (0x8901, 0x8902, 0x5452, 0x5412, 0x541C, 0x40086602, 0x401C5820)
-# What a terminal is, were it one; what can be read, blocking, closing; attributes, extents and copies of files.
+# Properties of terminals; bytes to read, blocking, close-on-exec; attributes, extents and copies of files.
 ALLOWED_IOCTLS = (
     *(0x5401, 0x5402, 0x5403, 0x5404, 0x802C542A, 0x540F, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x5460),
     *(0x80086601, 0x801C581F, 0xC020660B, 0x40049409, 0x4020940D),

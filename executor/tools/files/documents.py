@@ -1,8 +1,8 @@
 """Converts office documents to Markdown.
 
-Invariants: only the sandbox's processes call it, since anyone may have made the document; and whoever forks them has
-loaded it before, since they can read no library. Documents are parsed by anydoc (https://github.com/firecrawl/anydoc),
-which has limits of its own: of decompressed bytes, of nesting, of nodes, of repeated cells; it resolves no entity.
+Invariants: only processes in the sandbox call it, since documents are untrusted; the zygote loads it before it forks them,
+since they can't read libraries. Documents are parsed by anydoc (https://github.com/firecrawl/anydoc), which has its own
+limits for decompressed bytes, nesting, nodes and repeated cells; it resolves no entity.
 """
 
 import codecs
@@ -11,7 +11,7 @@ import zipfile
 
 import anydoc
 
-from executor.tools.refusal import JobRefused
+from executor.tools.task import JobRefused
 from shared.errors import ErrorKind
 from shared.text import charsets
 from shared.text.file_types import MAX_DOCUMENT_BYTES, OLE_COMPOUND, ZIP
@@ -19,7 +19,7 @@ from shared.tool_jobs import ConvertedDocument
 
 OMITTED_FROM_WORD = "page headers and footers, comments and deleted text"
 OMITTED_FROM_EXCEL = "hidden sheets and rows, formulas, charts and comments"
-# By the library's name of a format: what it is, and what of it the library leaves out.
+# The library's name of a format -> a name for people, and the parts that the library omits.
 FORMATS = {
     **dict.fromkeys(("docx", "doc"), ("a Word document", OMITTED_FROM_WORD)),
     **dict.fromkeys(("xlsx", "xls"), ("an Excel workbook", OMITTED_FROM_EXCEL)),
@@ -42,13 +42,13 @@ LIMIT_REASONS = {
 }
 
 charsets.preload_codecs()
-# What names of a zip's parts are in.
+# The encoding of names in a zip archive.
 codecs.lookup("cp437")
 
 
 def convert_document(data: bytes) -> ConvertedDocument:
-    """The document as Markdown. Raises JobRefused."""
-    kind, left_out = FORMATS.get(anydoc.format_from_bytes(data) or "", ("", ""))
+    """Converts a document to Markdown. Raises JobRefused."""
+    kind, omitted = FORMATS.get(anydoc.format_from_bytes(data) or "", ("", ""))
     if not kind:
         if data.startswith(OLE_COMPOUND) and ENCRYPTED_STREAM in data:
             raise JobRefused(ErrorKind.BAD_JOB, "this is an Office document with a password. Send it without one.")
@@ -63,7 +63,7 @@ def convert_document(data: bytes) -> ConvertedDocument:
     except anydoc.ConvertError as error:
         raise JobRefused(ErrorKind.BAD_JOB, f"this is {kind} that can't be converted: it is damaged.") from error
     except BaseException as panic:
-        # A fault of the library's: pyo3's PanicException is no Exception.
+        # A bug of the library: pyo3's PanicException is not an Exception.
         raise JobRefused(
             ErrorKind.BAD_JOB, f"this is {kind} that can't be converted: the converter failed on it."
         ) from panic
@@ -75,18 +75,18 @@ def convert_document(data: bytes) -> ConvertedDocument:
         raise JobRefused(
             ErrorKind.TOO_LARGE, f"this is {kind} whose text is larger than {MAX_DOCUMENT_BYTES >> 20} MiB."
         )
-    return ConvertedDocument(markdown, _build_note(kind, left_out, pictures))
+    return ConvertedDocument(markdown, _build_note(kind, omitted, pictures))
 
 
-def _build_note(kind: str, left_out: str, pictures: int) -> str:
-    """What a model should know of how its text was made."""
-    shown = "" if not pictures else "its picture" if pictures == 1 else f"its {pictures} pictures"
-    without = ", ".join(filter(None, (shown, left_out)))
+def _build_note(kind: str, omitted: str, pictures: int) -> str:
+    """Builds the note that tells a model what its text was converted from."""
+    omitted_pictures = "" if not pictures else "its picture" if pictures == 1 else f"its {pictures} pictures"
+    without = ", ".join(filter(None, (omitted_pictures, omitted)))
     return f"Converted to Markdown from {kind}" + (f", without {without}." if without else ".")
 
 
 def _count_pictures(data: bytes) -> int:
-    """How many pictures there are, as far as a part's name tells it."""
+    """Counts the pictures of a zip archive by the names of its parts."""
     if not data.startswith(ZIP):
         return 0
     try:

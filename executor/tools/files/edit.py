@@ -1,15 +1,16 @@
 """Writes and edits files.
 
-Invariants: a file is whole before and after, never in between: what is new comes under another name and takes its place.
+Invariants: a file is replaced atomically: the new content is written under another name, which is then renamed.
 """
 
 import contextlib
+import errno
 import os
 import stat
 
 from executor.tools.config import Root, ToolConfig
 from executor.tools.files.open_beneath import open_path, open_regular_file, to_refusal
-from executor.tools.refusal import JobRefused
+from executor.tools.task import JobRefused
 from shared.errors import ErrorKind
 from shared.tool_jobs import EditFile, WriteFile, WriteResult
 
@@ -18,13 +19,13 @@ OPEN_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY
 
 
 def write_file(config: ToolConfig, root: Root, path: str, job: WriteFile) -> WriteResult:
-    """Write a whole file, with the folders it needs. Raises JobRefused."""
+    """Writes or replaces a file, and creates the folders it needs. Raises JobRefused."""
     data = job.content.encode(errors="surrogatepass")
     return _replace_file(config, root, path, data, 0)
 
 
 def edit_file(config: ToolConfig, root: Root, path: str, job: EditFile) -> WriteResult:
-    """Replace text. Raises JobRefused."""
+    """Replaces text in a file. Raises JobRefused."""
     descriptor, state = open_regular_file(config, root, path)
     shown = os.path.normpath(f"{root.path}/{path}")
     with os.fdopen(descriptor, "rb") as file:
@@ -36,7 +37,7 @@ def edit_file(config: ToolConfig, root: Root, path: str, job: EditFile) -> Write
     old, new = job.old.encode(errors="surrogatepass"), job.new.encode(errors="surrogatepass")
     count = data.count(old)
     if count == 0:
-        raise JobRefused(ErrorKind.BAD_JOB, f"the text to replace is not in {shown}; it must match to the letter")
+        raise JobRefused(ErrorKind.BAD_JOB, f"the text to replace is not in {shown}; it must match exactly")
     if count > 1 and not job.replace_all:
         raise JobRefused(
             ErrorKind.BAD_JOB,
@@ -46,11 +47,11 @@ def edit_file(config: ToolConfig, root: Root, path: str, job: EditFile) -> Write
 
 
 def _replace_file(config: ToolConfig, root: Root, path: str, data: bytes, replacements: int) -> WriteResult:
-    above, _, name = path.rpartition("/")
+    parent, _, name = path.rpartition("/")
     shown = os.path.normpath(f"{root.path}/{path}")
     if name in {"", "."}:
         raise JobRefused(ErrorKind.BAD_JOB, f"{shown} is a folder")
-    folder = _open_parent(config, root, above)
+    folder = _open_parent(config, root, parent)
     new = f".{name[:100]}.{os.getpid()}.new"
     try:
         mode = _read_mode(root, folder, name, shown)
@@ -73,7 +74,7 @@ def _replace_file(config: ToolConfig, root: Root, path: str, data: bytes, replac
 
 
 def _read_mode(root: Root, folder: int, name: str, shown: str) -> int | None:
-    """The mode of what is there; None if nothing is. Raises JobRefused."""
+    """Returns the mode of the existing file; None if there is none. Raises JobRefused."""
     try:
         state = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
@@ -81,24 +82,24 @@ def _read_mode(root: Root, folder: int, name: str, shown: str) -> int | None:
     if stat.S_ISDIR(state.st_mode):
         raise JobRefused(ErrorKind.BAD_JOB, f"{shown} is a folder")
     if not stat.S_ISREG(state.st_mode) or (root.writable and state.st_nlink > 1):
-        raise JobRefused(ErrorKind.NOT_ALLOWED, f"{shown} is not a regular file of one name, so it is not written")
+        raise JobRefused(ErrorKind.NOT_ALLOWED, f"{shown} is not a regular file with one name, so it can't be written")
     return state.st_mode
 
 
 def _open_parent(config: ToolConfig, root: Root, path: str) -> int:
-    """The folder that the file is in, made if need be. Raises JobRefused."""
-    at = ""
+    """Opens the folder of a file, and creates missing folders. Raises JobRefused."""
+    current = ""
     descriptor = open_path(config, root, ".", OPEN_FOLDER_FLAGS)
     for part in filter(None, path.split("/")):
-        at = f"{at}/{part}".lstrip("/")
+        current = f"{current}/{part}".lstrip("/")
         try:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(part, NEW_FOLDER_MODE, dir_fd=descriptor)
         except OSError as error:
-            # Where nothing may be made, something may be there.
-            if error.errno not in {13, 30}:
-                raise to_refusal(config, f"{root.path}/{at}", error.errno or 0) from error
+            # The folder may exist where none may be created.
+            if error.errno not in {errno.EACCES, errno.EROFS}:
+                raise to_refusal(config, f"{root.path}/{current}", error.errno or 0) from error
         finally:
             os.close(descriptor)
-        descriptor = open_path(config, root, at, OPEN_FOLDER_FLAGS)
+        descriptor = open_path(config, root, current, OPEN_FOLDER_FLAGS)
     return descriptor

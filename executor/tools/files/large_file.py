@@ -1,6 +1,6 @@
-"""Reads lines of a file that is too large to be held.
+"""Reads lines of a file that is too large for memory.
 
-Invariants: no more is held than what is given back and one piece; of a file without end the rest is not read.
+Invariants: memory holds only the result and one chunk. A file that is too large for counting is not read to its end.
 """
 
 from typing import BinaryIO
@@ -8,12 +8,12 @@ from typing import BinaryIO
 from msgspec import Struct
 
 CHUNK_SIZE = 1 << 20
-# In files up to so many bytes the lines are counted to the end.
+# In bytes: the lines of larger files are not counted to the end.
 MAX_COUNTED_SIZE = 1 << 30
 
 
 class LineRange(Struct, frozen=True):
-    """lines: of the whole file; None if they were not counted to the end. truncated: `data` is less than was asked for."""
+    """total_lines: of the file; None if they were not counted to the end. truncated: `data` is less than was requested."""
 
     data: bytes
     total_lines: int | None
@@ -21,39 +21,39 @@ class LineRange(Struct, frozen=True):
 
 
 def read_lines(file: BinaryIO, size: int, first: int, limit: int | None, max_bytes: int) -> LineRange | None:
-    """So many lines from the first one, counted from 1, and at most so many bytes; None if the file is no text."""
+    """Returns up to `limit` lines from line `first`, counted from 1, in up to `max_bytes`; None if the file is not text."""
     before = first - 1
     until = None if limit is None else before + limit
-    given, over, ends, last = bytearray(), False, 0, b"\n"
-    while piece := file.read(CHUNK_SIZE):
-        if b"\0" in piece:
+    data, truncated, ends, last = bytearray(), False, 0, b"\n"
+    while chunk := file.read(CHUNK_SIZE):
+        if b"\0" in chunk:
             return None
-        count = piece.count(b"\n")
-        if not over and ends + count >= before and (until is None or ends < until):
-            stop = len(piece) if until is None or ends + count < until else _skip_lines(piece, until - ends)
-            given += piece[_skip_lines(piece, before - ends) : stop]
-            over = len(given) > max_bytes
-        ends, last = ends + count, piece[-1:]
-        if size > MAX_COUNTED_SIZE and (over or (until is not None and ends >= until)):
-            return LineRange(_truncate(given, max_bytes), None, over)
-    return LineRange(_truncate(given, max_bytes), ends + (last != b"\n"), over)
+        count = chunk.count(b"\n")
+        if not truncated and ends + count >= before and (until is None or ends < until):
+            stop = len(chunk) if until is None or ends + count < until else _skip_lines(chunk, until - ends)
+            data += chunk[_skip_lines(chunk, before - ends) : stop]
+            truncated = len(data) > max_bytes
+        ends, last = ends + count, chunk[-1:]
+        if size > MAX_COUNTED_SIZE and (truncated or (until is not None and ends >= until)):
+            return LineRange(_truncate(data, max_bytes), None, truncated)
+    return LineRange(_truncate(data, max_bytes), ends + (last != b"\n"), truncated)
 
 
-def _skip_lines(piece: bytes, count: int) -> int:
-    """Where the piece goes on after so many ends of lines."""
-    at = 0
+def _skip_lines(chunk: bytes, count: int) -> int:
+    """Returns the index after `count` line ends."""
+    index = 0
     for _ in range(count):
-        at = piece.index(b"\n", at) + 1
-    return at
+        index = chunk.index(b"\n", index) + 1
+    return index
 
 
-def _truncate(given: bytearray, max_bytes: int) -> bytes:
-    """No more than this: whole lines, if one is whole, else whole letters."""
-    if len(given) <= max_bytes:
-        return bytes(given)
-    whole = given.rfind(b"\n", 0, max_bytes) + 1
-    if not whole:
-        whole = max_bytes
-        while whole and given[whole] & 0xC0 == 0x80:
-            whole -= 1
-    return bytes(given[:whole])
+def _truncate(data: bytearray, max_bytes: int) -> bytes:
+    """Cuts after the last complete line, or after the last complete character if no line is complete."""
+    if len(data) <= max_bytes:
+        return bytes(data)
+    end = data.rfind(b"\n", 0, max_bytes) + 1
+    if not end:
+        end = max_bytes
+        while end and data[end] & 0xC0 == 0x80:
+            end -= 1
+    return bytes(data[:end])

@@ -11,20 +11,20 @@ MAX_ENTRIES = 2000
 
 
 def list_folder(config: ToolConfig, root: Root, path: str) -> FolderListing:
-    """What is in it, by name. Raises JobRefused."""
+    """Returns the entries of a folder, sorted by name. Raises JobRefused."""
     folder = open_path(config, root, path, os.O_RDONLY | os.O_DIRECTORY)
-    above = os.path.normpath(f"{root.path}/{path}")
+    parent = os.path.normpath(f"{root.path}/{path}")
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 # of a descriptor
-        entries = tuple(_build_entry(folder, above, name) for name in names[:MAX_ENTRIES])
+        entries = tuple(_build_entry(folder, parent, name) for name in names[:MAX_ENTRIES])
     finally:
         os.close(folder)
     return FolderListing(entries, truncated=len(names) > MAX_ENTRIES)
 
 
-def _build_entry(folder: int, above: str, name: str) -> FolderEntry:
-    # A name that is no UTF-8 is shown as well as can be.
-    path = os.fsencode(f"{above}/{name}").decode(errors="replace")
+def _build_entry(folder: int, parent: str, name: str) -> FolderEntry:
+    # Bytes of a name that are not UTF-8 are replaced.
+    path = os.fsencode(f"{parent}/{name}").decode(errors="replace")
     try:
         state = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except OSError:

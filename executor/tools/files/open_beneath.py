@@ -1,6 +1,6 @@
 """Opens files below an allowed folder, and nowhere else. (openat2(2))
 
-Invariants: no symbolic link is followed, no step leaves the folder, and what is opened is what was checked: the descriptor.
+Invariants: no symbolic link is followed, and no step leaves the folder. Checks look at the open descriptor, not at a path.
 """
 
 import ctypes
@@ -11,7 +11,7 @@ import struct
 
 from executor.sandbox.libc import LIBC
 from executor.tools.config import Root, ToolConfig
-from executor.tools.refusal import JobRefused
+from executor.tools.task import JobRefused
 from shared.errors import ErrorKind
 
 OPENAT2 = 437
@@ -21,15 +21,15 @@ OPEN_ATTEMPTS = 20
 
 
 def open_path(config: ToolConfig, root: Root, path: str, flags: int, mode: int = 0) -> int:
-    """A descriptor. Raises JobRefused."""
-    # O_PATH takes no other flags but these.
-    quiet = os.O_CLOEXEC if flags & os.O_PATH else SAFE_OPEN_FLAGS
-    how = struct.pack("=QQQ", flags | quiet, mode, BENEATH | NO_SYMLINKS | NO_MAGICLINKS)
+    """Returns a descriptor of the path. Raises JobRefused."""
+    # O_PATH accepts no other flag of these.
+    safe_flags = os.O_CLOEXEC if flags & os.O_PATH else SAFE_OPEN_FLAGS
+    how = struct.pack("=QQQ", flags | safe_flags, mode, BENEATH | NO_SYMLINKS | NO_MAGICLINKS)
     error = errno.EAGAIN
     for _ in range(OPEN_ATTEMPTS):
-        made = LIBC.syscall(OPENAT2, root.descriptor, os.fsencode(path), how, ctypes.c_size_t(len(how)))
-        if made >= 0:
-            return made
+        descriptor = LIBC.syscall(OPENAT2, root.descriptor, os.fsencode(path), how, ctypes.c_size_t(len(how)))
+        if descriptor >= 0:
+            return descriptor
         error = ctypes.get_errno()
         if error not in {errno.EAGAIN, errno.EINTR}:
             break
@@ -37,7 +37,7 @@ def open_path(config: ToolConfig, root: Root, path: str, flags: int, mode: int =
 
 
 def to_refusal(config: ToolConfig, path: str, error: int) -> JobRefused:
-    """What an error of the kernel's means to who asked."""
+    """Returns the refusal for an error number of the kernel."""
     shown = os.path.normpath(path)
     match error:
         case errno.ENOENT | errno.ENOTDIR:
@@ -61,13 +61,13 @@ def to_refusal(config: ToolConfig, path: str, error: int) -> JobRefused:
 
 
 def open_regular_file(config: ToolConfig, root: Root, path: str) -> tuple[int, os.stat_result]:
-    """A regular file, open for reading. Raises JobRefused."""
-    # What is no file is found out before it is opened: opening a device may do something.
-    looked = open_path(config, root, path, os.O_PATH)
+    """Opens a regular file for reading. Raises JobRefused."""
+    # Checked before the file is opened, since opening a device may have an effect.
+    path_only = open_path(config, root, path, os.O_PATH)
     try:
-        state = os.fstat(looked)
+        state = os.fstat(path_only)
     finally:
-        os.close(looked)
+        os.close(path_only)
     _check_regular_file(root, path, state)
     descriptor = open_path(config, root, path, os.O_RDONLY)
     state = os.fstat(descriptor)

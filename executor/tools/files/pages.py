@@ -1,7 +1,7 @@
-"""Draws the pages of a PDF, as JPEG, each with the words on it.
+"""Renders the pages of a PDF as JPEG, each with its text.
 
-Invariants: only the sandbox's processes call it, since anyone may have made the file; and whoever forks them has loaded it
-before, since they can read no library. Files are drawn by PDFium (https://pdfium.googlesource.com/pdfium).
+Invariants: only processes in the sandbox call it, since files are untrusted; the zygote loads it before it forks them, since
+they can't read libraries. PDFium renders the pages (https://pdfium.googlesource.com/pdfium).
 """
 
 import codecs
@@ -11,28 +11,28 @@ import io
 import PIL.Image
 import pypdfium2
 
-from executor.tools.refusal import JobRefused
+from executor.tools.task import JobRefused
 from shared.errors import ErrorKind
 from shared.tool_jobs import PdfPage, PdfPages
 
-# 108 dots an inch: small print can be read, and the model's service takes such a picture as it is.
+# 108 dots per inch: small print is legible, and the service does not resize the picture.
 SCALE = 1.5
 MAX_SIDE = 1568
 JPEG_QUALITY = 80
 
-# What would be looked for in libraries when the first page is drawn: formats of pictures, and how words are encoded.
+# Loads image formats and codecs that would otherwise be loaded when the first page is rendered.
 PIL.Image.preinit()
 codecs.lookup("utf-16-le")
-# Who loads this forks what does the jobs, and those read shell text too.
-importlib.import_module("executor.tools.programs")
+# The process that loads this module forks the processes of jobs, and those parse shell text too.
+importlib.import_module("executor.tools.worker.programs")
 
 
 def render_pages(path: str, data: bytes, first: int, last: int) -> PdfPages:
-    """The pages from `first` to `last`, counted from 1, or to the end of the file. Raises JobRefused."""
+    """Renders the pages from `first` to `last`, counted from 1, or to the end of the file. Raises JobRefused."""
     try:
         document = pypdfium2.PdfDocument(data)
         with document:
-            # What was filled in is seen only then.
+            # Without this, the values of form fields are not rendered.
             document.init_forms()
             count = len(document)
             if first > count:
@@ -48,7 +48,7 @@ def render_pages(path: str, data: bytes, first: int, last: int) -> PdfPages:
 def _render_page(document: pypdfium2.PdfDocument, number: int) -> PdfPage:
     page = document[number - 1]
     longest = max(*page.get_size(), 1)
-    image: PIL.Image.Image = page.render(scale=min(SCALE, MAX_SIDE / longest)).to_pil()  # pyright: ignore[reportUnknownVariableType] # it has types for all but this
-    written = io.BytesIO()
-    image.convert("RGB").save(written, "JPEG", quality=JPEG_QUALITY)
-    return PdfPage(number, written.getvalue(), page.get_textpage().get_text_range())
+    image: PIL.Image.Image = page.render(scale=min(SCALE, MAX_SIDE / longest)).to_pil()  # pyright: ignore[reportUnknownVariableType] # the only untyped function
+    jpeg = io.BytesIO()
+    image.convert("RGB").save(jpeg, "JPEG", quality=JPEG_QUALITY)
+    return PdfPage(number, jpeg.getvalue(), page.get_textpage().get_text_range())

@@ -1,6 +1,6 @@
 """Reads a file, or lines of it.
 
-Invariants: what is held at once and given back is bounded by READ_LIMIT_MB; of a larger file lines can be read, but not all of it.
+Invariants: READ_LIMIT_MB limits the data in memory and in the result; of a larger file, lines can be read, but not all.
 """
 
 import mimetypes
@@ -13,7 +13,7 @@ from msgspec import structs
 from executor.tools.config import Root, ToolConfig
 from executor.tools.files.large_file import read_lines
 from executor.tools.files.open_beneath import open_regular_file
-from executor.tools.refusal import JobRefused
+from executor.tools.task import JobRefused
 from shared.errors import ErrorKind
 from shared.text import charsets
 from shared.text.file_types import PDF, is_office_document
@@ -26,21 +26,21 @@ SIGNATURES = (
     (PDF, "application/pdf"),
 )
 LINE_PATTERN = re.compile(r"[^\n]*\n|[^\n]+")
-# Its own tables only: the system's files are not for the sandbox.
+# Python's own tables only: the sandbox can't read the system's files.
 _mime_types = mimetypes.MimeTypes(filenames=())
 
 
 def read_file(config: ToolConfig, root: Root, path: str, job: ReadFile) -> FileContent | PdfPages:
-    """What was asked for. Raises JobRefused."""
+    """Reads a file, lines of it, or pages of a PDF. Raises JobRefused."""
     descriptor, state = open_regular_file(config, root, path)
     shown = os.path.normpath(f"{root.path}/{path}")
     with os.fdopen(descriptor, "rb") as file:
         if state.st_size > config.read_limit:
             return _read_large_file(file, shown, state.st_size, config.read_limit, job)
-        # It may grow meanwhile.
+        # The file may grow meanwhile.
         data = file.read(config.read_limit)
     if job.pages and data.startswith(PDF):
-        # Loaded only where it is forked from (executor.tools.worker_setup): no other process has a use for it.
+        # Only the zygote loads it (executor.tools.worker.setup).
         from executor.tools.files import pages  # noqa: PLC0415
 
         return pages.render_pages(shown, data, *job.pages)
@@ -48,18 +48,17 @@ def read_file(config: ToolConfig, root: Root, path: str, job: ReadFile) -> FileC
     text, note = _convert_to_text(shown, data) if job.as_text else (_decode_text(data), "")
     if text is None:
         return FileContent(shown, len(data), kind, data=data)
-    whole = FileContent(shown, len(data), kind, text=text, note=note)
+    content = FileContent(shown, len(data), kind, text=text, note=note)
     if job.offset is None and job.limit is None:
-        return structs.replace(whole, lines=text.count("\n") + (text[-1:] not in {"", "\n"}))
+        return structs.replace(content, lines=text.count("\n") + (text[-1:] not in {"", "\n"}))
     lines = LINE_PATTERN.findall(text)
     first = job.offset or 1
     last = len(lines) if job.limit is None else first - 1 + job.limit
-    given = "".join(lines[first - 1 : last])
-    return structs.replace(whole, text=given, first_line=first, lines=len(lines))
+    return structs.replace(content, text="".join(lines[first - 1 : last]), first_line=first, lines=len(lines))
 
 
 def _convert_to_text(shown: str, data: bytes) -> tuple[str | None, str]:
-    """What a model can read of a file, and what that was made from; None if it is no text. Raises JobRefused."""
+    """Returns the text of a file for a model, or None, and a note on its conversion. Raises JobRefused."""
     if is_office_document(data):
         try:
             from executor.tools.files import documents  # noqa: PLC0415 # as pages
@@ -68,7 +67,7 @@ def _convert_to_text(shown: str, data: bytes) -> tuple[str | None, str]:
         except JobRefused as refused:
             raise JobRefused(refused.kind, f"{shown}: {refused.detail}") from refused
         except (ImportError, PermissionError) as missing:
-            # Where its library is not installed it was not loaded, and no file of Python's can be read from here.
+            # The library is not installed, so the zygote did not load it, and the sandbox can't read Python's files.
             raise JobRefused(ErrorKind.BAD_JOB, f"{shown}: this server can't convert office documents") from missing
         return document.markdown, document.note
     if data.startswith(tuple(signature for signature, _ in SIGNATURES)) or not data:
@@ -78,15 +77,15 @@ def _convert_to_text(shown: str, data: bytes) -> tuple[str | None, str]:
 
 
 def _read_large_file(file: BinaryIO, shown: str, size: int, max_bytes: int, job: ReadFile) -> FileContent:
-    """Lines of a file that is larger than what is read at once. Raises JobRefused."""
+    """Reads lines of a file that is larger than the limit. Raises JobRefused."""
     first = job.offset or 1
     found = None if job.offset is None and job.limit is None else read_lines(file, size, first, job.limit, max_bytes)
     text = _decode_text(found.data) if found else None
     if found is None or text is None:
         raise JobRefused(
             ErrorKind.TOO_LARGE,
-            f"{shown} has {size} bytes; {max_bytes} can be read at once. READ_LIMIT_MB sets that. Of a text, `offset` and `limit` "
-            "read lines",
+            f"{shown} has {size} bytes; {max_bytes} can be read at once. READ_LIMIT_MB sets that. Of a text, `offset` and "
+            "`limit` read lines",
         )
     kind = detect_media_type(shown, found.data)
     return FileContent(
@@ -95,7 +94,7 @@ def _read_large_file(file: BinaryIO, shown: str, size: int, max_bytes: int, job:
 
 
 def detect_media_type(name: str, data: bytes) -> str:
-    """By what the file begins with, then by its name."""
+    """Detects the type by the file's first bytes, then by its name."""
     for signature, kind in SIGNATURES:
         if data.startswith(signature):
             return kind

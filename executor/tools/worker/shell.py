@@ -1,6 +1,6 @@
-"""Shell text, looked at before it runs: which programs it names. Pure.
+"""Parses shell text before it runs, to find the programs that it names. Pure.
 
-Invariants: this makes the refusal clear; what holds is the kernel, which runs no other program than those found here.
+Invariants: this module only makes refusals clear. The kernel enforces them: it runs only the programs found here.
 """
 
 import re
@@ -8,10 +8,10 @@ import re
 import tree_sitter_bash
 from tree_sitter import Language, Node, Parser
 
-from executor.tools.refusal import JobRefused
+from executor.tools.task import JobRefused
 from shared.errors import ErrorKind
 
-# Built into the shell, and without a power that the sandbox would not hold.
+# Built into the shell, and unable to do anything that the sandbox does not control.
 SAFE_BUILTINS = frozenset(
     [
         "cd",
@@ -46,14 +46,14 @@ _parser = Parser(Language(tree_sitter_bash.language()))
 
 
 def list_program_names(text: str) -> tuple[str, ...]:
-    """Every program that the text names, but for the harmless built-in ones. Raises JobRefused."""
+    """Returns the programs that the text names, without the safe built-in ones. Raises JobRefused."""
     if "\0" in text:
-        raise JobRefused(ErrorKind.BAD_JOB, "command: a NUL character can't be in a command")
+        raise JobRefused(ErrorKind.BAD_JOB, "command: it can't contain a NUL character")
     if not text.strip():
         raise JobRefused(ErrorKind.BAD_JOB, "command: there is nothing to run")
     nodes = _list_nodes(_parser.parse(text.encode(errors="surrogatepass")).root_node)
     if nodes[0].has_error:
-        raise JobRefused(ErrorKind.BAD_JOB, "command: this is not shell text that can be understood")
+        raise JobRefused(ErrorKind.BAD_JOB, "command: this shell text can't be parsed")
     functions = {_get_text(name) for node in nodes if node.type == "function_definition" and (name := _find_name(node))}
     found: dict[str, None] = {}
     for node in nodes:
@@ -64,9 +64,9 @@ def list_program_names(text: str) -> tuple[str, ...]:
         ):
             raise JobRefused(ErrorKind.NOT_ALLOWED, f"{_get_text(name)} can't be set in a command")
         if node.type == "command":
-            named = _parse_command_name(node)
-            if named not in SAFE_BUILTINS and named not in functions:
-                found[named] = None
+            program = _parse_command_name(node)
+            if program not in SAFE_BUILTINS and program not in functions:
+                found[program] = None
     return tuple(found)
 
 

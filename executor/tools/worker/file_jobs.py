@@ -11,8 +11,7 @@ import msgspec
 from executor.sandbox.confine import close_other_descriptors
 from executor.tools.config import ToolConfig
 from executor.tools.files import edit, listing, read
-from executor.tools.refusal import JobRefused
-from executor.tools.task import Task
+from executor.tools.task import JobRefused, Task
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.tool_jobs import ConvertDocument, EditFile, JobResult, ListFolder, ReadFile, WriteFile
@@ -23,7 +22,7 @@ _outcome_encoder = msgspec.msgpack.Encoder()
 
 
 def run_file_task(config: ToolConfig, task: Task) -> None:
-    """Does the job, writes its outcome to stdout, and ends the process."""
+    """Runs the job, writes its outcome to stdout, and ends the process."""
     signal.setitimer(signal.ITIMER_REAL, task.timeout)
     close_other_descriptors({root.descriptor for root in config.roots})
     write_all(1, _outcome_encoder.encode(_find_outcome(config, task)))
@@ -55,7 +54,7 @@ def _run_job(config: ToolConfig, task: Task) -> Outcome:
     roots = config.roots
     match task.job:
         case ConvertDocument(data):
-            # Only the zygote loads it (executor.tools.worker_setup).
+            # Only the zygote loads it (executor.tools.worker.setup).
             from executor.tools.files import documents  # noqa: PLC0415
 
             return documents.convert_document(data)

@@ -1,6 +1,6 @@
-"""Which allowed programs a command names, and what they read of the system.
+"""Finds the allowed programs that a command names, and the system files that they read.
 
-Invariants: shell text is read in the process of its job, in the sandbox: nothing bounds how long that takes but the kernel.
+Invariants: shell text is parsed in the process of its job, in the sandbox, since only the kernel limits how long that takes.
 """
 
 import os
@@ -12,32 +12,31 @@ import msgspec
 
 from executor.sandbox import tables
 from executor.sandbox.zygote.reaper import RETRACTION
-from executor.tools import shell
 from executor.tools.config import ToolConfig
-from executor.tools.refusal import JobRefused
+from executor.tools.task import JobRefused
+from executor.tools.worker import shell
 from shared.errors import ErrorKind
 from shared.events import Failed
 
-# What some commands read of the system to do their work: numbers of the machine, and kinds of files.
+# System files that some commands need: figures of the machine, and tables of file types.
 READ_PATHS: dict[str, tuple[str, ...]] = {
     "uptime": ("/proc/uptime", "/proc/loadavg", "/proc/stat", "/proc/version"),
     "free": ("/proc/meminfo", "/proc/vmstat", "/proc/stat"),
     "file": ("/etc/magic", "/usr/share/misc/magic.mgc", "/usr/lib/file/magic.mgc", "/usr/share/file/magic.mgc"),
 }
-# Who has an account is nobody's business: these are granted where they show the tools' user alone, or to one program alone.
+# Commands must not list the machine's accounts. They may read the tables of accounts only where those show no user but the
+# tools' own, or where one of these programs runs alone.
 ACCOUNT_COMMANDS = ("whoami", "id")
 SINGLE_ACCOUNT_COMMAND = re.compile(r"\s*(whoami|id)(\s+-{1,2}[A-Za-z]+)*\s*")
 
-# Of computing, in seconds: the longest text that is allowed takes a tenth of it.
+# In seconds of CPU time: the longest text that is allowed takes a tenth of it.
 PARSE_CPU_LIMIT = 1.0
-PARSE_TIMEOUT_FAILURE = Failed(
-    ErrorKind.BAD_JOB, "command: this shell text takes too long to read; make it a simpler one"
-)
+PARSE_TIMEOUT_FAILURE = Failed(ErrorKind.BAD_JOB, "command: this shell text takes too long to parse; make it simpler")
 
 
 def list_programs_in_time(config: ToolConfig, command: str, send_message: Callable[[bytes], None]) -> tuple[str, ...]:
-    """As `programs`, within a time: after it this process is ended, and what was told its keeper by `say` is the refusal."""
-    # Said beforehand, and taken back: nobody else is there to say it.
+    """Like `list_programs`, but with a time limit, which ends this process; the message sent first is then the refusal."""
+    # Sent in advance and retracted afterwards, since nothing can send it after the process has ended.
     send_message(msgspec.msgpack.encode(PARSE_TIMEOUT_FAILURE))
     signal.setitimer(signal.ITIMER_PROF, PARSE_CPU_LIMIT)
     try:
@@ -49,7 +48,7 @@ def list_programs_in_time(config: ToolConfig, command: str, send_message: Callab
 
 
 def list_programs(config: ToolConfig, command: str) -> tuple[str, ...]:
-    """Names of the allowed programs that shell text names. How long that takes is not bounded here. Raises JobRefused."""
+    """Returns the names of the allowed programs that shell text names, without a time limit. Raises JobRefused."""
     by_path = {program.path: name for name, program in config.commands.items() if program}
     found: list[str] = []
     for name in shell.list_program_names(command):
@@ -63,7 +62,7 @@ def list_programs(config: ToolConfig, command: str) -> tuple[str, ...]:
 
 
 def list_read_paths(config: ToolConfig, command: str, names: tuple[str, ...]) -> set[str]:
-    """What of the system these programs read. What one may read, all of a command may."""
+    """Returns the system files that these programs read. All programs of a command may read the same files."""
     found = {path for name in names for path in READ_PATHS.get(name, ())}
     if "df" in names:
         found.add(tables.find_mount_table())

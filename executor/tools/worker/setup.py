@@ -1,6 +1,7 @@
 """Sets the zygote of the tools role up: remounts, opens the folders, drops root, and plans the processes of jobs.
 
-Invariants: in this order, and all of it before the first job. A failure is reported to the executor, which logs it and ends.
+Invariants: the steps run in this order, before the first job. A failure is reported to the executor, which logs it and
+ends.
 """
 
 import importlib
@@ -15,14 +16,14 @@ from executor.sandbox.confine import Defences
 from executor.sandbox.privileges import PrivilegeError, User
 from executor.sandbox.seccomp import filters
 from executor.sandbox.zygote.plan import WorkerPlan
-from executor.tools import worker
 from executor.tools.config import ToolConfig, open_config
+from executor.tools.worker import job_process
 
-NO_SANDBOX = "the sandbox can't be put up here; a container may forbid Landlock or seccomp: allow both"
+NO_SANDBOX = "the sandbox can't be set up here; a container may forbid Landlock or seccomp: allow both"
 
 
 class SetupRequest(Struct, frozen=True):
-    """search_program: its path. user: whom the zygote becomes, if it is root. idle_count: as in WorkerPlan."""
+    """search_program: its path. user: the zygote switches to it, if it is root. idle_count: as in WorkerPlan."""
 
     config: ToolConfig
     search_program: str
@@ -46,13 +47,13 @@ class SetupResult(Struct, frozen=True):
 def set_up_worker(payload: bytes) -> tuple[bytes, WorkerPlan | None]:
     """Sets the zygote up. Returns the encoded SetupResult, and the plan of its processes; no plan if no job can be served."""
     request = msgspec.msgpack.decode(payload, type=SetupRequest)
-    for name in ("files.pages", "programs"):
+    for name in ("files.pages", "worker.programs"):
         importlib.import_module(f"executor.tools.{name}")
     converter = _load_converter()
     try:
         proc = namespaces.open_proc()
         user = User(request.user) if request.user else None
-        # Opened before everything is mounted read only, it stays writable.
+        # Found and created before everything is mounted read only, so that it stays writable.
         base = cgroups.find_own_cgroup() if request.defences.cgroups else ""
         tree = cgroups.make_tree(base, user, request.config.limits, (os.getpid(), os.getppid())) if base else None
         mount_problem = (
@@ -72,7 +73,7 @@ def set_up_worker(payload: bytes) -> tuple[bytes, WorkerPlan | None]:
         privileges.hide_process()
     filter_ = filters.build_command_filter(allow_signals=landlock.get_abi_version() >= landlock.SCOPE_ABI)
     try:
-        single_sandbox = worker.build_single_sandbox(config, filter_, request.defences)
+        single_sandbox = job_process.build_single_sandbox(config, filter_, request.defences)
     except OSError:
         return msgspec.msgpack.encode(SetupResult(converter=converter, problem=NO_SANDBOX)), None
     namespace_problem = namespaces.find_problem(proc) if request.defences.namespaces else ""
@@ -81,9 +82,9 @@ def set_up_worker(payload: bytes) -> tuple[bytes, WorkerPlan | None]:
         # Control groups end and count a command's processes as well.
         namespace_problem = ""
     plan = WorkerPlan(
-        prepare_reaped=partial(worker.prepare_reaped, config, filter_, request.defences),
-        build_limits=partial(worker.build_limits, config),
-        prepare_single=partial(worker.prepare_single, config, single_sandbox),
+        prepare_reaped=partial(job_process.prepare_reaped, config, filter_, request.defences),
+        build_limits=partial(job_process.build_limits, config),
+        prepare_single=partial(job_process.prepare_single, config, single_sandbox),
         idle_count=request.idle_count,
         own_namespaces=own_namespaces,
         proc_descriptor=proc,

@@ -1,6 +1,6 @@
-"""Prepares the processes of jobs: puts the sandbox up before a job is known, then runs the job inside it.
+"""Prepares the processes of jobs: sets the sandbox up before a job is known, then runs the job inside it.
 
-Invariants: a job reads, writes or runs something only after the whole sandbox is up.
+Invariants: a job reads, writes or runs something only after the sandbox is complete.
 """
 
 import os
@@ -16,11 +16,11 @@ from executor.sandbox.landlock import Rules
 from executor.sandbox.zygote.job_limits import JobLimits
 from executor.sandbox.zygote.reaper import Work
 from executor.tools.config import ToolConfig
-from executor.tools.file_jobs import run_file_task, write_all
-from executor.tools.program_jobs import run_program_task
 from executor.tools.task import Task
+from executor.tools.worker.file_jobs import run_file_task, write_all
+from executor.tools.worker.program_jobs import run_program_task
 
-# Files of the system that some commands read to do their work.
+# System files that some commands need.
 SYSTEM_FILES = ("/etc/ld.so.cache", "/usr/lib/locale", "/usr/share/zoneinfo", "/etc/localtime")
 
 # In a user namespace of the job, the kernel counts the reaper too.
@@ -29,7 +29,7 @@ REAPER_COUNT = 1
 CONCURRENT_JOB_ALLOWANCE = 8
 
 UMASK = 0o022
-# The payload that asks for a trial of the sandbox instead of a job.
+# The payload that requests a test of the sandbox instead of a job.
 PROBE, PROBE_TIMEOUT = b"probe", 15.0
 
 _task_decoder = msgspec.msgpack.Decoder(Task)
@@ -51,7 +51,7 @@ def build_single_sandbox(config: ToolConfig, filter_: bytes, defences: Defences)
 
 
 def prepare_single(config: ToolConfig, sandbox: Sandbox) -> Callable[[bytes], None]:
-    """Prepares for a job on files: the whole sandbox is up before the job is known. Raises OSError."""
+    """Prepares for a job on files: the sandbox is complete before the job is known. Raises OSError."""
     # The job starts no process, so nothing can be left behind.
     set_limits(config.limits, 0)
     os.umask(UMASK)

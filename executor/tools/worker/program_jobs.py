@@ -1,6 +1,6 @@
-"""Runs the program of one job, in the job's own process inside the sandbox: a command or a search. It does not return.
+"""Runs the program of one job, a command or a search, in the job's own process inside the sandbox. It does not return.
 
-Invariants: the process gives up every right that the program does not need before the program takes its place.
+Invariants: the process gives up every right that the program does not need before it executes the program.
 """
 
 import os
@@ -12,11 +12,10 @@ import msgspec
 from executor.sandbox.confine import Sandbox, close_other_descriptors
 from executor.sandbox.landlock import Rules
 from executor.tools.config import SHELL_PATH, ToolConfig
-from executor.tools.file_jobs import write_all
 from executor.tools.files import search
 from executor.tools.files.open_beneath import open_path
-from executor.tools.refusal import JobRefused
-from executor.tools.task import Task
+from executor.tools.task import JobRefused, Task
+from executor.tools.worker.file_jobs import write_all
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.tool_jobs import FindFiles, RunCommand, SearchFiles
@@ -45,7 +44,7 @@ def run_program_task(config: ToolConfig, sandbox: Sandbox, task: Task, reaper_fd
             case _:
                 pass
     except JobRefused as refused:
-        # Sent to the reaper: what arrives by the outputs may come from a program.
+        # Sent to the reaper directly, since the outputs may contain a program's text.
         write_all(reaper_fd, msgspec.msgpack.encode(Failed(refused.kind, refused.detail[:MAX_REFUSAL_LENGTH])))
     os._exit(1)
 
@@ -63,17 +62,17 @@ def _run_search(config: ToolConfig, sandbox: Sandbox, task: Task, job: FindFiles
 def _run_command(config: ToolConfig, sandbox: Sandbox, task: Task, job: RunCommand, reaper_fd: int) -> None:
     if _enter_folder(config, task) != ".":
         raise JobRefused(ErrorKind.BAD_JOB, "cwd: it is not a folder")
-    # Only the zygote loads it (executor.tools.worker_setup).
-    from executor.tools import programs as commands  # noqa: PLC0415
+    # Only the zygote loads it (executor.tools.worker.setup).
+    from executor.tools.worker import programs as commands  # noqa: PLC0415
 
     names = commands.list_programs_in_time(config, job.command, partial(write_all, reaper_fd))
     programs = [program for name in names if (program := config.commands[name])]
-    extra = commands.list_read_paths(config, job.command, names)
-    extra |= {library for each in programs for library in each.libraries}
+    read_paths = commands.list_read_paths(config, job.command, names)
+    read_paths |= {library for program in programs for library in program.libraries}
     sandbox.apply_rules(
         Rules(
-            read=tuple(extra.difference(config.shell.libraries)),
-            run=tuple({path for each in programs for path in (each.path, each.loader) if path}),
+            read=tuple(read_paths.difference(config.shell.libraries)),
+            run=tuple({path for program in programs for path in (program.path, program.loader) if path}),
         )
     )
     sandbox.apply_program_filter()
@@ -84,7 +83,7 @@ def _run_command(config: ToolConfig, sandbox: Sandbox, task: Task, job: RunComma
 
 
 def _exec_program(program: str, arguments: list[str], environment: dict[str, str]) -> None:
-    """Replaces this process by a program; the descriptors for this process only close with that. Raises JobRefused."""
+    """Replaces this process by a program, which closes the descriptors that only this process needs. Raises JobRefused."""
     try:
         os.execve(program, arguments, environment)  # noqa: S606
     except OSError as error:
@@ -103,6 +102,6 @@ def _enter_folder(config: ToolConfig, task: Task) -> str:
         except PermissionError as error:
             raise JobRefused(ErrorKind.NOT_ALLOWED, f"the tools' user may not enter {root.path}/{task.path}") from error
         return "."
-    above, _, name = task.path.rpartition("/")
-    os.fchdir(open_path(config, root, above or ".", os.O_PATH | os.O_DIRECTORY))
+    parent, _, name = task.path.rpartition("/")
+    os.fchdir(open_path(config, root, parent or ".", os.O_PATH | os.O_DIRECTORY))
     return f"./{name}"
