@@ -50,7 +50,7 @@ INSTRUCTIONS = (
     "asks it about files; `code` lets it work on them; `file_read` and `bash` work without a model. What is allowed is "
     "listed as resources."
 )
-# The protocol's own code up to 2025-11-25; later versions say that an address is a wrong parameter.
+# The protocol's own code up to 2025-11-25. In later versions an unknown URI is an invalid parameter.
 RESOURCE_NOT_FOUND = -32002
 # The scope of resources and prompts.
 FILES_SCOPE = "files"
