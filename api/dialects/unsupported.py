@@ -8,7 +8,7 @@ from api.core.problems import Problem
 NO_AUDIO = "Audio is not supported"
 NO_FILES = "Files are not stored. Send them in the messages of POST /v1/chat/completions"
 NO_TRAINING = "Claude models cannot be fine-tuned here. Put instructions into the system message"
-NO_STATE = "Send the whole conversation to POST /v1/chat/completions"
+NO_STATE = "Send the complete conversation to POST /v1/chat/completions"
 
 UNSUPPORTED_ENDPOINTS: dict[str, str] = {
     "embeddings": "Claude does not create embeddings. Use an embedding model of another service, or a local one",

@@ -39,7 +39,7 @@ class MessagesTurnRequest(TurnRequest, frozen=True, kw_only=True):
     show_thinking: bool
 
     def build_turn(self, model: str, messages: tuple[Message, ...]) -> Turn:
-        """Builds the turn. It has thinking text only if that is shown: a signature covers the block as it was returned."""
+        """Builds the turn. It has thinking text only if that is shown: the signature is of the block as returned."""
         return structs.replace(super().build_turn(model, messages), include_thinking_text=self.show_thinking)
 
 

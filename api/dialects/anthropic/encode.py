@@ -197,7 +197,7 @@ def render_event(kind: str, **fields: object) -> bytes:
 
 
 def to_input(arguments: str) -> msgspec.Raw:
-    """Returns the arguments as a JSON object. One that the token limit cut off is empty, as streaming clients read it."""
+    """Returns the arguments as a JSON object. One that the token limit cut off is empty, as for streaming clients."""
     try:
         msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError):

@@ -29,9 +29,9 @@ def render_progress(step: Step) -> str | None:
     """Returns the progress message of a step; None if it has none."""
     match step:
         case Queued(ahead):
-            return f"Waiting for a place; {ahead} before."
+            return f"Queued; {ahead} ahead."
         case Admitted():
-            return "The work begins."
+            return "The work starts."
         case Started(model):
             return f"{model} answers."
         case TextDelta(text) | OutputChunk(_, text) | ToolOutputChunk(_, _, text):

@@ -18,7 +18,7 @@ class NoArguments(Struct, frozen=True):
 
 
 class ToolOffer(Struct, frozen=True):
-    """A tool. scope: of keys that may call it. is_destructive: it may change files. is_open_world: it uses the model's service."""
+    """A tool. scope: who may call it. is_destructive: it may change files. is_open_world: it uses the model's service."""
 
     scope: str
     name: str

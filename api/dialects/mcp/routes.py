@@ -92,7 +92,7 @@ class McpEndpoint:
             await asyncio.gather(serving, return_exceptions=True)
 
     async def _serve(self, opened: "asyncio.Future[McpSessions]") -> None:
-        """Opens the sessions with the first request, and holds them until this is cancelled."""
+        """Opens the sessions with the first request, and closes them when this is cancelled."""
         await self._requested.wait()
         try:
             await asyncio.to_thread(importlib.import_module, "api.dialects.mcp.sessions")

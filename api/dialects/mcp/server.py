@@ -61,7 +61,7 @@ log = structlog.get_logger()
 
 
 class McpHandlers:
-    """The handlers of all methods. They hold no session state."""
+    """The handlers of all methods. They have no session state."""
 
     def __init__(self, agent_services: services.AgentServices, version: str) -> None:
         self._agent_services = agent_services
@@ -197,7 +197,7 @@ def has_scope(context: Context, scope: str) -> bool:
 
 
 def build_scoped_caller(context: Context, scope: str = FILES_SCOPE) -> Caller:
-    """Returns the caller of the HTTP request that carried the message. scope: what the job needs besides that of /mcp."""
+    """Returns the caller of the HTTP request that carried the message. scope: needed besides that of /mcp."""
     caller = get_caller_from_scope(_get_scope(context))
     return caller if scope == ANY_SCOPE else structs.replace(caller, required_scopes=(*caller.required_scopes, scope))
 

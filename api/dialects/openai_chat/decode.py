@@ -57,7 +57,7 @@ def decode(body: bytes, policy: Policy) -> ChatTurnRequest:
     request = decode_json(chat_body, _request)
     if request.stream_options is not None and not request.stream:
         raise invalid_problem("`stream_options` needs `stream: true`.", "stream_options")
-    # An `input` that is left after the conversion holds items. OpenAI's own bodies have no `input`.
+    # An `input` that is left after the conversion has items. OpenAI's own bodies have no `input`.
     items = decode_json(chat_body, _items).input if fields is not sent and "input" in fields else []
     tool_params = build_tool_params(request)
     system, drafts, skipped = parse_conversation(request.messages, items)

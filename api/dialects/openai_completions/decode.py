@@ -115,8 +115,8 @@ def parse_prompts(prompt: str | list[str | int | list[int]], max_prompts: int) -
             )
     if not 1 <= len(prompts) <= max_prompts:
         raise invalid_problem(
-            f"`prompt` may hold 1 to {max_prompts} texts, not {len(prompts)}: each is answered `n` times, and the server's owner "
-            "sets the limit of all answers with MAX_CHOICES.",
+            f"`prompt` takes 1 to {max_prompts} texts, not {len(prompts)}. Each one gets `n` answers, and the server's owner "
+            "limits the total with MAX_CHOICES.",
             "prompt",
         )
     return tuple(text for text in prompts if isinstance(text, str))

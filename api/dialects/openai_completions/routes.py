@@ -43,7 +43,7 @@ async def create_completion(
 ) -> ASGIApp:
     """Complete a text (legacy).
 
-    For editors that still use this form. The model is told to continue `prompt`, or to fill the gap between it and
+    For editors that still use this API. The server instructs the model to continue `prompt`, or to fill the gap between it and
     `suffix`. A client that disconnects ends the answer at once.
     """
     caller = get_caller(request)

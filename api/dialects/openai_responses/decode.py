@@ -173,22 +173,23 @@ def list_without_effect(request: ResponsesRequest) -> tuple[str, ...]:
     """Returns the names of fields that have no effect in this request."""
     truncation = ("truncation",) if request.truncation == "auto" else ()
     verbosity = ("text.verbosity",) if request.text and request.text.verbosity else ()
-    form = request.text.format if request.text else None
-    described = ("text.format.description",) if form and is_description_lost(form.description, form.schema) else ()
+    text_format = request.text.format if request.text else None
+    lost = text_format is not None and is_description_lost(text_format.description, text_format.schema)
+    description = ("text.format.description",) if lost else ()
     others = tuple(f"include.{each}" for each in request.include or () if each != ENCRYPTED_CONTENT)
-    return (*truncation, *verbosity, *described, *others)
+    return (*truncation, *verbosity, *description, *others)
 
 
 def parse_answer_schema(text: TextOptions | None) -> str | None:
     """Returns the JSON text of the schema that the answer must match. Raises Problem."""
-    form = (text and text.format) or TextFormat()
-    match form.type:
+    text_format = (text and text.format) or TextFormat()
+    match text_format.type:
         case "text":
             return None
         case "json_object":
             return '{"type":"object"}'
         case "json_schema":
-            return read_answer_schema(form.schema, "text.format.schema")
+            return read_answer_schema(text_format.schema, "text.format.schema")
         case other:
             where = "text.format.type"
             raise invalid_problem(f"`{where}` must be text, json_object or json_schema, not `{other}`.", where)

@@ -60,8 +60,8 @@ async def create_response(
     """Answer an input.
 
     Returns the model's next items: text, calls of your tools, JSON by your schema, reasoning; complete, or streamed as
-    they are written. A client that disconnects ends the answer at once. The response is kept for a while unless `store`
-    is false, so that `previous_response_id` can continue it.
+    they are written. A client that disconnects ends the answer at once. The response is stored for a while unless
+    `store` is false, so that `previous_response_id` can continue it.
     """
     key_id = get_caller(request).key_id
     key_responses = response_store.for_key(key_id)

@@ -56,7 +56,7 @@ class RunningResponse:
             self._store(finished, ())
 
     async def cancel(self) -> None:
-        """Ends the response and waits until it has ended, at most CANCEL_TIMEOUT: its client may have stopped reading."""
+        """Ends the response and waits for its end, at most CANCEL_TIMEOUT: its client may have stopped reading."""
         self._stop.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CANCEL_TIMEOUT):
@@ -106,7 +106,7 @@ class RunningResponse:
             position += len(events)
 
     async def _wait_for_events(self, position: int) -> list[bytes]:
-        """Returns the events from this position on, as soon as there are any; none if the response ends without more."""
+        """Returns the events from this position on, once there are any; none if the response ends without more."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self.sent_events) > position or self.ended.is_set())
             return self.sent_events[position:]

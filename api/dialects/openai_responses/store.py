@@ -17,8 +17,9 @@ from api.core.problems import Problem
 
 
 class StoredResponse(Struct, frozen=True):
-    """A stored response. previous_items: the conversation before it. items: its input. output: its output, with thoughts.
+    """A stored response.
 
+    previous_items: the conversation before it. items: its input. output: its output items, with their sealed thinking.
     events: the events of its stream, if it is a background response.
     """
 

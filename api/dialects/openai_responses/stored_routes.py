@@ -1,4 +1,4 @@
-"""The handlers of stored and running responses: look them up, follow, cancel and delete them, list their input items."""
+"""The handlers of stored and running responses: look up, follow, cancel, delete, list input items."""
 
 from collections.abc import AsyncGenerator
 
@@ -79,7 +79,7 @@ async def get_response(
 
 
 def parse_starting_after(stream: str | None, after: str | None) -> int | None:
-    """Returns the number of the last event that a client has: -1 for none, None if it wants no stream. Raises Problem (400)."""
+    """Returns the number of the last event that a client has: -1 for none, None without a stream. Raises Problem (400)."""
     if stream not in {None, "true", "false"}:
         raise invalid_problem("`stream` must be true or false.", "stream")
     if after is not None and (

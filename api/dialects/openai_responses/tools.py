@@ -30,7 +30,7 @@ class NamespacedName(Struct, frozen=True):
 
 
 class ResponsesToolSet(Struct, frozen=True):
-    """tool_set: the offered tools. namespaces: by the name of the offered tool. ignored: the names of what was left out."""
+    """tool_set: the offered tools. namespaces: by the name of the offered tool. ignored: names of what was left out."""
 
     tool_set: tooling.ToolSet
     namespaces: Mapping[str, NamespacedName]
