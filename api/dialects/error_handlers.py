@@ -34,7 +34,7 @@ def on_unavailable(request: Request[object, object, State], error: DatabaseUnava
 
 def on_http_exception(request: Request[object, object, State], error: HTTPException) -> Response[bytes]:
     """Renders an error of the framework, and adds the allowed methods to a 405 (RFC 9110 §15.5.6)."""
-    # An unsupported address may look like a response's id, which has other methods.
+    # An unsupported address such as /v1/responses/compact matches a route with a response id, which has other methods.
     unsupported = find_unsupported(request.scope["path"]) if error.status_code in {404, 405} else None
     response = on_problem(request, unsupported or problem_from_http_exception(error))
     if response.status_code == 405:

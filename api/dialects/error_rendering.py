@@ -1,4 +1,4 @@
-"""Whose envelope an error has: each address speaks its own dialect, in its refusals too. Pure."""
+"""Renders errors in the dialect of the request's address. Pure."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ from api.dialects.rest.encode import render_error as rest
 
 
 def render_json_rpc_error(problem: Problem) -> bytes:
-    """An error of MCP's before the library has the message (https://www.jsonrpc.org/specification#error_object)."""
+    """Renders an error of /mcp outside of the SDK (https://www.jsonrpc.org/specification#error_object)."""
     data = {"code": problem.code, **({"param": problem.param} if problem.param else {})}
     error = {"code": _to_json_rpc_code(problem), "message": problem.message, "data": data}
     return msgspec.json.encode(
@@ -34,20 +34,20 @@ def _to_json_rpc_code(problem: Problem) -> int:
 
 type ErrorRenderer = Callable[[Problem, str], bytes]
 
-# Every other is OpenAI's.
+# All other dialects render errors as OpenAI does.
 RENDERERS: dict[str, ErrorRenderer] = {
     "messages": anthropic,
     "rest": lambda problem, _: rest(problem),
     "mcp": lambda problem, _: render_json_rpc_error(problem),
 }
-# Where clients of Anthropic's asked before there were messages: nothing is there but an error.
+# Anthropic's former address, before /v1/messages. It only returns an error.
 LEGACY_COMPLETE_PATH = "/v1/complete"
-# The header that tells Anthropic's clients from OpenAI's where both ask at one address.
+# The header that tells Anthropic's clients from OpenAI's at an address that both use.
 ANTHROPIC_HEADER = "anthropic-version"
 
 
 def render_error(request: Request[Any, Any, Any], problem: Problem) -> bytes:
-    """The JSON body of an error that answers `request`."""
+    """Returns the JSON body of an error response to `request`."""
     path = request.scope["path"]
     request_id = request.scope["state"].get(REQUEST_ID_KEY, "")
     if path.startswith("/v1/models") and ANTHROPIC_HEADER in request.headers:
@@ -56,7 +56,7 @@ def render_error(request: Request[Any, Any, Any], problem: Problem) -> bytes:
 
 
 def render_error_for_path(path: str, problem: Problem, request_id: str) -> bytes:
-    """The JSON body of an error that answers a request of which no more than the address is known."""
-    place = path.partition("?")[0]
-    write = RENDERERS.get("messages" if place == LEGACY_COMPLETE_PATH else find_dialect(place))
-    return write(problem, request_id) if write else openai(problem)
+    """Returns the JSON body of an error response to a request of which only the address is known."""
+    path = path.partition("?")[0]
+    render = RENDERERS.get("messages" if path == LEGACY_COMPLETE_PATH else find_dialect(path))
+    return render(problem, request_id) if render else openai(problem)

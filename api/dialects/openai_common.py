@@ -1,4 +1,4 @@
-"""What the answers of OpenAI's APIs have in common: how tokens are counted, and the envelope of errors. Pure.
+"""What OpenAI's APIs have in common: token counts and the envelope of errors. Pure.
 
 (https://platform.openai.com/docs/api-reference/chat/object, https://platform.openai.com/docs/guides/error-codes)
 """
@@ -22,20 +22,20 @@ CHUNKS = (
 
 
 class PromptDetails(Struct, frozen=True):
-    """Where the prompt's tokens came from."""
+    """The prompt tokens that came from or went to the cache."""
 
     cached_tokens: Annotated[int, doc("Read from the cache.")]
     cache_write_tokens: Annotated[int, doc("Written to the cache.")]
 
 
 class CompletionDetails(Struct, frozen=True):
-    """What the tokens were spent on."""
+    """The completion tokens by use."""
 
     reasoning_tokens: Annotated[int, doc("On thinking.")]
 
 
 class ChatUsage(Struct, frozen=True):
-    """Tokens."""
+    """Token counts."""
 
     prompt_tokens: Annotated[int, doc("Read: new ones, and those read from and written to the cache.", minimum=0)]
     completion_tokens: Annotated[int, doc("Written, thinking included.", minimum=0)]
@@ -48,7 +48,7 @@ class ChatUsage(Struct, frozen=True):
 
 
 class ErrorBody(Struct, frozen=True):
-    """What went wrong, as OpenAI's libraries read it."""
+    """An error as OpenAI's libraries read it."""
 
     message: Annotated[str, doc("A sentence for people, which says what can be done.", minLength=1)]
     type: Annotated[str, doc("OpenAI's class of the error.")]
@@ -68,26 +68,26 @@ encoder = msgspec.json.Encoder()
 
 
 def build_usage(answers: Sequence[Done]) -> ChatUsage:
-    """Tokens of all answers as OpenAI counts them: what was read from or written to the cache is part of the prompt."""
-    counted = [done.usage for done in answers]
+    """Returns OpenAI's token counts of all answers. The prompt includes tokens read from and written to the cache."""
+    usages = [done.usage for done in answers]
     costs = [done.cost_usd for done in answers if done.cost_usd is not None]
-    prompt = sum(part.input_tokens + part.cache_read_tokens + part.cache_write_tokens for part in counted)
-    completion = sum(part.output_tokens for part in counted)
+    prompt = sum(usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens for usage in usages)
+    completion = sum(usage.output_tokens for usage in usages)
     return ChatUsage(
         prompt_tokens=prompt,
         completion_tokens=completion,
         total_tokens=prompt + completion,
         prompt_tokens_details=PromptDetails(
-            cached_tokens=sum(part.cache_read_tokens for part in counted),
-            cache_write_tokens=sum(part.cache_write_tokens for part in counted),
+            cached_tokens=sum(usage.cache_read_tokens for usage in usages),
+            cache_write_tokens=sum(usage.cache_write_tokens for usage in usages),
         ),
-        completion_tokens_details=CompletionDetails(sum(part.reasoning_tokens for part in counted)),
+        completion_tokens_details=CompletionDetails(sum(usage.reasoning_tokens for usage in usages)),
         cost_usd=round(sum(costs), 6) if costs else UNSET,
     )
 
 
 def to_error_type(status: int, code: str) -> str:
-    """OpenAI's type for an error."""
+    """Returns OpenAI's type of an error."""
     if code == "insufficient_quota":
         return "insufficient_quota"
     match status:
@@ -104,6 +104,6 @@ def to_error_type(status: int, code: str) -> str:
 
 
 def render_error(problem: Problem) -> bytes:
-    """An error in OpenAI's envelope."""
+    """Renders an error in OpenAI's envelope."""
     body = ErrorBody(problem.message, to_error_type(problem.status, problem.code), problem.param, problem.code)
     return encoder.encode(ErrorEnvelope(body))

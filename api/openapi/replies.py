@@ -152,19 +152,24 @@ OWN: tuple[Problem, ...] = (
     Problem(
         400,
         "previous_response_not_found",
-        "Previous response with id 'resp_1' not found: it was not stored, or is kept no longer. Send its conversation as "
+        "Previous response with id 'resp_1' not found: it was not stored, or it has expired. Send its conversation as "
         "`input`.",
         param="previous_response_id",
     ),
     invalid_problem(
-        "`input[1]`: no item with id `msg_1` is kept here; send the item itself.", "input[1].id", "item_not_found"
+        "`input[1]`: no item with id `msg_1` is stored; send the item itself.", "input[1].id", "item_not_found"
     ),
     invalid_problem(
         "This response has ended; only one that is under way can be cancelled.",
         "response_id",
         "not_cancellable",
     ),
-    Problem(404, "response_not_found", "No response with id 'resp_1' is kept here.", param="response_id"),
+    Problem(
+        404,
+        "response_not_found",
+        "Response with id 'resp_1' not found: it was not stored, or it has expired.",
+        param="response_id",
+    ),
     Problem(405, "method_not_allowed", "This address does not take this method."),
     Problem(426, "upgrade_required", "There is no WebSocket here. POST to this address, with `stream: true`."),
     unknown_host_problem(),

@@ -62,7 +62,7 @@ async def test_a_chat_has_its_answer_twice_and_its_words_as_progress(stack: Stac
         jsonschema.validate(result.structured_content, tools["chat"].output_schema)
         assert result.structured_content["usage"]["output_tokens"] == 2
     assert [message for message in told if message in {"Hello", " world"}] == ["Hello", " world"]
-    assert told[0] == "The work begins."
+    assert told[0] == "The work starts."
 
 
 @pytest.mark.parametrize("mode", PROTOCOL_MODES)

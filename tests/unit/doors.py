@@ -483,7 +483,7 @@ def mcp_streamed(events: list[Told]) -> Heard:
     messages = [data["message"] for _, data in told_of if data]
     whole = mcp_plain(answer)
     said = messages.index(f"{whole.model} answers.") + 1
-    assert all(message.startswith(("Waiting for a place", "The work begins")) for message in messages[: said - 1])
+    assert all(message.startswith(("Queued", "The work starts")) for message in messages[: said - 1])
     assert whole.text == "".join(messages[said:])
     return whole
 

@@ -522,10 +522,10 @@ def part(**fields: Any) -> dict[str, Any]:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
-    "no messages": ({"messages": []}, "messages", "must hold a message"),
-    "messages missing": ({"model": "opus"}, "messages", "must hold a message"),
-    "only a blank system": ({"messages": [{"role": "system", "content": " "}]}, "messages", "must hold a message"),
-    "only blanks": ({"messages": [{"role": "user", "content": " \n"}]}, "messages", "says something"),
+    "no messages": ({"messages": []}, "messages", "must have a message"),
+    "messages missing": ({"model": "opus"}, "messages", "must have a message"),
+    "only a blank system": ({"messages": [{"role": "system", "content": " "}]}, "messages", "must have a message"),
+    "only blanks": ({"messages": [{"role": "user", "content": " \n"}]}, "messages", "with content"),
     "messages no list": ({"messages": "hi"}, "messages", "Expected `array`"),
     "message no object": ({"messages": ["hi"]}, "messages[0]", "Expected `object`"),
     "role missing": ({"messages": [{"content": "hi"}]}, "messages[0].role", "missing"),

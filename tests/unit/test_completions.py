@@ -88,7 +88,7 @@ def test_an_editor_s_completion_while_one_types_is_taken():
         ({"prompt": []}, "prompt", "1 to 4 texts"),
         ({"prompt": ["a"] * 5}, "prompt", "MAX_CHOICES"),
         ({"prompt": ["a"] * 3, "n": 2}, "prompt", "1 to 2 texts"),
-        ({"prompt": " "}, "prompt", "say something"),
+        ({"prompt": " "}, "prompt", "must have text"),
         ({}, "prompt", "missing"),
         ({"prompt": 7}, "prompt", "Expected"),
         ({"prompt": "a", "n": 5}, "n", "MAX_CHOICES"),

@@ -1,7 +1,7 @@
-"""The blocks of a message as clients send them, each with the fields of its type. Pure.
+"""The content blocks and sources that clients send, each with the fields of its type. Pure.
 
-Invariants: a field is checked only on the types that have it; what is not declared is accepted and means nothing; a type
-that is not declared is the caller's to judge.
+Invariants: a field is checked only on the types that have it. Undeclared fields are accepted and ignored. Callers of this
+module decide about undeclared types.
 """
 
 from collections.abc import Sequence
@@ -23,19 +23,19 @@ type Content = str | list[Raw] | None
 
 
 class TextBlock(Struct, frozen=True, tag="text", tag_field="type"):
-    """Words."""
+    """Text."""
 
     text: Annotated[str, doc("The words.")]
 
 
 class ImageBlock(Struct, frozen=True, tag="image", tag_field="type"):
-    """A picture, in a message of the user's or in a tool's result."""
+    """An image, in a user message or in a tool result."""
 
     source: Annotated[Raw, doc("Where it is.", **ANY_SOURCE)]
 
 
 class DocumentBlock(Struct, frozen=True, tag="document", tag_field="type"):
-    """A file to read, in a message of the user's or in a tool's result."""
+    """A document, in a user message or in a tool result."""
 
     source: Annotated[Raw, doc("Where it is.", **ANY_SOURCE)]
     title: Annotated[str | None, doc("Its name.")] = None
@@ -51,7 +51,7 @@ class SearchResultBlock(Struct, frozen=True, tag="search_result", tag_field="typ
 
 
 class ToolUseBlock(Struct, frozen=True, tag="tool_use", tag_field="type"):
-    """A call of the assistant's."""
+    """A tool call of the assistant."""
 
     id: Annotated[str, doc("The call's id.")]
     name: Annotated[str, doc("The tool that it is for.")]
@@ -61,7 +61,7 @@ class ToolUseBlock(Struct, frozen=True, tag="tool_use", tag_field="type"):
 
 
 class ToolResultBlock(Struct, frozen=True, tag="tool_result", tag_field="type"):
-    """What a call brought."""
+    """The result of a tool call."""
 
     tool_use_id: Annotated[str, doc("The call that it answers.")]
     content: Annotated[
@@ -72,7 +72,7 @@ class ToolResultBlock(Struct, frozen=True, tag="tool_result", tag_field="type"):
 
 
 class ThinkingBlock(Struct, frozen=True, tag="thinking", tag_field="type"):
-    """Thinking that is sent back."""
+    """Thinking of an earlier answer, sent back."""
 
     thinking: Annotated[str, doc("Its words, which may be none.")]
     signature: Annotated[str | None, doc("The service's signature of them. Thinking without one is left out.")] = None
@@ -91,14 +91,14 @@ class CompactionBlock(Struct, frozen=True, tag="compaction", tag_field="type"):
 
 
 class ConnectorTextBlock(Struct, frozen=True, tag="connector_text", tag_field="type"):
-    """What the assistant wrote between calls. Reaches the model as text."""
+    """Text of the assistant between tool calls. Reaches the model as text."""
 
     connector_text: Annotated[str | None, doc("The words.")] = None
     text: Annotated[str | None, doc("The words, by another name.")] = None
 
 
 class SystemBlock(Struct, frozen=True, tag="mid_conv_system", tag_field="type"):
-    """An instruction among the blocks of a message. Reaches the model as text."""
+    """A system instruction inside a message. Reaches the model as text."""
 
     content: Annotated[str | list[Raw] | None, doc("A text, or text blocks.", items=ref("TextBlock"))] = None
     text: Annotated[str | None, doc("The words, by another name.")] = None
@@ -120,7 +120,7 @@ type Block = (
 
 
 class Base64Source(Struct, frozen=True, tag="base64", tag_field="type"):
-    """Bytes."""
+    """The bytes of a file."""
 
     data: Annotated[str, doc("The bytes in base64.")]
     media_type: Annotated[str, doc("What the bytes are.")] = ""
@@ -133,19 +133,19 @@ class TextSource(Struct, frozen=True, tag="text", tag_field="type"):
 
 
 class UrlSource(Struct, frozen=True, tag="url", tag_field="type"):
-    """An address."""
+    """The URL of a file."""
 
     url: Annotated[str, doc("The address of a picture, a PDF or a text, which the server fetches.")]
 
 
 class ContentSource(Struct, frozen=True, tag="content", tag_field="type"):
-    """A document of several texts."""
+    """A document made of text blocks."""
 
     content: Annotated[str | list[Raw], doc("A text, or text blocks.", items=ref("TextBlock"))]
 
 
 class FileSource(Struct, frozen=True, tag="file", tag_field="type"):
-    """A file that was uploaded before. Refused: no files are kept."""
+    """A file that was uploaded earlier. Rejected: the server stores no files."""
 
 
 type Source = Base64Source | TextSource | UrlSource | ContentSource | FileSource
@@ -155,7 +155,7 @@ SOURCES: tuple[type[Struct], ...] = get_args(Source.__value__)
 
 
 class _Kind(Struct, frozen=True):
-    """What every block and source has."""
+    """The field that every block and source has."""
 
     type: str
 
@@ -167,27 +167,27 @@ _source = msgspec.json.Decoder[Source](Source)
 
 
 def decode_type(raw: Raw, where: str) -> str:
-    """The type of a block or source. Raises Problem."""
+    """Returns the type of a block or source. Raises Problem."""
     return decode_json(bytes(raw), _kind, where).type
 
 
 def to_block(raw: Raw, where: str) -> Block:
-    """A block of a type in `BLOCKS`. Raises Problem."""
+    """Decodes a block of a type in `BLOCKS`. Raises Problem."""
     return decode_json(bytes(raw), _block, where)
 
 
 def to_source(raw: Raw, where: str) -> Source:
-    """A source of a type in `SOURCES`. Raises Problem."""
+    """Decodes a source of a type in `SOURCES`. Raises Problem."""
     return decode_json(bytes(raw), _source, where)
 
 
 def to_content(raw: Raw, where: str) -> Content:
-    """A text, or blocks that are still to be decoded. Raises Problem."""
+    """Decodes content: a text, or blocks that are still raw. Raises Problem."""
     return decode_json(bytes(raw), _content, where)
 
 
 def list_tags(structs: Sequence[type[Struct]]) -> tuple[str, ...]:
-    """The types that these structs are for."""
+    """Returns the types of these structs."""
     return tuple(str(struct.__struct_config__.tag) for struct in structs)
 
 

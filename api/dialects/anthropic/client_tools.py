@@ -1,7 +1,7 @@
 """The tools that Anthropic defines and a client runs: a shell, an editor, a memory. Pure.
 
-Invariants: the service knows them by their type, which the CLI can't pass on; so they are offered as a client's own tools, by the
-names and the input that are documented, and their calls come back in the form in which the service would give them.
+Invariants: the service knows these tools by their type, which the CLI cannot pass on. So they are offered as custom tools
+with the documented names and input, and their calls have the form that the service would return.
 (https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview)
 """
 
@@ -32,16 +32,18 @@ EDIT_COMMANDS_HELP = (
 
 
 def _build_schema(commands: tuple[str, ...], fields: Json, *required: str) -> Json:
-    known: Json = {"command": {"type": "string", "enum": list(commands)}, **fields}
-    return {"type": "object", "properties": known, "required": ["command", *required]}
+    properties: Json = {"command": {"type": "string", "enum": list(commands)}, **fields}
+    return {"type": "object", "properties": properties, "required": ["command", *required]}
 
 
-def _build_editor(name: str, inserted: str, *more: str) -> InputTool:
+def _build_editor(name: str, insert_field: str, *more: str) -> InputTool:
     commands = ("view", "create", "str_replace", "insert", *more)
-    undone = " `undo_edit` takes back the last change of `path`." if more else ""
-    insert = f" `insert` puts `{inserted}` after the line `insert_line`; 0 is the beginning."
-    schema = _build_schema(commands, {**EDIT_FIELDS, "insert_line": INTEGER_SCHEMA, inserted: STRING_SCHEMA}, "path")
-    return _build_tool(name, f"Views and edits text files. {EDIT_COMMANDS_HELP}{insert}{undone}", schema)
+    undo = " `undo_edit` takes back the last change of `path`." if more else ""
+    insert = f" `insert` puts `{insert_field}` after the line `insert_line`; 0 is the beginning."
+    schema = _build_schema(
+        commands, {**EDIT_FIELDS, "insert_line": INTEGER_SCHEMA, insert_field: STRING_SCHEMA}, "path"
+    )
+    return _build_tool(name, f"Views and edits text files. {EDIT_COMMANDS_HELP}{insert}{undo}", schema)
 
 
 def _build_tool(name: str, description: str, schema: Json) -> InputTool:
@@ -71,7 +73,7 @@ _MEMORY = _build_tool(
         },
     ),
 )
-# By their types.
+# By type.
 TOOLS_BY_TYPE = {
     "bash_20241022": _BASH,
     "bash_20250124": _BASH,
@@ -81,18 +83,16 @@ TOOLS_BY_TYPE = {
     "text_editor_20250728": _EDITOR,
     "memory_20250818": _MEMORY,
 }
-
-
-# The newest of each family, for versions that come after it.
+# The latest version of each family, offered for versions that are not known yet.
 LATEST_TOOLS = {"bash": _BASH, "text_editor": _EDITOR, "memory": _MEMORY}
 VERSION_PATTERN = re.compile(r"(bash|text_editor|memory)_\d{8}", re.ASCII)
 
 
 def find_client_tool(kind: str | None) -> tuple[InputTool | None, bool]:
-    """What is offered for a type of tool, if it is one of these; and whether that very version is known."""
+    """Returns the tool to offer for a type, if it is one of these, and whether exactly this version is known."""
     if kind is None:
         return None, True
-    if offer := TOOLS_BY_TYPE.get(kind):
-        return offer, True
+    if tool := TOOLS_BY_TYPE.get(kind):
+        return tool, True
     version = VERSION_PATTERN.fullmatch(kind)
     return (LATEST_TOOLS[version[1]] if version else None), False

@@ -1,8 +1,8 @@
-"""The blocks of Anthropic's messages as blocks of a Turn. Pure.
+"""Converts the blocks of Anthropic's messages to blocks of a Turn. Pure.
 
-Invariants: a block becomes what it is, in its place, or a refusal that names it; text blocks are never joined by
-characters of ours, and thinking goes back as it came, with its signature. What only the vendor can read is left out, and
-`api.dialects.anthropic.ignored_fields` names it.
+Invariants: each block is converted in its place or rejected by name. Text blocks are never joined with separators, and
+thinking is sent back unchanged, with its signature. Blocks that only Anthropic can read are left out, and
+`api.dialects.anthropic.ignored_fields` names them.
 """
 
 import re
@@ -40,8 +40,8 @@ from api.dialects.anthropic.blocks import (
 from api.media.blocks import RemoteDocument, RemoteMedia, read_base64_file, read_base64_image
 from shared.turn import Document, RedactedThinking, Text, Thinking, ToolUse
 
-# What the vendor's own tools did, and marks that only the vendor reads. It holds no words for the model, or none that
-# the CLI could pass on.
+# The work of Anthropic's own tools, and marks that only Anthropic reads. They have no content for the model, or none
+# that the CLI can pass on.
 DROPPED_TYPES = re.compile(
     r"server_tool_use|mcp_tool_use|mcp_tool_listing|tool_reference|\w+_tool_result|browser_state|container_upload|"
     r"fallback|tool_addition|tool_removal",
@@ -55,19 +55,19 @@ BLOCK_ROLES = {
 
 
 def parse_texts(content: Content, where: str) -> tuple[str, ...]:
-    """The texts of a system prompt, one for each block. Raises Problem."""
+    """Returns the texts of a system prompt, one for each block. Raises Problem."""
     if isinstance(content, str):
         return (content,)
     found: list[str] = []
     for place, kind, raw in iterate_blocks(content or [], where):
         if kind != "text":
-            raise invalid_problem(f"`{place}`: only text may be here.", f"{place}.type")
+            raise invalid_problem(f"`{place}`: only text blocks are allowed here.", f"{place}.type")
         found += [each.text for each in to_parts(to_block(raw, place), place) if isinstance(each, Text)]
     return tuple(found)
 
 
 def parse_blocks(content: Content, role: str, where: str) -> tuple[DraftBlock, ...]:
-    """The blocks of a message. Raises Problem."""
+    """Returns the blocks of a message. Raises Problem."""
     if content is None or isinstance(content, str):
         return (Text(content),) if content else ()
     return tuple(
@@ -76,7 +76,7 @@ def parse_blocks(content: Content, role: str, where: str) -> tuple[DraftBlock, .
 
 
 def iterate_blocks(content: list[Raw], where: str) -> Iterator[tuple[str, str, Raw]]:
-    """Each block that is not left out: its place, its type, itself. Raises Problem."""
+    """Yields the place, the type and the JSON of each block that is not left out. Raises Problem."""
     for index, raw in enumerate(content):
         place = f"{where}[{index}]"
         kind = decode_type(raw, place)
@@ -86,7 +86,9 @@ def iterate_blocks(content: list[Raw], where: str) -> Iterator[tuple[str, str, R
 
 def _parse_block(kind: str, raw: Raw, role: str, where: str) -> tuple[DraftBlock, ...]:
     if BLOCK_ROLES.get(kind, role) != role:
-        raise invalid_problem(f"`{where}`: `{kind}` belongs into messages of the role {BLOCK_ROLES[kind]}.", where)
+        raise invalid_problem(
+            f"`{where}`: `{kind}` is only allowed in messages of the role {BLOCK_ROLES[kind]}.", where
+        )
     match _decode_known_block(kind, raw, where):
         case ToolUseBlock() as block:
             return (to_tool_use(block, where),)
@@ -97,7 +99,7 @@ def _parse_block(kind: str, raw: Raw, role: str, where: str) -> tuple[DraftBlock
                 DraftResult(block.tool_use_id, parse_parts(block.content, f"{where}.content"), bool(block.is_error)),
             )
         case ThinkingBlock(thinking, signature):
-            # An answer that was cut off in its thinking has no signature, and the service takes none back without.
+            # Thinking that was cut off has no signature, and the service accepts none without.
             return (Thinking(thinking, signature),) if signature else ()
         case RedactedThinkingBlock(data):
             if not data:
@@ -108,7 +110,7 @@ def _parse_block(kind: str, raw: Raw, role: str, where: str) -> tuple[DraftBlock
 
 
 def _decode_known_block(kind: str, raw: Raw, where: str) -> Block:
-    """A block of a type that is known. Raises Problem."""
+    """Decodes a block of a known type. Raises Problem."""
     if kind not in BLOCK_TYPES:
         raise invalid_problem(
             f"`{where}`: blocks of type `{kind}` are not supported; {SUPPORTED_TYPES} are.", f"{where}.type"
@@ -117,14 +119,14 @@ def _decode_known_block(kind: str, raw: Raw, where: str) -> Block:
 
 
 def to_tool_use(block: ToolUseBlock, where: str) -> ToolUse:
-    """A call of the assistant's. Raises Problem."""
+    """Converts a tool call of the assistant. Raises Problem."""
     if not block.id or not block.name:
         raise invalid_problem(f"`{where}` needs an `id` and a `name`.", where)
     return ToolUse(block.id, block.name, bytes(block.input).decode())
 
 
 def parse_parts(content: Content, where: str) -> tuple[PartBlock, ...]:
-    """The blocks of a tool's result. Raises Problem."""
+    """Returns the blocks of a tool result. Raises Problem."""
     if content is None or isinstance(content, str):
         return (Text(content),) if content else ()
     return tuple(
@@ -135,7 +137,7 @@ def parse_parts(content: Content, where: str) -> tuple[PartBlock, ...]:
 
 
 def to_parts(block: Block, where: str) -> tuple[PartBlock, ...]:
-    """What a block says: text, a picture, a document. Raises Problem."""
+    """Converts a block to text, images or documents. Raises Problem."""
     match block:
         case TextBlock(text):
             return (Text(text),)
@@ -148,24 +150,24 @@ def to_parts(block: Block, where: str) -> tuple[PartBlock, ...]:
         case CompactionBlock(content):
             return (Text(content),) if content else ()
         case ConnectorTextBlock(connector_text, text):
-            words = connector_text or text
-            return (Text(words),) if words else ()
+            content = connector_text or text
+            return (Text(content),) if content else ()
         case SystemBlock(content, text):
             return tuple(Text(each) for each in (*parse_texts(content, f"{where}.content"), text) if each)
         case _:
             kind = str(block.__struct_config__.tag)
-            raise invalid_problem(f"`{where}`: `{kind}` can't be inside of a tool's result.", f"{where}.type")
+            raise invalid_problem(f"`{where}`: `{kind}` is not allowed in a tool result.", f"{where}.type")
 
 
 def to_search_document(block: SearchResultBlock, where: str) -> Document:
-    """What a search of the client's found, as a text with its title and where it is from. Raises Problem."""
-    found = "\n".join(parse_texts(block.content, f"{where}.content"))
-    # The service takes no document without words.
-    return Document("text/plain", found if found.strip() else block.source, block.title, block.source)
+    """Converts a search result to a text document with its title and source. Raises Problem."""
+    text = "\n".join(parse_texts(block.content, f"{where}.content"))
+    # The service rejects a document without text.
+    return Document("text/plain", text if text.strip() else block.source, block.title, block.source)
 
 
 def _decode_source(raw: Raw, where: str) -> Source:
-    """Where the bytes of a picture or document are. Raises Problem."""
+    """Decodes the source of an image or document. Raises Problem."""
     place = f"{where}.source"
     kind = decode_type(raw, place)
     if kind not in SOURCE_TYPES:
@@ -174,20 +176,20 @@ def _decode_source(raw: Raw, where: str) -> Source:
 
 
 def to_image(source: Source, place: str) -> PartBlock:
-    """A picture, by its source. Raises Problem."""
+    """Converts the source of an image. Raises Problem."""
     match source:
         case Base64Source(data, media_type):
             return read_base64_image(data, media_type, place)
         case UrlSource(url):
             return RemoteMedia(_check_url(url, place), place)
         case TextSource() | ContentSource():
-            raise invalid_problem(f"`{place}.type` must be base64 or url for a picture.", f"{place}.type")
+            raise invalid_problem(f"`{place}.type` must be base64 or url for an image.", f"{place}.type")
         case _:
             raise _no_files_problem(place)
 
 
 def to_document(block: DocumentBlock, source: Source, place: str) -> PartBlock:
-    """A document, by its source. Raises Problem."""
+    """Converts a document. Raises Problem."""
     match source:
         case Base64Source(data, media_type):
             return read_base64_file(data, media_type, block.title, place, context=block.context)
@@ -204,16 +206,16 @@ def to_document(block: DocumentBlock, source: Source, place: str) -> PartBlock:
 
 def _check_url(url: str, place: str) -> str:
     if url.partition(":")[0].lower() not in {"http", "https"}:
-        raise invalid_problem(f"`{place}.url` must be an https address.", f"{place}.url")
+        raise invalid_problem(f"`{place}.url` must be an http or https URL.", f"{place}.url")
     return url
 
 
 def _no_files_problem(place: str) -> Problem:
-    return invalid_problem(f"`{place}`: no files are kept here; send the bytes as base64.", f"{place}.type")
+    return invalid_problem(f"`{place}`: the server stores no files; send the bytes as base64.", f"{place}.type")
 
 
 def is_dropped(block: dict[str, object]) -> bool:
-    """Whether a block, as its JSON object, says nothing that reaches the model."""
+    """Whether nothing of a block reaches the model."""
     kind = block.get("type")
     match kind:
         case "compaction":

@@ -1,8 +1,9 @@
-"""A request for a message as drafts of a Turn. Pure.
+"""Decodes a Messages request into drafts of a Turn. Pure.
 
-Invariants: nothing that was sent is lost without a word: `api.dialects.anthropic.parameters` says what becomes of each parameter,
-and `api.dialects.anthropic.ignored_fields` names what stands inside of them without effect. Anthropic's server tools, which clients send
-by default, are dropped and named, and so is what they did; a choice that forces one is refused.
+Invariants: nothing that a client sends is dropped silently. `api.dialects.anthropic.parameters` defines the treatment of
+each parameter, and `api.dialects.anthropic.ignored_fields` names the fields inside them that have no effect. Anthropic's
+server tools, which clients send by default, are dropped and named, and so are their calls and results. A `tool_choice`
+that forces one is rejected.
 """
 
 from typing import ClassVar
@@ -30,7 +31,7 @@ _request = msgspec.json.Decoder(MessagesRequest)
 
 
 class MessagesTurnRequest(TurnRequest, frozen=True, kw_only=True):
-    """A message, understood. thinking: its blocks are given out. shown: with their words."""
+    """A decoded Messages request. thinking: the answer has thinking blocks. show_thinking: with their text."""
 
     schema_place: ClassVar[str] = "output_config.format"
 
@@ -38,24 +39,24 @@ class MessagesTurnRequest(TurnRequest, frozen=True, kw_only=True):
     show_thinking: bool
 
     def build_turn(self, model: str, messages: tuple[Message, ...]) -> Turn:
-        """The turn, whose thinking comes as it is given out: a block without its words is not what was signed."""
+        """Builds the turn. It has thinking text only if that is shown: the signature is of the block as returned."""
         return structs.replace(super().build_turn(model, messages), include_thinking_text=self.show_thinking)
 
 
 def decode(body: bytes, policy: Policy, *, counting: bool = False) -> MessagesTurnRequest:
-    """Read the body of POST /v1/messages, or of count_tokens if `counting`. Raises Problem (400, 413)."""
+    """Decodes the body of POST /v1/messages, or of count_tokens if `counting`. Raises Problem (400, 413)."""
     fields = decode_json(body, _fields)
     if fields.get("thread") is not None:
         raise no_threads_problem()
     if counting:
-        # Who asks for a summary counts the conversation as it is.
+        # A request for a summary counts the tokens of the conversation before it is summarized.
         fields.pop("compaction", None)
     ignored = check_parameters(MESSAGES_PARAMETERS, fields, strict=policy.strict)
     request = decode_json(body, _request)
     if not counting:
         check_max_tokens(request.max_tokens)
     tools = parse_tools(request, strict=policy.strict)
-    unmeant = check_ignored(list_without_effect(fields), strict=policy.strict)
+    without_effect = check_ignored(list_without_effect(fields), strict=policy.strict)
     system, drafts = parse_conversation(request)
     thinking = resolve_visibility(request.thinking)
     return MessagesTurnRequest(
@@ -69,30 +70,30 @@ def decode(body: bytes, policy: Policy, *, counting: bool = False) -> MessagesTu
         stop=parse_stop_sequences(request.stop_sequences, "stop_sequences"),
         stream=bool(request.stream),
         thinking=thinking.blocks,
-        show_thinking=thinking.words,
-        ignored=(*ignored, *tools.ignored, *unmeant),
+        show_thinking=thinking.text,
+        ignored=(*ignored, *tools.ignored, *without_effect),
     )
 
 
 def no_threads_problem() -> Problem:
-    """What makes the vendor's own tool runner send the whole conversation instead."""
+    """Returns the problem that makes Anthropic's own tool runner send the complete conversation instead."""
     return Problem(
         400,
         "unsupported_parameter",
-        "`thread` is not supported: nothing is kept between requests; send the whole conversation.",
+        "`thread` is not supported: the server keeps no state between requests. Send the complete conversation.",
         param="thread",
         details={"error_code": "thread_unsupported_request", "unsupported": ["thread"]},
     )
 
 
 def check_max_tokens(max_tokens: int | None) -> None:
-    """Check the most that the model may write; how much that can be, the service says. Raises Problem."""
+    """Checks the output limit. The service checks its maximum, which depends on the model. Raises Problem."""
     if max_tokens is None:
-        raise invalid_problem("`max_tokens` is missing; it is the most the model may write.", "max_tokens")
+        raise invalid_problem("`max_tokens` is missing. It limits the tokens that the model may write.", "max_tokens")
     if max_tokens == 0:
         message = (
-            "`max_tokens` of 0 only fills the service's prompt cache, which is not supported: the CLI asks for an answer "
-            "each time. Send at least 1; what is sent again is read from the cache by itself."
+            "`max_tokens` of 0 only fills the service's prompt cache, which is not supported: the CLI always requests an "
+            "answer. Send at least 1; repeated content is read from the cache automatically."
         )
         raise invalid_problem(message, "max_tokens", "unsupported_parameter")
     if max_tokens < 0:
@@ -100,10 +101,10 @@ def check_max_tokens(max_tokens: int | None) -> None:
 
 
 def parse_conversation(request: MessagesRequest) -> tuple[tuple[str, ...], tuple[Draft, ...]]:
-    """The system texts and the conversation, each in order. Raises Problem.
+    """Returns the system texts and the conversation, each in order. Raises Problem.
 
-    A system message before all others is a system text; a later one stays in its place, since whatever was cached and
-    thought before it is bound to what stands there.
+    A system message before all others becomes a system text. A later one stays in its place, because the cache and the
+    thinking depend on everything before them.
     """
     system = list(content.parse_texts(request.system, "system"))
     drafts: list[Draft] = []
@@ -129,36 +130,36 @@ def parse_conversation(request: MessagesRequest) -> tuple[tuple[str, ...], tuple
                 )
     if not has_content([draft for draft in drafts if draft.role != "system"]):
         raise invalid_problem(
-            "`messages` must hold a message of the user's that says something; system texts alone ask for nothing.",
+            "`messages` must have a user message with content; system texts alone are not enough.",
             "messages",
         )
     if drafts[-1].content and isinstance(drafts[-1].content[-1], Thinking | RedactedThinking):
         where = f"{drafts[-1].where}.content"
         raise invalid_problem(
-            f"`{where}`: an answer can't go on from thinking; end with text, or with a user's message.", where
+            f"`{where}`: an answer cannot continue from thinking. End with text, or with a user message.", where
         )
     return tuple(text for text in system if text), order_drafts(drafts)
 
 
 def require_content(message: InputMessage, where: str) -> Content:
-    """The content of a message that must have one. Raises Problem."""
+    """Returns the content of a message that must have some. Raises Problem."""
     if message.content is UNSET:
         raise invalid_problem(f"`{where}.content` is missing.", f"{where}.content")
     return message.content
 
 
 def list_system_texts(message: InputMessage, where: str) -> tuple[str, ...]:
-    """What a system message says, which may be nothing: some only set an effort, or add a tool. Raises Problem."""
+    """Returns the texts of a system message. Some have none: they only set an effort or add a tool. Raises Problem."""
     if message.content is UNSET:
         return ()
     return tuple(text for text in content.parse_texts(message.content, f"{where}.content") if text)
 
 
 def parse_answer_schema(request: MessagesRequest) -> str | None:
-    """The schema that the answer must meet, as text. Raises Problem."""
+    """Returns the JSON text of the schema that the answer must match. Raises Problem."""
     inner = request.output_config.format if request.output_config else None
-    form: OutputFormat | None = inner or request.output_format
-    if form is None or form.type != JSON_SCHEMA_FORMAT:
+    answer_format: OutputFormat | None = inner or request.output_format
+    if answer_format is None or answer_format.type != JSON_SCHEMA_FORMAT:
         return None
     where = "output_config.format" if inner else "output_format"
-    return read_answer_schema(form.schema, f"{where}.schema")
+    return read_answer_schema(answer_format.schema, f"{where}.schema")

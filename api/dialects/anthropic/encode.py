@@ -1,8 +1,8 @@
-"""Events as a message of Anthropic's: server-sent events, or one JSON object. Pure.
+"""Encodes events as a message of Anthropic's API: server-sent events, or one JSON object. Pure.
 
-Invariants: message_start, then blocks one after the other, each begun, continued and ended under an index that counts from 0,
-then message_delta and message_stop; an error ends a stream where it happens, and nothing follows it. Thinking is shown
-to who asked for it only.
+Invariants: a stream is message_start, then blocks one after the other, each with a start, deltas and a stop under an
+index that counts from 0, then message_delta and message_stop. An error ends a stream at once. Thinking is sent only to
+clients that request it.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ EMPTY_INPUT = msgspec.Raw(b"{}")
 
 
 class MessageEncoder:
-    """The answer in the making. Mutable: the model, the blocks that are whole, the one that is not, the end."""
+    """Encodes one message. Mutable: the model, the complete blocks, the open one, the end."""
 
     def __init__(
         self, message_id: str, model: str, request_id: str, *, thinking: bool = False, show_thinking: bool = True
@@ -72,7 +72,7 @@ class MessageEncoder:
         self._done: Done | None = None
 
     def encode_event(self, event: Event, choice: int = 0) -> bytes:
-        """The server-sent events that say `event`."""
+        """Returns the server-sent events of `event`."""
         assert choice == 0
         match event:
             case Started(model, usage):
@@ -88,14 +88,14 @@ class MessageEncoder:
                 return self._encode_content(event)
 
     def encode_answer(self) -> bytes:
-        """The whole answer, as one object."""
+        """Returns the complete message as one JSON object."""
         assert self._done
         return encoder.encode(
             self._build_message(self._to_stop_reason(self._done), self._done.usage, self._done.stop_sequence)
         )
 
     def encode_error(self, problem: Problem) -> bytes:
-        """An error as its JSON body."""
+        """Returns the JSON body of an error."""
         return render_error(problem, self._request_id)
 
     def _encode_content(self, event: Event) -> bytes:
@@ -138,7 +138,7 @@ class MessageEncoder:
         return render_event("content_block_start", index=len(self._blocks), content_block=block)
 
     def _add_delta(self, block: BlockOut | None, piece: str, delta: Mapping[str, str]) -> bytes:
-        """A piece more of the open block, after the beginning of one if another kind was open."""
+        """Adds a piece to the open block. Starts a block like `block` first if another kind is open."""
         assert block is not None
         before = b"" if type(self._open_block) is type(block) else self._end_block() + self._start_block(block)
         if not piece:
@@ -147,7 +147,7 @@ class MessageEncoder:
         return before + render_event("content_block_delta", index=len(self._blocks), delta=delta)
 
     def _add_signature(self, signature: str) -> bytes:
-        """The signature, which ends its block: what is thought after it is a block of its own."""
+        """Ends a thinking block with its signature. Later thinking starts a new block."""
         block = ThinkingOut("".join(self._pieces), signature) if isinstance(self._open_block, ThinkingOut) else None
         before = b"" if block else self._end_block() + self._start_block(ThinkingOut("", ""))
         delta = {"type": "signature_delta", "signature": signature}
@@ -155,12 +155,12 @@ class MessageEncoder:
         return before + signed + self._end_block(block or ThinkingOut("", signature))
 
     def _end_block(self, block: BlockOut | None = None) -> bytes:
-        """The end of the open block."""
-        whole = block or self._build_open_block()
-        if not whole:
+        """Ends the open block; `block` is its final state if that is not its joined pieces."""
+        complete = block or self._build_open_block()
+        if not complete:
             return b""
         stop = render_event("content_block_stop", index=len(self._blocks))
-        self._blocks.append(whole)
+        self._blocks.append(complete)
         self._open_block = None
         self._pieces = []
         return stop
@@ -181,23 +181,23 @@ class MessageEncoder:
         return "refusal" if self._declined else done.raw_stop_reason or done.stop_reason
 
     def _finish(self, done: Done) -> bytes:
-        ended = self._end_block()
+        block_end = self._end_block()
         self._done = done
         delta = {"stop_reason": self._to_stop_reason(done), "stop_sequence": done.stop_sequence}
         return (
-            ended
+            block_end
             + render_event("message_delta", delta=delta, usage=build_usage(done.usage))
             + render_event("message_stop")
         )
 
 
 def render_event(kind: str, **fields: object) -> bytes:
-    """A server-sent event under its name."""
+    """Renders a server-sent event with its name."""
     return render_named_event(kind, encoder.encode({"type": kind, **fields}))
 
 
 def to_input(arguments: str) -> msgspec.Raw:
-    """The arguments as the object they are; one that the token limit cut off is empty, as a stream's reader has it."""
+    """Returns the arguments as a JSON object. One that the token limit cut off is empty, as for streaming clients."""
     try:
         msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError):
@@ -206,17 +206,17 @@ def to_input(arguments: str) -> msgspec.Raw:
 
 
 def build_usage(usage: Usage) -> MessageUsage:
-    """Tokens as Anthropic counts them."""
+    """Converts token counts to Anthropic's."""
     return MessageUsage(usage.input_tokens, usage.cache_write_tokens, usage.cache_read_tokens, usage.output_tokens)
 
 
 def to_http_status(problem: Problem) -> int:
-    """The HTTP status: the vendor has one of its own for an overloaded service."""
+    """Returns the HTTP status. Anthropic has a special one for an overloaded service."""
     return 529 if problem.code == "overloaded" else problem.status
 
 
 def render_error(problem: Problem, request_id: str) -> bytes:
-    """An error in Anthropic's envelope."""
+    """Renders an error in Anthropic's envelope."""
     fallback = "api_error" if problem.status >= 500 else "invalid_request_error"
     kind = ERROR_TYPES.get(to_http_status(problem), fallback)
     body = ErrorDetail(kind, problem.message, dict(problem.details) if problem.details else UNSET)

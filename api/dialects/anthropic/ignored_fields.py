@@ -1,7 +1,7 @@
-"""What a request says inside of its parameters that changes nothing here, by name. Pure.
+"""Lists the fields and values inside a request's parameters that have no effect. Pure.
 
-Invariants: a value that a vendor may add to tomorrow is never a reason to refuse: it is taken for the nearest one that is
-known, and named.
+Invariants: an unknown value of a list that Anthropic may extend is never rejected. It is treated as the nearest known
+value, and named.
 """
 
 import re
@@ -17,28 +17,28 @@ TOOL_CHOICE_TYPES = ("auto", "any", "tool", "none")
 JSON_SCHEMA_FORMAT = "json_schema"
 CLEAR_NEVER = "never"
 CLEAR_AT_NEXT_USER_MESSAGE = "next_user_message"
-# The fields that are read of a parameter; others of its fields are named.
+# The fields of a parameter that the server reads. Its other fields are named.
 READ_FIELDS = {
     "thinking": ("type", "budget_tokens", "display"),
     "output_config": ("effort", "format"),
     "tool_choice": ("type", "name", "disable_parallel_tool_use"),
 }
-# What may stand in a header.
+# Names that are safe in a header.
 HEADER_SAFE = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
 def list_without_effect(fields: Json) -> tuple[str, ...]:
-    """The names of what was sent and means nothing, each once."""
+    """Returns the names of what a client sent without effect, each once."""
     return tuple(dict.fromkeys((*_list_in_parts(fields), *_list_unknown_values(fields), *_list_unread_fields(fields))))
 
 
 def to_header_name(name: str, fallback: str) -> str:
-    """A name of the client's as it may stand in a header, or what stands for it."""
+    """Returns a client's name if it is safe in a header, else the fallback."""
     return name if HEADER_SAFE.fullmatch(name) else fallback
 
 
 def _list_in_parts(fields: Json) -> Iterator[str]:
-    """Citations, examples of calls, and blocks that nobody here reads."""
+    """Yields citations, transformations, examples of calls, and blocks that are not read."""
     messages = [_as_object(message) for message in _as_list(fields.get("messages"))]
     blocks = [part for message in messages for part in _iterate_objects(message.get("content"))]
     if any(_wants_citations(block) for block in blocks):
@@ -64,7 +64,7 @@ def _list_in_system_message(message: Json) -> Iterator[str]:
 
 
 def _list_unknown_values(fields: Json) -> Iterator[str]:
-    """Values of growing lists that are not known."""
+    """Yields the fields with unknown values of lists that Anthropic extends."""
     output = _as_object(fields.get("output_config"))
     thinking = _as_object(fields.get("thinking"))
     known: tuple[tuple[str, Json, str, Collection[str]], ...] = (
@@ -81,7 +81,7 @@ def _list_unknown_values(fields: Json) -> Iterator[str]:
 
 
 def _list_unread_fields(fields: Json) -> Iterator[str]:
-    """Fields of the parameters that are objects."""
+    """Yields the fields inside object parameters that are not read."""
     for parameter, read in READ_FIELDS.items():
         for field, value in _as_object(fields.get(parameter)).items():
             if field not in read and value is not None:
@@ -89,7 +89,7 @@ def _list_unread_fields(fields: Json) -> Iterator[str]:
 
 
 def _iterate_objects(value: object) -> Iterator[Json]:
-    """Every object inside of what was sent, but for what a tool's call or schema holds."""
+    """Yields every object inside a value, except those inside a tool's input or schema."""
     for item in _as_list(value):
         yield from _iterate_objects(item)
     if part := _as_object(value):
@@ -106,5 +106,5 @@ def _as_object(value: object) -> Json:
 
 
 def _wants_citations(part: Json) -> bool:
-    """Whether a document is to be cited from."""
+    """Whether a document requests citations."""
     return bool(_as_object(part.get("citations")).get("enabled"))

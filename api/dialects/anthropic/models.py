@@ -1,6 +1,6 @@
-"""The JSON of Anthropic's messages, as clients send it and as they get it.
+"""The structs of Anthropic's messages: requests and answers.
 
-Law: what is not declared here is accepted and means nothing, unless `api.dialects.anthropic.parameters` says otherwise.
+Invariants: undeclared fields are accepted and ignored, unless `api.dialects.anthropic.parameters` treats them otherwise.
 """
 
 from typing import Annotated, Literal
@@ -33,7 +33,7 @@ class InputMessage(Struct, frozen=True):
 
 
 class InputTool(Struct, frozen=True):
-    """A tool on offer."""
+    """A tool that the model may call."""
 
     name: Annotated[str, doc("Its name, kept to the character.")] = ""
     description: Annotated[str | None, doc("What it is for.")] = None
@@ -62,14 +62,14 @@ class ThinkingOptions(Struct, frozen=True):
 
 
 class OutputFormat(Struct, frozen=True):
-    """The form of the answer."""
+    """The format of the answer."""
 
     type: Annotated[str, doc("`json_schema`; any other is named and without effect.")]
     schema: Annotated[Raw, doc("The JSON Schema that the whole answer meets.")] = raw_field()
 
 
 class OutputConfig(Struct, frozen=True):
-    """How hard the model works, and the form of its answer."""
+    """How hard the model works, and the format of its answer."""
 
     effort: Annotated[
         str | None, doc("`low`, `medium`, `high`, `xhigh` or `max`; any other is the model's own and named.")
@@ -78,7 +78,7 @@ class OutputConfig(Struct, frozen=True):
 
 
 class MessagesRequest(Struct, frozen=True):
-    """A conversation that waits for the assistant's next message."""
+    """A conversation that the assistant continues."""
 
     messages: Annotated[list[InputMessage], doc("The conversation, oldest first.")]
     model: Annotated[str | None, doc("A name of `GET /v1/models`; without one, the server's default.")] = None
@@ -104,7 +104,7 @@ class MessagesRequest(Struct, frozen=True):
 
 
 class MessageUsage(Struct, frozen=True):
-    """Tokens."""
+    """Token counts."""
 
     input_tokens: Annotated[int, doc("Read, without those of the cache.")]
     cache_creation_input_tokens: Annotated[int, doc("Written to the cache.")]
@@ -113,20 +113,20 @@ class MessageUsage(Struct, frozen=True):
 
 
 class TextOut(Struct, frozen=True, tag="text", tag_field="type"):
-    """Words of the answer."""
+    """Text of the answer."""
 
     text: Annotated[str, doc("The words.")]
 
 
 class ThinkingOut(Struct, frozen=True, tag="thinking", tag_field="type"):
-    """What the model thought. Send it back as it is in the next request."""
+    """The model's thinking. Send it back unchanged in the next request."""
 
     thinking: Annotated[str, doc("The words.")]
     signature: Annotated[str, doc("The service's signature of them.")]
 
 
 class RedactedOut(Struct, frozen=True, tag="redacted_thinking", tag_field="type"):
-    """What the model thought, readable by the service only. Send it back as it is."""
+    """Thinking that only the service can read. Send it back unchanged."""
 
     data: Annotated[str, doc("The thinking.")]
 
@@ -172,13 +172,13 @@ class ErrorMessage(Struct, frozen=True, kw_only=True):
 
 
 class TokenCount(Struct, frozen=True):
-    """An estimate."""
+    """An estimate of the input tokens."""
 
     input_tokens: Annotated[int, doc("About how many tokens the request has.")]
 
 
 class ModelInfo(Struct, frozen=True, kw_only=True):
-    """A model. created_at: the epoch, since release dates are not known here."""
+    """A model. created_at: the epoch, because release dates are not known here."""
 
     type: Literal["model"] = "model"
     id: str
@@ -187,7 +187,7 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
 
 
 class ModelPage(Struct, frozen=True):
-    """A page of the models there are."""
+    """A page of the models."""
 
     data: list[ModelInfo]
     has_more: bool

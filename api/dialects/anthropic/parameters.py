@@ -1,4 +1,4 @@
-"""Every parameter of Anthropic's messages and what becomes of it; the manual repeats the table."""
+"""Every parameter of Anthropic's messages and its treatment. The documentation has the same table."""
 
 from api.conversation.parameters import Parameter
 

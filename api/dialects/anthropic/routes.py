@@ -124,7 +124,7 @@ def build_model_page(listed: list[ListedModel], limit: str | None, before: str |
 
 
 def to_model_info(model: ListedModel) -> ModelInfo:
-    """Returns a model as Anthropic describes one."""
+    """Returns a model in Anthropic's format."""
     return ModelInfo(id=model.id, display_name=model.id)
 
 

@@ -1,7 +1,7 @@
-"""How many tokens a request has, estimated without the service. Pure.
+"""Estimates the tokens of a request without the service. Pure.
 
-Invariants: it is an estimate and said to be one. Text is counted by a reconstruction of the vendor's tokenizer, up to a limit
-beyond which the rest is taken to be like its beginning; pictures by their size, pages of PDFs by a mean.
+Invariants: the response marks the number as an estimate. A reconstruction of Anthropic's tokenizer counts text up to a
+limit, and the rest in proportion. Images count by their size, PDF pages by an average.
 """
 
 import base64
@@ -21,12 +21,12 @@ MAX_IMAGE_TOKENS = 1600
 PIXELS_PER_TOKEN = 750
 TOKENS_PER_PAGE = 2000
 ESTIMATE_HEADERS = {"x-token-count": "estimate"}
-# Of an office document, whose text is packed: about one token for so many bytes, its pictures left out.
+# The text of an office document is compressed: about one token for this many bytes, without its images.
 BYTES_PER_TOKEN, MAX_DOCUMENT_TOKENS = 3, 50_000
 
 
 def estimate_tokens(call: TurnRequest) -> int:
-    """The tokens of a request."""
+    """Returns the estimated tokens of a request."""
     texts = [*call.system]
     fixed = MESSAGE_OVERHEAD * (len(call.drafts) + len(call.system))
     for draft in call.drafts:
@@ -46,12 +46,12 @@ def _count_text_tokens(text: str) -> int:
 
 
 def _count_block_tokens(block: DraftBlock, texts: list[str]) -> int:
-    """The tokens of what is no text; texts are gathered."""
+    """Returns the tokens of a block that is not text. Appends text to `texts`."""
     match block:
         case Text(text):
             texts.append(text)
         case Thinking() | RedactedThinking():
-            # The service leaves the thinking of earlier turns out of what it counts.
+            # The service does not count the thinking of earlier turns.
             return 0
         case ToolUse(_, name, arguments):
             texts += [name, arguments]

@@ -1,7 +1,7 @@
-"""The tools that a request offers: the client's own, Anthropic's that a client runs, and those that are left out. Pure.
+"""Converts the tools of a Messages request: custom tools, and Anthropic's tools that a client runs. Pure.
 
-Invariants: a tool that the vendor runs, or that is of a type which is not known, is left out and named. A tool that a
-message adds is offered, and one that a message removes is not: the model sees one list for the whole conversation.
+Invariants: a tool that Anthropic runs, or of an unknown type, is left out and named. Messages can add and remove tools;
+the model sees one list for the complete conversation.
 """
 
 import re
@@ -19,22 +19,22 @@ from api.dialects.anthropic.client_tools import find_client_tool
 from api.dialects.anthropic.ignored_fields import TOOL_CHOICE_TYPES, to_header_name
 from api.dialects.anthropic.models import InputMessage, InputTool, MessagesRequest
 
-# Tools that need the vendor's own models and services on both sides.
+# Tools that need Anthropic's models and services on both sides.
 UNSUPPORTED_TYPES = re.compile(r"(computer|browser)_.*")
-# Blocks that change the tools, and how they name one: those of an MCP server are none of the client's.
+# Blocks that change the tools, and how they name a tool. References to an MCP server's tools are ignored.
 TOOL_REFERENCE_TYPES = (None, "tool_reference", "tool_definition")
 TOOL_CHANGE_TYPES = ("tool_addition", "tool_removal", "compaction")
 
 
 class MessagesToolSet(Struct, frozen=True):
-    """The tools that are offered, and the names of what was left out or taken for another."""
+    """The offered tools, and the names of those that were left out or replaced."""
 
     tool_set: tooling.ToolSet
     ignored: tuple[str, ...]
 
 
 class _ToolHeader(Struct, frozen=True):
-    """What tells one tool from another."""
+    """The fields that identify a tool."""
 
     type: str | None = None
     name: object = None
@@ -42,21 +42,21 @@ class _ToolHeader(Struct, frozen=True):
 
 
 class _ClientTool(Struct, frozen=True):
-    """What is read of a tool of Anthropic's that a client runs."""
+    """The fields that are read of Anthropic's tools."""
 
     name: str = ""
     strict: bool | None = None
 
 
 class _ToolChange(Struct, frozen=True):
-    """A block that adds or removes a tool, or the summary of such blocks. tool: a reference, or a definition."""
+    """A block that adds or removes a tool, or a summary of such blocks. tool: a reference or a definition."""
 
     tool: Raw = Raw(b"null")
     tool_changes: Raw = Raw(b"null")
 
 
 class _ChangedTool(Struct, frozen=True):
-    """The tool that is added or removed: by its name, or as it would stand in `tools`."""
+    """The tool that is added or removed: by its name, or by a definition as in `tools`."""
 
     type: object = None
     name: object = None
@@ -64,12 +64,12 @@ class _ChangedTool(Struct, frozen=True):
 
 
 type PlacedTool = tuple[str, Raw]
-# Addition or removal, the name of the tool, its definition if it is added by one.
+# The block's type, the name of the tool, and its definition if the block has one.
 type ToolChange = tuple[str, str, PlacedTool | None]
 
-_head = msgspec.json.Decoder(_ToolHeader)
-_client = msgspec.json.Decoder(_ClientTool)
-_own = msgspec.json.Decoder(InputTool)
+_header = msgspec.json.Decoder(_ToolHeader)
+_client_tool = msgspec.json.Decoder(_ClientTool)
+_custom_tool = msgspec.json.Decoder(InputTool)
 _function = msgspec.json.Decoder(ToolDefinition)
 _change = msgspec.json.Decoder(_ToolChange)
 _changed = msgspec.json.Decoder(_ChangedTool | None)
@@ -77,39 +77,39 @@ _raws = msgspec.json.Decoder(list[Raw] | None)
 
 
 def parse_tools(request: MessagesRequest, *, strict: bool) -> MessagesToolSet:
-    """The tools of a request and how they may be used. Raises Problem (400)."""
-    own: list[ToolDefinition] = []
+    """Returns the tools of a request. Raises Problem (400)."""
+    tools: list[ToolDefinition] = []
     places: list[str] = []
     ignored: list[str] = []
     for where, raw in _list_effective_tools(request):
-        kind = decode_json(bytes(raw), _head, where).type
+        kind = decode_json(bytes(raw), _header, where).type
         tool, exactly = _parse_tool(kind, raw, where)
         if tool:
-            own.append(tool)
+            tools.append(tool)
             places.append(where)
         if not exactly:
             if strict or UNSUPPORTED_TYPES.fullmatch(kind or ""):
                 raise _unsupported_problem(kind, where)
             ignored.append(to_header_name(f"tools.{kind}", "tools.type"))
-    return MessagesToolSet(_build_tool_set(request, own, places), tuple(dict.fromkeys(ignored)))
+    return MessagesToolSet(_build_tool_set(request, tools, places), tuple(dict.fromkeys(ignored)))
 
 
 def _parse_tool(kind: str | None, raw: Raw, where: str) -> tuple[ToolDefinition | None, bool]:
-    """A tool as it is offered, if it can be; and whether it is what was sent. Raises Problem."""
+    """Returns the tool to offer, if there is one, and whether it is exactly what the client sent. Raises Problem."""
     if kind == "function":
         return decode_json(bytes(raw), _function, where), True
-    offer, exactly = find_client_tool(kind)
-    if offer:
-        given = decode_json(bytes(raw), _client, where)
-        tool = msgspec.structs.replace(offer, name=given.name or offer.name, strict=given.strict)
+    client_tool, exactly = find_client_tool(kind)
+    if client_tool:
+        sent = decode_json(bytes(raw), _client_tool, where)
+        tool = msgspec.structs.replace(client_tool, name=sent.name or client_tool.name, strict=sent.strict)
         return _to_definition(tool), exactly
-    is_own = kind in {None, "custom"}
-    if not is_own and bytes(decode_json(bytes(raw), _head, where).input_schema) == b"null":
+    is_custom = kind in {None, "custom"}
+    if not is_custom and bytes(decode_json(bytes(raw), _header, where).input_schema) == b"null":
         return None, False
-    tool = decode_json(bytes(raw), _own, where)
+    tool = decode_json(bytes(raw), _custom_tool, where)
     if bytes(tool.input_schema) == b"null":
         raise invalid_problem(f"`{where}.input_schema` is missing.", f"{where}.input_schema")
-    return _to_definition(tool), is_own
+    return _to_definition(tool), is_custom
 
 
 def _to_definition(tool: InputTool) -> ToolDefinition:
@@ -120,7 +120,7 @@ def _to_definition(tool: InputTool) -> ToolDefinition:
 
 def _unsupported_problem(kind: str | None, where: str) -> Problem:
     return invalid_problem(
-        f"`{where}`: tools of type `{kind}` are not supported; offer one of your own, with `name`, `description` and "
+        f"`{where}`: tools of type `{kind}` are not supported. Offer a custom tool with `name`, `description` and "
         "`input_schema`.",
         f"{where}.type",
         "unsupported_parameter",
@@ -128,7 +128,7 @@ def _unsupported_problem(kind: str | None, where: str) -> Problem:
 
 
 def _list_effective_tools(request: MessagesRequest) -> Sequence[PlacedTool]:
-    """The tools of the request, without those that its messages remove, with those that they add. Raises Problem."""
+    """Returns the tools of the request after the changes of its messages. Raises Problem."""
     placed = [(f"tools[{index}]", raw) for index, raw in enumerate(request.tools or [])]
     changes = list(_list_changes(request.messages))
     if not changes:
@@ -150,13 +150,13 @@ def _replace_tool(placed: Sequence[PlacedTool], added: PlacedTool) -> list[Place
 
 def _get_name(placed: PlacedTool) -> str:
     where, raw = placed
-    name = decode_json(bytes(raw), _head, where).name
-    # One without a name is none that another could have.
+    name = decode_json(bytes(raw), _header, where).name
+    # A tool without a name gets its place, which no other tool has.
     return name if isinstance(name, str) else where
 
 
 def _list_changes(messages: Sequence[InputMessage]) -> Iterator[ToolChange]:
-    """What messages change of the tools, in order. Raises Problem."""
+    """Yields the changes that messages make to the tools, in order. Raises Problem."""
     for index, message in enumerate(messages):
         if isinstance(message.content, str | UnsetType):
             continue
@@ -186,7 +186,7 @@ def _build_tool_set(request: MessagesRequest, tools: list[ToolDefinition], place
     choice = request.tool_choice
     if choice is None:
         return tooling.build_tool_set(ToolParams(tools=tools), places)
-    # A way of choosing that is not known leaves the choice to the model.
+    # With an unknown type the model chooses.
     kind = choice.type if choice.type in TOOL_CHOICE_TYPES else "auto"
-    named = {"type": kind, "name": choice.name}
-    return tooling.build_tool_set(ToolParams(tools, named, not choice.disable_parallel_tool_use), places)
+    tool_choice = {"type": kind, "name": choice.name}
+    return tooling.build_tool_set(ToolParams(tools, tool_choice, not choice.disable_parallel_tool_use), places)

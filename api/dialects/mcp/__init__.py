@@ -1,1 +1,1 @@
-"""The Model Context Protocol (https://modelcontextprotocol.io): what REST does, as tools of other programs' models."""
+"""The Model Context Protocol (https://modelcontextprotocol.io): the REST services as tools for other programs' models."""

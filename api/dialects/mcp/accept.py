@@ -1,10 +1,10 @@
-"""What a client of /mcp accepts, and its answers turned into that.
+"""Converts the answers of /mcp to a media type that the client accepts.
 
-The library's answers are event streams or JSON as it sees fit, and it asks of each client to accept both. Here a client
-may accept one of them, because each answer to a message can be had as either.
+The SDK answers with event streams or JSON, and requires clients to accept both. Here a client may accept only one of
+them, because each answer can be converted.
 
-Invariants: a client that accepts both, or says nothing, gets what the library sends. An error's body is JSON for
-everyone (RFC 9110 §15.5.7 lets it be). As JSON, an answer is the response alone, without what was told on the way.
+Invariants: a client that accepts both, or has no `Accept` header, gets what the SDK sends. An error's body is always JSON
+(RFC 9110 §15.5.7 allows it). An answer as JSON is the response only, without notifications such as progress.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ NO_RESPONSE_BODY = (
 
 
 class JsonRpcEvent(Struct, frozen=True):
-    """What tells a response from a request or a notification: those have a method."""
+    """The field that requests and notifications have, and responses do not."""
 
     method: str | None = None
 
@@ -47,33 +47,33 @@ def parse_accept(accept: str) -> frozenset[str]:
 
 
 def _find_weight(kind: str, weights: dict[str, float]) -> float:
-    """The most specific range that has it counts."""
+    """Returns the weight of the most specific range that includes a media type."""
     ranges = (kind, f"{kind.partition('/')[0]}/*", ANY_TYPE)
     return next((weights[name] for name in ranges if name in weights), 0)
 
 
 def _parse_weight(parameters: list[str]) -> float:
-    given = next((text[2:] for text in parameters if text.startswith("q=")), "1")
+    weight = next((text[2:] for text in parameters if text.startswith("q=")), "1")
     try:
-        return float(given)
+        return float(weight)
     except ValueError:
         return 1
 
 
 def not_acceptable_problem(kinds: str) -> Problem:
-    """A client that can read no answer. kinds: what it has to accept."""
+    """Returns the problem of a client that accepts neither type. kinds: the types that it must accept."""
     return Problem(406, "not_acceptable", f"Send Accept: {kinds}.")
 
 
 def adapt_send(send: Send, kinds: frozenset[str], is_disconnected: Callable[[], bool]) -> Send:
-    """Where answers go, so that they are of a type that the client accepts. gone: whether the client hung up."""
+    """Returns a `send` that converts answers to a type that the client accepts."""
     if kinds == BOTH_TYPES or not kinds:
         return send
     return JsonSender(send, is_disconnected) if JSON in kinds else StreamSender(send)
 
 
 class JsonSender:
-    """Sends the one response of an event stream as JSON. Mutable: what came, until it is whole."""
+    """Sends the single response of an event stream as JSON. Mutable: what it read so far."""
 
     def __init__(self, send: Send, is_disconnected: Callable[[], bool]) -> None:
         self._send = send
@@ -93,7 +93,7 @@ class JsonSender:
             await self._send(message)
 
     def _read_events(self, data: bytes) -> None:
-        """Events are JSON in a line; comments and fields but `data` are nothing to a reader of JSON."""
+        """Reads events, whose data is one line of JSON. Ignores comments and other fields than `data`."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             name, _, value = line.strip().partition(b":")
@@ -109,7 +109,7 @@ class JsonSender:
 
 
 class StreamSender:
-    """Sends an answer in JSON as an event stream of one event. Mutable: whether it is one."""
+    """Sends a JSON answer as an event stream of one event. Mutable: whether the answer is JSON."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -130,9 +130,9 @@ def _get_content_type(message: Any) -> str:
 
 
 def _replace_content_type(start: Any, kind: str, *, status: int = 200, length: int | None = None) -> Any:
-    """The start of an answer, of another type."""
-    gone = {b"content-type", b"content-length", b"cache-control", b"x-accel-buffering"}
-    headers = [(name, value) for name, value in start.get("headers", ()) if name.lower() not in gone]
+    """Returns the start of an answer with another media type."""
+    replaced = {b"content-type", b"content-length", b"cache-control", b"x-accel-buffering"}
+    headers = [(name, value) for name, value in start.get("headers", ()) if name.lower() not in replaced]
     headers.append((b"content-type", kind.encode()))
     if length is not None:
         headers.append((b"content-length", b"%d" % length))

@@ -1,6 +1,6 @@
-"""A request's two ends, so that a stream can be ended and kept alive from here.
+"""Wraps `receive` and `send` of a request, so that the server can end its stream and keep it alive.
 
-Invariants: what is sent here goes between two events of the library's, never into one: each of its messages is whole events.
+Invariants: keep-alive comments are sent between two messages of the SDK. Each of its messages has only complete events.
 """
 
 import asyncio
@@ -15,10 +15,9 @@ from api.http.event_stream import KEEPALIVE_COMMENT
 
 
 class McpChannel:
-    """Mutable: how far the response is, and what the client sent that is to be read again.
+    """The channel of one request. Mutable: the state of the response, and the body that is still to be read.
 
-    body: what is read of the request in the place of what was sent, if that was read already. kinds: the types of
-    answers that its client accepts.
+    body: the body that `receive` returns, if it was read before. kinds: the media types that the client accepts.
     """
 
     def __init__(
@@ -35,29 +34,29 @@ class McpChannel:
         self._is_stream = False
 
     def disconnect(self) -> None:
-        """As if the client had gone."""
+        """Makes `receive` return a disconnect, as if the client had disconnected."""
         self._ended.set()
 
     async def receive(self) -> Any:
-        """What the client sends, or that it is over."""
+        """Returns the next message of the client, or a disconnect."""
         if self._body is not None:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
-        came = asyncio.ensure_future(self._receive())
-        over = asyncio.ensure_future(self._ended.wait())
+        received = asyncio.ensure_future(self._receive())
+        ended = asyncio.ensure_future(self._ended.wait())
         try:
-            await asyncio.wait({came, over}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({received, ended}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            over.cancel()
-            if not came.done():
-                came.cancel()
-        if not came.done():
+            ended.cancel()
+            if not received.done():
+                received.cancel()
+        if not received.done():
             return {"type": "http.disconnect"}
-        self._is_disconnected = came.result()["type"] == "http.disconnect"
-        return came.result()
+        self._is_disconnected = received.result()["type"] == "http.disconnect"
+        return received.result()
 
     async def send(self, message: Message) -> None:
-        """What the client gets."""
+        """Sends a message to the client."""
         async with self._send_lock:
             if message["type"] == "http.response.start":
                 self._is_open = True
@@ -69,19 +68,19 @@ class McpChannel:
             await self._send(message)
 
     async def end_response(self) -> None:
-        """End a response that was left open."""
+        """Ends a response that is still open."""
         if self._is_open:
             await self.send({"type": "http.response.body", "body": b"", "more_body": False})
 
     @asynccontextmanager
     async def keep_alive(self, silence: float) -> AsyncGenerator[None]:
-        """Within this, a stream that is silent for so many seconds says that it is alive."""
-        pulse = asyncio.create_task(self._send_keepalives(silence))
+        """Sends a keep-alive comment after each `silence` seconds without a message, until the block ends."""
+        task = asyncio.create_task(self._send_keepalives(silence))
         try:
             yield
         finally:
-            pulse.cancel()
-            await asyncio.gather(pulse, return_exceptions=True)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _send_keepalives(self, silence: float) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""A call of a tool as what is asked; an address of a resource as a path. Pure."""
+"""Decodes the arguments of tool calls and the URIs of resources. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +14,9 @@ from shared.events import Failed
 
 
 def parse_arguments(offer: ToolOffer, arguments: Mapping[str, Any] | None) -> Struct:
-    """The arguments, understood. Raises Problem, with the argument at fault and what it must be."""
-    given = dict(arguments or {})
+    """Decodes the arguments of a call. Raises Problem with the invalid argument and its requirement."""
     try:
-        return msgspec.convert(given, offer.request_type)
+        return msgspec.convert(dict(arguments or {}), offer.request_type)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
         place = where.strip("`").removeprefix("$").removeprefix(".")
@@ -30,27 +29,27 @@ def parse_arguments(offer: ToolOffer, arguments: Mapping[str, Any] | None) -> St
 
 
 def list_argument_names(offer: ToolOffer) -> str:
-    """The names of a tool's arguments."""
+    """Returns the names of a tool's arguments, as text."""
     return ", ".join(f"`{name}`" for name in offer.build_tool().input_schema["properties"]) or "no arguments"
 
 
 def to_uri(path: str) -> str:
-    """The address of a file or folder."""
+    """Returns the URI of a file or folder."""
     return f"file://{quote(path)}"
 
 
-def to_path(address: str) -> str:
-    """The path that an address means. Raises Problem."""
+def to_path(uri: str) -> str:
+    """Returns the path of a URI. Raises Problem."""
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(uri)
     except ValueError as error:
-        raise _unknown_problem(address) from error
+        raise _unknown_problem(uri) from error
     path = unquote(parts.path)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not path.startswith("/") or "\0" in path:
-        raise _unknown_problem(address)
+        raise _unknown_problem(uri)
     return path
 
 
-def _unknown_problem(address: str) -> Problem:
-    said = f"`{address[:200]}` is no resource here; resources are file:///… addresses of allowed paths."
-    return problem_from_failure(Failed(ErrorKind.NOT_FOUND, said))
+def _unknown_problem(uri: str) -> Problem:
+    message = f"`{uri[:200]}` is not a resource of this server. Resources are file:///… URIs of allowed paths."
+    return problem_from_failure(Failed(ErrorKind.NOT_FOUND, message))

@@ -1,7 +1,7 @@
-"""Steps as progress, answers as results. Pure.
+"""Encodes steps as progress messages and answers as results. Pure.
 
-Invariants: a result has the answer twice, as the protocol asks for it: structured, and as a text for models; a failure is a result
-too, marked as an error, with the sentence that says what to do.
+Invariants: a result has the answer twice, as the protocol requires: structured, and as text for models. A failure is a
+result too, marked as an error, with a sentence that explains the fix.
 """
 
 import msgspec
@@ -26,12 +26,12 @@ MAX_PROGRESS_LENGTH = 2000
 
 
 def render_progress(step: Step) -> str | None:
-    """What to tell of a step while the work goes on; None when there is nothing to tell."""
+    """Returns the progress message of a step; None if it has none."""
     match step:
         case Queued(ahead):
-            return f"Waiting for a place; {ahead} before."
+            return f"Queued; {ahead} ahead."
         case Admitted():
-            return "The work begins."
+            return "The work starts."
         case Started(model):
             return f"{model} answers."
         case TextDelta(text) | OutputChunk(_, text) | ToolOutputChunk(_, _, text):
@@ -45,7 +45,7 @@ def render_progress(step: Step) -> str | None:
 
 
 def build_result(answer: Struct) -> CallToolResult:
-    """An answer. One that says it is not whole is an error to the protocol, too."""
+    """Returns the result of an answer. An incomplete answer is an error in the protocol, too."""
     failed = isinstance(answer, ChatAnswer | CodeAnswer) and answer.is_error
     return CallToolResult(
         content=[TextContent(text=render_text(answer))], structured_content=msgspec.to_builtins(answer), is_error=failed
@@ -53,7 +53,7 @@ def build_result(answer: Struct) -> CallToolResult:
 
 
 def render_text(answer: Struct) -> str:
-    """An answer as a model reads it."""
+    """Returns an answer as text for a model."""
     match answer:
         case ChatAnswer() | CodeAnswer():
             return f"{answer.result}\n\n(ended early: {answer.stop_reason})" if answer.is_error else answer.result
@@ -68,5 +68,5 @@ def render_text(answer: Struct) -> str:
 
 
 def build_error_result(problem: Problem) -> CallToolResult:
-    """A call that came to nothing."""
+    """Returns the result of a failed call."""
     return CallToolResult(content=[TextContent(text=problem.message)], is_error=True)

@@ -1,7 +1,7 @@
-"""A message of the protocol's, as it is looked at before the library has it. Pure.
+"""Checks the messages of the protocol before the SDK gets them. Pure.
 
-Invariants: what is no message of JSON-RPC's, or has a parameter of a wrong type, is refused with the field's own name and, where
-there is one, the id of the message. (https://www.jsonrpc.org/specification)
+Invariants: an invalid JSON-RPC message, or one with a parameter of a wrong type, is rejected with the name of the field
+and the id of the message, if it has one. (https://www.jsonrpc.org/specification)
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ type Json = dict[str, msgspec.Raw]
 
 
 class JsonRpcError(Struct, frozen=True):
-    """Why a request of ours came to nothing."""
+    """Why a request of the server failed."""
 
     code: int
     message: str
@@ -37,28 +37,28 @@ class JsonRpcMessage(Struct, frozen=True):
 
 
 class ToolCallParams(Struct, frozen=True):
-    """A tool with its arguments."""
+    """The parameters of a tool call."""
 
     name: str
     arguments: Json | None = None
 
 
 class PromptParams(Struct, frozen=True):
-    """A prompt with its arguments."""
+    """The parameters of a prompt."""
 
     name: str
     arguments: dict[str, str] | None = None
 
 
 class ResourceParams(Struct, frozen=True):
-    """A resource's."""
+    """The parameters of reading a resource."""
 
     uri: str
 
 
 _message = msgspec.json.Decoder(JsonRpcMessage)
 _params: msgspec.json.Decoder[Json] = msgspec.json.Decoder(Json)
-# What the methods that this server serves have to say.
+# By method. Other methods take any object.
 PARAMS_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
     "tools/call": msgspec.json.Decoder(ToolCallParams),
     "prompts/get": msgspec.json.Decoder(PromptParams),
@@ -67,7 +67,7 @@ PARAMS_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
 
 
 class InvalidMessage(Problem):
-    """A message that is refused. id: its own, if it has one."""
+    """A message is rejected. id: that of the message, if it has one."""
 
     def __init__(self, problem: Problem, message_id: str | int | None) -> None:
         super().__init__(problem.status, problem.code, problem.message, param=problem.param)
@@ -75,9 +75,9 @@ class InvalidMessage(Problem):
 
 
 def parse_message(body: bytes) -> JsonRpcMessage:
-    """The message that a body is. Raises Problem (400)."""
+    """Decodes and checks a body. Raises Problem (400)."""
     if body.lstrip().startswith(b"["):
-        raise invalid_problem("Send one message a request, not a list of them.")
+        raise invalid_problem("Send one message per request; batches are not supported.")
     message = decode_json(body, _message)
     try:
         check_message(message)
@@ -87,13 +87,13 @@ def parse_message(body: bytes) -> JsonRpcMessage:
 
 
 def check_message(message: JsonRpcMessage) -> None:
-    """Whether it makes sense. Raises Problem."""
+    """Checks the fields of a message. Raises Problem."""
     if message.jsonrpc != JSON_RPC_VERSION:
         raise invalid_problem(f'`jsonrpc` must be "{JSON_RPC_VERSION}".', "jsonrpc")
     if message.method is None and message.result is None and message.error is None:
         raise invalid_problem("`method` is missing.", "method")
     if message.id is None and message.error is None:
-        raise invalid_problem("`id` must be a text or a whole number; leave it out of a notification.", "id")
+        raise invalid_problem("`id` must be a string or an integer. A notification has none.", "id")
     if message.method is None and message.id is UNSET:
         raise invalid_problem("`id` is missing.", "id")
     if message.method is not None:
@@ -102,6 +102,6 @@ def check_message(message: JsonRpcMessage) -> None:
 
 
 def check_content_type(content_type: str) -> None:
-    """Whether a body is said to be JSON, or nothing is said of it. Raises Problem (415)."""
+    """Checks that the content type, if there is one, is JSON. Raises Problem (415)."""
     if content_type and content_type.partition(";")[0].strip().lower() != JSON:
         raise Problem(415, "unsupported_media_type", f"Send JSON, with Content-Type: {JSON}.")

@@ -1,4 +1,4 @@
-"""The tools on offer, with the schemas of what they take and give: made of the structs that REST reads and writes. Pure."""
+"""The tools that the server offers. Their schemas come from the requests and answers of `api.agent`. Pure."""
 
 from mcp_types import Tool, ToolAnnotations
 from msgspec import Struct
@@ -8,7 +8,7 @@ from api.agent.requests import AnalyzeRequest, BashRequest, ChatRequest, CodeReq
 from api.core.schema import Json, schemas_of
 from api.core.scopes import ANY_SCOPE
 
-# Fields that mean something over plain HTTP only.
+# Fields that have an effect over plain HTTP only.
 HTTP_ONLY_FIELDS = {"stream"}
 LIMITS = {"minLength", "pattern", "minimum", "exclusiveMinimum", "maximum", "maxItems"}
 
@@ -18,7 +18,7 @@ class NoArguments(Struct, frozen=True):
 
 
 class ToolOffer(Struct, frozen=True):
-    """A tool. scope: who may call it. changes: it may change what it works on. outside: it talks to the model's service."""
+    """A tool. scope: who may call it. is_destructive: it may change files. is_open_world: it uses the model's service."""
 
     scope: str
     name: str
@@ -30,7 +30,7 @@ class ToolOffer(Struct, frozen=True):
     is_open_world: bool = True
 
     def build_tool(self) -> Tool:
-        """As the protocol has it."""
+        """Returns the tool in the protocol's form."""
         return Tool(
             name=self.name,
             title=self.title,
@@ -69,7 +69,7 @@ TOOL_OFFERS = (
         "code",
         "analyze",
         "Ask Claude about files",
-        "Ask a Claude model about files of the server's, which it gets whole.",
+        "Ask a Claude model about files of the server. It gets the complete files.",
         AnalyzeRequest,
         ChatAnswer,
     ),
@@ -86,7 +86,7 @@ TOOL_OFFERS = (
         "bash",
         "bash",
         "Run a command",
-        "Run allowed commands where the server's files are. What they write is reported as progress.",
+        "Run allowed commands where the server's files are. Their output is reported as progress.",
         BashRequest,
         BashAnswer,
         is_destructive=True,
@@ -96,7 +96,7 @@ TOOL_OFFERS = (
         ANY_SCOPE,
         "list_models",
         "List the models",
-        "Every name that `model` may have.",
+        "Lists every valid value of `model`.",
         NoArguments,
         ModelEntries,
         is_open_world=False,
@@ -106,24 +106,24 @@ OFFERS_BY_NAME = {offer.name: offer for offer in TOOL_OFFERS}
 
 
 def build_schema(struct: type[Struct]) -> Json:
-    """The JSON Schema of a struct, an object at its root, as the protocol wants it."""
-    parts = {name: _without_limits(part) for name, part in schemas_of(struct, prefix="#/$defs/").items()}
-    root = parts.pop(struct.__name__)
-    return {**root, **({"$defs": parts} if parts else {})}
+    """Returns the JSON Schema of a struct, with an object at its root, as the protocol requires."""
+    schemas = {name: _remove_limits(schema) for name, schema in schemas_of(struct, prefix="#/$defs/").items()}
+    root = schemas.pop(struct.__name__)
+    return {**root, **({"$defs": schemas} if schemas else {})}
 
 
-def _without_limits(part: Json) -> Json:
-    """A struct's schema with the fields that mean something here. Decoders check limits, with their own sentences."""
+def _remove_limits(schema: Json) -> Json:
+    """Returns a struct's schema without HTTP-only fields and limits. Decoders check limits, with their own messages."""
     fields: Json = {
         name: {
             key: value
             for key, value in field.items()
             if key not in LIMITS and not (key == "items" and "anyOf" in field)
         }
-        for name, field in part["properties"].items()
+        for name, field in schema["properties"].items()
         if name not in HTTP_ONLY_FIELDS
     }
     for field in fields.values():
         field["description"] = field["description"].replace("`GET /api/models`", "`list_models`")
-    required: list[str] = part["required"]
+    required: list[str] = schema["required"]
     return {"type": "object", "properties": fields, **({"required": required} if required else {})}

@@ -1,4 +1,4 @@
-"""Prompts that people may pick in their programs: each about one of the server's files, which comes with it."""
+"""Prompts that users pick in their MCP client: each is about a file of the server and includes it."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ PATH_ARGUMENT = PromptArgument(name="path", description="The path of an allowed 
 
 
 class PromptTemplate(Struct, frozen=True):
-    """words: what is asked of the file; `{extra}` is the other argument, or what stands in for it."""
+    """A prompt about a file. text: with `{extra}` for the second argument, or its default."""
 
     title: str
     description: str
@@ -28,7 +28,7 @@ class PromptTemplate(Struct, frozen=True):
 PROMPTS = {
     "review_file": PromptTemplate(
         "Review a file",
-        "Look for faults in a file of the server's.",
+        "Look for faults in a file of the server.",
         "Review this file. Look for {extra}. Name each fault with its line, why it is one, and the fix.",
         "focus",
         "What to look for.",
@@ -36,7 +36,7 @@ PROMPTS = {
     ),
     "explain_file": PromptTemplate(
         "Explain a file",
-        "Say what a file of the server's is for and how it works.",
+        "Explain what a file of the server is for and how it works.",
         "Explain this file to {extra}: what it is for, how it works, and what to mind when changing it.",
         "reader",
         "Who is to understand it.",
@@ -46,7 +46,7 @@ PROMPTS = {
 
 
 def list_prompts() -> list[Prompt]:
-    """Every prompt."""
+    """Returns all prompts."""
     return [
         Prompt(
             name=name,
@@ -61,20 +61,20 @@ def list_prompts() -> list[Prompt]:
 async def render_prompt(
     name: str, arguments: Mapping[str, str] | None, tool_client: ToolClient, caller: Caller
 ) -> GetPromptResult:
-    """A prompt with its file. Raises Problem."""
+    """Returns a prompt with its file. Raises Problem."""
     template = PROMPTS.get(name)
     if template is None:
-        raise Problem(404, "not_found", f"There is no prompt `{name[:100]}`; there are {', '.join(PROMPTS)}.")
-    given = arguments or {}
-    path = given.get("path", "").strip()
+        raise Problem(404, "not_found", f"Unknown prompt `{name[:100]}`. Available: {', '.join(PROMPTS)}.")
+    arguments = arguments or {}
+    path = arguments.get("path", "").strip()
     if not path.startswith("/"):
-        raise invalid_problem("`path` must be the whole path of an allowed file.", "path")
+        raise invalid_problem("`path` must be the absolute path of an allowed file.", "path")
     file = await read_contents(to_uri(path), tool_client, caller)
-    words = template.text.format(extra=given.get(template.extra) or template.default_extra)
+    text = template.text.format(extra=arguments.get(template.extra) or template.default_extra)
     return GetPromptResult(
         description=template.description,
         messages=[
-            PromptMessage(role="user", content=TextContent(text=f"{words}\n\n{path}:")),
+            PromptMessage(role="user", content=TextContent(text=f"{text}\n\n{path}:")),
             PromptMessage(role="user", content=EmbeddedResource(resource=file)),
         ],
     )

@@ -1,6 +1,6 @@
-"""The allowed paths as resources: listed, and read by their addresses.
+"""Lists the allowed paths as resources, and reads them by URI.
 
-Invariants: what may be read is decided by the tools role alone, as for every other door.
+Invariants: only the tools role decides what may be read, as for all dialects.
 """
 
 import base64
@@ -23,31 +23,31 @@ RESOURCE_TEMPLATES = [
         uri_template="file://{+path}",
         name="allowed-path",
         title="A file or folder",
-        description="Any file or folder under the allowed paths. A folder reads as the list of what it holds, in JSON.",
+        description="Any file or folder under the allowed paths. A folder reads as the list of its entries, in JSON.",
     )
 ]
 
 
 async def list_resources(tool_client: ToolClient, caller: Caller) -> list[Resource]:
-    """The allowed paths and what is right in them."""
+    """Returns the allowed paths and the entries of allowed folders."""
     status = await tool_client.find_available()
     if status is None:
         return []
     found: dict[str, Resource] = {}
     for path in status.allowed_paths:
-        inside = await tool_client.get_result(ListFolder(path), caller)
-        if isinstance(inside, FolderListing):
+        listing = await tool_client.get_result(ListFolder(path), caller)
+        if isinstance(listing, FolderListing):
             found[path] = to_resource(
-                FolderEntry(path, "folder"), f"An allowed folder with {len(inside.entries)} entries."
+                FolderEntry(path, "folder"), f"An allowed folder with {len(listing.entries)} entries."
             )
-            found |= {entry.path: to_resource(entry) for entry in inside.entries if entry.kind != "other"}
+            found |= {entry.path: to_resource(entry) for entry in listing.entries if entry.kind != "other"}
         else:
             found[path] = to_resource(FolderEntry(path, "file"))
     return list(found.values())[:MAX_RESOURCES]
 
 
 def to_resource(entry: FolderEntry, description: str | None = None) -> Resource:
-    """A file or folder as a resource."""
+    """Converts a file or folder to a resource."""
     folder = entry.kind == "folder"
     return Resource(
         uri=to_uri(entry.path),
@@ -60,23 +60,23 @@ def to_resource(entry: FolderEntry, description: str | None = None) -> Resource:
 
 
 async def read_contents(
-    address: str, tool_client: ToolClient, caller: Caller
+    uri: str, tool_client: ToolClient, caller: Caller
 ) -> TextResourceContents | BlobResourceContents:
-    """What is at an address. Raises Problem."""
-    path = to_path(address)
-    came = await tool_client.get_result(ReadFile(path), caller)
-    if isinstance(came, Failed) and came.kind in {ErrorKind.BAD_JOB, ErrorKind.NOT_FOUND}:
-        inside = await tool_client.get_result(ListFolder(path), caller)
-        if isinstance(inside, FolderListing):
-            listing = msgspec.json.encode(inside.entries).decode()
-            return TextResourceContents(uri=address, mime_type="application/json", text=listing)
-    match came:
+    """Returns the contents of a resource. Raises Problem."""
+    path = to_path(uri)
+    result = await tool_client.get_result(ReadFile(path), caller)
+    if isinstance(result, Failed) and result.kind in {ErrorKind.BAD_JOB, ErrorKind.NOT_FOUND}:
+        listing = await tool_client.get_result(ListFolder(path), caller)
+        if isinstance(listing, FolderListing):
+            entries = msgspec.json.encode(listing.entries).decode()
+            return TextResourceContents(uri=uri, mime_type="application/json", text=entries)
+    match result:
         case FileContent(text=str(text)):
-            return TextResourceContents(uri=address, mime_type=came.media_type, text=text)
+            return TextResourceContents(uri=uri, mime_type=result.media_type, text=text)
         case FileContent():
-            blob = base64.b64encode(came.data or b"").decode()
-            return BlobResourceContents(uri=address, mime_type=came.media_type, blob=blob)
+            blob = base64.b64encode(result.data or b"").decode()
+            return BlobResourceContents(uri=uri, mime_type=result.media_type, blob=blob)
         case Failed():
-            raise problem_from_failure(came)
+            raise problem_from_failure(result)
         case _:
             raise problem_from_failure(Failed(ErrorKind.EXECUTOR_LOST))

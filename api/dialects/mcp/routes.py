@@ -92,7 +92,7 @@ class McpEndpoint:
             await asyncio.gather(serving, return_exceptions=True)
 
     async def _serve(self, opened: "asyncio.Future[McpSessions]") -> None:
-        """Opens the sessions with the first request, and holds them until this is cancelled."""
+        """Opens the sessions with the first request, and closes them when this is cancelled."""
         await self._requested.wait()
         try:
             await asyncio.to_thread(importlib.import_module, "api.dialects.mcp.sessions")
@@ -158,9 +158,9 @@ class McpEndpoint:
 def normalize_scope(scope: Scope, length: int | None) -> Scope:
     """Returns the scope that the SDK expects: it accepts both types, and its body is plain JSON of this length."""
     changed = {b"accept", *((b"content-encoding", b"content-length", b"content-type") if length is not None else ())}
-    kept = [(name, value) for name, value in scope["headers"] if name.lower() not in changed]
-    kept.append((b"accept", f"{JSON}, {STREAM}".encode()))
+    headers = [(name, value) for name, value in scope["headers"] if name.lower() not in changed]
+    headers.append((b"accept", f"{JSON}, {STREAM}".encode()))
     if length is not None:
-        kept += [(b"content-type", JSON.encode()), (b"content-length", str(length).encode())]
-    inner: Any = {**scope, "headers": kept}
+        headers += [(b"content-type", JSON.encode()), (b"content-length", str(length).encode())]
+    inner: Any = {**scope, "headers": headers}
     return inner

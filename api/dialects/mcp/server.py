@@ -50,7 +50,7 @@ INSTRUCTIONS = (
     "asks it about files; `code` lets it work on them; `file_read` and `bash` work without a model. What is allowed is "
     "listed as resources."
 )
-# The protocol's own code up to 2025-11-25; later versions say that an address is a wrong parameter.
+# The protocol's own code up to 2025-11-25. In later versions an unknown URI is an invalid parameter.
 RESOURCE_NOT_FOUND = -32002
 # The scope of resources and prompts.
 FILES_SCOPE = "files"
@@ -61,7 +61,7 @@ log = structlog.get_logger()
 
 
 class McpHandlers:
-    """The handlers of all methods. They hold no session state."""
+    """The handlers of all methods. They have no session state."""
 
     def __init__(self, agent_services: services.AgentServices, version: str) -> None:
         self._agent_services = agent_services
@@ -197,7 +197,7 @@ def has_scope(context: Context, scope: str) -> bool:
 
 
 def build_scoped_caller(context: Context, scope: str = FILES_SCOPE) -> Caller:
-    """Returns the caller of the HTTP request that carried the message. scope: what the job needs besides that of /mcp."""
+    """Returns the caller of the HTTP request that carried the message. scope: needed besides that of /mcp."""
     caller = get_caller_from_scope(_get_scope(context))
     return caller if scope == ANY_SCOPE else structs.replace(caller, required_scopes=(*caller.required_scopes, scope))
 

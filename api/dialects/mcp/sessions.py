@@ -25,7 +25,7 @@ from api.http import request_body
 class McpSessions(StreamableHTTPSessionManager):
     """The SDK's session manager, with a share for each key and eviction. Mutable: the sessions.
 
-    The SDK alone refuses new sessions at its limit, whoever holds the others.
+    The SDK alone refuses new sessions at its limit, whichever keys opened the others.
     """
 
     @property

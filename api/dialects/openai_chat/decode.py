@@ -1,8 +1,8 @@
-"""A chat completion request as drafts of a Turn. Pure.
+"""Decodes a chat completion request into drafts of a Turn. Pure.
 
-Invariants: nothing that was sent is lost without a word: `api.conversation.parameters` says what becomes of each parameter, and fields that
-OpenAI does not document are accepted and mean nothing, as OpenAI's own service has it. Bodies in the shapes of other
-APIs, which some clients post to this address, are read as what they are.
+Invariants: nothing that a client sends is dropped silently. `api.conversation.parameters` defines the treatment of each
+parameter. Fields that OpenAI does not document are accepted and ignored, as OpenAI's own service does. Some clients post
+bodies in the shapes of other APIs to this address; they are converted.
 """
 
 import msgspec
@@ -41,7 +41,7 @@ _items = msgspec.json.Decoder(ChatInputItems)
 
 
 class ChatTurnRequest(TurnRequest, frozen=True, kw_only=True):
-    """A chat completion, understood. choices: how many answers. include_usage: also in a stream. reasoning: show it."""
+    """A decoded chat completion request. choices: the number of answers. include_usage: in the stream too."""
 
     choices: int
     include_usage: bool
@@ -49,25 +49,25 @@ class ChatTurnRequest(TurnRequest, frozen=True, kw_only=True):
 
 
 def decode(body: bytes, policy: Policy) -> ChatTurnRequest:
-    """Read the body of POST /v1/chat/completions. Raises Problem (400, 413), with the field at fault in `param`."""
+    """Decodes the body of POST /v1/chat/completions. Raises Problem (400, 413) with the invalid field in `param`."""
     sent = decode_json(body, _fields)
     fields = to_chat_fields(sent)
     ignored = check_parameters(CHAT_PARAMETERS, fields, strict=policy.strict)
-    in_shape = body if fields is sent else rewrite_body(body, sent, fields)
-    request = decode_json(in_shape, _request)
+    chat_body = body if fields is sent else rewrite_body(body, sent, fields)
+    request = decode_json(chat_body, _request)
     if request.stream_options is not None and not request.stream:
-        raise invalid_problem("`stream_options` goes with `stream: true` only.", "stream_options")
-    # An `input` that is left in shape is one of items; beside messages it means nothing.
-    items = decode_json(in_shape, _items).input if fields is not sent and "input" in fields else []
-    offering = build_tool_params(request)
+        raise invalid_problem("`stream_options` needs `stream: true`.", "stream_options")
+    # An `input` that is left after the conversion has items. OpenAI's own bodies have no `input`.
+    items = decode_json(chat_body, _items).input if fields is not sent and "input" in fields else []
+    tool_params = build_tool_params(request)
     system, drafts, skipped = parse_conversation(request.messages, items)
-    unmeant = (*list_without_effect(request, offering), *find_unused_fields(fields, CHAT_FIELDS), *skipped)
+    without_effect = (*list_without_effect(request, tool_params), *find_unused_fields(fields, CHAT_FIELDS), *skipped)
     return ChatTurnRequest(
         model=request.model,
         system=system,
         drafts=drafts,
         max_tokens=parse_max_tokens(request),
-        tool_set=tooling.build_tool_set(offering),
+        tool_set=tooling.build_tool_set(tool_params),
         schema=parse_answer_schema(request),
         effort=resolve_effort(request),
         stop=parse_stop_sequences(request.stop),
@@ -76,12 +76,12 @@ def decode(body: bytes, policy: Policy) -> ChatTurnRequest:
         stream=bool(request.stream),
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
         reasoning=is_reasoning_shown(request, policy.show_reasoning),
-        ignored=(*ignored, *check_ignored(unmeant, strict=policy.strict)),
+        ignored=(*ignored, *check_ignored(without_effect, strict=policy.strict)),
     )
 
 
 def build_tool_params(request: ChatCompletionRequest) -> ToolParams:
-    """The tools and how they may be used, as they were sent. Raises Problem."""
+    """Returns the tools and the tool choice as they were sent. Raises Problem."""
     tools = request.tools
     return ToolParams(
         tools=None
@@ -95,14 +95,14 @@ def build_tool_params(request: ChatCompletionRequest) -> ToolParams:
 
 
 def list_without_effect(request: ChatCompletionRequest, tool_params: ToolParams) -> tuple[str, ...]:
-    """What is supported elsewhere and means nothing in this request."""
+    """Returns the names of fields that have no effect in this request."""
     has_schema = request.response_format is not None and request.response_format.type != "text"
     stop = ("stop",) if has_schema and request.stop else ()
     grammars = any(_has_grammar(tool) for tool in tool_params.tools or [])
-    form = request.response_format.json_schema if request.response_format else None
-    lost = form is not None and is_description_lost(form.description, form.schema)
-    named = (("tools.custom.format", grammars), ("response_format.json_schema.description", lost))
-    return (*stop, *(name for name, sent in named if sent))
+    schema_format = request.response_format.json_schema if request.response_format else None
+    lost = schema_format is not None and is_description_lost(schema_format.description, schema_format.schema)
+    fields = (("tools.custom.format", grammars), ("response_format.json_schema.description", lost))
+    return (*stop, *(name for name, is_unused in fields if is_unused))
 
 
 def _has_grammar(tool: ToolDefinition) -> bool:
@@ -113,7 +113,7 @@ def _has_grammar(tool: ToolDefinition) -> bool:
 def parse_conversation(
     messages: list[msgspec.Raw], items: str | list[msgspec.Raw]
 ) -> tuple[tuple[str, ...], tuple[Draft, ...], tuple[str, ...]]:
-    """The system texts and the conversation, each in order, and the kinds of items that mean nothing. Raises Problem."""
+    """Returns the system texts, the conversation, and the types of items without effect. Raises Problem."""
     drafts: list[Draft] = []
     legacy_call: str | None = None
     for index, raw in enumerate(messages):
@@ -139,28 +139,28 @@ def parse_conversation(
     if isinstance(items, str):
         drafts.append(Draft("user", (Text(items),), "input"))
         items = []
-    spoken = parse_items((f"input[{index}]", item) for index, item in enumerate(items))
-    missing = invalid_problem("`messages` must hold a message that says something.", "messages")
-    system, put = split_system_texts((), [*drafts, *spoken.drafts], missing)
-    return system, put, spoken.skipped
+    parsed = parse_items((f"input[{index}]", item) for index, item in enumerate(items))
+    missing = invalid_problem("`messages` must have a message with content.", "messages")
+    system, conversation = split_system_texts((), [*drafts, *parsed.drafts], missing)
+    return system, conversation, parsed.skipped
 
 
 def parse_assistant_message(message: ChatMessage, index: int, where: str) -> tuple[DraftBlock, ...]:
-    """What an assistant's message says and calls. Raises Problem."""
+    """Returns the content and the calls of an assistant's message. Raises Problem."""
     place = f"{where}.content"
-    said = content.parse_blocks(content.decode_content(message.content, place), "assistant", place)
-    if message.refusal and not said:
-        said = (Text(message.refusal),)
+    blocks = content.parse_blocks(content.decode_content(message.content, place), "assistant", place)
+    if message.refusal and not blocks:
+        blocks = (Text(message.refusal),)
     calls = [
         parse_tool_call(raw, f"{where}.tool_calls[{number}]") for number, raw in enumerate(message.tool_calls or [])
     ]
     if message.function_call:
         calls.append(parse_function_call(build_legacy_id(index), message.function_call, f"{where}.function_call"))
-    return (*said, *calls)
+    return (*blocks, *calls)
 
 
 def parse_tool_call(raw: msgspec.Raw, where: str) -> ToolUse:
-    """A call in the history. Raises Problem."""
+    """Decodes a tool call in the history. Raises Problem."""
     call = TOOL_CALL_DECODER.decode(raw, where)
     if not call.id:
         raise invalid_problem(f"`{where}.id` is missing.", f"{where}.id")
@@ -175,38 +175,38 @@ def parse_tool_call(raw: msgspec.Raw, where: str) -> ToolUse:
     raise invalid_problem(f"`{where}.{kind}` is missing.", f"{where}.{kind}")
 
 
-def parse_function_call(call: str, function: FunctionCall, where: str) -> ToolUse:
-    """A call of a function. Raises Problem."""
+def parse_function_call(call_id: str, function: FunctionCall, where: str) -> ToolUse:
+    """Converts a function call. Raises Problem."""
     if not function.name:
         raise invalid_problem(f"`{where}.name` is missing.", f"{where}.name")
-    return ToolUse(call, function.name, content.read_arguments(function.arguments, f"{where}.arguments"))
+    return ToolUse(call_id, function.name, content.read_arguments(function.arguments, f"{where}.arguments"))
 
 
 def build_legacy_id(index: int) -> str:
-    """The id of a legacy call, which has none of its own: its message's place."""
+    """Returns an id for a legacy call, which has none: the index of its message."""
     return f"call_legacy_{index}"
 
 
 def parse_tool_message(message: ChatMessage, legacy_call: str | None, where: str) -> DraftResult:
-    """What a tool brought. Raises Problem."""
-    call = message.tool_call_id or (legacy_call if message.role == "function" else None)
-    if not call:
+    """Converts a tool's result. Raises Problem."""
+    call_id = message.tool_call_id or (legacy_call if message.role == "function" else None)
+    if not call_id:
         raise invalid_problem(f"`{where}.tool_call_id` is missing.", f"{where}.tool_call_id")
     place = f"{where}.content"
-    return DraftResult(call, content.parse_parts(content.decode_content(message.content, place), place))
+    return DraftResult(call_id, content.parse_parts(content.decode_content(message.content, place), place))
 
 
 def parse_answer_schema(request: ChatCompletionRequest) -> str | None:
-    """The schema that the answer must meet, as text. Raises Problem."""
-    form = request.response_format
-    match form.type if form else "text":
+    """Returns the JSON text of the schema that the answer must match. Raises Problem."""
+    answer_format = request.response_format
+    match answer_format.type if answer_format else "text":
         case "json_object":
             return '{"type":"object"}'
         case "json_schema":
-            assert form
-            inner = form.json_schema.schema if form.json_schema else form.schema
-            where = "response_format.json_schema.schema" if form.json_schema else "response_format.schema"
-            return read_answer_schema(inner, where)
+            assert answer_format
+            if answer_format.json_schema:
+                return read_answer_schema(answer_format.json_schema.schema, "response_format.json_schema.schema")
+            return read_answer_schema(answer_format.schema, "response_format.schema")
         case "text":
             return None
         case other:
@@ -215,7 +215,7 @@ def parse_answer_schema(request: ChatCompletionRequest) -> str | None:
 
 
 def parse_max_tokens(request: ChatCompletionRequest) -> int | None:
-    """The most the model may write; `max_completion_tokens` is the newer name and wins. Raises Problem."""
+    """Returns the output limit. `max_completion_tokens` is the newer name and wins. Raises Problem."""
     if request.max_completion_tokens is not None:
         return check_max_tokens(request.max_completion_tokens, "max_completion_tokens")
     return check_max_tokens(request.max_tokens, "max_tokens")

@@ -13,14 +13,14 @@ from api.core.schema import TOKENS, US_DOLLARS, content_of, doc, like, raw_field
 
 
 class CustomToolCall(Struct, frozen=True):
-    """A custom tool and what it is given."""
+    """A custom tool and its input."""
 
     name: Annotated[str, doc("The tool's name.")] = ""
     input: Annotated[str, doc("Free text.")] = ""
 
 
 class ToolCallIn(Struct, frozen=True):
-    """A call that an assistant made."""
+    """A tool call of the assistant."""
 
     id: Annotated[str | None, doc("Its id, as the answer had it.", minLength=1)] = None
     type: Annotated[str | None, doc("`function` or `custom`.")] = None
@@ -84,7 +84,7 @@ class ReasoningOptions(Struct, frozen=True):
 
 
 class JsonSchemaFormat(Struct, frozen=True):
-    """The schema of the answer."""
+    """The JSON Schema of the answer."""
 
     name: Annotated[str | None, doc("Accepted; only for people.")] = None
     description: Annotated[
@@ -95,7 +95,7 @@ class JsonSchemaFormat(Struct, frozen=True):
 
 
 class ResponseFormat(Struct, frozen=True):
-    """The form of the answer's text."""
+    """The format of the answer's text."""
 
     type: Annotated[
         str, doc("`text`, any JSON object, or JSON by a schema.", enum=["text", "json_object", "json_schema"])
@@ -105,9 +105,9 @@ class ResponseFormat(Struct, frozen=True):
 
 
 class ChatCompletionRequest(Struct, frozen=True):
-    """A conversation, and how it is to be answered.
+    """A conversation, and how to answer it.
 
-    `null` is the same as leaving a field out; fields that are not named here are accepted and mean nothing.
+    `null` is the same as leaving a field out; fields that are not listed here are accepted and ignored.
     """
 
     messages: Annotated[
@@ -191,6 +191,6 @@ class ChatCompletionRequest(Struct, frozen=True):
 
 
 class ChatInputItems(Struct, frozen=True):
-    """What some clients send in the place of messages: the input of a Responses body."""
+    """The input of a Responses body, which some clients send instead of messages."""
 
     input: str | list[msgspec.Raw]

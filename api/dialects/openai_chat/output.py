@@ -19,7 +19,7 @@ class FunctionOut(Struct, frozen=True, omit_defaults=True):
 
 
 class CustomOut(Struct, frozen=True, omit_defaults=True):
-    """A custom tool and what it is given."""
+    """A custom tool and its input."""
 
     input: Annotated[str, doc("Free text.")]
     name: Annotated[str | UnsetType, doc("The name, exactly as it was offered.")] = UNSET
@@ -36,7 +36,7 @@ class ToolCallOut(Struct, frozen=True, omit_defaults=True):
 
 
 class AnswerMessage(Struct, frozen=True, kw_only=True):
-    """The assistant's message. Send it back as it is in the next request."""
+    """The assistant's message. Send it back unchanged in the next request."""
 
     role: Annotated[Literal["assistant"], doc("Always `assistant`.")] = "assistant"
     content: Annotated[str | None, doc("The text; null if there is none beside calls or a refusal.")]
@@ -63,7 +63,7 @@ class ChatChoice(Struct, frozen=True):
 
 
 class ChatCompletion(Struct, frozen=True, kw_only=True):
-    """A whole answer."""
+    """A complete answer."""
 
     id: Annotated[str, doc("This answer's id.", pattern="^chatcmpl-")]
     object: Annotated[Literal["chat.completion"], doc("What this is.")] = "chat.completion"
@@ -74,7 +74,7 @@ class ChatCompletion(Struct, frozen=True, kw_only=True):
 
 
 class Delta(Struct, frozen=True, omit_defaults=True):
-    """What a chunk adds. Join the pieces."""
+    """The content that a chunk adds. Join the pieces."""
 
     role: Annotated[Literal["assistant"] | UnsetType, doc("In the first chunk only.")] = UNSET
     content: Annotated[str | UnsetType, doc("More text.")] = UNSET
@@ -87,7 +87,7 @@ class Delta(Struct, frozen=True, omit_defaults=True):
 
 
 class ChunkChoice(Struct, frozen=True):
-    """What is new of one answer."""
+    """The new content of one answer."""
 
     delta: Annotated[Delta, doc("The piece.")]
     finish_reason: Annotated[FinishReason | None, doc("Why the answer ended; null until it has.")] = None

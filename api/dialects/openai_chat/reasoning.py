@@ -1,35 +1,30 @@
-"""How hard the model is to think for a chat completion, and whether its thinking is shown. Pure."""
+"""Resolves how hard the model thinks for a chat completion, and whether its thinking is shown. Pure."""
 
 from api.conversation.fields import parse_effort
 from api.conversation.parameters import ShowReasoning
 from api.core.problems import invalid_problem
-from api.dialects.anthropic.thinking import EFFORT_BUDGETS
+from api.dialects.anthropic.thinking import budget_to_effort
 from api.dialects.openai_chat.models import ChatCompletionRequest, ReasoningOptions
 from shared.turn import Effort
 
 
 def resolve_effort(request: ChatCompletionRequest) -> Effort | None:
-    """How hard to think, by OpenAI's name for it or by that of other gateways. Raises Problem."""
+    """Returns the effort, by OpenAI's parameter or by that of other gateways. Raises Problem."""
     options = request.reasoning
     named = parse_effort(request.reasoning_effort, "reasoning_effort")
     if options is None:
         return named
     of_options = parse_effort(options.effort or ("none" if options.enabled is False else None), "reasoning.effort")
-    return named or of_options or budget_to_effort(options.max_tokens)
-
-
-def budget_to_effort(tokens: int | None) -> Effort | None:
-    """The effort that a budget of tokens for thinking amounts to. Raises Problem."""
-    if tokens is None:
-        return None
-    if tokens < 0:
+    effort = named or of_options
+    if effort or options.max_tokens is None:
+        return effort
+    if options.max_tokens < 0:
         raise invalid_problem("`reasoning.max_tokens` must be 0 or more.", "reasoning.max_tokens")
-    reached: list[Effort] = [effort for most, effort in EFFORT_BUDGETS if tokens < most]
-    return reached[0] if reached else "max"
+    return budget_to_effort(options.max_tokens)
 
 
 def is_reasoning_shown(request: ChatCompletionRequest, setting: ShowReasoning) -> bool:
-    """Whether the answer has `reasoning_content`: as the setting says, and if the request does not forbid it."""
+    """Whether the answer has `reasoning_content`. The setting decides; a request can decline it."""
     options = request.reasoning or ReasoningOptions()
     if setting == "never" or request.include_reasoning is False or options.exclude:
         return False
@@ -37,7 +32,7 @@ def is_reasoning_shown(request: ChatCompletionRequest, setting: ShowReasoning) -
 
 
 def is_reasoning_requested(request: ChatCompletionRequest, options: ReasoningOptions) -> bool:
-    """Whether a request asks for reasoning, by any of the names there are for it."""
+    """Whether a request asks for reasoning, by any of its parameters."""
     if request.include_reasoning:
         return True
     effort_named = request.reasoning_effort or options.effort

@@ -1,7 +1,7 @@
-"""A legacy completion request as Turns, one for each prompt. Pure.
+"""Decodes a legacy completion request into Turns, one for each prompt. Pure.
 
-Invariants: the prompt reaches the model whole, as a user's text. No current model completes text by itself, so a system text of
-this server's says that it is to be continued, or that a gap in it is to be filled; `CONTINUE` and `FILL` are its words.
+Invariants: the prompt reaches the model unchanged, as a user's text. No current model completes text by itself, so the
+server adds a system text: `CONTINUE_PROMPT` to continue the prompt, `FILL_PROMPT` to fill a gap in it.
 """
 
 from itertools import chain, repeat
@@ -38,7 +38,7 @@ _request = msgspec.json.Decoder(CompletionRequest)
 
 
 class CompletionTurnRequest(Struct, frozen=True):
-    """A request, understood. ignored: the names of the parameters that were sent and mean nothing here."""
+    """A decoded completion request. ignored: the names of the parameters without effect."""
 
     model: str | None
     prompts: tuple[str, ...]
@@ -53,13 +53,13 @@ class CompletionTurnRequest(Struct, frozen=True):
     ignored: tuple[str, ...]
 
     def build_turns(self, model: str) -> list[Turn]:
-        """A turn for each answer: the answers to the first prompt, then those to the next."""
+        """Returns a turn for each answer: the answers to the first prompt, then those to the next."""
         return list(
             chain.from_iterable(repeat(self._build_turn(model, prompt), self.choices) for prompt in self.prompts)
         )
 
     def list_echoes(self) -> list[str]:
-        """What each answer begins with."""
+        """Returns the text that each answer starts with."""
         return [prompt if self.echo else "" for prompt in self.prompts for _ in range(self.choices)]
 
     def _build_turn(self, model: str, prompt: str) -> Turn:
@@ -75,27 +75,27 @@ class CompletionTurnRequest(Struct, frozen=True):
 
 
 def decode(body: bytes, policy: Policy) -> CompletionTurnRequest:
-    """Read the body of POST /v1/completions. Raises Problem (400), with the field at fault in `param`."""
+    """Decodes the body of POST /v1/completions. Raises Problem (400) with the invalid field in `param`."""
     ignored = check_parameters(COMPLETIONS_PARAMETERS, decode_json(body, _fields), strict=policy.strict)
     request = decode_json(body, _request)
     if request.stream_options is not None and not request.stream:
-        raise invalid_problem("`stream_options` goes with `stream: true` only.", "stream_options")
-    number = check_choice_count(request.n, policy.max_choices)
-    if request.best_of not in (None, number):
+        raise invalid_problem("`stream_options` needs `stream: true`.", "stream_options")
+    choices = check_choice_count(request.n, policy.max_choices)
+    if request.best_of not in (None, choices):
         raise unsupported_problem(
-            "`best_of` is supported where it is `n`: nothing tells here which answer is the best.", "best_of"
+            "`best_of` must equal `n`: the server cannot tell which answer is the best.", "best_of"
         )
     suffix = request.suffix or ""
-    prompts = parse_prompts(request.prompt, policy.max_choices // number)
+    prompts = parse_prompts(request.prompt, policy.max_choices // choices)
     if not suffix and not all(prompt.strip() for prompt in prompts):
-        raise invalid_problem("`prompt` must say something, or come with a `suffix`.", "prompt")
+        raise invalid_problem("`prompt` must have text, or a `suffix`.", "prompt")
     return CompletionTurnRequest(
         model=request.model,
         prompts=prompts,
         suffix=suffix,
         max_tokens=check_max_tokens(request.max_tokens, "max_tokens"),
         stop=parse_stop_sequences(request.stop),
-        choices=number,
+        choices=choices,
         echo=bool(request.echo),
         max_budget_usd=check_budget(request.max_budget_usd),
         stream=bool(request.stream),
@@ -105,23 +105,23 @@ def decode(body: bytes, policy: Policy) -> CompletionTurnRequest:
 
 
 def parse_prompts(prompt: str | list[str | int | list[int]], max_prompts: int) -> tuple[str, ...]:
-    """The prompts. Raises Problem."""
-    found = [prompt] if isinstance(prompt, str) else prompt
-    for index, text in enumerate(found):
+    """Returns the prompts. Raises Problem."""
+    prompts = [prompt] if isinstance(prompt, str) else prompt
+    for index, text in enumerate(prompts):
         if not isinstance(text, str):
             where = "prompt" if isinstance(text, int) else f"prompt[{index}]"
             raise unsupported_problem(
-                f"`{where}` holds tokens of a vocabulary that the models here do not have. Send text.", where
+                f"`{where}` has token ids of a vocabulary that Claude models do not use. Send text.", where
             )
-    if not 1 <= len(found) <= max_prompts:
+    if not 1 <= len(prompts) <= max_prompts:
         raise invalid_problem(
-            f"`prompt` may hold 1 to {max_prompts} texts, not {len(found)}: each is answered `n` times, and the server's owner "
-            "sets the limit of all answers with MAX_CHOICES.",
+            f"`prompt` takes 1 to {max_prompts} texts, not {len(prompts)}. Each one gets `n` answers, and the server's owner "
+            "limits the total with MAX_CHOICES.",
             "prompt",
         )
-    return tuple(text for text in found if isinstance(text, str))
+    return tuple(text for text in prompts if isinstance(text, str))
 
 
 def unsupported_problem(message: str, param: str) -> Problem:
-    """A request for what can't be had."""
+    """Returns the problem of a parameter value that is not supported."""
     return invalid_problem(message, param, "unsupported_parameter")

@@ -1,7 +1,7 @@
-"""Events as a legacy completion: pieces of a stream, or one JSON object. Pure.
+"""Encodes events as a legacy completion: chunks of a stream, or one JSON object. Pure.
 
-Invariants: every piece has the same id, time and model; each answer's finish reason is said once, last; `[DONE]` ends every
-stream, also after an error. Thinking is no part of a completion.
+Invariants: every chunk has the same id, time and model. Only the last chunk of an answer has its finish reason. `[DONE]`
+ends every stream, also after an error. A completion has no thinking.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ FINISH_REASONS: dict[StopReason, EndReason] = {"max_tokens": "length", "refusal"
 
 
 class CompletionEncoder:
-    """The answers to one request in the making. Mutable: the model, the text of each answer, and how each ended."""
+    """Encodes the answers to one request. Mutable: the model, the text of each answer, and how each ended."""
 
     def __init__(
         self, completion_id: str, created: int, model: str, echoes: Sequence[str], *, include_usage: bool = False
@@ -32,7 +32,7 @@ class CompletionEncoder:
         self._done: list[Done | None] = [None for _ in echoes]
 
     def encode_event(self, event: Event, choice: int = 0) -> bytes:
-        """The pieces that say `event`, of the answer `choice`."""
+        """Returns the chunks of an event of the answer `choice`."""
         match event:
             case Started(model):
                 self._model = model or self._model
@@ -48,13 +48,13 @@ class CompletionEncoder:
                 return b""
 
     def encode_answer(self) -> bytes:
-        """Every answer, as one object."""
-        ends: list[EndReason | None] = [to_finish_reason(done) if done else None for done in self._done]
-        choices = [TextChoice("".join(texts), index, ends[index]) for index, texts in enumerate(self._texts)]
+        """Returns all answers as one JSON object."""
+        reasons: list[EndReason | None] = [to_finish_reason(done) if done else None for done in self._done]
+        choices = [TextChoice("".join(texts), index, reasons[index]) for index, texts in enumerate(self._texts)]
         return encoder.encode(self._build_completion(choices, self._build_usage()))
 
     def encode_error(self, problem: Problem) -> bytes:
-        """An error as its JSON body."""
+        """Returns the JSON body of an error."""
         return render_error(problem)
 
     def _add_text(self, text: str, choice: int) -> bytes:
@@ -66,16 +66,16 @@ class CompletionEncoder:
             return b""
         return (self._render_chunk([], self._build_usage()) if self._include_usage else b"") + DONE_EVENT
 
-    def _render_chunk(self, choices: list[TextChoice], counted: ChatUsage | None = None) -> bytes:
-        return render_data(encoder.encode(self._build_completion(choices, counted if self._include_usage else UNSET)))
+    def _render_chunk(self, choices: list[TextChoice], usage: ChatUsage | None = None) -> bytes:
+        return render_data(encoder.encode(self._build_completion(choices, usage if self._include_usage else UNSET)))
 
-    def _build_completion(self, choices: list[TextChoice], counted: ChatUsage | UnsetType | None) -> TextCompletion:
-        return TextCompletion(id=self._id, created=self._created, model=self._model, choices=choices, usage=counted)
+    def _build_completion(self, choices: list[TextChoice], usage: ChatUsage | UnsetType | None) -> TextCompletion:
+        return TextCompletion(id=self._id, created=self._created, model=self._model, choices=choices, usage=usage)
 
     def _build_usage(self) -> ChatUsage:
         return build_usage([done for done in self._done if done])
 
 
 def to_finish_reason(done: Done) -> EndReason:
-    """Why an answer ended, in OpenAI's words."""
+    """Returns OpenAI's reason why an answer ended."""
     return FINISH_REASONS.get(done.stop_reason, "stop")

@@ -13,9 +13,9 @@ type EndReason = Literal["stop", "length", "content_filter"]
 
 
 class CompletionRequest(Struct, frozen=True, kw_only=True):
-    """A text to be continued.
+    """A text to continue.
 
-    `null` is the same as leaving a field out; fields that are not named here are accepted and mean nothing.
+    `null` is the same as leaving a field out; fields that are not listed here are accepted and ignored.
     """
 
     prompt: Annotated[
@@ -51,7 +51,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
 
 
 class TextChoice(Struct, frozen=True):
-    """An answer; in a stream, a piece of one."""
+    """An answer; in a stream, a part of one."""
 
     text: Annotated[str, doc("The text; in a stream, more of it.")]
     index: Annotated[int, doc("Which of the answers this is, from 0.")]
@@ -65,7 +65,7 @@ class TextChoice(Struct, frozen=True):
 
 
 class TextCompletion(Struct, frozen=True, kw_only=True):
-    """An answer; in a stream, a piece of one."""
+    """An answer; in a stream, a part of one."""
 
     id: Annotated[str, doc("This answer's id, the same in every piece.", pattern="^cmpl-")]
     object: Annotated[Literal["text_completion"], doc("What this is.")] = "text_completion"

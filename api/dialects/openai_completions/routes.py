@@ -43,17 +43,17 @@ async def create_completion(
 ) -> ASGIApp:
     """Complete a text (legacy).
 
-    For editors that still use this form. The model is told to continue `prompt`, or to fill the gap between it and
+    For editors that still use this API. The server instructs the model to continue `prompt`, or to fill the gap between it and
     `suffix`. A client that disconnects ends the answer at once.
     """
-    who = get_caller(request)
-    call = await body_decoder.decode(who.key_id, await request_body.read(request), lambda data: decode(data, policy))
+    caller = get_caller(request)
+    call = await body_decoder.decode(caller.key_id, await request_body.read(request), lambda data: decode(data, policy))
     model = await catalogue.resolve(call.model)
     encoder = CompletionEncoder(
         f"cmpl-{uuid.uuid4().hex}", int(time.time()), model, call.list_echoes(), include_usage=call.include_usage
     )
     turns = call.build_turns(model)[:: call.choices]
-    jobs = [job for turn in turns for job in turn_client.run_many(turn, who, call.choices)]
+    jobs = [job for turn in turns for job in turn_client.run_many(turn, caller, call.choices)]
     headers = {**turn_client.build_window_headers(), **build_parameter_headers(call.ignored)}
     return EventStreamResponse(
         merge_streams(jobs), encoder, stream=call.stream, keepalive_interval=policy.keep_alive, headers=headers

@@ -1,11 +1,11 @@
-"""A Responses request as drafts of a Turn. Pure.
+"""Decodes a Responses request into drafts of a Turn. Pure.
 
-Invariants: as of chat completions: nothing that was sent is lost without a word. What an earlier response said comes before
-what this request says, by the same rules.
+Invariants: as in chat completions, nothing that a client sends is dropped silently. The items of earlier responses come
+before those of this request, and follow the same rules.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import ClassVar, Protocol
+from collections.abc import Sequence
+from typing import ClassVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ from api.conversation.turn_request import TurnRequest
 from api.conversation.unused_fields import RESPONSES_FIELDS, find_unused_fields, is_description_lost
 from api.core.problems import Problem, invalid_problem
 from api.dialects.openai_responses.models import ResponsesRequest, TextFormat, TextOptions
+from api.dialects.openai_responses.store import KeyResponses
 from api.dialects.openai_responses.tools import ResponsesToolSet, parse_tools
 
 ENCRYPTED_CONTENT = "reasoning.encrypted_content"
@@ -30,23 +31,11 @@ _request = msgspec.json.Decoder(ResponsesRequest)
 _raws = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-class ResponseHistory(Protocol):
-    """What earlier responses left."""
-
-    def get_conversation(self, response_id: str) -> Sequence[msgspec.Raw] | None:
-        """Every item up to the end of a response; None when it is not kept."""
-        ...
-
-    def get_items(self, ids: Collection[str]) -> Mapping[str, msgspec.Raw]:
-        """The items of these ids, as far as they are kept."""
-        ...
-
-
 class ResponsesTurnRequest(TurnRequest, frozen=True, kw_only=True):
-    """A request for a response, understood.
+    """A decoded Responses request.
 
-    before: the items of the responses before. items: those of this request. summaries: show the model's thoughts. sealed:
-    give out what gives them back to the model. echoed: the request's fields, as they were written.
+    previous_items: the items of earlier responses. items: those of this request. show_summaries: show the model's
+    thinking. include_encrypted: return the thinking sealed, to be sent back. raw_fields: the fields as they were written.
     """
 
     schema_place: ClassVar[str] = "text.format"
@@ -62,28 +51,25 @@ class ResponsesTurnRequest(TurnRequest, frozen=True, kw_only=True):
     raw_fields: dict[str, msgspec.Raw]
 
 
-def decode(body: bytes, policy: Policy, memory: ResponseHistory) -> ResponsesTurnRequest:
-    """Read the body of POST /v1/responses. Raises Problem (400, 413), with the field at fault in `param`."""
+def decode(body: bytes, policy: Policy, history: KeyResponses) -> ResponsesTurnRequest:
+    """Decodes the body of POST /v1/responses. Raises Problem (400, 413) with the invalid field in `param`."""
     fields = decode_json(body, _fields)
     ignored = check_parameters(RESPONSES_PARAMETERS, fields, strict=policy.strict)
     request = decode_json(body, _request)
-    before = _load_previous_items(request.previous_response_id, memory)
-    items = tuple(resolve_references(request.input, memory))
-    places = [(f"previous_response_id[{index}]", item) for index, item in enumerate(before)]
-    spoken = parse_items([*places, *((f"input[{index}]", item) for index, item in enumerate(items))])
-    missing = invalid_problem("`input` must hold a message or another item that says something.", "input")
+    previous_items = _load_previous_items(request.previous_response_id, history)
+    items = tuple(resolve_references(request.input, history))
+    places = [(f"previous_response_id[{index}]", item) for index, item in enumerate(previous_items)]
+    parsed = parse_items([*places, *((f"input[{index}]", item) for index, item in enumerate(items))])
+    missing = invalid_problem("`input` must have a message or another item with content.", "input")
     instructions = (request.instructions,) if request.instructions else ()
-    system, drafts = split_system_texts(instructions, spoken.drafts, missing)
+    system, drafts = split_system_texts(instructions, parsed.drafts, missing)
     check_limits(request)
     max_budget_usd = check_budget(request.max_budget_usd)
-    offered = parse_tools(request)
-    skipped = (
-        *offered.ignored,
-        *spoken.skipped,
-        *list_without_effect(request),
-        *find_unused_fields(fields, RESPONSES_FIELDS),
+    tools = parse_tools(request)
+    unused = find_unused_fields(fields, RESPONSES_FIELDS)
+    without_effect = check_ignored(
+        (*tools.ignored, *parsed.skipped, *list_without_effect(request), *unused), strict=policy.strict
     )
-    unmeant = check_ignored(skipped, strict=policy.strict)
     reasoning = request.reasoning
     summary = (reasoning.summary or reasoning.generate_summary) if reasoning else None
     if summary not in {None, *SUMMARIES}:
@@ -93,14 +79,14 @@ def decode(body: bytes, policy: Policy, memory: ResponseHistory) -> ResponsesTur
     return ResponsesTurnRequest(
         model=request.model,
         request=request,
-        previous_items=before,
+        previous_items=previous_items,
         items=items,
         system=system,
         drafts=drafts,
         max_tokens=request.max_output_tokens,
         max_budget_usd=max_budget_usd,
-        tools=offered,
-        tool_set=offered.tool_set,
+        tools=tools,
+        tool_set=tools.tool_set,
         schema=parse_answer_schema(request.text),
         effort=parse_effort(reasoning.effort, "reasoning.effort") if reasoning else None,
         store=request.store is not False,
@@ -108,26 +94,26 @@ def decode(body: bytes, policy: Policy, memory: ResponseHistory) -> ResponsesTur
         stream=bool(request.stream),
         show_summaries=summary not in {None, "none"},
         include_encrypted=ENCRYPTED_CONTENT in (request.include or ()),
-        ignored=(*ignored, *unmeant),
+        ignored=(*ignored, *without_effect),
         raw_fields=decode_json(body, _raws),
     )
 
 
-def _load_previous_items(response_id: str | None, memory: ResponseHistory) -> tuple[msgspec.Raw, ...]:
+def _load_previous_items(response_id: str | None, history: KeyResponses) -> tuple[msgspec.Raw, ...]:
     if not response_id:
         return ()
-    found = memory.get_conversation(response_id)
+    found = history.get_conversation(response_id)
     if found is None:
         message = (
-            f"Previous response with id '{response_id}' not found: it was not stored, or is kept no longer. Send its "
+            f"Previous response with id '{response_id}' not found: it was not stored, or it has expired. Send its "
             "conversation as `input`."
         )
         raise Problem(400, "previous_response_not_found", message, param="previous_response_id")
     return tuple(found)
 
 
-def resolve_references(sent: str | list[msgspec.Raw] | None, memory: ResponseHistory) -> Sequence[msgspec.Raw]:
-    """The items of the input, with what references point at in their place. Raises Problem."""
+def resolve_references(sent: str | list[msgspec.Raw] | None, history: KeyResponses) -> Sequence[msgspec.Raw]:
+    """Returns the input items, with each reference replaced by its item. Raises Problem."""
     if sent is None:
         return []
     if isinstance(sent, str):
@@ -141,18 +127,18 @@ def resolve_references(sent: str | list[msgspec.Raw] | None, memory: ResponseHis
         # Some clients leave the type out of a reference, which then has nothing but an id.
         if kind == "item_reference" or (kind is None and "role" not in fields and item_id is not None):
             references[index] = item_id or ""
-    # All at once: what is kept is read through for them.
-    found = memory.get_items(frozenset(references.values()))
+    # In one lookup, because it scans the stored responses.
+    found = history.get_items(frozenset(references.values()))
     items: list[msgspec.Raw] = []
     for index, raw in enumerate(sent):
         item_id = references.get(index)
         if item_id is None:
-            # Some clients put a text among the items.
+            # Some clients send plain text as an item.
             items.append(_build_user_message(raw) if bytes(raw).startswith(b'"') else raw)
         elif item_id in found:
             items.append(found[item_id])
         elif not item_id.startswith("rs_"):
-            message = f"`input[{index}]`: no item with id `{item_id}` is kept here; send the item itself."
+            message = f"`input[{index}]`: no item with id `{item_id}` is stored; send the item itself."
             raise invalid_problem(message, f"input[{index}].id", "item_not_found")
     return items
 
@@ -162,16 +148,16 @@ def _build_user_message(text: str | msgspec.Raw) -> msgspec.Raw:
 
 
 def _decode_text(raw: msgspec.Raw | None) -> str | None:
-    """A field's text; None where it has another value, or is not there."""
+    """Returns a field's text; None if it has another type or is missing."""
     value: object = msgspec.json.decode(raw) if raw else None
     return value if isinstance(value, str) else None
 
 
 def check_limits(request: ResponsesRequest) -> None:
-    """Check what has limits and closed lists. Raises Problem."""
+    """Checks limits and enumerations. Raises Problem."""
     check_max_tokens(request.max_output_tokens, "max_output_tokens")
     if request.background and request.store is False:
-        raise invalid_problem("`background` needs `store`: who does not wait for a response looks it up.", "background")
+        raise invalid_problem("`background` needs `store`, so that the response can be looked up later.", "background")
     if request.truncation not in {None, "auto", "disabled"}:
         raise invalid_problem(f"`truncation` must be auto or disabled, not `{request.truncation}`.", "truncation")
     if request.metadata and len(request.metadata) > MAX_METADATA_PAIRS:
@@ -184,25 +170,26 @@ def check_limits(request: ResponsesRequest) -> None:
 
 
 def list_without_effect(request: ResponsesRequest) -> tuple[str, ...]:
-    """What is supported elsewhere and means nothing in this request."""
+    """Returns the names of fields that have no effect in this request."""
     truncation = ("truncation",) if request.truncation == "auto" else ()
     verbosity = ("text.verbosity",) if request.text and request.text.verbosity else ()
-    form = request.text.format if request.text else None
-    described = ("text.format.description",) if form and is_description_lost(form.description, form.schema) else ()
+    text_format = request.text.format if request.text else None
+    lost = text_format is not None and is_description_lost(text_format.description, text_format.schema)
+    description = ("text.format.description",) if lost else ()
     others = tuple(f"include.{each}" for each in request.include or () if each != ENCRYPTED_CONTENT)
-    return (*truncation, *verbosity, *described, *others)
+    return (*truncation, *verbosity, *description, *others)
 
 
 def parse_answer_schema(text: TextOptions | None) -> str | None:
-    """The schema that the answer must meet, as text. Raises Problem."""
-    form = (text and text.format) or TextFormat()
-    match form.type:
+    """Returns the JSON text of the schema that the answer must match. Raises Problem."""
+    text_format = (text and text.format) or TextFormat()
+    match text_format.type:
         case "text":
             return None
         case "json_object":
             return '{"type":"object"}'
         case "json_schema":
-            return read_answer_schema(form.schema, "text.format.schema")
+            return read_answer_schema(text_format.schema, "text.format.schema")
         case other:
             where = "text.format.type"
             raise invalid_problem(f"`{where}` must be text, json_object or json_schema, not `{other}`.", where)

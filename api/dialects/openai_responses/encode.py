@@ -1,7 +1,7 @@
-"""Events as a response: the events of a stream, or one JSON object. Pure.
+"""Encodes events as a response: a stream of events, or one JSON object. Pure.
 
-Invariants: every event has its type and the next sequence number; an item is added, told and done before the next begins; the
-last event, and only the last, has the whole response, whether it is complete, incomplete, failed or cancelled.
+Invariants: every event has its type and the next sequence number. An item is added, sent and done before the next one
+starts. Only the last event has the complete response, whether it is completed, incomplete, failed or cancelled.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -55,31 +55,31 @@ INCOMPLETE_REASONS: dict[StopReason, IncompleteReason] = {
 
 
 class Cancellation(Struct, frozen=True):
-    """The client wants no more of it."""
+    """The client cancelled the response."""
 
 
 class FinishedResponse(Struct, frozen=True):
-    """A response that has ended. output: its items with their thoughts, whether or not these were asked for."""
+    """A response that has ended. output: its items, always with their sealed thinking."""
 
     response: ResponseObject
     output: tuple[OutputItem, ...]
 
 
 class ResponsesEncoder:
-    """The answer to one request in the making. Mutable: the response, its items, the number of the next event.
+    """Encodes one response. Mutable: the response, its items, the number of the next event.
 
-    finished: told of the response when it has ended, however, before its last event is given out.
+    on_finished: called with the response when it ends, before its last event is returned.
     """
 
     def __init__(
         self,
         response: ResponseObject,
-        form: ResponsesOutputOptions,
+        options: ResponsesOutputOptions,
         clock: Callable[[], int],
         on_finished: Callable[[FinishedResponse], None] = lambda _: None,
     ) -> None:
         self._response = response
-        self._form = form
+        self._options = options
         self._clock = clock
         self._on_finished = on_finished
         self._sequence_number = 0
@@ -88,16 +88,16 @@ class ResponsesEncoder:
         self._finished_items: list[OutputItem] = []
 
     def encode_event(self, event: Event | Cancellation, choice: int = 0) -> bytes:
-        """The events that say `event`; a response is one answer, so `choice` is always 0."""
+        """Returns the stream events of `event`. A response has one answer, so `choice` is always 0."""
         assert choice == 0
         return b"".join(self._render_event(each) for each in self._build_events(event))
 
     def encode_answer(self) -> bytes:
-        """The response as it stands, as one object."""
+        """Returns the response in its current state, as one JSON object."""
         return encoder.encode(msgspec.structs.replace(self._response, output=list(self._finished_items)))
 
     def encode_error(self, problem: Problem) -> bytes:
-        """An error as its JSON body."""
+        """Returns the JSON body of an error."""
         return render_error(problem)
 
     def _build_events(self, event: Event | Cancellation) -> Iterator[StreamEvent]:
@@ -120,7 +120,7 @@ class ResponsesEncoder:
                 yield from self._add_output(event)
 
     def _add_output(self, event: Event) -> Iterator[StreamEvent]:
-        """What the model says, thinks and calls."""
+        """Yields the events of text, thinking and tool calls."""
         match event:
             case TextDelta(text):
                 yield from self._add_text(refusal=False, text=text)
@@ -134,9 +134,9 @@ class ResponsesEncoder:
                 yield from self._close_item("completed")
                 (yield from self._get_thought()).set_redacted(block)
             case ToolCall():
-                kind = "ctc" if event.name in self._form.custom else "fc"
+                kind = "ctc" if event.name in self._options.custom else "fc"
                 yield from self._open_item(
-                    lambda number: ToolCallDraft(self._build_item_id(kind), number, event, self._form)
+                    lambda number: ToolCallDraft(self._build_item_id(kind), number, event, self._options)
                 )
             case ToolArgumentsDelta(piece):
                 draft = self._items[-1]
@@ -166,14 +166,16 @@ class ResponsesEncoder:
         draft = self._current_item
         if isinstance(draft, ThoughtDraft) and draft.is_open:
             return draft
-        return (yield from self._open_item(lambda number: ThoughtDraft(self._build_item_id("rs"), number, self._form)))
+        return (
+            yield from self._open_item(lambda number: ThoughtDraft(self._build_item_id("rs"), number, self._options))
+        )
 
-    def _open_item[D: ItemDraft](self, made: Callable[[int], D]) -> Generator[StreamEvent, None, D]:
+    def _open_item[D: ItemDraft](self, build_draft: Callable[[int], D]) -> Generator[StreamEvent, None, D]:
         yield from self._close_item("completed")
-        item = made(len(self._items))
-        self._items.append(item)
-        yield from item.start()
-        return item
+        draft = build_draft(len(self._items))
+        self._items.append(draft)
+        yield from draft.start()
+        return draft
 
     def _close_item(self, status: ResponseStatus) -> Iterator[StreamEvent]:
         if draft := self._current_item:
@@ -185,7 +187,7 @@ class ResponsesEncoder:
         status: ResponseStatus = "incomplete" if reason else "completed"
         yield from self._close_item(status)
         if not reason and not any(not isinstance(draft, ThoughtDraft) for draft in self._items):
-            # The model said nothing, which is an answer too.
+            # An empty answer is an answer too.
             yield from self._add_text(refusal=False, text="")
             yield from self._close_item(status)
         yield self._build_last_event(
@@ -196,19 +198,19 @@ class ResponsesEncoder:
         )
 
     def _build_last_event(self, status: ResponseStatus, **fields: object) -> StreamEvent:
-        """The event that ends a response, which is remembered first; the vendor has none for one that was cancelled."""
+        """Reports the finished response and returns its last event. OpenAI has no event for a cancelled response."""
         output = list(self._finished_items)
         self._response = msgspec.structs.replace(self._response, status=status, output=output, **fields)
-        remembered = [
+        stored_items = [
             draft.build_stored_item() if isinstance(draft, ThoughtDraft) else item
             for draft, item in zip(self._items, self._finished_items, strict=False)
         ]
-        self._on_finished(FinishedResponse(self._response, tuple(remembered)))
+        self._on_finished(FinishedResponse(self._response, tuple(stored_items)))
         return self._build_response_event("response.incomplete" if status == "cancelled" else f"response.{status}")
 
     @property
     def _current_item(self) -> ItemDraft | None:
-        """The item that is not done."""
+        """The item in progress."""
         return self._items[-1] if len(self._items) > len(self._finished_items) else None
 
     def _build_item_id(self, kind: str) -> str:
@@ -223,14 +225,14 @@ class ResponsesEncoder:
         return render_named_event(event.type, encoder.encode(numbered))
 
 
-def build_response_usage(counted: Usage, cost: float | None) -> ResponseUsage:
-    """Tokens as OpenAI counts them: what was read from or written to the cache is part of the input."""
-    read = counted.input_tokens + counted.cache_read_tokens + counted.cache_write_tokens
+def build_response_usage(usage: Usage, cost: float | None) -> ResponseUsage:
+    """Converts token counts to OpenAI's: the input includes tokens read from and written to the cache."""
+    input_tokens = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
     return ResponseUsage(
-        input_tokens=read,
-        input_tokens_details=InputDetails(counted.cache_read_tokens, counted.cache_write_tokens),
-        output_tokens=counted.output_tokens,
-        output_tokens_details=OutputDetails(counted.reasoning_tokens),
-        total_tokens=read + counted.output_tokens,
+        input_tokens=input_tokens,
+        input_tokens_details=InputDetails(usage.cache_read_tokens, usage.cache_write_tokens),
+        output_tokens=usage.output_tokens,
+        output_tokens_details=OutputDetails(usage.reasoning_tokens),
+        total_tokens=input_tokens + usage.output_tokens,
         cost_usd=round(cost, 6) if cost is not None else UNSET,
     )

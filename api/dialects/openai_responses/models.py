@@ -13,7 +13,7 @@ from api.core.schema import TOKENS, US_DOLLARS, doc, raw_field, ref
 
 
 class ResponsesTool(ToolDefinition, frozen=True):
-    """A tool on offer, or a namespace of some."""
+    """A tool that the model may call, or a namespace of tools."""
 
     type: Annotated[
         str | None,
@@ -42,7 +42,7 @@ RESPONSES_TOOL_DECODER = TaggedStructDecoder(
 
 
 class TextFormat(Struct, frozen=True):
-    """The form of the answer's text."""
+    """The format of the answer's text."""
 
     type: Annotated[
         str, doc("`text`, any JSON object, or JSON by a schema.", enum=["text", "json_object", "json_schema"])
@@ -58,7 +58,7 @@ class TextFormat(Struct, frozen=True):
 
 
 class TextOptions(Struct, frozen=True):
-    """How the answer's text is to be."""
+    """Options for the answer's text."""
 
     format: Annotated[TextFormat | None, doc("Its form.")] = None
     verbosity: Annotated[
@@ -68,7 +68,7 @@ class TextOptions(Struct, frozen=True):
 
 
 class Reasoning(Struct, frozen=True):
-    """How hard to think, and whether to tell of it."""
+    """How hard to think, and whether to show the thinking."""
 
     effort: Annotated[str | None, doc("As `reasoning_effort` of chat completions.", enum=[*EFFORT_NAMES, None])] = None
     summary: Annotated[
@@ -84,9 +84,9 @@ class Reasoning(Struct, frozen=True):
 
 
 class ResponsesRequest(Struct, frozen=True):
-    """An input, and how it is to be answered.
+    """An input, and how to answer it.
 
-    `null` is the same as leaving a field out; fields that are not named here are accepted and mean nothing.
+    `null` is the same as leaving a field out; fields that are not listed here are accepted and ignored.
     """
 
     input: Annotated[

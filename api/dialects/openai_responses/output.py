@@ -15,20 +15,20 @@ type IncompleteReason = Literal["max_output_tokens", "content_filter"]
 
 
 class InputDetails(Struct, frozen=True):
-    """Where the input's tokens came from."""
+    """The input tokens that came from or went to the cache."""
 
     cached_tokens: Annotated[int, doc("Read from the cache.")]
     cache_write_tokens: Annotated[int, doc("Written to the cache.")]
 
 
 class OutputDetails(Struct, frozen=True):
-    """What the output's tokens were spent on."""
+    """The output tokens by use."""
 
     reasoning_tokens: Annotated[int, doc("On thinking.")]
 
 
 class ResponseUsage(Struct, frozen=True):
-    """Tokens."""
+    """Token counts."""
 
     input_tokens: Annotated[int, doc("Read: new ones, and those read from and written to the cache.")]
     input_tokens_details: Annotated[InputDetails, doc("Of those read.")]
@@ -39,7 +39,7 @@ class ResponseUsage(Struct, frozen=True):
 
 
 class OutputText(Struct, frozen=True, tag="output_text"):
-    """Words of the answer."""
+    """Text of the answer."""
 
     text: Annotated[str, doc("The words.")]
     annotations: Annotated[tuple[()], doc("Always empty.")] = ()
@@ -47,7 +47,7 @@ class OutputText(Struct, frozen=True, tag="output_text"):
 
 
 class OutputRefusal(Struct, frozen=True, tag="refusal"):
-    """Why no answer of the wanted form was given."""
+    """Why the model gave no answer in the requested format."""
 
     refusal: Annotated[str, doc("The words.")]
 
@@ -56,7 +56,7 @@ type OutputPart = OutputText | OutputRefusal
 
 
 class MessageItem(Struct, frozen=True, kw_only=True, tag="message"):
-    """What the assistant says."""
+    """A message of the assistant."""
 
     id: Annotated[str, doc("Its id.")]
     status: Annotated[ResponseStatus, doc("Whether it is whole.")]
@@ -87,13 +87,13 @@ class CustomCallItem(Struct, frozen=True, kw_only=True, tag="custom_tool_call"):
 
 
 class SummaryText(Struct, frozen=True, tag="summary_text"):
-    """What is shown of the thoughts."""
+    """The visible thinking."""
 
     text: Annotated[str, doc("The words.")]
 
 
 class ReasoningItem(Struct, frozen=True, kw_only=True, tag="reasoning"):
-    """A piece of the model's thoughts. Send it back as it is."""
+    """A block of the model's thinking. Send it back unchanged."""
 
     id: Annotated[str, doc("Its id.")]
     summary: Annotated[list[SummaryText], doc("What is shown of them, if `reasoning.summary` asked for it.")]
@@ -107,7 +107,7 @@ type OutputItem = MessageItem | FunctionCallItem | CustomCallItem | ReasoningIte
 
 
 class ResponseError(Struct, frozen=True):
-    """Why there is no (whole) answer."""
+    """Why there is no complete answer."""
 
     code: Annotated[str, doc("As of an error.")]
     message: Annotated[str, doc("A sentence for people, which says what can be done.")]
@@ -156,7 +156,7 @@ class ResponseObject(Struct, frozen=True, kw_only=True):
 
 
 class DeletedResponse(Struct, frozen=True, kw_only=True):
-    """A response that is kept no longer."""
+    """A response that was deleted."""
 
     id: Annotated[str, doc("Its id.")]
     object: Annotated[Literal["response"], doc("What it was.")] = "response"
@@ -164,7 +164,7 @@ class DeletedResponse(Struct, frozen=True, kw_only=True):
 
 
 class InputTokens(Struct, frozen=True, kw_only=True):
-    """An estimate."""
+    """An estimate of the input tokens."""
 
     object: Annotated[Literal["response.input_tokens"], doc("What this is.")] = "response.input_tokens"
     input_tokens: Annotated[int, doc("About how many tokens the request has.")]
@@ -181,7 +181,7 @@ class ItemList(Struct, frozen=True, kw_only=True):
 
 
 class StreamEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An event of a stream; its `type` says which of the other fields are there."""
+    """An event of a stream. Its `type` determines which other fields it has."""
 
     type: Annotated[str, doc("What happened.")]
     sequence_number: Annotated[int, doc("Which event of the stream this is, from 0.")]

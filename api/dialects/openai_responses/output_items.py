@@ -1,6 +1,7 @@
-"""The items of a response in the making: what each adds to the stream, and the item as it stands. Pure.
+"""Drafts of a response's output items: each yields the item's stream events and builds the item. Pure.
 
-Invariants: an item is added, told and done by itself; its deltas, put together, are what its end and the item say.
+Invariants: each item has its own `added`, delta and `done` events. Its deltas joined are the content of the `done` event
+and of the item.
 """
 
 from abc import ABC, abstractmethod
@@ -30,7 +31,7 @@ from shared.turn import RedactedThinking, Thinking
 
 
 class ResponsesOutputOptions(Struct, frozen=True):
-    """How a response is to be written. custom: tools that take free text. namespaces: of tools, by the name offered."""
+    """How to render a response. custom: the tools that take free text. namespaces: by the name of the offered tool."""
 
     custom: frozenset[str] = frozenset()
     namespaces: Mapping[str, NamespacedName] = {}
@@ -39,32 +40,32 @@ class ResponsesOutputOptions(Struct, frozen=True):
 
 
 class ItemDraft(ABC):
-    """An item in the making: what it adds to the stream. Mutable: what was said so far."""
+    """An item in progress. Mutable: its content so far."""
 
     def __init__(self, item_id: str, index: int) -> None:
         self.id = item_id
         self.index = index
 
     def start(self) -> Iterator[StreamEvent]:
-        """The events that open it."""
+        """Yields the events that open the item."""
         yield self.build_event("response.output_item.added", item=self.build_item("in_progress"))
 
     def finish(self, status: ResponseStatus) -> Iterator[StreamEvent]:
-        """The events that close it."""
+        """Yields the events that close the item."""
         yield self.build_event("response.output_item.done", item=self.build_item(status))
 
     @abstractmethod
     def build_item(self, status: ResponseStatus) -> OutputItem:
-        """The item as it stands."""
+        """Returns the item in its current state."""
 
     def build_event(self, kind: str, *, item: OutputItem | UnsetType = UNSET, **fields: object) -> StreamEvent:
-        """An event of this item's; the number comes later."""
-        given = {"item_id": self.id, **fields} if item is UNSET else {"item": item, **fields}
-        return StreamEvent(type=kind, sequence_number=0, output_index=self.index, **given)  # pyright: ignore[reportArgumentType]
+        """Returns an event of this item. Its sequence number is set later."""
+        subject = {"item_id": self.id} if item is UNSET else {"item": item}
+        return StreamEvent(type=kind, sequence_number=0, output_index=self.index, **subject, **fields)  # pyright: ignore[reportArgumentType]
 
 
 class MessageDraft(ItemDraft):
-    """Words of the answer, or a refusal. Mutable."""
+    """The answer's text, or a refusal. Mutable."""
 
     def __init__(self, item_id: str, index: int, *, refusal: bool) -> None:
         super().__init__(item_id, index)
@@ -77,7 +78,7 @@ class MessageDraft(ItemDraft):
         yield self.build_event("response.content_part.added", content_index=0, part=self._build_part())
 
     def add_text(self, piece: str) -> Iterator[StreamEvent]:
-        """The next words."""
+        """Adds text and yields its events."""
         self._pieces.append(piece)
         if self._refusal:
             yield self.build_event("response.refusal.delta", content_index=0, delta=piece)
@@ -102,22 +103,22 @@ class MessageDraft(ItemDraft):
 
 
 class ThoughtDraft(ItemDraft):
-    """A block of thinking. Mutable."""
+    """A thinking block. Mutable."""
 
-    def __init__(self, item_id: str, index: int, form: ResponsesOutputOptions) -> None:
+    def __init__(self, item_id: str, index: int, options: ResponsesOutputOptions) -> None:
         super().__init__(item_id, index)
-        self._form = form
+        self._options = options
         self._pieces: list[str] = []
         self._thought: Thought | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether more may come."""
+        """Whether the block can take more text."""
         return self._thought is None
 
     def add_text(self, piece: str) -> Iterator[StreamEvent]:
-        """The next words."""
-        if self._form.show_summaries:
+        """Adds text and yields its events."""
+        if self._options.show_summaries:
             if not self._pieces:
                 empty = SummaryText("")
                 yield self.build_event("response.reasoning_summary_part.added", summary_index=0, part=empty)
@@ -125,15 +126,15 @@ class ThoughtDraft(ItemDraft):
         self._pieces.append(piece)
 
     def set_signature(self, signature: str) -> None:
-        """The proof of all words before it."""
+        """Ends the block with the signature of its text."""
         self._thought = Thinking("".join(self._pieces), signature)
 
     def set_redacted(self, block: str) -> None:
-        """In place of words."""
+        """Ends the block with redacted thinking, which replaces the text."""
         self._thought = RedactedThinking(block)
 
     def finish(self, status: ResponseStatus) -> Iterator[StreamEvent]:
-        if self._form.show_summaries and self._pieces:
+        if self._options.show_summaries and self._pieces:
             text = "".join(self._pieces)
             yield self.build_event("response.reasoning_summary_text.done", summary_index=0, text=text)
             yield self.build_event("response.reasoning_summary_part.done", summary_index=0, part=SummaryText(text))
@@ -141,33 +142,30 @@ class ThoughtDraft(ItemDraft):
 
     def build_item(self, status: ResponseStatus) -> ReasoningItem:
         text = "".join(self._pieces)
-        summary = [SummaryText(text)] if text and self._form.show_summaries else []
-        kept = seal_thoughts([self._thought]) if self._thought else None
-        return ReasoningItem(
-            id=self.id,
-            status=status,
-            summary=summary,
-            encrypted_content=kept if self._form.include_encrypted else UNSET,
-        )
+        summary = [SummaryText(text)] if text and self._options.show_summaries else []
+        sealed = self._seal() if self._options.include_encrypted else UNSET
+        return ReasoningItem(id=self.id, status=status, summary=summary, encrypted_content=sealed)
 
     def build_stored_item(self) -> ReasoningItem:
-        """With its proof, for later requests."""
-        kept = seal_thoughts([self._thought]) if self._thought else None
-        return msgspec.structs.replace(self.build_item("completed"), encrypted_content=kept)
+        """Returns the item with its sealed thinking, for later requests."""
+        return msgspec.structs.replace(self.build_item("completed"), encrypted_content=self._seal())
+
+    def _seal(self) -> str | None:
+        return seal_thoughts([self._thought]) if self._thought else None
 
 
 class ToolCallDraft(ItemDraft):
-    """A call. Mutable."""
+    """A tool call. Mutable."""
 
-    def __init__(self, item_id: str, index: int, call: ToolCall, form: ResponsesOutputOptions) -> None:
+    def __init__(self, item_id: str, index: int, call: ToolCall, options: ResponsesOutputOptions) -> None:
         super().__init__(item_id, index)
-        self._call = CallDraft(call, custom=call.name in form.custom)
-        names = form.namespaces.get(call.name)
+        self._call = CallDraft(call, custom=call.name in options.custom)
+        names = options.namespaces.get(call.name)
         self._name = names.name if names else call.name
         self._namespace = names.namespace if names else UNSET
 
     def add_arguments(self, piece: str) -> Iterator[StreamEvent]:
-        """The next piece of the arguments; free text is inside JSON, and can only be told when that is whole."""
+        """Adds a piece of the arguments. Free text is inside JSON, so it is sent only when the JSON is complete."""
         self._call.arguments += piece
         if piece and not self._call.custom:
             yield self.build_event("response.function_call_arguments.delta", delta=piece)
@@ -180,8 +178,8 @@ class ToolCallDraft(ItemDraft):
         else:
             if not self._call.arguments:
                 yield from self.add_arguments("{}")
-            whole = self._call.arguments
-            yield self.build_event("response.function_call_arguments.done", name=self._name, arguments=whole)
+            arguments = self._call.arguments
+            yield self.build_event("response.function_call_arguments.done", name=self._name, arguments=arguments)
         yield from super().finish(status)
 
     def build_item(self, status: ResponseStatus) -> FunctionCallItem | CustomCallItem:

@@ -1,6 +1,6 @@
-"""Responses under way: they can be looked up, followed and cancelled, and those in the background need nobody to wait.
+"""Responses in progress: clients can look them up, follow and cancel them. Background responses need no open request.
 
-Invariants: one that is cancelled ends its job at once, and is kept as cancelled; what one key asked for, another can't find.
+Invariants: a cancelled response ends its job at once and is stored as cancelled. A key finds only its own responses.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ type NumberedStep = tuple[int, Event | Cancellation]
 
 
 class RunningResponse:
-    """One response under way. Mutable: whether it is to be cancelled, and what it told so far, event by event.
+    """A response in progress. Mutable: whether it is cancelled, and the events of its stream so far.
 
-    made: the encoder, which tells of the end. keep: keeps a response that has ended, with the events of its stream.
-    stored: others than who asked may look it up. background: nobody need wait for it.
-    over: it has ended, and is kept.
+    build_encoder: builds the encoder, which reports the end. store: stores a response that has ended, with the events of
+    its stream. stored: later requests may look it up. background: it continues without an open request. ended: it has
+    ended, and is stored.
     """
 
     def __init__(
@@ -37,9 +37,9 @@ class RunningResponse:
     ) -> None:
         self.stored = stored
         self.background = background
-        # Each would keep the other, and all that both hold, until the next collection.
-        myself = weakref.ref(self)
-        self.encoder = build_encoder(lambda finished: _notify_finished(myself(), finished))
+        # A strong reference would be a cycle, which keeps both in memory until the next garbage collection.
+        reference = weakref.ref(self)
+        self.encoder = build_encoder(lambda finished: _notify_finished(reference(), finished))
         self.sent_events: list[bytes] = []
         self.ended = asyncio.Event()
         self._store = store
@@ -48,22 +48,22 @@ class RunningResponse:
         self._changed = asyncio.Condition()
 
     def finish(self, finished: FinishedResponse) -> None:
-        """It has ended like this."""
-        # In the background the last event is kept too, which is not told yet.
+        """Stores the finished response, or keeps it until its last event is recorded."""
+        # A background response is stored with its events, and the last one is not recorded yet.
         if self.background:
             self._finished = finished
         else:
             self._store(finished, ())
 
     async def cancel(self) -> None:
-        """End it, and wait until it has ended; not for ever, where its client reads no further."""
+        """Ends the response and waits for its end, at most CANCEL_TIMEOUT: its client may have stopped reading."""
         self._stop.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CANCEL_TIMEOUT):
                 await self.ended.wait()
 
     async def stream_events(self, job: AsyncGenerator[tuple[int, Event]]) -> AsyncGenerator[NumberedStep]:
-        """The events of its job, until it is cancelled; closing them ends the job."""
+        """Yields the events of the job until the response is cancelled. Closing the generator ends the job."""
         stop = asyncio.ensure_future(self._stop.wait())
         try:
             while True:
@@ -84,7 +84,7 @@ class RunningResponse:
             await job.aclose()
 
     async def run(self, job: AsyncGenerator[tuple[int, Event]]) -> None:
-        """Let it be answered without anyone waiting."""
+        """Runs the job of a background response and stores the result."""
         async for _, event in failures_as_events(self.stream_events(job)):
             await self._publish(self.encoder.encode_event(event))
         if self._finished:
@@ -92,21 +92,21 @@ class RunningResponse:
         self.ended.set()
         await self._publish(b"")
 
-    async def _publish(self, said: bytes) -> None:
+    async def _publish(self, data: bytes) -> None:
         async with self._changed:
-            self.sent_events += [event + b"\n\n" for event in said.split(b"\n\n")[:-1]]
+            self.sent_events += [event + b"\n\n" for event in data.split(b"\n\n")[:-1]]
             self._changed.notify_all()
 
     async def follow(self, after: int) -> AsyncGenerator[tuple[int, bytes]]:
-        """The events of its stream, those from number `after` + 1 on, until it has ended."""
+        """Yields the events of the stream from number `after` + 1 on, until the response has ended."""
         position = after + 1
-        while said := await self._wait_for_events(position):
-            for event in said:
+        while events := await self._wait_for_events(position):
+            for event in events:
                 yield 0, event
-            position += len(said)
+            position += len(events)
 
     async def _wait_for_events(self, position: int) -> list[bytes]:
-        """The events from this one on, as soon as there are some; none when it has ended without."""
+        """Returns the events from this position on, once there are any; none if the response ends without more."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self.sent_events) > position or self.ended.is_set())
             return self.sent_events[position:]
@@ -118,39 +118,39 @@ def _notify_finished(live: RunningResponse | None, finished: FinishedResponse) -
 
 
 async def wait_until_accepted(job: AsyncGenerator[tuple[int, Event]]) -> AsyncGenerator[tuple[int, Event]]:
-    """The same job once it is admitted or waits for its turn. Raises Problem where it is refused before."""
+    """Returns the same job once it is admitted or queued. Raises Problem if it is refused before."""
     first = await anext(job)
     if isinstance(first[1], Failed):
         await job.aclose()
         raise problem_from_failure(first[1])
 
-    async def whole() -> AsyncGenerator[tuple[int, Event]]:
+    async def resume() -> AsyncGenerator[tuple[int, Event]]:
         async with contextlib.aclosing(job):
             yield first
             async for step in job:
                 yield step
 
-    return whole()
+    return resume()
 
 
 class RunningResponses:
-    """Every response under way. Mutable: these, and the tasks of those in the background."""
+    """All responses in progress. Mutable: the responses, and the tasks of the background responses."""
 
     def __init__(self) -> None:
         self._live: dict[tuple[str, str], RunningResponse] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
-        return f"<Running [{len(self._live)} under way, {len(self._tasks)} in the background]>"
+        return f"<RunningResponses [{len(self._live)} in progress, {len(self._tasks)} in the background]>"
 
     def get(self, key: str, response_id: str) -> RunningResponse | None:
-        """A response of this key's that is under way."""
+        """Returns a response of this key that is in progress."""
         return self._live.get((key, response_id))
 
     async def stream_events(
         self, key: str, response_id: str, live: RunningResponse, job: AsyncGenerator[tuple[int, Event]]
     ) -> AsyncGenerator[NumberedStep]:
-        """The events of a response whose client waits; it can be found until they end."""
+        """Yields the events of a response whose client waits. `get` finds the response until they end."""
         self._live[key, response_id] = live
         events = live.stream_events(job)
         try:
@@ -164,42 +164,42 @@ class RunningResponses:
     def start_background(
         self, key: str, response_id: str, live: RunningResponse, job: AsyncGenerator[tuple[int, Event]]
     ) -> None:
-        """Answer a response in the background."""
+        """Starts the job of a response in the background."""
         self._live[key, response_id] = live
 
-        def over(task: asyncio.Task[None]) -> None:
+        def on_done(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
             self._live.pop((key, response_id), None)
 
         task = asyncio.create_task(live.run(job))
         self._tasks.add(task)
-        task.add_done_callback(over)
+        task.add_done_callback(on_done)
 
     async def close(self) -> None:
-        """End all that is in the background: what would be kept of it ends with this process."""
+        """Cancels all background responses. They are stored in memory only, so they end with this process."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 class RawEventEncoder:
-    """An encoder of events that are bytes already."""
+    """An encoder of events that are already encoded."""
 
     def encode_event(self, event: bytes | Failed, choice: int = 0) -> bytes:
-        """The event itself."""
+        """Returns the event unchanged."""
         assert choice == 0
         return event if isinstance(event, bytes) else b""
 
     def encode_answer(self) -> bytes:
-        """Nothing: a stream is followed as a stream only."""
+        """Returns nothing: stored events are only sent as a stream."""
         return b""
 
     def encode_error(self, problem: Problem) -> bytes:
-        """An error as its JSON body."""
+        """Returns the JSON body of an error."""
         return render_error(problem)
 
 
 async def replay_events(events: tuple[bytes, ...], after: int) -> AsyncGenerator[tuple[int, bytes]]:
-    """The events of a stream that has ended, those from number `after` + 1 on."""
+    """Yields the events of a stream that has ended, from number `after` + 1 on."""
     for event in events[after + 1 :]:
         yield 0, event

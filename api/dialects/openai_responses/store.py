@@ -1,8 +1,8 @@
-"""Responses that are kept for a while, in memory, so that later requests can go on from them.
+"""The response store: holds responses in memory for a limited time, so that later requests can continue them.
 
-Invariants: bounded in number, bytes and age, whatever is sent. A key that has more than its share, which is the same for all
-keys that have something here, makes room itself, its oldest first; otherwise who has most makes room. What one key
-stored, another can't find. Bodies are read in threads, so these are too: everything is done under a lock.
+Invariants: the number, bytes and age of responses are bounded. When a limit is exceeded, a key with more than its share
+loses its oldest responses; otherwise the key with the most does. All keys with stored responses have the same share. A
+key finds only its own responses. Request bodies are decoded in threads, which read the store, so a lock guards it.
 """
 
 import time
@@ -17,9 +17,10 @@ from api.core.problems import Problem
 
 
 class StoredResponse(Struct, frozen=True):
-    """A response. before: the items of the conversation before it. items: its input. output: its own, thoughts included.
+    """A stored response.
 
-    events: what its stream said, if it was to be answered in the background.
+    previous_items: the conversation before it. items: its input. output: its output items, with their sealed thinking.
+    events: the events of its stream, if it is a background response.
     """
 
     id: str
@@ -32,13 +33,13 @@ class StoredResponse(Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """Its bytes, with the conversation before it, which it keeps alive."""
+        """The size in bytes, with the conversation before it, which it keeps in memory."""
         parts = (*self.previous_items, *self.items, *self.output, *self.events)
         return len(self.body) + sum(len(bytes(part)) for part in parts)
 
 
 class _StoreEntry(Struct, frozen=True):
-    """A response with its size, and the time since which it is kept."""
+    """A response with its size and the time when it was stored."""
 
     stored_at: float
     size: int
@@ -46,7 +47,7 @@ class _StoreEntry(Struct, frozen=True):
 
 
 class _KeyEntries:
-    """What one key has here. Mutable: its responses, the oldest first, and their bytes."""
+    """The responses of one key. Mutable: the responses, oldest first, and their bytes."""
 
     def __init__(self) -> None:
         self.responses: OrderedDict[str, _StoreEntry] = OrderedDict()
@@ -54,7 +55,7 @@ class _KeyEntries:
 
 
 class ResponseStore:
-    """All keys' responses. Mutable: those that are kept."""
+    """The responses of all keys. Mutable: the responses and their totals."""
 
     def __init__(self, max_items: int, max_bytes: int, ttl: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._max_items = max_items
@@ -67,11 +68,11 @@ class ResponseStore:
         self._bytes = 0
 
     def for_key(self, key: str) -> "KeyResponses":
-        """What one key may see."""
+        """Returns the view of one key."""
         return KeyResponses(self, key)
 
     def put(self, key: str, stored: StoredResponse) -> None:
-        """Keep a response, as far as the limits allow."""
+        """Stores a response, as far as the limits allow."""
         size = stored.size
         with self._lock:
             self._expire()
@@ -81,54 +82,54 @@ class ResponseStore:
             self._keys.setdefault(key, _KeyEntries()).responses[stored.id] = _StoreEntry(self._clock(), size, stored)
             self._update_totals(key, 1, size)
             while self._count > self._max_items or self._bytes > self._max_bytes:
-                giver = self._find_evicted_key(key)
-                self._delete(giver, next(iter(self._keys[giver].responses)))
+                evicted = self._find_evicted_key(key)
+                self._delete(evicted, next(iter(self._keys[evicted].responses)))
 
     def get(self, key: str, response_id: str) -> StoredResponse | None:
-        """A response of this key's."""
+        """Returns a response of this key."""
         with self._lock:
             self._expire()
-            holding = self._keys.get(key)
-            found = holding.responses.get(response_id) if holding else None
+            entries = self._keys.get(key)
+            found = entries.responses.get(response_id) if entries else None
             return found.response if found else None
 
     def list_all(self, key: str) -> Sequence[StoredResponse]:
-        """Every response of this key's, the newest first."""
+        """Returns all responses of this key, newest first."""
         with self._lock:
             self._expire()
-            holding = self._keys.get(key)
-            return [kept.response for kept in reversed(holding.responses.values())] if holding else []
+            entries = self._keys.get(key)
+            return [entry.response for entry in reversed(entries.responses.values())] if entries else []
 
     def delete(self, key: str, response_id: str) -> bool:
-        """Keep a response no longer; whether there was one."""
+        """Deletes a response and returns whether there was one."""
         with self._lock:
             self._expire()
             return self._delete(key, response_id)
 
     def _find_evicted_key(self, key: str) -> str:
-        """Whose oldest response makes room for one of this key's."""
+        """Returns the key whose oldest response makes room for a new one of `key`."""
         if self._count > self._max_items:
-            amounts, most = {name: len(holding.responses) for name, holding in self._keys.items()}, self._max_items
+            amounts, limit = {name: len(entries.responses) for name, entries in self._keys.items()}, self._max_items
         else:
-            amounts, most = {name: holding.bytes for name, holding in self._keys.items()}, self._max_bytes
+            amounts, limit = {name: entries.bytes for name, entries in self._keys.items()}, self._max_bytes
         if len(self._keys[key].responses) == 1:
-            del amounts[key]  # the new one stays
-        elif amounts[key] * len(amounts) > most:
+            del amounts[key]  # its only response is the new one, which stays
+        elif amounts[key] * len(amounts) > limit:
             return key
         return max(amounts, key=lambda name: amounts[name])
 
     def _expire(self) -> None:
         oldest = self._clock() - self._ttl
-        for key, holding in tuple(self._keys.items()):
-            while holding.responses and next(iter(holding.responses.values())).stored_at < oldest:
-                self._delete(key, next(iter(holding.responses)))
+        for key, entries in tuple(self._keys.items()):
+            while entries.responses and next(iter(entries.responses.values())).stored_at < oldest:
+                self._delete(key, next(iter(entries.responses)))
 
     def _delete(self, key: str, response_id: str) -> bool:
-        holding = self._keys.get(key)
-        kept = holding.responses.pop(response_id, None) if holding else None
-        if kept is None:
+        entries = self._keys.get(key)
+        entry = entries.responses.pop(response_id, None) if entries else None
+        if entry is None:
             return False
-        self._update_totals(key, -1, -kept.size)
+        self._update_totals(key, -1, -entry.size)
         return True
 
     def _update_totals(self, key: str, count: int, size: int) -> None:
@@ -147,28 +148,28 @@ class KeyResponses:
         self._key = key
 
     def put(self, stored: StoredResponse) -> None:
-        """Keep a response, as far as the limits allow."""
+        """Stores a response, as far as the limits allow."""
         self._store.put(self._key, stored)
 
     def get(self, response_id: str) -> StoredResponse:
-        """A response. Raises Problem (404)."""
+        """Returns a response. Raises Problem (404)."""
         found = self._store.get(self._key, response_id)
         if not found:
             raise _not_found_problem(response_id)
         return found
 
     def delete(self, response_id: str) -> None:
-        """Keep a response no longer. Raises Problem (404)."""
+        """Deletes a response. Raises Problem (404)."""
         if not self._store.delete(self._key, response_id):
             raise _not_found_problem(response_id)
 
     def get_conversation(self, response_id: str) -> Sequence[msgspec.Raw] | None:
-        """Every item up to the end of a response; None when it is not kept."""
+        """Returns every item up to the end of a response; None if it is not stored."""
         found = self._store.get(self._key, response_id)
         return (*found.previous_items, *found.items, *found.output) if found else None
 
     def get_items(self, ids: Collection[str]) -> Mapping[str, msgspec.Raw]:
-        """The items of these ids, as far as they are kept."""
+        """Returns the items with these ids, as far as they are stored."""
         found: dict[str, msgspec.Raw] = {}
         for stored in self._store.list_all(self._key) if ids else ():
             for item in (*stored.output, *stored.items):
@@ -177,10 +178,6 @@ class KeyResponses:
             if len(found) == len(ids):
                 break
         return found
-
-    def get_item(self, item_id: str) -> msgspec.Raw | None:
-        """An item of a response; None when it is not kept."""
-        return self.get_items({item_id}).get(item_id)
 
 
 class _ItemId(Struct, frozen=True):
@@ -191,11 +188,11 @@ _identified = msgspec.json.Decoder(_ItemId)
 
 
 def _get_id(item: msgspec.Raw) -> str:
-    """An item's id; empty where it has none."""
+    """Returns an item's id, or an empty string."""
     found = _identified.decode(item).id
     return found if isinstance(found, str) else ""
 
 
 def _not_found_problem(response_id: str) -> Problem:
-    message = f"No response with id '{response_id}' is kept here: it was not stored, or is kept no longer."
+    message = f"Response with id '{response_id}' not found: it was not stored, or it has expired."
     return Problem(404, "response_not_found", message, param="response_id")

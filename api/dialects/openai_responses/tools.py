@@ -1,7 +1,7 @@
-"""The tools of a Responses request in the form in which `api.conversation.tools` reads them. Pure.
+"""Converts the tools of a Responses request for `api.conversation.tools`. Pure.
 
-Invariants: a tool that the vendor's service runs itself is left out and named, unless the request depends on it. A tool in a
-namespace is offered under both names together, and its calls come back under the two.
+Invariants: a tool that OpenAI runs itself is left out and named, unless the request depends on it. A tool in a namespace
+is offered under a name made of both names, and its calls return the two names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from api.conversation.tools import qualify_name
 from api.core.problems import Problem, invalid_problem
 from api.dialects.openai_responses.models import RESPONSES_TOOL_DECODER, ResponsesRequest, ResponsesTool
 
-# Types of tools that the client runs; all others run at the vendor's, or need a model that was trained for them.
+# Types of tools that the client runs. All others run at OpenAI, or need a model that was trained for them.
 CLIENT_TOOL_TYPES = frozenset({None, "function", "custom"})
 
 type Json = dict[str, object]
@@ -30,7 +30,7 @@ class NamespacedName(Struct, frozen=True):
 
 
 class ResponsesToolSet(Struct, frozen=True):
-    """offered: the tools and their use. namespaces: by the name under which they are offered. ignored: what was left out."""
+    """tool_set: the offered tools. namespaces: by the name of the offered tool. ignored: names of what was left out."""
 
     tool_set: tooling.ToolSet
     namespaces: Mapping[str, NamespacedName]
@@ -38,7 +38,7 @@ class ResponsesToolSet(Struct, frozen=True):
 
 
 def parse_tools(request: ResponsesRequest) -> ResponsesToolSet:
-    """What a request offers. Raises Problem (400)."""
+    """Returns the tools of a request. Raises Problem (400)."""
     listed: list[ToolDefinition] = []
     places: list[str] = []
     namespaces: dict[str, NamespacedName] = {}
@@ -64,16 +64,12 @@ def parse_tools(request: ResponsesRequest) -> ResponsesToolSet:
             ignored.append(f"tools.{tool.type}")
     if any(_has_grammar(tool) for tool in listed):
         ignored.append("tools.custom.format")
-    # A tool that stands alone wins over one of the same name in a namespace.
-    alone = {_get_name(tool, place): _get_name(tool, place) for tool, place in zip(listed, places, strict=True)}
-    known = {**{names.name: whole for whole, names in namespaces.items()}, **alone}
+    # A tool outside of namespaces wins over one of the same name in a namespace.
+    listed_names = [_get_name(tool, place) for tool, place in zip(listed, places, strict=True)]
+    known = {names.name: qualified for qualified, names in namespaces.items()} | {name: name for name in listed_names}
     choice = _resolve_choice(msgspec.json.decode(bytes(request.tool_choice)), known, namespaces, ignored)
-    offering = ToolParams(
-        tools=listed,
-        tool_choice=choice,
-        parallel_tool_calls=request.parallel_tool_calls,
-    )
-    return ResponsesToolSet(tooling.build_tool_set(offering, places), namespaces, tuple(dict.fromkeys(ignored)))
+    params = ToolParams(tools=listed, tool_choice=choice, parallel_tool_calls=request.parallel_tool_calls)
+    return ResponsesToolSet(tooling.build_tool_set(params, places), namespaces, tuple(dict.fromkeys(ignored)))
 
 
 def _get_name(tool: ToolDefinition, where: str) -> str:
@@ -85,19 +81,19 @@ def _get_name(tool: ToolDefinition, where: str) -> str:
 
 
 def _flatten_tool(tool: ToolDefinition, name: str, namespace: ResponsesTool) -> ToolDefinition:
-    """A tool of a namespace as one that stands alone; the namespace's description goes before its own."""
+    """Converts a tool of a namespace to one outside. The namespace's description goes before its own."""
     flat = tool.function or tool.custom
-    described = flat.description if flat else tool.description
-    words = "\n\n".join(filter(None, (namespace.description, described))) or None
+    own = flat.description if flat else tool.description
+    description = "\n\n".join(filter(None, (namespace.description, own))) or None
     if flat:
-        named = msgspec.structs.replace(flat, name=name, description=words)
-        return msgspec.structs.replace(tool, **{"function" if tool.function else "custom": named})
-    return msgspec.structs.replace(tool, name=name, description=words)
+        renamed = msgspec.structs.replace(flat, name=name, description=description)
+        return msgspec.structs.replace(tool, **{"function" if tool.function else "custom": renamed})
+    return msgspec.structs.replace(tool, name=name, description=description)
 
 
 def _has_grammar(tool: ToolDefinition) -> bool:
-    form = tool.custom.format if tool.custom else tool.format
-    match cast("object", msgspec.json.decode(bytes(form))):
+    grammar = tool.custom.format if tool.custom else tool.format
+    match cast("object", msgspec.json.decode(bytes(grammar))):
         case None | {"type": "text"}:
             return False
         case _:
@@ -107,23 +103,23 @@ def _has_grammar(tool: ToolDefinition) -> bool:
 def _resolve_choice(
     choice: object, known: Mapping[str, str], namespaces: Mapping[str, NamespacedName], ignored: Sequence[str]
 ) -> object:
-    """The choice in names under which tools are offered. Raises Problem for one that only the vendor can run."""
+    """Returns the choice with the names of offered tools. Raises Problem for a tool that only OpenAI can run."""
     if not isinstance(choice, dict):
         return choice
     fields = cast("Json", choice)
     kind = fields.get("type")
     if kind == "allowed_tools":
         inner = fields.get("allowed_tools")
-        given = cast("Json", inner) if isinstance(inner, dict) else fields
-        listed = given.get("tools")
+        options = cast("Json", inner) if isinstance(inner, dict) else fields
+        listed = options.get("tools")
         if not isinstance(listed, list):
             return fields
-        kept = [
+        allowed = [
             each for tool in cast("list[object]", listed) for each in _resolve_allowed(tool, known, namespaces, ignored)
         ]
-        if not kept:
+        if not allowed:
             raise _choice_problem("allowed_tools")
-        return {"type": kind, "mode": given.get("mode", "auto"), "tools": kept}
+        return {"type": kind, "mode": options.get("mode", "auto"), "tools": allowed}
     if kind in {"function", "custom", "tool"} and isinstance(fields.get("name"), str):
         return {**fields, "name": _resolve_name(fields, known)}
     if isinstance(kind, str) and kind not in {"function", "custom", "tool", "auto", "none", "required", "any"}:
@@ -146,11 +142,11 @@ def _resolve_allowed(
 
 
 def _resolve_name(fields: Json, known: Mapping[str, str]) -> str:
-    """The name of a tool that a choice names by one name or by two."""
+    """Returns the offered name of a tool that a choice names with or without its namespace."""
     name, namespace = cast("str", fields["name"]), fields.get("namespace")
     return qualify_name(namespace, name) if isinstance(namespace, str) else known.get(name, name)
 
 
 def _choice_problem(kind: str) -> Problem:
-    message = f"`tool_choice` demands `{kind}`, which runs at OpenAI's only; offer a function in its place."
+    message = f"`tool_choice` demands `{kind}`, which only OpenAI can run. Offer a function instead."
     return invalid_problem(message, "tool_choice", "unsupported_parameter")

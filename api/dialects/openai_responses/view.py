@@ -1,17 +1,17 @@
-"""What a response shows of its request: the parameters as they were sent, and the items of its input. Pure."""
+"""What a response repeats of its request: the parameters as they were sent, and its input items. Pure."""
 
 from collections.abc import Sequence
 from typing import cast
 
 import msgspec
 
-from api.conversation.fields import parse_whole_number as whole_number
+from api.conversation.fields import parse_whole_number
 from api.core.problems import invalid_problem
 from api.dialects.openai_responses.decode import ResponsesTurnRequest
 from api.dialects.openai_responses.output import ItemList, ResponseObject
 
 MAX_PAGE_ITEMS = 100
-# item type -> the beginning of its ids
+# By item type.
 ID_PREFIXES = {
     "message": "msg",
     "function_call": "fc",
@@ -25,7 +25,7 @@ type Json = dict[str, object]
 
 
 def build_response(response_id: str, created: int, model: str, call: ResponsesTurnRequest) -> ResponseObject:
-    """A response that has just begun."""
+    """Returns a response that has just started."""
     request, sent = call.request, call.raw_fields
     text: Json = {"format": {"type": "text"}, **_decode_fields(sent.get("text"))}
     reasoning: Json = {"effort": None, "summary": None, **_decode_fields(sent.get("reasoning"))}
@@ -55,32 +55,33 @@ def build_response(response_id: str, created: int, model: str, call: ResponsesTu
 
 
 def to_input_items(items: Sequence[msgspec.Raw], response_id: str) -> tuple[msgspec.Raw, ...]:
-    """Returns the items of the input as they are stored with the response of this id."""
+    """Returns the input items as they are stored with the response of this id."""
     prefix = response_id.removeprefix("resp_")
     return tuple(to_input_item(item, f"{prefix}i{index:02x}") for index, item in enumerate(items))
 
 
 def to_input_item(item: msgspec.Raw, number: str) -> msgspec.Raw:
     """Returns an item as it is stored: with a type, an id, and its content in parts."""
-    # Values stay as the client wrote them.
+    # As raw JSON, so that values stay as the client wrote them.
     sent = _decode_fields(item)
     fields = msgspec.json.decode(bytes(item), type=dict[str, object])
     kind = fields.get("type") or "message"
-    start = ID_PREFIXES.get(kind, "item") if isinstance(kind, str) else "item"
-    whole: Json = {**sent, "type": kind, "id": fields.get("id") or f"{start}_{number}"}
+    prefix = ID_PREFIXES.get(kind, "item") if isinstance(kind, str) else "item"
+    stored: Json = {**sent, "type": kind, "id": fields.get("id") or f"{prefix}_{number}"}
     content = fields.get("content")
     if kind == "message" and isinstance(content, str):
         part = "output_text" if fields.get("role") == "assistant" else "input_text"
         extra: Json = {"annotations": []} if part == "output_text" else {}
-        whole["content"] = [{"type": part, "text": content, **extra}]
+        stored["content"] = [{"type": part, "text": content, **extra}]
     if kind == "message":
-        whole.setdefault("status", "completed")
-    return _encode_raw(whole)
+        stored.setdefault("status", "completed")
+    return _encode_raw(stored)
 
 
 def paginate_items(items: Sequence[msgspec.Raw], limit: str, order: str, after: str | None) -> ItemList:
-    """A page of items. Raises Problem (400)."""
-    if not 1 <= whole_number(limit) <= MAX_PAGE_ITEMS:
+    """Returns a page of items. Raises Problem (400)."""
+    size = parse_whole_number(limit)
+    if not 1 <= size <= MAX_PAGE_ITEMS:
         raise invalid_problem(f"`limit` must be from 1 to {MAX_PAGE_ITEMS}.", "limit")
     if order not in {"asc", "desc"}:
         raise invalid_problem("`order` must be asc or desc.", "order")
@@ -89,7 +90,7 @@ def paginate_items(items: Sequence[msgspec.Raw], limit: str, order: str, after: 
     if after is not None and after not in ids:
         raise invalid_problem(f"`after`: no item with id `{after}` is among them.", "after")
     first = ids.index(after) + 1 if after is not None else 0
-    last = first + whole_number(limit)
+    last = first + size
     page = ids[first:last]
     return ItemList(
         data=ordered[first:last],
@@ -100,13 +101,13 @@ def paginate_items(items: Sequence[msgspec.Raw], limit: str, order: str, after: 
 
 
 def _decode_fields(raw: msgspec.Raw | None) -> Json:
-    """The fields of an object, each as it was written; none of what is no object."""
+    """Returns the fields of an object, each as it was written; none if the value is null or missing."""
     sent = _drop_null(raw)
     return cast("Json", msgspec.json.decode(sent, type=dict[str, msgspec.Raw])) if isinstance(sent, msgspec.Raw) else {}
 
 
 def _drop_null(value: object) -> msgspec.Raw | None:
-    """What was sent, unless it is null or not there."""
+    """Returns the value, or None if it is null or missing."""
     return value if isinstance(value, msgspec.Raw) and bytes(value) != b"null" else None
 
 

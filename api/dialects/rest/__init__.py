@@ -1,1 +1,1 @@
-"""The REST dialect: one plain JSON body in, one out, or named events to watch."""
+"""The REST dialect: plain JSON requests and answers, or a stream of named events."""

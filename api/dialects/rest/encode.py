@@ -1,7 +1,7 @@
-"""Steps as named events of a stream, or the answer as one JSON object. Pure.
+"""Encodes steps as named events of a stream, or the answer as one JSON object. Pure.
 
-Invariants: a stream ends in exactly one event `result` or `error`; the data of `result` is the very body that a plain request
-gets, that of `error` the very body of an error.
+Invariants: a stream ends with exactly one event `result` or `error`. Its data is the same body that a request without a
+stream gets.
 """
 
 from msgspec import Struct
@@ -34,13 +34,13 @@ from shared.events import Failed, RefusedOutput, Started, TextDelta, ThinkingDel
 
 
 class RestEncoder:
-    """One answer. Mutable: the answer, once it is there."""
+    """Encodes one answer. Mutable: the answer, once there is one."""
 
     def __init__(self) -> None:
         self._answer: FinalAnswer | None = None
 
     def encode_event(self, event: Step, choice: int = 0) -> bytes:
-        """The bytes of a stream that say what happened."""
+        """Returns the stream event of a step."""
         assert choice == 0
         match event:
             case Started(model):
@@ -66,25 +66,25 @@ class RestEncoder:
                 return b""
 
     def encode_answer(self) -> bytes:
-        """The JSON body of the answer."""
+        """Returns the JSON body of the answer."""
         assert self._answer
         return encoder.encode(self._answer)
 
     def encode_error(self, problem: Problem) -> bytes:
-        """The JSON body of an error."""
+        """Returns the JSON body of an error."""
         return render_error(problem)
 
 
 def render_event(name: str, data: Struct) -> bytes:
-    """An event of a stream."""
+    """Renders an event of a stream."""
     return render_named_event(name, encoder.encode(data))
 
 
 def to_error_body(problem: Problem) -> RestError:
-    """An error, as REST says it."""
+    """Converts a problem to the error body of REST."""
     return RestError(problem.message, problem.code)
 
 
 def render_error(problem: Problem) -> bytes:
-    """The JSON body of an error."""
+    """Returns the JSON body of an error."""
     return encoder.encode(to_error_body(problem))

@@ -99,7 +99,7 @@ async def post_code(request: Request[object, object, State], responder: NamedDep
     """Let a model work on files and with commands.
 
     The model explores the allowed files and runs the allowed commands, in as many turns as it needs, up to a limit. It
-    is told which calls are refused, and continues. A client that disconnects ends the work at once.
+    learns which calls are refused, and continues. A client that disconnects ends the work at once.
     """
     return await responder.respond(request, decode.decode_code, services.code)
 
