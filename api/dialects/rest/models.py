@@ -1,4 +1,4 @@
-"""The structs of REST that are its own; what is asked and answered is the same for every door (`api.agent`)."""
+"""The errors and events of the REST API. `api.agent` has its requests and answers."""
 
 from typing import Annotated, Literal
 
@@ -9,26 +9,26 @@ from api.core.schema import doc
 
 
 class RestError(Struct, frozen=True):
-    """Why there is no answer."""
+    """The body of an error."""
 
-    detail: Annotated[str, doc("A sentence for people, which says what can be done.")]
-    code: Annotated[str, doc("What programs can act on.")]
+    detail: Annotated[str, doc("A sentence for people: what is wrong, and how to fix it.")]
+    code: Annotated[str, doc("The error code, for programs.")]
 
 
 class StartEvent(Struct, frozen=True):
-    """The model began to answer. model: its full id."""
+    """The model started to answer. model: its full id."""
 
     model: str
 
 
 class TextEvent(Struct, frozen=True):
-    """The next words of the answer, or of the model's thinking."""
+    """The next part of the answer, or of the model's thinking."""
 
     text: str
 
 
 class ToolStartEvent(Struct, frozen=True):
-    """A tool begins to work. input: its arguments in a line."""
+    """A tool call starts. input: its arguments, shortened to one line."""
 
     id: str
     name: str
@@ -36,7 +36,7 @@ class ToolStartEvent(Struct, frozen=True):
 
 
 class ToolOutputEvent(Struct, frozen=True):
-    """The command of a tool wrote this."""
+    """Output of a tool's command."""
 
     id: str
     stream: Literal["stdout", "stderr"]
@@ -44,7 +44,7 @@ class ToolOutputEvent(Struct, frozen=True):
 
 
 class ToolEndEvent(Struct, frozen=True):
-    """A tool's work is done. content: what the model is told of it, as far as that is text."""
+    """A tool call ended. content: the text of the result that the model receives."""
 
     id: str
     name: str
@@ -53,7 +53,7 @@ class ToolEndEvent(Struct, frozen=True):
 
 
 class OutputEvent(Struct, frozen=True):
-    """A command wrote this."""
+    """Output of a command."""
 
     stream: Literal["stdout", "stderr"]
     text: str
