@@ -101,7 +101,7 @@ CHAT_PARAMETERS: dict[str, Parameter] = {
     "plugins": _ignored("the server has none"),
     "user": Parameter("accepted", ""),
     "metadata": Parameter("accepted", ""),
-    "store": Parameter("accepted", "the server stores nothing"),
+    "store": Parameter("accepted", "chat completions are not stored"),
     "service_tier": Parameter("accepted", ""),
     "prompt_cache_key": Parameter("accepted", "the CLI caches by content"),
     "prompt_cache_retention": Parameter("accepted", "the CLI caches by content"),

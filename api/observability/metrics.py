@@ -110,7 +110,9 @@ FAMILIES = {
         _build_executor_family("executor_cli_starts_total", "counter", "Started CLI processes."),
         _build_executor_family("executor_cli_ready_total", "counter", "CLI processes that became ready for the pool."),
         _build_executor_family(
-            "executor_cli_ready_seconds_total", "counter", "Total time from start to ready of these CLI processes."
+            "executor_cli_ready_seconds_total",
+            "counter",
+            "Total seconds from start to ready of the pool's CLI processes.",
         ),
         _build_executor_family("executor_tool_jobs_total", "counter", "Finished tool jobs."),
         _build_executor_family("executor_tool_refusals_total", "counter", "Refused tool jobs, by reason.", "reason"),

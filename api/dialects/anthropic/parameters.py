@@ -51,6 +51,6 @@ MESSAGES_PARAMETERS: dict[str, Parameter] = {
         "rejected", "the server does not connect to the MCP servers of a client", harmless=(None, [])
     ),
     "thread": Parameter(
-        "rejected", "the server stores nothing between requests; send the complete conversation", harmless=(None,)
+        "rejected", "nothing is stored between requests; send the complete conversation", harmless=(None,)
     ),
 }
