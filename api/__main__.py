@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from api.admin.check import run_check
 from api.app import create_app
 from api.dialects.error_rendering import render_error_for_path
-from api.http.connection_registry import ConnectionLimits, ConnectionRegistry, compute_max_connections
+from api.http.connections.registry import ConnectionLimits, ConnectionRegistry, compute_max_connections
 from api.http.drain import Drain
 from api.http.server import Server
 from api.observability.metrics import Metrics

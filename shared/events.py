@@ -99,17 +99,21 @@ class RefusedOutput(Struct, frozen=True, tag="refused"):
 class UsageWindow(Struct, frozen=True):
     """A usage window of the subscription."""
 
-    name: Annotated[str, Meta(description="Such as `five_hour` or `seven_day`.")]
+    name: Annotated[str, Meta(description="The name, such as `five_hour` or `seven_day`.")]
     utilization: Annotated[float | None, Meta(description="The used fraction, from 0 to 1, if known.")] = None
-    resets_at: Annotated[float | None, Meta(description="When it resets, in seconds since 1970, if known.")] = None
+    resets_at: Annotated[float | None, Meta(description="When the window resets, in seconds since 1970, if known.")] = (
+        None
+    )
 
 
 class UsageWindows(Struct, frozen=True, tag="windows"):
     """The subscription's usage windows, as the service last reported them."""
 
     status: Annotated[str, Meta(description="`allowed`, `allowed_warning` or `rejected`.")]
-    windows: Annotated[tuple[UsageWindow, ...], Meta(description="Each window.")]
-    overage: Annotated[bool, Meta(description="The windows are used up, and extra usage is drawn on.")] = False
+    windows: Annotated[tuple[UsageWindow, ...], Meta(description="The windows.")]
+    overage: Annotated[bool, Meta(description="Whether the windows are used up, so that extra usage is billed.")] = (
+        False
+    )
 
 
 class Done(Struct, frozen=True, tag="done"):

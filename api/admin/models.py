@@ -8,23 +8,35 @@ from api.core.schema import doc
 
 
 class KeyRecord(Struct, frozen=True):
-    """A key. `key`, the key itself, is only in the response that created it."""
+    """A key. Only the response that creates or rotates a key has the field `key`."""
 
-    id: Annotated[str, doc("The key's id, which never changes.")]
-    name: Annotated[str, doc("Its name, as the ledger has it: 1 to 64 letters, digits, `.`, `_` or `-`.")]
-    scopes: Annotated[list[str], doc("What it may do: `chat`, `code`, `files`, `bash`, `mcp`, `metrics`, `admin`.")]
-    models: Annotated[list[str] | None, doc("The models it may use, by any of their names; null is all.")]
-    created_at: Annotated[str, doc("When it was made.")]
-    expires_at: Annotated[str | None, doc("When it ends; null is never.")]
-    disabled: Annotated[bool, doc("Whether it is shut out.")]
-    requests_per_minute: Annotated[int | None, doc("Jobs it may begin in a minute; null is no limit, here and below.")]
-    tokens_per_minute: Annotated[int | None, doc("Tokens it may use in a minute.")]
-    concurrent_jobs: Annotated[int | None, doc("Jobs it may have at once.")]
-    usd_per_day: Annotated[float | None, doc("US dollars it may use in a day of UTC.")]
-    usd_per_month: Annotated[float | None, doc("US dollars it may use in a month of UTC.")]
-    tokens_per_day: Annotated[int | None, doc("Tokens it may use in a day of UTC.")]
-    tokens_per_month: Annotated[int | None, doc("Tokens it may use in a month of UTC.")]
-    key: Annotated[str | UnsetType, doc("The key itself, only where it is made.")] = UNSET
+    id: Annotated[str, doc("The key's id. It never changes.")]
+    name: Annotated[
+        str,
+        doc(
+            "The name of the key, also in the ledger: 1 to 64 letters, digits, `.`, `_` or `-`; the first is a letter or a digit."
+        ),
+    ]
+    scopes: Annotated[
+        list[str], doc("The permissions of the key: `chat`, `code`, `files`, `bash`, `mcp`, `metrics`, `admin`.")
+    ]
+    models: Annotated[
+        list[str] | None, doc("The models that the key may use, by any of their names; null: all models.")
+    ]
+    created_at: Annotated[str, doc("When the key was created.")]
+    expires_at: Annotated[str | None, doc("When the key expires; null: never.")]
+    disabled: Annotated[bool, doc("Whether the key is disabled.")]
+    requests_per_minute: Annotated[
+        int | None,
+        doc("The most jobs that the key may start per minute; null, here and in the other limits: no limit."),
+    ]
+    tokens_per_minute: Annotated[int | None, doc("The most tokens that the key may use per minute.")]
+    concurrent_jobs: Annotated[int | None, doc("The most jobs that the key may run at the same time.")]
+    usd_per_day: Annotated[float | None, doc("The most US dollars that the key may use per day (UTC).")]
+    usd_per_month: Annotated[float | None, doc("The most US dollars that the key may use per month (UTC).")]
+    tokens_per_day: Annotated[int | None, doc("The most tokens that the key may use per day (UTC).")]
+    tokens_per_month: Annotated[int | None, doc("The most tokens that the key may use per month (UTC).")]
+    key: Annotated[str | UnsetType, doc("The key itself; only in the response that creates or rotates it.")] = UNSET
 
 
 class KeyList(Struct, frozen=True):
@@ -34,74 +46,98 @@ class KeyList(Struct, frozen=True):
 
 
 class KeyFields(Struct, frozen=True):
-    """The settable fields of a key; `name` only for a new one."""
+    """The fields of a key that can be set; `name` only for a new key."""
 
     name: Annotated[
-        str | UnsetType, doc("Its name, as the ledger has it: 1 to 64 letters, digits, `.`, `_` or `-`.")
+        str | UnsetType,
+        doc(
+            "The name of the key, also in the ledger: 1 to 64 letters, digits, `.`, `_` or `-`; the first is a letter or a digit."
+        ),
     ] = UNSET
     scopes: Annotated[
-        list[str] | UnsetType, doc("What it may do: `chat`, `code`, `files`, `bash`, `mcp`, `metrics`, `admin`.")
+        list[str] | UnsetType,
+        doc("The permissions of the key: `chat`, `code`, `files`, `bash`, `mcp`, `metrics`, `admin`."),
     ] = UNSET
     models: Annotated[
-        list[str] | UnsetType | None, doc("The models it may use, by any of their names; null is all.")
+        list[str] | UnsetType | None, doc("The models that the key may use, by any of their names; null: all models.")
     ] = UNSET
-    expires_at: Annotated[str | UnsetType | None, doc("When it ends; null is never.")] = UNSET
-    disabled: Annotated[bool | UnsetType, doc("Whether it is shut out.")] = UNSET
+    expires_at: Annotated[str | UnsetType | None, doc("When the key expires; null: never.")] = UNSET
+    disabled: Annotated[bool | UnsetType, doc("Whether the key is disabled.")] = UNSET
     requests_per_minute: Annotated[
-        int | UnsetType | None, doc("Jobs it may begin in a minute; null is no limit, here and below.")
+        int | UnsetType | None,
+        doc("The most jobs that the key may start per minute; null, here and in the other limits: no limit."),
     ] = UNSET
-    tokens_per_minute: Annotated[int | UnsetType | None, doc("Tokens it may use in a minute.")] = UNSET
-    concurrent_jobs: Annotated[int | UnsetType | None, doc("Jobs it may have at once.")] = UNSET
-    usd_per_day: Annotated[float | UnsetType | None, doc("US dollars it may use in a day of UTC.")] = UNSET
-    usd_per_month: Annotated[float | UnsetType | None, doc("US dollars it may use in a month of UTC.")] = UNSET
-    tokens_per_day: Annotated[int | UnsetType | None, doc("Tokens it may use in a day of UTC.")] = UNSET
-    tokens_per_month: Annotated[int | UnsetType | None, doc("Tokens it may use in a month of UTC.")] = UNSET
+    tokens_per_minute: Annotated[int | UnsetType | None, doc("The most tokens that the key may use per minute.")] = (
+        UNSET
+    )
+    concurrent_jobs: Annotated[int | UnsetType | None, doc("The most jobs that the key may run at the same time.")] = (
+        UNSET
+    )
+    usd_per_day: Annotated[float | UnsetType | None, doc("The most US dollars that the key may use per day (UTC).")] = (
+        UNSET
+    )
+    usd_per_month: Annotated[
+        float | UnsetType | None, doc("The most US dollars that the key may use per month (UTC).")
+    ] = UNSET
+    tokens_per_day: Annotated[int | UnsetType | None, doc("The most tokens that the key may use per day (UTC).")] = (
+        UNSET
+    )
+    tokens_per_month: Annotated[
+        int | UnsetType | None, doc("The most tokens that the key may use per month (UTC).")
+    ] = UNSET
 
 
 class UsageRow(Struct, frozen=True):
-    """The sums of one group of jobs."""
+    """The usage of one group of jobs."""
 
-    jobs: Annotated[int, doc("How many jobs.")]
-    failed_jobs: Annotated[int, doc("Those of them that failed, were hung up on, or were lost in a crash.")]
-    input_tokens: Annotated[int, doc("Tokens read, but for the cache's.")]
-    output_tokens: Annotated[int, doc("Tokens written.")]
+    jobs: Annotated[int, doc("The number of jobs.")]
+    failed_jobs: Annotated[
+        int, doc("The number of jobs that failed, whose client disconnected, or that a crash ended.")
+    ]
+    input_tokens: Annotated[int, doc("Input tokens, without tokens read from or written to the cache.")]
+    output_tokens: Annotated[int, doc("Output tokens, reasoning included.")]
     cache_read_tokens: Annotated[int, doc("Tokens read from the service's cache.")]
     cache_write_tokens: Annotated[int, doc("Tokens written to the service's cache.")]
-    reasoning_tokens: Annotated[int, doc("Those of the tokens written that were thought.")]
-    cost_usd: Annotated[float, doc("What it cost by the CLI's own count, where it said so.")]
-    seconds: Annotated[float, doc("How long the jobs took, together.")]
-    key: Annotated[str | UnsetType, doc("The key's name; `owner` is API_SECRET_TOKEN.")] = UNSET
-    model: Annotated[str | UnsetType, doc("The model; empty for jobs without one.")] = UNSET
-    dialect: Annotated[str | UnsetType, doc("The door that the jobs came by.")] = UNSET
+    reasoning_tokens: Annotated[int, doc("Output tokens that were used for reasoning.")]
+    cost_usd: Annotated[
+        float, doc("The cost in US dollars that the CLI reported; jobs without a reported cost count as 0.")
+    ]
+    seconds: Annotated[float, doc("The total duration of the jobs, in seconds.")]
+    key: Annotated[str | UnsetType, doc("The name of the key; `owner` is API_SECRET_TOKEN.")] = UNSET
+    model: Annotated[str | UnsetType, doc("The model; empty for jobs without a model.")] = UNSET
+    dialect: Annotated[
+        str | UnsetType,
+        doc("The API that the jobs used: `chat`, `completions`, `responses`, `messages`, `rest` or `mcp`."),
+    ] = UNSET
     day: Annotated[str | UnsetType, doc("The day, in UTC.")] = UNSET
-    hour: Annotated[str | UnsetType, doc("When the hour begins.")] = UNSET
+    hour: Annotated[str | UnsetType, doc("The start of the hour, in UTC.")] = UNSET
 
 
 class UsageReport(Struct, frozen=True):
     """The usage from `since` until `until`."""
 
-    since: Annotated[str, doc("The first moment.")]
-    until: Annotated[str, doc("The moment after the last.")]
-    by: Annotated[list[str], doc("What the rows are grouped by.")]
-    rows: Annotated[list[UsageRow], doc("The groups.")]
-    totals: Annotated[UsageRow, doc("All together.")]
+    since: Annotated[str, doc("The start of the period, inclusive.")]
+    until: Annotated[str, doc("The end of the period, exclusive.")]
+    by: Annotated[list[str], doc("The fields by which the rows are grouped.")]
+    rows: Annotated[list[UsageRow], doc("One row for each group.")]
+    totals: Annotated[UsageRow, doc("The sums of all rows.")]
 
 
 class KeyLimit(Struct, frozen=True):
     """One limit of a key. used and remaining are absent for limits that count running jobs."""
 
-    name: Annotated[str, doc("Its name.")]
-    limit: Annotated[float, doc("How much it allows.")]
-    used: Annotated[float | UnsetType, doc("How much is used.")] = UNSET
-    remaining: Annotated[float | UnsetType, doc("How much is left.")] = UNSET
-    resets_at: Annotated[str | UnsetType, doc("When it resets.")] = UNSET
+    name: Annotated[str, doc("The name.")]
+    limit: Annotated[float, doc("The allowed amount.")]
+    used: Annotated[float | UnsetType, doc("The used amount.")] = UNSET
+    remaining: Annotated[float | UnsetType, doc("The remaining amount.")] = UNSET
+    resets_at: Annotated[str | UnsetType, doc("When the limit resets.")] = UNSET
 
 
 class OwnUsage(Struct, frozen=True):
-    """The caller's key: its permissions and what it has left."""
+    """The caller's key: its permissions, its limits and the remaining amounts."""
 
-    key: Annotated[str, doc("Its name.")]
-    scopes: Annotated[list[str], doc("What it may do.")]
-    models: Annotated[list[str] | None, doc("The models it may use; null is all.")]
-    expires_at: Annotated[str | None, doc("When it ends; null is never.")]
-    limits: Annotated[list[KeyLimit], doc("Its limits.")]
+    key: Annotated[str, doc("The name.")]
+    scopes: Annotated[list[str], doc("The permissions of the key.")]
+    models: Annotated[list[str] | None, doc("The models that the key may use; null: all models.")]
+    expires_at: Annotated[str | None, doc("When the key expires; null: never.")]
+    limits: Annotated[list[KeyLimit], doc("The limits of the key.")]

@@ -1,6 +1,6 @@
-"""What comes of what was asked: the finished answers, and what can be watched on the way to them.
+"""The answers of the REST API and of MCP tools, and the progress that precedes them.
 
-Law: everything that is asked ends in exactly one of the answers, or in Failed.
+Invariants: every request ends in exactly one answer, or in Failed.
 """
 
 from typing import Annotated, Literal
@@ -12,89 +12,97 @@ from shared.events import Event, Failed
 
 
 class AnswerUsage(Struct, frozen=True):
-    """Tokens, as the service counted them."""
+    """Token usage, as the service counted it."""
 
-    input_tokens: Annotated[int, doc("Read, but for those of the cache.")]
-    output_tokens: Annotated[int, doc("Written, thinking included.")]
-    cache_read_input_tokens: Annotated[int, doc("Read from the cache.")]
-    cache_creation_input_tokens: Annotated[int, doc("Written to the cache.")]
+    input_tokens: Annotated[int, doc("Input tokens, without tokens read from or written to the cache.")]
+    output_tokens: Annotated[int, doc("Output tokens, thinking included.")]
+    cache_read_input_tokens: Annotated[int, doc("Tokens read from the cache.")]
+    cache_creation_input_tokens: Annotated[int, doc("Tokens written to the cache.")]
     cost_usd: Annotated[
-        float | None, doc("What the Claude Code CLI says it cost, in US dollars; null if it did not say so in time.")
+        float | None,
+        doc("The cost in US dollars that the Claude Code CLI reported; null if it did not report it in time."),
     ]
 
 
 class ToolUsed(Struct, frozen=True):
-    """A call of a tool."""
+    """A tool call."""
 
-    name: Annotated[str, doc("The tool.")]
-    input: Annotated[str, doc("Its arguments, in a line.")]
-    is_error: Annotated[bool, doc("Whether it was refused or failed.")]
+    name: Annotated[str, doc("The name of the tool.")]
+    input: Annotated[str, doc("The arguments, shortened to one line.")]
+    is_error: Annotated[bool, doc("Whether the call was refused or failed.")]
 
 
 class ChatAnswer(Struct, frozen=True, kw_only=True):
-    """What the model said."""
+    """The model's answer."""
 
-    result: Annotated[str, doc("What the model said; after calls of tools, what it said last.")]
+    result: Annotated[str, doc("The text of the answer; if the model called tools, the text after the last call.")]
     model: Annotated[str, doc("The model that answered.")]
-    usage: Annotated[AnswerUsage | None, doc("The tokens; null when the answer was ended before they were counted.")]
-    duration_ms: Annotated[int, doc("How long it took, in milliseconds.")]
-    is_error: Annotated[bool, doc("Whether the answer is not what was asked for: cut, held back, or out of turns.")]
-    stop_reason: Annotated[str, doc("Why it ended: `end_turn`, `max_tokens`, `refusal`, `max_turns`, …")]
+    usage: Annotated[
+        AnswerUsage | None, doc("The token usage; null if the answer ended before the service reported it.")
+    ]
+    duration_ms: Annotated[int, doc("The duration of the request, in milliseconds.")]
+    is_error: Annotated[bool, doc("Whether the answer is incomplete: truncated, refused, or out of turns.")]
+    stop_reason: Annotated[str, doc("Why the answer ended: `end_turn`, `max_tokens`, `refusal`, `max_turns`, …")]
 
 
 class CodeAnswer(Struct, frozen=True, kw_only=True):
-    """What the model said in the end, and what it used."""
+    """The model's final answer, and the tools that it called."""
 
-    result: Annotated[str, doc("What the model said; after calls of tools, what it said last.")]
+    result: Annotated[str, doc("The text of the answer; if the model called tools, the text after the last call.")]
     model: Annotated[str, doc("The model that answered.")]
-    usage: Annotated[AnswerUsage | None, doc("The tokens; null when the answer was ended before they were counted.")]
-    duration_ms: Annotated[int, doc("How long it took, in milliseconds.")]
-    is_error: Annotated[bool, doc("Whether the answer is not what was asked for: cut, held back, or out of turns.")]
-    stop_reason: Annotated[str, doc("Why it ended: `end_turn`, `max_tokens`, `refusal`, `max_turns`, …")]
-    tools_used: Annotated[list[ToolUsed], doc("The calls of tools, in order.")]
+    usage: Annotated[
+        AnswerUsage | None, doc("The token usage; null if the answer ended before the service reported it.")
+    ]
+    duration_ms: Annotated[int, doc("The duration of the request, in milliseconds.")]
+    is_error: Annotated[bool, doc("Whether the answer is incomplete: truncated, refused, or out of turns.")]
+    stop_reason: Annotated[str, doc("Why the answer ended: `end_turn`, `max_tokens`, `refusal`, `max_turns`, …")]
+    tools_used: Annotated[list[ToolUsed], doc("The tool calls, in order.")]
 
 
 class FileAnswer(Struct, frozen=True, kw_only=True):
-    """A file, or lines of it."""
+    """The content of a file, or some of its lines."""
 
-    path: Annotated[str, doc("Its real path.")]
-    content: Annotated[str, doc("Its text, or its bytes in base64.")]
-    size: Annotated[int, doc("The size of the whole file, in bytes.")]
-    encoding: Annotated[Literal["utf-8", "base64"], doc("What `content` is.")]
-    media_type: Annotated[str, doc("The file's type.")]
-    first_line: Annotated[int | UnsetType, doc("The first line of `content`, counted from 1; of texts only.")] = UNSET
+    path: Annotated[str, doc("The path of the file, with symbolic links resolved.")]
+    content: Annotated[str, doc("The text of the file, or its bytes in base64.")]
+    size: Annotated[int, doc("The size of the complete file, in bytes.")]
+    encoding: Annotated[Literal["utf-8", "base64"], doc("The encoding of `content`.")]
+    media_type: Annotated[str, doc("The media type of the file.")]
+    first_line: Annotated[int | UnsetType, doc("The number of the first line in `content`, from 1; only for text.")] = (
+        UNSET
+    )
     lines: Annotated[
-        int | UnsetType, doc("How many lines the whole file has; of texts only, and if they were counted to the end.")
+        int | UnsetType,
+        doc("The number of lines in the complete file; only for text, and only if all lines were counted."),
     ] = UNSET
-    truncated: Annotated[bool, doc("Whether `content` is less than was asked for.")]
+    truncated: Annotated[bool, doc("Whether `content` is shorter than requested.")]
 
 
 class BashAnswer(Struct, frozen=True, kw_only=True):
-    """What a command wrote, and how it ended."""
+    """The output and the exit status of a command."""
 
-    stdout: Annotated[str, doc("Its output; bytes that are not UTF-8 are replaced.")]
-    stderr: Annotated[str, doc("Its other output.")]
-    returncode: Annotated[int, doc("Its exit status, or minus the signal that ended it.")]
-    timed_out: Annotated[bool, doc("Whether its time was up.")]
-    truncated: Annotated[bool, doc("Whether it wrote more than is given back.")]
+    stdout: Annotated[str, doc("The standard output; bytes that are not UTF-8 are replaced.")]
+    stderr: Annotated[str, doc("The standard error output; bytes that are not UTF-8 are replaced.")]
+    returncode: Annotated[int, doc("The exit status, or the negative number of the signal that ended the command.")]
+    timed_out: Annotated[bool, doc("Whether the command reached its time limit.")]
+    truncated: Annotated[bool, doc("Whether output is missing because there was too much.")]
 
 
 class ModelEntry(Struct, frozen=True):
-    """A name for a model."""
+    """A name of a model."""
 
-    key: Annotated[str, doc("The name.")]
-    model_id: Annotated[str, doc("The model that it means today, as far as that is known.")]
-    default: Annotated[bool, doc("Whether it answers when none is named.")]
+    key: Annotated[str, doc("The name to send as `model`.")]
+    model_id: Annotated[str, doc("The id of the model that the name stands for, if known.")]
+    default: Annotated[bool, doc("Whether this is the default model.")]
 
 
 class ModelEntries(Struct, frozen=True):
-    """Every name for a model."""
+    """All names of models."""
 
     models: Annotated[list[ModelEntry], doc("The names.")]
 
 
 class ToolStarted(Struct, frozen=True):
-    """A tool begins to work. input: its arguments in a line."""
+    """A tool call starts. input: its arguments, shortened to one line."""
 
     id: str
     name: str
@@ -102,7 +110,7 @@ class ToolStarted(Struct, frozen=True):
 
 
 class ToolOutputChunk(Struct, frozen=True):
-    """A tool's command wrote this."""
+    """Output of a tool's command."""
 
     id: str
     stream: Literal["stdout", "stderr"]
@@ -110,7 +118,7 @@ class ToolOutputChunk(Struct, frozen=True):
 
 
 class ToolEnded(Struct, frozen=True):
-    """A tool's work is done. content: what the model is told of it, as far as that is text."""
+    """A tool call ended. content: the text of the result that the model receives."""
 
     id: str
     name: str
@@ -119,7 +127,7 @@ class ToolEnded(Struct, frozen=True):
 
 
 class OutputChunk(Struct, frozen=True):
-    """A command wrote this."""
+    """Output of a command."""
 
     stream: Literal["stdout", "stderr"]
     text: str

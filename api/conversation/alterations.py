@@ -56,7 +56,7 @@ def check_alterations(places: Sequence[Place], *, strict: bool) -> tuple[str, ..
     if strict and places:
         where, path = places[0]
         message = (
-            f"`{where}`: `{path}` would be altered, for the CLI reads JSON as JavaScript does. REJECT_UNSUPPORTED_PARAMS refuses it; "
+            f"`{where}`: `{path}` would be altered, for the CLI reads JSON as JavaScript does. REJECT_UNSUPPORTED_PARAMS rejects it; "
             "write long numbers as strings, others in their shortest form, each name once, and whole numbers as names first."
         )
         raise invalid_problem(message, where, "unsupported_parameter")

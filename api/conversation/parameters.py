@@ -1,7 +1,7 @@
-"""Every parameter of a request and what becomes of it: a table for each dialect, which the manual repeats.
+"""All parameters of requests and how the server treats them: one table for each dialect, which the docs repeat.
 
-Law: a parameter is supported, emulated, ignored (it changes nothing of what is promised, and the response names it in a
-header; REJECT_UNSUPPORTED_PARAMS refuses it instead), accepted here (bookkeeping of another vendor's), or refused by name.
+Invariants: a parameter is supported, emulated, ignored (the response lists it in a header; with
+REJECT_UNSUPPORTED_PARAMS it is rejected), accepted (another vendor's bookkeeping), or rejected with its name.
 """
 
 import re
@@ -22,7 +22,10 @@ type Treatment = Literal["supported", "emulated", "ignored", "accepted", "reject
 
 
 class Parameter(Struct, frozen=True):
-    """harmless: values of one that is refused or ignored that ask for nothing beyond what is done anyway. range: of a number."""
+    """How the server treats a parameter. range: the allowed numbers.
+
+    harmless: values of a rejected or ignored parameter that are accepted, since they request only the default behaviour.
+    """
 
     treatment: Treatment
     note: str
@@ -31,9 +34,9 @@ class Parameter(Struct, frozen=True):
 
 
 class Policy(Struct, frozen=True):
-    """What the server's owner decided.
+    """The server's settings for parameters.
 
-    strict: refuse what would be ignored. most_choices: the largest `n`. keep_alive: seconds between signs of life.
+    strict: reject ignored parameters. max_choices: the largest `n`. keep_alive: seconds between keepalive comments.
     show_reasoning: whether chat completions have `reasoning_content`: if the request asks for it, always, or never.
     """
 
@@ -48,126 +51,134 @@ def _ignored(note: str, low: float | None = None, high: float | None = None) -> 
 
 
 CHAT_PARAMETERS: dict[str, Parameter] = {
-    "messages": Parameter("supported", "each message reaches the model as a message of its own role"),
-    "model": Parameter("supported", "a name of GET /v1/models; DEFAULT_MODEL without one"),
+    "messages": Parameter("supported", "each message reaches the model in its role"),
+    "model": Parameter("supported", "a name from GET /v1/models; the default is DEFAULT_MODEL"),
     "stream": Parameter("supported", ""),
     "stream_options": Parameter("supported", "`include_usage`"),
-    "max_tokens": Parameter("supported", "the service's own limit"),
-    "max_completion_tokens": Parameter("supported", "wins over `max_tokens`"),
+    "max_tokens": Parameter("supported", "the service enforces the limit"),
+    "max_completion_tokens": Parameter("supported", "takes precedence over `max_tokens`"),
     "tools": Parameter("supported", "with their names, descriptions and schemas"),
     "tool_choice": Parameter(
-        "supported", "the service's own, or emulated where the model refuses to be forced; checked"
+        "supported",
+        "the service applies it; emulated for models that reject a forced call; the server checks the answer",
     ),
-    "parallel_tool_calls": Parameter("supported", "the service's own switch, and checked"),
+    "parallel_tool_calls": Parameter("supported", "the service applies it; the server checks the answer"),
     "functions": Parameter("supported", "the legacy form of `tools`"),
     "function_call": Parameter("supported", "the legacy form of `tool_choice`"),
-    "response_format": Parameter("supported", "the CLI's structured output, validated by it"),
-    "reasoning_effort": Parameter("supported", "`none` and `minimal` are the CLI's `low`; shows the thinking"),
-    "reasoning": Parameter("supported", "`effort`, `max_tokens`, `enabled`, `exclude`, as other gateways have it"),
-    "include_reasoning": Parameter("supported", "whether the thinking is shown, as other gateways have it"),
-    "stop": Parameter("supported", "up to 64; texts of white space only are watched for here"),
+    "response_format": Parameter("supported", "the CLI's structured output, which validates the answer"),
+    "reasoning_effort": Parameter(
+        "supported", "`none` and `minimal` mean the CLI's `low`; the answer contains the thinking"
+    ),
+    "reasoning": Parameter("supported", "`effort`, `max_tokens`, `enabled`, `exclude`, as other gateways define them"),
+    "include_reasoning": Parameter(
+        "supported", "whether the answer contains the thinking, as other gateways define it"
+    ),
+    "stop": Parameter("supported", "up to 64; the server itself matches texts that are only white space"),
     "max_budget_usd": Parameter(
         "supported",
-        "looked at before each further message of the model, by the cost that the CLI tells",
+        "checked before each further message of the model, by the cost that the CLI reports",
     ),
-    "n": Parameter("emulated", "several conversations side by side, to MAX_CHOICES"),
-    "temperature": _ignored("current models take none", 0, 2),
-    "top_p": _ignored("current models take none", 0, 1),
-    "seed": _ignored("the service has none"),
-    "frequency_penalty": _ignored("the service has none", -2, 2),
-    "presence_penalty": _ignored("the service has none", -2, 2),
-    "top_k": _ignored("current models take none"),
-    "min_p": _ignored("the service has none"),
-    "top_a": _ignored("the service has none"),
-    "repetition_penalty": _ignored("the service has none"),
-    "logprobs": Parameter("ignored", "the service has none; `logprobs` of the answer is null", harmless=(False,)),
-    "top_logprobs": Parameter("ignored", "the service has none", harmless=(0,)),
-    "prediction": _ignored("only speeds up what the service can't speed up"),
-    "verbosity": _ignored("the service has none"),
-    "moderation": _ignored("no moderation model is asked"),
+    "n": Parameter("emulated", "up to MAX_CHOICES conversations at the same time"),
+    "temperature": _ignored("current models do not accept it", 0, 2),
+    "top_p": _ignored("current models do not accept it", 0, 1),
+    "seed": _ignored("the service has no such parameter"),
+    "frequency_penalty": _ignored("the service has no such parameter", -2, 2),
+    "presence_penalty": _ignored("the service has no such parameter", -2, 2),
+    "top_k": _ignored("current models do not accept it"),
+    "min_p": _ignored("the service has no such parameter"),
+    "top_a": _ignored("the service has no such parameter"),
+    "repetition_penalty": _ignored("the service has no such parameter"),
+    "logprobs": Parameter("ignored", "the service returns none; `logprobs` of the answer is null", harmless=(False,)),
+    "top_logprobs": Parameter("ignored", "the service returns none", harmless=(0,)),
+    "prediction": _ignored("the service does not support predicted output"),
+    "verbosity": _ignored("the service has no such parameter"),
+    "moderation": _ignored("the server does not use a moderation model"),
     "thinking": _ignored("send `reasoning_effort` or `reasoning`"),
-    "models": _ignored("one model answers; name it in `model`"),
+    "models": _ignored("one model answers; send its name as `model`"),
     "route": _ignored("one service answers"),
     "provider": _ignored("one service answers"),
-    "transforms": _ignored("nothing is left out of a conversation"),
-    "plugins": _ignored("there are none"),
+    "transforms": _ignored("the server never truncates a conversation"),
+    "plugins": _ignored("the server has none"),
     "user": Parameter("accepted", ""),
     "metadata": Parameter("accepted", ""),
-    "store": Parameter("accepted", "nothing is stored"),
+    "store": Parameter("accepted", "chat completions are not stored"),
     "service_tier": Parameter("accepted", ""),
     "prompt_cache_key": Parameter("accepted", "the CLI caches by content"),
     "prompt_cache_retention": Parameter("accepted", "the CLI caches by content"),
     "prompt_cache_options": Parameter("accepted", "the CLI caches by content"),
     "safety_identifier": Parameter("accepted", ""),
-    "usage": Parameter("accepted", "tokens and cost are in every answer"),
-    "logit_bias": Parameter("rejected", "the service has none", harmless=(None, {})),
-    "audio": Parameter("rejected", "the models do not speak", harmless=(None,)),
+    "usage": Parameter("accepted", "every answer contains tokens and cost"),
+    "logit_bias": Parameter("rejected", "the service has no such parameter", harmless=(None, {})),
+    "audio": Parameter("rejected", "the models do not produce audio", harmless=(None,)),
     "modalities": Parameter("rejected", "the models answer in text", harmless=(None, ["text"])),
-    "web_search_options": Parameter("rejected", "the server gives the model no tools of its own", harmless=(None,)),
+    "web_search_options": Parameter("rejected", "the server does not offer web search", harmless=(None,)),
     "previous_response_id": Parameter(
-        "rejected", "POST /v1/responses takes it; send all messages", harmless=(None, "")
+        "rejected", "use it with POST /v1/responses, or send all messages", harmless=(None, "")
     ),
 }
 
 COMPLETIONS_PARAMETERS: dict[str, Parameter] = {
-    "prompt": Parameter("emulated", "a text, or a list of texts; the model is told to continue it"),
-    "suffix": Parameter("emulated", "the text after the gap; the model is told to fill it"),
-    "model": Parameter("supported", "a name of GET /v1/models; DEFAULT_MODEL without one"),
-    "max_tokens": Parameter("supported", "the service's own limit; none if it is left out, not OpenAI's 16"),
-    "stop": Parameter("supported", "up to 64; texts of white space only are watched for here"),
+    "prompt": Parameter("emulated", "a text, or a list of texts; the model is instructed to continue it"),
+    "suffix": Parameter("emulated", "the text after the gap; the model is instructed to fill the gap"),
+    "model": Parameter("supported", "a name from GET /v1/models; the default is DEFAULT_MODEL"),
+    "max_tokens": Parameter("supported", "the service enforces the limit; the default is no limit, not OpenAI's 16"),
+    "stop": Parameter("supported", "up to 64; the server itself matches texts that are only white space"),
     "stream": Parameter("supported", ""),
     "stream_options": Parameter("supported", "`include_usage`"),
-    "max_budget_usd": Parameter("supported", "as of chat completions"),
-    "n": Parameter("emulated", "several conversations side by side; with several prompts MAX_CHOICES limits them all"),
-    "echo": Parameter("emulated", "the prompt goes before the answer"),
-    "best_of": Parameter("emulated", "where it is `n`; else refused: nothing tells which answer is the best"),
-    "temperature": _ignored("current models take none", 0, 2),
-    "top_p": _ignored("current models take none", 0, 1),
-    "seed": _ignored("the service has none"),
-    "frequency_penalty": _ignored("the service has none", -2, 2),
-    "presence_penalty": _ignored("the service has none", -2, 2),
-    "top_k": _ignored("current models take none"),
-    "min_p": _ignored("the service has none"),
-    "repetition_penalty": _ignored("the service has none"),
-    "logprobs": _ignored("the service has none; `logprobs` of the answer is null"),
+    "max_budget_usd": Parameter("supported", "as in chat completions"),
+    "n": Parameter("emulated", "several conversations at the same time; MAX_CHOICES limits the total over all prompts"),
+    "echo": Parameter("emulated", "the server puts the prompt before the answer"),
+    "best_of": Parameter("emulated", "must equal `n`: the server cannot rate answers"),
+    "temperature": _ignored("current models do not accept it", 0, 2),
+    "top_p": _ignored("current models do not accept it", 0, 1),
+    "seed": _ignored("the service has no such parameter"),
+    "frequency_penalty": _ignored("the service has no such parameter", -2, 2),
+    "presence_penalty": _ignored("the service has no such parameter", -2, 2),
+    "top_k": _ignored("current models do not accept it"),
+    "min_p": _ignored("the service has no such parameter"),
+    "repetition_penalty": _ignored("the service has no such parameter"),
+    "logprobs": _ignored("the service returns none; `logprobs` of the answer is null"),
     "user": Parameter("accepted", ""),
-    "logit_bias": Parameter("rejected", "the service has none", harmless=(None, {})),
+    "logit_bias": Parameter("rejected", "the service has no such parameter", harmless=(None, {})),
 }
 
 RESPONSES_PARAMETERS: dict[str, Parameter] = {
-    "input": Parameter("supported", "a text, or items; each reaches the model in its own role"),
-    "model": Parameter("supported", "a name of GET /v1/models; DEFAULT_MODEL without one"),
-    "instructions": Parameter("supported", "the first system text; not carried over from an earlier response"),
-    "previous_response_id": Parameter("supported", "of a response that is still kept for the same key"),
+    "input": Parameter("supported", "a text, or items; each reaches the model in its role"),
+    "model": Parameter("supported", "a name from GET /v1/models; the default is DEFAULT_MODEL"),
+    "instructions": Parameter("supported", "the first system text; not taken from an earlier response"),
+    "previous_response_id": Parameter("supported", "a stored response of the same key"),
     "store": Parameter(
         "supported",
-        "kept unless `false`, within RESPONSE_STORE_MAX_ITEMS, RESPONSE_STORE_MAX_BYTES and RESPONSE_STORE_TTL",
+        "stored unless `false`, within RESPONSE_STORE_MAX_ITEMS, RESPONSE_STORE_MAX_BYTES and RESPONSE_STORE_TTL",
     ),
     "stream": Parameter("supported", ""),
-    "background": Parameter("supported", "answered at once, and looked up by `GET`; needs `store`"),
-    "max_output_tokens": Parameter("supported", "the service's own limit"),
-    "tools": Parameter("supported", "functions, custom tools, namespaces; tools that OpenAI runs itself are ignored"),
-    "tool_choice": Parameter(
-        "supported", "the service's own, or emulated where the model refuses to be forced; checked"
+    "background": Parameter(
+        "supported", "the server responds at once; retrieve the result with `GET`; requires `store`"
     ),
-    "parallel_tool_calls": Parameter("supported", "the service's own switch, and checked"),
+    "max_output_tokens": Parameter("supported", "the service enforces the limit"),
+    "tools": Parameter("supported", "functions, custom tools, namespaces; tools that OpenAI runs are ignored"),
+    "tool_choice": Parameter(
+        "supported",
+        "the service applies it; emulated for models that reject a forced call; the server checks the answer",
+    ),
+    "parallel_tool_calls": Parameter("supported", "the service applies it; the server checks the answer"),
     "text": Parameter("supported", "`format`: the CLI's structured output; `verbosity` is ignored"),
-    "reasoning": Parameter("supported", "`effort`; `summary` shows the thinking; `context` and `mode` are ignored"),
+    "reasoning": Parameter("supported", "`effort`; `summary` includes the thinking; `context` and `mode` are ignored"),
     "include": Parameter("supported", "`reasoning.encrypted_content`; any other value is ignored"),
-    "metadata": Parameter("supported", "given back, and kept with the response"),
-    "truncation": Parameter("supported", "`disabled`; `auto` is ignored: nothing is left out of a conversation"),
-    "max_budget_usd": Parameter("supported", "as of chat completions"),
-    "temperature": _ignored("current models take none", 0, 2),
-    "top_p": _ignored("current models take none", 0, 1),
-    "top_logprobs": Parameter("ignored", "the service has none; `logprobs` are empty", harmless=(0,)),
-    "context_management": _ignored("nothing is left out of a conversation"),
-    "moderation": _ignored("no moderation model is asked"),
-    "access_programs": _ignored("there are none"),
-    "background_options": _ignored("what is in the background begins at once"),
-    "image": _ignored("pictures are not compressed"),
-    "personality": _ignored("the models have none to choose"),
-    "max_tool_calls": Parameter("accepted", "it counts calls of tools that OpenAI runs itself"),
-    "stream_options": Parameter("accepted", "`include_obfuscation`: no event is padded"),
+    "metadata": Parameter("supported", "stored and returned with the response"),
+    "truncation": Parameter("supported", "`disabled`; `auto` is ignored: the server never truncates a conversation"),
+    "max_budget_usd": Parameter("supported", "as in chat completions"),
+    "temperature": _ignored("current models do not accept it", 0, 2),
+    "top_p": _ignored("current models do not accept it", 0, 1),
+    "top_logprobs": Parameter("ignored", "the service returns none; `logprobs` are empty", harmless=(0,)),
+    "context_management": _ignored("the server never truncates a conversation"),
+    "moderation": _ignored("the server does not use a moderation model"),
+    "access_programs": _ignored("the server has none"),
+    "background_options": _ignored("background responses start at once"),
+    "image": _ignored("images are not compressed"),
+    "personality": _ignored("the models have no selectable personality"),
+    "max_tool_calls": Parameter("accepted", "it limits calls of tools that OpenAI runs"),
+    "stream_options": Parameter("accepted", "`include_obfuscation`: the server does not pad events"),
     "user": Parameter("accepted", ""),
     "service_tier": Parameter("accepted", ""),
     "prompt_cache_key": Parameter("accepted", "the CLI caches by content"),
@@ -175,13 +186,13 @@ RESPONSES_PARAMETERS: dict[str, Parameter] = {
     "prompt_cache_options": Parameter("accepted", "the CLI caches by content; `prewarm` is ignored"),
     "safety_identifier": Parameter("accepted", ""),
     "client_metadata": Parameter("accepted", ""),
-    "conversation": Parameter("rejected", "send `previous_response_id`, or the whole input", harmless=(None,)),
-    "prompt": Parameter("rejected", "no prompts are kept here; send `instructions` and `input`", harmless=(None,)),
+    "conversation": Parameter("rejected", "send `previous_response_id`, or the complete input", harmless=(None,)),
+    "prompt": Parameter("rejected", "the server stores no prompts; send `instructions` and `input`", harmless=(None,)),
 }
 
 
 def check_parameters(table: Mapping[str, Parameter], fields: Mapping[str, object], *, strict: bool) -> tuple[str, ...]:
-    """The names of the parameters that were sent and are ignored. Raises Problem for one that is refused."""
+    """Returns the names of the ignored parameters in a request. Raises Problem for a rejected parameter."""
     ignored: list[str] = []
     for name, parameter in table.items():
         value = fields.get(name)
@@ -199,9 +210,9 @@ def check_parameters(table: Mapping[str, Parameter], fields: Mapping[str, object
 
 
 def build_parameter_headers(ignored: Sequence[str], altered: Sequence[str] = ()) -> dict[str, str]:
-    """The headers that name what was sent and means nothing, and what the model reads in another form.
+    """Returns the headers that list ignored parameters, and places that the model reads in another form.
 
-    Names may be the client's own words: their values are ASCII and of bounded length (RFC 9110, section 5.5).
+    Names can come from the client, so the values are ASCII and have a bounded length (RFC 9110, section 5.5).
     """
     named = {"x-ignored-parameters": ignored, "x-altered-parameters": altered}
     return {header: ", ".join(_list_printable(names)) for header, names in named.items() if names}
@@ -215,10 +226,10 @@ def _list_printable(names: Sequence[str]) -> Iterator[str]:
 
 
 def check_ignored(ignored: Sequence[str], *, strict: bool, why: str = "") -> tuple[str, ...]:
-    """The names of what was sent and means nothing. Raises Problem (400) for the first, if nothing may be ignored."""
+    """Returns the names of ignored parameters. strict: raises Problem (400) for the first one instead."""
     if strict and ignored:
         name = ignored[0]
-        message = f"`{name}` would be ignored{why}. REJECT_UNSUPPORTED_PARAMS refuses it; leave it out."
+        message = f"`{name}` would be ignored{why}. REJECT_UNSUPPORTED_PARAMS rejects it; leave it out."
         raise invalid_problem(message, name, "unsupported_parameter")
     return tuple(ignored)
 

@@ -1,6 +1,6 @@
-"""The parts and the tools of a request, in every vendor's form of them: clients post each other's to every address.
+"""The content parts and tools of a request, in the formats of all vendors: clients mix the formats.
 
-Law: these are shapes only; `api.conversation.content` and `api.conversation.tools` say what they mean.
+Invariants: these structs declare types only; `api.conversation.content` and `api.conversation.tools` interpret them.
 """
 
 from typing import Annotated
@@ -21,18 +21,18 @@ TOOL_CHOICES = either(
     {
         "type": "object",
         "description": "One tool by name, nested (`function.name`) or flat (`name` next to `type`); or `allowed_tools`, "
-        "which has a `mode` (`auto` or `required`) and the `tools` that may be called.",
+        "with a `mode` (`auto` or `required`) and the `tools` that the model may call.",
         "required": ["type"],
     },
 )
 
 
 class ImageUrl(Struct, frozen=True):
-    """A picture: PNG, JPEG, GIF or WebP, up to 5 MiB and 8000 pixels a side."""
+    """An image: PNG, JPEG, GIF or WebP, up to 5 MiB and 8000 pixels on each side."""
 
-    url: Annotated[str, doc("A data URL in base64, or an https address on the public internet.", minLength=1)]
+    url: Annotated[str, doc("A data URL in base64, or an https URL on the public internet.", minLength=1)]
     detail: Annotated[
-        str | None, doc("Without effect: pictures are not scaled. `x-ignored-parameters` names any but `auto`.")
+        str | None, doc("Ignored: images are not scaled. `x-ignored-parameters` lists every value except `auto`.")
     ] = None
 
 
@@ -43,51 +43,51 @@ class FilePart(Struct, frozen=True):
     """
 
     file_data: Annotated[str | None, doc("A data URL, or base64.")] = None
-    filename: Annotated[str | None, doc("Its name, which the model is told.")] = None
-    file_id: Annotated[str | None, doc("Refused: no files are kept here.")] = None
+    filename: Annotated[str | None, doc("The name of the file; the model sees it.")] = None
+    file_id: Annotated[str | None, doc("Rejected: this server stores no files.")] = None
 
 
 class PartSource(Struct, frozen=True):
-    """Where an Anthropic `image` or `document` comes from."""
+    """The source of an Anthropic `image` or `document`."""
 
     type: Annotated[str, doc("`base64`, `url` or `text`.")] = ""
-    media_type: Annotated[str, doc("Such as `image/png` or `application/pdf`.")] = ""
-    data: Annotated[str, doc("Base64, or the text itself.")] = ""
-    url: Annotated[str, doc("As `image_url.url`.")] = ""
+    media_type: Annotated[str, doc("The media type, such as `image/png` or `application/pdf`.")] = ""
+    data: Annotated[str, doc("For `base64`: the data in base64. For `text`: the text.")] = ""
+    url: Annotated[str, doc("For `url`: as `image_url.url`.")] = ""
 
 
 class Part(Struct, frozen=True):
-    """A piece of a message; its `type` says which of the other fields count.
+    """A content part of a message; its `type` determines which other fields are used.
 
-    The forms of OpenAI's chat completions and responses and of Anthropic's messages are all taken.
+    The formats of OpenAI's chat completions and responses and of Anthropic's messages are accepted.
     """
 
     type: Annotated[
         str,
         doc(
-            "`text`, `image_url` or `file`. The others are the same things under their names elsewhere.",
+            "`text`, `image_url` or `file`. The other values are the names of the same parts in other APIs.",
             enum=PART_TYPES,
         ),
     ]
-    text: Annotated[str | None, doc("For `text`: the words.")] = None
-    refusal: Annotated[str | None, doc("For `refusal`: the words.")] = None
-    image_url: Annotated[str | ImageUrl | None, doc("For `image_url`: where the picture is.")] = None
-    file: Annotated[FilePart | None, doc("For `file`: a PDF, a text or an office document.")] = None
+    text: Annotated[str | None, doc("For `text`: the text.")] = None
+    refusal: Annotated[str | None, doc("For `refusal`: the text.")] = None
+    image_url: Annotated[str | ImageUrl | None, doc("For `image_url`: the image.")] = None
+    file: Annotated[FilePart | None, doc("For `file`: a PDF, text or office document.")] = None
     file_data: Annotated[str | None, doc("For `input_file`: as `file.file_data`.")] = None
-    file_id: Annotated[str | None, doc("Refused: no files are kept here.")] = None
-    file_url: Annotated[str | None, doc("Refused: files are not fetched; send `file_data`.")] = None
+    file_id: Annotated[str | None, doc("Rejected: this server stores no files.")] = None
+    file_url: Annotated[str | None, doc("Rejected: the server does not fetch files; send `file_data`.")] = None
     filename: Annotated[str | None, doc("For `input_file`: as `file.filename`.")] = None
-    source: Annotated[PartSource | None, doc("For `image` and `document`: Anthropic's form.")] = None
-    title: Annotated[str | None, doc("For `document`: its name.")] = None
-    context: Annotated[str | None, doc("For `document`: what is said of it.")] = None
-    id: Annotated[str | None, doc("For `tool_use`: the call's id.")] = None
-    name: Annotated[str | None, doc("For `tool_use`: the tool's name.")] = None
+    source: Annotated[PartSource | None, doc("For `image` and `document`: the source, in Anthropic's format.")] = None
+    title: Annotated[str | None, doc("For `document`: the title.")] = None
+    context: Annotated[str | None, doc("For `document`: information about the document.")] = None
+    id: Annotated[str | None, doc("For `tool_use`: the id of the call.")] = None
+    name: Annotated[str | None, doc("For `tool_use`: the name of the tool.")] = None
     input: Annotated[msgspec.Raw, doc("For `tool_use`: the arguments.", type="object")] = raw_field(b"{}")
-    tool_use_id: Annotated[str | None, doc("For `tool_result`: the call that this is the result of.")] = None
-    content: Annotated[msgspec.Raw, doc("For `tool_result`: what the tool brought.", anyOf=content_of("Part"))] = (
+    tool_use_id: Annotated[str | None, doc("For `tool_result`: the id of the call.")] = None
+    content: Annotated[msgspec.Raw, doc("For `tool_result`: the result of the tool.", anyOf=content_of("Part"))] = (
         raw_field()
     )
-    is_error: Annotated[bool | None, doc("For `tool_result`: the tool failed.")] = None
+    is_error: Annotated[bool | None, doc("For `tool_result`: whether the tool failed.")] = None
 
 
 PART_DECODER = TaggedStructDecoder(
@@ -108,54 +108,54 @@ PART_DECODER = TaggedStructDecoder(
 
 
 class FunctionCall(Struct, frozen=True):
-    """A function and what it is called with."""
+    """A call of a function: its name and arguments."""
 
-    name: Annotated[str, doc("The function's name.")] = ""
+    name: Annotated[str, doc("The name of the function.")] = ""
     arguments: Annotated[
         msgspec.Raw,
-        doc("A JSON object, as text. What can't be read reaches the model as it is.", type=["string", "null"]),
+        doc("A JSON object, as text. Invalid JSON reaches the model unchanged.", type=["string", "null"]),
     ] = raw_field()
 
 
 class FunctionDefinition(Struct, frozen=True):
-    """A function on offer."""
+    """A function that the model may call."""
 
-    name: Annotated[str, doc("Its name; any characters, and it comes back as it is.", **TOOL_NAME)]
-    description: Annotated[str | None, doc("What it does and when to call it; the model reads this.")] = None
+    name: Annotated[str, doc("The name; all characters are allowed. Calls contain it unchanged.", **TOOL_NAME)]
+    description: Annotated[str | None, doc("What the function does and when to call it; the model reads this.")] = None
     parameters: Annotated[
-        msgspec.Raw, doc("Its arguments' JSON Schema, which must describe an object.", type="object")
+        msgspec.Raw, doc("The JSON Schema of the arguments; it must describe an object.", type="object")
     ] = raw_field()
     strict: Annotated[
         bool | None,
         doc(
-            "Give out a call's arguments only if they are valid against the schema; they then come in one piece instead of being streamed."
+            "Whether a call is sent only if its arguments are valid against the schema. Such arguments are sent at once instead of streamed."
         ),
     ] = None
 
 
 class CustomDefinition(Struct, frozen=True):
-    """A tool that takes free text."""
+    """A tool whose input is free text."""
 
-    name: Annotated[str, doc("Its name.", **TOOL_NAME)]
-    description: Annotated[str | None, doc("What it does and when to call it.")] = None
+    name: Annotated[str, doc("The name.", **TOOL_NAME)]
+    description: Annotated[str | None, doc("What the tool does and when to call it.")] = None
     format: Annotated[
-        msgspec.Raw, doc("A grammar for the text. Without effect; the response names it in `x-ignored-parameters`.")
+        msgspec.Raw, doc("A grammar for the text. Ignored; the response lists it in `x-ignored-parameters`.")
     ] = raw_field()
 
 
 class ToolDefinition(Struct, frozen=True):
-    """A tool on offer.
+    """A tool that the model may call.
 
     Nested under `function` or `custom` as in chat completions, or flat as in responses and Anthropic's messages.
     """
 
-    type: Annotated[str | None, doc("`function` if left out.", enum=["function", "custom", None])] = None
-    function: Annotated[FunctionDefinition | None, doc("A function.")] = None
-    custom: Annotated[CustomDefinition | None, doc("A tool that takes free text.")] = None
+    type: Annotated[str | None, doc("The type. Default: `function`.", enum=["function", "custom", None])] = None
+    function: Annotated[FunctionDefinition | None, doc("For `function`: the function.")] = None
+    custom: Annotated[CustomDefinition | None, doc("For `custom`: a tool whose input is free text.")] = None
     name: Annotated[str | None, doc("Flat form: the name.")] = None
     description: Annotated[str | None, doc("Flat form: the description.")] = None
-    parameters: Annotated[msgspec.Raw, doc("Flat form: the arguments' schema.", type="object")] = raw_field()
-    input_schema: Annotated[msgspec.Raw, doc("Anthropic's name of `parameters`.", type="object")] = raw_field()
+    parameters: Annotated[msgspec.Raw, doc("Flat form: the JSON Schema of the arguments.", type="object")] = raw_field()
+    input_schema: Annotated[msgspec.Raw, doc("Anthropic's name for `parameters`.", type="object")] = raw_field()
     format: Annotated[msgspec.Raw, doc("Flat form of a custom tool: as `custom.format`.")] = raw_field()
     strict: Annotated[bool | None, doc("Flat form: as `function.strict`.")] = None
 
@@ -172,7 +172,7 @@ TOOL_DECODER = TaggedStructDecoder(
 
 
 class ToolParams(Struct, frozen=True):
-    """The fields of a request that offer tools. functions, function_call: their legacy names."""
+    """The fields of a request that define tools. functions, function_call: their legacy names."""
 
     tools: list[ToolDefinition] | None = None
     tool_choice: object = None
@@ -182,46 +182,50 @@ class ToolParams(Struct, frozen=True):
 
 
 class StreamOptions(Struct, frozen=True):
-    """What a stream has besides the answer."""
+    """Options of a stream."""
 
-    include_usage: Annotated[bool | None, doc("A last chunk with `usage`, and no choices.")] = None
+    include_usage: Annotated[bool | None, doc("Whether to send a last chunk with `usage` and without choices.")] = None
 
 
 class Item(Struct, frozen=True):
-    """An item of the input; its `type` says which of the other fields count."""
+    """An item of the input; its `type` determines which other fields are used."""
 
     type: Annotated[
         str | None,
-        doc("`message` if left out. Calls of tools that OpenAI runs are left out; `x-ignored-parameters` names them."),
+        doc(
+            "The type. Default: `message`. Calls of tools that OpenAI runs are ignored; `x-ignored-parameters` lists them."
+        ),
     ] = None
-    id: Annotated[str | None, doc("Its id; for `item_reference`, that of an item which is kept.")] = None
+    id: Annotated[str | None, doc("The id of the item; for `item_reference`, the id of a stored item.")] = None
     role: Annotated[
-        str | None, doc("For `message`: who says it.", enum=["system", "developer", "user", "assistant", None])
+        str | None,
+        doc("For `message`: the role of its author.", enum=["system", "developer", "user", "assistant", None]),
     ] = None
-    content: Annotated[
-        msgspec.Raw, doc("For `message`: a text, or parts in their order.", anyOf=content_of("Part"))
-    ] = raw_field()
-    call_id: Annotated[str | None, doc("For calls and their results: the call's id.")] = None
-    name: Annotated[str | None, doc("For calls: the tool's name.")] = None
+    content: Annotated[msgspec.Raw, doc("For `message`: a text, or parts in order.", anyOf=content_of("Part"))] = (
+        raw_field()
+    )
+    call_id: Annotated[str | None, doc("For calls and their results: the id of the call.")] = None
+    name: Annotated[str | None, doc("For calls: the name of the tool.")] = None
     namespace: Annotated[str | None, doc("For calls: the namespace of the tool.")] = None
     arguments: Annotated[
         msgspec.Raw,
         doc(
-            "For `function_call`: a JSON object, as text. What can't be read reaches the model as it is.",
+            "For `function_call`: a JSON object, as text. Invalid JSON reaches the model unchanged.",
             type=["string", "null"],
         ),
     ] = raw_field()
     input: Annotated[str | None, doc("For `custom_tool_call`: free text.")] = None
     output: Annotated[msgspec.Raw, doc("For results: a text, or parts.")] = raw_field()
-    action: Annotated[msgspec.Raw, doc("For shell calls: what was run.")] = raw_field()
-    operation: Annotated[msgspec.Raw, doc("For `apply_patch_call`: what was changed.")] = raw_field()
-    status: Annotated[str | None, doc("For `apply_patch_call_output`: whether it `failed`.")] = None
+    action: Annotated[msgspec.Raw, doc("For shell calls: the command that was run.")] = raw_field()
+    operation: Annotated[msgspec.Raw, doc("For `apply_patch_call`: the change that was made.")] = raw_field()
+    status: Annotated[str | None, doc("For `apply_patch_call_output`: `failed` if the call failed.")] = None
     encrypted_content: Annotated[
-        str | None, doc("For `reasoning`: as a response of this server gave it; another's means nothing.")
+        str | None,
+        doc("For `reasoning`: the value from a response of this server; values from other servers are ignored."),
     ] = None
 
 
-# Local shell calls of old had an id only.
+# Local shell calls had only an id at first.
 _CALL_ID_FIELDS = ("id", "call_id")
 ITEM_DECODER = TaggedStructDecoder(
     Item,

@@ -1,4 +1,4 @@
-"""What the API description says of an endpoint that its handler's signature does not."""
+"""The part of an endpoint's API description that its handler's signature does not contain."""
 
 from msgspec import Struct
 
@@ -7,11 +7,11 @@ ENDPOINT = "endpoint"
 
 
 class Endpoint(Struct, frozen=True):
-    """The types of a request and of its responses, for a handler that reads and writes JSON on its own.
+    """The types of a request and of its responses, for a handler that reads and writes JSON itself.
 
-    answer: the struct of a success, or the media type of another one; None has no body. csv: the answer is also a table.
-    event: the struct of an event's data, if the answer can be a stream; events: a description of the stream.
-    headers: those of a success. errors: statuses that only this endpoint has.
+    answer: the struct of a successful response, or its media type; None: no body. csv: the answer is also available as CSV.
+    event: the struct of an event's data, if the answer can be a stream. events: a description of the stream.
+    headers: the headers of a successful response. errors: statuses that only this endpoint has.
     """
 
     answer: type[Struct] | str | None = None

@@ -1,6 +1,6 @@
-"""What the API description says of a struct's field beyond its type. Pure.
+"""Descriptions and JSON Schema keywords of struct fields, for the API description. Pure.
 
-Invariants: limits given here are in the JSON Schema only; decoders check them on their own, with their own sentences.
+Invariants: these limits are only in the JSON Schema; decoders check limits themselves, with their own messages.
 """
 
 from typing import Any
@@ -10,7 +10,10 @@ from msgspec import Meta
 
 type Json = dict[str, Any]
 
-ANY_SCHEMA: Json = {"type": "object", "description": "A JSON Schema (draft 2020-12, or what its `$schema` names)."}
+ANY_SCHEMA: Json = {
+    "type": "object",
+    "description": "A JSON Schema (draft 2020-12, or the draft that `$schema` names).",
+}
 NOT_BLANK: Json = {"minLength": 1, "pattern": r"\S"}
 TOKENS: Json = {"minimum": 1, "maximum": 10_000_000}
 TOOL_NAME: Json = {"minLength": 1, "maxLength": 512}
@@ -18,42 +21,42 @@ US_DOLLARS: Json = {"exclusiveMinimum": 0, "maximum": 10_000}
 
 
 def doc(description: str, **schema: Any) -> Meta:
-    """A field's description in Markdown, and keywords that its JSON Schema has in addition."""
+    """Returns a field's description in Markdown, with additional keywords of its JSON Schema."""
     return Meta(description=description, extra_json_schema=schema or None)
 
 
 def raw_field(default: bytes = b"null") -> msgspec.Raw:
-    """The default of a field that holds undecoded JSON; a plain `Raw` default has no JSON Schema."""
+    """Returns the default of a field with undecoded JSON; a plain `Raw` default has no JSON Schema."""
     return msgspec.field(default_factory=lambda: msgspec.Raw(default))
 
 
 def like(name: str) -> Meta:
-    """Undecoded JSON that has the schema of the struct of that name."""
+    """Returns the schema of undecoded JSON: that of the struct with this name."""
     return Meta(extra_json_schema=ref(name))
 
 
 def ref(name: str) -> Json:
-    """A reference to the schema of the struct of that name."""
+    """Returns a reference to the schema of the struct with this name."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def any_of(*names: str) -> Json:
-    """Any of the structs of these names."""
+    """Returns the schema of any of the structs with these names."""
     return {"anyOf": [ref(name) for name in names]}
 
 
 def either(*schemas: Json) -> list[Json]:
-    """The value of `anyOf`: one of these, or null."""
+    """Returns the value of `anyOf`: one of these schemas, or null."""
     return [*schemas, {"type": "null"}]
 
 
 def content_of(name: str) -> list[Json]:
-    """The value of `anyOf` for a text, a list of such structs, or null."""
+    """Returns the value of `anyOf` for a text, a list of these structs, or null."""
     return either({"type": "string"}, {"type": "array", "items": ref(name)})
 
 
 def schemas_of(*structs: type[msgspec.Struct], prefix: str = "#/components/schemas/") -> dict[str, Json]:
-    """The JSON Schemas of these structs and of all that they hold, by name."""
+    """Returns the JSON Schemas of these structs and of the structs in their fields, by name."""
     _, schemas = msgspec.json.schema_components(
         structs,
         schema_hook=lambda _: {"description": "Any JSON."},  # of `object`

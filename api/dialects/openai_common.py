@@ -1,4 +1,4 @@
-"""What OpenAI's APIs have in common: token counts and the envelope of errors. Pure.
+"""Shared parts of the answers of OpenAI's APIs: token usage and error bodies. Pure.
 
 (https://platform.openai.com/docs/api-reference/chat/object, https://platform.openai.com/docs/guides/error-codes)
 """
@@ -16,59 +16,59 @@ from shared.events import Done
 DONE_EVENT = b"data: [DONE]\n\n"
 # For the API description.
 CHUNKS = (
-    "Each event's `data` is a chunk as JSON; after the last one comes `[DONE]`. An error on the way is an event whose "
-    "`data` is the body of an error, and ends the stream. Lines that start with a colon only keep the connection alive."
+    "The `data` of each event is a chunk as JSON; `[DONE]` follows the last chunk. An error after the start is an event "
+    "whose `data` is an error body; it ends the stream. Lines that start with a colon only keep the connection alive."
 )
 
 
 class PromptDetails(Struct, frozen=True):
-    """The prompt tokens that came from or went to the cache."""
+    """How the prompt tokens relate to the cache."""
 
-    cached_tokens: Annotated[int, doc("Read from the cache.")]
-    cache_write_tokens: Annotated[int, doc("Written to the cache.")]
+    cached_tokens: Annotated[int, doc("Tokens read from the cache.")]
+    cache_write_tokens: Annotated[int, doc("Tokens written to the cache.")]
 
 
 class CompletionDetails(Struct, frozen=True):
-    """The completion tokens by use."""
+    """How the completion tokens were used."""
 
-    reasoning_tokens: Annotated[int, doc("On thinking.")]
+    reasoning_tokens: Annotated[int, doc("Tokens used for thinking.")]
 
 
 class ChatUsage(Struct, frozen=True):
-    """Token counts."""
+    """Token usage."""
 
-    prompt_tokens: Annotated[int, doc("Read: new ones, and those read from and written to the cache.", minimum=0)]
-    completion_tokens: Annotated[int, doc("Written, thinking included.", minimum=0)]
-    total_tokens: Annotated[int, doc("Both together.", minimum=0)]
-    prompt_tokens_details: Annotated[PromptDetails, doc("Of those read.")]
-    completion_tokens_details: Annotated[CompletionDetails, doc("Of those written.")]
-    cost_usd: Annotated[float | UnsetType, doc("What the Claude Code CLI says it cost, in US dollars.", minimum=0)] = (
-        UNSET
-    )
+    prompt_tokens: Annotated[int, doc("Prompt tokens, including tokens read from and written to the cache.", minimum=0)]
+    completion_tokens: Annotated[int, doc("Output tokens, thinking included.", minimum=0)]
+    total_tokens: Annotated[int, doc("Prompt and completion tokens together.", minimum=0)]
+    prompt_tokens_details: Annotated[PromptDetails, doc("How the prompt tokens relate to the cache.")]
+    completion_tokens_details: Annotated[CompletionDetails, doc("How the completion tokens were used.")]
+    cost_usd: Annotated[
+        float | UnsetType, doc("The cost in US dollars that the Claude Code CLI reported.", minimum=0)
+    ] = UNSET
 
 
 class ErrorBody(Struct, frozen=True):
-    """An error as OpenAI's libraries read it."""
+    """The error, as OpenAI's libraries read it."""
 
-    message: Annotated[str, doc("A sentence for people, which says what can be done.", minLength=1)]
-    type: Annotated[str, doc("OpenAI's class of the error.")]
+    message: Annotated[str, doc("A sentence for people: what is wrong, and how to fix it.", minLength=1)]
+    type: Annotated[str, doc("OpenAI's type of the error.")]
     param: Annotated[
-        str | None, doc("The field of the request that is at fault, such as `messages[2].content[0].image_url`.")
+        str | None, doc("The request field that caused the error, such as `messages[2].content[0].image_url`.")
     ]
-    code: Annotated[str | None, doc("What programs can act on; the responses below list the codes.")]
+    code: Annotated[str | None, doc("The error code, for programs; the responses below list the codes.")]
 
 
 class ErrorEnvelope(Struct, frozen=True):
     """The body of every error, and of an error event in a stream."""
 
-    error: Annotated[ErrorBody, doc("What went wrong.")]
+    error: Annotated[ErrorBody, doc("The error.")]
 
 
 encoder = msgspec.json.Encoder()
 
 
 def build_usage(answers: Sequence[Done]) -> ChatUsage:
-    """Returns OpenAI's token counts of all answers. The prompt includes tokens read from and written to the cache."""
+    """Returns the usage of all answers as OpenAI counts it: prompt tokens include tokens read from or written to the cache."""
     usages = [done.usage for done in answers]
     costs = [done.cost_usd for done in answers if done.cost_usd is not None]
     prompt = sum(usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens for usage in usages)
@@ -104,6 +104,6 @@ def to_error_type(status: int, code: str) -> str:
 
 
 def render_error(problem: Problem) -> bytes:
-    """Renders an error in OpenAI's envelope."""
+    """Returns an error body in OpenAI's format."""
     body = ErrorBody(problem.message, to_error_type(problem.status, problem.code), problem.param, problem.code)
     return encoder.encode(ErrorEnvelope(body))

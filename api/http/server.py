@@ -10,10 +10,10 @@ from types import FrameType
 import uvicorn
 from litestar.types import ASGIApp
 
-from api.http.connection import Connection
-from api.http.connection_registry import ConnectionRegistry
+from api.http.connections.connection import Connection
+from api.http.connections.early_responses import ErrorRenderer
+from api.http.connections.registry import ConnectionRegistry
 from api.http.drain import Drain
-from api.http.early_responses import ErrorRenderer
 from shared.process.systemd import notify
 
 # After the grace period every stream has ended; this is for one that cannot.

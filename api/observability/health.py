@@ -38,76 +38,90 @@ type Mode = Literal["online", "offline", "unknown"]
 class ExecutorHealth(Struct, frozen=True):
     """An executor: a process that runs the CLI."""
 
-    name: Annotated[str, doc("Its name.")]
-    up: Annotated[bool, doc("It can answer.")]
-    problem: Annotated[str, doc("What to do when it can't; else empty.")] = ""
-    max_concurrent: Annotated[int, doc("How many answers it can write at once.")] = 0
-    running: Annotated[int, doc("How many it writes now.")] = 0
-    max_queue: Annotated[int, doc("How many may wait for a place.")] = 0
-    waiting: Annotated[int, doc("How many wait now.")] = 0
-    idle_processes: Annotated[int, doc("How many CLI processes are warm and free.")] = 0
+    name: Annotated[str, doc("The name of the executor.")]
+    up: Annotated[bool, doc("Whether the executor can answer.")]
+    problem: Annotated[str, doc("Why the executor can't answer, and the fix; empty if it can.")] = ""
+    max_concurrent: Annotated[int, doc("The most jobs that run at the same time.")] = 0
+    running: Annotated[int, doc("The number of running jobs.")] = 0
+    max_queue: Annotated[int, doc("The most jobs that may wait in the queue.")] = 0
+    waiting: Annotated[int, doc("The number of waiting jobs.")] = 0
+    idle_processes: Annotated[int, doc("The number of idle CLI processes in the pool.")] = 0
     missing: Annotated[
-        tuple[str, ...] | UnsetType, doc("What the CLI's sandbox lacks on this host; for callers with a key.")
+        tuple[str, ...] | UnsetType,
+        doc("Features that the CLI's sandbox lacks on this host; only for callers with a key."),
     ] = UNSET
 
 
 class ToolsHealth(Struct, frozen=True):
-    """A tools executor."""
+    """A tools executor: a process that works with files and runs commands."""
 
-    name: Annotated[str, doc("Its name.")]
-    up: Annotated[bool, doc("Whether it takes jobs.")]
-    max_concurrent: Annotated[int, doc("Jobs at a time.")] = 0
-    running: Annotated[int, doc("Jobs under way.")] = 0
-    waiting: Annotated[int, doc("Jobs that wait.")] = 0
+    name: Annotated[str, doc("The name of the executor.")]
+    up: Annotated[bool, doc("Whether the executor accepts jobs.")]
+    max_concurrent: Annotated[int, doc("The most jobs that run at the same time.")] = 0
+    running: Annotated[int, doc("The number of running jobs.")] = 0
+    waiting: Annotated[int, doc("The number of waiting jobs.")] = 0
     problem: Annotated[
-        str, doc("Why it serves nothing, and what to do; without a key, whether something is wrong.")
+        str,
+        doc("Why the executor accepts no jobs, and the fix; for callers without a key, only that there is a problem."),
     ] = ""
     missing: Annotated[
-        tuple[str, ...] | UnsetType, doc("What its sandbox lacks on this host; for callers with a key.")
+        tuple[str, ...] | UnsetType,
+        doc("Features that the sandbox lacks on this host; only for callers with a key for files or commands."),
     ] = UNSET
-    allowed_paths: Annotated[tuple[str, ...] | UnsetType, doc("What may be read; for callers with a key.")] = UNSET
-    writable_paths: Annotated[tuple[str, ...] | UnsetType, doc("What may be written to; for callers with a key.")] = (
-        UNSET
-    )
-    allowed_commands: Annotated[tuple[str, ...] | UnsetType, doc("What may be run; for callers with a key.")] = UNSET
+    allowed_paths: Annotated[
+        tuple[str, ...] | UnsetType,
+        doc("The paths that jobs may read; only for callers with a key for files or commands."),
+    ] = UNSET
+    writable_paths: Annotated[
+        tuple[str, ...] | UnsetType,
+        doc("The paths that jobs may write; only for callers with a key for files or commands."),
+    ] = UNSET
+    allowed_commands: Annotated[
+        tuple[str, ...] | UnsetType,
+        doc("The commands that jobs may run; only for callers with a key for files or commands."),
+    ] = UNSET
 
 
 class Health(Struct, frozen=True):
-    """How the server is, and what it is made of."""
+    """The state of the server and of its executors."""
 
     status: Annotated[
         Literal["ok", "degraded", "down", "draining"],
-        doc("All is well, some executor is down or lacks something, nothing can answer, or the server is ending."),
+        doc(
+            "`ok`; `degraded`: an executor is down or lacks a feature, or there are problems; `down`: no executor can answer; `draining`: the server is stopping."
+        ),
     ]
-    claude_cli_found: Annotated[bool, doc("An executor has found the Claude Code CLI.")]
-    cli_version: Annotated[str, doc("The CLI's version; empty if it does not start.")]
-    mode: Annotated[Mode, doc("`offline`: there is no Claude login, and a stand-in answers.")]
-    default_model: Annotated[str, doc("Who answers when a request names no model.")]
-    max_concurrent: Annotated[int, doc("How many answers can be under way at once.")]
-    executors: Annotated[list[ExecutorHealth], doc("Each executor.")]
-    tools: Annotated[tuple[ToolsHealth, ...], doc("The executors that serve files and commands.")] = ()
+    claude_cli_found: Annotated[bool, doc("Whether an executor has found the Claude Code CLI.")]
+    cli_version: Annotated[str, doc("The version of the CLI; empty if the CLI does not start.")]
+    mode: Annotated[
+        Mode, doc("`offline`: there is no Claude login, and the offline model answers; `unknown`: no executor answers.")
+    ]
+    default_model: Annotated[str, doc("The model that answers requests without a model.")]
+    max_concurrent: Annotated[int, doc("The most jobs that run at the same time, on all executors together.")]
+    executors: Annotated[list[ExecutorHealth], doc("The executors that run the CLI.")]
+    tools: Annotated[tuple[ToolsHealth, ...], doc("The tools executors.")] = ()
     problems: Annotated[
-        list[str], doc("What can't be done with keys, limits and the ledger, and the fix; chat continues to work.")
+        list[str], doc("Problems with keys, limits, the ledger or sockets, and their fixes; chat continues to work.")
     ] = []
     usage_windows: Annotated[
         UsageWindows | UnsetType,
-        doc("The subscription's usage, as the service last told of it. Only for callers with a key."),
+        doc("The subscription's usage windows, as the service last reported them; only for callers with a key."),
     ] = UNSET
 
 
 class Probe(Struct, frozen=True):
-    """Whether the server is alive, or ready for a chat."""
+    """Whether the server is alive, or ready to answer a chat."""
 
     status: Annotated[Literal["live", "ready", "down", "draining"], doc("The state.")]
 
 
 class About(Struct, frozen=True):
-    """What this is, and where its parts are."""
+    """The name and the main addresses of the server."""
 
-    name: Annotated[str, doc("The program.")] = "Claude API Server"
-    health: Annotated[str, doc("Where its health is.")] = "/health"
-    models: Annotated[str, doc("Where its models are.")] = "/v1/models"
-    docs: Annotated[str, doc("Where its documentation is.")] = "/docs"
+    name: Annotated[str, doc("The name of the program.")] = "Claude API Server"
+    health: Annotated[str, doc("The address of the health report.")] = "/health"
+    models: Annotated[str, doc("The address of the list of models.")] = "/v1/models"
+    docs: Annotated[str, doc("The address of the documentation.")] = "/docs"
 
 
 def build_executor_health(name: str, status: ClaudeStatus | None, *, has_key: bool = False) -> ExecutorHealth:

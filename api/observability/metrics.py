@@ -48,57 +48,80 @@ def _build_executor_family(name: str, kind: Kind, help_text: str, *labels: str) 
 FAMILIES = {
     family.name: family
     for family in (
-        MetricFamily("http_requests_total", "counter", ("method", "route", "dialect", "status"), "Requests answered."),
         MetricFamily(
-            "http_request_seconds", "histogram", ("route", "dialect"), "From a request to its last byte.", LONG_BUCKETS
+            "http_requests_total", "counter", ("method", "route", "dialect", "status"), "Requests that have ended."
         ),
-        MetricFamily("http_requests_in_progress", "gauge", (), "Requests under way."),
-        MetricFamily("http_connections", "gauge", (), "Connections that are open."),
         MetricFamily(
-            "http_refused_connections_total", "counter", ("reason",), "Connections refused or ended, by reason."
+            "http_request_seconds",
+            "histogram",
+            ("route", "dialect"),
+            "Duration of a request, to the last byte of the response.",
+            LONG_BUCKETS,
+        ),
+        MetricFamily("http_requests_in_progress", "gauge", (), "Requests in progress."),
+        MetricFamily("http_connections", "gauge", (), "Open connections."),
+        MetricFamily(
+            "http_refused_connections_total",
+            "counter",
+            ("reason",),
+            "Connections that the server refused or closed, by reason.",
         ),
         MetricFamily(
             "jobs_total",
             "counter",
             ("dialect", "model", "outcome"),
-            "Jobs ended: succeeded, failed, refused or client_disconnected.",
+            "Finished jobs, by outcome: succeeded, failed, refused or client_disconnected.",
         ),
-        MetricFamily("jobs_in_progress", "gauge", ("dialect",), "Jobs under way, waiting ones included."),
-        MetricFamily("job_seconds", "histogram", ("dialect", "model"), "A whole job, waiting included.", LONG_BUCKETS),
-        MetricFamily("job_queue_seconds", "histogram", ("dialect",), "From a job's begin to its place.", SHORT_BUCKETS),
+        MetricFamily("jobs_in_progress", "gauge", ("dialect",), "Running and waiting jobs."),
         MetricFamily(
-            "job_first_token_seconds", "histogram", ("dialect", "model"), "To a job's first words.", SHORT_BUCKETS
+            "job_seconds",
+            "histogram",
+            ("dialect", "model"),
+            "Duration of a job, including its time in the queue.",
+            LONG_BUCKETS,
+        ),
+        MetricFamily("job_queue_seconds", "histogram", ("dialect",), "Time a job spent queued.", SHORT_BUCKETS),
+        MetricFamily(
+            "job_first_token_seconds",
+            "histogram",
+            ("dialect", "model"),
+            "Time from the start of a job to its first output.",
+            SHORT_BUCKETS,
         ),
         MetricFamily(
-            "job_between_tokens_seconds", "histogram", ("model",), "Between pieces of an answer.", GAP_BUCKETS
+            "job_between_tokens_seconds", "histogram", ("model",), "Time between two parts of an answer.", GAP_BUCKETS
         ),
         MetricFamily(
-            "jobs_admitted_total", "counter", ("pooled",), "Jobs admitted, by whether an idle CLI process took them."
+            "jobs_admitted_total", "counter", ("pooled",), "Admitted jobs, by whether an idle CLI process ran them."
         ),
-        MetricFamily("job_errors_total", "counter", ("dialect", "kind"), "Jobs that failed, by kind of error."),
+        MetricFamily("job_errors_total", "counter", ("dialect", "kind"), "Failed jobs, by kind of error."),
         MetricFamily("tokens_total", "counter", ("model", "key", "kind"), "Tokens, as the service counted them."),
-        MetricFamily("cost_usd_total", "counter", ("model", "key"), "What the CLI says that it cost, in US dollars."),
-        _build_executor_family("executor_up", "gauge", "1: it answers, and can serve. 0: it can't."),
+        MetricFamily("cost_usd_total", "counter", ("model", "key"), "Cost in US dollars, as reported by the CLI."),
+        _build_executor_family("executor_up", "gauge", "1: the executor answers and accepts jobs. 0: it does not."),
         _build_executor_family(
-            "executor_info", "gauge", "Always 1; its labels tell of the executor.", "role", "mode", "cli_version"
+            "executor_info", "gauge", "Always 1; the labels describe the executor.", "role", "mode", "cli_version"
         ),
-        _build_executor_family("executor_draining", "gauge", "1: it is ending."),
-        _build_executor_family("executor_capacity", "gauge", "Jobs it takes at the same time."),
-        _build_executor_family("executor_queue_capacity", "gauge", "Jobs that may wait at it."),
-        _build_executor_family("executor_running", "gauge", "Jobs it runs."),
-        _build_executor_family("executor_waiting", "gauge", "Jobs that wait at it."),
+        _build_executor_family("executor_draining", "gauge", "1: the executor is stopping."),
+        _build_executor_family("executor_capacity", "gauge", "Maximum number of running jobs."),
+        _build_executor_family("executor_queue_capacity", "gauge", "Maximum number of waiting jobs."),
+        _build_executor_family("executor_running", "gauge", "Running jobs."),
+        _build_executor_family("executor_waiting", "gauge", "Waiting jobs."),
         _build_executor_family("executor_idle_processes", "gauge", "Idle CLI processes in the pool."),
-        _build_executor_family("executor_cli_starts_total", "counter", "CLI processes started."),
+        _build_executor_family("executor_cli_starts_total", "counter", "Started CLI processes."),
         _build_executor_family("executor_cli_ready_total", "counter", "CLI processes that became ready for the pool."),
         _build_executor_family(
-            "executor_cli_ready_seconds_total", "counter", "The seconds that those took from start to ready."
+            "executor_cli_ready_seconds_total",
+            "counter",
+            "Total seconds from start to ready of the pool's CLI processes.",
         ),
-        _build_executor_family("executor_tool_jobs_total", "counter", "Tool jobs done."),
-        _build_executor_family("executor_tool_refusals_total", "counter", "Tool jobs refused, by reason.", "reason"),
+        _build_executor_family("executor_tool_jobs_total", "counter", "Finished tool jobs."),
+        _build_executor_family("executor_tool_refusals_total", "counter", "Refused tool jobs, by reason.", "reason"),
         _build_executor_family(
-            "window_utilization_ratio", "gauge", "How much of a usage window is used, 0 to 1.", "window"
+            "window_utilization_ratio", "gauge", "Used fraction of a usage window, 0 to 1.", "window"
         ),
-        _build_executor_family("window_reset_timestamp_seconds", "gauge", "When a usage window begins anew.", "window"),
+        _build_executor_family(
+            "window_reset_timestamp_seconds", "gauge", "When a usage window resets, in seconds since 1970.", "window"
+        ),
     )
 }
 

@@ -1,1 +1,1 @@
-"""What the service says about itself: the parts of its OpenAPI document, and the page that shows it."""
+"""The OpenAPI document of the server, and the page that shows it."""

@@ -1,6 +1,6 @@
-"""The OpenAPI document (https://spec.openapis.org/oas/v3.1.1): Litestar's, completed with what its handlers declare.
+"""The OpenAPI document (https://spec.openapis.org/oas/v3.1.1): Litestar's document plus the handlers' declarations.
 
-Invariants: it is made of the code that it describes (routes, structs, tables, encoders).
+Invariants: the document is generated from the code that it describes (routes, structs, tables, encoders).
 """
 
 import importlib.metadata
@@ -33,7 +33,7 @@ DONE = "[DONE]"
 
 
 class Documentation:
-    """The document, built once for a server's routes and settings."""
+    """The document, built once from the routes and settings of a server."""
 
     def __init__(self, policy: Policy, limits: AgentLimits) -> None:
         self._policy = policy
@@ -41,7 +41,7 @@ class Documentation:
         self.document: Json = {}
 
     def build(self, app: Litestar) -> None:
-        """Builds the document of the application's routes."""
+        """Builds the document from the application's routes."""
         document = app.openapi_schema.to_schema()
         # A handler of several paths has them in a set.
         document["paths"] = dict(sorted(document["paths"].items()))
@@ -62,12 +62,12 @@ class Documentation:
         self.document = document
 
     def encode(self) -> bytes:
-        """The document as JSON."""
+        """Returns the document as JSON."""
         return msgspec.json.format(msgspec.json.encode(self.document), indent=1)
 
 
 def list_handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
-    """Path, method and handler of every operation."""
+    """Yields the path, method and handler of every operation."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for method, (handler, _) in route.route_handler_map.items():
@@ -76,7 +76,7 @@ def list_handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
 
 
 def _complete(operation: Json, path: str, handler: HTTPRouteHandler, endpoint: Endpoint) -> None:
-    """Adds what Litestar does not know of handlers that read and write JSON on their own."""
+    """Adds what Litestar does not know about handlers that read and write JSON themselves."""
     name = operation["operationId"]
     summary, _, description = operation["description"].partition("\n\n")
     operation |= {"summary": summary.rstrip("."), "description": description or summary}
@@ -101,16 +101,16 @@ def _complete(operation: Json, path: str, handler: HTTPRouteHandler, endpoint: E
 def _describe_success(name: str, endpoint: Endpoint, headers: tuple[str, ...]) -> Json:
     response: Json = {"description": "The answer.", "headers": with_headers((*headers, *endpoint.headers))}
     if endpoint.answer is None:
-        return {**response, "description": "Done."}
+        return {**response, "description": "Success, without a body."}
     content: dict[str, Any] = {}
     if isinstance(endpoint.answer, str):
         content[endpoint.answer] = {"schema": {"type": "object" if endpoint.answer == JSON else "string"}}
     else:
         content[JSON] = {"schema": ref(endpoint.answer.__name__), "examples": ANSWERS.get(name, {})}
     if endpoint.csv:
-        content["text/csv"] = {"schema": {"type": "string", "description": "The rows, as a table."}}
+        content["text/csv"] = {"schema": {"type": "string", "description": "The rows as CSV, with a header line."}}
     if endpoint.events:
-        response["description"] = "The answer: one JSON object, or a stream of events."
+        response["description"] = "The answer: one JSON object, or a stream of server-sent events."
         content["text/event-stream"] = {"schema": _describe_events(endpoint), "examples": STREAMS.get(name, {})}
     return {**response, "content": content}
 
@@ -120,12 +120,12 @@ def _describe_events(endpoint: Endpoint) -> Json:
     values: list[Json] = [{"contentMediaType": JSON, "contentSchema": event}]
     if DONE in endpoint.events:
         values.append({"const": DONE})
-    data: Json = {"type": "string", "description": "The event.", "anyOf": values}
+    data: Json = {"type": "string", "description": "The data of the event.", "anyOf": values}
     return {"type": "object", "description": endpoint.events, "properties": {"data": data}, "required": ["data"]}
 
 
 def version() -> str:
-    """The installed version; 0 for code that is not installed."""
+    """Returns the installed version; 0 for code that is not installed."""
     try:
         return importlib.metadata.version("claude-api-server")
     except importlib.metadata.PackageNotFoundError:

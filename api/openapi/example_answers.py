@@ -1,4 +1,4 @@
-"""Example answers and streams, made by the encoders that write the real ones. Pure."""
+"""Example answers and streams, written by the encoders of the real answers. Pure."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -35,11 +35,11 @@ class Encoder(Protocol):
     """Writes the answer of one dialect."""
 
     def encode_event(self, event: Event) -> bytes:
-        """The bytes of an event in a stream."""
+        """Returns the bytes of an event in a stream."""
         ...
 
     def encode_answer(self) -> bytes:
-        """The whole answer."""
+        """Returns the complete answer."""
         ...
 
 
@@ -80,7 +80,7 @@ def _stream(encoder: Encoder, events: Iterable[Event]) -> dict[str, Json]:
     return {"stream": {"summary": "A stream", "value": text}}
 
 
-# By operation.
+# By operation id.
 ANSWERS: dict[str, dict[str, Json]] = {
     "createChatCompletion": {
         "hello": _answer("An answer", _chat(), HELLO),

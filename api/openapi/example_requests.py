@@ -1,10 +1,10 @@
-"""Example requests for every endpoint that takes a body. Pure."""
+"""Example requests for every endpoint with a request body. Pure."""
 
 from typing import Any
 
 from api.core.schema import Json
 
-# A red dot on white, 32 pixels a side.
+# A red dot on white, 32 by 32 pixels.
 PICTURE = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAIAAAD8GO2jAAAAW0lEQVR42mP4T2PAMGrBkLHgjpoaGqKOBZ"
     "jmkmoTA4WmE7SDgXLT8dvBQBXT8djBQC3Tcdkx/CygxHSsdoxaMAItGM1og6Kwo0dxTY8Khx5VJj0q/dGG13CwAACqbjUI2tLq3AAAAA"
@@ -53,10 +53,10 @@ def _only(**value: Any) -> dict[str, Json]:
 
 
 CHAT: dict[str, Json] = {
-    "hello": _example("Hello", "The least a request needs.", messages=[_user("Say hello in three languages.")]),
+    "hello": _example("Hello", "A minimal request.", messages=[_user("Say hello in three languages.")]),
     "streaming": _example(
         "Streaming",
-        "The answer as it is written, and its tokens in a last chunk.",
+        "A streamed answer; the last chunk has the token usage.",
         messages=[
             {"role": "system", "content": "You are a poet of few words."},
             _user("A haiku about a lighthouse."),
@@ -66,13 +66,13 @@ CHAT: dict[str, Json] = {
     ),
     "tools": _example(
         "Tools, first turn",
-        "The answer ends with a call of `get_weather`, its arguments as JSON.",
+        "The answer ends with a call of `get_weather`. The arguments are JSON.",
         messages=[_user("Do I need a coat in Oslo?")],
         tools=[WEATHER],
     ),
     "tools_second_turn": _example(
         "Tools, second turn",
-        "The assistant's message comes back as it was, and the call's result after it.",
+        "The request repeats the assistant's message unchanged; the result of the call follows it.",
         messages=[
             _user("Do I need a coat in Oslo?"),
             {"role": "assistant", "content": None, "tool_calls": [CALL]},
@@ -81,8 +81,8 @@ CHAT: dict[str, Json] = {
         tools=[WEATHER],
     ),
     "image": _example(
-        "A picture",
-        "As a data URL; an https address works too, unless FETCH_IMAGES is off.",
+        "An image",
+        "The image as a data URL. An https URL works too, unless FETCH_IMAGES is off.",
         messages=[
             _user([{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": PICTURE}}])
         ],
@@ -95,7 +95,7 @@ CHAT: dict[str, Json] = {
     ),
     "reasoning": _example(
         "Reasoning",
-        "More thinking before the answer; it is streamed as `reasoning_content`.",
+        "More thinking before the answer. The thinking is streamed as `reasoning_content`.",
         messages=[_user("How many primes are there below 60?")],
         reasoning_effort="high",
         stream=True,
@@ -103,23 +103,23 @@ CHAT: dict[str, Json] = {
 }
 
 RESPONSES: dict[str, Json] = {
-    "hello": _example("Hello", "The least a request needs.", input="Say hello in three languages."),
+    "hello": _example("Hello", "A minimal request.", input="Say hello in three languages."),
     "streaming": _example(
         "Streaming",
-        "Every event as it happens.",
+        "A streamed response.",
         instructions="You are a poet of few words.",
         input="A haiku about a lighthouse.",
         stream=True,
     ),
     "tools": _example(
         "Tools",
-        "The answer ends with an item that calls `get_weather`.",
+        "The response ends with an item that calls `get_weather`.",
         input=[{"role": "user", "content": "Do I need a coat in Oslo?"}],
         tools=[{"type": "function", **WEATHER["function"]}],
     ),
     "image": _example(
-        "A picture",
-        "As a data URL; an https address works too, unless FETCH_IMAGES is off.",
+        "An image",
+        "The image as a data URL. An https URL works too, unless FETCH_IMAGES is off.",
         input=[
             {
                 "role": "user",
@@ -140,11 +140,14 @@ RESPONSES: dict[str, Json] = {
 
 COMPLETIONS: dict[str, Json] = {
     "continue": _example(
-        "Continue a text", "The answer is what comes next.", prompt="The three primary colours are", max_tokens=500
+        "Continue a text",
+        "The answer is the continuation of the text.",
+        prompt="The three primary colours are",
+        max_tokens=500,
     ),
     "fill": _example(
         "Fill a gap",
-        "The answer is what belongs between `prompt` and `suffix`, as editors request it.",
+        "The answer fills the gap between `prompt` and `suffix`, as editors request it.",
         prompt="def add(a, b):\n",
         suffix="\n\nprint(add(1, 2))",
         stop="\n\n",
@@ -153,7 +156,7 @@ COMPLETIONS: dict[str, Json] = {
 }
 MESSAGES = {"hello": _example("A question", max_tokens=500, messages=[_user("Hello!")])}
 
-# By operation.
+# By operation id.
 REQUESTS: dict[str, dict[str, Json]] = {
     "createChatCompletion": CHAT,
     "createCompletion": COMPLETIONS,

@@ -1,4 +1,4 @@
-"""Parameters: those of a request's body, read from structs and tables; those of paths and queries. Pure."""
+"""The parameters of request bodies, from structs and tables, and those of paths and queries. Pure."""
 
 from collections.abc import Mapping
 
@@ -9,9 +9,9 @@ TREATMENT = "x-treatment"
 MEANING = {
     "supported": "",
     "emulated": "",
-    "ignored": "Without effect; the response names it in `x-ignored-parameters`.",
+    "ignored": "Ignored; the response lists it in `x-ignored-parameters`.",
     "accepted": "Accepted without effect.",
-    "rejected": "Rejected, unless it asks for nothing.",
+    "rejected": "Rejected, unless the value requests the default behaviour.",
 }
 STRICT = "Rejected (REJECT_UNSUPPORTED_PARAMS)."
 TYPES = {
@@ -48,41 +48,50 @@ def _path(name: str, description: str, example: str, schema: Json) -> Json:
 REQUEST_ID: Json = {
     "name": "x-request-id",
     "in": "header",
-    "description": "Your own id for this request, to find it again in the server's log; the server makes one otherwise.",
+    "description": "Your id for this request, which the server's log contains. Default: the server generates an id.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
 }
 PATH_PARAMETERS = {
-    "model_id": _path("model_id", "The model's id.", "sonnet", {"type": "string", "minLength": 1}),
-    "response_id": _path("response_id", "The response's id.", "resp_5d3f0c2a", {"type": "string", "minLength": 1}),
-    "name": _path("name", "The key's name.", "notes-app", _KEY_NAME),
+    "model_id": _path("model_id", "The id of the model.", "sonnet", {"type": "string", "minLength": 1}),
+    "response_id": _path("response_id", "The id of the response.", "resp_5d3f0c2a", {"type": "string", "minLength": 1}),
+    "name": _path("name", "The name of the key.", "notes-app", _KEY_NAME),
 }
 QUERY_PARAMETERS: dict[str, tuple[Json, ...]] = {
     "getResponse": (
-        _query("stream", "`true`: the stream of a background response.", enum=["true", "false"]),
-        _query("starting_after", "The `sequence_number` of the last received event.", type="integer", minimum=0),
+        _query("stream", "`true`: stream the events of a background response.", enum=["true", "false"]),
+        _query(
+            "starting_after",
+            "With `stream`: the `sequence_number` of the last event that you received.",
+            type="integer",
+            minimum=0,
+        ),
     ),
     "listInputItems": (
-        _query("limit", "The most items to return.", type="integer", minimum=1, maximum=100, default=20),
-        _query("order", "Newest or oldest first.", enum=["desc", "asc"], default="desc"),
-        _query("after", "The id of the item after which the page starts.", type="string"),
+        _query("limit", "The maximum number of items.", type="integer", minimum=1, maximum=100, default=20),
+        _query("order", "`desc`: newest first; `asc`: oldest first.", enum=["desc", "asc"], default="desc"),
+        _query("after", "The id of the last item of the previous page.", type="string"),
     ),
     "getUsage": (
         _query(
             "by",
-            "Groups of the sums: one or more of key, model, dialect, day and hour, separated by commas.",
+            "The fields by which the rows are grouped: one or more of key, model, dialect, day and hour, separated by commas.",
             type="string",
             pattern=f"^{_USAGE_GROUPS}(,{_USAGE_GROUPS})*$",
         ),
-        _query("since", "The first moment: a date or a time. Default: thirty days before `until`.", type="string"),
-        _query("until", "The moment after the last. Default: now.", type="string"),
-        _query("key", "Only this key's jobs.", type="string"),
-        _query("format", "`csv` for a table; so does `Accept: text/csv`.", enum=["json", "csv"]),
+        _query(
+            "since",
+            "The start of the period, inclusive: a date or a time. Default: 30 days before `until`.",
+            type="string",
+        ),
+        _query("until", "The end of the period, exclusive: a date or a time. Default: now.", type="string"),
+        _query("key", "Count only jobs of the key with this name.", type="string"),
+        _query("format", "The format of the report. `Accept: text/csv` also selects `csv`.", enum=["json", "csv"]),
     ),
 }
 
 
 def with_parameters(request: Json, table: Mapping[str, Parameter], policy: Policy) -> None:
-    """Adds what becomes of every parameter of the table to the schema of a request."""
+    """Adds the treatment of every parameter in the table to the schema of a request."""
     properties: Json = request["properties"]
     for name, parameter in table.items():
         treatment = "rejected" if policy.strict and parameter.treatment == "ignored" else parameter.treatment
@@ -94,7 +103,7 @@ def with_parameters(request: Json, table: Mapping[str, Parameter], policy: Polic
 
 
 def _untyped(name: str, parameter: Parameter) -> Json:
-    """The schema of a parameter that no struct has."""
+    """Returns the schema of a parameter that is not a field of a struct."""
     if parameter.range:
         low, high = parameter.range
         return {"type": ["number", "null"], "minimum": low, "maximum": high}

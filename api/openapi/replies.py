@@ -12,7 +12,7 @@ from api.core.schema import Json, ref
 from api.dialects.anthropic.models import ErrorMessage
 from api.dialects.openai_common import ErrorEnvelope, to_error_type
 from api.dialects.rest.models import RestError
-from api.http.early_responses import HEAD_TIMED_OUT, HEAD_TOO_LARGE, MALFORMED_REQUEST, TOO_MANY_CONNECTIONS
+from api.http.connections.early_responses import HEAD_TIMED_OUT, HEAD_TOO_LARGE, MALFORMED_REQUEST, TOO_MANY_CONNECTIONS
 from api.http.inflight_bodies import capacity_problem
 from shared.errors import ErrorKind
 from shared.events import Failed
@@ -28,63 +28,70 @@ _OF_KEYS: dict[str, Json] = {
     name: header
     for what in ("requests", "tokens")
     for name, header in {
-        f"x-ratelimit-limit-{what}": _header(f"How many {what} the key has in a minute.", {"type": "integer"}),
-        f"x-ratelimit-remaining-{what}": _header(f"How many {what} it has left.", {"type": "integer", "minimum": 0}),
-        f"x-ratelimit-reset-{what}": _header(
-            f"When {what} are reset, such as `12.500s`.", {"type": "string", "pattern": "^[0-9.]+s$"}
+        f"x-ratelimit-limit-{what}": _header(f"The limit of {what} per minute of the key.", {"type": "integer"}),
+        f"x-ratelimit-remaining-{what}": _header(
+            f"The remaining {what} of the key in this minute.", {"type": "integer", "minimum": 0}
         ),
-        f"anthropic-ratelimit-{what}-limit": _header(f"How many {what} the key has in a minute.", {"type": "integer"}),
-        f"anthropic-ratelimit-{what}-remaining": _header(f"How many {what} it has left.", {"type": "integer"}),
+        f"x-ratelimit-reset-{what}": _header(
+            f"The time until the limit of {what} resets, in seconds, such as `12.500s`.",
+            {"type": "string", "pattern": "^[0-9.]+s$"},
+        ),
+        f"anthropic-ratelimit-{what}-limit": _header(
+            f"The limit of {what} per minute of the key.", {"type": "integer"}
+        ),
+        f"anthropic-ratelimit-{what}-remaining": _header(
+            f"The remaining {what} of the key in this minute.", {"type": "integer"}
+        ),
         f"anthropic-ratelimit-{what}-reset": _header(
-            f"When {what} are reset (RFC 3339).", {"type": "string", "format": "date-time"}
+            f"When the limit of {what} resets (RFC 3339).", {"type": "string", "format": "date-time"}
         ),
     }.items()
 }
 
 HEADERS: dict[str, Json] = {
     "x-request-id": _header(
-        "The request's id, which the server's log has too. Send your own (1 to 128 of letters, digits, `-`, `_`, `.`) "
-        "and it is kept.",
+        "The id of the request, which the server's log contains too. If you send your own (1 to 128 letters, digits, "
+        "`-`, `_` or `.`), the server uses it.",
         {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
         always=True,
     ),
     "openai-processing-ms": _header(
-        "The time until this response began, in milliseconds.", {"type": "integer", "minimum": 0}, always=True
+        "The time from the request to the start of the response, in milliseconds.",
+        {"type": "integer", "minimum": 0},
+        always=True,
     ),
     "x-should-retry": _header(
-        "Whether the same request may succeed later by itself. The official OpenAI libraries obey it.",
+        "Whether a retry of the same request may succeed. The official OpenAI libraries follow it.",
         {"enum": ["true", "false"]},
         always=True,
     ),
-    "retry-after": _header(
-        "Seconds to wait before asking again, where that is known.", {"type": "integer", "minimum": 1}
-    ),
-    "retry-after-ms": _header("The same in milliseconds.", {"type": "integer", "minimum": 1}),
+    "retry-after": _header("Seconds to wait before a retry, if known.", {"type": "integer", "minimum": 1}),
+    "retry-after-ms": _header("Milliseconds to wait before a retry, if known.", {"type": "integer", "minimum": 1}),
     "www-authenticate": _header("Always `Bearer`.", {"const": "Bearer"}, always=True),
     "x-cost-usd": _header(
-        "What the answer cost by the Claude Code CLI's own count, in US dollars; of a whole answer only, since a "
-        "stream's headers are sent before it is known (see `usage.cost_usd`).",
+        "The cost of the answer in US dollars, as the Claude Code CLI reported it. Only without streaming: the headers "
+        "of a stream are sent before the cost is known (see `usage.cost_usd`).",
         {"type": "number", "minimum": 0},
     ),
-    "x-ignored-parameters": _header(
-        "The parameters of the request that had no effect, with commas between them.", {"type": "string"}
-    ),
+    "x-ignored-parameters": _header("The ignored parameters of the request, separated by commas.", {"type": "string"}),
     "x-altered-parameters": _header(
-        "The places of the request's JSON that the Claude Code CLI alters, with commas between them: numbers that a "
-        "double does not hold, orders of properties, and their like, as `messages[1]: $.id`.",
+        "The places of the request's JSON that the Claude Code CLI alters, separated by commas, such as "
+        "`messages[1]: $.id`: for example numbers that a double cannot represent, or the order of properties.",
         {"type": "string"},
     ),
     "x-claude-api-server-mode": _header(
-        "`offline`: the server has no Claude login, and a stand-in answered.", {"const": "offline"}
+        "`offline`: the server has no Claude login, and the offline model answered.", {"const": "offline"}
     ),
-    "x-token-count": _header("Always `estimate`: how the tokens were counted.", {"const": "estimate"}, always=True),
+    "x-token-count": _header(
+        "Always `estimate`: the server estimates the number of tokens.", {"const": "estimate"}, always=True
+    ),
     **{
         f"x-ratelimit-{name}-{what}": _header(words.format(name), schema)
         for name in WINDOWS
         for what, words, schema in (
             (
                 "utilization",
-                "How much of the subscription's {} window is used, from 0 to 1, as last reported.",
+                "The used fraction of the subscription's {} window, from 0 to 1, as last reported.",
                 {"type": "number", "minimum": 0},
             ),
             ("reset", "Seconds until the {} window resets.", {"type": "integer", "minimum": 0}),
@@ -99,24 +106,24 @@ ANSWERED = tuple(
 )
 
 TITLES = {
-    400: "The request says something it may not; `param` names the field",
-    401: "No key, or a wrong one",
-    402: "It costs more than may be spent",
-    403: "The key may not do this",
-    404: "There is no such model, file, key or stored response, or no such endpoint",
-    405: "The address does not take this method",
-    408: "The request did not come in time",
-    409: "A key has that name already",
-    413: "The request, or something in it, is too large",
-    415: "The body is packed in a way that is not known here",
-    421: "The request names another server",
-    426: "There is no WebSocket",
-    429: "Not now: a limit is reached",
-    431: "The headers are too large",
-    500: "A fault of the server's own; its log says more",
-    502: "No whole answer was had",
-    503: "Nothing can answer now",
-    504: "The answer was not complete in time",
+    400: "The request is not valid; `param` names the field",
+    401: "The key is missing or not valid",
+    402: "The answer would exceed the budget",
+    403: "The key lacks a permission",
+    404: "Unknown endpoint, model, file, key or stored response",
+    405: "The endpoint does not support this method",
+    408: "The request did not arrive in time",
+    409: "A key with this name exists",
+    413: "The request, or a part of it, is too large",
+    415: "The `Content-Encoding` of the body is not supported",
+    421: "The `Host` header names another server",
+    426: "WebSockets are not supported",
+    429: "A rate limit or budget is exceeded",
+    431: "The request headers are too large",
+    500: "Internal error; the server's log has the details",
+    502: "The service did not complete the answer",
+    503: "The server is overloaded or unavailable",
+    504: "The answer was not completed in time",
     529: "The model's service is overloaded",
 }
 
@@ -129,7 +136,9 @@ OWN: tuple[Problem, ...] = (
     capacity_problem(),
     Problem(400, "invalid_json", "The body is not valid JSON in UTF-8."),
     invalid_problem("`messages[0].role` is missing.", "messages[0].role"),
-    invalid_problem("`logprobs` is not supported: the service has none.", "logprobs", "unsupported_parameter"),
+    invalid_problem(
+        "`logit_bias` is not supported: the service has no such parameter.", "logit_bias", "unsupported_parameter"
+    ),
     invalid_problem(
         "`response_format.json_schema.schema.type` is not valid JSON Schema: 'objet' is not valid.",
         "response_format.json_schema.schema.type",
@@ -183,23 +192,23 @@ OWN: tuple[Problem, ...] = (
     Problem(413, "file_too_large", f"`{_where}`: the file is larger than 20 MiB.", param=_where),
     Problem(415, "unsupported_encoding", "Send the body as it is, or with Content-Encoding: gzip."),
 )
-# What only jobs on files and commands can end in.
+# Only jobs on files and commands fail with these.
 OF_TOOLS = (*(ErrorKind.NOT_ALLOWED, ErrorKind.NOT_FOUND, ErrorKind.BAD_JOB, ErrorKind.TOO_LARGE),)
 CHAT_PROBLEMS = (*OWN, *(problem_from_failure(Failed(kind)) for kind in STATUS_AND_CODE if kind not in OF_TOOLS))
 
 
-# Any request may be rejected with these before it is read.
+# Every request can be rejected with these before the server has read it.
 AT_THE_EDGE = (400, 408, 431, 503)
 CHAT_ERRORS = (400, 401, 402, 403, 404, 413, 415, 429, 500, 502, 503, 504)
 
 
 def with_headers(names: Iterable[str]) -> Json:
-    """Headers by reference."""
+    """Returns references to these headers."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in (*ALWAYS, *names)}
 
 
 def list_error_statuses(path: str, endpoint: Endpoint, *, has_parameters: bool) -> list[int]:
-    """The statuses that a request to an endpoint can fail with."""
+    """Returns the statuses of failed requests to an endpoint."""
     statuses = {401, 403, 500, *AT_THE_EDGE, *endpoint.errors, *((404,) if has_parameters else ())}
     if endpoint.body:
         statuses |= {*CHAT_ERRORS, *((529,) if path.startswith("/v1/messages") else ())}
@@ -207,7 +216,7 @@ def list_error_statuses(path: str, endpoint: Endpoint, *, has_parameters: bool) 
 
 
 def list_errors(path: str, statuses: Iterable[int]) -> dict[str, Json]:
-    """The responses of a failed request, by status, in the error envelope of the endpoint's dialect."""
+    """Returns the error responses of an endpoint by status, in the format of its dialect."""
     if path.startswith("/v1/messages"):
         return {str(status): _describe_error(status, ErrorMessage) for status in statuses}
     if path.startswith("/api/"):
@@ -216,7 +225,7 @@ def list_errors(path: str, statuses: Iterable[int]) -> dict[str, Json]:
 
 
 def build_error_responses() -> dict[str, Json]:
-    """The responses in OpenAI's error envelope, by name, with an example of every code."""
+    """Returns the error responses in OpenAI's format by name, with an example of every code."""
     return {
         f"Error{status}": _describe_error(
             status,

@@ -1,4 +1,4 @@
-"""The document at /openapi.json and its page at /docs. No key needed: neither has data of the server's owner or clients."""
+"""The document at /openapi.json and its page at /docs. They contain no private data, so they require no key."""
 
 from pathlib import Path
 from typing import Any
@@ -17,24 +17,24 @@ from api.openapi.document import Documentation
 
 TITLE = "Claude API Server"
 DESCRIPTION = """\
-The Claude Code CLI of this server's owner, as an API that speaks OpenAI's language: point any OpenAI client at `/v1` \
-and use the server's key.
+The Claude Code CLI of this server's owner, as an API for OpenAI and Anthropic clients: set the base URL of an OpenAI \
+client to `/v1` and use a key of the server.
 
-Every request but those for health and for this page needs the key. Every error has the same body: its `code` is for \
-programs, and its `message` says what to do. `x-should-retry` tells the official libraries whether to retry.\
+All requests require a key, except health checks and this page. Every error has a `code` for programs and a `message` \
+that describes the fix. `x-should-retry` tells the official libraries whether to retry.\
 """
 TAGS = {
-    "Chat": "Answers to conversations.",
-    "REST": "Prompts, work on files, files and commands, in plain JSON. Errors are `{detail, code}`.",
-    "Messages": "Answers to conversations, in Anthropic's form.",
-    "Responses": "Answers to conversations, in OpenAI's newer form, kept for a while.",
-    "Models": "The values of `model`.",
-    "Keys": "API keys, their permissions and their usage.",
-    "Health": "For people, supervisors and load balancers. No key needed.",
-    "About": "What this is. No key needed.",
+    "Chat": "OpenAI's chat completions and legacy completions.",
+    "REST": "Prompts, tasks on files, file access and commands, in plain JSON. Errors have the form `{detail, code}`.",
+    "Messages": "Anthropic's messages.",
+    "Responses": "OpenAI's responses, which the server stores for a limited time.",
+    "Models": "The models that a request can use.",
+    "Keys": "API keys, their permissions, limits and usage.",
+    "Health": "Health checks for people, supervisors and load balancers. They require no key.",
+    "About": "The API description. It requires no key.",
 }
 HEADERS = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
-# Swagger UI sets styles in attributes and has its icons in data URLs.
+# Swagger UI sets styles in attributes, and its icons are data URLs.
 PAGE_HEADERS = {
     **HEADERS,
     "referrer-policy": "no-referrer",
@@ -72,7 +72,7 @@ class SwaggerPage(SwaggerRenderPlugin):
     """Swagger UI from this server's own files; Litestar's page has an inline script, which the policy forbids."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002
-        """The page; its script fetches /openapi.json."""
+        """Returns the page; its script fetches /openapi.json."""
         return HTML.encode()
 
     def receive_router(self, router: Router) -> None:
@@ -82,14 +82,14 @@ class SwaggerPage(SwaggerRenderPlugin):
 
 
 class DocumentPlugin(JsonRenderPlugin):
-    """The complete document, where Litestar has its own."""
+    """Serves the complete document instead of Litestar's."""
 
     def __init__(self, documentation: Documentation) -> None:
         super().__init__()
         self._documentation = documentation
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002
-        """The document as JSON."""
+        """Returns the document as JSON."""
         return self._documentation.encode()
 
 
@@ -109,20 +109,20 @@ def _serve_file(name: str) -> HTTPRouteHandler:
 async def get_openapi(documentation: NamedDependency[Documentation]) -> Response[bytes]:
     """Describe this API.
 
-    The server makes this document from its own code.
+    The server generates this document from its code.
     """
     return Response(documentation.encode(), media_type="application/json", headers=HEADERS)
 
 
 def create_operation_id(handler: HTTPRouteHandler, _: object, path: list[Any]) -> str:
-    """The handler's name in camel case, and the path of a handler that has several."""
+    """Returns the handler's name in camel case; with the path, if the handler has several."""
     first, *rest = handler.handler_name.split("_")
     more = path if len(handler.paths) > 1 else []
     return first + "".join(str(part).title() for part in (*rest, *more))
 
 
 def build_config(version: str, documentation: Documentation) -> OpenAPIConfig:
-    """What Litestar needs to describe the routes."""
+    """Returns Litestar's configuration of the document and its page."""
     return OpenAPIConfig(
         title=TITLE,
         version=version,

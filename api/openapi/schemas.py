@@ -1,4 +1,4 @@
-"""The schemas of all structs that requests and responses have. Pure."""
+"""The JSON Schemas of all requests and responses. Pure."""
 
 from collections.abc import Iterable, Mapping
 
@@ -21,7 +21,7 @@ from api.dialects.openai_chat.models import ChatMessage, ToolCallIn
 from api.dialects.openai_responses.models import ResponsesTool
 from api.openapi.parameters import with_parameters
 
-# Structs that requests hold as undecoded JSON.
+# Structs that requests contain as undecoded JSON.
 UNDECODED = (ChatMessage, ToolCallIn, Part, ToolDefinition, ResponsesTool, Item, InputTool, *BLOCKS, *SOURCES)
 PARAMETERS: dict[str, Mapping[str, Parameter]] = {
     "ChatCompletionRequest": CHAT_PARAMETERS,
@@ -34,7 +34,7 @@ PARAMETERS: dict[str, Mapping[str, Parameter]] = {
 def build_schemas(
     requests: Iterable[type[Struct]], answers: Iterable[type[Struct]], policy: Policy, limits: AgentLimits
 ) -> dict[str, Json]:
-    """Every schema by name, for the server's settings."""
+    """Returns all schemas by name, for the server's settings."""
     schemas = schemas_of(*requests, *UNDECODED)
     for name, table in PARAMETERS.items():
         with_parameters(schemas[name], table, policy)
@@ -49,7 +49,7 @@ def build_schemas(
 
 
 def _require_written_fields(schema: Json) -> None:
-    """Fields that have a default are always written; those that may be missing have none in a schema."""
+    """Marks every field that is always written as required; a field that can be absent has no default in the schema."""
     properties = schema["properties"]
     schema["required"] = [
         name for name, field in properties.items() if name in schema["required"] or "default" in field

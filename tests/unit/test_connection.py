@@ -12,9 +12,9 @@ from msgspec import Struct
 from uvicorn.server import ServerState
 
 from api.dialects.error_rendering import render_error_for_path
-from api.http.connection import Connection
-from api.http.connection_registry import ConnectionLimits, ConnectionRegistry
-from api.http.early_responses import MAX_HEAD_BYTES
+from api.http.connections.connection import Connection
+from api.http.connections.early_responses import MAX_HEAD_BYTES
+from api.http.connections.registry import ConnectionLimits, ConnectionRegistry
 
 POST = b"POST /%b HTTP/1.1\r\nHost: a\r\n%bContent-Length: %d\r\n\r\n%b"
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: %b\r\nHTTP2-Settings: AAMAAABk\r\n"

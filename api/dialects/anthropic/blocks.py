@@ -1,7 +1,7 @@
-"""The content blocks and sources that clients send, each with the fields of its type. Pure.
+"""The content blocks of a message as clients send them, each with the fields of its type. Pure.
 
-Invariants: a field is checked only on the types that have it. Undeclared fields are accepted and ignored. Callers of this
-module decide about undeclared types.
+Invariants: a field is checked only on the types that have it. Unknown fields are ignored. The caller of this module
+handles unknown types.
 """
 
 from collections.abc import Sequence
@@ -25,83 +25,87 @@ type Content = str | list[Raw] | None
 class TextBlock(Struct, frozen=True, tag="text", tag_field="type"):
     """Text."""
 
-    text: Annotated[str, doc("The words.")]
+    text: Annotated[str, doc("The text.")]
 
 
 class ImageBlock(Struct, frozen=True, tag="image", tag_field="type"):
-    """An image, in a user message or in a tool result."""
+    """An image in a user message or in a tool result."""
 
-    source: Annotated[Raw, doc("Where it is.", **ANY_SOURCE)]
+    source: Annotated[Raw, doc("The source of the image.", **ANY_SOURCE)]
 
 
 class DocumentBlock(Struct, frozen=True, tag="document", tag_field="type"):
-    """A document, in a user message or in a tool result."""
+    """A document in a user message or in a tool result."""
 
-    source: Annotated[Raw, doc("Where it is.", **ANY_SOURCE)]
-    title: Annotated[str | None, doc("Its name.")] = None
-    context: Annotated[str | None, doc("What is said of it beside it.")] = None
+    source: Annotated[Raw, doc("The source of the document.", **ANY_SOURCE)]
+    title: Annotated[str | None, doc("The title of the document.")] = None
+    context: Annotated[str | None, doc("Information about the document.")] = None
 
 
 class SearchResultBlock(Struct, frozen=True, tag="search_result", tag_field="type"):
-    """A passage that a search found."""
+    """A search result."""
 
-    source: Annotated[str, doc("Where it is from, as text.")]
-    title: Annotated[str | None, doc("Its title.")] = None
-    content: Annotated[str | list[Raw] | None, doc("The passage, in text blocks.", items=ref("TextBlock"))] = None
+    source: Annotated[str, doc("Where the passage comes from, such as a URL.")]
+    title: Annotated[str | None, doc("The title of the source.")] = None
+    content: Annotated[str | list[Raw] | None, doc("The passage: a text, or text blocks.", items=ref("TextBlock"))] = (
+        None
+    )
 
 
 class ToolUseBlock(Struct, frozen=True, tag="tool_use", tag_field="type"):
-    """A tool call of the assistant."""
+    """A tool call by the assistant."""
 
-    id: Annotated[str, doc("The call's id.")]
-    name: Annotated[str, doc("The tool that it is for.")]
-    input: Annotated[Raw, doc("Its arguments: an object. Anything else reaches the model as the text that it is.")] = (
-        raw_field(b"{}")
+    id: Annotated[str, doc("The id of the call.")]
+    name: Annotated[str, doc("The name of the tool.")]
+    input: Annotated[Raw, doc("The arguments: an object. Any other value reaches the model as text.")] = raw_field(
+        b"{}"
     )
 
 
 class ToolResultBlock(Struct, frozen=True, tag="tool_result", tag_field="type"):
     """The result of a tool call."""
 
-    tool_use_id: Annotated[str, doc("The call that it answers.")]
+    tool_use_id: Annotated[str, doc("The id of the call.")]
     content: Annotated[
         str | list[Raw] | None,
-        doc("A text, or blocks of text, pictures, documents and search results.", items=ANY_BLOCK),
+        doc("A text, or blocks: text, images, documents and search results.", items=ANY_BLOCK),
     ] = None
     is_error: Annotated[bool | None, doc("Whether the call failed.")] = None
 
 
 class ThinkingBlock(Struct, frozen=True, tag="thinking", tag_field="type"):
-    """Thinking of an earlier answer, sent back."""
+    """Thinking from an earlier answer."""
 
-    thinking: Annotated[str, doc("Its words, which may be none.")]
-    signature: Annotated[str | None, doc("The service's signature of them. Thinking without one is left out.")] = None
+    thinking: Annotated[str, doc("The text of the thinking; it may be empty.")]
+    signature: Annotated[
+        str | None, doc("The service's signature of the thinking. Thinking without a signature is ignored.")
+    ] = None
 
 
 class RedactedThinkingBlock(Struct, frozen=True, tag="redacted_thinking", tag_field="type"):
-    """Thinking that only the service can read."""
+    """Thinking from an earlier answer, readable only by the service."""
 
-    data: Annotated[str, doc("The thinking.")]
+    data: Annotated[str, doc("The encrypted thinking.")]
 
 
 class CompactionBlock(Struct, frozen=True, tag="compaction", tag_field="type"):
-    """A summary of an earlier part of the conversation. Reaches the model as text."""
+    """A summary of an earlier part of the conversation. It reaches the model as text."""
 
     content: Annotated[str | None, doc("The summary.")] = None
 
 
 class ConnectorTextBlock(Struct, frozen=True, tag="connector_text", tag_field="type"):
-    """Text of the assistant between tool calls. Reaches the model as text."""
+    """Text that the assistant wrote between calls. It reaches the model as text."""
 
-    connector_text: Annotated[str | None, doc("The words.")] = None
-    text: Annotated[str | None, doc("The words, by another name.")] = None
+    connector_text: Annotated[str | None, doc("The text.")] = None
+    text: Annotated[str | None, doc("Another name of the field.")] = None
 
 
 class SystemBlock(Struct, frozen=True, tag="mid_conv_system", tag_field="type"):
-    """A system instruction inside a message. Reaches the model as text."""
+    """An instruction among the blocks of a message. It reaches the model as text."""
 
     content: Annotated[str | list[Raw] | None, doc("A text, or text blocks.", items=ref("TextBlock"))] = None
-    text: Annotated[str | None, doc("The words, by another name.")] = None
+    text: Annotated[str | None, doc("Another name of the field.")] = None
 
 
 type Block = (
@@ -120,32 +124,32 @@ type Block = (
 
 
 class Base64Source(Struct, frozen=True, tag="base64", tag_field="type"):
-    """The bytes of a file."""
+    """Data in base64."""
 
-    data: Annotated[str, doc("The bytes in base64.")]
-    media_type: Annotated[str, doc("What the bytes are.")] = ""
+    data: Annotated[str, doc("The data, in base64.")]
+    media_type: Annotated[str, doc("The media type of the data.")] = ""
 
 
 class TextSource(Struct, frozen=True, tag="text", tag_field="type"):
-    """A document's text."""
+    """A document as text."""
 
     data: Annotated[str, doc("The text.")]
 
 
 class UrlSource(Struct, frozen=True, tag="url", tag_field="type"):
-    """The URL of a file."""
+    """A URL."""
 
-    url: Annotated[str, doc("The address of a picture, a PDF or a text, which the server fetches.")]
+    url: Annotated[str, doc("The URL of an image, PDF or text. The server fetches it.")]
 
 
 class ContentSource(Struct, frozen=True, tag="content", tag_field="type"):
-    """A document made of text blocks."""
+    """A document that consists of text blocks."""
 
     content: Annotated[str | list[Raw], doc("A text, or text blocks.", items=ref("TextBlock"))]
 
 
 class FileSource(Struct, frozen=True, tag="file", tag_field="type"):
-    """A file that was uploaded earlier. Rejected: the server stores no files."""
+    """An uploaded file. Rejected: this server stores no files."""
 
 
 type Source = Base64Source | TextSource | UrlSource | ContentSource | FileSource
@@ -172,17 +176,17 @@ def decode_type(raw: Raw, where: str) -> str:
 
 
 def to_block(raw: Raw, where: str) -> Block:
-    """Decodes a block of a type in `BLOCKS`. Raises Problem."""
+    """Returns a block of a type in `BLOCKS`. Raises Problem."""
     return decode_json(bytes(raw), _block, where)
 
 
 def to_source(raw: Raw, where: str) -> Source:
-    """Decodes a source of a type in `SOURCES`. Raises Problem."""
+    """Returns a source of a type in `SOURCES`. Raises Problem."""
     return decode_json(bytes(raw), _source, where)
 
 
 def to_content(raw: Raw, where: str) -> Content:
-    """Decodes content: a text, or blocks that are still raw. Raises Problem."""
+    """Returns a text, or undecoded blocks. Raises Problem."""
     return decode_json(bytes(raw), _content, where)
 
 

@@ -1,6 +1,6 @@
-"""The structs of Anthropic's messages: requests and answers.
+"""The request and response bodies of Anthropic's messages.
 
-Invariants: undeclared fields are accepted and ignored, unless `api.dialects.anthropic.parameters` treats them otherwise.
+Invariants: undeclared fields are ignored, unless `api.dialects.anthropic.parameters` says otherwise.
 """
 
 from typing import Annotated, Literal
@@ -15,128 +15,151 @@ from api.dialects.anthropic.blocks import ANY_BLOCK
 class InputMessage(Struct, frozen=True):
     """A message of the conversation."""
 
-    role: Annotated[str, doc("`user` or `assistant`; `system` gives instructions, at the beginning or in its place.")]
+    role: Annotated[
+        str,
+        doc(
+            "`user`, `assistant` or `system`. A `system` message has instructions, at the start or within the conversation."
+        ),
+    ]
     content: Annotated[
         str | list[Raw] | UnsetType,
-        doc("A text, or blocks. A system message has texts only, or nothing.", items=ANY_BLOCK),
+        doc("A text, or blocks. A system message has only text blocks, or no content.", items=ANY_BLOCK),
     ] = UNSET
     clear_at: Annotated[
         object,
         doc(
-            "`next_user_message`: a system message that holds until the next message of the user's.",
+            "`next_user_message`: the system message is valid until the next user message.",
             type=["string", "null"],
         ),
     ] = None
     output_config: Annotated[
-        object, doc("Of a system message: the `effort` from there on.", type=["object", "null"])
+        object, doc("In a system message: the `effort` from this message on.", type=["object", "null"])
     ] = None
 
 
 class InputTool(Struct, frozen=True):
     """A tool that the model may call."""
 
-    name: Annotated[str, doc("Its name, kept to the character.")] = ""
-    description: Annotated[str | None, doc("What it is for.")] = None
-    input_schema: Annotated[Raw, doc("The JSON Schema of its arguments.")] = raw_field()
-    strict: Annotated[bool | None, doc("Whether arguments are given out only if they meet the schema.")] = None
+    name: Annotated[str, doc("The name; calls contain it unchanged.")] = ""
+    description: Annotated[str | None, doc("What the tool does and when to call it.")] = None
+    input_schema: Annotated[Raw, doc("The JSON Schema of the arguments.")] = raw_field()
+    strict: Annotated[
+        bool | None, doc("Whether a call is sent only if its arguments are valid against the schema.")
+    ] = None
 
 
 class ToolChoice(Struct, frozen=True):
-    """How the tools may be used."""
+    """Whether and how the model calls tools."""
 
-    type: Annotated[str, doc("`auto`, `any`, `tool` or `none`; any other is taken for `auto` and named.")]
-    name: Annotated[object, doc("The tool that must be called, with `tool`.", type=["string", "null"])] = None
-    disable_parallel_tool_use: Annotated[bool | None, doc("Whether one answer may hold one call only.")] = None
+    type: Annotated[
+        str, doc("`auto`, `any`, `tool` or `none`. Other values mean `auto`, and `x-ignored-parameters` lists them.")
+    ]
+    name: Annotated[object, doc("For `tool`: the tool that the model must call.", type=["string", "null"])] = None
+    disable_parallel_tool_use: Annotated[bool | None, doc("Whether one answer may contain at most one call.")] = None
 
 
 class ThinkingOptions(Struct, frozen=True):
-    """Whether the model's thinking is shown."""
+    """Whether the model thinks, and whether the answer contains its thinking."""
 
-    type: Annotated[str, doc("`enabled`, `adaptive` or `disabled`; any other is taken for the nearest and named.")]
+    type: Annotated[
+        str,
+        doc(
+            "`enabled`, `adaptive` or `disabled`. Other values mean the nearest one, and `x-ignored-parameters` lists them."
+        ),
+    ]
     budget_tokens: Annotated[
-        object, doc("Stands for an effort; the models of today take no budget.", type=["integer", "null"])
+        object,
+        doc("A budget in tokens. It determines the effort; current models accept no budget.", type=["integer", "null"]),
     ] = None
-    display: Annotated[str | None, doc("`summarized` or `omitted`; any other is taken for `summarized` and named.")] = (
-        None
-    )
+    display: Annotated[
+        str | None,
+        doc("`summarized` or `omitted`. Other values mean `summarized`, and `x-ignored-parameters` lists them."),
+    ] = None
 
 
 class OutputFormat(Struct, frozen=True):
     """The format of the answer."""
 
-    type: Annotated[str, doc("`json_schema`; any other is named and without effect.")]
-    schema: Annotated[Raw, doc("The JSON Schema that the whole answer meets.")] = raw_field()
+    type: Annotated[str, doc("`json_schema`. Other values are ignored, and `x-ignored-parameters` lists them.")]
+    schema: Annotated[Raw, doc("The JSON Schema of the complete answer.")] = raw_field()
 
 
 class OutputConfig(Struct, frozen=True):
-    """How hard the model works, and the format of its answer."""
+    """The effort of the model, and the format of its answer."""
 
     effort: Annotated[
-        str | None, doc("`low`, `medium`, `high`, `xhigh` or `max`; any other is the model's own and named.")
+        str | None,
+        doc(
+            "`low`, `medium`, `high`, `xhigh` or `max`. Other values mean the model's default, and `x-ignored-parameters` lists them."
+        ),
     ] = None
-    format: Annotated[OutputFormat | None, doc("The form of the answer.")] = None
+    format: Annotated[OutputFormat | None, doc("The format of the answer.")] = None
 
 
 class MessagesRequest(Struct, frozen=True):
-    """A conversation that the assistant continues."""
+    """A conversation, and options for the assistant's next message."""
 
-    messages: Annotated[list[InputMessage], doc("The conversation, oldest first.")]
-    model: Annotated[str | None, doc("A name of `GET /v1/models`; without one, the server's default.")] = None
-    max_tokens: Annotated[int | None, doc("The most that the model may write, in tokens. Required for an answer.")] = (
+    messages: Annotated[list[InputMessage], doc("The conversation, oldest message first.")]
+    model: Annotated[str | None, doc("A name from `GET /v1/models`. Default: DEFAULT_MODEL.")] = None
+    max_tokens: Annotated[
+        int | None, doc("The most output tokens, thinking included. Required, except for counting tokens.")
+    ] = None
+    system: Annotated[str | list[Raw] | None, doc("Instructions: a text, or text blocks.", items=ref("TextBlock"))] = (
         None
     )
-    system: Annotated[
-        str | list[Raw] | None, doc("Instructions: a text, or blocks of text.", items=ref("TextBlock"))
-    ] = None
     tools: Annotated[
         list[Raw] | None,
         doc(
-            "Tools that the model may call; you do what they are for and send the results.",
+            "The tools that the model may call. Your program runs them and sends the results.",
             items={"anyOf": [ref("InputTool"), {"type": "object"}]},
         ),
     ] = None
-    tool_choice: Annotated[ToolChoice | None, doc("Whether it may, must or must not call one.")] = None
-    stop_sequences: Annotated[list[str] | None, doc("Texts that end the answer before them.")] = None
-    thinking: Annotated[ThinkingOptions | None, doc("Whether the model's thinking is shown.")] = None
-    output_config: Annotated[OutputConfig | None, doc("How hard the model works, and the form of its answer.")] = None
+    tool_choice: Annotated[ToolChoice | None, doc("Whether the model may, must or must not call a tool.")] = None
+    stop_sequences: Annotated[
+        list[str] | None, doc("Texts. The answer ends before the first occurrence of one of them.")
+    ] = None
+    thinking: Annotated[
+        ThinkingOptions | None, doc("Whether the model thinks, and whether the answer contains its thinking.")
+    ] = None
+    output_config: Annotated[OutputConfig | None, doc("The effort of the model, and the format of its answer.")] = None
     output_format: Annotated[OutputFormat | None, doc("The former name of `output_config.format`.")] = None
-    stream: Annotated[bool | None, doc("Whether to send the answer as events, as it is written.")] = None
+    stream: Annotated[bool | None, doc("Whether to stream the answer as server-sent events.")] = None
 
 
 class MessageUsage(Struct, frozen=True):
-    """Token counts."""
+    """Token usage."""
 
-    input_tokens: Annotated[int, doc("Read, without those of the cache.")]
-    cache_creation_input_tokens: Annotated[int, doc("Written to the cache.")]
-    cache_read_input_tokens: Annotated[int, doc("Read from the cache.")]
-    output_tokens: Annotated[int, doc("Written, thinking included.")]
+    input_tokens: Annotated[int, doc("Input tokens, without tokens read from or written to the cache.")]
+    cache_creation_input_tokens: Annotated[int, doc("Tokens written to the cache.")]
+    cache_read_input_tokens: Annotated[int, doc("Tokens read from the cache.")]
+    output_tokens: Annotated[int, doc("Output tokens, thinking included.")]
 
 
 class TextOut(Struct, frozen=True, tag="text", tag_field="type"):
     """Text of the answer."""
 
-    text: Annotated[str, doc("The words.")]
+    text: Annotated[str, doc("The text.")]
 
 
 class ThinkingOut(Struct, frozen=True, tag="thinking", tag_field="type"):
     """The model's thinking. Send it back unchanged in the next request."""
 
-    thinking: Annotated[str, doc("The words.")]
-    signature: Annotated[str, doc("The service's signature of them.")]
+    thinking: Annotated[str, doc("The text of the thinking.")]
+    signature: Annotated[str, doc("The service's signature of the thinking.")]
 
 
 class RedactedOut(Struct, frozen=True, tag="redacted_thinking", tag_field="type"):
-    """Thinking that only the service can read. Send it back unchanged."""
+    """The model's thinking, readable only by the service. Send it back unchanged in the next request."""
 
-    data: Annotated[str, doc("The thinking.")]
+    data: Annotated[str, doc("The encrypted thinking.")]
 
 
 class ToolUseOut(Struct, frozen=True, tag="tool_use", tag_field="type"):
-    """A call of one of your tools; send a `tool_result` with its id."""
+    """A call of one of your tools. Send a `tool_result` with its id."""
 
-    id: Annotated[str, doc("The call's id.")]
-    name: Annotated[str, doc("The tool's name, exactly as it was offered.")]
-    input: Annotated[Raw, doc("The arguments, an object.")]
+    id: Annotated[str, doc("The id of the call.")]
+    name: Annotated[str, doc("The name of the tool, exactly as in the request.")]
+    input: Annotated[Raw, doc("The arguments: an object.")]
 
 
 type BlockOut = TextOut | ThinkingOut | RedactedOut | ToolUseOut
@@ -145,40 +168,40 @@ type BlockOut = TextOut | ThinkingOut | RedactedOut | ToolUseOut
 class MessageOut(Struct, frozen=True, kw_only=True):
     """The answer."""
 
-    id: Annotated[str, doc("This answer's id.")]
-    type: Annotated[Literal["message"], doc("What this is.")] = "message"
+    id: Annotated[str, doc("The id of the answer.")]
+    type: Annotated[Literal["message"], doc("The type of the object.")] = "message"
     role: Annotated[Literal["assistant"], doc("Always `assistant`.")] = "assistant"
-    model: Annotated[str, doc("The model that answered.")]
-    content: Annotated[list[BlockOut], doc("What it said, thought and called.")]
-    stop_reason: Annotated[str | None, doc("Why it ended, by the service's own word.")]
-    stop_sequence: Annotated[str | None, doc("The text of `stop_sequences` that ended it.")]
-    usage: Annotated[MessageUsage, doc("The tokens.")]
+    model: Annotated[str, doc("The full id of the model that answered.")]
+    content: Annotated[list[BlockOut], doc("The text, thinking and tool calls of the model, in order.")]
+    stop_reason: Annotated[str | None, doc("Why the answer ended, as the service reported it.")]
+    stop_sequence: Annotated[str | None, doc("The text from `stop_sequences` that ended the answer.")]
+    usage: Annotated[MessageUsage, doc("The token usage.")]
 
 
 class ErrorDetail(Struct, frozen=True):
-    """What went wrong."""
+    """An error."""
 
-    type: Annotated[str, doc("The kind, for programs.")]
-    message: Annotated[str, doc("What went wrong and what can be done.")]
-    details: Annotated[dict[str, object] | UnsetType, doc("What a program may act on.")] = UNSET
+    type: Annotated[str, doc("Anthropic's type of the error, for programs.")]
+    message: Annotated[str, doc("A sentence for people: what is wrong, and how to fix it.")]
+    details: Annotated[dict[str, object] | UnsetType, doc("Details of the error, for programs.")] = UNSET
 
 
 class ErrorMessage(Struct, frozen=True, kw_only=True):
-    """An error in Anthropic's envelope."""
+    """The body of an error, and of an error event in a stream."""
 
-    type: Annotated[Literal["error"], doc("What this is.")] = "error"
-    error: Annotated[ErrorDetail, doc("What went wrong.")]
-    request_id: Annotated[str | None, doc("The request's id.")]
+    type: Annotated[Literal["error"], doc("The type of the object.")] = "error"
+    error: Annotated[ErrorDetail, doc("The error.")]
+    request_id: Annotated[str | None, doc("The id of the request.")]
 
 
 class TokenCount(Struct, frozen=True):
-    """An estimate of the input tokens."""
+    """An estimate of the input tokens of a request."""
 
-    input_tokens: Annotated[int, doc("About how many tokens the request has.")]
+    input_tokens: Annotated[int, doc("The estimated number of input tokens.")]
 
 
 class ModelInfo(Struct, frozen=True, kw_only=True):
-    """A model. created_at: the epoch, because release dates are not known here."""
+    """A model. created_at: the epoch, since this server does not know release dates."""
 
     type: Literal["model"] = "model"
     id: str
@@ -187,7 +210,7 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
 
 
 class ModelPage(Struct, frozen=True):
-    """A page of the models."""
+    """A page of the list of models."""
 
     data: list[ModelInfo]
     has_more: bool

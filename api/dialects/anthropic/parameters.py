@@ -1,35 +1,39 @@
-"""Every parameter of Anthropic's messages and its treatment. The documentation has the same table."""
+"""All parameters of Anthropic's messages and how the server treats them; the docs repeat the table."""
 
 from api.conversation.parameters import Parameter
 
 MESSAGES_PARAMETERS: dict[str, Parameter] = {
-    "messages": Parameter("supported", "each message reaches the model as a message of its own role"),
-    "model": Parameter("supported", "a name of GET /v1/models; DEFAULT_MODEL without one"),
-    "max_tokens": Parameter("supported", "required, at least 1; the service refuses more than the model can write"),
+    "messages": Parameter("supported", "each message reaches the model in its role"),
+    "model": Parameter("supported", "a name from GET /v1/models; the default is DEFAULT_MODEL"),
+    "max_tokens": Parameter("supported", "required, at least 1; the service rejects more than the model can write"),
     "system": Parameter(
-        "supported", "texts, in order; then those of `role: system` messages before the first of another role"
+        "supported",
+        "texts, in order; the texts of `role: system` messages before the first message of another role follow",
     ),
     "stream": Parameter("supported", ""),
     "tools": Parameter(
         "supported",
-        "with their names, descriptions and schemas; bash, text_editor and memory too; server tools are dropped",
+        "with their names, descriptions and schemas, including bash, text_editor and memory; server tools are ignored",
     ),
-    "tool_choice": Parameter("supported", "with `disable_parallel_tool_use`; an unknown `type` is `auto`, and named"),
-    "stop_sequences": Parameter("supported", "texts of white space only are watched for here"),
+    "tool_choice": Parameter(
+        "supported", "with `disable_parallel_tool_use`; an unknown `type` means `auto`, and the header lists it"
+    ),
+    "stop_sequences": Parameter("supported", "the server itself matches texts that are only white space"),
     "thinking": Parameter(
         "supported",
-        "whether it is shown; `budget_tokens` sets the effort; `disabled` is `low`; unknown values are taken for the nearest, "
-        "and named",
+        "whether the answer contains it; `budget_tokens` determines the effort; `disabled` means `low`; unknown values mean "
+        "the nearest one, and the header lists them",
     ),
     "output_config": Parameter(
-        "supported", "`effort`, and `format` with a JSON schema; the rest of it, and unknown values, are named"
+        "supported",
+        "`effort`, and `format` with a JSON Schema; other fields and unknown values are ignored, and the header lists them",
     ),
     "output_format": Parameter("supported", "the former name of `output_config.format`"),
-    "temperature": Parameter("ignored", "current models take none", range=(0, 1)),
-    "top_p": Parameter("ignored", "current models take none", range=(0, 1)),
-    "top_k": Parameter("ignored", "current models take none", range=(0, 1_000_000)),
-    "context_management": Parameter("ignored", "the conversation is not edited here"),
-    "fallbacks": Parameter("ignored", "no other model is asked when one declines"),
+    "temperature": Parameter("ignored", "current models do not accept it", range=(0, 1)),
+    "top_p": Parameter("ignored", "current models do not accept it", range=(0, 1)),
+    "top_k": Parameter("ignored", "current models do not accept it", range=(0, 1_000_000)),
+    "context_management": Parameter("ignored", "the server does not edit the conversation"),
+    "fallbacks": Parameter("ignored", "no other model answers if a model refuses"),
     "billing_policy": Parameter("ignored", "the account of the server's owner is billed"),
     "metadata": Parameter("accepted", ""),
     "service_tier": Parameter("accepted", ""),
@@ -40,9 +44,13 @@ MESSAGES_PARAMETERS: dict[str, Parameter] = {
     "diagnostics": Parameter("accepted", ""),
     "fallback_credit_token": Parameter("accepted", ""),
     "compaction": Parameter(
-        "rejected", "no conversation is summarized here; ask the model for a summary", harmless=(None,)
+        "rejected", "the server does not summarize conversations; ask the model for a summary", harmless=(None,)
     ),
-    "container": Parameter("rejected", "no containers are kept here", harmless=(None,)),
-    "mcp_servers": Parameter("rejected", "the server connects to no MCP servers of a client's", harmless=(None, [])),
-    "thread": Parameter("rejected", "nothing is kept between requests; send the whole conversation", harmless=(None,)),
+    "container": Parameter("rejected", "the server has no containers", harmless=(None,)),
+    "mcp_servers": Parameter(
+        "rejected", "the server does not connect to the MCP servers of a client", harmless=(None, [])
+    ),
+    "thread": Parameter(
+        "rejected", "nothing is stored between requests; send the complete conversation", harmless=(None,)
+    ),
 }

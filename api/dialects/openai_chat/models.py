@@ -13,19 +13,19 @@ from api.core.schema import TOKENS, US_DOLLARS, content_of, doc, like, raw_field
 
 
 class CustomToolCall(Struct, frozen=True):
-    """A custom tool and its input."""
+    """A call of a custom tool: its name and input."""
 
-    name: Annotated[str, doc("The tool's name.")] = ""
-    input: Annotated[str, doc("Free text.")] = ""
+    name: Annotated[str, doc("The name of the tool.")] = ""
+    input: Annotated[str, doc("The input, as free text.")] = ""
 
 
 class ToolCallIn(Struct, frozen=True):
-    """A tool call of the assistant."""
+    """A tool call by the assistant."""
 
-    id: Annotated[str | None, doc("Its id, as the answer had it.", minLength=1)] = None
+    id: Annotated[str | None, doc("The id of the call, from the answer.", minLength=1)] = None
     type: Annotated[str | None, doc("`function` or `custom`.")] = None
-    function: Annotated[FunctionCall | None, doc("The function called.")] = None
-    custom: Annotated[CustomToolCall | None, doc("The custom tool called.")] = None
+    function: Annotated[FunctionCall | None, doc("For `function`: the called function.")] = None
+    custom: Annotated[CustomToolCall | None, doc("For `custom`: the called tool.")] = None
 
 
 TOOL_CALL_DECODER = TaggedStructDecoder(
@@ -41,22 +41,23 @@ class ChatMessage(Struct, frozen=True):
     role: Annotated[
         str | None,
         doc(
-            "Who says it. `tool` brings the result of a call (`function` is its legacy form).",
+            "The author. A `tool` message is the result of a call (`function` is the legacy form).",
             enum=["system", "developer", "user", "assistant", "tool", "function"],
         ),
     ] = None
-    content: Annotated[msgspec.Raw, doc("What is said: a text, or parts in their order.", anyOf=content_of("Part"))] = (
-        raw_field()
-    )
-    refusal: Annotated[str | None, doc("An assistant's refusal; read as its text if it has no other.")] = None
+    content: Annotated[msgspec.Raw, doc("A text, or parts in order.", anyOf=content_of("Part"))] = raw_field()
+    refusal: Annotated[str | None, doc("A refusal by the assistant; used as the text if `content` is empty.")] = None
     name: Annotated[
-        str | None, doc("Without effect: the model is not told. The response names it in `x-ignored-parameters`.")
+        str | None, doc("Ignored: the model does not see it. The response lists it in `x-ignored-parameters`.")
     ] = None
     tool_calls: Annotated[
         list[msgspec.Raw] | None,
-        doc("The calls an assistant made. Each needs one `tool` message, anywhere after it.", items=ref("ToolCallIn")),
+        doc(
+            "The tool calls by the assistant. Each call needs one `tool` message, anywhere after it.",
+            items=ref("ToolCallIn"),
+        ),
     ] = None
-    tool_call_id: Annotated[str | None, doc("In a `tool` message: the call that this is the result of.")] = None
+    tool_call_id: Annotated[str | None, doc("For `tool`: the id of the call.")] = None
     function_call: Annotated[FunctionCall | None, doc("The legacy form of `tool_calls`.")] = None
 
 
@@ -72,73 +73,87 @@ MESSAGE_DECODER = TaggedStructDecoder(
 
 
 class ReasoningOptions(Struct, frozen=True):
-    """How hard to think."""
+    """Reasoning options, as other gateways define them."""
 
     effort: Annotated[str | None, doc("As `reasoning_effort`.", enum=[*EFFORT_NAMES, None])] = None
     max_tokens: Annotated[
-        int | None, doc("A budget for thinking; it sets the effort where none is named.", minimum=0)
+        int | None, doc("A budget for thinking, in tokens; it determines the effort if `effort` is absent.", minimum=0)
     ] = None
-    enabled: Annotated[bool | None, doc("`false` is `effort: none`.")] = None
-    exclude: Annotated[bool | None, doc("`true`: think, but don't show it.")] = None
-    summary: Annotated[str | None, doc("Anything but `none`: show what is shown of the thoughts.")] = None
+    enabled: Annotated[bool | None, doc("`false` means `effort: none`.")] = None
+    exclude: Annotated[bool | None, doc("`true`: the answer does not contain the thinking.")] = None
+    summary: Annotated[
+        str | None, doc("Every value except `none`: the answer contains the thinking that the service shows.")
+    ] = None
 
 
 class JsonSchemaFormat(Struct, frozen=True):
     """The JSON Schema of the answer."""
 
-    name: Annotated[str | None, doc("Accepted; only for people.")] = None
+    name: Annotated[str | None, doc("A name for people. Accepted without effect.")] = None
     description: Annotated[
-        str | None, doc("What the answer is for. Without effect, unless the schema says it too.")
+        str | None, doc("The purpose of the answer. Ignored; a `description` in the schema has an effect.")
     ] = None
-    schema: Annotated[msgspec.Raw, doc("Any root will do, lists and unions too.", type="object")] = raw_field()
-    strict: Annotated[bool | None, doc("Accepted; the answer always meets the schema.")] = None
+    schema: Annotated[
+        msgspec.Raw, doc("A JSON Schema. The root may have any type, including arrays and unions.", type="object")
+    ] = raw_field()
+    strict: Annotated[bool | None, doc("Accepted without effect: the answer is always valid against the schema.")] = (
+        None
+    )
 
 
 class ResponseFormat(Struct, frozen=True):
     """The format of the answer's text."""
 
     type: Annotated[
-        str, doc("`text`, any JSON object, or JSON by a schema.", enum=["text", "json_object", "json_schema"])
+        str,
+        doc(
+            "`text`; `json_object`: any JSON object; `json_schema`: JSON that is valid against a schema.",
+            enum=["text", "json_object", "json_schema"],
+        ),
     ]
-    json_schema: Annotated[JsonSchemaFormat | None, doc("For `json_schema`.")] = None
-    schema: Annotated[msgspec.Raw, doc("Where lenient clients put the schema.", type="object")] = raw_field()
+    json_schema: Annotated[JsonSchemaFormat | None, doc("For `json_schema`: the schema.")] = None
+    schema: Annotated[
+        msgspec.Raw, doc("The schema, as some clients send it instead of `json_schema.schema`.", type="object")
+    ] = raw_field()
 
 
 class ChatCompletionRequest(Struct, frozen=True):
-    """A conversation, and how to answer it.
+    """A conversation, and options for the answer.
 
-    `null` is the same as leaving a field out; fields that are not listed here are accepted and ignored.
+    `null` is the same as an absent field. Unknown fields are ignored.
     """
 
     messages: Annotated[
         list[Annotated[msgspec.Raw, like("ChatMessage")]],
         doc(
-            "The conversation, oldest first. `system` and `developer` messages before all others are the system prompt, in their order; later ones stay where they are.",
+            "The conversation, oldest message first. `system` and `developer` messages before all others form the system prompt, in order; later ones keep their position.",
             minItems=1,
         ),
     ] = msgspec.field(default_factory=list[msgspec.Raw])
     model: Annotated[
         str | None,
         doc(
-            "A name of GET /v1/models; DEFAULT_MODEL without one. Full ids, `haiku`, `sonnet` and `opus`, well-known names such as `gpt-4o`, and those that the server's owner added with MODEL_ALIASES."
+            "A name from GET /v1/models: a full id, `haiku`, `sonnet` or `opus`, a well-known name such as `gpt-4o`, or a name from MODEL_ALIASES. Default: DEFAULT_MODEL."
         ),
     ] = None
-    stream: Annotated[bool | None, doc("Send the answer as it is written, as server-sent events.")] = None
+    stream: Annotated[bool | None, doc("Whether to stream the answer as server-sent events.")] = None
     stream_options: Annotated[
-        StreamOptions | None, doc("Only with `stream: true`. `include_usage` asks for a last chunk with the tokens.")
+        StreamOptions | None, doc("Only with `stream: true`. `include_usage` adds a last chunk with the token usage.")
     ] = None
     max_tokens: Annotated[
         int | None,
         doc(
-            "The most tokens that may be written, thinking included. An answer that is cut short ends with `finish_reason: length`.",
+            "The most output tokens, thinking included. A truncated answer has `finish_reason: length`.",
             **TOKENS,
         ),
     ] = None
-    max_completion_tokens: Annotated[int | None, doc("The newer name, which wins over `max_tokens`.", **TOKENS)] = None
+    max_completion_tokens: Annotated[
+        int | None, doc("The newer name of `max_tokens`; it takes precedence.", **TOKENS)
+    ] = None
     tools: Annotated[
         list[msgspec.Raw] | None,
         doc(
-            "The tools the model may call, with their names, descriptions and schemas. A call ends the answer; its result comes as a `tool` message of the next request.",
+            "The tools that the model may call, with their names, descriptions and schemas. A call ends the answer; send its result as a `tool` message in the next request.",
             items=ref("ToolDefinition"),
             maxItems=MAX_TOOLS,
         ),
@@ -146,47 +161,52 @@ class ChatCompletionRequest(Struct, frozen=True):
     tool_choice: Annotated[
         msgspec.Raw,
         doc(
-            "Whether a tool may (`auto`), must not (`none`) or must (`required`, or a named one) be called, or which of them may be.",
+            "Whether the model may (`auto`), must not (`none`) or must (`required`, or a named tool) call a tool, or which tools it may call.",
             anyOf=TOOL_CHOICES,
         ),
     ] = raw_field()
     parallel_tool_calls: Annotated[
-        bool | None, doc("Whether one answer may hold several calls; `true` if left out.")
+        bool | None, doc("Whether one answer may contain several calls. Default: `true`.")
     ] = None
     functions: Annotated[
         list[FunctionDefinition] | None,
-        doc("The legacy form of `tools`; the answer then has `function_call`.", maxItems=MAX_TOOLS),
+        doc("The legacy form of `tools`; the answer then contains `function_call`.", maxItems=MAX_TOOLS),
     ] = None
     function_call: Annotated[str | FunctionCall | None, doc("The legacy form of `tool_choice`, for `functions`.")] = (
         None
     )
     response_format: Annotated[
         ResponseFormat | None,
-        doc(
-            "The form of the answer's text. With a schema, `content` is JSON that is valid against it, and nothing else."
-        ),
+        doc("The format of the answer's text. With a schema, `content` is only JSON that is valid against the schema."),
     ] = None
     reasoning_effort: Annotated[
         str | None,
         doc(
-            "How hard to think before answering. What is shown of the thoughts then comes as `reasoning_content`.",
+            "How much the model thinks before it answers. The answer then contains the thinking that the service shows, as `reasoning_content`.",
             enum=[*EFFORT_NAMES, None],
         ),
     ] = None
     reasoning: Annotated[
-        ReasoningOptions | None, doc("How hard to think, as other gateways have it. `reasoning_effort` wins.")
+        ReasoningOptions | None,
+        doc("Reasoning options, as other gateways define them. `reasoning_effort` takes precedence."),
     ] = None
     include_reasoning: Annotated[
-        bool | None, doc("`true`: show what is shown of the thoughts, as `reasoning_content`; `false`: don't.")
+        bool | None, doc("Whether the answer contains the thinking that the service shows, as `reasoning_content`.")
     ] = None
     stop: Annotated[
         str | list[str] | None,
-        doc("A text, or several, that end the answer just before them.", maxItems=MAX_STOP_SEQUENCES),
+        doc(
+            "A text, or a list of texts. The answer ends before the first occurrence of one of them.",
+            maxItems=MAX_STOP_SEQUENCES,
+        ),
     ] = None
-    n: Annotated[int | None, doc("How many answers are wanted.")] = None
+    n: Annotated[int | None, doc("The number of answers.")] = None
     max_budget_usd: Annotated[
         float | None,
-        doc("What the answer may cost, in US dollars; one that would cost more fails with 402.", **US_DOLLARS),
+        doc(
+            "The most that the answer may cost, in US dollars; an answer that would cost more fails with status 402.",
+            **US_DOLLARS,
+        ),
     ] = None
 
 

@@ -17,12 +17,14 @@ class ResponsesTool(ToolDefinition, frozen=True):
 
     type: Annotated[
         str | None,
-        doc("`function` if left out; `custom`, `namespace`. Others are ignored; `x-ignored-parameters` names them."),
+        doc(
+            "`function`, `custom` or `namespace`. Default: `function`. Other types are ignored; `x-ignored-parameters` lists them."
+        ),
     ] = None
     tools: Annotated[
         list[msgspec.Raw] | None,
         doc(
-            "For `namespace`: the tools in it. A call of one has its own name and the namespace's.",
+            "For `namespace`: its tools. A call contains the name of the tool and of the namespace.",
             items=ref("ToolDefinition"),
         ),
     ] = None
@@ -45,36 +47,46 @@ class TextFormat(Struct, frozen=True):
     """The format of the answer's text."""
 
     type: Annotated[
-        str, doc("`text`, any JSON object, or JSON by a schema.", enum=["text", "json_object", "json_schema"])
+        str,
+        doc(
+            "`text`; `json_object`: any JSON object; `json_schema`: JSON that is valid against a schema.",
+            enum=["text", "json_object", "json_schema"],
+        ),
     ] = "text"
-    name: Annotated[str | None, doc("Accepted; only for people.")] = None
+    name: Annotated[str | None, doc("A name for people. Accepted without effect.")] = None
     description: Annotated[
-        str | None, doc("What the answer is for. Without effect, unless the schema says it too.")
+        str | None, doc("The purpose of the answer. Ignored; a `description` in the schema has an effect.")
     ] = None
-    schema: Annotated[msgspec.Raw, doc("For `json_schema`. Any root will do, lists and unions too.", type="object")] = (
-        raw_field()
+    schema: Annotated[
+        msgspec.Raw,
+        doc(
+            "For `json_schema`: the JSON Schema. The root may have any type, including arrays and unions.",
+            type="object",
+        ),
+    ] = raw_field()
+    strict: Annotated[bool | None, doc("Accepted without effect: the answer is always valid against the schema.")] = (
+        None
     )
-    strict: Annotated[bool | None, doc("Accepted; the answer always meets the schema.")] = None
 
 
 class TextOptions(Struct, frozen=True):
     """Options for the answer's text."""
 
-    format: Annotated[TextFormat | None, doc("Its form.")] = None
+    format: Annotated[TextFormat | None, doc("The format.")] = None
     verbosity: Annotated[
         str | None,
-        doc("Without effect; the response names it in `x-ignored-parameters`.", enum=["low", "medium", "high", None]),
+        doc("Ignored; the response lists it in `x-ignored-parameters`.", enum=["low", "medium", "high", None]),
     ] = None
 
 
 class Reasoning(Struct, frozen=True):
-    """How hard to think, and whether to show the thinking."""
+    """How much the model thinks, and whether the response contains the thinking."""
 
     effort: Annotated[str | None, doc("As `reasoning_effort` of chat completions.", enum=[*EFFORT_NAMES, None])] = None
     summary: Annotated[
         str | None,
         doc(
-            "Anything but `none`: show what is shown of the thoughts.",
+            "Every value except `none`: the response contains the thinking that the service shows.",
             enum=["auto", "concise", "detailed", "none", None],
         ),
     ] = None
@@ -84,42 +96,44 @@ class Reasoning(Struct, frozen=True):
 
 
 class ResponsesRequest(Struct, frozen=True):
-    """An input, and how to answer it.
+    """An input, and options for the response.
 
-    `null` is the same as leaving a field out; fields that are not listed here are accepted and ignored.
+    `null` is the same as an absent field. Unknown fields are ignored.
     """
 
     input: Annotated[
         str | list[msgspec.Raw] | None,
         doc(
-            "A text, or items: messages, calls and their results, in their order.",
+            "A text, or items in order: messages, calls and their results.",
             items=ref("Item"),
             minLength=1,
         ),
     ] = None
-    model: Annotated[str | None, doc("As of chat completions.")] = None
+    model: Annotated[str | None, doc("As in chat completions: a name from GET /v1/models. Default: DEFAULT_MODEL.")] = (
+        None
+    )
     instructions: Annotated[
         str | None,
         doc(
-            "The system prompt; `system` and `developer` messages before all others follow it, later ones stay where they are."
+            "The system prompt; `system` and `developer` messages before all others follow it, later ones keep their position."
         ),
     ] = None
     previous_response_id: Annotated[
-        str | None, doc("A response that is still kept: its whole conversation comes before `input`.")
+        str | None, doc("The id of a stored response. Its complete conversation precedes `input`.")
     ] = None
-    store: Annotated[bool | None, doc("`false`: keep nothing of this response.")] = None
-    stream: Annotated[bool | None, doc("Send every event as it happens, as server-sent events.")] = None
+    store: Annotated[bool | None, doc("Whether the server stores the response. Default: `true`.")] = None
+    stream: Annotated[bool | None, doc("Whether to stream the response as server-sent events.")] = None
     max_output_tokens: Annotated[
         int | None,
         doc(
-            "The most tokens that may be written, thinking included. A response that is cut short is `incomplete`.",
+            "The most output tokens, thinking included. A truncated response has `status: incomplete`.",
             **TOKENS,
         ),
     ] = None
     tools: Annotated[
         list[msgspec.Raw] | None,
         doc(
-            "The tools the model may call. Those that OpenAI runs itself are left out; `x-ignored-parameters` names them.",
+            "The tools that the model may call. Tools that OpenAI runs are ignored; `x-ignored-parameters` lists them.",
             items=ref("ResponsesTool"),
             maxItems=MAX_TOOLS,
         ),
@@ -127,30 +141,40 @@ class ResponsesRequest(Struct, frozen=True):
     tool_choice: Annotated[
         msgspec.Raw,
         doc(
-            "Whether a tool may (`auto`), must not (`none`) or must (`required`, or a named one) be called, or which of them may be.",
+            "Whether the model may (`auto`), must not (`none`) or must (`required`, or a named tool) call a tool, or which tools it may call.",
             anyOf=TOOL_CHOICES,
         ),
     ] = raw_field()
     parallel_tool_calls: Annotated[
-        bool | None, doc("Whether one answer may hold several calls; `true` if left out.")
+        bool | None, doc("Whether one response may contain several calls. Default: `true`.")
     ] = None
-    text: Annotated[TextOptions | None, doc("The form of the answer's text.")] = None
-    reasoning: Annotated[Reasoning | None, doc("How hard to think, and whether to tell of it.")] = None
+    text: Annotated[TextOptions | None, doc("The format of the answer's text.")] = None
+    reasoning: Annotated[
+        Reasoning | None, doc("How much the model thinks, and whether the response contains the thinking.")
+    ] = None
     truncation: Annotated[
         str | None,
         doc(
-            "`disabled` or `auto`; nothing is left out of a conversation in either case.",
+            "`disabled` or `auto`; the server never truncates a conversation.",
             enum=["auto", "disabled", None],
         ),
     ] = None
     include: Annotated[
-        list[str] | None, doc("`reasoning.encrypted_content` gives out what gives thoughts back to the model.")
+        list[str] | None,
+        doc(
+            "`reasoning.encrypted_content`: the response contains the encrypted thinking, which returns it to the model in later requests."
+        ),
     ] = None
-    metadata: Annotated[dict[str, str] | None, doc("Up to 16 pairs, which come back with the response.")] = None
+    metadata: Annotated[dict[str, str] | None, doc("Up to 16 pairs of key and value; the response contains them.")] = (
+        None
+    )
     background: Annotated[
-        bool | None, doc("Answer at once with a response that is `queued`; look it up by its id.")
+        bool | None, doc("Whether to return a response with `status: queued` at once. Retrieve the result by its id.")
     ] = None
     max_budget_usd: Annotated[
         float | None,
-        doc("What the answer may cost, in US dollars; one that would cost more fails with 402.", **US_DOLLARS),
+        doc(
+            "The most that the response may cost, in US dollars; a response that would cost more fails with status 402.",
+            **US_DOLLARS,
+        ),
     ] = None

@@ -15,41 +15,41 @@ type IncompleteReason = Literal["max_output_tokens", "content_filter"]
 
 
 class InputDetails(Struct, frozen=True):
-    """The input tokens that came from or went to the cache."""
+    """How the input tokens relate to the cache."""
 
-    cached_tokens: Annotated[int, doc("Read from the cache.")]
-    cache_write_tokens: Annotated[int, doc("Written to the cache.")]
+    cached_tokens: Annotated[int, doc("Tokens read from the cache.")]
+    cache_write_tokens: Annotated[int, doc("Tokens written to the cache.")]
 
 
 class OutputDetails(Struct, frozen=True):
-    """The output tokens by use."""
+    """How the output tokens were used."""
 
-    reasoning_tokens: Annotated[int, doc("On thinking.")]
+    reasoning_tokens: Annotated[int, doc("Tokens used for thinking.")]
 
 
 class ResponseUsage(Struct, frozen=True):
-    """Token counts."""
+    """Token usage."""
 
-    input_tokens: Annotated[int, doc("Read: new ones, and those read from and written to the cache.")]
-    input_tokens_details: Annotated[InputDetails, doc("Of those read.")]
-    output_tokens: Annotated[int, doc("Written, thinking included.")]
-    output_tokens_details: Annotated[OutputDetails, doc("Of those written.")]
-    total_tokens: Annotated[int, doc("Both together.")]
-    cost_usd: Annotated[float | UnsetType, doc("What the Claude Code CLI says it cost, in US dollars.")] = UNSET
+    input_tokens: Annotated[int, doc("Input tokens, including tokens read from and written to the cache.")]
+    input_tokens_details: Annotated[InputDetails, doc("How the input tokens relate to the cache.")]
+    output_tokens: Annotated[int, doc("Output tokens, thinking included.")]
+    output_tokens_details: Annotated[OutputDetails, doc("How the output tokens were used.")]
+    total_tokens: Annotated[int, doc("Input and output tokens together.")]
+    cost_usd: Annotated[float | UnsetType, doc("The cost in US dollars that the Claude Code CLI reported.")] = UNSET
 
 
 class OutputText(Struct, frozen=True, tag="output_text"):
     """Text of the answer."""
 
-    text: Annotated[str, doc("The words.")]
+    text: Annotated[str, doc("The text.")]
     annotations: Annotated[tuple[()], doc("Always empty.")] = ()
     logprobs: Annotated[tuple[()], doc("Always empty.")] = ()
 
 
 class OutputRefusal(Struct, frozen=True, tag="refusal"):
-    """Why the model gave no answer in the requested format."""
+    """The model's refusal to answer in the requested format."""
 
-    refusal: Annotated[str, doc("The words.")]
+    refusal: Annotated[str, doc("The model's explanation.")]
 
 
 type OutputPart = OutputText | OutputRefusal
@@ -58,49 +58,51 @@ type OutputPart = OutputText | OutputRefusal
 class MessageItem(Struct, frozen=True, kw_only=True, tag="message"):
     """A message of the assistant."""
 
-    id: Annotated[str, doc("Its id.")]
-    status: Annotated[ResponseStatus, doc("Whether it is whole.")]
+    id: Annotated[str, doc("The id.")]
+    status: Annotated[ResponseStatus, doc("Whether the item is in progress, complete or incomplete.")]
     role: Annotated[Literal["assistant"], doc("Always `assistant`.")] = "assistant"
-    content: Annotated[list[OutputPart], doc("Its parts.")]
+    content: Annotated[list[OutputPart], doc("The content parts.")]
 
 
 class FunctionCallItem(Struct, frozen=True, kw_only=True, tag="function_call"):
     """A call of a function."""
 
-    id: Annotated[str, doc("The item's id.")]
-    status: Annotated[ResponseStatus, doc("Whether it is whole.")]
-    call_id: Annotated[str, doc("The call's id; its result names it.")]
-    name: Annotated[str, doc("The name, exactly as it was offered.")]
-    namespace: Annotated[str | UnsetType, doc("The namespace that it was offered in.")] = UNSET
-    arguments: Annotated[str, doc("JSON, as text.")]
+    id: Annotated[str, doc("The id of the item.")]
+    status: Annotated[ResponseStatus, doc("Whether the item is in progress, complete or incomplete.")]
+    call_id: Annotated[str, doc("The id of the call; send it with the result.")]
+    name: Annotated[str, doc("The name of the tool, exactly as in the request.")]
+    namespace: Annotated[str | UnsetType, doc("The namespace of the tool, if it has one.")] = UNSET
+    arguments: Annotated[str, doc("The arguments: JSON, as text.")]
 
 
 class CustomCallItem(Struct, frozen=True, kw_only=True, tag="custom_tool_call"):
     """A call of a custom tool."""
 
-    id: Annotated[str, doc("The item's id.")]
-    status: Annotated[ResponseStatus, doc("Whether it is whole.")]
-    call_id: Annotated[str, doc("The call's id; its result names it.")]
-    name: Annotated[str, doc("The name, exactly as it was offered.")]
-    namespace: Annotated[str | UnsetType, doc("The namespace that it was offered in.")] = UNSET
-    input: Annotated[str, doc("Free text.")]
+    id: Annotated[str, doc("The id of the item.")]
+    status: Annotated[ResponseStatus, doc("Whether the item is in progress, complete or incomplete.")]
+    call_id: Annotated[str, doc("The id of the call; send it with the result.")]
+    name: Annotated[str, doc("The name of the tool, exactly as in the request.")]
+    namespace: Annotated[str | UnsetType, doc("The namespace of the tool, if it has one.")] = UNSET
+    input: Annotated[str, doc("The input, as free text.")]
 
 
 class SummaryText(Struct, frozen=True, tag="summary_text"):
-    """The visible thinking."""
+    """A summary of the thinking, as far as the service shows it."""
 
-    text: Annotated[str, doc("The words.")]
+    text: Annotated[str, doc("The text.")]
 
 
 class ReasoningItem(Struct, frozen=True, kw_only=True, tag="reasoning"):
-    """A block of the model's thinking. Send it back unchanged."""
+    """A part of the model's thinking. Send it back unchanged."""
 
-    id: Annotated[str, doc("Its id.")]
-    summary: Annotated[list[SummaryText], doc("What is shown of them, if `reasoning.summary` asked for it.")]
+    id: Annotated[str, doc("The id.")]
+    summary: Annotated[
+        list[SummaryText], doc("The thinking that the service shows, if the request has `reasoning.summary`.")
+    ]
     encrypted_content: Annotated[
-        str | UnsetType | None, doc("What gives them back to the model, if `include` asked for it.")
+        str | UnsetType | None, doc("The encrypted thinking, which returns it to the model, if `include` requested it.")
     ] = UNSET
-    status: Annotated[ResponseStatus, doc("Whether it is whole.")]
+    status: Annotated[ResponseStatus, doc("Whether the item is in progress, complete or incomplete.")]
 
 
 type OutputItem = MessageItem | FunctionCallItem | CustomCallItem | ReasoningItem
@@ -109,95 +111,102 @@ type OutputItem = MessageItem | FunctionCallItem | CustomCallItem | ReasoningIte
 class ResponseError(Struct, frozen=True):
     """Why there is no complete answer."""
 
-    code: Annotated[str, doc("As of an error.")]
-    message: Annotated[str, doc("A sentence for people, which says what can be done.")]
+    code: Annotated[str, doc("The error code, as in an error body.")]
+    message: Annotated[str, doc("A sentence for people: what is wrong, and how to fix it.")]
 
 
 class IncompleteDetails(Struct, frozen=True):
     """Why the answer ended early."""
 
-    reason: Annotated[IncompleteReason, doc("The token limit, or the service held it back.")]
+    reason: Annotated[
+        IncompleteReason,
+        doc(
+            "`max_output_tokens`: the response reached the token limit; `content_filter`: the service refused to continue."
+        ),
+    ]
 
 
 class ResponseObject(Struct, frozen=True, kw_only=True):
     """A response."""
 
-    id: Annotated[str, doc("Its id.")]
-    object: Annotated[Literal["response"], doc("What this is.")] = "response"
-    created_at: Annotated[int, doc("When it began, in seconds since 1970.")]
+    id: Annotated[str, doc("The id.")]
+    object: Annotated[Literal["response"], doc("The type of the object.")] = "response"
+    created_at: Annotated[int, doc("When the response was created, in seconds since 1970.")]
     status: Annotated[
         ResponseStatus,
-        doc("Whether it waits, is being answered, whole, cut short (`incomplete`), failed or cancelled."),
+        doc("The state of the response; `incomplete`: it was truncated, and `incomplete_details` has the reason."),
     ]
-    background: Annotated[bool, doc("As sent.")] = False
-    completed_at: Annotated[int | None, doc("When it was whole, in seconds since 1970.")] = None
-    error: Annotated[ResponseError | None, doc("Why it failed.")] = None
-    incomplete_details: Annotated[IncompleteDetails | None, doc("Why it was cut short.")] = None
-    instructions: Annotated[str | None, doc("As sent.")] = None
-    max_output_tokens: Annotated[int | None, doc("As sent.")] = None
-    max_tool_calls: Annotated[int | None, doc("As sent.")] = None
-    model: Annotated[str, doc("The model that answered.")]
-    output: Annotated[list[OutputItem], doc("What the model thought, said and called, in order.")]
-    parallel_tool_calls: Annotated[bool, doc("As sent.")] = True
-    previous_response_id: Annotated[str | None, doc("As sent.")] = None
-    reasoning: Annotated[msgspec.Raw, doc("As sent.")]
+    background: Annotated[bool, doc("As in the request.")] = False
+    completed_at: Annotated[
+        int | None, doc("When the response was completed, in seconds since 1970; null if it was not.")
+    ] = None
+    error: Annotated[ResponseError | None, doc("Why the response failed.")] = None
+    incomplete_details: Annotated[IncompleteDetails | None, doc("Why the response is incomplete.")] = None
+    instructions: Annotated[str | None, doc("As in the request.")] = None
+    max_output_tokens: Annotated[int | None, doc("As in the request.")] = None
+    max_tool_calls: Annotated[int | None, doc("As in the request.")] = None
+    model: Annotated[str, doc("The full id of the model that answered.")]
+    output: Annotated[list[OutputItem], doc("The thinking, messages and calls of the model, in order.")]
+    parallel_tool_calls: Annotated[bool, doc("As in the request.")] = True
+    previous_response_id: Annotated[str | None, doc("As in the request.")] = None
+    reasoning: Annotated[msgspec.Raw, doc("As in the request.")]
     service_tier: Annotated[Literal["default"], doc("Always `default`.")] = "default"
-    store: Annotated[bool, doc("Whether it is kept.")] = True
-    temperature: Annotated[float | None, doc("As sent.")] = None
-    text: Annotated[msgspec.Raw, doc("As sent.")]
-    tool_choice: Annotated[msgspec.Raw, doc("As sent.")]
-    tools: Annotated[msgspec.Raw, doc("As sent.")]
+    store: Annotated[bool, doc("Whether the response is stored.")] = True
+    temperature: Annotated[float | None, doc("As in the request.")] = None
+    text: Annotated[msgspec.Raw, doc("As in the request.")]
+    tool_choice: Annotated[msgspec.Raw, doc("As in the request.")]
+    tools: Annotated[msgspec.Raw, doc("As in the request.")]
     top_logprobs: Annotated[int, doc("Always 0.")] = 0
-    top_p: Annotated[float | None, doc("As sent.")] = None
-    truncation: Annotated[str, doc("As sent.")] = "disabled"
-    usage: Annotated[ResponseUsage | None, doc("The tokens; null until it has ended.")] = None
-    user: Annotated[str | None, doc("As sent.")] = None
-    metadata: Annotated[dict[str, str], doc("As sent.")]
+    top_p: Annotated[float | None, doc("As in the request.")] = None
+    truncation: Annotated[str, doc("As in the request.")] = "disabled"
+    usage: Annotated[ResponseUsage | None, doc("The token usage; null until the response has ended.")] = None
+    user: Annotated[str | None, doc("As in the request.")] = None
+    metadata: Annotated[dict[str, str], doc("As in the request.")]
 
 
 class DeletedResponse(Struct, frozen=True, kw_only=True):
-    """A response that was deleted."""
+    """The confirmation that a response was deleted."""
 
-    id: Annotated[str, doc("Its id.")]
-    object: Annotated[Literal["response"], doc("What it was.")] = "response"
+    id: Annotated[str, doc("The id.")]
+    object: Annotated[Literal["response"], doc("The type of the deleted object.")] = "response"
     deleted: Annotated[bool, doc("Always true.")] = True
 
 
 class InputTokens(Struct, frozen=True, kw_only=True):
-    """An estimate of the input tokens."""
+    """An estimate of the input tokens of a request."""
 
-    object: Annotated[Literal["response.input_tokens"], doc("What this is.")] = "response.input_tokens"
-    input_tokens: Annotated[int, doc("About how many tokens the request has.")]
+    object: Annotated[Literal["response.input_tokens"], doc("The type of the object.")] = "response.input_tokens"
+    input_tokens: Annotated[int, doc("The estimated number of input tokens.")]
 
 
 class ItemList(Struct, frozen=True, kw_only=True):
     """A page of items."""
 
-    object: Annotated[Literal["list"], doc("What this is.")] = "list"
+    object: Annotated[Literal["list"], doc("The type of the object.")] = "list"
     data: Annotated[list[Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]], doc("The items.")]
-    first_id: Annotated[str | None, doc("The first one's id.")]
-    last_id: Annotated[str | None, doc("The last one's id.")]
-    has_more: Annotated[bool, doc("Whether there are more after them.")]
+    first_id: Annotated[str | None, doc("The id of the first item.")]
+    last_id: Annotated[str | None, doc("The id of the last item.")]
+    has_more: Annotated[bool, doc("Whether more items follow.")]
 
 
 class StreamEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An event of a stream. Its `type` determines which other fields it has."""
+    """An event of a stream; its `type` determines which other fields it has."""
 
-    type: Annotated[str, doc("What happened.")]
-    sequence_number: Annotated[int, doc("Which event of the stream this is, from 0.")]
-    response: Annotated[ResponseObject | UnsetType, doc("The response as it stands.")] = UNSET
-    item_id: Annotated[str | UnsetType, doc("The item that this belongs to.")] = UNSET
-    output_index: Annotated[int | UnsetType, doc("The place of the item, from 0.")] = UNSET
-    content_index: Annotated[int | UnsetType, doc("The place of the part, from 0.")] = UNSET
-    summary_index: Annotated[int | UnsetType, doc("The place of the summary's part, from 0.")] = UNSET
-    item: Annotated[OutputItem | UnsetType, doc("The item as it stands.")] = UNSET
-    part: Annotated[OutputPart | SummaryText | UnsetType, doc("The part as it stands.")] = UNSET
-    delta: Annotated[str | UnsetType, doc("The next piece.")] = UNSET
-    text: Annotated[str | UnsetType, doc("All of the text.")] = UNSET
-    refusal: Annotated[str | UnsetType, doc("All of the refusal.")] = UNSET
-    name: Annotated[str | UnsetType, doc("The tool's name.")] = UNSET
-    arguments: Annotated[str | UnsetType, doc("All of the arguments.")] = UNSET
-    input: Annotated[str | UnsetType, doc("All of the free text.")] = UNSET
+    type: Annotated[str, doc("The type of the event.")]
+    sequence_number: Annotated[int, doc("The index of the event in the stream, from 0.")]
+    response: Annotated[ResponseObject | UnsetType, doc("The current state of the response.")] = UNSET
+    item_id: Annotated[str | UnsetType, doc("The id of the item.")] = UNSET
+    output_index: Annotated[int | UnsetType, doc("The index of the item, from 0.")] = UNSET
+    content_index: Annotated[int | UnsetType, doc("The index of the part, from 0.")] = UNSET
+    summary_index: Annotated[int | UnsetType, doc("The index of the summary part, from 0.")] = UNSET
+    item: Annotated[OutputItem | UnsetType, doc("The current state of the item.")] = UNSET
+    part: Annotated[OutputPart | SummaryText | UnsetType, doc("The current state of the part.")] = UNSET
+    delta: Annotated[str | UnsetType, doc("The next part of the text, refusal, arguments or input.")] = UNSET
+    text: Annotated[str | UnsetType, doc("The complete text.")] = UNSET
+    refusal: Annotated[str | UnsetType, doc("The complete refusal.")] = UNSET
+    name: Annotated[str | UnsetType, doc("The name of the tool.")] = UNSET
+    arguments: Annotated[str | UnsetType, doc("The complete arguments.")] = UNSET
+    input: Annotated[str | UnsetType, doc("The complete input.")] = UNSET
     logprobs: Annotated[tuple[()] | UnsetType, doc("Always empty.")] = UNSET
 
 

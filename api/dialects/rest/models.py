@@ -1,4 +1,4 @@
-"""The structs that only REST has. Requests and answers are in `api.agent`, for all dialects."""
+"""The errors and events of the REST API. `api.agent` has its requests and answers."""
 
 from typing import Annotated, Literal
 
@@ -9,26 +9,26 @@ from api.core.schema import doc
 
 
 class RestError(Struct, frozen=True):
-    """Why there is no answer."""
+    """The body of an error."""
 
-    detail: Annotated[str, doc("A sentence for people, which says what can be done.")]
-    code: Annotated[str, doc("What programs can act on.")]
+    detail: Annotated[str, doc("A sentence for people: what is wrong, and how to fix it.")]
+    code: Annotated[str, doc("The error code, for programs.")]
 
 
 class StartEvent(Struct, frozen=True):
-    """The model starts to answer. model: its full id."""
+    """The model started to answer. model: its full id."""
 
     model: str
 
 
 class TextEvent(Struct, frozen=True):
-    """A piece of the answer, or of the model's thinking."""
+    """The next part of the answer, or of the model's thinking."""
 
     text: str
 
 
 class ToolStartEvent(Struct, frozen=True):
-    """A tool starts. input: its arguments in one line."""
+    """A tool call starts. input: its arguments, shortened to one line."""
 
     id: str
     name: str
@@ -44,7 +44,7 @@ class ToolOutputEvent(Struct, frozen=True):
 
 
 class ToolEndEvent(Struct, frozen=True):
-    """A tool ended. content: the text of the result that the model gets."""
+    """A tool call ended. content: the text of the result that the model receives."""
 
     id: str
     name: str

@@ -13,8 +13,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from api.core.problems import Problem
-from api.http.connection_registry import ConnectionRegistry
-from api.http.early_responses import HEAD_TIMED_OUT, TOO_MANY_CONNECTIONS, ErrorRenderer, render_early_response
+from api.http.connections.early_responses import (
+    HEAD_TIMED_OUT,
+    TOO_MANY_CONNECTIONS,
+    ErrorRenderer,
+    render_early_response,
+)
+from api.http.connections.registry import ConnectionRegistry
 from api.http.inflight_bodies import MAX_BODY_BYTES
 
 # How long, and how many bytes of, an unwanted body are read so that its client reads the response (RFC 9112 §9.6): most

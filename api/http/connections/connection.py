@@ -12,10 +12,10 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from api.core.problems import Problem
-from api.http.connection_lifetime import LINGER_TIMEOUT, ConnectionLifetime
-from api.http.early_responses import HEAD_TOO_LARGE, MALFORMED_REQUEST, MAX_HEAD_BYTES, EarlyResponse
-from api.http.exchange import HTTP_1_0, Exchange
-from api.http.request_head import RequestHead, find_problem
+from api.http.connections.early_responses import HEAD_TOO_LARGE, MALFORMED_REQUEST, MAX_HEAD_BYTES, EarlyResponse
+from api.http.connections.exchange import HTTP_1_0, Exchange
+from api.http.connections.lifetime import LINGER_TIMEOUT, ConnectionLifetime
+from api.http.connections.request_head import RequestHead, find_problem
 
 
 class Connection(ConnectionLifetime):

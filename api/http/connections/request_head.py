@@ -9,7 +9,13 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from api.core.problems import Problem
-from api.http.early_responses import HEAD_TOO_LARGE, INVALID_HOST, MALFORMED_REQUEST, MAX_HEAD_BYTES, MAX_HEADERS
+from api.http.connections.early_responses import (
+    HEAD_TOO_LARGE,
+    INVALID_HOST,
+    MALFORMED_REQUEST,
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
+)
 
 HTTP_VERSIONS = {"1.0", "1.1"}
 # `uri-host [":" port]` (RFC 9110 §7.2); with a comma in it, it might be two.
