@@ -7,7 +7,7 @@ from msgspec import Struct
 from api.auth.failed_keys import wrong_keys_problem
 from api.auth.middleware import unknown_host_problem
 from api.core.endpoint import Endpoint
-from api.core.problems import STATUS_AND_CODE, Problem, invalid_problem, problem_from_failure
+from api.core.problems import STATUS_AND_CODE, Problem, invalid_problem, problem_from_failure, too_large_problem
 from api.core.schema import Json, ref
 from api.dialects.anthropic.models import ErrorMessage
 from api.dialects.openai_common import ErrorEnvelope, to_error_type
@@ -147,13 +147,21 @@ OWN: tuple[Problem, ...] = (
     invalid_problem(
         "The tool calls `call_1` have no result; send one for each.", "messages[1]", "invalid_tool_results"
     ),
-    invalid_problem(f"`{_where}`: the picture is empty. Send PNG, JPEG, GIF or WebP.", _where, "invalid_image"),
-    invalid_problem(f"`{_where}`: neither a data URL nor base64 that can be decoded.", _where, "invalid_file"),
-    invalid_problem(f"`{_where}`: nothing is fetched from this address.", _where, "image_fetch_refused"),
-    invalid_problem(f"`{_where}`: the picture could not be fetched.", _where, "image_fetch_failed"),
-    invalid_problem(f"`{_where}`: nothing is fetched from this address.", _where, "file_fetch_refused"),
+    invalid_problem(f"`{_where}`: the image is empty. Send PNG, JPEG, GIF or WebP.", _where, "invalid_image"),
+    invalid_problem(f"`{_where}`: the data is neither a valid data URL nor valid base64.", _where, "invalid_file"),
+    invalid_problem(
+        f"`{_where}`: this URL can't be fetched: it is not a valid URL. Send the image as a data URL.",
+        _where,
+        "image_fetch_refused",
+    ),
+    invalid_problem(f"`{_where}`: the image could not be fetched.", _where, "image_fetch_failed"),
+    invalid_problem(
+        f"`{_where}`: this URL can't be fetched: it is not a valid URL. Send the file as base64.",
+        _where,
+        "file_fetch_refused",
+    ),
     invalid_problem(f"`{_where}`: the document could not be fetched.", _where, "file_fetch_failed"),
-    Problem(400, "invalid_encoding", "The body is not what its Content-Encoding says."),
+    Problem(400, "invalid_encoding", "The body does not match its Content-Encoding."),
     Problem(
         401, "invalid_api_key", "Incorrect API key provided. Send the server's key as `Authorization: Bearer KEY`."
     ),
@@ -169,7 +177,7 @@ OWN: tuple[Problem, ...] = (
         "`input[1]`: no item with id `msg_1` is stored; send the item itself.", "input[1].id", "item_not_found"
     ),
     invalid_problem(
-        "This response has ended; only one that is under way can be cancelled.",
+        "This response has ended. Only a response in progress can be cancelled.",
         "response_id",
         "not_cancellable",
     ),
@@ -179,18 +187,18 @@ OWN: tuple[Problem, ...] = (
         "Response with id 'resp_1' not found: it was not stored, or it has expired.",
         param="response_id",
     ),
-    Problem(405, "method_not_allowed", "This address does not take this method."),
-    Problem(426, "upgrade_required", "There is no WebSocket here. POST to this address, with `stream: true`."),
+    Problem(405, "method_not_allowed", "This address does not support this method."),
+    Problem(426, "upgrade_required", "WebSockets are not supported. Use POST with `stream: true`."),
     unknown_host_problem(),
     wrong_keys_problem(60.0),
     Problem(401, "key_disabled", "This key is disabled; the server's owner can enable it again."),
     Problem(401, "key_expired", "This key has expired; ask the server's owner for another one."),
     Problem(403, "missing_scope", "This key does not have the scope `admin`, which this needs; it has: chat."),
     Problem(503, "database_unavailable", "The database does not answer.", retryable=True),
-    Problem(413, "request_too_large", "The request is larger than this server takes."),
-    Problem(413, "image_too_large", f"`{_where}`: the picture is larger than 5 MiB.", param=_where),
+    too_large_problem(),
+    Problem(413, "image_too_large", f"`{_where}`: the image is larger than 5 MiB.", param=_where),
     Problem(413, "file_too_large", f"`{_where}`: the file is larger than 20 MiB.", param=_where),
-    Problem(415, "unsupported_encoding", "Send the body as it is, or with Content-Encoding: gzip."),
+    Problem(415, "unsupported_encoding", "Send the body without Content-Encoding, or with Content-Encoding: gzip."),
 )
 # Only jobs on files and commands fail with these.
 OF_TOOLS = (*(ErrorKind.NOT_ALLOWED, ErrorKind.NOT_FOUND, ErrorKind.BAD_JOB, ErrorKind.TOO_LARGE),)
