@@ -10,6 +10,7 @@ from api.agent.tool_calls import InvalidToolCall
 from api.agent.tool_definitions import DEFAULT_READ_PAGES, describe_limits
 from api.core.problems import Problem
 from api.media import blocks as media
+from api.media.image_headers import detect_image_type
 from shared.errors import ERROR_INFO, ErrorKind
 from shared.events import Failed
 from shared.tool_jobs import (
@@ -151,7 +152,7 @@ def to_blocks(file: FileContent, title: str) -> tuple[Text | Image | Document, .
         return (Document("text/plain", file.text, title, file.note or None),)
     if file.data.startswith(media.PDF):
         return (Document("application/pdf", base64.b64encode(file.data).decode(), title),)
-    if media.detect_image_type(file.data):
+    if detect_image_type(file.data):
         return (Text(f"The picture {title}:"), media.build_image(file.data, title))
     raise Problem(
         400,
