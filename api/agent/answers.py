@@ -1,6 +1,6 @@
-"""What comes of what was asked: the finished answers, and what can be watched on the way to them.
+"""The answers of the agent's services, and the steps before an answer.
 
-Law: everything that is asked ends in exactly one of the answers, or in Failed.
+Invariants: each request ends in exactly one answer or Failed.
 """
 
 from typing import Annotated, Literal
@@ -12,14 +12,15 @@ from shared.events import Event, Failed
 
 
 class AnswerUsage(Struct, frozen=True):
-    """Tokens, as the service counted them."""
+    """Tokens, as counted by the service."""
 
-    input_tokens: Annotated[int, doc("Read, but for those of the cache.")]
-    output_tokens: Annotated[int, doc("Written, thinking included.")]
+    input_tokens: Annotated[int, doc("Input tokens, without those from the cache.")]
+    output_tokens: Annotated[int, doc("Output tokens, thinking included.")]
     cache_read_input_tokens: Annotated[int, doc("Read from the cache.")]
     cache_creation_input_tokens: Annotated[int, doc("Written to the cache.")]
     cost_usd: Annotated[
-        float | None, doc("What the Claude Code CLI says it cost, in US dollars; null if it did not say so in time.")
+        float | None,
+        doc("The cost that the Claude Code CLI reports, in US dollars; null if it did not report one in time."),
     ]
 
 
@@ -27,64 +28,64 @@ class ToolUsed(Struct, frozen=True):
     """A call of a tool."""
 
     name: Annotated[str, doc("The tool.")]
-    input: Annotated[str, doc("Its arguments, in a line.")]
-    is_error: Annotated[bool, doc("Whether it was refused or failed.")]
+    input: Annotated[str, doc("Its arguments, in one line.")]
+    is_error: Annotated[bool, doc("Whether the call was rejected or failed.")]
 
 
 class ChatAnswer(Struct, frozen=True, kw_only=True):
-    """What the model said."""
+    """The answer of a chat."""
 
-    result: Annotated[str, doc("What the model said; after calls of tools, what it said last.")]
+    result: Annotated[str, doc("The model's text; after tool calls, its last text.")]
     model: Annotated[str, doc("The model that answered.")]
-    usage: Annotated[AnswerUsage | None, doc("The tokens; null when the answer was ended before they were counted.")]
+    usage: Annotated[AnswerUsage | None, doc("The tokens; null if the answer ended before they were counted.")]
     duration_ms: Annotated[int, doc("How long it took, in milliseconds.")]
-    is_error: Annotated[bool, doc("Whether the answer is not what was asked for: cut, held back, or out of turns.")]
+    is_error: Annotated[bool, doc("Whether the answer is incomplete: cut off, refused, or at the turn limit.")]
     stop_reason: Annotated[str, doc("Why it ended: `end_turn`, `max_tokens`, `refusal`, `max_turns`, …")]
 
 
 class CodeAnswer(Struct, frozen=True, kw_only=True):
-    """What the model said in the end, and what it used."""
+    """The answer of work with tools."""
 
-    result: Annotated[str, doc("What the model said; after calls of tools, what it said last.")]
+    result: Annotated[str, doc("The model's text; after tool calls, its last text.")]
     model: Annotated[str, doc("The model that answered.")]
-    usage: Annotated[AnswerUsage | None, doc("The tokens; null when the answer was ended before they were counted.")]
+    usage: Annotated[AnswerUsage | None, doc("The tokens; null if the answer ended before they were counted.")]
     duration_ms: Annotated[int, doc("How long it took, in milliseconds.")]
-    is_error: Annotated[bool, doc("Whether the answer is not what was asked for: cut, held back, or out of turns.")]
+    is_error: Annotated[bool, doc("Whether the answer is incomplete: cut off, refused, or at the turn limit.")]
     stop_reason: Annotated[str, doc("Why it ended: `end_turn`, `max_tokens`, `refusal`, `max_turns`, …")]
-    tools_used: Annotated[list[ToolUsed], doc("The calls of tools, in order.")]
+    tools_used: Annotated[list[ToolUsed], doc("The tool calls, in order.")]
 
 
 class FileAnswer(Struct, frozen=True, kw_only=True):
-    """A file, or lines of it."""
+    """A file, or some of its lines."""
 
     path: Annotated[str, doc("Its real path.")]
     content: Annotated[str, doc("Its text, or its bytes in base64.")]
-    size: Annotated[int, doc("The size of the whole file, in bytes.")]
-    encoding: Annotated[Literal["utf-8", "base64"], doc("What `content` is.")]
+    size: Annotated[int, doc("The size of the complete file, in bytes.")]
+    encoding: Annotated[Literal["utf-8", "base64"], doc("The encoding of `content`.")]
     media_type: Annotated[str, doc("The file's type.")]
-    first_line: Annotated[int | UnsetType, doc("The first line of `content`, counted from 1; of texts only.")] = UNSET
+    first_line: Annotated[int | UnsetType, doc("The first line of `content`, counted from 1; for text only.")] = UNSET
     lines: Annotated[
-        int | UnsetType, doc("How many lines the whole file has; of texts only, and if they were counted to the end.")
+        int | UnsetType, doc("The number of lines of the complete file; for text only, if they were all counted.")
     ] = UNSET
-    truncated: Annotated[bool, doc("Whether `content` is less than was asked for.")]
+    truncated: Annotated[bool, doc("Whether `content` is less than was requested.")]
 
 
 class BashAnswer(Struct, frozen=True, kw_only=True):
-    """What a command wrote, and how it ended."""
+    """A command's output and exit status."""
 
-    stdout: Annotated[str, doc("Its output; bytes that are not UTF-8 are replaced.")]
-    stderr: Annotated[str, doc("Its other output.")]
+    stdout: Annotated[str, doc("Its standard output; bytes that are not UTF-8 are replaced.")]
+    stderr: Annotated[str, doc("Its standard error; bytes that are not UTF-8 are replaced.")]
     returncode: Annotated[int, doc("Its exit status, or minus the signal that ended it.")]
-    timed_out: Annotated[bool, doc("Whether its time was up.")]
-    truncated: Annotated[bool, doc("Whether it wrote more than is given back.")]
+    timed_out: Annotated[bool, doc("Whether it exceeded its timeout.")]
+    truncated: Annotated[bool, doc("Whether it wrote more than is returned.")]
 
 
 class ModelEntry(Struct, frozen=True):
     """A name for a model."""
 
     key: Annotated[str, doc("The name.")]
-    model_id: Annotated[str, doc("The model that it means today, as far as that is known.")]
-    default: Annotated[bool, doc("Whether it answers when none is named.")]
+    model_id: Annotated[str, doc("The current model of this name, if known.")]
+    default: Annotated[bool, doc("Whether it is the default model.")]
 
 
 class ModelEntries(Struct, frozen=True):
@@ -94,7 +95,7 @@ class ModelEntries(Struct, frozen=True):
 
 
 class ToolStarted(Struct, frozen=True):
-    """A tool begins to work. input: its arguments in a line."""
+    """A tool call starts. input: its arguments in one line."""
 
     id: str
     name: str
@@ -102,7 +103,7 @@ class ToolStarted(Struct, frozen=True):
 
 
 class ToolOutputChunk(Struct, frozen=True):
-    """A tool's command wrote this."""
+    """Output of a tool's command."""
 
     id: str
     stream: Literal["stdout", "stderr"]
@@ -110,7 +111,7 @@ class ToolOutputChunk(Struct, frozen=True):
 
 
 class ToolEnded(Struct, frozen=True):
-    """A tool's work is done. content: what the model is told of it, as far as that is text."""
+    """A tool call ended. content: the text of its result, as the model sees it."""
 
     id: str
     name: str
@@ -119,7 +120,7 @@ class ToolEnded(Struct, frozen=True):
 
 
 class OutputChunk(Struct, frozen=True):
-    """A command wrote this."""
+    """Output of a command."""
 
     stream: Literal["stdout", "stderr"]
     text: str

@@ -1,7 +1,7 @@
-"""What every dialect asks of a conversation, once it is read: calls and results that belong together, pictures fetched.
+"""Drafts of messages: puts tool results behind their calls, and separates system texts from messages. Pure.
 
-Invariants: each result answers one call of an earlier message of the assistant's and stands directly behind that message, each
-call has one result, and a client that got this wrong is told the ids.
+Invariants: each call has one result, directly behind the assistant message with the call. Any other conversation raises a
+Problem that names the ids.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ type DraftBlock = PartBlock | Thinking | RedactedThinking | ToolUse | DraftResul
 
 
 class DraftResult(Struct, frozen=True):
-    """A tool's result with pictures that may still have to be fetched."""
+    """A tool result. Its images and documents may still have to be fetched."""
 
     tool_use_id: str
     content: tuple[PartBlock, ...]
@@ -35,7 +35,7 @@ class DraftResult(Struct, frozen=True):
 
 
 class Draft(Struct, frozen=True):
-    """A message with pictures that may still have to be fetched. where: its place in the request."""
+    """A message. Its images and documents may still have to be fetched. where: its place in the request."""
 
     role: Role
     content: tuple[DraftBlock, ...]
@@ -43,9 +43,9 @@ class Draft(Struct, frozen=True):
 
 
 class _Entry:
-    """A message in the making. Mutable: its blocks, and the results of its calls.
+    """A message being built. Mutable: its blocks, and the results of its calls.
 
-    number: which draft it ends with. results: each with the number of the draft that holds it.
+    number: the number of its last draft. results: each with the number of the draft that holds it.
     """
 
     def __init__(self, draft: Draft, content: tuple[DraftBlock, ...], number: int) -> None:
@@ -57,12 +57,12 @@ class _Entry:
 
 
 def order_drafts(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
-    """The drafts with every tool result directly behind the message that calls it, as the service wants it.
+    """Returns the drafts with every tool result directly behind the message with its call, as the service requires.
 
-    All results of a message are one draft. What was sent between a call and its result comes after the result, in its
-    own order; neighbouring messages of the assistant's whose calls are answered behind them all are one. Raises Problem
-    (400) for results that can't be put in order: of a call that does not exist or already has one, or of a call that
-    another with the same id follows unanswered; and for calls without a result.
+    All results of a message become one draft. Messages between a call and its result come after the result, in their
+    order. Consecutive assistant messages become one if the results of their calls come after all of them. Raises
+    Problem (400) for a result without a call, a second result, a call id that is used again before its result, and a
+    call without a result.
     """
     entries: list[_Entry] = []
     open_calls: dict[str, _Entry] = {}
@@ -87,15 +87,15 @@ def order_drafts(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
         raise _tool_results_problem(
             f"The tool calls {_format_ids(list(open_calls))} have no result; send one for each.", where
         )
-    put = tuple(_attach_results(entries, drafts))
-    _check_last_message(drafts, put)
-    return put
+    ordered = tuple(_attach_results(entries, drafts))
+    _check_last_message(drafts, ordered)
+    return ordered
 
 
 def _join_assistant_message(
     entries: Sequence[_Entry], open_calls: Mapping[str, _Entry], draft: Draft, number: int
 ) -> _Entry | None:
-    """The assistant's message directly before, with this one in it, if a call of it still waits for its result."""
+    """Adds a draft to the assistant message directly before it, if a call of that still has no result."""
     last = entries[-1] if entries else None
     if draft.role != "assistant" or last is None or last.role != "assistant" or last.number != number - 1:
         return None
@@ -107,20 +107,20 @@ def _join_assistant_message(
 
 
 def _list_new_calls(draft: Draft, open_calls: Mapping[str, _Entry]) -> list[str]:
-    """The ids of a message's calls. Raises Problem where their results could not be told apart."""
+    """Returns the ids of a message's calls. Raises Problem if two calls without a result share an id."""
     calls = [block.id for block in draft.content if isinstance(block, ToolUse)]
-    if twice := [call for call, count in Counter(calls).items() if count > 1]:
-        raise _tool_results_problem(f"Several tool calls share an id: {_format_ids(twice)}.", draft.where)
-    if again := [call for call in calls if call in open_calls]:
-        message = f"The id {_format_ids(again)} is that of an earlier tool call which has no result yet."
+    if duplicates := [call for call, count in Counter(calls).items() if count > 1]:
+        raise _tool_results_problem(f"Several tool calls share an id: {_format_ids(duplicates)}.", draft.where)
+    if reused := [call for call in calls if call in open_calls]:
+        message = f"The id {_format_ids(reused)} belongs to an earlier tool call that has no result yet."
         raise _tool_results_problem(
-            f"{message} Send that call's result first, or give each call an id of its own.", draft.where
+            f"{message} Send the result of that call first, or give each call a unique id.", draft.where
         )
     return calls
 
 
 def _attach_results(entries: Sequence[_Entry], drafts: Sequence[Draft]) -> Iterator[Draft]:
-    """Each message, and behind it the results of its calls. Words sent in one message with results stay with them."""
+    """Yields each message, then the results of its calls. Text that was sent with results stays with them."""
     with_results: _Entry | None = None
     for entry, after in zip_longest(entries, entries[1:]):
         assert entry
@@ -136,14 +136,12 @@ def _attach_results(entries: Sequence[_Entry], drafts: Sequence[Draft]) -> Itera
         yield Draft("user", content, drafts[entry.results[0][0]].where)
 
 
-def _check_last_message(drafts: Sequence[Draft], put: Sequence[Draft]) -> None:
-    """Check that a conversation which ends with a result does not end with the assistant's words. Raises Problem."""
-    sent, now = _find_last_message(drafts), _find_last_message(put)
-    if sent and now and sent.role == "user" and now.role == "assistant":
+def _check_last_message(drafts: Sequence[Draft], ordered: Sequence[Draft]) -> None:
+    """Raises Problem if a conversation that ends with a result would end with an assistant message."""
+    sent, last = _find_last_message(drafts), _find_last_message(ordered)
+    if sent and last and sent.role == "user" and last.role == "assistant":
         call = next(block.tool_use_id for block in reversed(sent.content) if isinstance(block, DraftResult))
-        message = (
-            f"The tool result for `{call}` comes after a later message of the assistant's, which would be the last."
-        )
+        message = f"The tool result for `{call}` comes after a later assistant message, which would become the last."
         raise _tool_results_problem(message, sent.where)
 
 
@@ -152,16 +150,16 @@ def _find_last_message(drafts: Sequence[Draft]) -> Draft | None:
 
 
 def _unmatched_problem(call: str, where: str, *, again: bool) -> Problem:
-    fault = "is the second for its call" if again else "answers no call of an earlier assistant's message"
+    fault = "is the second for its call" if again else "matches no call of an earlier assistant message"
     return _tool_results_problem(f"The tool result for `{call}` {fault}.", where)
 
 
 def _tool_results_problem(message: str, where: str) -> Problem:
-    orders = (
-        "A call's result may come anywhere after the call: before or after messages of the user's, in any order, in one "
+    rule = (
+        "The result of a call may come anywhere after the call: before or after user messages, in any order, in one "
         "message or in several."
     )
-    return invalid_problem(f"{message} {orders}", where, "invalid_tool_results")
+    return invalid_problem(f"{message} {rule}", where, "invalid_tool_results")
 
 
 def _format_ids(ids: list[str]) -> str:
@@ -171,11 +169,11 @@ def _format_ids(ids: list[str]) -> str:
 def split_system_texts(
     texts: Sequence[str], drafts: Sequence[Draft], missing: Problem
 ) -> tuple[tuple[str, ...], tuple[Draft, ...]]:
-    """The system texts and the conversation, in order.
+    """Returns the system texts and the conversation, in order.
 
-    texts: system texts from outside of the messages, which come first. The system messages before any other message are
-    system texts too; later ones stay where they are. Where nothing else says something, the last system text is the
-    user's message. Raises Problem: `missing` if nothing says something at all, and as `ordered`.
+    texts: system texts from outside of the messages, which come first. System messages before any other message are
+    system texts too; later ones keep their place. If no other message has content, the last system text becomes the
+    user's message. Raises Problem: `missing` if there is no content at all, and those of `order_drafts`.
     """
     first = next((number for number, draft in enumerate(drafts) if draft.role != "system"), len(drafts))
     leading = [("".join(_iterate_texts(draft)), draft.where) for draft in drafts[:first]]
@@ -185,8 +183,8 @@ def split_system_texts(
         return tuple(text for text, _ in system), order_drafts(rest)
     later = [number for number, draft in enumerate(rest) if draft.role == "system" and _has_text(draft)]
     if later:
-        spoken = rest[later[-1]]
-        rest = [*rest[: later[-1]], Draft("user", spoken.content, spoken.where), *rest[later[-1] + 1 :]]
+        prompt = rest[later[-1]]
+        rest = [*rest[: later[-1]], Draft("user", prompt.content, prompt.where), *rest[later[-1] + 1 :]]
     else:
         number = next((at for at, (text, _) in reversed(list(enumerate(system))) if text.strip()), None)
         if number is None:
@@ -205,7 +203,7 @@ def _has_text(draft: Draft) -> bool:
 
 
 def has_content(drafts: Sequence[Draft]) -> bool:
-    """Whether there is anything for the model to answer; its own thinking and instructions are nothing of the kind."""
+    """Whether there is anything for the model to answer. System messages and thinking do not count."""
     blocks = [block for draft in drafts if draft.role != "system" for block in draft.content]
     return any(
         block.text.strip() if isinstance(block, Text) else not isinstance(block, Thinking | RedactedThinking)

@@ -16,68 +16,68 @@ type DocumentConverter = Callable[[OfficeDocument], Awaitable[Document]]
 
 
 async def reject_document(document: OfficeDocument) -> Document:
-    """Refuse an office document, where there is nothing that converts one. Raises Problem (503)."""
+    """Raises Problem (503): no converter is available."""
     raise media_problem(
         "tools_unavailable", "office documents are not converted here. Send it as PDF or text.", document.where, 503
     )
 
 
 class MediaFetcher(Protocol):
-    """What brings pictures and documents."""
+    """Fetches images and documents."""
 
     async def fetch_part(self, remote: RemoteMedia) -> Image | Document | OfficeDocument:
-        """The picture or document. Raises Problem."""
+        """Returns the image or document. Raises Problem."""
         ...
 
 
 async def build_messages(
     drafts: Sequence[Draft], fetcher: MediaFetcher, convert: DocumentConverter = reject_document
 ) -> tuple[Message, ...]:
-    """The drafts with every picture and document in them. Raises Problem."""
+    """Returns the messages, with every image and document fetched and converted. Raises Problem."""
     sent = [part async for draft in _iterate_with_pauses(drafts) for part in _list_parts(draft)]
     remotes = [part for part in sent if isinstance(part, RemoteMedia)]
     _check_fetch_count(
         [remote for remote in remotes if isinstance(remote, RemoteDocument)], MAX_DOCUMENTS_PER_REQUEST, "documents"
     )
-    _check_fetch_count(remotes, MAX_FETCHES_PER_REQUEST, "pictures and documents")
+    _check_fetch_count(remotes, MAX_FETCHES_PER_REQUEST, "images and documents")
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [(remote, group.create_task(fetcher.fetch_part(remote))) for remote in remotes]
     except* Problem as problems:
         raise cast("Problem", problems.exceptions[0]) from None
-    pictures = {remote: task.result() for remote, task in tasks}
-    # One after the other: each takes a place of a tools executor, and one of its key's.
-    offices = [part for part in (*sent, *pictures.values()) if isinstance(part, OfficeDocument)]
-    converted = {part: await convert(part) for part in offices}
+    fetched = {remote: task.result() for remote, task in tasks}
+    # One after the other: each occupies a slot of a tools executor and counts as a running job of its key.
+    office_documents = [part for part in (*sent, *fetched.values()) if isinstance(part, OfficeDocument)]
+    converted = {part: await convert(part) for part in office_documents}
 
-    def whole(part: PartBlock) -> Text | Image | Document:
-        found = pictures[part] if isinstance(part, RemoteMedia) else part
+    def resolve_part(part: PartBlock) -> Text | Image | Document:
+        found = fetched[part] if isinstance(part, RemoteMedia) else part
         return converted[found] if isinstance(found, OfficeDocument) else found
 
-    def block(draft: DraftBlock) -> Block:
-        match draft:
+    def resolve_block(block: DraftBlock) -> Block:
+        match block:
             case DraftResult(call, content, is_error):
-                return ToolResult(call, tuple(whole(part) for part in content), is_error)
+                return ToolResult(call, tuple(resolve_part(part) for part in content), is_error)
             case ToolUse() | Thinking() | RedactedThinking():
-                return draft
+                return block
             case _:
-                return whole(draft)
+                return resolve_part(block)
 
-    whole_messages = [
-        Message(draft.role, tuple(block(part) for part in draft.content))
+    messages = [
+        Message(draft.role, tuple(resolve_block(block) for block in draft.content))
         async for draft in _iterate_with_pauses(drafts)
     ]
-    return tuple(whole_messages)
+    return tuple(messages)
 
 
-def _check_fetch_count(remotes: Sequence[RemoteMedia], most: int, what: str) -> None:
-    if len(remotes) > most:
-        where = remotes[most].where
-        raise invalid_problem(f"`{where}`: up to {most} {what} are fetched; send others as base64.", where)
+def _check_fetch_count(remotes: Sequence[RemoteMedia], limit: int, kind: str) -> None:
+    if len(remotes) > limit:
+        where = remotes[limit].where
+        raise invalid_problem(f"`{where}`: up to {limit} {kind} are fetched; send others as base64.", where)
 
 
 async def _iterate_with_pauses(drafts: Sequence[Draft]) -> AsyncGenerator[Draft]:
-    """The drafts, with a pause for others now and then: a conversation may be long."""
+    """Yields the drafts; lets other tasks run in between, because a conversation may be long."""
     for number, draft in enumerate(drafts):
         if number % MESSAGES_PER_PAUSE == MESSAGES_PER_PAUSE - 1:
             await asyncio.sleep(0)

@@ -1,7 +1,8 @@
-"""Every parameter of a request and what becomes of it: a table for each dialect, which the manual repeats.
+"""Every parameter of a request and its treatment: a table for each dialect. The documents are generated from them.
 
-Law: a parameter is supported, emulated, ignored (it changes nothing of what is promised, and the response names it in a
-header; REJECT_UNSUPPORTED_PARAMS refuses it instead), accepted here (bookkeeping of another vendor's), or refused by name.
+Invariants: a parameter is supported, emulated, ignored, accepted or rejected. Ignored: it has no effect on guarantees, and
+the response names it in a header; with REJECT_UNSUPPORTED_PARAMS it is rejected. Accepted: bookkeeping that needs no
+action here. Rejected: the error names it.
 """
 
 import re
@@ -22,7 +23,10 @@ type Treatment = Literal["supported", "emulated", "ignored", "accepted", "reject
 
 
 class Parameter(Struct, frozen=True):
-    """harmless: values of one that is refused or ignored that ask for nothing beyond what is done anyway. range: of a number."""
+    """The treatment of a parameter. range: of a number.
+
+    harmless: values of a rejected or ignored parameter that request nothing but the default behaviour.
+    """
 
     treatment: Treatment
     note: str
@@ -31,10 +35,11 @@ class Parameter(Struct, frozen=True):
 
 
 class Policy(Struct, frozen=True):
-    """What the server's owner decided.
+    """Settings of the server's owner.
 
-    strict: refuse what would be ignored. most_choices: the largest `n`. keep_alive: seconds between signs of life.
-    show_reasoning: whether chat completions have `reasoning_content`: if the request asks for it, always, or never.
+    strict: reject parameters that would be ignored. max_choices: the largest `n`. keep_alive: seconds between keep-alive
+    comments of a stream. show_reasoning: whether chat completions have `reasoning_content`: if requested, always, or
+    never.
     """
 
     strict: bool = False
@@ -63,34 +68,36 @@ CHAT_PARAMETERS: dict[str, Parameter] = {
     "function_call": Parameter("supported", "the legacy form of `tool_choice`"),
     "response_format": Parameter("supported", "the CLI's structured output, validated by it"),
     "reasoning_effort": Parameter("supported", "`none` and `minimal` are the CLI's `low`; shows the thinking"),
-    "reasoning": Parameter("supported", "`effort`, `max_tokens`, `enabled`, `exclude`, as other gateways have it"),
-    "include_reasoning": Parameter("supported", "whether the thinking is shown, as other gateways have it"),
-    "stop": Parameter("supported", "up to 64; texts of white space only are watched for here"),
+    "reasoning": Parameter("supported", "`effort`, `max_tokens`, `enabled`, `exclude`, as in other gateways"),
+    "include_reasoning": Parameter("supported", "whether the thinking is shown, as in other gateways"),
+    "stop": Parameter("supported", "up to 64; the server itself checks for texts of white space only"),
     "max_budget_usd": Parameter(
         "supported",
-        "looked at before each further message of the model, by the cost that the CLI tells",
+        "checked before each further message of the model, by the cost that the CLI reports",
     ),
-    "n": Parameter("emulated", "several conversations side by side, to MAX_CHOICES"),
+    "n": Parameter("emulated", "several parallel conversations, up to MAX_CHOICES"),
     "temperature": _ignored("current models take none", 0, 2),
     "top_p": _ignored("current models take none", 0, 1),
-    "seed": _ignored("the service has none"),
-    "frequency_penalty": _ignored("the service has none", -2, 2),
-    "presence_penalty": _ignored("the service has none", -2, 2),
+    "seed": _ignored("the service does not offer it"),
+    "frequency_penalty": _ignored("the service does not offer it", -2, 2),
+    "presence_penalty": _ignored("the service does not offer it", -2, 2),
     "top_k": _ignored("current models take none"),
-    "min_p": _ignored("the service has none"),
-    "top_a": _ignored("the service has none"),
-    "repetition_penalty": _ignored("the service has none"),
-    "logprobs": Parameter("ignored", "the service has none; `logprobs` of the answer is null", harmless=(False,)),
-    "top_logprobs": Parameter("ignored", "the service has none", harmless=(0,)),
-    "prediction": _ignored("only speeds up what the service can't speed up"),
-    "verbosity": _ignored("the service has none"),
-    "moderation": _ignored("no moderation model is asked"),
+    "min_p": _ignored("the service does not offer it"),
+    "top_a": _ignored("the service does not offer it"),
+    "repetition_penalty": _ignored("the service does not offer it"),
+    "logprobs": Parameter(
+        "ignored", "the service does not offer it; `logprobs` of the answer is null", harmless=(False,)
+    ),
+    "top_logprobs": Parameter("ignored", "the service does not offer it", harmless=(0,)),
+    "prediction": _ignored("it only saves time, which the service does not support"),
+    "verbosity": _ignored("the service does not offer it"),
+    "moderation": _ignored("no moderation model is used"),
     "thinking": _ignored("send `reasoning_effort` or `reasoning`"),
     "models": _ignored("one model answers; name it in `model`"),
-    "route": _ignored("one service answers"),
-    "provider": _ignored("one service answers"),
-    "transforms": _ignored("nothing is left out of a conversation"),
-    "plugins": _ignored("there are none"),
+    "route": _ignored("there is only one service"),
+    "provider": _ignored("there is only one service"),
+    "transforms": _ignored("conversations are never shortened"),
+    "plugins": _ignored("this server has none"),
     "user": Parameter("accepted", ""),
     "metadata": Parameter("accepted", ""),
     "store": Parameter("accepted", "nothing is stored"),
@@ -100,51 +107,49 @@ CHAT_PARAMETERS: dict[str, Parameter] = {
     "prompt_cache_options": Parameter("accepted", "the CLI caches by content"),
     "safety_identifier": Parameter("accepted", ""),
     "usage": Parameter("accepted", "tokens and cost are in every answer"),
-    "logit_bias": Parameter("rejected", "the service has none", harmless=(None, {})),
-    "audio": Parameter("rejected", "the models do not speak", harmless=(None,)),
-    "modalities": Parameter("rejected", "the models answer in text", harmless=(None, ["text"])),
-    "web_search_options": Parameter("rejected", "the server gives the model no tools of its own", harmless=(None,)),
-    "previous_response_id": Parameter(
-        "rejected", "POST /v1/responses takes it; send all messages", harmless=(None, "")
-    ),
+    "logit_bias": Parameter("rejected", "the service does not offer it", harmless=(None, {})),
+    "audio": Parameter("rejected", "the models do not produce audio", harmless=(None,)),
+    "modalities": Parameter("rejected", "the models answer in text only", harmless=(None, ["text"])),
+    "web_search_options": Parameter("rejected", "the server has no web search tool", harmless=(None,)),
+    "previous_response_id": Parameter("rejected", "send all messages, or use POST /v1/responses", harmless=(None, "")),
 }
 
 COMPLETIONS_PARAMETERS: dict[str, Parameter] = {
-    "prompt": Parameter("emulated", "a text, or a list of texts; the model is told to continue it"),
-    "suffix": Parameter("emulated", "the text after the gap; the model is told to fill it"),
+    "prompt": Parameter("emulated", "a text, or a list of texts; the model is instructed to continue it"),
+    "suffix": Parameter("emulated", "the text after the gap; the model is instructed to fill it"),
     "model": Parameter("supported", "a name of GET /v1/models; DEFAULT_MODEL without one"),
-    "max_tokens": Parameter("supported", "the service's own limit; none if it is left out, not OpenAI's 16"),
-    "stop": Parameter("supported", "up to 64; texts of white space only are watched for here"),
+    "max_tokens": Parameter("supported", "the service's own limit; unlimited by default, unlike OpenAI's 16"),
+    "stop": Parameter("supported", "up to 64; the server itself checks for texts of white space only"),
     "stream": Parameter("supported", ""),
     "stream_options": Parameter("supported", "`include_usage`"),
-    "max_budget_usd": Parameter("supported", "as of chat completions"),
-    "n": Parameter("emulated", "several conversations side by side; with several prompts MAX_CHOICES limits them all"),
-    "echo": Parameter("emulated", "the prompt goes before the answer"),
-    "best_of": Parameter("emulated", "where it is `n`; else refused: nothing tells which answer is the best"),
+    "max_budget_usd": Parameter("supported", "as for chat completions"),
+    "n": Parameter("emulated", "several parallel conversations; MAX_CHOICES limits the total of all prompts"),
+    "echo": Parameter("emulated", "the answer starts with the prompt"),
+    "best_of": Parameter("emulated", "if it equals `n`; otherwise rejected: no measure ranks the answers"),
     "temperature": _ignored("current models take none", 0, 2),
     "top_p": _ignored("current models take none", 0, 1),
-    "seed": _ignored("the service has none"),
-    "frequency_penalty": _ignored("the service has none", -2, 2),
-    "presence_penalty": _ignored("the service has none", -2, 2),
+    "seed": _ignored("the service does not offer it"),
+    "frequency_penalty": _ignored("the service does not offer it", -2, 2),
+    "presence_penalty": _ignored("the service does not offer it", -2, 2),
     "top_k": _ignored("current models take none"),
-    "min_p": _ignored("the service has none"),
-    "repetition_penalty": _ignored("the service has none"),
-    "logprobs": _ignored("the service has none; `logprobs` of the answer is null"),
+    "min_p": _ignored("the service does not offer it"),
+    "repetition_penalty": _ignored("the service does not offer it"),
+    "logprobs": _ignored("the service does not offer it; `logprobs` of the answer is null"),
     "user": Parameter("accepted", ""),
-    "logit_bias": Parameter("rejected", "the service has none", harmless=(None, {})),
+    "logit_bias": Parameter("rejected", "the service does not offer it", harmless=(None, {})),
 }
 
 RESPONSES_PARAMETERS: dict[str, Parameter] = {
-    "input": Parameter("supported", "a text, or items; each reaches the model in its own role"),
+    "input": Parameter("supported", "a text, or items; the model receives each in its own role"),
     "model": Parameter("supported", "a name of GET /v1/models; DEFAULT_MODEL without one"),
     "instructions": Parameter("supported", "the first system text; not carried over from an earlier response"),
-    "previous_response_id": Parameter("supported", "of a response that is still kept for the same key"),
+    "previous_response_id": Parameter("supported", "of a response that is still stored for the same key"),
     "store": Parameter(
         "supported",
-        "kept unless `false`, within RESPONSE_STORE_MAX_ITEMS, RESPONSE_STORE_MAX_BYTES and RESPONSE_STORE_TTL",
+        "stored unless `false`, within RESPONSE_STORE_MAX_ITEMS, RESPONSE_STORE_MAX_BYTES and RESPONSE_STORE_TTL",
     ),
     "stream": Parameter("supported", ""),
-    "background": Parameter("supported", "answered at once, and looked up by `GET`; needs `store`"),
+    "background": Parameter("supported", "answered immediately; poll with `GET`; requires `store`"),
     "max_output_tokens": Parameter("supported", "the service's own limit"),
     "tools": Parameter("supported", "functions, custom tools, namespaces; tools that OpenAI runs itself are ignored"),
     "tool_choice": Parameter(
@@ -154,19 +159,19 @@ RESPONSES_PARAMETERS: dict[str, Parameter] = {
     "text": Parameter("supported", "`format`: the CLI's structured output; `verbosity` is ignored"),
     "reasoning": Parameter("supported", "`effort`; `summary` shows the thinking; `context` and `mode` are ignored"),
     "include": Parameter("supported", "`reasoning.encrypted_content`; any other value is ignored"),
-    "metadata": Parameter("supported", "given back, and kept with the response"),
-    "truncation": Parameter("supported", "`disabled`; `auto` is ignored: nothing is left out of a conversation"),
-    "max_budget_usd": Parameter("supported", "as of chat completions"),
+    "metadata": Parameter("supported", "returned, and stored with the response"),
+    "truncation": Parameter("supported", "`disabled`; `auto` is ignored: conversations are never shortened"),
+    "max_budget_usd": Parameter("supported", "as for chat completions"),
     "temperature": _ignored("current models take none", 0, 2),
     "top_p": _ignored("current models take none", 0, 1),
-    "top_logprobs": Parameter("ignored", "the service has none; `logprobs` are empty", harmless=(0,)),
-    "context_management": _ignored("nothing is left out of a conversation"),
-    "moderation": _ignored("no moderation model is asked"),
-    "access_programs": _ignored("there are none"),
-    "background_options": _ignored("what is in the background begins at once"),
-    "image": _ignored("pictures are not compressed"),
-    "personality": _ignored("the models have none to choose"),
-    "max_tool_calls": Parameter("accepted", "it counts calls of tools that OpenAI runs itself"),
+    "top_logprobs": Parameter("ignored", "the service does not offer it; `logprobs` are empty", harmless=(0,)),
+    "context_management": _ignored("conversations are never shortened"),
+    "moderation": _ignored("no moderation model is used"),
+    "access_programs": _ignored("this server has none"),
+    "background_options": _ignored("background responses start immediately"),
+    "image": _ignored("images are not compressed"),
+    "personality": _ignored("the models have no selectable personality"),
+    "max_tool_calls": Parameter("accepted", "it limits tools that OpenAI runs itself"),
     "stream_options": Parameter("accepted", "`include_obfuscation`: no event is padded"),
     "user": Parameter("accepted", ""),
     "service_tier": Parameter("accepted", ""),
@@ -175,13 +180,13 @@ RESPONSES_PARAMETERS: dict[str, Parameter] = {
     "prompt_cache_options": Parameter("accepted", "the CLI caches by content; `prewarm` is ignored"),
     "safety_identifier": Parameter("accepted", ""),
     "client_metadata": Parameter("accepted", ""),
-    "conversation": Parameter("rejected", "send `previous_response_id`, or the whole input", harmless=(None,)),
-    "prompt": Parameter("rejected", "no prompts are kept here; send `instructions` and `input`", harmless=(None,)),
+    "conversation": Parameter("rejected", "send `previous_response_id`, or the complete input", harmless=(None,)),
+    "prompt": Parameter("rejected", "prompts are not stored; send `instructions` and `input`", harmless=(None,)),
 }
 
 
 def check_parameters(table: Mapping[str, Parameter], fields: Mapping[str, object], *, strict: bool) -> tuple[str, ...]:
-    """The names of the parameters that were sent and are ignored. Raises Problem for one that is refused."""
+    """Returns the names of the sent parameters that are ignored. Raises Problem for a rejected one."""
     ignored: list[str] = []
     for name, parameter in table.items():
         value = fields.get(name)
@@ -199,12 +204,12 @@ def check_parameters(table: Mapping[str, Parameter], fields: Mapping[str, object
 
 
 def build_parameter_headers(ignored: Sequence[str], altered: Sequence[str] = ()) -> dict[str, str]:
-    """The headers that name what was sent and means nothing, and what the model reads in another form.
+    """Returns the headers that name ignored parameters, and JSON that the model receives altered.
 
-    Names may be the client's own words: their values are ASCII and of bounded length (RFC 9110, section 5.5).
+    Names may contain a client's text, so the values are made ASCII and limited in length (RFC 9110, section 5.5).
     """
-    named = {"x-ignored-parameters": ignored, "x-altered-parameters": altered}
-    return {header: ", ".join(_list_printable(names)) for header, names in named.items() if names}
+    names_by_header = {"x-ignored-parameters": ignored, "x-altered-parameters": altered}
+    return {header: ", ".join(_list_printable(names)) for header, names in names_by_header.items() if names}
 
 
 def _list_printable(names: Sequence[str]) -> Iterator[str]:
@@ -215,10 +220,10 @@ def _list_printable(names: Sequence[str]) -> Iterator[str]:
 
 
 def check_ignored(ignored: Sequence[str], *, strict: bool, why: str = "") -> tuple[str, ...]:
-    """The names of what was sent and means nothing. Raises Problem (400) for the first, if nothing may be ignored."""
+    """Returns the names of ignored parameters. Raises Problem (400) for the first one in strict mode."""
     if strict and ignored:
         name = ignored[0]
-        message = f"`{name}` would be ignored{why}. REJECT_UNSUPPORTED_PARAMS refuses it; leave it out."
+        message = f"`{name}` would be ignored{why}. REJECT_UNSUPPORTED_PARAMS is set, so leave it out."
         raise invalid_problem(message, name, "unsupported_parameter")
     return tuple(ignored)
 

@@ -1,6 +1,6 @@
-"""The parts and the tools of a request, in every vendor's form of them: clients post each other's to every address.
+"""The parts, items and tools of a request. Each address accepts the forms of every vendor.
 
-Law: these are shapes only; `api.conversation.content` and `api.conversation.tools` say what they mean.
+Invariants: these structs are shapes only; `api.conversation.content`, `items` and `tools` interpret them.
 """
 
 from typing import Annotated
@@ -28,11 +28,11 @@ TOOL_CHOICES = either(
 
 
 class ImageUrl(Struct, frozen=True):
-    """A picture: PNG, JPEG, GIF or WebP, up to 5 MiB and 8000 pixels a side."""
+    """An image: PNG, JPEG, GIF or WebP, up to 5 MiB and 8000 pixels a side."""
 
     url: Annotated[str, doc("A data URL in base64, or an https address on the public internet.", minLength=1)]
     detail: Annotated[
-        str | None, doc("Without effect: pictures are not scaled. `x-ignored-parameters` names any but `auto`.")
+        str | None, doc("Without effect: images are not scaled. `x-ignored-parameters` names values other than `auto`.")
     ] = None
 
 
@@ -43,12 +43,12 @@ class FilePart(Struct, frozen=True):
     """
 
     file_data: Annotated[str | None, doc("A data URL, or base64.")] = None
-    filename: Annotated[str | None, doc("Its name, which the model is told.")] = None
-    file_id: Annotated[str | None, doc("Refused: no files are kept here.")] = None
+    filename: Annotated[str | None, doc("Its name, which the model sees.")] = None
+    file_id: Annotated[str | None, doc("Rejected: the server does not store files.")] = None
 
 
 class PartSource(Struct, frozen=True):
-    """Where an Anthropic `image` or `document` comes from."""
+    """The source of an Anthropic `image` or `document`."""
 
     type: Annotated[str, doc("`base64`, `url` or `text`.")] = ""
     media_type: Annotated[str, doc("Such as `image/png` or `application/pdf`.")] = ""
@@ -57,34 +57,34 @@ class PartSource(Struct, frozen=True):
 
 
 class Part(Struct, frozen=True):
-    """A piece of a message; its `type` says which of the other fields count.
+    """A part of a message; its `type` decides which other fields apply.
 
-    The forms of OpenAI's chat completions and responses and of Anthropic's messages are all taken.
+    The forms of OpenAI's chat completions and responses and of Anthropic's messages are accepted.
     """
 
     type: Annotated[
         str,
         doc(
-            "`text`, `image_url` or `file`. The others are the same things under their names elsewhere.",
+            "`text`, `image_url` or `file`. The other types are the names of the same parts in other APIs.",
             enum=PART_TYPES,
         ),
     ]
-    text: Annotated[str | None, doc("For `text`: the words.")] = None
-    refusal: Annotated[str | None, doc("For `refusal`: the words.")] = None
-    image_url: Annotated[str | ImageUrl | None, doc("For `image_url`: where the picture is.")] = None
+    text: Annotated[str | None, doc("For `text`: the text.")] = None
+    refusal: Annotated[str | None, doc("For `refusal`: the text.")] = None
+    image_url: Annotated[str | ImageUrl | None, doc("For `image_url`: the URL of the image.")] = None
     file: Annotated[FilePart | None, doc("For `file`: a PDF, a text or an office document.")] = None
     file_data: Annotated[str | None, doc("For `input_file`: as `file.file_data`.")] = None
-    file_id: Annotated[str | None, doc("Refused: no files are kept here.")] = None
-    file_url: Annotated[str | None, doc("Refused: files are not fetched; send `file_data`.")] = None
+    file_id: Annotated[str | None, doc("Rejected: the server does not store files.")] = None
+    file_url: Annotated[str | None, doc("Rejected: files are not fetched; send `file_data`.")] = None
     filename: Annotated[str | None, doc("For `input_file`: as `file.filename`.")] = None
     source: Annotated[PartSource | None, doc("For `image` and `document`: Anthropic's form.")] = None
     title: Annotated[str | None, doc("For `document`: its name.")] = None
-    context: Annotated[str | None, doc("For `document`: what is said of it.")] = None
+    context: Annotated[str | None, doc("For `document`: notes on it, for the model.")] = None
     id: Annotated[str | None, doc("For `tool_use`: the call's id.")] = None
     name: Annotated[str | None, doc("For `tool_use`: the tool's name.")] = None
     input: Annotated[msgspec.Raw, doc("For `tool_use`: the arguments.", type="object")] = raw_field(b"{}")
-    tool_use_id: Annotated[str | None, doc("For `tool_result`: the call that this is the result of.")] = None
-    content: Annotated[msgspec.Raw, doc("For `tool_result`: what the tool brought.", anyOf=content_of("Part"))] = (
+    tool_use_id: Annotated[str | None, doc("For `tool_result`: the id of its call.")] = None
+    content: Annotated[msgspec.Raw, doc("For `tool_result`: the tool's output.", anyOf=content_of("Part"))] = (
         raw_field()
     )
     is_error: Annotated[bool | None, doc("For `tool_result`: the tool failed.")] = None
@@ -108,19 +108,19 @@ PART_DECODER = TaggedStructDecoder(
 
 
 class FunctionCall(Struct, frozen=True):
-    """A function and what it is called with."""
+    """A function call."""
 
     name: Annotated[str, doc("The function's name.")] = ""
     arguments: Annotated[
         msgspec.Raw,
-        doc("A JSON object, as text. What can't be read reaches the model as it is.", type=["string", "null"]),
+        doc("A JSON object, as text. The model receives invalid JSON unchanged.", type=["string", "null"]),
     ] = raw_field()
 
 
 class FunctionDefinition(Struct, frozen=True):
-    """A function on offer."""
+    """A function that the model may call."""
 
-    name: Annotated[str, doc("Its name; any characters, and it comes back as it is.", **TOOL_NAME)]
+    name: Annotated[str, doc("Its name; any characters, returned unchanged.", **TOOL_NAME)]
     description: Annotated[str | None, doc("What it does and when to call it; the model reads this.")] = None
     parameters: Annotated[
         msgspec.Raw, doc("Its arguments' JSON Schema, which must describe an object.", type="object")
@@ -128,7 +128,7 @@ class FunctionDefinition(Struct, frozen=True):
     strict: Annotated[
         bool | None,
         doc(
-            "Give out a call's arguments only if they are valid against the schema; they then come in one piece instead of being streamed."
+            "Return a call's arguments only if they are valid against the schema; they arrive in one piece, not streamed."
         ),
     ] = None
 
@@ -144,7 +144,7 @@ class CustomDefinition(Struct, frozen=True):
 
 
 class ToolDefinition(Struct, frozen=True):
-    """A tool on offer.
+    """A tool that the model may call.
 
     Nested under `function` or `custom` as in chat completions, or flat as in responses and Anthropic's messages.
     """
@@ -172,7 +172,7 @@ TOOL_DECODER = TaggedStructDecoder(
 
 
 class ToolParams(Struct, frozen=True):
-    """The fields of a request that offer tools. functions, function_call: their legacy names."""
+    """The fields of a request about tools. functions, function_call: their legacy names."""
 
     tools: list[ToolDefinition] | None = None
     tool_choice: object = None
@@ -182,21 +182,21 @@ class ToolParams(Struct, frozen=True):
 
 
 class StreamOptions(Struct, frozen=True):
-    """What a stream has besides the answer."""
+    """Options of a stream."""
 
     include_usage: Annotated[bool | None, doc("A last chunk with `usage`, and no choices.")] = None
 
 
 class Item(Struct, frozen=True):
-    """An item of the input; its `type` says which of the other fields count."""
+    """An item of the input; its `type` decides which other fields apply."""
 
     type: Annotated[
         str | None,
-        doc("`message` if left out. Calls of tools that OpenAI runs are left out; `x-ignored-parameters` names them."),
+        doc("`message` if left out. Calls of tools that OpenAI runs are ignored; `x-ignored-parameters` names them."),
     ] = None
-    id: Annotated[str | None, doc("Its id; for `item_reference`, that of an item which is kept.")] = None
+    id: Annotated[str | None, doc("Its id; for `item_reference`, that of a stored item.")] = None
     role: Annotated[
-        str | None, doc("For `message`: who says it.", enum=["system", "developer", "user", "assistant", None])
+        str | None, doc("For `message`: its author.", enum=["system", "developer", "user", "assistant", None])
     ] = None
     content: Annotated[
         msgspec.Raw, doc("For `message`: a text, or parts in their order.", anyOf=content_of("Part"))
@@ -207,21 +207,21 @@ class Item(Struct, frozen=True):
     arguments: Annotated[
         msgspec.Raw,
         doc(
-            "For `function_call`: a JSON object, as text. What can't be read reaches the model as it is.",
+            "For `function_call`: a JSON object, as text. The model receives invalid JSON unchanged.",
             type=["string", "null"],
         ),
     ] = raw_field()
     input: Annotated[str | None, doc("For `custom_tool_call`: free text.")] = None
     output: Annotated[msgspec.Raw, doc("For results: a text, or parts.")] = raw_field()
-    action: Annotated[msgspec.Raw, doc("For shell calls: what was run.")] = raw_field()
-    operation: Annotated[msgspec.Raw, doc("For `apply_patch_call`: what was changed.")] = raw_field()
+    action: Annotated[msgspec.Raw, doc("For shell calls: the command.")] = raw_field()
+    operation: Annotated[msgspec.Raw, doc("For `apply_patch_call`: the change.")] = raw_field()
     status: Annotated[str | None, doc("For `apply_patch_call_output`: whether it `failed`.")] = None
     encrypted_content: Annotated[
-        str | None, doc("For `reasoning`: as a response of this server gave it; another's means nothing.")
+        str | None, doc("For `reasoning`: as a response of this server returned it; that of other servers is ignored.")
     ] = None
 
 
-# Local shell calls of old had an id only.
+# Older local shell calls have an `id` only.
 _CALL_ID_FIELDS = ("id", "call_id")
 ITEM_DECODER = TaggedStructDecoder(
     Item,

@@ -129,7 +129,7 @@ OWN: tuple[Problem, ...] = (
     capacity_problem(),
     Problem(400, "invalid_json", "The body is not valid JSON in UTF-8."),
     invalid_problem("`messages[0].role` is missing.", "messages[0].role"),
-    invalid_problem("`logprobs` is not supported: the service has none.", "logprobs", "unsupported_parameter"),
+    invalid_problem("`logprobs` is not supported: the service does not offer it.", "logprobs", "unsupported_parameter"),
     invalid_problem(
         "`response_format.json_schema.schema.type` is not valid JSON Schema: 'objet' is not valid.",
         "response_format.json_schema.schema.type",
