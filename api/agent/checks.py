@@ -23,7 +23,7 @@ class AgentLimits(Struct, frozen=True):
 def check_prompt(text: str, limits: AgentLimits) -> str:
     """Returns the prompt, if it is neither blank nor too long. Raises Problem."""
     if not text.strip():
-        raise invalid_problem("`prompt` must say something.", "prompt")
+        raise invalid_problem("`prompt` must not be blank.", "prompt")
     if len(text) > limits.max_prompt:
         raise invalid_problem(
             f"`prompt` has {len(text)} characters; {limits.max_prompt} are allowed. The server's owner sets the limit "

@@ -91,7 +91,7 @@ CALL_TYPES: dict[str, type[Struct]] = {
 def build_job(name: str, arguments: str, tool_names: tuple[str, ...], max_seconds: float) -> ToolJob | InvalidToolCall:
     """Returns the job of a call. max_seconds: the limit for commands; a longer timeout is reduced to it."""
     if name not in tool_names:
-        return InvalidToolCall(f"There is no tool `{name}` here. There are: {', '.join(tool_names) or 'none'}.")
+        return InvalidToolCall(f"Unknown tool `{name}`. The tools are: {', '.join(tool_names) or 'none'}.")
     try:
         # Not strict: models sometimes write numbers and booleans as strings.
         call = msgspec.json.decode(arguments or "{}", type=CALL_TYPES[name], strict=False)

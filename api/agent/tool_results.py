@@ -1,6 +1,6 @@
 """Converts the outcomes of jobs to tool results for the model. Pure.
 
-Invariants: a shortened result says so; a rejection says what is allowed; a failure is an error, never an empty result.
+Invariants: a shortened result is marked; a rejection says what is allowed; a failure is an error, never an empty result.
 """
 
 import base64

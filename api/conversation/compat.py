@@ -42,15 +42,16 @@ def rewrite_body(body: bytes, sent: Fields, shaped: Fields) -> bytes:
 
     Decoding and encoding would change numbers.
     """
-    own = _decode_raw_fields(body)
+    raw_fields = _decode_raw_fields(body)
     fields: Fields = {
-        name: own[name] if name in own and sent[name] is value else value for name, value in shaped.items()
+        name: raw_fields[name] if name in raw_fields and sent[name] is value else value
+        for name, value in shaped.items()
     }
     if isinstance(sent.get("messages"), list) and shaped.get("messages", sent["messages"]) is not sent["messages"]:
         first, *_ = cast("list[object]", shaped["messages"])
-        fields["messages"] = [first, *_messages.decode(own["messages"])]
+        fields["messages"] = [first, *_messages.decode(raw_fields["messages"])]
     if "response_format" in shaped and "response_format" not in sent:
-        fields["response_format"] = _decode_raw_fields(own["text"]).get("format")
+        fields["response_format"] = _decode_raw_fields(raw_fields["text"]).get("format")
     return msgspec.json.encode(fields)
 
 

@@ -55,8 +55,8 @@ def _find_unused(value: object, fields: UnusedFields | UnusedFieldsByKind, path:
 def is_description_lost(description: str | None, schema: msgspec.Raw) -> bool:
     """Whether a schema, which the model sees, lacks the description that was sent with it."""
     fields: object = msgspec.json.decode(schema)
-    own = cast("dict[str, object]", fields).get("description") if isinstance(fields, dict) else None
-    return bool(description) and description != own
+    schema_description = cast("dict[str, object]", fields).get("description") if isinstance(fields, dict) else None
+    return bool(description) and description != schema_description
 
 
 def has_effect(value: object, harmless: tuple[object, ...] = ()) -> bool:

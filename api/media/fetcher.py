@@ -27,7 +27,7 @@ type Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 DEFAULT_PORTS = {"http": 80, "https": 443}
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 MAX_FETCHES = 32
-# Of one request: they are held in memory until all have arrived.
+# Limits of one request: its documents stay in memory until all have arrived.
 MAX_DOCUMENTS_PER_REQUEST = 8
 MAX_FETCHES_PER_REQUEST = 100
 # Digits of a valid Content-Length.

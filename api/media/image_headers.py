@@ -21,7 +21,7 @@ def detect_image_type(data: bytes) -> str | None:
 def read_dimensions(data: bytes, media_type: str) -> tuple[int, int] | None:
     """Returns width and height from the header (WebP: RFC 9649 §2.5 to 2.7); None if it can't be read.
 
-    Pillow is not used: it hands a whole WebP file to libwebp, which allocates two canvases (8 bytes a pixel, 512 MB at
+    Pillow is not used: it passes a complete WebP file to libwebp, which allocates two canvases (8 bytes a pixel, 512 MB at
     8000 x 8000) for a file of 100 bytes, before its size can be checked.
     """
     try:
