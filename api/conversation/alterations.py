@@ -34,15 +34,15 @@ def list_json_texts(
 
 def find_altered_places(texts: Iterable[tuple[str, str]]) -> tuple[Place, ...]:
     """Returns the alterations in these texts, at most MAX_LISTED_PLACES + 1: the text's place, and the path in it."""
-    found: list[Place] = []
+    places: list[Place] = []
     left = MAX_SEARCHED_CHARACTERS
     for where, text in texts:
         left -= len(text)
         paths = find_alterations(text) if left >= 0 else ("$",)
-        found += [(where, path) for path in paths]
-        if len(found) > MAX_LISTED_PLACES:
-            return tuple(found[: MAX_LISTED_PLACES + 1])
-    return tuple(found)
+        places += [(where, path) for path in paths]
+        if len(places) > MAX_LISTED_PLACES:
+            return tuple(places[: MAX_LISTED_PLACES + 1])
+    return tuple(places)
 
 
 def describe_places(places: Sequence[Place]) -> tuple[str, ...]:

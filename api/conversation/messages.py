@@ -51,8 +51,8 @@ async def build_messages(
     converted = {part: await convert(part) for part in office_documents}
 
     def resolve_part(part: PartBlock) -> Text | Image | Document:
-        found = fetched[part] if isinstance(part, RemoteMedia) else part
-        return converted[found] if isinstance(found, OfficeDocument) else found
+        block = fetched[part] if isinstance(part, RemoteMedia) else part
+        return converted[block] if isinstance(block, OfficeDocument) else block
 
     def resolve_block(block: DraftBlock) -> Block:
         match block:

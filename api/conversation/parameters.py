@@ -214,7 +214,7 @@ def build_parameter_headers(ignored: Sequence[str], altered: Sequence[str] = ())
 
 def _list_printable(names: Sequence[str]) -> Iterator[str]:
     for name in names[:MAX_LISTED_NAMES]:
-        yield UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), name)[:MAX_NAME_LENGTH]
+        yield UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), name)[:MAX_NAME_LENGTH]
     if len(names) > MAX_LISTED_NAMES:
         yield MORE_NAMES
 

@@ -99,8 +99,8 @@ def to_image_block(sent: MediaData, where: str) -> Image | Document | OfficeDocu
         or sent.data.startswith(PDF)
         or is_office_document(sent.data)
     )
-    if is_file and (found := to_document(sent, None, where)):
-        return found
+    if is_file and (document := to_document(sent, None, where)):
+        return document
     if sent.media_type.startswith("image/") or detect_image_type(sent.data):
         return build_image(sent.data, where)
     raise media_problem(
@@ -136,8 +136,8 @@ def to_file_block(
     sent: MediaData, title: str | None, where: str, *, context: str | None = None
 ) -> Document | Image | OfficeDocument:
     """Returns the block of a file. Raises Problem."""
-    if found := to_document(sent, title, where):
-        return add_context(found, context)
+    if document := to_document(sent, title, where):
+        return add_context(document, context)
     if detect_image_type(sent.data):
         return build_image(sent.data, where)
     fault = f"{describe_undecodable(sent)}." if sent.data else "the file is empty."
@@ -185,10 +185,10 @@ def decode_base64(text: str) -> bytes:
 
 def to_document(sent: MediaData, title: str | None, where: str) -> Document | OfficeDocument | None:
     """Returns a PDF, text or office document; None if the bytes are none of them. Raises Problem."""
-    found = _to_document(sent, title, where)
-    if found and len(sent.data) > MAX_FILE_BYTES:
+    document = _to_document(sent, title, where)
+    if document and len(sent.data) > MAX_FILE_BYTES:
         raise media_problem("file_too_large", "the file is larger than 20 MiB.", where, 413)
-    return found
+    return document
 
 
 def _to_document(sent: MediaData, title: str | None, where: str) -> Document | OfficeDocument | None:
@@ -210,9 +210,9 @@ def to_text_document(decoded: charsets.DecodedText, title: str | None) -> Docume
     return Document("text/plain", decoded.text, title, decoded.note or None) if decoded.text else None
 
 
-def add_context[T: Document | OfficeDocument](found: T, context: str | None) -> T:
+def add_context[T: Document | OfficeDocument](document: T, context: str | None) -> T:
     """Returns a document with the client's context before the server's own note."""
-    return structs.replace(found, context="\n".join(filter(None, (context, found.context))) or None)
+    return structs.replace(document, context="\n".join(filter(None, (context, document.context))) or None)
 
 
 def media_problem(code: str, sentence: str, where: str, status: int = 400) -> Problem:

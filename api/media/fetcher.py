@@ -43,8 +43,8 @@ ACCEPTED_DOCUMENTS = "application/pdf, text/plain, text/*;q=0.9"
 
 async def resolve_host(host: str, port: int) -> Sequence[Address]:
     """Returns the addresses that the system's resolver finds for a name. Raises OSError, UnicodeError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [ip_address(socket_address[0]) for *_, socket_address in found]
+    addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [ip_address(socket_address[0]) for *_, socket_address in addresses]
 
 
 class Fetcher:

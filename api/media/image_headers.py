@@ -14,8 +14,8 @@ JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
 
 def detect_image_type(data: bytes) -> str | None:
     """Returns the media type that the first bytes show; None if they are not an accepted image."""
-    found = IMAGE_MAGIC.match(data)
-    return f"image/{found.lastgroup}" if found else None
+    match = IMAGE_MAGIC.match(data)
+    return f"image/{match.lastgroup}" if match else None
 
 
 def read_dimensions(data: bytes, media_type: str) -> tuple[int, int] | None:
