@@ -1,1 +1,1 @@
-"""The server's own services for every dialect that offers them: chat, work on files, file reads and commands."""
+"""The server's services for the rest and mcp dialects: chat, work on files, file reads and commands."""

@@ -11,7 +11,7 @@ from shared.events import ToolCallPending
 from shared.tool_jobs import ToolsStatus
 from shared.turn import ToolResult
 
-# One conversation must not take the whole capacity.
+# One conversation must not use all capacity.
 MAX_PARALLEL_CALLS = 4
 
 

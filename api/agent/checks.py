@@ -14,16 +14,16 @@ MAX_CONTEXT_FILES = 100
 
 
 class AgentLimits(Struct, frozen=True):
-    """What the server's owner decided. max_prompt: in characters. max_turns: how often a model may call tools."""
+    """Limits of the server's owner. max_prompt: in characters. max_turns: the number of turns with tool calls."""
 
     max_prompt: int = 100_000
     max_turns: int = 40
 
 
 def check_prompt(text: str, limits: AgentLimits) -> str:
-    """A prompt that says something, and not too much. Raises Problem."""
+    """Returns the prompt, if it is neither blank nor too long. Raises Problem."""
     if not text.strip():
-        raise invalid_problem("`prompt` must say something.", "prompt")
+        raise invalid_problem("`prompt` must not be blank.", "prompt")
     if len(text) > limits.max_prompt:
         raise invalid_problem(
             f"`prompt` has {len(text)} characters; {limits.max_prompt} are allowed. The server's owner sets the limit "
@@ -36,49 +36,47 @@ def check_prompt(text: str, limits: AgentLimits) -> str:
 def check_allowed_tools(
     requested: Sequence[str] | None, known: tuple[str, ...], available: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """The tools to offer: those that were asked for, as far as they can be used. Raises Problem."""
+    """Returns the tools for the model: the requested ones, or all available ones. Raises Problem."""
     for name in requested or ():
         if name not in known:
             raise invalid_problem(
-                f"`allowed_tools`: there is no tool `{name}`; there are {', '.join(known)}.", "allowed_tools"
+                f"`allowed_tools`: unknown tool `{name}`; the tools are {', '.join(known)}.", "allowed_tools"
             )
         if name not in available:
             raise invalid_problem(
-                f"`allowed_tools`: `{name}` can't be used on this server, which allows {', '.join(available)}. It can be "
-                "narrowed here, not widened.",
+                f"`allowed_tools`: this server does not allow `{name}`; it allows {', '.join(available)}.",
                 "allowed_tools",
             )
     return available if requested is None else tuple(name for name in available if name in requested)
 
 
 def check_context_files(paths: Sequence[str] | None) -> tuple[str, ...]:
-    """The paths of the files to read. Raises Problem."""
+    """Returns the paths of the files to read. Raises Problem."""
     if paths and len(paths) > MAX_CONTEXT_FILES:
         raise invalid_problem(
-            f"`context_files` takes up to {MAX_CONTEXT_FILES} paths, not {len(paths)}.", "context_files"
+            f"`context_files` accepts up to {MAX_CONTEXT_FILES} paths, not {len(paths)}.", "context_files"
         )
     for number, path in enumerate(paths or ()):
-        place = f"context_files[{number}]"
-        check_not_empty(path, place)
+        check_not_empty(path, f"context_files[{number}]")
     return tuple(paths or ())
 
 
 def check_not_empty(text: str, place: str) -> str:
-    """A path or a command that says something. Raises Problem."""
+    """Returns a path or command, if it is not blank. Raises Problem."""
     if not text.strip():
         raise invalid_problem(f"`{place}` is empty.", place)
     return text
 
 
 def check_line_count(number: int | None, place: str) -> int | None:
-    """A number of lines. Raises Problem."""
+    """Checks a line number or count. Raises Problem."""
     if number is not None and not 1 <= number <= MAX_LINES:
         raise invalid_problem(f"`{place}` goes from 1 to {MAX_LINES}.", place)
     return number
 
 
 def check_timeout(timeout: float | None) -> float | None:
-    """A time. Raises Problem."""
+    """Checks a timeout. Raises Problem."""
     if timeout is not None and not 0 < timeout <= 86_400:
-        raise invalid_problem("`timeout` is in seconds, more than 0 and no more than a day.", "timeout")
+        raise invalid_problem("`timeout` must be more than 0 seconds and at most a day (86400).", "timeout")
     return timeout

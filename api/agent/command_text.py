@@ -22,7 +22,7 @@ class OutputDecoder:
         return self._decoders[output.stream].decode(output.data)
 
     def flush(self) -> Iterator[tuple[StreamName, str]]:
-        """Yields what stands for a character that never became complete, by stream."""
+        """Yields a replacement for an incomplete character at the end, by stream."""
         for name in STREAM_NAMES:
             if text := self._decoders[name].decode(b"", final=True):
                 yield name, text

@@ -50,39 +50,39 @@ class AgentServices(Struct, frozen=True):
 
 
 async def chat(agent_services: AgentServices, request: ChatRequest, caller: Caller) -> AsyncGenerator[Step]:
-    """Answer a prompt. Raises Problem."""
+    """Yields the answer to a prompt. Raises Problem."""
     turn = await _build_turn(agent_services, request)
     return _run_chat(agent_services, turn, caller)
 
 
 async def code(agent_services: AgentServices, request: CodeRequest, caller: Caller) -> AsyncGenerator[Step]:
-    """Let a model work on files and with commands. Raises Problem."""
+    """Runs a model with the tools for files and commands. Raises Problem."""
     checks.check_allowed_tools(request.allowed_tools, TOOL_NAMES, TOOL_NAMES)
     turn = await _build_turn(agent_services, request)
     status = await agent_services.tool_client.find_available()
     if status is None:
         raise problem_from_failure(await agent_services.tool_client.explain_unavailable())
-    offered = checks.check_allowed_tools(request.allowed_tools, TOOL_NAMES, list_available_tools(status))
+    tool_names = checks.check_allowed_tools(request.allowed_tools, TOOL_NAMES, list_available_tools(status))
     environment = AgentEnvironment(
-        agent_services.turn_client, agent_services.tool_client, status, offered, agent_services.limits.max_turns
+        agent_services.turn_client, agent_services.tool_client, status, tool_names, agent_services.limits.max_turns
     )
     with_tools = structs.replace(
         turn,
         system=(build_system_prompt(status), *turn.system),
-        tools=tuple(build_tool(name, status) for name in offered),
+        tools=tuple(build_tool(name, status) for name in tool_names),
     )
     return run_agent(environment, with_tools, caller)
 
 
 async def analyze(agent_services: AgentServices, request: AnalyzeRequest, caller: Caller) -> AsyncGenerator[Step]:
-    """Answer a prompt about files. Raises Problem."""
+    """Yields the answer to a prompt about files. Raises Problem."""
     paths = checks.check_context_files(request.context_files)
     turn = await _build_turn(agent_services, request)
     return _run_analyze(agent_services, turn, paths, caller)
 
 
 async def read_file(agent_services: AgentServices, request: FileReadRequest, caller: Caller) -> AsyncGenerator[Step]:
-    """Read a file. Raises Problem."""
+    """Reads a file. Raises Problem."""
     path = checks.check_not_empty(request.path, "path")
     job = ReadFile(
         path, checks.check_line_count(request.offset, "offset"), checks.check_line_count(request.limit, "limit")
@@ -91,7 +91,7 @@ async def read_file(agent_services: AgentServices, request: FileReadRequest, cal
 
 
 async def run_command(agent_services: AgentServices, request: BashRequest, caller: Caller) -> AsyncGenerator[Step]:
-    """Run commands. Raises Problem."""
+    """Runs a command. Raises Problem."""
     cwd = None if request.cwd is None else checks.check_not_empty(request.cwd, "cwd")
     job = RunCommand(
         checks.check_not_empty(request.command, "command"), cwd, checks.check_timeout(request.timeout), request.stdin

@@ -1,6 +1,6 @@
-"""A model's call of one of the server's tools, as a job. Pure.
+"""Converts a model's tool calls to jobs. Pure.
 
-Invariants: an invalid call becomes a sentence that says what to fix; nothing is guessed.
+Invariants: an invalid call becomes a message with the fix, for the model; values are never guessed.
 """
 
 import re
@@ -27,7 +27,7 @@ OUTPUT_MODES = {"content": "content", "files_with_matches": "files", "count": "c
 
 
 class InvalidToolCall(Struct, frozen=True):
-    """A call that can't be done. text: why, and the fix."""
+    """A rejected call. text: the reason and the fix, for the model."""
 
     text: str
 
@@ -89,11 +89,11 @@ CALL_TYPES: dict[str, type[Struct]] = {
 
 
 def build_job(name: str, arguments: str, tool_names: tuple[str, ...], max_seconds: float) -> ToolJob | InvalidToolCall:
-    """The job that a call asks for. longest: how many seconds a command may take; who asks for more gets these."""
+    """Returns the job of a call. max_seconds: the limit for commands; a longer timeout is reduced to it."""
     if name not in tool_names:
-        return InvalidToolCall(f"There is no tool `{name}` here. There are: {', '.join(tool_names) or 'none'}.")
+        return InvalidToolCall(f"Unknown tool `{name}`. The tools are: {', '.join(tool_names) or 'none'}.")
     try:
-        # Models write numbers and flags as texts at times: what is meant is clear.
+        # Not strict: models sometimes write numbers and booleans as strings.
         call = msgspec.json.decode(arguments or "{}", type=CALL_TYPES[name], strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return InvalidToolCall(f"The arguments of `{name}` can't be used: {error}. Fix them and call it again.")
@@ -101,7 +101,7 @@ def build_job(name: str, arguments: str, tool_names: tuple[str, ...], max_second
 
 
 def check_call(call: Struct) -> InvalidToolCall | None:
-    """Why a call can't be done though its types fit."""
+    """Returns the fault in the values of a call; None if there is none."""
     match call:
         case ReadCall():
             return _check_not_empty(file_path=call.file_path) or _check_read_call(call)
@@ -118,7 +118,7 @@ def check_call(call: Struct) -> InvalidToolCall | None:
         case BashCall(command=command) if not command.strip():
             return InvalidToolCall("`command` is empty.")
         case EditCall(old_string=""):
-            return InvalidToolCall("`old_string` is empty; to write a whole file, use Write.")
+            return InvalidToolCall("`old_string` is empty; to write a complete file, use Write.")
         case EditCall() if call.old_string == call.new_string:
             return InvalidToolCall("`old_string` and `new_string` are the same, so nothing would change.")
         case _:
@@ -127,8 +127,8 @@ def check_call(call: Struct) -> InvalidToolCall | None:
 
 def _check_read_call(call: ReadCall) -> InvalidToolCall | None:
     match call:
-        case ReadCall() if mistake := _check_counts(1, offset=call.offset, limit=call.limit):
-            return mistake
+        case ReadCall() if fault := _check_counts(1, offset=call.offset, limit=call.limit):
+            return fault
         case ReadCall(pages=str(pages) | int(pages)) if not parse_pages(pages):
             return InvalidToolCall(
                 f'`pages` must be like "3" or "11-20", counted from 1, at most {MAX_PDF_PAGES} of them; it is `{shorten(str(pages))}`.'
@@ -156,11 +156,11 @@ def _check_not_empty(**texts: str | None) -> InvalidToolCall | None:
 
 
 def parse_pages(text: str | int) -> tuple[int, int] | None:
-    """The first and the last page; None if that is not what it says."""
-    found = PAGES_PATTERN.fullmatch(str(text))
-    if not found:
+    """Returns the first and the last page; None if the text is not a valid range."""
+    match = PAGES_PATTERN.fullmatch(str(text))
+    if not match:
         return None
-    first, dash, last = int(found["first"]), found["dash"], found["last"]
+    first, dash, last = int(match["first"]), match["dash"], match["last"]
     end = int(last) if last else first + DEFAULT_READ_PAGES - 1 if dash else first
     return (first, end) if 1 <= first <= end < first + MAX_PDF_PAGES else None
 
@@ -168,7 +168,7 @@ def parse_pages(text: str | int) -> tuple[int, int] | None:
 def _to_job(call: Struct, max_seconds: float) -> ToolJob:
     match call:
         case ReadCall():
-            # Given for any file: whether it is a PDF is seen where it is read.
+            # Set for every file: only the executor knows whether it is a PDF.
             pages = (1, DEFAULT_READ_PAGES) if call.pages is None else parse_pages(call.pages)
             return ReadFile(call.file_path, call.offset, call.limit or DEFAULT_READ_LINES, pages, as_text=True)
         case GlobCall():
@@ -204,16 +204,16 @@ def _to_search_job(call: GrepCall) -> SearchFiles:
 
 
 def summarize_arguments(arguments: str) -> str:
-    """The arguments of a call in a line, for a person who watches."""
+    """Returns the main arguments of a call in one line, for people."""
     try:
         fields = msgspec.json.decode(arguments or "{}", type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return shorten(arguments)
-    words = [value for name, value in fields.items() if name in {"file_path", "pattern", "command", "path"}]
-    return shorten(" in ".join(str(word) for word in words) or arguments)
+    values = [value for name, value in fields.items() if name in {"file_path", "pattern", "command", "path"}]
+    return shorten(" in ".join(str(value) for value in values) or arguments)
 
 
 def shorten(text: str) -> str:
-    """A text in one line, cut where it is long."""
+    """Returns a text in one line, shortened to MAX_SUMMARY_LENGTH."""
     line = " ".join(text.split())
     return line if len(line) <= MAX_SUMMARY_LENGTH else f"{line[: MAX_SUMMARY_LENGTH - 1]}…"

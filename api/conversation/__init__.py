@@ -1,1 +1,1 @@
-"""Conversations as clients send them, in the forms that several dialects share."""
+"""Decodes what several dialects share: messages, items, tools, schemas and parameters."""

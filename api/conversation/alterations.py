@@ -1,6 +1,6 @@
-"""What the CLI alters in a request, which can't be prevented: it reads JSON as JavaScript does. Pure.
+"""Finds what the CLI alters in a request: it reads JSON as JavaScript does, which can't be prevented. Pure.
 
-Invariants: whatever is altered is named, by its place in the request; texts beyond what is searched are named whole.
+Invariants: each alteration is reported by its place in the request; a text beyond the search limit is reported as `$`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,26 +33,26 @@ def list_json_texts(
 
 
 def find_altered_places(texts: Iterable[tuple[str, str]]) -> tuple[Place, ...]:
-    """Returns what is altered in these texts, at most MOST_PLACES and one: the text's place, and the path in it."""
-    found: list[Place] = []
+    """Returns the alterations in these texts, at most MAX_LISTED_PLACES + 1: the text's place, and the path in it."""
+    places: list[Place] = []
     left = MAX_SEARCHED_CHARACTERS
     for where, text in texts:
         left -= len(text)
         paths = find_alterations(text) if left >= 0 else ("$",)
-        found += [(where, path) for path in paths]
-        if len(found) > MAX_LISTED_PLACES:
-            return tuple(found[: MAX_LISTED_PLACES + 1])
-    return tuple(found)
+        places += [(where, path) for path in paths]
+        if len(places) > MAX_LISTED_PLACES:
+            return tuple(places[: MAX_LISTED_PLACES + 1])
+    return tuple(places)
 
 
 def describe_places(places: Sequence[Place]) -> tuple[str, ...]:
-    """Returns the places for people: `messages[1]: $.id`."""
-    written = [f"{where}: {path}"[:MAX_PLACE_LENGTH] for where, path in places[:MAX_LISTED_PLACES]]
-    return (*dict.fromkeys(written), MORE_NAMES) if len(places) > MAX_LISTED_PLACES else tuple(dict.fromkeys(written))
+    """Returns the places as readable text: `messages[1]: $.id`."""
+    lines = [f"{where}: {path}"[:MAX_PLACE_LENGTH] for where, path in places[:MAX_LISTED_PLACES]]
+    return (*dict.fromkeys(lines), MORE_NAMES) if len(places) > MAX_LISTED_PLACES else tuple(dict.fromkeys(lines))
 
 
 def check_alterations(places: Sequence[Place], *, strict: bool) -> tuple[str, ...]:
-    """Returns the places for people. Raises Problem (400) for the first, if nothing may be altered."""
+    """Returns the places as readable text. Raises Problem (400) for the first one in strict mode."""
     if strict and places:
         where, path = places[0]
         message = (

@@ -1,6 +1,6 @@
-"""A tool call of the model while it streams, for every dialect.
+"""Collects the arguments of a streaming tool call, for every dialect.
 
-Invariants: a custom tool's text is inside JSON, so it is known only when the JSON is complete.
+Invariants: the text for a custom tool is inside JSON, so it is known only when the JSON is complete.
 """
 
 import json
@@ -12,7 +12,7 @@ from shared.events import ToolCall
 
 
 class CallDraft:
-    """A call while it streams. Mutable: its arguments so far."""
+    """A streaming call. Mutable: its arguments so far."""
 
     def __init__(self, call: ToolCall, *, custom: bool) -> None:
         self.id = call.id

@@ -40,18 +40,18 @@ def decode_content(raw: msgspec.Raw, where: str) -> Content:
 
 def parse_texts(content: Content, where: str, known: str = CHAT_PART_NAMES) -> tuple[Text, ...]:
     """Returns the texts of a message that allows only text. Raises Problem."""
-    found: list[Text] = []
+    texts: list[Text] = []
     for index, block in enumerate(_parse_each(content, where, known, parse_part)):
         if not isinstance(block, Text):
             raise invalid_problem(f"`{where}[{index}]`: only text is allowed here.", f"{where}[{index}].type")
-        found.append(block)
-    return tuple(found)
+        texts.append(block)
+    return tuple(texts)
 
 
 def parse_blocks(content: Content, role: Role, where: str, known: str = CHAT_PART_NAMES) -> tuple[DraftBlock, ...]:
     """Returns the blocks of a user or assistant message, including Anthropic's tool blocks. Raises Problem."""
-    read = _parse_each(content, where, known, _parse_block)
-    for index, block in enumerate(read):
+    blocks = _parse_each(content, where, known, _parse_block)
+    for index, block in enumerate(blocks):
         place = f"{where}[{index}]"
         if role == "assistant" and isinstance(block, Image | Document | RemoteMedia):
             message = f"`{place}`: assistant messages can't hold images or files; send it in a user message."
@@ -60,7 +60,7 @@ def parse_blocks(content: Content, role: Role, where: str, known: str = CHAT_PAR
             raise invalid_problem(f"`{place}`: `tool_use` is allowed only in assistant messages.", f"{place}.type")
         if isinstance(block, DraftResult) and role != "user":
             raise invalid_problem(f"`{place}`: `tool_result` is allowed only in user messages.", f"{place}.type")
-    return read
+    return blocks
 
 
 def parse_parts(content: Content, where: str, known: str = CHAT_PART_NAMES) -> tuple[PartBlock, ...]:
@@ -68,16 +68,16 @@ def parse_parts(content: Content, where: str, known: str = CHAT_PART_NAMES) -> t
     return _parse_each(content, where, known, parse_part)
 
 
-def _parse_each[B](content: Content, where: str, known: str, read: Callable[[Part, str, str], B]) -> tuple[B, ...]:
+def _parse_each[B](content: Content, where: str, known: str, parse: Callable[[Part, str, str], B]) -> tuple[B, ...]:
     match content:
         case None:
             return ()
         case str(text):
-            return (read(Part(type="text", text=text), where, known),)
+            return (parse(Part(type="text", text=text), where, known),)
         case _:
             places = [f"{where}[{index}]" for index in range(len(content))]
             return tuple(
-                read(PART_DECODER.decode(raw, place), place, known) for raw, place in zip(content, places, strict=True)
+                parse(PART_DECODER.decode(raw, place), place, known) for raw, place in zip(content, places, strict=True)
             )
 
 

@@ -1,43 +1,33 @@
-"""What every dialect asks of a conversation, once it is read: calls and results that belong together, pictures fetched.
+"""Drafts of messages: puts tool results behind their calls, and separates system texts from messages. Pure.
 
-Invariants: each result answers one call of an earlier message of the assistant's and stands directly behind that message, each
-call has one result, and a client that got this wrong is told the ids.
+Invariants: each call has one result, directly behind the assistant message with the call. Any other conversation raises a
+Problem that names the ids.
 """
 
-import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import Protocol, cast
 
 from msgspec import Struct
 
 from api.core.problems import Problem, invalid_problem
-from api.media.blocks import OfficeDocument, RemoteDocument, RemoteMedia, media_problem
-from api.media.fetcher import MAX_DOCUMENTS_PER_REQUEST, MAX_FETCHES_PER_REQUEST
+from api.media.blocks import OfficeDocument, RemoteMedia
 from shared.turn import (
-    Block,
     Document,
     Image,
-    Message,
     RedactedThinking,
     Role,
     Text,
     Thinking,
-    ToolResult,
     ToolUse,
 )
 
-# Messages.
-MESSAGES_PER_PAUSE = 500
-
 type PartBlock = Text | Image | Document | RemoteMedia | OfficeDocument
 type DraftBlock = PartBlock | Thinking | RedactedThinking | ToolUse | DraftResult
-type DocumentConverter = Callable[[OfficeDocument], Awaitable[Document]]
 
 
 class DraftResult(Struct, frozen=True):
-    """A tool's result with pictures that may still have to be fetched."""
+    """A tool result. Its images and documents may still have to be fetched."""
 
     tool_use_id: str
     content: tuple[PartBlock, ...]
@@ -45,7 +35,7 @@ class DraftResult(Struct, frozen=True):
 
 
 class Draft(Struct, frozen=True):
-    """A message with pictures that may still have to be fetched. where: its place in the request."""
+    """A message. Its images and documents may still have to be fetched. where: its place in the request."""
 
     role: Role
     content: tuple[DraftBlock, ...]
@@ -53,9 +43,9 @@ class Draft(Struct, frozen=True):
 
 
 class _Entry:
-    """A message in the making. Mutable: its blocks, and the results of its calls.
+    """A message being built. Mutable: its blocks, and the results of its calls.
 
-    number: which draft it ends with. results: each with the number of the draft that holds it.
+    number: the number of its last draft. results: each with the number of the draft that holds it.
     """
 
     def __init__(self, draft: Draft, content: tuple[DraftBlock, ...], number: int) -> None:
@@ -67,12 +57,12 @@ class _Entry:
 
 
 def order_drafts(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
-    """The drafts with every tool result directly behind the message that calls it, as the service wants it.
+    """Returns the drafts with every tool result directly behind the message with its call, as the service requires.
 
-    All results of a message are one draft. What was sent between a call and its result comes after the result, in its
-    own order; neighbouring messages of the assistant's whose calls are answered behind them all are one. Raises Problem
-    (400) for results that can't be put in order: of a call that does not exist or already has one, or of a call that
-    another with the same id follows unanswered; and for calls without a result.
+    All results of a message become one draft. Messages between a call and its result come after the result, in their
+    order. Consecutive assistant messages become one if the results of their calls come after all of them. Raises
+    Problem (400) for a result without a call, a second result, a call id that is used again before its result, and a
+    call without a result.
     """
     entries: list[_Entry] = []
     open_calls: dict[str, _Entry] = {}
@@ -97,15 +87,15 @@ def order_drafts(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
         raise _tool_results_problem(
             f"The tool calls {_format_ids(list(open_calls))} have no result; send one for each.", where
         )
-    put = tuple(_attach_results(entries, drafts))
-    _check_last_message(drafts, put)
-    return put
+    ordered = tuple(_attach_results(entries, drafts))
+    _check_last_message(drafts, ordered)
+    return ordered
 
 
 def _join_assistant_message(
     entries: Sequence[_Entry], open_calls: Mapping[str, _Entry], draft: Draft, number: int
 ) -> _Entry | None:
-    """The assistant's message directly before, with this one in it, if a call of it still waits for its result."""
+    """Adds a draft to the assistant message directly before it, if a call of that still has no result."""
     last = entries[-1] if entries else None
     if draft.role != "assistant" or last is None or last.role != "assistant" or last.number != number - 1:
         return None
@@ -117,20 +107,20 @@ def _join_assistant_message(
 
 
 def _list_new_calls(draft: Draft, open_calls: Mapping[str, _Entry]) -> list[str]:
-    """The ids of a message's calls. Raises Problem where their results could not be told apart."""
+    """Returns the ids of a message's calls. Raises Problem if two calls without a result share an id."""
     calls = [block.id for block in draft.content if isinstance(block, ToolUse)]
-    if twice := [call for call, count in Counter(calls).items() if count > 1]:
-        raise _tool_results_problem(f"Several tool calls share an id: {_format_ids(twice)}.", draft.where)
-    if again := [call for call in calls if call in open_calls]:
-        message = f"The id {_format_ids(again)} is that of an earlier tool call which has no result yet."
+    if duplicates := [call for call, count in Counter(calls).items() if count > 1]:
+        raise _tool_results_problem(f"Several tool calls share an id: {_format_ids(duplicates)}.", draft.where)
+    if reused := [call for call in calls if call in open_calls]:
+        message = f"The id {_format_ids(reused)} belongs to an earlier tool call that has no result yet."
         raise _tool_results_problem(
-            f"{message} Send that call's result first, or give each call an id of its own.", draft.where
+            f"{message} Send the result of that call first, or give each call a unique id.", draft.where
         )
     return calls
 
 
 def _attach_results(entries: Sequence[_Entry], drafts: Sequence[Draft]) -> Iterator[Draft]:
-    """Each message, and behind it the results of its calls. Words sent in one message with results stay with them."""
+    """Yields each message, then the results of its calls. Text that was sent with results stays with them."""
     with_results: _Entry | None = None
     for entry, after in zip_longest(entries, entries[1:]):
         assert entry
@@ -146,14 +136,12 @@ def _attach_results(entries: Sequence[_Entry], drafts: Sequence[Draft]) -> Itera
         yield Draft("user", content, drafts[entry.results[0][0]].where)
 
 
-def _check_last_message(drafts: Sequence[Draft], put: Sequence[Draft]) -> None:
-    """Check that a conversation which ends with a result does not end with the assistant's words. Raises Problem."""
-    sent, now = _find_last_message(drafts), _find_last_message(put)
-    if sent and now and sent.role == "user" and now.role == "assistant":
+def _check_last_message(drafts: Sequence[Draft], ordered: Sequence[Draft]) -> None:
+    """Raises Problem if a conversation that ends with a result would end with an assistant message."""
+    sent, last = _find_last_message(drafts), _find_last_message(ordered)
+    if sent and last and sent.role == "user" and last.role == "assistant":
         call = next(block.tool_use_id for block in reversed(sent.content) if isinstance(block, DraftResult))
-        message = (
-            f"The tool result for `{call}` comes after a later message of the assistant's, which would be the last."
-        )
+        message = f"The tool result for `{call}` comes after a later assistant message, which would become the last."
         raise _tool_results_problem(message, sent.where)
 
 
@@ -162,16 +150,16 @@ def _find_last_message(drafts: Sequence[Draft]) -> Draft | None:
 
 
 def _unmatched_problem(call: str, where: str, *, again: bool) -> Problem:
-    fault = "is the second for its call" if again else "answers no call of an earlier assistant's message"
+    fault = "is the second for its call" if again else "matches no call of an earlier assistant message"
     return _tool_results_problem(f"The tool result for `{call}` {fault}.", where)
 
 
 def _tool_results_problem(message: str, where: str) -> Problem:
-    orders = (
-        "A call's result may come anywhere after the call: before or after messages of the user's, in any order, in one "
+    rule = (
+        "The result of a call may come anywhere after the call: before or after user messages, in any order, in one "
         "message or in several."
     )
-    return invalid_problem(f"{message} {orders}", where, "invalid_tool_results")
+    return invalid_problem(f"{message} {rule}", where, "invalid_tool_results")
 
 
 def _format_ids(ids: list[str]) -> str:
@@ -181,11 +169,11 @@ def _format_ids(ids: list[str]) -> str:
 def split_system_texts(
     texts: Sequence[str], drafts: Sequence[Draft], missing: Problem
 ) -> tuple[tuple[str, ...], tuple[Draft, ...]]:
-    """The system texts and the conversation, in order.
+    """Returns the system texts and the conversation, in order.
 
-    texts: system texts from outside of the messages, which come first. The system messages before any other message are
-    system texts too; later ones stay where they are. Where nothing else says something, the last system text is the
-    user's message. Raises Problem: `missing` if nothing says something at all, and as `ordered`.
+    texts: system texts from outside of the messages, which come first. System messages before any other message are
+    system texts too; later ones keep their place. If no other message has content, the last system text becomes the
+    user's message. Raises Problem: `missing` if there is no content at all, and those of `order_drafts`.
     """
     first = next((number for number, draft in enumerate(drafts) if draft.role != "system"), len(drafts))
     leading = [("".join(_iterate_texts(draft)), draft.where) for draft in drafts[:first]]
@@ -195,8 +183,8 @@ def split_system_texts(
         return tuple(text for text, _ in system), order_drafts(rest)
     later = [number for number, draft in enumerate(rest) if draft.role == "system" and _has_text(draft)]
     if later:
-        spoken = rest[later[-1]]
-        rest = [*rest[: later[-1]], Draft("user", spoken.content, spoken.where), *rest[later[-1] + 1 :]]
+        prompt = rest[later[-1]]
+        rest = [*rest[: later[-1]], Draft("user", prompt.content, prompt.where), *rest[later[-1] + 1 :]]
     else:
         number = next((at for at, (text, _) in reversed(list(enumerate(system))) if text.strip()), None)
         if number is None:
@@ -215,83 +203,9 @@ def _has_text(draft: Draft) -> bool:
 
 
 def has_content(drafts: Sequence[Draft]) -> bool:
-    """Whether there is anything for the model to answer; its own thinking and instructions are nothing of the kind."""
+    """Whether there is anything for the model to answer. System messages and thinking do not count."""
     blocks = [block for draft in drafts if draft.role != "system" for block in draft.content]
     return any(
         block.text.strip() if isinstance(block, Text) else not isinstance(block, Thinking | RedactedThinking)
         for block in blocks
     )
-
-
-async def reject_document(document: OfficeDocument) -> Document:
-    """Refuse an office document, where there is nothing that converts one. Raises Problem (503)."""
-    raise media_problem(
-        "tools_unavailable", "office documents are not converted here. Send it as PDF or text.", document.where, 503
-    )
-
-
-class MediaFetcher(Protocol):
-    """What brings pictures and documents."""
-
-    async def fetch_part(self, remote: RemoteMedia) -> Image | Document | OfficeDocument:
-        """The picture or document. Raises Problem."""
-        ...
-
-
-async def build_messages(
-    drafts: Sequence[Draft], fetcher: MediaFetcher, convert: DocumentConverter = reject_document
-) -> tuple[Message, ...]:
-    """The drafts with every picture and document in them. Raises Problem."""
-    sent = [part async for draft in _iterate_with_pauses(drafts) for part in _list_parts(draft)]
-    remotes = [part for part in sent if isinstance(part, RemoteMedia)]
-    _check_fetch_count(
-        [remote for remote in remotes if isinstance(remote, RemoteDocument)], MAX_DOCUMENTS_PER_REQUEST, "documents"
-    )
-    _check_fetch_count(remotes, MAX_FETCHES_PER_REQUEST, "pictures and documents")
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [(remote, group.create_task(fetcher.fetch_part(remote))) for remote in remotes]
-    except* Problem as problems:
-        raise cast("Problem", problems.exceptions[0]) from None
-    pictures = {remote: task.result() for remote, task in tasks}
-    # One after the other: each takes a place of a tools executor, and one of its key's.
-    offices = [part for part in (*sent, *pictures.values()) if isinstance(part, OfficeDocument)]
-    converted = {part: await convert(part) for part in offices}
-
-    def whole(part: PartBlock) -> Text | Image | Document:
-        found = pictures[part] if isinstance(part, RemoteMedia) else part
-        return converted[found] if isinstance(found, OfficeDocument) else found
-
-    def block(draft: DraftBlock) -> Block:
-        match draft:
-            case DraftResult(call, content, is_error):
-                return ToolResult(call, tuple(whole(part) for part in content), is_error)
-            case ToolUse() | Thinking() | RedactedThinking():
-                return draft
-            case _:
-                return whole(draft)
-
-    whole_messages = [
-        Message(draft.role, tuple(block(part) for part in draft.content))
-        async for draft in _iterate_with_pauses(drafts)
-    ]
-    return tuple(whole_messages)
-
-
-def _check_fetch_count(remotes: Sequence[RemoteMedia], most: int, what: str) -> None:
-    if len(remotes) > most:
-        where = remotes[most].where
-        raise invalid_problem(f"`{where}`: up to {most} {what} are fetched; send others as base64.", where)
-
-
-async def _iterate_with_pauses(drafts: Sequence[Draft]) -> AsyncGenerator[Draft]:
-    """The drafts, with a pause for others now and then: a conversation may be long."""
-    for number, draft in enumerate(drafts):
-        if number % MESSAGES_PER_PAUSE == MESSAGES_PER_PAUSE - 1:
-            await asyncio.sleep(0)
-        yield draft
-
-
-def _list_parts(draft: Draft) -> list[DraftBlock]:
-    inner = [part for block in draft.content if isinstance(block, DraftResult) for part in block.content]
-    return [*draft.content, *inner]

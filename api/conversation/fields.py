@@ -1,6 +1,6 @@
-"""What the bodies of several dialects have in common: how JSON is read, and the fields that mean the same in each. Pure.
+"""Decodes JSON and checks the fields that several dialects share. Pure.
 
-Invariants: what does not fit is refused with the field's own name and what would do.
+Invariants: an invalid field raises a Problem that names the field and the accepted values.
 """
 
 import msgspec
@@ -9,7 +9,7 @@ from api.core.numbers import find_out_of_range
 from api.core.problems import Problem, invalid_problem
 from shared.turn import Effort
 
-# OpenAI takes 4; editors that complete while one types send more to servers that are not OpenAI's.
+# OpenAI accepts 4; code editors send more for completions while typing, to other servers.
 MAX_STOP_SEQUENCES = 64
 MAX_NUMBER_DIGITS = 9
 MAX_OUTPUT_TOKENS = 10_000_000
@@ -25,45 +25,43 @@ EFFORT_NAMES: dict[str, Effort] = {
 
 
 def decode_json[T](body: bytes, decoder: msgspec.json.Decoder[T], where: str = "") -> T:
-    """JSON of the client's. where: its place in the request, if it is not the whole. Raises Problem (400)."""
+    """Decodes JSON from a client. where: its place in the request; empty for the body. Raises Problem (400)."""
     try:
         return decoder.decode(body.removeprefix(b"\xef\xbb\xbf"))
     except msgspec.ValidationError as error:
         if "out of range" in str(error) and (place := find_out_of_range(body)):
             place = f"{where}.{place}" if where else place
-            raise invalid_problem(
-                f"`{place}`: the number is beyond all measure; write it as a string.", place
-            ) from error
+            raise invalid_problem(f"`{place}`: the number is out of range; write it as a string.", place) from error
         raise _validation_problem(error, where) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, "invalid_json", "The body is not valid JSON in UTF-8.") from error
 
 
 def _validation_problem(error: msgspec.ValidationError, within: str) -> Problem:
-    """Msgspec's message as a sentence, and the field it speaks of: `… - at `$.messages[0].role``."""
-    what, _, where = str(error).partition(" - at ")
+    """Converts a message of msgspec, which ends in ` - at `$.messages[0].role``, to a sentence and a field."""
+    fault, _, where = str(error).partition(" - at ")
     path = (within + where.strip("`").partition("[...]")[0].removeprefix("$")).removeprefix(".")
-    if "missing required field" in what:
-        name = what.rpartition(" ")[2].strip("`")
+    if "missing required field" in fault:
+        name = fault.rpartition(" ")[2].strip("`")
         path = f"{path}.{name}" if path else name
         return invalid_problem(f"`{path}` is missing.", path)
-    return invalid_problem(f"`{path}`: {what}." if path else f"The body: {what}.", path or None)
+    return invalid_problem(f"`{path}`: {fault}." if path else f"The body: {fault}.", path or None)
 
 
 def check_max_tokens(number: int | None, name: str) -> int | None:
-    """The most the model may write. Raises Problem."""
+    """Checks a limit of output tokens. Raises Problem."""
     if number is not None and not 1 <= number <= MAX_OUTPUT_TOKENS:
-        raise invalid_problem(f"`{name}` must be at least 1, and not beyond reason.", name)
+        raise invalid_problem(f"`{name}` must be at least 1 and at most {MAX_OUTPUT_TOKENS}.", name)
     return number
 
 
 def parse_whole_number(text: str) -> int:
-    """A whole number of 0 or more that an address has; -1 for what is none, or is beyond all use."""
+    """Returns the integer in a URL; -1 if it is not a number of 1 to MAX_NUMBER_DIGITS digits."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_NUMBER_DIGITS else -1
 
 
 def parse_effort(name: str | None, where: str) -> Effort | None:
-    """How hard to think, by OpenAI's names. Raises Problem."""
+    """Returns the effort of one of OpenAI's names. Raises Problem."""
     if name is None:
         return None
     if name not in EFFORT_NAMES:
@@ -72,15 +70,15 @@ def parse_effort(name: str | None, where: str) -> Effort | None:
 
 
 def parse_stop_sequences(stop: str | list[str] | None, where: str = "stop") -> tuple[str, ...]:
-    """The texts that end the answer. Raises Problem."""
+    """Returns the stop sequences. Raises Problem."""
     texts = [stop] if isinstance(stop, str) else stop or []
     if len(texts) > MAX_STOP_SEQUENCES:
-        raise invalid_problem(f"`{where}` takes up to {MAX_STOP_SEQUENCES} texts, not {len(texts)}.", where)
+        raise invalid_problem(f"`{where}` accepts up to {MAX_STOP_SEQUENCES} texts, not {len(texts)}.", where)
     return tuple(text for text in texts if text)
 
 
 def check_choice_count(number: int | None, max_choices: int) -> int:
-    """How many answers are wanted. Raises Problem."""
+    """Returns the number of choices to generate. Raises Problem."""
     if number is None:
         return 1
     if not 1 <= number <= max_choices:
@@ -91,7 +89,7 @@ def check_choice_count(number: int | None, max_choices: int) -> int:
 
 
 def check_budget(dollars: float | None) -> float | None:
-    """What the answer may cost. Raises Problem."""
+    """Checks a cost limit for the answer. Raises Problem."""
     if dollars is not None and not 0 < dollars <= 10_000:
         raise invalid_problem("`max_budget_usd` must be more than 0, in US dollars.", "max_budget_usd")
     return dollars

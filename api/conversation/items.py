@@ -1,7 +1,7 @@
-"""The items of a Responses `input` as drafts of messages, whichever address they are posted to. Pure.
+"""Converts the items of a Responses `input` to drafts of messages, for every address that accepts them. Pure.
 
-Invariants: items keep their order; neighbours of the assistant's are one message, since its calls belong together. Thoughts go
-back to the model only in the form in which this server gave them out.
+Invariants: items keep their order. Consecutive assistant items become one message, because its calls belong together.
+Thoughts are sent back to the model only in the sealed form that this server returned.
 """
 
 import binascii
@@ -21,9 +21,9 @@ from shared.turn import RedactedThinking, Role, Text, Thinking, ToolUse
 
 type Thought = Thinking | RedactedThinking
 
-# Our mark on thoughts: others' can't be given to the model.
+# Marks the thoughts that this server sealed; the model can't use those of other servers.
 THOUGHT_PREFIX = "claude-api-server.1."
-# What a vendor's own tools did, which no model of another vendor's can be told.
+# Items of tools that a vendor runs itself; a model of another vendor can't use them.
 VENDOR_TOOL_ITEMS = frozenset(
     {
         *("web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call"),
@@ -32,7 +32,7 @@ VENDOR_TOOL_ITEMS = frozenset(
         *("compaction", "compaction_summary", "item_reference"),
     }
 )
-# What a client's own shell or patch was asked to do, by the type of its call: the name of the tool.
+# The names of a client's shell and patch tools, by the type of the call.
 LOCAL_TOOL_NAMES = {
     "local_shell_call": "local_shell",
     "shell_call": "shell",
@@ -49,19 +49,19 @@ _thoughts = msgspec.json.Decoder(list[Thought])
 
 
 class ParsedItems(Struct, frozen=True):
-    """What the items say, system messages included. skipped: the types of those that mean nothing here."""
+    """The drafts of the items, system messages included. skipped: the types of the ignored items."""
 
     drafts: tuple[Draft, ...]
     skipped: tuple[str, ...]
 
 
 def seal_thoughts(thoughts: Iterable[Thought]) -> str:
-    """Thoughts as the text that a client keeps for them."""
+    """Returns thoughts as an opaque text, which the client stores."""
     return THOUGHT_PREFIX + urlsafe_b64encode(msgspec.json.encode(list(thoughts))).decode()
 
 
 def unseal_thoughts(text: str | None) -> tuple[Thought, ...]:
-    """The thoughts in a text of ours; none in another's."""
+    """Returns the thoughts in a sealed text; none if another server made it."""
     if not text or not text.startswith(THOUGHT_PREFIX):
         return ()
     try:
@@ -71,11 +71,11 @@ def unseal_thoughts(text: str | None) -> tuple[Thought, ...]:
 
 
 def parse_items(items: Iterable[tuple[str, msgspec.Raw]]) -> ParsedItems:
-    """What items say, each with its place in the request. Raises Problem (400, 413)."""
+    """Parses items, each given with its place in the request. Raises Problem (400, 413)."""
     drafts: list[Draft] = []
     skipped: list[str] = []
     for where, raw in items:
-        # Some clients put a text among the items.
+        # Some clients send plain strings as items.
         item = Item(content=raw) if bytes(raw).startswith(b'"') else ITEM_DECODER.decode(raw, where)
         kind = item.type or "message"
         if kind in VENDOR_TOOL_ITEMS:
@@ -102,13 +102,13 @@ def _parse_message_blocks(item: Item, role: Role, where: str) -> tuple[DraftBloc
 
 
 def has_thoughts(raw: msgspec.Raw) -> bool:
-    """Whether an item of thoughts has any words or anything that stands for them."""
+    """Whether a reasoning item has any text or encrypted content."""
     fields = msgspec.json.decode(bytes(raw), type=dict[str, object])
     return any(fields.get(name) for name in ("summary", "content", "encrypted_content"))
 
 
 def _parse_assistant_item(item: Item, kind: str, where: str) -> tuple[DraftBlock, ...]:
-    """What an item of the assistant's says or calls. Raises Problem."""
+    """Returns the blocks of an assistant item. Raises Problem."""
     match kind:
         case "message":
             if item.role != "assistant":
@@ -118,23 +118,15 @@ def _parse_assistant_item(item: Item, kind: str, where: str) -> tuple[DraftBlock
         case "reasoning":
             return unseal_thoughts(item.encrypted_content)
         case "function_call":
-            return (
-                ToolUse(
-                    _get_call_id(item, where),
-                    _get_tool_name(item, where),
-                    content.read_arguments(item.arguments, f"{where}.arguments"),
-                ),
-            )
+            arguments = content.read_arguments(item.arguments, f"{where}.arguments")
+            return (ToolUse(_get_call_id(item, where), _get_tool_name(item, where), arguments),)
         case "custom_tool_call":
             text = msgspec.json.encode({CUSTOM_TOOL_FIELD: item.input or ""}).decode()
             return (ToolUse(_get_call_id(item, where), _get_tool_name(item, where), text),)
         case _ if kind in LOCAL_TOOL_NAMES:
-            field, asked = ("operation", item.operation) if kind == "apply_patch_call" else ("action", item.action)
-            return (
-                ToolUse(
-                    _get_call_id(item, where), LOCAL_TOOL_NAMES[kind], content.read_arguments(asked, f"{where}.{field}")
-                ),
-            )
+            field = "operation" if kind == "apply_patch_call" else "action"
+            arguments = content.read_arguments(getattr(item, field), f"{where}.{field}")
+            return (ToolUse(_get_call_id(item, where), LOCAL_TOOL_NAMES[kind], arguments),)
         case _:
             raise invalid_problem(f"`{where}`: items of type `{kind}` are not supported.", f"{where}.type")
 
@@ -147,7 +139,7 @@ def _append_assistant_blocks(drafts: list[Draft], blocks: tuple[DraftBlock, ...]
 
 
 def _drop_trailing_thoughts(drafts: list[Draft]) -> Iterable[Draft]:
-    """The drafts without thoughts that led to nothing, which the service refuses."""
+    """Yields the drafts without thoughts at their end, which the service rejects."""
     for draft in drafts:
         blocks = draft.content
         while blocks and isinstance(blocks[-1], Thinking | RedactedThinking):
@@ -160,7 +152,7 @@ def _parse_result(item: Item, kind: str, where: str) -> DraftResult:
     call = _get_call_id(item, where)
     sent = cast("object", msgspec.json.decode(item.output))
     if kind == "shell_call_output" or isinstance(sent, dict):
-        # A shell's output has a form of its own, which reads well as it is.
+        # The output of a shell is an object; the model can read its JSON.
         return DraftResult(call, (Text(bytes(item.output).decode()),))
     place = f"{where}.output"
     parts = content.parse_parts(content.decode_content(item.output, place), place, content.RESPONSES_PART_NAMES)
@@ -174,7 +166,7 @@ def _get_tool_name(item: Item, where: str) -> str:
 
 
 def _get_call_id(item: Item, where: str) -> str:
-    # Local shell calls of old had an id only.
+    # Older local shell calls have an `id` only.
     call = item.call_id or item.id
     if not call:
         raise invalid_problem(f"`{where}.call_id` is missing.", f"{where}.call_id")

@@ -1,6 +1,6 @@
-"""Structs of which one field, such as `type`, says which of the others there are. Pure.
+"""Decodes tagged structs: one field, such as `type`, decides which other fields exist. Pure.
 
-Invariants: a field that the kind does not have is not looked at, so what it holds is never at fault.
+Invariants: fields that the kind does not have are ignored, so their values are never an error.
 """
 
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ from api.core.problems import invalid_problem
 
 
 class TaggedStructDecoder[T: Struct]:
-    """Reads structs of one class.
+    """Decodes structs of one class.
 
-    by: the field that names the kind. fields: those that each kind has beside it; those of the kind "" belong to values
-    that do not name theirs, and a table without it refuses such values.
+    by: the field that names the kind. fields: the other fields of each kind. The kind "" is for values that do not name
+    one; without it, such values are rejected.
     """
 
     def __init__(self, struct: type[T], by: str, fields: Mapping[str, tuple[str, ...]]) -> None:
@@ -34,7 +34,7 @@ class TaggedStructDecoder[T: Struct]:
         }
 
     def decode(self, raw: msgspec.Raw, where: str) -> T:
-        """One of them, from its JSON; of a kind that is not known, the kind alone. Raises Problem (400)."""
+        """Returns the struct; only the kind is set if it is unknown. Raises Problem (400)."""
         kind: str | None = getattr(decode_json(bytes(raw), self._kind, where), self._tag_field)
         if kind is None and "" not in self._names:
             place = f"{where}.{self._tag_field}"

@@ -214,13 +214,13 @@ def build_parameter_headers(ignored: Sequence[str], altered: Sequence[str] = ())
 
     Names can come from the client, so the values are ASCII and have a bounded length (RFC 9110, section 5.5).
     """
-    named = {"x-ignored-parameters": ignored, "x-altered-parameters": altered}
-    return {header: ", ".join(_list_printable(names)) for header, names in named.items() if names}
+    names_by_header = {"x-ignored-parameters": ignored, "x-altered-parameters": altered}
+    return {header: ", ".join(_list_printable(names)) for header, names in names_by_header.items() if names}
 
 
 def _list_printable(names: Sequence[str]) -> Iterator[str]:
     for name in names[:MAX_LISTED_NAMES]:
-        yield UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), name)[:MAX_NAME_LENGTH]
+        yield UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), name)[:MAX_NAME_LENGTH]
     if len(names) > MAX_LISTED_NAMES:
         yield MORE_NAMES
 

@@ -1,6 +1,6 @@
-"""JSON Schemas that clients send: usable, or refused. Pure.
+"""Checks the JSON Schemas that clients send. Pure.
 
-Invariants: a schema is refused before anything is spent on it, with the place in it that is at fault.
+Invariants: an unusable schema raises a Problem before a job starts, with the place of the fault in it.
 """
 
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ type Schema = Mapping[str, object]
 def check_schema(
     schema: object, where: str, allowance: SchemaBudget | None = None, *, evaluated: bool = True
 ) -> Schema:
-    """Returns the schema when it is valid and every reference in it leads somewhere. Raises Problem (400).
+    """Returns the schema if it and all its references are valid. Raises Problem (400).
 
-    allowance: what the schemas of the request may still take. evaluated: what a model writes is checked against it here,
-    so that its patterns must be matchable.
+    allowance: the remaining budget for the schemas of the request. evaluated: the server validates the model's output
+    against the schema, so its patterns must be supported.
     """
     try:
         structure = inspect_schema(schema, allowance or SchemaBudget())
@@ -40,7 +40,7 @@ def check_schema(
 
 
 def read_answer_schema(schema: msgspec.Raw, where: str) -> str:
-    """The schema that an answer must meet, as text. Raises Problem (400)."""
+    """Returns the schema of an answer as text. Raises Problem (400)."""
     text = bytes(schema).decode()
     try:
         check_schema(parse_json(text), where)
@@ -50,7 +50,7 @@ def read_answer_schema(schema: msgspec.Raw, where: str) -> str:
 
 
 def build_validator(tool: Tool) -> Validator:
-    """Returns what checks the arguments of a tool. Raises Problem (400)."""
+    """Returns the validator of a tool's arguments. Raises Problem (400)."""
     try:
         return Validator(tool.schema)
     except InvalidSchema as error:

@@ -15,9 +15,9 @@ from shared.events import Done, Event, Failed, ToolArgumentsDelta, ToolCall
 from shared.json_schema.validator import Validator
 
 
-def strict_schemas(offered: ToolSet) -> dict[str, Validator]:
+def strict_schemas(tool_set: ToolSet) -> dict[str, Validator]:
     """Returns the validators of the strict tools, by name. Raises Problem (400)."""
-    return {tool.name: build_validator(tool) for tool in offered.tools if tool.name in offered.strict}
+    return {tool.name: build_validator(tool) for tool in tool_set.tools if tool.name in tool_set.strict}
 
 
 async def enforce(events: AsyncGenerator[Event], schemas: Mapping[str, Validator]) -> AsyncGenerator[Event]:
@@ -32,10 +32,10 @@ async def enforce(events: AsyncGenerator[Event], schemas: Mapping[str, Validator
             if isinstance(event, ToolCall | Done) and name in schemas:
                 # Arguments cut off by the token limit are not a violation: the finish reason says so.
                 cut = isinstance(event, Done) and event.stop_reason == "max_tokens"
-                if not cut and (wrong := schemas[name].find_fault(arguments)):
+                if not cut and (fault := schemas[name].find_fault(arguments)):
                     yield Failed(
                         ErrorKind.OUTPUT_VALIDATION_FAILED,
-                        f"The arguments for `{name}` do not meet its schema: {wrong}.",
+                        f"The arguments for `{name}` do not meet its schema: {fault}.",
                     )
                     return
                 yield ToolArgumentsDelta(arguments)

@@ -1,6 +1,6 @@
-"""The tools that a request offers, and how the model may use them, whichever vendor's form they have. Pure.
+"""Parses the tools of a request and the tool choice, in the form of any vendor. Pure.
 
-Invariants: names, descriptions and schemas stay as the client gave them; a choice that can't be supported is refused.
+Invariants: names, descriptions and schemas stay as the client sent them; an unsupported choice raises a Problem.
 """
 
 from collections import Counter
@@ -16,23 +16,23 @@ from api.core.problems import invalid_problem
 from shared.json_schema.limits import SchemaBudget
 from shared.turn import Tool
 
-# A tool that takes free text travels as a function with this one argument.
+# A tool with free text reaches the model as a function with this one argument.
 CUSTOM_TOOL_FIELD = "input"
 CUSTOM_TOOL_SCHEMA = '{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}'
 EMPTY_SCHEMA = '{"type":"object","properties":{}}'
 MAX_TOOLS = 512
-# Between the names of a namespace and of a tool in it.
+# Separates the names of a namespace and a tool in it.
 NAMESPACE_SEPARATOR = "__"
 
 type ToolChoiceMode = Literal["auto", "none", "any", "tool"]
 
 
 class ToolSet(Struct, frozen=True):
-    """The tools and their use.
+    """The tools of a request, and how the model may use them.
 
-    custom: the names of those that take free text. strict: of those whose arguments must meet their schema.
-    legacy: the request used `functions`, so the answer does too. places: where in the request a tool's schema is, by its
-    name.
+    custom: the names of tools with free text. strict: the names of tools whose arguments must be valid against their
+    schema. legacy: the request uses `functions`, so the answer does too. places: the place of each tool's schema in the
+    request, by the tool's name.
     """
 
     tools: tuple[Tool, ...] = ()
@@ -46,20 +46,20 @@ class ToolSet(Struct, frozen=True):
 
 
 def build_tool_set(request: ToolParams, places: Sequence[str] | None = None) -> ToolSet:
-    """What a request offers. places: where each tool is in it, if not in order. Raises Problem (400)."""
+    """Returns the tools of a request. places: the place of each tool in it, if not in order. Raises Problem (400)."""
     allowance = SchemaBudget()
     if request.functions and not request.tools:
-        read = [_parse_function(each, f"functions[{at}]", allowance) for at, each in enumerate(request.functions)]
+        parsed = [_parse_function(each, f"functions[{at}]", allowance) for at, each in enumerate(request.functions)]
     else:
         tools = request.tools or []
         places = places or [f"tools[{index}]" for index in range(len(tools))]
-        read = [_parse_tool(tool, place, allowance) for tool, place in zip(tools, places, strict=True)]
-    listed = [each.tool for each in read]
+        parsed = [_parse_tool(tool, place, allowance) for tool, place in zip(tools, places, strict=True)]
+    listed = [each.tool for each in parsed]
     where = "functions" if request.functions and not request.tools else "tools"
-    if twice := [name for name, count in Counter(tool.name for tool in listed).items() if count > 1]:
-        raise invalid_problem(f"`{where}`: two tools are called `{twice[0]}`.", where)
+    if duplicates := [name for name, count in Counter(tool.name for tool in listed).items() if count > 1]:
+        raise invalid_problem(f"`{where}`: two tools have the name `{duplicates[0]}`.", where)
     if len(listed) > MAX_TOOLS:
-        raise invalid_problem(f"`{where}`: up to {MAX_TOOLS} tools may be offered, not {len(listed)}.", where)
+        raise invalid_problem(f"`{where}`: up to {MAX_TOOLS} tools are allowed, not {len(listed)}.", where)
     if where == "functions":
         choice, forced, allowed = _parse_legacy_choice(request.function_call, listed)
     else:
@@ -69,15 +69,15 @@ def build_tool_set(request: ToolParams, places: Sequence[str] | None = None) -> 
         choice=choice,
         forced_tool=forced,
         parallel=request.parallel_tool_calls is not False and where != "functions",
-        custom=frozenset(each.tool.name for each in read if each.custom),
-        strict=frozenset(each.tool.name for each in read if each.strict),
+        custom=frozenset(each.tool.name for each in parsed if each.custom),
+        strict=frozenset(each.tool.name for each in parsed if each.strict),
         legacy=where == "functions",
-        places={each.tool.name: each.place for each in read},
+        places={each.tool.name: each.place for each in parsed},
     )
 
 
 class _ParsedTool(Struct, frozen=True):
-    """A tool. place: of its schema in the request. custom: it takes free text. strict: its schema is a promise."""
+    """A tool. place: of its schema in the request. custom: it takes free text. strict: its arguments must be valid."""
 
     tool: Tool
     place: str
@@ -88,11 +88,9 @@ class _ParsedTool(Struct, frozen=True):
 def _parse_tool(tool: ToolDefinition, where: str, allowance: SchemaBudget) -> _ParsedTool:
     if tool.custom or tool.type == "custom":
         name = tool.custom.name if tool.custom else tool.name or ""
-        described = tool.custom.description if tool.custom else tool.description
-        whole = Tool(
-            _check_name(name, f"{where}.custom" if tool.custom else where), described or "", CUSTOM_TOOL_SCHEMA
-        )
-        return _ParsedTool(whole, where, custom=True)
+        description = tool.custom.description if tool.custom else tool.description
+        name = _check_name(name, f"{where}.custom" if tool.custom else where)
+        return _ParsedTool(Tool(name, description or "", CUSTOM_TOOL_SCHEMA), where, custom=True)
     if tool.function:
         return _parse_function(tool.function, f"{where}.function", allowance)
     if tool.type not in {None, "function"}:
@@ -109,7 +107,7 @@ def _parse_function(
     if schema == "null":
         schema = EMPTY_SCHEMA
     place = f"{where}.{field}"
-    # Only the arguments of strict tools are checked here.
+    # The server validates the arguments of strict tools only.
     fields = check_schema(msgspec.json.decode(schema), place, allowance, evaluated=bool(function.strict))
     if fields.get("type", "object") != "object":
         raise invalid_problem(f"`{place}` must describe an object.", place, "invalid_schema")
@@ -124,7 +122,7 @@ def _check_name(name: str, where: str) -> str:
 
 
 def _parse_choice(choice: object, tools: Sequence[Tool]) -> tuple[ToolChoiceMode, str | None, frozenset[str] | None]:
-    """The choice, the forced tool, the allowed ones."""
+    """Returns the choice, the forced tool, and the names of the allowed tools."""
     match choice:
         case None | "auto" | {"type": "auto"}:
             return "auto", None, None
@@ -148,11 +146,11 @@ def _parse_allowed_tools(
     subset, mode = allowed.get("tools"), allowed.get("mode", "auto")
     if not isinstance(subset, list):
         raise invalid_problem("`tool_choice.allowed_tools.tools` must be a list of tools.", "tool_choice")
-    named = [
+    listed = [
         _get_choice_name(cast("dict[str, object]", item)) if isinstance(item, dict) else ""
         for item in cast("list[object]", subset)
     ]
-    names = frozenset(_check_known(name, tools) for name in named)
+    names = frozenset(_check_known(name, tools) for name in listed)
     if mode not in {"auto", "required"} or not names:
         raise invalid_problem("`tool_choice.mode` must be auto or required, with at least one tool.", "tool_choice")
     return ("any" if mode == "required" else "auto"), None, names
@@ -186,9 +184,9 @@ def _check_known(name: str, tools: Sequence[Tool], where: str = "tool_choice") -
 
 def _require_tools(tools: Sequence[Tool]) -> None:
     if not tools:
-        raise invalid_problem("`tool_choice` demands a tool, but none is offered.", "tool_choice")
+        raise invalid_problem("`tool_choice` requires a tool, but none is offered.", "tool_choice")
 
 
 def qualify_name(namespace: str | None, name: str) -> str:
-    """The name under which a tool is offered to the model."""
+    """Returns the name of a tool as the model sees it."""
     return f"{namespace.removesuffix(NAMESPACE_SEPARATOR)}{NAMESPACE_SEPARATOR}{name}" if namespace else name

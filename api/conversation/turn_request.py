@@ -1,4 +1,4 @@
-"""A request for an answer, understood: what every dialect with messages has of it. Pure."""
+"""The decoded request that all dialects with messages share. Pure."""
 
 from typing import ClassVar
 
@@ -11,9 +11,9 @@ from shared.turn import Effort, Message, Turn
 
 
 class TurnRequest(Struct, frozen=True, kw_only=True):
-    """model: by the client's name for it. ignored: the names of what was sent and means nothing here.
+    """A decoded request. model: the client's name for it. ignored: the names of ignored parameters.
 
-    schema_place: where in a request of this dialect `schema` is.
+    schema_place: the place of `schema` in a request of this dialect.
     """
 
     schema_place: ClassVar[str] = "response_format"
@@ -31,12 +31,12 @@ class TurnRequest(Struct, frozen=True, kw_only=True):
     max_budget_usd: float | None = None
 
     def list_altered_places(self, *, strict: bool) -> tuple[str, ...]:
-        """Returns the places of what the CLI will alter. Raises Problem (400) for the first, if nothing may be altered."""
+        """Returns the places of JSON that the CLI alters. Raises Problem (400) for the first one in strict mode."""
         texts = list_json_texts(self.drafts, self.tool_set, self.schema, self.schema_place)
         return check_alterations(find_altered_places(texts), strict=strict)
 
     def build_turn(self, model: str, messages: tuple[Message, ...]) -> Turn:
-        """The turn, for the model that `self.model` was found to mean and the messages with their pictures."""
+        """Returns the turn. model: the CLI's name of `self.model`. messages: with their images and documents."""
         return Turn(
             model=model,
             messages=messages,

@@ -1,7 +1,7 @@
-"""Fields inside of messages, items and tools that vendors document and that change nothing here. Pure.
+"""Finds documented fields of messages, items and tools that have no effect here. Pure.
 
-Invariants: a field that is used, or that is only bookkeeping (ids, states, marks for a cache), is in no table; neither is
-one that no vendor documents. A value that asks for nothing (null, false, an empty one, a default) is not named.
+Invariants: the tables do not list fields that are used, fields for bookkeeping (ids, states, cache marks), or fields that
+no vendor documents. A value without effect (null, false, empty, a default) is not reported.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,12 +10,12 @@ from typing import cast
 import msgspec
 from msgspec import Struct, field
 
-# Fields of a name, and the values of each that ask for nothing.
+# The values without effect, by the field's name.
 type HarmlessValues = Mapping[str, tuple[object, ...]]
 
 
 class UnusedFields(Struct, frozen=True):
-    """What is unused in an object, or in each object of a list. inner: what may hold more, by its name."""
+    """The unused fields of an object, or of each object of a list. inner: the fields whose values are searched too."""
 
     unused: HarmlessValues = field(default_factory=dict[str, tuple[object, ...]])
     inner: Mapping[str, "UnusedFields | UnusedFieldsByKind"] = field(
@@ -24,7 +24,7 @@ class UnusedFields(Struct, frozen=True):
 
 
 class UnusedFieldsByKind(Struct, frozen=True):
-    """What is unused in objects of several kinds. by: the field that names the kind. unnamed: the kind of those without."""
+    """The unused fields of objects by kind. by: the field that names the kind. unnamed: the kind of objects without it."""
 
     by: str
     kinds: Mapping[str, UnusedFields]
@@ -32,7 +32,7 @@ class UnusedFieldsByKind(Struct, frozen=True):
 
 
 def find_unused_fields(value: object, fields: UnusedFields | UnusedFieldsByKind, path: str = "") -> tuple[str, ...]:
-    """The unused fields that were sent, by their paths without numbers, each once."""
+    """Returns the paths of the unused fields that were sent, without list indexes, each once."""
     return tuple(dict.fromkeys(_find_unused(value, fields, path)))
 
 
@@ -53,14 +53,14 @@ def _find_unused(value: object, fields: UnusedFields | UnusedFieldsByKind, path:
 
 
 def is_description_lost(description: str | None, schema: msgspec.Raw) -> bool:
-    """Whether a description of the answer's form says what its schema, which the model sees, does not."""
+    """Whether a schema, which the model sees, lacks the description that was sent with it."""
     fields: object = msgspec.json.decode(schema)
-    own = cast("dict[str, object]", fields).get("description") if isinstance(fields, dict) else None
-    return bool(description) and description != own
+    schema_description = cast("dict[str, object]", fields).get("description") if isinstance(fields, dict) else None
+    return bool(description) and description != schema_description
 
 
 def has_effect(value: object, harmless: tuple[object, ...] = ()) -> bool:
-    """Whether a value asks for anything."""
+    """Whether a value differs from its defaults."""
     return value not in (None, False, "", [], {}, *harmless)
 
 
@@ -77,7 +77,7 @@ _PARTS = UnusedFieldsByKind(
     "type", {**_PART_FIELDS, "tool_result": UnusedFields(inner={"content": UnusedFieldsByKind("type", _PART_FIELDS)})}
 )
 
-# Of tools of the client's own, in every vendor's form.
+# Fields of the client's tools, in the form of every vendor.
 _TOOL_FIELDS: HarmlessValues = {
     "allowed_callers": (["direct"],),
     "async": (),

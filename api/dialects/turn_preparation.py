@@ -7,7 +7,7 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from msgspec import Struct
 
-from api.conversation.drafts import build_messages
+from api.conversation.messages import build_messages
 from api.conversation.parameters import Policy, build_parameter_headers
 from api.conversation.strict_tools import enforce, strict_schemas
 from api.conversation.turn_request import TurnRequest

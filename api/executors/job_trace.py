@@ -1,9 +1,9 @@
-"""Spans of jobs, named by OpenTelemetry's conventions for generative models. Pure but for the span.
+"""Spans of jobs, with the names of OpenTelemetry's conventions for generative models. Pure, except for the span.
 
 https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
 
-Invariants: a span holds no text of a conversation, unless the operator asked for it; it never holds a path, a command
-or a command's output. The tools executor has no network, so the API's span is the only one of a tool job.
+Invariants: a span contains text of a conversation only if the operator enabled that, and never a path, a command or a
+command's output. The tools executor has no network, so the API's span is the only one of a tool job.
 """
 
 import msgspec
@@ -35,7 +35,7 @@ class JobTrace:
         return self._span.tracestate
 
     def end(self) -> None:
-        """End the span. A job without a result was left by its client."""
+        """Ends the span. If the job has no result, its client disconnected."""
         if not self._has_result:
             self._span.fail("client_disconnected")
         self._span.end()
@@ -46,7 +46,7 @@ class JobTrace:
 
 
 class TurnTrace(JobTrace):
-    """The span of a turn. Mutable: also the answer's text, if the operator wants it."""
+    """The span of a turn. Mutable: also the answer's text, if the operator enabled that."""
 
     def __init__(self, tracing: Tracing, turn: Turn, caller: Caller) -> None:
         super().__init__(tracing, f"chat {turn.model}", "chat", caller)
@@ -62,7 +62,7 @@ class TurnTrace(JobTrace):
             self._span.set_attribute("gen_ai.input.messages", _encode_json(_build_messages(turn)))
 
     def record_event(self, event: Event) -> None:
-        """Record the turn's next event."""
+        """Records the turn's next event."""
         match event:
             case Started():
                 self._span.set_attribute("gen_ai.response.model", event.model)
@@ -78,8 +78,8 @@ class TurnTrace(JobTrace):
     def _record_done(self, done: Done) -> None:
         self._has_result = True
         usage = done.usage
-        read = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
-        self._span.set_attribute("gen_ai.usage.input_tokens", read)
+        input_tokens = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+        self._span.set_attribute("gen_ai.usage.input_tokens", input_tokens)
         self._span.set_attribute("gen_ai.usage.cache_read.input_tokens", usage.cache_read_tokens)
         self._span.set_attribute("gen_ai.usage.cache_creation.input_tokens", usage.cache_write_tokens)
         self._span.set_attribute("gen_ai.usage.output_tokens", usage.output_tokens)
@@ -99,7 +99,7 @@ class ToolJobTrace(JobTrace):
         self._span.set_attribute("gen_ai.tool.name", name)
 
     def record_event(self, message: CommandOutput | JobDone | Failed) -> None:
-        """Record the job's next message."""
+        """Records the job's next message."""
         match message:
             case JobDone(result):
                 self._has_result = True

@@ -16,11 +16,11 @@ class JobObserver(Protocol):
     """The observer of one job."""
 
     def record_event(self, event: Event) -> None:
-        """Record the job's next event."""
+        """Records the job's next event."""
         ...
 
     def end(self) -> None:
-        """Record the end of the job."""
+        """Records the end of the job."""
         ...
 
 

@@ -39,11 +39,11 @@ class ExecutorPool:
 
     def __repr__(self) -> str:
         loads = ", ".join(f"{path.stem}: {self._jobs[path.stem]}" for path in self.list_sockets())
-        return f"<Executors [{loads or 'none'}]>"
+        return f"<ExecutorPool [{loads or 'none'}]>"
 
     def list_sockets(self) -> list[Path]:
         """Returns the sockets in the order of their names, without those in untrusted folders."""
-        found: dict[str, Path] = {}
+        sockets: dict[str, Path] = {}
         for folder in self._list_trusted_folders():
             try:
                 # Runs for every job: globbing takes ten times as long.
@@ -51,8 +51,8 @@ class ExecutorPool:
             except (FileNotFoundError, NotADirectoryError, PermissionError):
                 continue
             matching = (name for name in names if name.startswith(f"{self._role}-") and name.endswith(".sock"))
-            found |= {name: folder / name for name in matching}
-        return [found[name] for name in sorted(found)]
+            sockets |= {name: folder / name for name in matching}
+        return [sockets[name] for name in sorted(sockets)]
 
     def list_problems(self) -> list[str]:
         """Returns why sockets are not used, and the fix."""
@@ -74,10 +74,10 @@ class ExecutorPool:
         """Yields each folder and why it can't be trusted; folders inside an untrusted folder are not checked."""
         problem = peers.find_folder_problem(self._run_dir)
         yield self._run_dir, problem
-        own = self._run_dir / self._role
+        role_folder = self._run_dir / self._role
         # Its creator could write to RUN_DIR, so any owner is accepted.
-        if not problem and own.is_dir():
-            yield own, peers.find_folder_problem(own, any_owner=True)
+        if not problem and role_folder.is_dir():
+            yield role_folder, peers.find_folder_problem(role_folder, any_owner=True)
 
     def list_by_load(self) -> list[Path]:
         """Returns the sockets, least loaded first."""

@@ -13,38 +13,37 @@ type NumberedEvent = tuple[int, Event]
 
 
 class StreamMerger[K, T]:
-    """Mutable: the running jobs; more can be added."""
+    """Merges the items of jobs. Mutable: the running jobs; more can be added."""
 
     def __init__(self) -> None:
         self._jobs: dict[K, AsyncGenerator[T]] = {}
-        self._awaited: dict[asyncio.Future[T], K] = {}
+        self._tasks: dict[asyncio.Future[T], K] = {}
 
     def add(self, key: K, job: AsyncGenerator[T]) -> None:
-        """Add a job. It is closed at its end, or with the others."""
+        """Adds a job. It is closed at its end, or with the others."""
         self._jobs[key] = job
-        self._awaited[asyncio.ensure_future(anext(job))] = key
+        self._tasks[asyncio.ensure_future(anext(job))] = key
 
     async def merge(self) -> AsyncGenerator[tuple[K, T | None]]:
         """Yields each job's items until all jobs have ended, and a None for the end of each."""
         try:
-            while self._awaited:
-                done, _ = await asyncio.wait(self._awaited, return_when=asyncio.FIRST_COMPLETED)
+            while self._tasks:
+                done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
-                    key = self._awaited.pop(task)
+                    key = self._tasks.pop(task)
                     if isinstance(task.exception(), StopAsyncIteration):
                         await self._jobs.pop(key).aclose()
                         yield key, None
                         continue
-                    step = task.result()
-                    yield key, step
-                    self._awaited[asyncio.ensure_future(anext(self._jobs[key]))] = key
+                    yield key, task.result()
+                    self._tasks[asyncio.ensure_future(anext(self._jobs[key]))] = key
         finally:
             await self._close()
 
     async def _close(self) -> None:
-        for task in self._awaited:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._awaited, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for job in self._jobs.values():
             await job.aclose()
 

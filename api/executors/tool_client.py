@@ -9,7 +9,7 @@ from contextlib import aclosing
 from functools import partial
 
 from api.accounting.meter import AdmissionDenied, Meter
-from api.conversation.drafts import DocumentConverter
+from api.conversation.messages import DocumentConverter
 from api.core.caller import Caller
 from api.executors.client import ExecutorClient
 from api.executors.job_trace import ToolJobTrace

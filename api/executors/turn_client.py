@@ -137,22 +137,22 @@ class InteractiveTurn:
         self._connection: ExecutorConnection | None = None
 
     def on_accepted(self, connection: ExecutorConnection) -> None:
-        """Record the connection to the executor that accepted the turn."""
+        """Records the connection to the executor that accepted the turn."""
         self._connection = connection
 
     async def send_tool_result(self, result: ToolResult) -> None:
-        """Answer a ToolCallPending with the call's result."""
+        """Sends the result of a pending tool call."""
         if self._connection is None:
             raise RuntimeError("a tool result was sent before a tool call")
         lost = await self._connection.send(DeliverToolResult(result), ErrorKind.PROMPT_TOO_LONG)
-        # Any other failure arrives as the next event.
+        # Other failures arrive as the next event.
         if lost and lost.kind is ErrorKind.PROMPT_TOO_LONG:
             self._connection.fail(lost)
 
 
 def _to_event(message: ToApi) -> Event:
-    not_in_role = isinstance(message, ClaudeStatus | ToolsStatus | CommandOutput | JobDone)
-    return Failed(ErrorKind.EXECUTOR_LOST) if not_in_role else message
+    is_other_role = isinstance(message, ClaudeStatus | ToolsStatus | CommandOutput | JobDone)
+    return Failed(ErrorKind.EXECUTOR_LOST) if is_other_role else message
 
 
 def count_characters(turn: Turn) -> int:

@@ -1,17 +1,16 @@
 """Converts images and files that a client sends into blocks of a Turn. Pure.
 
 Invariants: the bytes decide what a file is; a declared type counts only where the bytes leave it open. Unusable data
-raises a Problem that names the part and the accepted types. Only headers of images are read, never their pixels.
+raises a Problem that names the part and the accepted types.
 """
 
 import base64
-import re
-import struct
 from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct, structs
 
 from api.core.problems import Problem
+from api.media.image_headers import detect_image_type, read_dimensions
 from shared.text import charsets
 from shared.text.file_types import MAX_DOCUMENT_BYTES, PDF, RTF, is_office_document
 from shared.turn import Document, Image
@@ -21,10 +20,6 @@ MAX_FILE_BYTES = MAX_DOCUMENT_BYTES
 MAX_IMAGE_SIDE = 8000
 IMAGE_FORMATS = "PNG, JPEG, GIF or WebP"
 FILE_FORMATS = f"PDF, text, Word, Excel, PowerPoint, OpenDocument, RTF, EPUB, {IMAGE_FORMATS}"
-IMAGE_MAGIC = re.compile(
-    rb"(?s)(?P<png>\x89PNG\r\n\x1a\n)|(?P<jpeg>\xff\xd8\xff)|(?P<gif>GIF8[79]a)|(?P<webp>RIFF.{4}WEBP)"
-)
-JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15 (ITU-T T.81, table B.1)
 
 
 class RemoteMedia(Struct, frozen=True):
@@ -104,8 +99,8 @@ def to_image_block(sent: MediaData, where: str) -> Image | Document | OfficeDocu
         or sent.data.startswith(PDF)
         or is_office_document(sent.data)
     )
-    if is_file and (found := to_document(sent, None, where)):
-        return found
+    if is_file and (document := to_document(sent, None, where)):
+        return document
     if sent.media_type.startswith("image/") or detect_image_type(sent.data):
         return build_image(sent.data, where)
     raise media_problem(
@@ -141,8 +136,8 @@ def to_file_block(
     sent: MediaData, title: str | None, where: str, *, context: str | None = None
 ) -> Document | Image | OfficeDocument:
     """Returns the block of a file. Raises Problem."""
-    if found := to_document(sent, title, where):
-        return add_context(found, context)
+    if document := to_document(sent, title, where):
+        return add_context(document, context)
     if detect_image_type(sent.data):
         return build_image(sent.data, where)
     fault = f"{describe_undecodable(sent)}." if sent.data else "the file is empty."
@@ -190,10 +185,10 @@ def decode_base64(text: str) -> bytes:
 
 def to_document(sent: MediaData, title: str | None, where: str) -> Document | OfficeDocument | None:
     """Returns a PDF, text or office document; None if the bytes are none of them. Raises Problem."""
-    found = _to_document(sent, title, where)
-    if found and len(sent.data) > MAX_FILE_BYTES:
+    document = _to_document(sent, title, where)
+    if document and len(sent.data) > MAX_FILE_BYTES:
         raise media_problem("file_too_large", "the file is larger than 20 MiB.", where, 413)
-    return found
+    return document
 
 
 def _to_document(sent: MediaData, title: str | None, where: str) -> Document | OfficeDocument | None:
@@ -215,54 +210,9 @@ def to_text_document(decoded: charsets.DecodedText, title: str | None) -> Docume
     return Document("text/plain", decoded.text, title, decoded.note or None) if decoded.text else None
 
 
-def add_context[T: Document | OfficeDocument](found: T, context: str | None) -> T:
+def add_context[T: Document | OfficeDocument](document: T, context: str | None) -> T:
     """Returns a document with the client's context before the server's own note."""
-    return structs.replace(found, context="\n".join(filter(None, (context, found.context))) or None)
-
-
-def detect_image_type(data: bytes) -> str | None:
-    """Returns the media type that the first bytes show; None if they are not an accepted image."""
-    found = IMAGE_MAGIC.match(data)
-    return f"image/{found.lastgroup}" if found else None
-
-
-def read_dimensions(data: bytes, media_type: str) -> tuple[int, int] | None:
-    """Returns width and height from the header (WebP: RFC 9649 §2.5 to 2.7); None if it can't be read.
-
-    Pillow is not used: it hands a whole WebP file to libwebp, which allocates two canvases (8 bytes a pixel, 512 MB at
-    8000 x 8000) for a file of 100 bytes, before its size can be checked.
-    """
-    try:
-        match media_type, data[12:16]:
-            case "image/png", b"IHDR":
-                return struct.unpack_from(">II", data, 16)
-            case "image/gif", _:
-                return struct.unpack_from("<HH", data, 6)
-            case "image/jpeg", _:
-                return read_jpeg_dimensions(data)
-            case "image/webp", b"VP8 " if data[23:26] == b"\x9d\x01\x2a":
-                width, height = struct.unpack_from("<HH", data, 26)
-                return width & 0x3FFF, height & 0x3FFF
-            case "image/webp", b"VP8L" if data[20] == 0x2F:
-                bits = struct.unpack_from("<I", data, 21)[0]
-                return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-            case "image/webp", b"VP8X" if len(data) >= 30:
-                return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
-            case _:
-                return None
-    except (struct.error, IndexError):
-        return None
-
-
-def read_jpeg_dimensions(data: bytes) -> tuple[int, int] | None:
-    """Returns the size in the first frame header; skips the segments before it (ITU-T T.81, annex B)."""
-    at = 2
-    while data[at] == 0xFF and (marker := data[at + 1]) not in (0xD9, 0xDA):
-        if marker in JPEG_FRAMES:
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return width, height
-        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4])
-    return None
+    return structs.replace(document, context="\n".join(filter(None, (context, document.context))) or None)
 
 
 def media_problem(code: str, sentence: str, where: str, status: int = 400) -> Problem:

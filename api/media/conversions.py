@@ -44,10 +44,10 @@ def conversion_problem(failed: Failed, where: str) -> Problem:
                     ("no tools executor is available to convert office documents.", failed.detail, NO_CONVERTER_HINT),
                 )
             )
-            found = media_problem(known.code, message, where, known.status)
-            found.retryable, found.retry_after = known.retryable, known.retry_after
-            return found
+            problem = media_problem(known.code, message, where, known.status)
+            problem.retryable, problem.retry_after = known.retryable, known.retry_after
+            return problem
         case _:
-            found = problem_from_failure(failed)
-            found.param, found.message = where, f"`{where}`: {found.message}"
-            return found
+            problem = problem_from_failure(failed)
+            problem.param, problem.message = where, f"`{where}`: {problem.message}"
+            return problem

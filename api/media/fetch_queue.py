@@ -9,7 +9,7 @@ MAX_FETCHES_PER_KEY = 4
 
 
 class FetchQueue:
-    """A limit of `max_fetches` in total and `MAX_FETCHES_PER_KEY` for a key. Mutable: the running and waiting fetches, by key."""
+    """Allows `max_fetches` in total and `MAX_FETCHES_PER_KEY` for a key. Mutable: the running and waiting fetches by key."""
 
     def __init__(self, max_fetches: int) -> None:
         self._all = Semaphore(max_fetches)
@@ -17,15 +17,15 @@ class FetchQueue:
 
     @asynccontextmanager
     async def acquire(self, key: str) -> AsyncGenerator[None]:
-        """Waits until the key may fetch once more; the fetch ends with the block."""
-        own, users = self._keys.get(key, (Semaphore(MAX_FETCHES_PER_KEY), 0))
-        self._keys[key] = own, users + 1
+        """Waits until the key may start another fetch; the fetch ends with the block."""
+        semaphore, users = self._keys.get(key, (Semaphore(MAX_FETCHES_PER_KEY), 0))
+        self._keys[key] = semaphore, users + 1
         try:
-            async with own, self._all:
+            async with semaphore, self._all:
                 yield
         finally:
             _, users = self._keys[key]
             if users == 1:
                 del self._keys[key]
             else:
-                self._keys[key] = own, users - 1
+                self._keys[key] = semaphore, users - 1

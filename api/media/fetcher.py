@@ -10,7 +10,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 
 import httpx2
 
@@ -18,42 +18,20 @@ from api.core.problems import Problem
 from api.media import blocks
 from api.media.blocks import MAX_FILE_BYTES, MAX_IMAGE_BYTES, RemoteDocument, RemoteMedia
 from api.media.fetch_queue import FetchQueue
+from api.media.public_addresses import Address, is_public
 from shared.turn import Document, Image
 
-type Address = IPv4Address | IPv6Address
 type OnBytes = Callable[[int], None]
 type Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 MAX_FETCHES = 32
-# Of one request: they are held in memory until all have arrived.
+# Limits of one request: its documents stay in memory until all have arrived.
 MAX_DOCUMENTS_PER_REQUEST = 8
 MAX_FETCHES_PER_REQUEST = 100
 # Digits of a valid Content-Length.
 MAX_LENGTH_DIGITS = 18
-GLOBAL_UNICAST = IPv6Network("2000::/3")
-NAT64 = IPv6Network("64:ff9b::/96")
-# Special-purpose networks of IANA inside public ranges, including those it calls globally reachable: network services,
-# relays and documentation, none of which serves images. The last is a cloud's host, reachable from its machines.
-SPECIAL_NETWORKS = tuple(
-    map(
-        ip_network,
-        (
-            *(
-                "192.0.0.0/24",
-                "192.0.2.0/24",
-                "192.31.196.0/24",
-                "192.52.193.0/24",
-                "192.88.99.0/24",
-                "192.175.48.0/24",
-            ),
-            *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "100.64.0.0/10", "240.0.0.0/4"),
-            *("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20"),
-            "168.63.129.16/32",
-        ),
-    )
-)
 REQUEST_HEADERS = {
     "Accept-Encoding": "identity",
     "Connection": "close",
@@ -63,25 +41,10 @@ ACCEPTED_IMAGES = "image/png, image/jpeg, image/gif, image/webp"
 ACCEPTED_DOCUMENTS = "application/pdf, text/plain, text/*;q=0.9"
 
 
-def is_public(address: Address) -> bool:
-    """Whether an address, and any IPv4 address that it embeds, is on the public internet."""
-    if any(address in network for network in SPECIAL_NETWORKS):
-        return False
-    if isinstance(address, IPv4Address):
-        return address.is_global and not address.is_multicast
-    if address.ipv4_mapped:
-        return is_public(address.ipv4_mapped)
-    if address in NAT64:
-        return is_public(IPv4Address(address.packed[12:]))
-    # 6to4 and Teredo embed an IPv4 address too; both are retired and serve nothing public.
-    tunnelled = address.sixtofour or address.teredo
-    return address in GLOBAL_UNICAST and address.is_global and not address.is_multicast and not tunnelled
-
-
 async def resolve_host(host: str, port: int) -> Sequence[Address]:
     """Returns the addresses that the system's resolver finds for a name. Raises OSError, UnicodeError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [ip_address(socket_address[0]) for *_, socket_address in found]
+    addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [ip_address(socket_address[0]) for *_, socket_address in addresses]
 
 
 class Fetcher:

@@ -1,4 +1,4 @@
-"""The fetches of one request: each URL once, counted as body memory, within its key's share of connections."""
+"""The fetches of one request: each URL once, counted as body memory, within its key's limit of connections."""
 
 from asyncio import Lock
 from collections import defaultdict
@@ -34,7 +34,7 @@ class RequestFetches:
                 async with self._fetcher.queue.acquire(self._key):
                     self._fetched[place] = await self._fetcher.fetch_bytes(remote, self._count_bytes)
             if (place, *labels) not in self._parts:
-                # Base64 is longer by a third.
+                # Base64 is a third longer.
                 self._count_bytes(len(self._fetched[place]) // 3)
                 self._parts[place, *labels] = to_part(remote, self._fetched[place])
         return self._parts[place, *labels]

@@ -73,11 +73,11 @@ class Catalogue:
     def list_names(self, name: str) -> set[str]:
         """Returns every name of the model that `name` means; `name` itself if it is unknown."""
         try:
-            found = resolve_model(name, self.aliases, self._models)
+            cli_name = resolve_model(name, self.aliases, self._models)
         except Problem:
             return {name}
-        return {found}.union(
-            *({m.value, m.resolved} for m in exclude_default(self._models) if found in {m.value, m.resolved})
+        return {cli_name}.union(
+            *({m.value, m.resolved} for m in exclude_default(self._models) if cli_name in {m.value, m.resolved})
         )
 
     async def resolve(self, name: str | None) -> str:

@@ -98,7 +98,7 @@ async def test_model_reads_searches_runs_is_refused_and_goes_on(coders: Stack, u
     bash, passwd = results(upstream, 2)
     assert bash[1]
     assert "id" in bash[0]
-    assert "Commands that may be run: cat, echo" in bash[0]
+    assert "Allowed commands: cat, echo" in bash[0]
     assert passwd[1]
     assert str(coders.files) in passwd[0]
     assert "root:" not in passwd[0]
@@ -166,7 +166,7 @@ async def test_model_sees_the_pages_of_a_pdf(coders: Stack, upstream: Upstream):
     assert [kind for kind, _ in ten] == ["text", "image"] * 10 + ["text"]
     assert [text for kind, text in ten if kind == "text"] == [
         *(f"Page {number} of 12:\nLeaf {number}" for number in range(1, 11)),
-        '(The file has 12 pages. Read on with pages "11-12".)',
+        '(The file has 12 pages. Continue with pages "11-12".)',
     ]
     with PIL.Image.open(io.BytesIO(base64.b64decode(ten[-2][1]))) as picture:
         assert (picture.format, picture.size) == ("JPEG", (918, 1188))

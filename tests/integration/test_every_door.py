@@ -277,6 +277,6 @@ async def test_a_tool_of_the_server_s(coders: Stack, upstream: Upstream, work: W
     assert results(upstream, 1) == [("     1\talpha", False)]
     [(refusal, is_error)] = results(upstream, 2)
     assert is_error
-    assert "Commands that may be run: cat, ls" in refusal
+    assert "Allowed commands: cat, ls" in refusal
     assert upstream.requests[0].conversation[0]["content"][-1]["text"] == "What do the notes say?"
     await coders.wait_until_quiet()

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.conversation.drafts import Draft, DraftBlock, DraftResult, build_messages, has_content, order_drafts
+from api.conversation.drafts import Draft, DraftBlock, DraftResult, has_content, order_drafts
+from api.conversation.messages import build_messages
 from api.core.problems import Problem
 from api.media.blocks import RemoteMedia
 from api.media.fetcher import Fetcher

@@ -2,7 +2,8 @@
 
 import pytest
 
-from api.conversation.drafts import Draft, DraftResult, build_messages
+from api.conversation.drafts import Draft, DraftResult
+from api.conversation.messages import build_messages
 from api.core.problems import Problem
 from api.media.blocks import OfficeDocument
 from api.media.conversions import convert_document

@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 
 from api.core.problems import Problem
 from api.media.blocks import RemoteMedia, build_image
-from api.media.fetcher import Address, Fetcher, is_public
+from api.media.fetcher import Fetcher
+from api.media.public_addresses import Address, is_public
 from shared.turn import Image
 from tests.support.timeouts import TEST_TIMEOUT
 from tests.unit.test_media import png

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from api.conversation.drafts import Draft, DraftResult, build_messages
+from api.conversation.drafts import Draft, DraftResult
+from api.conversation.messages import build_messages
 from api.core.problems import Problem
 from api.media.blocks import RemoteDocument, RemoteMedia
 from api.media.fetcher import MAX_DOCUMENTS_PER_REQUEST, Fetcher

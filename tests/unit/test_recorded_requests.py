@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from api.conversation.drafts import build_messages
+from api.conversation.messages import build_messages
 from api.conversation.parameters import Policy
 from api.dialects.openai_chat.decode import decode
 from api.media.fetcher import Fetcher

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from api.conversation.drafts import Draft, build_messages
+from api.conversation.drafts import Draft
+from api.conversation.messages import build_messages
 from api.core.problems import Problem
 from api.http.body_limits import BodyDeadline
 from api.http.inflight_bodies import MAX_BODY_BYTES, BodyReservation, InflightBodies

@@ -119,14 +119,14 @@ def told(came: JobResult | Failed | InvalidToolCall, *output: CommandOutput) -> 
 def test_lines_are_numbered_and_the_rest_is_told_of():
     """As `cat -n` prints them."""
     file = FileContent("/a/x", 99, "text/plain", text="b\nc\n", first_line=2, lines=9)
-    assert told(file) == ("     2\tb\n     3\tc\n(Lines 2 to 3 of 9. Read on with offset 4.)", False)
+    assert told(file) == ("     2\tb\n     3\tc\n(Lines 2 to 3 of 9. Continue with offset 4.)", False)
     assert told(FileContent("/a/x", 0, "text/plain", text=""))[0] == "The file is empty."
 
 
 def test_more_lines_are_told_of_where_nobody_counted_them():
     """A large file is not read to its end."""
     file = FileContent("/a/x", 9 << 30, "text/plain", text="b\n", first_line=2)
-    assert told(file)[0] == "     2\tb\n(Lines 2 to 2. Read on with offset 3.)"
+    assert told(file)[0] == "     2\tb\n(Lines 2 to 2. Continue with offset 3.)"
 
 
 def test_time_that_is_offered_is_the_servers_own():
@@ -146,7 +146,7 @@ def test_outputs_are_merged_in_order_and_the_status_is_told():
     )
     assert told(CommandResult(2), *pieces) == ("a€!\nExit code 2", True)
     assert told(CommandResult(0)) == ("(No output.)", False)
-    assert told(CommandResult(-9, timed_out=True))[0] == "The command was ended: its time was up."
+    assert told(CommandResult(-9, timed_out=True))[0] == "The command was ended: its timeout expired."
 
 
 def test_long_output_says_what_is_left_out():
@@ -169,7 +169,7 @@ def test_pages_of_a_pdf_are_words_and_pictures_and_say_where_to_read_on():
     assert said == (
         *(Text("Page 3 of 25:\nThree"), Image("image/jpeg", "/9g=")),
         *(Text("Page 4 of 25:"), Image("image/jpeg", "/9k=")),
-        Text('(The file has 25 pages. Read on with pages "5-14".)'),
+        Text('(The file has 25 pages. Continue with pages "5-14".)'),
     )
     assert len(build_tool_result("c", PdfPages("/a/x.pdf", 9, pages, 4), (), STATUS).content) == 4
 

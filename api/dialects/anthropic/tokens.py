@@ -10,7 +10,8 @@ import ctok
 
 from api.conversation.drafts import DraftBlock, DraftResult
 from api.conversation.turn_request import TurnRequest
-from api.media.blocks import OfficeDocument, RemoteDocument, RemoteMedia, read_dimensions
+from api.media.blocks import OfficeDocument, RemoteDocument, RemoteMedia
+from api.media.image_headers import read_dimensions
 from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
 
 MAX_TOKENIZED_CHARACTERS = 16_000
