@@ -1,11 +1,14 @@
 """Compiles a checked schema for evaluation. Pure, except that it compiles patterns."""
 
+from collections.abc import Mapping
 from typing import cast
 
+from msgspec import Struct
+
+from shared.json_schema.document import VALUES_PER_STEP
 from shared.json_schema.faults import SchemaFault
 from shared.json_schema.keywords import IN_PLACE_KEYWORDS, REFERENCE_KEYWORDS, Draft, JsonObject
 from shared.json_schema.matching import Matcher, UnmatchablePattern, compile_matcher
-from shared.json_schema.outcomes import VALUES_PER_STEP, CompiledSchema, EvaluationPlan
 from shared.json_schema.structure import SchemaStructure
 from shared.json_schema.values import count_values, freeze
 
@@ -25,6 +28,41 @@ UNEVALUATED_KEYWORDS = frozenset(("unevaluatedProperties", "unevaluatedItems"))
 SIZED_KEYWORDS = ("required", "dependencies", "dependentRequired", "dependentSchemas")
 
 
+class EvaluationPlan(Struct, frozen=True):
+    """The checks for one part of a schema.
+
+    cost: its steps, without those of its parts. constants: the values that `const` and `enum` allow. shared: several parts
+    may apply it to the same value. reference: the part is only a reference. The rest: whether it has such keywords.
+    """
+
+    cost: int
+    shared: bool
+    reference: bool
+    asserts: bool
+    unique: bool
+    properties: bool
+    items: bool
+    in_place: bool
+    unevaluated: bool
+    constants: frozenset[object] | None
+    pattern: str | None
+
+
+class CompiledSchema(Struct, frozen=True):
+    """A compiled schema. plans: by the identity of its parts.
+
+    annotates: a verdict may depend on the parts that were applied. dynamic: a verdict may depend on the references that led
+    to a part.
+    """
+
+    root: JsonObject
+    structure: SchemaStructure
+    matchers: Mapping[str, Matcher]
+    plans: Mapping[int, EvaluationPlan]
+    annotates: bool
+    dynamic: bool
+
+
 def compile_schema(root: JsonObject, structure: SchemaStructure) -> CompiledSchema:
     """Returns the compiled schema. Raises SchemaFault for a pattern that can't be matched here."""
     draft = structure.draft
@@ -42,7 +80,7 @@ def compile_schema(root: JsonObject, structure: SchemaStructure) -> CompiledSche
 
 
 def build_plan(part: JsonObject, draft: Draft, *, shared: bool) -> EvaluationPlan:
-    """Returns what to check for a part of a schema."""
+    """Returns the checks for a part of a schema."""
     listed = sum(count_values(part[keyword]) for keyword in SIZED_KEYWORDS if keyword in part)
     return EvaluationPlan(
         cost=1 + (len(part) + listed) // VALUES_PER_STEP,
@@ -64,7 +102,7 @@ def _has_any(part: JsonObject, keywords: frozenset[str]) -> bool:
 
 
 def find_constants(part: JsonObject, draft: Draft) -> frozenset[object] | None:
-    """Returns what `enum` and `const` allow; None where there is neither."""
+    """Returns the values that `enum` and `const` allow; None without these keywords."""
     allowed: list[frozenset[object]] = []
     if isinstance(values := part.get("enum"), list):
         allowed.append(frozenset(map(freeze, cast("list[object]", values))))

@@ -30,6 +30,8 @@ MAX_REFERENCE_CHAIN = 100
 
 type SchemaPath = tuple[Step, ...]
 type Target = JsonObject | bool
+# The documents that the references led through, the outermost first.
+type Scope = tuple[int, ...]
 
 
 class SchemaStructure(Struct, frozen=True):
@@ -46,6 +48,23 @@ class SchemaStructure(Struct, frozen=True):
     resources: dict[int, int]
     dynamic: dict[int, dict[str, JsonObject]]
     patterns: dict[str, tuple[Pattern, SchemaPath]]
+
+    def find_target(self, schema: JsonObject, keyword: str, scope: Scope) -> Target:
+        """Returns the target of a reference. A dynamic one leads to the outermost document with the same anchor."""
+        target = self.targets[id(schema), keyword]
+        if keyword == "$ref" or isinstance(target, bool):
+            return target
+        if keyword == "$dynamicRef":
+            name = cast("str", schema[keyword]).partition("#")[2]
+            overridable = target.get("$dynamicAnchor") == name
+        else:
+            name = ""
+            overridable = target.get("$recursiveAnchor") is True
+        if overridable:
+            for resource in scope:
+                if name in self.dynamic[resource]:
+                    return self.dynamic[resource][name]
+        return target
 
 
 def inspect_schema(schema: object, budget: SchemaBudget) -> SchemaStructure:

@@ -2,11 +2,11 @@
 
 from typing import cast
 
+from shared.json_schema.document import EvaluationLimitExceeded
 from shared.json_schema.evaluation import evaluate
 from shared.json_schema.faults import SchemaFault, shorten
 from shared.json_schema.keywords import JsonObject
 from shared.json_schema.limits import SchemaBudget
-from shared.json_schema.outcomes import EvaluationLimitExceeded
 from shared.json_schema.plans import compile_schema
 from shared.json_schema.structure import inspect_schema
 from shared.json_schema.values import InvalidJson, parse_json
