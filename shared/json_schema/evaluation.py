@@ -12,8 +12,8 @@ from typing import cast
 from shared.json_schema.assertions import check_value
 from shared.json_schema.document import VALUES_PER_STEP, Document, EvaluationLimitExceeded, Node
 from shared.json_schema.keywords import REFERENCE_KEYWORDS, Draft, JsonObject
-from shared.json_schema.matching import UnmatchablePattern
 from shared.json_schema.outcomes import VALID, Fault, Outcome, describe_allowed, reject_property
+from shared.json_schema.patterns.matching import UnmatchablePattern
 from shared.json_schema.plans import CompiledSchema, EvaluationPlan
 from shared.json_schema.structure import Scope, Target
 from shared.json_schema.values import count_values, describe, freeze

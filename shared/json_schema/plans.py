@@ -8,7 +8,7 @@ from msgspec import Struct
 from shared.json_schema.document import VALUES_PER_STEP
 from shared.json_schema.faults import SchemaFault
 from shared.json_schema.keywords import IN_PLACE_KEYWORDS, REFERENCE_KEYWORDS, Draft, JsonObject
-from shared.json_schema.matching import Matcher, UnmatchablePattern, compile_matcher
+from shared.json_schema.patterns.matching import Matcher, UnmatchablePattern, compile_matcher
 from shared.json_schema.structure import SchemaStructure
 from shared.json_schema.values import count_values, freeze
 

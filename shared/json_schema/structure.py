@@ -21,7 +21,8 @@ from shared.json_schema.keywords import (
     list_subschemas,
 )
 from shared.json_schema.limits import SchemaBudget
-from shared.json_schema.patterns import Pattern, PatternFault, parse_pattern
+from shared.json_schema.patterns.atoms import PatternFault
+from shared.json_schema.patterns.parser import Pattern, parse_pattern
 from shared.json_schema.references import References, Resolver, UnresolvedReference
 from shared.text.json_path import Step
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.json_schema.matching import Matcher, UnmatchablePattern
-from shared.json_schema.patterns import PatternFault, parse_pattern
-from shared.json_schema.unicode_properties import BINARY_PROPERTIES, CATEGORIES, SCRIPTS
+from shared.json_schema.patterns.atoms import PatternFault
+from shared.json_schema.patterns.matching import Matcher, UnmatchablePattern
+from shared.json_schema.patterns.parser import parse_pattern
+from shared.json_schema.patterns.unicode_properties import BINARY_PROPERTIES, CATEGORIES, SCRIPTS
 from tests.support.node import NODE
 
 TEXTS = (

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import jsonschema_rs
 
-from shared.json_schema.patterns import Pattern
+from shared.json_schema.patterns.parser import Pattern
 
 MAX_BACKTRACKS = 10_000
 # The work that the engines do in the time of one evaluation step.
