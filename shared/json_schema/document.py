@@ -11,11 +11,7 @@ VALUES_PER_STEP = 2
 
 
 class EvaluationLimitExceeded(Exception):
-    """There is no verdict. message: why."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+    """There is no verdict; the message has the reason."""
 
 
 class Node:

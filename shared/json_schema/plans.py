@@ -23,7 +23,7 @@ ASSERTION_KEYWORDS = frozenset(
 )
 PROPERTY_KEYWORDS = frozenset(("properties", "patternProperties", "additionalProperties", "propertyNames"))
 ITEM_KEYWORDS = frozenset(("prefixItems", "items", "additionalItems", "contains"))
-REFERENCE_KEYWORD_SET = frozenset(REFERENCE_KEYWORDS)
+SAME_VALUE_KEYWORDS = IN_PLACE_KEYWORDS.union(REFERENCE_KEYWORDS)
 UNEVALUATED_KEYWORDS = frozenset(("unevaluatedProperties", "unevaluatedItems"))
 SIZED_KEYWORDS = ("required", "dependencies", "dependentRequired", "dependentSchemas")
 
@@ -86,19 +86,15 @@ def build_plan(part: JsonObject, draft: Draft, *, shared: bool) -> EvaluationPla
         cost=1 + (len(part) + listed) // VALUES_PER_STEP,
         shared=shared,
         reference=draft <= 7 and isinstance(part.get("$ref"), str),
-        asserts=_has_any(part, ASSERTION_KEYWORDS),
+        asserts=bool(ASSERTION_KEYWORDS & part.keys()),
         unique=part.get("uniqueItems") is True,
-        properties=_has_any(part, PROPERTY_KEYWORDS),
-        items=_has_any(part, ITEM_KEYWORDS),
-        in_place=_has_any(part, IN_PLACE_KEYWORDS) or _has_any(part, REFERENCE_KEYWORD_SET),
-        unevaluated=draft >= 2019 and _has_any(part, UNEVALUATED_KEYWORDS),
+        properties=bool(PROPERTY_KEYWORDS & part.keys()),
+        items=bool(ITEM_KEYWORDS & part.keys()),
+        in_place=bool(SAME_VALUE_KEYWORDS & part.keys()),
+        unevaluated=draft >= 2019 and bool(UNEVALUATED_KEYWORDS & part.keys()),
         constants=find_constants(part, draft),
         pattern=pattern if isinstance(pattern := part.get("pattern"), str) else None,
     )
-
-
-def _has_any(part: JsonObject, keywords: frozenset[str]) -> bool:
-    return not keywords.isdisjoint(part)
 
 
 def find_constants(part: JsonObject, draft: Draft) -> frozenset[object] | None:
@@ -118,10 +114,10 @@ def build_matchers(structure: SchemaStructure) -> dict[str, Matcher]:
     for text, (pattern, path) in structure.patterns.items():
         weight += pattern.weight
         if pattern.unmatchable:
-            raise SchemaFault(path, f"can't be checked here: it has {pattern.unmatchable}; write the pattern without")
+            raise SchemaFault(path, f"can't be checked here: it has {pattern.unmatchable}; write a pattern without it")
         if weight > MAX_PATTERN_WEIGHT:
             raise SchemaFault(
-                path, "is too large with its repetitions written out; repeat less often, or use `maxLength`"
+                path, "is too large with its repetitions written out; lower the counts, or use `maxLength`"
             )
         try:
             matchers[text] = compile_matcher(pattern)

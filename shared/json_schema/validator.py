@@ -34,18 +34,16 @@ class Validator:
             structure = inspect_schema(root, SchemaBudget())
             self._compiled = compile_schema(cast("JsonObject", root), structure)
         except InvalidJson as error:
-            raise InvalidSchema(f"$: {error.message}") from error
+            raise InvalidSchema(f"$: {error}") from error
         except SchemaFault as error:
-            raise InvalidSchema(
-                shorten(f"{render_path('$', error.path)}: {error.message}", MAX_FAULT_LENGTH)
-            ) from error
+            raise InvalidSchema(shorten(f"{render_path('$', error.path)}: {error}", MAX_FAULT_LENGTH)) from error
 
     def find_fault(self, document: str) -> str | None:
         """Returns the first fault of a document, with its place; None if it is valid."""
         try:
             found = evaluate(self._compiled, parse_json(document))
         except (InvalidJson, EvaluationLimitExceeded) as error:
-            return error.message
+            return str(error)
         if found is None:
             return None
         place = render_path("$", found.node.list_steps())

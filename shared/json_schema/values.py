@@ -14,11 +14,7 @@ type Number = int | Decimal
 
 
 class InvalidJson(Exception):
-    """A text that is not JSON, or exceeds a limit of this parser. message: why."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+    """A text that is not JSON, or exceeds a limit of this parser; the message has the reason."""
 
 
 def parse_json(text: str) -> object:

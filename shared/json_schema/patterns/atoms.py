@@ -20,9 +20,9 @@ MAX_CODE_POINT = 0x10FFFF
 SYNTAX_CHARACTERS = frozenset("^$\\.*+?()[]{}|/")
 CONTROL_ESCAPES = {"f": 0xC, "n": 0xA, "r": 0xD, "t": 0x9, "v": 0xB}
 UNSUPPORTED_ESCAPES = {
-    "A": "`\\A` is not of ECMA-262; write `^`",
-    "Z": "`\\Z` is not of ECMA-262; write `$`",
-    "z": "`\\z` is not of ECMA-262; write `$`",
+    "A": "`\\A` is not part of ECMA-262; write `^`",
+    "Z": "`\\Z` is not part of ECMA-262; write `$`",
+    "z": "`\\z` is not part of ECMA-262; write `$`",
 }
 _HEX = re.compile("[0-9A-Fa-f]+")
 _DIGIT = re.compile("[0-9]")
@@ -31,11 +31,7 @@ _PROPERTY = re.compile(r"\{([A-Za-z0-9_=]+)\}")
 
 
 class PatternFault(Exception):
-    """An invalid pattern. message: the place and the fault."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+    """An invalid pattern; the message has the place and the fault."""
 
 
 class AtomReader:
@@ -186,7 +182,7 @@ class AtomReader:
                 return ord(letter)
             case _:
                 why = UNSUPPORTED_ESCAPES.get(
-                    letter, "ECMA-262 has no such escape; for the character itself leave out the `\\`"
+                    letter, "ECMA-262 has no such escape; for the character itself, leave out the `\\`"
                 )
                 raise self.build_fault(why, start)
 

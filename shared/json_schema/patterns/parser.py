@@ -32,9 +32,9 @@ MODIFIER_FLAGS = frozenset("ims")
 UNSUPPORTED_GROUPS = {
     "(?P<": "`(?P<name>…)` is Python's; write `(?<name>…)`",
     "(?P=": "`(?P=name)` is Python's; write `\\k<name>`",
-    "(?#": "comments are not of ECMA-262; leave them out",
-    "(?>": "atomic groups are not of ECMA-262; write `(?:…)`",
-    "(?(": "conditions are not of ECMA-262",
+    "(?#": "comments are not part of ECMA-262; leave them out",
+    "(?>": "atomic groups are not part of ECMA-262; write `(?:…)`",
+    "(?(": "conditions are not part of ECMA-262",
 }
 
 
@@ -183,9 +183,9 @@ class _Parser(AtomReader):
         letters = added + removed
         if self.text[end : end + 1] != ":" or "-" in removed or len(set(letters)) != len(letters) or not letters:
             if not dash and self.text[end : end + 1] == ")" and letters:
-                why = f"flags for the rest of a pattern are Python's; write `(?{letters}:…)` around what they are for"
+                why = f"flags for the rest of a pattern are Python's; write `(?{letters}:…)` around the part that they apply to"
             else:
-                why = "`(?` begins no group that ECMA-262 knows"
+                why = "`(?` does not start a group of ECMA-262"
             raise self.build_fault(why, start)
         self.position = end + 1
         before = self.flags
@@ -214,7 +214,7 @@ class _Parser(AtomReader):
         comma = self.take(",")
         high = self.read_digits() if comma else ""
         if not low or not self.take("}"):
-            raise self.build_fault("this `{` is no count; write `\\{`, or `{0,n}` for a count from 0", start)
+            raise self.build_fault("this `{` does not start a count; write `\\{`, or `{0,n}` for a count from 0", start)
         least = _parse_count(low)
         most = _parse_count(high) if high else least
         if most < least:
