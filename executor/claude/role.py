@@ -13,13 +13,13 @@ from executor.claude.cli.launch import Launch
 from executor.claude.cli.pool import INITIAL_RETRY_DELAY, MAX_RETRY_DELAY, ProcessPool
 from executor.claude.cli.process import CliCrashed, CliProcess
 from executor.claude.cli.protocol import InitializeResponse
-from executor.claude.output.validation import InvalidSchema
 from executor.claude.request.body import ModelRequest, build_request
 from executor.claude.request.model_rules import PERMISSIVE_RULES, find_rules
 from executor.claude.session import CliSession, Emit
 from executor.claude.tool_results import ToolResultRouter
 from shared.errors import ErrorKind
 from shared.events import Admitted, Event, Failed, Queued, UsageWindows
+from shared.json_schema.validator import InvalidSchema
 from shared.turn import Turn
 from shared.wire import ClaudeStatus, CliModel
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from executor.claude.output.validation import InvalidSchema, Validator
 from shared.json_schema.keywords import META_SCHEMA_URIS
+from shared.json_schema.validator import InvalidSchema, Validator
 
 CITY = {
     "type": "object",

@@ -5,8 +5,8 @@ Invariants: nothing is accepted that does not meet the schema; what is accepted 
 
 import re
 
-from executor.claude.output.validation import Validator
 from executor.claude.request.tool_forms import ToolForm
+from shared.json_schema.validator import Validator
 
 MAX_ATTEMPTS = 5
 MAX_REMINDERS = 1
