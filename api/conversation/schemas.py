@@ -45,7 +45,7 @@ def read_answer_schema(schema: msgspec.Raw, where: str) -> str:
     try:
         check_schema(parse_json(text), where)
     except InvalidJson as error:
-        raise invalid_problem(f"`{where}` can't be used: {error.message}.", where, "invalid_schema") from error
+        raise invalid_problem(f"`{where}` can't be used: {error}.", where, "invalid_schema") from error
     return text
 
 

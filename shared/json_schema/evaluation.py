@@ -1,74 +1,44 @@
 """Evaluates a document against a checked schema.
 
 Invariants: the target of a reference is evaluated once for each value, and every step is counted: after MAX_STEPS there is
-no verdict. So the time is bounded for every schema and every document, branching and recursive ones included.
+no verdict. So the time is bounded for every schema and every document, branching and recursive ones included. (The library
+`jsonschema_rs` does neither: two references in each part of a chain double its time with each part.)
 (https://json-schema.org/draft/2020-12/json-schema-core#section-10; `format` and `content…` are annotations)
 """
 
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from msgspec import Struct
-
 from shared.json_schema.assertions import check_value
-from shared.json_schema.keywords import Draft, JsonObject
-from shared.json_schema.matching import UnmatchablePattern
-from shared.json_schema.outcomes import (
-    VALID,
-    VALUES_PER_STEP,
-    CompiledSchema,
-    EvaluationLimitExceeded,
-    EvaluationPlan,
-    Fault,
-    Outcome,
-    describe_allowed,
-    drop_annotations,
-    reject_property,
-)
-from shared.json_schema.structure import Target
-from shared.json_schema.values import Node, count_values, describe, freeze
-
-MAX_STEPS = 150_000
-
-type Scope = tuple[int, ...]
+from shared.json_schema.document import VALUES_PER_STEP, Document, EvaluationLimitExceeded, Node
+from shared.json_schema.keywords import REFERENCE_KEYWORDS, Draft, JsonObject
+from shared.json_schema.outcomes import VALID, Fault, Outcome, describe_allowed, reject_property
+from shared.json_schema.patterns.matching import UnmatchablePattern
+from shared.json_schema.plans import CompiledSchema, EvaluationPlan
+from shared.json_schema.structure import Scope, Target
+from shared.json_schema.values import count_values, describe, freeze
+from shared.text.json_path import Step
 
 
-def evaluate(compiled: CompiledSchema, document: object) -> Fault | None:
+def evaluate(compiled: CompiledSchema, value: object) -> Fault | None:
     """Returns the first fault of a document; None if it is valid. Raises EvaluationLimitExceeded."""
-    run = _Evaluation(compiled)
+    document = Document(value)
     try:
-        return run.apply(compiled.root, run.add(document), ()).fault
+        return _Evaluation(compiled, document).apply(compiled.root, document.root, ()).fault
     except RecursionError as error:
         raise EvaluationLimitExceeded("it is nested too deeply to be checked") from error
 
 
-class AppliedParts(Struct):
-    """The parts of a value that a schema was applied to. Mutable: grows during the evaluation."""
-
-    names: set[str]
-    items: set[int]
-
-
 class _Evaluation:
-    """The evaluation of one document. Mutable: the verdicts so far, and the steps left."""
+    """The evaluation of one document. Mutable: the verdicts so far."""
 
-    def __init__(self, compiled: CompiledSchema) -> None:
+    def __init__(self, compiled: CompiledSchema, document: Document) -> None:
         self._schema = compiled
         self._structure = compiled.structure
         self._draft: Draft = compiled.structure.draft
+        self._document = document
+        self._spend = document.spend
         self._verdicts: dict[tuple[int, int, Scope], Outcome | None] = {}
-        self._steps = MAX_STEPS
-        self._nodes = 0
-
-    def add(self, value: object, parent: Node | None = None, key: str | int = "") -> Node:
-        """Returns the node of a value."""
-        self._nodes += 1
-        return Node(value, self._nodes, parent, key)
-
-    def _spend(self, steps: int) -> None:
-        self._steps -= steps
-        if self._steps < 0:
-            raise EvaluationLimitExceeded(f"checking it against its schema takes more than {MAX_STEPS:,} steps")
 
     def apply(self, schema: Target, node: Node, scope: Scope) -> Outcome:
         """Returns the outcome of a schema for a value."""
@@ -89,33 +59,24 @@ class _Evaluation:
         outcome = self._verdicts[place] = self._evaluate(schema, plan, node, scope)
         return outcome
 
+    def _apply_to_child(self, schema: Target, child: Node, scope: Scope) -> Outcome:
+        """Returns the outcome without annotations: those of a child do not count for its parent."""
+        outcome = self.apply(schema, child, scope)
+        return outcome if outcome.fault else VALID
+
     def _evaluate(self, schema: JsonObject, plan: EvaluationPlan, node: Node, scope: Scope) -> Outcome:
         if plan.reference:
             return self.apply(self._structure.targets[id(schema), "$ref"], node, scope)
         if wrong := self._check_value(schema, plan, node.value):
             return Outcome(Fault(node, wrong))
-        applied = AppliedParts(set(), set())
+        applied: set[Step] = set()
         for outcome in self._list_outcomes(schema, plan, node, scope, applied):
             if outcome.fault:
                 return outcome
             if self._schema.annotates:
-                self._spend((len(outcome.names) + len(outcome.items)) // VALUES_PER_STEP)
-                applied.names.update(outcome.names)
-                applied.items.update(outcome.items)
-        return Outcome(None, frozenset(applied.names), frozenset(applied.items)) if self._schema.annotates else VALID
-
-    def _list_outcomes(
-        self, schema: JsonObject, plan: EvaluationPlan, node: Node, scope: Scope, applied: AppliedParts
-    ) -> Iterator[Outcome]:
-        """Yields the outcomes of the schemas in a schema."""
-        if plan.properties and isinstance(node.value, dict):
-            yield from self._apply_properties(schema, node, scope, applied)
-        elif plan.items and isinstance(node.value, list):
-            yield from self._apply_items(schema, node, scope, applied)
-        if plan.in_place:
-            yield from self._apply_in_place(schema, node, scope)
-        if plan.unevaluated:
-            yield from self._apply_unevaluated(schema, node, scope, applied)
+                self._spend(len(outcome.applied) // VALUES_PER_STEP)
+                applied |= outcome.applied
+        return Outcome(None, frozenset(applied)) if self._schema.annotates else VALID
 
     def _check_value(self, schema: JsonObject, plan: EvaluationPlan, value: object) -> str | None:
         if plan.unique or plan.constants is not None:
@@ -138,31 +99,31 @@ class _Evaluation:
                 f"the pattern {describe(pattern)} takes too long on {describe(text)}"
             ) from error
 
-    def _list_fields(self, node: Node) -> dict[str, Node]:
-        if node.children is None:
-            fields = cast("JsonObject", node.value)
-            self._spend(len(fields) // VALUES_PER_STEP)
-            node.children = {name: self.add(value, node, name) for name, value in fields.items()}
-        return cast("dict[str, Node]", node.children)
-
-    def _list_elements(self, node: Node) -> list[Node]:
-        if node.children is None:
-            values = cast("list[object]", node.value)
-            self._spend(len(values) // VALUES_PER_STEP)
-            node.children = [self.add(value, node, at) for at, value in enumerate(values)]
-        return cast("list[Node]", node.children)
-
-    def _apply_properties(
-        self, schema: JsonObject, node: Node, scope: Scope, applied: AppliedParts
+    def _list_outcomes(
+        self, schema: JsonObject, plan: EvaluationPlan, node: Node, scope: Scope, applied: set[Step]
     ) -> Iterator[Outcome]:
+        """Yields the outcomes of the schemas in a schema. Adds the children that they were applied to."""
+        if plan.properties and isinstance(node.value, dict):
+            yield from self._apply_properties(schema, node, scope, applied)
+        elif plan.items and isinstance(node.value, list):
+            yield from self._apply_items(schema, node, scope, applied)
+        if plan.in_place:
+            yield from self._apply_in_place(schema, node, scope)
+        if plan.unevaluated and isinstance(node.value, dict | list):
+            yield from self._apply_unevaluated(schema, node, scope, applied)
+
+    def _apply_properties(self, schema: JsonObject, node: Node, scope: Scope, applied: set[Step]) -> Iterator[Outcome]:
         known = cast("Mapping[str, Target]", schema.get("properties", {}))
         patterns = cast("Mapping[str, Target]", schema.get("patternProperties", {}))
         others = cast("Target | None", schema.get("additionalProperties"))
         each_name = cast("Target | None", schema.get("propertyNames")) if self._draft > 4 else None
-        for name, child in self._list_fields(node).items():
+        for child in self._document.list_children(node):
             self._spend(1)
-            if each_name is not None:
-                yield drop_annotations(self.apply(each_name, self.add(name, node), scope), node)
+            name = cast("str", child.key)
+            if each_name is not None and (
+                wrong := self.apply(each_name, self._document.add_node(name, node), scope).fault
+            ):
+                yield Outcome(Fault(node, wrong.message))
             inners = [known[name]] if name in known else []
             inners += [each for pattern, each in patterns.items() if self._matches(pattern, name)]
             if not inners and others is not None:
@@ -170,36 +131,48 @@ class _Evaluation:
                     yield reject_property(node, name)
                 inners = [others]
             for inner in inners:
-                applied.names.add(name)
-                yield drop_annotations(self.apply(inner, child, scope))
+                applied.add(name)
+                yield self._apply_to_child(inner, child, scope)
 
-    def _apply_items(self, schema: JsonObject, node: Node, scope: Scope, applied: AppliedParts) -> Iterator[Outcome]:
+    def _apply_items(self, schema: JsonObject, node: Node, scope: Scope, applied: set[Step]) -> Iterator[Outcome]:
         leading = cast("list[Target]", schema.get("prefixItems", ()) if self._draft >= 2020 else ())
         rest = schema.get("items")
         if isinstance(rest, list):
             leading, rest = cast("list[Target]", rest), schema.get("additionalItems")
         contained = cast("Target | None", schema.get("contains")) if self._draft > 4 else None
         found = 0
-        for at, child in enumerate(self._list_elements(node)):
+        for at, child in enumerate(self._document.list_children(node)):
             self._spend(1)
             inner = leading[at] if at < len(leading) else cast("Target | None", rest)
             if inner is not None:
-                applied.items.add(at)
-                yield drop_annotations(self.apply(inner, child, scope))
+                applied.add(at)
+                yield self._apply_to_child(inner, child, scope)
             if contained is not None and self.apply(contained, child, scope).fault is None:
                 found += 1
                 if self._draft >= 2020:
-                    applied.items.add(at)
+                    applied.add(at)
         if contained is not None:
             least = schema.get("minContains", 1) if self._draft >= 2019 else 1
             most = schema.get("maxContains") if self._draft >= 2019 else None
             if found < cast("int", least) or (most is not None and found > cast("int", most)):
                 yield Outcome(Fault(node, f"{found} items of the list match `contains`"))
 
+    def _apply_unevaluated(self, schema: JsonObject, node: Node, scope: Scope, applied: set[Step]) -> Iterator[Outcome]:
+        keyword = "unevaluatedProperties" if isinstance(node.value, dict) else "unevaluatedItems"
+        others = cast("Target | None", schema.get(keyword))
+        if others is None:
+            return
+        for child in self._document.list_children(node):
+            if child.key not in applied:
+                if others is False and isinstance(node.value, dict):
+                    yield reject_property(node, child.key)
+                applied.add(child.key)
+                yield self._apply_to_child(others, child, scope)
+
     def _apply_in_place(self, schema: JsonObject, node: Node, scope: Scope) -> Iterator[Outcome]:
-        for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
+        for keyword in REFERENCE_KEYWORDS:
             if (id(schema), keyword) in self._structure.targets:
-                yield self.apply(self._resolve_target(schema, keyword, scope), node, scope)
+                yield self.apply(self._structure.find_target(schema, keyword, scope), node, scope)
         for inner in cast("list[Target]", schema.get("allOf", ())):
             yield self.apply(inner, node, scope)
         for keyword in ("anyOf", "oneOf"):
@@ -207,26 +180,10 @@ class _Evaluation:
                 yield from self._apply_alternatives(keyword, cast("list[Target]", schema[keyword]), node, scope)
         if "not" in schema and self.apply(cast("Target", schema["not"]), node, scope).fault is None:
             yield Outcome(Fault(node, f"{describe(node.value)} is excluded by `not`"))
-        yield from self._apply_conditional(schema, node, scope)
+        if "if" in schema and self._draft >= 7:
+            yield from self._apply_conditional(schema, node, scope)
         if isinstance(node.value, dict):
             yield from self._apply_dependent(schema, node, scope)
-
-    def _apply_conditional(self, schema: JsonObject, node: Node, scope: Scope) -> Iterator[Outcome]:
-        if "if" not in schema or self._draft < 7:
-            return
-        condition = self.apply(cast("Target", schema["if"]), node, scope)
-        branch = "else" if condition.fault else "then"
-        if condition.fault is None:
-            yield condition
-        if branch in schema:
-            yield self.apply(cast("Target", schema[branch]), node, scope)
-
-    def _apply_dependent(self, schema: JsonObject, node: Node, scope: Scope) -> Iterator[Outcome]:
-        for keyword in ("dependencies", "dependentSchemas") if self._draft >= 2019 else ("dependencies",):
-            for name, inner in cast("Mapping[str, object]", schema.get(keyword, {})).items():
-                self._spend(1)
-                if not isinstance(inner, list) and name in cast("JsonObject", node.value):
-                    yield self.apply(cast("Target", inner), node, scope)
 
     def _apply_alternatives(self, keyword: str, schemas: list[Target], node: Node, scope: Scope) -> Iterator[Outcome]:
         valid = 0
@@ -248,36 +205,17 @@ class _Evaluation:
         elif valid > 1 and keyword == "oneOf":
             yield Outcome(Fault(node, f"{describe(node.value)} is valid under {valid} of the schemas of `oneOf`"))
 
-    def _resolve_target(self, schema: JsonObject, keyword: str, scope: Scope) -> Target:
-        target = self._structure.targets[id(schema), keyword]
-        name = ""
-        if keyword == "$dynamicRef":
-            name = cast("str", schema[keyword]).partition("#")[2]
-            overridable = isinstance(target, dict) and target.get("$dynamicAnchor") == name
-        else:
-            overridable = (
-                keyword == "$recursiveRef" and isinstance(target, dict) and target.get("$recursiveAnchor") is True
-            )
-        if overridable:
-            for resource in scope:
-                if name in self._structure.dynamic[resource]:
-                    return self._structure.dynamic[resource][name]
-        return target
+    def _apply_conditional(self, schema: JsonObject, node: Node, scope: Scope) -> Iterator[Outcome]:
+        condition = self.apply(cast("Target", schema["if"]), node, scope)
+        branch = "else" if condition.fault else "then"
+        if condition.fault is None:
+            yield condition
+        if branch in schema:
+            yield self.apply(cast("Target", schema[branch]), node, scope)
 
-    def _apply_unevaluated(
-        self, schema: JsonObject, node: Node, scope: Scope, applied: AppliedParts
-    ) -> Iterator[Outcome]:
-        others = cast("Target | None", schema.get("unevaluatedProperties"))
-        if others is not None and isinstance(node.value, dict):
-            for name, child in self._list_fields(node).items():
-                if name not in applied.names:
-                    if others is False:
-                        yield reject_property(node, name)
-                    applied.names.add(name)
-                    yield drop_annotations(self.apply(others, child, scope))
-        rest = cast("Target | None", schema.get("unevaluatedItems"))
-        if rest is not None and isinstance(node.value, list):
-            for at, child in enumerate(self._list_elements(node)):
-                if at not in applied.items:
-                    applied.items.add(at)
-                    yield drop_annotations(self.apply(rest, child, scope))
+    def _apply_dependent(self, schema: JsonObject, node: Node, scope: Scope) -> Iterator[Outcome]:
+        for keyword in ("dependencies", "dependentSchemas") if self._draft >= 2019 else ("dependencies",):
+            for name, inner in cast("Mapping[str, object]", schema.get(keyword, {})).items():
+                self._spend(1)
+                if not isinstance(inner, list) and name in cast("JsonObject", node.value):
+                    yield self.apply(cast("Target", inner), node, scope)

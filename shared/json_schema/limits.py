@@ -44,7 +44,7 @@ class SchemaBudget:
                 message = f"is too large: the schemas of a request may hold {MAX_SCHEMA_VALUES:,} objects and lists; shorten it"
                 raise SchemaFault((), message)
             if depth > MAX_SCHEMA_DEPTH:
-                raise SchemaFault((), f"is nested more than {MAX_SCHEMA_DEPTH} deep; name its inner parts in `$defs`")
+                raise SchemaFault((), f"has more than {MAX_SCHEMA_DEPTH} levels; move its inner parts to `$defs`")
             level = [child for part in level for child in _list_containers(part)]
             depth += 1
 
@@ -54,14 +54,16 @@ class SchemaBudget:
         if len(pattern) > MAX_PATTERN_LENGTH:
             raise SchemaFault(path, f"is too long: a pattern may have {MAX_PATTERN_LENGTH:,} characters; shorten it")
         if self._pattern_characters < 0:
-            message = f"is one too many: the patterns of a request may have {MAX_PATTERN_CHARACTERS:,} characters"
+            message = (
+                f"is over the limit: the patterns of a request may have {MAX_PATTERN_CHARACTERS:,} characters in total"
+            )
             raise SchemaFault(path, message)
 
     def charge_reference(self, path: tuple[Step, ...]) -> None:
         """Charges a reference. Raises SchemaFault when there are too many."""
         self._references -= 1
         if self._references < 0:
-            message = f"is one too many: the schemas of a request may have {MAX_REFERENCES:,} different references"
+            message = f"is over the limit: the schemas of a request may have {MAX_REFERENCES:,} different references"
             raise SchemaFault(path, message)
 
 

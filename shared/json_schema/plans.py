@@ -1,11 +1,14 @@
 """Compiles a checked schema for evaluation. Pure, except that it compiles patterns."""
 
+from collections.abc import Mapping
 from typing import cast
 
+from msgspec import Struct
+
+from shared.json_schema.document import VALUES_PER_STEP
 from shared.json_schema.faults import SchemaFault
 from shared.json_schema.keywords import IN_PLACE_KEYWORDS, REFERENCE_KEYWORDS, Draft, JsonObject
-from shared.json_schema.matching import Matcher, UnmatchablePattern, compile_matcher
-from shared.json_schema.outcomes import VALUES_PER_STEP, CompiledSchema, EvaluationPlan
+from shared.json_schema.patterns.matching import Matcher, UnmatchablePattern, compile_matcher
 from shared.json_schema.structure import SchemaStructure
 from shared.json_schema.values import count_values, freeze
 
@@ -20,9 +23,44 @@ ASSERTION_KEYWORDS = frozenset(
 )
 PROPERTY_KEYWORDS = frozenset(("properties", "patternProperties", "additionalProperties", "propertyNames"))
 ITEM_KEYWORDS = frozenset(("prefixItems", "items", "additionalItems", "contains"))
-REFERENCE_KEYWORD_SET = frozenset(REFERENCE_KEYWORDS)
+SAME_VALUE_KEYWORDS = IN_PLACE_KEYWORDS.union(REFERENCE_KEYWORDS)
 UNEVALUATED_KEYWORDS = frozenset(("unevaluatedProperties", "unevaluatedItems"))
 SIZED_KEYWORDS = ("required", "dependencies", "dependentRequired", "dependentSchemas")
+
+
+class EvaluationPlan(Struct, frozen=True):
+    """The checks for one part of a schema.
+
+    cost: its steps, without those of its parts. constants: the values that `const` and `enum` allow. shared: several parts
+    may apply it to the same value. reference: the part is only a reference. The rest: whether it has such keywords.
+    """
+
+    cost: int
+    shared: bool
+    reference: bool
+    asserts: bool
+    unique: bool
+    properties: bool
+    items: bool
+    in_place: bool
+    unevaluated: bool
+    constants: frozenset[object] | None
+    pattern: str | None
+
+
+class CompiledSchema(Struct, frozen=True):
+    """A compiled schema. plans: by the identity of its parts.
+
+    annotates: a verdict may depend on the parts that were applied. dynamic: a verdict may depend on the references that led
+    to a part.
+    """
+
+    root: JsonObject
+    structure: SchemaStructure
+    matchers: Mapping[str, Matcher]
+    plans: Mapping[int, EvaluationPlan]
+    annotates: bool
+    dynamic: bool
 
 
 def compile_schema(root: JsonObject, structure: SchemaStructure) -> CompiledSchema:
@@ -42,29 +80,25 @@ def compile_schema(root: JsonObject, structure: SchemaStructure) -> CompiledSche
 
 
 def build_plan(part: JsonObject, draft: Draft, *, shared: bool) -> EvaluationPlan:
-    """Returns what to check for a part of a schema."""
+    """Returns the checks for a part of a schema."""
     listed = sum(count_values(part[keyword]) for keyword in SIZED_KEYWORDS if keyword in part)
     return EvaluationPlan(
         cost=1 + (len(part) + listed) // VALUES_PER_STEP,
         shared=shared,
         reference=draft <= 7 and isinstance(part.get("$ref"), str),
-        asserts=_has_any(part, ASSERTION_KEYWORDS),
+        asserts=bool(ASSERTION_KEYWORDS & part.keys()),
         unique=part.get("uniqueItems") is True,
-        properties=_has_any(part, PROPERTY_KEYWORDS),
-        items=_has_any(part, ITEM_KEYWORDS),
-        in_place=_has_any(part, IN_PLACE_KEYWORDS) or _has_any(part, REFERENCE_KEYWORD_SET),
-        unevaluated=draft >= 2019 and _has_any(part, UNEVALUATED_KEYWORDS),
+        properties=bool(PROPERTY_KEYWORDS & part.keys()),
+        items=bool(ITEM_KEYWORDS & part.keys()),
+        in_place=bool(SAME_VALUE_KEYWORDS & part.keys()),
+        unevaluated=draft >= 2019 and bool(UNEVALUATED_KEYWORDS & part.keys()),
         constants=find_constants(part, draft),
         pattern=pattern if isinstance(pattern := part.get("pattern"), str) else None,
     )
 
 
-def _has_any(part: JsonObject, keywords: frozenset[str]) -> bool:
-    return not keywords.isdisjoint(part)
-
-
 def find_constants(part: JsonObject, draft: Draft) -> frozenset[object] | None:
-    """Returns what `enum` and `const` allow; None where there is neither."""
+    """Returns the values that `enum` and `const` allow; None without these keywords."""
     allowed: list[frozenset[object]] = []
     if isinstance(values := part.get("enum"), list):
         allowed.append(frozenset(map(freeze, cast("list[object]", values))))
@@ -80,10 +114,10 @@ def build_matchers(structure: SchemaStructure) -> dict[str, Matcher]:
     for text, (pattern, path) in structure.patterns.items():
         weight += pattern.weight
         if pattern.unmatchable:
-            raise SchemaFault(path, f"can't be checked here: it has {pattern.unmatchable}; write the pattern without")
+            raise SchemaFault(path, f"can't be checked here: it has {pattern.unmatchable}; write a pattern without it")
         if weight > MAX_PATTERN_WEIGHT:
             raise SchemaFault(
-                path, "is too large with its repetitions written out; repeat less often, or use `maxLength`"
+                path, "is too large with its repetitions written out; lower the counts, or use `maxLength`"
             )
         try:
             matchers[text] = compile_matcher(pattern)

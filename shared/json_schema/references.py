@@ -27,11 +27,7 @@ LEADS_NOWHERE = "leads nowhere"
 
 
 class UnresolvedReference(Exception):
-    """A reference that can't be followed. message: why, as the rest of a sentence."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+    """A reference that can't be followed; the message has the reason, as the rest of a sentence."""
 
 
 class References:
@@ -48,7 +44,7 @@ class References:
         try:
             return resolver.in_subresource(resource)
         except ValueError as error:
-            raise UnresolvedReference("has an id that is no address") from error
+            raise UnresolvedReference("is not a valid address") from error
 
     def starts_resource(self, schema: JsonObject) -> bool:
         """Returns whether a schema has its own address."""
@@ -65,7 +61,7 @@ class References:
             raise UnresolvedReference(LEADS_NOWHERE) from error
         except Unresolvable as error:
             raise UnresolvedReference(
-                "is another document, and none is ever fetched; put what it refers to into this schema's `$defs`"
+                "is another document; other documents are never fetched: copy its target into this schema's `$defs`"
                 if address
                 else LEADS_NOWHERE
             ) from error
@@ -73,7 +69,7 @@ class References:
             # Invalid addresses and numbers, and invalid `$id`s in parts that were not checked.
             raise UnresolvedReference(LEADS_NOWHERE) from error
         if not isinstance(found.contents, dict | bool):
-            raise UnresolvedReference(f"{LEADS_NOWHERE}: what is there is no schema")
+            raise UnresolvedReference(f"{LEADS_NOWHERE}: its target is not a schema")
         return cast("object", found.contents), found.resolver
 
 

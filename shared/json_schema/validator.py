@@ -2,11 +2,11 @@
 
 from typing import cast
 
+from shared.json_schema.document import EvaluationLimitExceeded
 from shared.json_schema.evaluation import evaluate
 from shared.json_schema.faults import SchemaFault, shorten
 from shared.json_schema.keywords import JsonObject
 from shared.json_schema.limits import SchemaBudget
-from shared.json_schema.outcomes import EvaluationLimitExceeded
 from shared.json_schema.plans import compile_schema
 from shared.json_schema.structure import inspect_schema
 from shared.json_schema.values import InvalidJson, parse_json
@@ -34,18 +34,16 @@ class Validator:
             structure = inspect_schema(root, SchemaBudget())
             self._compiled = compile_schema(cast("JsonObject", root), structure)
         except InvalidJson as error:
-            raise InvalidSchema(f"$: {error.message}") from error
+            raise InvalidSchema(f"$: {error}") from error
         except SchemaFault as error:
-            raise InvalidSchema(
-                shorten(f"{render_path('$', error.path)}: {error.message}", MAX_FAULT_LENGTH)
-            ) from error
+            raise InvalidSchema(shorten(f"{render_path('$', error.path)}: {error}", MAX_FAULT_LENGTH)) from error
 
     def find_fault(self, document: str) -> str | None:
         """Returns the first fault of a document, with its place; None if it is valid."""
         try:
             found = evaluate(self._compiled, parse_json(document))
         except (InvalidJson, EvaluationLimitExceeded) as error:
-            return error.message
+            return str(error)
         if found is None:
             return None
         place = render_path("$", found.node.list_steps())

@@ -1,4 +1,4 @@
-"""JSON values for evaluation: exact numbers, equality as in JSON Schema, and the place of each value. Pure.
+"""JSON values for evaluation: exact numbers, and equality as in JSON Schema. Pure.
 
 Invariants: no number is rounded; 1 and 1.0 are equal, and neither equals `true`.
 """
@@ -8,42 +8,13 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import NoReturn, cast
 
-from shared.text.json_path import Step
-
 MAX_NUMBER_LENGTH = 1000
 
 type Number = int | Decimal
 
 
 class InvalidJson(Exception):
-    """A text that is not JSON, or exceeds a limit of this parser. message: why."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
-
-
-class Node:
-    """A value in a document, identified by its number. Its children are created once."""
-
-    __slots__ = ("children", "depth", "key", "number", "parent", "value")
-
-    def __init__(self, value: object, number: int, parent: "Node | None" = None, key: Step = "") -> None:
-        self.value = value
-        self.number = number
-        self.parent = parent
-        self.key = key
-        self.depth: int = parent.depth + 1 if parent else 0
-        self.children: dict[str, Node] | list[Node] | None = None
-
-    def list_steps(self) -> list[Step]:
-        """Returns the path to it."""
-        steps: list[Step] = []
-        node = self
-        while node.parent is not None:
-            steps.append(node.key)
-            node = node.parent
-        return steps[::-1]
+    """A text that is not JSON, or exceeds a limit of this parser; the message has the reason."""
 
 
 def parse_json(text: str) -> object:

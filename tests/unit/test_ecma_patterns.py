@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.json_schema.matching import Matcher, UnmatchablePattern
-from shared.json_schema.patterns import PatternFault, parse_pattern
-from shared.json_schema.unicode_properties import BINARY_PROPERTIES, CATEGORIES, SCRIPTS
+from shared.json_schema.patterns.atoms import PatternFault
+from shared.json_schema.patterns.matching import Matcher, UnmatchablePattern
+from shared.json_schema.patterns.parser import parse_pattern
+from shared.json_schema.patterns.unicode_properties import BINARY_PROPERTIES, CATEGORIES, SCRIPTS
 from tests.support.node import NODE
 
 TEXTS = (
@@ -141,7 +142,7 @@ REFUSED: dict[str, str] = {
     "(?>a)": "atomic groups",
     "(?(1)a)": "conditions",
     r"\Aa": "write `^`",
-    r"a\Z": "at character 2 (`\\Z`): `\\Z` is not of ECMA-262; write `$`",
+    r"a\Z": "at character 2 (`\\Z`): `\\Z` is not part of ECMA-262; write `$`",
     r"a\z": "write `$`",
     r"\-": "leave out the `\\`",
     r"\Q": "no such escape",
@@ -151,7 +152,7 @@ REFUSED: dict[str, str] = {
     "(?=a)*": "`*` has nothing to repeat",
     "^+": "`+` has nothing to repeat",
     "a{,3}": "write `\\{`, or `{0,n}`",
-    "a{x": "this `{` is no count",
+    "a{x": "this `{` does not start a count",
     "{": "this `{` repeats nothing",
     "a{2,1}": "second number is less",
     "}": "this `}` closes nothing",
@@ -178,8 +179,8 @@ REFUSED: dict[str, str] = {
     "(?<a>(?<a>x))": "two groups are called `a`",
     "(?<1>x)": "can't be the name",
     "(?<a": "not closed by `>`",
-    "(?ii:a)": "begins no group",
-    "(?-:a)": "begins no group",
+    "(?ii:a)": "does not start a group",
+    "(?-:a)": "does not start a group",
     "a\\": "a `\\` ends the pattern",
     "(" * 101: "nested more than 100 deep",
 }
@@ -199,8 +200,8 @@ def test_what_is_no_pattern_there_is_refused_with_its_place(pattern: str, why: s
     """And with what to write in its place, where that is known."""
     with pytest.raises(PatternFault) as caught:
         parse_pattern(pattern)
-    assert caught.value.message.startswith("at character ")
-    assert why in caught.value.message
+    assert str(caught.value).startswith("at character ")
+    assert why in str(caught.value)
 
 
 pieces = st.sampled_from(

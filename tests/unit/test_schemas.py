@@ -111,7 +111,7 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
     "reference elsewhere": (
         {"prefixItems": [{"$ref": "https://example.com/a"}]},
         ".prefixItems[0].$ref",
-        "`https://example.com/a`, which is another document, and none is ever fetched",
+        "`https://example.com/a`, which is another document; other documents are never fetched",
     ),
     "reference to a file": ({"$ref": "file:///etc/passwd"}, ".$ref", "is another document"),
     "reference to the dialect": ({"$ref": "https://json-schema.org/draft/2020-12/schema"}, ".$ref", "another document"),
@@ -136,8 +136,8 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
         ".$defs.a",
         "leads through more than 100 schemas",
     ),
-    "dialect no text": ({"$schema": []}, ".$schema", "must be a text"),
-    "too deep": (nested(70), "", "nested more than 64 deep"),
+    "dialect no text": ({"$schema": []}, ".$schema", "must be a string"),
+    "too deep": (nested(70), "", "more than 64 levels"),
 }
 
 

@@ -1,17 +1,22 @@
-"""Parses regular expressions of ECMA-262 in unicode mode, and translates them for the regex engine. Pure.
+"""Parses regular expressions of ECMA-262 in unicode mode, and translates them for the regex engines. Pure.
 
 Invariants: a pattern is accepted exactly if `new RegExp(pattern, "u")` accepts it; others are rejected with the place of the
 fault. Parsing is linear in the length of the pattern.
-(https://tc39.es/ecma262/#sec-patterns; the engine's syntax: https://docs.rs/regex/latest/regex/#syntax)
+(https://tc39.es/ecma262/#sec-patterns)
 """
 
 from functools import lru_cache
 
 from msgspec import Struct
 
-from shared.json_schema.pattern_atoms import ANY_CHARACTER, AtomReader, PatternFault, render_literal
-
-__all__ = ["Pattern", "PatternFault", "parse_pattern"]
+from shared.json_schema.patterns.atoms import AtomReader
+from shared.json_schema.patterns.engine_syntax import (
+    ANY_CHARACTER,
+    ANY_EXCEPT_LINE_END,
+    LINEAR_BOUNDARIES,
+    LOOKAROUND_BOUNDARIES,
+    render_literal,
+)
 
 MAX_GROUP_DEPTH = 100
 UNEXPECTED_CHARACTERS = {
@@ -24,16 +29,12 @@ MAX_REPETITION = 10**12
 # The weight of a class that ignores case, relative to one that does not.
 IGNORE_CASE_WEIGHT = 4
 MODIFIER_FLAGS = frozenset("ims")
-ANY_EXCEPT_LINE_END = r"[^\x{A}\x{D}\x{2028}\x{2029}]"
-_WORD = "[0-9A-Za-z_]"
-WORD_BOUNDARY = f"(?:(?<={_WORD})(?!{_WORD})|(?<!{_WORD})(?={_WORD}))"
-NOT_WORD_BOUNDARY = f"(?:(?<={_WORD})(?={_WORD})|(?<!{_WORD})(?!{_WORD}))"
 UNSUPPORTED_GROUPS = {
     "(?P<": "`(?P<name>…)` is Python's; write `(?<name>…)`",
     "(?P=": "`(?P=name)` is Python's; write `\\k<name>`",
-    "(?#": "comments are not of ECMA-262; leave them out",
-    "(?>": "atomic groups are not of ECMA-262; write `(?:…)`",
-    "(?(": "conditions are not of ECMA-262",
+    "(?#": "comments are not part of ECMA-262; leave them out",
+    "(?>": "atomic groups are not part of ECMA-262; write `(?:…)`",
+    "(?(": "conditions are not part of ECMA-262",
 }
 
 
@@ -41,7 +42,7 @@ class Pattern(Struct, frozen=True):
     """A parsed pattern.
 
     rust: the translation for the engine. weight: its size with repetitions written out. backtracks: it has lookaround.
-    unmatchable: why no engine here can match it.
+    unmatchable: why no engine can match it.
     """
 
     rust: str
@@ -53,19 +54,17 @@ class Pattern(Struct, frozen=True):
 @lru_cache(maxsize=512)
 def parse_pattern(text: str) -> Pattern:
     """Parses a pattern. Raises PatternFault."""
-    # Each engine has a syntax for word boundaries that the other one rejects.
     found = _Parser(text, looks_around=False).parse()
     return _Parser(text, looks_around=True).parse() if found.backtracks else found
 
 
 class _Parser(AtomReader):
-    """Parses one pattern from left to right. Mutable: its position and results."""
+    """Parses one pattern from left to right. Mutable: the position and the results."""
 
     def __init__(self, text: str, *, looks_around: bool) -> None:
         super().__init__(text)
-        self._boundary = (WORD_BOUNDARY, NOT_WORD_BOUNDARY) if looks_around else (r"(?-u:\b)", r"(?-u:\B)")
+        self._boundaries = LOOKAROUND_BOUNDARIES if looks_around else LINEAR_BOUNDARIES
         self._depth = 0
-        self._flags = frozenset[str]()
         self._groups = 0
         self._names: set[str] = set()
         self._looks_around = False
@@ -114,49 +113,47 @@ class _Parser(AtomReader):
         character = self.peek()
         match character:
             case "^" | "$":
-                if "m" in self._flags:
+                if "m" in self.flags:
                     self.unmatchable = "the flag m"
                 self.position += 1
                 return character, 1, set(), False
             case "\\" if self.peek(2) in {"\\b", "\\B"}:
                 self.position += 2
-                return self._boundary[self.text[self.position - 1] == "B"], 2, set(), False
+                return self._boundaries[self.text[self.position - 1]], 2, set(), False
             case "(":
                 return self._parse_group()
             case "[":
-                self.ignores_case = "i" in self._flags
                 rust, weight = self.read_character_class()
             case "\\":
-                self.ignores_case = "i" in self._flags
                 rust, weight = self.read_escape()
             case ".":
                 self.position += 1
-                rust, weight = (ANY_CHARACTER, 1) if "s" in self._flags else (ANY_EXCEPT_LINE_END, 2)
+                rust, weight = (ANY_CHARACTER, 1) if "s" in self.flags else (ANY_EXCEPT_LINE_END, 2)
             case _ if character in UNEXPECTED_CHARACTERS:
                 raise self.build_fault(UNEXPECTED_CHARACTERS[character])
             case _:
                 self.position += 1
                 rust, weight = render_literal(ord(character)), 1
-        return rust, weight * (IGNORE_CASE_WEIGHT if "i" in self._flags and weight > 1 else 1), set(), True
+        return rust, weight * (IGNORE_CASE_WEIGHT if "i" in self.flags and weight > 1 else 1), set(), True
 
     def _parse_group(self) -> tuple[str, int, set[str], bool]:
         start = self.position
         self._depth += 1
         if self._depth > MAX_GROUP_DEPTH:
             raise self.build_fault(f"groups are nested more than {MAX_GROUP_DEPTH} deep")
-        outer = self._flags
+        outer = self.flags
         opening, names = self._parse_group_opening()
         rust, weight, inner = self._parse_alternatives()
         if not self.take(")"):
             raise self.build_fault("this `(` is not closed; write `\\(` for the character", start)
-        self._flags = outer
+        self.flags = outer
         self._depth -= 1
         if names & inner:
             raise self.build_fault(f"two groups are called `{min(names)}`", start)
         return f"{opening}{rust})", weight + 1, names | inner, opening in {"(?:", "(?i:", "(?-i:"}
 
     def _parse_group_opening(self) -> tuple[str, set[str]]:
-        """Returns the start of a group for the engine, and the group's name if it has one."""
+        """Returns the start of a group in the syntax of the engines, and the group's name if it has one."""
         start = self.position
         for foreign, why in UNSUPPORTED_GROUPS.items():
             if self.text.startswith(foreign, start):
@@ -184,34 +181,26 @@ class _Parser(AtomReader):
             end += 1
         added, dash, removed = self.text[start + 2 : end].partition("-")
         letters = added + removed
-        if (
-            self.text[end : end + 1] != ":"
-            or "-" in removed
-            or len(set(letters)) != len(letters)
-            or not (added + removed)
-        ):
+        if self.text[end : end + 1] != ":" or "-" in removed or len(set(letters)) != len(letters) or not letters:
             if not dash and self.text[end : end + 1] == ")" and letters:
-                why = f"flags for the rest of a pattern are Python's; write `(?{letters}:…)` around what they are for"
+                why = f"flags for the rest of a pattern are Python's; write `(?{letters}:…)` around the part that they apply to"
             else:
-                why = "`(?` begins no group that ECMA-262 knows"
+                why = "`(?` does not start a group of ECMA-262"
             raise self.build_fault(why, start)
         self.position = end + 1
-        before = self._flags
-        self._flags = (before | set(added)) - set(removed)
-        if "i" in self._flags and "i" not in before:
+        before = self.flags
+        self.flags = (before | set(added)) - set(removed)
+        if "i" in self.flags and "i" not in before:
             return "(?i:"
-        return "(?-i:" if "i" in before and "i" not in self._flags else "(?:"
+        return "(?-i:" if "i" in before and "i" not in self.flags else "(?:"
 
     def _parse_quantifier(self) -> tuple[str, int]:
-        """Returns a repetition, and the most copies of its expression when it is written out."""
-        if self.take("*"):
-            written, most = "*", 1
-        elif self.take("+"):
-            written, most = "+", 1
-        elif self.take("?"):
-            written, most = "?", 1
-        elif self.peek() == "{":
+        """Returns a repetition, and the number of copies of its expression when it is written out."""
+        written, most = self.peek(), 1
+        if written == "{":
             written, most = self._parse_counts()
+        elif written in {"*", "+", "?"}:
+            self.position += 1
         else:
             return "", 1
         # Greedy or lazy makes no difference to whether a text matches.
@@ -225,7 +214,7 @@ class _Parser(AtomReader):
         comma = self.take(",")
         high = self.read_digits() if comma else ""
         if not low or not self.take("}"):
-            raise self.build_fault("this `{` is no count; write `\\{`, or `{0,n}` for a count from 0", start)
+            raise self.build_fault("this `{` does not start a count; write `\\{`, or `{0,n}` for a count from 0", start)
         least = _parse_count(low)
         most = _parse_count(high) if high else least
         if most < least:
@@ -236,5 +225,6 @@ class _Parser(AtomReader):
 
 
 def _parse_count(digits: str) -> int:
-    short = digits.lstrip("0")
-    return min(int(short or "0"), MAX_REPETITION) if len(short) <= len(str(MAX_REPETITION)) else MAX_REPETITION
+    # The digits after these make no difference: the number is above the limit without them.
+    leading = digits.lstrip("0")[: len(str(MAX_REPETITION)) + 1]
+    return min(int(leading or "0"), MAX_REPETITION)

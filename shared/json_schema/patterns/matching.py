@@ -1,14 +1,14 @@
 """Matches patterns, in time that is linear in the length of the text.
 
 Invariants: a pattern without lookaround runs in an engine without backtracking. A pattern with lookaround may take a bounded
-number of steps; after that there is no answer. (Rust's `regex` and `fancy-regex`, by the library `jsonschema_rs`)
+number of steps; then there is no verdict. (Rust's `regex` and `fancy-regex`, by the library `jsonschema_rs`)
 """
 
 from functools import lru_cache
 
 import jsonschema_rs
 
-from shared.json_schema.patterns import Pattern
+from shared.json_schema.patterns.parser import Pattern
 
 MAX_BACKTRACKS = 10_000
 # The work that the engines do in the time of one evaluation step.
@@ -24,6 +24,7 @@ class Matcher:
     """A compiled pattern."""
 
     def __init__(self, pattern: Pattern) -> None:
+        """Raises UnmatchablePattern."""
         self._backtracks = pattern.backtracks
         self._weight = pattern.weight
         options = (
@@ -64,7 +65,5 @@ class Matcher:
         return False
 
 
-@lru_cache(maxsize=256)
-def compile_matcher(pattern: Pattern) -> Matcher:
-    """Returns the matcher of a pattern. Raises UnmatchablePattern."""
-    return Matcher(pattern)
+# Keeps the matchers of the patterns that were used last.
+compile_matcher = lru_cache(maxsize=256)(Matcher)

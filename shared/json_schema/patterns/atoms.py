@@ -1,11 +1,15 @@
-"""The characters, classes and escapes of a regular expression of ECMA-262. Pure.
-
-Invariants: characters are written for the engine by their numbers, so that none has a special meaning there.
-"""
+"""Reads the characters, classes and escapes of a regular expression of ECMA-262. Pure."""
 
 import re
 
-from shared.json_schema.unicode_properties import is_unicode_property
+from shared.json_schema.patterns.engine_syntax import (
+    ANY_CHARACTER,
+    CLASS_ESCAPES,
+    NO_CHARACTER,
+    render_literal,
+    render_range,
+)
+from shared.json_schema.patterns.unicode_properties import is_unicode_property
 
 # The weight of a class with a Unicode property, relative to a character.
 PROPERTY_CLASS_WEIGHT = 300
@@ -13,24 +17,12 @@ PROPERTY_CLASS_WEIGHT = 300
 CASES_PER_UNIT = 50
 LIGHT_PROPERTIES = frozenset({"Any", "ASCII", "ASCII_Hex_Digit", "AHex", "Cc", "Control", "cntrl", "Zs", "Zl", "Zp"})
 MAX_CODE_POINT = 0x10FFFF
-ANY_CHARACTER = r"[\x{0}-\x{10FFFF}]"
-NO_CHARACTER = r"[^\x{0}-\x{10FFFF}]"
 SYNTAX_CHARACTERS = frozenset("^$\\.*+?()[]{}|/")
 CONTROL_ESCAPES = {"f": 0xC, "n": 0xA, "r": 0xD, "t": 0x9, "v": 0xB}
-# Written as members of classes: the library does not support a class inside of a class.
-CLASS_ESCAPES = {
-    "d": r"0-9",
-    "D": r"\x{0}-\x{2F}\x{3A}-\x{10FFFF}",
-    "w": r"0-9A-Za-z_",
-    "W": r"\x{0}-\x{2F}\x{3A}-\x{40}\x{5B}-\x{5E}\x{60}\x{7B}-\x{10FFFF}",
-    "s": r"\x{9}-\x{D}\x{20}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}\x{FEFF}",
-    "S": r"\x{0}-\x{8}\x{E}-\x{1F}\x{21}-\x{9F}\x{A1}-\x{167F}\x{1681}-\x{1FFF}\x{200B}-\x{2027}\x{202A}-\x{202E}"
-    r"\x{2030}-\x{205E}\x{2060}-\x{2FFF}\x{3001}-\x{FEFE}\x{FF00}-\x{10FFFF}",
-}
 UNSUPPORTED_ESCAPES = {
-    "A": "`\\A` is not of ECMA-262; write `^`",
-    "Z": "`\\Z` is not of ECMA-262; write `$`",
-    "z": "`\\z` is not of ECMA-262; write `$`",
+    "A": "`\\A` is not part of ECMA-262; write `^`",
+    "Z": "`\\Z` is not part of ECMA-262; write `$`",
+    "z": "`\\z` is not part of ECMA-262; write `$`",
 }
 _HEX = re.compile("[0-9A-Fa-f]+")
 _DIGIT = re.compile("[0-9]")
@@ -39,33 +31,14 @@ _PROPERTY = re.compile(r"\{([A-Za-z0-9_=]+)\}")
 
 
 class PatternFault(Exception):
-    """An invalid pattern. message: the place and the fault."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
-
-
-def render_literal(code: int) -> str:
-    """Returns a character for the engine. Half of a surrogate pair matches nothing: the engine sees complete pairs only."""
-    return render_range(code, code) or NO_CHARACTER
-
-
-def render_range(first: int, last: int) -> str:
-    """Returns a range for a class of the engine, without halves of surrogate pairs."""
-    first = 0xE000 if 0xD800 <= first < 0xE000 else first
-    last = 0xD7FF if 0xD800 <= last < 0xE000 else last
-    if first >= last:
-        return _render_character(first) if first == last else ""
-    return f"{_render_character(first)}-{_render_character(last)}"
-
-
-def _render_character(code: int) -> str:
-    return chr(code) if code < 0x80 and chr(code).isalnum() else f"\\x{{{code:X}}}"
+    """An invalid pattern; the message has the place and the fault."""
 
 
 class AtomReader:
-    """Reads a pattern from left to right. Mutable: the position, the references, and the reason if it can't be matched."""
+    """Reads a pattern from left to right. Mutable: the position, the flags there, and the results.
+
+    unmatchable: why no engine can match the pattern. case_work: the additional weight of classes that ignore case.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -73,7 +46,7 @@ class AtomReader:
         self.named_references: list[tuple[str, int]] = []
         self.numbered_references: list[tuple[int, int]] = []
         self.unmatchable: str | None = None
-        self.ignores_case = False
+        self.flags = frozenset[str]()
         self.case_work = 0
 
     def build_fault(self, message: str, at: int | None = None) -> PatternFault:
@@ -103,7 +76,7 @@ class AtomReader:
         return found[0]
 
     def read_escape(self) -> tuple[str, int]:
-        """Reads an escape outside of a class; returns it for the engine, and its weight."""
+        """Reads an escape outside of a class; returns it in the syntax of the engines, and its weight."""
         start = self.position
         following = self.peek(2)[1:]
         if following and following in "123456789":
@@ -122,7 +95,7 @@ class AtomReader:
         return (f"[{found[0]}]", found[1]) if found else (render_literal(self._read_character_escape()), 1)
 
     def read_character_class(self) -> tuple[str, int]:
-        """Reads `[…]`; returns it for the engine, and its weight."""
+        """Reads `[…]`; returns it in the syntax of the engines, and its weight."""
         start = self.position
         self.position += 1
         negated = self.take("^")
@@ -167,7 +140,7 @@ class AtomReader:
     def _read_class_escape(self) -> tuple[str, int] | None:
         start = self.position
         letter = self.peek(2)[1:]
-        if letter in CLASS_ESCAPES and letter:
+        if letter in CLASS_ESCAPES:
             self.position += 2
             self._add_case_work(MAX_CODE_POINT if letter.isupper() else 0)
             return CLASS_ESCAPES[letter], 4
@@ -183,7 +156,7 @@ class AtomReader:
         return f"\\{letter}{{{found[1]}}}", weight
 
     def _add_case_work(self, characters: int) -> None:
-        if self.ignores_case:
+        if "i" in self.flags:
             self.case_work += characters // CASES_PER_UNIT
 
     def _read_character_escape(self) -> int:
@@ -209,7 +182,7 @@ class AtomReader:
                 return ord(letter)
             case _:
                 why = UNSUPPORTED_ESCAPES.get(
-                    letter, "ECMA-262 has no such escape; for the character itself leave out the `\\`"
+                    letter, "ECMA-262 has no such escape; for the character itself, leave out the `\\`"
                 )
                 raise self.build_fault(why, start)
 
