@@ -99,12 +99,12 @@ async def count_tokens(
     has the real numbers.
     """
 
-    def count(data: bytes) -> tuple[str | None, int]:
-        call = decode(data, policy, counting=True)
-        return call.model, estimate_tokens(call)
-
-    model, tokens = await body_decoder.decode(get_caller(request).key_id, await request_body.read(request), count)
-    await catalogue.resolve(model)
+    key_id = get_caller(request).key_id
+    body = await request_body.read(request)
+    call = await body_decoder.decode(key_id, body, lambda data: decode(data, policy, counting=True))
+    await catalogue.resolve(call.model)
+    # Never on the event loop: the first estimate loads the tokenizer, which takes a quarter of a second.
+    tokens = await body_decoder.run_in_thread(key_id, lambda: estimate_tokens(call))
     return Response(TokenCount(tokens), headers=ESTIMATE_HEADERS)
 
 
