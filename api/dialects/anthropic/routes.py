@@ -98,7 +98,6 @@ async def count_tokens(
     The server makes the estimate without the model's service; the header `x-token-count` says so. An answer's `usage`
     has the real numbers.
     """
-
     key_id = get_caller(request).key_id
     body = await request_body.read(request)
     call = await body_decoder.decode(key_id, body, lambda data: decode(data, policy, counting=True))
