@@ -18,17 +18,17 @@ class Requirement(NamedTuple):
 
 GOLDEN = "golden/openai_chat"
 GOLDEN_RESPONSES = "golden/openai_responses"
-RESPONSES_DECODE = "unit/test_responses_decode.py"
+RESPONSES_DECODE = "unit/api/dialects/openai_responses/test_decode.py"
 RESPONSES_SDK = "clients/test_openai_responses.py"
 AGENTS = "clients/test_openai_agents.py"
-DECODE = "unit/test_chat_decode.py"
-ENCODE = "unit/test_chat_encode.py"
-TOOLING = "unit/test_tooling.py"
-ANSWER = "unit/test_output_parser.py"
-RECORDED = "unit/test_recorded_requests.py"
+DECODE = "unit/api/dialects/openai_chat/test_decode.py"
+ENCODE = "unit/api/dialects/openai_chat/test_encode.py"
+TOOLING = "unit/api/conversation/test_tools.py"
+ANSWER = "unit/executor/claude/output/test_parser.py"
+RECORDED = "unit/api/dialects/test_recorded_requests.py"
 REALLY_SENT = "integration/test_recorded_clients.py"
-EDGES = "unit/test_http_edges.py"
-RESPOND = "unit/test_respond.py"
+EDGES = "unit/api/test_app.py"
+RESPOND = "unit/api/http/test_event_stream.py"
 
 WIRE_REQUIREMENTS: dict[int, Requirement] = {
     # what is sent
@@ -39,50 +39,50 @@ WIRE_REQUIREMENTS: dict[int, Requirement] = {
     3: Requirement("Every role is known; several system texts anywhere are all kept, in order.", (DECODE,)),
     4: Requirement(
         "Content is a text, parts, empty or null; parts stay apart; what is not supported is named.",
-        (DECODE, "unit/test_content.py"),
+        (DECODE, "unit/api/conversation/test_content.py"),
     ),
     5: Requirement("Assistant messages may have calls only, be empty, or come last.", (DECODE,)),
     6: Requirement(
         "Results answer calls by id, in any form; unknown, second or missing ones are a 400 with the ids.",
-        ("unit/test_conversation_pairs.py", DECODE),
+        ("unit/api/conversation/test_drafts.py", DECODE),
     ),
     7: Requirement("`tools: []` and `tools: null` are no tools.", (TOOLING, RECORDED)),
     8: Requirement(
         "Tools and bodies in the forms of Responses and Anthropic are understood, custom tools too.",
-        (TOOLING, "unit/test_shapes.py", RECORDED, GOLDEN),
+        (TOOLING, "unit/api/conversation/test_compat.py", RECORDED, GOLDEN),
     ),
     9: Requirement(
         "Tool names come back to the character; none reaches a tool of the CLI's own.",
-        ("unit/test_wire_names.py", TOOLING),
+        ("unit/executor/claude/request/test_tool_names.py", TOOLING),
     ),
     10: Requirement("Every form of `tool_choice` is enforced, or refused by name.", (TOOLING, ANSWER)),
     11: Requirement("Without parallel calls an answer has one at most.", (TOOLING, ANSWER)),
     12: Requirement("`functions` and `function_call` work both ways.", (TOOLING, DECODE, GOLDEN)),
     13: Requirement(
         "A structured answer is its JSON and nothing else, or a refusal.",
-        (ANSWER, "unit/test_schema_wrap.py", "unit/test_schemas.py", GOLDEN),
+        (ANSWER, "unit/executor/claude/request/test_schema.py", "unit/api/conversation/test_schemas.py", GOLDEN),
     ),
     14: Requirement(
         "Four stop texts and more end the answer before them, wherever deltas are cut.",
-        ("unit/test_stop.py", DECODE, GOLDEN),
+        ("unit/executor/claude/output/test_stop.py", DECODE, GOLDEN),
     ),
     15: Requirement(
         "`n` is answered side by side; what can't be done is refused by name, and its harmless values pass.",
-        ("unit/test_side_by_side.py", "unit/test_parameters.py", GOLDEN),
+        ("unit/api/executors/test_stream_merger.py", "unit/api/conversation/test_parameters.py", GOLDEN),
     ),
     16: Requirement(
         "Sampling parameters are ignored by name, in range; a strict owner refuses them.",
-        ("unit/test_parameters.py", DECODE),
+        ("unit/api/conversation/test_parameters.py", DECODE),
     ),
     17: Requirement("`stream` null or absent is false; `stream_options` goes with a stream only.", (DECODE,)),
     18: Requirement("Every `reasoning_effort`, and the other gateways' form of it, is one of the CLI's.", (DECODE,)),
     19: Requirement(
         "A model's name is an alias, a well-known name, the CLI's own or a full id, in any case; else 404.",
-        ("unit/test_catalogue.py", EDGES),
+        ("unit/api/models/test_catalogue.py", EDGES),
     ),
     20: Requirement(
         "Packed bodies, byte order marks, any content type; broken JSON is 400, too much 413.",
-        ("unit/test_body.py", DECODE, EDGES),
+        ("unit/api/http/test_request_body.py", DECODE, EDGES),
     ),
     # what is answered
     21: Requirement("A whole answer has every field that clients read.", (ENCODE, GOLDEN)),
@@ -118,23 +118,26 @@ WIRE_REQUIREMENTS: dict[int, Requirement] = {
     37: Requirement("Every character survives, and an event is one line to every reader.", (ENCODE, GOLDEN)),
     38: Requirement(
         "Each delta goes out as it comes; a client that does not read holds the model back.",
-        (RESPOND, "unit/test_stop.py"),
+        (RESPOND, "unit/executor/claude/output/test_stop.py"),
     ),
     39: Requirement(
         "A client that hangs up ends its job, streamed or not, queued or not.",
-        (RESPOND, "unit/test_side_by_side.py", "integration/test_hang_up.py"),
+        (RESPOND, "unit/api/executors/test_stream_merger.py", "integration/test_hang_up.py"),
     ),
     # errors and headers
     40: Requirement("Every error is OpenAI's envelope, the framework's own too.", (ENCODE, EDGES, GOLDEN)),
     41: Requirement(
-        "Each kind of failure has the status and code that libraries act on.", (ENCODE, "unit/test_failure.py", EDGES)
+        "Each kind of failure has the status and code that libraries act on.",
+        (ENCODE, "unit/executor/claude/output/test_failure.py", EDGES),
     ),
     42: Requirement(
         "`retry-after`, `retry-after-ms` and `x-should-retry` say whether and when to try again.",
-        (ENCODE, "unit/test_failure.py", GOLDEN),
+        (ENCODE, "unit/executor/claude/output/test_failure.py", GOLDEN),
     ),
     43: Requirement("Every response has an id, the caller's own if it is sane, and its processing time.", (EDGES,)),
-    44: Requirement("No error holds words of the CLI's, paths or prompts.", ("unit/test_failure.py", ENCODE)),
+    44: Requirement(
+        "No error holds words of the CLI's, paths or prompts.", ("unit/executor/claude/output/test_failure.py", ENCODE)
+    ),
     45: Requirement(
         "Allowed pages are answered before they have a key, and can read errors; others read nothing.", (EDGES,)
     ),
@@ -146,7 +149,7 @@ WIRE_REQUIREMENTS: dict[int, Requirement] = {
     ),
     49: Requirement(
         "Legacy completions are answered, `suffix` too; embeddings and other known paths are a clear 404.",
-        ("unit/test_completions.py", "clients/test_openai_completions.py"),
+        ("unit/api/dialects/openai_completions/test_completions.py", "clients/test_openai_completions.py"),
     ),
     50: Requirement("Clients that only know `/v1/responses` are served.", (RESPONSES_SDK, AGENTS, REALLY_SENT)),
     51: Requirement("The order of the events of a streamed response.", (GOLDEN_RESPONSES, RESPONSES_SDK)),
@@ -159,10 +162,12 @@ WIRE_REQUIREMENTS: dict[int, Requirement] = {
     55: Requirement("Words of two rounds of the model's are parted by a blank line.", (ANSWER,)),
     56: Requirement(
         "Nothing of the CLI's own gets through, and no client's text is a command to it.",
-        (ANSWER, "unit/test_failure.py", GOLDEN),
+        (ANSWER, "unit/executor/claude/output/test_failure.py", GOLDEN),
     ),
     57: Requirement("An empty answer is empty, and tags in an answer stay.", (ANSWER, GOLDEN)),
-    58: Requirement("Numbers stay as they were written.", (DECODE, "unit/test_schema_wrap.py", ENCODE)),
+    58: Requirement(
+        "Numbers stay as they were written.", (DECODE, "unit/executor/claude/request/test_schema.py", ENCODE)
+    ),
     59: Requirement(
         "HTTP/1.1: connections are kept, closed and asked first as libraries and proxies do it.",
         ("integration/test_connections.py", RESPOND),
@@ -180,7 +185,9 @@ WIRE_REQUIREMENTS: dict[int, Requirement] = {
     64: Requirement("A 401 has the words that LiteLLM looks for.", (EDGES,)),
     65: Requirement("A history comes back with nulls and fields of the libraries' own.", (RECORDED,)),
     66: Requirement("`Accept` does not decide about streaming.", ("integration/test_connections.py",)),
-    67: Requirement("Explicit nulls and defaults are legal everywhere.", (RECORDED, "unit/test_parameters.py")),
+    67: Requirement(
+        "Explicit nulls and defaults are legal everywhere.", (RECORDED, "unit/api/conversation/test_parameters.py")
+    ),
     68: Requirement("A history may hold calls while nothing is on offer.", (RECORDED,)),
     69: Requirement("An alias such as `gpt-4o` behaves like the real thing.", elsewhere="the whole of this endpoint"),
     70: Requirement("The usage of responses.", (RESPONSES_SDK, GOLDEN_RESPONSES)),
@@ -192,7 +199,7 @@ WIRE_REQUIREMENTS: dict[int, Requirement] = {
         "Claude Code as a client.",
         (
             "clients/test_claude_code.py",
-            "unit/test_messages_system.py",
+            "unit/api/dialects/anthropic/test_system.py",
             "golden/anthropic",
             "clients/test_anthropic_sdk.py",
         ),
@@ -203,11 +210,15 @@ WIRE_REQUIREMENTS: dict[int, Requirement] = {
     ),
     76: Requirement(
         "The AI SDK's Anthropic provider.",
-        ("clients/test_anthropic_sdk.py", "unit/test_anthropic_decode.py", "clients/test_manual_examples.py"),
+        (
+            "clients/test_anthropic_sdk.py",
+            "unit/api/dialects/anthropic/test_decode.py",
+            "clients/test_manual_examples.py",
+        ),
     ),
-    77: Requirement("Schemas carry `$schema` of either dialect.", ("unit/test_schemas.py", RECORDED)),
+    77: Requirement("Schemas carry `$schema` of either dialect.", ("unit/api/conversation/test_schemas.py", RECORDED)),
     78: Requirement(
-        "Parameters that a version of Anthropic's interface took away.", ("unit/test_anthropic_decode.py",)
+        "Parameters that a version of Anthropic's interface took away.", ("unit/api/dialects/anthropic/test_decode.py",)
     ),
     79: Requirement(
         "A cut request's place is free for the next.", ("integration/test_hang_up.py", "clients/test_mcp_jobs.py")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.turn import Text
-from tests.unit.messages_calls import HI, assistant, call, problem, system, user_says
+from tests.support.messages_requests import HI, assistant, call, problem, system, user_says
 
 
 @pytest.mark.wire(73)

@@ -14,7 +14,7 @@ from api.executors.pool import ExecutorPool, query_status
 from executor.server import BindError, bind_socket
 from shared.process import peers, strict_modes
 from shared.wire import encode_frame
-from tests.unit.test_health import UP
+from tests.unit.api.observability.test_health import UP
 
 OTHER = 4711
 

@@ -17,8 +17,9 @@ from api.conversation.parameters import Policy
 from api.dialects.openai_chat.decode import decode
 from api.media.fetcher import Fetcher
 from shared.turn import Turn
+from tests.support.stack import REPOSITORY
 
-FOLDER = Path(__file__).parent.parent / "golden" / "requests"
+FOLDER = REPOSITORY / "tests/golden/requests"
 RECORDED = sorted(FOLDER.glob("*.request.json"))
 
 

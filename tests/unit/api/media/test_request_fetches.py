@@ -15,8 +15,8 @@ from api.media.fetcher import MAX_FETCHES_PER_REQUEST
 from api.media.request_fetches import RequestFetches
 from shared.turn import Image
 from tests.support.stack import wait_until
-from tests.unit.test_fetch import NAME, WHERE, Answer, answer, fetching, serving
-from tests.unit.test_media import png
+from tests.unit.api.media.test_blocks import png
+from tests.unit.api.media.test_fetcher import NAME, WHERE, Answer, answer, fetching, serving
 
 MIB = 1024 * 1024
 

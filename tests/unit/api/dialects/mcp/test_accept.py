@@ -7,7 +7,7 @@ import pytest
 
 from api.core.problems import Problem
 from api.dialects.mcp.accept import JSON, STREAM, parse_accept
-from tests.unit.test_mcp_sessions import HELLO, PING, Answer, Listener, ask, door
+from tests.unit.api.dialects.mcp.test_sessions import HELLO, PING, Answer, Listener, ask, door
 
 BOTH = {JSON, STREAM}
 NEITHER: set[str] = set()

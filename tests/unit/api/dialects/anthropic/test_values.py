@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from api.conversation.parameters import Policy
-from tests.unit.messages_calls import HI, TOOL, assistant, call, problem, system, user_says
+from tests.support.messages_requests import HI, TOOL, assistant, call, problem, system, user_says
 
 
 @pytest.mark.wire(73)

@@ -29,7 +29,8 @@ from shared.events import (
     Usage,
     UsageWindows,
 )
-from tests.unit.doors import (
+from tests.support.built_values import STOP_REASONS, awkward, words
+from tests.support.dialects_under_test import (
     DOORS,
     Call,
     Door,
@@ -43,7 +44,6 @@ from tests.unit.doors import (
     text_choice,
     told,
 )
-from tests.unit.made import STOP_REASONS, awkward, words
 
 small = st.integers(0, 2**40)
 pieces = words | awkward

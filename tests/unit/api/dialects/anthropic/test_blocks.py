@@ -11,7 +11,7 @@ from api.dialects.anthropic.decode import decode
 from api.dialects.anthropic.tokens import estimate_tokens
 from api.media.blocks import RemoteDocument
 from shared.turn import Image, Text, Thinking, ToolUse
-from tests.unit.messages_calls import (
+from tests.support.messages_requests import (
     HI,
     PIXEL,
     TOOL,

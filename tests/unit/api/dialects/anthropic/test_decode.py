@@ -12,7 +12,7 @@ from api.dialects.anthropic.tokens import estimate_tokens
 from api.media.blocks import RemoteMedia
 from shared.turn import Document, Image, RedactedThinking, Text, Thinking, ToolUse
 from tests.support.manual import find_section
-from tests.unit.messages_calls import (
+from tests.support.messages_requests import (
     FOUND,
     HI,
     PICTURE,

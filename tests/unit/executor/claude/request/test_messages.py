@@ -18,7 +18,7 @@ from executor.claude.request.messages import (
 from executor.claude.request.model_rules import PERMISSIVE_RULES, ModelRules, find_rules
 from executor.claude.request.tool_names import TOOL_NAME, WireNames
 from shared.turn import Document, Image, Message, RedactedThinking, Role, Text, Thinking, ToolResult, ToolUse
-from tests.unit.made import awkward, blank, conversations, spoken, texts_of
+from tests.support.built_values import awkward, blank, conversations, spoken, texts_of
 
 NEW = find_rules("claude-sonnet-5-5")
 OLD = find_rules("claude-sonnet-4-5")

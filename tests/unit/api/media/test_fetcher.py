@@ -27,7 +27,7 @@ from api.media.fetcher import Fetcher
 from api.media.public_addresses import Address, is_public
 from shared.turn import Image
 from tests.support.timeouts import TEST_TIMEOUT
-from tests.unit.test_media import png
+from tests.unit.api.media.test_blocks import png
 
 WHERE = "messages[0].content[1]"
 NAME = "pictures.test"

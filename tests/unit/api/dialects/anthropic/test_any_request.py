@@ -13,8 +13,8 @@ from api.conversation.parameters import Policy
 from api.core.problems import Problem
 from api.dialects.anthropic.decode import decode
 from api.dialects.anthropic.tokens import estimate_tokens
-from tests.unit.messages_calls import FOUND, HI, PICTURE, THOUGHT, TOOL, USE, WEB, assistant, system, user_says
-from tests.unit.test_messages_values import ADDED, REFERENCE, change
+from tests.support.messages_requests import FOUND, HI, PICTURE, THOUGHT, TOOL, USE, WEB, assistant, system, user_says
+from tests.unit.api.dialects.anthropic.test_values import ADDED, REFERENCE, change
 
 RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [{"type": "text", "text": "a"}, PICTURE, FOUND]}
 DOCUMENT = {"type": "document", "source": {"type": "url", "url": "https://a.example"}, "title": "T", "citations": {}}

@@ -13,8 +13,8 @@ from api.executors.stream_merger import NumberedEvent
 from api.http.event_stream import EventStreamResponse, is_decisive
 from shared.errors import ERROR_INFO, ErrorKind
 from shared.events import Admitted, Done, Event, Failed, Queued, Started, TextDelta, Usage
+from tests.support.built_values import events as any_event
 from tests.support.timeouts import TEST_TIMEOUT
-from tests.unit.made import events as any_event
 
 ADMITTED = Admitted(pooled=True, offline=False)
 DONE = Done("end_turn", Usage(1, 2))

@@ -14,8 +14,8 @@ from api.media.blocks import RemoteDocument, RemoteMedia
 from api.media.fetcher import MAX_DOCUMENTS_PER_REQUEST, Fetcher
 from shared.turn import Document, Image, Text, ToolResult
 from tests.support.timeouts import TEST_TIMEOUT
-from tests.unit.test_fetch import NAME, Answer, Names, answer, fetching, serving, to
-from tests.unit.test_media import png
+from tests.unit.api.media.test_blocks import png
+from tests.unit.api.media.test_fetcher import NAME, Answer, Names, answer, fetching, serving, to
 
 WHERE = "messages[0].content[0].source"
 PDF = b"%PDF-1.4\n%%EOF\n"

@@ -7,7 +7,18 @@ from executor.claude.output.service_events import OutputDetails, ServiceUsage
 from executor.claude.output.usage import merge_usage
 from shared.errors import ErrorKind
 from shared.events import Failed, Started, TextDelta, Usage
-from tests.unit.test_output_parser import STARTED, SYNTHETIC, done, fed, says, service, start, stops, through, turn
+from tests.unit.executor.claude.output.test_parser import (
+    STARTED,
+    SYNTHETIC,
+    done,
+    fed,
+    says,
+    service,
+    start,
+    stops,
+    through,
+    turn,
+)
 
 
 def test_a_retry_before_any_words_is_silent() -> None:

@@ -29,8 +29,8 @@ from shared.wire import (
     read_to_api,
     read_to_executor,
 )
+from tests.support.built_values import to_api, to_executor
 from tests.support.timeouts import TEST_TIMEOUT
-from tests.unit.made import to_api, to_executor
 
 type Read = Callable[[asyncio.StreamReader], Awaitable[object]]
 

@@ -21,7 +21,7 @@ from api.dialects.openai_responses.store import ResponseStore
 from api.dialects.openai_responses.view import build_response
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed, Started, TextDelta, Usage
-from tests.unit.doors import told
+from tests.support.dialects_under_test import told
 
 type Kept = list[tuple[FinishedResponse, tuple[bytes, ...]]]
 
