@@ -243,7 +243,7 @@ async def test_on_a_kernel_without_landlock_no_tools_are_served(folder: Path):
 async def test_in_a_container_it_is_said_what_is_missing(folder: Path):
     """Without namespaces of its own an executor can make no mounts; the rest holds."""
     found = await instead(folder, "tests.support.container_emulation", str(ORDINARY), "plain")
-    assert "TOOLS_USER" in one(found, "kernel", "warning", "Libraries that lie in an allowed path").fix
+    assert "TOOLS_USER" in one(found, "kernel", "warning", "could load libraries from an allowed path").fix
     one(found, "sandbox", "ok", "The sandbox passed its test")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.chat import parse_text, send_chat
 from tests.support.scripted.upstream import Upstream
-from tests.support.stack import API_KEY, Stack, wait_until
+from tests.support.stack import API_KEY, Stack, kill_if_running, wait_until
 
 SECRET = "sk-ant-api03-7uAqXw2invented9ZkLm"
 PROMPT = "a very private question 5fJ2"
@@ -66,7 +66,7 @@ async def test_no_log_has_a_secret_or_a_word_of_a_client(upstream: Upstream):
         assert (await send_chat(stack, PROMPT, model="no-such-model")).status_code == 404
         assert (await stack.client.post("/v1/chat/completions", content=PROMPT)).status_code == 400
         for cli in stack.list_clis():
-            cli.kill()
+            kill_if_running(cli)
         await send_chat(stack, PROMPT, headers={"x-request-id": "the-last"})
         # The line of a request is written after its response.
         last = "path=/v1/chat/completions", "request_id=the-last"

@@ -17,7 +17,7 @@ from executor.sandbox import cgroups
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.tool_jobs import CommandResult, FileContent, ReadFile
-from tests.support.stack import is_alive, wait_until
+from tests.support.stack import is_alive, kill_if_running, wait_until
 from tests.support.timeouts import TEST_TIMEOUT
 from tests.support.tools import JobOutput, ToolsProgram
 from tests.support.worker import ORDINARY_UID
@@ -77,7 +77,7 @@ async def under_way(tools: ToolsProgram) -> AsyncGenerator[asyncio.Task[JobOutpu
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         for each in sleeping():
-            each.kill()
+            kill_if_running(each)
 
 
 async def works(tools: ToolsProgram, times: int = 8) -> None:
@@ -106,7 +106,7 @@ async def test_a_job_ends_with_its_executor_and_all_of_its_group(tools: ToolsPro
         executor = psutil.Process(tools.program.pid)
         below = executor.children(recursive=True)
         for each in [executor, *(each for each in group if each in below)]:
-            each.kill()
+            kill_if_running(each)
         await wait_until(lambda: not sleeping())
         await wait_until(lambda: not any(map(is_alive, below)))
 
@@ -119,7 +119,7 @@ async def test_what_waits_and_is_killed_is_replaced(tools: ToolsProgram):
         killed = zygote(tools).children(recursive=True)
         for each in killed:
             with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
+                kill_if_running(each)
         # Who is about to die may still take a job, which is lost then.
         await wait_until(lambda killed=killed: not any(each.is_running() for each in killed))
         await works(tools, 1)

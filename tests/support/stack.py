@@ -293,6 +293,12 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
+def kill_if_running(process: psutil.Process) -> None:
+    """Kills a process, which may have ended at this moment."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill()
+
+
 async def wait_until(condition: Callable[[], object], timeout: float = TEST_TIMEOUT) -> None:
     """Wait for a condition of another process, which can only be polled. Raises TimeoutError."""
     async with asyncio.timeout(timeout):
