@@ -118,8 +118,7 @@ async def test_what_waits_and_is_killed_is_replaced(tools: ToolsProgram):
     for _ in range(3):
         killed = zygote(tools).children(recursive=True)
         for each in killed:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                kill_if_running(each)
+            kill_if_running(each)
         # Who is about to die may still take a job, which is lost then.
         await wait_until(lambda killed=killed: not any(each.is_running() for each in killed))
         await works(tools, 1)
