@@ -72,7 +72,7 @@ async def test_a_cancelled_call_ends_its_job(stack: Stack, upstream: Upstream, m
     began = asyncio.Event()
 
     async def tell(progress: float, total: float | None, message: str | None) -> None:
-        if message and "answers" not in message and "begins" not in message:
+        if message and "answers" not in message and "starts" not in message:
             began.set()
 
     async with asyncio.timeout(TEST_TIMEOUT), connect_client(stack, mode) as client:

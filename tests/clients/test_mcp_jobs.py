@@ -142,4 +142,4 @@ async def test_addresses_that_are_no_allowed_file_read_nothing(handy: Stack, mod
             assert caught.value.error.code == (-32002 if mode == "legacy" else -32602) or address in outside
             assert caught.value.error.message
             if address in unknown:
-                assert "resources are file:///" in caught.value.error.message
+                assert "Resources are file:///" in caught.value.error.message
