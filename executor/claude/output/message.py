@@ -38,6 +38,7 @@ class MessageParser:
     def start(self) -> None:
         """Starts a message; a message that the CLI requests again replaces the one before."""
         self.recorder, self._block_type = Recorder(), ""
+        self.text.discard_buffer()
 
     def start_next_round(self) -> None:
         """Starts the message of another round."""

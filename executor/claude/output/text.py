@@ -45,9 +45,13 @@ class OutputText:
             self._has_output, self._separator = True, ""
         return _to_deltas(text + self._scanner.flush())
 
+    def discard_buffer(self) -> None:
+        """Discards the buffered text: its message is requested again."""
+        self._buffer = []
+
     def start_next_round(self) -> None:
         """Discards the buffered text; the next text belongs to another message."""
-        self._buffer = []
+        self.discard_buffer()
         self._separator = ROUND_SEPARATOR if self._has_output else ""
 
 

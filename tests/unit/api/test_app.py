@@ -85,6 +85,8 @@ async def test_an_address_that_is_not_there_is_an_error_object(
     assert response.status_code == status
     assert error_of(response)["type"] == "invalid_request_error"
     assert response.headers["x-should-retry"] == "false"
+    methods = {CHAT: "OPTIONS, POST", "/v1/models": "GET, OPTIONS"}
+    assert response.headers.get("allow") == (methods[path] if status == 405 else None)
 
 
 @pytest.mark.wire(20)

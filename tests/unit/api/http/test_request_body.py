@@ -104,10 +104,11 @@ async def test_the_body_is_read_whatever_its_type_is_called(
 
 
 @pytest.mark.wire(20, 40)
-async def test_an_encoding_that_is_not_known_is_a_415_that_names_one_that_is():
+@pytest.mark.parametrize("encoding", ["br", "gzip, gzip"])
+async def test_an_encoding_that_is_not_known_is_a_415_that_names_one_that_is(encoding: str):
     """As an error object."""
     async with AsyncTestClient(app) as client:
-        response = await client.post("/", content=b"x", headers={"content-encoding": "br"})
+        response = await client.post("/", content=b"x", headers={"content-encoding": encoding})
     assert response.status_code == 415
     error = json.loads(response.content)["error"]
     assert error["code"] == "unsupported_encoding"

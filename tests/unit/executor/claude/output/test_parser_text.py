@@ -8,8 +8,11 @@ from executor.claude.output.usage import merge_usage
 from shared.errors import ErrorKind
 from shared.events import Failed, Started, TextDelta, Usage
 from tests.unit.executor.claude.output.test_parser import (
+    OBJECT,
     STARTED,
     SYNTHETIC,
+    TOOLS,
+    calls,
     done,
     fed,
     says,
@@ -38,6 +41,13 @@ def test_a_retry_after_words_is_a_cut() -> None:
     """What was sent can't be taken back, so the answer ends honestly instead of beginning again."""
     events = fed(turn(), start(), says("a"), start(), says("b"), stops("end_turn"))
     assert events == [STARTED, TextDelta("a"), Failed(ErrorKind.UPSTREAM_CUT)]
+
+
+def test_a_retry_discards_text_that_was_buffered() -> None:
+    """The text of the lost message is not repeated before that of the message that came through."""
+    request = turn(schema=OBJECT, tools=TOOLS)
+    script = (start(), says("lost"), start(), says("kept"), calls("get_weather", "{}"), stops("tool_use"), through())
+    assert [event.text for event in fed(request, *script) if isinstance(event, TextDelta)] == ["kept"]
 
 
 def test_an_empty_delta_is_nothing_said() -> None:
