@@ -151,7 +151,7 @@ def _parse_allowed_tools(
         for item in cast("list[object]", subset)
     ]
     names = frozenset(_check_known(name, tools) for name in listed)
-    if mode not in {"auto", "required"} or not names:
+    if mode not in ("auto", "required") or not names:
         raise invalid_problem("`tool_choice.mode` must be auto or required, with at least one tool.", "tool_choice")
     return ("any" if mode == "required" else "auto"), None, names
 

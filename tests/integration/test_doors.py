@@ -103,7 +103,7 @@ async def test_a_key_without_the_scope_is_told_which_one_it_takes(api_alone: Sta
                 assert f"it has: {scope}." in message(path, response.json())
 
 
-async def test_every_door_has_its_lines_in_the_books(stack: Stack, upstream: Upstream):
+async def test_every_dialect_has_its_records_in_the_ledger(stack: Stack, upstream: Upstream):
     """By the door's name, and the key's; a tool that the model called has a line of its own."""
     upstream.script(AnswerReply("Hello"))
     made = await stack.client.post("/api/admin/keys", json={"name": "all-doors", "scopes": list(SCOPES)})

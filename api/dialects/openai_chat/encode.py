@@ -8,8 +8,8 @@ its id and name once.
 import msgspec
 from msgspec import UNSET, Struct
 
-from api.conversation.call_draft import CallDraft
 from api.core.problems import Problem, problem_from_failure
+from api.dialects.call_draft import CallDraft
 from api.dialects.openai_chat.output import (
     AnswerMessage,
     ChatChoice,

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from api.conversation.call_draft import CallDraft
 from api.conversation.items import Thought, seal_thoughts
+from api.dialects.call_draft import CallDraft
 from api.dialects.openai_responses.output import (
     CustomCallItem,
     FunctionCallItem,

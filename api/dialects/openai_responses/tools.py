@@ -120,7 +120,7 @@ def _resolve_choice(
         if not allowed:
             raise _choice_problem("allowed_tools")
         return {"type": kind, "mode": options.get("mode", "auto"), "tools": allowed}
-    if kind in {"function", "custom", "tool"} and isinstance(fields.get("name"), str):
+    if kind in ("function", "custom", "tool") and isinstance(fields.get("name"), str):
         return {**fields, "name": _resolve_name(fields, known)}
     if isinstance(kind, str) and kind not in {"function", "custom", "tool", "auto", "none", "required", "any"}:
         raise _choice_problem(kind)

@@ -10,9 +10,11 @@ from api.admin.encode import render_csv
 from api.admin.models import UsageReport, UsageRow
 from api.auth.failed_keys import MAX_FAILURES, FailedKeys, to_network
 from api.conversation.fields import parse_whole_number
+from api.conversation.parameters import Policy
 from api.core.keys import Allowance
 from api.core.problems import Problem
 from api.dialects.anthropic.routes import build_model_page
+from api.dialects.openai_responses.decode import decode as decode_responses
 from api.dialects.openai_responses.store import ResponseStore, StoredResponse
 from api.dialects.openai_responses.view import paginate_items
 from api.http.request_context import add_no_store
@@ -132,3 +134,17 @@ def test_one_key_can_not_clear_what_another_stored(limits: tuple[int, int]):
     store.put("third", kept("a"))
     store.put("third", kept("b"))
     assert (len(store.list_all("third")), len(store.list_all("victim"))) == (2, 4)
+
+
+@pytest.mark.parametrize("kind", [[], {}, [[]], 1])
+def test_a_choice_of_a_strange_type_is_refused(kind: object):
+    """Values that can't be members of a set are looked at as any other."""
+    tools = [{"type": "function", "name": "f", "parameters": {}}]
+    for choice in (
+        {"type": kind},
+        {"type": "allowed_tools", "mode": kind, "tools": [{"type": "function", "name": "f"}]},
+    ):
+        body = msgspec.json.encode({"input": "hi", "tools": tools, "tool_choice": choice})
+        with pytest.raises(Problem) as caught:
+            decode_responses(body, Policy(), ResponseStore(1, 1, 1.0).for_key("k"))
+        assert (caught.value.status, caught.value.param) == (400, "tool_choice")
