@@ -130,11 +130,12 @@ async def test_streams_under_way_at_once_keep_to_themselves(stack: Stack, upstre
     async def one(name: str) -> list[Json]:
         return await collect_chunks(stack, name)
 
-    async with asyncio.timeout(TEST_TIMEOUT):
-        tasks = [asyncio.create_task(one(name)) for name in "abcd"]
+    # A group: a request that fails ends the test at once with its reason, and none goes on after it.
+    async with asyncio.timeout(TEST_TIMEOUT), asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(name)) for name in "abcd"]
         await upstream.wait_until(lambda: upstream.answering == 4)
         for _ in range(5):
             await upstream.wait_until(lambda: len(upstream.held) == 4)
             await upstream.release()
-        texts = [join_text(chunks) for chunks in await asyncio.gather(*tasks)]
+    texts = [join_text(task.result()) for task in tasks]
     assert texts == ["".join(f"{name}.{number} " for number in range(5)) for name in "abcd"]

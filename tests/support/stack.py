@@ -249,7 +249,10 @@ class Stack:
             health = await self.fetch_health()
             return bool(health and all(not e["running"] and not e["waiting"] for e in health["executors"]))
 
-        await wait_until(is_quiet, timeout)
+        try:
+            await wait_until(is_quiet, timeout)
+        except TimeoutError:
+            raise TimeoutError(f"a job still runs; the end of the logs:\n{self.read_logs()[-20_000:]}") from None
 
     async def wait_until_idle(self, timeout: float = TEST_TIMEOUT) -> None:
         """Wait until no job runs or waits, and only parked CLI processes are left."""
