@@ -32,6 +32,7 @@ from api.dialects.openai_responses import routes as openai_responses
 from api.dialects.openai_responses.running_responses import RunningResponses
 from api.dialects.openai_responses.store import ResponseStore
 from api.dialects.rest import routes as rest
+from api.executors.held_conversations import HeldConversations
 from api.executors.pool import ExecutorPool
 from api.executors.tool_client import ToolClient
 from api.executors.turn_client import TurnClient
@@ -63,6 +64,7 @@ class Services(Struct, frozen=True):
     metrics: Metrics
     catalogue: Catalogue
     turn_client: TurnClient
+    held_conversations: HeldConversations
     tool_client: ToolClient
     agent_services: AgentServices
     drain: Drain
@@ -126,7 +128,8 @@ def build_services(settings: Settings, drain: Drain, tracing: Tracing, metrics: 
     ledger = Ledger(storage.folder / JOURNAL_FOLDER)
     meter = Meter(keyring, limiter, ledger, catalogue)
     timeout, observers = settings.request_timeout, (JobMetrics(metrics),)
-    turn_client = TurnClient(claude_executors, drain, timeout, meter, observers=observers, tracing=tracing)
+    held = HeldConversations(claude_executors, meter.revocation, settings.api_secret_token.get_secret_value())
+    turn_client = TurnClient(claude_executors, drain, timeout, meter, held, observers=observers, tracing=tracing)
     tool_client = ToolClient(tools_executors, drain, timeout, meter, tracing)
     agent_limits = AgentLimits(settings.max_prompt, settings.max_turns)
     policy = build_policy(settings)
@@ -136,6 +139,7 @@ def build_services(settings: Settings, drain: Drain, tracing: Tracing, metrics: 
         metrics=metrics,
         catalogue=catalogue,
         turn_client=turn_client,
+        held_conversations=held,
         tool_client=tool_client,
         agent_services=AgentServices(turn_client, tool_client, catalogue, agent_limits),
         drain=drain,

@@ -44,13 +44,19 @@ class Admission:
         return sum(map(len, self._waiting.values()))
 
     @asynccontextmanager
-    async def acquire_slot(self, on_wait: Callable[[int], Awaitable[None]], tenant: str = "") -> AsyncGenerator[None]:
+    async def acquire_slot(
+        self, on_wait: Callable[[int], Awaitable[None]], tenant: str = "", *, may_queue: bool = True
+    ) -> AsyncGenerator[None]:
         """Holds a slot. on_wait: called before a wait, with the number of jobs likely to be served first.
+
+        may_queue: False to be refused instead of waiting.
 
         Raises AdmissionRefused.
         """
         if self._can_admit(tenant):
             self._take_slot(tenant)
+        elif not may_queue:
+            raise self._build_queue_full()
         else:
             await self._wait_for_slot(on_wait, tenant)
         try:

@@ -16,6 +16,7 @@ from executor.claude.cli.credential import Credential, find_credential, list_cre
 from executor.claude.cli.launch import Launch, find_binary, select_inherited
 from executor.claude.cli.sandbox import CliSandboxError, build_cli_sandbox
 from executor.claude.cli.sandbox_probe import find_missing
+from executor.claude.held.limits import build_limits, read_available_memory
 from executor.claude.role import ClaudeRole
 from executor.offline.server import OfflineModel
 from executor.sandbox import landlock
@@ -127,10 +128,19 @@ async def run_claude(settings: Settings, name: str, parent_fd: int | None) -> No
         folder / f"{name}.work",
         settings.default_model,
         offline=offline is not None,
+        held_limits=build_limits(
+            settings.held_max,
+            settings.held_ttl,
+            settings.held_memory_mb,
+            settings.max_concurrent,
+            read_available_memory(),
+        ),
         missing=missing,
     )
     traces = build_tracing(name, os.environ)
-    server = Server(role, path, settings.drain_timeout, traces, watchdog=settings.watchdog_timeout)
+    server = Server(
+        role, path, settings.drain_timeout, traces, watchdog=settings.watchdog_timeout, on_drain=role.held.close
+    )
     drain_on_signals(server, parent_fd)
     try:
         await role.open()

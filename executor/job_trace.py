@@ -26,6 +26,8 @@ class JobTrace:
                     "cli.run", self._job_span.traceparent, state=self._job_span.tracestate
                 )
                 self._cli_span.set_attribute("claude_api.pooled", event.pooled)
+                if event.conversation:
+                    self._cli_span.set_attribute("claude_api.conversation", event.conversation)
             case Started() if self._cli_span:
                 self._cli_span.set_attribute("gen_ai.response.model", event.model)
             case Failed():

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,13 @@ class Server:
         trust: TrustedPeers | None = None,
         *,
         watchdog: float = 0,
+        on_drain: Callable[[], None] = lambda: None,
     ) -> None:
-        """trust: which peers it serves; None: those that its present user may serve. watchdog: seconds; 0 for none."""
+        """trust: which peers it serves; None: those that its present user may serve. watchdog: seconds; 0 for none.
+
+        on_drain: is called when the server starts to drain.
+        """
+        self._on_drain = on_drain
         self._watchdog = watchdog
         self._trust = trust
         self._tracing = tracing or Tracing()
@@ -116,6 +122,7 @@ class Server:
             notify(os.environ, "READY=1")
             await self._draining.wait()
             notify(os.environ, "STOPPING=1")
+            self._on_drain()
             self._remove_socket_file()
             server.close()
             log.info("draining", jobs=len(self._sessions))

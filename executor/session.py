@@ -23,10 +23,13 @@ from shared.tracing import Tracing, parse_trace_id
 from shared.wire import (
     PROTOCOL_VERSION,
     DeliverToolResult,
+    EndHeld,
     GetStatus,
+    HeldEnded,
     RunTool,
     Submit,
     ToApi,
+    ToExecutor,
     WireError,
     encode_frame,
     read_to_executor,
@@ -71,30 +74,7 @@ class Session:
         try:
             async with asyncio.timeout(FIRST_MESSAGE_TIMEOUT):
                 message = await read_to_executor(self._reader)
-            match message:
-                case None:
-                    pass
-                case Submit(version=version) | RunTool(version=version) | GetStatus(version=version) if (
-                    version != PROTOCOL_VERSION
-                ):
-                    await self._send(
-                        Failed(ErrorKind.INTERNAL, f"protocol {version}; this executor speaks {PROTOCOL_VERSION}")
-                    )
-                case GetStatus():
-                    await self._send(self._role.status(draining=draining))
-                case Submit() | RunTool() if draining:
-                    await self._send(Failed(ErrorKind.DRAINING, retry_after=1))
-                case Submit() if isinstance(self._role, ClaudeRole):
-                    results = ToolResultRouter()
-                    await self._run_traced(
-                        message, self._role.run(message.turn, results, self._emit, message.tenant), results
-                    )
-                case RunTool() if isinstance(self._role, ToolsRole):
-                    await self._run_traced(
-                        message, self._role.run(message.job, self._emit, message.tenant), ToolResultRouter()
-                    )
-                case Submit() | RunTool() | DeliverToolResult():
-                    await self._send(Failed(ErrorKind.INTERNAL, "this executor has another role"))
+            await self._handle(message, draining=draining)
         except (WireError, TimeoutError) as error:
             log.warning("a connection violated the protocol", reason=str(error), **describe_peer(self._writer))
         except ConnectionError:
@@ -109,6 +89,35 @@ class Session:
         self._draining = True
         if self._job:
             self._job.cancel()
+
+    async def _handle(self, message: ToExecutor | None, *, draining: bool) -> None:
+        match message:
+            case None:
+                pass
+            case (
+                Submit(version=version)
+                | RunTool(version=version)
+                | GetStatus(version=version)
+                | EndHeld(version=version)
+            ) if version != PROTOCOL_VERSION:
+                await self._send(
+                    Failed(ErrorKind.INTERNAL, f"protocol {version}; this executor speaks {PROTOCOL_VERSION}")
+                )
+            case GetStatus():
+                await self._send(self._role.status(draining=draining))
+            case Submit() | RunTool() if draining:
+                await self._send(Failed(ErrorKind.DRAINING, retry_after=1))
+            case Submit() if isinstance(self._role, ClaudeRole):
+                results = ToolResultRouter()
+                await self._run_traced(message, self._role.run(message, results, self._emit), results)
+            case EndHeld() if isinstance(self._role, ClaudeRole):
+                await self._send(HeldEnded(self._role.held.end_key(message.conversation_key, "requested")))
+            case RunTool() if isinstance(self._role, ToolsRole):
+                await self._run_traced(
+                    message, self._role.run(message.job, self._emit, message.tenant), ToolResultRouter()
+                )
+            case Submit() | RunTool() | DeliverToolResult() | EndHeld():
+                await self._send(Failed(ErrorKind.INTERNAL, "this executor has another role"))
 
     async def _run_traced(
         self, message: Submit | RunTool, work: Coroutine[Any, Any, None], results: ToolResultRouter

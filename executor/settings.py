@@ -31,6 +31,14 @@ class Settings(BaseSettings):
     """Seconds that a request waits in the queue before it gets a 429."""
     cli_pool_size: Annotated[int, Field(ge=0, le=64)] = 2
     """Idle CLI processes that each executor keeps ready; 0 starts one for each request."""
+    held_max: Annotated[int | None, Field(ge=0, le=512)] = None
+    """CLI processes that each executor holds after an answer, for the conversation's next request; 0 holds none. Default: as
+    many as HELD_MEMORY_MB has room for, and at most four for each of MAX_CONCURRENT.
+    """
+    held_ttl: Annotated[float, Field(gt=0, le=86_400)] = 300
+    """Seconds that a process is held."""
+    held_memory_mb: Annotated[int | None, Field(ge=0, le=1_048_576)] = None
+    """Memory of all held processes of an executor, in MiB. Default: a quarter of what is available at the start."""
     drain_timeout: Annotated[float, Field(ge=0, le=3600)] = 3
     """Seconds that running answers get at a stop. `make run` ends everything within 5 s in any case."""
     watchdog_timeout: Annotated[float, Field(ge=0, le=3600)] = 30

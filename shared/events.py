@@ -19,10 +19,14 @@ class Queued(Struct, frozen=True, tag="queued"):
 
 
 class Admitted(Struct, frozen=True, tag="admitted"):
-    """The job starts. pooled: an idle CLI process was ready for it. offline: the offline model answers."""
+    """The job starts. pooled: an idle CLI process was ready for it. offline: the offline model answers.
+
+    conversation: `held` if a held CLI process continues the conversation, else why not; empty if none could.
+    """
 
     pooled: bool
     offline: bool
+    conversation: str = ""
 
 
 class Usage(Struct, frozen=True):
@@ -121,7 +125,7 @@ class Done(Struct, frozen=True, tag="done"):
 
     stop_reason: from the model. cost_usd: the cost that the CLI reported, if it reported it in time. stop_sequence: the
     client's text that ended the answer, if one did. raw_stop_reason: the service's stop reason, if it is none of
-    `StopReason`; stop_reason is then the nearest one.
+    `StopReason`; stop_reason is then the nearest one. held: the handles of the conversation that the CLI process now holds.
     """
 
     stop_reason: StopReason
@@ -129,6 +133,7 @@ class Done(Struct, frozen=True, tag="done"):
     cost_usd: float | None = None
     stop_sequence: str | None = None
     raw_stop_reason: str = ""
+    held: tuple[str, ...] = ()
 
 
 class Failed(Struct, frozen=True, tag="failed"):

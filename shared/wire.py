@@ -12,10 +12,13 @@ Specification. An executor listens on a Unix stream socket. A connection carries
 2. To `GetStatus` the executor answers one `ClaudeStatus` or, in the tools role, one `ToolsStatus`, and closes.
 3. To `Submit` it answers events in the order of `shared.events`, the last of them a `Done` or `Failed`, and closes. In an
    interactive turn, each `ToolCallPending` waits for one `DeliverToolResult` with the same id, and the turn continues.
-4. To `RunTool` it answers any number of `CommandOutput`, then exactly one `JobDone` or `Failed`, and closes.
-5. To close the connection is the only other message: the API closes it to cancel a job; if an executor closes it before the
+   If the last event has handles, a CLI process holds the conversation: a `Submit` of the same `conversation_key` that continues
+   it is answered by that process, if it is still there.
+4. To `EndHeld` the executor of the claude role answers one `HeldEnded`, and closes.
+5. To `RunTool` it answers any number of `CommandOutput`, then exactly one `JobDone` or `Failed`, and closes.
+6. To close the connection is the only other message: the API closes it to cancel a job; if an executor closes it before the
    last message, the job is lost.
-6. Each direction has its own union, so neither side can send the other's messages. A frame over MAX_FRAME is rejected
+7. Each direction has its own union, so neither side can send the other's messages. A frame over MAX_FRAME is rejected
    before it is read. An incomplete frame, or one of an unknown type, ends the connection.
 
 The kernel's socket buffer provides the back-pressure: a sender waits in `drain` until the other side has read.
@@ -27,14 +30,14 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from shared.events import Event, UsageWindows
 from shared.process.peers import connect
 from shared.tool_jobs import CommandOutput, JobDone, ToolJob, ToolsStatus
 from shared.turn import ToolResult, Turn
 
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 MAX_FRAME = 64 * 1024 * 1024
 LENGTH_BYTES = 4
 MSGPACK_NIL = b"\xc0"
@@ -49,6 +52,9 @@ class Submit(Struct, frozen=True, tag="submit"):
 
     request_id: its id in the logs of both programs. tenant: the key of the caller, for fair queueing; may be empty.
     traceparent, tracestate: the trace that it belongs to (https://www.w3.org/TR/trace-context/).
+    conversation_key: stands for the caller's key; a CLI process continues only conversations of one key. If it is empty, no
+    process continues this turn, and none is held after it. key_expires_at: when no process may be held any more, in seconds
+    since 1970. may_queue: the job may wait for a slot; otherwise it is refused.
     """
 
     turn: Turn
@@ -57,6 +63,9 @@ class Submit(Struct, frozen=True, tag="submit"):
     traceparent: str = ""
     version: int = PROTOCOL_VERSION
     tracestate: str = ""
+    conversation_key: str = ""
+    key_expires_at: float | None = None
+    may_queue: bool = True
 
 
 class DeliverToolResult(Struct, frozen=True, tag="tool_result"):
@@ -80,6 +89,37 @@ class GetStatus(Struct, frozen=True, tag="get_status"):
     """Requests the executor's status."""
 
     version: int = PROTOCOL_VERSION
+
+
+class EndHeld(Struct, frozen=True, tag="end_held"):
+    """Ends the held CLI processes of a key; `conversation_key` None: of every key."""
+
+    conversation_key: str | None
+    version: int = PROTOCOL_VERSION
+
+
+class HeldEnded(Struct, frozen=True, tag="held_ended"):
+    """How many held CLI processes were ended."""
+
+    count: int
+
+
+class HeldStatus(Struct, frozen=True):
+    """The held CLI processes of an executor. held: how many. max_held, max_bytes: the limits.
+
+    bytes: their memory that they share with no other process. Since the executor's start: hits counts the requests that
+    continued a held process, hit_seconds is how long those processes were held, together; replays counts the other requests
+    by reason, and ended the processes that were ended, by reason.
+    """
+
+    held: int = 0
+    max_held: int = 0
+    bytes: int = 0
+    max_bytes: int = 0
+    hits: int = 0
+    hit_seconds: float = 0.0
+    replays: dict[str, int] = {}
+    ended: dict[str, int] = {}
 
 
 class CliModel(Struct, frozen=True):
@@ -117,13 +157,14 @@ class ClaudeStatus(Struct, frozen=True, tag="status"):
     cli_ready: int = 0
     cli_ready_seconds: float = 0.0
     missing: tuple[str, ...] = ()
+    conversations: HeldStatus = HeldStatus()
 
 
-type ToExecutor = Submit | DeliverToolResult | RunTool | GetStatus
-type ToApi = Event | CommandOutput | JobDone | ClaudeStatus | ToolsStatus
+type ToExecutor = Submit | DeliverToolResult | RunTool | GetStatus | EndHeld
+type ToApi = Event | CommandOutput | JobDone | ClaudeStatus | ToolsStatus | HeldEnded
 
-_executor_decoder = msgspec.msgpack.Decoder[ToExecutor](Submit | DeliverToolResult | RunTool | GetStatus)
-_api_decoder = msgspec.msgpack.Decoder[ToApi](Event | CommandOutput | JobDone | ClaudeStatus | ToolsStatus)
+_executor_decoder = msgspec.msgpack.Decoder[ToExecutor](Submit | DeliverToolResult | RunTool | GetStatus | EndHeld)
+_api_decoder = msgspec.msgpack.Decoder[ToApi](Event | CommandOutput | JobDone | ClaudeStatus | ToolsStatus | HeldEnded)
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -147,6 +188,9 @@ class _EncodedSubmit(Struct, frozen=True, tag="submit"):
     traceparent: str
     version: int
     tracestate: str
+    conversation_key: str
+    key_expires_at: float | None
+    may_queue: bool
 
 
 class EncodedTurn:
@@ -165,7 +209,7 @@ class EncodedTurn:
             raise WireError("a number is too large for a message") from error
         self._jobs -= 1
         self._data = data if self._jobs > 0 else None
-        fields = (message.request_id, message.tenant, message.traceparent, message.version, message.tracestate)
+        _turn, *fields = structs.astuple(message)
         around = _encoder.encode(_EncodedSubmit(msgspec.Raw(MSGPACK_NIL), *fields))
         before, after = around.split(b"turn" + MSGPACK_NIL, 1)
         size = len(around) - len(MSGPACK_NIL) + len(data)
@@ -200,13 +244,18 @@ async def read_to_api(reader: asyncio.StreamReader) -> ToApi | None:
 
 
 async def fetch_status(path: Path) -> ToApi | None:
-    """Returns an executor's answer to `GetStatus`; None when it closed without one.
+    """Returns an executor's answer to `GetStatus`, as `exchange`."""
+    return await exchange(path, GetStatus())
+
+
+async def exchange(path: Path, message: GetStatus | EndHeld) -> ToApi | None:
+    """Returns an executor's only answer to a message; None when it closed without one.
 
     Raises OSError, UntrustedSocketError and WireError.
     """
     reader, writer = await connect(path)
     try:
-        writer.write(encode_frame(GetStatus()))
+        writer.write(encode_frame(message))
         return await read_to_api(reader)
     finally:
         writer.close()

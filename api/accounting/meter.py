@@ -119,6 +119,11 @@ class Meter:
         """Returns the name by which executors share their capacity fairly; empty if there are no named keys."""
         return caller.key_name if self._keyring.has_keys else ""
 
+    def get_expiry(self, caller: Caller) -> float | None:
+        """Returns when the caller's key expires, in seconds since 1970; None if it does not."""
+        key = self._keyring.find_by_id(caller.key_id)
+        return key.expires if key else None
+
     def get_usage(self, key: Key) -> dict[str, float]:
         """Returns a key's usage of today and this month, by the names of its limits."""
         return structs.asdict(self._ledger.get_spending(key.name))

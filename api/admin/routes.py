@@ -23,6 +23,7 @@ from api.admin.decode import (
     wants_csv,
 )
 from api.admin.encode import build_own_usage, build_record, build_report, render_csv
+from api.admin.held import end_held_conversations
 from api.admin.models import KeyFields, KeyList, KeyRecord, OwnUsage, UsageReport
 from api.auth.middleware import get_principal
 from api.core.endpoint import ENDPOINT, Endpoint
@@ -163,6 +164,6 @@ router = Router(
     tags=["Keys"],
     route_handlers=[
         *(create_key, list_keys, get_key, change_key, rotate_key, delete_key),
-        *(get_usage, get_own_usage),
+        *(get_usage, get_own_usage, end_held_conversations),
     ],
 )

@@ -28,13 +28,13 @@ class _RunningJob(Struct, frozen=True):
 
 
 class Revocation:
-    """Mutable: the running jobs, and the sessions of each key. allows: whether a key may use a model."""
+    """Mutable: the running jobs, and the resources of each key. allows: whether a key may use a model."""
 
     def __init__(self, keyring: Keyring, allows: Allows) -> None:
         self._keyring = keyring
         self._allows = allows
         self._jobs: dict[int, _RunningJob] = {}
-        self._sessions: dict[str, tuple[Caller, Callable[[], None]]] = {}
+        self._resources: dict[tuple[str, str | None, str], tuple[Caller, Callable[[], None]]] = {}
 
     def find_key(self, caller: Caller) -> Key | None:
         """Returns the caller's key as it is now; None for the owner. Raises KeyRevoked."""
@@ -63,18 +63,18 @@ class Revocation:
         finally:
             del self._jobs[id(job)]
 
-    def track_sessions(self, caller: Caller, end: Callable[[], None]) -> None:
-        """Track the sessions of a key; `end` ends all of them. Called once for each key."""
+    def track_resource(self, caller: Caller, name: str, end: Callable[[], None]) -> None:
+        """Tracks what a key has between its jobs, such as sessions. name: what it is; `end` ends all of it."""
         if caller.key_id != OWNER:
-            self._sessions[caller.key_id] = caller, end
+            self._resources[caller.key_id, caller.key_digest, name] = caller, end
 
     def check(self) -> None:
-        """End the jobs and sessions that are no longer allowed."""
-        for caller, end in tuple(self._sessions.values()):
+        """Ends the jobs and resources that are no longer allowed."""
+        for resource, (caller, end) in tuple(self._resources.items()):
             try:
                 self.find_key(caller)
             except KeyRevoked:
-                del self._sessions[caller.key_id]
+                del self._resources[resource]
                 end()
         for job in tuple(self._jobs.values()):
             try:

@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 import structlog
+from msgspec import structs
 
-from api.executors.pool import ExecutorPool
+from api.executors.pool import Candidate, ExecutorPool
 from api.http.drain import Drain, GiveUp
 from shared.errors import ErrorKind
 from shared.events import Done, Failed
@@ -33,7 +34,9 @@ log = structlog.get_logger()
 class ExecutorConnection:
     """One connection to an executor. Mutable: why this side ended the job, if it did."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, executor: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """executor: its name."""
+        self.executor = executor
         self._reader = reader
         self._writer = writer
         self._reason: Failed | None = None
@@ -108,35 +111,36 @@ class ExecutorClient:
         nested: bool = False,
         guard: Guard = lambda _give_up: nullcontext(),
         encoded: EncodedTurn | None = None,
+        preferred: str = "",
     ) -> AsyncGenerator[T | Failed]:
         """Yields the messages of a job, up to the terminal one.
 
         convert: maps a message to this role's type; one that does not belong to the role maps to a lost executor.
         on_accepted: is called with the connection before the first message. nested: the job is part of running work, so
         it is accepted while draining. guard: is entered with the function that ends the job, while it runs. encoded: as
-        for `ExecutorConnection.send`.
+        for `ExecutorConnection.send`. preferred: the executor to ask first.
         """
         if self._drain.is_refusing and not nested:
             yield Failed(ErrorKind.DRAINING, retry_after=1)
             return
-        candidates = self._executors.list_candidates(Failed(self._unavailable_kind, retry_after=1))
+        candidates = self._executors.list_candidates(Failed(self._unavailable_kind, retry_after=1), preferred)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._request_timeout
-        for path, first_message_timeout in candidates:
+        for candidate in candidates:
+            path = candidate.path
             with ExitStack() as stack:
                 # Counted before the connection, so that jobs of the same moment see each other.
                 stack.enter_context(self._executors.count_job(path))
                 streams = await connect_executor(path)
                 if streams is None:
                     continue
-                connection = ExecutorConnection(*streams)
+                connection = ExecutorConnection(path.stem, *streams)
                 stack.callback(connection.close)
                 stack.enter_context(self._drain.track_job(connection.fail))
                 stack.enter_context(guard(connection.fail))
                 timer = loop.call_at(deadline, connection.fail, Failed(ErrorKind.REQUEST_TIMEOUT))
                 stack.callback(timer.cancel)
-                timeout = first_message_timeout if isinstance(message, Submit) else None
-                first = await self._receive_first(connection, message, timeout, encoded)
+                first = await self._receive_first(connection, message, candidate, encoded)
                 event = first if isinstance(first, Failed) else convert(first)
                 if isinstance(event, Failed) and event.kind in RETRY_ON_OTHER_EXECUTOR:
                     candidates.refusal = event
@@ -154,12 +158,15 @@ class ExecutorClient:
         self,
         connection: ExecutorConnection,
         message: Submit | RunTool,
-        first_message_timeout: float | None,
+        candidate: Candidate,
         encoded: EncodedTurn | None,
     ) -> ToApi:
         """Returns the first message of a job; an executor that is silent for too long counts as draining."""
+        timeout = None
+        if isinstance(message, Submit):
+            message, timeout = structs.replace(message, may_queue=candidate.may_queue), candidate.first_message_timeout
         try:
-            async with asyncio.timeout(first_message_timeout):
+            async with asyncio.timeout(timeout):
                 return await connection.send(message, self._too_large_kind, encoded) or await connection.receive()
         except TimeoutError:
             return Failed(ErrorKind.DRAINING, retry_after=1)

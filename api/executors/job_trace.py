@@ -9,7 +9,7 @@ command's output. The tools executor has no network, so the API's span is the on
 import msgspec
 
 from api.core.caller import Caller
-from shared.events import Done, Event, Failed, Started, TextDelta
+from shared.events import Admitted, Done, Event, Failed, Started, TextDelta
 from shared.tool_jobs import CommandOutput, CommandResult, JobDone, ToolJob
 from shared.tracing import Tracing
 from shared.turn import Text, Turn
@@ -64,6 +64,8 @@ class TurnTrace(JobTrace):
     def record_event(self, event: Event) -> None:
         """Records the turn's next event."""
         match event:
+            case Admitted() if event.conversation:
+                self._span.set_attribute("claude_api.conversation", event.conversation)
             case Started():
                 self._span.set_attribute("gen_ai.response.model", event.model)
             case TextDelta() if self._text_pieces is not None:

@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import structlog
+from msgspec import Struct
 
 from shared import wire
 from shared.errors import ErrorKind
@@ -83,9 +84,12 @@ class ExecutorPool:
         """Returns the sockets, least loaded first."""
         return sorted(self.list_sockets(), key=lambda path: (self._jobs[path.stem], self._served[path.stem]))
 
-    def list_candidates(self, refusal: Failed) -> "ExecutorCandidates":
-        """Returns the executors to try for a job. refusal: the job's outcome if there is none."""
-        return ExecutorCandidates(self, refusal)
+    def list_candidates(self, refusal: Failed, preferred: str = "") -> "ExecutorCandidates":
+        """Returns the executors to try for a job. refusal: the job's outcome if there is none.
+
+        preferred: the name of the executor to try first, where the job does not wait.
+        """
+        return ExecutorCandidates(self, refusal, preferred)
 
     @contextlib.contextmanager
     def count_job(self, path: Path) -> Generator[None]:
@@ -120,22 +124,34 @@ async def fetch_status(path: Path) -> ClaudeStatus | None:
     return answer if isinstance(answer, ClaudeStatus) else None
 
 
+class Candidate(Struct, frozen=True):
+    """An executor to try. first_message_timeout: seconds to wait for its first message. may_queue: the job may wait there."""
+
+    path: Path
+    first_message_timeout: float | None
+    may_queue: bool = True
+
+
 class ExecutorCandidates:
     """The executors to try for a job, least loaded first. Mutable: refusal, why none of them accepted it."""
 
-    def __init__(self, executors: ExecutorPool, refusal: Failed) -> None:
+    def __init__(self, executors: ExecutorPool, refusal: Failed, preferred: str) -> None:
         self._executors = executors
+        self._preferred = preferred
         self.refusal = refusal
 
-    def __iter__(self) -> Iterator[tuple[Path, float | None]]:
-        """Yields each socket, and how long to wait for the first message.
+    def __iter__(self) -> Iterator[Candidate]:
+        """Yields each executor; the preferred one also before the others.
 
         If the only obstacle is a draining executor, all are tried again: its successor may listen by then.
         """
         paths = self._executors.list_by_load()
-        yield from ((path, FIRST_MESSAGE_TIMEOUT if len(paths) > 1 else None) for path in paths)
+        timeout = FIRST_MESSAGE_TIMEOUT if len(paths) > 1 else None
+        if len(paths) > 1:
+            yield from (Candidate(path, timeout, may_queue=False) for path in paths if path.stem == self._preferred)
+        yield from (Candidate(path, timeout) for path in paths)
         if self.refusal.kind is ErrorKind.DRAINING:
-            yield from ((path, None) for path in self._executors.list_by_load())
+            yield from (Candidate(path, None) for path in self._executors.list_by_load())
 
 
 async def query_status(path: Path) -> ClaudeStatus | ToolsStatus | None:

@@ -14,16 +14,17 @@ from api.accounting.meter import AdmissionDenied, Meter
 from api.core.caller import Caller
 from api.core.problems import problem_from_failure
 from api.executors.client import ExecutorClient, ExecutorConnection
+from api.executors.held_conversations import HeldConversations
 from api.executors.job_trace import TurnTrace
 from api.executors.observer import JobObserverFactory
 from api.executors.pool import ExecutorPool
 from api.http.drain import Drain
 from shared.errors import ErrorKind
-from shared.events import Event, Failed, UsageWindows
+from shared.events import Done, Event, Failed, UsageWindows
 from shared.tool_jobs import CommandOutput, JobDone, ToolsStatus
 from shared.tracing import Tracing
 from shared.turn import Text, ToolResult, Turn
-from shared.wire import ClaudeStatus, DeliverToolResult, EncodedTurn, Submit, ToApi
+from shared.wire import ClaudeStatus, DeliverToolResult, EncodedTurn, HeldEnded, Submit, ToApi
 
 
 class TurnClient:
@@ -35,6 +36,7 @@ class TurnClient:
         drain: Drain,
         request_timeout: float,
         meter: Meter,
+        held: HeldConversations,
         *,
         observers: tuple[JobObserverFactory, ...] = (),
         tracing: Tracing | None = None,
@@ -47,6 +49,7 @@ class TurnClient:
             too_large_kind=ErrorKind.PROMPT_TOO_LONG,
         )
         self._meter = meter
+        self._held = held
         self._observers = observers
         self._tracing = tracing or Tracing()
         self._windows: UsageWindows | None = None
@@ -100,9 +103,20 @@ class TurnClient:
         caller = structs.replace(caller, traceparent=trace.traceparent, tracestate=trace.tracestate)
         observers = [trace, *(observe(turn, caller) for observe in self._observers)]
         tenant = self._meter.get_tenant(caller)
-        submit = Submit(turn, caller.request_id, tenant, caller.traceparent, tracestate=caller.tracestate)
+        submit = Submit(
+            turn,
+            caller.request_id,
+            tenant,
+            caller.traceparent,
+            tracestate=caller.tracestate,
+            conversation_key=self._held.build_key(caller),
+            key_expires_at=self._meter.get_expiry(caller),
+        )
         guard = self._meter.bind_revocation(caller, turn.model)
-        messages = self._client.stream_messages(submit, _to_event, on_accepted, guard=guard, encoded=encoded)
+        route = self._held.find_route(submit)
+        messages = self._client.stream_messages(
+            submit, _to_event, route.wrap(on_accepted), guard=guard, encoded=encoded, preferred=route.preferred
+        )
         denial: Failed | None = None
         try:
             async with (
@@ -113,6 +127,8 @@ class TurnClient:
                     usage.record(event)
                     if isinstance(event, UsageWindows):
                         self._windows = event
+                    elif isinstance(event, Done) and event.held:
+                        self._held.record(route, event.held, caller)
                     for observer in observers:
                         observer.record_event(event)
                     yield event
@@ -151,7 +167,7 @@ class InteractiveTurn:
 
 
 def _to_event(message: ToApi) -> Event:
-    is_other_role = isinstance(message, ClaudeStatus | ToolsStatus | CommandOutput | JobDone)
+    is_other_role = isinstance(message, ClaudeStatus | ToolsStatus | CommandOutput | JobDone | HeldEnded)
     return Failed(ErrorKind.EXECUTOR_LOST) if is_other_role else message
 
 

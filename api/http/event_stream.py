@@ -28,6 +28,7 @@ JSON_HEADERS = {"content-type": "application/json"}
 KEEPALIVE_COMMENT = b": keep-alive\n\n"
 OFFLINE_HEADER = "x-claude-api-server-mode"
 COST_HEADER = "x-cost-usd"
+CONVERSATION_HEADER = "x-conversation"
 
 log = structlog.get_logger()
 
@@ -148,8 +149,11 @@ class EventStreamResponse[E]:
 
     def _record_event(self, event: object) -> None:
         match event:
-            case Admitted(offline=True):
-                self._headers[OFFLINE_HEADER] = "offline"
+            case Admitted(offline=offline, conversation=conversation):
+                if offline:
+                    self._headers[OFFLINE_HEADER] = "offline"
+                if conversation:
+                    self._headers[CONVERSATION_HEADER] = format_conversation(conversation)
             case Failed(kind):
                 log.warning("request failed", kind=kind.value)
             case Done(stop_reason, usage, cost):
@@ -164,6 +168,11 @@ class EventStreamResponse[E]:
 def is_decisive(event: object) -> bool:
     """Whether an event decides the response's status: the job produces an answer, or has failed."""
     return not isinstance(event, Queued | Admitted | UsageWindows)
+
+
+def format_conversation(conversation: str) -> str:
+    """Returns the header that says whether a held CLI process continued the conversation, and otherwise why not."""
+    return conversation if conversation == "held" else f"replayed; reason={conversation}"
 
 
 async def failures_as_events[E](events: AsyncGenerator[tuple[int, E]]) -> AsyncGenerator[tuple[int, E | Failed]]:

@@ -6,7 +6,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from api.observability.metrics import FAMILIES, MAX_LABEL_VALUES, OTHER
 from shared.tool_jobs import ToolsStatus
-from shared.wire import ClaudeStatus
+from shared.wire import ClaudeStatus, HeldStatus
 
 type ExecutorStatus = ClaudeStatus | ToolsStatus | None
 type Sample = tuple[str, tuple[str, ...], float]
@@ -38,6 +38,7 @@ def list_samples(status: ExecutorStatus) -> Iterator[Sample]:
             yield "executor_cli_starts_total", (), status.cli_starts
             yield "executor_cli_ready_total", (), status.cli_ready
             yield "executor_cli_ready_seconds_total", (), status.cli_ready_seconds
+            yield from _list_held(status.conversations)
             yield from _list_windows(status)
         case ToolsStatus():
             yield "executor_up", (), not status.problem and not status.draining
@@ -54,6 +55,18 @@ def _list_load(status: ClaudeStatus | ToolsStatus) -> Iterator[Sample]:
     yield "executor_queue_capacity", (), status.max_queue
     yield "executor_running", (), status.running
     yield "executor_waiting", (), status.waiting
+
+
+def _list_held(held: HeldStatus) -> Iterator[Sample]:
+    yield "executor_held_processes", (), held.held
+    yield "executor_held_capacity", (), held.max_held
+    yield "executor_held_bytes", (), held.bytes
+    yield "executor_held_hits_total", (), held.hits
+    yield "executor_held_hit_seconds_total", (), held.hit_seconds
+    for reason, count in held.replays.items():
+        yield "executor_replays_total", (reason,), count
+    for reason, count in held.ended.items():
+        yield "executor_held_ended_total", (reason,), count
 
 
 def _list_windows(status: ClaudeStatus) -> Iterator[Sample]:

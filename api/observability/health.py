@@ -46,6 +46,8 @@ class ExecutorHealth(Struct, frozen=True):
     max_queue: Annotated[int, doc("The most jobs that may wait in the queue.")] = 0
     waiting: Annotated[int, doc("The number of waiting jobs.")] = 0
     idle_processes: Annotated[int, doc("The number of idle CLI processes in the pool.")] = 0
+    held_processes: Annotated[int, doc("The number of CLI processes that hold a conversation.")] = 0
+    max_held: Annotated[int, doc("The most CLI processes that hold a conversation.")] = 0
     missing: Annotated[
         tuple[str, ...] | UnsetType,
         doc("Features that the CLI's sandbox lacks on this host; only for callers with a key."),
@@ -137,6 +139,8 @@ def build_executor_health(name: str, status: ClaudeStatus | None, *, has_key: bo
         max_queue=status.max_queue,
         waiting=status.waiting,
         idle_processes=status.idle_processes,
+        held_processes=status.conversations.held,
+        max_held=status.conversations.max_held,
         missing=status.missing if has_key else UNSET,
     )
 

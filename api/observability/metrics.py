@@ -114,6 +114,21 @@ FAMILIES = {
             "counter",
             "Total seconds from start to ready of the pool's CLI processes.",
         ),
+        _build_executor_family("executor_held_processes", "gauge", "CLI processes that hold a conversation."),
+        _build_executor_family("executor_held_capacity", "gauge", "Maximum number of CLI processes that hold one."),
+        _build_executor_family(
+            "executor_held_bytes", "gauge", "Memory of the held CLI processes, without shared pages."
+        ),
+        _build_executor_family("executor_held_hits_total", "counter", "Requests that a held CLI process continued."),
+        _build_executor_family(
+            "executor_held_hit_seconds_total", "counter", "Total seconds that the continued CLI processes were held."
+        ),
+        _build_executor_family(
+            "executor_replays_total", "counter", "Requests that no held CLI process continued, by reason.", "reason"
+        ),
+        _build_executor_family(
+            "executor_held_ended_total", "counter", "Held CLI processes that were ended, by reason.", "reason"
+        ),
         _build_executor_family("executor_tool_jobs_total", "counter", "Finished tool jobs."),
         _build_executor_family("executor_tool_refusals_total", "counter", "Refused tool jobs, by reason.", "reason"),
         _build_executor_family(

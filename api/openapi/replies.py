@@ -79,6 +79,11 @@ HEADERS: dict[str, Json] = {
         "`messages[1]: $.id`: for example numbers that a double cannot represent, or the order of properties.",
         {"type": "string"},
     ),
+    "x-conversation": _header(
+        "`held`: a CLI process that holds the conversation continued it. `replayed; reason=…`: another process received "
+        "the whole conversation, and why.",
+        {"type": "string"},
+    ),
     "x-claude-api-server-mode": _header(
         "`offline`: the server has no Claude login, and the offline model answered.", {"const": "offline"}
     ),

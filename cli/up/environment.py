@@ -74,6 +74,9 @@ EXECUTOR_SETTINGS = (
     "MAX_QUEUE",
     "QUEUE_TIMEOUT",
     "CLI_POOL_SIZE",
+    "HELD_MAX",
+    "HELD_TTL",
+    "HELD_MEMORY_MB",
     *SHARED_SETTINGS,
 )
 

@@ -24,6 +24,7 @@ from executor.claude.tool_results import ToolResultRouter
 from shared.checks import ClaudeCheck
 from shared.events import Event, Failed
 from shared.turn import Message, Text, Turn
+from shared.wire import Submit
 
 CLI_COMMAND_TIMEOUT = 30.0
 TEST_TURN_TIMEOUT = 120.0
@@ -132,7 +133,7 @@ async def _run_test_turn(launch: Launch, folder: Path) -> str:
     await asyncio.to_thread(folder.mkdir, mode=0o700)
     try:
         async with asyncio.timeout(TEST_TURN_TIMEOUT):
-            await role.run(TEST_TURN, ToolResultRouter(), record_failure)
+            await role.run(Submit(TEST_TURN, "check"), ToolResultRouter(), record_failure)
     except TimeoutError:
         return "request_timeout"
     finally:

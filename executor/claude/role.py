@@ -13,6 +13,9 @@ from executor.claude.cli.launch import Launch
 from executor.claude.cli.pool import INITIAL_RETRY_DELAY, MAX_RETRY_DELAY, ProcessPool
 from executor.claude.cli.process import CliCrashed, CliProcess
 from executor.claude.cli.protocol import InitializeResponse
+from executor.claude.held.holder import HELD, ConversationHolder
+from executor.claude.held.limits import NOTHING_HELD, HeldLimits
+from executor.claude.held.store import HeldProcesses
 from executor.claude.request.body import ModelRequest, build_request
 from executor.claude.request.model_rules import PERMISSIVE_RULES, find_rules
 from executor.claude.session import CliSession, Emit
@@ -21,7 +24,7 @@ from shared.errors import ErrorKind
 from shared.events import Admitted, Event, Failed, Queued, UsageWindows
 from shared.json_schema.validator import InvalidSchema
 from shared.turn import Turn
-from shared.wire import ClaudeStatus, CliModel
+from shared.wire import ClaudeStatus, CliModel, Submit
 
 # Messages of the CLI may contain paths of this host: they go to the log, not into the status.
 CLI_START_FAILED = "the Claude Code CLI does not start; see the executor's log"
@@ -42,6 +45,7 @@ class ClaudeRole:
         default_model: str,
         *,
         offline: bool,
+        held_limits: HeldLimits = NOTHING_HELD,
         missing: tuple[str, ...] = (),
     ) -> None:
         """missing: defences of the CLI's sandbox that this host lacks."""
@@ -52,6 +56,7 @@ class ClaudeRole:
         self._default_model = default_model
         self._folder = folder
         self._pool = ProcessPool(self._start_process, self._warm_up, pool_size)
+        self.held = HeldProcesses(held_limits, self._pool.discard)
         self._cli_info: InitializeResponse | None = None
         self._cli_info_task: asyncio.Task[None] | None = None
         self._problem = ""
@@ -75,6 +80,7 @@ class ClaudeRole:
             self._cli_info_task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._cli_info_task
+        self.held.close()
         await self._pool.close()
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
@@ -103,9 +109,10 @@ class ClaudeRole:
             cli_starts=self._start_count,
             cli_ready=self._pool.started,
             cli_ready_seconds=self._pool.start_seconds,
+            conversations=self.held.build_status(),
         )
 
-    async def run(self, turn: Turn, results: ToolResultRouter, emit: Emit, tenant: str = "") -> None:
+    async def run(self, submit: Submit, results: ToolResultRouter, emit: Emit) -> None:
         """Runs a turn; its last event is Done or Failed. results: receives the results of an interactive turn's calls."""
 
         async def emit_queued(ahead: int) -> None:
@@ -117,8 +124,8 @@ class ClaudeRole:
             await emit(event)
 
         try:
-            async with self.admission.acquire_slot(emit_queued, tenant):
-                await self._run_session(turn, results, record_event)
+            async with self.admission.acquire_slot(emit_queued, submit.tenant, may_queue=submit.may_queue):
+                await self._run_session(submit, results, record_event)
         except AdmissionRefused as refused:
             await emit(Failed(refused.kind, retry_after=refused.retry_after))
         except InvalidSchema as invalid:
@@ -129,33 +136,74 @@ class ClaudeRole:
             log.error("the CLI failed", reason=str(lost))
             await emit(Failed(ErrorKind.CLI_FAILED))
 
-    async def _run_session(self, turn: Turn, results: ToolResultRouter, emit: Emit) -> None:
-        used: list[CliProcess] = []
+    async def _run_session(self, submit: Submit, results: ToolResultRouter, emit: Emit) -> None:
+        request, used = self._build_request(submit.turn), list[CliProcess]()
+        holding = ConversationHolder(self.held, submit)
 
         async def take_process() -> CliProcess:
-            process, _ = await self._pool.take()
+            process, _ = await self._take_process()
             used.append(process)
             return process
 
-        session = CliSession(self._build_request(turn), results, take_process)
-        process, is_pooled = await self._pool.take()
-        used.append(process)
+        session = CliSession(request, results, take_process, holding.keep_process)
         try:
-            await emit(Admitted(pooled=is_pooled, offline=self.offline))
-            try:
-                await session.send_turn(process)
-            except CliCrashed as lost:
-                if not is_pooled or process.process.returncode is None:
-                    raise
-                # The process ended while it was idle; the turn did not cause that.
-                log.warning("an idle CLI process had ended", reason=str(lost))
-                process = await self._start_process()
+            process = await self._continue_held(session, holding, used)
+            if process is None:
+                process, is_pooled = await self._take_process()
                 used.append(process)
-                await session.send_turn(process)
+                await emit(Admitted(pooled=is_pooled, offline=self.offline, conversation=holding.reason))
+                process = await self._send_turn(session, process, used, is_pooled=is_pooled)
+            else:
+                await emit(Admitted(pooled=True, offline=self.offline, conversation=HELD))
             await session.stream_events(process, emit)
+        except BaseException:
+            holding.forget_process()
+            raise
         finally:
             for process in used:
-                self._pool.discard(process)
+                if process is not holding.kept_process:
+                    self._pool.discard(process)
+
+    async def _continue_held(
+        self, session: CliSession, holding: ConversationHolder, used: list[CliProcess]
+    ) -> CliProcess | None:
+        """Sends the turn to the process that holds its conversation; returns None if there is none that takes it."""
+        held = holding.take()
+        if held is None:
+            return None
+        used.append(held.process)
+        try:
+            await session.continue_turn(held.process, held.cost_usd)
+        except (CliCrashed, TurnRefused) as lost:
+            log.warning("a held CLI process failed", reason=str(lost))
+            holding.reason = "process_ended"
+            return None
+        return held.process
+
+    async def _send_turn(
+        self, session: CliSession, process: CliProcess, used: list[CliProcess], *, is_pooled: bool
+    ) -> CliProcess:
+        """Sends the turn to a process; returns that process, or the one that replaced it. Raises CliCrashed, TurnRefused."""
+        try:
+            await session.send_turn(process)
+        except CliCrashed as lost:
+            if not is_pooled or process.process.returncode is None:
+                raise
+            # The process ended while it was idle; the turn did not cause that.
+            log.warning("an idle CLI process had ended", reason=str(lost))
+            process = await self._start_process()
+            used.append(process)
+            await session.send_turn(process)
+        return process
+
+    async def _take_process(self) -> tuple[CliProcess, bool]:
+        """Returns a process, and whether it was idle. If none can be started, held ones make room. Raises CliCrashed."""
+        while True:
+            try:
+                return await self._pool.take()
+            except CliCrashed:
+                if not self.held.end_least_valuable("process_needed"):
+                    raise
 
     def _build_request(self, turn: Turn) -> ModelRequest:
         """Builds the request by the rules of its model, with the cache lifetime that the CLI uses for this credential."""

@@ -1,7 +1,7 @@
 """Runs one turn on CLI processes: sends the request, streams the answer, starts further rounds, ends the process.
 
 Invariants: whatever the CLI does after the model ended the answer has no effect: the process is killed before the last event
-is given out, so that it can't continue by itself.
+is given out, so that it can't continue by itself. It is kept only if the CLI has ended the query of a complete answer.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from executor.claude.cli.handshake import TurnRefused, await_acks, build_protoco
 from executor.claude.cli.process import CliCrashed, CliProcess
 from executor.claude.cli.protocol import ControlRequest, Init, InvalidLine, ResultLine
 from executor.claude.follow_up import build_follow_up
+from executor.claude.held.answer import AnswerRecorder
 from executor.claude.output.parser import OutputParser
 from executor.claude.output.recorder import RecordedCall
 from executor.claude.request.body import ModelRequest, build_settings
@@ -29,12 +30,17 @@ from executor.claude.request.messages import has_thinking, strip_thinking
 from executor.claude.tool_results import ToolResultRouter
 from shared.errors import ErrorKind
 from shared.events import Done, Event, ToolCallPending
+from shared.turn import Block
 
 # How long the result line with the cost may take after the model ended the answer.
-RESULT_LINE_TIMEOUT = 0.25
+RESULT_LINE_TIMEOUT = 1.0
+# The answer is what the model meant to say, and the client may continue it.
+COMPLETE_REASONS = {"end_turn", "tool_use"}
 
 type Emit = Callable[[Event], Awaitable[None]]
 type TakeProcess = Callable[[], Awaitable[CliProcess]]
+# Takes the process, its cost so far and the answer over. Returns the handles under which it is held; none if it is not.
+type KeepProcess = Callable[[CliProcess, float, tuple[Block, ...]], tuple[str, ...]]
 
 log = structlog.get_logger()
 
@@ -42,14 +48,30 @@ log = structlog.get_logger()
 class CliSession:
     """One turn. Mutable: the conversation so far, the parser of the answer, and the cost of the turn's earlier processes."""
 
-    def __init__(self, request: ModelRequest, results: ToolResultRouter, take_process: TakeProcess) -> None:
-        """take_process: returns another process, if a further round needs one. Raises InvalidSchema."""
+    def __init__(
+        self,
+        request: ModelRequest,
+        results: ToolResultRouter,
+        take_process: TakeProcess,
+        keep_process: KeepProcess | None = None,
+    ) -> None:
+        """take_process: returns another process, if a further round needs one. keep_process: None to keep none.
+
+        Raises InvalidSchema.
+        """
         self._request = request
         self._messages = list(request.messages)
         self._results = results
         self._take_process = take_process
+        self._keep_process = keep_process
+        self._answer = AnswerRecorder()
         self._parser = OutputParser(request, has_thinking=has_thinking(request.messages))
         self._earlier_cost = 0.0
+
+    async def continue_turn(self, process: CliProcess, cost_so_far: float) -> None:
+        """Sends the turn to a process that holds the conversation before it. Raises CliCrashed, TurnRefused."""
+        await self._continue_with(process)
+        self._earlier_cost = -cost_so_far
 
     async def send_turn(self, process: CliProcess) -> None:
         """Sends the whole turn to a new process. Raises CliCrashed, TurnRefused."""
@@ -105,15 +127,28 @@ class CliSession:
         elif isinstance(line, Init) and line.tools:
             process.kill()
             raise CliCrashed(f"it offers its own tools to the model: {', '.join(line.tools)}")
-        events = [self._add_earlier_cost(event) for event in parser.feed(line)]
-        if parser.is_finished:
+        events = parser.feed(line)
+        for event in events:
+            self._answer.record(event)
+        if not parser.is_finished:
+            return events
+        *events, last = events
+        if isinstance(last, Done):
+            last = self._finish(process, last, is_idle=isinstance(line, ResultLine))
+        else:
             process.kill()
-        return events
+        return [*events, last]
 
-    def _add_earlier_cost(self, event: Event) -> Event:
-        if isinstance(event, Done) and event.cost_usd is not None:
-            return structs.replace(event, cost_usd=event.cost_usd + self._earlier_cost)
-        return event
+    def _finish(self, process: CliProcess, done: Done, *, is_idle: bool) -> Done:
+        """Keeps or kills the process of a complete answer. is_idle: the CLI has ended the query, and waits for another."""
+        handles: tuple[str, ...] = ()
+        is_complete = done.stop_reason in COMPLETE_REASONS and not (done.raw_stop_reason or self._answer.is_refusal)
+        if self._keep_process and is_idle and is_complete and done.cost_usd is not None:
+            handles = self._keep_process(process, done.cost_usd, self._answer.build_content())
+        if not handles:
+            process.kill()
+        cost = None if done.cost_usd is None else max(0.0, done.cost_usd + self._earlier_cost)
+        return structs.replace(done, cost_usd=cost, held=handles)
 
     async def _await_result_line(self, process: CliProcess, done: Done, emit: Emit) -> None:
         """Waits for the result line, which has the cost; without it the answer ends without the cost."""

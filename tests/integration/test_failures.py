@@ -81,7 +81,7 @@ async def test_a_killed_executor_costs_its_jobs_an_honest_error_and_is_used_agai
         await executor.start()
         await stack.wait_until_ready()
         assert parse_text(await send_chat(stack)) == "back"
-        await stack.wait_until_idle()
+        await stack.find_idle_cli()
         await wait_until(lambda: len(list(stack.run_dir.glob("*.work/*"))) == 1)
 
 

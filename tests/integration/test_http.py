@@ -31,7 +31,7 @@ async def browsed(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 
 async def test_health_tells_what_the_server_is_made_of(stack: Stack):
     """Without a key, and without a path, an account or a prompt."""
-    await stack.wait_until_idle()
+    await stack.find_idle_cli()
     async with httpx2.AsyncClient(base_url=stack.url) as client:
         response = await client.get("/health")
     health = response.json()
@@ -55,6 +55,8 @@ async def test_health_tells_what_the_server_is_made_of(stack: Stack):
                     "max_queue": 32,
                     "waiting": 0,
                     "idle_processes": 1,
+                    "held_processes": 0,
+                    "max_held": 2,
                 }
             ],
             "tools": [],

@@ -409,9 +409,10 @@ async def test_a_strict_owner_refuses_what_would_be_ignored(strict: Stack, upstr
 
 
 async def test_everything_of_an_answer_is_gone_after_it(stack: Stack, upstream: Upstream):
-    """Only parked processes are left, none with a request's words on its command line."""
+    """Only idle and held processes are left, none with a request's words on its command line."""
     upstream.script(AnswerReply("Hi", thinking="hm"))
     await send_chat(stack, "my secret words", max_budget_usd=1, n=2, stop="x")
     await stack.wait_until_idle()
     assert not any("secret" in " ".join(cli.cmdline()) for cli in stack.list_clis())
+    await stack.end_held()
     await wait_until(lambda: len(list((stack.run_dir / "claude-1.work").iterdir())) == 1)

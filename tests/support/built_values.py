@@ -50,7 +50,19 @@ from shared.tool_jobs import (
     WriteResult,
 )
 from shared.turn import Message, Role, Text, ToolResult, Turn
-from shared.wire import ClaudeStatus, CliModel, DeliverToolResult, GetStatus, RunTool, Submit, ToApi, ToExecutor
+from shared.wire import (
+    ClaudeStatus,
+    CliModel,
+    DeliverToolResult,
+    EndHeld,
+    GetStatus,
+    HeldEnded,
+    HeldStatus,
+    RunTool,
+    Submit,
+    ToApi,
+    ToExecutor,
+)
 
 STOP_REASONS: tuple[StopReason, ...] = (
     *("end_turn", "max_tokens", "stop_sequence"),
@@ -95,9 +107,15 @@ turns = st.builds(
 
 models = st.builds(CliModel, value=words, resolved=words, name=words, description=words)
 
+
+def few(each: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
+    """Up to three of them."""
+    return st.lists(each, max_size=3).map(tuple)
+
+
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Queued, counts),
-    st.builds(Admitted, pooled=st.booleans(), offline=st.booleans()),
+    st.builds(Admitted, pooled=st.booleans(), offline=st.booleans(), conversation=words),
     st.builds(Started, words),
     st.builds(TextDelta, words | awkward),
     st.builds(ThinkingDelta, words | awkward),
@@ -118,25 +136,9 @@ events: st.SearchStrategy[Event] = st.one_of(
         st.builds(Usage, counts, counts, counts, counts, counts),
         st.none() | seconds,
         st.none() | words,
+        held=few(words),
     ),
     st.builds(Failed, st.sampled_from(ErrorKind), words, st.none() | seconds),
-)
-
-statuses = st.builds(
-    ClaudeStatus,
-    role=st.just("claude"),
-    mode=st.sampled_from(["online", "offline"]),
-    credential=words,
-    cli_found=st.booleans(),
-    cli_version=words,
-    max_concurrent=counts,
-    max_queue=counts,
-    running=counts,
-    waiting=counts,
-    idle_processes=counts,
-    draining=st.booleans(),
-    problem=words,
-    models=st.lists(models, max_size=3).map(tuple),
 )
 
 
@@ -156,9 +158,23 @@ def made(kind: type[Any]) -> st.SearchStrategy[Any]:
     return st.builds(kind, **{field.name: named.get(field.type, st.from_type(field.type)) for field in fields})
 
 
-def few(each: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
-    """Up to three of them."""
-    return st.lists(each, max_size=3).map(tuple)
+statuses = st.builds(
+    ClaudeStatus,
+    role=st.just("claude"),
+    mode=st.sampled_from(["online", "offline"]),
+    credential=words,
+    cli_found=st.booleans(),
+    cli_version=words,
+    max_concurrent=counts,
+    max_queue=counts,
+    running=counts,
+    waiting=counts,
+    idle_processes=counts,
+    draining=st.booleans(),
+    problem=words,
+    models=st.lists(models, max_size=3).map(tuple),
+    conversations=made(HeldStatus),
+)
 
 
 jobs: st.SearchStrategy[ToolJob] = st.one_of(
@@ -172,10 +188,16 @@ results: st.SearchStrategy[JobResult] = st.one_of(
 )
 
 to_executor: st.SearchStrategy[ToExecutor] = st.one_of(
-    st.builds(Submit, turns, words, words, words, counts),
+    st.builds(
+        Submit,
+        *(turns, words, words, words, counts, words, words),
+        key_expires_at=st.none() | seconds,
+        may_queue=st.booleans(),
+    ),
     st.builds(DeliverToolResult, st.builds(ToolResult, words, st.lists(st.builds(Text, words | awkward)).map(tuple))),
     st.builds(RunTool, jobs, words, words, words, counts),
     st.builds(GetStatus, counts),
+    st.builds(EndHeld, st.none() | words, counts),
 )
 to_api: st.SearchStrategy[ToApi] = st.one_of(
     events,
@@ -183,4 +205,5 @@ to_api: st.SearchStrategy[ToApi] = st.one_of(
     st.builds(CommandOutput, st.sampled_from(["stdout", "stderr"]), st.binary(max_size=50)),
     st.builds(JobDone, results),
     made(ToolsStatus),
+    st.builds(HeldEnded, counts),
 )

@@ -39,6 +39,7 @@ PAGE_BY_PREFIX = {
     "/v1": "http",
     "/api/admin": "keys",
     "/api/usage": "keys",
+    "/api/held": "held-conversations",
     "/api": "rest",
     "/mcp": "mcp",
     "/health": "monitoring",

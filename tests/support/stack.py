@@ -137,6 +137,8 @@ class Stack:
             "PYTHONWARNINGS": "error",
             # However slow the machine is, who waits for a place gets one.
             "QUEUE_TIMEOUT": "600",
+            # Enough to continue conversations; the default depends on the machine's memory.
+            "HELD_MAX": "2",
             **self._settings,
             **extra,
         }
@@ -229,10 +231,16 @@ class Stack:
         return [cli for program in self.executors if program.process for cli in program.list_clis()]
 
     async def find_idle_cli(self) -> psutil.Process:
-        """The CLI process that waits for the next job, where only one is parked."""
+        """The CLI process that waits for the next job, where the pool has only one. Those that are held are ended."""
+        await self.end_held()
         await self.wait_until_idle()
         [cli] = self.list_clis()
         return cli
+
+    async def end_held(self) -> int:
+        """Ends the CLI processes that hold a conversation. Returns how many."""
+        response = await self.client.delete("/api/held")
+        return response.raise_for_status().json()["ended"]
 
     def read_logs(self) -> str:
         """Every log, but for the lines that waiting makes."""
@@ -255,14 +263,15 @@ class Stack:
             raise TimeoutError(f"a job still runs; the end of the logs:\n{self.read_logs()[-20_000:]}") from None
 
     async def wait_until_idle(self, timeout: float = TEST_TIMEOUT) -> None:
-        """Wait until no job runs or waits, and only parked CLI processes are left."""
+        """Wait until no job runs or waits, and only idle and held CLI processes are left."""
 
         async def is_idle() -> bool:
             health = await self.fetch_health()
             return bool(
                 health
                 and all(not e["running"] and not e["waiting"] for e in health["executors"])
-                and len(self.list_clis()) == self._pool_size * len(self.executors)
+                and len(self.list_clis())
+                == self._pool_size * len(self.executors) + sum(e["held_processes"] for e in health["executors"])
                 and all(e["idle_processes"] == self._pool_size for e in health["executors"])
             )
 

@@ -136,7 +136,7 @@ class McpEndpoint:
                     stack.enter_context(self._drain.track_waiter(channel.disconnect))
                     stack.enter_context(self._revocation.track_job(caller, "", lambda _failed: channel.disconnect()))
                 if opens:
-                    self._revocation.track_sessions(caller, lambda: sessions.end_sessions(caller.key_id))
+                    self._revocation.track_resource(caller, "mcp", lambda: sessions.end_sessions(caller.key_id))
                 await sessions.handle(inner, caller.key_id, channel.receive, channel.send, opens=opens)
         await channel.end_response()
 

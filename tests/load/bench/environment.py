@@ -44,4 +44,5 @@ async def resting(stack: Stack, parked: int) -> bool:
 async def _idle(stack: Stack, parked: int) -> bool:
     health = await stack.fetch_health()
     states = [(one["idle_processes"], one["running"], one["waiting"]) for one in health["executors"]] if health else []
-    return states == [(parked, 0, 0)] and len(stack.list_clis()) == parked
+    held = sum(one["held_processes"] for one in health["executors"]) if health else 0
+    return states == [(parked, 0, 0)] and len(stack.list_clis()) == parked + held

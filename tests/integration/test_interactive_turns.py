@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from api.core.caller import Caller
+from api.executors.held_conversations import HeldConversations
 from api.executors.pool import ExecutorPool
 from api.executors.turn_client import InteractiveTurn, TurnClient
 from api.http.drain import Drain
@@ -33,10 +34,12 @@ def turn(**more: object) -> Turn:
 
 
 @asynccontextmanager
-async def held(stack: Stack, asked: Turn) -> AsyncGenerator[InteractiveTurn]:
-    """A held turn under way."""
-    dispatch = TurnClient(ExecutorPool(stack.run_dir, "claude"), Drain(30), 60, build_meter(stack.folder))
-    async with asyncio.timeout(TEST_TIMEOUT), dispatch.run_interactive(asked, Caller("req_held")) as job:
+async def run_interactive(stack: Stack, asked: Turn) -> AsyncGenerator[InteractiveTurn]:
+    """An interactive turn under way."""
+    executors, meter = ExecutorPool(stack.run_dir, "claude"), build_meter(stack.folder)
+    conversations = HeldConversations(executors, meter.revocation, "secret")
+    dispatch = TurnClient(executors, Drain(30), 60, meter, conversations)
+    async with asyncio.timeout(TEST_TIMEOUT), dispatch.run_interactive(asked, Caller("req_interactive")) as job:
         yield job
 
 
@@ -90,7 +93,7 @@ async def test_a_turn_goes_on_through_its_calls_to_one_end(stack: Stack, upstrea
         call("toolu_2"),
         AnswerReply("Fine.", input=7, output=3),
     )
-    async with held(stack, turn()) as job:
+    async with run_interactive(stack, turn()) as job:
         events = await answered(job, toolu_1="18 °C", toolu_2="noon")
     assert text_of(events) == "Let me see.\n\nFine."
     assert [event for event in events if isinstance(event, ToolCallPending)] == [
@@ -118,7 +121,7 @@ async def test_calls_of_one_message_are_wanted_together(either: Stack, upstream:
     """None waits for the result of another, and results may come in any order."""
     both = AnswerReply(tools=[("toolu_1", "get_time", ['{"city":"a"}']), ("toolu_2", "get_time", ['{"city":"b"}'])])
     upstream.script(both, AnswerReply("Both."))
-    async with held(either, turn()) as job:
+    async with run_interactive(either, turn()) as job:
         await events_to(job, ToolCallPending)
         assert (await events_to(job, ToolCallPending))[-1] == ToolCallPending("toolu_2", "get_time", '{"city":"b"}')
         await job.send_tool_result(ToolResult("toolu_2", (Text("two"),)))
@@ -148,7 +151,7 @@ async def test_a_result_reaches_the_model_as_it_was_brought(
 ):
     """Its text whole, and whether it is an error."""
     upstream.script(call("c"), AnswerReply("Ah."))
-    async with held(stack, turn()) as job:
+    async with run_interactive(stack, turn()) as job:
         events = await answered(job, c=result)
     assert text_of(events) == "Ah."
     [received] = results_of(upstream)
@@ -159,7 +162,7 @@ async def test_a_result_reaches_the_model_as_it_was_brought(
 async def test_a_picture_reaches_the_model_as_one(stack: Stack, upstream: Upstream):
     """Beside the words that came with it."""
     upstream.script(call("c"), AnswerReply("Ah."))
-    async with held(stack, turn()) as job:
+    async with run_interactive(stack, turn()) as job:
         await answered(job, c=ToolResult("c", (Text("look"), Image("image/png", PIXEL))))
     [text, image] = parts(results_of(upstream)[0])
     assert text == {"type": "text", "text": "look"}
@@ -169,7 +172,7 @@ async def test_a_picture_reaches_the_model_as_one(stack: Stack, upstream: Upstre
 async def test_a_tool_that_is_not_on_offer_is_put_right_and_the_turn_goes_on(stack: Stack, upstream: Upstream):
     """Nobody is asked for its result."""
     upstream.script(call("c", "rm_rf"), call("d"), AnswerReply("Well."))
-    async with held(stack, turn()) as job:
+    async with run_interactive(stack, turn()) as job:
         events = await answered(job, d="noon")
     assert [event.id for event in events if isinstance(event, ToolCall | ToolCallPending)] == ["d", "d"]
     assert text_of(events) == "Well."
@@ -178,7 +181,7 @@ async def test_a_tool_that_is_not_on_offer_is_put_right_and_the_turn_goes_on(sta
 async def test_a_demanded_call_is_demanded_once(stack: Stack, upstream: Upstream):
     """After it the model may choose for itself: or it would call for ever."""
     upstream.script(call("c"), AnswerReply("Well."))
-    async with held(stack, turn(model="haiku", tool_choice="tool", forced_tool="get_time")) as job:
+    async with run_interactive(stack, turn(model="haiku", tool_choice="tool", forced_tool="get_time")) as job:
         assert text_of(await answered(job, c="noon")) == "Well."
     first, second = (request.body.get("tool_choice") for request in upstream.requests)
     assert first == {"type": "tool", "name": "get_time"}
@@ -189,7 +192,7 @@ async def test_without_parallel_calls_one_is_wanted(stack: Stack, upstream: Upst
     """A second call of the same message is answered with that."""
     both = AnswerReply(tools=[("toolu_1", "get_time", ["{}"]), ("toolu_2", "get_time", ["{}"])])
     upstream.script(both, call("toolu_3"), AnswerReply("One."))
-    async with held(stack, turn(parallel_tools=False)) as job:
+    async with run_interactive(stack, turn(parallel_tools=False)) as job:
         events = await answered(job, toolu_1="first", toolu_3="third")
     assert [event.id for event in events if isinstance(event, ToolCallPending)] == ["toolu_1", "toolu_3"]
     [refused] = [result for result in results_of(upstream, 1) if result["tool_use_id"] == "toolu_2"]
@@ -201,7 +204,7 @@ async def test_without_parallel_calls_one_is_wanted(stack: Stack, upstream: Upst
 async def test_a_message_that_is_cut_short_ends_the_answer(stack: Stack, upstream: Upstream, reason: str):
     """Its calls are never wanted."""
     upstream.script(call("c"), AnswerReply("Half", tools=[("d", "get_time", ["{}"])], stop_reason=reason))
-    async with held(stack, turn()) as job:
+    async with run_interactive(stack, turn()) as job:
         events = await answered(job, c="noon")
     assert [event.id for event in events if isinstance(event, ToolCallPending)] == ["c"]
     done = events[-1]
@@ -213,7 +216,7 @@ async def test_a_message_that_is_cut_short_ends_the_answer(stack: Stack, upstrea
 async def test_a_failure_in_a_later_message_is_told(stack: Stack, upstream: Upstream):
     """As it would be in the first."""
     upstream.script(call("c"), ErrorReply(401, "authentication_error"))
-    async with held(stack, turn()) as job:
+    async with run_interactive(stack, turn()) as job:
         events = await answered(job, c="noon")
     last = events[-1]
     assert isinstance(last, Failed)
@@ -225,7 +228,7 @@ async def test_a_budget_holds_over_all_messages(stack: Stack, upstream: Upstream
     upstream.script(
         AnswerReply(tools=[("c", "get_time", ["{}"])], input=100_000, output=100_000), AnswerReply("Too dear.")
     )
-    async with held(stack, turn(max_budget_usd=0.01)) as job:
+    async with run_interactive(stack, turn(max_budget_usd=0.01)) as job:
         events = await answered(job, c="noon")
     last = events[-1]
     assert isinstance(last, Failed)
@@ -236,7 +239,7 @@ async def test_leaving_while_a_result_is_awaited_ends_the_cli(stack: Stack, upst
     """At once: nobody will bring it."""
     upstream.script(call("c"))
     cli = await stack.find_idle_cli()
-    async with held(stack, turn()) as job:
+    async with run_interactive(stack, turn()) as job:
         await events_to(job, ToolCallPending)
         assert list_group(cli.pid)
     async with asyncio.timeout(TEST_TIMEOUT):
@@ -244,15 +247,15 @@ async def test_leaving_while_a_result_is_awaited_ends_the_cli(stack: Stack, upst
         await stack.wait_until_quiet()
 
 
-@pytest.mark.parametrize("is_held", [True, False])
-async def test_a_result_that_no_call_waits_for_fails_the_job(stack: Stack, upstream: Upstream, *, is_held: bool):
+@pytest.mark.parametrize("is_interactive", [True, False])
+async def test_a_result_that_no_call_waits_for_fails_the_job(stack: Stack, upstream: Upstream, *, is_interactive: bool):
     """Honestly: the two programs do not understand each other."""
     upstream.script(call("c"), AnswerReply("Never."))
     reader, writer = await asyncio.open_unix_connection(str(next(stack.run_dir.glob("*.sock"))))
     try:
         async with asyncio.timeout(TEST_TIMEOUT):
             writer.write(
-                encode_frame(Submit(turn(interactive=is_held), "req_1"))
+                encode_frame(Submit(turn(interactive=is_interactive), "req_1"))
                 + encode_frame(DeliverToolResult(ToolResult("other", ())))
             )
             event = await read_to_api(reader)
@@ -265,10 +268,10 @@ async def test_a_result_that_no_call_waits_for_fails_the_job(stack: Stack, upstr
         writer.close()
 
 
-async def test_an_executor_that_drains_tells_a_held_turn(upstream: Upstream):
+async def test_an_executor_that_drains_tells_an_interactive_turn(upstream: Upstream):
     """When its time is over, not before."""
     upstream.script(call("c"), AnswerReply("In time."))
-    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": "1"}) as stack, held(stack, turn()) as job:
+    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": "1"}) as stack, run_interactive(stack, turn()) as job:
         await events_to(job, ToolCallPending)
         await stack.executors[0].stop()
         last = (await events_to(job, Failed))[-1]

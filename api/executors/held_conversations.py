@@ -1,0 +1,103 @@
+"""Held conversations, as the API sees them: which executor holds which, and how they are ended.
+
+Invariants: requests of different keys never have the same conversation key; neither have requests before and after a rotation
+of their key. The API knows digests of conversations and none of their content.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from api.auth.revocation import Revocation
+from api.core.caller import Caller
+from api.core.dialect_names import Dialect
+from api.executors.client import ExecutorConnection
+from api.executors.pool import STATUS_TIMEOUT, ExecutorPool
+from shared.conversation import identify
+from shared.process.peers import UntrustedSocketError
+from shared.wire import EndHeld, HeldEnded, Submit, WireError, exchange
+
+# The APIs whose clients send a conversation again with each request.
+CONTINUED_DIALECTS: tuple[Dialect, ...] = ("chat", "responses", "messages")
+MAX_ROUTES = 10_000
+DIGEST_BYTES = 16
+
+
+class ConversationRoute:
+    """Where one job ran. Mutable: the executor that accepted it. preferred: the executor that holds its conversation."""
+
+    def __init__(self, conversation_key: str, preferred: str) -> None:
+        self.conversation_key = conversation_key
+        self.preferred = preferred
+        self.executor = ""
+
+    def wrap(self, on_accepted: Callable[[ExecutorConnection], None]) -> Callable[[ExecutorConnection], None]:
+        """Returns a function that records the executor and then calls the given one."""
+
+        def record(connection: ExecutorConnection) -> None:
+            self.executor = connection.executor
+            on_accepted(connection)
+
+        return record
+
+
+class HeldConversations:
+    """Mutable: the executors by the handles of conversations, and the requests to executors in progress."""
+
+    def __init__(self, executors: ExecutorPool, revocation: Revocation, secret: str) -> None:
+        """secret: a value that only this server knows, so that conversation keys of different servers differ."""
+        self._executors = executors
+        self._revocation = revocation
+        self._secret = hashlib.sha256(secret.encode()).digest()
+        self._routes: OrderedDict[str, str] = OrderedDict()
+        self._tasks: set[asyncio.Task[int]] = set()
+
+    def build_key(self, caller: Caller) -> str:
+        """Returns the conversation key of a caller; empty for a caller that does not continue conversations."""
+        return self._build_key(caller) if caller.dialect in CONTINUED_DIALECTS else ""
+
+    def find_route(self, submit: Submit) -> ConversationRoute:
+        """Finds the executor that holds the conversation of a turn."""
+        if not self._routes or not submit.conversation_key or len(self._executors.list_sockets()) <= 1:
+            return ConversationRoute(submit.conversation_key, "")
+        handle = identify(submit.turn, submit.conversation_key).handle
+        return ConversationRoute(submit.conversation_key, self._routes.get(handle, ""))
+
+    def record(self, route: ConversationRoute, handles: tuple[str, ...], caller: Caller) -> None:
+        """Records the executor that holds a conversation after an answer."""
+        for handle in handles:
+            self._routes[handle] = route.executor
+            self._routes.move_to_end(handle)
+        while len(self._routes) > MAX_ROUTES:
+            self._routes.popitem(last=False)
+        self._revocation.track_resource(caller, "held", lambda: self._end_soon(route.conversation_key))
+
+    async def end(self, caller: Caller | None) -> int:
+        """Ends the held processes of a caller's key; None: of every key. Returns how many."""
+        return await self._end(self._build_key(caller) if caller else None)
+
+    def _build_key(self, caller: Caller) -> str:
+        identity = f"{caller.key_id}\0{caller.key_digest or ''}"
+        return hashlib.blake2b(identity.encode(), key=self._secret, digest_size=DIGEST_BYTES).hexdigest()
+
+    def _end_soon(self, conversation_key: str) -> None:
+        task = asyncio.create_task(self._end(conversation_key))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _end(self, conversation_key: str | None) -> int:
+        message = EndHeld(conversation_key)
+        counts = await asyncio.gather(*(_end_at(message, path) for path in self._executors.list_sockets()))
+        return sum(counts)
+
+
+async def _end_at(message: EndHeld, path: Path) -> int:
+    """Ends processes of one executor; one that does not answer, or is of another version, counts none."""
+    with contextlib.suppress(OSError, UntrustedSocketError, WireError, TimeoutError):
+        async with asyncio.timeout(STATUS_TIMEOUT):
+            answer = await exchange(path, message)
+            return answer.count if isinstance(answer, HeldEnded) else 0
+    return 0

@@ -1,0 +1,1 @@
+"""CLI processes that are held after an answer, for the next request of the same conversation."""
