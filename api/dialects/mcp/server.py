@@ -30,8 +30,7 @@ from mcp_types import (
 from msgspec import Struct, structs
 
 from api.agent import services
-from api.agent.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, Step
-from api.agent.requests import AnalyzeRequest, BashRequest, ChatRequest, CodeRequest, FileReadRequest
+from api.agent.answers import BashAnswer, ChatAnswer, FileAnswer, Step
 from api.auth.middleware import PRINCIPAL, require_scope
 from api.core.caller import Caller, get_caller_from_scope
 from api.core.keys import Principal
@@ -40,7 +39,7 @@ from api.core.scopes import ANY_SCOPE
 from api.dialects.mcp import prompts, resources
 from api.dialects.mcp.decode import parse_arguments
 from api.dialects.mcp.encode import build_error_result, build_result, render_progress
-from api.dialects.mcp.models import OFFERS_BY_NAME, TOOL_OFFERS
+from api.dialects.mcp.models import OFFERS_BY_NAME, TOOL_OFFERS, NoArguments
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.tracing import parse_trace_id
@@ -95,33 +94,16 @@ class McpHandlers:
             try:
                 require_scope(get_context_principal(context), offer.scope)
                 request = parse_arguments(offer, params.arguments)
-                steps = await self._start(request, caller)
-                if steps is None:
-                    return build_result(
-                        await services.list_models(self._agent_services, get_context_principal(context).key)
-                    )
+                if isinstance(request, NoArguments):
+                    key = get_context_principal(context).key
+                    return build_result(await services.list_models(self._agent_services, key))
+                steps = await services.SERVICES[offer.request_type](self._agent_services, request, caller)
                 return build_result(await run_with_progress(steps, context))
             except Problem as problem:
                 return build_error_result(problem)
             except Exception:
                 log.exception("a tool failed", tool=offer.name)
                 return build_error_result(problem_from_failure(Failed(ErrorKind.INTERNAL)))
-
-    async def _start(self, request: Struct, caller: Caller) -> AsyncGenerator[Step] | None:
-        """Starts a request and returns its steps; None for a request without any. Raises Problem."""
-        match request:
-            case ChatRequest():
-                return await services.chat(self._agent_services, request, caller)
-            case CodeRequest():
-                return await services.code(self._agent_services, request, caller)
-            case AnalyzeRequest():
-                return await services.analyze(self._agent_services, request, caller)
-            case FileReadRequest():
-                return await services.read_file(self._agent_services, request, caller)
-            case BashRequest():
-                return await services.run_command(self._agent_services, request, caller)
-            case _:
-                return None
 
     async def list_resources(self, context: Context, _params: PaginatedRequestParams | None) -> ListResourcesResult:
         """Lists the allowed paths, for keys that may read files."""
@@ -176,7 +158,7 @@ async def run_with_progress(steps: AsyncGenerator[Step], context: Context) -> St
             match step:
                 case Failed():
                     raise problem_from_failure(step)
-                case ChatAnswer() | CodeAnswer() | FileAnswer() | BashAnswer():
+                case ChatAnswer() | FileAnswer() | BashAnswer():
                     return step
                 case _ if message := render_progress(step):
                     count += 1

@@ -11,13 +11,7 @@ from api.conversation import content
 from api.conversation import tools as tooling
 from api.conversation.compat import rewrite_body, to_chat_fields
 from api.conversation.drafts import Draft, DraftBlock, DraftResult, split_system_texts
-from api.conversation.fields import (
-    check_budget,
-    check_choice_count,
-    check_max_tokens,
-    decode_json,
-    parse_stop_sequences,
-)
+from api.conversation.fields import check_choice_count, decode_json, parse_stop_sequences
 from api.conversation.items import parse_items
 from api.conversation.parameters import CHAT_PARAMETERS, Policy, check_ignored, check_parameters
 from api.conversation.parts import TOOL_DECODER, FunctionCall, ToolDefinition, ToolParams
@@ -66,13 +60,14 @@ def decode(body: bytes, policy: Policy) -> ChatTurnRequest:
         model=request.model,
         system=system,
         drafts=drafts,
-        max_tokens=parse_max_tokens(request),
+        # `max_completion_tokens` is the newer name and wins.
+        max_tokens=request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens,
         tool_set=tooling.build_tool_set(tool_params),
         schema=parse_answer_schema(request),
         effort=resolve_effort(request),
         stop=parse_stop_sequences(request.stop),
         choices=check_choice_count(request.n, policy.max_choices),
-        max_budget_usd=check_budget(request.max_budget_usd),
+        max_budget_usd=request.max_budget_usd,
         stream=bool(request.stream),
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
         reasoning=is_reasoning_shown(request, policy.show_reasoning),
@@ -212,10 +207,3 @@ def parse_answer_schema(request: ChatCompletionRequest) -> str | None:
         case other:
             where = "response_format.type"
             raise invalid_problem(f"`{where}` must be text, json_object or json_schema, not `{other}`.", where)
-
-
-def parse_max_tokens(request: ChatCompletionRequest) -> int | None:
-    """Returns the output limit. `max_completion_tokens` is the newer name and wins. Raises Problem."""
-    if request.max_completion_tokens is not None:
-        return check_max_tokens(request.max_completion_tokens, "max_completion_tokens")
-    return check_max_tokens(request.max_tokens, "max_tokens")

@@ -21,9 +21,8 @@ from api.dialects.openai_chat.output import (
     FinishReason,
     FunctionOut,
     ToolCallOut,
-    encoder,
 )
-from api.dialects.openai_common import DONE_EVENT, ChatUsage, build_usage, render_error
+from api.dialects.openai_common import DONE_EVENT, ChatUsage, build_usage, encoder, render_error
 from api.http.sse import render_data
 from shared.events import (
     Done,

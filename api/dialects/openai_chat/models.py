@@ -9,7 +9,7 @@ from api.conversation.fields import EFFORT_NAMES, MAX_STOP_SEQUENCES
 from api.conversation.kinds import TaggedStructDecoder
 from api.conversation.parts import TOOL_CHOICES, FunctionCall, FunctionDefinition, StreamOptions
 from api.conversation.tools import MAX_TOOLS
-from api.core.schema import TOKENS, US_DOLLARS, content_of, doc, like, raw_field, ref
+from api.core.schema import Dollars, TokenLimit, content_of, doc, like, raw_field, ref
 
 
 class CustomToolCall(Struct, frozen=True):
@@ -141,15 +141,12 @@ class ChatCompletionRequest(Struct, frozen=True):
         StreamOptions | None, doc("Only with `stream: true`. `include_usage` adds a last chunk with the token usage.")
     ] = None
     max_tokens: Annotated[
-        int | None,
-        doc(
-            "The most output tokens, thinking included. A truncated answer has `finish_reason: length`.",
-            **TOKENS,
-        ),
+        TokenLimit | None,
+        doc("The most output tokens, thinking included. A truncated answer has `finish_reason: length`."),
     ] = None
-    max_completion_tokens: Annotated[
-        int | None, doc("The newer name of `max_tokens`; it takes precedence.", **TOKENS)
-    ] = None
+    max_completion_tokens: Annotated[TokenLimit | None, doc("The newer name of `max_tokens`; it takes precedence.")] = (
+        None
+    )
     tools: Annotated[
         list[msgspec.Raw] | None,
         doc(
@@ -202,11 +199,8 @@ class ChatCompletionRequest(Struct, frozen=True):
     ] = None
     n: Annotated[int | None, doc("The number of answers.")] = None
     max_budget_usd: Annotated[
-        float | None,
-        doc(
-            "The most that the answer may cost, in US dollars; an answer that would cost more fails with status 402.",
-            **US_DOLLARS,
-        ),
+        Dollars | None,
+        doc("The most that the answer may cost, in US dollars; an answer that would cost more fails with status 402."),
     ] = None
 
 

@@ -9,13 +9,7 @@ from itertools import chain, repeat
 import msgspec
 from msgspec import Struct
 
-from api.conversation.fields import (
-    check_budget,
-    check_choice_count,
-    check_max_tokens,
-    decode_json,
-    parse_stop_sequences,
-)
+from api.conversation.fields import check_choice_count, decode_json, parse_stop_sequences
 from api.conversation.parameters import COMPLETIONS_PARAMETERS, Policy, check_parameters
 from api.core.problems import Problem, invalid_problem
 from api.dialects.openai_completions.models import CompletionRequest
@@ -93,11 +87,11 @@ def decode(body: bytes, policy: Policy) -> CompletionTurnRequest:
         model=request.model,
         prompts=prompts,
         suffix=suffix,
-        max_tokens=check_max_tokens(request.max_tokens, "max_tokens"),
+        max_tokens=request.max_tokens,
         stop=parse_stop_sequences(request.stop),
         choices=choices,
         echo=bool(request.echo),
-        max_budget_usd=check_budget(request.max_budget_usd),
+        max_budget_usd=request.max_budget_usd,
         stream=bool(request.stream),
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
         ignored=ignored,

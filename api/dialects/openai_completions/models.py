@@ -6,7 +6,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from api.conversation.fields import MAX_STOP_SEQUENCES
 from api.conversation.parts import StreamOptions
-from api.core.schema import TOKENS, US_DOLLARS, doc
+from api.core.schema import Dollars, TokenLimit, doc
 from api.dialects.openai_common import ChatUsage
 
 type EndReason = Literal["stop", "length", "content_filter"]
@@ -30,10 +30,9 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     suffix: Annotated[
         str | None, doc("The text after a gap; the answer fills the gap between `prompt` and `suffix`.")
     ] = None
-    max_tokens: Annotated[
-        int | None,
-        doc("The most output tokens, thinking included. Default: no limit.", **TOKENS),
-    ] = None
+    max_tokens: Annotated[TokenLimit | None, doc("The most output tokens, thinking included. Default: no limit.")] = (
+        None
+    )
     stop: Annotated[
         str | list[str] | None,
         doc(
@@ -48,9 +47,7 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
     stream_options: Annotated[
         StreamOptions | None, doc("Only with `stream: true`. `include_usage` adds a last chunk with the token usage.")
     ] = None
-    max_budget_usd: Annotated[float | None, doc("The most that an answer may cost, in US dollars.", **US_DOLLARS)] = (
-        None
-    )
+    max_budget_usd: Annotated[Dollars | None, doc("The most that an answer may cost, in US dollars.")] = None
 
 
 class TextChoice(Struct, frozen=True):

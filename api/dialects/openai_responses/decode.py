@@ -10,7 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from api.conversation.drafts import split_system_texts
-from api.conversation.fields import check_budget, check_max_tokens, decode_json, parse_effort
+from api.conversation.fields import decode_json, parse_effort
 from api.conversation.items import parse_items
 from api.conversation.parameters import RESPONSES_PARAMETERS, Policy, check_ignored, check_parameters
 from api.conversation.schemas import read_answer_schema
@@ -64,7 +64,6 @@ def decode(body: bytes, policy: Policy, history: KeyResponses) -> ResponsesTurnR
     instructions = (request.instructions,) if request.instructions else ()
     system, drafts = split_system_texts(instructions, parsed.drafts, missing)
     check_limits(request)
-    max_budget_usd = check_budget(request.max_budget_usd)
     tools = parse_tools(request)
     unused = find_unused_fields(fields, RESPONSES_FIELDS)
     without_effect = check_ignored(
@@ -84,7 +83,7 @@ def decode(body: bytes, policy: Policy, history: KeyResponses) -> ResponsesTurnR
         system=system,
         drafts=drafts,
         max_tokens=request.max_output_tokens,
-        max_budget_usd=max_budget_usd,
+        max_budget_usd=request.max_budget_usd,
         tools=tools,
         tool_set=tools.tool_set,
         schema=parse_answer_schema(request.text),
@@ -155,7 +154,6 @@ def _decode_text(raw: msgspec.Raw | None) -> str | None:
 
 def check_limits(request: ResponsesRequest) -> None:
     """Checks limits and enumerations. Raises Problem."""
-    check_max_tokens(request.max_output_tokens, "max_output_tokens")
     if request.background and request.store is False:
         raise invalid_problem("`background` needs `store`, so that the response can be looked up later.", "background")
     if request.truncation not in {None, "auto", "disabled"}:

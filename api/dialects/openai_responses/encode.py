@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from api.core.problems import Problem, problem_from_failure
-from api.dialects.openai_common import render_error
+from api.dialects.openai_common import encoder, render_error
 from api.dialects.openai_responses.output import (
     IncompleteDetails,
     IncompleteReason,
@@ -22,7 +22,6 @@ from api.dialects.openai_responses.output import (
     ResponseStatus,
     ResponseUsage,
     StreamEvent,
-    encoder,
 )
 from api.dialects.openai_responses.output_items import (
     ItemDraft,

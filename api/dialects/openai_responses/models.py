@@ -9,7 +9,7 @@ from api.conversation.fields import EFFORT_NAMES
 from api.conversation.kinds import TaggedStructDecoder
 from api.conversation.parts import TOOL_CHOICES, ToolDefinition
 from api.conversation.tools import MAX_TOOLS
-from api.core.schema import TOKENS, US_DOLLARS, doc, raw_field, ref
+from api.core.schema import Dollars, TokenLimit, doc, raw_field, ref
 
 
 class ResponsesTool(ToolDefinition, frozen=True):
@@ -124,11 +124,8 @@ class ResponsesRequest(Struct, frozen=True):
     store: Annotated[bool | None, doc("Whether the server stores the response. Default: `true`.")] = None
     stream: Annotated[bool | None, doc("Whether to stream the response as server-sent events.")] = None
     max_output_tokens: Annotated[
-        int | None,
-        doc(
-            "The most output tokens, thinking included. A truncated response has `status: incomplete`.",
-            **TOKENS,
-        ),
+        TokenLimit | None,
+        doc("The most output tokens, thinking included. A truncated response has `status: incomplete`."),
     ] = None
     tools: Annotated[
         list[msgspec.Raw] | None,
@@ -172,9 +169,6 @@ class ResponsesRequest(Struct, frozen=True):
         bool | None, doc("Whether to return a response with `status: queued` at once. Retrieve the result by its id.")
     ] = None
     max_budget_usd: Annotated[
-        float | None,
-        doc(
-            "The most that the response may cost, in US dollars; a response that would cost more fails with status 402.",
-            **US_DOLLARS,
-        ),
+        Dollars | None,
+        doc("The most that the response may cost, in US dollars; one that would cost more fails with status 402."),
     ] = None

@@ -208,6 +208,3 @@ class StreamEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     arguments: Annotated[str | UnsetType, doc("The complete arguments.")] = UNSET
     input: Annotated[str | UnsetType, doc("The complete input.")] = UNSET
     logprobs: Annotated[tuple[()] | UnsetType, doc("Always empty.")] = UNSET
-
-
-encoder = msgspec.json.Encoder()
