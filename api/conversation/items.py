@@ -81,9 +81,8 @@ def parse_items(items: Iterable[tuple[str, msgspec.Raw]]) -> ParsedItems:
         if kind in VENDOR_TOOL_ITEMS:
             skipped.append(f"input.{kind}")
         elif kind == "message" and item.role in {"system", "developer"}:
-            place = f"{where}.content"
-            sent = content.decode_content(item.content, place)
-            drafts.append(Draft("system", content.parse_texts(sent, place, content.RESPONSES_PART_NAMES), where))
+            texts = content.parse_texts(item.content, f"{where}.content", content.RESPONSES_PART_NAMES)
+            drafts.append(Draft("system", texts, where))
         elif kind == "message" and item.role in {None, "user"}:
             drafts.append(Draft("user", _parse_message_blocks(item, "user", where), where))
         elif kind in RESULT_TYPES:
@@ -97,8 +96,7 @@ def parse_items(items: Iterable[tuple[str, msgspec.Raw]]) -> ParsedItems:
 
 
 def _parse_message_blocks(item: Item, role: Role, where: str) -> tuple[DraftBlock, ...]:
-    place = f"{where}.content"
-    return content.parse_blocks(content.decode_content(item.content, place), role, place, content.RESPONSES_PART_NAMES)
+    return content.parse_blocks(item.content, role, f"{where}.content", content.RESPONSES_PART_NAMES)
 
 
 def has_thoughts(raw: msgspec.Raw) -> bool:
@@ -154,8 +152,7 @@ def _parse_result(item: Item, kind: str, where: str) -> DraftResult:
     if kind == "shell_call_output" or isinstance(sent, dict):
         # The output of a shell is an object; the model can read its JSON.
         return DraftResult(call, (Text(bytes(item.output).decode()),))
-    place = f"{where}.output"
-    parts = content.parse_parts(content.decode_content(item.output, place), place, content.RESPONSES_PART_NAMES)
+    parts = content.parse_parts(item.output, f"{where}.output", content.RESPONSES_PART_NAMES)
     return DraftResult(call, parts, is_error=item.status == "failed")
 
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from api.core.schema import doc, raw_field, ref
-from api.dialects.anthropic.blocks import ANY_BLOCK
+from api.dialects.anthropic.blocks import ANY_BLOCK, RedactedThinkingBlock, TextBlock
 
 
 class InputMessage(Struct, frozen=True):
@@ -135,23 +135,11 @@ class MessageUsage(Struct, frozen=True):
     output_tokens: Annotated[int, doc("Output tokens, thinking included.")]
 
 
-class TextOut(Struct, frozen=True, tag="text", tag_field="type"):
-    """Text of the answer."""
-
-    text: Annotated[str, doc("The text.")]
-
-
 class ThinkingOut(Struct, frozen=True, tag="thinking", tag_field="type"):
     """The model's thinking. Send it back unchanged in the next request."""
 
     thinking: Annotated[str, doc("The text of the thinking.")]
     signature: Annotated[str, doc("The service's signature of the thinking.")]
-
-
-class RedactedOut(Struct, frozen=True, tag="redacted_thinking", tag_field="type"):
-    """The model's thinking, readable only by the service. Send it back unchanged in the next request."""
-
-    data: Annotated[str, doc("The encrypted thinking.")]
 
 
 class ToolUseOut(Struct, frozen=True, tag="tool_use", tag_field="type"):
@@ -162,7 +150,7 @@ class ToolUseOut(Struct, frozen=True, tag="tool_use", tag_field="type"):
     input: Annotated[Raw, doc("The arguments: an object.")]
 
 
-type BlockOut = TextOut | ThinkingOut | RedactedOut | ToolUseOut
+type BlockOut = TextBlock | ThinkingOut | RedactedThinkingBlock | ToolUseOut
 
 
 class MessageOut(Struct, frozen=True, kw_only=True):

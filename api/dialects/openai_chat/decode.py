@@ -15,7 +15,7 @@ from api.conversation.fields import check_choice_count, decode_json, parse_stop_
 from api.conversation.items import parse_items
 from api.conversation.parameters import CHAT_PARAMETERS, Policy, check_ignored, check_parameters
 from api.conversation.parts import TOOL_DECODER, FunctionCall, ToolDefinition, ToolParams
-from api.conversation.schemas import read_answer_schema
+from api.conversation.schemas import parse_answer_format
 from api.conversation.turn_request import TurnRequest
 from api.conversation.unused_fields import CHAT_FIELDS, find_unused_fields, is_description_lost
 from api.core.problems import invalid_problem
@@ -25,6 +25,7 @@ from api.dialects.openai_chat.models import (
     ChatCompletionRequest,
     ChatInputItems,
     ChatMessage,
+    ResponseFormat,
 )
 from api.dialects.openai_chat.reasoning import is_reasoning_shown, resolve_effort
 from shared.turn import Text, ToolUse
@@ -63,7 +64,7 @@ def decode(body: bytes, policy: Policy) -> ChatTurnRequest:
         # `max_completion_tokens` is the newer name and wins.
         max_tokens=request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens,
         tool_set=tooling.build_tool_set(tool_params),
-        schema=parse_answer_schema(request),
+        schema=_parse_answer_format(request.response_format),
         effort=resolve_effort(request),
         stop=parse_stop_sequences(request.stop),
         choices=check_choice_count(request.n, policy.max_choices),
@@ -117,12 +118,9 @@ def parse_conversation(
         place = f"{where}.content"
         match message.role:
             case "system" | "developer":
-                drafts.append(
-                    Draft("system", content.parse_texts(content.decode_content(message.content, place), place), where)
-                )
+                drafts.append(Draft("system", content.parse_texts(message.content, place), where))
             case "user":
-                blocks = content.parse_blocks(content.decode_content(message.content, place), "user", place)
-                drafts.append(Draft("user", blocks, where))
+                drafts.append(Draft("user", content.parse_blocks(message.content, "user", place), where))
             case "assistant":
                 drafts.append(Draft("assistant", parse_assistant_message(message, index, where), where))
                 legacy_call = build_legacy_id(index) if message.function_call else None
@@ -142,8 +140,7 @@ def parse_conversation(
 
 def parse_assistant_message(message: ChatMessage, index: int, where: str) -> tuple[DraftBlock, ...]:
     """Returns the content and the calls of an assistant's message. Raises Problem."""
-    place = f"{where}.content"
-    blocks = content.parse_blocks(content.decode_content(message.content, place), "assistant", place)
+    blocks = content.parse_blocks(message.content, "assistant", f"{where}.content")
     if message.refusal and not blocks:
         blocks = (Text(message.refusal),)
     calls = [
@@ -187,23 +184,12 @@ def parse_tool_message(message: ChatMessage, legacy_call: str | None, where: str
     call_id = message.tool_call_id or (legacy_call if message.role == "function" else None)
     if not call_id:
         raise invalid_problem(f"`{where}.tool_call_id` is missing.", f"{where}.tool_call_id")
-    place = f"{where}.content"
-    return DraftResult(call_id, content.parse_parts(content.decode_content(message.content, place), place))
+    return DraftResult(call_id, content.parse_parts(message.content, f"{where}.content"))
 
 
-def parse_answer_schema(request: ChatCompletionRequest) -> str | None:
-    """Returns the JSON text of the schema that the answer must match. Raises Problem."""
-    answer_format = request.response_format
-    match answer_format.type if answer_format else "text":
-        case "json_object":
-            return '{"type":"object"}'
-        case "json_schema":
-            assert answer_format
-            if answer_format.json_schema:
-                return read_answer_schema(answer_format.json_schema.schema, "response_format.json_schema.schema")
-            return read_answer_schema(answer_format.schema, "response_format.schema")
-        case "text":
-            return None
-        case other:
-            where = "response_format.type"
-            raise invalid_problem(f"`{where}` must be text, json_object or json_schema, not `{other}`.", where)
+def _parse_answer_format(answer: ResponseFormat | None) -> str | None:
+    if not answer:
+        return None
+    where = "response_format.json_schema" if answer.json_schema else "response_format"
+    schema = answer.json_schema.schema if answer.json_schema else answer.schema
+    return parse_answer_format(answer.type, schema, "response_format", f"{where}.schema")

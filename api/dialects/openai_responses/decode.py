@@ -13,11 +13,11 @@ from api.conversation.drafts import split_system_texts
 from api.conversation.fields import decode_json, parse_effort
 from api.conversation.items import parse_items
 from api.conversation.parameters import RESPONSES_PARAMETERS, Policy, check_ignored, check_parameters
-from api.conversation.schemas import read_answer_schema
+from api.conversation.schemas import parse_answer_format
 from api.conversation.turn_request import TurnRequest
 from api.conversation.unused_fields import RESPONSES_FIELDS, find_unused_fields, is_description_lost
 from api.core.problems import Problem, invalid_problem
-from api.dialects.openai_responses.models import ResponsesRequest, TextFormat, TextOptions
+from api.dialects.openai_responses.models import ResponsesRequest, TextFormat
 from api.dialects.openai_responses.store import KeyResponses
 from api.dialects.openai_responses.tools import ResponsesToolSet, parse_tools
 
@@ -69,6 +69,7 @@ def decode(body: bytes, policy: Policy, history: KeyResponses) -> ResponsesTurnR
     without_effect = check_ignored(
         (*tools.ignored, *parsed.skipped, *list_without_effect(request), *unused), strict=policy.strict
     )
+    text_format = (request.text and request.text.format) or TextFormat()
     reasoning = request.reasoning
     summary = (reasoning.summary or reasoning.generate_summary) if reasoning else None
     if summary not in {None, *SUMMARIES}:
@@ -86,7 +87,7 @@ def decode(body: bytes, policy: Policy, history: KeyResponses) -> ResponsesTurnR
         max_budget_usd=request.max_budget_usd,
         tools=tools,
         tool_set=tools.tool_set,
-        schema=parse_answer_schema(request.text),
+        schema=parse_answer_format(text_format.type, text_format.schema, "text.format", "text.format.schema"),
         effort=parse_effort(reasoning.effort, "reasoning.effort") if reasoning else None,
         store=request.store is not False,
         background=bool(request.background),
@@ -176,18 +177,3 @@ def list_without_effect(request: ResponsesRequest) -> tuple[str, ...]:
     description = ("text.format.description",) if lost else ()
     others = tuple(f"include.{each}" for each in request.include or () if each != ENCRYPTED_CONTENT)
     return (*truncation, *verbosity, *description, *others)
-
-
-def parse_answer_schema(text: TextOptions | None) -> str | None:
-    """Returns the JSON text of the schema that the answer must match. Raises Problem."""
-    text_format = (text and text.format) or TextFormat()
-    match text_format.type:
-        case "text":
-            return None
-        case "json_object":
-            return '{"type":"object"}'
-        case "json_schema":
-            return read_answer_schema(text_format.schema, "text.format.schema")
-        case other:
-            where = "text.format.type"
-            raise invalid_problem(f"`{where}` must be text, json_object or json_schema, not `{other}`.", where)

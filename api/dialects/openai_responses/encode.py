@@ -10,12 +10,10 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from api.core.problems import Problem, problem_from_failure
-from api.dialects.openai_common import encoder, render_error
+from api.dialects.openai_common import CompletionDetails, PromptDetails, encoder, render_error
 from api.dialects.openai_responses.output import (
     IncompleteDetails,
     IncompleteReason,
-    InputDetails,
-    OutputDetails,
     OutputItem,
     ResponseError,
     ResponseObject,
@@ -229,9 +227,9 @@ def build_response_usage(usage: Usage, cost: float | None) -> ResponseUsage:
     input_tokens = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
     return ResponseUsage(
         input_tokens=input_tokens,
-        input_tokens_details=InputDetails(usage.cache_read_tokens, usage.cache_write_tokens),
+        input_tokens_details=PromptDetails(usage.cache_read_tokens, usage.cache_write_tokens),
         output_tokens=usage.output_tokens,
-        output_tokens_details=OutputDetails(usage.reasoning_tokens),
+        output_tokens_details=CompletionDetails(usage.reasoning_tokens),
         total_tokens=input_tokens + usage.output_tokens,
         cost_usd=round(cost, 6) if cost is not None else UNSET,
     )

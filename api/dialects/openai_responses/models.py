@@ -7,9 +7,10 @@ from msgspec import Struct
 
 from api.conversation.fields import EFFORT_NAMES
 from api.conversation.kinds import TaggedStructDecoder
-from api.conversation.parts import TOOL_CHOICES, ToolDefinition
+from api.conversation.parts import ToolDefinition
 from api.conversation.tools import MAX_TOOLS
-from api.core.schema import Dollars, TokenLimit, doc, raw_field, ref
+from api.core.schema import TokenLimit, doc, ref
+from api.dialects.openai_common import FormatType, JsonSchemaFormat, ToolRequest
 
 
 class ResponsesTool(ToolDefinition, frozen=True):
@@ -43,30 +44,10 @@ RESPONSES_TOOL_DECODER = TaggedStructDecoder(
 )
 
 
-class TextFormat(Struct, frozen=True):
-    """The format of the answer's text."""
+class TextFormat(JsonSchemaFormat, frozen=True, kw_only=True):
+    """The format of the answer's text; for `json_schema`, with the JSON Schema."""
 
-    type: Annotated[
-        str,
-        doc(
-            "`text`; `json_object`: any JSON object; `json_schema`: JSON that is valid against a schema.",
-            enum=["text", "json_object", "json_schema"],
-        ),
-    ] = "text"
-    name: Annotated[str | None, doc("A name for people. Accepted without effect.")] = None
-    description: Annotated[
-        str | None, doc("The purpose of the answer. Ignored; a `description` in the schema has an effect.")
-    ] = None
-    schema: Annotated[
-        msgspec.Raw,
-        doc(
-            "For `json_schema`: the JSON Schema. The root may have any type, including arrays and unions.",
-            type="object",
-        ),
-    ] = raw_field()
-    strict: Annotated[bool | None, doc("Accepted without effect: the answer is always valid against the schema.")] = (
-        None
-    )
+    type: FormatType = "text"
 
 
 class TextOptions(Struct, frozen=True):
@@ -95,7 +76,7 @@ class Reasoning(Struct, frozen=True):
     ] = None
 
 
-class ResponsesRequest(Struct, frozen=True):
+class ResponsesRequest(ToolRequest, frozen=True, kw_only=True):
     """An input, and options for the response.
 
     `null` is the same as an absent field. Unknown fields are ignored.
@@ -109,9 +90,6 @@ class ResponsesRequest(Struct, frozen=True):
             minLength=1,
         ),
     ] = None
-    model: Annotated[str | None, doc("As in chat completions: a name from GET /v1/models. Default: DEFAULT_MODEL.")] = (
-        None
-    )
     instructions: Annotated[
         str | None,
         doc(
@@ -122,7 +100,6 @@ class ResponsesRequest(Struct, frozen=True):
         str | None, doc("The id of a stored response. Its complete conversation precedes `input`.")
     ] = None
     store: Annotated[bool | None, doc("Whether the server stores the response. Default: `true`.")] = None
-    stream: Annotated[bool | None, doc("Whether to stream the response as server-sent events.")] = None
     max_output_tokens: Annotated[
         TokenLimit | None,
         doc("The most output tokens, thinking included. A truncated response has `status: incomplete`."),
@@ -134,16 +111,6 @@ class ResponsesRequest(Struct, frozen=True):
             items=ref("ResponsesTool"),
             maxItems=MAX_TOOLS,
         ),
-    ] = None
-    tool_choice: Annotated[
-        msgspec.Raw,
-        doc(
-            "Whether the model may (`auto`), must not (`none`) or must (`required`, or a named tool) call a tool, or which tools it may call.",
-            anyOf=TOOL_CHOICES,
-        ),
-    ] = raw_field()
-    parallel_tool_calls: Annotated[
-        bool | None, doc("Whether one response may contain several calls. Default: `true`.")
     ] = None
     text: Annotated[TextOptions | None, doc("The format of the answer's text.")] = None
     reasoning: Annotated[
@@ -167,8 +134,4 @@ class ResponsesRequest(Struct, frozen=True):
     )
     background: Annotated[
         bool | None, doc("Whether to return a response with `status: queued` at once. Retrieve the result by its id.")
-    ] = None
-    max_budget_usd: Annotated[
-        Dollars | None,
-        doc("The most that the response may cost, in US dollars; one that would cost more fails with status 402."),
     ] = None
