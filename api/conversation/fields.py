@@ -4,6 +4,7 @@ Invariants: an invalid field raises a Problem that names the field and the accep
 """
 
 import re
+from collections.abc import Collection
 
 import msgspec
 
@@ -59,13 +60,26 @@ def parse_whole_number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_NUMBER_DIGITS else -1
 
 
+def parse_page_size(text: str, most: int) -> int:
+    """Returns the number of entries of a page from the parameter `limit` of a URL. Raises Problem."""
+    size = parse_whole_number(text)
+    if not 1 <= size <= most:
+        raise invalid_problem(f"`limit` must be a number from 1 to {most}.", "limit")
+    return size
+
+
+def check_choice(value: str, known: Collection[str], where: str) -> str:
+    """Returns a value if it is one of the known ones. Raises Problem."""
+    if value not in known:
+        raise invalid_problem(f"`{where}` must be one of {', '.join(known)}, not `{value}`.", where)
+    return value
+
+
 def parse_effort(name: str | None, where: str) -> Effort | None:
     """Returns the effort of one of OpenAI's names. Raises Problem."""
     if name is None:
         return None
-    if name not in EFFORT_NAMES:
-        raise invalid_problem(f"`{where}` must be one of {', '.join(EFFORT_NAMES)}, not `{name}`.", where)
-    return EFFORT_NAMES[name]
+    return EFFORT_NAMES[check_choice(name, EFFORT_NAMES, where)]
 
 
 def parse_stop_sequences(stop: str | list[str] | None, where: str = "stop") -> tuple[str, ...]:

@@ -10,17 +10,26 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from api.conversation.fields import MAX_STOP_SEQUENCES
-from api.conversation.parts import TOOL_CHOICES, StreamOptions
+from api.conversation.parts import TOOL_CHOICES
 from api.core.problems import Problem
 from api.core.schema import Dollars, doc, raw_field
 from shared.events import Done
 
 DONE_EVENT = b"data: [DONE]\n\n"
+ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 # For the API description.
 CHUNKS = (
     "The `data` of each event is a chunk as JSON; `[DONE]` follows the last chunk. An error after the start is an event "
     "whose `data` is an error body; it ends the stream. Lines that start with a colon only keep the connection alive."
 )
+
+
+class StreamOptions(Struct, frozen=True):
+    """Options of a stream."""
+
+    include_usage: Annotated[bool | None, doc("Whether to send a last chunk with `usage` and without choices.")] = None
+
+
 # Fields of the requests for chat completions and legacy completions.
 IncludeUsage = Annotated[
     StreamOptions | None, doc("Only with `stream: true`. `include_usage` adds a last chunk with the token usage.")
@@ -157,17 +166,7 @@ def to_error_type(status: int, code: str) -> str:
     """Returns OpenAI's type of an error."""
     if code == "insufficient_quota":
         return "insufficient_quota"
-    match status:
-        case 401:
-            return "authentication_error"
-        case 403:
-            return "permission_error"
-        case 429:
-            return "rate_limit_error"
-        case _ if status >= 500:
-            return "server_error"
-        case _:
-            return "invalid_request_error"
+    return ERROR_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
 
 
 def render_error(problem: Problem) -> bytes:

@@ -165,7 +165,6 @@ class _Kind(Struct, frozen=True):
 
 
 _kind = msgspec.json.Decoder(_Kind)
-_content = msgspec.json.Decoder[Content](Content)
 _block = msgspec.json.Decoder[Block](Block)
 _source = msgspec.json.Decoder[Source](Source)
 
@@ -183,11 +182,6 @@ def to_block(raw: Raw, where: str) -> Block:
 def to_source(raw: Raw, where: str) -> Source:
     """Returns a source of a type in `SOURCES`. Raises Problem."""
     return decode_json(bytes(raw), _source, where)
-
-
-def to_content(raw: Raw, where: str) -> Content:
-    """Returns a text, or undecoded blocks. Raises Problem."""
-    return decode_json(bytes(raw), _content, where)
 
 
 def list_tags(structs: Sequence[type[Struct]]) -> tuple[str, ...]:

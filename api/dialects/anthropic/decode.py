@@ -22,7 +22,7 @@ from api.dialects.anthropic.blocks import Content
 from api.dialects.anthropic.ignored_fields import CLEAR_AT_NEXT_USER_MESSAGE, JSON_SCHEMA_FORMAT, list_without_effect
 from api.dialects.anthropic.models import InputMessage, MessagesRequest, OutputFormat
 from api.dialects.anthropic.parameters import MESSAGES_PARAMETERS
-from api.dialects.anthropic.thinking import resolve_effort, resolve_visibility
+from api.dialects.anthropic.thinking import resolve_effort
 from api.dialects.anthropic.tools import parse_tools
 from shared.turn import Message, RedactedThinking, Text, Thinking, Turn
 
@@ -55,23 +55,25 @@ def decode(body: bytes, policy: Policy, *, counting: bool = False) -> MessagesTu
     request = decode_json(body, _request)
     if not counting:
         check_max_tokens(request.max_tokens)
-    tools = parse_tools(request, strict=policy.strict)
+    tool_set, ignored_tools = parse_tools(request, strict=policy.strict)
     without_effect = check_ignored(list_without_effect(fields), strict=policy.strict)
     system, drafts = parse_conversation(request)
-    thinking = resolve_visibility(request.thinking)
+    thinking = request.thinking
     return MessagesTurnRequest(
         model=request.model,
         system=system,
         drafts=drafts,
         max_tokens=request.max_tokens,
-        tool_set=tools.tool_set,
+        tool_set=tool_set,
         schema=parse_answer_schema(request),
         effort=resolve_effort(request),
         stop=parse_stop_sequences(request.stop_sequences, "stop_sequences"),
         stream=bool(request.stream),
-        thinking=thinking.blocks,
-        show_thinking=thinking.text,
-        ignored=(*ignored, *tools.ignored, *without_effect),
+        # A request without `thinking` gets the blocks of a model that always thinks, without their text: the client sends
+        # them back, and the model continues from them.
+        thinking=thinking is None or thinking.type != "disabled",
+        show_thinking=thinking is not None and thinking.display != "omitted",
+        ignored=(*ignored, *ignored_tools, *without_effect),
     )
 
 

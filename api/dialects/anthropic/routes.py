@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.types import ASGIApp
 
 from api.accounting.request_admission import post_job
-from api.conversation.fields import parse_whole_number
+from api.conversation.fields import parse_page_size
 from api.core.endpoint import Endpoint
 from api.core.problems import invalid_problem
 from api.dialects.anthropic.decode import decode
@@ -66,9 +66,7 @@ async def count_tokens(
 
 def build_model_page(listed: list[ListedModel], limit: str | None, before: str | None, after: str | None) -> ModelPage:
     """Returns a page of the models. Raises Problem (400)."""
-    if limit is not None and not (1 <= parse_whole_number(limit) <= MAX_PAGE_MODELS):
-        raise invalid_problem(f"`limit` must be a number from 1 to {MAX_PAGE_MODELS}.", "limit")
-    size = int(limit) if limit else DEFAULT_PAGE_MODELS
+    size = DEFAULT_PAGE_MODELS if limit is None else parse_page_size(limit, MAX_PAGE_MODELS)
     ids = [model.id for model in listed]
     for name, cursor in (("before_id", before), ("after_id", after)):
         if cursor is not None and cursor not in ids:

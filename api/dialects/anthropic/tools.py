@@ -26,13 +26,6 @@ TOOL_REFERENCE_TYPES = (None, "tool_reference", "tool_definition")
 TOOL_CHANGE_TYPES = ("tool_addition", "tool_removal", "compaction")
 
 
-class MessagesToolSet(Struct, frozen=True):
-    """The offered tools, and the names of those that were left out or replaced."""
-
-    tool_set: tooling.ToolSet
-    ignored: tuple[str, ...]
-
-
 class _ToolHeader(Struct, frozen=True):
     """The fields that identify a tool."""
 
@@ -76,8 +69,8 @@ _changed = msgspec.json.Decoder(_ChangedTool | None)
 _raws = msgspec.json.Decoder(list[Raw] | None)
 
 
-def parse_tools(request: MessagesRequest, *, strict: bool) -> MessagesToolSet:
-    """Returns the tools of a request. Raises Problem (400)."""
+def parse_tools(request: MessagesRequest, *, strict: bool) -> tuple[tooling.ToolSet, tuple[str, ...]]:
+    """Returns the offered tools, and the names of those that were left out or replaced. Raises Problem (400)."""
     tools: list[ToolDefinition] = []
     places: list[str] = []
     ignored: list[str] = []
@@ -91,7 +84,7 @@ def parse_tools(request: MessagesRequest, *, strict: bool) -> MessagesToolSet:
             if strict or UNSUPPORTED_TYPES.fullmatch(kind or ""):
                 raise _unsupported_problem(kind, where)
             ignored.append(to_header_name(f"tools.{kind}", "tools.type"))
-    return MessagesToolSet(_build_tool_set(request, tools, places), tuple(dict.fromkeys(ignored)))
+    return _build_tool_set(request, tools, places), tuple(dict.fromkeys(ignored))
 
 
 def _parse_tool(kind: str | None, raw: Raw, where: str) -> tuple[ToolDefinition | None, bool]:
@@ -101,21 +94,14 @@ def _parse_tool(kind: str | None, raw: Raw, where: str) -> tuple[ToolDefinition 
     client_tool, exactly = find_client_tool(kind)
     if client_tool:
         sent = decode_json(bytes(raw), _client_tool, where)
-        tool = msgspec.structs.replace(client_tool, name=sent.name or client_tool.name, strict=sent.strict)
-        return _to_definition(tool), exactly
+        return msgspec.structs.replace(client_tool, name=sent.name or client_tool.name, strict=sent.strict), exactly
     is_custom = kind in {None, "custom"}
     if not is_custom and bytes(decode_json(bytes(raw), _header, where).input_schema) == b"null":
         return None, False
     tool = decode_json(bytes(raw), _custom_tool, where)
     if bytes(tool.input_schema) == b"null":
         raise invalid_problem(f"`{where}.input_schema` is missing.", f"{where}.input_schema")
-    return _to_definition(tool), is_custom
-
-
-def _to_definition(tool: InputTool) -> ToolDefinition:
-    return ToolDefinition(
-        name=tool.name, description=tool.description, input_schema=tool.input_schema, strict=tool.strict
-    )
+    return ToolDefinition(**msgspec.structs.asdict(tool)), is_custom
 
 
 def _unsupported_problem(kind: str | None, where: str) -> Problem:

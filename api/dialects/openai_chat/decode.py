@@ -14,7 +14,7 @@ from api.conversation.drafts import Draft, DraftBlock, DraftResult, split_system
 from api.conversation.fields import check_choice_count, decode_json, parse_stop_sequences
 from api.conversation.items import parse_items
 from api.conversation.parameters import CHAT_PARAMETERS, Policy, check_ignored, check_parameters
-from api.conversation.parts import TOOL_DECODER, FunctionCall, ToolDefinition, ToolParams
+from api.conversation.parts import TOOL_DECODER, FunctionCall, ToolParams
 from api.conversation.schemas import parse_answer_format
 from api.conversation.turn_request import TurnRequest
 from api.conversation.unused_fields import CHAT_FIELDS, find_unused_fields, is_description_lost
@@ -94,16 +94,11 @@ def list_without_effect(request: ChatCompletionRequest, tool_params: ToolParams)
     """Returns the names of fields that have no effect in this request."""
     has_schema = request.response_format is not None and request.response_format.type != "text"
     stop = ("stop",) if has_schema and request.stop else ()
-    grammars = any(_has_grammar(tool) for tool in tool_params.tools or [])
+    grammars = any(tooling.has_grammar(tool) for tool in tool_params.tools or [])
     schema_format = request.response_format.json_schema if request.response_format else None
     lost = schema_format is not None and is_description_lost(schema_format.description, schema_format.schema)
     fields = (("tools.custom.format", grammars), ("response_format.json_schema.description", lost))
     return (*stop, *(name for name, is_unused in fields if is_unused))
-
-
-def _has_grammar(tool: ToolDefinition) -> bool:
-    custom = tool.custom or (tool if tool.type == "custom" else None)
-    return custom is not None and bytes(custom.format) != b"null"
 
 
 def parse_conversation(

@@ -39,7 +39,7 @@ async def create_completion(
     """
     caller = get_caller(request)
     call = await body_decoder.decode(caller.key_id, await request_body.read(request), lambda data: decode(data, policy))
-    model = await catalogue.resolve(call.model)
+    model = await catalogue.resolve(call.request.model)
     encoder = CompletionEncoder(
         f"cmpl-{uuid.uuid4().hex}", int(time.time()), model, call.list_echoes(), include_usage=call.include_usage
     )
@@ -47,7 +47,11 @@ async def create_completion(
     jobs = [job for turn in turns for job in turn_client.run_many(turn, caller, call.choices)]
     headers = {**turn_client.build_window_headers(), **build_parameter_headers(call.ignored)}
     return EventStreamResponse(
-        merge_streams(jobs), encoder, stream=call.stream, keepalive_interval=policy.keep_alive, headers=headers
+        merge_streams(jobs),
+        encoder,
+        stream=bool(call.request.stream),
+        keepalive_interval=policy.keep_alive,
+        headers=headers,
     )
 
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from api.conversation.drafts import split_system_texts
-from api.conversation.fields import decode_json, parse_effort
+from api.conversation.fields import check_choice, decode_json, parse_effort
 from api.conversation.items import parse_items
 from api.conversation.parameters import RESPONSES_PARAMETERS, Policy, check_ignored, check_parameters
 from api.conversation.schemas import parse_answer_format
@@ -72,10 +72,8 @@ def decode(body: bytes, policy: Policy, history: KeyResponses) -> ResponsesTurnR
     text_format = (request.text and request.text.format) or TextFormat()
     reasoning = request.reasoning
     summary = (reasoning.summary or reasoning.generate_summary) if reasoning else None
-    if summary not in {None, *SUMMARIES}:
-        raise invalid_problem(
-            f"`reasoning.summary` must be auto, concise or detailed, not `{summary}`.", "reasoning.summary"
-        )
+    if summary is not None:
+        check_choice(summary, SUMMARIES, "reasoning.summary")
     return ResponsesTurnRequest(
         model=request.model,
         request=request,
@@ -157,15 +155,14 @@ def check_limits(request: ResponsesRequest) -> None:
     """Checks limits and enumerations. Raises Problem."""
     if request.background and request.store is False:
         raise invalid_problem("`background` needs `store`, so that the response can be looked up later.", "background")
-    if request.truncation not in {None, "auto", "disabled"}:
-        raise invalid_problem(f"`truncation` must be auto or disabled, not `{request.truncation}`.", "truncation")
+    if request.truncation is not None:
+        check_choice(request.truncation, ("auto", "disabled"), "truncation")
     if request.metadata and len(request.metadata) > MAX_METADATA_PAIRS:
         raise invalid_problem(
             f"`metadata` takes up to {MAX_METADATA_PAIRS} pairs, not {len(request.metadata)}.", "metadata"
         )
-    verbosity = request.text.verbosity if request.text else None
-    if verbosity not in {None, *VERBOSITIES}:
-        raise invalid_problem(f"`text.verbosity` must be low, medium or high, not `{verbosity}`.", "text.verbosity")
+    if request.text and request.text.verbosity is not None:
+        check_choice(request.text.verbosity, VERBOSITIES, "text.verbosity")
 
 
 def list_without_effect(request: ResponsesRequest) -> tuple[str, ...]:

@@ -6,42 +6,9 @@ import msgspec
 from msgspec import Struct
 
 from api.conversation.fields import EFFORT_NAMES
-from api.conversation.kinds import TaggedStructDecoder
-from api.conversation.parts import ToolDefinition
 from api.conversation.tools import MAX_TOOLS
 from api.core.schema import TokenLimit, doc, ref
 from api.dialects.openai_common import FormatType, JsonSchemaFormat, ToolRequest
-
-
-class ResponsesTool(ToolDefinition, frozen=True):
-    """A tool that the model may call, or a namespace of tools."""
-
-    type: Annotated[
-        str | None,
-        doc(
-            "`function`, `custom` or `namespace`. Default: `function`. Other types are ignored; `x-ignored-parameters` lists them."
-        ),
-    ] = None
-    tools: Annotated[
-        list[msgspec.Raw] | None,
-        doc(
-            "For `namespace`: its tools. A call contains the name of the tool and of the namespace.",
-            items=ref("ToolDefinition"),
-        ),
-    ] = None
-
-
-_FUNCTION = ("function", "name", "description", "parameters", "input_schema", "strict")
-RESPONSES_TOOL_DECODER = TaggedStructDecoder(
-    ResponsesTool,
-    "type",
-    {
-        "": ("custom", *_FUNCTION),
-        "function": _FUNCTION,
-        "custom": ("custom", "name", "description", "format"),
-        "namespace": ("name", "description", "tools"),
-    },
-)
 
 
 class TextFormat(JsonSchemaFormat, frozen=True, kw_only=True):
@@ -108,7 +75,7 @@ class ResponsesRequest(ToolRequest, frozen=True, kw_only=True):
         list[msgspec.Raw] | None,
         doc(
             "The tools that the model may call. Tools that OpenAI runs are ignored; `x-ignored-parameters` lists them.",
-            items=ref("ResponsesTool"),
+            items=ref("ToolDefinition"),
             maxItems=MAX_TOOLS,
         ),
     ] = None

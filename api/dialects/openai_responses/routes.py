@@ -17,7 +17,7 @@ from api.core.caller import get_caller
 from api.core.endpoint import ENDPOINT, Endpoint
 from api.core.problems import Problem
 from api.core.scopes import REQUIRED_SCOPE
-from api.dialects.openai_common import encoder, render_error
+from api.dialects.openai_common import encoder
 from api.dialects.openai_responses.decode import ResponsesTurnRequest, decode
 from api.dialects.openai_responses.encode import FinishedResponse, ResponsesEncoder
 from api.dialects.openai_responses.models import ResponsesRequest
@@ -120,7 +120,7 @@ async def count_input_tokens(
 
 
 @get("/v1/responses", opt={ENDPOINT: Endpoint(errors=(405, 426)), REQUIRED_SCOPE: "chat"})
-async def reject_websocket(request: Request[object, object, State]) -> Response[bytes]:
+async def reject_websocket(request: Request[object, object, State]) -> None:
     """Reject a WebSocket.
 
     Answers clients that try a WebSocket at once, so that they POST instead (RFC 9110 §15.5.22).
@@ -128,16 +128,11 @@ async def reject_websocket(request: Request[object, object, State]) -> Response[
     # The HTTP server removes the `Upgrade` header; the key of the handshake stays.
     if "sec-websocket-key" in request.headers:
         problem = Problem(426, "upgrade_required", "WebSockets are not supported. Use POST with `stream: true`.")
-        headers = {"upgrade": "HTTP/1.1"}
+        problem.extra_headers = {"upgrade": "HTTP/1.1"}
     else:
         problem = Problem(405, "method_not_allowed", "This address does not take this method.")
-        headers = {"allow": "POST"}
-    return Response(
-        render_error(problem),
-        status_code=problem.status,
-        headers={**problem.build_headers(), **headers},
-        media_type="application/json",
-    )
+        problem.extra_headers = {"allow": "POST"}
+    raise problem
 
 
 router = Router(
