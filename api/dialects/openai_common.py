@@ -37,7 +37,7 @@ IncludeUsage = Annotated[
 StopTexts = Annotated[
     str | list[str] | None,
     doc(
-        "A text, or a list of texts. The answer ends before the first occurrence of one of them.",
+        "A text, or a list of up to 64 texts. The answer ends before the first occurrence of one of them. The server itself matches texts that are only white space.",
         maxItems=MAX_STOP_SEQUENCES,
     ),
 ]
@@ -63,7 +63,9 @@ class OpenAIRequest(Struct, frozen=True, kw_only=True):
     stream: Annotated[bool | None, doc("Whether to stream the answer as server-sent events.")] = None
     max_budget_usd: Annotated[
         Dollars | None,
-        doc("The most that an answer may cost, in US dollars; one that would cost more fails with status 402."),
+        doc(
+            "The most that an answer may cost, in US dollars; one that would cost more fails with status 402. The server checks it before each further message of the model, by the cost that the CLI reports."
+        ),
     ] = None
 
 
@@ -73,12 +75,13 @@ class ToolRequest(OpenAIRequest, frozen=True, kw_only=True):
     tool_choice: Annotated[
         msgspec.Raw,
         doc(
-            "Whether the model may (`auto`), must not (`none`) or must (`required`, or a named tool) call a tool, or which tools it may call.",
+            "Whether the model may (`auto`), must not (`none`) or must (`required`, or a named tool) call a tool, or which tools it may call. The service applies it, except for models that reject a forced call; the server checks the answer.",
             anyOf=TOOL_CHOICES,
         ),
     ] = raw_field()
     parallel_tool_calls: Annotated[
-        bool | None, doc("Whether one answer may contain several calls. Default: `true`.")
+        bool | None,
+        doc("Whether one answer may contain several calls. Default: `true`. The server checks the answer."),
     ] = None
 
 

@@ -18,15 +18,10 @@ from pydantic_core import PydanticUndefined
 import api.settings
 import executor.settings
 from api.app import create_app
-from api.conversation.parameters import (
-    CHAT_PARAMETERS,
-    COMPLETIONS_PARAMETERS,
-    RESPONSES_PARAMETERS,
-    Parameter,
-    Treatment,
-)
+from api.conversation.parameters import Parameter, Treatment
 from api.core.problems import STATUS_AND_CODE
 from api.dialects.anthropic.parameters import MESSAGES_PARAMETERS
+from api.dialects.openai_parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETERS, RESPONSES_PARAMETERS
 from api.http.drain import Drain
 from api.observability.metrics import FAMILIES
 from cli.doctor import CHECKS

@@ -91,7 +91,9 @@ def _parse_block(kind: str, raw: Raw, role: str, where: str) -> tuple[DraftBlock
         )
     match _decode_known_block(kind, raw, where):
         case ToolUseBlock() as block:
-            return (to_tool_use(block, where),)
+            if not block.id or not block.name:
+                raise invalid_problem(f"`{where}` needs an `id` and a `name`.", where)
+            return (ToolUse(block.id, block.name, bytes(block.input).decode()),)
         case ToolResultBlock() as block:
             if not block.tool_use_id:
                 raise invalid_problem(f"`{where}.tool_use_id` is missing.", f"{where}.tool_use_id")
@@ -118,13 +120,6 @@ def _decode_known_block(kind: str, raw: Raw, where: str) -> Block:
     return to_block(raw, where)
 
 
-def to_tool_use(block: ToolUseBlock, where: str) -> ToolUse:
-    """Converts a tool call of the assistant. Raises Problem."""
-    if not block.id or not block.name:
-        raise invalid_problem(f"`{where}` needs an `id` and a `name`.", where)
-    return ToolUse(block.id, block.name, bytes(block.input).decode())
-
-
 def parse_parts(content: Content, where: str) -> tuple[PartBlock, ...]:
     """Returns the blocks of a tool result. Raises Problem."""
     if content is None or isinstance(content, str):
@@ -146,7 +141,10 @@ def to_parts(block: Block, where: str) -> tuple[PartBlock, ...]:
         case DocumentBlock(source):
             return (to_document(block, _decode_source(source, where), f"{where}.source"),)
         case SearchResultBlock():
-            return (to_search_document(block, where),)
+            passage = "\n".join(parse_texts(block.content, f"{where}.content"))
+            # The service rejects a document without text.
+            text = passage if passage.strip() else block.source
+            return (Document("text/plain", text, block.title, block.source),)
         case CompactionBlock(content):
             return (Text(content),) if content else ()
         case ConnectorTextBlock(connector_text, text):
@@ -157,13 +155,6 @@ def to_parts(block: Block, where: str) -> tuple[PartBlock, ...]:
         case _:
             kind = str(block.__struct_config__.tag)
             raise invalid_problem(f"`{where}`: `{kind}` is not allowed in a tool result.", f"{where}.type")
-
-
-def to_search_document(block: SearchResultBlock, where: str) -> Document:
-    """Converts a search result to a text document with its title and source. Raises Problem."""
-    text = "\n".join(parse_texts(block.content, f"{where}.content"))
-    # The service rejects a document without text.
-    return Document("text/plain", text if text.strip() else block.source, block.title, block.source)
 
 
 def _decode_source(raw: Raw, where: str) -> Source:

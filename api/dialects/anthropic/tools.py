@@ -13,7 +13,7 @@ from msgspec import Raw, Struct, UnsetType
 from api.conversation import tools as tooling
 from api.conversation.fields import decode_json
 from api.conversation.parts import ToolDefinition, ToolParams
-from api.core.problems import Problem, invalid_problem
+from api.core.problems import invalid_problem
 from api.dialects.anthropic.blocks import decode_type
 from api.dialects.anthropic.client_tools import find_client_tool
 from api.dialects.anthropic.ignored_fields import TOOL_CHOICE_TYPES, to_header_name
@@ -82,7 +82,12 @@ def parse_tools(request: MessagesRequest, *, strict: bool) -> tuple[tooling.Tool
             places.append(where)
         if not exactly:
             if strict or UNSUPPORTED_TYPES.fullmatch(kind or ""):
-                raise _unsupported_problem(kind, where)
+                raise invalid_problem(
+                    f"`{where}`: tools of type `{kind}` are not supported. Offer a custom tool with `name`, `description` "
+                    "and `input_schema`.",
+                    f"{where}.type",
+                    "unsupported_parameter",
+                )
             ignored.append(to_header_name(f"tools.{kind}", "tools.type"))
     return _build_tool_set(request, tools, places), tuple(dict.fromkeys(ignored))
 
@@ -104,15 +109,6 @@ def _parse_tool(kind: str | None, raw: Raw, where: str) -> tuple[ToolDefinition 
     return ToolDefinition(**msgspec.structs.asdict(tool)), is_custom
 
 
-def _unsupported_problem(kind: str | None, where: str) -> Problem:
-    return invalid_problem(
-        f"`{where}`: tools of type `{kind}` are not supported. Offer a custom tool with `name`, `description` and "
-        "`input_schema`.",
-        f"{where}.type",
-        "unsupported_parameter",
-    )
-
-
 def _list_effective_tools(request: MessagesRequest) -> Sequence[PlacedTool]:
     """Returns the tools of the request after the changes of its messages. Raises Problem."""
     placed = [(f"tools[{index}]", raw) for index, raw in enumerate(request.tools or [])]
@@ -125,13 +121,9 @@ def _list_effective_tools(request: MessagesRequest) -> Sequence[PlacedTool]:
             removed.add(name)
             continue
         if definition:
-            placed = _replace_tool(placed, definition)
+            placed = [*(each for each in placed if _get_name(each) != _get_name(definition)), definition]
         removed.discard(_get_name(definition) if definition else name)
     return [each for each in placed if _get_name(each) not in removed]
-
-
-def _replace_tool(placed: Sequence[PlacedTool], added: PlacedTool) -> list[PlacedTool]:
-    return [*(each for each in placed if _get_name(each) != _get_name(added)), added]
 
 
 def _get_name(placed: PlacedTool) -> str:

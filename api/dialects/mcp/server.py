@@ -90,7 +90,9 @@ class McpHandlers:
             raise MCPError(INVALID_PARAMS, f"Unknown tool `{params.name[:100]}`. Available: {known}.")
         caller = build_scoped_caller(context, offer.scope)
         # A session's task has the log context of the request that opened it, not of this call.
-        with structlog.contextvars.bound_contextvars(**build_log_fields(caller)):
+        trace = parse_trace_id(caller.traceparent)
+        fields = {"request_id": caller.request_id, **({"trace_id": trace} if trace else {})}
+        with structlog.contextvars.bound_contextvars(**fields):
             try:
                 require_scope(get_context_principal(context), offer.scope)
                 request = parse_arguments(offer, params.arguments)
@@ -188,12 +190,6 @@ def _get_scope(context: Context) -> Scope:
     """Returns the ASGI scope of the HTTP request that carried the message."""
     assert context.request
     return context.request.scope
-
-
-def build_log_fields(caller: Caller) -> dict[str, str]:
-    """Returns the log fields of a request."""
-    trace = parse_trace_id(caller.traceparent)
-    return {"request_id": caller.request_id, **({"trace_id": trace} if trace else {})}
 
 
 def to_mcp_error(problem: Problem, context: Context, data: dict[str, str]) -> MCPError:

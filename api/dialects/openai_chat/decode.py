@@ -11,24 +11,26 @@ from api.conversation import content
 from api.conversation import tools as tooling
 from api.conversation.compat import rewrite_body, to_chat_fields
 from api.conversation.drafts import Draft, DraftBlock, DraftResult, split_system_texts
-from api.conversation.fields import check_choice_count, decode_json, parse_stop_sequences
+from api.conversation.fields import check_choice_count, decode_json, parse_effort, parse_stop_sequences
 from api.conversation.items import parse_items
-from api.conversation.parameters import CHAT_PARAMETERS, Policy, check_ignored, check_parameters
+from api.conversation.parameters import Policy, ShowReasoning, check_ignored, check_parameters
 from api.conversation.parts import TOOL_DECODER, FunctionCall, ToolParams
 from api.conversation.schemas import parse_answer_format
 from api.conversation.turn_request import TurnRequest
 from api.conversation.unused_fields import CHAT_FIELDS, find_unused_fields, is_description_lost
 from api.core.problems import invalid_problem
+from api.dialects.anthropic.thinking import budget_to_effort
 from api.dialects.openai_chat.models import (
     MESSAGE_DECODER,
     TOOL_CALL_DECODER,
     ChatCompletionRequest,
     ChatInputItems,
     ChatMessage,
+    ReasoningOptions,
     ResponseFormat,
 )
-from api.dialects.openai_chat.reasoning import is_reasoning_shown, resolve_effort
-from shared.turn import Text, ToolUse
+from api.dialects.openai_parameters import CHAT_PARAMETERS
+from shared.turn import Effort, Text, ToolUse
 
 _fields = msgspec.json.Decoder(dict[str, object])
 _request = msgspec.json.Decoder(ChatCompletionRequest)
@@ -117,8 +119,9 @@ def parse_conversation(
             case "user":
                 drafts.append(Draft("user", content.parse_blocks(message.content, "user", place), where))
             case "assistant":
-                drafts.append(Draft("assistant", parse_assistant_message(message, index, where), where))
-                legacy_call = build_legacy_id(index) if message.function_call else None
+                # A legacy call has no id.
+                legacy_call = f"call_legacy_{index}" if message.function_call else None
+                drafts.append(Draft("assistant", parse_assistant_message(message, legacy_call, where), where))
             case "tool" | "function":
                 drafts.append(Draft("user", (parse_tool_message(message, legacy_call, where),), where))
             case other:
@@ -133,7 +136,7 @@ def parse_conversation(
     return system, conversation, parsed.skipped
 
 
-def parse_assistant_message(message: ChatMessage, index: int, where: str) -> tuple[DraftBlock, ...]:
+def parse_assistant_message(message: ChatMessage, legacy_call: str | None, where: str) -> tuple[DraftBlock, ...]:
     """Returns the content and the calls of an assistant's message. Raises Problem."""
     blocks = content.parse_blocks(message.content, "assistant", f"{where}.content")
     if message.refusal and not blocks:
@@ -141,8 +144,8 @@ def parse_assistant_message(message: ChatMessage, index: int, where: str) -> tup
     calls = [
         parse_tool_call(raw, f"{where}.tool_calls[{number}]") for number, raw in enumerate(message.tool_calls or [])
     ]
-    if message.function_call:
-        calls.append(parse_function_call(build_legacy_id(index), message.function_call, f"{where}.function_call"))
+    if message.function_call and legacy_call:
+        calls.append(parse_function_call(legacy_call, message.function_call, f"{where}.function_call"))
     return (*blocks, *calls)
 
 
@@ -169,11 +172,6 @@ def parse_function_call(call_id: str, function: FunctionCall, where: str) -> Too
     return ToolUse(call_id, function.name, content.read_arguments(function.arguments, f"{where}.arguments"))
 
 
-def build_legacy_id(index: int) -> str:
-    """Returns an id for a legacy call, which has none: the index of its message."""
-    return f"call_legacy_{index}"
-
-
 def parse_tool_message(message: ChatMessage, legacy_call: str | None, where: str) -> DraftResult:
     """Converts a tool's result. Raises Problem."""
     call_id = message.tool_call_id or (legacy_call if message.role == "function" else None)
@@ -188,3 +186,33 @@ def _parse_answer_format(answer: ResponseFormat | None) -> str | None:
     where = "response_format.json_schema" if answer.json_schema else "response_format"
     schema = answer.json_schema.schema if answer.json_schema else answer.schema
     return parse_answer_format(answer.type, schema, "response_format", f"{where}.schema")
+
+
+def resolve_effort(request: ChatCompletionRequest) -> Effort | None:
+    """Returns the effort, by OpenAI's parameter or by that of other gateways. Raises Problem."""
+    options = request.reasoning
+    named = parse_effort(request.reasoning_effort, "reasoning_effort")
+    if options is None:
+        return named
+    of_options = parse_effort(options.effort or ("none" if options.enabled is False else None), "reasoning.effort")
+    effort = named or of_options
+    if effort or options.max_tokens is None:
+        return effort
+    if options.max_tokens < 0:
+        raise invalid_problem("`reasoning.max_tokens` must be 0 or more.", "reasoning.max_tokens")
+    return budget_to_effort(options.max_tokens)
+
+
+def is_reasoning_shown(request: ChatCompletionRequest, setting: ShowReasoning) -> bool:
+    """Whether the answer has `reasoning_content`. The setting decides; a request can decline it."""
+    options = request.reasoning or ReasoningOptions()
+    if setting == "never" or request.include_reasoning is False or options.exclude:
+        return False
+    if setting == "always" or request.include_reasoning:
+        return True
+    effort_named = request.reasoning_effort or options.effort
+    if effort_named is not None:
+        return effort_named != "none"
+    if options.enabled is not None:
+        return options.enabled
+    return bool(options.max_tokens) or (options.summary or "none") != "none"

@@ -113,7 +113,9 @@ class ChatCompletionRequest(ToolRequest, frozen=True, kw_only=True):
     stream_options: IncludeUsage = None
     max_tokens: Annotated[
         TokenLimit | None,
-        doc("The most output tokens, thinking included. A truncated answer has `finish_reason: length`."),
+        doc(
+            "The most output tokens, thinking included, which the service enforces. A truncated answer has `finish_reason: length`."
+        ),
     ] = None
     max_completion_tokens: Annotated[TokenLimit | None, doc("The newer name of `max_tokens`; it takes precedence.")] = (
         None
@@ -140,7 +142,7 @@ class ChatCompletionRequest(ToolRequest, frozen=True, kw_only=True):
     reasoning_effort: Annotated[
         str | None,
         doc(
-            "How much the model thinks before it answers. The answer then contains the thinking that the service shows, as `reasoning_content`.",
+            "How much the model thinks before it answers; `none` and `minimal` mean the CLI's `low`. The answer then contains the thinking that the service shows, as `reasoning_content`.",
             enum=[*EFFORT_NAMES, None],
         ),
     ] = None

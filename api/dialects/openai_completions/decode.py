@@ -10,9 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from api.conversation.fields import check_choice_count, decode_json, parse_stop_sequences
-from api.conversation.parameters import COMPLETIONS_PARAMETERS, Policy, check_parameters
-from api.core.problems import Problem, invalid_problem
+from api.conversation.parameters import Policy, check_parameters
+from api.core.problems import invalid_problem
 from api.dialects.openai_completions.models import CompletionRequest
+from api.dialects.openai_parameters import COMPLETIONS_PARAMETERS
 from shared.turn import Message, Text, Turn
 
 CONTINUE_PROMPT = (
@@ -76,9 +77,8 @@ def decode(body: bytes, policy: Policy) -> CompletionTurnRequest:
         raise invalid_problem("`stream_options` needs `stream: true`.", "stream_options")
     choices = check_choice_count(request.n, policy.max_choices)
     if request.best_of not in (None, choices):
-        raise unsupported_problem(
-            "`best_of` must equal `n`: the server cannot tell which answer is the best.", "best_of"
-        )
+        message = "`best_of` must equal `n`: the server cannot tell which answer is the best."
+        raise invalid_problem(message, "best_of", "unsupported_parameter")
     prompts = parse_prompts(request.prompt, policy.max_choices // choices)
     if not request.suffix and not all(prompt.strip() for prompt in prompts):
         raise invalid_problem("`prompt` must have text, or a `suffix`.", "prompt")
@@ -91,9 +91,8 @@ def parse_prompts(prompt: str | list[str | int | list[int]], max_prompts: int) -
     for index, text in enumerate(prompts):
         if not isinstance(text, str):
             where = "prompt" if isinstance(text, int) else f"prompt[{index}]"
-            raise unsupported_problem(
-                f"`{where}` has token ids of a vocabulary that Claude models do not use. Send text.", where
-            )
+            message = f"`{where}` has token ids of a vocabulary that Claude models do not use. Send text."
+            raise invalid_problem(message, where, "unsupported_parameter")
     if not 1 <= len(prompts) <= max_prompts:
         raise invalid_problem(
             f"`prompt` takes 1 to {max_prompts} texts, not {len(prompts)}. Each one gets `n` answers, and the server's owner "
@@ -101,8 +100,3 @@ def parse_prompts(prompt: str | list[str | int | list[int]], max_prompts: int) -
             "prompt",
         )
     return tuple(text for text in prompts if isinstance(text, str))
-
-
-def unsupported_problem(message: str, param: str) -> Problem:
-    """Returns the problem of a parameter value that is not supported."""
-    return invalid_problem(message, param, "unsupported_parameter")

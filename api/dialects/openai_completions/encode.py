@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from api.core.problems import Problem, problem_from_failure
+from api.core.problems import problem_from_failure
 from api.dialects.openai_common import DONE_EVENT, ChatUsage, build_usage, encoder, render_error
 from api.dialects.openai_completions.models import EndReason, TextChoice, TextCompletion
 from api.http.sse import render_data
@@ -53,9 +53,7 @@ class CompletionEncoder:
         choices = [TextChoice("".join(texts), index, reasons[index]) for index, texts in enumerate(self._texts)]
         return encoder.encode(self._build_completion(choices, self._build_usage()))
 
-    def encode_error(self, problem: Problem) -> bytes:
-        """Returns the JSON body of an error."""
-        return render_error(problem)
+    encode_error = staticmethod(render_error)
 
     def _add_text(self, text: str, choice: int) -> bytes:
         self._texts[choice].append(text)

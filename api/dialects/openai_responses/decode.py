@@ -12,11 +12,12 @@ import msgspec
 from api.conversation.drafts import split_system_texts
 from api.conversation.fields import check_choice, decode_json, parse_effort
 from api.conversation.items import parse_items
-from api.conversation.parameters import RESPONSES_PARAMETERS, Policy, check_ignored, check_parameters
+from api.conversation.parameters import Policy, check_ignored, check_parameters
 from api.conversation.schemas import parse_answer_format
 from api.conversation.turn_request import TurnRequest
 from api.conversation.unused_fields import RESPONSES_FIELDS, find_unused_fields, is_description_lost
 from api.core.problems import Problem, invalid_problem
+from api.dialects.openai_parameters import RESPONSES_PARAMETERS
 from api.dialects.openai_responses.models import ResponsesRequest, TextFormat
 from api.dialects.openai_responses.store import KeyResponses
 from api.dialects.openai_responses.tools import ResponsesToolSet, parse_tools

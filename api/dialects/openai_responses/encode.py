@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 import msgspec
 from msgspec import UNSET, Struct
 
-from api.core.problems import Problem, problem_from_failure
+from api.core.problems import problem_from_failure
 from api.dialects.openai_common import CompletionDetails, PromptDetails, encoder, render_error
 from api.dialects.openai_responses.output import (
     IncompleteDetails,
@@ -93,9 +93,7 @@ class ResponsesEncoder:
         """Returns the response in its current state, as one JSON object."""
         return encoder.encode(msgspec.structs.replace(self._response, output=list(self._finished_items)))
 
-    def encode_error(self, problem: Problem) -> bytes:
-        """Returns the JSON body of an error."""
-        return render_error(problem)
+    encode_error = staticmethod(render_error)
 
     def _build_events(self, event: Event | Cancellation) -> Iterator[StreamEvent]:
         match event:

@@ -60,13 +60,18 @@ class ResponsesRequest(ToolRequest, frozen=True, kw_only=True):
     instructions: Annotated[
         str | None,
         doc(
-            "The system prompt; `system` and `developer` messages before all others follow it, later ones keep their position."
+            "The system prompt, not taken from an earlier response; `system` and `developer` messages before all others follow it, later ones keep their position."
         ),
     ] = None
     previous_response_id: Annotated[
-        str | None, doc("The id of a stored response. Its complete conversation precedes `input`.")
+        str | None, doc("The id of a stored response of the same key. Its complete conversation precedes `input`.")
     ] = None
-    store: Annotated[bool | None, doc("Whether the server stores the response. Default: `true`.")] = None
+    store: Annotated[
+        bool | None,
+        doc(
+            "Whether the server stores the response, within RESPONSE_STORE_MAX_ITEMS, RESPONSE_STORE_MAX_BYTES and RESPONSE_STORE_TTL. Default: `true`."
+        ),
+    ] = None
     max_output_tokens: Annotated[
         TokenLimit | None,
         doc("The most output tokens, thinking included. A truncated response has `status: incomplete`."),
@@ -79,26 +84,32 @@ class ResponsesRequest(ToolRequest, frozen=True, kw_only=True):
             maxItems=MAX_TOOLS,
         ),
     ] = None
-    text: Annotated[TextOptions | None, doc("The format of the answer's text.")] = None
+    text: Annotated[TextOptions | None, doc("The format of the answer's text. `verbosity` is ignored.")] = None
     reasoning: Annotated[
-        Reasoning | None, doc("How much the model thinks, and whether the response contains the thinking.")
+        Reasoning | None,
+        doc(
+            "How much the model thinks, and whether the response contains the thinking. `context` and `mode` are ignored."
+        ),
     ] = None
     truncation: Annotated[
         str | None,
         doc(
-            "`disabled` or `auto`; the server never truncates a conversation.",
+            "`disabled`, or `auto`, which is ignored: the server never truncates a conversation.",
             enum=["auto", "disabled", None],
         ),
     ] = None
     include: Annotated[
         list[str] | None,
         doc(
-            "`reasoning.encrypted_content`: the response contains the encrypted thinking, which returns it to the model in later requests."
+            "`reasoning.encrypted_content`: the response contains the encrypted thinking, which returns it to the model in later requests. Other values are ignored."
         ),
     ] = None
     metadata: Annotated[dict[str, str] | None, doc("Up to 16 pairs of key and value; the response contains them.")] = (
         None
     )
     background: Annotated[
-        bool | None, doc("Whether to return a response with `status: queued` at once. Retrieve the result by its id.")
+        bool | None,
+        doc(
+            "Whether to return a response with `status: queued` at once. Retrieve the result by its id; requires `store`."
+        ),
     ] = None

@@ -33,6 +33,16 @@ class RestError(Struct, frozen=True):
     code: Annotated[str, doc("The error code, for programs.")]
 
 
+def render_event(name: str, data: object) -> bytes:
+    """Renders an event of a stream."""
+    return render_named_event(name, msgspec.json.encode(data))
+
+
+def render_error(problem: Problem) -> bytes:
+    """Returns the JSON body of an error."""
+    return msgspec.json.encode(RestError(problem.message, problem.code))
+
+
 class RestEncoder:
     """Encodes one answer. Mutable: the answer, once there is one."""
 
@@ -70,16 +80,4 @@ class RestEncoder:
         assert self._answer
         return msgspec.json.encode(self._answer)
 
-    def encode_error(self, problem: Problem) -> bytes:
-        """Returns the JSON body of an error."""
-        return render_error(problem)
-
-
-def render_event(name: str, data: object) -> bytes:
-    """Renders an event of a stream."""
-    return render_named_event(name, msgspec.json.encode(data))
-
-
-def render_error(problem: Problem) -> bytes:
-    """Returns the JSON body of an error."""
-    return msgspec.json.encode(RestError(problem.message, problem.code))
+    encode_error = staticmethod(render_error)

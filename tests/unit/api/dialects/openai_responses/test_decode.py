@@ -9,8 +9,9 @@ import pytest
 
 from api.conversation.drafts import DraftResult
 from api.conversation.items import seal_thoughts, unseal_thoughts
-from api.conversation.parameters import RESPONSES_PARAMETERS, Policy
+from api.conversation.parameters import Policy
 from api.core.problems import Problem
+from api.dialects.openai_parameters import RESPONSES_PARAMETERS
 from api.dialects.openai_responses.decode import ResponsesTurnRequest, decode
 from api.dialects.openai_responses.store import KeyResponses, ResponseStore, StoredResponse
 from api.dialects.openai_responses.view import build_response, to_input_item
