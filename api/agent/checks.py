@@ -18,9 +18,7 @@ class AgentLimits(Struct, frozen=True):
 
 
 def check_prompt(text: str, limits: AgentLimits) -> str:
-    """Returns the prompt, if it is neither blank nor too long. Raises Problem."""
-    if not text.strip():
-        raise invalid_problem("`prompt` must not be blank.", "prompt")
+    """Returns the prompt, if it is not too long. Raises Problem."""
     if len(text) > limits.max_prompt:
         raise invalid_problem(
             f"`prompt` has {len(text)} characters; {limits.max_prompt} are allowed. The server's owner sets the limit "
@@ -45,10 +43,3 @@ def check_allowed_tools(
                 "allowed_tools",
             )
     return available if requested is None else tuple(name for name in available if name in requested)
-
-
-def check_not_empty(text: str, place: str) -> str:
-    """Returns a path or command, if it is not blank. Raises Problem."""
-    if not text.strip():
-        raise invalid_problem(f"`{place}` is empty.", place)
-    return text

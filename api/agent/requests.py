@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from api.core.schema import NOT_BLANK, Dollars, doc
+from api.core.schema import NOT_BLANK, Dollars, NotBlank, doc
 from shared.tool_jobs import MAX_LINES
 
 LineCount = Annotated[int, Meta(ge=1, le=MAX_LINES)]
@@ -16,7 +16,7 @@ LineCount = Annotated[int, Meta(ge=1, le=MAX_LINES)]
 class PromptRequest(Struct, frozen=True, kw_only=True):
     """A prompt, and options for the answer."""
 
-    prompt: Annotated[str, doc("The prompt, 1 to MAX_PROMPT characters.", **NOT_BLANK)]
+    prompt: Annotated[NotBlank, doc("The prompt, 1 to MAX_PROMPT characters.")]
     model: Annotated[str | None, doc("A name from `GET /api/models`. Default: DEFAULT_MODEL.")] = None
     system_prompt: Annotated[str | None, doc("Instructions for the model, placed before the conversation.")] = None
     max_budget_usd: Annotated[Dollars | None, doc("The most that the answer may cost, in US dollars.")] = None
@@ -51,7 +51,7 @@ class AnalyzeRequest(PromptRequest, frozen=True, kw_only=True):
 class FileReadRequest(Struct, frozen=True):
     """A file to read."""
 
-    path: Annotated[str, doc("The path of the file.", **NOT_BLANK)]
+    path: Annotated[NotBlank, doc("The path of the file.")]
     offset: Annotated[LineCount | None, doc("The first line to return, counted from 1.")] = None
     limit: Annotated[LineCount | None, doc("The most lines to return.")] = None
 
@@ -59,8 +59,10 @@ class FileReadRequest(Struct, frozen=True):
 class BashRequest(Struct, frozen=True):
     """A shell command to run."""
 
-    command: Annotated[str, doc("The shell command, less than 128 KiB; it can run only allowed commands.", **NOT_BLANK)]
-    cwd: Annotated[str | None, doc("The working directory, an allowed folder. Default: the first allowed path.")] = None
+    command: Annotated[NotBlank, doc("The shell command, less than 128 KiB; it can run only allowed commands.")]
+    cwd: Annotated[
+        NotBlank | None, doc("The working directory, an allowed folder. Default: the first allowed path.")
+    ] = None
     timeout: Annotated[
         Annotated[float, Meta(gt=0, le=86_400)] | None, doc("The time limit of the command, in seconds.")
     ] = None

@@ -29,7 +29,7 @@ from api.agent.tool_results import to_blocks
 from api.core.caller import Caller
 from api.core.keys import Key
 from api.core.model_names import exclude_default
-from api.core.problems import Problem, problem_from_failure
+from api.core.problems import Problem, invalid_problem, problem_from_failure
 from api.executors.tool_client import ToolClient
 from api.executors.turn_client import TurnClient
 from api.models.access import list_allowed_models
@@ -75,23 +75,22 @@ async def code(agent_services: AgentServices, request: CodeRequest, caller: Call
 
 async def analyze(agent_services: AgentServices, request: AnalyzeRequest, caller: Caller) -> AsyncGenerator[Step]:
     """Yields the answer to a prompt about files. Raises Problem."""
-    paths = [
-        checks.check_not_empty(path, f"context_files[{number}]")
-        for number, path in enumerate(request.context_files or ())
-    ]
+    paths = request.context_files or ()
+    for number, path in enumerate(paths):
+        if not path.strip():
+            raise invalid_problem(f"`context_files[{number}]` is empty.", f"context_files[{number}]")
     return _run_analyze(agent_services, await _build_turn(agent_services, request), paths, caller)
 
 
 async def read_file(agent_services: AgentServices, request: FileReadRequest, caller: Caller) -> AsyncGenerator[Step]:
     """Reads a file. Raises Problem."""
-    job = ReadFile(checks.check_not_empty(request.path, "path"), request.offset, request.limit)
+    job = ReadFile(request.path, request.offset, request.limit)
     return _run_file_read(agent_services, job, caller)
 
 
 async def run_command(agent_services: AgentServices, request: BashRequest, caller: Caller) -> AsyncGenerator[Step]:
     """Runs a command. Raises Problem."""
-    cwd = None if request.cwd is None else checks.check_not_empty(request.cwd, "cwd")
-    job = RunCommand(checks.check_not_empty(request.command, "command"), cwd, request.timeout, request.stdin)
+    job = RunCommand(request.command, request.cwd, request.timeout, request.stdin)
     return _run_command(agent_services, job, caller)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from api.core.schema import Json, doc, schemas_of
+from api.core.schema import Json, NotEmpty, doc, schemas_of
 from shared.tool_jobs import MAX_LINES, MAX_PDF_PAGES, ToolsStatus
 from shared.turn import Tool
 
@@ -61,7 +61,6 @@ occurs more often, include more of the surrounding text, or set `replace_all`. L
 prints. Only where writing is allowed.""",
 }
 
-NotEmpty = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0, le=MAX_LINES)]
 Number = Annotated[int, Meta(ge=1, le=MAX_LINES)]
 FilePath = Annotated[NotEmpty, doc("The absolute path of the file.")]

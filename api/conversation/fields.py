@@ -18,6 +18,8 @@ MAX_NUMBER_DIGITS = 9
 # How msgspec names a limit of a number, and how this server does.
 LIMIT_PATTERN = re.compile(r"Expected `(?:int|float)` (>=|<=|>) (\d+)(?:\.0)?")
 LIMIT_WORDS = {">=": "at least", "<=": "at most", ">": "more than"}
+# What msgspec says of a text that is empty or blank.
+EMPTY_FAULTS = {"Expected `str` of length >= 1", r"Expected `str` matching regex '\\S'"}
 EFFORT_NAMES: dict[str, Effort] = {
     "none": "low",
     "minimal": "low",
@@ -50,6 +52,8 @@ def validation_problem(error: msgspec.ValidationError, within: str = "") -> Prob
         name = fault.rpartition(" ")[2].strip("`")
         path = f"{path}.{name}" if path else name
         return invalid_problem(f"`{path}` is missing.", path)
+    if fault in EMPTY_FAULTS:
+        return invalid_problem(f"`{path}` is empty.", path)
     if limit := LIMIT_PATTERN.fullmatch(fault):
         return invalid_problem(f"`{path}` must be {LIMIT_WORDS[limit[1]]} {limit[2]}.", path)
     return invalid_problem(f"`{path}`: {fault}." if path else f"The body: {fault}.", path or None)

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import cast
 
 import msgspec
-from msgspec import Struct
 
 from api.conversation import content
 from api.conversation.drafts import Draft, DraftBlock, DraftResult
@@ -48,13 +47,6 @@ RESULT_TYPES = frozenset(
 _thoughts = msgspec.json.Decoder(list[Thought])
 
 
-class ParsedItems(Struct, frozen=True):
-    """The drafts of the items, system messages included. skipped: the types of the ignored items."""
-
-    drafts: tuple[Draft, ...]
-    skipped: tuple[str, ...]
-
-
 def seal_thoughts(thoughts: Iterable[Thought]) -> str:
     """Returns thoughts as an opaque text, which the client stores."""
     return THOUGHT_PREFIX + urlsafe_b64encode(msgspec.json.encode(list(thoughts))).decode()
@@ -70,8 +62,11 @@ def unseal_thoughts(text: str | None) -> tuple[Thought, ...]:
         return ()
 
 
-def parse_items(items: Iterable[tuple[str, msgspec.Raw]]) -> ParsedItems:
-    """Parses items, each given with its place in the request. Raises Problem (400, 413)."""
+def parse_items(items: Iterable[tuple[str, msgspec.Raw]]) -> tuple[tuple[Draft, ...], tuple[str, ...]]:
+    """Returns the drafts of items, system messages included, and the types of the ignored items. Raises Problem (400, 413).
+
+    items: each with its place in the request.
+    """
     drafts: list[Draft] = []
     skipped: list[str] = []
     for where, raw in items:
@@ -92,7 +87,7 @@ def parse_items(items: Iterable[tuple[str, msgspec.Raw]]) -> ParsedItems:
                 skipped.append("input.reasoning")
         else:
             _append_assistant_blocks(drafts, _parse_assistant_item(item, kind, where), where)
-    return ParsedItems(tuple(_drop_trailing_thoughts(drafts)), tuple(dict.fromkeys(skipped)))
+    return tuple(_drop_trailing_thoughts(drafts)), tuple(dict.fromkeys(skipped))
 
 
 def _parse_message_blocks(item: Item, role: Role, where: str) -> tuple[DraftBlock, ...]:

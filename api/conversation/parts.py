@@ -37,10 +37,7 @@ class ImageUrl(Struct, frozen=True):
 
 
 class FilePart(Struct, frozen=True):
-    """A file in the request.
-
-    PDF, text or an office document (Word, Excel, PowerPoint, OpenDocument, RTF, EPUB), up to 20 MiB.
-    """
+    """A file: PDF, text or an office document (Word, Excel, PowerPoint, OpenDocument, RTF, EPUB), up to 20 MiB."""
 
     file_data: Annotated[str | None, doc("A data URL, or base64.")] = None
     filename: Annotated[str | None, doc("The name of the file; the model sees it.")] = None

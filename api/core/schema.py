@@ -17,7 +17,9 @@ ANY_SCHEMA: Json = {
 NOT_BLANK: Json = {"minLength": 1, "pattern": r"\S"}
 TOOL_NAME: Json = {"minLength": 1, "maxLength": 512}
 
-# Numbers with limits that decoders check.
+# Types with limits that decoders check.
+NotEmpty = Annotated[str, Meta(min_length=1)]
+NotBlank = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 TokenLimit = Annotated[int, Meta(ge=1, le=10_000_000)]
 Dollars = Annotated[float, Meta(gt=0, le=10_000)]
 

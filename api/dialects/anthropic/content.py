@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from msgspec import Raw
 
 from api.conversation.drafts import DraftBlock, DraftResult, PartBlock
+from api.conversation.fields import decode_json
 from api.core.problems import Problem, invalid_problem
 from api.dialects.anthropic.blocks import (
+    BLOCK_DECODER,
     BLOCK_TYPES,
+    SOURCE_DECODER,
     SOURCE_TYPES,
     Base64Source,
     Block,
@@ -34,8 +37,6 @@ from api.dialects.anthropic.blocks import (
     ToolUseBlock,
     UrlSource,
     decode_type,
-    to_block,
-    to_source,
 )
 from api.media.blocks import RemoteDocument, RemoteMedia, read_base64_file, read_base64_image
 from shared.turn import Document, RedactedThinking, Text, Thinking, ToolUse
@@ -62,7 +63,9 @@ def parse_texts(content: Content, where: str) -> tuple[str, ...]:
     for place, kind, raw in iterate_blocks(content or [], where):
         if kind != "text":
             raise invalid_problem(f"`{place}`: only text blocks are allowed here.", f"{place}.type")
-        found += [each.text for each in to_parts(to_block(raw, place), place) if isinstance(each, Text)]
+        found += [
+            each.text for each in to_parts(_decode_known_block(kind, raw, place), place) if isinstance(each, Text)
+        ]
     return tuple(found)
 
 
@@ -91,12 +94,8 @@ def _parse_block(kind: str, raw: Raw, role: str, where: str) -> tuple[DraftBlock
         )
     match _decode_known_block(kind, raw, where):
         case ToolUseBlock() as block:
-            if not block.id or not block.name:
-                raise invalid_problem(f"`{where}` needs an `id` and a `name`.", where)
             return (ToolUse(block.id, block.name, bytes(block.input).decode()),)
         case ToolResultBlock() as block:
-            if not block.tool_use_id:
-                raise invalid_problem(f"`{where}.tool_use_id` is missing.", f"{where}.tool_use_id")
             return (
                 DraftResult(block.tool_use_id, parse_parts(block.content, f"{where}.content"), bool(block.is_error)),
             )
@@ -104,8 +103,6 @@ def _parse_block(kind: str, raw: Raw, role: str, where: str) -> tuple[DraftBlock
             # Thinking that was cut off has no signature, and the service accepts none without.
             return (Thinking(thinking, signature),) if signature else ()
         case RedactedThinkingBlock(data):
-            if not data:
-                raise invalid_problem(f"`{where}.data` is missing.", f"{where}.data")
             return (RedactedThinking(data),)
         case block:
             return to_parts(block, where)
@@ -117,7 +114,7 @@ def _decode_known_block(kind: str, raw: Raw, where: str) -> Block:
         raise invalid_problem(
             f"`{where}`: blocks of type `{kind}` are not supported; {SUPPORTED_TYPES} are.", f"{where}.type"
         )
-    return to_block(raw, where)
+    return decode_json(bytes(raw), BLOCK_DECODER, where)
 
 
 def parse_parts(content: Content, where: str) -> tuple[PartBlock, ...]:
@@ -163,7 +160,7 @@ def _decode_source(raw: Raw, where: str) -> Source:
     kind = decode_type(raw, place)
     if kind not in SOURCE_TYPES:
         raise invalid_problem(f"`{place}.type` must be base64, url, text or content, not `{kind}`.", f"{place}.type")
-    return to_source(raw, place)
+    return decode_json(bytes(raw), SOURCE_DECODER, place)
 
 
 def to_image(source: Source, place: str) -> PartBlock:

@@ -130,10 +130,10 @@ def parse_conversation(
     if isinstance(items, str):
         drafts.append(Draft("user", (Text(items),), "input"))
         items = []
-    parsed = parse_items((f"input[{index}]", item) for index, item in enumerate(items))
+    parsed, skipped = parse_items((f"input[{index}]", item) for index, item in enumerate(items))
     missing = invalid_problem("`messages` must have a message with content.", "messages")
-    system, conversation = split_system_texts((), [*drafts, *parsed.drafts], missing)
-    return system, conversation, parsed.skipped
+    system, conversation = split_system_texts((), [*drafts, *parsed], missing)
+    return system, conversation, skipped
 
 
 def parse_assistant_message(message: ChatMessage, legacy_call: str | None, where: str) -> tuple[DraftBlock, ...]:

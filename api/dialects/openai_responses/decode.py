@@ -4,7 +4,7 @@ Invariants: as in chat completions, nothing that a client sends is dropped silen
 before those of this request, and follow the same rules.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -20,7 +20,7 @@ from api.core.problems import Problem, invalid_problem
 from api.dialects.openai_parameters import RESPONSES_PARAMETERS
 from api.dialects.openai_responses.models import ResponsesRequest, TextFormat
 from api.dialects.openai_responses.store import KeyResponses
-from api.dialects.openai_responses.tools import ResponsesToolSet, parse_tools
+from api.dialects.openai_responses.tools import NamespacedName, parse_tools
 
 ENCRYPTED_CONTENT = "reasoning.encrypted_content"
 SUMMARIES = ("auto", "concise", "detailed", "none")
@@ -35,8 +35,9 @@ _raws = msgspec.json.Decoder(dict[str, msgspec.Raw])
 class ResponsesTurnRequest(TurnRequest, frozen=True, kw_only=True):
     """A decoded Responses request.
 
-    previous_items: the items of earlier responses. items: those of this request. show_summaries: show the model's
-    thinking. include_encrypted: return the thinking sealed, to be sent back. raw_fields: the fields as they were written.
+    previous_items: the items of earlier responses. items: those of this request. namespaces: the names of tools in them, by
+    offered name. show_summaries: show the model's thinking. include_encrypted: return the thinking sealed, to be sent
+    back. raw_fields: the fields as they were written.
     """
 
     schema_place: ClassVar[str] = "text.format"
@@ -44,7 +45,7 @@ class ResponsesTurnRequest(TurnRequest, frozen=True, kw_only=True):
     request: ResponsesRequest
     previous_items: tuple[msgspec.Raw, ...]
     items: tuple[msgspec.Raw, ...]
-    tools: ResponsesToolSet
+    namespaces: Mapping[str, NamespacedName]
     store: bool
     background: bool
     show_summaries: bool
@@ -60,15 +61,15 @@ def decode(body: bytes, policy: Policy, history: KeyResponses) -> ResponsesTurnR
     previous_items = _load_previous_items(request.previous_response_id, history)
     items = tuple(resolve_references(request.input, history))
     places = [(f"previous_response_id[{index}]", item) for index, item in enumerate(previous_items)]
-    parsed = parse_items([*places, *((f"input[{index}]", item) for index, item in enumerate(items))])
+    parsed_drafts, skipped = parse_items([*places, *((f"input[{index}]", item) for index, item in enumerate(items))])
     missing = invalid_problem("`input` must have a message or another item with content.", "input")
     instructions = (request.instructions,) if request.instructions else ()
-    system, drafts = split_system_texts(instructions, parsed.drafts, missing)
+    system, drafts = split_system_texts(instructions, parsed_drafts, missing)
     check_limits(request)
-    tools = parse_tools(request)
+    tool_set, namespaces, ignored_tools = parse_tools(request)
     unused = find_unused_fields(fields, RESPONSES_FIELDS)
     without_effect = check_ignored(
-        (*tools.ignored, *parsed.skipped, *list_without_effect(request), *unused), strict=policy.strict
+        (*ignored_tools, *skipped, *list_without_effect(request), *unused), strict=policy.strict
     )
     text_format = (request.text and request.text.format) or TextFormat()
     reasoning = request.reasoning
@@ -84,8 +85,8 @@ def decode(body: bytes, policy: Policy, history: KeyResponses) -> ResponsesTurnR
         drafts=drafts,
         max_tokens=request.max_output_tokens,
         max_budget_usd=request.max_budget_usd,
-        tools=tools,
-        tool_set=tools.tool_set,
+        tool_set=tool_set,
+        namespaces=namespaces,
         schema=parse_answer_format(text_format.type, text_format.schema, "text.format", "text.format.schema"),
         effort=parse_effort(reasoning.effort, "reasoning.effort") if reasoning else None,
         store=request.store is not False,

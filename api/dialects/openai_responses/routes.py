@@ -75,7 +75,7 @@ async def create_response(
     response = build_response(response_id, int(time.time()), prepared.model, call)
     options = ResponsesOutputOptions(
         call.tool_set.custom,
-        call.tools.namespaces,
+        call.namespaces,
         show_summaries=call.show_summaries,
         include_encrypted=call.include_encrypted,
     )

@@ -29,16 +29,10 @@ class NamespacedName(Struct, frozen=True):
     name: str
 
 
-class ResponsesToolSet(Struct, frozen=True):
-    """tool_set: the offered tools. namespaces: by the name of the offered tool. ignored: names of what was left out."""
-
-    tool_set: tooling.ToolSet
-    namespaces: Mapping[str, NamespacedName]
-    ignored: tuple[str, ...]
-
-
-def parse_tools(request: ResponsesRequest) -> ResponsesToolSet:
-    """Returns the tools of a request. Raises Problem (400)."""
+def parse_tools(
+    request: ResponsesRequest,
+) -> tuple[tooling.ToolSet, Mapping[str, NamespacedName], tuple[str, ...]]:
+    """Returns the offered tools, the names of those in namespaces by offered name, and what was left out. Raises Problem."""
     listed: list[ToolDefinition] = []
     places: list[str] = []
     namespaces: dict[str, NamespacedName] = {}
@@ -69,7 +63,7 @@ def parse_tools(request: ResponsesRequest) -> ResponsesToolSet:
     known = {names.name: qualified for qualified, names in namespaces.items()} | {name: name for name in listed_names}
     choice = _resolve_choice(msgspec.json.decode(bytes(request.tool_choice)), known, namespaces, ignored)
     params = ToolParams(tools=listed, tool_choice=choice, parallel_tool_calls=request.parallel_tool_calls)
-    return ResponsesToolSet(tooling.build_tool_set(params, places), namespaces, tuple(dict.fromkeys(ignored)))
+    return tooling.build_tool_set(params, places), namespaces, tuple(dict.fromkeys(ignored))
 
 
 def _get_name(tool: ToolDefinition, where: str) -> str:

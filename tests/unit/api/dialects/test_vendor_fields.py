@@ -180,7 +180,7 @@ def completion_asked(body: Json) -> tuple[object, Sequence[str]]:
 def response_asked(body: Json) -> tuple[object, Sequence[str]]:
     call = decode_response(msgspec.json.encode(body), Policy(), memory().for_key("owner"))
     ours = (
-        *(call.model, call.system, call.drafts, call.max_tokens, call.tool_set, call.tools.namespaces, call.schema),
+        *(call.model, call.system, call.drafts, call.max_tokens, call.tool_set, call.namespaces, call.schema),
         *(
             call.effort,
             call.store,
