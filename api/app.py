@@ -32,6 +32,7 @@ from api.dialects.openai_responses import routes as openai_responses
 from api.dialects.openai_responses.running_responses import RunningResponses
 from api.dialects.openai_responses.store import ResponseStore
 from api.dialects.rest import routes as rest
+from api.dialects.turn_preparation import TurnPreparation
 from api.executors.held_conversations import HeldConversations
 from api.executors.pool import ExecutorPool
 from api.executors.tool_client import ToolClient
@@ -75,6 +76,8 @@ class Services(Struct, frozen=True):
     fetcher: Fetcher
     response_store: ResponseStore
     running_responses: RunningResponses
+    turns: TurnPreparation
+    rest_responder: rest.RestResponder
     policy: Policy
     documentation: Documentation
 
@@ -132,7 +135,10 @@ def build_services(settings: Settings, drain: Drain, tracing: Tracing, metrics: 
     turn_client = TurnClient(claude_executors, drain, timeout, meter, held, observers=observers, tracing=tracing)
     tool_client = ToolClient(tools_executors, drain, timeout, meter, tracing)
     agent_limits = AgentLimits(settings.max_prompt, settings.max_turns)
+    agent_services = AgentServices(turn_client, tool_client, catalogue, agent_limits)
     policy = build_policy(settings)
+    body_decoder = BodyDecoder()
+    fetcher = Fetcher(settings.fetch_images)
     return Services(
         claude_executors=claude_executors,
         tools_executors=tools_executors,
@@ -141,17 +147,19 @@ def build_services(settings: Settings, drain: Drain, tracing: Tracing, metrics: 
         turn_client=turn_client,
         held_conversations=held,
         tool_client=tool_client,
-        agent_services=AgentServices(turn_client, tool_client, catalogue, agent_limits),
+        agent_services=agent_services,
         drain=drain,
         keyring=keyring,
         storage_sync=StorageSync(storage, keyring, limiter, ledger, meter.revocation.check),
         meter=meter,
-        body_decoder=BodyDecoder(),
-        fetcher=Fetcher(settings.fetch_images),
+        body_decoder=body_decoder,
+        fetcher=fetcher,
         response_store=ResponseStore(
             settings.response_store_max_items, settings.response_store_max_bytes, settings.response_store_ttl
         ),
         running_responses=RunningResponses(),
+        turns=TurnPreparation(policy, turn_client, tool_client, catalogue, fetcher, body_decoder),
+        rest_responder=rest.RestResponder(policy, agent_services, body_decoder),
         policy=policy,
         documentation=Documentation(policy, agent_limits),
     )

@@ -1,23 +1,31 @@
 """Admission of requests: checks key, budget, concurrency and rate limits before a byte of the body is read.
 
 Invariants: a request over a limit causes no work: nothing is read, decoded, counted or fetched for it. A route that
-needs admission is marked with `opt={REQUIRES_ADMISSION: True}`.
+needs admission is declared with `post_job`.
 """
 
 from contextlib import AsyncExitStack
 
 import structlog
+from litestar import post
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from api.accounting.meter import AdmissionDenied, Meter
 from api.core.caller import RequestAdmission, get_caller_from_scope
+from api.core.endpoint import ENDPOINT, Endpoint
 from api.core.problems import problem_from_failure
 from api.core.request_state import PRINCIPAL, REQUEST_ADMISSION
+from api.core.scopes import REQUIRED_SCOPE
 
 REQUIRES_ADMISSION = "admission"
 
 log = structlog.get_logger()
+
+
+def post_job(path: str, scope: str, endpoint: Endpoint) -> post:
+    """Declares the handler of a request that needs admission. scope: the one that its key needs."""
+    return post(path, status_code=200, opt={ENDPOINT: endpoint, REQUIRED_SCOPE: scope, REQUIRES_ADMISSION: True})
 
 
 class AdmissionMiddleware:

@@ -1,12 +1,10 @@
 """Builds an agent's answer from the model's events."""
 
 import time
-from typing import Literal
+from typing import Any
 
 from api.agent.answers import AnswerUsage, ChatAnswer, CodeAnswer, ToolUsed
 from shared.events import Done, Event, RefusedOutput, Started, TextDelta, ToolCall
-
-type LimitReason = Literal["max_turns"]
 
 
 class AnswerBuilder:
@@ -39,33 +37,22 @@ class AnswerBuilder:
 
     def build_chat_answer(self) -> ChatAnswer:
         """Returns the answer of a chat."""
-        return ChatAnswer(
-            result=self._text,
-            model=self.model,
-            usage=self._build_usage(),
-            duration_ms=self._measure_duration(),
-            is_error=self._get_stop_reason() != "end_turn",
-            stop_reason=self._get_stop_reason(),
-        )
+        return ChatAnswer(**self._build_fields())
 
     def build_code_answer(self, *, out_of_turns: bool) -> CodeAnswer:
         """Returns the answer of work with tools. out_of_turns: the turn limit ended it."""
-        reason = "max_turns" if out_of_turns else self._get_stop_reason()
-        return CodeAnswer(
-            result=self._text or self._earlier,
-            model=self.model,
-            usage=self._build_usage(),
-            duration_ms=self._measure_duration(),
-            is_error=reason != "end_turn",
-            stop_reason=reason,
-            tools_used=self.tools_used,
-        )
+        return CodeAnswer(**self._build_fields(out_of_turns=out_of_turns), tools_used=self.tools_used)
 
-    def _get_stop_reason(self) -> str:
-        return self._done.stop_reason if self._done else "max_turns"
-
-    def _measure_duration(self) -> int:
-        return round((time.monotonic() - self._started_at) * 1000)
+    def _build_fields(self, *, out_of_turns: bool = False) -> dict[str, Any]:
+        reason = self._done.stop_reason if self._done and not out_of_turns else "max_turns"
+        return {
+            "result": self._text or self._earlier,
+            "model": self.model,
+            "usage": self._build_usage(),
+            "duration_ms": round((time.monotonic() - self._started_at) * 1000),
+            "is_error": reason != "end_turn",
+            "stop_reason": reason,
+        }
 
     def _build_usage(self) -> AnswerUsage | None:
         if not self._done:

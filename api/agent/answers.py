@@ -45,17 +45,9 @@ class ChatAnswer(Struct, frozen=True, kw_only=True):
     stop_reason: Annotated[str, doc("Why the answer ended: `end_turn`, `max_tokens`, `refusal`, `max_turns`, …")]
 
 
-class CodeAnswer(Struct, frozen=True, kw_only=True):
+class CodeAnswer(ChatAnswer, frozen=True, kw_only=True):
     """The model's final answer, and the tools that it called."""
 
-    result: Annotated[str, doc("The text of the answer; if the model called tools, the text after the last call.")]
-    model: Annotated[str, doc("The model that answered.")]
-    usage: Annotated[
-        AnswerUsage | None, doc("The token usage; null if the answer ended before the service reported it.")
-    ]
-    duration_ms: Annotated[int, doc("The duration of the request, in milliseconds.")]
-    is_error: Annotated[bool, doc("Whether the answer is incomplete: truncated, refused, or out of turns.")]
-    stop_reason: Annotated[str, doc("Why the answer ended: `end_turn`, `max_tokens`, `refusal`, `max_turns`, …")]
     tools_used: Annotated[list[ToolUsed], doc("The tool calls, in order.")]
 
 
@@ -134,5 +126,5 @@ class OutputChunk(Struct, frozen=True):
 
 
 type ProgressStep = ToolStarted | ToolOutputChunk | ToolEnded | OutputChunk
-type FinalAnswer = ChatAnswer | CodeAnswer | FileAnswer | BashAnswer
+type FinalAnswer = ChatAnswer | FileAnswer | BashAnswer
 type Step = Event | ProgressStep | FinalAnswer | Failed

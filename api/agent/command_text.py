@@ -17,9 +17,10 @@ class OutputDecoder:
     def __init__(self) -> None:
         self._decoders = {name: getincrementaldecoder("utf-8")("replace") for name in STREAM_NAMES}
 
-    def decode(self, output: CommandOutput) -> str:
-        """Returns the text that a piece of output completes."""
-        return self._decoders[output.stream].decode(output.data)
+    def decode(self, output: CommandOutput) -> Iterator[tuple[StreamName, str]]:
+        """Yields the text that a piece of output completes, if any, with its stream."""
+        if text := self._decoders[output.stream].decode(output.data):
+            yield output.stream, text
 
     def flush(self) -> Iterator[tuple[StreamName, str]]:
         """Yields a replacement for an incomplete character at the end, by stream."""

@@ -172,5 +172,5 @@ async def _run_job(
                 yield message.result if isinstance(message, JobDone) else message
                 continue
             output.append(message)
-            if text := decoder.decode(message):
-                yield ToolOutputChunk(call_id, message.stream, text)
+            for stream, text in decoder.decode(message):
+                yield ToolOutputChunk(call_id, stream, text)

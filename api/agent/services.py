@@ -5,8 +5,9 @@ one answer or Failed. Closing the steps ends the work.
 """
 
 import base64
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from typing import Any
 
 from msgspec import UNSET, Struct, structs
 
@@ -22,15 +23,14 @@ from api.agent.answers import (
 )
 from api.agent.command_text import OutputDecoder, StreamName
 from api.agent.loop import AgentEnvironment, run_agent
-from api.agent.requests import AnalyzeRequest, BashRequest, ChatRequest, CodeRequest, FileReadRequest
+from api.agent.requests import AnalyzeRequest, BashRequest, ChatRequest, CodeRequest, FileReadRequest, PromptRequest
 from api.agent.tool_definitions import TOOL_NAMES, build_system_prompt, build_tool, list_available_tools
 from api.agent.tool_results import to_blocks
-from api.conversation.fields import check_budget
 from api.core.caller import Caller
 from api.core.keys import Key
 from api.core.model_names import exclude_default
-from api.core.problems import Problem, problem_from_failure
-from api.executors.tool_client import ToolClient, ToolJobMessage
+from api.core.problems import Problem, invalid_problem, problem_from_failure
+from api.executors.tool_client import ToolClient
 from api.executors.turn_client import TurnClient
 from api.models.access import list_allowed_models
 from api.models.catalogue import Catalogue, build_model_list
@@ -51,8 +51,7 @@ class AgentServices(Struct, frozen=True):
 
 async def chat(agent_services: AgentServices, request: ChatRequest, caller: Caller) -> AsyncGenerator[Step]:
     """Yields the answer to a prompt. Raises Problem."""
-    turn = await _build_turn(agent_services, request)
-    return _run_chat(agent_services, turn, caller)
+    return _run_chat(agent_services, await _build_turn(agent_services, request), caller)
 
 
 async def code(agent_services: AgentServices, request: CodeRequest, caller: Caller) -> AsyncGenerator[Step]:
@@ -76,26 +75,22 @@ async def code(agent_services: AgentServices, request: CodeRequest, caller: Call
 
 async def analyze(agent_services: AgentServices, request: AnalyzeRequest, caller: Caller) -> AsyncGenerator[Step]:
     """Yields the answer to a prompt about files. Raises Problem."""
-    paths = checks.check_context_files(request.context_files)
-    turn = await _build_turn(agent_services, request)
-    return _run_analyze(agent_services, turn, paths, caller)
+    paths = request.context_files or ()
+    for number, path in enumerate(paths):
+        if not path.strip():
+            raise invalid_problem(f"`context_files[{number}]` is empty.", f"context_files[{number}]")
+    return _run_analyze(agent_services, await _build_turn(agent_services, request), paths, caller)
 
 
 async def read_file(agent_services: AgentServices, request: FileReadRequest, caller: Caller) -> AsyncGenerator[Step]:
     """Reads a file. Raises Problem."""
-    path = checks.check_not_empty(request.path, "path")
-    job = ReadFile(
-        path, checks.check_line_count(request.offset, "offset"), checks.check_line_count(request.limit, "limit")
-    )
+    job = ReadFile(request.path, request.offset, request.limit)
     return _run_file_read(agent_services, job, caller)
 
 
 async def run_command(agent_services: AgentServices, request: BashRequest, caller: Caller) -> AsyncGenerator[Step]:
     """Runs a command. Raises Problem."""
-    cwd = None if request.cwd is None else checks.check_not_empty(request.cwd, "cwd")
-    job = RunCommand(
-        checks.check_not_empty(request.command, "command"), cwd, checks.check_timeout(request.timeout), request.stdin
-    )
+    job = RunCommand(request.command, request.cwd, request.timeout, request.stdin)
     return _run_command(agent_services, job, caller)
 
 
@@ -117,12 +112,11 @@ async def list_models(agent_services: AgentServices, key: Key | None) -> ModelEn
     return ModelEntries(entries)
 
 
-async def _build_turn(agent_services: AgentServices, request: ChatRequest | CodeRequest | AnalyzeRequest) -> Turn:
+async def _build_turn(agent_services: AgentServices, request: PromptRequest) -> Turn:
     text = checks.check_prompt(request.prompt, agent_services.limits)
-    dollars = check_budget(request.max_budget_usd)
     model = await agent_services.catalogue.resolve(request.model)
     system = (request.system_prompt,) if request.system_prompt and request.system_prompt.strip() else ()
-    return Turn(model, (Message("user", (Text(text),)),), system=system, max_budget_usd=dollars)
+    return Turn(model, (Message("user", (Text(text),)),), system=system, max_budget_usd=request.max_budget_usd)
 
 
 async def _run_chat(agent_services: AgentServices, turn: Turn, caller: Caller) -> AsyncGenerator[Step]:
@@ -136,7 +130,7 @@ async def _run_chat(agent_services: AgentServices, turn: Turn, caller: Caller) -
 
 
 async def _run_analyze(
-    agent_services: AgentServices, turn: Turn, paths: tuple[str, ...], caller: Caller
+    agent_services: AgentServices, turn: Turn, paths: Sequence[str], caller: Caller
 ) -> AsyncGenerator[Step]:
     files: list[Block] = []
     for number, path in enumerate(paths):
@@ -170,24 +164,15 @@ def _to_context_blocks(outcome: JobResult | Failed, path: str, place: str) -> Se
 async def _run_file_read(agent_services: AgentServices, job: ReadFile, caller: Caller) -> AsyncGenerator[Step]:
     outcome = await agent_services.tool_client.get_result(job, caller)
     match outcome:
-        case FileContent(text=str(text)):
+        case FileContent(text=text):
             yield FileAnswer(
                 path=outcome.path,
-                content=text,
+                content=base64.b64encode(outcome.data or b"").decode() if text is None else text,
                 size=outcome.size,
-                encoding="utf-8",
+                encoding="base64" if text is None else "utf-8",
                 media_type=outcome.media_type,
-                first_line=outcome.first_line,
-                lines=UNSET if outcome.lines is None else outcome.lines,
-                truncated=outcome.truncated,
-            )
-        case FileContent():
-            yield FileAnswer(
-                path=outcome.path,
-                content=base64.b64encode(outcome.data or b"").decode(),
-                size=outcome.size,
-                encoding="base64",
-                media_type=outcome.media_type,
+                first_line=UNSET if text is None else outcome.first_line,
+                lines=UNSET if text is None or outcome.lines is None else outcome.lines,
                 truncated=outcome.truncated,
             )
         case Failed():
@@ -201,33 +186,26 @@ async def _run_command(agent_services: AgentServices, job: RunCommand, caller: C
     texts: dict[StreamName, str] = {"stdout": "", "stderr": ""}
     async with aclosing(agent_services.tool_client.run(job, caller)) as messages:
         async for message in messages:
-            for stream, text in _decode_output(message, decoder):
+            if isinstance(message, Failed):
+                yield message
+                continue
+            for stream, text in decoder.decode(message) if isinstance(message, CommandOutput) else decoder.flush():
                 texts[stream] += text
                 yield OutputChunk(stream, text)
-            if isinstance(message, JobDone):
-                yield _to_bash_answer(message.result, texts)
-            elif isinstance(message, Failed):
-                yield message
+            match message:
+                case JobDone(CommandResult(returncode, timed_out, truncated)):
+                    yield BashAnswer(**texts, returncode=returncode, timed_out=timed_out, truncated=truncated)
+                case JobDone():
+                    yield Failed(ErrorKind.EXECUTOR_LOST)
+                case CommandOutput():
+                    pass
 
 
-def _decode_output(message: ToolJobMessage, decoder: OutputDecoder) -> Iterator[tuple[StreamName, str]]:
-    """Yields the text that a message completes, by stream."""
-    match message:
-        case CommandOutput(stream) if text := decoder.decode(message):
-            yield stream, text
-        case JobDone(CommandResult()):
-            yield from decoder.flush()
-        case _:
-            pass
-
-
-def _to_bash_answer(result: JobResult, texts: Mapping[StreamName, str]) -> BashAnswer | Failed:
-    if not isinstance(result, CommandResult):
-        return Failed(ErrorKind.EXECUTOR_LOST)
-    return BashAnswer(
-        stdout=texts["stdout"],
-        stderr=texts["stderr"],
-        returncode=result.returncode,
-        timed_out=result.timed_out,
-        truncated=result.truncated,
-    )
+# The service of each request. Raises Problem before any work starts.
+SERVICES: dict[type[Struct], Callable[[AgentServices, Any, Caller], Awaitable[AsyncGenerator[Step]]]] = {
+    ChatRequest: chat,
+    CodeRequest: code,
+    AnalyzeRequest: analyze,
+    FileReadRequest: read_file,
+    BashRequest: run_command,
+}

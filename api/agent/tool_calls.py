@@ -6,11 +6,22 @@ Invariants: an invalid call becomes a message with the fix, for the model; value
 import re
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
-from api.agent.tool_definitions import DEFAULT_READ_LINES, DEFAULT_READ_PAGES
+from api.agent.tool_definitions import (
+    CALL_TYPES,
+    DEFAULT_READ_LINES,
+    DEFAULT_READ_PAGES,
+    OUTPUT_MODES,
+    BashCall,
+    Call,
+    EditCall,
+    GlobCall,
+    GrepCall,
+    ReadCall,
+    WriteCall,
+)
 from shared.tool_jobs import (
-    MAX_LINES,
     MAX_PDF_PAGES,
     EditFile,
     FindFiles,
@@ -23,69 +34,12 @@ from shared.tool_jobs import (
 
 MAX_SUMMARY_LENGTH = 200
 PAGES_PATTERN = re.compile(r"\s*(?P<first>\d{1,6})\s*(?:(?P<dash>-)\s*(?P<last>\d{1,6})?\s*)?")
-OUTPUT_MODES = {"content": "content", "files_with_matches": "files", "count": "count"}
 
 
 class InvalidToolCall(Struct, frozen=True):
     """A rejected call. text: the reason and the fix, for the model."""
 
     text: str
-
-
-class ReadCall(Struct, frozen=True, forbid_unknown_fields=True):
-    file_path: str
-    offset: int | None = None
-    limit: int | None = None
-    pages: str | int | None = None
-
-
-class GlobCall(Struct, frozen=True, forbid_unknown_fields=True):
-    pattern: str
-    path: str | None = None
-
-
-class GrepCall(Struct, frozen=True, forbid_unknown_fields=True):
-    pattern: str
-    path: str | None = None
-    glob: str | None = None
-    type: str | None = None
-    output_mode: str | None = None
-    ignore_case: bool | None = field(default=None, name="-i")
-    line_numbers: bool | None = field(default=None, name="-n")
-    after: int | None = field(default=None, name="-A")
-    before: int | None = field(default=None, name="-B")
-    around: int | None = field(default=None, name="-C")
-    multiline: bool | None = None
-    head_limit: int | None = None
-
-
-class BashCall(Struct, frozen=True, forbid_unknown_fields=True):
-    command: str
-    timeout: float | None = None
-    description: str | None = None
-    cwd: str | None = None
-
-
-class WriteCall(Struct, frozen=True, forbid_unknown_fields=True):
-    file_path: str
-    content: str
-
-
-class EditCall(Struct, frozen=True, forbid_unknown_fields=True):
-    file_path: str
-    old_string: str
-    new_string: str
-    replace_all: bool | None = None
-
-
-CALL_TYPES: dict[str, type[Struct]] = {
-    "Read": ReadCall,
-    "Glob": GlobCall,
-    "Grep": GrepCall,
-    "Bash": BashCall,
-    "Write": WriteCall,
-    "Edit": EditCall,
-}
 
 
 def build_job(name: str, arguments: str, tool_names: tuple[str, ...], max_seconds: float) -> ToolJob | InvalidToolCall:
@@ -100,22 +54,16 @@ def build_job(name: str, arguments: str, tool_names: tuple[str, ...], max_second
     return check_call(call) or _to_job(call, max_seconds)
 
 
-def check_call(call: Struct) -> InvalidToolCall | None:
-    """Returns the fault in the values of a call; None if there is none."""
+def check_call(call: Call) -> InvalidToolCall | None:
+    """Returns the fault in the values of a call that its type does not exclude; None if there is none."""
     match call:
-        case ReadCall():
-            return _check_not_empty(file_path=call.file_path) or _check_read_call(call)
-        case GlobCall():
-            return _check_not_empty(pattern=call.pattern, path=call.path)
-        case GrepCall():
-            return _check_not_empty(pattern=call.pattern, path=call.path) or _check_grep_call(call)
-        case WriteCall() | EditCall() if not call.file_path:
-            return _check_not_empty(file_path=call.file_path)
-        case BashCall(cwd=""):
-            return _check_not_empty(cwd=call.cwd)
-        case BashCall(timeout=float(timeout)) if not timeout > 0:
-            return InvalidToolCall(f"`timeout` is in milliseconds, more than 0; it is {timeout:g}.")
-        case BashCall(command=command) if not command.strip():
+        case ReadCall(pages=str(pages) | int(pages)) if not parse_pages(pages):
+            return InvalidToolCall(
+                f'`pages` must be like "3" or "11-20", counted from 1, at most {MAX_PDF_PAGES} of them; it is `{shorten(str(pages))}`.'
+            )
+        case GrepCall(output_mode=str(mode)) if mode not in OUTPUT_MODES:
+            return InvalidToolCall(f"`output_mode` must be one of {', '.join(OUTPUT_MODES)}; it is `{shorten(mode)}`.")
+        case BashCall(command) if not command.strip():
             return InvalidToolCall("`command` is empty.")
         case EditCall(old_string=""):
             return InvalidToolCall("`old_string` is empty; to write a complete file, use Write.")
@@ -123,36 +71,6 @@ def check_call(call: Struct) -> InvalidToolCall | None:
             return InvalidToolCall("`old_string` and `new_string` are the same, so nothing would change.")
         case _:
             return None
-
-
-def _check_read_call(call: ReadCall) -> InvalidToolCall | None:
-    match call:
-        case ReadCall() if fault := _check_counts(1, offset=call.offset, limit=call.limit):
-            return fault
-        case ReadCall(pages=str(pages) | int(pages)) if not parse_pages(pages):
-            return InvalidToolCall(
-                f'`pages` must be like "3" or "11-20", counted from 1, at most {MAX_PDF_PAGES} of them; it is `{shorten(str(pages))}`.'
-            )
-        case _:
-            return None
-
-
-def _check_grep_call(call: GrepCall) -> InvalidToolCall | None:
-    if call.output_mode is not None and call.output_mode not in OUTPUT_MODES:
-        return InvalidToolCall(f"`output_mode` must be one of {', '.join(OUTPUT_MODES)}; it is `{call.output_mode}`.")
-    context = {"-A": call.after, "-B": call.before, "-C": call.around}
-    return _check_counts(0, **context) or _check_counts(1, head_limit=call.head_limit)
-
-
-def _check_counts(minimum: int, **counts: int | None) -> InvalidToolCall | None:
-    for name, count in counts.items():
-        if count is not None and not minimum <= count <= MAX_LINES:
-            return InvalidToolCall(f"`{name}` goes from {minimum} to {MAX_LINES}; it is {shorten(str(count))}.")
-    return None
-
-
-def _check_not_empty(**texts: str | None) -> InvalidToolCall | None:
-    return next((InvalidToolCall(f"`{name}` is empty.") for name, text in texts.items() if text == ""), None)
 
 
 def parse_pages(text: str | int) -> tuple[int, int] | None:
@@ -165,7 +83,7 @@ def parse_pages(text: str | int) -> tuple[int, int] | None:
     return (first, end) if 1 <= first <= end < first + MAX_PDF_PAGES else None
 
 
-def _to_job(call: Struct, max_seconds: float) -> ToolJob:
+def _to_job(call: Call, max_seconds: float) -> ToolJob:
     match call:
         case ReadCall():
             # Set for every file: only the executor knows whether it is a PDF.
@@ -182,8 +100,6 @@ def _to_job(call: Struct, max_seconds: float) -> ToolJob:
             return WriteFile(call.file_path, call.content)
         case EditCall():
             return EditFile(call.file_path, call.old_string, call.new_string, bool(call.replace_all))
-        case _:
-            raise TypeError(call)
 
 
 def _to_search_job(call: GrepCall) -> SearchFiles:
@@ -193,7 +109,7 @@ def _to_search_job(call: GrepCall) -> SearchFiles:
         path=call.path,
         glob=call.glob,
         file_type=call.type,
-        output_mode="count" if call.output_mode == "count" else "content" if call.output_mode == "content" else "files",
+        output_mode=OUTPUT_MODES[call.output_mode or "files_with_matches"],
         ignore_case=bool(call.ignore_case),
         line_numbers=call.line_numbers is not False,
         multiline=bool(call.multiline),

@@ -4,47 +4,32 @@ Invariants: a tool is offered only if it can be used: `Write` and `Edit` if a pa
 allowed.
 """
 
-from typing import Any
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta, Struct, field
 
+from api.core.schema import Json, NotEmpty, doc, schemas_of
 from shared.tool_jobs import MAX_LINES, MAX_PDF_PAGES, ToolsStatus
 from shared.turn import Tool
-
-type Schema = dict[str, Any]
 
 DEFAULT_READ_LINES = 2000
 DEFAULT_READ_PAGES = 10
 READ_TOOLS = ("Read", "Glob", "Grep")
 WRITE_TOOLS = ("Write", "Edit")
 TOOL_NAMES = (*READ_TOOLS, "Bash", *WRITE_TOOLS)
-
-
-def _string_schema(description: str, **more: Any) -> Schema:
-    return {"type": "string", "description": description, **more}
-
-
-def _integer_schema(description: str, minimum: int = 0, maximum: int = MAX_LINES) -> Schema:
-    return {"type": "integer", "description": description, "minimum": minimum, "maximum": maximum}
-
-
-def _boolean_schema(description: str) -> Schema:
-    return {"type": "boolean", "description": description}
-
-
-def _object_schema(required: tuple[str, ...], **properties: Schema) -> Schema:
-    return {"type": "object", "properties": properties, "required": [*required], "additionalProperties": False}
+# The modes of `Grep` as in a job.
+OUTPUT_MODES: dict[str, Literal["content", "files", "count"]] = {
+    "content": "content",
+    "files_with_matches": "files",
+    "count": "count",
+}
 
 
 SYSTEM_PROMPT = """\
 You work on files and folders of this server's machine with the tools you have; each of your calls is checked. \
 A call that is not allowed is rejected with the reason: continue with what is allowed, and mention it at the end if it \
 matters."""
-FILE_PATH_DESCRIPTION = "The absolute path of the file."
-SEARCH_PATH_DESCRIPTION = (
-    "The absolute path of the folder or file to search; by default the first of the allowed paths."
-)
-
 DESCRIPTIONS = {
     "Read": f"""\
 Reads a file. Text comes with line numbers as `cat -n` prints them, counted from 1, up to {DEFAULT_READ_LINES} lines unless \
@@ -76,70 +61,92 @@ occurs more often, include more of the surrounding text, or set `replace_all`. L
 prints. Only where writing is allowed.""",
 }
 
-SCHEMAS: dict[str, Schema] = {
-    "Read": _object_schema(
-        ("file_path",),
-        file_path=_string_schema(FILE_PATH_DESCRIPTION),
-        offset=_integer_schema("The first line, counted from 1.", 1),
-        limit=_integer_schema("The number of lines to read.", 1),
-        pages=_string_schema('The pages of a PDF, such as "3" or "11-20".'),
-    ),
-    "Glob": _object_schema(
-        ("pattern",),
-        pattern=_string_schema("The pattern, such as `**/*.md`."),
-        path=_string_schema(SEARCH_PATH_DESCRIPTION),
-    ),
-    "Grep": _object_schema(
-        ("pattern",),
-        pattern=_string_schema("The regular expression to search for."),
-        path=_string_schema(SEARCH_PATH_DESCRIPTION),
-        glob=_string_schema(
+Count = Annotated[int, Meta(ge=0, le=MAX_LINES)]
+Number = Annotated[int, Meta(ge=1, le=MAX_LINES)]
+FilePath = Annotated[NotEmpty, doc("The absolute path of the file.")]
+SearchPath = Annotated[
+    NotEmpty | None,
+    doc("The absolute path of the folder or file to search; by default the first of the allowed paths."),
+]
+
+
+class ReadCall(Struct, frozen=True, forbid_unknown_fields=True):
+    file_path: FilePath
+    offset: Annotated[Number | None, doc("The first line, counted from 1.")] = None
+    limit: Annotated[Number | None, doc("The number of lines to read.")] = None
+    pages: Annotated[str | int | None, doc('The pages of a PDF, such as "3" or "11-20".', type="string")] = None
+
+
+class GlobCall(Struct, frozen=True, forbid_unknown_fields=True):
+    pattern: Annotated[NotEmpty, doc("The pattern, such as `**/*.md`.")]
+    path: SearchPath = None
+
+
+class GrepCall(Struct, frozen=True, forbid_unknown_fields=True):
+    pattern: Annotated[NotEmpty, doc("The regular expression to search for.")]
+    path: SearchPath = None
+    glob: Annotated[
+        str | None,
+        doc(
             "Only files that match this pattern, such as `*.js` or `src/**/*.{ts,tsx}`; with a leading `!`, all others."
         ),
-        type=_string_schema("Only files of this ripgrep type, such as `py`, `js`, `rust`, `go`."),
-        output_mode=_string_schema(
-            "The output: the lines, the files, or the number of matching lines in each.",
-            enum=["content", "files_with_matches", "count"],
-        ),
-        **{
-            "-i": _boolean_schema("Ignore case."),
-            "-n": _boolean_schema("Show line numbers; with output_mode content only. On unless false."),
-            "-A": _integer_schema("Lines to show after each match; with output_mode content only."),
-            "-B": _integer_schema("Lines to show before each match; with output_mode content only."),
-            "-C": _integer_schema("Lines to show before and after each match; with output_mode content only."),
-        },
-        multiline=_boolean_schema("Let `.` match line ends, and let matches span lines."),
-        head_limit=_integer_schema("The maximum number of lines or files to return, from the first.", 1),
-    ),
-    "Write": _object_schema(
-        ("file_path", "content"),
-        file_path=_string_schema(FILE_PATH_DESCRIPTION),
-        content=_string_schema("The complete content of the file."),
-    ),
-    "Edit": _object_schema(
-        ("file_path", "old_string", "new_string"),
-        file_path=_string_schema(FILE_PATH_DESCRIPTION),
-        old_string=_string_schema("The text to replace, exactly as in the file."),
-        new_string=_string_schema("The replacement."),
-        replace_all=_boolean_schema("Replace every occurrence; otherwise there must be exactly one."),
-    ),
-}
-
-
-def build_bash_schema(max_seconds: float) -> Schema:
-    """Returns the schema of `Bash`. max_seconds: the limit for commands."""
-    max_milliseconds = round(max_seconds * 1000)
-    return _object_schema(
-        ("command",),
-        command=_string_schema("The shell command to run."),
-        timeout=_integer_schema(
-            f"Milliseconds until the command is ended, up to {max_milliseconds}, which is the default.",
-            1,
-            max_milliseconds,
-        ),
-        description=_string_schema("What it does, in 5 to 10 words."),
-        cwd=_string_schema("The absolute path of the working folder; by default the first of the allowed paths."),
+    ] = None
+    type: Annotated[str | None, doc("Only files of this ripgrep type, such as `py`, `js`, `rust`, `go`.")] = None
+    output_mode: Annotated[
+        str | None,
+        doc("The output: the lines, the files, or the number of matching lines in each.", enum=[*OUTPUT_MODES]),
+    ] = None
+    ignore_case: Annotated[bool | None, doc("Ignore case.")] = field(default=None, name="-i")
+    line_numbers: Annotated[bool | None, doc("Show line numbers; with output_mode content only. On unless false.")] = (
+        field(default=None, name="-n")
     )
+    after: Annotated[Count | None, doc("Lines to show after each match; with output_mode content only.")] = field(
+        default=None, name="-A"
+    )
+    before: Annotated[Count | None, doc("Lines to show before each match; with output_mode content only.")] = field(
+        default=None, name="-B"
+    )
+    around: Annotated[
+        Count | None, doc("Lines to show before and after each match; with output_mode content only.")
+    ] = field(default=None, name="-C")
+    multiline: Annotated[bool | None, doc("Let `.` match line ends, and let matches span lines.")] = None
+    head_limit: Annotated[Number | None, doc("The maximum number of lines or files to return, from the first.")] = None
+
+
+class BashCall(Struct, frozen=True, forbid_unknown_fields=True):
+    command: Annotated[str, doc("The shell command to run.")]
+    timeout: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        doc("Milliseconds until the command is ended, up to `maximum`, which is the default.", type="integer"),
+    ] = None
+    description: Annotated[str | None, doc("What it does, in 5 to 10 words.")] = None
+    cwd: Annotated[
+        NotEmpty | None, doc("The absolute path of the working folder; by default the first of the allowed paths.")
+    ] = None
+
+
+class WriteCall(Struct, frozen=True, forbid_unknown_fields=True):
+    file_path: FilePath
+    content: Annotated[str, doc("The complete content of the file.")]
+
+
+class EditCall(Struct, frozen=True, forbid_unknown_fields=True):
+    file_path: FilePath
+    old_string: Annotated[str, doc("The text to replace, exactly as in the file.")]
+    new_string: Annotated[str, doc("The replacement.")]
+    replace_all: Annotated[bool | None, doc("Replace every occurrence; otherwise there must be exactly one.")] = None
+
+
+type Call = ReadCall | GlobCall | GrepCall | BashCall | WriteCall | EditCall
+
+CALL_TYPES: dict[str, type[Call]] = {
+    "Read": ReadCall,
+    "Glob": GlobCall,
+    "Grep": GrepCall,
+    "Bash": BashCall,
+    "Write": WriteCall,
+    "Edit": EditCall,
+}
 
 
 def list_available_tools(status: ToolsStatus) -> tuple[str, ...]:
@@ -154,9 +161,21 @@ def is_read_only(name: str, status: ToolsStatus) -> bool:
 
 
 def build_tool(name: str, status: ToolsStatus) -> Tool:
-    """Returns a tool with its description and schema."""
-    schema = SCHEMAS[name] if name != "Bash" else build_bash_schema(status.command_timeout)
+    """Returns a tool with its description and the schema of its calls."""
+    [schema] = schemas_of(CALL_TYPES[name]).values()
+    if name == "Bash":
+        timeout = schema["properties"]["timeout"]
+        timeout["maximum"] = round(status.command_timeout * 1000)
+        timeout["description"] = timeout["description"].replace("`maximum`", str(timeout["maximum"]))
+    properties = {name: _require_value(field) for name, field in schema["properties"].items()}
+    schema = {"type": "object", "properties": properties, "required": schema["required"], "additionalProperties": False}
     return Tool(name, DESCRIPTIONS[name], msgspec.json.encode(schema).decode())
+
+
+def _require_value(field: Json) -> Json:
+    """Returns the schema of an optional field without null, which a model need not send."""
+    first, *_ = field.get("anyOf", [{}])
+    return {**first, **{key: value for key, value in field.items() if key not in {"anyOf", "default"}}}
 
 
 def build_system_prompt(status: ToolsStatus) -> str:

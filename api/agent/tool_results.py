@@ -36,28 +36,40 @@ def build_tool_result(
     call_id: str, outcome: JobResult | Failed | InvalidToolCall, output: Sequence[CommandOutput], status: ToolsStatus
 ) -> ToolResult:
     """Returns the result of a call. output: the output of its command, in order."""
+    if isinstance(outcome, Failed | InvalidToolCall):
+        text = outcome.text if isinstance(outcome, InvalidToolCall) else describe_failure(outcome, status)
+        return ToolResult(call_id, (Text(text),), is_error=True)
+    is_error = isinstance(outcome, CommandResult) and (outcome.returncode != 0 or outcome.timed_out)
+    try:
+        content = render_result(outcome, output)
+    except Problem as problem:
+        content, is_error = problem.message, True
+    return ToolResult(call_id, (Text(content),) if isinstance(content, str) else content, is_error)
+
+
+def render_result(outcome: JobResult, output: Sequence[CommandOutput]) -> str | tuple[Text | Image | Document, ...]:
+    """Returns what a job resulted in. Raises Problem if the model can't read the type of a file."""
     match outcome:
-        case InvalidToolCall(text):
-            return _to_error_result(call_id, text)
-        case Failed():
-            return _to_error_result(call_id, describe_failure(outcome, status))
-        case FileContent() | PdfPages():
-            return _to_file_result(call_id, outcome)
+        case FileContent(data=None):
+            return "\n".join(filter(None, (number_lines(outcome), outcome.note and f"({outcome.note})")))
+        case FileContent():
+            # The model requested this image, so it needs no heading.
+            return tuple(block for block in to_blocks(outcome, outcome.path) if not isinstance(block, Text))
+        case PdfPages():
+            return tuple(render_pages(outcome))
         case FileMatches(paths, truncated):
-            return _to_text_result(call_id, render_list(paths, "No files found", "files", cut=truncated))
+            return render_list(paths, "No files found", "files", cut=truncated)
         case SearchMatches(lines, truncated):
-            return _to_text_result(call_id, render_list(lines, "No matches found", "lines", cut=truncated))
+            return render_list(lines, "No matches found", "lines", cut=truncated)
         case CommandResult():
-            return ToolResult(
-                call_id, (Text(render_command(outcome, output)),), is_error=outcome.returncode != 0 or outcome.timed_out
-            )
+            return render_command(outcome, output)
         case WriteResult():
-            return _to_text_result(call_id, describe_written_file(outcome))
+            return describe_written_file(outcome)
         case ConvertedDocument(markdown):
-            return _to_text_result(call_id, markdown)
+            return markdown
         case FolderListing(entries, truncated):
             lines = tuple(f"{entry.path}/" if entry.kind == "folder" else entry.path for entry in entries)
-            return _to_text_result(call_id, render_list(lines, "The folder is empty", "entries", cut=truncated))
+            return render_list(lines, "The folder is empty", "entries", cut=truncated)
 
 
 def describe_failure(failed: Failed, status: ToolsStatus) -> str:
@@ -155,24 +167,3 @@ def to_blocks(file: FileContent, title: str) -> tuple[Text | Image | Document, .
     if detect_image_type(file.data):
         return (Text(f"The image {title}:"), media.build_image(file.data, title))
     raise Problem(400, "invalid_file", f"`{title}` is {file.media_type}; send {media.FILE_FORMATS}.")
-
-
-def _to_file_result(call_id: str, file: FileContent | PdfPages) -> ToolResult:
-    if isinstance(file, PdfPages):
-        return ToolResult(call_id, tuple(render_pages(file)))
-    if file.data is None:
-        return _to_text_result(call_id, "\n".join(filter(None, (number_lines(file), file.note and f"({file.note})"))))
-    try:
-        blocks = to_blocks(file, file.path)
-    except Problem as problem:
-        return _to_error_result(call_id, problem.message)
-    # The model requested this image, so it needs no heading.
-    return ToolResult(call_id, tuple(block for block in blocks if not isinstance(block, Text)))
-
-
-def _to_text_result(call_id: str, text: str) -> ToolResult:
-    return ToolResult(call_id, (Text(text),))
-
-
-def _to_error_result(call_id: str, text: str) -> ToolResult:
-    return ToolResult(call_id, (Text(text),), is_error=True)

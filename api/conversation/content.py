@@ -4,7 +4,7 @@ Invariants: each part becomes one block, in order, or a problem that names it; t
 characters.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 
@@ -28,29 +28,22 @@ FILE_TYPES = ("file", "input_file", "document")
 CHAT_PART_NAMES = "text, image_url and file"
 RESPONSES_PART_NAMES = "input_text, output_text, input_image and input_file"
 
-type Content = str | Sequence[msgspec.Raw] | None
-
-_content = msgspec.json.Decoder[Content](str | list[msgspec.Raw] | None)
+_content = msgspec.json.Decoder(str | list[msgspec.Raw] | None)
 
 
-def decode_content(raw: msgspec.Raw, where: str) -> Content:
-    """Decodes the content of a message or result; its parts stay undecoded. Raises Problem."""
-    return decode_json(bytes(raw), _content, where)
-
-
-def parse_texts(content: Content, where: str, known: str = CHAT_PART_NAMES) -> tuple[Text, ...]:
+def parse_texts(raw: msgspec.Raw, where: str, known: str = CHAT_PART_NAMES) -> tuple[Text, ...]:
     """Returns the texts of a message that allows only text. Raises Problem."""
     texts: list[Text] = []
-    for index, block in enumerate(_parse_each(content, where, known, parse_part)):
+    for index, block in enumerate(_parse_each(raw, where, known, parse_part)):
         if not isinstance(block, Text):
             raise invalid_problem(f"`{where}[{index}]`: only text is allowed here.", f"{where}[{index}].type")
         texts.append(block)
     return tuple(texts)
 
 
-def parse_blocks(content: Content, role: Role, where: str, known: str = CHAT_PART_NAMES) -> tuple[DraftBlock, ...]:
+def parse_blocks(raw: msgspec.Raw, role: Role, where: str, known: str = CHAT_PART_NAMES) -> tuple[DraftBlock, ...]:
     """Returns the blocks of a user or assistant message, including Anthropic's tool blocks. Raises Problem."""
-    blocks = _parse_each(content, where, known, _parse_block)
+    blocks = _parse_each(raw, where, known, _parse_block)
     for index, block in enumerate(blocks):
         place = f"{where}[{index}]"
         if role == "assistant" and isinstance(block, Image | Document | RemoteMedia):
@@ -63,22 +56,17 @@ def parse_blocks(content: Content, role: Role, where: str, known: str = CHAT_PAR
     return blocks
 
 
-def parse_parts(content: Content, where: str, known: str = CHAT_PART_NAMES) -> tuple[PartBlock, ...]:
+def parse_parts(raw: msgspec.Raw, where: str, known: str = CHAT_PART_NAMES) -> tuple[PartBlock, ...]:
     """Returns the blocks of a tool result. Raises Problem."""
-    return _parse_each(content, where, known, parse_part)
+    return _parse_each(raw, where, known, parse_part)
 
 
-def _parse_each[B](content: Content, where: str, known: str, parse: Callable[[Part, str, str], B]) -> tuple[B, ...]:
-    match content:
-        case None:
-            return ()
-        case str(text):
-            return (parse(Part(type="text", text=text), where, known),)
-        case _:
-            places = [f"{where}[{index}]" for index in range(len(content))]
-            return tuple(
-                parse(PART_DECODER.decode(raw, place), place, known) for raw, place in zip(content, places, strict=True)
-            )
+def _parse_each[B](raw: msgspec.Raw, where: str, known: str, parse: Callable[[Part, str, str], B]) -> tuple[B, ...]:
+    content = decode_json(bytes(raw), _content, where)
+    if isinstance(content, str):
+        return (parse(Part(type="text", text=content), where, known),)
+    places = [(part, f"{where}[{index}]") for index, part in enumerate(content or ())]
+    return tuple(parse(PART_DECODER.decode(part, place), place, known) for part, place in places)
 
 
 def _parse_block(item: Part, where: str, known: str) -> DraftBlock:
@@ -90,10 +78,8 @@ def _parse_block(item: Part, where: str, known: str) -> DraftBlock:
         case "tool_result":
             if not item.tool_use_id:
                 raise invalid_problem(f"`{where}.tool_use_id` is missing.", f"{where}.tool_use_id")
-            place = f"{where}.content"
-            return DraftResult(
-                item.tool_use_id, parse_parts(decode_content(item.content, place), place, known), bool(item.is_error)
-            )
+            parts = parse_parts(item.content, f"{where}.content", known)
+            return DraftResult(item.tool_use_id, parts, bool(item.is_error))
         case _:
             return parse_part(item, where, known)
 

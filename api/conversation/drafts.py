@@ -42,18 +42,17 @@ class Draft(Struct, frozen=True):
     where: str
 
 
-class _Entry:
+class _Entry(Struct):
     """A message being built. Mutable: its blocks, and the results of its calls.
 
     number: the number of its last draft. results: each with the number of the draft that holds it.
     """
 
-    def __init__(self, draft: Draft, content: tuple[DraftBlock, ...], number: int) -> None:
-        self.role: Role = draft.role
-        self.content = content
-        self.where = draft.where
-        self.number = number
-        self.results: list[tuple[int, DraftResult]] = []
+    role: Role
+    content: tuple[DraftBlock, ...]
+    where: str
+    number: int
+    results: list[tuple[int, DraftResult]] = []
 
 
 def order_drafts(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
@@ -72,13 +71,17 @@ def order_drafts(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
         for result in results:
             entry = open_calls.pop(result.tool_use_id, None)
             if entry is None:
-                raise _unmatched_problem(result.tool_use_id, draft.where, again=result.tool_use_id in answered)
+                again = result.tool_use_id in answered
+                fault = "is the second for its call" if again else "matches no call of an earlier assistant message"
+                raise _tool_results_problem(f"The tool result for `{result.tool_use_id}` {fault}.", draft.where)
             entry.results.append((number, result))
             answered.add(result.tool_use_id)
         rest = tuple(block for block in draft.content if not isinstance(block, DraftResult))
         if results and not rest:
             continue
-        entry = _join_assistant_message(entries, open_calls, draft, number) or _Entry(draft, rest, number)
+        entry = _join_assistant_message(entries, open_calls, draft, number) or _Entry(
+            draft.role, rest, draft.where, number
+        )
         if not entries or entry is not entries[-1]:
             entries.append(entry)
         open_calls |= dict.fromkeys(_list_new_calls(draft, open_calls), entry)
@@ -147,11 +150,6 @@ def _check_last_message(drafts: Sequence[Draft], ordered: Sequence[Draft]) -> No
 
 def _find_last_message(drafts: Sequence[Draft]) -> Draft | None:
     return next((draft for draft in reversed(drafts) if draft.content and draft.role != "system"), None)
-
-
-def _unmatched_problem(call: str, where: str, *, again: bool) -> Problem:
-    fault = "is the second for its call" if again else "matches no call of an earlier assistant message"
-    return _tool_results_problem(f"The tool result for `{call}` {fault}.", where)
 
 
 def _tool_results_problem(message: str, where: str) -> Problem:

@@ -3,6 +3,9 @@
 Invariants: an invalid field raises a Problem that names the field and the accepted values.
 """
 
+import re
+from collections.abc import Collection
+
 import msgspec
 
 from api.core.numbers import find_out_of_range
@@ -12,7 +15,11 @@ from shared.turn import Effort
 # OpenAI accepts 4; code editors send more for completions while typing, to other servers.
 MAX_STOP_SEQUENCES = 64
 MAX_NUMBER_DIGITS = 9
-MAX_OUTPUT_TOKENS = 10_000_000
+# How msgspec names a limit of a number, and how this server does.
+LIMIT_PATTERN = re.compile(r"Expected `(?:int|float)` (>=|<=|>) (\d+)(?:\.0)?")
+LIMIT_WORDS = {">=": "at least", "<=": "at most", ">": "more than"}
+# What msgspec says of a text that is empty or blank.
+EMPTY_FAULTS = {"Expected `str` of length >= 1", r"Expected `str` matching regex '\\S'"}
 EFFORT_NAMES: dict[str, Effort] = {
     "none": "low",
     "minimal": "low",
@@ -32,12 +39,12 @@ def decode_json[T](body: bytes, decoder: msgspec.json.Decoder[T], where: str = "
         if "out of range" in str(error) and (place := find_out_of_range(body)):
             place = f"{where}.{place}" if where else place
             raise invalid_problem(f"`{place}`: the number is out of range; write it as a string.", place) from error
-        raise _validation_problem(error, where) from error
+        raise validation_problem(error, where) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, "invalid_json", "The body is not valid JSON in UTF-8.") from error
 
 
-def _validation_problem(error: msgspec.ValidationError, within: str) -> Problem:
+def validation_problem(error: msgspec.ValidationError, within: str = "") -> Problem:
     """Converts a message of msgspec, which ends in ` - at `$.messages[0].role``, to a sentence and a field."""
     fault, _, where = str(error).partition(" - at ")
     path = (within + where.strip("`").partition("[...]")[0].removeprefix("$")).removeprefix(".")
@@ -45,14 +52,11 @@ def _validation_problem(error: msgspec.ValidationError, within: str) -> Problem:
         name = fault.rpartition(" ")[2].strip("`")
         path = f"{path}.{name}" if path else name
         return invalid_problem(f"`{path}` is missing.", path)
+    if fault in EMPTY_FAULTS:
+        return invalid_problem(f"`{path}` is empty.", path)
+    if limit := LIMIT_PATTERN.fullmatch(fault):
+        return invalid_problem(f"`{path}` must be {LIMIT_WORDS[limit[1]]} {limit[2]}.", path)
     return invalid_problem(f"`{path}`: {fault}." if path else f"The body: {fault}.", path or None)
-
-
-def check_max_tokens(number: int | None, name: str) -> int | None:
-    """Checks a limit of output tokens. Raises Problem."""
-    if number is not None and not 1 <= number <= MAX_OUTPUT_TOKENS:
-        raise invalid_problem(f"`{name}` must be at least 1 and at most {MAX_OUTPUT_TOKENS}.", name)
-    return number
 
 
 def parse_whole_number(text: str) -> int:
@@ -60,13 +64,26 @@ def parse_whole_number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_NUMBER_DIGITS else -1
 
 
+def parse_page_size(text: str, most: int) -> int:
+    """Returns the number of entries of a page from the parameter `limit` of a URL. Raises Problem."""
+    size = parse_whole_number(text)
+    if not 1 <= size <= most:
+        raise invalid_problem(f"`limit` must be a number from 1 to {most}.", "limit")
+    return size
+
+
+def check_choice(value: str, known: Collection[str], where: str) -> str:
+    """Returns a value if it is one of the known ones. Raises Problem."""
+    if value not in known:
+        raise invalid_problem(f"`{where}` must be one of {', '.join(known)}, not `{value}`.", where)
+    return value
+
+
 def parse_effort(name: str | None, where: str) -> Effort | None:
     """Returns the effort of one of OpenAI's names. Raises Problem."""
     if name is None:
         return None
-    if name not in EFFORT_NAMES:
-        raise invalid_problem(f"`{where}` must be one of {', '.join(EFFORT_NAMES)}, not `{name}`.", where)
-    return EFFORT_NAMES[name]
+    return EFFORT_NAMES[check_choice(name, EFFORT_NAMES, where)]
 
 
 def parse_stop_sequences(stop: str | list[str] | None, where: str = "stop") -> tuple[str, ...]:
@@ -86,10 +103,3 @@ def check_choice_count(number: int | None, max_choices: int) -> int:
             f"`n` must be from 1 to {max_choices}; the server's owner sets the limit with MAX_CHOICES.", "n"
         )
     return number
-
-
-def check_budget(dollars: float | None) -> float | None:
-    """Checks a cost limit for the answer. Raises Problem."""
-    if dollars is not None and not 0 < dollars <= 10_000:
-        raise invalid_problem("`max_budget_usd` must be more than 0, in US dollars.", "max_budget_usd")
-    return dollars

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import cast
 
 import msgspec
-from msgspec import Struct
 
 from api.conversation import content
 from api.conversation.drafts import Draft, DraftBlock, DraftResult
@@ -48,13 +47,6 @@ RESULT_TYPES = frozenset(
 _thoughts = msgspec.json.Decoder(list[Thought])
 
 
-class ParsedItems(Struct, frozen=True):
-    """The drafts of the items, system messages included. skipped: the types of the ignored items."""
-
-    drafts: tuple[Draft, ...]
-    skipped: tuple[str, ...]
-
-
 def seal_thoughts(thoughts: Iterable[Thought]) -> str:
     """Returns thoughts as an opaque text, which the client stores."""
     return THOUGHT_PREFIX + urlsafe_b64encode(msgspec.json.encode(list(thoughts))).decode()
@@ -70,8 +62,11 @@ def unseal_thoughts(text: str | None) -> tuple[Thought, ...]:
         return ()
 
 
-def parse_items(items: Iterable[tuple[str, msgspec.Raw]]) -> ParsedItems:
-    """Parses items, each given with its place in the request. Raises Problem (400, 413)."""
+def parse_items(items: Iterable[tuple[str, msgspec.Raw]]) -> tuple[tuple[Draft, ...], tuple[str, ...]]:
+    """Returns the drafts of items, system messages included, and the types of the ignored items. Raises Problem (400, 413).
+
+    items: each with its place in the request.
+    """
     drafts: list[Draft] = []
     skipped: list[str] = []
     for where, raw in items:
@@ -81,9 +76,8 @@ def parse_items(items: Iterable[tuple[str, msgspec.Raw]]) -> ParsedItems:
         if kind in VENDOR_TOOL_ITEMS:
             skipped.append(f"input.{kind}")
         elif kind == "message" and item.role in {"system", "developer"}:
-            place = f"{where}.content"
-            sent = content.decode_content(item.content, place)
-            drafts.append(Draft("system", content.parse_texts(sent, place, content.RESPONSES_PART_NAMES), where))
+            texts = content.parse_texts(item.content, f"{where}.content", content.RESPONSES_PART_NAMES)
+            drafts.append(Draft("system", texts, where))
         elif kind == "message" and item.role in {None, "user"}:
             drafts.append(Draft("user", _parse_message_blocks(item, "user", where), where))
         elif kind in RESULT_TYPES:
@@ -93,12 +87,11 @@ def parse_items(items: Iterable[tuple[str, msgspec.Raw]]) -> ParsedItems:
                 skipped.append("input.reasoning")
         else:
             _append_assistant_blocks(drafts, _parse_assistant_item(item, kind, where), where)
-    return ParsedItems(tuple(_drop_trailing_thoughts(drafts)), tuple(dict.fromkeys(skipped)))
+    return tuple(_drop_trailing_thoughts(drafts)), tuple(dict.fromkeys(skipped))
 
 
 def _parse_message_blocks(item: Item, role: Role, where: str) -> tuple[DraftBlock, ...]:
-    place = f"{where}.content"
-    return content.parse_blocks(content.decode_content(item.content, place), role, place, content.RESPONSES_PART_NAMES)
+    return content.parse_blocks(item.content, role, f"{where}.content", content.RESPONSES_PART_NAMES)
 
 
 def has_thoughts(raw: msgspec.Raw) -> bool:
@@ -154,8 +147,7 @@ def _parse_result(item: Item, kind: str, where: str) -> DraftResult:
     if kind == "shell_call_output" or isinstance(sent, dict):
         # The output of a shell is an object; the model can read its JSON.
         return DraftResult(call, (Text(bytes(item.output).decode()),))
-    place = f"{where}.output"
-    parts = content.parse_parts(content.decode_content(item.output, place), place, content.RESPONSES_PART_NAMES)
+    parts = content.parse_parts(item.output, f"{where}.output", content.RESPONSES_PART_NAMES)
     return DraftResult(call, parts, is_error=item.status == "failed")
 
 

@@ -1,4 +1,4 @@
-"""All parameters of requests and how the server treats them: one table for each dialect, which the docs repeat.
+"""How the server treats the parameters of requests: by one table for each dialect, which the docs repeat.
 
 Invariants: a parameter is supported, emulated, ignored (the response lists it in a header; with
 REJECT_UNSUPPORTED_PARAMS it is rejected), accepted (another vendor's bookkeeping), or rejected with its name.
@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from api.core.problems import invalid_problem
 
@@ -46,149 +46,15 @@ class Policy(Struct, frozen=True):
     show_reasoning: ShowReasoning = "auto"
 
 
-def _ignored(note: str, low: float | None = None, high: float | None = None) -> Parameter:
+def ignored(note: str, low: float | None = None, high: float | None = None) -> Parameter:
+    """Returns an ignored parameter, with the range of its values if it is a number."""
     return Parameter("ignored", note, range=None if low is None or high is None else (low, high))
 
 
-CHAT_PARAMETERS: dict[str, Parameter] = {
-    "messages": Parameter("supported", "each message reaches the model in its role"),
-    "model": Parameter("supported", "a name from GET /v1/models; the default is DEFAULT_MODEL"),
-    "stream": Parameter("supported", ""),
-    "stream_options": Parameter("supported", "`include_usage`"),
-    "max_tokens": Parameter("supported", "the service enforces the limit"),
-    "max_completion_tokens": Parameter("supported", "takes precedence over `max_tokens`"),
-    "tools": Parameter("supported", "with their names, descriptions and schemas"),
-    "tool_choice": Parameter(
-        "supported",
-        "the service applies it; emulated for models that reject a forced call; the server checks the answer",
-    ),
-    "parallel_tool_calls": Parameter("supported", "the service applies it; the server checks the answer"),
-    "functions": Parameter("supported", "the legacy form of `tools`"),
-    "function_call": Parameter("supported", "the legacy form of `tool_choice`"),
-    "response_format": Parameter("supported", "the CLI's structured output, which validates the answer"),
-    "reasoning_effort": Parameter(
-        "supported", "`none` and `minimal` mean the CLI's `low`; the answer contains the thinking"
-    ),
-    "reasoning": Parameter("supported", "`effort`, `max_tokens`, `enabled`, `exclude`, as other gateways define them"),
-    "include_reasoning": Parameter(
-        "supported", "whether the answer contains the thinking, as other gateways define it"
-    ),
-    "stop": Parameter("supported", "up to 64; the server itself matches texts that are only white space"),
-    "max_budget_usd": Parameter(
-        "supported",
-        "checked before each further message of the model, by the cost that the CLI reports",
-    ),
-    "n": Parameter("emulated", "up to MAX_CHOICES conversations at the same time"),
-    "temperature": _ignored("current models do not accept it", 0, 2),
-    "top_p": _ignored("current models do not accept it", 0, 1),
-    "seed": _ignored("the service has no such parameter"),
-    "frequency_penalty": _ignored("the service has no such parameter", -2, 2),
-    "presence_penalty": _ignored("the service has no such parameter", -2, 2),
-    "top_k": _ignored("current models do not accept it"),
-    "min_p": _ignored("the service has no such parameter"),
-    "top_a": _ignored("the service has no such parameter"),
-    "repetition_penalty": _ignored("the service has no such parameter"),
-    "logprobs": Parameter("ignored", "the service returns none; `logprobs` of the answer is null", harmless=(False,)),
-    "top_logprobs": Parameter("ignored", "the service returns none", harmless=(0,)),
-    "prediction": _ignored("the service does not support predicted output"),
-    "verbosity": _ignored("the service has no such parameter"),
-    "moderation": _ignored("the server does not use a moderation model"),
-    "thinking": _ignored("send `reasoning_effort` or `reasoning`"),
-    "models": _ignored("one model answers; send its name as `model`"),
-    "route": _ignored("one service answers"),
-    "provider": _ignored("one service answers"),
-    "transforms": _ignored("the server never truncates a conversation"),
-    "plugins": _ignored("the server has none"),
-    "user": Parameter("accepted", ""),
-    "metadata": Parameter("accepted", ""),
-    "store": Parameter("accepted", "chat completions are not stored"),
-    "service_tier": Parameter("accepted", ""),
-    "prompt_cache_key": Parameter("accepted", "the CLI caches by content"),
-    "prompt_cache_retention": Parameter("accepted", "the CLI caches by content"),
-    "prompt_cache_options": Parameter("accepted", "the CLI caches by content"),
-    "safety_identifier": Parameter("accepted", ""),
-    "usage": Parameter("accepted", "every answer contains tokens and cost"),
-    "logit_bias": Parameter("rejected", "the service has no such parameter", harmless=(None, {})),
-    "audio": Parameter("rejected", "the models do not produce audio", harmless=(None,)),
-    "modalities": Parameter("rejected", "the models answer in text", harmless=(None, ["text"])),
-    "web_search_options": Parameter("rejected", "the server does not offer web search", harmless=(None,)),
-    "previous_response_id": Parameter(
-        "rejected", "use it with POST /v1/responses, or send all messages", harmless=(None, "")
-    ),
-}
-
-COMPLETIONS_PARAMETERS: dict[str, Parameter] = {
-    "prompt": Parameter("emulated", "a text, or a list of texts; the model is instructed to continue it"),
-    "suffix": Parameter("emulated", "the text after the gap; the model is instructed to fill the gap"),
-    "model": Parameter("supported", "a name from GET /v1/models; the default is DEFAULT_MODEL"),
-    "max_tokens": Parameter("supported", "the service enforces the limit; the default is no limit, not OpenAI's 16"),
-    "stop": Parameter("supported", "up to 64; the server itself matches texts that are only white space"),
-    "stream": Parameter("supported", ""),
-    "stream_options": Parameter("supported", "`include_usage`"),
-    "max_budget_usd": Parameter("supported", "as in chat completions"),
-    "n": Parameter("emulated", "several conversations at the same time; MAX_CHOICES limits the total over all prompts"),
-    "echo": Parameter("emulated", "the server puts the prompt before the answer"),
-    "best_of": Parameter("emulated", "must equal `n`: the server cannot rate answers"),
-    "temperature": _ignored("current models do not accept it", 0, 2),
-    "top_p": _ignored("current models do not accept it", 0, 1),
-    "seed": _ignored("the service has no such parameter"),
-    "frequency_penalty": _ignored("the service has no such parameter", -2, 2),
-    "presence_penalty": _ignored("the service has no such parameter", -2, 2),
-    "top_k": _ignored("current models do not accept it"),
-    "min_p": _ignored("the service has no such parameter"),
-    "repetition_penalty": _ignored("the service has no such parameter"),
-    "logprobs": _ignored("the service returns none; `logprobs` of the answer is null"),
-    "user": Parameter("accepted", ""),
-    "logit_bias": Parameter("rejected", "the service has no such parameter", harmless=(None, {})),
-}
-
-RESPONSES_PARAMETERS: dict[str, Parameter] = {
-    "input": Parameter("supported", "a text, or items; each reaches the model in its role"),
-    "model": Parameter("supported", "a name from GET /v1/models; the default is DEFAULT_MODEL"),
-    "instructions": Parameter("supported", "the first system text; not taken from an earlier response"),
-    "previous_response_id": Parameter("supported", "a stored response of the same key"),
-    "store": Parameter(
-        "supported",
-        "stored unless `false`, within RESPONSE_STORE_MAX_ITEMS, RESPONSE_STORE_MAX_BYTES and RESPONSE_STORE_TTL",
-    ),
-    "stream": Parameter("supported", ""),
-    "background": Parameter(
-        "supported", "the server responds at once; retrieve the result with `GET`; requires `store`"
-    ),
-    "max_output_tokens": Parameter("supported", "the service enforces the limit"),
-    "tools": Parameter("supported", "functions, custom tools, namespaces; tools that OpenAI runs are ignored"),
-    "tool_choice": Parameter(
-        "supported",
-        "the service applies it; emulated for models that reject a forced call; the server checks the answer",
-    ),
-    "parallel_tool_calls": Parameter("supported", "the service applies it; the server checks the answer"),
-    "text": Parameter("supported", "`format`: the CLI's structured output; `verbosity` is ignored"),
-    "reasoning": Parameter("supported", "`effort`; `summary` includes the thinking; `context` and `mode` are ignored"),
-    "include": Parameter("supported", "`reasoning.encrypted_content`; any other value is ignored"),
-    "metadata": Parameter("supported", "stored and returned with the response"),
-    "truncation": Parameter("supported", "`disabled`; `auto` is ignored: the server never truncates a conversation"),
-    "max_budget_usd": Parameter("supported", "as in chat completions"),
-    "temperature": _ignored("current models do not accept it", 0, 2),
-    "top_p": _ignored("current models do not accept it", 0, 1),
-    "top_logprobs": Parameter("ignored", "the service returns none; `logprobs` are empty", harmless=(0,)),
-    "context_management": _ignored("the server never truncates a conversation"),
-    "moderation": _ignored("the server does not use a moderation model"),
-    "access_programs": _ignored("the server has none"),
-    "background_options": _ignored("background responses start at once"),
-    "image": _ignored("images are not compressed"),
-    "personality": _ignored("the models have no selectable personality"),
-    "max_tool_calls": Parameter("accepted", "it limits calls of tools that OpenAI runs"),
-    "stream_options": Parameter("accepted", "`include_obfuscation`: the server does not pad events"),
-    "user": Parameter("accepted", ""),
-    "service_tier": Parameter("accepted", ""),
-    "prompt_cache_key": Parameter("accepted", "the CLI caches by content"),
-    "prompt_cache_retention": Parameter("accepted", "the CLI caches by content"),
-    "prompt_cache_options": Parameter("accepted", "the CLI caches by content; `prewarm` is ignored"),
-    "safety_identifier": Parameter("accepted", ""),
-    "client_metadata": Parameter("accepted", ""),
-    "conversation": Parameter("rejected", "send `previous_response_id`, or the complete input", harmless=(None,)),
-    "prompt": Parameter("rejected", "the server stores no prompts; send `instructions` and `input`", harmless=(None,)),
-}
+def build_table(request: type[Struct], others: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """Returns a dialect's table: fields of the request's struct are supported, as described there, unless `others` has them."""
+    fields = {each.encode_name: each.type.__metadata__[-1].description for each in structs.fields(request)}
+    return {**{name: Parameter("supported", text) for name, text in fields.items()}, **others}
 
 
 def check_parameters(table: Mapping[str, Parameter], fields: Mapping[str, object], *, strict: bool) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from api.conversation.kinds import TaggedStructDecoder
-from api.core.schema import TOOL_NAME, content_of, doc, either, raw_field
+from api.core.schema import TOOL_NAME, content_of, doc, either, raw_field, ref
 
 NULL = msgspec.Raw(b"null")
 PART_TYPES = [
@@ -37,10 +37,7 @@ class ImageUrl(Struct, frozen=True):
 
 
 class FilePart(Struct, frozen=True):
-    """A file in the request.
-
-    PDF, text or an office document (Word, Excel, PowerPoint, OpenDocument, RTF, EPUB), up to 20 MiB.
-    """
+    """A file: PDF, text or an office document (Word, Excel, PowerPoint, OpenDocument, RTF, EPUB), up to 20 MiB."""
 
     file_data: Annotated[str | None, doc("A data URL, or base64.")] = None
     filename: Annotated[str | None, doc("The name of the file; the model sees it.")] = None
@@ -149,7 +146,12 @@ class ToolDefinition(Struct, frozen=True):
     Nested under `function` or `custom` as in chat completions, or flat as in responses and Anthropic's messages.
     """
 
-    type: Annotated[str | None, doc("The type. Default: `function`.", enum=["function", "custom", None])] = None
+    type: Annotated[
+        str | None,
+        doc(
+            "`function`, `custom` or, in responses, `namespace`. Default: `function`. Chat completions reject other types; responses ignore them, and `x-ignored-parameters` lists them."
+        ),
+    ] = None
     function: Annotated[FunctionDefinition | None, doc("For `function`: the function.")] = None
     custom: Annotated[CustomDefinition | None, doc("For `custom`: a tool whose input is free text.")] = None
     name: Annotated[str | None, doc("Flat form: the name.")] = None
@@ -158,15 +160,24 @@ class ToolDefinition(Struct, frozen=True):
     input_schema: Annotated[msgspec.Raw, doc("Anthropic's name for `parameters`.", type="object")] = raw_field()
     format: Annotated[msgspec.Raw, doc("Flat form of a custom tool: as `custom.format`.")] = raw_field()
     strict: Annotated[bool | None, doc("Flat form: as `function.strict`.")] = None
+    tools: Annotated[
+        list[msgspec.Raw] | None,
+        doc(
+            "For `namespace`: its tools. A call contains the name of the tool and of the namespace.",
+            items=ref("ToolDefinition"),
+        ),
+    ] = None
 
 
+_FUNCTION_FIELDS = ("function", "name", "description", "parameters", "input_schema", "strict")
 TOOL_DECODER = TaggedStructDecoder(
     ToolDefinition,
     "type",
     {
-        "": ("function", "custom", "name", "description", "parameters", "input_schema", "strict"),
-        "function": ("function", "name", "description", "parameters", "input_schema", "strict"),
+        "": ("custom", *_FUNCTION_FIELDS),
+        "function": _FUNCTION_FIELDS,
         "custom": ("custom", "name", "description", "format"),
+        "namespace": ("name", "description", "tools"),
     },
 )
 
@@ -179,12 +190,6 @@ class ToolParams(Struct, frozen=True):
     parallel_tool_calls: bool | None = None
     functions: list[FunctionDefinition] | None = None
     function_call: str | FunctionCall | None = None
-
-
-class StreamOptions(Struct, frozen=True):
-    """Options of a stream."""
-
-    include_usage: Annotated[bool | None, doc("Whether to send a last chunk with `usage` and without choices.")] = None
 
 
 class Item(Struct, frozen=True):

@@ -39,6 +39,20 @@ def check_schema(
     return cast("Schema", schema)
 
 
+def parse_answer_format(kind: str, schema: msgspec.Raw, where: str, place: str) -> str | None:
+    """Returns the JSON text of the schema of an answer's format. where, place: of the format and schema. Raises Problem."""
+    match kind:
+        case "text":
+            return None
+        case "json_object":
+            return '{"type":"object"}'
+        case "json_schema":
+            return read_answer_schema(schema, place)
+        case _:
+            known = "text, json_object or json_schema"
+            raise invalid_problem(f"`{where}.type` must be {known}, not `{kind}`.", f"{where}.type")
+
+
 def read_answer_schema(schema: msgspec.Raw, where: str) -> str:
     """Returns the schema of an answer as text. Raises Problem (400)."""
     text = bytes(schema).decode()

@@ -187,6 +187,18 @@ def _require_tools(tools: Sequence[Tool]) -> None:
         raise invalid_problem("`tool_choice` requires a tool, but none is offered.", "tool_choice")
 
 
+def has_grammar(tool: ToolDefinition) -> bool:
+    """Whether a custom tool has a grammar for its text, which has no effect here."""
+    custom = tool.custom or (tool if tool.type == "custom" else None)
+    if not custom:
+        return False
+    match cast("object", msgspec.json.decode(custom.format)):
+        case None | {"type": "text"}:
+            return False
+        case _:
+            return True
+
+
 def qualify_name(namespace: str | None, name: str) -> str:
     """Returns the name of a tool as the model sees it."""
     return f"{namespace.removesuffix(NAMESPACE_SEPARATOR)}{NAMESPACE_SEPARATOR}{name}" if namespace else name

@@ -1,9 +1,9 @@
 """Descriptions and JSON Schema keywords of struct fields, for the API description. Pure.
 
-Invariants: these limits are only in the JSON Schema; decoders check limits themselves, with their own messages.
+Invariants: decoders check the limits of `Annotated` numbers and lists; keywords given to `doc` are only in the JSON Schema.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -15,9 +15,13 @@ ANY_SCHEMA: Json = {
     "description": "A JSON Schema (draft 2020-12, or the draft that `$schema` names).",
 }
 NOT_BLANK: Json = {"minLength": 1, "pattern": r"\S"}
-TOKENS: Json = {"minimum": 1, "maximum": 10_000_000}
 TOOL_NAME: Json = {"minLength": 1, "maxLength": 512}
-US_DOLLARS: Json = {"exclusiveMinimum": 0, "maximum": 10_000}
+
+# Types with limits that decoders check.
+NotEmpty = Annotated[str, Meta(min_length=1)]
+NotBlank = Annotated[str, Meta(min_length=1, pattern=r"\S")]
+TokenLimit = Annotated[int, Meta(ge=1, le=10_000_000)]
+Dollars = Annotated[float, Meta(gt=0, le=10_000)]
 
 
 def doc(description: str, **schema: Any) -> Meta:

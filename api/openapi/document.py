@@ -21,7 +21,7 @@ from api.core.endpoint import ENDPOINT, Endpoint
 from api.core.schema import Json, ref
 from api.dialects.anthropic.models import ErrorMessage
 from api.dialects.openai_common import ErrorEnvelope
-from api.dialects.rest.models import RestError
+from api.dialects.rest.encode import RestError
 from api.openapi.example_answers import ANSWERS, STREAMS
 from api.openapi.example_requests import REQUESTS
 from api.openapi.parameters import PATH_PARAMETERS, QUERY_PARAMETERS, REQUEST_ID

@@ -11,7 +11,7 @@ from api.core.problems import STATUS_AND_CODE, Problem, invalid_problem, problem
 from api.core.schema import Json, ref
 from api.dialects.anthropic.models import ErrorMessage
 from api.dialects.openai_common import ErrorEnvelope, to_error_type
-from api.dialects.rest.models import RestError
+from api.dialects.rest.encode import RestError
 from api.http.connections.early_responses import HEAD_TIMED_OUT, HEAD_TOO_LARGE, MALFORMED_REQUEST, TOO_MANY_CONNECTIONS
 from api.http.inflight_bodies import capacity_problem
 from shared.errors import ErrorKind

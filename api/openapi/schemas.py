@@ -5,24 +5,18 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from api.agent.checks import AgentLimits
-from api.conversation.parameters import (
-    CHAT_PARAMETERS,
-    COMPLETIONS_PARAMETERS,
-    RESPONSES_PARAMETERS,
-    Parameter,
-    Policy,
-)
+from api.conversation.parameters import Parameter, Policy
 from api.conversation.parts import Item, Part, ToolDefinition
 from api.core.schema import Json, schemas_of
 from api.dialects.anthropic.blocks import BLOCKS, SOURCES
 from api.dialects.anthropic.models import InputTool
 from api.dialects.anthropic.parameters import MESSAGES_PARAMETERS
 from api.dialects.openai_chat.models import ChatMessage, ToolCallIn
-from api.dialects.openai_responses.models import ResponsesTool
+from api.dialects.openai_parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETERS, RESPONSES_PARAMETERS
 from api.openapi.parameters import with_parameters
 
 # Structs that requests contain as undecoded JSON.
-UNDECODED = (ChatMessage, ToolCallIn, Part, ToolDefinition, ResponsesTool, Item, InputTool, *BLOCKS, *SOURCES)
+UNDECODED = (ChatMessage, ToolCallIn, Part, ToolDefinition, Item, InputTool, *BLOCKS, *SOURCES)
 PARAMETERS: dict[str, Mapping[str, Parameter]] = {
     "ChatCompletionRequest": CHAT_PARAMETERS,
     "CompletionRequest": COMPLETIONS_PARAMETERS,

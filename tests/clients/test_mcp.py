@@ -110,7 +110,7 @@ async def test_what_is_wrong_is_a_result_that_says_so(stack: Stack, upstream: Up
         for arguments, said in (
             ({}, "`prompt` is missing. chat takes `prompt`"),
             ({"prompt": 3}, "`prompt`: Expected `str`, got `int`"),
-            ({"prompt": " "}, "`prompt` must not be blank"),
+            ({"prompt": " "}, "`prompt` is empty"),
             ({"prompt": "hi", "model": "gpt-9"}, "`gpt-9` does not exist here"),
             ({"prompt": "hi"}, "refused the server's own credential"),
         ):

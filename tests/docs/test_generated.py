@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.conversation.parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETERS, RESPONSES_PARAMETERS
 from api.dialects.anthropic.parameters import MESSAGES_PARAMETERS
+from api.dialects.openai_parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETERS, RESPONSES_PARAMETERS
 from cli.doctor import CHECKS
 from shared.errors import ErrorKind
 from tests.support.doc_tables import GENERATORS, PAGE_BY_PREFIX, find_doctor_levels, list_routes

@@ -97,8 +97,8 @@ def openai_responses(options: Options) -> Encoder[Event]:
     sent = {"input": "Hi", **options.get("request", {})}
     call = decode_response(msgspec.json.encode(sent), Policy(), ResponseStore(0, 0, 1).for_key("owner"))
     form = ResponsesForm(
-        call.tools.tool_set.custom,
-        call.tools.namespaces,
+        call.tool_set.custom,
+        call.namespaces,
         show_summaries=call.show_summaries,
         include_encrypted=call.include_encrypted,
     )

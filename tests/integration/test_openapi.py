@@ -18,10 +18,11 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks
 
-from api.conversation.parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETERS, Policy
+from api.conversation.parameters import Policy
 from api.core.problems import STATUS_AND_CODE
 from api.dialects.openai_chat.decode import decode
 from api.dialects.openai_completions.decode import decode as read_completion
+from api.dialects.openai_parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETERS
 from api.openapi.document import list_handlers
 from api.openapi.example_requests import COMPLETIONS
 from api.openapi.replies import AT_THE_EDGE, CHAT_ERRORS, OF_TOOLS

@@ -18,9 +18,10 @@ from pydantic_core import PydanticUndefined
 import api.settings
 import executor.settings
 from api.app import create_app
-from api.conversation.parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETERS, RESPONSES_PARAMETERS, Parameter
+from api.conversation.parameters import Parameter, Treatment
 from api.core.problems import STATUS_AND_CODE
 from api.dialects.anthropic.parameters import MESSAGES_PARAMETERS
+from api.dialects.openai_parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETERS, RESPONSES_PARAMETERS
 from api.http.drain import Drain
 from api.observability.metrics import FAMILIES
 from cli.doctor import CHECKS
@@ -143,7 +144,9 @@ def _settings_of(*programs: Any, without: tuple[Any, ...] = ()) -> Iterator[tupl
 def _parameters(parameters: Mapping[str, Parameter]) -> str:
     rows = (
         (f"`{name}`", what.treatment, "; ".join(filter(None, (what.note, _range(what)))))
-        for name, what in parameters.items()
+        for name, what in sorted(
+            parameters.items(), key=lambda item: get_args(Treatment.__value__).index(item[1].treatment)
+        )
     )
     return _table(("parameter", "treatment", "note"), *rows)
 

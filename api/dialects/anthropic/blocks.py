@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from api.conversation.fields import decode_json
-from api.core.schema import any_of, doc, raw_field, ref
+from api.core.schema import NotEmpty, any_of, doc, raw_field, ref
 
 ANY_BLOCK = any_of(
     *("TextBlock", "ImageBlock", "DocumentBlock", "SearchResultBlock", "ToolUseBlock", "ToolResultBlock"),
@@ -55,8 +55,8 @@ class SearchResultBlock(Struct, frozen=True, tag="search_result", tag_field="typ
 class ToolUseBlock(Struct, frozen=True, tag="tool_use", tag_field="type"):
     """A tool call by the assistant."""
 
-    id: Annotated[str, doc("The id of the call.")]
-    name: Annotated[str, doc("The name of the tool.")]
+    id: Annotated[NotEmpty, doc("The id of the call.")]
+    name: Annotated[NotEmpty, doc("The name of the tool.")]
     input: Annotated[Raw, doc("The arguments: an object. Any other value reaches the model as text.")] = raw_field(
         b"{}"
     )
@@ -65,7 +65,7 @@ class ToolUseBlock(Struct, frozen=True, tag="tool_use", tag_field="type"):
 class ToolResultBlock(Struct, frozen=True, tag="tool_result", tag_field="type"):
     """The result of a tool call."""
 
-    tool_use_id: Annotated[str, doc("The id of the call.")]
+    tool_use_id: Annotated[NotEmpty, doc("The id of the call.")]
     content: Annotated[
         str | list[Raw] | None,
         doc("A text, or blocks: text, images, documents and search results.", items=ANY_BLOCK),
@@ -85,7 +85,7 @@ class ThinkingBlock(Struct, frozen=True, tag="thinking", tag_field="type"):
 class RedactedThinkingBlock(Struct, frozen=True, tag="redacted_thinking", tag_field="type"):
     """Thinking from an earlier answer, readable only by the service."""
 
-    data: Annotated[str, doc("The encrypted thinking.")]
+    data: Annotated[NotEmpty, doc("The encrypted thinking.")]
 
 
 class CompactionBlock(Struct, frozen=True, tag="compaction", tag_field="type"):
@@ -165,29 +165,13 @@ class _Kind(Struct, frozen=True):
 
 
 _kind = msgspec.json.Decoder(_Kind)
-_content = msgspec.json.Decoder[Content](Content)
-_block = msgspec.json.Decoder[Block](Block)
-_source = msgspec.json.Decoder[Source](Source)
+BLOCK_DECODER = msgspec.json.Decoder[Block](Block)
+SOURCE_DECODER = msgspec.json.Decoder[Source](Source)
 
 
 def decode_type(raw: Raw, where: str) -> str:
     """Returns the type of a block or source. Raises Problem."""
     return decode_json(bytes(raw), _kind, where).type
-
-
-def to_block(raw: Raw, where: str) -> Block:
-    """Returns a block of a type in `BLOCKS`. Raises Problem."""
-    return decode_json(bytes(raw), _block, where)
-
-
-def to_source(raw: Raw, where: str) -> Source:
-    """Returns a source of a type in `SOURCES`. Raises Problem."""
-    return decode_json(bytes(raw), _source, where)
-
-
-def to_content(raw: Raw, where: str) -> Content:
-    """Returns a text, or undecoded blocks. Raises Problem."""
-    return decode_json(bytes(raw), _content, where)
 
 
 def list_tags(structs: Sequence[type[Struct]]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import re
 
 import msgspec
 
-from api.dialects.anthropic.models import InputTool
+from api.conversation.parts import ToolDefinition
 
 type Json = dict[str, object]
 
@@ -36,7 +36,7 @@ def _build_schema(commands: tuple[str, ...], fields: Json, *required: str) -> Js
     return {"type": "object", "properties": properties, "required": ["command", *required]}
 
 
-def _build_editor(name: str, insert_field: str, *more: str) -> InputTool:
+def _build_editor(name: str, insert_field: str, *more: str) -> ToolDefinition:
     commands = ("view", "create", "str_replace", "insert", *more)
     undo = " `undo_edit` takes back the last change of `path`." if more else ""
     insert = f" `insert` puts `{insert_field}` after the line `insert_line`; 0 is the beginning."
@@ -46,8 +46,8 @@ def _build_editor(name: str, insert_field: str, *more: str) -> InputTool:
     return _build_tool(name, f"Views and edits text files. {EDIT_COMMANDS_HELP}{insert}{undo}", schema)
 
 
-def _build_tool(name: str, description: str, schema: Json) -> InputTool:
-    return InputTool(name=name, description=description, input_schema=msgspec.Raw(msgspec.json.encode(schema)))
+def _build_tool(name: str, description: str, schema: Json) -> ToolDefinition:
+    return ToolDefinition(name=name, description=description, input_schema=msgspec.Raw(msgspec.json.encode(schema)))
 
 
 _BASH = _build_tool(
@@ -88,7 +88,7 @@ LATEST_TOOLS = {"bash": _BASH, "text_editor": _EDITOR, "memory": _MEMORY}
 VERSION_PATTERN = re.compile(r"(bash|text_editor|memory)_\d{8}", re.ASCII)
 
 
-def find_client_tool(kind: str | None) -> tuple[InputTool | None, bool]:
+def find_client_tool(kind: str | None) -> tuple[ToolDefinition | None, bool]:
     """Returns the tool to offer for a type, if it is one of these, and whether exactly this version is known."""
     if kind is None:
         return None, True

@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from msgspec import Raw
 
 from api.conversation.drafts import DraftBlock, DraftResult, PartBlock
+from api.conversation.fields import decode_json
 from api.core.problems import Problem, invalid_problem
 from api.dialects.anthropic.blocks import (
+    BLOCK_DECODER,
     BLOCK_TYPES,
+    SOURCE_DECODER,
     SOURCE_TYPES,
     Base64Source,
     Block,
@@ -34,8 +37,6 @@ from api.dialects.anthropic.blocks import (
     ToolUseBlock,
     UrlSource,
     decode_type,
-    to_block,
-    to_source,
 )
 from api.media.blocks import RemoteDocument, RemoteMedia, read_base64_file, read_base64_image
 from shared.turn import Document, RedactedThinking, Text, Thinking, ToolUse
@@ -62,7 +63,9 @@ def parse_texts(content: Content, where: str) -> tuple[str, ...]:
     for place, kind, raw in iterate_blocks(content or [], where):
         if kind != "text":
             raise invalid_problem(f"`{place}`: only text blocks are allowed here.", f"{place}.type")
-        found += [each.text for each in to_parts(to_block(raw, place), place) if isinstance(each, Text)]
+        found += [
+            each.text for each in to_parts(_decode_known_block(kind, raw, place), place) if isinstance(each, Text)
+        ]
     return tuple(found)
 
 
@@ -91,10 +94,8 @@ def _parse_block(kind: str, raw: Raw, role: str, where: str) -> tuple[DraftBlock
         )
     match _decode_known_block(kind, raw, where):
         case ToolUseBlock() as block:
-            return (to_tool_use(block, where),)
+            return (ToolUse(block.id, block.name, bytes(block.input).decode()),)
         case ToolResultBlock() as block:
-            if not block.tool_use_id:
-                raise invalid_problem(f"`{where}.tool_use_id` is missing.", f"{where}.tool_use_id")
             return (
                 DraftResult(block.tool_use_id, parse_parts(block.content, f"{where}.content"), bool(block.is_error)),
             )
@@ -102,8 +103,6 @@ def _parse_block(kind: str, raw: Raw, role: str, where: str) -> tuple[DraftBlock
             # Thinking that was cut off has no signature, and the service accepts none without.
             return (Thinking(thinking, signature),) if signature else ()
         case RedactedThinkingBlock(data):
-            if not data:
-                raise invalid_problem(f"`{where}.data` is missing.", f"{where}.data")
             return (RedactedThinking(data),)
         case block:
             return to_parts(block, where)
@@ -115,14 +114,7 @@ def _decode_known_block(kind: str, raw: Raw, where: str) -> Block:
         raise invalid_problem(
             f"`{where}`: blocks of type `{kind}` are not supported; {SUPPORTED_TYPES} are.", f"{where}.type"
         )
-    return to_block(raw, where)
-
-
-def to_tool_use(block: ToolUseBlock, where: str) -> ToolUse:
-    """Converts a tool call of the assistant. Raises Problem."""
-    if not block.id or not block.name:
-        raise invalid_problem(f"`{where}` needs an `id` and a `name`.", where)
-    return ToolUse(block.id, block.name, bytes(block.input).decode())
+    return decode_json(bytes(raw), BLOCK_DECODER, where)
 
 
 def parse_parts(content: Content, where: str) -> tuple[PartBlock, ...]:
@@ -146,7 +138,10 @@ def to_parts(block: Block, where: str) -> tuple[PartBlock, ...]:
         case DocumentBlock(source):
             return (to_document(block, _decode_source(source, where), f"{where}.source"),)
         case SearchResultBlock():
-            return (to_search_document(block, where),)
+            passage = "\n".join(parse_texts(block.content, f"{where}.content"))
+            # The service rejects a document without text.
+            text = passage if passage.strip() else block.source
+            return (Document("text/plain", text, block.title, block.source),)
         case CompactionBlock(content):
             return (Text(content),) if content else ()
         case ConnectorTextBlock(connector_text, text):
@@ -159,20 +154,13 @@ def to_parts(block: Block, where: str) -> tuple[PartBlock, ...]:
             raise invalid_problem(f"`{where}`: `{kind}` is not allowed in a tool result.", f"{where}.type")
 
 
-def to_search_document(block: SearchResultBlock, where: str) -> Document:
-    """Converts a search result to a text document with its title and source. Raises Problem."""
-    text = "\n".join(parse_texts(block.content, f"{where}.content"))
-    # The service rejects a document without text.
-    return Document("text/plain", text if text.strip() else block.source, block.title, block.source)
-
-
 def _decode_source(raw: Raw, where: str) -> Source:
     """Decodes the source of an image or document. Raises Problem."""
     place = f"{where}.source"
     kind = decode_type(raw, place)
     if kind not in SOURCE_TYPES:
         raise invalid_problem(f"`{place}.type` must be base64, url, text or content, not `{kind}`.", f"{place}.type")
-    return to_source(raw, place)
+    return decode_json(bytes(raw), SOURCE_DECODER, place)
 
 
 def to_image(source: Source, place: str) -> PartBlock:

@@ -18,11 +18,10 @@ from api.conversation.schemas import read_answer_schema
 from api.conversation.turn_request import TurnRequest
 from api.core.problems import Problem, invalid_problem
 from api.dialects.anthropic import content
-from api.dialects.anthropic.blocks import Content
 from api.dialects.anthropic.ignored_fields import CLEAR_AT_NEXT_USER_MESSAGE, JSON_SCHEMA_FORMAT, list_without_effect
 from api.dialects.anthropic.models import InputMessage, MessagesRequest, OutputFormat
 from api.dialects.anthropic.parameters import MESSAGES_PARAMETERS
-from api.dialects.anthropic.thinking import resolve_effort, resolve_visibility
+from api.dialects.anthropic.thinking import resolve_effort
 from api.dialects.anthropic.tools import parse_tools
 from shared.turn import Message, RedactedThinking, Text, Thinking, Turn
 
@@ -47,7 +46,14 @@ def decode(body: bytes, policy: Policy, *, counting: bool = False) -> MessagesTu
     """Decodes the body of POST /v1/messages, or of count_tokens if `counting`. Raises Problem (400, 413)."""
     fields = decode_json(body, _fields)
     if fields.get("thread") is not None:
-        raise no_threads_problem()
+        # Its details make Anthropic's own tool runner send the complete conversation instead.
+        raise Problem(
+            400,
+            "unsupported_parameter",
+            "`thread` is not supported: the server keeps no state between requests. Send the complete conversation.",
+            param="thread",
+            details={"error_code": "thread_unsupported_request", "unsupported": ["thread"]},
+        )
     if counting:
         # A request for a summary counts the tokens of the conversation before it is summarized.
         fields.pop("compaction", None)
@@ -55,34 +61,25 @@ def decode(body: bytes, policy: Policy, *, counting: bool = False) -> MessagesTu
     request = decode_json(body, _request)
     if not counting:
         check_max_tokens(request.max_tokens)
-    tools = parse_tools(request, strict=policy.strict)
+    tool_set, ignored_tools = parse_tools(request, strict=policy.strict)
     without_effect = check_ignored(list_without_effect(fields), strict=policy.strict)
     system, drafts = parse_conversation(request)
-    thinking = resolve_visibility(request.thinking)
+    thinking = request.thinking
     return MessagesTurnRequest(
         model=request.model,
         system=system,
         drafts=drafts,
         max_tokens=request.max_tokens,
-        tool_set=tools.tool_set,
+        tool_set=tool_set,
         schema=parse_answer_schema(request),
         effort=resolve_effort(request),
         stop=parse_stop_sequences(request.stop_sequences, "stop_sequences"),
         stream=bool(request.stream),
-        thinking=thinking.blocks,
-        show_thinking=thinking.text,
-        ignored=(*ignored, *tools.ignored, *without_effect),
-    )
-
-
-def no_threads_problem() -> Problem:
-    """Returns the problem that makes Anthropic's own tool runner send the complete conversation instead."""
-    return Problem(
-        400,
-        "unsupported_parameter",
-        "`thread` is not supported: the server keeps no state between requests. Send the complete conversation.",
-        param="thread",
-        details={"error_code": "thread_unsupported_request", "unsupported": ["thread"]},
+        # A request without `thinking` gets the blocks of a model that always thinks, without their text: the client sends
+        # them back, and the model continues from them.
+        thinking=thinking is None or thinking.type != "disabled",
+        show_thinking=thinking is not None and thinking.display != "omitted",
+        ignored=(*ignored, *ignored_tools, *without_effect),
     )
 
 
@@ -121,9 +118,9 @@ def parse_conversation(request: MessagesRequest) -> tuple[tuple[str, ...], tuple
                 elif texts:
                     drafts.append(Draft("system", tuple(map(Text, texts)), where))
             case InputMessage(role="user" | "assistant" as role):
-                drafts.append(
-                    Draft(role, content.parse_blocks(require_content(message, where), role, f"{where}.content"), where)
-                )
+                if message.content is UNSET:
+                    raise invalid_problem(f"`{where}.content` is missing.", f"{where}.content")
+                drafts.append(Draft(role, content.parse_blocks(message.content, role, f"{where}.content"), where))
             case _:
                 raise invalid_problem(
                     f"`{where}.role` must be user, assistant or system, not `{message.role}`.", f"{where}.role"
@@ -139,13 +136,6 @@ def parse_conversation(request: MessagesRequest) -> tuple[tuple[str, ...], tuple
             f"`{where}`: an answer cannot continue from thinking. End with text, or with a user message.", where
         )
     return tuple(text for text in system if text), order_drafts(drafts)
-
-
-def require_content(message: InputMessage, where: str) -> Content:
-    """Returns the content of a message that must have some. Raises Problem."""
-    if message.content is UNSET:
-        raise invalid_problem(f"`{where}.content` is missing.", f"{where}.content")
-    return message.content
 
 
 def list_system_texts(message: InputMessage, where: str) -> tuple[str, ...]:

@@ -11,14 +11,13 @@ import msgspec
 from msgspec import UNSET
 
 from api.core.problems import Problem, problem_from_failure
+from api.dialects.anthropic.blocks import RedactedThinkingBlock, TextBlock
 from api.dialects.anthropic.models import (
     BlockOut,
     ErrorDetail,
     ErrorMessage,
     MessageOut,
     MessageUsage,
-    RedactedOut,
-    TextOut,
     ThinkingOut,
     ToolUseOut,
     encoder,
@@ -66,7 +65,7 @@ class MessageEncoder:
         self._thinking = thinking
         self._show_thinking = show_thinking
         self._blocks: list[BlockOut] = []
-        self._open_block: ThinkingOut | TextOut | ToolUseOut | None = None
+        self._open_block: ThinkingOut | TextBlock | ToolUseOut | None = None
         self._pieces: list[str] = []
         self._declined = False
         self._done: Done | None = None
@@ -101,10 +100,10 @@ class MessageEncoder:
     def _encode_content(self, event: Event) -> bytes:
         match event:
             case TextDelta(text):
-                return self._add_delta(TextOut(""), text, {"type": "text_delta", "text": text})
+                return self._add_delta(TextBlock(""), text, {"type": "text_delta", "text": text})
             case RefusedOutput(text):
                 self._declined = True
-                return self._add_delta(TextOut(""), text, {"type": "text_delta", "text": text})
+                return self._add_delta(TextBlock(""), text, {"type": "text_delta", "text": text})
             case ToolCall(call, name):
                 return self._end_block() + self._start_block(ToolUseOut(call, name, EMPTY_INPUT))
             case ToolArgumentsDelta(piece):
@@ -120,7 +119,7 @@ class MessageEncoder:
             case ThinkingSignature(signature):
                 return self._add_signature(signature)
             case ThinkingRedacted(data):
-                block = RedactedOut(data)
+                block = RedactedThinkingBlock(data)
                 return self._end_block() + self._start_block(block) + self._end_block(block)
 
     def _build_message(self, reason: str | None, usage: Usage, stop: str | None = None) -> MessageOut:
@@ -134,7 +133,7 @@ class MessageEncoder:
         )
 
     def _start_block(self, block: BlockOut) -> bytes:
-        self._open_block = None if isinstance(block, RedactedOut) else block
+        self._open_block = None if isinstance(block, RedactedThinkingBlock) else block
         return render_event("content_block_start", index=len(self._blocks), content_block=block)
 
     def _add_delta(self, block: BlockOut | None, piece: str, delta: Mapping[str, str]) -> bytes:
@@ -168,8 +167,8 @@ class MessageEncoder:
     def _build_open_block(self) -> BlockOut | None:
         text = "".join(self._pieces)
         match self._open_block:
-            case TextOut():
-                return TextOut(text)
+            case TextBlock():
+                return TextBlock(text)
             case ThinkingOut():
                 return ThinkingOut(text, "")
             case ToolUseOut(call, name):

@@ -41,7 +41,7 @@ def _list_in_parts(fields: Json) -> Iterator[str]:
     """Yields citations, transformations, examples of calls, and blocks that are not read."""
     messages = [_as_object(message) for message in _as_list(fields.get("messages"))]
     blocks = [part for message in messages for part in _iterate_objects(message.get("content"))]
-    if any(_wants_citations(block) for block in blocks):
+    if any(_as_object(block.get("citations")).get("enabled") for block in blocks):
         yield "messages.content.citations"
     if any(block.get("transformations") for block in blocks):
         yield "messages.content.transformations"
@@ -103,8 +103,3 @@ def _as_list(value: object) -> list[object]:
 
 def _as_object(value: object) -> Json:
     return cast("Json", value) if isinstance(value, dict) else {}
-
-
-def _wants_citations(part: Json) -> bool:
-    """Whether a document requests citations."""
-    return bool(_as_object(part.get("citations")).get("enabled"))

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from api.core.schema import doc, raw_field, ref
-from api.dialects.anthropic.blocks import ANY_BLOCK
+from api.dialects.anthropic.blocks import ANY_BLOCK, RedactedThinkingBlock, TextBlock
 
 
 class InputMessage(Struct, frozen=True):
@@ -64,7 +64,7 @@ class ThinkingOptions(Struct, frozen=True):
     type: Annotated[
         str,
         doc(
-            "`enabled`, `adaptive` or `disabled`. Other values mean the nearest one, and `x-ignored-parameters` lists them."
+            "`enabled`, `adaptive` or `disabled`, which means the effort `low`. Other values mean the nearest one, and `x-ignored-parameters` lists them."
         ),
     ]
     budget_tokens: Annotated[
@@ -102,26 +102,41 @@ class MessagesRequest(Struct, frozen=True):
     messages: Annotated[list[InputMessage], doc("The conversation, oldest message first.")]
     model: Annotated[str | None, doc("A name from `GET /v1/models`. Default: DEFAULT_MODEL.")] = None
     max_tokens: Annotated[
-        int | None, doc("The most output tokens, thinking included. Required, except for counting tokens.")
+        int | None,
+        doc(
+            "The most output tokens, thinking included, at least 1. Required, except for counting tokens. The service rejects more than the model can write."
+        ),
     ] = None
-    system: Annotated[str | list[Raw] | None, doc("Instructions: a text, or text blocks.", items=ref("TextBlock"))] = (
-        None
-    )
+    system: Annotated[
+        str | list[Raw] | None,
+        doc(
+            "Instructions: a text, or text blocks. Messages of the role `system` before all others follow them.",
+            items=ref("TextBlock"),
+        ),
+    ] = None
     tools: Annotated[
         list[Raw] | None,
         doc(
-            "The tools that the model may call. Your program runs them and sends the results.",
+            "The tools that the model may call, including bash, text_editor and memory. Your program runs them and sends the results. Server tools are ignored.",
             items={"anyOf": [ref("InputTool"), {"type": "object"}]},
         ),
     ] = None
     tool_choice: Annotated[ToolChoice | None, doc("Whether the model may, must or must not call a tool.")] = None
     stop_sequences: Annotated[
-        list[str] | None, doc("Texts. The answer ends before the first occurrence of one of them.")
+        list[str] | None,
+        doc(
+            "Texts. The answer ends before the first occurrence of one of them. The server itself matches texts that are only white space."
+        ),
     ] = None
     thinking: Annotated[
-        ThinkingOptions | None, doc("Whether the model thinks, and whether the answer contains its thinking.")
+        ThinkingOptions | None,
+        doc(
+            "Whether the model thinks, and whether the answer contains its thinking. `budget_tokens` determines the effort; `disabled` means `low`."
+        ),
     ] = None
-    output_config: Annotated[OutputConfig | None, doc("The effort of the model, and the format of its answer.")] = None
+    output_config: Annotated[
+        OutputConfig | None, doc("The `effort` of the model, and the `format` of its answer. Other fields are ignored.")
+    ] = None
     output_format: Annotated[OutputFormat | None, doc("The former name of `output_config.format`.")] = None
     stream: Annotated[bool | None, doc("Whether to stream the answer as server-sent events.")] = None
 
@@ -135,23 +150,11 @@ class MessageUsage(Struct, frozen=True):
     output_tokens: Annotated[int, doc("Output tokens, thinking included.")]
 
 
-class TextOut(Struct, frozen=True, tag="text", tag_field="type"):
-    """Text of the answer."""
-
-    text: Annotated[str, doc("The text.")]
-
-
 class ThinkingOut(Struct, frozen=True, tag="thinking", tag_field="type"):
     """The model's thinking. Send it back unchanged in the next request."""
 
     thinking: Annotated[str, doc("The text of the thinking.")]
     signature: Annotated[str, doc("The service's signature of the thinking.")]
-
-
-class RedactedOut(Struct, frozen=True, tag="redacted_thinking", tag_field="type"):
-    """The model's thinking, readable only by the service. Send it back unchanged in the next request."""
-
-    data: Annotated[str, doc("The encrypted thinking.")]
 
 
 class ToolUseOut(Struct, frozen=True, tag="tool_use", tag_field="type"):
@@ -162,7 +165,7 @@ class ToolUseOut(Struct, frozen=True, tag="tool_use", tag_field="type"):
     input: Annotated[Raw, doc("The arguments: an object.")]
 
 
-type BlockOut = TextOut | ThinkingOut | RedactedOut | ToolUseOut
+type BlockOut = TextBlock | ThinkingOut | RedactedThinkingBlock | ToolUseOut
 
 
 class MessageOut(Struct, frozen=True, kw_only=True):

@@ -1,29 +1,22 @@
 """The handlers of Anthropic's messages and their token counts."""
 
 import uuid
+from functools import partial
 
-from litestar import Request, Response, Router, post
+from litestar import Request, Response, Router
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.types import ASGIApp
 
-from api.accounting.request_admission import REQUIRES_ADMISSION
-from api.conversation.fields import parse_whole_number
-from api.conversation.parameters import Policy
-from api.core.caller import get_caller
-from api.core.endpoint import ENDPOINT, Endpoint
+from api.accounting.request_admission import post_job
+from api.conversation.fields import parse_page_size
+from api.core.endpoint import Endpoint
 from api.core.problems import invalid_problem
-from api.core.scopes import REQUIRED_SCOPE
 from api.dialects.anthropic.decode import decode
 from api.dialects.anthropic.encode import PING, MessageEncoder, to_http_status
 from api.dialects.anthropic.models import MessageOut, MessagesRequest, ModelInfo, ModelPage, TokenCount
-from api.dialects.anthropic.tokens import ESTIMATE_HEADERS, estimate_tokens
-from api.dialects.turn_preparation import DEPENDENCIES, TurnPreparation
-from api.executors.stream_merger import merge_streams
-from api.http import request_body
-from api.http.event_stream import EventStreamResponse
-from api.http.json_decoding import BodyDecoder
-from api.models.catalogue import Catalogue, ListedModel
+from api.dialects.turn_preparation import ESTIMATE_HEADERS, TurnPreparation
+from api.models.catalogue import ListedModel
 
 EVENTS = (
     "Anthropic's events in their order: `message_start`; for each block `content_block_start`, `content_block_delta`s and "
@@ -39,26 +32,14 @@ MAX_PAGE_MODELS = 1000
 DEFAULT_PAGE_MODELS = 20
 
 
-@post(
-    "/v1/messages",
-    status_code=200,
-    opt={
-        ENDPOINT: Endpoint(MessageOut, MessagesRequest, events=EVENTS, headers=RATE_LIMIT_HEADERS),
-        REQUIRED_SCOPE: "chat",
-        REQUIRES_ADMISSION: True,
-    },
-)
-async def create_message(
-    request: Request[object, object, State],
-    policy: NamedDependency[Policy],
-    turns: NamedDependency[TurnPreparation],
-) -> ASGIApp:
+@post_job("/v1/messages", "chat", Endpoint(MessageOut, MessagesRequest, events=EVENTS, headers=RATE_LIMIT_HEADERS))
+async def create_message(request: Request[object, object, State], turns: NamedDependency[TurnPreparation]) -> ASGIApp:
     """Answer a conversation, in Anthropic's form.
 
     For clients of Anthropic's API: point them at this server's address. `?beta=true` and the headers for versions and
     betas are accepted. A client that disconnects ends the answer at once.
     """
-    prepared = await turns.prepare(request, lambda body: decode(body, policy))
+    prepared = await turns.prepare(request, decode)
     call = prepared.call
     encoder = MessageEncoder(
         f"msg_{uuid.uuid4().hex}",
@@ -67,51 +48,25 @@ async def create_message(
         thinking=call.thinking,
         show_thinking=call.show_thinking,
     )
-    return EventStreamResponse(
-        merge_streams(turns.run(prepared)),
-        encoder,
-        stream=call.stream,
-        keepalive_interval=policy.keep_alive,
-        headers=prepared.headers,
-        keepalive=PING,
-        status=to_http_status,
-    )
+    return turns.respond(prepared, encoder, keepalive=PING, status=to_http_status)
 
 
-@post(
-    "/v1/messages/count_tokens",
-    status_code=200,
-    opt={
-        ENDPOINT: Endpoint(TokenCount, MessagesRequest, headers=("x-token-count",)),
-        REQUIRED_SCOPE: "chat",
-        REQUIRES_ADMISSION: True,
-    },
-)
+@post_job("/v1/messages/count_tokens", "chat", Endpoint(TokenCount, MessagesRequest, headers=("x-token-count",)))
 async def count_tokens(
-    request: Request[object, object, State],
-    policy: NamedDependency[Policy],
-    catalogue: NamedDependency[Catalogue],
-    body_decoder: NamedDependency[BodyDecoder],
+    request: Request[object, object, State], turns: NamedDependency[TurnPreparation]
 ) -> Response[TokenCount]:
     """Estimate a request's tokens.
 
     The server makes the estimate without the model's service; the header `x-token-count` says so. An answer's `usage`
     has the real numbers.
     """
-    key_id = get_caller(request).key_id
-    body = await request_body.read(request)
-    call = await body_decoder.decode(key_id, body, lambda data: decode(data, policy, counting=True))
-    await catalogue.resolve(call.model)
-    # Never on the event loop: the first estimate loads the tokenizer, which takes a quarter of a second.
-    tokens = await body_decoder.run_in_thread(key_id, lambda: estimate_tokens(call))
+    tokens, _ = await turns.estimate_tokens(request, partial(decode, counting=True))
     return Response(TokenCount(tokens), headers=ESTIMATE_HEADERS)
 
 
 def build_model_page(listed: list[ListedModel], limit: str | None, before: str | None, after: str | None) -> ModelPage:
     """Returns a page of the models. Raises Problem (400)."""
-    if limit is not None and not (1 <= parse_whole_number(limit) <= MAX_PAGE_MODELS):
-        raise invalid_problem(f"`limit` must be a number from 1 to {MAX_PAGE_MODELS}.", "limit")
-    size = int(limit) if limit else DEFAULT_PAGE_MODELS
+    size = DEFAULT_PAGE_MODELS if limit is None else parse_page_size(limit, MAX_PAGE_MODELS)
     ids = [model.id for model in listed]
     for name, cursor in (("before_id", before), ("after_id", after)):
         if cursor is not None and cursor not in ids:
@@ -127,4 +82,4 @@ def to_model_info(model: ListedModel) -> ModelInfo:
     return ModelInfo(id=model.id, display_name=model.id)
 
 
-router = Router("/", tags=["Messages"], route_handlers=[create_message, count_tokens], dependencies=DEPENDENCIES)
+router = Router("/", tags=["Messages"], route_handlers=[create_message, count_tokens])

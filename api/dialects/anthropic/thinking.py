@@ -7,8 +7,6 @@ decides.
 
 from typing import cast
 
-from msgspec import Struct
-
 from api.core.problems import invalid_problem
 from api.dialects.anthropic.models import MessagesRequest, ThinkingOptions
 from shared.turn import Effort
@@ -25,24 +23,6 @@ EFFORT_BUDGETS: tuple[tuple[int, Effort], ...] = (
     (32_768, "high"),
     (65_536, "xhigh"),
 )
-
-
-class ThinkingVisibility(Struct, frozen=True):
-    """The thinking that a client gets. blocks: the blocks, to send back. text: with their text."""
-
-    blocks: bool
-    text: bool
-
-
-def resolve_visibility(thinking: ThinkingOptions | None) -> ThinkingVisibility:
-    """Returns the thinking that a request gets.
-
-    A request without `thinking` gets the blocks of a model that always thinks, without their text: the client sends them
-    back, and the model continues from them.
-    """
-    if thinking is None:
-        return ThinkingVisibility(blocks=True, text=False)
-    return ThinkingVisibility(blocks=thinking.type != "disabled", text=thinking.display != "omitted")
 
 
 def resolve_effort(request: MessagesRequest) -> Effort | None:

@@ -21,7 +21,6 @@ TOOL_OVERHEAD = 12
 MAX_IMAGE_TOKENS = 1600
 PIXELS_PER_TOKEN = 750
 TOKENS_PER_PAGE = 2000
-ESTIMATE_HEADERS = {"x-token-count": "estimate"}
 # The text of an office document is compressed: about one token for this many bytes, without its images.
 BYTES_PER_TOKEN, MAX_DOCUMENT_TOKENS = 3, 50_000
 

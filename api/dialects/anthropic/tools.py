@@ -13,7 +13,7 @@ from msgspec import Raw, Struct, UnsetType
 from api.conversation import tools as tooling
 from api.conversation.fields import decode_json
 from api.conversation.parts import ToolDefinition, ToolParams
-from api.core.problems import Problem, invalid_problem
+from api.core.problems import invalid_problem
 from api.dialects.anthropic.blocks import decode_type
 from api.dialects.anthropic.client_tools import find_client_tool
 from api.dialects.anthropic.ignored_fields import TOOL_CHOICE_TYPES, to_header_name
@@ -24,13 +24,6 @@ UNSUPPORTED_TYPES = re.compile(r"(computer|browser)_.*")
 # Blocks that change the tools, and how they name a tool. References to an MCP server's tools are ignored.
 TOOL_REFERENCE_TYPES = (None, "tool_reference", "tool_definition")
 TOOL_CHANGE_TYPES = ("tool_addition", "tool_removal", "compaction")
-
-
-class MessagesToolSet(Struct, frozen=True):
-    """The offered tools, and the names of those that were left out or replaced."""
-
-    tool_set: tooling.ToolSet
-    ignored: tuple[str, ...]
 
 
 class _ToolHeader(Struct, frozen=True):
@@ -76,8 +69,8 @@ _changed = msgspec.json.Decoder(_ChangedTool | None)
 _raws = msgspec.json.Decoder(list[Raw] | None)
 
 
-def parse_tools(request: MessagesRequest, *, strict: bool) -> MessagesToolSet:
-    """Returns the tools of a request. Raises Problem (400)."""
+def parse_tools(request: MessagesRequest, *, strict: bool) -> tuple[tooling.ToolSet, tuple[str, ...]]:
+    """Returns the offered tools, and the names of those that were left out or replaced. Raises Problem (400)."""
     tools: list[ToolDefinition] = []
     places: list[str] = []
     ignored: list[str] = []
@@ -89,9 +82,14 @@ def parse_tools(request: MessagesRequest, *, strict: bool) -> MessagesToolSet:
             places.append(where)
         if not exactly:
             if strict or UNSUPPORTED_TYPES.fullmatch(kind or ""):
-                raise _unsupported_problem(kind, where)
+                raise invalid_problem(
+                    f"`{where}`: tools of type `{kind}` are not supported. Offer a custom tool with `name`, `description` "
+                    "and `input_schema`.",
+                    f"{where}.type",
+                    "unsupported_parameter",
+                )
             ignored.append(to_header_name(f"tools.{kind}", "tools.type"))
-    return MessagesToolSet(_build_tool_set(request, tools, places), tuple(dict.fromkeys(ignored)))
+    return _build_tool_set(request, tools, places), tuple(dict.fromkeys(ignored))
 
 
 def _parse_tool(kind: str | None, raw: Raw, where: str) -> tuple[ToolDefinition | None, bool]:
@@ -101,30 +99,14 @@ def _parse_tool(kind: str | None, raw: Raw, where: str) -> tuple[ToolDefinition 
     client_tool, exactly = find_client_tool(kind)
     if client_tool:
         sent = decode_json(bytes(raw), _client_tool, where)
-        tool = msgspec.structs.replace(client_tool, name=sent.name or client_tool.name, strict=sent.strict)
-        return _to_definition(tool), exactly
+        return msgspec.structs.replace(client_tool, name=sent.name or client_tool.name, strict=sent.strict), exactly
     is_custom = kind in {None, "custom"}
     if not is_custom and bytes(decode_json(bytes(raw), _header, where).input_schema) == b"null":
         return None, False
     tool = decode_json(bytes(raw), _custom_tool, where)
     if bytes(tool.input_schema) == b"null":
         raise invalid_problem(f"`{where}.input_schema` is missing.", f"{where}.input_schema")
-    return _to_definition(tool), is_custom
-
-
-def _to_definition(tool: InputTool) -> ToolDefinition:
-    return ToolDefinition(
-        name=tool.name, description=tool.description, input_schema=tool.input_schema, strict=tool.strict
-    )
-
-
-def _unsupported_problem(kind: str | None, where: str) -> Problem:
-    return invalid_problem(
-        f"`{where}`: tools of type `{kind}` are not supported. Offer a custom tool with `name`, `description` and "
-        "`input_schema`.",
-        f"{where}.type",
-        "unsupported_parameter",
-    )
+    return ToolDefinition(**msgspec.structs.asdict(tool)), is_custom
 
 
 def _list_effective_tools(request: MessagesRequest) -> Sequence[PlacedTool]:
@@ -139,13 +121,9 @@ def _list_effective_tools(request: MessagesRequest) -> Sequence[PlacedTool]:
             removed.add(name)
             continue
         if definition:
-            placed = _replace_tool(placed, definition)
+            placed = [*(each for each in placed if _get_name(each) != _get_name(definition)), definition]
         removed.discard(_get_name(definition) if definition else name)
     return [each for each in placed if _get_name(each) not in removed]
-
-
-def _replace_tool(placed: Sequence[PlacedTool], added: PlacedTool) -> list[PlacedTool]:
-    return [*(each for each in placed if _get_name(each) != _get_name(added)), added]
 
 
 def _get_name(placed: PlacedTool) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 from msgspec import Struct
 
+from api.conversation.fields import validation_problem
 from api.core.problems import Problem, invalid_problem, problem_from_failure
 from api.dialects.mcp.models import ToolOffer
 from shared.errors import ErrorKind
@@ -18,19 +19,9 @@ def parse_arguments(offer: ToolOffer, arguments: Mapping[str, Any] | None) -> St
     try:
         return msgspec.convert(dict(arguments or {}), offer.request_type)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        place = where.strip("`").removeprefix("$").removeprefix(".")
-        if "missing required field" in what:
-            name = what.rpartition(" ")[2].strip("`")
-            raise invalid_problem(
-                f"`{name}` is missing. {offer.name} takes {list_argument_names(offer)}.", name
-            ) from error
-        raise invalid_problem(f"`{place}`: {what}. {offer.name} takes {list_argument_names(offer)}.", place) from error
-
-
-def list_argument_names(offer: ToolOffer) -> str:
-    """Returns the names of a tool's arguments, as text."""
-    return ", ".join(f"`{name}`" for name in offer.build_tool().input_schema["properties"]) or "no arguments"
+        problem = validation_problem(error)
+        names = ", ".join(f"`{name}`" for name in offer.build_tool().input_schema["properties"]) or "no arguments"
+        raise invalid_problem(f"{problem.message} {offer.name} takes {names}.", problem.param) from error
 
 
 def to_uri(path: str) -> str:

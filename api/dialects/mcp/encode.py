@@ -11,7 +11,6 @@ from msgspec import Struct
 from api.agent.answers import (
     BashAnswer,
     ChatAnswer,
-    CodeAnswer,
     FileAnswer,
     OutputChunk,
     Step,
@@ -46,7 +45,7 @@ def render_progress(step: Step) -> str | None:
 
 def build_result(answer: Struct) -> CallToolResult:
     """Returns the result of an answer. An incomplete answer is an error in the protocol, too."""
-    failed = isinstance(answer, ChatAnswer | CodeAnswer) and answer.is_error
+    failed = isinstance(answer, ChatAnswer) and answer.is_error
     return CallToolResult(
         content=[TextContent(text=render_text(answer))], structured_content=msgspec.to_builtins(answer), is_error=failed
     )
@@ -55,7 +54,7 @@ def build_result(answer: Struct) -> CallToolResult:
 def render_text(answer: Struct) -> str:
     """Returns an answer as text for a model."""
     match answer:
-        case ChatAnswer() | CodeAnswer():
+        case ChatAnswer():
             return f"{answer.result}\n\n(ended early: {answer.stop_reason})" if answer.is_error else answer.result
         case FileAnswer(encoding="utf-8"):
             return answer.content

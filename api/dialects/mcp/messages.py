@@ -11,7 +11,6 @@ from msgspec import UNSET, Struct, UnsetType
 
 from api.conversation.fields import decode_json
 from api.core.problems import Problem, invalid_problem
-from api.dialects.mcp.accept import JSON
 
 JSON_RPC_VERSION = "2.0"
 
@@ -99,9 +98,3 @@ def check_message(message: JsonRpcMessage) -> None:
     if message.method is not None:
         params = b"{}" if bytes(message.params) == b"null" else bytes(message.params)
         decode_json(params, PARAMS_DECODERS.get(message.method, _params), "params")
-
-
-def check_content_type(content_type: str) -> None:
-    """Checks that the content type, if there is one, is JSON. Raises Problem (415)."""
-    if content_type and content_type.partition(";")[0].strip().lower() != JSON:
-        raise Problem(415, "unsupported_media_type", f"Send JSON, with Content-Type: {JSON}.")

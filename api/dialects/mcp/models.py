@@ -112,13 +112,17 @@ def build_schema(struct: type[Struct]) -> Json:
     return {**root, **({"$defs": schemas} if schemas else {})}
 
 
+def _drop_limits(field: Json) -> Json:
+    return {key: value for key, value in field.items() if key not in LIMITS}
+
+
 def _remove_limits(schema: Json) -> Json:
     """Returns a struct's schema without HTTP-only fields and limits. Decoders check limits, with their own messages."""
     fields: Json = {
         name: {
-            key: value
-            for key, value in field.items()
-            if key not in LIMITS and not (key == "items" and "anyOf" in field)
+            key: [_drop_limits(each) for each in value] if key == "anyOf" else value
+            for key, value in _drop_limits(field).items()
+            if not (key == "items" and "anyOf" in field)
         }
         for name, field in schema["properties"].items()
         if name not in HTTP_ONLY_FIELDS

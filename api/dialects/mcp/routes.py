@@ -24,6 +24,7 @@ from api.auth.host_check import HostPolicy
 from api.auth.revocation import Revocation
 from api.core.caller import Caller, get_caller_from_scope
 from api.core.keys import Keyring
+from api.core.problems import Problem
 from api.core.scopes import REQUIRED_SCOPE
 from api.dialects.mcp import messages
 from api.dialects.mcp.accept import BOTH_TYPES, JSON, STREAM, not_acceptable_problem, parse_accept
@@ -147,7 +148,9 @@ class McpEndpoint:
 
         kinds: the media types that the client accepts; only a request needs one.
         """
-        messages.check_content_type(Headers.from_scope(scope).get("content-type", ""))
+        content_type = Headers.from_scope(scope).get("content-type", JSON)
+        if content_type and content_type.partition(";")[0].strip().lower() != JSON:
+            raise Problem(415, "unsupported_media_type", f"Send JSON, with Content-Type: {JSON}.")
         body = await receive_body(scope, receive)
         message = await self._decoding.decode(caller.key_id, body, messages.parse_message, MAX_MESSAGE_VALUES)
         if message.method is not None and message.id is not UNSET and not kinds:

@@ -30,8 +30,7 @@ from mcp_types import (
 from msgspec import Struct, structs
 
 from api.agent import services
-from api.agent.answers import BashAnswer, ChatAnswer, CodeAnswer, FileAnswer, Step
-from api.agent.requests import AnalyzeRequest, BashRequest, ChatRequest, CodeRequest, FileReadRequest
+from api.agent.answers import BashAnswer, ChatAnswer, FileAnswer, Step
 from api.auth.middleware import PRINCIPAL, require_scope
 from api.core.caller import Caller, get_caller_from_scope
 from api.core.keys import Principal
@@ -40,7 +39,7 @@ from api.core.scopes import ANY_SCOPE
 from api.dialects.mcp import prompts, resources
 from api.dialects.mcp.decode import parse_arguments
 from api.dialects.mcp.encode import build_error_result, build_result, render_progress
-from api.dialects.mcp.models import OFFERS_BY_NAME, TOOL_OFFERS
+from api.dialects.mcp.models import OFFERS_BY_NAME, TOOL_OFFERS, NoArguments
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.tracing import parse_trace_id
@@ -91,37 +90,22 @@ class McpHandlers:
             raise MCPError(INVALID_PARAMS, f"Unknown tool `{params.name[:100]}`. Available: {known}.")
         caller = build_scoped_caller(context, offer.scope)
         # A session's task has the log context of the request that opened it, not of this call.
-        with structlog.contextvars.bound_contextvars(**build_log_fields(caller)):
+        trace = parse_trace_id(caller.traceparent)
+        fields = {"request_id": caller.request_id, **({"trace_id": trace} if trace else {})}
+        with structlog.contextvars.bound_contextvars(**fields):
             try:
                 require_scope(get_context_principal(context), offer.scope)
                 request = parse_arguments(offer, params.arguments)
-                steps = await self._start(request, caller)
-                if steps is None:
-                    return build_result(
-                        await services.list_models(self._agent_services, get_context_principal(context).key)
-                    )
+                if isinstance(request, NoArguments):
+                    key = get_context_principal(context).key
+                    return build_result(await services.list_models(self._agent_services, key))
+                steps = await services.SERVICES[offer.request_type](self._agent_services, request, caller)
                 return build_result(await run_with_progress(steps, context))
             except Problem as problem:
                 return build_error_result(problem)
             except Exception:
                 log.exception("a tool failed", tool=offer.name)
                 return build_error_result(problem_from_failure(Failed(ErrorKind.INTERNAL)))
-
-    async def _start(self, request: Struct, caller: Caller) -> AsyncGenerator[Step] | None:
-        """Starts a request and returns its steps; None for a request without any. Raises Problem."""
-        match request:
-            case ChatRequest():
-                return await services.chat(self._agent_services, request, caller)
-            case CodeRequest():
-                return await services.code(self._agent_services, request, caller)
-            case AnalyzeRequest():
-                return await services.analyze(self._agent_services, request, caller)
-            case FileReadRequest():
-                return await services.read_file(self._agent_services, request, caller)
-            case BashRequest():
-                return await services.run_command(self._agent_services, request, caller)
-            case _:
-                return None
 
     async def list_resources(self, context: Context, _params: PaginatedRequestParams | None) -> ListResourcesResult:
         """Lists the allowed paths, for keys that may read files."""
@@ -176,7 +160,7 @@ async def run_with_progress(steps: AsyncGenerator[Step], context: Context) -> St
             match step:
                 case Failed():
                     raise problem_from_failure(step)
-                case ChatAnswer() | CodeAnswer() | FileAnswer() | BashAnswer():
+                case ChatAnswer() | FileAnswer() | BashAnswer():
                     return step
                 case _ if message := render_progress(step):
                     count += 1
@@ -206,12 +190,6 @@ def _get_scope(context: Context) -> Scope:
     """Returns the ASGI scope of the HTTP request that carried the message."""
     assert context.request
     return context.request.scope
-
-
-def build_log_fields(caller: Caller) -> dict[str, str]:
-    """Returns the log fields of a request."""
-    trace = parse_trace_id(caller.traceparent)
-    return {"request_id": caller.request_id, **({"trace_id": trace} if trace else {})}
 
 
 def to_mcp_error(problem: Problem, context: Context, data: dict[str, str]) -> MCPError:

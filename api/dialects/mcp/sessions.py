@@ -51,10 +51,12 @@ class McpSessions(StreamableHTTPSessionManager):
 
     def _make_room(self, sessions: list[str]) -> None:
         """Ends the session of these that has been idle the longest: its deadline is the first."""
-        idle = [(_get_idle_deadline(self._server_instances[session]), session) for session in sessions]
-        deadline, session = min(idle)
+        # A session has no deadline while a request is in progress.
+        scopes = [(self._server_instances[session].idle_scope, session) for session in sessions]
+        deadline, session = min((scope.deadline if scope else float("inf"), session) for scope, session in scopes)
         if deadline == float("inf"):
-            raise _too_many_problem()
+            message = "The maximum number of sessions is open, and all are in use. End some, or retry in a moment."
+            raise Problem(503, "too_many_sessions", message, retry_after=5, retryable=True)
         self._end_session(session)
 
     def _end_session(self, session: str) -> None:
@@ -74,16 +76,6 @@ class McpSessions(StreamableHTTPSessionManager):
         inner: Any = dict(scope)
         inner["user"] = AuthenticatedUser(AccessToken(token="", client_id=key, scopes=[]))
         await self.handle_request(inner, receive, send)
-
-
-def _too_many_problem() -> Problem:
-    message = "The maximum number of sessions is open, and all are in use. End some, or retry in a moment."
-    return Problem(503, "too_many_sessions", message, retry_after=5, retryable=True)
-
-
-def _get_idle_deadline(transport: StreamableHTTPServerTransport) -> float:
-    """Returns when a session ends if no request comes; infinity while a request is in progress."""
-    return transport.idle_scope.deadline if transport.idle_scope else float("inf")
 
 
 @asynccontextmanager

@@ -11,29 +11,26 @@ from api.conversation import content
 from api.conversation import tools as tooling
 from api.conversation.compat import rewrite_body, to_chat_fields
 from api.conversation.drafts import Draft, DraftBlock, DraftResult, split_system_texts
-from api.conversation.fields import (
-    check_budget,
-    check_choice_count,
-    check_max_tokens,
-    decode_json,
-    parse_stop_sequences,
-)
+from api.conversation.fields import check_choice_count, decode_json, parse_effort, parse_stop_sequences
 from api.conversation.items import parse_items
-from api.conversation.parameters import CHAT_PARAMETERS, Policy, check_ignored, check_parameters
-from api.conversation.parts import TOOL_DECODER, FunctionCall, ToolDefinition, ToolParams
-from api.conversation.schemas import read_answer_schema
+from api.conversation.parameters import Policy, ShowReasoning, check_ignored, check_parameters
+from api.conversation.parts import TOOL_DECODER, FunctionCall, ToolParams
+from api.conversation.schemas import parse_answer_format
 from api.conversation.turn_request import TurnRequest
 from api.conversation.unused_fields import CHAT_FIELDS, find_unused_fields, is_description_lost
 from api.core.problems import invalid_problem
+from api.dialects.anthropic.thinking import budget_to_effort
 from api.dialects.openai_chat.models import (
     MESSAGE_DECODER,
     TOOL_CALL_DECODER,
     ChatCompletionRequest,
     ChatInputItems,
     ChatMessage,
+    ReasoningOptions,
+    ResponseFormat,
 )
-from api.dialects.openai_chat.reasoning import is_reasoning_shown, resolve_effort
-from shared.turn import Text, ToolUse
+from api.dialects.openai_parameters import CHAT_PARAMETERS
+from shared.turn import Effort, Text, ToolUse
 
 _fields = msgspec.json.Decoder(dict[str, object])
 _request = msgspec.json.Decoder(ChatCompletionRequest)
@@ -66,13 +63,14 @@ def decode(body: bytes, policy: Policy) -> ChatTurnRequest:
         model=request.model,
         system=system,
         drafts=drafts,
-        max_tokens=parse_max_tokens(request),
+        # `max_completion_tokens` is the newer name and wins.
+        max_tokens=request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens,
         tool_set=tooling.build_tool_set(tool_params),
-        schema=parse_answer_schema(request),
+        schema=_parse_answer_format(request.response_format),
         effort=resolve_effort(request),
         stop=parse_stop_sequences(request.stop),
         choices=check_choice_count(request.n, policy.max_choices),
-        max_budget_usd=check_budget(request.max_budget_usd),
+        max_budget_usd=request.max_budget_usd,
         stream=bool(request.stream),
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
         reasoning=is_reasoning_shown(request, policy.show_reasoning),
@@ -98,16 +96,11 @@ def list_without_effect(request: ChatCompletionRequest, tool_params: ToolParams)
     """Returns the names of fields that have no effect in this request."""
     has_schema = request.response_format is not None and request.response_format.type != "text"
     stop = ("stop",) if has_schema and request.stop else ()
-    grammars = any(_has_grammar(tool) for tool in tool_params.tools or [])
+    grammars = any(tooling.has_grammar(tool) for tool in tool_params.tools or [])
     schema_format = request.response_format.json_schema if request.response_format else None
     lost = schema_format is not None and is_description_lost(schema_format.description, schema_format.schema)
     fields = (("tools.custom.format", grammars), ("response_format.json_schema.description", lost))
     return (*stop, *(name for name, is_unused in fields if is_unused))
-
-
-def _has_grammar(tool: ToolDefinition) -> bool:
-    custom = tool.custom or (tool if tool.type == "custom" else None)
-    return custom is not None and bytes(custom.format) != b"null"
 
 
 def parse_conversation(
@@ -122,15 +115,13 @@ def parse_conversation(
         place = f"{where}.content"
         match message.role:
             case "system" | "developer":
-                drafts.append(
-                    Draft("system", content.parse_texts(content.decode_content(message.content, place), place), where)
-                )
+                drafts.append(Draft("system", content.parse_texts(message.content, place), where))
             case "user":
-                blocks = content.parse_blocks(content.decode_content(message.content, place), "user", place)
-                drafts.append(Draft("user", blocks, where))
+                drafts.append(Draft("user", content.parse_blocks(message.content, "user", place), where))
             case "assistant":
-                drafts.append(Draft("assistant", parse_assistant_message(message, index, where), where))
-                legacy_call = build_legacy_id(index) if message.function_call else None
+                # A legacy call has no id.
+                legacy_call = f"call_legacy_{index}" if message.function_call else None
+                drafts.append(Draft("assistant", parse_assistant_message(message, legacy_call, where), where))
             case "tool" | "function":
                 drafts.append(Draft("user", (parse_tool_message(message, legacy_call, where),), where))
             case other:
@@ -139,23 +130,22 @@ def parse_conversation(
     if isinstance(items, str):
         drafts.append(Draft("user", (Text(items),), "input"))
         items = []
-    parsed = parse_items((f"input[{index}]", item) for index, item in enumerate(items))
+    parsed, skipped = parse_items((f"input[{index}]", item) for index, item in enumerate(items))
     missing = invalid_problem("`messages` must have a message with content.", "messages")
-    system, conversation = split_system_texts((), [*drafts, *parsed.drafts], missing)
-    return system, conversation, parsed.skipped
+    system, conversation = split_system_texts((), [*drafts, *parsed], missing)
+    return system, conversation, skipped
 
 
-def parse_assistant_message(message: ChatMessage, index: int, where: str) -> tuple[DraftBlock, ...]:
+def parse_assistant_message(message: ChatMessage, legacy_call: str | None, where: str) -> tuple[DraftBlock, ...]:
     """Returns the content and the calls of an assistant's message. Raises Problem."""
-    place = f"{where}.content"
-    blocks = content.parse_blocks(content.decode_content(message.content, place), "assistant", place)
+    blocks = content.parse_blocks(message.content, "assistant", f"{where}.content")
     if message.refusal and not blocks:
         blocks = (Text(message.refusal),)
     calls = [
         parse_tool_call(raw, f"{where}.tool_calls[{number}]") for number, raw in enumerate(message.tool_calls or [])
     ]
-    if message.function_call:
-        calls.append(parse_function_call(build_legacy_id(index), message.function_call, f"{where}.function_call"))
+    if message.function_call and legacy_call:
+        calls.append(parse_function_call(legacy_call, message.function_call, f"{where}.function_call"))
     return (*blocks, *calls)
 
 
@@ -182,40 +172,47 @@ def parse_function_call(call_id: str, function: FunctionCall, where: str) -> Too
     return ToolUse(call_id, function.name, content.read_arguments(function.arguments, f"{where}.arguments"))
 
 
-def build_legacy_id(index: int) -> str:
-    """Returns an id for a legacy call, which has none: the index of its message."""
-    return f"call_legacy_{index}"
-
-
 def parse_tool_message(message: ChatMessage, legacy_call: str | None, where: str) -> DraftResult:
     """Converts a tool's result. Raises Problem."""
     call_id = message.tool_call_id or (legacy_call if message.role == "function" else None)
     if not call_id:
         raise invalid_problem(f"`{where}.tool_call_id` is missing.", f"{where}.tool_call_id")
-    place = f"{where}.content"
-    return DraftResult(call_id, content.parse_parts(content.decode_content(message.content, place), place))
+    return DraftResult(call_id, content.parse_parts(message.content, f"{where}.content"))
 
 
-def parse_answer_schema(request: ChatCompletionRequest) -> str | None:
-    """Returns the JSON text of the schema that the answer must match. Raises Problem."""
-    answer_format = request.response_format
-    match answer_format.type if answer_format else "text":
-        case "json_object":
-            return '{"type":"object"}'
-        case "json_schema":
-            assert answer_format
-            if answer_format.json_schema:
-                return read_answer_schema(answer_format.json_schema.schema, "response_format.json_schema.schema")
-            return read_answer_schema(answer_format.schema, "response_format.schema")
-        case "text":
-            return None
-        case other:
-            where = "response_format.type"
-            raise invalid_problem(f"`{where}` must be text, json_object or json_schema, not `{other}`.", where)
+def _parse_answer_format(answer: ResponseFormat | None) -> str | None:
+    if not answer:
+        return None
+    where = "response_format.json_schema" if answer.json_schema else "response_format"
+    schema = answer.json_schema.schema if answer.json_schema else answer.schema
+    return parse_answer_format(answer.type, schema, "response_format", f"{where}.schema")
 
 
-def parse_max_tokens(request: ChatCompletionRequest) -> int | None:
-    """Returns the output limit. `max_completion_tokens` is the newer name and wins. Raises Problem."""
-    if request.max_completion_tokens is not None:
-        return check_max_tokens(request.max_completion_tokens, "max_completion_tokens")
-    return check_max_tokens(request.max_tokens, "max_tokens")
+def resolve_effort(request: ChatCompletionRequest) -> Effort | None:
+    """Returns the effort, by OpenAI's parameter or by that of other gateways. Raises Problem."""
+    options = request.reasoning
+    named = parse_effort(request.reasoning_effort, "reasoning_effort")
+    if options is None:
+        return named
+    of_options = parse_effort(options.effort or ("none" if options.enabled is False else None), "reasoning.effort")
+    effort = named or of_options
+    if effort or options.max_tokens is None:
+        return effort
+    if options.max_tokens < 0:
+        raise invalid_problem("`reasoning.max_tokens` must be 0 or more.", "reasoning.max_tokens")
+    return budget_to_effort(options.max_tokens)
+
+
+def is_reasoning_shown(request: ChatCompletionRequest, setting: ShowReasoning) -> bool:
+    """Whether the answer has `reasoning_content`. The setting decides; a request can decline it."""
+    options = request.reasoning or ReasoningOptions()
+    if setting == "never" or request.include_reasoning is False or options.exclude:
+        return False
+    if setting == "always" or request.include_reasoning:
+        return True
+    effort_named = request.reasoning_effort or options.effort
+    if effort_named is not None:
+        return effort_named != "none"
+    if options.enabled is not None:
+        return options.enabled
+    return bool(options.max_tokens) or (options.summary or "none") != "none"

@@ -8,7 +8,7 @@ its id and name once.
 import msgspec
 from msgspec import UNSET, Struct
 
-from api.core.problems import Problem, problem_from_failure
+from api.core.problems import problem_from_failure
 from api.dialects.call_draft import CallDraft
 from api.dialects.openai_chat.output import (
     AnswerMessage,
@@ -21,9 +21,8 @@ from api.dialects.openai_chat.output import (
     FinishReason,
     FunctionOut,
     ToolCallOut,
-    encoder,
 )
-from api.dialects.openai_common import DONE_EVENT, ChatUsage, build_usage, render_error
+from api.dialects.openai_common import DONE_EVENT, ChatUsage, build_usage, encoder, render_error
 from api.http.sse import render_data
 from shared.events import (
     Done,
@@ -184,9 +183,7 @@ class ChatEncoder:
             )
         )
 
-    def encode_error(self, problem: Problem) -> bytes:
-        """Returns the JSON body of an error."""
-        return render_error(problem)
+    encode_error = staticmethod(render_error)
 
     def _render_chunk(self, choices: list[ChunkChoice], usage: ChatUsage | None = None) -> bytes:
         chunk = ChatCompletionChunk(

@@ -5,11 +5,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Struct
 
-from api.conversation.fields import EFFORT_NAMES, MAX_STOP_SEQUENCES
+from api.conversation.fields import EFFORT_NAMES
 from api.conversation.kinds import TaggedStructDecoder
-from api.conversation.parts import TOOL_CHOICES, FunctionCall, FunctionDefinition, StreamOptions
+from api.conversation.parts import FunctionCall, FunctionDefinition
 from api.conversation.tools import MAX_TOOLS
-from api.core.schema import TOKENS, US_DOLLARS, content_of, doc, like, raw_field, ref
+from api.core.schema import TokenLimit, content_of, doc, like, raw_field, ref
+from api.dialects.openai_common import FormatType, IncludeUsage, JsonSchemaFormat, StopTexts, ToolRequest
 
 
 class CustomToolCall(Struct, frozen=True):
@@ -86,38 +87,17 @@ class ReasoningOptions(Struct, frozen=True):
     ] = None
 
 
-class JsonSchemaFormat(Struct, frozen=True):
-    """The JSON Schema of the answer."""
-
-    name: Annotated[str | None, doc("A name for people. Accepted without effect.")] = None
-    description: Annotated[
-        str | None, doc("The purpose of the answer. Ignored; a `description` in the schema has an effect.")
-    ] = None
-    schema: Annotated[
-        msgspec.Raw, doc("A JSON Schema. The root may have any type, including arrays and unions.", type="object")
-    ] = raw_field()
-    strict: Annotated[bool | None, doc("Accepted without effect: the answer is always valid against the schema.")] = (
-        None
-    )
-
-
 class ResponseFormat(Struct, frozen=True):
     """The format of the answer's text."""
 
-    type: Annotated[
-        str,
-        doc(
-            "`text`; `json_object`: any JSON object; `json_schema`: JSON that is valid against a schema.",
-            enum=["text", "json_object", "json_schema"],
-        ),
-    ]
+    type: FormatType
     json_schema: Annotated[JsonSchemaFormat | None, doc("For `json_schema`: the schema.")] = None
     schema: Annotated[
         msgspec.Raw, doc("The schema, as some clients send it instead of `json_schema.schema`.", type="object")
     ] = raw_field()
 
 
-class ChatCompletionRequest(Struct, frozen=True):
+class ChatCompletionRequest(ToolRequest, frozen=True, kw_only=True):
     """A conversation, and options for the answer.
 
     `null` is the same as an absent field. Unknown fields are ignored.
@@ -130,26 +110,16 @@ class ChatCompletionRequest(Struct, frozen=True):
             minItems=1,
         ),
     ] = msgspec.field(default_factory=list[msgspec.Raw])
-    model: Annotated[
-        str | None,
-        doc(
-            "A name from GET /v1/models: a full id, `haiku`, `sonnet` or `opus`, a well-known name such as `gpt-4o`, or a name from MODEL_ALIASES. Default: DEFAULT_MODEL."
-        ),
-    ] = None
-    stream: Annotated[bool | None, doc("Whether to stream the answer as server-sent events.")] = None
-    stream_options: Annotated[
-        StreamOptions | None, doc("Only with `stream: true`. `include_usage` adds a last chunk with the token usage.")
-    ] = None
+    stream_options: IncludeUsage = None
     max_tokens: Annotated[
-        int | None,
+        TokenLimit | None,
         doc(
-            "The most output tokens, thinking included. A truncated answer has `finish_reason: length`.",
-            **TOKENS,
+            "The most output tokens, thinking included, which the service enforces. A truncated answer has `finish_reason: length`."
         ),
     ] = None
-    max_completion_tokens: Annotated[
-        int | None, doc("The newer name of `max_tokens`; it takes precedence.", **TOKENS)
-    ] = None
+    max_completion_tokens: Annotated[TokenLimit | None, doc("The newer name of `max_tokens`; it takes precedence.")] = (
+        None
+    )
     tools: Annotated[
         list[msgspec.Raw] | None,
         doc(
@@ -157,16 +127,6 @@ class ChatCompletionRequest(Struct, frozen=True):
             items=ref("ToolDefinition"),
             maxItems=MAX_TOOLS,
         ),
-    ] = None
-    tool_choice: Annotated[
-        msgspec.Raw,
-        doc(
-            "Whether the model may (`auto`), must not (`none`) or must (`required`, or a named tool) call a tool, or which tools it may call.",
-            anyOf=TOOL_CHOICES,
-        ),
-    ] = raw_field()
-    parallel_tool_calls: Annotated[
-        bool | None, doc("Whether one answer may contain several calls. Default: `true`.")
     ] = None
     functions: Annotated[
         list[FunctionDefinition] | None,
@@ -182,7 +142,7 @@ class ChatCompletionRequest(Struct, frozen=True):
     reasoning_effort: Annotated[
         str | None,
         doc(
-            "How much the model thinks before it answers. The answer then contains the thinking that the service shows, as `reasoning_content`.",
+            "How much the model thinks before it answers; `none` and `minimal` mean the CLI's `low`. The answer then contains the thinking that the service shows, as `reasoning_content`.",
             enum=[*EFFORT_NAMES, None],
         ),
     ] = None
@@ -193,21 +153,8 @@ class ChatCompletionRequest(Struct, frozen=True):
     include_reasoning: Annotated[
         bool | None, doc("Whether the answer contains the thinking that the service shows, as `reasoning_content`.")
     ] = None
-    stop: Annotated[
-        str | list[str] | None,
-        doc(
-            "A text, or a list of texts. The answer ends before the first occurrence of one of them.",
-            maxItems=MAX_STOP_SEQUENCES,
-        ),
-    ] = None
+    stop: StopTexts = None
     n: Annotated[int | None, doc("The number of answers.")] = None
-    max_budget_usd: Annotated[
-        float | None,
-        doc(
-            "The most that the answer may cost, in US dollars; an answer that would cost more fails with status 402.",
-            **US_DOLLARS,
-        ),
-    ] = None
 
 
 class ChatInputItems(Struct, frozen=True):

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from api.core.schema import doc
@@ -128,6 +127,3 @@ class ModelList(Struct, frozen=True, kw_only=True):
 
     object: Annotated[Literal["list"], doc("The type of the object.")] = "list"
     data: Annotated[list[ModelObject], doc("The models.")]
-
-
-encoder = msgspec.json.Encoder()

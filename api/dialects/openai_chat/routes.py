@@ -3,15 +3,14 @@
 import time
 import uuid
 
-from litestar import Request, Response, Router, get, post
+from litestar import Request, Response, Router, get
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from api.accounting.request_admission import REQUIRES_ADMISSION
+from api.accounting.request_admission import post_job
 from api.auth.middleware import get_principal
-from api.conversation.parameters import Policy
 from api.core.endpoint import ENDPOINT, Endpoint
 from api.core.problems import Problem
 from api.core.scopes import ANY_SCOPE, REQUIRED_SCOPE
@@ -23,26 +22,18 @@ from api.dialects.openai_chat.encode import ChatEncoder, ChatOutputOptions
 from api.dialects.openai_chat.models import ChatCompletionRequest
 from api.dialects.openai_chat.output import ChatCompletion, ChatCompletionChunk, ModelList, ModelObject
 from api.dialects.openai_common import CHUNKS
-from api.dialects.turn_preparation import DEPENDENCIES, TurnPreparation
-from api.executors.stream_merger import merge_streams
-from api.http.event_stream import EventStreamResponse
+from api.dialects.turn_preparation import TurnPreparation
 from api.models.access import list_allowed_models
 from api.models.catalogue import Catalogue, ListedModel, build_model_list, find_model
 
 
-@post(
+@post_job(
     "/v1/chat/completions",
-    status_code=200,
-    opt={
-        ENDPOINT: Endpoint(ChatCompletion, ChatCompletionRequest, event=ChatCompletionChunk, events=CHUNKS),
-        REQUIRED_SCOPE: "chat",
-        REQUIRES_ADMISSION: True,
-    },
+    "chat",
+    Endpoint(ChatCompletion, ChatCompletionRequest, event=ChatCompletionChunk, events=CHUNKS),
 )
 async def create_chat_completion(
-    request: Request[object, object, State],
-    policy: NamedDependency[Policy],
-    turns: NamedDependency[TurnPreparation],
+    request: Request[object, object, State], turns: NamedDependency[TurnPreparation]
 ) -> ASGIApp:
     """Answer a conversation.
 
@@ -50,19 +41,14 @@ async def create_chat_completion(
     written. A client that disconnects ends the answer at once. Bodies may be compressed with `Content-Encoding: gzip`,
     and are read as JSON whatever their `Content-Type` is.
     """
-    prepared = await turns.prepare(request, lambda body: decode(body, policy))
+    prepared = await turns.prepare(request, decode)
     call = prepared.call
     options = ChatOutputOptions(
         call.include_usage, call.tool_set.custom, call.tool_set.legacy, reasoning=call.reasoning
     )
     completion_id = f"chatcmpl-{uuid.uuid4().hex}"
-    return EventStreamResponse(
-        merge_streams(turns.run(prepared, call.choices)),
-        ChatEncoder(completion_id, int(time.time()), prepared.model, options, call.choices),
-        stream=call.stream,
-        keepalive_interval=policy.keep_alive,
-        headers=prepared.headers,
-    )
+    encoder = ChatEncoder(completion_id, int(time.time()), prepared.model, options, call.choices)
+    return turns.respond(prepared, encoder, call.choices)
 
 
 @get("/v1/models", opt={ENDPOINT: Endpoint(ModelList), REQUIRED_SCOPE: ANY_SCOPE})
@@ -109,6 +95,4 @@ def to_model_object(model: ListedModel) -> ModelObject:
     return ModelObject(id=model.id, created=0, owned_by="claude-api-server" if model.is_alias else "anthropic")
 
 
-router = Router(
-    "/", tags=["Chat"], route_handlers=[create_chat_completion, list_models, get_model], dependencies=DEPENDENCIES
-)
+router = Router("/", tags=["Chat"], route_handlers=[create_chat_completion, list_models, get_model])

@@ -9,16 +9,11 @@ from itertools import chain, repeat
 import msgspec
 from msgspec import Struct
 
-from api.conversation.fields import (
-    check_budget,
-    check_choice_count,
-    check_max_tokens,
-    decode_json,
-    parse_stop_sequences,
-)
-from api.conversation.parameters import COMPLETIONS_PARAMETERS, Policy, check_parameters
-from api.core.problems import Problem, invalid_problem
+from api.conversation.fields import check_choice_count, decode_json, parse_stop_sequences
+from api.conversation.parameters import Policy, check_parameters
+from api.core.problems import invalid_problem
 from api.dialects.openai_completions.models import CompletionRequest
+from api.dialects.openai_parameters import COMPLETIONS_PARAMETERS
 from shared.turn import Message, Text, Turn
 
 CONTINUE_PROMPT = (
@@ -38,19 +33,18 @@ _request = msgspec.json.Decoder(CompletionRequest)
 
 
 class CompletionTurnRequest(Struct, frozen=True):
-    """A decoded completion request. ignored: the names of the parameters without effect."""
+    """A decoded completion request. choices: for each prompt. ignored: the names of the parameters without effect."""
 
-    model: str | None
+    request: CompletionRequest
     prompts: tuple[str, ...]
-    suffix: str
-    max_tokens: int | None
-    stop: tuple[str, ...]
     choices: int
-    echo: bool
-    max_budget_usd: float | None
-    stream: bool
-    include_usage: bool
+    stop: tuple[str, ...]
     ignored: tuple[str, ...]
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether the stream ends with the token usage."""
+        return bool(self.request.stream_options and self.request.stream_options.include_usage)
 
     def build_turns(self, model: str) -> list[Turn]:
         """Returns a turn for each answer: the answers to the first prompt, then those to the next."""
@@ -60,17 +54,18 @@ class CompletionTurnRequest(Struct, frozen=True):
 
     def list_echoes(self) -> list[str]:
         """Returns the text that each answer starts with."""
-        return [prompt if self.echo else "" for prompt in self.prompts for _ in range(self.choices)]
+        return [prompt if self.request.echo else "" for prompt in self.prompts for _ in range(self.choices)]
 
     def _build_turn(self, model: str, prompt: str) -> Turn:
-        text = f"<prefix>{prompt}</prefix>\n<suffix>{self.suffix}</suffix>" if self.suffix else prompt
+        suffix = self.request.suffix
+        text = f"<prefix>{prompt}</prefix>\n<suffix>{suffix}</suffix>" if suffix else prompt
         return Turn(
             model=model,
             messages=(Message("user", (Text(text),)),),
-            system=(FILL_PROMPT if self.suffix else CONTINUE_PROMPT,),
-            max_tokens=self.max_tokens,
+            system=(FILL_PROMPT if suffix else CONTINUE_PROMPT,),
+            max_tokens=self.request.max_tokens,
             stop=self.stop,
-            max_budget_usd=self.max_budget_usd,
+            max_budget_usd=self.request.max_budget_usd,
         )
 
 
@@ -82,26 +77,12 @@ def decode(body: bytes, policy: Policy) -> CompletionTurnRequest:
         raise invalid_problem("`stream_options` needs `stream: true`.", "stream_options")
     choices = check_choice_count(request.n, policy.max_choices)
     if request.best_of not in (None, choices):
-        raise unsupported_problem(
-            "`best_of` must equal `n`: the server cannot tell which answer is the best.", "best_of"
-        )
-    suffix = request.suffix or ""
+        message = "`best_of` must equal `n`: the server cannot tell which answer is the best."
+        raise invalid_problem(message, "best_of", "unsupported_parameter")
     prompts = parse_prompts(request.prompt, policy.max_choices // choices)
-    if not suffix and not all(prompt.strip() for prompt in prompts):
+    if not request.suffix and not all(prompt.strip() for prompt in prompts):
         raise invalid_problem("`prompt` must have text, or a `suffix`.", "prompt")
-    return CompletionTurnRequest(
-        model=request.model,
-        prompts=prompts,
-        suffix=suffix,
-        max_tokens=check_max_tokens(request.max_tokens, "max_tokens"),
-        stop=parse_stop_sequences(request.stop),
-        choices=choices,
-        echo=bool(request.echo),
-        max_budget_usd=check_budget(request.max_budget_usd),
-        stream=bool(request.stream),
-        include_usage=bool(request.stream_options and request.stream_options.include_usage),
-        ignored=ignored,
-    )
+    return CompletionTurnRequest(request, prompts, choices, parse_stop_sequences(request.stop), ignored)
 
 
 def parse_prompts(prompt: str | list[str | int | list[int]], max_prompts: int) -> tuple[str, ...]:
@@ -110,9 +91,8 @@ def parse_prompts(prompt: str | list[str | int | list[int]], max_prompts: int) -
     for index, text in enumerate(prompts):
         if not isinstance(text, str):
             where = "prompt" if isinstance(text, int) else f"prompt[{index}]"
-            raise unsupported_problem(
-                f"`{where}` has token ids of a vocabulary that Claude models do not use. Send text.", where
-            )
+            message = f"`{where}` has token ids of a vocabulary that Claude models do not use. Send text."
+            raise invalid_problem(message, where, "unsupported_parameter")
     if not 1 <= len(prompts) <= max_prompts:
         raise invalid_problem(
             f"`prompt` takes 1 to {max_prompts} texts, not {len(prompts)}. Each one gets `n` answers, and the server's owner "
@@ -120,8 +100,3 @@ def parse_prompts(prompt: str | list[str | int | list[int]], max_prompts: int) -
             "prompt",
         )
     return tuple(text for text in prompts if isinstance(text, str))
-
-
-def unsupported_problem(message: str, param: str) -> Problem:
-    """Returns the problem of a parameter value that is not supported."""
-    return invalid_problem(message, param, "unsupported_parameter")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from api.core.problems import Problem, problem_from_failure
+from api.core.problems import problem_from_failure
 from api.dialects.openai_common import DONE_EVENT, ChatUsage, build_usage, encoder, render_error
 from api.dialects.openai_completions.models import EndReason, TextChoice, TextCompletion
 from api.http.sse import render_data
@@ -41,7 +41,10 @@ class CompletionEncoder:
                 return self._add_text(text, choice)
             case Done():
                 self._done[choice] = event
-                return self._render_chunk([TextChoice("", choice, to_finish_reason(event))]) + self._render_end()
+                return (
+                    self._render_chunk([TextChoice("", choice, FINISH_REASONS.get(event.stop_reason, "stop"))])
+                    + self._render_end()
+                )
             case Failed():
                 return render_data(self.encode_error(problem_from_failure(event))) + DONE_EVENT
             case _:
@@ -49,13 +52,13 @@ class CompletionEncoder:
 
     def encode_answer(self) -> bytes:
         """Returns all answers as one JSON object."""
-        reasons: list[EndReason | None] = [to_finish_reason(done) if done else None for done in self._done]
-        choices = [TextChoice("".join(texts), index, reasons[index]) for index, texts in enumerate(self._texts)]
+        choices = [
+            TextChoice("".join(texts), index, FINISH_REASONS.get(done.stop_reason, "stop") if done else None)
+            for index, (texts, done) in enumerate(zip(self._texts, self._done, strict=True))
+        ]
         return encoder.encode(self._build_completion(choices, self._build_usage()))
 
-    def encode_error(self, problem: Problem) -> bytes:
-        """Returns the JSON body of an error."""
-        return render_error(problem)
+    encode_error = staticmethod(render_error)
 
     def _add_text(self, text: str, choice: int) -> bytes:
         self._texts[choice].append(text)
@@ -74,8 +77,3 @@ class CompletionEncoder:
 
     def _build_usage(self) -> ChatUsage:
         return build_usage([done for done in self._done if done])
-
-
-def to_finish_reason(done: Done) -> EndReason:
-    """Returns OpenAI's reason why an answer ended."""
-    return FINISH_REASONS.get(done.stop_reason, "stop")

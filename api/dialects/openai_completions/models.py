@@ -4,15 +4,13 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from api.conversation.fields import MAX_STOP_SEQUENCES
-from api.conversation.parts import StreamOptions
-from api.core.schema import TOKENS, US_DOLLARS, doc
-from api.dialects.openai_common import ChatUsage
+from api.core.schema import TokenLimit, doc
+from api.dialects.openai_common import ChatUsage, IncludeUsage, OpenAIRequest, StopTexts
 
 type EndReason = Literal["stop", "length", "content_filter"]
 
 
-class CompletionRequest(Struct, frozen=True, kw_only=True):
+class CompletionRequest(OpenAIRequest, frozen=True, kw_only=True):
     """A text for the model to continue.
 
     `null` is the same as an absent field. Unknown fields are ignored.
@@ -26,31 +24,17 @@ class CompletionRequest(Struct, frozen=True, kw_only=True):
             minItems=1,
         ),
     ]
-    model: Annotated[str | None, doc("A name from GET /v1/models. Default: DEFAULT_MODEL.")] = None
     suffix: Annotated[
         str | None, doc("The text after a gap; the answer fills the gap between `prompt` and `suffix`.")
     ] = None
-    max_tokens: Annotated[
-        int | None,
-        doc("The most output tokens, thinking included. Default: no limit.", **TOKENS),
-    ] = None
-    stop: Annotated[
-        str | list[str] | None,
-        doc(
-            "A text, or a list of texts. The answer ends before the first occurrence of one of them.",
-            maxItems=MAX_STOP_SEQUENCES,
-        ),
-    ] = None
+    max_tokens: Annotated[TokenLimit | None, doc("The most output tokens, thinking included. Default: no limit.")] = (
+        None
+    )
+    stop: StopTexts = None
     n: Annotated[int | None, doc("The number of answers to each prompt.")] = None
     best_of: Annotated[int | None, doc("Must equal `n`.")] = None
     echo: Annotated[bool | None, doc("Whether the answer starts with the prompt.")] = None
-    stream: Annotated[bool | None, doc("Whether to stream the answer as server-sent events.")] = None
-    stream_options: Annotated[
-        StreamOptions | None, doc("Only with `stream: true`. `include_usage` adds a last chunk with the token usage.")
-    ] = None
-    max_budget_usd: Annotated[float | None, doc("The most that an answer may cost, in US dollars.", **US_DOLLARS)] = (
-        None
-    )
+    stream_options: IncludeUsage = None
 
 
 class TextChoice(Struct, frozen=True):

@@ -3,16 +3,15 @@
 import time
 import uuid
 
-from litestar import Request, Router, post
+from litestar import Request, Router
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.types import ASGIApp
 
-from api.accounting.request_admission import REQUIRES_ADMISSION
+from api.accounting.request_admission import post_job
 from api.conversation.parameters import Policy, build_parameter_headers
 from api.core.caller import get_caller
-from api.core.endpoint import ENDPOINT, Endpoint
-from api.core.scopes import REQUIRED_SCOPE
+from api.core.endpoint import Endpoint
 from api.dialects.openai_common import CHUNKS
 from api.dialects.openai_completions.decode import decode
 from api.dialects.openai_completions.encode import CompletionEncoder
@@ -25,15 +24,7 @@ from api.http.json_decoding import BodyDecoder
 from api.models.catalogue import Catalogue
 
 
-@post(
-    "/v1/completions",
-    status_code=200,
-    opt={
-        ENDPOINT: Endpoint(TextCompletion, CompletionRequest, event=TextCompletion, events=CHUNKS),
-        REQUIRED_SCOPE: "chat",
-        REQUIRES_ADMISSION: True,
-    },
-)
+@post_job("/v1/completions", "chat", Endpoint(TextCompletion, CompletionRequest, event=TextCompletion, events=CHUNKS))
 async def create_completion(
     request: Request[object, object, State],
     policy: NamedDependency[Policy],
@@ -48,7 +39,7 @@ async def create_completion(
     """
     caller = get_caller(request)
     call = await body_decoder.decode(caller.key_id, await request_body.read(request), lambda data: decode(data, policy))
-    model = await catalogue.resolve(call.model)
+    model = await catalogue.resolve(call.request.model)
     encoder = CompletionEncoder(
         f"cmpl-{uuid.uuid4().hex}", int(time.time()), model, call.list_echoes(), include_usage=call.include_usage
     )
@@ -56,7 +47,11 @@ async def create_completion(
     jobs = [job for turn in turns for job in turn_client.run_many(turn, caller, call.choices)]
     headers = {**turn_client.build_window_headers(), **build_parameter_headers(call.ignored)}
     return EventStreamResponse(
-        merge_streams(jobs), encoder, stream=call.stream, keepalive_interval=policy.keep_alive, headers=headers
+        merge_streams(jobs),
+        encoder,
+        stream=bool(call.request.stream),
+        keepalive_interval=policy.keep_alive,
+        headers=headers,
     )
 
 

@@ -4,22 +4,23 @@ Invariants: as in chat completions, nothing that a client sends is dropped silen
 before those of this request, and follow the same rules.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import msgspec
 
 from api.conversation.drafts import split_system_texts
-from api.conversation.fields import check_budget, check_max_tokens, decode_json, parse_effort
+from api.conversation.fields import check_choice, decode_json, parse_effort
 from api.conversation.items import parse_items
-from api.conversation.parameters import RESPONSES_PARAMETERS, Policy, check_ignored, check_parameters
-from api.conversation.schemas import read_answer_schema
+from api.conversation.parameters import Policy, check_ignored, check_parameters
+from api.conversation.schemas import parse_answer_format
 from api.conversation.turn_request import TurnRequest
 from api.conversation.unused_fields import RESPONSES_FIELDS, find_unused_fields, is_description_lost
 from api.core.problems import Problem, invalid_problem
-from api.dialects.openai_responses.models import ResponsesRequest, TextFormat, TextOptions
+from api.dialects.openai_parameters import RESPONSES_PARAMETERS
+from api.dialects.openai_responses.models import ResponsesRequest, TextFormat
 from api.dialects.openai_responses.store import KeyResponses
-from api.dialects.openai_responses.tools import ResponsesToolSet, parse_tools
+from api.dialects.openai_responses.tools import NamespacedName, parse_tools
 
 ENCRYPTED_CONTENT = "reasoning.encrypted_content"
 SUMMARIES = ("auto", "concise", "detailed", "none")
@@ -34,8 +35,9 @@ _raws = msgspec.json.Decoder(dict[str, msgspec.Raw])
 class ResponsesTurnRequest(TurnRequest, frozen=True, kw_only=True):
     """A decoded Responses request.
 
-    previous_items: the items of earlier responses. items: those of this request. show_summaries: show the model's
-    thinking. include_encrypted: return the thinking sealed, to be sent back. raw_fields: the fields as they were written.
+    previous_items: the items of earlier responses. items: those of this request. namespaces: the names of tools in them, by
+    offered name. show_summaries: show the model's thinking. include_encrypted: return the thinking sealed, to be sent
+    back. raw_fields: the fields as they were written.
     """
 
     schema_place: ClassVar[str] = "text.format"
@@ -43,7 +45,7 @@ class ResponsesTurnRequest(TurnRequest, frozen=True, kw_only=True):
     request: ResponsesRequest
     previous_items: tuple[msgspec.Raw, ...]
     items: tuple[msgspec.Raw, ...]
-    tools: ResponsesToolSet
+    namespaces: Mapping[str, NamespacedName]
     store: bool
     background: bool
     show_summaries: bool
@@ -59,23 +61,21 @@ def decode(body: bytes, policy: Policy, history: KeyResponses) -> ResponsesTurnR
     previous_items = _load_previous_items(request.previous_response_id, history)
     items = tuple(resolve_references(request.input, history))
     places = [(f"previous_response_id[{index}]", item) for index, item in enumerate(previous_items)]
-    parsed = parse_items([*places, *((f"input[{index}]", item) for index, item in enumerate(items))])
+    parsed_drafts, skipped = parse_items([*places, *((f"input[{index}]", item) for index, item in enumerate(items))])
     missing = invalid_problem("`input` must have a message or another item with content.", "input")
     instructions = (request.instructions,) if request.instructions else ()
-    system, drafts = split_system_texts(instructions, parsed.drafts, missing)
+    system, drafts = split_system_texts(instructions, parsed_drafts, missing)
     check_limits(request)
-    max_budget_usd = check_budget(request.max_budget_usd)
-    tools = parse_tools(request)
+    tool_set, namespaces, ignored_tools = parse_tools(request)
     unused = find_unused_fields(fields, RESPONSES_FIELDS)
     without_effect = check_ignored(
-        (*tools.ignored, *parsed.skipped, *list_without_effect(request), *unused), strict=policy.strict
+        (*ignored_tools, *skipped, *list_without_effect(request), *unused), strict=policy.strict
     )
+    text_format = (request.text and request.text.format) or TextFormat()
     reasoning = request.reasoning
     summary = (reasoning.summary or reasoning.generate_summary) if reasoning else None
-    if summary not in {None, *SUMMARIES}:
-        raise invalid_problem(
-            f"`reasoning.summary` must be auto, concise or detailed, not `{summary}`.", "reasoning.summary"
-        )
+    if summary is not None:
+        check_choice(summary, SUMMARIES, "reasoning.summary")
     return ResponsesTurnRequest(
         model=request.model,
         request=request,
@@ -84,10 +84,10 @@ def decode(body: bytes, policy: Policy, history: KeyResponses) -> ResponsesTurnR
         system=system,
         drafts=drafts,
         max_tokens=request.max_output_tokens,
-        max_budget_usd=max_budget_usd,
-        tools=tools,
-        tool_set=tools.tool_set,
-        schema=parse_answer_schema(request.text),
+        max_budget_usd=request.max_budget_usd,
+        tool_set=tool_set,
+        namespaces=namespaces,
+        schema=parse_answer_format(text_format.type, text_format.schema, "text.format", "text.format.schema"),
         effort=parse_effort(reasoning.effort, "reasoning.effort") if reasoning else None,
         store=request.store is not False,
         background=bool(request.background),
@@ -155,18 +155,16 @@ def _decode_text(raw: msgspec.Raw | None) -> str | None:
 
 def check_limits(request: ResponsesRequest) -> None:
     """Checks limits and enumerations. Raises Problem."""
-    check_max_tokens(request.max_output_tokens, "max_output_tokens")
     if request.background and request.store is False:
         raise invalid_problem("`background` needs `store`, so that the response can be looked up later.", "background")
-    if request.truncation not in {None, "auto", "disabled"}:
-        raise invalid_problem(f"`truncation` must be auto or disabled, not `{request.truncation}`.", "truncation")
+    if request.truncation is not None:
+        check_choice(request.truncation, ("auto", "disabled"), "truncation")
     if request.metadata and len(request.metadata) > MAX_METADATA_PAIRS:
         raise invalid_problem(
             f"`metadata` takes up to {MAX_METADATA_PAIRS} pairs, not {len(request.metadata)}.", "metadata"
         )
-    verbosity = request.text.verbosity if request.text else None
-    if verbosity not in {None, *VERBOSITIES}:
-        raise invalid_problem(f"`text.verbosity` must be low, medium or high, not `{verbosity}`.", "text.verbosity")
+    if request.text and request.text.verbosity is not None:
+        check_choice(request.text.verbosity, VERBOSITIES, "text.verbosity")
 
 
 def list_without_effect(request: ResponsesRequest) -> tuple[str, ...]:
@@ -178,18 +176,3 @@ def list_without_effect(request: ResponsesRequest) -> tuple[str, ...]:
     description = ("text.format.description",) if lost else ()
     others = tuple(f"include.{each}" for each in request.include or () if each != ENCRYPTED_CONTENT)
     return (*truncation, *verbosity, *description, *others)
-
-
-def parse_answer_schema(text: TextOptions | None) -> str | None:
-    """Returns the JSON text of the schema that the answer must match. Raises Problem."""
-    text_format = (text and text.format) or TextFormat()
-    match text_format.type:
-        case "text":
-            return None
-        case "json_object":
-            return '{"type":"object"}'
-        case "json_schema":
-            return read_answer_schema(text_format.schema, "text.format.schema")
-        case other:
-            where = "text.format.type"
-            raise invalid_problem(f"`{where}` must be text, json_object or json_schema, not `{other}`.", where)

@@ -7,22 +7,19 @@ starts. Only the last event has the complete response, whether it is completed, 
 from collections.abc import Callable, Generator, Iterator
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
-from api.core.problems import Problem, problem_from_failure
-from api.dialects.openai_common import render_error
+from api.core.problems import problem_from_failure
+from api.dialects.openai_common import build_usage, encoder, render_error
 from api.dialects.openai_responses.output import (
     IncompleteDetails,
     IncompleteReason,
-    InputDetails,
-    OutputDetails,
     OutputItem,
     ResponseError,
     ResponseObject,
     ResponseStatus,
     ResponseUsage,
     StreamEvent,
-    encoder,
 )
 from api.dialects.openai_responses.output_items import (
     ItemDraft,
@@ -45,7 +42,6 @@ from shared.events import (
     ThinkingSignature,
     ToolArgumentsDelta,
     ToolCall,
-    Usage,
 )
 
 INCOMPLETE_REASONS: dict[StopReason, IncompleteReason] = {
@@ -96,9 +92,7 @@ class ResponsesEncoder:
         """Returns the response in its current state, as one JSON object."""
         return encoder.encode(msgspec.structs.replace(self._response, output=list(self._finished_items)))
 
-    def encode_error(self, problem: Problem) -> bytes:
-        """Returns the JSON body of an error."""
-        return render_error(problem)
+    encode_error = staticmethod(render_error)
 
     def _build_events(self, event: Event | Cancellation) -> Iterator[StreamEvent]:
         match event:
@@ -194,7 +188,7 @@ class ResponsesEncoder:
             status,
             completed_at=None if reason else self._clock(),
             incomplete_details=IncompleteDetails(reason) if reason else None,
-            usage=build_response_usage(done.usage, done.cost_usd),
+            usage=build_response_usage(done),
         )
 
     def _build_last_event(self, status: ResponseStatus, **fields: object) -> StreamEvent:
@@ -225,14 +219,14 @@ class ResponsesEncoder:
         return render_named_event(event.type, encoder.encode(numbered))
 
 
-def build_response_usage(usage: Usage, cost: float | None) -> ResponseUsage:
-    """Converts token counts to OpenAI's: the input includes tokens read from and written to the cache."""
-    input_tokens = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+def build_response_usage(done: Done) -> ResponseUsage:
+    """Returns the usage of a response under the names of this API."""
+    usage = build_usage([done])
     return ResponseUsage(
-        input_tokens=input_tokens,
-        input_tokens_details=InputDetails(usage.cache_read_tokens, usage.cache_write_tokens),
-        output_tokens=usage.output_tokens,
-        output_tokens_details=OutputDetails(usage.reasoning_tokens),
-        total_tokens=input_tokens + usage.output_tokens,
-        cost_usd=round(cost, 6) if cost is not None else UNSET,
+        input_tokens=usage.prompt_tokens,
+        input_tokens_details=usage.prompt_tokens_details,
+        output_tokens=usage.completion_tokens,
+        output_tokens_details=usage.completion_tokens_details,
+        total_tokens=usage.total_tokens,
+        cost_usd=usage.cost_usd,
     )

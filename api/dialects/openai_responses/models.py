@@ -6,67 +6,15 @@ import msgspec
 from msgspec import Struct
 
 from api.conversation.fields import EFFORT_NAMES
-from api.conversation.kinds import TaggedStructDecoder
-from api.conversation.parts import TOOL_CHOICES, ToolDefinition
 from api.conversation.tools import MAX_TOOLS
-from api.core.schema import TOKENS, US_DOLLARS, doc, raw_field, ref
+from api.core.schema import TokenLimit, doc, ref
+from api.dialects.openai_common import FormatType, JsonSchemaFormat, ToolRequest
 
 
-class ResponsesTool(ToolDefinition, frozen=True):
-    """A tool that the model may call, or a namespace of tools."""
+class TextFormat(JsonSchemaFormat, frozen=True, kw_only=True):
+    """The format of the answer's text; for `json_schema`, with the JSON Schema."""
 
-    type: Annotated[
-        str | None,
-        doc(
-            "`function`, `custom` or `namespace`. Default: `function`. Other types are ignored; `x-ignored-parameters` lists them."
-        ),
-    ] = None
-    tools: Annotated[
-        list[msgspec.Raw] | None,
-        doc(
-            "For `namespace`: its tools. A call contains the name of the tool and of the namespace.",
-            items=ref("ToolDefinition"),
-        ),
-    ] = None
-
-
-_FUNCTION = ("function", "name", "description", "parameters", "input_schema", "strict")
-RESPONSES_TOOL_DECODER = TaggedStructDecoder(
-    ResponsesTool,
-    "type",
-    {
-        "": ("custom", *_FUNCTION),
-        "function": _FUNCTION,
-        "custom": ("custom", "name", "description", "format"),
-        "namespace": ("name", "description", "tools"),
-    },
-)
-
-
-class TextFormat(Struct, frozen=True):
-    """The format of the answer's text."""
-
-    type: Annotated[
-        str,
-        doc(
-            "`text`; `json_object`: any JSON object; `json_schema`: JSON that is valid against a schema.",
-            enum=["text", "json_object", "json_schema"],
-        ),
-    ] = "text"
-    name: Annotated[str | None, doc("A name for people. Accepted without effect.")] = None
-    description: Annotated[
-        str | None, doc("The purpose of the answer. Ignored; a `description` in the schema has an effect.")
-    ] = None
-    schema: Annotated[
-        msgspec.Raw,
-        doc(
-            "For `json_schema`: the JSON Schema. The root may have any type, including arrays and unions.",
-            type="object",
-        ),
-    ] = raw_field()
-    strict: Annotated[bool | None, doc("Accepted without effect: the answer is always valid against the schema.")] = (
-        None
-    )
+    type: FormatType = "text"
 
 
 class TextOptions(Struct, frozen=True):
@@ -95,7 +43,7 @@ class Reasoning(Struct, frozen=True):
     ] = None
 
 
-class ResponsesRequest(Struct, frozen=True):
+class ResponsesRequest(ToolRequest, frozen=True, kw_only=True):
     """An input, and options for the response.
 
     `null` is the same as an absent field. Unknown fields are ignored.
@@ -109,72 +57,59 @@ class ResponsesRequest(Struct, frozen=True):
             minLength=1,
         ),
     ] = None
-    model: Annotated[str | None, doc("As in chat completions: a name from GET /v1/models. Default: DEFAULT_MODEL.")] = (
-        None
-    )
     instructions: Annotated[
         str | None,
         doc(
-            "The system prompt; `system` and `developer` messages before all others follow it, later ones keep their position."
+            "The system prompt, not taken from an earlier response; `system` and `developer` messages before all others follow it, later ones keep their position."
         ),
     ] = None
     previous_response_id: Annotated[
-        str | None, doc("The id of a stored response. Its complete conversation precedes `input`.")
+        str | None, doc("The id of a stored response of the same key. Its complete conversation precedes `input`.")
     ] = None
-    store: Annotated[bool | None, doc("Whether the server stores the response. Default: `true`.")] = None
-    stream: Annotated[bool | None, doc("Whether to stream the response as server-sent events.")] = None
-    max_output_tokens: Annotated[
-        int | None,
+    store: Annotated[
+        bool | None,
         doc(
-            "The most output tokens, thinking included. A truncated response has `status: incomplete`.",
-            **TOKENS,
+            "Whether the server stores the response, within RESPONSE_STORE_MAX_ITEMS, RESPONSE_STORE_MAX_BYTES and RESPONSE_STORE_TTL. Default: `true`."
         ),
+    ] = None
+    max_output_tokens: Annotated[
+        TokenLimit | None,
+        doc("The most output tokens, thinking included. A truncated response has `status: incomplete`."),
     ] = None
     tools: Annotated[
         list[msgspec.Raw] | None,
         doc(
             "The tools that the model may call. Tools that OpenAI runs are ignored; `x-ignored-parameters` lists them.",
-            items=ref("ResponsesTool"),
+            items=ref("ToolDefinition"),
             maxItems=MAX_TOOLS,
         ),
     ] = None
-    tool_choice: Annotated[
-        msgspec.Raw,
-        doc(
-            "Whether the model may (`auto`), must not (`none`) or must (`required`, or a named tool) call a tool, or which tools it may call.",
-            anyOf=TOOL_CHOICES,
-        ),
-    ] = raw_field()
-    parallel_tool_calls: Annotated[
-        bool | None, doc("Whether one response may contain several calls. Default: `true`.")
-    ] = None
-    text: Annotated[TextOptions | None, doc("The format of the answer's text.")] = None
+    text: Annotated[TextOptions | None, doc("The format of the answer's text. `verbosity` is ignored.")] = None
     reasoning: Annotated[
-        Reasoning | None, doc("How much the model thinks, and whether the response contains the thinking.")
+        Reasoning | None,
+        doc(
+            "How much the model thinks, and whether the response contains the thinking. `context` and `mode` are ignored."
+        ),
     ] = None
     truncation: Annotated[
         str | None,
         doc(
-            "`disabled` or `auto`; the server never truncates a conversation.",
+            "`disabled`, or `auto`, which is ignored: the server never truncates a conversation.",
             enum=["auto", "disabled", None],
         ),
     ] = None
     include: Annotated[
         list[str] | None,
         doc(
-            "`reasoning.encrypted_content`: the response contains the encrypted thinking, which returns it to the model in later requests."
+            "`reasoning.encrypted_content`: the response contains the encrypted thinking, which returns it to the model in later requests. Other values are ignored."
         ),
     ] = None
     metadata: Annotated[dict[str, str] | None, doc("Up to 16 pairs of key and value; the response contains them.")] = (
         None
     )
     background: Annotated[
-        bool | None, doc("Whether to return a response with `status: queued` at once. Retrieve the result by its id.")
-    ] = None
-    max_budget_usd: Annotated[
-        float | None,
+        bool | None,
         doc(
-            "The most that the response may cost, in US dollars; a response that would cost more fails with status 402.",
-            **US_DOLLARS,
+            "Whether to return a response with `status: queued` at once. Retrieve the result by its id; requires `store`."
         ),
     ] = None

@@ -9,31 +9,19 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from api.core.schema import doc
+from api.dialects.openai_common import CompletionDetails, PromptDetails
 
 type ResponseStatus = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
 type IncompleteReason = Literal["max_output_tokens", "content_filter"]
-
-
-class InputDetails(Struct, frozen=True):
-    """How the input tokens relate to the cache."""
-
-    cached_tokens: Annotated[int, doc("Tokens read from the cache.")]
-    cache_write_tokens: Annotated[int, doc("Tokens written to the cache.")]
-
-
-class OutputDetails(Struct, frozen=True):
-    """How the output tokens were used."""
-
-    reasoning_tokens: Annotated[int, doc("Tokens used for thinking.")]
 
 
 class ResponseUsage(Struct, frozen=True):
     """Token usage."""
 
     input_tokens: Annotated[int, doc("Input tokens, including tokens read from and written to the cache.")]
-    input_tokens_details: Annotated[InputDetails, doc("How the input tokens relate to the cache.")]
+    input_tokens_details: Annotated[PromptDetails, doc("How the input tokens relate to the cache.")]
     output_tokens: Annotated[int, doc("Output tokens, thinking included.")]
-    output_tokens_details: Annotated[OutputDetails, doc("How the output tokens were used.")]
+    output_tokens_details: Annotated[CompletionDetails, doc("How the output tokens were used.")]
     total_tokens: Annotated[int, doc("Input and output tokens together.")]
     cost_usd: Annotated[float | UnsetType, doc("The cost in US dollars that the Claude Code CLI reported.")] = UNSET
 
@@ -64,25 +52,25 @@ class MessageItem(Struct, frozen=True, kw_only=True, tag="message"):
     content: Annotated[list[OutputPart], doc("The content parts.")]
 
 
-class FunctionCallItem(Struct, frozen=True, kw_only=True, tag="function_call"):
-    """A call of a function."""
+class CallItem(Struct, frozen=True, kw_only=True):
+    """The fields of every call."""
 
     id: Annotated[str, doc("The id of the item.")]
     status: Annotated[ResponseStatus, doc("Whether the item is in progress, complete or incomplete.")]
     call_id: Annotated[str, doc("The id of the call; send it with the result.")]
     name: Annotated[str, doc("The name of the tool, exactly as in the request.")]
     namespace: Annotated[str | UnsetType, doc("The namespace of the tool, if it has one.")] = UNSET
+
+
+class FunctionCallItem(CallItem, frozen=True, kw_only=True, tag="function_call"):
+    """A call of a function."""
+
     arguments: Annotated[str, doc("The arguments: JSON, as text.")]
 
 
-class CustomCallItem(Struct, frozen=True, kw_only=True, tag="custom_tool_call"):
+class CustomCallItem(CallItem, frozen=True, kw_only=True, tag="custom_tool_call"):
     """A call of a custom tool."""
 
-    id: Annotated[str, doc("The id of the item.")]
-    status: Annotated[ResponseStatus, doc("Whether the item is in progress, complete or incomplete.")]
-    call_id: Annotated[str, doc("The id of the call; send it with the result.")]
-    name: Annotated[str, doc("The name of the tool, exactly as in the request.")]
-    namespace: Annotated[str | UnsetType, doc("The namespace of the tool, if it has one.")] = UNSET
     input: Annotated[str, doc("The input, as free text.")]
 
 
@@ -208,6 +196,3 @@ class StreamEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     arguments: Annotated[str | UnsetType, doc("The complete arguments.")] = UNSET
     input: Annotated[str | UnsetType, doc("The complete input.")] = UNSET
     logprobs: Annotated[tuple[()] | UnsetType, doc("Always empty.")] = UNSET
-
-
-encoder = msgspec.json.Encoder()

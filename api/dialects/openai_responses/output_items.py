@@ -6,6 +6,7 @@ and of the item.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -183,20 +184,13 @@ class ToolCallDraft(ItemDraft):
         yield from super().finish(status)
 
     def build_item(self, status: ResponseStatus) -> FunctionCallItem | CustomCallItem:
+        fields: dict[str, Any] = {
+            "id": self.id,
+            "status": status,
+            "call_id": self._call.id,
+            "name": self._name,
+            "namespace": self._namespace,
+        }
         if self._call.custom:
-            return CustomCallItem(
-                id=self.id,
-                status=status,
-                call_id=self._call.id,
-                name=self._name,
-                namespace=self._namespace,
-                input=self._call.parse_free_text(),
-            )
-        return FunctionCallItem(
-            id=self.id,
-            status=status,
-            call_id=self._call.id,
-            name=self._name,
-            namespace=self._namespace,
-            arguments=self._call.arguments,
-        )
+            return CustomCallItem(**fields, input=self._call.parse_free_text())
+        return FunctionCallItem(**fields, arguments=self._call.arguments)

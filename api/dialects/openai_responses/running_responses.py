@@ -8,7 +8,7 @@ import contextlib
 import weakref
 from collections.abc import AsyncGenerator, Callable
 
-from api.core.problems import Problem, problem_from_failure
+from api.core.problems import problem_from_failure
 from api.dialects.openai_common import render_error
 from api.dialects.openai_responses.encode import Cancellation, FinishedResponse, ResponsesEncoder
 from api.http.event_stream import failures_as_events
@@ -38,8 +38,8 @@ class RunningResponse:
         self.stored = stored
         self.background = background
         # A strong reference would be a cycle, which keeps both in memory until the next garbage collection.
-        reference = weakref.ref(self)
-        self.encoder = build_encoder(lambda finished: _notify_finished(reference(), finished))
+        finish = weakref.WeakMethod(self.finish)
+        self.encoder = build_encoder(lambda finished: (notify := finish()) and notify(finished))
         self.sent_events: list[bytes] = []
         self.ended = asyncio.Event()
         self._store = store
@@ -110,11 +110,6 @@ class RunningResponse:
         async with self._changed:
             await self._changed.wait_for(lambda: len(self.sent_events) > position or self.ended.is_set())
             return self.sent_events[position:]
-
-
-def _notify_finished(live: RunningResponse | None, finished: FinishedResponse) -> None:
-    if live:
-        live.finish(finished)
 
 
 async def wait_until_accepted(job: AsyncGenerator[tuple[int, Event]]) -> AsyncGenerator[tuple[int, Event]]:
@@ -194,9 +189,7 @@ class RawEventEncoder:
         """Returns nothing: stored events are only sent as a stream."""
         return b""
 
-    def encode_error(self, problem: Problem) -> bytes:
-        """Returns the JSON body of an error."""
-        return render_error(problem)
+    encode_error = staticmethod(render_error)
 
 
 async def replay_events(events: tuple[bytes, ...], after: int) -> AsyncGenerator[tuple[int, bytes]]:

@@ -11,10 +11,10 @@ import msgspec
 from msgspec import Struct
 
 from api.conversation import tools as tooling
-from api.conversation.parts import ToolDefinition, ToolParams
-from api.conversation.tools import qualify_name
+from api.conversation.parts import TOOL_DECODER, ToolDefinition, ToolParams
+from api.conversation.tools import has_grammar, qualify_name
 from api.core.problems import Problem, invalid_problem
-from api.dialects.openai_responses.models import RESPONSES_TOOL_DECODER, ResponsesRequest, ResponsesTool
+from api.dialects.openai_responses.models import ResponsesRequest
 
 # Types of tools that the client runs. All others run at OpenAI, or need a model that was trained for them.
 CLIENT_TOOL_TYPES = frozenset({None, "function", "custom"})
@@ -29,27 +29,21 @@ class NamespacedName(Struct, frozen=True):
     name: str
 
 
-class ResponsesToolSet(Struct, frozen=True):
-    """tool_set: the offered tools. namespaces: by the name of the offered tool. ignored: names of what was left out."""
-
-    tool_set: tooling.ToolSet
-    namespaces: Mapping[str, NamespacedName]
-    ignored: tuple[str, ...]
-
-
-def parse_tools(request: ResponsesRequest) -> ResponsesToolSet:
-    """Returns the tools of a request. Raises Problem (400)."""
+def parse_tools(
+    request: ResponsesRequest,
+) -> tuple[tooling.ToolSet, Mapping[str, NamespacedName], tuple[str, ...]]:
+    """Returns the offered tools, the names of those in namespaces by offered name, and what was left out. Raises Problem."""
     listed: list[ToolDefinition] = []
     places: list[str] = []
     namespaces: dict[str, NamespacedName] = {}
     ignored: list[str] = []
     for index, raw in enumerate(request.tools or []):
         where = f"tools[{index}]"
-        tool = RESPONSES_TOOL_DECODER.decode(raw, where)
+        tool = TOOL_DECODER.decode(raw, where)
         if tool.type == "namespace":
             for number, each in enumerate(tool.tools or []):
                 place = f"{where}.tools[{number}]"
-                inner = RESPONSES_TOOL_DECODER.decode(each, place)
+                inner = TOOL_DECODER.decode(each, place)
                 if inner.type not in CLIENT_TOOL_TYPES:
                     ignored.append(f"tools.{inner.type}")
                     continue
@@ -62,14 +56,14 @@ def parse_tools(request: ResponsesRequest) -> ResponsesToolSet:
             places.append(where)
         else:
             ignored.append(f"tools.{tool.type}")
-    if any(_has_grammar(tool) for tool in listed):
+    if any(has_grammar(tool) for tool in listed):
         ignored.append("tools.custom.format")
     # A tool outside of namespaces wins over one of the same name in a namespace.
     listed_names = [_get_name(tool, place) for tool, place in zip(listed, places, strict=True)]
     known = {names.name: qualified for qualified, names in namespaces.items()} | {name: name for name in listed_names}
     choice = _resolve_choice(msgspec.json.decode(bytes(request.tool_choice)), known, namespaces, ignored)
     params = ToolParams(tools=listed, tool_choice=choice, parallel_tool_calls=request.parallel_tool_calls)
-    return ResponsesToolSet(tooling.build_tool_set(params, places), namespaces, tuple(dict.fromkeys(ignored)))
+    return tooling.build_tool_set(params, places), namespaces, tuple(dict.fromkeys(ignored))
 
 
 def _get_name(tool: ToolDefinition, where: str) -> str:
@@ -80,7 +74,7 @@ def _get_name(tool: ToolDefinition, where: str) -> str:
     return name
 
 
-def _flatten_tool(tool: ToolDefinition, name: str, namespace: ResponsesTool) -> ToolDefinition:
+def _flatten_tool(tool: ToolDefinition, name: str, namespace: ToolDefinition) -> ToolDefinition:
     """Converts a tool of a namespace to one outside. The namespace's description goes before its own."""
     flat = tool.function or tool.custom
     own = flat.description if flat else tool.description
@@ -89,15 +83,6 @@ def _flatten_tool(tool: ToolDefinition, name: str, namespace: ResponsesTool) -> 
         renamed = msgspec.structs.replace(flat, name=name, description=description)
         return msgspec.structs.replace(tool, **{"function" if tool.function else "custom": renamed})
     return msgspec.structs.replace(tool, name=name, description=description)
-
-
-def _has_grammar(tool: ToolDefinition) -> bool:
-    grammar = tool.custom.format if tool.custom else tool.format
-    match cast("object", msgspec.json.decode(bytes(grammar))):
-        case None | {"type": "text"}:
-            return False
-        case _:
-            return tool.custom is not None or tool.type == "custom"
 
 
 def _resolve_choice(

@@ -5,7 +5,7 @@ from typing import cast
 
 import msgspec
 
-from api.conversation.fields import parse_whole_number
+from api.conversation.fields import check_choice, parse_page_size
 from api.core.problems import invalid_problem
 from api.dialects.openai_responses.decode import ResponsesTurnRequest
 from api.dialects.openai_responses.output import ItemList, ResponseObject
@@ -36,7 +36,7 @@ def build_response(response_id: str, created: int, model: str, call: ResponsesTu
         background=call.background,
         instructions=request.instructions,
         max_output_tokens=request.max_output_tokens,
-        max_tool_calls=_to_integer(_decode_value(sent.get("max_tool_calls"))),
+        max_tool_calls=number if isinstance(number := _decode_value(sent.get("max_tool_calls")), int) else None,
         model=model,
         output=[],
         parallel_tool_calls=request.parallel_tool_calls is not False,
@@ -80,12 +80,8 @@ def to_input_item(item: msgspec.Raw, number: str) -> msgspec.Raw:
 
 def paginate_items(items: Sequence[msgspec.Raw], limit: str, order: str, after: str | None) -> ItemList:
     """Returns a page of items. Raises Problem (400)."""
-    size = parse_whole_number(limit)
-    if not 1 <= size <= MAX_PAGE_ITEMS:
-        raise invalid_problem(f"`limit` must be from 1 to {MAX_PAGE_ITEMS}.", "limit")
-    if order not in {"asc", "desc"}:
-        raise invalid_problem("`order` must be asc or desc.", "order")
-    ordered = list(items if order == "asc" else reversed(items))
+    size = parse_page_size(limit, MAX_PAGE_ITEMS)
+    ordered = list(items if check_choice(order, ("asc", "desc"), "order") == "asc" else reversed(items))
     ids = [cast("str", msgspec.json.decode(bytes(item), type=dict[str, object]).get("id")) for item in ordered]
     if after is not None and after not in ids:
         raise invalid_problem(f"`after`: no item with id `{after}` is among them.", "after")
@@ -121,7 +117,3 @@ def _encode_raw(value: object) -> msgspec.Raw:
 
 def _to_number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
-
-
-def _to_integer(value: object) -> int | None:
-    return value if isinstance(value, int) else None

@@ -4,12 +4,14 @@ Invariants: a stream ends with exactly one event `result` or `error`. Its data i
 stream gets.
 """
 
+from typing import Annotated
+
+import msgspec
 from msgspec import Struct
 
 from api.agent.answers import (
     BashAnswer,
     ChatAnswer,
-    CodeAnswer,
     FileAnswer,
     FinalAnswer,
     OutputChunk,
@@ -19,18 +21,26 @@ from api.agent.answers import (
     ToolStarted,
 )
 from api.core.problems import Problem, problem_from_failure
-from api.dialects.rest.models import (
-    OutputEvent,
-    RestError,
-    StartEvent,
-    TextEvent,
-    ToolEndEvent,
-    ToolOutputEvent,
-    ToolStartEvent,
-    encoder,
-)
+from api.core.schema import doc
 from api.http.sse import render_named_event
 from shared.events import Failed, RefusedOutput, Started, TextDelta, ThinkingDelta
+
+
+class RestError(Struct, frozen=True):
+    """The body of an error."""
+
+    detail: Annotated[str, doc("A sentence for people: what is wrong, and how to fix it.")]
+    code: Annotated[str, doc("The error code, for programs.")]
+
+
+def render_event(name: str, data: object) -> bytes:
+    """Renders an event of a stream."""
+    return render_named_event(name, msgspec.json.encode(data))
+
+
+def render_error(problem: Problem) -> bytes:
+    """Returns the JSON body of an error."""
+    return msgspec.json.encode(RestError(problem.message, problem.code))
 
 
 class RestEncoder:
@@ -44,47 +54,30 @@ class RestEncoder:
         assert choice == 0
         match event:
             case Started(model):
-                return render_event("start", StartEvent(model))
+                return render_event("start", {"model": model})
             case TextDelta(text) | RefusedOutput(text):
-                return render_event("text", TextEvent(text))
+                return render_event("text", {"text": text})
             case ThinkingDelta(text):
-                return render_event("thinking", TextEvent(text))
-            case ToolStarted(call, name, arguments):
-                return render_event("tool_start", ToolStartEvent(call, name, arguments))
-            case ToolOutputChunk(call, stream, text):
-                return render_event("tool_output", ToolOutputEvent(call, stream, text))
-            case ToolEnded(call, name, is_error, content):
-                return render_event("tool_end", ToolEndEvent(call, name, is_error, content))
-            case OutputChunk(stream, text):
-                return render_event("output", OutputEvent(stream, text))
-            case ChatAnswer() | CodeAnswer() | FileAnswer() | BashAnswer():
+                return render_event("thinking", {"text": text})
+            case ToolStarted():
+                return render_event("tool_start", event)
+            case ToolOutputChunk():
+                return render_event("tool_output", event)
+            case ToolEnded():
+                return render_event("tool_end", event)
+            case OutputChunk():
+                return render_event("output", event)
+            case ChatAnswer() | FileAnswer() | BashAnswer():
                 self._answer = event
                 return render_event("result", event)
             case Failed():
-                return render_event("error", to_error_body(problem_from_failure(event)))
+                return render_named_event("error", render_error(problem_from_failure(event)))
             case _:
                 return b""
 
     def encode_answer(self) -> bytes:
         """Returns the JSON body of the answer."""
         assert self._answer
-        return encoder.encode(self._answer)
+        return msgspec.json.encode(self._answer)
 
-    def encode_error(self, problem: Problem) -> bytes:
-        """Returns the JSON body of an error."""
-        return render_error(problem)
-
-
-def render_event(name: str, data: Struct) -> bytes:
-    """Renders an event of a stream."""
-    return render_named_event(name, encoder.encode(data))
-
-
-def to_error_body(problem: Problem) -> RestError:
-    """Converts a problem to the error body of REST."""
-    return RestError(problem.message, problem.code)
-
-
-def render_error(problem: Problem) -> bytes:
-    """Returns the JSON body of an error."""
-    return encoder.encode(to_error_body(problem))
+    encode_error = staticmethod(render_error)

@@ -20,11 +20,15 @@ PDF = base64.b64encode(b"%PDF-1.7\n").decode()
 REMOTE = RemoteMedia("https://example.com/a.png", f"{WHERE}[0]")
 
 
-def read(*items: dict[str, Any]) -> list[msgspec.Raw]:
-    return msgspec.json.decode(json.dumps(items), type=list[msgspec.Raw])
+def read(*items: dict[str, Any]) -> msgspec.Raw:
+    return raw(items)
 
 
-def blocks_of(items: Any) -> tuple[object, ...]:
+def raw(value: object) -> msgspec.Raw:
+    return msgspec.Raw(json.dumps(value).encode())
+
+
+def blocks_of(items: msgspec.Raw) -> tuple[object, ...]:
     """The blocks of a message of the user's."""
     return parse_blocks(items, "user", WHERE)
 
@@ -108,7 +112,7 @@ def test_anthropics_calls_and_results_are_calls_and_results():
 def test_nothing_is_no_block_and_a_plain_text_is_one():
     """In messages and in results alike."""
     for sent, read_as in ((None, ()), ([], ()), ("a\r\n", (Text("a\r\n"),))):
-        assert blocks_of(sent) == parse_parts(sent, WHERE) == read_as
+        assert blocks_of(raw(sent)) == parse_parts(raw(sent), WHERE) == read_as
 
 
 @pytest.mark.wire(3, 4)
@@ -116,8 +120,8 @@ def test_system_texts_are_texts_and_stay_apart():
     """A part is a text of its own."""
     sent = read({"type": "text", "text": "a"}, {"type": "text", "text": "b\n"})
     assert parse_texts(sent, WHERE) == (Text("a"), Text("b\n"))
-    assert parse_texts("a", WHERE) == (Text("a"),)
-    assert parse_texts(None, WHERE) == ()
+    assert parse_texts(raw("a"), WHERE) == (Text("a"),)
+    assert parse_texts(raw(None), WHERE) == ()
 
 
 def test_what_is_said_of_a_document_goes_with_it():

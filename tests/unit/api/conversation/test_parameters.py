@@ -5,9 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.conversation.parameters import CHAT_PARAMETERS, Parameter, build_parameter_headers, check_parameters
+from api.conversation.parameters import Parameter, build_parameter_headers, check_parameters
 from api.core.problems import Problem
 from api.dialects.openai_chat.models import ChatCompletionRequest
+from api.dialects.openai_parameters import CHAT_PARAMETERS
 
 # The parameters that OpenAI documents (https://platform.openai.com/docs/api-reference/chat/create).
 DOCUMENTED = [

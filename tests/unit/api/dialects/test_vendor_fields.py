@@ -16,10 +16,11 @@ from openai.types.chat import completion_create_params as chat
 from openai.types.responses import input_token_count_params as counting
 from openai.types.responses import response_create_params as responses
 
-from api.conversation.parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETERS, RESPONSES_PARAMETERS, Policy
+from api.conversation.parameters import Policy
 from api.core.problems import Problem
 from api.dialects.openai_chat.decode import decode as decode_chat
 from api.dialects.openai_completions.decode import decode as decode_completion
+from api.dialects.openai_parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETERS, RESPONSES_PARAMETERS
 from api.dialects.openai_responses.decode import decode as decode_response
 from api.dialects.openai_responses.store import ResponseStore, StoredResponse
 from tests.support.vendor_types import MISSING, Json, list_variants
@@ -179,7 +180,7 @@ def completion_asked(body: Json) -> tuple[object, Sequence[str]]:
 def response_asked(body: Json) -> tuple[object, Sequence[str]]:
     call = decode_response(msgspec.json.encode(body), Policy(), memory().for_key("owner"))
     ours = (
-        *(call.model, call.system, call.drafts, call.max_tokens, call.tool_set, call.tools.namespaces, call.schema),
+        *(call.model, call.system, call.drafts, call.max_tokens, call.tool_set, call.namespaces, call.schema),
         *(
             call.effort,
             call.store,

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from api.conversation.parameters import COMPLETIONS_PARAMETERS, Policy
+from api.conversation.parameters import Policy
 from api.core.problems import Problem
 from api.dialects.openai_completions.decode import CONTINUE_PROMPT, FILL_PROMPT, CompletionTurnRequest, decode
 from api.dialects.openai_completions.encode import CompletionEncoder
+from api.dialects.openai_parameters import COMPLETIONS_PARAMETERS
 from api.dialects.unsupported import UNSUPPORTED_ENDPOINTS, find_unsupported
 from shared.errors import ErrorKind
 from shared.events import Done, Failed, Started, TextDelta, ThinkingDelta, Usage
@@ -64,8 +65,8 @@ def test_each_prompt_has_n_answers_in_the_prompts_order():
 
 def test_without_a_limit_the_model_may_write_what_it_likes():
     """OpenAI's 16 tokens would cut every answer off in its thoughts."""
-    assert read(prompt="a").max_tokens is None
-    assert read(prompt="a", max_tokens=7).max_tokens == 7
+    assert read(prompt="a").request.max_tokens is None
+    assert read(prompt="a", max_tokens=7).request.max_tokens == 7
 
 
 @pytest.mark.wire(49)
@@ -112,7 +113,8 @@ def test_explicit_nulls_and_harmless_values_pass():
     """What libraries send by themselves."""
     nulls = dict.fromkeys(set(COMPLETIONS_PARAMETERS) - {"prompt"})
     assert read(prompt="a", **nulls) == read(prompt="a")
-    assert read(prompt="a", best_of=1, n=1, logit_bias={}) == read(prompt="a")
+    harmless = read(prompt="a", best_of=1, n=1, logit_bias={})
+    assert (harmless.build_turns("m"), harmless.ignored) == (read(prompt="a").build_turns("m"), ())
 
 
 def test_ignored_parameters_are_named_or_refused():

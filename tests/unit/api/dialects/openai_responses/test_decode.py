@@ -9,8 +9,9 @@ import pytest
 
 from api.conversation.drafts import DraftResult
 from api.conversation.items import seal_thoughts, unseal_thoughts
-from api.conversation.parameters import RESPONSES_PARAMETERS, Policy
+from api.conversation.parameters import Policy
 from api.core.problems import Problem
+from api.dialects.openai_parameters import RESPONSES_PARAMETERS
 from api.dialects.openai_responses.decode import ResponsesTurnRequest, decode
 from api.dialects.openai_responses.store import KeyResponses, ResponseStore, StoredResponse
 from api.dialects.openai_responses.view import build_response, to_input_item
@@ -373,9 +374,9 @@ SPACE: Json = {
 def test_a_hosted_tool_is_left_out_by_name():
     """The others stay."""
     call = read(tools=[{"type": "web_search"}, FLAT, {"type": "mcp", "server_label": "x"}])
-    assert [tool.name for tool in call.tools.tool_set.tools] == ["f"]
+    assert [tool.name for tool in call.tool_set.tools] == ["f"]
     assert call.ignored == ("tools.web_search", "tools.mcp")
-    assert call.tools.tool_set.strict == {"f"}
+    assert call.tool_set.strict == {"f"}
 
 
 @pytest.mark.wire(71)
@@ -383,8 +384,8 @@ def test_a_tool_of_a_namespace_has_both_names():
     """To the model, in a choice, and in the history."""
     history = [USER, {**CALL, "name": "read", "namespace": "mcp__files__"}, OUTPUT]
     call = read(history, tools=[SPACE, FLAT], tool_choice={"type": "function", "name": "read"})
-    [first, _] = call.tools.tool_set.tools
-    assert (first.name, first.description, call.tools.tool_set.forced_tool) == (
+    [first, _] = call.tool_set.tools
+    assert (first.name, first.description, call.tool_set.forced_tool) == (
         "mcp__files__read",
         "Files.",
         "mcp__files__read",
@@ -402,7 +403,7 @@ def test_a_namespaces_description_goes_before_that_of_its_tool(form: str, own: s
         "nested": {"type": "function", "function": named},
         "custom": {"type": "custom", "custom": named},
     }
-    offered = read(tools=[{**SPACE, "tools": [forms[form]]}]).tools.tool_set
+    offered = read(tools=[{**SPACE, "tools": [forms[form]]}]).tool_set
     assert [(tool.name, tool.description) for tool in offered.tools] == [("mcp__files__read", words)]
 
 
@@ -442,7 +443,7 @@ def test_a_field_that_a_tool_of_its_type_does_not_have_is_not_looked_at():
 )
 def test_every_form_of_a_choice_is_kept_to(choice: Any, names: list[str], mode: str):
     """Or the request is refused."""
-    offered = read(tools=[SPACE, FLAT, {"type": "web_search"}], tool_choice=choice).tools.tool_set
+    offered = read(tools=[SPACE, FLAT, {"type": "web_search"}], tool_choice=choice).tool_set
     assert ([tool.name for tool in offered.tools], offered.choice) == (names, mode)
 
 
