@@ -10,11 +10,8 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 
 from executor.sandbox import privileges
-from executor.sandbox.seccomp.argument_checks import MSG_FASTOPEN
 
 FORBIDDEN_FILE = "/etc/passwd"
-MPTCP = 262
-
 
 type Trial = tuple[str, Callable[[], object]]
 
@@ -45,7 +42,7 @@ def list_cli_trials(port: int, outside: str, *, dns: bool) -> Iterator[Trial]:
     yield "writing a file outside", lambda: _create_file(f"{outside}/trial")
     yield "TCP to another port", lambda: socket.create_connection(("127.0.0.1", port), timeout=5).close()
     yield "TCP Fast Open", lambda: _send_fast_open(port)
-    yield "MPTCP", lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP).close()
+    yield "MPTCP", lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP).close()
     yield "listening on a port", lambda: socket.create_server(("127.0.0.1", 0)).close()
     if not dns:
         yield "UDP", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
@@ -86,7 +83,7 @@ def _create_file(path: str) -> None:
 
 def _send_fast_open(port: int) -> None:
     with socket.socket() as client:
-        client.sendto(b"x", MSG_FASTOPEN, ("127.0.0.1", port))
+        client.sendto(b"x", socket.MSG_FASTOPEN, ("127.0.0.1", port))
 
 
 def _require_capability() -> None:

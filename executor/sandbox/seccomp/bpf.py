@@ -4,25 +4,34 @@ Invariants: between the steps for two calls, the number of the call is loaded.
 """
 
 import errno
+import platform
 import struct
 
 LOAD, JUMP_EQ, JUMP_GE, JUMP_ANY_BIT, AND, RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 ARCH_OFFSET, NR_OFFSET, ARGUMENTS_OFFSET = 4, 0, 16
 X32_BIT = 0x40000000
+# AUDIT_ARCH_X86_64, AUDIT_ARCH_AARCH64.
+ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 
-def check_architecture(arch: int, machine: str) -> list[bytes]:
+def check_architecture() -> list[bytes]:
     """Builds the steps that end a process with calls of another architecture, and then load the number."""
+    machine = platform.machine()
     steps = [
         encode_instruction(LOAD, ARCH_OFFSET),
-        encode_instruction(JUMP_EQ, arch, 1, 0),
+        encode_instruction(JUMP_EQ, ARCHITECTURES[machine], 1, 0),
         encode_instruction(RETURN, KILL),
         encode_instruction(LOAD, NR_OFFSET),
     ]
     if machine == "x86_64":
         steps += [encode_instruction(JUMP_GE, X32_BIT, 0, 1), encode_instruction(RETURN, KILL)]
     return steps
+
+
+def reject_bits(index: int, bits: int) -> list[bytes]:
+    """Builds the steps that continue if the argument has none of the bits."""
+    return [load_argument(index), encode_instruction(JUMP_ANY_BIT, bits, 0, 1), return_error(errno.EPERM)]
 
 
 def reject_values(index: int, values: tuple[int, ...]) -> list[bytes]:
