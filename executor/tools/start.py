@@ -27,6 +27,7 @@ from executor.tools.role import NO_PATHS, ToolsRole
 from executor.tools.runner import CHUNK_SIZE, ReaperCrashed, Stream, run_reaped, run_single
 from executor.tools.worker import job_process
 from executor.tools.worker.setup import NO_SANDBOX, SetupRequest, SetupResult
+from shared.process import core_dumps
 from shared.process.peers import find_trusted_peers
 
 MEGABYTE = 1 << 20
@@ -112,7 +113,7 @@ def set_up_zygote(
         answer = request_setup(zygote, plan)
         problem, mounts, converter = answer.problem, answer.missing, answer.converter
     privileges.drop_privileges(user)
-    privileges.hide_process()
+    core_dumps.hide_memory()
     return problem, mounts, converter
 
 

@@ -11,12 +11,18 @@ import select
 import signal
 import time
 
-from executor.sandbox import namespaces
+from executor.sandbox import landlock, namespaces
 from executor.sandbox.cgroups import Cgroup
 from executor.sandbox.libc import LIBC, PR_SET_CHILD_SUBREAPER
 from executor.sandbox.zygote import processes
-from executor.sandbox.zygote.idle_process import TAKEN_MESSAGE, IdleSpec, redirect_to_null, run_idle_process
-from executor.sandbox.zygote.plan import Sockets, WorkerPlan
+from executor.sandbox.zygote.idle_process import (
+    TAKEN_MESSAGE,
+    IdleSpec,
+    Sockets,
+    WorkerPlan,
+    redirect_to_null,
+    run_idle_process,
+)
 
 MAX_MESSAGES_PER_READ = 1024
 # What killed an idle process may kill the next one too: a pause avoids a busy loop.
@@ -123,7 +129,7 @@ class IdleProcesses:
         self._number = (self._number + 1) % (1 << 32)
         own_namespaces = reaped and plan.own_namespaces
         others = None
-        if reaped and not (own_namespaces and namespaces.has_separate_count()):
+        if reaped and not (own_namespaces and landlock.get_abi_version() >= namespaces.SEPARATE_COUNT_ABI):
             others = self._counter.count()
         group = plan.cgroups.add_group(self._number) if reaped and plan.cgroups else None
         spec = IdleSpec(self._number, reaped, own_namespaces, os.getuid(), os.getgid(), others, group)

@@ -15,9 +15,10 @@ from executor.sandbox import cgroups, landlock, namespaces, privileges, remount,
 from executor.sandbox.confine import Defences
 from executor.sandbox.privileges import PrivilegeError, User
 from executor.sandbox.seccomp import filters
-from executor.sandbox.zygote.plan import WorkerPlan
+from executor.sandbox.zygote.idle_process import WorkerPlan
 from executor.tools.config import ToolConfig, open_config
 from executor.tools.worker import job_process
+from shared.process import core_dumps
 
 NO_SANDBOX = "the sandbox can't be set up here; a container may forbid Landlock or seccomp: allow both"
 
@@ -70,7 +71,7 @@ def set_up_worker(payload: bytes) -> tuple[bytes, WorkerPlan | None]:
     except (PrivilegeError, OSError) as error:
         return msgspec.msgpack.encode(SetupResult(failure=str(error))), None
     if request.defences.hidden:
-        privileges.hide_process()
+        core_dumps.hide_memory()
     filter_ = filters.build_command_filter(allow_signals=landlock.get_abi_version() >= landlock.SCOPE_ABI)
     try:
         single_sandbox = job_process.build_single_sandbox(config, filter_, request.defences)
