@@ -7,7 +7,6 @@ import contextlib
 import os
 import re
 import shlex
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -17,8 +16,8 @@ from msgspec import Struct
 
 from cli import StartupError
 from cli.doctor import Finding, ok, to_finding, warning
-from cli.up import preflight, workspace
-from cli.up.command import DEFAULT_DATA_DIR, DEFAULT_RUN_DIR, TOKEN_FILE, read_dotenv
+from cli.up import preflight
+from cli.up.command import DEFAULT_DATA_DIR, DEFAULT_RUN_DIR, PYTHON_COMMAND, TOKEN_FILE, read_dotenv
 from cli.up.environment import (
     CREDENTIAL_VARIABLES,
     build_environments,
@@ -28,8 +27,6 @@ from cli.up.environment import (
 )
 from cli.up.preflight import Address
 
-# -P: a folder `api` in the current folder is not imported.
-PROGRAM_COMMAND = (sys.executable, "-P", "-m")
 UNITS_FOLDER = Path("/etc/systemd/system")
 # A valid key for the programs' checks, where `up` would generate one.
 PLACEHOLDER_TOKEN = "sk-local-0f1e2d3c4b5a69788796a5b4c3d2e1f0"  # noqa: S105 # invented
@@ -83,8 +80,8 @@ def inspect_folder(environ: Mapping[str, str], folder: Path) -> Installation:
     decided = {"RUN_DIR": str(run_dir)}
     if "API_SECRET_TOKEN" not in given:
         decided["API_SECRET_TOKEN"] = PLACEHOLDER_TOKEN
-    if "ALLOWED_PATHS" not in given and (folder / workspace.FOLDER_NAME).is_dir():
-        decided["ALLOWED_PATHS"] = str(folder / workspace.FOLDER_NAME)
+    if "ALLOWED_PATHS" not in given and (folder / preflight.WORKSPACE).is_dir():
+        decided["ALLOWED_PATHS"] = str(folder / preflight.WORKSPACE)
     address = None
     # The API's check of its settings reports it too.
     with contextlib.suppress(StartupError):
@@ -109,7 +106,7 @@ def inspect_folder(environ: Mapping[str, str], folder: Path) -> Installation:
             *([Path(given["TMPDIR"])] if "TMPDIR" in given else []),
         ),
         findings=tuple(findings),
-        program=PROGRAM_COMMAND,
+        program=PYTHON_COMMAND,
     )
 
 
@@ -157,7 +154,7 @@ def inspect_units(environ: Mapping[str, str], units: Path = UNITS_FOLDER) -> Ins
         credentials=credentials,
         data_folders=tuple(Path(api[name]) for name in ("DATA_DIR",) if name in api),
         findings=tuple(findings),
-        program=PROGRAM_COMMAND,
+        program=PYTHON_COMMAND,
     )
 
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from rich.console import Console
 
 from cli import StartupError
-from cli.up import preflight, readiness, token_file, workspace
+from cli.up import preflight, readiness, token_file
 from cli.up.banner import Banner, ClientKey
 from cli.up.child import Program
 from cli.up.environment import build_environments, build_tools_environment, list_unknown_settings, merge_settings
@@ -30,29 +30,12 @@ TOKEN_FILE = "api-token"  # noqa: S105 # its name
 ADDRESS_FILE = "api-address"
 
 # -P: a folder `api` in the current folder is not imported.
-API_COMMAND = (sys.executable, "-P", "-m", "api")
-EXECUTOR_COMMAND = (
-    sys.executable,
-    "-P",
-    "-m",
-    "executor",
-    "--role",
-    "claude",
-    "--name",
-    preflight.CLAUDE_SOCKET.removesuffix(".sock"),
-)
-
-
-TOOLS_COMMAND = (
-    sys.executable,
-    "-P",
-    "-m",
-    "executor",
-    "--role",
-    "tools",
-    "--name",
-    preflight.TOOLS_SOCKET.removesuffix(".sock"),
-)
+PYTHON_COMMAND = (sys.executable, "-P", "-m")
+COMMANDS = {
+    "api": (*PYTHON_COMMAND, "api"),
+    "claude": (*PYTHON_COMMAND, "executor", "--role", "claude", "--name", Path(preflight.CLAUDE_SOCKET).stem),
+    "tools": (*PYTHON_COMMAND, "executor", "--role", "tools", "--name", Path(preflight.TOOLS_SOCKET).stem),
+}
 
 
 class StartPlan(Struct, frozen=True):
@@ -84,10 +67,7 @@ def build_plan(
     environ: Mapping[str, str],
     dotenv: Mapping[str, str | None],
     folder: Path,
-    *,
-    api: tuple[str, ...] = API_COMMAND,
-    executor: tuple[str, ...] = EXECUTOR_COMMAND,
-    tools: tuple[str, ...] = TOOLS_COMMAND,
+    commands: Mapping[str, tuple[str, ...]] = COMMANDS,
 ) -> StartPlan:
     """Checks the settings and returns what to start. Raises StartupError."""
     given = merge_settings(environ, dotenv)
@@ -110,16 +90,16 @@ def build_plan(
         key = ClientKey("file", file, token.value if token.is_new else "")
         decided["API_SECRET_TOKEN"] = token.value
     if "ALLOWED_PATHS" not in given:
-        decided["ALLOWED_PATHS"] = str(workspace.create_workspace(folder))
+        decided["ALLOWED_PATHS"] = str(preflight.create_workspace(folder))
     api_environment, executor_environment = build_environments({**environ, **decided}, dotenv)
     return StartPlan(
         folder,
         run_dir,
         address,
         key,
-        Program("API", api, api_environment),
-        Program("executor", executor, executor_environment),
-        Program("tools executor", tools, build_tools_environment({**environ, **decided}, dotenv)),
+        Program("API", commands["api"], api_environment),
+        Program("executor", commands["claude"], executor_environment),
+        Program("tools executor", commands["tools"], build_tools_environment({**environ, **decided}, dotenv)),
         preflight.parse_watchdog_timeout(given),
     )
 
@@ -157,14 +137,7 @@ async def serve(plan: StartPlan, console: Console, errors: Console) -> int:
     return await Supervisor(plan.executor, plan.api, print_message, timeouts, plan.tools).run(until_ready)
 
 
-def up(
-    environ: Mapping[str, str],
-    folder: Path,
-    *,
-    api: tuple[str, ...] = API_COMMAND,
-    executor: tuple[str, ...] = EXECUTOR_COMMAND,
-    tools: tuple[str, ...] = TOOLS_COMMAND,
-) -> int:
+def up(environ: Mapping[str, str], folder: Path, commands: Mapping[str, tuple[str, ...]] = COMMANDS) -> int:
     """Runs the server until it is stopped; returns the exit status."""
     # This process has every secret in its environment.
     core_dumps.disable()
@@ -175,7 +148,7 @@ def up(
         dotenv = read_dotenv(folder)
         for warning in list_unknown_settings(dotenv):
             errors.print(warning, style="yellow", soft_wrap=True)
-        plan = build_plan(environ, dotenv, folder, api=api, executor=executor, tools=tools)
+        plan = build_plan(environ, dotenv, folder, commands)
     except StartupError as problem:
         errors.print(str(problem), style="red", soft_wrap=True)
         return 1
