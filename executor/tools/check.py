@@ -4,7 +4,6 @@ Invariants: it drops root like the executor, so it may read exactly what jobs ma
 """
 
 import os
-import pwd
 from collections.abc import Mapping
 
 import uvloop
@@ -19,6 +18,7 @@ from executor.tools import config_loader
 from executor.tools.config_loader import ToolConfigError
 from executor.tools.start import build_config, probe_sandbox, set_up_zygote
 from shared.checks import AllowedPath, ToolsCheck
+from shared.process.strict_modes import user_name
 
 
 def check_tools(settings: Settings, zygote: Zygote) -> ToolsCheck:
@@ -50,7 +50,7 @@ def check_tools(settings: Settings, zygote: Zygote) -> ToolsCheck:
     finally:
         zygote.close()
     return ToolsCheck(
-        user=_find_user_name(),
+        user=user_name(os.getuid()),
         landlock=landlock.get_abi_version(),
         can_filter_system_calls=filters.is_supported(),
         missing=landlock.list_missing(landlock.get_abi_version()),
@@ -97,10 +97,3 @@ def _check_commands(settings: Settings) -> tuple[list[str], list[str]]:
         else:
             usable.append(name)
     return usable, refused
-
-
-def _find_user_name() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
