@@ -17,6 +17,7 @@ from executor.settings import Settings
 from executor.tools import config_loader
 from executor.tools.config_loader import ToolConfigError
 from executor.tools.start import build_config, probe_sandbox, set_up_zygote
+from executor.tools.worker.setup import SetupResult
 from shared.checks import AllowedPath, ToolsCheck
 from shared.process.strict_modes import user_name
 
@@ -39,12 +40,11 @@ def check_tools(settings: Settings, zygote: Zygote) -> ToolsCheck:
     )
     # Opened like in the executor: a folder that was opened as root needs no access by its name afterwards.
     descriptors = {path.path: os.open(path.path, os.O_PATH | os.O_DIRECTORY) for path in paths if not path.problem}
-    mounts: tuple[str, ...] = ()
-    converter = ""
+    setup = SetupResult()
     try:
         user = User(settings.tools_user) if os.getuid() == 0 else None
-        problem, mounts, converter = set_up_zygote(build_config(usable), user, usable, zygote)
-        problem = problem or uvloop.run(probe_sandbox(zygote))
+        setup = set_up_zygote(build_config(usable), user, usable, zygote)
+        problem = setup.problem or uvloop.run(probe_sandbox(zygote))
     except (ToolConfigError, PrivilegeError) as error:
         problem = str(error)
     finally:
@@ -54,8 +54,8 @@ def check_tools(settings: Settings, zygote: Zygote) -> ToolsCheck:
         landlock=landlock.get_abi_version(),
         can_filter_system_calls=filters.is_supported(),
         missing=landlock.list_missing(landlock.get_abi_version()),
-        mount_problem=" ".join(mounts),
-        converter_problem=converter,
+        mount_problem=" ".join(setup.missing),
+        converter_problem=setup.converter,
         sandbox_problem=problem,
         paths=tuple(_check_access(path, descriptors) for path in paths),
         command_count=len(commands),

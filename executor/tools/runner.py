@@ -133,26 +133,12 @@ async def _pump(descriptor: int, stream: Stream, handle_output: OutputHandler, c
 
 async def _read_chunks(descriptor: int) -> AsyncGenerator[bytes]:
     """Yields what arrives through a pipe, and closes the pipe at the end."""
-    loop = asyncio.get_running_loop()
-    os.set_blocking(descriptor, False)
+    reader = asyncio.StreamReader(CHUNK_SIZE)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
+    )
     try:
-        while True:
-            try:
-                data = os.read(descriptor, CHUNK_SIZE)
-            except BlockingIOError:
-                await _wait_readable(loop, descriptor)
-                continue
-            if not data:
-                return
+        while data := await reader.read(CHUNK_SIZE):
             yield data
     finally:
-        os.close(descriptor)
-
-
-async def _wait_readable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
-    readable: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, lambda: readable.done() or readable.set_result(None))
-    try:
-        await readable
-    finally:
-        loop.remove_reader(descriptor)
+        transport.close()

@@ -48,16 +48,16 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
         # Clients of the socket expect that its owner listens.
         with contextlib.suppress(OSError):
             os.chown(sock.getsockname(), user.uid, -1)
-    problem, mounts, converter = set_up_zygote(config, user, settings, zygote)
+    setup = set_up_zygote(config, user, settings, zygote)
     missing = (
         *(() if find_host_problem() else landlock.list_missing(landlock.get_abi_version())),
-        *mounts,
-        *filter(None, (converter,)),
+        *setup.missing,
+        *filter(None, (setup.converter,)),
     )
     log.info("allowed", paths=config.readable_paths, writable=config.writable_paths, commands=config.command_names)
     for defence in missing:
         log.warning("the sandbox lacks something", what=defence)
-    problem = confine_executor(path) or problem
+    problem = confine_executor(path) or setup.problem
 
     async def serve() -> None:
         nonlocal problem
@@ -65,7 +65,7 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
         if reason := problem or ("" if config.roots else NO_PATHS):
             log.error("no tools are served", reason=reason)
         admission = Admission(settings.max_concurrent, settings.max_queue * QUEUE_FACTOR, settings.queue_timeout)
-        role = ToolsRole(config, zygote, admission, problem=problem, missing=missing, converter=converter)
+        role = ToolsRole(config, zygote, admission, problem=problem, missing=missing, converter=setup.converter)
         server = Server(role, path, settings.drain_timeout, trust=trust, watchdog=settings.watchdog_timeout)
         drain_on_signals(server, parent_fd)
         watch_zygote(zygote, role, server)
@@ -94,27 +94,23 @@ def watch_zygote(zygote: Zygote, role: ToolsRole, server: Server) -> None:
     loop.add_reader(zygote.fileno(), on_zygote_exit)
 
 
-def set_up_zygote(
-    config: ToolConfig, user: User | None, settings: Settings, zygote: Zygote
-) -> tuple[str, tuple[str, ...], str]:
-    """Sets the zygote up, and drops root. Raises ToolConfigError, PrivilegeError.
-
-    Returns why nothing can be served, which defences this host lacks, and why documents can't be converted.
-    """
-    problem, mounts, converter = find_host_problem(), (), ""
-    if not problem:
-        plan = SetupRequest(
-            config,
-            config_loader.find_search_program(),
-            user.name if user else "",
-            min(settings.max_concurrent, MAX_IDLE_PROCESSES),
-            Defences(),
+def set_up_zygote(config: ToolConfig, user: User | None, settings: Settings, zygote: Zygote) -> SetupResult:
+    """Sets the zygote up, and drops root. Raises ToolConfigError, PrivilegeError."""
+    result = SetupResult(problem=find_host_problem())
+    if not result.problem:
+        result = request_setup(
+            zygote,
+            SetupRequest(
+                config,
+                config_loader.find_search_program(),
+                user.name if user else "",
+                min(settings.max_concurrent, MAX_IDLE_PROCESSES),
+                Defences(),
+            ),
         )
-        answer = request_setup(zygote, plan)
-        problem, mounts, converter = answer.problem, answer.missing, answer.converter
     privileges.drop_privileges(user)
     core_dumps.hide_memory()
-    return problem, mounts, converter
+    return result
 
 
 def confine_executor(path: Path) -> str:
