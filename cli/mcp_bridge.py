@@ -3,8 +3,7 @@
 Invariants: it changes no message. Only messages of the protocol are written to stdout. It ends when stdin ends.
 """
 
-import contextlib
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,14 +97,8 @@ class HeaderBuilder:
 def run(environ: Mapping[str, str], folder: Path, url: str | None) -> None:
     """Relays messages until stdin ends. Raises StartupError."""
     found = find_server(environ, folder, url)
-    with unwrap_exception_group():
-        anyio.run(relay_messages, found)
-
-
-@contextlib.contextmanager
-def unwrap_exception_group() -> Generator[None]:
-    """Raises the StartupError that a task group has wrapped."""
     try:
-        yield
+        anyio.run(relay_messages, found)
     except* StartupError as problems:
+        # A task group has wrapped it.
         raise problems.exceptions[0] from None

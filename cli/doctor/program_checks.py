@@ -24,14 +24,10 @@ from shared.checks import ApiCheck, ClaudeCheck, ToolsCheck
 CHECK_TIMEOUT = 180.0
 
 
-class CheckFailed(Exception):
-    """A program did not write a report."""
-
-
 async def run_check[T](
     install: Installation, unit: str, environment: Mapping[str, str], kind: type[T], *arguments: str
-) -> T:
-    """Returns the report of a program. unit: under systemd, whose credentials it gets. Raises CheckFailed."""
+) -> T | Finding:
+    """Returns the report of a program, or why there is none. unit: under systemd, whose credentials it gets."""
     with tempfile.TemporaryDirectory(prefix="doctor-") as name:
         folder = Path(name)
         files = {secret: path for secret, path in install.credentials.get(unit, {}).items() if os.access(path, os.R_OK)}
@@ -50,24 +46,23 @@ async def run_check[T](
         try:
             async with asyncio.timeout(CHECK_TIMEOUT):
                 output, errors = await process.communicate()
-        except TimeoutError as late:
-            raise CheckFailed(f"{arguments[0]} did not answer in {CHECK_TIMEOUT:g} s") from late
+        except TimeoutError:
+            return _report_failure(f"{arguments[0]} did not answer in {CHECK_TIMEOUT:g} s")
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
     try:
         return msgspec.json.decode(output, type=kind)
-    except msgspec.DecodeError as problem:
+    except msgspec.DecodeError:
         last_line = errors.decode(errors="replace").strip().rpartition("\n")[2]
-        raise CheckFailed(f"{arguments[0]} ended with exit code {process.returncode}: {last_line}") from problem
+        return _report_failure(f"{arguments[0]} ended with exit code {process.returncode}: {last_line}")
 
 
 async def check_api(install: Installation) -> list[Finding]:
     """Returns the findings of the API."""
-    try:
-        report = await run_check(install, "claude-api", install.api, ApiCheck, "api")
-    except CheckFailed as problem:
-        return [_report_failure(problem)]
+    report = await run_check(install, "claude-api", install.api, ApiCheck, "api")
+    if isinstance(report, Finding):
+        return [report]
     findings = _check_settings("API", report.complaints, install)
     return findings if report.complaints else [*findings, *check_storage(report, install)]
 
@@ -75,10 +70,9 @@ async def check_api(install: Installation) -> list[Finding]:
 async def check_claude(install: Installation, *, ask: bool) -> tuple[list[Finding], ClaudeCheck | None]:
     """Returns the findings of the claude executor, and its report."""
     arguments = ("executor", "--role", "claude", *(["--ask"] if ask and install.can_ask_service else []))
-    try:
-        report = await run_check(install, "claude-executor@", install.claude, ClaudeCheck, *arguments)
-    except CheckFailed as problem:
-        return [_report_failure(problem)], None
+    report = await run_check(install, "claude-executor@", install.claude, ClaudeCheck, *arguments)
+    if isinstance(report, Finding):
+        return [report], None
     findings = _check_settings("claude executor", report.complaints, install)
     if not report.complaints:
         findings += [check_cli(report), *check_cli_sandbox(report), *check_credential(report, install)]
@@ -87,17 +81,16 @@ async def check_claude(install: Installation, *, ask: bool) -> tuple[list[Findin
 
 async def check_tools(install: Installation) -> list[Finding]:
     """Returns the findings of the tools executor."""
-    try:
-        report = await run_check(install, "tools-executor@", install.tools, ToolsCheck, "executor", "--role", "tools")
-    except CheckFailed as problem:
-        return [_report_failure(problem)]
+    report = await run_check(install, "tools-executor@", install.tools, ToolsCheck, "executor", "--role", "tools")
+    if isinstance(report, Finding):
+        return [report]
     findings = _check_settings("tools executor", report.complaints, install)
     if not report.complaints:
         findings += [*check_kernel(report), *check_sandbox(report), *check_paths(report), *check_commands(report)]
     return findings
 
 
-def _report_failure(problem: CheckFailed) -> Finding:
+def _report_failure(problem: str) -> Finding:
     return error("settings", f"A program can't be checked: {problem}.", "Reinstall: `make clean`, then `make run`.")
 
 

@@ -6,12 +6,15 @@ Invariants: only this module sees all settings; each program sees its own only (
 import asyncio
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values
 from msgspec import Struct
 from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType
+from rich.spinner import Spinner
 
 from cli import StartupError
 from cli.up import preflight, readiness, token_file
@@ -19,7 +22,6 @@ from cli.up.banner import Banner, ClientKey
 from cli.up.child import Program
 from cli.up.environment import build_environments, build_tools_environment, list_unknown_settings, merge_settings
 from cli.up.preflight import Address
-from cli.up.progress import show_step
 from cli.up.supervisor import Supervisor, SupervisorTimeouts
 from shared.process import core_dumps, strict_modes
 
@@ -28,6 +30,8 @@ DEFAULT_RUN_DIR = ".run"
 DEFAULT_DATA_DIR = ".data"
 TOKEN_FILE = "api-token"  # noqa: S105 # its name
 ADDRESS_FILE = "api-address"
+FRAME_INTERVAL = 0.1
+ERASE_LINE = Control((ControlType.ERASE_IN_LINE, 2))
 
 # -P: a folder `api` in the current folder is not imported.
 PYTHON_COMMAND = (sys.executable, "-P", "-m")
@@ -117,11 +121,11 @@ async def serve(plan: StartPlan, console: Console, errors: Console) -> int:
     async def until_ready() -> None:
         try:
             async with asyncio.timeout(START_TIMEOUT):
-                async with show_step(console, "Starting the executor …"):
+                async with _show_step(console, "Starting the executor …"):
                     await readiness.wait_until_accepting(plan.run_dir / preflight.CLAUDE_SOCKET)
-                async with show_step(console, "Starting the API and Claude Code …"):
+                async with _show_step(console, "Starting the API and Claude Code …"):
                     health = await readiness.wait_until_healthy(plan.address)
-                async with show_step(console, "Testing the tools sandbox …"):
+                async with _show_step(console, "Testing the tools sandbox …"):
                     tools = await readiness.wait_for_tools(plan.run_dir / preflight.TOOLS_SOCKET)
         except TimeoutError as error:
             raise StartupError(
@@ -153,3 +157,30 @@ def up(environ: Mapping[str, str], folder: Path, commands: Mapping[str, tuple[st
         errors.print(str(problem), style="red", soft_wrap=True)
         return 1
     return asyncio.run(serve(plan, console, errors))
+
+
+@contextlib.asynccontextmanager
+async def _show_step(console: Console, message: str) -> AsyncGenerator[None]:
+    """Shows a message while the block runs: with a spinner on a terminal, as a plain line elsewhere.
+
+    The programs write log lines to the same terminal. The spinner leaves the cursor at the start of its line, so that a log
+    line overwrites it instead of being appended to it.
+    """
+    if not console.is_terminal or console.is_dumb_terminal:
+        console.print(message, soft_wrap=True)
+        yield
+        return
+    task = asyncio.create_task(_spin(console, message))
+    try:
+        yield
+    finally:
+        task.cancel()
+        console.control(ERASE_LINE)
+
+
+async def _spin(console: Console, message: str) -> None:
+    spinner = Spinner("dots", message)
+    while True:
+        console.control(ERASE_LINE)
+        console.print(spinner.render(asyncio.get_running_loop().time()), end="\r")
+        await asyncio.sleep(FRAME_INTERVAL)

@@ -14,22 +14,7 @@ import struct
 from collections.abc import Sequence
 
 from executor.sandbox.libc import LIBC, check_call
-from executor.sandbox.seccomp import argument_checks
-from executor.sandbox.seccomp.bpf import (
-    ALLOW,
-    ARCHITECTURES,
-    JUMP_ANY_BIT,
-    JUMP_EQ,
-    RETURN,
-    check_architecture,
-    encode_instruction,
-    load_argument,
-    match_call,
-    reject_bits,
-    reject_values,
-    require_values,
-    return_error,
-)
+from executor.sandbox.seccomp import steps
 from executor.sandbox.seccomp.system_calls import (
     ALLOWED_CALLS,
     ARGUMENT_CHECKED_CALLS,
@@ -51,7 +36,7 @@ NAMESPACES = 0x7E020080  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWP
 
 def is_supported() -> bool:
     """Whether there is a filter for this machine."""
-    return platform.machine() in ARCHITECTURES
+    return platform.machine() in steps.ARCHITECTURES
 
 
 def build_command_filter(*, allow_signals: bool) -> bytes:
@@ -69,8 +54,8 @@ def build_program_filter() -> bytes:
 
     A filter can't check the modes of openat2, and only our own code needs it.
     """
-    missing = match_call(CALLS["openat2"], [return_error(errno.ENOSYS)])
-    return b"".join([*check_architecture(), *missing, encode_instruction(RETURN, ALLOW)])
+    missing = steps.match_call(CALLS["openat2"], [steps.return_error(errno.ENOSYS)])
+    return b"".join([*steps.check_architecture(), *missing, steps.encode_instruction(steps.RETURN, steps.ALLOW)])
 
 
 def build_cli_filter(*, allow_signals: bool, dns: bool) -> bytes:
@@ -83,7 +68,7 @@ def build_cli_filter(*, allow_signals: bool, dns: bool) -> bytes:
     denied += [] if allow_signals else [name for name in SIGNAL_CALLS if name != "tgkill"]
     return _build_filter(
         denied,
-        internet=argument_checks.build_socket_steps(dns=dns),
+        internet=steps.build_socket_steps(dns=dns),
         more=(*(CALLS[name] for name in CLI_CALLS), *INOTIFY_WATCH_CALLS.values()),
     )
 
@@ -98,16 +83,20 @@ def build_executor_filter(pid: int) -> bytes:
     denied += ["bind", "connect", "openat2", *(name for name in SIGNAL_CALLS if name != "tgkill")]
     first: list[bytes] = []
     for name in PROCESS_START_CALLS:
-        first += match_call(ALLOWED_CALLS[name], [return_error(errno.EPERM)])
-    for name, steps in (
+        first += steps.match_call(ALLOWED_CALLS[name], [steps.return_error(errno.EPERM)])
+    for name, check in (
         (
             "clone",
-            [load_argument(0), encode_instruction(JUMP_ANY_BIT, os.CLONE_THREAD, 1, 0), return_error(errno.EPERM)],
+            [
+                steps.load_argument(0),
+                steps.encode_instruction(steps.JUMP_ANY_BIT, os.CLONE_THREAD, 1, 0),
+                steps.return_error(errno.EPERM),
+            ],
         ),
-        ("tgkill", [load_argument(0), *require_values((pid,), errno.EPERM)]),
-        ("socket", [load_argument(0), *require_values((socket.AF_UNIX,), errno.EAFNOSUPPORT)]),
+        ("tgkill", [steps.load_argument(0), *steps.require_values((pid,), errno.EPERM)]),
+        ("socket", [steps.load_argument(0), *steps.require_values((socket.AF_UNIX,), errno.EAFNOSUPPORT)]),
     ):
-        first += match_call(CALLS[name], steps)
+        first += steps.match_call(CALLS[name], check)
     return _build_filter(denied, first=first, more=(*LISTEN_CALLS.values(), CALLS["memfd_create"]))
 
 
@@ -135,24 +124,27 @@ def _build_filter(
     internet: the steps for `socket`; without them, there are no sockets, and memory and descriptors are restricted.
     first: steps before all others.
     """
-    steps = [*check_architecture(), *first]
+    found = [*steps.check_architecture(), *first]
     for name in denied:
-        steps += match_call(CALLS[name], [return_error(errno.EPERM)])
+        found += steps.match_call(CALLS[name], [steps.return_error(errno.EPERM)])
     # glibc falls back to clone, whose flags can be checked.
-    steps += match_call(CALLS["clone3"], [return_error(errno.ENOSYS)])
-    steps += match_call(CALLS["clone"], reject_bits(0, NAMESPACES))
-    steps += argument_checks.build_own_process_steps()
-    steps += argument_checks.build_mode_steps()
+    found += steps.match_call(CALLS["clone3"], [steps.return_error(errno.ENOSYS)])
+    found += steps.match_call(CALLS["clone"], steps.reject_bits(0, NAMESPACES))
+    found += steps.build_own_process_steps()
+    found += steps.build_mode_steps()
     if internet is None:
-        steps += argument_checks.build_memory_steps()
-        steps += argument_checks.build_descriptor_steps()
+        found += steps.build_memory_steps()
+        found += steps.build_descriptor_steps()
     else:
-        steps += match_call(CALLS["fcntl"], reject_values(1, DENIED_FCNTL_COMMANDS))
-        steps += match_call(CALLS["ioctl"], reject_values(1, DENIED_IOCTLS))
-        steps += match_call(CALLS["socket"], internet)
-        steps += argument_checks.build_send_steps()
+        found += steps.match_call(CALLS["fcntl"], steps.reject_values(1, DENIED_FCNTL_COMMANDS))
+        found += steps.match_call(CALLS["ioctl"], steps.reject_values(1, DENIED_IOCTLS))
+        found += steps.match_call(CALLS["socket"], internet)
+        found += steps.build_send_steps()
     checked = [CALLS[name] for name in ARGUMENT_CHECKED_CALLS if name not in denied]
     for number in (*ALLOWED_CALLS.values(), *checked, *more):
         if number >= 0:
-            steps += [encode_instruction(JUMP_EQ, number, 0, 1), encode_instruction(RETURN, ALLOW)]
-    return b"".join([*steps, return_error(errno.ENOSYS)])
+            found += [
+                steps.encode_instruction(steps.JUMP_EQ, number, 0, 1),
+                steps.encode_instruction(steps.RETURN, steps.ALLOW),
+            ]
+    return b"".join([*found, steps.return_error(errno.ENOSYS)])
