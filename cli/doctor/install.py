@@ -87,7 +87,12 @@ def inspect_folder(environ: Mapping[str, str], folder: Path) -> Installation:
     with contextlib.suppress(StartupError):
         address = preflight.parse_address(given)
     api, claude = build_environments({**environ, **decided}, dotenv)
-    mixed = is_credential_redirected(environ, dotenv)
+    # A credential from the environment would go to an address from .env, which may be anybody's.
+    mixed = (
+        any(environ.get(name) for name in TOKEN_VARIABLES)
+        and bool(dotenv.get(BASE_URL_VARIABLE))
+        and not environ.get(BASE_URL_VARIABLE)
+    )
     if mixed:
         findings.append(MIXED_CREDENTIAL_SOURCES)
     return Installation(
@@ -110,12 +115,6 @@ def inspect_folder(environ: Mapping[str, str], folder: Path) -> Installation:
     )
 
 
-def is_credential_redirected(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> bool:
-    """Returns whether a credential from the environment would go to an address from .env, which may be anybody's."""
-    has_credential = any(environ.get(name) for name in TOKEN_VARIABLES)
-    return has_credential and bool(dotenv.get(BASE_URL_VARIABLE)) and not environ.get(BASE_URL_VARIABLE)
-
-
 def inspect_units(environ: Mapping[str, str], units: Path = UNITS_FOLDER) -> Installation:
     """Returns what the units in this folder start, with the first instance of each executor."""
     common = {name: environ[name] for name in ("PATH", "LANG") if name in environ}
@@ -130,7 +129,10 @@ def inspect_units(environ: Mapping[str, str], units: Path = UNITS_FOLDER) -> Ins
         for problem in list_unknown_settings(_read_variables(file), str(file))
     )
     credentials = {
-        name: dict(_parse_credential(value) for value in unit.get("LoadCredential", []))
+        name: {
+            secret: Path(path or os.devnull)
+            for secret, _, path in (value.partition(":") for value in unit.get("LoadCredential", []))
+        }
         for name, unit in services.items()
     }
     secret_files = {path for files in credentials.values() for path in files.values()}
@@ -200,11 +202,6 @@ def _read_variables(file: Path) -> dict[str, str]:
         return {name: value for name, value in dotenv_values(file, interpolate=False).items() if value}
     except OSError:
         return {}
-
-
-def _parse_credential(value: str) -> tuple[str, Path]:
-    name, _, path = value.partition(":")
-    return name, Path(path or os.devnull)
 
 
 def _parse_listen_address(socket: Mapping[str, list[str]]) -> Address | None:

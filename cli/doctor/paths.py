@@ -78,17 +78,13 @@ def check_run_dir(install: Installation) -> Finding:
         )
     if not stat.S_ISDIR(facts.st_mode):
         return error("folder", f"RUN_DIR: {path} is not a folder.", "Set RUN_DIR to a folder for the server alone.")
-    if problem := _find_untrusted_folder(path.absolute()):
+    own = [path.absolute() / role for role in ROLES if (path / role).is_dir()]
+    problems = (find_folder_problem(path.absolute()), *(find_folder_problem(each, any_owner=True) for each in own))
+    if problem := next(filter(None, problems), ""):
         return to_finding("folder", problem)
     if install.kind == "folder" and not os.access(path, os.W_OK | os.X_OK):
         return error("folder", f"RUN_DIR: {path} can't be written.", "Set RUN_DIR to a writable folder.")
     return ok("folder", f"{path} can be used (owner {user_name(facts.st_uid)}, mode {stat.S_IMODE(facts.st_mode):o}).")
-
-
-def _find_untrusted_folder(path: Path) -> str:
-    own = [path / role for role in ROLES if (path / role).is_dir()]
-    problems = (find_folder_problem(path), *(find_folder_problem(each, any_owner=True) for each in own))
-    return next(filter(None, problems), "")
 
 
 async def check_sockets(install: Installation) -> list[Finding]:

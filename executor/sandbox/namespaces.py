@@ -72,8 +72,3 @@ def find_problem(proc_descriptor: int) -> str:
 def is_init() -> bool:
     """Whether this process is the first of a PID namespace: a signal to all processes then reaches only those of it."""
     return os.getpid() == INIT_PID
-
-
-def read_outer_pid() -> int:
-    """Returns the id of this process in /proc, which may show another PID namespace. Raises OSError."""
-    return int(os.readlink("/proc/self"))  # noqa: PTH115 # a number

@@ -60,7 +60,7 @@ class IdleProcesses:
         # By process id.
         self._groups: dict[int, Cgroup] = {}
         # Python writes a byte to the pipe when any child ends; the handler itself has nothing to do.
-        signal.signal(signal.SIGCHLD, _ignore_signal)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.set_wakeup_fd(self._sigchld_writer, warn_on_full_buffer=False)
 
     def serve(self) -> None:
@@ -81,17 +81,14 @@ class IdleProcesses:
             if self._taken_reader in ready:
                 messages = os.read(self._taken_reader, MAX_MESSAGES_PER_READ * TAKEN_MESSAGE.size)
                 for (number,) in TAKEN_MESSAGE.iter_unpack(messages):
-                    self._replace_taken(number)
+                    if taken := self._idle.pop(number, None):
+                        pid, reaped = taken
+                        self._running.add(pid)
+                        self._fork_idle(reaped=reaped)
             elif self._sigchld_reader in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._sigchld_reader, MAX_MESSAGES_PER_READ)
                 self._reap()
-
-    def _replace_taken(self, number: int) -> None:
-        if taken := self._idle.pop(number, None):
-            pid, reaped = taken
-            self._running.add(pid)
-            self._fork_idle(reaped=reaped)
 
     def _reap(self) -> None:
         ended: set[int] = set()
@@ -140,7 +137,3 @@ class IdleProcesses:
         self._idle[self._number] = (pid, reaped)
         if group:
             self._groups[pid] = group
-
-
-def _ignore_signal(_number: int, _frame: object) -> None:
-    """Does nothing: the main loop handles the signal when it reads the pipe."""

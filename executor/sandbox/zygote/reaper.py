@@ -18,7 +18,6 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct, structs
 
-from executor.sandbox import namespaces
 from executor.sandbox.cgroups import Cgroup
 from executor.sandbox.libc import LIBC, PR_SET_CHILD_SUBREAPER
 from executor.sandbox.zygote import fd_passing, processes
@@ -71,7 +70,8 @@ class LimitChecker:
 
     def __init__(self, limits: JobLimits) -> None:
         self._limits = limits
-        self._reaper_pid = namespaces.read_outer_pid()
+        # /proc may show another PID namespace than this process's own.
+        self._reaper_pid = int(os.readlink("/proc/self"))  # noqa: PTH115 # a number
         self._free_at_start = [_measure_free(folder) for folder in limits.folders]
 
     def find_exceeded(self) -> str:
