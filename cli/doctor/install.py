@@ -33,11 +33,6 @@ PLACEHOLDER_TOKEN = "sk-local-0f1e2d3c4b5a69788796a5b4c3d2e1f0"  # noqa: S105 # 
 
 BASE_URL_VARIABLE = "ANTHROPIC_BASE_URL"
 TOKEN_VARIABLES = tuple(name for name in CREDENTIAL_VARIABLES if name != BASE_URL_VARIABLE)
-MIXED_CREDENTIAL_SOURCES = warning(
-    "credential",
-    f"The credential comes from the environment, {BASE_URL_VARIABLE} from .env, so the service is not asked.",
-    "Set both in the same place.",
-)
 
 
 class Installation(Struct, frozen=True):
@@ -94,7 +89,10 @@ def inspect_folder(environ: Mapping[str, str], folder: Path) -> Installation:
         and not environ.get(BASE_URL_VARIABLE)
     )
     if mixed:
-        findings.append(MIXED_CREDENTIAL_SOURCES)
+        message = (
+            f"The credential comes from the environment, {BASE_URL_VARIABLE} from .env, so the service is not asked."
+        )
+        findings.append(warning("credential", message, "Set both in the same place."))
     return Installation(
         can_ask_service=not mixed,
         kind="folder",

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import structlog
 import uvloop
+from msgspec import structs
 
 from executor.admission import Admission
 from executor.sandbox import landlock, privileges
@@ -65,7 +66,7 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
         if reason := problem or ("" if config.roots else NO_PATHS):
             log.error("no tools are served", reason=reason)
         admission = Admission(settings.max_concurrent, settings.max_queue * QUEUE_FACTOR, settings.queue_timeout)
-        role = ToolsRole(config, zygote, admission, problem=problem, missing=missing, converter=setup.converter)
+        role = ToolsRole(config, zygote, admission, structs.replace(setup, problem=problem, missing=missing))
         server = Server(role, path, settings.drain_timeout, trust=trust, watchdog=settings.watchdog_timeout)
         drain_on_signals(server, parent_fd)
         watch_zygote(zygote, role, server)

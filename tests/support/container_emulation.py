@@ -11,7 +11,7 @@ import errno
 import os
 import sys
 
-from executor.sandbox import remount
+from executor.sandbox import mounts
 from executor.sandbox.libc import LIBC, check_call
 from executor.sandbox.seccomp.system_calls import CALLS
 from tests.support import kernel
@@ -27,11 +27,11 @@ REFUSED_CALLS = (
 def mount(paths: list[str]) -> None:
     """Mount these without exec, for this process and what it starts."""
     os.unshare(os.CLONE_NEWNS)
-    check_call(LIBC.mount(None, b"/", None, ctypes.c_ulong(remount.SLAVE | remount.RECURSIVE), None))
+    check_call(LIBC.mount(None, b"/", None, ctypes.c_ulong(mounts.SLAVE | mounts.RECURSIVE), None))
     for path in paths:
-        copy = remount._clone_mount(path, True)
-        here = (remount.AT_FDCWD, os.fsencode(path), remount.FROM_DESCRIPTOR)
-        check_call(LIBC.syscall(remount.MOVE_MOUNT, copy, b"", *here))
+        copy = mounts._clone_mount(path, True)
+        here = (mounts.AT_FDCWD, os.fsencode(path), mounts.FROM_DESCRIPTOR)
+        check_call(LIBC.syscall(mounts.MOVE_MOUNT, copy, b"", *here))
         os.close(copy)
 
 
