@@ -7,17 +7,30 @@ import secrets
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
-from cli import StartupError, login
+from cli import StartupError
 from cli.keys import keys
-from cli.up.command import read_dotenv, up
-from cli.up.environment import build_environments
+from cli.up import preflight
+from cli.up.command import PYTHON_COMMAND, read_dotenv, up
+from cli.up.environment import build_environments, merge_settings
+from shared.claude_cli import find_bundled_cli
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class CommandGroup(click.Group):
+    """A group whose commands may raise StartupError: its message is shown without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StartupError as problem:
+            raise click.ClickException(str(problem)) from problem
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="claude-api-server", prog_name="claude-api-server")
 def main() -> None:
     """Turn your own Claude Code into an API that every OpenAI client can use.
@@ -49,10 +62,13 @@ def login_command() -> None:
     Put the token that it prints in .env as CLAUDE_CODE_OAUTH_TOKEN=… and restart the server.
     """
     click.echo("When the token is shown, put it in .env as CLAUDE_CODE_OAUTH_TOKEN=… and run: make run", err=True)
-    try:
-        login.exec_setup_token(os.environ, read_dotenv(Path.cwd()))
-    except StartupError as problem:
-        raise click.ClickException(str(problem)) from problem
+    given = merge_settings(os.environ, read_dotenv(Path.cwd()))
+    preflight.check_cli_path(given)
+    path = Path(given["CLAUDE_CLI_PATH"]).absolute() if "CLAUDE_CLI_PATH" in given else find_bundled_cli()
+    if not path or not path.is_file():
+        raise StartupError("The Claude Code CLI is not installed. Run `make run` once, or set CLAUDE_CLI_PATH to it.")
+    # The CLI takes the place of this process: only the owner sees its output, which has the token.
+    os.execve(path, ["claude", "setup-token"], dict(os.environ))  # noqa: S606
 
 
 @main.command("mcp", short_help="Connect stdin and stdout to the MCP of the running server.")
@@ -64,10 +80,7 @@ def mcp_command(url: str | None) -> None:
     """
     from cli import mcp_bridge  # noqa: PLC0415 # takes half a second, and only this command needs it
 
-    try:
-        mcp_bridge.run(os.environ, Path.cwd(), url)
-    except StartupError as problem:
-        raise click.ClickException(str(problem)) from problem
+    mcp_bridge.run(os.environ, Path.cwd(), url)
 
 
 @main.command("doctor", short_help="Check everything the server needs.")
@@ -107,9 +120,7 @@ def upgrade_command() -> None:
     settings, _ = build_environments(os.environ, read_dotenv(Path.cwd()))
     # The API's settings require a token; the upgrade does not use it.
     environment = {"API_SECRET_TOKEN": secrets.token_hex(32), **settings}
-    sys.exit(
-        subprocess.run([sys.executable, "-P", "-m", "api.database", "upgrade"], env=environment, check=False).returncode
-    )
+    sys.exit(subprocess.run([*PYTHON_COMMAND, "api.database", "upgrade"], env=environment, check=False).returncode)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,13 @@ from typing import Any, cast
 from urllib.parse import quote
 
 import click
+import httpx2
 from rich.console import Console
 from rich.table import Table
 
 from cli import StartupError
-from cli.api_client import send_request
 from cli.running_server import find_server
+from shared.text.printable import escape_unprintable
 
 LIMIT_TYPES = {
     "requests_per_minute": int,
@@ -28,15 +29,28 @@ LIMIT_TYPES = {
     "tokens_per_month": int,
 }
 KEYS_PATH = "/api/admin/keys"
+API_TIMEOUT = 15.0
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def _request(method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    """Returns the server's answer. Raises StartupError, or ClickException with the server's error message if there is one."""
+    server = find_server(os.environ, Path.cwd(), click.get_current_context().obj)
     try:
-        return send_request(find_server(os.environ, Path.cwd(), click.get_current_context().obj), method, path, body)
-    except StartupError as problem:
-        raise click.ClickException(str(problem)) from problem
+        response = httpx2.request(
+            method, server.url + path, json=body, headers=server.build_headers(), timeout=API_TIMEOUT, trust_env=False
+        )
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise StartupError(f"No server answers at {server.url}. Start it with `make run`, or pass --url.") from error
+    try:
+        answer: Any = response.json() if response.content else None
+        if response.is_success:
+            return answer
+        detail = escape_unprintable(str(answer["detail"]))
+    except (ValueError, TypeError, KeyError):
+        detail = ""
+    raise click.ClickException(detail or f"The server answered {response.status_code}.")
 
 
 def _build_key_path(name: str) -> str:

@@ -3,8 +3,7 @@
 Invariants: it changes no message. Only messages of the protocol are written to stdout. It ends when stdin ends.
 """
 
-import contextlib
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import click
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.stdio import stdio_server
-from mcp.shared.inbound import encode_header_value
+from mcp.shared.inbound import NAME_BEARING_METHODS, encode_header_value
 from mcp.shared.message import ClientMessageMetadata, SessionMessage
 from mcp_types import PROTOCOL_VERSION_META_KEY, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
@@ -22,8 +21,6 @@ from cli.running_server import RunningServer, find_server
 
 # The server limits the time of a call; here only the connection has a timeout.
 BRIDGE_TIMEOUT = httpx2.Timeout(None, connect=10)
-# By method: the parameter whose value goes into the header Mcp-Name, which version 2026-07-28 requires.
-NAME_PARAMETERS = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 
 
 async def check_server(found: RunningServer, client: httpx2.AsyncClient) -> None:
@@ -85,7 +82,7 @@ class HeaderBuilder:
         if not isinstance(version, str):
             return self._version_headers()
         headers = {"mcp-protocol-version": version, "mcp-method": message.method}
-        name = params.get(NAME_PARAMETERS.get(message.method, ""))
+        name = params.get(NAME_BEARING_METHODS.get(message.method, ""))
         return {**headers, **({"mcp-name": encode_header_value(name)} if isinstance(name, str) else {})}
 
     def record_response(self, message: object) -> None:
@@ -100,14 +97,8 @@ class HeaderBuilder:
 def run(environ: Mapping[str, str], folder: Path, url: str | None) -> None:
     """Relays messages until stdin ends. Raises StartupError."""
     found = find_server(environ, folder, url)
-    with unwrap_exception_group():
-        anyio.run(relay_messages, found)
-
-
-@contextlib.contextmanager
-def unwrap_exception_group() -> Generator[None]:
-    """Raises the StartupError that a task group has wrapped."""
     try:
-        yield
+        anyio.run(relay_messages, found)
     except* StartupError as problems:
+        # A task group has wrapped it.
         raise problems.exceptions[0] from None

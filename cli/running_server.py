@@ -6,6 +6,7 @@ this machine, from the same source as the key. A .env file may belong to anybody
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -45,26 +46,25 @@ def find_server(
     The key comes from the environment, the folder of secrets (in a container), .env, the file that `up` generated in this
     folder, or the units. Without `url`, the address comes from the same source and is on this machine.
     """
-    dotenv = read_dotenv(folder)
-    given = merge_settings(environ, dotenv)
+    given = merge_settings(environ, read_dotenv(folder))
     own = merge_settings(environ, {})
-    if key := own.get(KEY_SETTING) or read_credentials(environ, (KEY_SETTING,)).get(KEY_SETTING):
-        return RunningServer(resolve_url(url, lambda: _address_from_environment(own, given, KEY_SETTING)), key)
-    if key := given.get(KEY_SETTING):
-        return RunningServer(resolve_url(url, lambda: preflight.parse_address(given)), key)
     file = folder / given.get("RUN_DIR", DEFAULT_RUN_DIR) / TOKEN_FILE
-    if not file.exists() and os.access(unit_key_file, os.R_OK):
+    if key := own.get(KEY_SETTING) or read_credentials(environ, (KEY_SETTING,)).get(KEY_SETTING):
+        find_address = partial(_address_from_environment, own, given, KEY_SETTING)
+    elif key := given.get(KEY_SETTING):
+        find_address = partial(preflight.parse_address, given)
+    elif file.exists():
+        find_address = partial(_address_from_run_dir, own, given, folder, file)
+        key = token_file.load_or_create_token(file).value
+    elif os.access(unit_key_file, os.R_OK):
+        find_address = partial(_address_from_environment, own, given, str(unit_key_file))
         key = unit_key_file.read_text(encoding="ascii").strip()
-        return RunningServer(resolve_url(url, lambda: _address_from_environment(own, given, str(unit_key_file))), key)
-    if not file.exists():
+    else:
         raise StartupError(
             f"There is no key: set API_SECRET_TOKEN to the server's key, or run this in the server's folder, where `make run` "
             f"generates {file}; under systemd, run it as root."
         )
-    return RunningServer(
-        resolve_url(url, lambda: _address_from_run_dir(own, given, folder, file)),
-        token_file.load_or_create_token(file).value,
-    )
+    return RunningServer(resolve_url(url, find_address), key)
 
 
 def resolve_url(url: str | None, find_address: Callable[[], preflight.Address]) -> str:

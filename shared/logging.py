@@ -66,16 +66,11 @@ def configure(program: str, level: str, log_format: LogFormat) -> None:
         structlog.processors.TimeStamper(fmt="iso" if log_format == "json" else "%H:%M:%S", utc=log_format == "json"),
         mask_secrets,
     ]
-    if log_format == "json":
-        renderers: list[structlog.typing.Processor] = [
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ]
-    else:
+    renderers: list[structlog.typing.Processor] = [structlog.processors.JSONRenderer()]
+    if log_format == "console":
         # Not rich's traceback, the default where rich is installed: it shows the values of local variables.
         traceback = structlog.dev.plain_traceback
         renderers = [
-            structlog.processors.format_exc_info,
             # After the traceback is text: its last line may contain client data.
             escape_log_event,
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=34, exception_formatter=traceback),
@@ -85,7 +80,11 @@ def configure(program: str, level: str, log_format: LogFormat) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                *renderers,
+            ],
         )
     )
     root = logging.getLogger()

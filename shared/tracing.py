@@ -122,13 +122,14 @@ class OtlpTracing(Tracing):
         self._tracer = self._provider.get_tracer("claude-api-server")
 
     def start_span(self, name: str, parent: str = "", kind: SpanKindName = "internal", state: str = "") -> Span:
+        from opentelemetry.context import Context  # noqa: PLC0415
         from opentelemetry.trace import SpanKind  # noqa: PLC0415
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
 
         # An empty context, not the current one: a generator may be resumed in another.
         remote = Span(parent, state)
         carrier = {"traceparent": remote.traceparent, "tracestate": remote.tracestate}
-        context = TraceContextTextMapPropagator().extract(carrier, _build_empty_context())
+        context = TraceContextTextMapPropagator().extract(carrier, Context())
         return RecordingSpan(self._tracer.start_span(name, context, SpanKind[kind.upper()]))
 
     def close(self) -> None:
@@ -138,12 +139,6 @@ class OtlpTracing(Tracing):
         shutdown.join(FLUSH_TIMEOUT)
         if shutdown.is_alive():
             structlog.get_logger().warning("the last spans were not sent", waited=time.monotonic() - started)
-
-
-def _build_empty_context() -> Any:
-    from opentelemetry.context import Context  # noqa: PLC0415
-
-    return Context()
 
 
 def build_tracing(program: str, environ: Mapping[str, str]) -> Tracing:

@@ -7,7 +7,6 @@ import contextlib
 import os
 import re
 import shlex
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -17,8 +16,8 @@ from msgspec import Struct
 
 from cli import StartupError
 from cli.doctor import Finding, ok, to_finding, warning
-from cli.up import preflight, workspace
-from cli.up.command import DEFAULT_DATA_DIR, DEFAULT_RUN_DIR, TOKEN_FILE, read_dotenv
+from cli.up import preflight
+from cli.up.command import DEFAULT_DATA_DIR, DEFAULT_RUN_DIR, PYTHON_COMMAND, TOKEN_FILE, read_dotenv
 from cli.up.environment import (
     CREDENTIAL_VARIABLES,
     build_environments,
@@ -28,19 +27,12 @@ from cli.up.environment import (
 )
 from cli.up.preflight import Address
 
-# -P: a folder `api` in the current folder is not imported.
-PROGRAM_COMMAND = (sys.executable, "-P", "-m")
 UNITS_FOLDER = Path("/etc/systemd/system")
 # A valid key for the programs' checks, where `up` would generate one.
 PLACEHOLDER_TOKEN = "sk-local-0f1e2d3c4b5a69788796a5b4c3d2e1f0"  # noqa: S105 # invented
 
 BASE_URL_VARIABLE = "ANTHROPIC_BASE_URL"
 TOKEN_VARIABLES = tuple(name for name in CREDENTIAL_VARIABLES if name != BASE_URL_VARIABLE)
-MIXED_CREDENTIAL_SOURCES = warning(
-    "credential",
-    f"The credential comes from the environment, {BASE_URL_VARIABLE} from .env, so the service is not asked.",
-    "Set both in the same place.",
-)
 
 
 class Installation(Struct, frozen=True):
@@ -83,16 +75,24 @@ def inspect_folder(environ: Mapping[str, str], folder: Path) -> Installation:
     decided = {"RUN_DIR": str(run_dir)}
     if "API_SECRET_TOKEN" not in given:
         decided["API_SECRET_TOKEN"] = PLACEHOLDER_TOKEN
-    if "ALLOWED_PATHS" not in given and (folder / workspace.FOLDER_NAME).is_dir():
-        decided["ALLOWED_PATHS"] = str(folder / workspace.FOLDER_NAME)
+    if "ALLOWED_PATHS" not in given and (folder / preflight.WORKSPACE).is_dir():
+        decided["ALLOWED_PATHS"] = str(folder / preflight.WORKSPACE)
     address = None
     # The API's check of its settings reports it too.
     with contextlib.suppress(StartupError):
         address = preflight.parse_address(given)
     api, claude = build_environments({**environ, **decided}, dotenv)
-    mixed = is_credential_redirected(environ, dotenv)
+    # A credential from the environment would go to an address from .env, which may be anybody's.
+    mixed = (
+        any(environ.get(name) for name in TOKEN_VARIABLES)
+        and bool(dotenv.get(BASE_URL_VARIABLE))
+        and not environ.get(BASE_URL_VARIABLE)
+    )
     if mixed:
-        findings.append(MIXED_CREDENTIAL_SOURCES)
+        message = (
+            f"The credential comes from the environment, {BASE_URL_VARIABLE} from .env, so the service is not asked."
+        )
+        findings.append(warning("credential", message, "Set both in the same place."))
     return Installation(
         can_ask_service=not mixed,
         kind="folder",
@@ -109,14 +109,8 @@ def inspect_folder(environ: Mapping[str, str], folder: Path) -> Installation:
             *([Path(given["TMPDIR"])] if "TMPDIR" in given else []),
         ),
         findings=tuple(findings),
-        program=PROGRAM_COMMAND,
+        program=PYTHON_COMMAND,
     )
-
-
-def is_credential_redirected(environ: Mapping[str, str], dotenv: Mapping[str, str | None]) -> bool:
-    """Returns whether a credential from the environment would go to an address from .env, which may be anybody's."""
-    has_credential = any(environ.get(name) for name in TOKEN_VARIABLES)
-    return has_credential and bool(dotenv.get(BASE_URL_VARIABLE)) and not environ.get(BASE_URL_VARIABLE)
 
 
 def inspect_units(environ: Mapping[str, str], units: Path = UNITS_FOLDER) -> Installation:
@@ -133,7 +127,10 @@ def inspect_units(environ: Mapping[str, str], units: Path = UNITS_FOLDER) -> Ins
         for problem in list_unknown_settings(_read_variables(file), str(file))
     )
     credentials = {
-        name: dict(_parse_credential(value) for value in unit.get("LoadCredential", []))
+        name: {
+            secret: Path(path or os.devnull)
+            for secret, _, path in (value.partition(":") for value in unit.get("LoadCredential", []))
+        }
         for name, unit in services.items()
     }
     secret_files = {path for files in credentials.values() for path in files.values()}
@@ -157,7 +154,7 @@ def inspect_units(environ: Mapping[str, str], units: Path = UNITS_FOLDER) -> Ins
         credentials=credentials,
         data_folders=tuple(Path(api[name]) for name in ("DATA_DIR",) if name in api),
         findings=tuple(findings),
-        program=PROGRAM_COMMAND,
+        program=PYTHON_COMMAND,
     )
 
 
@@ -203,11 +200,6 @@ def _read_variables(file: Path) -> dict[str, str]:
         return {name: value for name, value in dotenv_values(file, interpolate=False).items() if value}
     except OSError:
         return {}
-
-
-def _parse_credential(value: str) -> tuple[str, Path]:
-    name, _, path = value.partition(":")
-    return name, Path(path or os.devnull)
 
 
 def _parse_listen_address(socket: Mapping[str, list[str]]) -> Address | None:

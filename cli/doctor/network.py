@@ -4,7 +4,6 @@ Invariants: the service gets one HEAD request, without a credential, and only if
 without user names and passwords.
 """
 
-import asyncio
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -18,8 +17,9 @@ import msgspec
 from cli import StartupError
 from cli.doctor import Finding, error, ok, to_finding, warning
 from cli.doctor.install import Installation
-from cli.up import preflight, readiness
+from cli.up import preflight
 from cli.up.preflight import Address
+from cli.up.readiness import Health, fetch_json
 
 DEFAULT_SERVICE_URL = "https://api.anthropic.com"
 SERVER_NAME = "Claude API Server"
@@ -47,48 +47,29 @@ async def check_port(install: Installation) -> list[Finding]:
     try:
         preflight.check_port_free(install.address)
     except StartupError as problem:
-        return [await _check_port_owner(install.address, problem)]
+        if await _is_own_server(install.address):
+            return [ok("port", f"This server runs at {install.address.url()}.")]
+        return [to_finding("port", problem)]
     found = ok("port", f"{install.address.url()} is free.")
-    if install.address.is_exposed():
-        return [found, _warn_exposed(install.address)]
-    return [found]
-
-
-async def _check_port_owner(address: Address, problem: StartupError) -> Finding:
-    root = await _fetch_json(address, "/", ServerInfo)
-    if root is None or root.name != SERVER_NAME:
-        return to_finding("port", problem)
-    return ok("port", f"This server runs at {address.url()}.")
-
-
-class ServerExecutor(msgspec.Struct, frozen=True):
-    """An executor in `GET /health`."""
-
-    name: str = ""
-    up: bool = True
-
-
-class ServerHealth(msgspec.Struct, frozen=True):
-    """The part of `GET /health` that is checked."""
-
-    status: str = ""
-    executors: tuple[ServerExecutor, ...] = ()
-    tools: tuple[ServerExecutor, ...] = ()
-    problems: tuple[str, ...] = ()
+    if not install.address.is_exposed():
+        return [found]
+    message = f"HOST={install.address.host} lets other machines in, unencrypted."
+    return [found, warning("port", message, "Put a proxy with TLS in front, or set HOST=127.0.0.1.")]
 
 
 async def check_running_server(install: Installation) -> list[Finding]:
     """Returns what a server that runs at the address reports."""
-    if (
-        install.address is None
-        or (root := await _fetch_json(install.address, "/", ServerInfo)) is None
-        or root.name != SERVER_NAME
-    ):
+    if install.address is None or not await _is_own_server(install.address):
         return [ok("running", "No server runs at this address.")]
-    return list(interpret_health(await _fetch_json(install.address, "/health", ServerHealth)))
+    return list(interpret_health(await fetch_json(install.address, "/health", Health, HTTP_TIMEOUT)))
 
 
-def interpret_health(state: ServerHealth | None) -> Iterator[Finding]:
+async def _is_own_server(address: Address) -> bool:
+    info = await fetch_json(address, "/", ServerInfo, HTTP_TIMEOUT)
+    return info is not None and info.name == SERVER_NAME
+
+
+def interpret_health(state: Health | None) -> Iterator[Finding]:
     """Yields the problems in a health report."""
     if state is None:
         yield warning("running", "The running server does not report its health.", "Read its log; restart it.")
@@ -104,30 +85,12 @@ def interpret_health(state: ServerHealth | None) -> Iterator[Finding]:
         yield ok("running", f"The running server reports the status {state.status}.")
 
 
-async def _fetch_json[T](address: Address, path: str, kind: type[T]) -> T | None:
-    """Returns the answer at this address; None if there is none, or if it is not this server's."""
-    try:
-        async with asyncio.timeout(HTTP_TIMEOUT), readiness.create_client(address) as client:
-            return msgspec.json.decode((await client.get(path)).content, type=kind)
-    except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, msgspec.DecodeError):
-        return None
-
-
-def _warn_exposed(address: Address) -> Finding:
-    return warning(
-        "port",
-        f"HOST={address.host} lets other machines in, unencrypted.",
-        "Put a proxy with TLS in front, or set HOST=127.0.0.1.",
-    )
-
-
 async def check_service(environment: Mapping[str, str], *, used: bool) -> list[Finding]:
     """Returns whether the service can be reached, and whether the clock is right. used: there is a credential for it."""
     now = check_clock(datetime.now(UTC), None)
     if not used:
         return [ok("upstream", "The service is not needed while the offline model answers."), now]
     url = environment.get("ANTHROPIC_BASE_URL") or DEFAULT_SERVICE_URL
-    shown = strip_credentials(url)
     try:
         # The same extra certificates and proxy as the CLI.
         trusted = ssl.create_default_context(
@@ -136,39 +99,24 @@ async def check_service(environment: Mapping[str, str], *, used: bool) -> list[F
         if more := environment.get("NODE_EXTRA_CA_CERTS"):
             trusted.load_verify_locations(more)
     except OSError as problem:
-        return [
-            error(
-                "upstream",
-                f"The certificates of SSL_CERT_FILE, SSL_CERT_DIR or NODE_EXTRA_CA_CERTS can't be read: {problem.strerror}.",
-                "Set them to existing files, or remove them.",
-            ),
-            now,
-        ]
+        files = "SSL_CERT_FILE, SSL_CERT_DIR or NODE_EXTRA_CA_CERTS"
+        message = f"The certificates of {files} can't be read: {problem.strerror}."
+        return [error("upstream", message, "Set them to existing files, or remove them."), now]
     proxy = find_proxy(environment, url)
     route = f" through the proxy {strip_credentials(proxy)}" if proxy else ""
+    failed = f"{strip_credentials(url)} can't be reached{route}"
     try:
         async with httpx2.AsyncClient(proxy=proxy, verify=trusted, trust_env=False, timeout=HTTP_TIMEOUT) as client:
             before = time.time()
             answer = await client.head(url)
             passed = time.time() - before
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, OSError) as problem:
-        return [
-            error(
-                "upstream",
-                f"{shown} can't be reached{route}: {type(problem).__name__}.",
-                "Check the network, HTTPS_PROXY, ANTHROPIC_BASE_URL, and certificates (NODE_EXTRA_CA_CERTS).",
-            ),
-            now,
-        ]
+        fix = "Check the network, HTTPS_PROXY, ANTHROPIC_BASE_URL, and certificates (NODE_EXTRA_CA_CERTS)."
+        return [error("upstream", f"{failed}: {type(problem).__name__}.", fix), now]
     if answer.status_code in {407, 502, 503, 504} and proxy:
-        return [
-            error(
-                "upstream", f"{shown} can't be reached{route}: it answers {answer.status_code}.", "Check HTTPS_PROXY."
-            ),
-            now,
-        ]
+        return [error("upstream", f"{failed}: it answers {answer.status_code}.", "Check HTTPS_PROXY."), now]
     return [
-        ok("upstream", f"{shown} can be reached{route}, within {passed * 1000:.0f} ms."),
+        ok("upstream", f"{strip_credentials(url)} can be reached{route}, within {passed * 1000:.0f} ms."),
         check_clock(datetime.now(UTC), answer.headers.get("date")),
     ]
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from cli.doctor.install import Installation
 from cli.up.preflight import CLAUDE_SOCKET, MAX_SOCKET_PATH_BYTES
 from shared.events import Failed
 from shared.process.peers import UntrustedSocketError, find_folder_problem
+from shared.process.strict_modes import user_name
 from shared.tool_jobs import ToolsStatus
 from shared.wire import PROTOCOL_VERSION, ClaudeStatus, WireError, fetch_status
 
@@ -45,7 +45,7 @@ def check_secrets(install: Installation) -> Iterator[Finding]:
             )
         elif facts.st_uid not in {os.getuid(), 0}:
             yield warning(
-                "secrets", f"{path} belongs to {_find_user_name(facts.st_uid)}.", f"Make it yours: chown $USER {path}"
+                "secrets", f"{path} belongs to {user_name(facts.st_uid)}.", f"Make it yours: chown $USER {path}"
             )
         else:
             yield ok("secrets", f"Only the owner can read {path}.")
@@ -78,19 +78,13 @@ def check_run_dir(install: Installation) -> Finding:
         )
     if not stat.S_ISDIR(facts.st_mode):
         return error("folder", f"RUN_DIR: {path} is not a folder.", "Set RUN_DIR to a folder for the server alone.")
-    if problem := _find_untrusted_folder(path.absolute()):
+    own = [path.absolute() / role for role in ROLES if (path / role).is_dir()]
+    problems = (find_folder_problem(path.absolute()), *(find_folder_problem(each, any_owner=True) for each in own))
+    if problem := next(filter(None, problems), ""):
         return to_finding("folder", problem)
     if install.kind == "folder" and not os.access(path, os.W_OK | os.X_OK):
         return error("folder", f"RUN_DIR: {path} can't be written.", "Set RUN_DIR to a writable folder.")
-    return ok(
-        "folder", f"{path} can be used (owner {_find_user_name(facts.st_uid)}, mode {stat.S_IMODE(facts.st_mode):o})."
-    )
-
-
-def _find_untrusted_folder(path: Path) -> str:
-    own = [path / role for role in ROLES if (path / role).is_dir()]
-    problems = (find_folder_problem(path), *(find_folder_problem(each, any_owner=True) for each in own))
-    return next(filter(None, problems), "")
+    return ok("folder", f"{path} can be used (owner {user_name(facts.st_uid)}, mode {stat.S_IMODE(facts.st_mode):o}).")
 
 
 async def check_sockets(install: Installation) -> list[Finding]:
@@ -187,11 +181,4 @@ def check_disk(install: Installation) -> Iterator[Finding]:
 
 
 def _render_owner(facts: os.stat_result) -> str:
-    return f"owner {_find_user_name(facts.st_uid)}, mode {stat.S_IMODE(facts.st_mode):o}"
-
-
-def _find_user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+    return f"owner {user_name(facts.st_uid)}, mode {stat.S_IMODE(facts.st_mode):o}"

@@ -55,16 +55,12 @@ def find_installation(
     return inspect_units(environ, units) if systemd else inspect_folder(environ, folder)
 
 
-def _report_missing_units(install: Installation) -> Report:
-    fix = "Run deploy/systemd/install.sh as root, or check the server of this folder with `--here`."
-    finding = error("settings", f"No unit of this server is installed in {install.source}.", fix)
-    return Report(ok=False, install=install.kind, target=str(install.source), findings=(finding,))
-
-
 async def run_checks(install: Installation, *, ask: bool) -> Report:
     """Runs all checks."""
     if install.kind == "systemd" and not (install.source / API_UNIT).exists():
-        return _report_missing_units(install)
+        fix = "Run deploy/systemd/install.sh as root, or check the server of this folder with `--here`."
+        missing = error("settings", f"No unit of this server is installed in {install.source}.", fix)
+        return Report(ok=False, install=install.kind, target=str(install.source), findings=(missing,))
     wall, monotonic = time.time(), time.monotonic()
     (of_claude, claude), of_api, of_tools, of_port, of_running, of_sockets = await asyncio.gather(
         program_checks.check_claude(install, ask=ask),
@@ -89,11 +85,6 @@ async def run_checks(install: Installation, *, ask: bool) -> Report:
         *paths.check_disk(install),
         *network.check_clock_steps(time.time() - wall, time.monotonic() - monotonic),
     ]
-    order = list(CHECKS)
-    findings.sort(key=lambda finding: order.index(finding.check))
-    return Report(
-        all(finding.level != "error" for finding in findings),
-        install.kind,
-        str(install.source),
-        tuple(findings),
-    )
+    findings.sort(key=lambda finding: [*CHECKS].index(finding.check))
+    no_error = all(finding.level != "error" for finding in findings)
+    return Report(no_error, install.kind, str(install.source), tuple(findings))

@@ -48,17 +48,12 @@ def check_paths(report: ToolsCheck) -> Iterator[Finding]:
         setting = "WRITABLE_PATHS" if path.writable else "ALLOWED_PATHS"
         if path.problem:
             yield to_finding("paths", path.problem)
-        elif not path.readable:
+        elif not (path.readable and path.can_write):
+            lack, right = ("written", "write it") if path.readable else ("read", "read and enter it")
             yield error(
                 "paths",
-                f"{setting}: {path.path} can't be read by {report.user}, the user of the jobs.",
-                f"Give {report.user} the right to read and enter it, or set TOOLS_USER to its owner.",
-            )
-        elif not path.can_write:
-            yield error(
-                "paths",
-                f"{setting}: {path.path} can't be written by {report.user}, the user of the jobs.",
-                f"Give {report.user} the right to write it, or set TOOLS_USER to its owner.",
+                f"{setting}: {path.path} can't be {lack} by {report.user}, the user of the jobs.",
+                f"Give {report.user} the right to {right}, or set TOOLS_USER to its owner.",
             )
         elif not path.reachable:
             yield warning(

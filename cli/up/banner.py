@@ -83,21 +83,6 @@ class Banner(Struct, frozen=True):
         lacks = [("", f"the sandbox lacks: {lack}") for lack in self.tools.missing]
         return [("Tools", f"read {read}; write {write or 'nothing'}"), *lacks]
 
-    def render_chat_example(self) -> str:
-        """Returns a command that chats, with a streamed answer."""
-        message = {"role": "user", "content": "Hello!"}
-        return self._render_curl(
-            "/v1/chat/completions", model=self.health.default_model, messages=[message], stream=True
-        )
-
-    def render_code_example(self) -> str:
-        """Returns a command with which Claude reads files."""
-        return self._render_curl("/api/code", prompt="What is in the files here?", stream=True)
-
-    def render_bash_example(self) -> str:
-        """Returns a command that runs a shell command on the server."""
-        return self._render_curl("/api/tools/bash", command="ls -l")
-
     def _render_curl(self, path: str, **body: object) -> str:
         key = {
             "environment": "$API_SECRET_TOKEN",
@@ -110,45 +95,37 @@ class Banner(Struct, frozen=True):
             f'-H "Content-Type: application/json" -d {shlex.quote(json.dumps(body))}'
         )
 
-    def render_invitation(self) -> str:
-        """Returns the sentence above the chat example."""
-        needs = ", where API_SECRET_TOKEN is set" if self.key.source == "environment" else ""
-        return f"To chat, paste this into another terminal, in this folder{needs}:"
-
-    def render_online_steps(self) -> list[str]:
-        """Returns the steps to go online, one per line."""
-        return [
-            f"  {self._render_command('claude-api-server')} login   # runs `claude setup-token`; then set in .env:",
-            "  CLAUDE_CODE_OAUTH_TOKEN=…   # the token that it printed; or, with an API key: ANTHROPIC_API_KEY=…",
-            "  make run   # again, after Ctrl-C here",
-        ]
-
     def show(self, console: Console) -> None:
         """Prints everything."""
         if console.is_terminal:
-            console.print(_build_panel(self.build_rows()))
+            table = Table.grid(padding=(0, 2))
+            for name, value in self.build_rows():
+                table.add_row(Text(name, style="bold"), Text(value, overflow="fold"))
+            console.print(Panel.fit(table, title=READY_MESSAGE, box=ROUNDED, border_style="green"))
         else:
             console.print(READY_MESSAGE)
             for name, value in self.build_rows():
                 console.print(f"  {name:<8} {value}", soft_wrap=True)
         if self.health.mode == "offline":
+            login = self._render_command("claude-api-server")
             console.print("To go online:", style="bold")
-            for line in self.render_online_steps():
-                console.print(line, soft_wrap=True)
-        console.print(self.render_invitation(), style="bold", soft_wrap=True)
-        console.print(self.render_chat_example(), soft_wrap=True)
+            for step in (
+                f"{login} login   # runs `claude setup-token`; then set in .env:",
+                "CLAUDE_CODE_OAUTH_TOKEN=…   # the token that it printed; or, with an API key: ANTHROPIC_API_KEY=…",
+                "make run   # again, after Ctrl-C here",
+            ):
+                console.print(f"  {step}", soft_wrap=True)
+        needs = ", where API_SECRET_TOKEN is set" if self.key.source == "environment" else ""
+        invitation = f"To chat, paste this into another terminal, in this folder{needs}:"
+        console.print(invitation, style="bold", soft_wrap=True)
+        question = {"model": self.health.default_model, "messages": [{"role": "user", "content": "Hello!"}]}
+        console.print(self._render_curl("/v1/chat/completions", **question, stream=True), soft_wrap=True)
         if self.tools and not self.tools.problem:
             console.print("To let Claude read files, and to run a command:", style="bold", soft_wrap=True)
-            console.print(self.render_code_example(), soft_wrap=True)
-            console.print(self.render_bash_example(), soft_wrap=True)
+            files = self._render_curl("/api/code", prompt="What is in the files here?", stream=True)
+            console.print(files, soft_wrap=True)
+            console.print(self._render_curl("/api/tools/bash", command="ls -l"), soft_wrap=True)
         console.print()
 
     def _render_command(self, name: str) -> str:
         return shlex.quote(to_relative_path(self.bin_folder / name, self.folder))
-
-
-def _build_panel(facts: list[tuple[str, str]]) -> Panel:
-    table = Table.grid(padding=(0, 2))
-    for name, value in facts:
-        table.add_row(Text(name, style="bold"), Text(value, overflow="fold"))
-    return Panel.fit(table, title=READY_MESSAGE, box=ROUNDED, border_style="green")

@@ -6,20 +6,22 @@ Invariants: only this module sees all settings; each program sees its own only (
 import asyncio
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values
 from msgspec import Struct
 from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType
+from rich.spinner import Spinner
 
 from cli import StartupError
-from cli.up import preflight, readiness, token_file, workspace
+from cli.up import preflight, readiness, token_file
 from cli.up.banner import Banner, ClientKey
 from cli.up.child import Program
 from cli.up.environment import build_environments, build_tools_environment, list_unknown_settings, merge_settings
 from cli.up.preflight import Address
-from cli.up.progress import show_step
 from cli.up.supervisor import Supervisor, SupervisorTimeouts
 from shared.process import core_dumps, strict_modes
 
@@ -28,31 +30,16 @@ DEFAULT_RUN_DIR = ".run"
 DEFAULT_DATA_DIR = ".data"
 TOKEN_FILE = "api-token"  # noqa: S105 # its name
 ADDRESS_FILE = "api-address"
+FRAME_INTERVAL = 0.1
+ERASE_LINE = Control((ControlType.ERASE_IN_LINE, 2))
 
 # -P: a folder `api` in the current folder is not imported.
-API_COMMAND = (sys.executable, "-P", "-m", "api")
-EXECUTOR_COMMAND = (
-    sys.executable,
-    "-P",
-    "-m",
-    "executor",
-    "--role",
-    "claude",
-    "--name",
-    preflight.CLAUDE_SOCKET.removesuffix(".sock"),
-)
-
-
-TOOLS_COMMAND = (
-    sys.executable,
-    "-P",
-    "-m",
-    "executor",
-    "--role",
-    "tools",
-    "--name",
-    preflight.TOOLS_SOCKET.removesuffix(".sock"),
-)
+PYTHON_COMMAND = (sys.executable, "-P", "-m")
+COMMANDS = {
+    "api": (*PYTHON_COMMAND, "api"),
+    "claude": (*PYTHON_COMMAND, "executor", "--role", "claude", "--name", Path(preflight.CLAUDE_SOCKET).stem),
+    "tools": (*PYTHON_COMMAND, "executor", "--role", "tools", "--name", Path(preflight.TOOLS_SOCKET).stem),
+}
 
 
 class StartPlan(Struct, frozen=True):
@@ -84,10 +71,7 @@ def build_plan(
     environ: Mapping[str, str],
     dotenv: Mapping[str, str | None],
     folder: Path,
-    *,
-    api: tuple[str, ...] = API_COMMAND,
-    executor: tuple[str, ...] = EXECUTOR_COMMAND,
-    tools: tuple[str, ...] = TOOLS_COMMAND,
+    commands: Mapping[str, tuple[str, ...]] = COMMANDS,
 ) -> StartPlan:
     """Checks the settings and returns what to start. Raises StartupError."""
     given = merge_settings(environ, dotenv)
@@ -110,16 +94,16 @@ def build_plan(
         key = ClientKey("file", file, token.value if token.is_new else "")
         decided["API_SECRET_TOKEN"] = token.value
     if "ALLOWED_PATHS" not in given:
-        decided["ALLOWED_PATHS"] = str(workspace.create_workspace(folder))
+        decided["ALLOWED_PATHS"] = str(preflight.create_workspace(folder))
     api_environment, executor_environment = build_environments({**environ, **decided}, dotenv)
     return StartPlan(
         folder,
         run_dir,
         address,
         key,
-        Program("API", api, api_environment),
-        Program("executor", executor, executor_environment),
-        Program("tools executor", tools, build_tools_environment({**environ, **decided}, dotenv)),
+        Program("API", commands["api"], api_environment),
+        Program("executor", commands["claude"], executor_environment),
+        Program("tools executor", commands["tools"], build_tools_environment({**environ, **decided}, dotenv)),
         preflight.parse_watchdog_timeout(given),
     )
 
@@ -137,11 +121,11 @@ async def serve(plan: StartPlan, console: Console, errors: Console) -> int:
     async def until_ready() -> None:
         try:
             async with asyncio.timeout(START_TIMEOUT):
-                async with show_step(console, "Starting the executor …"):
+                async with _show_step(console, "Starting the executor …"):
                     await readiness.wait_until_accepting(plan.run_dir / preflight.CLAUDE_SOCKET)
-                async with show_step(console, "Starting the API and Claude Code …"):
+                async with _show_step(console, "Starting the API and Claude Code …"):
                     health = await readiness.wait_until_healthy(plan.address)
-                async with show_step(console, "Testing the tools sandbox …"):
+                async with _show_step(console, "Testing the tools sandbox …"):
                     tools = await readiness.wait_for_tools(plan.run_dir / preflight.TOOLS_SOCKET)
         except TimeoutError as error:
             raise StartupError(
@@ -157,14 +141,7 @@ async def serve(plan: StartPlan, console: Console, errors: Console) -> int:
     return await Supervisor(plan.executor, plan.api, print_message, timeouts, plan.tools).run(until_ready)
 
 
-def up(
-    environ: Mapping[str, str],
-    folder: Path,
-    *,
-    api: tuple[str, ...] = API_COMMAND,
-    executor: tuple[str, ...] = EXECUTOR_COMMAND,
-    tools: tuple[str, ...] = TOOLS_COMMAND,
-) -> int:
+def up(environ: Mapping[str, str], folder: Path, commands: Mapping[str, tuple[str, ...]] = COMMANDS) -> int:
     """Runs the server until it is stopped; returns the exit status."""
     # This process has every secret in its environment.
     core_dumps.disable()
@@ -175,8 +152,35 @@ def up(
         dotenv = read_dotenv(folder)
         for warning in list_unknown_settings(dotenv):
             errors.print(warning, style="yellow", soft_wrap=True)
-        plan = build_plan(environ, dotenv, folder, api=api, executor=executor, tools=tools)
+        plan = build_plan(environ, dotenv, folder, commands)
     except StartupError as problem:
         errors.print(str(problem), style="red", soft_wrap=True)
         return 1
     return asyncio.run(serve(plan, console, errors))
+
+
+@contextlib.asynccontextmanager
+async def _show_step(console: Console, message: str) -> AsyncGenerator[None]:
+    """Shows a message while the block runs: with a spinner on a terminal, as a plain line elsewhere.
+
+    The programs write log lines to the same terminal. The spinner leaves the cursor at the start of its line, so that a log
+    line overwrites it instead of being appended to it.
+    """
+    if not console.is_terminal or console.is_dumb_terminal:
+        console.print(message, soft_wrap=True)
+        yield
+        return
+    task = asyncio.create_task(_spin(console, message))
+    try:
+        yield
+    finally:
+        task.cancel()
+        console.control(ERASE_LINE)
+
+
+async def _spin(console: Console, message: str) -> None:
+    spinner = Spinner("dots", message)
+    while True:
+        console.control(ERASE_LINE)
+        console.print(spinner.render(asyncio.get_running_loop().time()), end="\r")
+        await asyncio.sleep(FRAME_INTERVAL)

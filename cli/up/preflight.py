@@ -18,6 +18,12 @@ CLAUDE_SOCKET = "claude-1.sock"
 TOOLS_SOCKET = "tools-1.sock"
 # Fits into a socket's address (unix(7)) on every system, with room for a longer name.
 MAX_SOCKET_PATH_BYTES = 100
+WORKSPACE = "workspace"
+WELCOME = """Welcome to the Claude API Server.
+
+The tools of the server can read and search the files in this folder, and no others.
+To allow other folders instead, set ALLOWED_PATHS in .env. To let the tools write files, set WRITABLE_PATHS.
+"""
 
 
 class Address(Struct, frozen=True):
@@ -118,3 +124,17 @@ def check_cli_path(given: Mapping[str, str]) -> None:
             f"CLAUDE_CLI_PATH: {path} is not an executable file. Set it to a `claude` binary, or remove it: the CLI "
             "is installed with the server."
         )
+
+
+def create_workspace(folder: Path) -> Path:
+    """Creates the folder that the tools may read if ALLOWED_PATHS is not set, and returns it. Raises StartupError."""
+    path = folder / WORKSPACE
+    try:
+        if not path.exists():
+            path.mkdir(mode=0o755)
+            (path / "welcome.txt").write_text(WELCOME, encoding="utf-8")
+    except OSError as error:
+        raise StartupError(
+            f"{path} can't be created: {error.strerror}. Set ALLOWED_PATHS to a folder of yours."
+        ) from error
+    return path

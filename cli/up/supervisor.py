@@ -7,17 +7,16 @@ killed. Only an API that can't use its settings ends everything.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from msgspec import Struct
 
 from cli import StartupError
-from cli.up.child import Child, Program
-from cli.up.child_watchdog import ChildWatchdog
-from cli.up.tasks import background_task, wait_for_first
+from cli.up.child import Child, ChildWatchdog, Program
 
 # The exit status of a program that can't use a setting.
 EXIT_UNUSABLE_SETTINGS = 2
@@ -97,8 +96,9 @@ class Supervisor:
 
     async def _wait_until_ready(self, until_ready: WaitUntilReady) -> bool:
         """Waits until the programs are ready, one ends, or a stop is requested; returns False when the start failed."""
-        async with background_task(until_ready()) as ready, background_task(self._stop.wait()) as stop:
-            await wait_for_first(ready, stop, *(child.exited for child in self._children))
+        ready, _ = await _run_until_first(
+            until_ready(), self._stop.wait(), others=[child.exited for child in self._children]
+        )
         if self._stop.is_set():
             return True
         if ready.cancelled():
@@ -116,36 +116,23 @@ class Supervisor:
 
     async def _run_until_stopped(self, parent_fd: int) -> int:
         """Keeps the programs running until a stop is requested (0), or the API can't go on (1)."""
-        async with (
-            background_task(self._restart_programs(parent_fd)) as restarting,
-            background_task(self._kill_stalled()) as watching,
-            background_task(self._stop.wait()) as stop,
-        ):
-            await wait_for_first(restarting, watching, stop)
+        restarts = (self._restart_program(index, parent_fd) for index in range(len(self._programs)))
+        tasks = await _run_until_first(self._stop.wait(), self._kill_stalled(), *restarts)
         if self._stop.is_set():
             return 0
-        for task in (restarting, watching):
-            if task.done() and not task.cancelled():
+        for task in tasks:
+            if not task.cancelled():
                 task.result()
         api = self._children[0]
         self._print_message(f"The {api.name} ended {api.describe_exit()}, so the server stops.")
         return 1
 
-    async def _restart_programs(self, parent_fd: int) -> None:
-        """Restarts programs that end; returns when the API can't use its settings."""
-        async with asyncio.TaskGroup() as group:
-            executors = [
-                group.create_task(self._restart_program(index, parent_fd)) for index in range(1, len(self._programs))
-            ]
-            await self._restart_program(0, parent_fd)
-            for executor in executors:
-                executor.cancel()
-
     async def _restart_program(self, index: int, parent_fd: int) -> None:
+        """Restarts a program whenever it ends; returns when the API can't use its settings."""
         delay = self._timeouts.first_restart_delay
         while True:
             child = self._children[index]
-            await wait_for_first(child.exited)
+            await asyncio.wait({child.exited})
             child.kill()
             if index == 0 and child.exited.result() == EXIT_UNUSABLE_SETTINGS:
                 return
@@ -177,10 +164,24 @@ class Supervisor:
             for child in self._children:
                 child.terminate()
             exited = asyncio.gather(*(child.exited for child in self._children))
-            async with background_task(self._force_stop.wait()) as forced:
-                timeout = self._timeouts.shutdown
-                await asyncio.wait({exited, forced}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._timeouts.shutdown):
+                    await _run_until_first(self._force_stop.wait(), others=[exited])
         finally:
             for child in self._children:
                 child.kill()
         await exited
+
+
+async def _run_until_first(
+    *works: Coroutine[Any, Any, object], others: Iterable[asyncio.Future[Any]] = ()
+) -> list[asyncio.Task[object]]:
+    """Runs tasks until one of them, or of `others`, is done; cancels the rest of its tasks, and returns all of them."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.wait([*tasks, *others], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    return tasks

@@ -48,10 +48,7 @@ def write_address(file: Path, address: Address) -> None:
     new = file.with_name(f"{file.name}.new")
     try:
         new.unlink(missing_ok=True)
-        with os.fdopen(
-            os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, TOKEN_FILE_MODE), "w", encoding="utf-8"
-        ) as stream:
-            stream.write(f"{address.host} {address.port}\n")
+        _create_file(new, f"{address.host} {address.port}\n")
         new.replace(file)
     except OSError as error:
         raise StartupError(f"{file} can't be written: {error.strerror}. Set RUN_DIR to a folder of yours.") from error
@@ -60,37 +57,45 @@ def write_address(file: Path, address: Address) -> None:
 def read_address(file: Path) -> Address | None:
     """Returns the address in the file; None if there is none, or others could have written it."""
     try:
-        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
-            facts = os.fstat(stream.fileno())
-            if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o022:
-                return None
-            host, _, port = stream.read(MAX_FILE_BYTES).decode("utf-8", "replace").strip().rpartition(" ")
+        mode, text = _read_file(file)
     except OSError:
         return None
-    return Address(host, int(port)) if host and port.isascii() and port.isdigit() else None
+    host, _, port = text.rpartition(" ")
+    return Address(host, int(port)) if not mode & 0o022 and host and port.isascii() and port.isdigit() else None
 
 
 def _create_token(file: Path) -> str:
     value = TOKEN_PREFIX + secrets.token_urlsafe(32)
-    with os.fdopen(
-        os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, TOKEN_FILE_MODE), "w", encoding="ascii"
-    ) as stream:
-        stream.write(value + "\n")
+    _create_file(file, f"{value}\n")
     return value
 
 
 def _read_token(file: Path) -> str:
+    mode, value = _read_file(file)
+    if not mode:
+        raise StartupError(f"{file} is not a file of yours, so it is not used. Remove it; a new key is generated.")
+    if mode & 0o077:
+        raise StartupError(
+            f"Other users can read {file}, so they may know its key. Remove it and a new key is generated; or, if you "
+            f"trust every user of this machine: chmod 600 {file}"
+        )
+    if not value.startswith(TOKEN_PREFIX):
+        raise StartupError(f"{file} has no key. Remove it; a new key is generated.")
+    return value
+
+
+def _create_file(file: Path, text: str) -> None:
+    """Creates a file that only this user can read. Raises OSError."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, TOKEN_FILE_MODE)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+def _read_file(file: Path) -> tuple[int, str]:
+    """Returns the mode and the text of a file of this user; 0 and no text for anything else. Raises OSError."""
     # Without O_NONBLOCK, a pipe of this name would block the start for ever.
     with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
         facts = os.fstat(stream.fileno())
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
-            raise StartupError(f"{file} is not a file of yours, so it is not used. Remove it; a new key is generated.")
-        if facts.st_mode & 0o077:
-            raise StartupError(
-                f"Other users can read {file}, so they may know its key. Remove it and a new key is generated; or, if you "
-                f"trust every user of this machine: chmod 600 {file}"
-            )
-        value = stream.read(MAX_FILE_BYTES).decode("ascii", "replace").strip()
-    if not value.startswith(TOKEN_PREFIX):
-        raise StartupError(f"{file} has no key. Remove it; a new key is generated.")
-    return value
+            return 0, ""
+        return facts.st_mode, stream.read(MAX_FILE_BYTES).decode("utf-8", "replace").strip()

@@ -51,7 +51,12 @@ class Cgroup(Struct, frozen=True):
 
     def find_exceeded_limit(self) -> str:
         """Returns the limit for which the kernel ended the job; empty if it did not."""
-        events = _read(self.parent, f"{self.name}/memory.events").split()
+        try:
+            events_file = os.open(f"{self.name}/memory.events", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.parent)
+        except OSError:
+            return ""
+        with os.fdopen(events_file) as file:
+            events = file.read().split()
         return "memory" if "oom_kill" in events and events[events.index("oom_kill") + 1] != "0" else ""
 
     def destroy(self) -> None:
@@ -186,18 +191,5 @@ def _fork_into(folder: int) -> int | None:
 
 
 def _write(parent: int, name: str, value: str) -> None:
-    descriptor = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=parent)
-    try:
-        os.write(descriptor, value.encode())
-    finally:
-        os.close(descriptor)
-
-
-def _read(parent: int, name: str) -> str:
-    """Returns the content of a file; empty if it does not exist."""
-    try:
-        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=parent)
-    except OSError:
-        return ""
-    with open(descriptor) as file:  # noqa: PTH123 # a descriptor
-        return file.read()
+    with os.fdopen(os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=parent), "w") as file:
+        file.write(value)

@@ -108,13 +108,6 @@ def build_sandbox(rules: landlock.Rules, filter_: bytes, defences: Defences) -> 
     return Sandbox(landlock.create_ruleset(rules, version) if defences.landlock else -1, version, filter_, defences)
 
 
-def confine(rules: landlock.Rules, filter_: bytes, defences: Defences) -> None:
-    """Applies the defences. Raises OSError."""
-    sandbox = build_sandbox(rules, filter_, defences)
-    sandbox.apply_base()
-    sandbox.apply_rules()
-
-
 def close_other_descriptors(keep: set[int]) -> None:
     """Closes every file descriptor except 0 to 2 and those in `keep`."""
     low = 3

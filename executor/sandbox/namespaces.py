@@ -7,12 +7,14 @@ counts the processes of a user namespace separately from the user's others (Linu
 import os
 import signal
 
-from executor.sandbox import landlock, libc, privileges
-from executor.sandbox.libc import LIBC, PR_SET_DUMPABLE
+from executor.sandbox import libc, privileges
+from executor.sandbox.libc import LIBC
+from shared.process import core_dumps
+from shared.process.core_dumps import PR_SET_DUMPABLE
 
 CLONE_NUMBERS = {"x86_64": 56, "aarch64": 220}
 INIT_PID = 1
-# Landlock's second version came with Linux 5.19.
+# The version of Landlock of Linux 5.19, which counts the processes of a user namespace separately.
 SEPARATE_COUNT_ABI = 2
 NAMESPACES_UNAVAILABLE = (
     "The kernel does not end a command whose reaper is killed, and counts the processes of all commands together: "
@@ -37,7 +39,7 @@ def set_up_process(proc_descriptor: int, uid: int, gid: int, *, hidden: bool = T
     map_own_user(proc_descriptor, uid, gid)
     privileges.drop_capabilities()
     if hidden:
-        privileges.hide_process()
+        core_dumps.hide_memory()
 
 
 def map_own_user(proc_descriptor: int, uid: int, gid: int) -> None:
@@ -70,13 +72,3 @@ def find_problem(proc_descriptor: int) -> str:
 def is_init() -> bool:
     """Whether this process is the first of a PID namespace: a signal to all processes then reaches only those of it."""
     return os.getpid() == INIT_PID
-
-
-def has_separate_count() -> bool:
-    """Whether this kernel counts the processes of a user namespace separately."""
-    return landlock.get_abi_version() >= SEPARATE_COUNT_ABI
-
-
-def read_outer_pid() -> int:
-    """Returns the id of this process in /proc, which may show another PID namespace. Raises OSError."""
-    return int(os.readlink("/proc/self"))  # noqa: PTH115 # a number

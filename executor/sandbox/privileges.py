@@ -8,7 +8,7 @@ import os
 import pwd
 import struct
 
-from executor.sandbox.libc import LIBC, PR_SET_DUMPABLE, check_call, forbid_new_privileges
+from executor.sandbox.libc import LIBC, check_call, forbid_new_privileges
 
 CAPABILITY_VERSION = 0x20080522
 
@@ -67,8 +67,3 @@ def has_capabilities() -> bool:
     sets = ctypes.create_string_buffer(24)
     check_call(LIBC.capget(struct.pack("Ii", CAPABILITY_VERSION, 0), sets))
     return any(sets.raw)
-
-
-def hide_process() -> None:
-    """Prevents other processes of the same user from reading this one's memory or environment."""
-    LIBC.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

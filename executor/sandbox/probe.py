@@ -10,11 +10,8 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 
 from executor.sandbox import privileges
-from executor.sandbox.seccomp.argument_checks import MSG_FASTOPEN
 
 FORBIDDEN_FILE = "/etc/passwd"
-MPTCP = 262
-
 
 type Trial = tuple[str, Callable[[], object]]
 
@@ -33,7 +30,7 @@ def list_command_trials() -> Iterator[Trial]:
         "memory both written and run",
         lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close(),
     )
-    yield "root", _require_root
+    yield "root", lambda: _require(0 in os.getresuid())
 
 
 def list_cli_trials(port: int, outside: str, *, dns: bool) -> Iterator[Trial]:
@@ -45,11 +42,11 @@ def list_cli_trials(port: int, outside: str, *, dns: bool) -> Iterator[Trial]:
     yield "writing a file outside", lambda: _create_file(f"{outside}/trial")
     yield "TCP to another port", lambda: socket.create_connection(("127.0.0.1", port), timeout=5).close()
     yield "TCP Fast Open", lambda: _send_fast_open(port)
-    yield "MPTCP", lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM, MPTCP).close()
+    yield "MPTCP", lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP).close()
     yield "listening on a port", lambda: socket.create_server(("127.0.0.1", 0)).close()
     if not dns:
         yield "UDP", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
-    yield "a capability", _require_capability
+    yield "a capability", lambda: _require(privileges.has_capabilities())
 
 
 def _list_common_trials() -> Iterator[Trial]:
@@ -75,8 +72,8 @@ def _run_program(path: str) -> None:
         raise PermissionError
 
 
-def _require_root() -> None:
-    if 0 not in os.getresuid():
+def _require(condition: bool) -> None:  # noqa: FBT001 # the only argument
+    if not condition:
         raise PermissionError
 
 
@@ -86,12 +83,7 @@ def _create_file(path: str) -> None:
 
 def _send_fast_open(port: int) -> None:
     with socket.socket() as client:
-        client.sendto(b"x", MSG_FASTOPEN, ("127.0.0.1", port))
-
-
-def _require_capability() -> None:
-    if not privileges.has_capabilities():
-        raise PermissionError
+        client.sendto(b"x", socket.MSG_FASTOPEN, ("127.0.0.1", port))
 
 
 def _succeeds(trial: Callable[[], object]) -> bool:

@@ -4,7 +4,6 @@ Invariants: it drops root like the executor, so it may read exactly what jobs ma
 """
 
 import os
-import pwd
 from collections.abc import Mapping
 
 import uvloop
@@ -18,7 +17,9 @@ from executor.settings import Settings
 from executor.tools import config_loader
 from executor.tools.config_loader import ToolConfigError
 from executor.tools.start import build_config, probe_sandbox, set_up_zygote
+from executor.tools.worker.setup import SetupResult
 from shared.checks import AllowedPath, ToolsCheck
+from shared.process.strict_modes import user_name
 
 
 def check_tools(settings: Settings, zygote: Zygote) -> ToolsCheck:
@@ -39,23 +40,22 @@ def check_tools(settings: Settings, zygote: Zygote) -> ToolsCheck:
     )
     # Opened like in the executor: a folder that was opened as root needs no access by its name afterwards.
     descriptors = {path.path: os.open(path.path, os.O_PATH | os.O_DIRECTORY) for path in paths if not path.problem}
-    mounts: tuple[str, ...] = ()
-    converter = ""
+    setup = SetupResult()
     try:
         user = User(settings.tools_user) if os.getuid() == 0 else None
-        problem, mounts, converter = set_up_zygote(build_config(usable), user, usable, zygote)
-        problem = problem or uvloop.run(probe_sandbox(zygote))
+        setup = set_up_zygote(build_config(usable), user, usable, zygote)
+        problem = setup.problem or uvloop.run(probe_sandbox(zygote))
     except (ToolConfigError, PrivilegeError) as error:
         problem = str(error)
     finally:
         zygote.close()
     return ToolsCheck(
-        user=_find_user_name(),
+        user=user_name(os.getuid()),
         landlock=landlock.get_abi_version(),
         can_filter_system_calls=filters.is_supported(),
         missing=landlock.list_missing(landlock.get_abi_version()),
-        mount_problem=" ".join(mounts),
-        converter_problem=converter,
+        mount_problem=" ".join(setup.missing),
+        converter_problem=setup.converter,
         sandbox_problem=problem,
         paths=tuple(_check_access(path, descriptors) for path in paths),
         command_count=len(commands),
@@ -97,10 +97,3 @@ def _check_commands(settings: Settings) -> tuple[list[str], list[str]]:
         else:
             usable.append(name)
     return usable, refused
-
-
-def _find_user_name() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())

@@ -34,18 +34,28 @@ MAX_PATH_LENGTH = 4096
 
 def build_task(config: ToolConfig, job: ToolJob) -> Task:
     """Builds the task of a job. Raises JobRefused."""
-    return _build_conversion_task(job) if isinstance(job, ConvertDocument) else _build_folder_task(config, job)
+    match job:
+        case ConvertDocument(data):
+            # The job contains its document, so no path is checked.
+            if (size := len(data)) > MAX_DOCUMENT_BYTES:
+                raise JobRefused(
+                    ErrorKind.TOO_LARGE, f"it has {size} bytes; a document of {MAX_DOCUMENT_BYTES} can be converted"
+                )
+            return Task(job)
+        case RunCommand():
+            root, path = resolve_path(config, job.cwd, "cwd")
+            # Its text is parsed in the sandbox (`worker.programs`), since parsing shell text may take long.
+            if (size := len(job.command.encode(errors="surrogatepass"))) > MAX_COMMAND_BYTES:
+                raise JobRefused(ErrorKind.TOO_LARGE, f"command: it has {size} bytes; {MAX_COMMAND_BYTES} can be run")
+            return Task(job, root, path, _resolve_timeout(config, job.timeout))
+        case _:
+            return _build_file_task(config, job)
 
 
-def _build_folder_task(
-    config: ToolConfig, job: ReadFile | FindFiles | SearchFiles | RunCommand | WriteFile | EditFile | ListFolder
+def _build_file_task(
+    config: ToolConfig, job: ReadFile | FindFiles | SearchFiles | WriteFile | EditFile | ListFolder
 ) -> Task:
-    """Builds the task of a job in an allowed folder. Raises JobRefused."""
-    if isinstance(job, RunCommand):
-        root, path = resolve_path(config, job.cwd, "cwd")
-        # Its text is parsed in the sandbox (`worker.programs`), since parsing shell text may take long.
-        _check_command_length(job.command)
-        return Task(job, root, path, _resolve_timeout(config, job.timeout))
+    """Builds the task of a job on files. Raises JobRefused."""
     if isinstance(job, FindFiles | SearchFiles):
         job = resolve_search(config, job)
     root, path = resolve_path(config, job.path)
@@ -69,15 +79,6 @@ def _build_folder_task(
         case ListFolder():
             pass
     return Task(job, root, path)
-
-
-def _build_conversion_task(job: ConvertDocument) -> Task:
-    """Builds the task of a conversion. The job contains its document, so no path is checked. Raises JobRefused."""
-    if len(job.data) > MAX_DOCUMENT_BYTES:
-        raise JobRefused(
-            ErrorKind.TOO_LARGE, f"it has {len(job.data)} bytes; a document of {MAX_DOCUMENT_BYTES} can be converted"
-        )
-    return Task(job)
 
 
 def _check_edit(job: EditFile) -> None:
@@ -147,14 +148,6 @@ def to_absolute(config: ToolConfig, path: str | None) -> str:
     """Returns the absolute path; the first allowed path if None."""
     first = config.roots[0].path
     return os.path.normpath(os.path.join(first, path or ".")).replace("//", "/")  # noqa: PTH118 # as text
-
-
-def _check_command_length(command: str) -> None:
-    if (size := len(command.encode(errors="surrogatepass"))) > MAX_COMMAND_BYTES:
-        raise JobRefused(
-            ErrorKind.TOO_LARGE,
-            f"command: it has {size} bytes; {MAX_COMMAND_BYTES} can be run",
-        )
 
 
 def _resolve_timeout(config: ToolConfig, wanted: float | None) -> float:

@@ -10,19 +10,12 @@ from msgspec import structs
 
 from executor.admission import Admission, AdmissionRefused
 from executor.sandbox.zygote.client import Zygote, ZygoteCrashed
-from executor.sandbox.zygote.reaper import JobExit
 from executor.tools import policy
 from executor.tools.config import ToolConfig
 from executor.tools.files import globs, search
-from executor.tools.runner import (
-    LimitedOutput,
-    OutputLimitReached,
-    ReaperCrashed,
-    Stream,
-    run_reaped,
-    run_single,
-)
+from executor.tools.runner import LimitedOutput, ReaperCrashed, run_reaped, run_single
 from executor.tools.task import JobRefused, Task
+from executor.tools.worker.setup import SetupResult
 from shared.errors import ErrorKind
 from shared.events import Failed, Queued
 from shared.tool_jobs import (
@@ -54,30 +47,19 @@ type Emit = Callable[[Queued | CommandOutput | JobDone | Failed], Awaitable[None
 
 log = structlog.get_logger()
 _outcome_decoder = msgspec.msgpack.Decoder[JobResult | Failed](JobResult | Failed)
-_failure_decoder = msgspec.msgpack.Decoder(Failed)
 _task_encoder = msgspec.msgpack.Encoder()
 
 
 class ToolsRole:
     """Mutable: the admission, counts of jobs done and refused, and why nothing is served."""
 
-    def __init__(
-        self,
-        config: ToolConfig,
-        zygote: Zygote | None,
-        admission: Admission,
-        *,
-        problem: str,
-        missing: tuple[str, ...],
-        converter: str = "",
-    ) -> None:
-        """problem: why nothing is served; converter: why documents can't be converted."""
+    def __init__(self, config: ToolConfig, zygote: Zygote | None, admission: Admission, setup: SetupResult) -> None:
+        """setup: why nothing is served, what the sandbox lacks, and why documents can't be converted."""
         self._config = config
         self._zygote = zygote
         self.admission = admission
-        self._problem = problem
-        self._missing = missing
-        self._converter = converter
+        self._setup = setup
+        self._problem = setup.problem
         self._jobs_done = 0
         self._refusals: Counter[str] = Counter()
 
@@ -100,7 +82,7 @@ class ToolsRole:
             waiting=self.admission.waiting,
             draining=draining,
             problem=self._problem or self._no_paths_problem,
-            missing=self._missing,
+            missing=self._setup.missing,
             jobs_done=self._jobs_done,
             refusals=dict(self._refusals),
             command_timeout=self._config.timeout,
@@ -115,7 +97,7 @@ class ToolsRole:
 
         try:
             # The job contains its document, so it needs no allowed path.
-            problem = self._converter if isinstance(job, ConvertDocument) else self._no_paths_problem
+            problem = self._setup.converter if isinstance(job, ConvertDocument) else self._no_paths_problem
             if self._zygote is None or self._problem or problem:
                 raise JobRefused(ErrorKind.TOOLS_UNAVAILABLE, self._problem or problem)
             async with self.admission.acquire_slot(ignore_queued, tenant):
@@ -171,7 +153,6 @@ class ToolsRole:
         # The input is sent separately, through a pipe.
         task = structs.replace(task, job=structs.replace(job, stdin=None))
         job_exit = await run_reaped(zygote, _task_encoder.encode(task), output, stdin=stdin, merged=job.merge_streams)
-        _raise_refusal(job_exit)
         if job_exit.exceeded_limit:
             notice = f"\nEnded: the command took more {job_exit.exceeded_limit} than is allowed.\n"
             await emit(CommandOutput("stderr", notice.encode()))
@@ -193,25 +174,12 @@ class ToolsRole:
 
     async def _collect_output(self, zygote: Zygote, task: Task, stdin: bytes | None) -> tuple[bytes, bytes, bool]:
         """Returns the output and the errors of a search, and whether they were cut: at 1.5 times the read limit."""
-        written: dict[Stream, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
-        max_bytes = self._config.read_limit + self._config.read_limit // 2
-        cut = False
+        written = {"stdout": bytearray(), "stderr": bytearray()}
 
-        async def collect(stream: Stream, data: bytes) -> None:
-            nonlocal cut
-            written[stream] += data
-            if len(written[stream]) > max_bytes:
-                cut = True
-                raise OutputLimitReached
+        async def collect(part: CommandOutput) -> None:
+            written[part.stream] += part.data
 
-        job_exit = await run_reaped(zygote, _task_encoder.encode(task), collect, stdin=stdin)
-        _raise_refusal(job_exit)
-        cut = cut or job_exit.timed_out or bool(job_exit.exceeded_limit)
+        output = LimitedOutput(collect, self._config.read_limit * 3 // 2, overrun_factor=1)
+        job_exit = await run_reaped(zygote, _task_encoder.encode(task), output, stdin=stdin)
+        cut = output.truncated or job_exit.timed_out or bool(job_exit.exceeded_limit)
         return bytes(written["stdout"]), bytes(written["stderr"]), cut
-
-
-def _raise_refusal(job_exit: JobExit) -> None:
-    """Raises JobRefused if the job's process sent a refusal to its reaper."""
-    if job_exit.last_message:
-        failed = _failure_decoder.decode(job_exit.last_message)
-        raise JobRefused(failed.kind, failed.detail)

@@ -15,16 +15,18 @@ import msgspec
 
 from executor.sandbox.zygote.client import RunningJob, Zygote, ZygoteCrashed
 from executor.sandbox.zygote.reaper import MAX_LAST_MESSAGE_BYTES, JobExit
+from executor.tools.task import JobRefused
+from shared.events import Failed
 from shared.tool_jobs import CommandOutput
 
 CHUNK_SIZE = 64 * 1024
-# How much more than the limit a command may write before it is ended.
 OVERRUN_FACTOR = 10
 
 type Stream = Literal["stdout", "stderr"]
 type OutputHandler = Callable[[Stream, bytes], Awaitable[None]]
 
 _exit_decoder = msgspec.msgpack.Decoder(JobExit)
+_failure_decoder = msgspec.msgpack.Decoder(Failed)
 
 
 class ReaperCrashed(Exception):
@@ -34,9 +36,9 @@ class ReaperCrashed(Exception):
 async def run_reaped(
     zygote: Zygote, payload: bytes, handle_output: OutputHandler, *, stdin: bytes | None = None, merged: bool = False
 ) -> JobExit:
-    """Runs a job with a reaper to its end; handle_output gets its output. Cancellation ends it. Raises ZygoteCrashed, ReaperCrashed.
+    """Runs a job with a reaper to its end; handle_output gets its output. Cancellation ends it.
 
-    merged: all output arrives as `stdout`, in the order in which it was written.
+    Raises ZygoteCrashed, ReaperCrashed, and JobRefused if the job's process refused it. merged: all output arrives as `stdout`, in the order in which it was written.
     """
     async with _start_job(zygote, payload, stdin, merged=merged) as running:
         pumps = [asyncio.ensure_future(_pump(running.stdout, "stdout", handle_output, running.control))]
@@ -70,7 +72,11 @@ async def _read_exit(zygote: Zygote, running: RunningJob) -> JobExit:
         report = b""
     if not report:
         raise ReaperCrashed if zygote.is_alive else ZygoteCrashed
-    return _exit_decoder.decode(report)
+    job_exit = _exit_decoder.decode(report)
+    if job_exit.last_message:
+        failed = _failure_decoder.decode(job_exit.last_message)
+        raise JobRefused(failed.kind, failed.detail)
+    return job_exit
 
 
 class OutputLimitReached(Exception):
@@ -80,9 +86,13 @@ class OutputLimitReached(Exception):
 class LimitedOutput:
     """Passes output on, up to a limit in bytes. Mutable: the bytes so far."""
 
-    def __init__(self, emit: Callable[[CommandOutput], Awaitable[None]], limit: int) -> None:
+    def __init__(
+        self, emit: Callable[[CommandOutput], Awaitable[None]], limit: int, overrun_factor: int = OVERRUN_FACTOR
+    ) -> None:
+        """overrun_factor: the job is ended when its output is so many times as long as the limit."""
         self._emit = emit
         self._limit = limit
+        self._overrun_factor = overrun_factor
         self._total_bytes = 0
 
     async def __call__(self, stream: Stream, data: bytes) -> None:
@@ -90,7 +100,7 @@ class LimitedOutput:
         self._total_bytes += len(data)
         if room:
             await self._emit(CommandOutput(stream, data[:room]))
-        if self._total_bytes > self._limit * OVERRUN_FACTOR:
+        if self._total_bytes > self._limit * self._overrun_factor:
             raise OutputLimitReached
 
     @property
@@ -133,26 +143,12 @@ async def _pump(descriptor: int, stream: Stream, handle_output: OutputHandler, c
 
 async def _read_chunks(descriptor: int) -> AsyncGenerator[bytes]:
     """Yields what arrives through a pipe, and closes the pipe at the end."""
-    loop = asyncio.get_running_loop()
-    os.set_blocking(descriptor, False)
+    reader = asyncio.StreamReader(CHUNK_SIZE)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
+    )
     try:
-        while True:
-            try:
-                data = os.read(descriptor, CHUNK_SIZE)
-            except BlockingIOError:
-                await _wait_readable(loop, descriptor)
-                continue
-            if not data:
-                return
+        while data := await reader.read(CHUNK_SIZE):
             yield data
     finally:
-        os.close(descriptor)
-
-
-async def _wait_readable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
-    readable: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, lambda: readable.done() or readable.set_result(None))
-    try:
-        await readable
-    finally:
-        loop.remove_reader(descriptor)
+        transport.close()

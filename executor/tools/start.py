@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import structlog
 import uvloop
+from msgspec import structs
 
 from executor.admission import Admission
 from executor.sandbox import landlock, privileges
@@ -27,6 +28,7 @@ from executor.tools.role import NO_PATHS, ToolsRole
 from executor.tools.runner import CHUNK_SIZE, ReaperCrashed, Stream, run_reaped, run_single
 from executor.tools.worker import job_process
 from executor.tools.worker.setup import NO_SANDBOX, SetupRequest, SetupResult
+from shared.process import core_dumps
 from shared.process.peers import find_trusted_peers
 
 MEGABYTE = 1 << 20
@@ -47,16 +49,16 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
         # Clients of the socket expect that its owner listens.
         with contextlib.suppress(OSError):
             os.chown(sock.getsockname(), user.uid, -1)
-    problem, mounts, converter = set_up_zygote(config, user, settings, zygote)
+    setup = set_up_zygote(config, user, settings, zygote)
     missing = (
         *(() if find_host_problem() else landlock.list_missing(landlock.get_abi_version())),
-        *mounts,
-        *filter(None, (converter,)),
+        *setup.missing,
+        *filter(None, (setup.converter,)),
     )
     log.info("allowed", paths=config.readable_paths, writable=config.writable_paths, commands=config.command_names)
     for defence in missing:
         log.warning("the sandbox lacks something", what=defence)
-    problem = confine_executor(path) or problem
+    problem = confine_executor(path) or setup.problem
 
     async def serve() -> None:
         nonlocal problem
@@ -64,7 +66,7 @@ def main(settings: Settings, name: str, parent_fd: int | None, zygote: Zygote) -
         if reason := problem or ("" if config.roots else NO_PATHS):
             log.error("no tools are served", reason=reason)
         admission = Admission(settings.max_concurrent, settings.max_queue * QUEUE_FACTOR, settings.queue_timeout)
-        role = ToolsRole(config, zygote, admission, problem=problem, missing=missing, converter=converter)
+        role = ToolsRole(config, zygote, admission, structs.replace(setup, problem=problem, missing=missing))
         server = Server(role, path, settings.drain_timeout, trust=trust, watchdog=settings.watchdog_timeout)
         drain_on_signals(server, parent_fd)
         watch_zygote(zygote, role, server)
@@ -93,27 +95,23 @@ def watch_zygote(zygote: Zygote, role: ToolsRole, server: Server) -> None:
     loop.add_reader(zygote.fileno(), on_zygote_exit)
 
 
-def set_up_zygote(
-    config: ToolConfig, user: User | None, settings: Settings, zygote: Zygote
-) -> tuple[str, tuple[str, ...], str]:
-    """Sets the zygote up, and drops root. Raises ToolConfigError, PrivilegeError.
-
-    Returns why nothing can be served, which defences this host lacks, and why documents can't be converted.
-    """
-    problem, mounts, converter = find_host_problem(), (), ""
-    if not problem:
-        plan = SetupRequest(
-            config,
-            config_loader.find_search_program(),
-            user.name if user else "",
-            min(settings.max_concurrent, MAX_IDLE_PROCESSES),
-            Defences(),
+def set_up_zygote(config: ToolConfig, user: User | None, settings: Settings, zygote: Zygote) -> SetupResult:
+    """Sets the zygote up, and drops root. Raises ToolConfigError, PrivilegeError."""
+    result = SetupResult(problem=find_host_problem())
+    if not result.problem:
+        result = request_setup(
+            zygote,
+            SetupRequest(
+                config,
+                config_loader.find_search_program(),
+                user.name if user else "",
+                min(settings.max_concurrent, MAX_IDLE_PROCESSES),
+                Defences(),
+            ),
         )
-        answer = request_setup(zygote, plan)
-        problem, mounts, converter = answer.problem, answer.missing, answer.converter
     privileges.drop_privileges(user)
-    privileges.hide_process()
-    return problem, mounts, converter
+    core_dumps.hide_memory()
+    return result
 
 
 def confine_executor(path: Path) -> str:

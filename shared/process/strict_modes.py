@@ -32,12 +32,7 @@ def find_problem(path: Path, *, any_owner: bool = False) -> str:
     last = len(steps) - 1
     trusted = {0, os.geteuid()}
     for number, (step, facts) in enumerate(steps):
-        owner_may_be_any = any_owner and number == last
-        if (
-            facts.st_uid not in trusted
-            and not owner_may_be_any
-            and (number == last or facts.st_uid not in _list_unmapped_uids())
-        ):
+        if facts.st_uid not in trusted and not (any_owner if number == last else facts.st_uid in _list_unmapped_uids()):
             return (
                 f"{step} belongs to {user_name(facts.st_uid)}, who could replace it. Set it to a folder "
                 f"of {user_name(os.geteuid())}, below folders of that user or of root."

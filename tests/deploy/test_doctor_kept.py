@@ -14,7 +14,8 @@ import pytest
 from msgspec import structs
 
 from cli.doctor import Finding, network, program_checks
-from cli.doctor.storage import check_storage
+from cli.doctor.program_checks import check_storage
+from cli.up.readiness import ExecutorHealth, Health
 from shared.checks import ApiCheck
 from tests.deploy.test_doctor import SECRET, folder, here, of, one  # noqa: F401 # pyright: ignore[reportUnusedImport] # a fixture
 from tests.integration.test_keys import POSTGRESQL, REDIS
@@ -141,9 +142,9 @@ async def test_what_a_running_server_can_t_do_is_told_with_the_mend(folder: Path
 
 def test_executors_that_a_running_server_can_t_use_are_named():
     """Of either role; one without any is down."""
-    parts = (network.ServerExecutor("claude-1", up=False), network.ServerExecutor("claude-2"))
-    state = network.ServerHealth("degraded", parts, (network.ServerExecutor("tools-1", up=False),))
+    parts = (ExecutorHealth("claude-1", up=False), ExecutorHealth("claude-2"))
+    state = Health("degraded", executors=parts, tools=(ExecutorHealth("tools-1", up=False),))
     assert "`sockets`" in one(network.interpret_health(state), "running", "warning", "can't use claude-1, tools-1").fix
-    one(network.interpret_health(network.ServerHealth("down")), "running", "error", "no executor")
-    one(network.interpret_health(network.ServerHealth("draining")), "running", "ok", "draining")
+    one(network.interpret_health(Health("down")), "running", "error", "no executor")
+    one(network.interpret_health(Health("draining")), "running", "ok", "draining")
     one(network.interpret_health(None), "running", "warning", "does not report its health")

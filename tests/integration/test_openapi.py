@@ -26,7 +26,7 @@ from api.dialects.openai_parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETE
 from api.openapi.document import list_handlers
 from api.openapi.example_requests import COMPLETIONS
 from api.openapi.replies import AT_THE_EDGE, CHAT_ERRORS, OF_TOOLS
-from cli.up import workspace
+from cli.up import preflight
 from tests.support.document import build_app, build_document
 from tests.support.examples import count_examples
 from tests.support.scripted.upstream import AnswerReply, Upstream
@@ -172,7 +172,7 @@ def test_example_of_a_request_is_accepted(name: str):
 
 def test_files_in_examples_are_those_of_the_folder_that_make_run_makes(tmp_path: Path):
     """An example runs as it is."""
-    folder = workspace.create_workspace(tmp_path)
+    folder = preflight.create_workspace(tmp_path)
     examples = [
         each["value"]
         for path in DOCUMENT["paths"].values()

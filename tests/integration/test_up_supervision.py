@@ -80,8 +80,10 @@ import os, pathlib, sys
 from cli.up.command import up
 folder, api, executor = sys.argv[1:]
 program = (sys.executable, "-I", folder + "/stand_in.py")
-sys.exit(up(os.environ, pathlib.Path(folder), api=(*program, "api", folder, api), executor=(*program, "executor", folder, executor),
-    tools=(*program, "tools", folder, "well")))
+sys.exit(up(os.environ, pathlib.Path(folder), {
+    "api": (*program, "api", folder, api), "claude": (*program, "executor", folder, executor),
+    "tools": (*program, "tools", folder, "well"),
+}))
 """
 
 # Its grace period is longer than any test, so that only a second Ctrl-C can end it.

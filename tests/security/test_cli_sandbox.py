@@ -138,6 +138,7 @@ from msgspec import structs
 from executor.claude.cli import sandbox as sandboxes
 from executor.claude.cli.credential import find_credential
 from executor.sandbox import landlock, libc, privileges
+from shared.process import core_dumps
 made = sandboxes.build_cli_sandbox(Path(told["program"]), find_credential({"ANTHROPIC_API_KEY": "x"}),
                          f"http://127.0.0.1:{told['port']}", {}, landlock.get_abi_version())
 library = tuple(str(path) for name in ("python3*", "*/libffi.so*") for path in Path("/usr/lib").glob(name))
@@ -150,7 +151,7 @@ if "privileges" not in defences:
     privileges.drop_capabilities = lambda: libc.forbid_new_privileges()
 if uid:
     os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)
-    libc.LIBC.prctl(libc.PR_SET_DUMPABLE, 1, 0, 0, 0)
+    libc.LIBC.prctl(core_dumps.PR_SET_DUMPABLE, 1, 0, 0, 0)
 with sandboxes.prepare_entry(made, Path(told["inside"])) as enter:
     ran = subprocess.run([told["program"], "-I", "-S", "-c", sys.argv[5], sys.argv[2]], preexec_fn=enter, env={}, cwd="/")
 sys.exit(ran.returncode)

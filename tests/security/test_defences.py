@@ -21,7 +21,7 @@ import ctypes, json, mmap, os, signal, socket, sys
 sys.path.insert(0, sys.argv[1])
 from executor.sandbox import landlock
 from executor.sandbox.seccomp import filters
-from executor.sandbox.confine import Defences, confine
+from executor.sandbox.confine import Defences, build_sandbox
 from executor.sandbox.landlock import Rules
 landlock_up, seccomp_up, inside, outside = json.loads(sys.argv[2])
 libc = ctypes.CDLL(None, use_errno=True)
@@ -53,8 +53,11 @@ attacks = {
     "written and run": lambda: mmap.mmap(-1, 4096, prot=7).close(),
 }
 version = landlock.get_abi_version()
-confine(Rules(change=(inside,)), filters.build_command_filter(allow_signals=version >= landlock.SCOPE_ABI),
-        Defences(landlock=landlock_up, seccomp=seccomp_up, memory=False))
+filter_ = filters.build_command_filter(allow_signals=version >= landlock.SCOPE_ABI)
+defences = Defences(landlock=landlock_up, seccomp=seccomp_up, memory=False)
+sandbox = build_sandbox(Rules(change=(inside,)), filter_, defences)
+sandbox.apply_base()
+sandbox.apply_rules()
 through = []
 for name, attack in attacks.items():
     try:
@@ -102,13 +105,13 @@ def test_without_seccomp_the_same_attacks_on_the_kernel_work(tmp_path: Path):
 def test_a_keeper_ends_what_a_plain_parent_would_leave(tmp_path: Path):
     """A second fork in a session of its own goes on after its parent, unless a keeper looks after it."""
     code = (
-        "import os, sys, socket\nsys.path.insert(0, sys.argv[1])\nfrom executor.sandbox.zygote import termination\nfrom executor.sandbox import libc\n"
+        "import os, sys, socket\nsys.path.insert(0, sys.argv[1])\nfrom executor.sandbox.zygote import processes\nfrom executor.sandbox import libc\n"
         "reading, writing = os.pipe()\n"
         "def leave():\n    if os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0:\n"
         "            os.read(0, 1)\n        os._exit(0)\n    os._exit(0)\n"
         "if sys.argv[2] == 'kept':\n    libc.LIBC.prctl(libc.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)\n"
         "child = os.fork()\nif child == 0: leave()\nos.waitpid(child, 0)\n"
-        "if sys.argv[2] == 'kept': termination.kill_descendants()\n"
+        "if sys.argv[2] == 'kept': processes.kill_descendants()\n"
         "os.write(1, b'.'); os._exit(0)\n"
     )
     for manner, left in (("kept", False), ("plain", True)):

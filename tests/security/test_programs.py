@@ -79,13 +79,15 @@ IN_MEMORY = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 from executor.sandbox.seccomp import filters
-from executor.sandbox.confine import Defences, confine
+from executor.sandbox.confine import Defences, build_sandbox
 from executor.sandbox.landlock import Rules
 held = os.memfd_create("input", 0)
 os.write(held, sys.argv[2].encode().replace(b"~", bytes(1)))
 again = os.open(f"/proc/self/fd/{held}", os.O_RDONLY)
 os.close(held)
-confine(Rules(), filters.build_command_filter(allow_signals=True), Defences())
+sandbox = build_sandbox(Rules(), filters.build_command_filter(allow_signals=True), Defences())
+sandbox.apply_base()
+sandbox.apply_rules()
 os.execv(f"/proc/self/fd/{again}", ["x"])
 """
 

@@ -11,9 +11,8 @@ import errno
 import os
 import sys
 
-from executor.sandbox import remount
+from executor.sandbox import mounts
 from executor.sandbox.libc import LIBC, check_call
-from executor.sandbox.seccomp import filters
 from executor.sandbox.seccomp.system_calls import CALLS
 from tests.support import kernel
 from tests.support.as_user import main
@@ -28,17 +27,16 @@ REFUSED_CALLS = (
 def mount(paths: list[str]) -> None:
     """Mount these without exec, for this process and what it starts."""
     os.unshare(os.CLONE_NEWNS)
-    check_call(LIBC.mount(None, b"/", None, ctypes.c_ulong(remount.SLAVE | remount.RECURSIVE), None))
+    check_call(LIBC.mount(None, b"/", None, ctypes.c_ulong(mounts.SLAVE | mounts.RECURSIVE), None))
     for path in paths:
-        copy = remount._clone_mount(path, True)
-        here = (remount.AT_FDCWD, os.fsencode(path), remount.FROM_DESCRIPTOR)
-        check_call(LIBC.syscall(remount.MOVE_MOUNT, copy, b"", *here))
+        copy = mounts._clone_mount(path, True)
+        here = (mounts.AT_FDCWD, os.fsencode(path), mounts.FROM_DESCRIPTOR)
+        check_call(LIBC.syscall(mounts.MOVE_MOUNT, copy, b"", *here))
         os.close(copy)
 
 
 if __name__ == "__main__":
     if sys.argv.pop(2) == "noexec":
         mount([*os.environ["ALLOWED_PATHS"].split(","), os.environ["WRITABLE_PATHS"]])
-    _, column = filters.ARCHITECTURES[os.uname().machine]
-    kernel.refuse_calls((CALLS[name][column] for name in REFUSED_CALLS), errno.EPERM)
+    kernel.refuse_calls((CALLS[name] for name in REFUSED_CALLS), errno.EPERM)
     sys.exit(main())

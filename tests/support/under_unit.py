@@ -19,7 +19,7 @@ from collections.abc import Iterable
 
 import executor.app  # noqa: F401 # pyright: ignore[reportUnusedImport] # before it is somebody who may not read it, where the checkout is root's
 from executor.__main__ import main as start_executor
-from executor.sandbox import privileges, remount
+from executor.sandbox import mounts, privileges
 from tests.support.stack import REPOSITORY
 
 UNITS = REPOSITORY / "deploy/systemd"
@@ -145,7 +145,7 @@ def mount_folders(unit: Settings) -> None:
     writable = [path for path in os.environ.get("WRITABLE_PATHS", "").split(",") if path]
     readable = [path for path in os.environ.get("ALLOWED_PATHS", "").split(",") if path]
     held = dict.fromkeys(readable, False) | dict.fromkeys([*writable, os.environ["RUN_DIR"]], True)
-    if "NoExecPaths" in unit and os.environ.get("UNDER_MOUNTS") != "no" and (said := remount.remount_folders(held)):
+    if "NoExecPaths" in unit and os.environ.get("UNDER_MOUNTS") != "no" and (said := mounts.remount_folders(held)):
         sys.exit(said)
 
 

@@ -13,9 +13,9 @@ from tests.support.as_user import main
 
 def remove_defences(names: Iterable[str]) -> None:
     """Take these defences down. `mounts` are those without exec and without change; `probe` is the trial at start."""
-    from executor.sandbox import privileges  # noqa: PLC0415 # after the fork
-    from executor.sandbox.libc import LIBC, PR_SET_DUMPABLE  # noqa: PLC0415
+    from executor.sandbox.libc import LIBC  # noqa: PLC0415 # after the fork
     from executor.tools import start  # noqa: PLC0415
+    from shared.process import core_dumps  # noqa: PLC0415
 
     down = set(names)
     start.Defences = lambda: Defences(  # pyright: ignore[reportAttributeAccessIssue] # what the start puts up
@@ -30,7 +30,7 @@ def remove_defences(names: Iterable[str]) -> None:
         cgroups="groups" not in down,
     )
     if "hiding" in down:
-        privileges.hide_process = lambda: LIBC.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
+        core_dumps.hide_memory = lambda: LIBC.prctl(core_dumps.PR_SET_DUMPABLE, 1, 0, 0, 0)
 
     async def holds(_zygote: object) -> str:
         return ""

@@ -1,32 +1,22 @@
 """Seccomp: restricts the system calls of a process. (https://docs.kernel.org/userspace-api/seccomp_filter.html)
 
-Invariants: a filter depends only on the machine and the arguments of its builder. A call of another architecture ends the
+Invariants: a filter depends only on this machine and the arguments of its builder. A call of another architecture ends the
 process; a denied call fails with EPERM, so that programs continue and report it. Only listed calls exist; any other fails
 with ENOSYS. Landlock controls the paths.
 """
 
 import ctypes
 import errno
+import os
 import platform
+import socket
 import struct
 from collections.abc import Sequence
 
 from executor.sandbox.libc import LIBC, check_call
-from executor.sandbox.seccomp import allowed_calls, argument_checks
-from executor.sandbox.seccomp.bpf import (
-    ALLOW,
-    JUMP_ANY_BIT,
-    JUMP_EQ,
-    RETURN,
-    check_architecture,
-    encode_instruction,
-    load_argument,
-    match_call,
-    reject_values,
-    require_values,
-    return_error,
-)
+from executor.sandbox.seccomp import steps
 from executor.sandbox.seccomp.system_calls import (
+    ALLOWED_CALLS,
     ARGUMENT_CHECKED_CALLS,
     CALLS,
     CLI_CALLS,
@@ -42,88 +32,72 @@ from executor.sandbox.seccomp.system_calls import (
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 PR_SET_MDWE, MDWE_REFUSE_EXEC_GAIN = 65, 1
 NAMESPACES = 0x7E020080  # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, NEWTIME
-NEW_THREAD = 0x10000  # CLONE_THREAD
-AF_UNIX = 1
-
-ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
-
-
-class UnsupportedMachine(Exception):
-    """There is no filter for this machine."""
 
 
 def is_supported() -> bool:
     """Whether there is a filter for this machine."""
-    return platform.machine() in ARCHITECTURES
+    return platform.machine() in steps.ARCHITECTURES
 
 
-def build_command_filter(*, allow_signals: bool, machine: str = "") -> bytes:
+def build_command_filter(*, allow_signals: bool) -> bytes:
     """Builds a command's filter: no sockets, no memory both writable and executable, no access to other processes.
 
     allow_signals: Landlock's scope controls them.
     """
     denied = [name for name in CALLS if name not in ARGUMENT_CHECKED_CALLS] + list(NETWORK_CALLS)
     denied += [] if allow_signals else list(SIGNAL_CALLS)
-    return _build_filter(denied, machine or platform.machine())
+    return _build_filter(denied)
 
 
-def build_program_filter(machine: str = "") -> bytes:
+def build_program_filter() -> bytes:
     """Builds the filter that a command's process adds before it executes the program: openat2 does not exist.
 
     A filter can't check the modes of openat2, and only our own code needs it.
     """
-    machine = machine or platform.machine()
-    arch, column = _find_architecture(machine)
-    return b"".join(
-        [
-            *check_architecture(arch, machine),
-            *match_call(CALLS["openat2"][column], [return_error(errno.ENOSYS)]),
-            encode_instruction(RETURN, ALLOW),
-        ]
-    )
+    missing = steps.match_call(CALLS["openat2"], [steps.return_error(errno.ENOSYS)])
+    return b"".join([*steps.check_architecture(), *missing, steps.encode_instruction(steps.RETURN, steps.ALLOW)])
 
 
-def build_cli_filter(*, allow_signals: bool, dns: bool, machine: str = "") -> bytes:
+def build_cli_filter(*, allow_signals: bool, dns: bool) -> bytes:
     """Builds the CLI's filter: it may use TCP, and its JIT may make code; it has no access to other processes.
 
     allow_signals: Landlock's scope controls them. dns: the CLI looks names up, which needs UDP.
     """
-    machine = machine or platform.machine()
-    _, column = _find_architecture(machine)
     denied = [name for name in CALLS if name not in {*ARGUMENT_CHECKED_CALLS, *CLI_CALLS}] + ["socketpair", "bind"]
     # The CLI's threads signal each other by tgkill.
     denied += [] if allow_signals else [name for name in SIGNAL_CALLS if name != "tgkill"]
     return _build_filter(
         denied,
-        machine,
-        internet=argument_checks.build_socket_steps(dns=dns),
-        more=(*(CALLS[name][column] for name in CLI_CALLS), *(call[column] for call in INOTIFY_WATCH_CALLS)),
+        internet=steps.build_socket_steps(dns=dns),
+        more=(*(CALLS[name] for name in CLI_CALLS), *INOTIFY_WATCH_CALLS.values()),
     )
 
 
-def build_executor_filter(pid: int, machine: str = "") -> bytes:
+def build_executor_filter(pid: int) -> bytes:
     """Builds the tools executor's own filter: threads but no processes, signals to itself only, its open sockets only.
 
     pid: its own. It may make Unix sockets, to report its state to a service manager, but may not connect them.
     """
-    machine = machine or platform.machine()
-    _, column = _find_architecture(machine)
     # It passes data that is too long for a message in a memory file.
     denied = [name for name in CALLS if name not in {*ARGUMENT_CHECKED_CALLS, "memfd_create"}]
     denied += ["bind", "connect", "openat2", *(name for name in SIGNAL_CALLS if name != "tgkill")]
-    first = [step for call in PROCESS_START_CALLS for step in match_call(call[column], [return_error(errno.EPERM)])]
-    for name, steps in (
-        ("clone", [load_argument(0), encode_instruction(JUMP_ANY_BIT, NEW_THREAD, 1, 0), return_error(errno.EPERM)]),
-        ("tgkill", [load_argument(0), *require_values((pid,), errno.EPERM)]),
-        ("socket", [load_argument(0), *require_values((AF_UNIX,), errno.EAFNOSUPPORT)]),
+    first: list[bytes] = []
+    for name in PROCESS_START_CALLS:
+        first += steps.match_call(ALLOWED_CALLS[name], [steps.return_error(errno.EPERM)])
+    for name, check in (
+        (
+            "clone",
+            [
+                steps.load_argument(0),
+                steps.encode_instruction(steps.JUMP_ANY_BIT, os.CLONE_THREAD, 1, 0),
+                steps.return_error(errno.EPERM),
+            ],
+        ),
+        ("tgkill", [steps.load_argument(0), *steps.require_values((pid,), errno.EPERM)]),
+        ("socket", [steps.load_argument(0), *steps.require_values((socket.AF_UNIX,), errno.EAFNOSUPPORT)]),
     ):
-        first += match_call(CALLS[name][column], steps)
-    return _build_filter(
-        denied,
-        machine,
-        first=first,
-        more=tuple(call[column] for call in (*LISTEN_CALLS, CALLS["memfd_create"])),
-    )
+        first += steps.match_call(CALLS[name], check)
+    return _build_filter(denied, first=first, more=(*LISTEN_CALLS.values(), CALLS["memfd_create"]))
 
 
 def install(program: bytes) -> None:
@@ -138,15 +112,8 @@ def freeze_memory() -> bool:
     return LIBC.prctl(PR_SET_MDWE, MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0
 
 
-def _find_architecture(machine: str) -> tuple[int, int]:
-    if machine not in ARCHITECTURES:
-        raise UnsupportedMachine(f"there is no system call filter for {machine}; x86_64 and aarch64 have one")
-    return ARCHITECTURES[machine]
-
-
 def _build_filter(
     denied: list[str],
-    machine: str,
     *,
     internet: list[bytes] | None = None,
     first: Sequence[bytes] = (),
@@ -157,28 +124,27 @@ def _build_filter(
     internet: the steps for `socket`; without them, there are no sockets, and memory and descriptors are restricted.
     first: steps before all others.
     """
-    arch, column = _find_architecture(machine)
-    steps = [*check_architecture(arch, machine), *first]
+    found = [*steps.check_architecture(), *first]
     for name in denied:
-        steps += match_call(CALLS[name][column], [return_error(errno.EPERM)])
+        found += steps.match_call(CALLS[name], [steps.return_error(errno.EPERM)])
     # glibc falls back to clone, whose flags can be checked.
-    steps += match_call(CALLS["clone3"][column], [return_error(errno.ENOSYS)])
-    steps += match_call(
-        CALLS["clone"][column],
-        [load_argument(0), encode_instruction(JUMP_ANY_BIT, NAMESPACES, 0, 1), return_error(errno.EPERM)],
-    )
-    steps += argument_checks.build_own_process_steps(column)
-    steps += argument_checks.build_mode_steps(column)
+    found += steps.match_call(CALLS["clone3"], [steps.return_error(errno.ENOSYS)])
+    found += steps.match_call(CALLS["clone"], steps.reject_bits(0, NAMESPACES))
+    found += steps.build_own_process_steps()
+    found += steps.build_mode_steps()
     if internet is None:
-        steps += argument_checks.build_memory_steps(column)
-        steps += argument_checks.build_descriptor_steps(column)
+        found += steps.build_memory_steps()
+        found += steps.build_descriptor_steps()
     else:
-        steps += match_call(CALLS["fcntl"][column], reject_values(1, DENIED_FCNTL_COMMANDS))
-        steps += match_call(CALLS["ioctl"][column], reject_values(1, DENIED_IOCTLS))
-        steps += match_call(CALLS["socket"][column], internet)
-        steps += argument_checks.build_send_steps(column)
-    checked = [CALLS[name][column] for name in ARGUMENT_CHECKED_CALLS if name not in denied]
-    for number in (*allowed_calls.list_numbers(column), *checked, *more):
+        found += steps.match_call(CALLS["fcntl"], steps.reject_values(1, DENIED_FCNTL_COMMANDS))
+        found += steps.match_call(CALLS["ioctl"], steps.reject_values(1, DENIED_IOCTLS))
+        found += steps.match_call(CALLS["socket"], internet)
+        found += steps.build_send_steps()
+    checked = [CALLS[name] for name in ARGUMENT_CHECKED_CALLS if name not in denied]
+    for number in (*ALLOWED_CALLS.values(), *checked, *more):
         if number >= 0:
-            steps += [encode_instruction(JUMP_EQ, number, 0, 1), encode_instruction(RETURN, ALLOW)]
-    return b"".join([*steps, return_error(errno.ENOSYS)])
+            found += [
+                steps.encode_instruction(steps.JUMP_EQ, number, 0, 1),
+                steps.encode_instruction(steps.RETURN, steps.ALLOW),
+            ]
+    return b"".join([*found, steps.return_error(errno.ENOSYS)])

@@ -16,8 +16,8 @@ from msgspec import Struct
 
 from executor.sandbox.confine import close_other_descriptors
 from executor.sandbox.zygote import fd_passing
+from executor.sandbox.zygote.idle_process import Sockets, WorkerPlan
 from executor.sandbox.zygote.idle_processes import serve
-from executor.sandbox.zygote.plan import Sockets, WorkerPlan
 from executor.sandbox.zygote.reaper import TERMINAL_SIGNALS
 
 

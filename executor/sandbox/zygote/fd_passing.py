@@ -27,11 +27,10 @@ def send(sock: socket.socket, message: bytes, descriptors: Sequence[int] = ()) -
     if len(message) < MAX_INLINE_BYTES:
         socket.send_fds(sock, [INLINE_MARK, message], descriptors)
         return
-    memory = _write_memfd(message)
-    try:
-        socket.send_fds(sock, [MEMFD_MARK], [memory, *descriptors])
-    finally:
-        os.close(memory)
+    with os.fdopen(os.memfd_create("job"), "wb") as memory:
+        memory.write(message)
+        memory.flush()
+        socket.send_fds(sock, [MEMFD_MARK], [memory.fileno(), *descriptors])
 
 
 def receive(sock: socket.socket) -> tuple[bytes, list[int]] | None:
@@ -42,26 +41,6 @@ def receive(sock: socket.socket) -> tuple[bytes, list[int]] | None:
     if data[:1] == INLINE_MARK:
         return data[1:], descriptors
     memory, *rest = descriptors
-    try:
-        return _read_memfd(memory), rest
-    finally:
-        os.close(memory)
-
-
-def _write_memfd(data: bytes) -> int:
-    """Returns a descriptor of a file in memory with this content."""
-    descriptor = os.memfd_create("job")
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
-
-
-def _read_memfd(descriptor: int) -> bytes:
-    """Returns the content of a file in memory."""
-    size = os.fstat(descriptor).st_size
-    found = bytearray()
-    while len(found) < size:
-        found += os.pread(descriptor, size - len(found), len(found))
-    return bytes(found)
+    with os.fdopen(memory, "rb") as file:
+        file.seek(0)
+        return file.read(), rest

@@ -11,15 +11,42 @@ from typing import NoReturn
 from msgspec import Struct
 
 from executor.sandbox import namespaces
-from executor.sandbox.cgroups import Cgroup
+from executor.sandbox.cgroups import Cgroup, CgroupTree
 from executor.sandbox.zygote import fd_passing
-from executor.sandbox.zygote.plan import Sockets, WorkerPlan
-from executor.sandbox.zygote.reaper import supervise_job
-from executor.sandbox.zygote.termination import die_with_parent
+from executor.sandbox.zygote.processes import die_with_parent
+from executor.sandbox.zygote.reaper import JobLimits, Work, supervise_job
 
 RESET_SIGNALS = (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ)
 # Sent to the zygote when an idle process takes a job: the number of the process.
 TAKEN_MESSAGE = struct.Struct("=I")
+
+
+class WorkerPlan(Struct, frozen=True):
+    """Each `prepare` function runs in an idle process and returns what does a job.
+
+    prepare_reaped: for jobs that may start programs; gets the number of this user's other processes (None: the kernel counts
+    the job's own separately). build_limits: the limits that the reaper checks. prepare_single: for jobs that start no program
+    and have only a standard output. idle_count: how many idle processes of each kind. own_namespaces: reaped processes have
+    their own namespaces, which they enter by proc_descriptor. hidden: no other process may read the memory of an idle one.
+    cgroups: where each job gets a control group.
+    """
+
+    prepare_reaped: Callable[[int | None], Work]
+    build_limits: Callable[[bytes], JobLimits]
+    prepare_single: Callable[[], Callable[[bytes], None]]
+    idle_count: int
+    own_namespaces: bool = False
+    proc_descriptor: int = -1
+    hidden: bool = True
+    cgroups: CgroupTree | None = None
+
+
+class Sockets(Struct, frozen=True):
+    """control: to the executor. reaped, single: where jobs of each kind arrive."""
+
+    control: socket.socket
+    reaped: socket.socket
+    single: socket.socket
 
 
 class IdleSpec(Struct, frozen=True):

@@ -11,12 +11,18 @@ import select
 import signal
 import time
 
-from executor.sandbox import namespaces
+from executor.sandbox import landlock, namespaces
 from executor.sandbox.cgroups import Cgroup
 from executor.sandbox.libc import LIBC, PR_SET_CHILD_SUBREAPER
 from executor.sandbox.zygote import processes
-from executor.sandbox.zygote.idle_process import TAKEN_MESSAGE, IdleSpec, redirect_to_null, run_idle_process
-from executor.sandbox.zygote.plan import Sockets, WorkerPlan
+from executor.sandbox.zygote.idle_process import (
+    TAKEN_MESSAGE,
+    IdleSpec,
+    Sockets,
+    WorkerPlan,
+    redirect_to_null,
+    run_idle_process,
+)
 
 MAX_MESSAGES_PER_READ = 1024
 # What killed an idle process may kill the next one too: a pause avoids a busy loop.
@@ -54,7 +60,7 @@ class IdleProcesses:
         # By process id.
         self._groups: dict[int, Cgroup] = {}
         # Python writes a byte to the pipe when any child ends; the handler itself has nothing to do.
-        signal.signal(signal.SIGCHLD, _ignore_signal)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.set_wakeup_fd(self._sigchld_writer, warn_on_full_buffer=False)
 
     def serve(self) -> None:
@@ -75,17 +81,14 @@ class IdleProcesses:
             if self._taken_reader in ready:
                 messages = os.read(self._taken_reader, MAX_MESSAGES_PER_READ * TAKEN_MESSAGE.size)
                 for (number,) in TAKEN_MESSAGE.iter_unpack(messages):
-                    self._replace_taken(number)
+                    if taken := self._idle.pop(number, None):
+                        pid, reaped = taken
+                        self._running.add(pid)
+                        self._fork_idle(reaped=reaped)
             elif self._sigchld_reader in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._sigchld_reader, MAX_MESSAGES_PER_READ)
                 self._reap()
-
-    def _replace_taken(self, number: int) -> None:
-        if taken := self._idle.pop(number, None):
-            pid, reaped = taken
-            self._running.add(pid)
-            self._fork_idle(reaped=reaped)
 
     def _reap(self) -> None:
         ended: set[int] = set()
@@ -123,7 +126,7 @@ class IdleProcesses:
         self._number = (self._number + 1) % (1 << 32)
         own_namespaces = reaped and plan.own_namespaces
         others = None
-        if reaped and not (own_namespaces and namespaces.has_separate_count()):
+        if reaped and not (own_namespaces and landlock.get_abi_version() >= namespaces.SEPARATE_COUNT_ABI):
             others = self._counter.count()
         group = plan.cgroups.add_group(self._number) if reaped and plan.cgroups else None
         spec = IdleSpec(self._number, reaped, own_namespaces, os.getuid(), os.getgid(), others, group)
@@ -134,7 +137,3 @@ class IdleProcesses:
         self._idle[self._number] = (pid, reaped)
         if group:
             self._groups[pid] = group
-
-
-def _ignore_signal(_number: int, _frame: object) -> None:
-    """Does nothing: the main loop handles the signal when it reads the pipe."""

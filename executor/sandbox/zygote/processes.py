@@ -1,4 +1,7 @@
-"""Reads /proc for processes, and ends a tree of them. Process ids are those of the PID namespace of /proc."""
+"""Reads /proc for processes, and ends those below this one, however many they start meanwhile.
+
+Process ids are those of the PID namespace of /proc.
+"""
 
 import contextlib
 import os
@@ -6,24 +9,13 @@ import signal
 import time
 from pathlib import Path
 
+from executor.sandbox import namespaces
+from executor.sandbox.libc import LIBC, PR_SET_PDEATHSIG
+
 HIDDEN_PROCESS_ALLOWANCE = 32
 COUNT_MAX_AGE = 1.0
+KILL_RETRY_INTERVAL = 0.001
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
-
-
-def list_descendants(pid: int) -> list[int]:
-    """Returns the descendants of a process."""
-    found: list[int] = []
-    todo = [pid]
-    while todo:
-        parent = todo.pop()
-        with contextlib.suppress(OSError):
-            for task in os.listdir(f"/proc/{parent}/task"):  # noqa: PTH208 # names
-                children = Path(f"/proc/{parent}/task/{task}/children").read_text()
-                new = [int(each) for each in children.split()]
-                found += new
-                todo += new
-    return found
 
 
 def list_children(pid: int) -> set[int]:
@@ -32,6 +24,14 @@ def list_children(pid: int) -> set[int]:
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
             found |= {int(each) for each in (task / "children").read_text().split()}
+    return found
+
+
+def list_descendants(pid: int) -> list[int]:
+    """Returns the descendants of a process."""
+    found = [*list_children(pid)]
+    for each in found:
+        found += list_children(each)
     return found
 
 
@@ -58,17 +58,41 @@ def kill_tree(pid: int, *, include_root: bool = True) -> None:
             os.kill(each, signal.SIGKILL)
 
 
-def count_user_processes() -> int:
-    """Returns how many processes and threads this user has: the kernel's limit counts both."""
-    me = os.getuid()
-    count = 0
-    for name in os.listdir("/proc"):  # noqa: PTH208 # names
-        if name.isdigit():
-            with contextlib.suppress(OSError):
-                if os.stat(f"/proc/{name}").st_uid == me:  # noqa: PTH116
-                    count += len(os.listdir(f"/proc/{name}/task"))  # noqa: PTH208
-    # Processes that are not dumpable (the executor's own) are shown as root's.
-    return count + HIDDEN_PROCESS_ALLOWANCE
+def die_with_parent() -> None:
+    """Makes the kernel kill this process when the process that forked it ends."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def signal_descendants(number: int) -> None:
+    """Sends a signal to every process below this one."""
+    if namespaces.is_init():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, number)
+        return
+    for each in list_descendants(os.getpid()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, number)
+
+
+def kill_descendants() -> None:
+    """Kills every process below this one. Returns when none is left."""
+    while _has_children():
+        if namespaces.is_init():
+            # The kernel does this in one step, during which no process can start another.
+            signal_descendants(signal.SIGKILL)
+        else:
+            kill_tree(os.getpid(), include_root=False)
+        time.sleep(KILL_RETRY_INTERVAL)
+
+
+def _has_children() -> bool:
+    """Reaps the children that ended. Returns whether one still runs or is stopped; orphans become children too."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
 
 
 class ProcessCounter:
@@ -82,9 +106,16 @@ class ProcessCounter:
         self._recount_at = 0.0
 
     def count(self) -> int:
-        """Returns the count, which may be COUNT_MAX_AGE seconds old."""
+        """Returns how many processes and threads this user has: the kernel's limit counts both."""
         now = time.monotonic()
-        if now >= self._recount_at:
-            self._total = count_user_processes()
-            self._recount_at = now + COUNT_MAX_AGE
+        if now < self._recount_at:
+            return self._total
+        # Processes that are not dumpable (the executor's own) are shown as root's.
+        self._total = HIDDEN_PROCESS_ALLOWANCE
+        for name in os.listdir("/proc"):  # noqa: PTH208 # names
+            if name.isdigit():
+                with contextlib.suppress(OSError):
+                    if os.stat(f"/proc/{name}").st_uid == os.getuid():  # noqa: PTH116
+                        self._total += len(os.listdir(f"/proc/{name}/task"))  # noqa: PTH208
+        self._recount_at = now + COUNT_MAX_AGE
         return self._total

@@ -18,12 +18,9 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct, structs
 
-from executor.sandbox import namespaces
 from executor.sandbox.cgroups import Cgroup
 from executor.sandbox.libc import LIBC, PR_SET_CHILD_SUBREAPER
-from executor.sandbox.zygote import fd_passing
-from executor.sandbox.zygote.job_limits import JobLimits, LimitChecker
-from executor.sandbox.zygote.termination import die_with_parent, kill_descendants, signal_descendants
+from executor.sandbox.zygote import fd_passing, processes
 
 TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LIMIT_CHECK_INTERVAL = 0.1
@@ -51,6 +48,59 @@ class JobExit(Struct, frozen=True):
     last_message: bytes = b""
 
 
+class JobLimits(Struct, frozen=True):
+    """What the reaper checks, because the kernel does not enforce it for all processes of a job together.
+
+    timeout: in seconds. memory: bytes of all the job's processes. disk: bytes that the job may take in `folders`.
+
+    processes: how many the job may have, where the kernel can't count them separately. files: how many it may create in
+    `folders`.
+    """
+
+    timeout: float
+    memory: int
+    folders: tuple[str, ...] = ()
+    disk: int = 0
+    processes: int = 0
+    files: int = 0
+
+
+class LimitChecker:
+    """Checks the limits of a job against what its folders had free at the start."""
+
+    def __init__(self, limits: JobLimits) -> None:
+        self._limits = limits
+        # /proc may show another PID namespace than this process's own.
+        self._reaper_pid = int(os.readlink("/proc/self"))  # noqa: PTH115 # a number
+        self._free_at_start = [_measure_free(folder) for folder in limits.folders]
+
+    def find_exceeded(self) -> str:
+        """Returns the limit that the job's processes exceed; empty if they exceed none."""
+        pids = processes.list_descendants(self._reaper_pid)
+        if sum(map(processes.read_resident_bytes, pids)) > self._limits.memory:
+            return "memory"
+        return "processes" if self._limits.processes and len(pids) > self._limits.processes else ""
+
+    def find_exceeded_on_disk(self) -> str:
+        """Returns the limit that the job exceeds in its folders; empty if it exceeds none."""
+        for folder, (free_bytes, free_files) in zip(self._limits.folders, self._free_at_start, strict=True):
+            bytes_now, files_now = _measure_free(folder)
+            if self._limits.disk and free_bytes - bytes_now > self._limits.disk:
+                return "disk"
+            if self._limits.files and free_files - files_now > self._limits.files:
+                return "files"
+        return ""
+
+
+def _measure_free(folder: str) -> tuple[int, int]:
+    """Returns how many bytes and files a folder has room for. A file system that does not count files reports none."""
+    try:
+        state = os.statvfs(folder)
+    except OSError:
+        return 0, 0
+    return state.f_bavail * state.f_frsize, state.f_favail
+
+
 _limits_decoder = msgspec.msgpack.Decoder(JobLimits)
 
 
@@ -73,7 +123,7 @@ def supervise_job(
         try:
             own_socket.close()
             os.setsid()
-            die_with_parent()
+            processes.die_with_parent()
             _run_child(jobs, child_socket, build_limits, prepare)
         finally:
             os._exit(127)
@@ -90,7 +140,7 @@ def supervise_job(
             if group:
                 ended = structs.replace(ended, exceeded_limit=ended.exceeded_limit or group.find_exceeded_limit())
                 group.destroy()
-            kill_descendants()
+            processes.kill_descendants()
             ended = structs.replace(ended, last_message=_read_last_message(own_socket))
             with contextlib.suppress(OSError):
                 control.sendall(msgspec.msgpack.encode(ended))
@@ -133,7 +183,7 @@ def _watch_job(control: socket.socket, limits: JobLimits, pid: int) -> JobExit:
     poll.register(process, select.POLLIN)
     poll.register(control, select.POLLIN)
     start = time.monotonic()
-    checker = LimitChecker(limits, namespaces.read_outer_pid())
+    checker = LimitChecker(limits)
     interval = DISK_CHECK_INTERVAL if limits.folders else LIMIT_CHECK_INTERVAL
     next_check = start + LIMIT_CHECK_INTERVAL
     timed_out, exceeded = False, ""
@@ -145,7 +195,7 @@ def _watch_job(control: socket.socket, limits: JobLimits, pid: int) -> JobExit:
             break
         if left <= 0 and not timed_out:
             timed_out = True
-            signal_descendants(signal.SIGTERM)
+            processes.signal_descendants(signal.SIGTERM)
         elif control.fileno() in ready or left <= 0 or (exceeded := checker.find_exceeded_on_disk()):
             break
         elif now >= next_check:

@@ -5,16 +5,29 @@ Invariants: the job starts no process, so nothing is left behind when its proces
 
 import os
 import signal
+import stat
 
 import msgspec
 
 from executor.sandbox.confine import close_other_descriptors
-from executor.tools.config import ToolConfig
-from executor.tools.files import edit, listing, read
+from executor.tools.config import Root, ToolConfig
+from executor.tools.files import edit, read
+from executor.tools.files.open_beneath import open_path
 from executor.tools.task import JobRefused, Task
 from shared.errors import ErrorKind
 from shared.events import Failed
-from shared.tool_jobs import ConvertDocument, EditFile, JobResult, ListFolder, ReadFile, WriteFile
+from shared.tool_jobs import (
+    ConvertDocument,
+    EditFile,
+    FolderEntry,
+    FolderListing,
+    JobResult,
+    ListFolder,
+    ReadFile,
+    WriteFile,
+)
+
+MAX_ENTRIES = 2000
 
 type Outcome = JobResult | Failed
 
@@ -51,7 +64,6 @@ def _find_outcome(config: ToolConfig, task: Task) -> Outcome:
 
 
 def _run_job(config: ToolConfig, task: Task) -> Outcome:
-    roots = config.roots
     match task.job:
         case ConvertDocument(data):
             # Only the zygote loads it (executor.tools.worker.setup).
@@ -59,12 +71,36 @@ def _run_job(config: ToolConfig, task: Task) -> Outcome:
 
             return documents.convert_document(data)
         case ReadFile():
-            return read.read_file(config, roots[task.root], task.path, task.job)
+            return read.read_file(config, config.roots[task.root], task.path, task.job)
         case WriteFile():
-            return edit.write_file(config, roots[task.root], task.path, task.job)
+            return edit.write_file(config, config.roots[task.root], task.path, task.job)
         case EditFile():
-            return edit.edit_file(config, roots[task.root], task.path, task.job)
+            return edit.edit_file(config, config.roots[task.root], task.path, task.job)
         case ListFolder():
-            return listing.list_folder(config, roots[task.root], task.path)
+            return _list_folder(config, config.roots[task.root], task.path)
         case _:
             return Failed(ErrorKind.INTERNAL)
+
+
+def _list_folder(config: ToolConfig, root: Root, path: str) -> FolderListing:
+    """Returns the entries of a folder, sorted by name. Raises JobRefused."""
+    folder = open_path(config, root, path, os.O_RDONLY | os.O_DIRECTORY)
+    parent = os.path.normpath(f"{root.path}/{path}")
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208 # of a descriptor
+        entries = tuple(_build_entry(folder, parent, name) for name in names[:MAX_ENTRIES])
+    finally:
+        os.close(folder)
+    return FolderListing(entries, truncated=len(names) > MAX_ENTRIES)
+
+
+def _build_entry(folder: int, parent: str, name: str) -> FolderEntry:
+    # Bytes of a name that are not UTF-8 are replaced.
+    path = os.fsencode(f"{parent}/{name}").decode(errors="replace")
+    try:
+        state = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return FolderEntry(path, "other")
+    if stat.S_ISDIR(state.st_mode):
+        return FolderEntry(path, "folder")
+    return FolderEntry(path, "file", state.st_size) if stat.S_ISREG(state.st_mode) else FolderEntry(path, "other")

@@ -13,8 +13,7 @@ import msgspec
 from executor.sandbox import probe
 from executor.sandbox.confine import Defences, Sandbox, build_sandbox, set_limits
 from executor.sandbox.landlock import Rules
-from executor.sandbox.zygote.job_limits import JobLimits
-from executor.sandbox.zygote.reaper import Work
+from executor.sandbox.zygote.reaper import JobLimits, Work
 from executor.tools.config import ToolConfig
 from executor.tools.task import Task
 from executor.tools.worker.file_jobs import run_file_task, write_all

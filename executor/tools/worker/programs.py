@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from executor.sandbox import tables
+from executor.sandbox import mounts
 from executor.sandbox.zygote.reaper import RETRACTION
 from executor.tools.config import ToolConfig
 from executor.tools.task import JobRefused
@@ -65,7 +65,7 @@ def list_read_paths(config: ToolConfig, command: str, names: tuple[str, ...]) ->
     """Returns the system files that these programs read. All programs of a command may read the same files."""
     found = {path for name in names for path in READ_PATHS.get(name, ())}
     if "df" in names:
-        found.add(tables.find_mount_table())
+        found.add(mounts.find_mount_table())
     if set(ACCOUNT_COMMANDS) & set(names) and (config.accounts or SINGLE_ACCOUNT_COMMAND.fullmatch(command)):
-        found.update(tables.ACCOUNT_FILES)
+        found.update(mounts.ACCOUNT_FILES)
     return found

@@ -11,13 +11,14 @@ from functools import partial
 import msgspec
 from msgspec import Struct, structs
 
-from executor.sandbox import cgroups, landlock, namespaces, privileges, remount, tables
+from executor.sandbox import cgroups, landlock, mounts, namespaces, privileges
 from executor.sandbox.confine import Defences
 from executor.sandbox.privileges import PrivilegeError, User
 from executor.sandbox.seccomp import filters
-from executor.sandbox.zygote.plan import WorkerPlan
+from executor.sandbox.zygote.idle_process import WorkerPlan
 from executor.tools.config import ToolConfig, open_config
 from executor.tools.worker import job_process
+from shared.process import core_dumps
 
 NO_SANDBOX = "the sandbox can't be set up here; a container may forbid Landlock or seccomp: allow both"
 
@@ -57,20 +58,20 @@ def set_up_worker(payload: bytes) -> tuple[bytes, WorkerPlan | None]:
         base = cgroups.find_own_cgroup() if request.defences.cgroups else ""
         tree = cgroups.make_tree(base, user, request.config.limits, (os.getpid(), os.getppid())) if base else None
         mount_problem = (
-            remount.remount_folders({root.path: root.writable for root in request.config.roots})
+            mounts.remount_folders({root.path: root.writable for root in request.config.roots})
             if request.defences.mounts
             else ""
         )
         accounts = False
         if request.defences.mounts and not mount_problem:
             ids = (user.uid, user.gid, ()) if user else (os.getuid(), os.getgid(), os.getgroups())
-            accounts = tables.mount_tables(tables.build_account_tables(*ids))
+            accounts = mounts.mount_tables(mounts.build_account_tables(*ids))
         config = structs.replace(open_config(request.config, request.search_program), accounts=accounts)
         privileges.drop_privileges(user)
     except (PrivilegeError, OSError) as error:
         return msgspec.msgpack.encode(SetupResult(failure=str(error))), None
     if request.defences.hidden:
-        privileges.hide_process()
+        core_dumps.hide_memory()
     filter_ = filters.build_command_filter(allow_signals=landlock.get_abi_version() >= landlock.SCOPE_ABI)
     try:
         single_sandbox = job_process.build_single_sandbox(config, filter_, request.defences)

@@ -51,7 +51,9 @@ def list_program_names(text: str) -> tuple[str, ...]:
         raise JobRefused(ErrorKind.BAD_JOB, "command: it can't contain a NUL character")
     if not text.strip():
         raise JobRefused(ErrorKind.BAD_JOB, "command: there is nothing to run")
-    nodes = _list_nodes(_parser.parse(text.encode(errors="surrogatepass")).root_node)
+    nodes = [_parser.parse(text.encode(errors="surrogatepass")).root_node]
+    for each in nodes:
+        nodes.extend(each.children)
     if nodes[0].has_error:
         raise JobRefused(ErrorKind.BAD_JOB, "command: this shell text can't be parsed")
     functions = {_get_text(name) for node in nodes if node.type == "function_definition" and (name := _find_name(node))}
@@ -88,10 +90,3 @@ def _find_name(node: Node) -> Node | None:
 
 def _get_text(node: Node) -> str:
     return (node.text or b"").decode(errors="replace")
-
-
-def _list_nodes(node: Node) -> list[Node]:
-    found = [node]
-    for each in found:
-        found.extend(each.children)
-    return found

@@ -6,6 +6,7 @@ from executor.admission import Admission
 from executor.sandbox.confine import Program
 from executor.tools.config import ToolConfig
 from executor.tools.role import NO_PATHS, ToolsRole
+from executor.tools.worker.setup import SetupResult
 from shared.errors import ErrorKind
 from shared.events import Failed, Queued
 from shared.tool_jobs import CommandOutput, ConvertDocument, JobDone, ListFolder, ToolJob
@@ -35,9 +36,7 @@ async def test_job_that_cannot_be_done_is_refused_with_what_lacks(
         ToolConfig((), {}, Program("/bin/bash")),
         None,
         Admission(1, 1, 1),
-        problem=problem,
-        missing=(),
-        converter=converter,
+        SetupResult(problem=problem, converter=converter),
     )
     await role.run(job, emit)
     assert told == [Failed(ErrorKind.TOOLS_UNAVAILABLE, detail)]

@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from executor.tools.files import large_file as parts
-from executor.tools.files.large_file import LineRange, read_lines
+from executor.tools.files import read as parts
+from executor.tools.files.read import LineRange, read_lines
 
 TEXT = "".join(f"line {number}\n" for number in range(1, 201)) + "last é"
 LINES = TEXT.splitlines(keepends=True)
