@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from tests.load.bench import paths
 from tests.load.bench.client import Connection
 from tests.load.bench.confined import sandboxed
+from tests.load.bench.conversations import measure_conversations
 from tests.load.bench.environment import Bench, resting
 from tests.load.bench.keys import Knocking, added
 from tests.load.bench.measure import memory, percentile, quiet, spread
@@ -39,6 +40,11 @@ async def first_token_with_tools(bench: Bench) -> list[Figure]:
     name = f"first token with {TOOLS} tools"
     chat = paths.Chat(prompt(), tools=TOOLS)
     return (await race(bench, chat, name, SAMPLES)).figures(name, of_fresh=0.45)
+
+
+async def conversations(bench: Bench) -> list[Figure]:
+    """What a held CLI process saves in a conversation that goes on."""
+    return await measure_conversations(bench, "conversations")
 
 
 async def streams(bench: Bench) -> list[Figure]:
@@ -150,6 +156,7 @@ async def keys(bench: Bench) -> list[Figure]:
 ALL: dict[str, Scenario] = {
     "first-token": first_token,
     "tools": first_token_with_tools,
+    "conversations": conversations,
     "streams": streams,
     "memory": rest,
     "sandbox": sandbox,

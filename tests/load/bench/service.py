@@ -17,6 +17,7 @@ from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, Upstre
 from tests.support.stack import REPOSITORY
 
 PROMPT = re.compile(r"stream (\d+): say (\d+) tokens at (\d+) a second")
+CALL_PROMPT = "call the tool"
 START_TIMEOUT = 10.0
 
 
@@ -32,6 +33,8 @@ def numbered(stream: int, tokens: int) -> list[str]:
 
 def reply(received: ReceivedRequest) -> AnswerReply:
     """What the last message asks for."""
+    if CALL_PROMPT in str(received.conversation[-1]):
+        return AnswerReply("", tools=[(f"call_{received.number}", "step", ('{"n":', "1}"))])
     match = PROMPT.search(str(received.conversation[-1]))
     assert match, "not a prompt of the bench"
     stream, tokens, per_second = (int(number) for number in match.groups())
