@@ -36,7 +36,7 @@ PROBE = {
 
 
 @pytest.fixture(scope="module")
-async def handy(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+async def tools_stack(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs with files and commands."""
     async with Stack(shared_upstream.url, tools={}) as stack:
         yield stack
@@ -133,13 +133,13 @@ async def test_models_are_listed(stack: Stack):
 
 
 @pytest.mark.parametrize("mode", PROTOCOL_MODES)
-async def test_allowed_files_are_resources_and_tools_read_them(handy: Stack, upstream: Upstream, mode: str):
+async def test_allowed_files_are_resources_and_tools_read_them(tools_stack: Stack, upstream: Upstream, mode: str):
     """Listed, read by address, read by a tool, asked about, sent with a prompt; commands run; others are refused."""
-    file = handy.folder / "files" / "two words.txt"
+    file = tools_stack.folder / "files" / "two words.txt"
     file.write_text("alpha\nbeta\n")
-    (handy.folder / "files" / "raw").write_bytes(b"\xff\x00")
+    (tools_stack.folder / "files" / "raw").write_bytes(b"\xff\x00")
     upstream.script(AnswerReply("It says alpha."))
-    async with connect_client(handy, mode) as client:
+    async with connect_client(tools_stack, mode) as client:
         found = {resource.title: resource for resource in (await client.list_resources()).resources}
         address = found[str(file)].uri
         assert address == file.as_uri()

@@ -78,11 +78,13 @@ def gives(*pieces: str) -> AnswerReply:
     ("model", "document"), [(Solution, SOLVED), (Node, TREE)], ids=["nested, optional, choices", "recursive"]
 )
 async def test_parse_gives_the_model_that_was_asked_for(
-    either: Stack, upstream: Upstream, model: type[BaseModel], document: str
+    each_credential_stack: Stack, upstream: Upstream, model: type[BaseModel], document: str
 ):
     """The client's own strict schema is met, and its object is what the model wrote."""
     upstream.script(gives(document))
-    answer = await either.openai.chat.completions.parse(model="sonnet", messages=HI, response_format=model)
+    answer = await each_credential_stack.openai.chat.completions.parse(
+        model="sonnet", messages=HI, response_format=model
+    )
     [choice] = answer.choices
     assert choice.message.parsed == model.model_validate_json(document)
     assert choice.message.content == document
@@ -125,17 +127,17 @@ async def heard(stack: Stack, **asked: Any) -> tuple[list[Any], Any]:
         return events, await stream.get_final_completion()
 
 
-async def test_the_stream_helper_tells_of_a_structured_answer(either: Stack, upstream: Upstream):
+async def test_the_stream_helper_tells_of_a_structured_answer(each_credential_stack: Stack, upstream: Upstream):
     """With the parsed object at its end."""
     upstream.script(gives(SOLVED))
-    events, answer = await heard(either, response_format=Solution)
+    events, answer = await heard(each_credential_stack, response_format=Solution)
     assert answer.choices[0].message.parsed == Solution.model_validate_json(SOLVED)
     [done] = [event for event in events if event.type == "content.done"]
     assert done.parsed == answer.choices[0].message.parsed
     assert done.content == SOLVED
 
 
-async def test_the_stream_helper_tells_of_tools(either: Stack, upstream: Upstream):
+async def test_the_stream_helper_tells_of_tools(each_credential_stack: Stack, upstream: Upstream):
     """Each call's arguments as they grow and when they are whole; words before them are words."""
     calls = [
         ("toolu_1", "GetWeather", ['{"city": "Rome", ', '"unit": "C"}']),
@@ -151,7 +153,7 @@ async def test_the_stream_helper_tells_of_tools(either: Stack, upstream: Upstrea
         },
     }
     tools = [openai.pydantic_function_tool(GetWeather)]
-    events, answer = await heard(either, tools=tools)
+    events, answer = await heard(each_credential_stack, tools=tools)
     message = answer.choices[0].message
     assert message.content == "Let me"
     upstream.script(AnswerReply(["Let ", "me"], tools=calls))
@@ -159,7 +161,9 @@ async def test_the_stream_helper_tells_of_tools(either: Stack, upstream: Upstrea
     [done] = [event for event in events if event.type == "tool_calls.function.arguments.done"]
     assert done.parsed_arguments == GetWeather(city="Rome", unit="C")
     assert (done.index, done.name) == (0, "GetWeather")
-    whole = await either.openai.chat.completions.create(model="sonnet", messages=HI, tools=[*tools, time])
+    whole = await each_credential_stack.openai.chat.completions.create(
+        model="sonnet", messages=HI, tools=[*tools, time]
+    )
     assert [call.id for call in whole.choices[0].message.tool_calls or []] == ["toolu_1", "toolu_2"]
 
 

@@ -391,11 +391,11 @@ async def ran(arguments: list[str]) -> tuple[int, str]:
     return process.returncode or 0, told.decode().strip()
 
 
-async def test_the_healthchecks_know_a_server_that_is_well(handy: Stack):
+async def test_the_healthchecks_know_a_server_that_is_well(tools_stack: Stack):
     """The very commands, with this server's places for the containers'."""
     for name in sorted(IMAGES):
         command = [
-            word.replace("http://127.0.0.1:8020", handy.url).replace(OURS, str(handy.run_dir))
+            word.replace("http://127.0.0.1:8020", tools_stack.url).replace(OURS, str(tools_stack.run_dir))
             for word in check_of(name)
         ]
         assert await ran(command) == (0, "healthy")

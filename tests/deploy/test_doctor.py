@@ -267,15 +267,15 @@ def test_library_that_is_missing_for_office_documents_is_a_warning():
     assert "nstall" in one(found, "sandbox", "warning", "anydoc is missing").fix
 
 
-async def test_with_the_server_running_its_own_port_and_sockets_are_well(folder: Path, handy: Stack):
+async def test_with_the_server_running_its_own_port_and_sockets_are_well(folder: Path, tools_stack: Stack):
     """The address is taken by this server itself, and each executor says how it is."""
-    server = here(folder, PORT=str(handy.port), RUN_DIR=str(handy.run_dir), API_SECRET_TOKEN=API_KEY)
+    server = here(folder, PORT=str(tools_stack.port), RUN_DIR=str(tools_stack.run_dir), API_SECRET_TOKEN=API_KEY)
     found = [
         *await network.check_port(server),
         *await network.check_running_server(server),
         *await paths.check_sockets(server),
     ]
-    one(found, "port", "ok", f"This server runs at http://127.0.0.1:{handy.port}.")
+    one(found, "port", "ok", f"This server runs at http://127.0.0.1:{tools_stack.port}.")
     one(found, "running", "ok", "reports the status ok")
     one(found, "sockets", "ok", "claude-1 answers: online, Claude Code 2.1.330")
     one(found, "sockets", "ok", "tools-1 answers")

@@ -30,19 +30,19 @@ def echo(received: ReceivedRequest) -> AnswerReply:
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_when_all_places_are_taken_one_waits_and_the_next_is_turned_away(
-    narrow: Stack, upstream: Upstream, *, stream: bool
+    single_slot_stack: Stack, upstream: Upstream, *, stream: bool
 ):
     """429 with a time to come back, as JSON also where a stream was asked for; who waited is answered in turn."""
     upstream.script(StalledReply(1), echo)
-    async with asyncio.timeout(TEST_TIMEOUT), open_stream(narrow, "first") as first:
+    async with asyncio.timeout(TEST_TIMEOUT), open_stream(single_slot_stack, "first") as first:
         await first.read_text()
-        second = asyncio.create_task(send_chat(narrow, "second"))
+        second = asyncio.create_task(send_chat(single_slot_stack, "second"))
 
         async def is_full() -> bool:
-            return await loads(narrow) == [(1, 1)]
+            return await loads(single_slot_stack) == [(1, 1)]
 
         await wait_until(is_full)
-        third = await send_chat(narrow, "third", stream=stream)
+        third = await send_chat(single_slot_stack, "third", stream=stream)
         error = parse_error(third)
         assert (third.status_code, error["code"], error["type"]) == (429, "queue_full", "rate_limit_error")
         assert int(third.headers["retry-after"]) >= 1

@@ -13,7 +13,7 @@ from typing import Any
 import PIL.Image
 import pytest
 
-from tests.conftest import LAUNCHES
+from tests.conftest import CREDENTIALS
 from tests.integration.test_rest import events_of
 from tests.support.pdf import pdf
 from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, Upstream
@@ -24,10 +24,10 @@ CREDENTIAL = "invented"
 COMMANDS = {"ALLOWED_COMMANDS": "ls,cat,echo,head,sleep,grep,sort,wc", "COMMAND_TIMEOUT": "600"}
 
 
-@pytest.fixture(scope="module", params=LAUNCHES)
+@pytest.fixture(scope="module", params=CREDENTIALS)
 async def shared_coders(shared_upstream: Upstream, request: pytest.FixtureRequest) -> AsyncGenerator[Stack]:
     """Programs with a tools executor, and few turns; both launches of the CLI."""
-    few, credential = {"MAX_TURNS": "3"}, LAUNCHES[request.param]
+    few, credential = {"MAX_TURNS": "3"}, CREDENTIALS[request.param]
     async with Stack(shared_upstream.url, tools=COMMANDS, api_settings=few, credential=credential) as stack:
         (stack.files / "notes.txt").write_text("alpha\nneedle\nomega\n")
         yield stack

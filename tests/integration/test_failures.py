@@ -116,10 +116,10 @@ async def killed(stack: Stack, first: Stream, second: Stream) -> tuple[Stream, S
     return first, second
 
 
-async def test_without_an_executor_the_answer_is_503(api_alone: Stack):
+async def test_without_an_executor_the_answer_is_503(api_without_executors: Stack):
     """Nothing is waited for."""
     for stream in (True, False):
-        response = await send_chat(api_alone, stream=stream)
+        response = await send_chat(api_without_executors, stream=stream)
         assert (response.status_code, parse_error(response)["code"]) == (503, "no_executor")
         assert response.headers["retry-after"] == "1"
 

@@ -10,9 +10,9 @@ from tests.support.stack import Stack
 
 
 @pytest.fixture
-def stack(either: Stack) -> Stack:
+def stack(each_credential_stack: Stack) -> Stack:
     """Both launches of the CLI."""
-    return either
+    return each_credential_stack
 
 
 def parts(content: Any) -> list[str]:
@@ -92,17 +92,19 @@ MIXED: list[Json] = [
 ]
 
 
-async def test_a_long_mixed_conversation_reaches_the_model_turn_by_turn(either: Stack, upstream: Upstream):
+async def test_a_long_mixed_conversation_reaches_the_model_turn_by_turn(
+    each_credential_stack: Stack, upstream: Upstream
+):
     """Every role, both forms of content, users in a row, odd spaces and line ends: all arrive as they were sent."""
-    assert parse_text(await send_chat(either, MIXED)) == "Hello world!"
+    assert parse_text(await send_chat(each_credential_stack, MIXED)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, MIXED)
 
 
-async def test_forty_turns_keep_their_order(either: Stack, upstream: Upstream):
+async def test_forty_turns_keep_their_order(each_credential_stack: Stack, upstream: Upstream):
     """Length changes nothing."""
     messages = [user(f"question {n} é") if n % 2 == 0 else assistant(f"answer {n}\n") for n in range(41)]
-    assert join_text(await collect_chunks(either, messages)) == "Hello world!"
+    assert join_text(await collect_chunks(each_credential_stack, messages)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, messages)
 
@@ -130,26 +132,28 @@ SUSPICIOUS = [
 
 @pytest.mark.parametrize("text", COMMANDS)
 @pytest.mark.wire(56)
-async def test_a_command_to_the_cli_arrives_as_text(either: Stack, upstream: Upstream, text: str):
+async def test_a_command_to_the_cli_arrives_as_text(each_credential_stack: Stack, upstream: Upstream, text: str):
     """User text is never interpreted: no file is read, no command run, no option taken."""
-    assert parse_text(await send_chat(either, text)) == "Hello world!"
+    assert parse_text(await send_chat(each_credential_stack, text)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, [user(text)])
 
 
 @pytest.mark.wire(56)
-async def test_text_that_means_something_to_the_cli_arrives_as_text_in_any_place(either: Stack, upstream: Upstream):
+async def test_text_that_means_something_to_the_cli_arrives_as_text_in_any_place(
+    each_credential_stack: Stack, upstream: Upstream
+):
     """Not in an earlier message either, nor in the assistant's, nor in a part."""
     messages = [said for text in SUSPICIOUS for said in (user(text), assistant(text), user(texts(text, f"{text} x")))]
-    assert parse_text(await send_chat(either, messages)) == "Hello world!"
+    assert parse_text(await send_chat(each_credential_stack, messages)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, messages)
 
 
-async def test_a_system_text_arrives_as_text(either: Stack, upstream: Upstream):
+async def test_a_system_text_arrives_as_text(each_credential_stack: Stack, upstream: Upstream):
     """What is typed to the CLI means nothing in a system text either."""
     messages = [*({"role": "system", "content": text} for text in SUSPICIOUS), user("hi")]
-    assert parse_text(await send_chat(either, messages)) == "Hello world!"
+    assert parse_text(await send_chat(each_credential_stack, messages)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, messages)
 
@@ -181,18 +185,20 @@ async def test_three_megabytes_arrive_whole(stack: Stack, upstream: Upstream):
     assert received.conversation == expected(messages)[1]
 
 
-async def test_a_conversation_that_ends_with_the_assistant_is_continued(either: Stack, upstream: Upstream):
+async def test_a_conversation_that_ends_with_the_assistant_is_continued(
+    each_credential_stack: Stack, upstream: Upstream
+):
     """The beginning of an answer is the last thing that the model sees, where it takes one."""
     messages = [user("Write a haiku."), assistant("An old silent")]
-    assert parse_text(await send_chat(either, messages, model="claude-sonnet-4-5")) == "Hello world!"
+    assert parse_text(await send_chat(each_credential_stack, messages, model="claude-sonnet-4-5")) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, messages)
 
 
-async def test_models_that_take_no_beginning_are_asked_to_go_on(either: Stack, upstream: Upstream):
+async def test_models_that_take_no_beginning_are_asked_to_go_on(each_credential_stack: Stack, upstream: Upstream):
     """The service refuses a conversation that ends with the assistant."""
     messages = [user("Write a haiku."), assistant("An old silent")]
-    assert parse_text(await send_chat(either, messages)) == "Hello world!"
+    assert parse_text(await send_chat(each_credential_stack, messages)) == "Hello world!"
     [received] = upstream.requests
     *conversation, last = received.conversation
     assert conversation == expected(messages)[1]

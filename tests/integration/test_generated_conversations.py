@@ -63,7 +63,7 @@ def assert_called(
 @example(conversation=EDGE_CASES, model=MODELS[0])
 @example(conversation=EDGE_CASES, model=MODELS[1])
 async def test_any_conversation_reaches_the_model_as_it_is(
-    either: Stack, upstream: Upstream, dialect: Dialect, conversation: Conversation, model: str
+    each_credential_stack: Stack, upstream: Upstream, dialect: Dialect, conversation: Conversation, model: str
 ):
     """No loss, no reorder, no invention; and the same JSON with line breaks in it is the same conversation."""
     upstream.requests.clear()
@@ -71,7 +71,9 @@ async def test_any_conversation_reaches_the_model_as_it_is(
     upstream.script(lambda received: calling(fitted, received))
     for indented in (False, True):
         body = dialect.request(fitted, model, indented=indented)
-        response = await either.client.post(dialect.path, content=body, headers={"content-type": "application/json"})
+        response = await each_credential_stack.client.post(
+            dialect.path, content=body, headers={"content-type": "application/json"}
+        )
         assert response.status_code == 200, response.text
         received = upstream.requests[-1]
         seen = RequestCheck(received)

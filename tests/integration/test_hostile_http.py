@@ -55,7 +55,7 @@ IDLE = 10_000
 
 
 @pytest.fixture(scope="module")
-async def besieged(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+async def short_timeout_stack(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs whose patience is short."""
     async with Stack(shared_upstream.url, api_settings=SLOW) as stack:
         yield stack
@@ -100,13 +100,13 @@ async def drip(connection: RawConnection, data: bytes) -> None:
 # --- slowly
 
 
-async def test_a_head_that_comes_byte_by_byte_ends_with_408(besieged: Stack, upstream: Upstream):
+async def test_a_head_that_comes_byte_by_byte_ends_with_408(short_timeout_stack: Stack, upstream: Upstream):
     """However steadily it comes."""
-    start = build_head(besieged)[:-2] + b"X-More: 1\r\n"
-    async with meanwhile(besieged), contextlib.AsyncExitStack() as opened:
+    start = build_head(short_timeout_stack)[:-2] + b"X-More: 1\r\n"
+    async with meanwhile(short_timeout_stack), contextlib.AsyncExitStack() as opened:
         connections: list[RawConnection] = []
         for _ in range(50):
-            connections.append(await opened.enter_async_context(open_connection(besieged)))
+            connections.append(await opened.enter_async_context(open_connection(short_timeout_stack)))
             await connections[-1].send(start[:1])
         dripping = [asyncio.create_task(drip(each, start[1:])) for each in connections]
         for connection in connections:
@@ -119,14 +119,16 @@ async def test_a_head_that_comes_byte_by_byte_ends_with_408(besieged: Stack, ups
         await asyncio.gather(*dripping)
 
 
-async def test_a_body_that_comes_byte_by_byte_ends_with_408(besieged: Stack, upstream: Upstream):
+async def test_a_body_that_comes_byte_by_byte_ends_with_408(short_timeout_stack: Stack, upstream: Upstream):
     """In the dialect's own envelope, at every door."""
-    async with meanwhile(besieged), contextlib.AsyncExitStack() as opened:
+    async with meanwhile(short_timeout_stack), contextlib.AsyncExitStack() as opened:
         connections: list[RawConnection] = []
         dripping: list[asyncio.Task[None]] = []
         for path in DOORS:
-            connections.append(connection := await opened.enter_async_context(open_connection(besieged)))
-            await connection.send(build_head(besieged, *JSON, "Content-Length: 100000", path=path), b'{"x": "')
+            connections.append(connection := await opened.enter_async_context(open_connection(short_timeout_stack)))
+            await connection.send(
+                build_head(short_timeout_stack, *JSON, "Content-Length: 100000", path=path), b'{"x": "'
+            )
             dripping.append(asyncio.create_task(drip(connection, b" ")))
         for connection, path in zip(connections, DOORS, strict=True):
             answer = await connection.read_response()
@@ -141,9 +143,9 @@ async def test_a_body_that_comes_byte_by_byte_ends_with_408(besieged: Stack, ups
         await asyncio.gather(*dripping)
 
 
-async def test_a_connection_that_says_nothing_is_closed_without_a_word(besieged: Stack):
+async def test_a_connection_that_says_nothing_is_closed_without_a_word(short_timeout_stack: Stack):
     """Browsers open some in advance: an error there would be read as the answer to a later request."""
-    async with open_connections(besieged, 2) as [silent, empty]:
+    async with open_connections(short_timeout_stack, 2) as [silent, empty]:
         await empty.send(b"\r\n" * 3)
         assert await silent.read_response() is None
         answer = await empty.read_response()
@@ -151,16 +153,16 @@ async def test_a_connection_that_says_nothing_is_closed_without_a_word(besieged:
         assert answer.status == 408
 
 
-async def test_an_answer_that_nobody_reads_is_given_up(besieged: Stack, upstream: Upstream):
+async def test_an_answer_that_nobody_reads_is_given_up(short_timeout_stack: Stack, upstream: Upstream):
     """Its job ends, and its place is free."""
     upstream.script(StalledReply(["x" * 100_000] * 200))
     payload = json.dumps({"messages": [{"role": "user", "content": "hi"}], "stream": True}).encode()
-    async with open_connections(besieged, 3) as connections:
+    async with open_connections(short_timeout_stack, 3) as connections:
         for connection in connections:
             connection.writer.transport.pause_reading()  # pyright: ignore[reportAttributeAccessIssue] # a socket's
-            await connection.send(build_head(besieged, *JSON, f"Content-Length: {len(payload)}") + payload)
+            await connection.send(build_head(short_timeout_stack, *JSON, f"Content-Length: {len(payload)}") + payload)
         await upstream.wait_until(lambda: upstream.hangups == 3)
-        await besieged.wait_until_quiet()
+        await short_timeout_stack.wait_until_quiet()
 
 
 # --- too much
@@ -454,19 +456,19 @@ async def test_another_protocol_is_not_spoken_and_the_request_answered(stack: St
 
 
 @pytest.mark.parametrize("protocol", ["h2c", "websocket"])
-async def test_an_offer_of_another_protocol_may_come_in_any_segment(besieged: Stack, protocol: str):
+async def test_an_offer_of_another_protocol_may_come_in_any_segment(short_timeout_stack: Stack, protocol: str):
     """In a later one than the head's first, or in the second of two requests; a body like a head stays a body."""
     words = "GET /hidden HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n"
     path = "/v1/messages/count_tokens"
-    plain = build_chat_request(besieged, words=words, path=path)
+    plain = build_chat_request(short_timeout_stack, words=words, path=path)
     offering = build_chat_request(
-        besieged, "Connection: Upgrade, HTTP2-Settings", f"Upgrade: {protocol}", words=words, path=path
+        short_timeout_stack, "Connection: Upgrade, HTTP2-Settings", f"Upgrade: {protocol}", words=words, path=path
     )
     offer, end = offering.index(b"Upgrade: "), offering.index(b"\r\n\r\n")
     counted: set[bytes] = set()
     for before in (b"", plain):
         for place in (offer, offer + 4, end, end + 3, end + 4, end + 30, len(offering)):
-            async with open_connection(besieged) as connection:
+            async with open_connection(short_timeout_stack) as connection:
                 await connection.send(before + offering[:place])
                 await connection.send(offering[place:] + plain)
                 for _ in range(3 if before else 2):

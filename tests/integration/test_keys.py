@@ -57,35 +57,37 @@ async def bare(**settings: str) -> AsyncGenerator[Stack]:
         yield stack
 
 
-async def test_a_key_opens_what_its_scopes_say_and_nothing_else(api_alone: Stack):
+async def test_a_key_opens_what_its_scopes_say_and_nothing_else(api_without_executors: Stack):
     """The owner's token opens all; a refusal names the scope; a key is told once and never again."""
-    key = await made(api_alone, "scoped")
-    assert (await chat(api_alone, key)).status_code == 503
-    refused = await api_alone.client.get("/api/usage", headers=key)
+    key = await made(api_without_executors, "scoped")
+    assert (await chat(api_without_executors, key)).status_code == 503
+    refused = await api_without_executors.client.get("/api/usage", headers=key)
     assert refused.status_code == 403
     assert "`admin`" in refused.json()["detail"]
-    listed = (await api_alone.client.get("/api/admin/keys")).text
+    listed = (await api_without_executors.client.get("/api/admin/keys")).text
     assert key["authorization"].removeprefix("Bearer ") not in listed
-    stored = b"".join(path.read_bytes() for path in (api_alone.folder / "data").rglob("*") if path.is_file())
+    stored = b"".join(
+        path.read_bytes() for path in (api_without_executors.folder / "data").rglob("*") if path.is_file()
+    )
     assert key["authorization"].removeprefix("Bearer ").encode() not in stored
-    assert (api_alone.folder / "data").stat().st_mode & 0o777 == 0o700
-    assert (api_alone.folder / "data" / "pepper").stat().st_mode & 0o777 == 0o600
+    assert (api_without_executors.folder / "data").stat().st_mode & 0o777 == 0o700
+    assert (api_without_executors.folder / "data" / "pepper").stat().st_mode & 0o777 == 0o600
 
 
-async def test_disabled_rotated_and_removed_keys_are_shut_out_at_once(api_alone: Stack):
+async def test_disabled_rotated_and_removed_keys_are_shut_out_at_once(api_without_executors: Stack):
     """Each with words that say which it is, where the key is still known."""
-    key = await made(api_alone, "changing")
-    await api_alone.client.patch("/api/admin/keys/changing", json={"disabled": True})
-    assert (await chat(api_alone, key)).json()["error"]["code"] == "key_disabled"
-    await api_alone.client.patch("/api/admin/keys/changing", json={"disabled": False})
-    assert (await chat(api_alone, key)).status_code == 503
-    rotated = await api_alone.client.post("/api/admin/keys/changing/rotate")
-    assert (await chat(api_alone, key)).json()["error"]["code"] == "invalid_api_key"
+    key = await made(api_without_executors, "changing")
+    await api_without_executors.client.patch("/api/admin/keys/changing", json={"disabled": True})
+    assert (await chat(api_without_executors, key)).json()["error"]["code"] == "key_disabled"
+    await api_without_executors.client.patch("/api/admin/keys/changing", json={"disabled": False})
+    assert (await chat(api_without_executors, key)).status_code == 503
+    rotated = await api_without_executors.client.post("/api/admin/keys/changing/rotate")
+    assert (await chat(api_without_executors, key)).json()["error"]["code"] == "invalid_api_key"
     key = {"authorization": f"Bearer {rotated.json()['key']}"}
-    assert (await chat(api_alone, key)).status_code == 503
-    assert (await api_alone.client.delete("/api/admin/keys/changing")).status_code == 204
-    assert (await chat(api_alone, key)).status_code == 401
-    assert (await api_alone.client.delete("/api/admin/keys/changing")).status_code == 404
+    assert (await chat(api_without_executors, key)).status_code == 503
+    assert (await api_without_executors.client.delete("/api/admin/keys/changing")).status_code == 204
+    assert (await chat(api_without_executors, key)).status_code == 401
+    assert (await api_without_executors.client.delete("/api/admin/keys/changing")).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -142,25 +144,28 @@ async def test_a_name_that_no_key_has_is_not_found(stack: Stack, name: str):
         assert (response.status_code, response.json()["code"]) == (404, "key_not_found")
 
 
-async def test_a_taken_name_is_a_409(api_alone: Stack):
+async def test_a_taken_name_is_a_409(api_without_executors: Stack):
     """And the key that has it stays as it is."""
-    key = await made(api_alone, "taken")
-    response = await api_alone.client.post("/api/admin/keys", json={"name": "taken", "scopes": ["chat"]})
+    key = await made(api_without_executors, "taken")
+    response = await api_without_executors.client.post("/api/admin/keys", json={"name": "taken", "scopes": ["chat"]})
     assert response.status_code == 409
-    assert (await chat(api_alone, key)).status_code == 503
+    assert (await chat(api_without_executors, key)).status_code == 503
 
 
-async def test_requests_beyond_the_minute_are_refused_with_what_the_sdks_read(api_alone: Stack):
+async def test_requests_beyond_the_minute_are_refused_with_what_the_sdks_read(api_without_executors: Stack):
     """429 with Retry-After and x-ratelimit headers; another key is not touched."""
-    key, other = await made(api_alone, "minute", requests_per_minute=1), await made(api_alone, "free")
-    first = await chat(api_alone, key)
+    key, other = (
+        await made(api_without_executors, "minute", requests_per_minute=1),
+        await made(api_without_executors, "free"),
+    )
+    first = await chat(api_without_executors, key)
     assert first.headers["x-ratelimit-limit-requests"] == "1"
     assert first.headers["x-ratelimit-remaining-requests"] == "0"
-    refused = await chat(api_alone, key)
+    refused = await chat(api_without_executors, key)
     assert refused.status_code == 429
     assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert refused.headers["x-ratelimit-reset-requests"].endswith("s")
-    assert (await chat(api_alone, other)).status_code == 503
+    assert (await chat(api_without_executors, other)).status_code == 503
 
 
 async def test_every_job_has_a_line_with_its_tokens_and_nothing_of_its_words(stack: Stack, upstream: Upstream):

@@ -50,10 +50,10 @@ def results(upstream: Upstream) -> list[tuple[str, str]]:
     ],
     ids=["after a text", "split around a text", "after all texts"],
 )
-async def test_results_are_put_behind_their_calls(either: Stack, upstream: Upstream, after: list[Json]):
+async def test_results_are_put_behind_their_calls(each_credential_stack: Stack, upstream: Upstream, after: list[Json]):
     """The user's texts follow them, in their own order."""
     messages = [HI, build_assistant_message(build_call("a", "f", '{"n":1}'), build_call("b", "f", '{"n":2}')), *after]
-    assert parse_text(await send_chat(either, messages, tools=TOOLS)) == "Hello world!"
+    assert parse_text(await send_chat(each_credential_stack, messages, tools=TOOLS)) == "Hello world!"
     assert kinds(upstream) == [
         ("user", ["text"]),
         ("assistant", ["tool_use", "tool_use"]),
@@ -76,20 +76,20 @@ async def test_an_item_of_the_users_between_a_call_and_its_output(stack: Stack, 
 
 
 @pytest.mark.wire(6)
-async def test_an_id_that_comes_again_in_a_later_turn(either: Stack, upstream: Upstream):
+async def test_an_id_that_comes_again_in_a_later_turn(each_credential_stack: Stack, upstream: Upstream):
     """Local clients count calls from 0 in each turn; each result is that of its own turn."""
     turns: list[Json] = []
     for number in (1, 2, 3):
         turns += [said(f"u{number}"), build_assistant_message(build_call("call_0", "f", f'{{"n":{number}}}'))]
         turns += [build_tool_result("call_0", f"r{number}"), said(f"a{number}", "assistant")]
-    assert parse_text(await send_chat(either, turns[:-1], tools=TOOLS)) == "Hello world!"
+    assert parse_text(await send_chat(each_credential_stack, turns[:-1], tools=TOOLS)) == "Hello world!"
     assert results(upstream) == [(f'{{"n": {number}}}', f"r{number}") for number in (1, 2, 3)]
 
 
 @pytest.mark.wire(25)
 @pytest.mark.parametrize("written", ['{"city":"Os', "null", "[]", " ", "{'city': 'Oslo'}", '{"city":"a\tb"}', "1"])
 async def test_arguments_that_can_not_be_read_do_not_poison_a_conversation(
-    either: Stack, upstream: Upstream, written: str
+    each_credential_stack: Stack, upstream: Upstream, written: str
 ):
     """The model sees what it wrote, and what was wrong with it."""
     messages = [
@@ -98,7 +98,7 @@ async def test_arguments_that_can_not_be_read_do_not_poison_a_conversation(
         build_tool_result("a", "invalid JSON"),
         said("again"),
     ]
-    assert parse_text(await send_chat(either, messages, tools=TOOLS)) == "Hello world!"
+    assert parse_text(await send_chat(each_credential_stack, messages, tools=TOOLS)) == "Hello world!"
     ((arguments, told),) = results(upstream)
     assert told == "invalid JSON"
     assert written.strip() in json.dumps(json.loads(arguments), ensure_ascii=False).replace('\\"', '"').replace(
@@ -124,13 +124,13 @@ async def test_a_call_that_was_cut_off_is_no_end_by_the_id_of_its_response(stack
 
 
 @pytest.mark.wire(3)
-async def test_a_system_message_in_the_middle_stays_there(either: Stack, upstream: Upstream):
+async def test_a_system_message_in_the_middle_stays_there(each_credential_stack: Stack, upstream: Upstream):
     """What was cached and thought before it stays what it was."""
     messages = [
         *(said("Be brief.", "system"), HI, said("yes?", "assistant"), said("now in French", "developer")),
         said("hello"),
     ]
-    assert parse_text(await send_chat(either, messages)) == "Hello world!"
+    assert parse_text(await send_chat(each_credential_stack, messages)) == "Hello world!"
     [received] = upstream.requests
     assert received.system_texts == ["Be brief."]
     sent = json.dumps(received.body["messages"])
@@ -138,11 +138,11 @@ async def test_a_system_message_in_the_middle_stays_there(either: Stack, upstrea
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
-async def test_a_system_text_alone_is_answered(either: Stack, upstream: Upstream, path: str):
+async def test_a_system_text_alone_is_answered(each_credential_stack: Stack, upstream: Upstream, path: str):
     """It is the user's message: the service takes no request without one."""
     chat: Json = {"messages": [said("Write a haiku.", "system")]}
     sent: Json = chat if "chat" in path else {"instructions": "Write a haiku."}
-    response = await either.client.post(path, json={"model": "sonnet", **sent})
+    response = await each_credential_stack.client.post(path, json={"model": "sonnet", **sent})
     assert response.status_code == 200, response.text
     [received] = upstream.requests
     assert received.system_texts == []
@@ -174,7 +174,7 @@ async def test_input_tokens_are_estimated_without_the_service(stack: Stack, upst
     assert refused.status_code == 404
 
 
-async def test_requests_written_in_lines_are_answered(either: Stack, upstream: Upstream):
+async def test_requests_written_in_lines_are_answered(each_credential_stack: Stack, upstream: Upstream):
     """Schemas and arguments with line breaks between their tokens, in every form that a client may choose."""
     schema = {"type": "object", "properties": {"city": {"type": "string"}}}
     arguments = json.dumps({"city": "Paris"}, indent=2)
@@ -189,5 +189,5 @@ async def test_requests_written_in_lines_are_answered(either: Stack, upstream: U
             AnswerReply(tools=[("toolu_1", "StructuredOutput", ["{}"])]) if body is structured else AnswerReply("Hi")
         )
         content = json.dumps({"model": "sonnet", **body}, indent="\t").replace("\n", "\r\n")
-        response = await either.client.post("/v1/chat/completions", content=content)
+        response = await each_credential_stack.client.post("/v1/chat/completions", content=content)
         assert response.status_code == 200, response.text

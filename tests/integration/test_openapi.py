@@ -309,18 +309,18 @@ def made_coherent(body: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("method", "path", "mode"), SENT, ids=lambda part: getattr(part, "value", part))
 async def test_whatever_is_sent_the_answer_is_in_the_document(
-    handy: Stack, upstream: Upstream, method: str, path: str, mode: GenerationMode
+    tools_stack: Stack, upstream: Upstream, method: str, path: str, mode: GenerationMode
 ):
     """No fault of the server's, no status, header or body that the document does not tell of."""
     upstream.script(AnswerReply(("Hello", " world", "!"), thinking="Hm."))
-    tested = operation(handy, method, path)
+    tested = operation(tools_stack, method, path)
 
     @MANNER
     @given(case=tested.as_strategy(generation_mode=mode), coherent=st.booleans())
     def ask(case: Any, *, coherent: bool) -> None:
         if coherent:
             made_coherent(case.body)
-        checked(case, case.call(headers=handy.headers, timeout=TEST_TIMEOUT))
+        checked(case, case.call(headers=tools_stack.headers, timeout=TEST_TIMEOUT))
 
     await anyio.to_thread.run_sync(ask)
 

@@ -31,21 +31,21 @@ WRONG_BODY = "messages.0.content: Input should be a valid list"
 
 
 @pytest.fixture(scope="module")
-async def shared_hasty(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+async def shared_short_timeout_stack(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs that give an answer up soon, and show before that that they are alive."""
     async with Stack(shared_upstream.url, settings={"REQUEST_TIMEOUT": "6", "SSE_KEEPALIVE_INTERVAL": "0.2"}) as stack:
         yield stack
 
 
 @pytest.fixture
-async def hasty(shared_hasty: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
+async def short_timeout_stack(shared_short_timeout_stack: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
     """As `stack`, with `REQUEST_TIMEOUT=6`."""
-    yield shared_hasty
-    await shared_hasty.wait_until_quiet()
+    yield shared_short_timeout_stack
+    await shared_short_timeout_stack.wait_until_quiet()
 
 
 @pytest.fixture(scope="module")
-async def shared_lively(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+async def shared_keepalive_stack(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs with one place, that show often that they are alive."""
     settings = {"SSE_KEEPALIVE_INTERVAL": "0.2", "MAX_CONCURRENT": "1"}
     async with Stack(shared_upstream.url, settings=settings) as stack:
@@ -53,10 +53,10 @@ async def shared_lively(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 
 
 @pytest.fixture
-async def lively(shared_lively: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
+async def keepalive_stack(shared_keepalive_stack: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
     """As `stack`, with `SSE_KEEPALIVE_INTERVAL=0.2` and one place."""
-    yield shared_lively
-    await shared_lively.wait_until_quiet()
+    yield shared_keepalive_stack
+    await shared_keepalive_stack.wait_until_quiet()
 
 
 def windows(status: str, used: float) -> dict[str, str]:
@@ -145,19 +145,19 @@ async def test_each_error_of_the_service_has_a_status_type_and_code(  # noqa: PL
     assert_nothing_internal(response.text, stack)
 
 
-async def test_what_the_service_finds_wrong_with_a_request_is_told(either: Stack, upstream: Upstream):
+async def test_what_the_service_finds_wrong_with_a_request_is_told(each_credential_stack: Stack, upstream: Upstream):
     """The request is the client's own, so the client must know."""
     upstream.script(ErrorReply(400, "invalid_request_error", WRONG_BODY))
-    message = parse_error(await send_chat(either))["message"]
+    message = parse_error(await send_chat(each_credential_stack))["message"]
     assert WRONG_BODY in message
     assert "API Error" not in message
 
 
 @pytest.mark.wire(41, 42)
-async def test_a_rate_limit_with_a_date_is_told_at_once(either: Stack, upstream: Upstream):
+async def test_a_rate_limit_with_a_date_is_told_at_once(each_credential_stack: Stack, upstream: Upstream):
     """The CLI would wait as long as it is told to; the client may have something better to do."""
     upstream.script(ErrorReply(429, "rate_limit_error", SENSIBLE, {"retry-after": "40"}))
-    response = await send_chat(either)
+    response = await send_chat(each_credential_stack)
     assert response.status_code == 429
     assert parse_error(response)["code"] == "rate_limit_exceeded"
     assert 40 <= int(response.headers["retry-after"]) <= 60
@@ -175,10 +175,10 @@ async def test_what_passes_says_when(stack: Stack, upstream: Upstream, status: i
     assert 1 <= int(response.headers["retry-after"]) <= 10
 
 
-async def test_what_passes_by_itself_is_not_told_at_all(either: Stack, upstream: Upstream):
+async def test_what_passes_by_itself_is_not_told_at_all(each_credential_stack: Stack, upstream: Upstream):
     """The CLI tries again, and the second answer is the answer."""
     upstream.script(ErrorReply(529, "overloaded_error"), ErrorReply(500, "api_error"), AnswerReply("fine"))
-    assert parse_text(await send_chat(either)) == "fine"
+    assert parse_text(await send_chat(each_credential_stack)) == "fine"
     assert len(upstream.requests) == 3
 
 
@@ -186,37 +186,37 @@ async def test_what_passes_by_itself_is_not_told_at_all(either: Stack, upstream:
 
 
 @pytest.mark.wire(41, 42, 43)
-async def test_a_spent_window_says_when_it_opens_again(subscribed: Stack, upstream: Upstream):
+async def test_a_spent_window_says_when_it_opens_again(subscription_stack: Stack, upstream: Upstream):
     """`insufficient_quota`, with the window's own date, and no retry before; it is asked for once."""
     asked = time.time()
     upstream.script(ErrorReply(429, "rate_limit_error", SENSIBLE, windows("rejected", 1)))
-    response = await send_chat(subscribed)
+    response = await send_chat(subscription_stack)
     assert response.status_code == 429
     error = parse_error(response)
     assert (error["type"], error["code"]) == ("insufficient_quota", "insufficient_quota")
     assert int(response.headers["retry-after"]) in span(asked)
     assert response.headers["x-should-retry"] == "false"
     assert len(upstream.requests) == 1
-    assert_nothing_internal(response.text, subscribed)
+    assert_nothing_internal(response.text, subscription_stack)
 
 
 @pytest.mark.wire(43)
-async def test_the_windows_are_in_headers_and_in_health(subscribed: Stack, upstream: Upstream):
+async def test_the_windows_are_in_headers_and_in_health(subscription_stack: Stack, upstream: Upstream):
     """As the service last told of them; in health for callers with a key only."""
     asked = time.time()
     upstream.script(AnswerReply("hi", headers=windows("allowed", 0.25)))
-    await send_chat(subscribed)
-    response = await send_chat(subscribed)
+    await send_chat(subscription_stack)
+    response = await send_chat(subscription_stack)
     assert response.headers["x-ratelimit-five-hour-utilization"] == "0.25"
     assert int(response.headers["x-ratelimit-five-hour-reset"]) in span(asked)
     assert response.headers["x-ratelimit-seven-day-utilization"] == "0.4"
-    told = (await subscribed.client.get("/health")).json()["usage_windows"]
+    told = (await subscription_stack.client.get("/health")).json()["usage_windows"]
     assert told["status"] == "allowed"
     assert {window["name"]: window["utilization"] for window in told["windows"]} == {
         "five_hour": 0.25,
         "seven_day": 0.4,
     }
-    unknown = await subscribed.client.get("/health", headers={"authorization": "Bearer nobody"})
+    unknown = await subscription_stack.client.get("/health", headers={"authorization": "Bearer nobody"})
     assert unknown.status_code == 200
     assert "usage_windows" not in unknown.json()
 
@@ -225,20 +225,20 @@ async def test_the_windows_are_in_headers_and_in_health(subscribed: Stack, upstr
 
 
 @pytest.mark.wire(27, 31, 36)
-async def test_an_error_in_the_middle_is_an_event_and_then_the_end(either: Stack, upstream: Upstream):
+async def test_an_error_in_the_middle_is_an_event_and_then_the_end(each_credential_stack: Stack, upstream: Upstream):
     """What was said before it stays said; the error is never words of the answer; `[DONE]` comes once."""
 
     def breaks(_: ReceivedRequest) -> Reply:
         return ErrorEventReply(["Once ", "upon "], message=SENSIBLE)
 
     upstream.script(breaks)
-    *said, last = await collect_chunks(either)
+    *said, last = await collect_chunks(each_credential_stack)
     if join_text(said):
         assert join_text(said) == "Once upon "
     assert set(last) == {"error"}
     assert last["error"]["code"] in {"overloaded", "upstream_cut"}
     assert last["error"]["type"] == "server_error"
-    assert_nothing_internal(str(last), either)
+    assert_nothing_internal(str(last), each_credential_stack)
 
 
 @pytest.mark.wire(36)
@@ -283,10 +283,12 @@ RAISED: dict[str, tuple[ErrorReply, type[openai.APIStatusError], bool]] = {
 
 
 @pytest.mark.parametrize(("status", "kind"), [(429, "rate_limit_error"), (500, "api_error"), (529, "overloaded_error")])
-async def test_a_service_that_wants_no_retry_is_heard(either: Stack, upstream: Upstream, status: int, kind: str):
+async def test_a_service_that_wants_no_retry_is_heard(
+    each_credential_stack: Stack, upstream: Upstream, status: int, kind: str
+):
     """The CLI gives up at once, and so does the client: neither header nor sentence says otherwise."""
     upstream.script(ErrorReply(status, kind, headers={"x-should-retry": "false"}))
-    response = await send_chat(either)
+    response = await send_chat(each_credential_stack)
     assert response.headers["x-should-retry"] == "false"
     assert "Try again" not in parse_error(response)["message"]
     assert "says not to retry" in parse_error(response)["message"]
@@ -331,10 +333,10 @@ def error_code(refuses: ErrorReply) -> str:
 
 
 @pytest.mark.wire(41)
-async def test_an_answer_that_takes_too_long_is_given_up(hasty: Stack, upstream: Upstream):
+async def test_an_answer_that_takes_too_long_is_given_up(short_timeout_stack: Stack, upstream: Upstream):
     """504 with the setting's name; the CLI and its connection end with it."""
     upstream.script(StalledReply(0))
-    response = await send_chat(hasty)
+    response = await send_chat(short_timeout_stack)
     assert response.status_code == 504
     assert parse_error(response)["code"] == "request_timeout"
     assert "REQUEST_TIMEOUT" in parse_error(response)["message"]
@@ -343,13 +345,13 @@ async def test_an_answer_that_takes_too_long_is_given_up(hasty: Stack, upstream:
 
 
 @pytest.mark.wire(36, 41)
-async def test_a_stream_that_takes_too_long_ends_with_an_error_event(hasty: Stack, upstream: Upstream):
+async def test_a_stream_that_takes_too_long_ends_with_an_error_event(short_timeout_stack: Stack, upstream: Upstream):
     """After what was said: a busy machine may not come to say it in time, and is asked again."""
     upstream.script(StalledReply(["Once ", "upon "]))
     async with asyncio.timeout(TEST_TIMEOUT):
         said = ""
         while not said:
-            *chunks, last = await collect_chunks(hasty)
+            *chunks, last = await collect_chunks(short_timeout_stack)
             assert last["error"]["code"] == "request_timeout"
             said = join_text(chunks)
     assert said == "Once upon "
@@ -357,10 +359,10 @@ async def test_a_stream_that_takes_too_long_ends_with_an_error_event(hasty: Stac
 
 
 @pytest.mark.wire(35, 54)
-async def test_a_silent_stream_shows_that_it_is_alive(lively: Stack, upstream: Upstream):
+async def test_a_silent_stream_shows_that_it_is_alive(keepalive_stack: Stack, upstream: Upstream):
     """While the model thinks and does not show it, and while its arguments take their time; comments, between events."""
     upstream.script(GatedReply(tools=[("toolu_1", "get_weather", ['{"city": "Rome"}'])]))
-    async with open_stream(lively, tools=[build_tool("get_weather")]) as stream:
+    async with open_stream(keepalive_stack, tools=[build_tool("get_weather")]) as stream:
         for _ in ("role", "call"):
             await stream.read_chunk()
         for _ in range(3):
@@ -370,12 +372,12 @@ async def test_a_silent_stream_shows_that_it_is_alive(lively: Stack, upstream: U
 
 
 @pytest.mark.wire(35)
-async def test_a_stream_that_waits_for_a_place_shows_that_it_is_alive(lively: Stack, upstream: Upstream):
+async def test_a_stream_that_waits_for_a_place_shows_that_it_is_alive(keepalive_stack: Stack, upstream: Upstream):
     """From the first: its status is 200 by then, and its answer follows."""
     upstream.script(GatedReply("first"), AnswerReply("second"))
-    async with open_stream(lively) as first:
+    async with open_stream(keepalive_stack) as first:
         await upstream.wait_until(lambda: bool(upstream.held))
-        async with open_stream(lively) as second:
+        async with open_stream(keepalive_stack) as second:
             assert second.response.status_code == 200
             for _ in range(3):
                 await second.read_comment()
@@ -432,11 +434,13 @@ ODD: Json = {"type": "object", "properties": {"a": {"const": 1}}, "required": ["
 
 
 @pytest.mark.wire(44, 56)
-async def test_what_the_cli_says_to_the_model_is_not_said_to_the_client(either: Stack, upstream: Upstream):
+async def test_what_the_cli_says_to_the_model_is_not_said_to_the_client(
+    each_credential_stack: Stack, upstream: Upstream
+):
     """Its nudges, its tool errors and its sentences stay between the two."""
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": ODD}}
     upstream.script(AnswerReply("No."))
-    response = await send_chat(either, response_format=form)
+    response = await send_chat(each_credential_stack, response_format=form)
     assert response.json()["choices"][0]["message"]["refusal"] == "No."
     for word in ("tool_use_error", "structured-output-enforce", "StructuredOutput", "No such tool", "max_turns"):
         assert word not in response.text

@@ -74,16 +74,18 @@ async def test_each_effort_is_the_services_own(stack: Stack, upstream: Upstream,
 
 
 @pytest.mark.wire(23, 26)
-async def test_thinking_is_beside_the_answer_and_never_in_it(either: Stack, upstream: Upstream):
+async def test_thinking_is_beside_the_answer_and_never_in_it(each_credential_stack: Stack, upstream: Upstream):
     """Streamed as it comes, and whole; its tokens are counted."""
     upstream.script(AnswerReply(["Four", "."], thinking=["Two and ", "two…"], output=9, reasoning=6))
-    response = await send_chat(either, reasoning_effort="high")
+    response = await send_chat(each_credential_stack, reasoning_effort="high")
     message = get_choice(response)["message"]
     assert message["content"] == "Four."
     assert message["reasoning_content"] == "Two and two…"
     assert response.json()["usage"]["completion_tokens_details"]["reasoning_tokens"] == 6
     assert response.json()["usage"]["completion_tokens"] == 9
-    chunks = await collect_chunks(either, reasoning_effort="high", stream_options={"include_usage": True})
+    chunks = await collect_chunks(
+        each_credential_stack, reasoning_effort="high", stream_options={"include_usage": True}
+    )
     assert join_text(chunks) == "Four."
     assert reasoning_of(chunks) == "Two and two…"
     assert chunks[-1]["usage"]["completion_tokens_details"]["reasoning_tokens"] == 6
@@ -208,17 +210,17 @@ async def test_a_token_limit_is_the_services_own(stack: Stack, upstream: Upstrea
 
 
 @pytest.mark.wire(24)
-async def test_an_answer_cut_by_the_token_limit_ends_there(either: Stack, upstream: Upstream):
+async def test_an_answer_cut_by_the_token_limit_ends_there(each_credential_stack: Stack, upstream: Upstream):
     """The CLI would ask the model to go on; nobody asked for that."""
     cut = AnswerReply("half an ans", stop_reason="max_tokens")
     upstream.script(cut, NEVER)
-    choice = get_choice(await send_chat(either, max_tokens=5))
+    choice = get_choice(await send_chat(each_credential_stack, max_tokens=5))
     assert (choice["message"]["content"], choice["finish_reason"]) == ("half an ans", "length")
-    await either.wait_until_idle()
+    await each_credential_stack.wait_until_idle()
     upstream.script(cut, NEVER)
-    chunks = await collect_chunks(either, max_tokens=5)
+    chunks = await collect_chunks(each_credential_stack, max_tokens=5)
     assert (join_text(chunks), list_finish_reasons(chunks)) == ("half an ans", ["length"])
-    await either.wait_until_idle()
+    await each_credential_stack.wait_until_idle()
     assert upstream.answering == 0
 
 
@@ -307,16 +309,16 @@ async def test_more_answers_than_the_owner_allows_are_refused(stack: Stack, stri
 # --- Spending ---------------------------------------------------------------------------------------------------------
 
 
-async def test_what_an_answer_cost_is_in_a_header_and_in_its_usage(either: Stack, upstream: Upstream):
+async def test_what_an_answer_cost_is_in_a_header_and_in_its_usage(each_credential_stack: Stack, upstream: Upstream):
     """An answer of words and one that ends with a call; a stream tells at its end, if asked."""
     costs: list[float] = []
     for said in (AnswerReply("Hi"), AnswerReply(tools=[("toolu_1", "get_weather", [])])):
         upstream.script(msgspec.structs.replace(said, input=1000, output=100))
-        response = await priced(either, tools=[WEATHER])
+        response = await priced(each_credential_stack, tools=[WEATHER])
         assert float(response.headers["x-cost-usd"]) == response.json()["usage"]["cost_usd"]
         costs.append(response.json()["usage"]["cost_usd"])
     assert costs[0] == costs[1] > 0.001
-    chunks = await collect_chunks(either, tools=[WEATHER], stream_options={"include_usage": True})
+    chunks = await collect_chunks(each_credential_stack, tools=[WEATHER], stream_options={"include_usage": True})
     assert collect_calls(chunks)
     assert chunks[-1]["usage"].get("cost_usd", costs[1]) == costs[1]
 

@@ -14,10 +14,10 @@ WORDS = ("Once", " upon", " a\u2028", "time", " 🦀", "\n\n", "data: x\n\n", " 
 
 
 @pytest.mark.wire(38)
-async def test_each_delta_reaches_the_client_before_the_next_is_made(either: Stack, upstream: Upstream):
+async def test_each_delta_reaches_the_client_before_the_next_is_made(each_credential_stack: Stack, upstream: Upstream):
     """Nothing is held back on the way, not even until the next delta pushes it on."""
     upstream.script(GatedReply(WORDS))
-    async with asyncio.timeout(TEST_TIMEOUT), open_stream(either) as stream:
+    async with asyncio.timeout(TEST_TIMEOUT), open_stream(each_credential_stack) as stream:
         for word in WORDS:
             await upstream.release()
             assert await stream.read_text() == word
@@ -138,9 +138,11 @@ async def test_an_answer_ends_where_the_model_ended_it(
     ],
 )
 @pytest.mark.wire(2)
-async def test_the_limit_reaches_the_model(either: Stack, upstream: Upstream, fields: dict[str, Any], limit: int):
+async def test_the_limit_reaches_the_model(
+    each_credential_stack: Stack, upstream: Upstream, fields: dict[str, Any], limit: int
+):
     """The newer name wins."""
-    parse_text(await send_chat(either, **fields))
+    parse_text(await send_chat(each_credential_stack, **fields))
     assert upstream.requests[0].body["max_tokens"] == limit
 
 

@@ -52,10 +52,10 @@ async def test_a_prompt_is_words_and_no_command(stack: Stack, upstream: Upstream
 
 
 @pytest.mark.parametrize("door", DOORS)
-async def test_every_door_hands_words_on_as_words(handy: Stack, upstream: Upstream, door: str):
+async def test_every_door_hands_words_on_as_words(tools_stack: Stack, upstream: Upstream, door: str):
     """A file, a command, an option and a tool in one, and a system prompt that asks for tools; only `/api/code` offers one."""
     prompt = PROMPT if door != "/v1/completions" else f"{PROMPT}\n{SYSTEM}"
-    response = await handy.client.post(door, json=DOORS[door](prompt))
+    response = await tools_stack.client.post(door, json=DOORS[door](prompt))
     assert response.status_code == 200, response.text
     assert received(upstream, 1 if door == "/api/code" else 0) == prompt
     [asked] = [each for each in upstream.requests if each.is_message_request]
@@ -63,10 +63,10 @@ async def test_every_door_hands_words_on_as_words(handy: Stack, upstream: Upstre
 
 
 @pytest.mark.parametrize("tool", ["chat", "analyze", "code"])
-async def test_every_tool_of_mcp_hands_words_on_as_words(handy: Stack, upstream: Upstream, tool: str):
+async def test_every_tool_of_mcp_hands_words_on_as_words(tools_stack: Stack, upstream: Upstream, tool: str):
     """As the doors do."""
     asked = {"prompt": PROMPT, "system_prompt": SYSTEM}
-    async with connect_client(handy) as client:
+    async with connect_client(tools_stack) as client:
         result = await client.call_tool(tool, asked if tool != "code" else {**asked, "allowed_tools": ["Read"]})
     assert not result.is_error
     assert received(upstream, 1 if tool == "code" else 0) == PROMPT

@@ -84,17 +84,17 @@ def message(path: str, told: Any) -> str:
     return told["error"]["message"]
 
 
-async def test_a_key_without_the_scope_is_told_which_one_it_takes(api_alone: Stack):
+async def test_a_key_without_the_scope_is_told_which_one_it_takes(api_without_executors: Stack):
     """403 at every door, in its own envelope; with the scope it gets further."""
     keys: dict[str, dict[str, str]] = {}
     for scope in SCOPES:
-        made = await api_alone.client.post("/api/admin/keys", json={"name": scope, "scopes": [scope]})
+        made = await api_without_executors.client.post("/api/admin/keys", json={"name": scope, "scopes": [scope]})
         keys[scope] = {"authorization": f"Bearer {made.json()['key']}"}
     for template, needed in DOORS.items():
         path = template.format(response_id="resp_1", model_id="haiku", name="none")
         method = "GET" if template in READ else "POST"
         for scope, headers in keys.items():
-            response = await api_alone.client.request(method, path, headers=headers)
+            response = await api_without_executors.client.request(method, path, headers=headers)
             if needed in {ANY_SCOPE, scope}:
                 assert response.status_code not in {401, 403}, (path, scope)
             else:
@@ -144,14 +144,14 @@ async def test_every_dialect_has_its_records_in_the_ledger(stack: Stack, upstrea
     ],
 )
 async def test_the_limit_of_a_key_is_told_in_its_client_s_words(
-    api_alone: Stack, path: str, sent: Any, names: tuple[str, str]
+    api_without_executors: Stack, path: str, sent: Any, names: tuple[str, str]
 ):
     """While something is left, and when nothing is, with how long to wait."""
-    made = await api_alone.client.post(
+    made = await api_without_executors.client.post(
         "/api/admin/keys", json={"name": f"few{path.replace('/', '.')}", "scopes": ["chat"], "requests_per_minute": 1}
     )
     mine = {"authorization": f"Bearer {made.json()['key']}"}
-    first, second = [await api_alone.client.post(path, json=sent, headers=mine) for _ in range(2)]
+    first, second = [await api_without_executors.client.post(path, json=sent, headers=mine) for _ in range(2)]
     assert (first.status_code, second.status_code) == (503, 429)
     assert [first.headers[name] for name in names] == ["1", "0"]
     assert [second.headers[name] for name in names] == ["1", "0"]

@@ -114,11 +114,11 @@ def weather(body: Json) -> str:
     return next(tool["name"] for tool in body["tools"] if tool["name"].startswith("get_weather"))
 
 
-async def test_calls_of_one_message_are_wanted_together(either: Stack, upstream: Upstream):
+async def test_calls_of_one_message_are_wanted_together(each_credential_stack: Stack, upstream: Upstream):
     """None waits for the result of another, and results may come in any order."""
     both = AnswerReply(tools=[("toolu_1", "get_time", ['{"city":"a"}']), ("toolu_2", "get_time", ['{"city":"b"}'])])
     upstream.script(both, AnswerReply("Both."))
-    async with held(either, turn()) as job:
+    async with held(each_credential_stack, turn()) as job:
         await events_to(job, ToolCallPending)
         assert (await events_to(job, ToolCallPending))[-1] == ToolCallPending("toolu_2", "get_time", '{"city":"b"}')
         await job.send_tool_result(ToolResult("toolu_2", (Text("two"),)))

@@ -45,14 +45,14 @@ async def answered(stack: Stack, *messages: Json, **fields: Any) -> Json:
     return response.json()
 
 
-async def test_a_tool_loop_brings_back_what_was_thought(either: Stack, upstream: Upstream):
+async def test_a_tool_loop_brings_back_what_was_thought(each_credential_stack: Stack, upstream: Upstream):
     """What the answer held is, sent back as it is, what the model is shown: thinking first, then words, then the call."""
     upstream.script(AnswerReply("I look.", thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])]), LOOP)
     asked = user(text("When?"))
-    first = await answered(either, asked)
+    first = await answered(each_credential_stack, asked)
     assert [block["type"] for block in first["content"]] == ["thinking", "text", "tool_use"]
     back = assistant(*first["content"])
-    last = await answered(either, asked, back, user(result()))
+    last = await answered(each_credential_stack, asked, back, user(result()))
     assert upstream.requests[-1].conversation == [asked, back, user(result())]
     assert [block["type"] for block in last["content"]] == ["thinking", "text"]
 
@@ -121,30 +121,32 @@ async def test_a_refused_signature_costs_the_thinking_and_not_the_answer(stack: 
 
 @pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "get_time"}], ids=["any", "named"])
 async def test_thinking_before_a_call_that_was_demanded_costs_no_answer(
-    either: Stack, upstream: Upstream, choice: Json
+    each_credential_stack: Stack, upstream: Upstream, choice: Json
 ):
     """It is bound to the demand, which the next request does not hold: the service is asked again without it."""
     upstream.script(AnswerReply(thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])]), LOOP)
     asked = user(text("When?"))
     other = {**TOOL, "name": "get_date"}
-    first = await answered(either, asked, tool_choice=choice, tools=[TOOL, other])
+    first = await answered(each_credential_stack, asked, tool_choice=choice, tools=[TOOL, other])
     assert [block["type"] for block in first["content"]] == ["thinking", "tool_use"]
-    last = await answered(either, asked, assistant(*first["content"]), user(result()), tools=[TOOL, other])
+    last = await answered(
+        each_credential_stack, asked, assistant(*first["content"]), user(result()), tools=[TOOL, other]
+    )
     assert last["content"][-1] == text("It is noon.")
     assert upstream.requests[-1].conversation == [asked, assistant(CALL), user(result())]
 
 
 @pytest.mark.wire(52, 65)
-async def test_reasoning_items_bring_it_back(either: Stack, upstream: Upstream):
+async def test_reasoning_items_bring_it_back(each_credential_stack: Stack, upstream: Upstream):
     """Through the other door: what was sealed into an item of `reasoning` is the very same thinking to the model."""
     upstream.script(AnswerReply(thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])]), LOOP)
     tool = {"type": "function", "name": "get_time", "parameters": TOOL["input_schema"]}
     body = {"model": "sonnet", "tools": [tool], "store": False, "include": ["reasoning.encrypted_content"]}
     asked = {"role": "user", "content": "When?"}
-    first = (await either.client.post("/v1/responses", json={**body, "input": [asked]})).json()
+    first = (await each_credential_stack.client.post("/v1/responses", json={**body, "input": [asked]})).json()
     assert [item["type"] for item in first["output"]] == ["reasoning", "function_call"]
     brought = {"type": "function_call_output", "call_id": first["output"][1]["call_id"], "output": "noon"}
-    await either.client.post("/v1/responses", json={**body, "input": [asked, *first["output"], brought]})
+    await each_credential_stack.client.post("/v1/responses", json={**body, "input": [asked, *first["output"], brought]})
     signature = sign(upstream.requests[0].body, "Which time?")
     said = assistant({"type": "thinking", "thinking": "Which time?", "signature": signature}, CALL)
     assert upstream.requests[-1].conversation == [user(text("When?")), said, user(result())]
