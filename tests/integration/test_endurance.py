@@ -10,7 +10,7 @@ from tests.support.examples import count_examples
 from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, Upstream
 from tests.support.stack import Stack, count_descriptors, wait_until
 
-ROUNDS = count_examples(30, 100)
+ROUNDS = count_examples(10, 100)
 
 
 def echo(received: ReceivedRequest) -> AnswerReply:

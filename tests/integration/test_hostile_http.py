@@ -219,7 +219,7 @@ async def test_a_body_that_is_said_to_be_huge_is_refused_unread(stack: Stack):
 
 
 async def test_a_body_without_end_is_refused(stack: Stack, upstream: Upstream):
-    """Chunked, so that nobody knows before; at every door."""
+    """Chunked, so that the length is not known in advance; in each protocol and envelope."""
     piece = b"100000\r\n" + b" " * MIB + b"\r\n"
 
     async def pour(connection: RawConnection) -> None:
@@ -228,7 +228,7 @@ async def test_a_body_without_end_is_refused(stack: Stack, upstream: Upstream):
                 await connection.send(piece)
 
     async with meanwhile(stack):
-        for path in DOORS:
+        for path in (CHAT_PATH, "/v1/messages", "/api/chat", "/mcp"):
             async with open_connection(stack) as connection:
                 await connection.send(build_head(stack, *JSON, "Transfer-Encoding: chunked", path=path))
                 pouring = asyncio.create_task(pour(connection))
@@ -246,10 +246,17 @@ async def test_a_body_without_a_key_is_not_read(stack: Stack):
     assert answer.status == 401
 
 
+def build_gzip_bomb() -> bytes:
+    """A gigabyte of spaces. After a full flush the compressor has no history, so that its output can be repeated."""
+    packed = zlib.compressobj(9, wbits=31)
+    start = packed.compress(b"") + packed.flush(zlib.Z_FULL_FLUSH)
+    piece = packed.compress(b" " * MIB) + packed.flush(zlib.Z_FULL_FLUSH)
+    return start + piece * 1024
+
+
 async def test_gzip_bombs_are_refused(stack: Stack, upstream: Upstream):
     """A gigabyte in a megabyte, ten at once and at every door: neither memory nor others notice."""
-    packed = zlib.compressobj(9, wbits=31)
-    bomb = b"".join(packed.compress(b" " * MIB) for _ in range(1024)) + packed.flush()
+    bomb = build_gzip_bomb()
     headers = {"content-encoding": "gzip", "content-type": "application/json", "accept": ACCEPT}
     async with meanwhile(stack):
         posts = [stack.client.post(path, content=bomb, headers=headers) for path in DOORS]

@@ -53,7 +53,7 @@ CHECKS = [
 ]
 # Each example is a request to real programs, so a failure is shown as it was found instead of being made small.
 MANNER = settings(
-    max_examples=count_examples(5, 30),
+    max_examples=count_examples(3, 30),
     deadline=None,
     database=None,
     phases=[Phase.generate],
