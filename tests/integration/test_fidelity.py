@@ -109,9 +109,10 @@ async def test_forty_turns_keep_their_order(each_credential_stack: Stack, upstre
     assert_seen(received, messages)
 
 
-COMMANDS = ["@/etc/hostname", "/cost", "/help", "/compact", "--help", "-p", "!ls", "#note"]
+COMMANDS = ["@/etc/hostname", "/cost", "!ls", "#note"]
 SUSPICIOUS = [
     *COMMANDS,
+    *("/help", "/compact", "--help", "-p"),
     "read @/etc/hostname and @~/.ssh/id_rsa please",
     "--dangerously-skip-permissions",
     "exit",
@@ -132,9 +133,9 @@ SUSPICIOUS = [
 
 @pytest.mark.parametrize("text", COMMANDS)
 @pytest.mark.wire(56)
-async def test_a_command_to_the_cli_arrives_as_text(each_credential_stack: Stack, upstream: Upstream, text: str):
-    """User text is never interpreted: no file is read, no command run, no option taken."""
-    assert parse_text(await send_chat(each_credential_stack, text)) == "Hello world!"
+async def test_a_command_to_the_cli_arrives_as_text(subscription_stack: Stack, upstream: Upstream, text: str):
+    """The CLI does not interpret user text. tests/security/test_prompts.py has more commands, with an API key."""
+    assert parse_text(await send_chat(subscription_stack, text)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, [user(text)])
 
