@@ -125,12 +125,14 @@ DIALECTS = {
 
 @pytest.mark.parametrize("path", DIALECTS)
 @pytest.mark.wire(79)
-async def test_the_next_request_of_who_cut_one_finds_a_place(single_slot_stack: Stack, upstream: Upstream, path: str):
-    """Of one place: cut while it is answered, ten times, and each time the next is asked at once; in every dialect."""
+async def test_the_next_request_after_a_disconnect_gets_the_slot(
+    single_slot_stack: Stack, upstream: Upstream, path: str
+):
+    """There is one slot: a client disconnects during its answer and sends the next request at once, three times."""
     request = {"model": "sonnet", "stream": True, **DIALECTS[path]}
     upstream.script(StalledReply(1))
     async with asyncio.timeout(TEST_TIMEOUT):
-        for number in range(10):
+        for number in range(3):
             async with single_slot_stack.client.stream("POST", path, json=request) as response:
                 assert response.status_code == 200
                 await upstream.wait_until(lambda: upstream.answering == 1 and len(upstream.requests) > number)  # noqa: B023

@@ -46,29 +46,6 @@ async def refused(stack: Stack) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", ["api", "executor"])
-async def test_a_stream_that_ends_within_the_grace_ends_well(upstream: Upstream, name: str):
-    """Whole, with its finish reason; meanwhile nobody new is let in."""
-    upstream.script(GatedReply(("one ", "two ", "three")))
-    async with (
-        Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}) as stack,
-        asyncio.timeout(TEST_TIMEOUT),
-        open_stream(stack) as stream,
-    ):
-        await upstream.release()
-        assert await stream.read_text() == "one "
-        program = drained(stack, name)
-        program.send_signal(signal.SIGTERM)
-        await wait_until(lambda: is_draining(stack, name))
-        assert await refused(stack)
-        for _ in range(2):
-            await upstream.release()
-        chunks = await stream.read_rest()
-        assert (join_text(chunks), list_finish_reasons(chunks)) == ("two three", ["stop"])
-        assert await program.wait_for_exit() == 0
-        assert len(upstream.requests) == 1
-
-
 async def is_draining(stack: Stack, name: str) -> bool:
     if name == "tools":
         # Its socket stays: it is not the user who may take it away.
@@ -110,13 +87,12 @@ async def test_a_stream_that_outlasts_the_grace_ends_with_the_reason(upstream: U
             assert not list(stack.run_dir.iterdir())
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_what_has_nothing_to_do_ends_at_once(upstream: Upstream, number: signal.Signals):
-    """The grace is only for work; nothing is left in RUN_DIR, and no complaint in the logs."""
+async def test_idle_programs_end_at_once(upstream: Upstream):
+    """The grace period is for jobs only; nothing is left in RUN_DIR, and no traceback in the logs."""
     async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}) as stack:
         clis = stack.list_clis()
         await stack.client.aclose()
-        statuses = [await program.stop(number) for program in (stack.api, *stack.executors)]
+        statuses = [await program.stop(signal.SIGINT) for program in (stack.api, *stack.executors)]
         assert statuses == [0, 0]
         await wait_until(lambda: not any(list_group(cli.pid) for cli in clis))
         assert not list(stack.run_dir.iterdir())
@@ -130,19 +106,25 @@ def words(received: ReceivedRequest) -> list[str]:
 
 @pytest.mark.parametrize("name", ["api", "executor"])
 async def test_draining_under_load_loses_nothing(upstream: Upstream, name: str):
-    """Twice as many as there are places, streamed and whole, some waiting in the queue: each gets its own answer."""
+    """Twice as many requests as slots, streamed and not, some in the queue: each gets its own answer.
+
+    New requests are refused meanwhile, and the program ends with exit code 0.
+    """
     upstream.script(lambda received: GatedReply(words(received)))
     async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}) as stack:
 
         async def one(number: int) -> str:
             if number % 2:
-                return join_text(await collect_chunks(stack, f"number {number}"))
+                chunks = await collect_chunks(stack, f"number {number}")
+                assert list_finish_reasons(chunks) == ["stop"]
+                return join_text(chunks)
             return parse_text(await send_chat(stack, f"number {number}"))
 
         asked = [asyncio.create_task(one(number)) for number in range(8)]
         await wait_until(lambda: all_taken(stack, 8))
         drained(stack, name).send_signal(signal.SIGTERM)
         await wait_until(lambda: is_draining(stack, name))
+        assert await refused(stack)
         upstream.script(lambda received: AnswerReply(words(received)))
         await upstream.release_all()
         assert await asyncio.gather(*asked) == [f"number {number} " * WORDS for number in range(8)]

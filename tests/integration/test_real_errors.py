@@ -33,13 +33,13 @@ WRONG_BODY = "messages.0.content: Input should be a valid list"
 @pytest.fixture(scope="module")
 async def shared_short_timeout_stack(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs that give an answer up soon, and show before that that they are alive."""
-    async with Stack(shared_upstream.url, settings={"REQUEST_TIMEOUT": "6", "SSE_KEEPALIVE_INTERVAL": "0.2"}) as stack:
+    async with Stack(shared_upstream.url, settings={"REQUEST_TIMEOUT": "4", "SSE_KEEPALIVE_INTERVAL": "0.2"}) as stack:
         yield stack
 
 
 @pytest.fixture
 async def short_timeout_stack(shared_short_timeout_stack: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
-    """As `stack`, with `REQUEST_TIMEOUT=6`."""
+    """As `stack`, with `REQUEST_TIMEOUT=4`."""
     yield shared_short_timeout_stack
     await shared_short_timeout_stack.wait_until_quiet()
 
@@ -141,6 +141,9 @@ async def test_each_error_of_the_service_has_a_status_type_and_code(  # noqa: PL
     error = parse_error(response)
     assert (error["type"], error["code"], error["param"]) == (kind, code, None)
     assert response.headers["x-should-retry"] == str(retry).lower()
+    # Also without a date of the service: the CLI proposes a delay.
+    if code in {"rate_limit_exceeded", "overloaded"}:
+        assert 1 <= int(response.headers["retry-after"]) <= 10
     assert "my prompt" not in response.text
     assert_nothing_internal(response.text, stack)
 
@@ -164,15 +167,6 @@ async def test_a_rate_limit_with_a_date_is_told_at_once(each_credential_stack: S
     assert abs(int(response.headers["retry-after-ms"]) - 1000 * int(response.headers["retry-after"])) <= 500
     assert response.headers["x-should-retry"] == "true"
     assert len(upstream.requests) == 1
-
-
-@pytest.mark.wire(42)
-@pytest.mark.parametrize("status", [429, 529])
-async def test_what_passes_says_when(stack: Stack, upstream: Upstream, status: int):
-    """Also when the service gave no date: the CLI has an idea of how long to wait."""
-    upstream.script(ErrorReply(status, "overloaded_error"))
-    response = await send_chat(stack)
-    assert 1 <= int(response.headers["retry-after"]) <= 10
 
 
 async def test_what_passes_by_itself_is_not_told_at_all(each_credential_stack: Stack, upstream: Upstream):
@@ -272,17 +266,15 @@ async def test_an_error_in_the_middle_of_a_whole_answer_is_a_plain_error(stack: 
 
 RAISED: dict[str, tuple[ErrorReply, type[openai.APIStatusError], bool]] = {
     "invalid": (PLAIN["400 invalid"][0], openai.BadRequestError, False),
-    "too long": (PLAIN["400 too long"][0], openai.BadRequestError, False),
     "credential": (PLAIN["401"][0], openai.InternalServerError, False),
     "billing": (PLAIN["402"][0], openai.APIStatusError, False),
     "model": (PLAIN["404"][0], openai.NotFoundError, False),
     "rate": (PLAIN["429"][0], openai.RateLimitError, True),
-    "failure": (PLAIN["500"][0], openai.InternalServerError, True),
     "overload": (PLAIN["529"][0], openai.InternalServerError, True),
 }
 
 
-@pytest.mark.parametrize(("status", "kind"), [(429, "rate_limit_error"), (500, "api_error"), (529, "overloaded_error")])
+@pytest.mark.parametrize(("status", "kind"), [(429, "rate_limit_error"), (529, "overloaded_error")])
 async def test_a_service_that_wants_no_retry_is_heard(
     each_credential_stack: Stack, upstream: Upstream, status: int, kind: str
 ):
@@ -332,7 +324,7 @@ def error_code(refuses: ErrorReply) -> str:
 # --- Time ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.wire(41)
+@pytest.mark.wire(41, 60)
 async def test_an_answer_that_takes_too_long_is_given_up(short_timeout_stack: Stack, upstream: Upstream):
     """504 with the setting's name; the CLI and its connection end with it."""
     upstream.script(StalledReply(0))

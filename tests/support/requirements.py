@@ -173,7 +173,7 @@ WIRE_REQUIREMENTS: dict[int, Requirement] = {
         ("integration/test_connections.py", RESPOND),
     ),
     60: Requirement(
-        "A request has a longest time, and ends with 504 or an error event.", ("integration/test_failures.py",)
+        "A request has a longest time, and ends with 504 or an error event.", ("integration/test_real_errors.py",)
     ),
     61: Requirement(
         "The requests of the clients there are, and the official library's helpers, work.",
