@@ -78,13 +78,11 @@ def gives(*pieces: str) -> AnswerReply:
     ("model", "document"), [(Solution, SOLVED), (Node, TREE)], ids=["nested, optional, choices", "recursive"]
 )
 async def test_parse_gives_the_model_that_was_asked_for(
-    each_credential_stack: Stack, upstream: Upstream, model: type[BaseModel], document: str
+    stack: Stack, upstream: Upstream, model: type[BaseModel], document: str
 ):
     """The client's own strict schema is met, and its object is what the model wrote."""
     upstream.script(gives(document))
-    answer = await each_credential_stack.openai.chat.completions.parse(
-        model="sonnet", messages=HI, response_format=model
-    )
+    answer = await stack.openai.chat.completions.parse(model="sonnet", messages=HI, response_format=model)
     [choice] = answer.choices
     assert choice.message.parsed == model.model_validate_json(document)
     assert choice.message.content == document
@@ -127,17 +125,17 @@ async def heard(stack: Stack, **asked: Any) -> tuple[list[Any], Any]:
         return events, await stream.get_final_completion()
 
 
-async def test_the_stream_helper_tells_of_a_structured_answer(each_credential_stack: Stack, upstream: Upstream):
+async def test_the_stream_helper_tells_of_a_structured_answer(stack: Stack, upstream: Upstream):
     """With the parsed object at its end."""
     upstream.script(gives(SOLVED))
-    events, answer = await heard(each_credential_stack, response_format=Solution)
+    events, answer = await heard(stack, response_format=Solution)
     assert answer.choices[0].message.parsed == Solution.model_validate_json(SOLVED)
     [done] = [event for event in events if event.type == "content.done"]
     assert done.parsed == answer.choices[0].message.parsed
     assert done.content == SOLVED
 
 
-async def test_the_stream_helper_tells_of_tools(each_credential_stack: Stack, upstream: Upstream):
+async def test_the_stream_helper_tells_of_tools(stack: Stack, upstream: Upstream):
     """Each call's arguments as they grow and when they are whole; words before them are words."""
     calls = [
         ("toolu_1", "GetWeather", ['{"city": "Rome", ', '"unit": "C"}']),
@@ -153,7 +151,7 @@ async def test_the_stream_helper_tells_of_tools(each_credential_stack: Stack, up
         },
     }
     tools = [openai.pydantic_function_tool(GetWeather)]
-    events, answer = await heard(each_credential_stack, tools=tools)
+    events, answer = await heard(stack, tools=tools)
     message = answer.choices[0].message
     assert message.content == "Let me"
     upstream.script(AnswerReply(["Let ", "me"], tools=calls))
@@ -161,18 +159,19 @@ async def test_the_stream_helper_tells_of_tools(each_credential_stack: Stack, up
     [done] = [event for event in events if event.type == "tool_calls.function.arguments.done"]
     assert done.parsed_arguments == GetWeather(city="Rome", unit="C")
     assert (done.index, done.name) == (0, "GetWeather")
-    whole = await each_credential_stack.openai.chat.completions.create(
-        model="sonnet", messages=HI, tools=[*tools, time]
-    )
+    whole = await stack.openai.chat.completions.create(model="sonnet", messages=HI, tools=[*tools, time])
     assert [call.id for call in whole.choices[0].message.tool_calls or []] == ["toolu_1", "toolu_2"]
 
 
-async def test_a_loop_of_ten_rounds_with_tools(stack: Stack, upstream: Upstream):
+ROUNDS = 4
+
+
+async def test_rounds_of_tool_calls(stack: Stack, upstream: Upstream):
     """The client's own messages, sent back as it made them, are the history; every round is streamed."""
 
     def next_call(received: ReceivedRequest) -> Reply:
         done = len(received.conversation) // 2
-        if done == 10:
+        if done == ROUNDS:
             return AnswerReply("Done.")
         return AnswerReply(
             f"Step {done}.", tools=[(f"toolu_{done}", "GetWeather", [f'{{"city": "c{done}", ', '"unit": null}'])]
@@ -181,7 +180,7 @@ async def test_a_loop_of_ten_rounds_with_tools(stack: Stack, upstream: Upstream)
     upstream.script(next_call)
     messages: list[Any] = list(HI)
     tools = [openai.pydantic_function_tool(GetWeather)]
-    for _ in range(11):
+    for _ in range(ROUNDS + 1):
         async with stack.openai.chat.completions.stream(model="sonnet", messages=messages, tools=tools) as stream:
             answer = await stream.get_final_completion()
         message = answer.choices[0].message
@@ -192,8 +191,8 @@ async def test_a_loop_of_ten_rounds_with_tools(stack: Stack, upstream: Upstream)
             messages.append({"role": "tool", "tool_call_id": call.id, "content": brought})
     assert messages[-1].content == "Done."
     seen = upstream.requests[-1].conversation
-    assert len(upstream.requests) == 11
-    for n in range(10):
+    assert len(upstream.requests) == ROUNDS + 1
+    for n in range(ROUNDS):
         said, call = seen[2 * n + 1]["content"]
         [brought] = seen[2 * n + 2]["content"]
         assert said["text"] == f"Step {n}."

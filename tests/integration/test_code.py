@@ -19,23 +19,29 @@ from tests.support.pdf import pdf
 from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, Upstream
 from tests.support.stack import Stack, wait_until
 
-# Part of either.
+# A part of each credential.
 CREDENTIAL = "invented"
 COMMANDS = {"ALLOWED_COMMANDS": "ls,cat,echo,head,sleep,grep,sort,wc", "COMMAND_TIMEOUT": "600"}
 
 
-@pytest.fixture(scope="module", params=CREDENTIALS)
-async def shared_coders(shared_upstream: Upstream, request: pytest.FixtureRequest) -> AsyncGenerator[Stack]:
-    """Programs with a tools executor, and few turns; both launches of the CLI."""
-    few, credential = {"MAX_TURNS": "3"}, CREDENTIALS[request.param]
-    async with Stack(shared_upstream.url, tools=COMMANDS, api_settings=few, credential=credential) as stack:
+@contextlib.asynccontextmanager
+async def start_coders(upstream: Upstream, credential: str) -> AsyncGenerator[Stack]:
+    """Programs with a tools executor, and few turns."""
+    few = {"MAX_TURNS": "3"}
+    async with Stack(upstream.url, tools=COMMANDS, api_settings=few, credential=CREDENTIALS[credential]) as stack:
         (stack.files / "notes.txt").write_text("alpha\nneedle\nomega\n")
+        yield stack
+
+
+@pytest.fixture(scope="module")
+async def shared_coders(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+    async with start_coders(shared_upstream, "api_key") as stack:
         yield stack
 
 
 @pytest.fixture
 async def coders(shared_coders: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
-    """The same, left quiet."""
+    """`shared_coders`, without jobs at the end of a test."""
     yield shared_coders
     await shared_coders.wait_until_quiet()
 
@@ -73,8 +79,18 @@ def shown(upstream: Upstream, request: int) -> list[tuple[str, str]]:
     return [(part["type"], part["text"] if "text" in part else part["source"]["data"]) for part in result["content"]]
 
 
+async def test_model_uses_tools_with_a_subscription(upstream: Upstream):
+    """As with an API key."""
+    async with start_coders(upstream, "subscription") as stack:
+        await check_use_of_tools(stack, upstream)
+
+
 async def test_model_reads_searches_runs_is_refused_and_goes_on(coders: Stack, upstream: Upstream):
-    """Every result is what the tool found; the answer lists what was used."""
+    """Every result is what the tool found; the answer lists the tools that were used."""
+    await check_use_of_tools(coders, upstream)
+
+
+async def check_use_of_tools(coders: Stack, upstream: Upstream) -> None:
     notes, work = str(coders.files / "notes.txt"), str(coders.work)
     upstream.script(
         calls(("Read", {"file_path": notes}), ("Grep", {"pattern": "needle", "path": str(coders.files)})),

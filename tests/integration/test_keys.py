@@ -247,30 +247,18 @@ async def test_no_line_is_lost_when_the_api_is_killed():
         assert list((stack.folder / "data" / "journal").glob("*.journal")) == []
 
 
-def damage_newer(data: Path) -> None:
-    with contextlib.closing(sqlite3.connect(data / "server.db")) as database:
-        database.execute("CREATE TABLE alembic_version (version_num TEXT)")
-        database.execute("INSERT INTO alembic_version VALUES ('9999')")
-        database.commit()
-
-
-def damage_bytes(data: Path) -> None:
-    (data / "server.db").write_bytes(b"no database " * 1000)
-
-
-@pytest.mark.parametrize(("damage", "words"), [(damage_newer, "newer"), (damage_bytes, "damaged")])
-async def test_without_its_database_chat_goes_on_and_health_says_why(damage: Any, words: str):
-    """The owner is served; what needs the database is a 503 with the mend."""
+async def test_without_its_database_chat_works_and_health_says_why():
+    """The owner is served; requests that need the database get a 503 with the reason."""
     stack = Stack(None, executors=0)
     (stack.folder / "data").mkdir(mode=0o700)
-    damage(stack.folder / "data")
+    (stack.folder / "data" / "server.db").write_bytes(b"no database " * 1000)
     async with stack:
         health = await stack.fetch_health()
         assert health
-        assert words in health["problems"][0]
+        assert "damaged" in health["problems"][0]
         response = await stack.client.get("/api/admin/keys")
         assert response.status_code == 503
-        assert words in response.json()["detail"]
+        assert "damaged" in response.json()["detail"]
         assert (await chat(stack, stack.headers)).json()["error"]["code"] == "no_executor"
         assert (await chat(stack, {"authorization": "Bearer sk-cas-unknown"})).status_code == 503
 

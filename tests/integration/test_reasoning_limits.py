@@ -71,18 +71,16 @@ async def test_each_effort_is_the_services_own(stack: Stack, upstream: Upstream,
 
 
 @pytest.mark.wire(23, 26)
-async def test_thinking_is_beside_the_answer_and_never_in_it(each_credential_stack: Stack, upstream: Upstream):
+async def test_thinking_is_beside_the_answer_and_never_in_it(stack: Stack, upstream: Upstream):
     """Streamed as it comes, and whole; its tokens are counted."""
     upstream.script(AnswerReply(["Four", "."], thinking=["Two and ", "two…"], output=9, reasoning=6))
-    response = await send_chat(each_credential_stack, reasoning_effort="high")
+    response = await send_chat(stack, reasoning_effort="high")
     message = get_choice(response)["message"]
     assert message["content"] == "Four."
     assert message["reasoning_content"] == "Two and two…"
     assert response.json()["usage"]["completion_tokens_details"]["reasoning_tokens"] == 6
     assert response.json()["usage"]["completion_tokens"] == 9
-    chunks = await collect_chunks(
-        each_credential_stack, reasoning_effort="high", stream_options={"include_usage": True}
-    )
+    chunks = await collect_chunks(stack, reasoning_effort="high", stream_options={"include_usage": True})
     assert join_text(chunks) == "Four."
     assert reasoning_of(chunks) == "Two and two…"
     assert chunks[-1]["usage"]["completion_tokens_details"]["reasoning_tokens"] == 6
@@ -181,21 +179,6 @@ async def test_thoughts_and_arguments_do_not_stop_an_answer(stack: Stack, upstre
 
 
 # --- Tokens -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.wire(2)
-@pytest.mark.parametrize(
-    ("asked", "sent"),
-    [
-        ({"max_tokens": 77, "max_completion_tokens": 78}, 78),
-        ({"max_tokens": 1}, 1),
-    ],
-)
-async def test_a_token_limit_is_the_services_own(stack: Stack, upstream: Upstream, asked: Json, sent: int):
-    """The newer name wins."""
-    assert parse_text(await send_chat(stack, **asked)) == "Hello world!"
-    [received] = upstream.requests
-    assert received.body["max_tokens"] == sent
 
 
 @pytest.mark.wire(24)

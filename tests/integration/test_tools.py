@@ -156,13 +156,11 @@ async def test_sixty_tools_are_all_on_offer(each_credential_stack: Stack, upstre
 
 
 @pytest.mark.wire(22, 24, 25)
-async def test_several_calls_come_back_with_the_models_own_ids_and_bytes(
-    each_credential_stack: Stack, upstream: Upstream
-):
+async def test_several_calls_come_back_with_the_models_own_ids_and_bytes(stack: Stack, upstream: Upstream):
     """Arguments are the model's own text, not another writing of it; a call without arguments has an empty object."""
     calls = [PARIS, ("toolu_2", "get_time", ['{"zone" :', ' "é\\u00e9", "n": 1.0}']), ("toolu_3", "get_weather", [])]
     upstream.script(AnswerReply(["Let me ", "see."], tools=calls))
-    response = await send_chat(each_credential_stack, tools=[WEATHER, TIME])
+    response = await send_chat(stack, tools=[WEATHER, TIME])
     assert list_calls(response) == [
         ("toolu_1", "get_weather", '{"city": "Paris"}'),
         ("toolu_2", "get_time", '{"zone" : "é\\u00e9", "n": 1.0}'),
@@ -186,11 +184,11 @@ async def test_a_call_without_words_has_no_content(stack: Stack, upstream: Upstr
 
 
 @pytest.mark.wire(33, 34, 24)
-async def test_streamed_calls_follow_the_words_before_them(each_credential_stack: Stack, upstream: Upstream):
+async def test_streamed_calls_follow_the_words_before_them(stack: Stack, upstream: Upstream):
     """Words stream first; calls are counted from 0 whatever came before; one finish reason ends it."""
     calls = [("toolu_1", "get_weather", ['{"ci', 'ty": "Pa', 'ris"}']), ("toolu_2", "get_time", [])]
     upstream.script(AnswerReply(["Let me ", "see."], thinking="hmm", tools=calls))
-    chunks = await collect_chunks(each_credential_stack, tools=[WEATHER, TIME], include_reasoning=True)
+    chunks = await collect_chunks(stack, tools=[WEATHER, TIME], include_reasoning=True)
     assert join_text(chunks) == "Let me see."
     assert collect_calls(chunks) == [("toolu_1", "get_weather", '{"city": "Paris"}'), ("toolu_2", "get_time", "{}")]
     assert list_finish_reasons(chunks) == ["tool_calls"]
@@ -272,10 +270,10 @@ async def test_a_forced_call_comes_from_models_that_refuse_to_be_forced(
     assert second.conversation[1]["content"][-1] == {"type": "text", "text": "I would rather talk."}
 
 
-async def test_a_forced_call_streams_its_arguments(each_credential_stack: Stack, upstream: Upstream):
+async def test_a_forced_call_streams_its_arguments(stack: Stack, upstream: Upstream):
     """As soon as the model calls; strictly too."""
     upstream.script(AnswerReply("Hm.", tools=[("toolu_1", "get_weather", ['{"ci', 'ty": "Paris"}'])]))
-    chunks = await collect_chunks(each_credential_stack, tools=[WEATHER], tool_choice=forced("get_weather"))
+    chunks = await collect_chunks(stack, tools=[WEATHER], tool_choice=forced("get_weather"))
     assert collect_calls(chunks) == [("toolu_1", "get_weather", '{"city": "Paris"}')]
     assert list_finish_reasons(chunks) == ["tool_calls"]
 

@@ -14,7 +14,7 @@ from tests.support.worker import ORDINARY_UID
 pytestmark = [pytest.mark.anyio, pytest.mark.attack("Files outside")]
 
 
-@pytest.fixture(params=["as root", "as an ordinary user", "without mounts"])
+@pytest.fixture(scope="module", params=["as root", "as an ordinary user", "without mounts"])
 async def tools(request: pytest.FixtureRequest) -> AsyncGenerator[ToolsProgram]:
     """One that allows them."""
     if request.param == "as root" and os.getuid():

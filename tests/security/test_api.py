@@ -134,12 +134,14 @@ async def test_many_addresses_are_refused_before_any_is_fetched(bare: Stack, cou
 
 
 MESSAGE = b'{"role":"user","content":"a"}'
-SHAPES = {
-    "small messages": b'{"max_tokens":9,"model":"sonnet","messages":[%b]}' % b",".join([MESSAGE] * 900_000),
-    "as many as are taken": b'{"max_tokens":9,"model":"sonnet","messages":[%b]}' % b",".join([MESSAGE] * 20_000),
-    "empty lists": b'{"messages":[%b]}' % b",".join([b"[]"] * 9_000_000),
-    "one text": b'{"max_tokens":9,"messages":[{"role":"user","content":"%b"}]}' % (b"word " * 5_800_000),
-    "quotes": b'{"max_tokens":9,"messages":[{"role":"user","content":"%b"}]}' % (b'\\"' * 14_000_000),
+# The text of a body, its placeholder, and what is repeated there how often: built when it is sent.
+MESSAGES, TEXT = b'{"max_tokens":9,"model":"sonnet","messages":[%b]}', b'{"messages":[{"role":"user","content":"%b"}]}'
+SHAPES: dict[str, tuple[bytes, bytes, bytes, int]] = {
+    "small messages": (MESSAGES, b",", MESSAGE, 900_000),
+    "as many as are taken": (MESSAGES, b",", MESSAGE, 20_000),
+    "empty lists": (b'{"messages":[%b]}', b",", b"[]", 9_000_000),
+    "one text": (TEXT, b"", b"word ", 5_800_000),
+    "quotes": (TEXT, b"", b'\\"', 14_000_000),
 }
 
 
@@ -148,7 +150,10 @@ SHAPES = {
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_a_large_request_keeps_nobody_waiting(bare: Stack, path: str, shape: str):
     """29 MB of whatever costs most to read."""
-    payload = SHAPES[shape].replace(b'"messages"', b'"input"') if "responses" in path else SHAPES[shape]
+    body, separator, piece, count = SHAPES[shape]
+    payload = (body.replace(b'"messages"', b'"input"') if "responses" in path else body) % separator.join(
+        [piece] * count
+    )
     async with measure_latency(bare) as waits:
         response = await bare.client.post(path, content=payload, headers={"content-type": "application/json"})
     assert response.status_code in {200, 400, 413, 503}, response.text

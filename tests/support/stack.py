@@ -303,13 +303,18 @@ def kill_if_running(process: psutil.Process) -> None:
 
 
 async def wait_until(condition: Callable[[], object], timeout: float = TEST_TIMEOUT) -> None:
-    """Wait for a condition of another process, which can only be polled. Raises TimeoutError."""
+    """Wait for a condition of another process, which can only be polled. Raises TimeoutError.
+
+    The interval grows with the time that was waited, so that polling takes little of the processors.
+    """
+    interval = 0.01
     async with asyncio.timeout(timeout):
         while True:
             result = condition()
             if await result if asyncio.iscoroutine(result) else result:
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(interval)
+            interval = min(1.2 * interval, 0.2)
 
 
 def find_free_port() -> int:
