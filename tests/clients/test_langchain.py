@@ -54,11 +54,11 @@ async def test_words_stream_and_are_counted(chat: ChatOpenAI, upstream: Upstream
     upstream.script(AnswerReply(("Hel", "lo"), input=10, output=2, cache_read=4))
     chunks = [chunk async for chunk in chat.astream([SystemMessage("Be kind."), HumanMessage("hi")], stream_usage=True)]
     assert "".join(str(chunk.content) for chunk in chunks) == "Hello"
-    whole = sum(chunks[1:], chunks[0])
-    assert isinstance(whole, AIMessageChunk)
-    assert whole.usage_metadata
-    assert (whole.usage_metadata["input_tokens"], whole.usage_metadata["output_tokens"]) == (14, 2)
-    assert whole.response_metadata["finish_reason"] == "stop"
+    message = sum(chunks[1:], chunks[0])
+    assert isinstance(message, AIMessageChunk)
+    assert message.usage_metadata
+    assert (message.usage_metadata["input_tokens"], message.usage_metadata["output_tokens"]) == (14, 2)
+    assert message.response_metadata["finish_reason"] == "stop"
 
 
 ROUNDS = 4
@@ -102,7 +102,9 @@ async def test_a_bound_choice_is_kept(chat: ChatOpenAI, upstream: Upstream, choi
     answer = await chat.bind_tools([multiply], tool_choice=choice).ainvoke("hi")
     assert len(answer.tool_calls) == (0 if choice == "none" else 1)
     assert upstream.requests[0].body.get("tool_choice") == ({"type": "none"} if choice == "none" else None)
-    assert [("call" in told) for _, told in upstream.requests[0].instructions] == ([] if choice == "none" else [True])
+    assert [("call" in instruction) for _, instruction in upstream.requests[0].instructions] == (
+        [] if choice == "none" else [True]
+    )
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tests.support.stack import Stack, wait_until
 from tests.support.timeouts import TEST_TIMEOUT
 
 
-class Told:
+class ProgressLog:
     """What a client was told on the way. Mutable: all of it."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Told:
 
 
 @contextlib.asynccontextmanager
-async def way_in(stack: Stack, how: str) -> AsyncGenerator[Client]:
+async def connect(stack: Stack, how: str) -> AsyncGenerator[Client]:
     """A client of an era, over HTTP; or through the bridge."""
     if how == "bridge":
         async with Client(stdio_client(bridge(stack, "--url", stack.url)), mode="legacy") as client:
@@ -81,10 +81,12 @@ def endless(tools_stack: Stack) -> Path:
 @pytest.mark.parametrize("how", [*PROTOCOL_MODES, "bridge"])
 async def test_a_command_ends_with_the_call_that_is_cancelled(tools_stack: Stack, endless: Path, how: str):
     """Its process is gone, its place is free, and the session goes on."""
-    told = Told()
-    async with asyncio.timeout(TEST_TIMEOUT), way_in(tools_stack, how) as client:
-        call = asyncio.create_task(client.call_tool("bash", {"command": f"tail -f {endless}"}, progress_callback=told))
-        await told.of("first line")
+    progress = ProgressLog()
+    async with asyncio.timeout(TEST_TIMEOUT), connect(tools_stack, how) as client:
+        call = asyncio.create_task(
+            client.call_tool("bash", {"command": f"tail -f {endless}"}, progress_callback=progress)
+        )
+        await progress.of("first line")
         assert followers(tools_stack, endless)
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
@@ -100,15 +102,17 @@ async def test_work_is_told_of_and_ends_with_the_call_that_is_cancelled(
     """Words, the tool's start with its input, what it writes; then nothing of it runs, and the model is not asked again."""
     arguments = json.dumps({"command": f"tail -f {endless}"})
     upstream.script(AnswerReply(("I ", "follow."), tools=[("toolu_1", "Bash", [arguments])]))
-    told = Told()
-    async with asyncio.timeout(TEST_TIMEOUT), way_in(tools_stack, how) as client:
-        call = asyncio.create_task(client.call_tool("code", {"prompt": "Follow."}, progress_callback=told))
-        await told.of("first line")
+    progress = ProgressLog()
+    async with asyncio.timeout(TEST_TIMEOUT), connect(tools_stack, how) as client:
+        call = asyncio.create_task(client.call_tool("code", {"prompt": "Follow."}, progress_callback=progress))
+        await progress.of("first line")
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
         await wait_until(lambda: not followers(tools_stack, endless))
         await wait_until(lambda: free(tools_stack))
-    beginning = [message for message in told.messages if message in {"I ", "follow."} or message.startswith("Bash: ")]
+    beginning = [
+        message for message in progress.messages if message in {"I ", "follow."} or message.startswith("Bash: ")
+    ]
     assert beginning == ["I ", "follow.", f"Bash: tail -f {endless}"]
     assert len(upstream.requests) == 1
 

@@ -118,9 +118,9 @@ async def test_parse_reads_the_arguments_of_tools(stack: Stack, upstream: Upstre
     assert answer.choices[0].finish_reason == "tool_calls"
 
 
-async def heard(stack: Stack, **asked: Any) -> tuple[list[Any], Any]:
+async def stream_chat(stack: Stack, **fields: Any) -> tuple[list[Any], Any]:
     """The events of the client's stream helper, and its final completion."""
-    async with stack.openai.chat.completions.stream(model="sonnet", messages=HI, **asked) as stream:
+    async with stack.openai.chat.completions.stream(model="sonnet", messages=HI, **fields) as stream:
         events = [event async for event in stream]
         return events, await stream.get_final_completion()
 
@@ -128,7 +128,7 @@ async def heard(stack: Stack, **asked: Any) -> tuple[list[Any], Any]:
 async def test_the_stream_helper_tells_of_a_structured_answer(stack: Stack, upstream: Upstream):
     """With the parsed object at its end."""
     upstream.script(gives(SOLVED))
-    events, answer = await heard(stack, response_format=Solution)
+    events, answer = await stream_chat(stack, response_format=Solution)
     assert answer.choices[0].message.parsed == Solution.model_validate_json(SOLVED)
     [done] = [event for event in events if event.type == "content.done"]
     assert done.parsed == answer.choices[0].message.parsed
@@ -151,7 +151,7 @@ async def test_the_stream_helper_tells_of_tools(stack: Stack, upstream: Upstream
         },
     }
     tools = [openai.pydantic_function_tool(GetWeather)]
-    events, answer = await heard(stack, tools=tools)
+    events, answer = await stream_chat(stack, tools=tools)
     message = answer.choices[0].message
     assert message.content == "Let me"
     upstream.script(AnswerReply(["Let ", "me"], tools=calls))
@@ -159,8 +159,8 @@ async def test_the_stream_helper_tells_of_tools(stack: Stack, upstream: Upstream
     [done] = [event for event in events if event.type == "tool_calls.function.arguments.done"]
     assert done.parsed_arguments == GetWeather(city="Rome", unit="C")
     assert (done.index, done.name) == (0, "GetWeather")
-    whole = await stack.openai.chat.completions.create(model="sonnet", messages=HI, tools=[*tools, time])
-    assert [call.id for call in whole.choices[0].message.tool_calls or []] == ["toolu_1", "toolu_2"]
+    completion = await stack.openai.chat.completions.create(model="sonnet", messages=HI, tools=[*tools, time])
+    assert [call.id for call in completion.choices[0].message.tool_calls or []] == ["toolu_1", "toolu_2"]
 
 
 ROUNDS = 4
@@ -187,14 +187,14 @@ async def test_rounds_of_tool_calls(stack: Stack, upstream: Upstream):
         messages.append(message)
         for call in message.tool_calls or []:
             assert isinstance(call.function.parsed_arguments, GetWeather)
-            brought = f"{call.function.parsed_arguments.city} is warm"
-            messages.append({"role": "tool", "tool_call_id": call.id, "content": brought})
+            result = f"{call.function.parsed_arguments.city} is warm"
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
     assert messages[-1].content == "Done."
     seen = upstream.requests[-1].conversation
     assert len(upstream.requests) == ROUNDS + 1
     for n in range(ROUNDS):
-        said, call = seen[2 * n + 1]["content"]
-        [brought] = seen[2 * n + 2]["content"]
-        assert said["text"] == f"Step {n}."
-        assert (call["id"], call["input"]["city"]) == (brought["tool_use_id"], f"c{n}")
-        assert brought["content"] == [{"type": "text", "text": f"c{n} is warm"}]
+        words, call = seen[2 * n + 1]["content"]
+        [result] = seen[2 * n + 2]["content"]
+        assert words["text"] == f"Step {n}."
+        assert (call["id"], call["input"]["city"]) == (result["tool_use_id"], f"c{n}")
+        assert result["content"] == [{"type": "text", "text": f"c{n} is warm"}]

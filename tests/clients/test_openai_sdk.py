@@ -60,7 +60,7 @@ async def test_the_clients_own_accumulator_gets_the_whole_answer(stack: Stack, u
 
 
 async def test_closing_a_stream_ends_its_job(stack: Stack, upstream: Upstream):
-    """The client's way to hang up."""
+    """The client's way to disconnect."""
     upstream.script(StalledReply(1))
     stream = await stack.openai.chat.completions.create(model="sonnet", messages=HI, stream=True)
     await anext(stream)

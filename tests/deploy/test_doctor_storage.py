@@ -1,6 +1,6 @@
 """`claude-api-server doctor` on where keys, limits and the ledger are kept, and on what a running server says of it.
 
-Law: looking makes nothing and changes nothing.
+Invariants: looking makes nothing and changes nothing.
 """
 
 import contextlib

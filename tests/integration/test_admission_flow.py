@@ -18,14 +18,14 @@ async def loads(stack: Stack) -> list[tuple[int, int]]:
     return [(executor["running"], executor["waiting"]) for executor in health["executors"]]
 
 
-def asked(received: ReceivedRequest) -> str:
+def get_prompt(received: ReceivedRequest) -> str:
     """The last words of the client's."""
     return received.conversation[-1]["content"][-1]["text"]
 
 
 def echo(received: ReceivedRequest) -> AnswerReply:
     """An answer that tells whose it is."""
-    return AnswerReply(("You said: ", asked(received)))
+    return AnswerReply(("You said: ", get_prompt(received)))
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -51,7 +51,7 @@ async def test_when_all_places_are_taken_one_waits_and_the_next_is_turned_away(
         await upstream.release()
         await first.read_rest()
         assert parse_text(await second) == "You said: second"
-    assert [asked(received) for received in upstream.requests] == ["first", "second"]
+    assert [get_prompt(received) for received in upstream.requests] == ["first", "second"]
 
 
 async def test_who_waits_too_long_is_turned_away(upstream: Upstream):
@@ -77,20 +77,20 @@ async def test_who_waits_too_long_is_turned_away(upstream: Upstream):
     assert len(upstream.requests) == 1
 
 
-async def test_a_burst_over_what_is_parked_is_answered_right(stack: Stack, upstream: Upstream):
-    """Eight at once, one parked, four places: everyone gets the answer to what they asked."""
+async def test_a_burst_larger_than_the_pool_is_answered_correctly(stack: Stack, upstream: Upstream):
+    """Eight at once, one idle process, four slots: each client gets the answer to its own request."""
     upstream.script(echo)
 
     async def one(number: int) -> None:
-        said = f"client {number}"
+        prompt = f"client {number}"
         if number % 2:
-            assert parse_text(await send_chat(stack, said)) == f"You said: {said}"
+            assert parse_text(await send_chat(stack, prompt)) == f"You said: {prompt}"
         else:
-            assert join_text(await collect_chunks(stack, said)) == f"You said: {said}"
+            assert join_text(await collect_chunks(stack, prompt)) == f"You said: {prompt}"
 
     async with asyncio.timeout(TEST_TIMEOUT):
         await asyncio.gather(*(one(number) for number in range(8)))
-    assert Counter(asked(received) for received in upstream.requests) == Counter(f"client {n}" for n in range(8))
+    assert Counter(get_prompt(received) for received in upstream.requests) == Counter(f"client {n}" for n in range(8))
     await stack.wait_until_idle()
 
 
@@ -123,7 +123,7 @@ async def test_streams_under_way_at_once_keep_to_themselves(stack: Stack, upstre
     """Four at a time, delta by delta: no word strays."""
 
     def own(received: ReceivedRequest) -> GatedReply:
-        return GatedReply([f"{asked(received)}.{number} " for number in range(5)])
+        return GatedReply([f"{get_prompt(received)}.{number} " for number in range(5)])
 
     upstream.script(own)
 

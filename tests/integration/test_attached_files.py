@@ -45,15 +45,15 @@ def chat_file(data: bytes, media_type: str) -> Json:
 
 
 def chat(*files: tuple[bytes, str]) -> Json:
-    said = [{"type": "text", "text": "Read."}, *(chat_file(*each) for each in files)]
-    return {"model": "sonnet", "messages": [{"role": "user", "content": said}]}
+    content = [{"type": "text", "text": "Read."}, *(chat_file(*each) for each in files)]
+    return {"model": "sonnet", "messages": [{"role": "user", "content": content}]}
 
 
 def chat_returned(data: bytes) -> Json:
     call = {"id": "c", "type": "function", "function": {"name": "read", "arguments": "{}"}}
     result = {"role": "tool", "tool_call_id": "c", "content": [chat_file(data, "")]}
-    said = [{"role": "user", "content": "Read."}, {"role": "assistant", "tool_calls": [call]}, result]
-    return {"model": "sonnet", "messages": said, "tools": [{"type": "function", "function": {"name": "read"}}]}
+    messages = [{"role": "user", "content": "Read."}, {"role": "assistant", "tool_calls": [call]}, result]
+    return {"model": "sonnet", "messages": messages, "tools": [{"type": "function", "function": {"name": "read"}}]}
 
 
 def input_file(data: bytes, media_type: str) -> Json:
@@ -61,8 +61,8 @@ def input_file(data: bytes, media_type: str) -> Json:
 
 
 def responses(*files: tuple[bytes, str]) -> Json:
-    said = [{"type": "input_text", "text": "Read."}, *(input_file(*each) for each in files)]
-    return {"model": "sonnet", "input": [{"role": "user", "content": said}]}
+    content = [{"type": "input_text", "text": "Read."}, *(input_file(*each) for each in files)]
+    return {"model": "sonnet", "input": [{"role": "user", "content": content}]}
 
 
 def responses_returned(data: bytes) -> Json:
@@ -81,20 +81,20 @@ def block(data: bytes, media_type: str) -> Json:
 
 
 def messages(*files: tuple[bytes, str]) -> Json:
-    said = [{"type": "text", "text": "Read."}, *(block(*each) for each in files)]
-    return {"model": "sonnet", "max_tokens": 100, "messages": [{"role": "user", "content": said}]}
+    content = [{"type": "text", "text": "Read."}, *(block(*each) for each in files)]
+    return {"model": "sonnet", "max_tokens": 100, "messages": [{"role": "user", "content": content}]}
 
 
 def messages_returned(data: bytes) -> Json:
     use = {"type": "tool_use", "id": "toolu_1", "name": "read", "input": {}}
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [block(data, "application/octet-stream")]}
-    said = [
+    messages = [
         {"role": "user", "content": "Read."},
         {"role": "assistant", "content": [use]},
         {"role": "user", "content": [result]},
     ]
     tools = [{"name": "read", "input_schema": {"type": "object"}}]
-    return {"model": "sonnet", "max_tokens": 100, "messages": said, "tools": tools}
+    return {"model": "sonnet", "max_tokens": 100, "messages": messages, "tools": tools}
 
 
 CHAT = Attaching(
@@ -189,9 +189,9 @@ async def test_file_that_cannot_be_read_is_refused_in_its_place(
     data, status, words = UNREADABLE[name]
     response = await tools_stack.client.post(api.path, json=api.attached((data, "application/octet-stream")))
     assert response.status_code == status, response.text
-    told = api.problem(response.json())
-    assert f"`{api.where}`" in told
-    assert words in told
+    problem = api.problem(response.json())
+    assert f"`{api.where}`" in problem
+    assert words in problem
     assert not [each for each in upstream.requests if each.is_message_request]
 
 

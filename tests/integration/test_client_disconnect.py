@@ -1,6 +1,6 @@
-"""A client that leaves, in every phase: its place is free, its CLI gone, the service told.
+"""A client that disconnects, in every phase: its slot is free, its CLI has ended, the request to the service too.
 
-How fast that is depends on the machine; but for the hang-up, nothing here would ever end.
+How fast that is depends on the machine; without the disconnect, none of these jobs would end.
 """
 
 import asyncio
@@ -26,25 +26,25 @@ async def assert_ended(stack: Stack, upstream: Upstream, cli: psutil.Process) ->
     assert parse_text(await send_chat(stack)) == "next"
 
 
-@pytest.mark.parametrize("said", [0, 3], ids=["before the first word", "mid-stream"])
+@pytest.mark.parametrize("words", [0, 3], ids=["before the first word", "mid-stream"])
 @pytest.mark.wire(39)
-async def test_a_stream_that_is_left_ends_its_job(stack: Stack, upstream: Upstream, said: int):
+async def test_a_stream_that_is_left_ends_its_job(stack: Stack, upstream: Upstream, words: int):
     """Whether or not a word was said."""
-    upstream.script(StalledReply(said))
+    upstream.script(StalledReply(words))
     cli = await stack.find_idle_cli()
     async with asyncio.timeout(TEST_TIMEOUT), open_stream(stack) as stream:
         assert (await stream.read_chunk())["choices"][0]["delta"]["role"] == "assistant"
-        for number in range(said):
+        for number in range(words):
             assert await stream.read_text() == f"w{number} "
         assert list_group(cli.pid)
     await assert_ended(stack, upstream, cli)
 
 
-@pytest.mark.parametrize("said", [0, 3], ids=["before the first word", "mid-answer"])
+@pytest.mark.parametrize("words", [0, 3], ids=["before the first word", "mid-answer"])
 @pytest.mark.wire(39)
-async def test_a_whole_answer_that_is_not_waited_for_ends_its_job(stack: Stack, upstream: Upstream, said: int):
+async def test_a_whole_answer_that_is_not_waited_for_ends_its_job(stack: Stack, upstream: Upstream, words: int):
     """A client of plain JSON is seen to leave too."""
-    upstream.script(StalledReply(said))
+    upstream.script(StalledReply(words))
     cli = await stack.find_idle_cli()
     waiting = asyncio.create_task(send_chat(stack))
     await upstream.wait_until(lambda: upstream.answering == 1)

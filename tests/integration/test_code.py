@@ -62,10 +62,10 @@ def calls(*wanted: tuple[str, dict[str, Any]]) -> Any:
 
 def results(upstream: Upstream, request: int) -> list[tuple[str, bool]]:
     """The results in the last message of a request, in the order of their calls: text, and whether it is an error."""
-    said = upstream.requests[request].conversation
-    order = [block["id"] for block in said[-2]["content"] if block["type"] == "tool_use"]
+    conversation = upstream.requests[request].conversation
+    order = [block["id"] for block in conversation[-2]["content"] if block["type"] == "tool_use"]
     found: dict[str, tuple[str, bool]] = {}
-    for block in said[-1]["content"]:
+    for block in conversation[-1]["content"]:
         if block["type"] == "tool_result":
             content = block["content"]
             text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
@@ -136,7 +136,7 @@ async def test_calls_that_only_read_are_done_at_the_same_time(upstream: Upstream
             ),
             AnswerReply("Both."),
         )
-        asked = asyncio.create_task(stack.client.post("/api/code", json={"prompt": "Go."}))
+        request = asyncio.create_task(stack.client.post("/api/code", json={"prompt": "Go."}))
         writers: dict[Path, int] = {}
 
         def both_are_read() -> bool:
@@ -151,7 +151,7 @@ async def test_calls_that_only_read_are_done_at_the_same_time(upstream: Upstream
         for pipe in reversed(pipes):
             os.write(writers[pipe], pipe.name.encode())
             os.close(writers[pipe])
-        got = (await asked).json()
+        got = (await request).json()
         assert got["result"] == "Both."
         assert [tool["input"] for tool in got["tools_used"]] == [
             f"cat {pipes[0]}",
@@ -228,10 +228,10 @@ async def test_watcher_sees_the_tools_at_work_in_order(coders: Stack, upstream: 
         "text",
         "result",
     ]
-    told = dict(events)
-    assert (told["tool_start"]["name"], told["tool_start"]["input"]) == ("Bash", "echo seen")
-    assert (told["tool_output"]["text"], told["tool_end"]["content"]) == ("seen\n", "seen")
-    assert told["result"]["result"].strip() == "Done."
+    data = dict(events)
+    assert (data["tool_start"]["name"], data["tool_start"]["input"]) == ("Bash", "echo seen")
+    assert (data["tool_output"]["text"], data["tool_end"]["content"]) == ("seen\n", "seen")
+    assert data["result"]["result"].strip() == "Done."
 
 
 async def test_allowed_tools_only_narrow(coders: Stack, upstream: Upstream):
@@ -252,7 +252,7 @@ async def test_model_that_never_ends_is_ended_and_the_answer_says_so(coders: Sta
     assert [tool["is_error"] for tool in got["tools_used"]] == [False, False, False, True]
 
 
-async def test_hanging_up_ends_the_model_and_its_command(coders: Stack, upstream: Upstream):
+async def test_a_disconnect_ends_the_model_and_its_command(coders: Stack, upstream: Upstream):
     """At once, though the command would go on for ten minutes."""
     upstream.script(calls(("Bash", {"command": "echo begun; sleep 600"})))
     ask = {"prompt": "Go.", "stream": True}

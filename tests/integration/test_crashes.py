@@ -47,20 +47,20 @@ class Server:
 
     async def ready(self) -> None:
         """Wait until all of it serves and has nothing to do."""
-        told: Any = None
+        health: Any = None
 
         async def is_ready() -> bool:
-            nonlocal told
+            nonlocal health
             with contextlib.suppress(httpx2.TransportError, ValueError):
-                told = (await self.client.get("/health", timeout=2)).json()
-                each = [*told["executors"], *told["tools"]]
+                health = (await self.client.get("/health", timeout=2)).json()
+                each = [*health["executors"], *health["tools"]]
                 return len(each) == 2 and all(one["up"] and not one["running"] and not one["waiting"] for one in each)
             return False
 
         try:
             await wait_until(is_ready)
         except TimeoutError:
-            print(told)
+            print(health)
             raise
 
     async def chat(self) -> str:

@@ -70,7 +70,7 @@ async def test_a_stream_that_outlasts_the_grace_ends_with_the_reason(upstream: U
         open_stream(stack) as stream,
     ):
         assert await stream.read_text() == "w0 "
-        whole = asyncio.create_task(send_chat(stack))
+        plain_request = asyncio.create_task(send_chat(stack))
         await upstream.wait_until(lambda: upstream.answering == 2)
         clis = stack.list_clis()
         program = drained(stack, name)
@@ -78,7 +78,7 @@ async def test_a_stream_that_outlasts_the_grace_ends_with_the_reason(upstream: U
         *answer, last = await stream.read_rest()
         assert list_finish_reasons(answer) == []
         assert last["error"]["code"] == "draining"
-        response = await whole
+        response = await plain_request
         assert (response.status_code, parse_error(response)["code"]) == (503, "draining")
         assert await program.wait_for_exit() == 0
         await upstream.wait_until(lambda: upstream.hangups == 2)
@@ -120,14 +120,14 @@ async def test_draining_under_load_loses_nothing(upstream: Upstream, name: str):
                 return join_text(chunks)
             return parse_text(await send_chat(stack, f"number {number}"))
 
-        asked = [asyncio.create_task(one(number)) for number in range(8)]
+        requests = [asyncio.create_task(one(number)) for number in range(8)]
         await wait_until(lambda: all_taken(stack, 8))
         drained(stack, name).send_signal(signal.SIGTERM)
         await wait_until(lambda: is_draining(stack, name))
         assert await refused(stack)
         upstream.script(lambda received: AnswerReply(words(received)))
         await upstream.release_all()
-        assert await asyncio.gather(*asked) == [f"number {number} " * WORDS for number in range(8)]
+        assert await asyncio.gather(*requests) == [f"number {number} " * WORDS for number in range(8)]
         assert await drained(stack, name).wait_for_exit() == 0
         assert "Traceback" not in stack.read_logs()
 
@@ -168,7 +168,7 @@ async def test_commands_under_way_outlast_the_drain_of_their_executor(upstream: 
     async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}, tools=TOOLS) as stack:
         assert stack.tools
         gates = [Gate(stack.files / f"gate-{number}") for number in range(4)]
-        asked = [
+        requests = [
             asyncio.create_task(
                 stack.client.post("/api/tools/bash", json={"command": f"echo begun; {gate.waits}; echo {number}"})
             )
@@ -180,7 +180,7 @@ async def test_commands_under_way_outlast_the_drain_of_their_executor(upstream: 
         await wait_until(lambda: is_draining(stack, "tools"))
         for gate in gates:
             gate.open()
-        for number, response in enumerate(await asyncio.gather(*asked)):
+        for number, response in enumerate(await asyncio.gather(*requests)):
             assert (response.status_code, response.json()["stdout"]) == (200, f"begun\n{number}\n")
         assert await stack.tools.wait_for_exit() == 0
 
@@ -199,12 +199,12 @@ async def test_a_model_at_work_keeps_its_hands_while_the_api_drains(upstream: Up
             lambda received: call(received, "echo second"),
             AnswerReply("End."),
         )
-        asked = asyncio.create_task(stack.client.post("/api/code", json={"prompt": "Work."}))
+        requests = asyncio.create_task(stack.client.post("/api/code", json={"prompt": "Work."}))
         await wait_until(gate.is_reached)
         stack.api.send_signal(signal.SIGTERM)
         await wait_until(lambda: is_draining(stack, "api"))
         gate.open()
-        response = await asked
+        response = await requests
         assert (response.status_code, response.json()["result"]) == (200, "End.")
         assert [used["is_error"] for used in response.json()["tools_used"]] == [False, False]
         assert await stack.api.wait_for_exit() == 0

@@ -39,11 +39,11 @@ def more(before: dict[str, list[int]], now: dict[str, list[int]]) -> dict[str, l
 
 
 async def one(stack: Stack, number: int) -> None:
-    said = f"request {number}"
+    prompt = f"request {number}"
     if number % 2:
-        assert parse_text(await send_chat(stack, said)) == f"You said: {said}"
+        assert parse_text(await send_chat(stack, prompt)) == f"You said: {prompt}"
     else:
-        assert join_text(await collect_chunks(stack, said)) == f"You said: {said}"
+        assert join_text(await collect_chunks(stack, prompt)) == f"You said: {prompt}"
 
 
 @pytest.mark.slow

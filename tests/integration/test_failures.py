@@ -43,7 +43,7 @@ def get_final_error(chunks: list[Json]) -> Json:
     return last["error"]
 
 
-async def gone(pids: list[int]) -> None:
+async def wait_until_gone(pids: list[int]) -> None:
     """Wait until none of these CLI processes, nor what they started, is left."""
     await wait_until(lambda: not any(list_group(pid) for pid in pids))
 
@@ -57,16 +57,16 @@ async def test_a_killed_executor_costs_its_jobs_an_honest_error_and_is_used_agai
     async with Stack(upstream.url) as stack, asyncio.timeout(TEST_TIMEOUT):
         async with open_stream(stack) as stream:
             await stream.read_text()
-            whole = asyncio.create_task(send_chat(stack))
+            plain = asyncio.create_task(send_chat(stack))
             await upstream.wait_until(lambda: upstream.answering == 2)
             clis = [cli.pid for cli in stack.list_clis()]
             assert len(clis) >= 2
             [executor] = stack.executors
             await executor.stop(signal.SIGKILL)
             assert get_final_error(await stream.read_rest())["code"] == "executor_lost"
-            response = await whole
+            response = await plain
         assert (response.status_code, parse_error(response)["code"]) == (502, "executor_lost")
-        await gone(clis)
+        await wait_until_gone(clis)
         await upstream.wait_until(lambda: upstream.hangups == 2)
 
         response = await send_chat(stack)
@@ -95,11 +95,11 @@ async def test_of_two_executors_only_the_killed_ones_jobs_are_lost(upstream: Ups
         await upstream.wait_until(lambda: upstream.answering == 2)
         await upstream.release()
         assert [await first.read_text(), await second.read_text()] == ["one ", "one "]
-        lost, kept = await killed(stack, first, second)
+        lost, surviving = await kill_first_executor(stack, first, second)
         await upstream.wait_until(lambda: upstream.answering == 1)
         await upstream.release()
         assert get_final_error(await lost.read_rest())["code"] == "executor_lost"
-        chunks = await kept.read_rest()
+        chunks = await surviving.read_rest()
         assert (join_text(chunks), list_finish_reasons(chunks)) == ("two", ["stop"])
         upstream.script(AnswerReply("next"))
         assert [parse_text(await send_chat(stack)) for _ in range(2)] == ["next", "next"]
@@ -108,7 +108,7 @@ async def test_of_two_executors_only_the_killed_ones_jobs_are_lost(upstream: Ups
         assert health["status"] == "degraded"
 
 
-async def killed(stack: Stack, first: Stream, second: Stream) -> tuple[Stream, Stream]:
+async def kill_first_executor(stack: Stack, first: Stream, second: Stream) -> tuple[Stream, Stream]:
     """Kill the executor of the first stream; that stream, and the other one. Equals are taken in order."""
     await stack.executors[0].stop(signal.SIGKILL)
     return first, second
@@ -133,7 +133,7 @@ async def test_a_killed_api_leaves_no_job_behind(upstream: Upstream):
         waiting = asyncio.create_task(send_chat(stack, stream=True))
         await upstream.wait_until(lambda: upstream.answering == 1)
         await stack.api.stop(signal.SIGKILL)
-        await gone([cli.pid])
+        await wait_until_gone([cli.pid])
         await upstream.wait_until(lambda: upstream.hangups == 1)
         await asyncio.gather(waiting, return_exceptions=True)
         upstream.script(AnswerReply("back"))
@@ -161,7 +161,7 @@ async def test_a_killed_cli_is_an_honest_error(stack: Stack, upstream: Upstream,
         os.kill(cli.pid, signal.SIGKILL)
         response = await waiting
         assert (response.status_code, parse_error(response)["code"]) == (502, "cli_failed")
-    await gone([cli.pid])
+    await wait_until_gone([cli.pid])
     upstream.script(AnswerReply("next"))
     assert parse_text(await send_chat(stack)) == "next"
 

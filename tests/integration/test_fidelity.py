@@ -23,7 +23,7 @@ def parts(content: Any) -> list[str]:
 
 
 def expected(messages: list[Json]) -> tuple[list[str], list[Json]]:
-    """The system texts and the conversation that the model must see, by the law and not by the code.
+    """The system texts and the conversation that the model must see, computed independently of the code.
 
     System texts before the first other message are one text, a blank line between them. Blocks without a visible
     character can't be sent. Users who speak in a row share a message, each block still its own.
@@ -71,8 +71,8 @@ def assistant(content: Any) -> Json:
     return {"role": "assistant", "content": content}
 
 
-def texts(*said: str) -> list[Json]:
-    return [{"type": "text", "text": text} for text in said]
+def texts(*values: str) -> list[Json]:
+    return [{"type": "text", "text": text} for text in values]
 
 
 MIXED: list[Json] = [
@@ -145,7 +145,9 @@ async def test_text_that_means_something_to_the_cli_arrives_as_text_in_any_place
     each_credential_stack: Stack, upstream: Upstream
 ):
     """Not in an earlier message either, nor in the assistant's, nor in a part."""
-    messages = [said for text in SUSPICIOUS for said in (user(text), assistant(text), user(texts(text, f"{text} x")))]
+    messages = [
+        message for text in SUSPICIOUS for message in (user(text), assistant(text), user(texts(text, f"{text} x")))
+    ]
     assert parse_text(await send_chat(each_credential_stack, messages)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, messages)
@@ -164,8 +166,8 @@ async def test_a_placeholder_of_the_clis_own_is_a_message_when_the_client_says_i
     messages = [user("a"), assistant("(no content)\n"), user("b"), assistant(texts(*["(no content)"] * 2)), user("c")]
     assert parse_text(await send_chat(stack, messages)) == "Hello world!"
     [received] = upstream.requests
-    said = [(message["role"], "".join(parts(message["content"]))) for message in received.conversation]
-    assert said == [(message["role"], "".join(parts(message["content"]))) for message in messages]
+    seen = [(message["role"], "".join(parts(message["content"]))) for message in received.conversation]
+    assert seen == [(message["role"], "".join(parts(message["content"]))) for message in messages]
 
 
 async def test_a_mark_of_the_clis_own_is_words_when_the_client_says_it(stack: Stack, upstream: Upstream):

@@ -1,6 +1,6 @@
-"""Clients that mean harm, to the real API: each is bounded, and gets the right error or a closed connection.
+"""Hostile clients of the real API: each is bounded, and gets the right error or a closed connection.
 
-Law: whatever they do, who asks properly goes on being answered, and the API has hardly more memory afterwards.
+Invariants: whatever they do, other clients are answered, and the API uses hardly more memory afterwards.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ from tests.support.stack import Stack, wait_until
 from tests.support.timeouts import TEST_TIMEOUT
 
 # Short, but no shorter than a busy machine may take for a head that is sent at once.
-SLOW = {"READ_HEADER_TIMEOUT": "4", "READ_BODY_TIMEOUT": "4", "WRITE_TIMEOUT": "4"}
-# Each dialect's address.
-DOORS = (
+SHORT_TIMEOUTS = {"READ_HEADER_TIMEOUT": "4", "READ_BODY_TIMEOUT": "4", "WRITE_TIMEOUT": "4"}
+# The endpoints that take a body.
+POST_PATHS = (
     CHAT_PATH,
     "/v1/completions",
     "/v1/responses",
@@ -56,8 +56,8 @@ IDLE = 10_000
 
 @pytest.fixture(scope="module")
 async def short_timeout_stack(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
-    """Programs whose patience is short."""
-    async with Stack(shared_upstream.url, api_settings=SLOW) as stack:
+    """Programs with short timeouts."""
+    async with Stack(shared_upstream.url, api_settings=SHORT_TIMEOUTS) as stack:
         yield stack
 
 
@@ -119,17 +119,17 @@ async def test_a_head_that_comes_byte_by_byte_ends_with_408(short_timeout_stack:
 
 
 async def test_a_body_that_comes_byte_by_byte_ends_with_408(short_timeout_stack: Stack, upstream: Upstream):
-    """In the dialect's own envelope, at every door."""
+    """In the dialect's own envelope, at every endpoint."""
     async with meanwhile(short_timeout_stack), contextlib.AsyncExitStack() as opened:
         connections: list[RawConnection] = []
         dripping: list[asyncio.Task[None]] = []
-        for path in DOORS:
+        for path in POST_PATHS:
             connections.append(connection := await opened.enter_async_context(open_connection(short_timeout_stack)))
             await connection.send(
                 build_head(short_timeout_stack, *JSON, "Content-Length: 100000", path=path), b'{"x": "'
             )
             dripping.append(asyncio.create_task(drip(connection, b" ")))
-        for connection, path in zip(connections, DOORS, strict=True):
+        for connection, path in zip(connections, POST_PATHS, strict=True):
             answer = await connection.read_response()
             assert answer
             assert answer.status == 408, (path, answer)
@@ -208,11 +208,11 @@ async def test_too_many_headers_are_refused_and_many_are_not(stack: Stack):
 
 
 async def test_a_body_that_is_said_to_be_huge_is_refused_unread(stack: Stack):
-    """413 at once, at every door; the connection is closed, since what follows is the body."""
-    async with open_connections(stack, len(DOORS)) as connections:
-        for connection, path in zip(connections, DOORS, strict=True):
+    """413 at once, at every endpoint; the connection is closed, since what follows is the body."""
+    async with open_connections(stack, len(POST_PATHS)) as connections:
+        for connection, path in zip(connections, POST_PATHS, strict=True):
             await connection.send(build_head(stack, *JSON, "Content-Length: 99999999999", path=path))
-        for connection, path in zip(connections, DOORS, strict=True):
+        for connection, path in zip(connections, POST_PATHS, strict=True):
             [answer] = await connection.read_all()
             assert answer.status == 413, path
 
@@ -254,14 +254,14 @@ def build_gzip_bomb() -> bytes:
 
 
 async def test_gzip_bombs_are_refused(stack: Stack, upstream: Upstream):
-    """A gigabyte in a megabyte, ten at once and at every door: neither memory nor others notice."""
+    """A gigabyte in a megabyte, at every endpoint at once: memory use stays low, and other clients are answered."""
     bomb = build_gzip_bomb()
     headers = {"content-encoding": "gzip", "content-type": "application/json", "accept": ACCEPT}
     async with meanwhile(stack):
-        posts = [stack.client.post(path, content=bomb, headers=headers) for path in DOORS]
+        posts = [stack.client.post(path, content=bomb, headers=headers) for path in POST_PATHS]
         statuses = {
             path: (await response).status_code
-            for path, response in zip(DOORS, map(asyncio.ensure_future, posts), strict=True)
+            for path, response in zip(POST_PATHS, map(asyncio.ensure_future, posts), strict=True)
         }
         assert statuses.pop("/mcp") in {400, 413, 415}
         assert set(statuses.values()) <= {413, 503}
@@ -290,8 +290,8 @@ async def test_bodies_together_are_bounded(shared_upstream: Upstream, upstream: 
 
 @pytest.mark.parametrize("bomb", [b"[" * 1_000_000, b'{"a":' * 1_000_000, b"[" * 100_000 + b"]" * 100_000])
 async def test_json_that_is_too_deep_is_refused(stack: Stack, bomb: bytes):
-    """By each door's own decoder, the official MCP library included, or before that for how many values there are."""
-    for path in DOORS:
+    """By the decoder of each endpoint, the official MCP library included, or before it for the number of values."""
+    for path in POST_PATHS:
         response = await stack.client.post(
             path, content=bomb, headers={"content-type": "application/json", "accept": ACCEPT}
         )
@@ -303,8 +303,8 @@ async def test_json_that_is_too_deep_is_refused(stack: Stack, bomb: bytes):
     "payload", [b"\xff\xfe\x00", b'{"prompt": "\xff"}', b'{"prompt": "\xed\xa0\x80"}', b"\0" * 100]
 )
 async def test_what_is_no_utf_8_is_refused(stack: Stack, payload: bytes):
-    """At every door."""
-    for path in DOORS:
+    """At every endpoint."""
+    for path in POST_PATHS:
         response = await stack.client.post(
             path, content=payload, headers={"content-type": "application/json", "accept": ACCEPT}
         )
@@ -313,7 +313,7 @@ async def test_what_is_no_utf_8_is_refused(stack: Stack, payload: bytes):
 
 async def test_a_content_type_is_ignored_or_refused(stack: Stack, upstream: Upstream):
     """Never a fault."""
-    for path in DOORS:
+    for path in POST_PATHS:
         for kind in ("", "text/html", "multipart/form-data; boundary=x", "application/xml", "x" * 1000):
             response = await stack.client.post(path, content=b"{}", headers={"content-type": kind})
             assert response.status_code in {400, 406, 415}, (path, kind, response.text[:300])
@@ -322,7 +322,7 @@ async def test_a_content_type_is_ignored_or_refused(stack: Stack, upstream: Upst
 # --- what is no HTTP, or is two things at once
 
 
-def told(connection: list[RawResponse]) -> list[int]:
+def list_statuses(connection: list[RawResponse]) -> list[int]:
     return [each.status for each in connection]
 
 
@@ -386,7 +386,7 @@ async def test_a_request_hidden_in_another_is_never_answered(stack: Stack, upstr
         with contextlib.suppress(ConnectionError):
             await connection.send(build_head(stack, *lines) + payload + SMUGGLED)
         answers = await connection.read_all()
-    assert told(answers) in ([400], []), answers
+    assert list_statuses(answers) in ([400], []), answers
     assert not upstream.requests
 
 
@@ -445,7 +445,7 @@ async def test_garbage_after_a_request_does_not_spoil_its_answer(stack: Stack, u
         await connection.send(build_chat_request(stack) + b"\0\0\0 no HTTP\r\n\r\n")
         first, *others = await connection.read_all()
     assert json.loads(first.body)["choices"][0]["message"]["content"] == "Hello world!"
-    assert told(others) == [400]
+    assert list_statuses(others) == [400]
 
 
 @pytest.mark.parametrize("protocol", ["h2c", "websocket", "TLS/1.0"])
@@ -530,11 +530,11 @@ async def test_ten_thousand_idle_connections_keep_nobody_waiting(shared_upstream
 async def opened(stack: Stack, count: int) -> bool:
     """Whether the API has about so many connections."""
     try:
-        told = (await stack.client.get("/metrics")).text
+        metrics = (await stack.client.get("/metrics")).text
     except httpx2.RemoteProtocolError:
         # The connection that the client kept open was closed as idle at this very moment.
         return False
-    [line] = [line for line in told.splitlines() if line.startswith("claude_api_http_connections ")]
+    [line] = [line for line in metrics.splitlines() if line.startswith("claude_api_http_connections ")]
     return abs(float(line.split()[1]) - count) <= 10
 
 

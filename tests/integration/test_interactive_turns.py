@@ -28,15 +28,15 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgG
 
 def turn(**more: object) -> Turn:
     """A question with two tools on offer."""
-    asked = Turn("opus", (Message("user", (Text("How is it in Paris?"),)),), tools=TOOLS)
-    return msgspec.structs.replace(asked, **more)
+    turn_request = Turn("opus", (Message("user", (Text("How is it in Paris?"),)),), tools=TOOLS)
+    return msgspec.structs.replace(turn_request, **more)
 
 
 @asynccontextmanager
-async def held(stack: Stack, asked: Turn) -> AsyncGenerator[InteractiveTurn]:
+async def run_interactive(stack: Stack, turn_request: Turn) -> AsyncGenerator[InteractiveTurn]:
     """A held turn under way."""
     dispatch = TurnClient(ExecutorPool(stack.run_dir, "claude"), Drain(30), 60, build_meter(stack.folder))
-    async with asyncio.timeout(TEST_TIMEOUT), dispatch.run_interactive(asked, Caller("req_held")) as job:
+    async with asyncio.timeout(TEST_TIMEOUT), dispatch.run_interactive(turn_request, Caller("req_held")) as job:
         yield job
 
 
@@ -56,8 +56,8 @@ async def answered(job: InteractiveTurn, **brings: ToolResult | str) -> list[Eve
     async for event in job.events:
         seen.append(event)
         if isinstance(event, ToolCallPending):
-            brought = brings[event.id]
-            await job.send_tool_result(ToolResult(event.id, (Text(brought),)) if isinstance(brought, str) else brought)
+            result = brings[event.id]
+            await job.send_tool_result(ToolResult(event.id, (Text(result),)) if isinstance(result, str) else result)
     return seen
 
 
@@ -90,7 +90,7 @@ async def test_a_turn_goes_on_through_its_calls_to_one_end(stack: Stack, upstrea
         call("toolu_2"),
         AnswerReply("Fine.", input=7, output=3),
     )
-    async with held(stack, turn()) as job:
+    async with run_interactive(stack, turn()) as job:
         events = await answered(job, toolu_1="18 °C", toolu_2="noon")
     assert text_of(events) == "Let me see.\n\nFine."
     assert [event for event in events if isinstance(event, ToolCallPending)] == [
@@ -118,7 +118,7 @@ async def test_calls_of_one_message_are_wanted_together(each_credential_stack: S
     """None waits for the result of another, and results may come in any order."""
     both = AnswerReply(tools=[("toolu_1", "get_time", ['{"city":"a"}']), ("toolu_2", "get_time", ['{"city":"b"}'])])
     upstream.script(both, AnswerReply("Both."))
-    async with held(each_credential_stack, turn()) as job:
+    async with run_interactive(each_credential_stack, turn()) as job:
         await events_to(job, ToolCallPending)
         assert (await events_to(job, ToolCallPending))[-1] == ToolCallPending("toolu_2", "get_time", '{"city":"b"}')
         await job.send_tool_result(ToolResult("toolu_2", (Text("two"),)))
@@ -148,7 +148,7 @@ async def test_a_result_reaches_the_model_as_it_was_brought(
 ):
     """Its text whole, and whether it is an error."""
     upstream.script(call("c"), AnswerReply("Ah."))
-    async with held(stack, turn()) as job:
+    async with run_interactive(stack, turn()) as job:
         events = await answered(job, c=result)
     assert text_of(events) == "Ah."
     [received] = results_of(upstream)
@@ -159,7 +159,7 @@ async def test_a_result_reaches_the_model_as_it_was_brought(
 async def test_a_picture_reaches_the_model_as_one(stack: Stack, upstream: Upstream):
     """Beside the words that came with it."""
     upstream.script(call("c"), AnswerReply("Ah."))
-    async with held(stack, turn()) as job:
+    async with run_interactive(stack, turn()) as job:
         await answered(job, c=ToolResult("c", (Text("look"), Image("image/png", PIXEL))))
     [text, image] = parts(results_of(upstream)[0])
     assert text == {"type": "text", "text": "look"}
@@ -169,7 +169,7 @@ async def test_a_picture_reaches_the_model_as_one(stack: Stack, upstream: Upstre
 async def test_a_tool_that_is_not_on_offer_is_put_right_and_the_turn_goes_on(stack: Stack, upstream: Upstream):
     """Nobody is asked for its result."""
     upstream.script(call("c", "rm_rf"), call("d"), AnswerReply("Well."))
-    async with held(stack, turn()) as job:
+    async with run_interactive(stack, turn()) as job:
         events = await answered(job, d="noon")
     assert [event.id for event in events if isinstance(event, ToolCall | ToolCallPending)] == ["d", "d"]
     assert text_of(events) == "Well."
@@ -178,7 +178,7 @@ async def test_a_tool_that_is_not_on_offer_is_put_right_and_the_turn_goes_on(sta
 async def test_a_demanded_call_is_demanded_once(stack: Stack, upstream: Upstream):
     """After it the model may choose for itself: or it would call for ever."""
     upstream.script(call("c"), AnswerReply("Well."))
-    async with held(stack, turn(model="haiku", tool_choice="tool", forced_tool="get_time")) as job:
+    async with run_interactive(stack, turn(model="haiku", tool_choice="tool", forced_tool="get_time")) as job:
         assert text_of(await answered(job, c="noon")) == "Well."
     first, second = (request.body.get("tool_choice") for request in upstream.requests)
     assert first == {"type": "tool", "name": "get_time"}
@@ -189,7 +189,7 @@ async def test_without_parallel_calls_one_is_wanted(stack: Stack, upstream: Upst
     """A second call of the same message is answered with that."""
     both = AnswerReply(tools=[("toolu_1", "get_time", ["{}"]), ("toolu_2", "get_time", ["{}"])])
     upstream.script(both, call("toolu_3"), AnswerReply("One."))
-    async with held(stack, turn(parallel_tools=False)) as job:
+    async with run_interactive(stack, turn(parallel_tools=False)) as job:
         events = await answered(job, toolu_1="first", toolu_3="third")
     assert [event.id for event in events if isinstance(event, ToolCallPending)] == ["toolu_1", "toolu_3"]
     [refused] = [result for result in results_of(upstream, 1) if result["tool_use_id"] == "toolu_2"]
@@ -201,7 +201,7 @@ async def test_without_parallel_calls_one_is_wanted(stack: Stack, upstream: Upst
 async def test_a_message_that_is_cut_short_ends_the_answer(stack: Stack, upstream: Upstream, reason: str):
     """Its calls are never wanted."""
     upstream.script(call("c"), AnswerReply("Half", tools=[("d", "get_time", ["{}"])], stop_reason=reason))
-    async with held(stack, turn()) as job:
+    async with run_interactive(stack, turn()) as job:
         events = await answered(job, c="noon")
     assert [event.id for event in events if isinstance(event, ToolCallPending)] == ["c"]
     done = events[-1]
@@ -213,7 +213,7 @@ async def test_a_message_that_is_cut_short_ends_the_answer(stack: Stack, upstrea
 async def test_a_failure_in_a_later_message_is_told(stack: Stack, upstream: Upstream):
     """As it would be in the first."""
     upstream.script(call("c"), ErrorReply(401, "authentication_error"))
-    async with held(stack, turn()) as job:
+    async with run_interactive(stack, turn()) as job:
         events = await answered(job, c="noon")
     last = events[-1]
     assert isinstance(last, Failed)
@@ -225,7 +225,7 @@ async def test_a_budget_holds_over_all_messages(stack: Stack, upstream: Upstream
     upstream.script(
         AnswerReply(tools=[("c", "get_time", ["{}"])], input=100_000, output=100_000), AnswerReply("Too dear.")
     )
-    async with held(stack, turn(max_budget_usd=0.01)) as job:
+    async with run_interactive(stack, turn(max_budget_usd=0.01)) as job:
         events = await answered(job, c="noon")
     last = events[-1]
     assert isinstance(last, Failed)
@@ -236,7 +236,7 @@ async def test_leaving_while_a_result_is_awaited_ends_the_cli(stack: Stack, upst
     """At once: nobody will bring it."""
     upstream.script(call("c"))
     cli = await stack.find_idle_cli()
-    async with held(stack, turn()) as job:
+    async with run_interactive(stack, turn()) as job:
         await events_to(job, ToolCallPending)
         assert list_group(cli.pid)
     async with asyncio.timeout(TEST_TIMEOUT):
@@ -268,7 +268,7 @@ async def test_a_result_that_no_call_waits_for_fails_the_job(stack: Stack, upstr
 async def test_an_executor_that_drains_tells_a_held_turn(upstream: Upstream):
     """When its time is over, not before."""
     upstream.script(call("c"), AnswerReply("In time."))
-    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": "1"}) as stack, held(stack, turn()) as job:
+    async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": "1"}) as stack, run_interactive(stack, turn()) as job:
         await events_to(job, ToolCallPending)
         await stack.executors[0].stop()
         last = (await events_to(job, Failed))[-1]

@@ -91,7 +91,7 @@ async def test_disabled_rotated_and_removed_keys_are_shut_out_at_once(api_withou
 
 
 @pytest.mark.parametrize(
-    ("said", "field"),
+    ("fields", "field"),
     [
         ({"name": "x", "scopes": ["chat", "fly"]}, "scopes"),
         ({"name": "x", "scopes": []}, "scopes"),
@@ -105,10 +105,10 @@ async def test_disabled_rotated_and_removed_keys_are_shut_out_at_once(api_withou
         ({"name": "x", "scopes": ["chat"], "speed": 1}, "speed"),
     ],
 )
-def test_what_can_t_be_said_of_a_key_is_refused_by_its_field(said: dict[str, Any], field: str):
+def test_what_can_t_be_said_of_a_key_is_refused_by_its_field(fields: dict[str, Any], field: str):
     """With the field's name, for programs and in the sentence."""
     with pytest.raises(Problem) as refusal:
-        build_key(parse_fields(msgspec.json.encode(said), name=True), 1.7e9)
+        build_key(parse_fields(msgspec.json.encode(fields), name=True), 1.7e9)
     assert refusal.value.param == field
     assert f"`{field}`" in refusal.value.message
 
@@ -276,11 +276,11 @@ async def test_a_database_that_is_locked_later_stops_no_chat():
             assert refused.json()["code"] == "database_unavailable"
             assert "locked by another program" in refused.json()["detail"]
 
-            async def told() -> bool:
+            async def has_problem() -> bool:
                 health = await stack.fetch_health()
                 return bool(health and any("locked" in problem for problem in health["problems"]))
 
-            await wait_until(told)
+            await wait_until(has_problem)
             assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
             database.execute("ROLLBACK")
 
@@ -306,7 +306,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_full_disk_stops_no_chat(small_disk: Path):
-    """What can't be kept is said with its mend; keys hold; when there is room again every line is there."""
+    """Health reports the full disk with the fix; keys stay valid; when there is space again, no record is missing."""
     async with bare(DATA_DIR=str(small_disk / "data")) as stack:
         key = await made(stack, "one")
         assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
@@ -321,11 +321,11 @@ async def test_a_full_disk_stops_no_chat(small_disk: Path):
         assert (refused.status_code, refused.json()["code"]) == (503, "database_unavailable")
         assert "Free disk space" in refused.json()["detail"]
 
-        async def told() -> bool:
+        async def has_problem() -> bool:
             health = await stack.fetch_health()
             return bool(health and any("Free disk space" in problem for problem in health["problems"]))
 
-        await wait_until(told)
+        await wait_until(has_problem)
         assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
         filler.unlink()
 
@@ -344,11 +344,11 @@ async def test_a_database_that_goes_missing_is_not_taken_for_an_empty_one():
 
         file.rename(away)
 
-        async def told() -> bool:
+        async def has_problem() -> bool:
             health = await stack.fetch_health()
             return bool(health and any("missing from DATA_DIR" in problem for problem in health["problems"]))
 
-        await wait_until(told)
+        await wait_until(has_problem)
         assert not file.exists()
         assert (await chat(stack, key)).json()["error"]["code"] == "no_executor"
         refused = await stack.client.get("/api/admin/keys")
@@ -395,7 +395,7 @@ async def shared() -> AsyncGenerator[dict[str, str]]:
     await redis.aclose()
 
 
-async def test_two_apis_share_keys_limits_and_books(shared: dict[str, str]):
+async def test_two_apis_share_keys_limits_and_the_ledger(shared: dict[str, str]):
     """A key made by one opens the other within a second; a minute's requests count at both; both see all lines."""
     async with bare(**shared) as one, bare(**shared) as two:
         key = await made(one, f"n{uuid.uuid4().hex[:8]}", requests_per_minute=3)
@@ -443,7 +443,7 @@ async def test_a_line_that_the_database_does_not_take_keeps_no_other_out(shared:
 
 
 async def test_hosts_with_different_peppers_are_told(shared: dict[str, str]):
-    """Since their keys could not open each other's doors."""
+    """Their keys would not be valid at the other host."""
     async with bare(**shared), bare(**{**shared, "KEY_PEPPER": os.urandom(16).hex()}) as other:
         health = await other.fetch_health()
         assert health

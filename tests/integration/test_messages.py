@@ -48,8 +48,8 @@ async def test_pictures_and_documents_reach_the_model_as_they_are(each_credentia
     content = [text("Look:"), PICTURE, PAPER, NOTE, text("What is it?")]
     response = await each_credential_stack.client.post(PATH, json=body(*content))
     assert response.status_code == 200, response.text
-    [asked] = upstream.requests[-1].conversation
-    assert asked["content"] == content
+    [request] = upstream.requests[-1].conversation
+    assert request["content"] == content
     use = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [text("Here:"), PICTURE, NOTE]}
     history = [{"role": "user", "content": "Look."}, {"role": "assistant", "content": [use]}]
@@ -63,8 +63,8 @@ async def test_a_document_of_parts_is_its_text(stack: Stack, upstream: Upstream)
     """A part is a line of it."""
     source = {"type": "content", "content": [text("one"), text("two")]}
     assert (await stack.client.post(PATH, json=body({"type": "document", "source": source}))).status_code == 200
-    [asked] = upstream.requests[-1].conversation
-    assert asked["content"][0]["source"] == {"type": "text", "media_type": "text/plain", "data": "one\ntwo"}
+    [request] = upstream.requests[-1].conversation
+    assert request["content"][0]["source"] == {"type": "text", "media_type": "text/plain", "data": "one\ntwo"}
 
 
 async def test_anthropic_s_shell_is_called_as_a_tool_of_the_client_s(each_credential_stack: Stack, upstream: Upstream):
@@ -78,8 +78,8 @@ async def test_anthropic_s_shell_is_called_as_a_tool_of_the_client_s(each_creden
     [offered] = upstream.requests[-1].body["tools"]
     assert (offered["name"], set(offered["input_schema"]["properties"])) == ("bash", {"command", "restart"})
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [text("a.txt"), found]}
-    said = [{"role": "user", "content": "List."}, {"role": "assistant", "content": [call]}]
-    request = body(tools=shell, messages=[*said, {"role": "user", "content": [result]}])
+    messages = [{"role": "user", "content": "List."}, {"role": "assistant", "content": [call]}]
+    request = body(tools=shell, messages=[*messages, {"role": "user", "content": [result]}])
     assert (await each_credential_stack.client.post(PATH, json=request)).json()["content"][-1]["text"] == "One file."
     [back] = upstream.requests[-1].conversation[-1]["content"]
     assert back["content"][0] == text("a.txt")
@@ -108,8 +108,8 @@ async def test_citations_that_can_not_be_had_are_named(stack: Stack):
 async def test_thinking_is_streamed_with_its_signature(stack: Stack, upstream: Upstream):
     """A block of its own, before the words."""
     upstream.script(AnswerReply("Noon.", thinking=("Which ", "time?")))
-    asked = body(text("When?"), stream=True, thinking={"type": "adaptive"})
-    events = events_of(await stack.client.post(PATH, json=asked))
+    request = body(text("When?"), stream=True, thinking={"type": "adaptive"})
+    events = events_of(await stack.client.post(PATH, json=request))
     deltas = [(event["index"], *event["delta"].values()) for event in events if event["type"] == "content_block_delta"]
     assert deltas == [
         (0, "thinking_delta", "Which "),
@@ -140,8 +140,8 @@ async def test_a_stream_that_waits_says_ping(keepalive_stack: Stack, upstream: U
     """By the vendor's own event, before the first words and between them; the SDK's clients skip it."""
     upstream.script(GatedReply(("one ", "two")))
     names: list[str] = []
-    asked = body(text("hi"), stream=True, thinking={"type": "disabled"})
-    async with keepalive_stack.client.stream("POST", PATH, json=asked) as response:
+    request = body(text("hi"), stream=True, thinking={"type": "disabled"})
+    async with keepalive_stack.client.stream("POST", PATH, json=request) as response:
         lines = response.aiter_lines()
 
         async def named() -> str:

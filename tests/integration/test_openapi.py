@@ -252,11 +252,11 @@ def chunks_of(body: bytes, event: Any) -> list[Any]:
 def events_of(body: bytes) -> list[Any]:
     """The events of a streamed response, which all meet their schema. Raises AssertionError."""
     events = [event.split("\n") for event in body.decode().split("\n\n") if event and not event.startswith(":")]
-    told = [msgspec.json.decode(data.removeprefix("data: ")) for _, data in events]
-    assert [name for name, _ in events] == [f"event: {event['type']}" for event in told]
-    for event in told:
+    decoded = [msgspec.json.decode(data.removeprefix("data: ")) for _, data in events]
+    assert [name for name, _ in events] == [f"event: {event['type']}" for event in decoded]
+    for event in decoded:
         validator({"$ref": "#/components/schemas/StreamEvent"}).validate(event)
-    return told
+    return decoded
 
 
 def checked(case: Any, response: Response) -> None:

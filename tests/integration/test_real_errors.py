@@ -76,9 +76,9 @@ def windows(status: str, used: float) -> dict[str, str]:
     }
 
 
-def span(asked: float) -> range:
+def span(sent_at: float) -> range:
     """What is left of a window, in seconds, at any time between the question and now."""
-    return range(math.floor(SOON - (time.time() - asked)) - 1, SOON + 2)
+    return range(math.floor(SOON - (time.time() - sent_at)) - 1, SOON + 2)
 
 
 def assert_nothing_internal(text: str, stack: Stack) -> None:
@@ -182,13 +182,13 @@ async def test_what_passes_by_itself_is_not_told_at_all(each_credential_stack: S
 @pytest.mark.wire(41, 42, 43)
 async def test_a_spent_window_says_when_it_opens_again(subscription_stack: Stack, upstream: Upstream):
     """`insufficient_quota`, with the window's own date, and no retry before; it is asked for once."""
-    asked = time.time()
+    sent_at = time.time()
     upstream.script(ErrorReply(429, "rate_limit_error", SENSIBLE, windows("rejected", 1)))
     response = await send_chat(subscription_stack)
     assert response.status_code == 429
     error = parse_error(response)
     assert (error["type"], error["code"]) == ("insufficient_quota", "insufficient_quota")
-    assert int(response.headers["retry-after"]) in span(asked)
+    assert int(response.headers["retry-after"]) in span(sent_at)
     assert response.headers["x-should-retry"] == "false"
     assert len(upstream.requests) == 1
     assert_nothing_internal(response.text, subscription_stack)
@@ -197,16 +197,16 @@ async def test_a_spent_window_says_when_it_opens_again(subscription_stack: Stack
 @pytest.mark.wire(43)
 async def test_the_windows_are_in_headers_and_in_health(subscription_stack: Stack, upstream: Upstream):
     """As the service last told of them; in health for callers with a key only."""
-    asked = time.time()
+    sent_at = time.time()
     upstream.script(AnswerReply("hi", headers=windows("allowed", 0.25)))
     await send_chat(subscription_stack)
     response = await send_chat(subscription_stack)
     assert response.headers["x-ratelimit-five-hour-utilization"] == "0.25"
-    assert int(response.headers["x-ratelimit-five-hour-reset"]) in span(asked)
+    assert int(response.headers["x-ratelimit-five-hour-reset"]) in span(sent_at)
     assert response.headers["x-ratelimit-seven-day-utilization"] == "0.4"
-    told = (await subscription_stack.client.get("/health")).json()["usage_windows"]
-    assert told["status"] == "allowed"
-    assert {window["name"]: window["utilization"] for window in told["windows"]} == {
+    usage_windows = (await subscription_stack.client.get("/health")).json()["usage_windows"]
+    assert usage_windows["status"] == "allowed"
+    assert {window["name"]: window["utilization"] for window in usage_windows["windows"]} == {
         "five_hour": 0.25,
         "seven_day": 0.4,
     }
@@ -226,9 +226,9 @@ async def test_an_error_in_the_middle_is_an_event_and_then_the_end(each_credenti
         return ErrorEventReply(["Once ", "upon "], message=SENSIBLE)
 
     upstream.script(breaks)
-    *said, last = await collect_chunks(each_credential_stack)
-    if join_text(said):
-        assert join_text(said) == "Once upon "
+    *chunks, last = await collect_chunks(each_credential_stack)
+    if join_text(chunks):
+        assert join_text(chunks) == "Once upon "
     assert set(last) == {"error"}
     assert last["error"]["code"] in {"overloaded", "upstream_cut"}
     assert last["error"]["type"] == "server_error"
@@ -242,10 +242,10 @@ async def test_the_official_client_raises_on_an_error_in_the_middle(stack: Stack
     words: list[str] = []
 
     async def listen() -> None:
-        asked = stack.openai.chat.completions.create(
+        pending = stack.openai.chat.completions.create(
             model="sonnet", messages=[{"role": "user", "content": "hi"}], stream=True
         )
-        async for chunk in await asked:
+        async for chunk in await pending:
             words.extend(choice.delta.content or "" for choice in chunk.choices)
 
     with pytest.raises(openai.APIError) as raised:
@@ -307,13 +307,13 @@ async def test_the_official_client_raises_the_right_error_and_retries_where_it_h
     assert raised.value.code == error_code(refuses)
     assert raised.value.request_id == request_id
 
-    def asked() -> int:
+    def count_requests() -> int:
         lines = stack.api.log.read_text().splitlines()
         return len([line for line in lines if request_id in line and "path=/v1/chat/completions" in line])
 
     # A line is written after its response.
-    await wait_until(lambda: asked() >= (2 if retried else 1))
-    assert asked() == (2 if retried else 1)
+    await wait_until(lambda: count_requests() >= (2 if retried else 1))
+    assert count_requests() == (2 if retried else 1)
 
 
 def error_code(refuses: ErrorReply) -> str:
@@ -341,12 +341,12 @@ async def test_a_stream_that_takes_too_long_ends_with_an_error_event(short_timeo
     """After what was said: a busy machine may not come to say it in time, and is asked again."""
     upstream.script(StalledReply(["Once ", "upon "]))
     async with asyncio.timeout(TEST_TIMEOUT):
-        said = ""
-        while not said:
+        text = ""
+        while not text:
             *chunks, last = await collect_chunks(short_timeout_stack)
             assert last["error"]["code"] == "request_timeout"
-            said = join_text(chunks)
-    assert said == "Once upon "
+            text = join_text(chunks)
+    assert text == "Once upon "
     await upstream.wait_until(lambda: upstream.answering == 0)
 
 
@@ -413,13 +413,13 @@ async def test_a_failure_has_the_callers_id_in_its_header_and_in_the_log(stack: 
     assert response.headers["x-request-id"] == response.headers["request-id"] == "caller-7.a_b"
     assert int(response.headers["openai-processing-ms"]) >= 0
 
-    def told(words: str) -> bool:
+    def is_logged(words: str) -> bool:
         lines = stack.api.log.read_text().splitlines()
         return any("request_id=caller-7.a_b" in line and words in line for line in lines)
 
     # A line is written after its response.
-    await wait_until(lambda: told("request failed"))
-    await wait_until(lambda: told("path=/v1/chat/completions"))
+    await wait_until(lambda: is_logged("request failed"))
+    await wait_until(lambda: is_logged("path=/v1/chat/completions"))
 
 
 ODD: Json = {"type": "object", "properties": {"a": {"const": 1}}, "required": ["a"]}

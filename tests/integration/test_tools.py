@@ -202,8 +202,8 @@ async def test_arguments_stream_while_the_model_writes_them(stack: Stack, upstre
     pieces = ['{"city": ', '"Par', 'is"}']
     upstream.script(GatedReply(tools=[("toolu_1", "get_weather", pieces)]))
     async with open_stream(stack, tools=[WEATHER]) as stream:
-        begun = [await stream.read_chunk(), await stream.read_chunk()]
-        assert begun[1]["choices"][0]["delta"]["tool_calls"][0]["id"] == "toolu_1"
+        first_chunks = [await stream.read_chunk(), await stream.read_chunk()]
+        assert first_chunks[1]["choices"][0]["delta"]["tool_calls"][0]["id"] == "toolu_1"
         for piece in pieces:
             await upstream.release()
             chunk = await stream.read_chunk()
@@ -535,7 +535,7 @@ ROUNDS = 4
 async def test_a_history_of_calls_is_understood_while_nothing_is_on_offer(
     each_credential_stack: Stack, upstream: Upstream
 ):
-    """After an agent hands over."""
+    """As after the handoff of an agent."""
     messages = [
         HI,
         build_assistant_message(build_call("toolu_1", "get_weather", '{"a": 1}')),

@@ -2,7 +2,7 @@
 
 A neighbour is what the claude executor and its CLIs are when all run as one user.
 
-Law: nothing of them is read, by whatever file of /proc. Without the defences all of it is there to be read.
+Invariants: nothing of them is read, by whatever file of /proc. Without the defences all of it is there to be read.
 """
 
 import asyncio

@@ -121,7 +121,7 @@ WIRE_REQUIREMENTS: dict[int, Requirement] = {
         (RESPOND, "unit/executor/claude/output/test_stop.py"),
     ),
     39: Requirement(
-        "A client that hangs up ends its job, streamed or not, queued or not.",
+        "A client that disconnects ends its job, streamed or not, queued or not.",
         (RESPOND, "unit/api/executors/test_stream_merger.py", "integration/test_client_disconnect.py"),
     ),
     # errors and headers

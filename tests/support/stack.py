@@ -29,7 +29,7 @@ API_KEY = "sk-tests-0f1e2d3c4b5a6978"
 
 
 class Program:
-    """One of our programs, running. Mutable: the process, which can be started anew."""
+    """One of our programs, running. Mutable: the process, which can be restarted."""
 
     def __init__(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
         self._arguments = arguments
@@ -201,7 +201,7 @@ class Stack:
         return (alarm + stalls)[:20_000]
 
     async def wait_until_ready(self) -> None:
-        """Wait until every executor is up and has parked what it should."""
+        """Wait until every executor is up and its pool is full."""
 
         async def is_ready() -> bool:
             for program in self.programs():
@@ -213,8 +213,8 @@ class Stack:
             ready = [
                 e for e in executors if not self._wait_ready or (e["up"] and e["idle_processes"] >= self._pool_size)
             ]
-            hands = [each for each in health["tools"] if each["up"] or not self._wait_ready] if health else []
-            return health is not None and len(ready) == self._count and len(hands) == bool(self.tools)
+            tools = [each for each in health["tools"] if each["up"] or not self._wait_ready] if health else []
+            return health is not None and len(ready) == self._count and len(tools) == bool(self.tools)
 
         await wait_until(is_ready)
 
@@ -229,7 +229,7 @@ class Stack:
         return [cli for program in self.executors if program.process for cli in program.list_clis()]
 
     async def find_idle_cli(self) -> psutil.Process:
-        """The CLI process that waits for the next job, where only one is parked."""
+        """The idle CLI process, where the pool has one."""
         await self.wait_until_idle()
         [cli] = self.list_clis()
         return cli
@@ -255,7 +255,7 @@ class Stack:
             raise TimeoutError(f"a job still runs; the end of the logs:\n{self.read_logs()[-20_000:]}") from None
 
     async def wait_until_idle(self, timeout: float = TEST_TIMEOUT) -> None:
-        """Wait until no job runs or waits, and only parked CLI processes are left."""
+        """Wait until no job runs or waits, and only idle CLI processes are left."""
 
         async def is_idle() -> bool:
             health = await self.fetch_health()

@@ -1,6 +1,6 @@
 """The settings of both programs: what holds without any, what is taken, and how what can't be used is refused.
 
-Law: a refusal names the setting and the mend, and never shows a secret.
+Invariants: a refusal names the setting and the fix, and never shows a secret.
 """
 
 import importlib.util

@@ -1,7 +1,7 @@
 """Requests of every dialect whose right answer is known, and what became of each.
 
-Law: an outcome is `right` (the very answer), `error` (an error of the dialect's own form, with a status or kind that the
-manual has) or `gone` (the client hung up); everything else is an AssertionError that says what came.
+Invariants: an outcome is `right` (the very answer), `error` (an error of the dialect's own form, with a status or kind that the
+manual has) or `gone` (the client disconnected); everything else is an AssertionError that says what came.
 """
 
 import json
@@ -21,7 +21,7 @@ type Ask = Callable[["Client", str, bool], Awaitable[Outcome]]
 # What a request may end in when executors die and the service fails (docs/errors.md).
 HONEST = {429, 500, 502, 503, 504, 529}
 NEVER = {"internal", "internal_error"}
-CODE = "Use your hands: "
+CODE = "Use your tools: "
 
 
 def answer_of(prompt: str) -> str:
@@ -30,7 +30,7 @@ def answer_of(prompt: str) -> str:
 
 
 class Client:
-    """One client, on a kept connection. Mutable: its chance to hang up."""
+    """One client, on a kept connection. Mutable: its random generator, which decides about disconnects."""
 
     def __init__(self, stack: Stack, chance: random.Random, hang_up: float) -> None:
         self.stack = stack
@@ -39,7 +39,7 @@ class Client:
         self._hang_up = hang_up
 
     def leaves(self) -> bool:
-        """Whether it hangs up this time."""
+        """Whether it disconnects during this request."""
         return self._chance.random() < self._hang_up
 
     async def post(self, path: str, body: Any) -> httpx2.Response | None:

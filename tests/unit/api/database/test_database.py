@@ -171,7 +171,7 @@ async def test_a_full_database_is_called_so(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_is_no_database_is_called_so(tmp_path: Path) -> None:
-    """With the mend; nothing of it is held on to, however often it is tried."""
+    """With the fix; nothing of it is held on to, however often it is tried."""
     (tmp_path / DATABASE_FILE).write_bytes(b"no database " * 500)
     engine = build_engine(None, tmp_path)
     before = threading.active_count()

@@ -91,7 +91,7 @@ class Client:
         self._first: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive(self) -> Message:
-        """An empty rest of the request, then nothing until it hangs up."""
+        """An empty rest of the request, then nothing until it disconnects."""
         if self._first:
             return self._first.pop()
         await self.gone.wait()
@@ -396,7 +396,7 @@ async def test_a_fault_of_a_dialect_is_raised_and_closes_the_job(stream: bool) -
 
 @both_ways
 async def test_nothing_of_an_answer_runs_on_when_it_is_over(stream: bool) -> None:  # noqa: FBT001
-    """The watch for a hang-up and the keep-alive end with it."""
+    """The watch for a disconnect and the keep-alive end with it."""
     before = asyncio.all_tasks()
     await answered(WHOLE, stream=stream)
     await until(lambda: asyncio.all_tasks() <= before)

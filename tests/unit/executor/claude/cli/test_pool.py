@@ -1,4 +1,4 @@
-"""Processes that wait for work. No real ones: what is parked here only looks like a CLI."""
+"""The process pool, with fake processes."""
 
 import asyncio
 import os
@@ -87,9 +87,9 @@ class Yard:
 
     async def take(self) -> tuple[Fake, bool]:
         """As Parking's, for a fake."""
-        process, parked = await self.parking.take()
+        process, is_warm = await self.parking.take()
         assert isinstance(process, Fake)
-        return process, parked
+        return process, is_warm
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -150,8 +150,8 @@ async def test_size_zero_parks_nothing_and_still_serves() -> None:
     async with full(0) as made:
         await idle()
         assert made.made == []
-        process, parked = await made.take()
-        assert not parked
+        process, is_warm = await made.take()
+        assert not is_warm
         assert process.process.returncode is None
 
 
@@ -176,8 +176,8 @@ async def test_a_process_yields_the_cpu_until_it_is_ready() -> None:
 async def test_a_taken_process_is_the_longest_parked_and_its_place_is_refilled() -> None:
     """A process serves once; the next is started at once."""
     async with full(2) as made:
-        process, parked = await made.take()
-        assert parked
+        process, is_warm = await made.take()
+        assert is_warm
         assert process is made.made[0]
         await until(lambda: made.parking.idle == 2)
         assert len(made.made) == 3
@@ -206,11 +206,11 @@ async def test_a_place_is_refilled_only_when_the_conversation_that_took_it_is_un
 
 
 async def test_a_process_is_never_given_twice() -> None:
-    """Each conversation has a process of its own, parked or cold."""
+    """Each conversation has a process of its own, warm or cold."""
     async with full(2) as made:
         taken = await asyncio.gather(*(made.take() for _ in range(6)))
         assert len({process.number for process, _ in taken}) == 6
-        assert [parked for _, parked in taken].count(True) == 2
+        assert [is_warm for _, is_warm in taken].count(True) == 2
 
 
 async def test_without_a_parked_one_the_process_is_cold_and_not_waited_for() -> None:
@@ -220,8 +220,8 @@ async def test_without_a_parked_one_the_process_is_cold_and_not_waited_for() -> 
         made.parking.open()
         await until(lambda: made.starting == 1)
         async with asyncio.timeout(TEST_TIMEOUT):
-            process, parked = await made.take()
-        assert not parked
+            process, is_warm = await made.take()
+        assert not is_warm
         assert process is made.made[1]
         assert process.said == []
 
@@ -235,7 +235,7 @@ async def test_a_cold_start_that_fails_is_the_callers_to_know() -> None:
 
 
 async def test_a_parked_process_that_dies_is_buried_and_replaced() -> None:
-    """Without anyone asking for it first."""
+    """Without a request in between."""
     async with full(2) as made:
         dead = made.made[0]
         dead.die()
@@ -259,8 +259,8 @@ async def test_when_all_parked_ones_have_just_died_a_cold_one_is_given() -> None
     async with full(2) as made:
         for fake in made.made:
             fake.process.returncode = 1
-        process, parked = await made.take()
-        assert not parked
+        process, is_warm = await made.take()
+        assert not is_warm
         assert process.process.returncode is None
 
 
@@ -326,7 +326,7 @@ async def test_after_a_success_the_pauses_are_short_again(pauses: Pauses) -> Non
 
 
 async def test_a_process_that_does_not_get_warm_is_buried_and_reported(pauses: Pauses) -> None:
-    """It is not parked, and it is not left behind."""
+    """It does not enter the pool, and it is ended."""
     async with yard(1) as made:
         pauses.yard = made
         made.warm_failures.append(CliCrashed("it did not answer in time"))
