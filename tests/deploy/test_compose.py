@@ -159,7 +159,7 @@ def test_sockets_lie_in_memory_in_a_folder_of_each_executor_s_own():
     assert f"RUN_DIR={OURS}" in " ".join(list_instructions("base", "ENV"))
 
 
-def test_keys_and_books_have_a_volume_of_the_api_s():
+def test_keys_and_the_ledger_have_a_volume_of_the_api():
     """Its own user's, and no other container has it."""
     [folder] = re.findall(r"DATA_DIR=(\S+)", " ".join(list_instructions("api", "ENV")))
     assert f"data:{folder}" in SERVICES["api"]["volumes"]

@@ -29,7 +29,7 @@ def echo(received: ReceivedRequest) -> AnswerReply:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_when_all_places_are_taken_one_waits_and_the_next_is_turned_away(
+async def test_when_all_slots_are_taken_one_waits_and_the_next_is_refused(
     single_slot_stack: Stack, upstream: Upstream, *, stream: bool
 ):
     """429 with a time to come back, as JSON also where a stream was asked for; who waited is answered in turn."""
@@ -54,7 +54,7 @@ async def test_when_all_places_are_taken_one_waits_and_the_next_is_turned_away(
     assert [get_prompt(received) for received in upstream.requests] == ["first", "second"]
 
 
-async def test_who_waits_too_long_is_turned_away(upstream: Upstream):
+async def test_a_request_that_waits_too_long_is_refused(upstream: Upstream):
     """QUEUE_TIMEOUT, also before any byte; the place in the queue is free again."""
     upstream.script(StalledReply(1))
     settings = {"MAX_CONCURRENT": "1", "MAX_QUEUE": "2", "QUEUE_TIMEOUT": "0.3"}
@@ -119,7 +119,7 @@ async def test_two_executors_share_the_load(upstream: Upstream):
         assert parse_text(await send_chat(stack, "again")) == "You said: again"
 
 
-async def test_streams_under_way_at_once_keep_to_themselves(stack: Stack, upstream: Upstream):
+async def test_concurrent_streams_do_not_mix(stack: Stack, upstream: Upstream):
     """Four at a time, delta by delta: no word strays."""
 
     def own(received: ReceivedRequest) -> GatedReply:

@@ -31,7 +31,7 @@ def is_confined(process: psutil.Process) -> bool:
     )
 
 
-async def test_every_cli_is_confined_parked_or_not(stack: Stack, upstream: Upstream):
+async def test_every_cli_is_confined_idle_or_not(stack: Stack, upstream: Upstream):
     """The one that waits, the one that answers, and one that was started for a budget of its own."""
     assert is_confined(await stack.find_idle_cli())
     upstream.script(StalledReply("one"), StalledReply("two"))

@@ -140,7 +140,7 @@ API, CLAUDE = ("api",), ("executor", "claude")
     [(API, signal.SIGKILL), (CLAUDE, signal.SIGKILL), (API, signal.SIGSTOP), (CLAUDE, signal.SIGSTOP)],
     ids=["the API is killed", "the claude executor is killed", "the API is stopped", "the claude executor is stopped"],
 )
-async def test_a_part_that_dies_comes_back_and_leaves_nothing(
+async def test_a_program_that_dies_is_restarted_and_leaves_nothing(
     server: Server, part: tuple[str, ...], number: signal.Signals
 ):
     """Its processes are gone, its places are given back, and the next request is answered."""

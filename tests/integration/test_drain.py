@@ -185,7 +185,7 @@ async def test_commands_under_way_outlast_the_drain_of_their_executor(upstream: 
         assert await stack.tools.wait_for_exit() == 0
 
 
-async def test_a_model_at_work_keeps_its_hands_while_the_api_drains(upstream: Upstream):
+async def test_a_running_model_keeps_its_tools_while_the_api_drains(upstream: Upstream):
     """The calls that it makes after the drain began are done, and it comes to its end."""
 
     def call(received: ReceivedRequest, command: str) -> AnswerReply:

@@ -147,7 +147,7 @@ def describe_request(upstream: Upstream) -> Json:
 
 
 @each_dialect
-async def test_a_tool_of_the_clients(stack: Stack, upstream: Upstream, dialect: DialectForm):
+async def test_a_tool_of_the_client(stack: Stack, upstream: Upstream, dialect: DialectForm):
     """It is offered by its name and schema, called with its arguments, and its result goes on where the call was."""
     upstream.script(AnswerReply("I look.", tools=[PARIS]), AnswerReply("Sunny."))
     first = await answer(stack, dialect, [user("Weather?")], **dialect.offering)
@@ -180,7 +180,7 @@ async def test_a_structured_answer(stack: Stack, upstream: Upstream, dialect: Di
 
 @pytest.mark.wire(36, 51)
 @each_dialect
-async def test_a_failure_in_the_middle(stack: Stack, upstream: Upstream, dialect: DialectForm):
+async def test_an_error_during_the_answer(stack: Stack, upstream: Upstream, dialect: DialectForm):
     """What was said stands; then the stream says what went wrong, by the dialect's own event, and ends."""
     upstream.script(ErrorEventReply(("one ", "two")))
     async with streaming(stack, dialect) as stream:
@@ -194,7 +194,7 @@ async def test_a_failure_in_the_middle(stack: Stack, upstream: Upstream, dialect
 
 
 @each_dialect
-async def test_a_refusal_before_the_first_byte(stack: Stack, upstream: Upstream, dialect: DialectForm):
+async def test_an_error_before_the_first_byte(stack: Stack, upstream: Upstream, dialect: DialectForm):
     """It is an error with its status, in the dialect's envelope, for streams too."""
     for stream in (False, True):
         upstream.script(ErrorReply(429, "rate_limit_error", headers={"x-should-retry": "false"}))
@@ -253,7 +253,7 @@ async def coders(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 
 
 @pytest.mark.parametrize("work", [WorkRoute("rest", by_rest), WorkRoute("mcp", by_mcp)], ids=repr)
-async def test_a_tool_of_the_server_s(coders: Stack, upstream: Upstream, work: WorkRoute):
+async def test_tools_of_the_server(coders: Stack, upstream: Upstream, work: WorkRoute):
     """The server does what the model calls, refuses what it may not, tells of both, and the model has the last word."""
     notes = str(coders.files / "notes.txt")
     read, ran = ("Read", {"file_path": notes}), ("Bash", {"command": f"cat {notes}; id"})

@@ -51,7 +51,7 @@ async def wait_until_gone(pids: list[int]) -> None:
 # --- an executor
 
 
-async def test_a_killed_executor_costs_its_jobs_an_honest_error_and_is_used_again_when_it_is_back(upstream: Upstream):
+async def test_a_killed_executor_fails_its_jobs_and_is_used_again_after_its_restart(upstream: Upstream):
     """Streamed: an error event and the stream's end; whole: 502. Not one of its CLI processes stays."""
     upstream.script(StalledReply(1))
     async with Stack(upstream.url) as stack, asyncio.timeout(TEST_TIMEOUT):
@@ -146,7 +146,7 @@ async def test_a_killed_api_leaves_no_job_behind(upstream: Upstream):
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_killed_cli_is_an_honest_error(stack: Stack, upstream: Upstream, *, stream: bool):
+async def test_a_killed_cli_is_an_error(stack: Stack, upstream: Upstream, *, stream: bool):
     """It costs that answer and no other."""
     upstream.script(StalledReply(1))
     cli = await stack.find_idle_cli()
@@ -166,7 +166,7 @@ async def test_a_killed_cli_is_an_honest_error(stack: Stack, upstream: Upstream,
     assert parse_text(await send_chat(stack)) == "next"
 
 
-async def test_a_parked_cli_that_dies_is_replaced(stack: Stack, upstream: Upstream):
+async def test_an_idle_cli_that_dies_is_replaced(stack: Stack, upstream: Upstream):
     """Whoever comes next notices nothing."""
     cli = await stack.find_idle_cli()
     os.kill(cli.pid, signal.SIGKILL)
@@ -219,7 +219,7 @@ async def test_a_cli_that_does_not_work_is_a_502(tmp_path: Path, upstream: Upstr
         assert str(tmp_path) not in str(health)
 
 
-async def test_a_cli_that_is_not_there_is_an_honest_502(upstream: Upstream):
+async def test_a_missing_cli_is_a_502(upstream: Upstream):
     """Health says that it was not found."""
     async with Stack(upstream.url, settings={"CLAUDE_CLI_PATH": "/nonexistent/claude"}, wait_ready=False) as stack:
         response = await send_chat(stack)
@@ -317,7 +317,7 @@ async def test_a_connection_that_is_lost_before_the_first_word_is_tried_again(st
     assert parse_text(await send_chat(stack)) == "whole"
 
 
-async def test_a_connection_that_is_lost_every_time_is_an_honest_error(stack: Stack, upstream: Upstream):
+async def test_a_connection_that_is_lost_every_time_is_an_error(stack: Stack, upstream: Upstream):
     """The CLI's own words about it are not an answer."""
     upstream.script(CutReply(0))
     response = await send_chat(stack)
@@ -331,7 +331,7 @@ async def test_a_connection_that_is_lost_every_time_is_an_honest_error(stack: St
             assert stream.response.status_code == 502
 
 
-async def test_a_service_that_is_not_there_is_an_honest_error():
+async def test_an_unreachable_service_is_an_error():
     """An address where nobody listens."""
     async with Stack("http://127.0.0.1:9", pool_size=0) as stack:
         response = await send_chat(stack)

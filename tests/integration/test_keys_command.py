@@ -158,7 +158,7 @@ async def test_what_can_t_be_done_is_said_in_the_server_s_words(api: Stack):
     await api.client.delete("/api/admin/keys/taken")
 
 
-async def test_without_a_server_or_its_key_the_mend_is_said(tmp_path: Path):
+async def test_without_a_server_or_its_key_the_error_names_the_fix(tmp_path: Path):
     """No trace of the program's inside; help needs neither."""
     status, _, err = await command(None, "keys", "list", RUN_DIR=str(tmp_path))
     assert status == 1

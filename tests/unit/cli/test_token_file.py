@@ -49,7 +49,7 @@ def test_only_its_owner_can_read_the_file_under_any_umask(file: Path):
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o666])
-def test_a_file_that_others_could_read_is_refused_with_the_mend(file: Path, mode: int):
+def test_a_file_that_others_could_read_is_refused_with_the_fix(file: Path, mode: int):
     """Its key may be known by now, so it is not taken on in silence; the file stays as it is."""
     load_or_create_token(file)
     file.chmod(mode)

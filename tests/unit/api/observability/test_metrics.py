@@ -230,7 +230,7 @@ async def test_numbers_need_the_key_or_an_address_that_was_allowed(tmp_path: Pat
         assert (await client.get("/v1/models", headers=headers)).status_code == (200 if key else 401)
 
 
-def test_a_list_that_is_none_is_refused_with_the_mend(tmp_path: Path):
+def test_an_invalid_list_is_refused_with_the_fix(tmp_path: Path):
     """A host's name is no address."""
     assert settings(tmp_path, metrics_allow="::1").metrics_allow == (ipaddress.ip_network("::1"),)
     with pytest.raises(ValidationError, match="list addresses and networks, such as"):
