@@ -1,7 +1,7 @@
-"""What every test may ask for.
+"""Fixtures for all tests.
 
-The real programs take seconds to start, so tests that leave them whole share them: each gets the scripted service with
-an empty record and the usual script, and leaves no job behind.
+Starting the real programs takes seconds, so tests that do not damage them share them. Each test gets the scripted
+service with an empty record and the default script, and must leave no job behind.
 """
 
 from collections.abc import AsyncGenerator
@@ -12,13 +12,16 @@ from tests.support.scripted.upstream import AnswerReply, Upstream
 from tests.support.stack import Stack
 
 OAUTH_TOKEN = "sk-ant-oat01-invented"
-# What executors have for each launch of the CLI.
-LAUNCHES = {"keyed": {"ANTHROPIC_API_KEY": "sk-ant-invented"}, "subscribed": {"CLAUDE_CODE_OAUTH_TOKEN": OAUTH_TOKEN}}
-USUAL = AnswerReply(("Hello", " world", "!"))
+# The environment variables of an executor, for each kind of credential.
+CREDENTIALS = {
+    "api_key": {"ANTHROPIC_API_KEY": "sk-ant-invented"},
+    "subscription": {"CLAUDE_CODE_OAUTH_TOKEN": OAUTH_TOKEN},
+}
+DEFAULT_REPLY = AnswerReply(("Hello", " world", "!"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts files with slow tests first: a worker takes file by file, and the last ones should be short."""
+    """Puts files with slow tests first: each worker takes one file after another, and the last files should be short."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 
@@ -31,7 +34,7 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 
 @pytest.fixture(scope="session")
 async def shared_upstream() -> AsyncGenerator[Upstream]:
-    """The scripted service behind the shared programs."""
+    """The scripted service that the shared programs call."""
     async with Upstream() as upstream:
         yield upstream
 
@@ -44,31 +47,34 @@ async def shared_stack(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 
 
 @pytest.fixture(scope="session")
-async def shared_subscribed(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
-    """Programs with a subscription's token."""
-    async with Stack(shared_upstream.url, credential=LAUNCHES["subscribed"]) as stack:
+async def shared_subscription_stack(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+    """Programs with a subscription token."""
+    async with Stack(shared_upstream.url, credential=CREDENTIALS["subscription"]) as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
-async def shared_narrow(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
-    """Programs with one place and one place to wait."""
+async def shared_single_slot_stack(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+    """Programs with one job slot and one queue slot."""
     settings = {"MAX_CONCURRENT": "1", "MAX_QUEUE": "1"}
     async with Stack(shared_upstream.url, settings=settings) as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
-async def api_alone() -> AsyncGenerator[Stack]:
-    """An API without executors: its jobs fail at once, which is enough for keys and limits. Tests name their keys apart."""
+async def api_without_executors() -> AsyncGenerator[Stack]:
+    """An API without executors: its jobs fail at once, which is enough for tests of keys and limits.
+
+    Tests share its database, so each uses key names of its own.
+    """
     async with Stack(None, executors=0) as stack:
         yield stack
 
 
 @pytest.fixture
 async def upstream(shared_upstream: Upstream) -> AsyncGenerator[Upstream]:
-    """The scripted service, as if new."""
-    shared_upstream.script(USUAL)
+    """The scripted service, reset."""
+    shared_upstream.script(DEFAULT_REPLY)
     shared_upstream.disable_rules()
     shared_upstream.requests.clear()
     shared_upstream.others.clear()
@@ -78,51 +84,54 @@ async def upstream(shared_upstream: Upstream) -> AsyncGenerator[Upstream]:
     await shared_upstream.wait_until(lambda: shared_upstream.answering == 0)
     faults, shared_upstream._faults = shared_upstream._faults, []
     if faults:
-        raise ExceptionGroup("the script, or what was sent to it", faults)
+        raise ExceptionGroup("faults of the script or of requests to it", faults)
 
 
 @pytest.fixture
-async def keyed(shared_stack: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
-    """The API and one executor, over the real CLI and `upstream`; an API key is the credential."""
+async def api_key_stack(shared_stack: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
+    """The API and one executor with an API key, with the real CLI and `upstream`."""
     yield shared_stack
     await shared_stack.wait_until_quiet()
 
 
 @pytest.fixture
-def stack(keyed: Stack) -> Stack:
-    """Where the credential makes no difference. Modules about what the model receives override it with `either`."""
-    return keyed
+def stack(api_key_stack: Stack) -> Stack:
+    """For tests where the credential makes no difference.
+
+    Modules that check what the model receives override it with `each_credential_stack`.
+    """
+    return api_key_stack
 
 
 @pytest.fixture
-async def subscribed(shared_subscribed: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
-    """As `stack`, with a subscription's token, with which the CLI says more of its own."""
-    yield shared_subscribed
-    await shared_subscribed.wait_until_quiet()
+async def subscription_stack(shared_subscription_stack: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
+    """As `stack`, with a subscription token; the CLI then adds more text of its own to requests."""
+    yield shared_subscription_stack
+    await shared_subscription_stack.wait_until_quiet()
 
 
 @pytest.fixture
-async def narrow(shared_narrow: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
-    """As `stack`, with one place and one place to wait."""
-    yield shared_narrow
-    await shared_narrow.wait_until_quiet()
+async def single_slot_stack(shared_single_slot_stack: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
+    """As `stack`, with one job slot and one queue slot."""
+    yield shared_single_slot_stack
+    await shared_single_slot_stack.wait_until_quiet()
 
 
 @pytest.fixture(scope="session")
-async def shared_handy(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
-    """Programs with a tools executor too."""
+async def shared_tools_stack(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+    """Programs with a tools executor."""
     async with Stack(shared_upstream.url, tools={}) as stack:
         yield stack
 
 
 @pytest.fixture
-async def handy(shared_handy: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
-    """As `stack`, with files and commands."""
-    yield shared_handy
-    await shared_handy.wait_until_quiet()
+async def tools_stack(shared_tools_stack: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
+    """As `stack`, with a tools executor."""
+    yield shared_tools_stack
+    await shared_tools_stack.wait_until_quiet()
 
 
-@pytest.fixture(params=["keyed", "subscribed"])
-def either(request: pytest.FixtureRequest) -> Stack:
-    """Both launches of the CLI: `keyed`, and again with `subscribed`."""
+@pytest.fixture(params=["api_key_stack", "subscription_stack"], ids=tuple(CREDENTIALS))
+def each_credential_stack(request: pytest.FixtureRequest) -> Stack:
+    """`api_key_stack`, then `subscription_stack`."""
     return request.getfixturevalue(request.param)

@@ -63,10 +63,10 @@ async def test_a_tool_loop_keeps_the_thinking_that_was_not_asked_for(
     tool: Any = {"name": "Read", "description": "reads", "input_schema": {"type": "object"}}
     async with client.messages.stream(model="sonnet", max_tokens=50, messages=HI, tools=[tool]) as stream:
         answer = await stream.get_final_message()
-    thought, said, call = answer.content
+    thought, text, call = answer.content
     assert isinstance(thought, anthropic.types.ThinkingBlock)
     assert (thought.thinking, bool(thought.signature)) == ("", True)
-    assert (getattr(said, "text", None), getattr(call, "input", None)) == ("I look.", {"path": "x"})
+    assert (getattr(text, "text", None), getattr(call, "input", None)) == ("I look.", {"path": "x"})
     result: Any = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "words"}
     history: Any = [*HI, {"role": "assistant", "content": answer.content}, {"role": "user", "content": [result]}]
     await client.messages.create(model="sonnet", max_tokens=50, messages=history, tools=[tool])

@@ -54,26 +54,29 @@ async def test_words_stream_and_are_counted(chat: ChatOpenAI, upstream: Upstream
     upstream.script(AnswerReply(("Hel", "lo"), input=10, output=2, cache_read=4))
     chunks = [chunk async for chunk in chat.astream([SystemMessage("Be kind."), HumanMessage("hi")], stream_usage=True)]
     assert "".join(str(chunk.content) for chunk in chunks) == "Hello"
-    whole = sum(chunks[1:], chunks[0])
-    assert isinstance(whole, AIMessageChunk)
-    assert whole.usage_metadata
-    assert (whole.usage_metadata["input_tokens"], whole.usage_metadata["output_tokens"]) == (14, 2)
-    assert whole.response_metadata["finish_reason"] == "stop"
+    message = sum(chunks[1:], chunks[0])
+    assert isinstance(message, AIMessageChunk)
+    assert message.usage_metadata
+    assert (message.usage_metadata["input_tokens"], message.usage_metadata["output_tokens"]) == (14, 2)
+    assert message.response_metadata["finish_reason"] == "stop"
+
+
+ROUNDS = 4
 
 
 async def test_bound_tools_are_called_and_their_results_understood(chat: ChatOpenAI, upstream: Upstream):
-    """Ten rounds, streamed and not, with the client's own messages as the history."""
+    """Several rounds, streamed and not, with the client's own messages as the history."""
 
     def next_call(received: ReceivedRequest) -> Reply:
         done = len(received.conversation) // 2
-        if done == 10:
+        if done == ROUNDS:
             return AnswerReply("Done.")
         return AnswerReply("So:", tools=[(f"toolu_{done}", "multiply", [f'{{"a": {done}, ', '"b": 2}'])])
 
     upstream.script(next_call)
     bound = chat.bind_tools([multiply])
     messages: list[Any] = [HumanMessage("hi")]
-    for turn in range(11):
+    for turn in range(ROUNDS + 1):
         if turn % 2:
             answer = await bound.ainvoke(messages)
         else:
@@ -84,10 +87,10 @@ async def test_bound_tools_are_called_and_their_results_understood(chat: ChatOpe
         messages += [await multiply.ainvoke({**call, "type": "tool_call"}) for call in answer.tool_calls]
     assert messages[-1].content == "Done."
     assert [message.content for message in messages if isinstance(message, ToolMessage)] == [
-        str(2 * n) for n in range(10)
+        str(2 * n) for n in range(ROUNDS)
     ]
     seen = upstream.requests[-1].conversation
-    assert [seen[2 * n + 1]["content"][1]["input"] for n in range(10)] == [{"a": n, "b": 2} for n in range(10)]
+    assert [seen[2 * n + 1]["content"][1]["input"] for n in range(ROUNDS)] == [{"a": n, "b": 2} for n in range(ROUNDS)]
 
 
 @pytest.mark.parametrize("choice", ["any", "multiply", "none"])
@@ -99,11 +102,14 @@ async def test_a_bound_choice_is_kept(chat: ChatOpenAI, upstream: Upstream, choi
     answer = await chat.bind_tools([multiply], tool_choice=choice).ainvoke("hi")
     assert len(answer.tool_calls) == (0 if choice == "none" else 1)
     assert upstream.requests[0].body.get("tool_choice") == ({"type": "none"} if choice == "none" else None)
-    assert [("call" in told) for _, told in upstream.requests[0].instructions] == ([] if choice == "none" else [True])
+    assert [("call" in instruction) for _, instruction in upstream.requests[0].instructions] == (
+        [] if choice == "none" else [True]
+    )
 
 
-@pytest.mark.parametrize("method", ["function_calling", "json_schema", "json_mode"])
-@pytest.mark.parametrize("include_raw", [False, True])
+@pytest.mark.parametrize(
+    ("method", "include_raw"), [("function_calling", False), ("json_schema", True), ("json_mode", False)]
+)
 async def test_a_structured_answer_is_the_object_that_was_asked_for(
     chat: ChatOpenAI,
     upstream: Upstream,

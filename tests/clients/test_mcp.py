@@ -36,7 +36,7 @@ PROBE = {
 
 
 @pytest.fixture(scope="module")
-async def handy(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+async def tools_stack(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs with files and commands."""
     async with Stack(shared_upstream.url, tools={}) as stack:
         yield stack
@@ -47,10 +47,10 @@ async def handy(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 async def test_a_chat_has_its_answer_twice_and_its_words_as_progress(stack: Stack, upstream: Upstream, mode: str):
     """Structured, by the schema that the tool has; as text; and on the way, as each word comes."""
     upstream.script(AnswerReply(("Hello", " world"), output=2))
-    told: list[str | None] = []
+    messages: list[str | None] = []
 
     async def tell(progress: float, total: float | None, message: str | None) -> None:
-        told.append(message)
+        messages.append(message)
 
     async with connect_client(stack, mode) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
@@ -61,8 +61,8 @@ async def test_a_chat_has_its_answer_twice_and_its_words_as_progress(stack: Stac
         assert tools["chat"].output_schema
         jsonschema.validate(result.structured_content, tools["chat"].output_schema)
         assert result.structured_content["usage"]["output_tokens"] == 2
-    assert [message for message in told if message in {"Hello", " world"}] == ["Hello", " world"]
-    assert told[0] == "The work starts."
+    assert [message for message in messages if message in {"Hello", " world"}] == ["Hello", " world"]
+    assert messages[0] == "The work starts."
 
 
 @pytest.mark.parametrize("mode", PROTOCOL_MODES)
@@ -89,25 +89,25 @@ async def test_a_cancelled_call_ends_its_job(stack: Stack, upstream: Upstream, m
 async def test_progress_comes_while_the_work_goes_on(stack: Stack, upstream: Upstream):
     """Each word before the next is written."""
     upstream.script(GatedReply(("one ", "two")))
-    told: asyncio.Queue[str | None] = asyncio.Queue()
+    messages: asyncio.Queue[str | None] = asyncio.Queue()
 
     async def tell(progress: float, total: float | None, message: str | None) -> None:
-        told.put_nowait(message)
+        messages.put_nowait(message)
 
     async with asyncio.timeout(TEST_TIMEOUT), connect_client(stack) as client:
         call = asyncio.create_task(client.call_tool("chat", {"prompt": "hi"}, progress_callback=tell))
         for word in ("one ", "two"):
             await upstream.release()
-            while await told.get() != word:
+            while await messages.get() != word:
                 pass
         assert get_text(await call) == "one two"
 
 
 async def test_what_is_wrong_is_a_result_that_says_so(stack: Stack, upstream: Upstream):
-    """With the argument and the mend, so that a model can do it better."""
+    """With the argument and the fix, so that a model can correct the call."""
     upstream.script(ErrorReply(401, "authentication_error"))
     async with connect_client(stack) as client:
-        for arguments, said in (
+        for arguments, sentence in (
             ({}, "`prompt` is missing. chat takes `prompt`"),
             ({"prompt": 3}, "`prompt`: Expected `str`, got `int`"),
             ({"prompt": " "}, "`prompt` is empty"),
@@ -116,7 +116,7 @@ async def test_what_is_wrong_is_a_result_that_says_so(stack: Stack, upstream: Up
         ):
             result = await client.call_tool("chat", arguments)
             assert result.is_error
-            assert said in get_text(result)
+            assert sentence in get_text(result)
         read = await client.call_tool("file_read", {"path": "/etc/hostname"})
         assert read.is_error
         assert "tools executor" in get_text(read)
@@ -133,13 +133,13 @@ async def test_models_are_listed(stack: Stack):
 
 
 @pytest.mark.parametrize("mode", PROTOCOL_MODES)
-async def test_allowed_files_are_resources_and_tools_read_them(handy: Stack, upstream: Upstream, mode: str):
+async def test_allowed_files_are_resources_and_tools_read_them(tools_stack: Stack, upstream: Upstream, mode: str):
     """Listed, read by address, read by a tool, asked about, sent with a prompt; commands run; others are refused."""
-    file = handy.folder / "files" / "two words.txt"
+    file = tools_stack.folder / "files" / "two words.txt"
     file.write_text("alpha\nbeta\n")
-    (handy.folder / "files" / "raw").write_bytes(b"\xff\x00")
+    (tools_stack.folder / "files" / "raw").write_bytes(b"\xff\x00")
     upstream.script(AnswerReply("It says alpha."))
-    async with connect_client(handy, mode) as client:
+    async with connect_client(tools_stack, mode) as client:
         found = {resource.title: resource for resource in (await client.list_resources()).resources}
         address = found[str(file)].uri
         assert address == file.as_uri()
@@ -227,24 +227,24 @@ def bridge(stack: Stack, *arguments: str, key: str | None = None) -> StdioServer
 async def test_the_bridge_carries_everything(stack: Stack, upstream: Upstream, mode: str):
     """Results and progress, in both eras."""
     upstream.script(AnswerReply(("Hello", " world")))
-    told: list[str | None] = []
+    messages: list[str | None] = []
 
     async def tell(progress: float, total: float | None, message: str | None) -> None:
-        told.append(message)
+        messages.append(message)
 
     async with (
         asyncio.timeout(TEST_TIMEOUT),
         Client(stdio_client(bridge(stack, "--url", stack.url)), mode=mode) as client,
     ):
         assert get_text(await client.call_tool("chat", {"prompt": "hi"}, progress_callback=tell)) == "Hello world"
-        await wait_until(lambda: "Hello" in told)
+        await wait_until(lambda: "Hello" in messages)
 
 
 @pytest.mark.parametrize(
-    ("key", "url", "said"),
+    ("key", "url", "sentence"),
     [(None, "http://127.0.0.1:9", "make run"), ("sk-wrong-0123456789ab", "", "API_SECRET_TOKEN")],
 )
-async def test_the_bridge_says_why_it_can_t(stack: Stack, tmp_path: Path, key: str | None, url: str, said: str):
+async def test_the_bridge_says_why_it_can_t(stack: Stack, tmp_path: Path, key: str | None, url: str, sentence: str):
     """On stderr, and ends with 1; stdout is the protocol's."""
     parameters = bridge(stack, "--url", url or stack.url, key=key)
     process = await asyncio.create_subprocess_exec(
@@ -259,7 +259,7 @@ async def test_the_bridge_says_why_it_can_t(stack: Stack, tmp_path: Path, key: s
     async with asyncio.timeout(TEST_TIMEOUT):
         output, errors = await process.communicate(b"")
     assert (process.returncode, output) == (1, b"")
-    assert said in errors.decode()
+    assert sentence in errors.decode()
 
 
 async def test_a_client_that_only_listens_does_not_hold_up_the_end(upstream: Upstream):
@@ -268,8 +268,8 @@ async def test_a_client_that_only_listens_does_not_hold_up_the_end(upstream: Ups
     async with asyncio.timeout(TEST_TIMEOUT), Stack(upstream.url, pool_size=0, settings=settings) as stack:
         headers = {**ACCEPT, "content-type": "application/json"}
         hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
-        asked = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
-        answer = await stack.client.post("/mcp", json=asked, headers=headers)
+        request = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
+        answer = await stack.client.post("/mcp", json=request, headers=headers)
         session = {"mcp-session-id": answer.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
         async with stack.client.stream("GET", "/mcp", headers={**ACCEPT, **session}) as listening:
             assert listening.status_code == 200

@@ -39,5 +39,5 @@ async def test_every_scenario_that_applies_passes(stack: Stack, tmp_path: Path):
     assert not {*APPLY} & list_other_scenarios()
     async with add_key_proxy(stack) as url:
         for name in APPLY:
-            status, said = await run_scenario(name, url, tmp_path)
-            assert status == 0, f"{name}: {said}"
+            status, output = await run_scenario(name, url, tmp_path)
+            assert status == 0, f"{name}: {output}"

@@ -19,7 +19,7 @@ from tests.support.stack import Stack, wait_until
 from tests.support.timeouts import TEST_TIMEOUT
 
 
-class Told:
+class ProgressLog:
     """What a client was told on the way. Mutable: all of it."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Told:
 
 
 @contextlib.asynccontextmanager
-async def way_in(stack: Stack, how: str) -> AsyncGenerator[Client]:
+async def connect(stack: Stack, how: str) -> AsyncGenerator[Client]:
     """A client of an era, over HTTP; or through the bridge."""
     if how == "bridge":
         async with Client(stdio_client(bridge(stack, "--url", stack.url)), mode="legacy") as client:
@@ -70,60 +70,64 @@ async def free(stack: Stack) -> bool:
 
 
 @pytest.fixture
-def endless(handy: Stack) -> Path:
+def endless(tools_stack: Stack) -> Path:
     """A file that a command follows until it is ended."""
-    file = handy.files / "endless.log"
+    file = tools_stack.files / "endless.log"
     file.write_text("first line\n")
     return file
 
 
 @pytest.mark.wire(79)
 @pytest.mark.parametrize("how", [*PROTOCOL_MODES, "bridge"])
-async def test_a_command_ends_with_the_call_that_is_cancelled(handy: Stack, endless: Path, how: str):
+async def test_a_command_ends_with_the_call_that_is_cancelled(tools_stack: Stack, endless: Path, how: str):
     """Its process is gone, its place is free, and the session goes on."""
-    told = Told()
-    async with asyncio.timeout(TEST_TIMEOUT), way_in(handy, how) as client:
-        call = asyncio.create_task(client.call_tool("bash", {"command": f"tail -f {endless}"}, progress_callback=told))
-        await told.of("first line")
-        assert followers(handy, endless)
+    progress = ProgressLog()
+    async with asyncio.timeout(TEST_TIMEOUT), connect(tools_stack, how) as client:
+        call = asyncio.create_task(
+            client.call_tool("bash", {"command": f"tail -f {endless}"}, progress_callback=progress)
+        )
+        await progress.of("first line")
+        assert followers(tools_stack, endless)
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-        await wait_until(lambda: not followers(handy, endless))
-        await wait_until(lambda: free(handy))
+        await wait_until(lambda: not followers(tools_stack, endless))
+        await wait_until(lambda: free(tools_stack))
         assert get_text(await client.call_tool("bash", {"command": "echo again"})) == "again"
 
 
 @pytest.mark.parametrize("how", [*PROTOCOL_MODES, "bridge"])
 async def test_work_is_told_of_and_ends_with_the_call_that_is_cancelled(
-    handy: Stack, upstream: Upstream, endless: Path, how: str
+    tools_stack: Stack, upstream: Upstream, endless: Path, how: str
 ):
     """Words, the tool's start with its input, what it writes; then nothing of it runs, and the model is not asked again."""
     arguments = json.dumps({"command": f"tail -f {endless}"})
     upstream.script(AnswerReply(("I ", "follow."), tools=[("toolu_1", "Bash", [arguments])]))
-    told = Told()
-    async with asyncio.timeout(TEST_TIMEOUT), way_in(handy, how) as client:
-        call = asyncio.create_task(client.call_tool("code", {"prompt": "Follow."}, progress_callback=told))
-        await told.of("first line")
+    progress = ProgressLog()
+    async with asyncio.timeout(TEST_TIMEOUT), connect(tools_stack, how) as client:
+        call = asyncio.create_task(client.call_tool("code", {"prompt": "Follow."}, progress_callback=progress))
+        await progress.of("first line")
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-        await wait_until(lambda: not followers(handy, endless))
-        await wait_until(lambda: free(handy))
-    beginning = [message for message in told.messages if message in {"I ", "follow."} or message.startswith("Bash: ")]
+        await wait_until(lambda: not followers(tools_stack, endless))
+        await wait_until(lambda: free(tools_stack))
+    beginning = [
+        message for message in progress.messages if message in {"I ", "follow."} or message.startswith("Bash: ")
+    ]
     assert beginning == ["I ", "follow.", f"Bash: tail -f {endless}"]
     assert len(upstream.requests) == 1
 
 
 @pytest.mark.parametrize("mode", PROTOCOL_MODES)
-async def test_addresses_that_are_no_allowed_file_read_nothing(handy: Stack, mode: str):
+async def test_addresses_that_are_no_allowed_file_read_nothing(tools_stack: Stack, mode: str):
     """However they are written; and the sentence says what would be one."""
-    (handy.files / "there").write_text("there")
+    (tools_stack.files / "there").write_text("there")
     with contextlib.suppress(FileExistsError):
-        (handy.files / "out").symlink_to("/etc/hostname")
-    inside = handy.files.as_uri()
+        (tools_stack.files / "out").symlink_to("/etc/hostname")
+    inside = tools_stack.files.as_uri()
     unknown = [
         "there",
         "http://localhost/etc/hostname",
-        f"file://elsewhere{handy.files}/there",
+        f"file://elsewhere{tools_stack.files}/there",
         "file://[",
         f"{inside}/%00",
     ]
@@ -133,7 +137,7 @@ async def test_addresses_that_are_no_allowed_file_read_nothing(handy: Stack, mod
         f"{inside}/%2e%2e/%2e%2e/etc/hostname",
         f"{inside}/out",
     ]
-    async with connect_client(handy, mode) as client:
+    async with connect_client(tools_stack, mode) as client:
         [found] = (await client.read_resource(f"{inside}/there")).contents
         assert getattr(found, "text", None) == "there"
         for address in (*unknown, *outside, f"{inside}/nothing"):

@@ -32,9 +32,9 @@ async def test_a_tool_loop(stack: Stack, upstream: Upstream):
     upstream.script(AnswerReply(tools=[("toolu_1", "get_weather", ['{"city": "Paris"}'])]), AnswerReply("Sunny."))
     result = await Runner.run(agent(stack), "Weather in Paris?", run_config=QUIET)
     assert result.final_output == "Sunny."
-    [_, called, brought] = upstream.requests[-1].conversation
+    [_, called, result_message] = upstream.requests[-1].conversation
     assert called["content"][-1]["input"] == {"city": "Paris"}
-    assert "Sunny in Paris" in str(brought["content"])
+    assert "Sunny in Paris" in str(result_message["content"])
 
 
 async def test_a_streamed_tool_loop(stack: Stack, upstream: Upstream):

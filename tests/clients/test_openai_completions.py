@@ -9,7 +9,7 @@ from tests.support.scripted.upstream import AnswerReply, ErrorReply, Upstream
 from tests.support.stack import Stack
 
 
-def asked(upstream: Upstream) -> tuple[list[str], list[dict[str, object]]]:
+def get_request(upstream: Upstream) -> tuple[list[str], list[dict[str, object]]]:
     """The system texts and the messages of the one request."""
     [request] = [request for request in upstream.requests if request.is_message_request]
     return request.system_texts, request.conversation
@@ -29,7 +29,7 @@ async def test_a_text_is_completed(stack: Stack, upstream: Upstream):
     )
     assert answer.usage
     assert answer.usage.completion_tokens == 4
-    system, messages = asked(upstream)
+    system, messages = get_request(upstream)
     assert CONTINUE_PROMPT in system
     assert messages == [{"role": "user", "content": [{"type": "text", "text": "The colours are"}]}]
 
@@ -43,7 +43,7 @@ async def test_a_gap_is_filled_in_a_stream_up_to_the_stop(stack: Stack, upstream
     choices = [choice async for piece in stream for choice in piece.choices]
     assert "".join(choice.text for choice in choices) == "a + b"
     assert [choice.finish_reason for choice in choices if choice.finish_reason] == ["stop"]
-    system, _ = asked(upstream)
+    system, _ = get_request(upstream)
     assert FILL_PROMPT in system
 
 

@@ -78,11 +78,11 @@ def gives(*pieces: str) -> AnswerReply:
     ("model", "document"), [(Solution, SOLVED), (Node, TREE)], ids=["nested, optional, choices", "recursive"]
 )
 async def test_parse_gives_the_model_that_was_asked_for(
-    either: Stack, upstream: Upstream, model: type[BaseModel], document: str
+    stack: Stack, upstream: Upstream, model: type[BaseModel], document: str
 ):
     """The client's own strict schema is met, and its object is what the model wrote."""
     upstream.script(gives(document))
-    answer = await either.openai.chat.completions.parse(model="sonnet", messages=HI, response_format=model)
+    answer = await stack.openai.chat.completions.parse(model="sonnet", messages=HI, response_format=model)
     [choice] = answer.choices
     assert choice.message.parsed == model.model_validate_json(document)
     assert choice.message.content == document
@@ -118,24 +118,24 @@ async def test_parse_reads_the_arguments_of_tools(stack: Stack, upstream: Upstre
     assert answer.choices[0].finish_reason == "tool_calls"
 
 
-async def heard(stack: Stack, **asked: Any) -> tuple[list[Any], Any]:
+async def stream_chat(stack: Stack, **fields: Any) -> tuple[list[Any], Any]:
     """The events of the client's stream helper, and its final completion."""
-    async with stack.openai.chat.completions.stream(model="sonnet", messages=HI, **asked) as stream:
+    async with stack.openai.chat.completions.stream(model="sonnet", messages=HI, **fields) as stream:
         events = [event async for event in stream]
         return events, await stream.get_final_completion()
 
 
-async def test_the_stream_helper_tells_of_a_structured_answer(either: Stack, upstream: Upstream):
+async def test_the_stream_helper_tells_of_a_structured_answer(stack: Stack, upstream: Upstream):
     """With the parsed object at its end."""
     upstream.script(gives(SOLVED))
-    events, answer = await heard(either, response_format=Solution)
+    events, answer = await stream_chat(stack, response_format=Solution)
     assert answer.choices[0].message.parsed == Solution.model_validate_json(SOLVED)
     [done] = [event for event in events if event.type == "content.done"]
     assert done.parsed == answer.choices[0].message.parsed
     assert done.content == SOLVED
 
 
-async def test_the_stream_helper_tells_of_tools(either: Stack, upstream: Upstream):
+async def test_the_stream_helper_tells_of_tools(stack: Stack, upstream: Upstream):
     """Each call's arguments as they grow and when they are whole; words before them are words."""
     calls = [
         ("toolu_1", "GetWeather", ['{"city": "Rome", ', '"unit": "C"}']),
@@ -151,7 +151,7 @@ async def test_the_stream_helper_tells_of_tools(either: Stack, upstream: Upstrea
         },
     }
     tools = [openai.pydantic_function_tool(GetWeather)]
-    events, answer = await heard(either, tools=tools)
+    events, answer = await stream_chat(stack, tools=tools)
     message = answer.choices[0].message
     assert message.content == "Let me"
     upstream.script(AnswerReply(["Let ", "me"], tools=calls))
@@ -159,16 +159,19 @@ async def test_the_stream_helper_tells_of_tools(either: Stack, upstream: Upstrea
     [done] = [event for event in events if event.type == "tool_calls.function.arguments.done"]
     assert done.parsed_arguments == GetWeather(city="Rome", unit="C")
     assert (done.index, done.name) == (0, "GetWeather")
-    whole = await either.openai.chat.completions.create(model="sonnet", messages=HI, tools=[*tools, time])
-    assert [call.id for call in whole.choices[0].message.tool_calls or []] == ["toolu_1", "toolu_2"]
+    completion = await stack.openai.chat.completions.create(model="sonnet", messages=HI, tools=[*tools, time])
+    assert [call.id for call in completion.choices[0].message.tool_calls or []] == ["toolu_1", "toolu_2"]
 
 
-async def test_a_loop_of_ten_rounds_with_tools(stack: Stack, upstream: Upstream):
+ROUNDS = 4
+
+
+async def test_rounds_of_tool_calls(stack: Stack, upstream: Upstream):
     """The client's own messages, sent back as it made them, are the history; every round is streamed."""
 
     def next_call(received: ReceivedRequest) -> Reply:
         done = len(received.conversation) // 2
-        if done == 10:
+        if done == ROUNDS:
             return AnswerReply("Done.")
         return AnswerReply(
             f"Step {done}.", tools=[(f"toolu_{done}", "GetWeather", [f'{{"city": "c{done}", ', '"unit": null}'])]
@@ -177,21 +180,21 @@ async def test_a_loop_of_ten_rounds_with_tools(stack: Stack, upstream: Upstream)
     upstream.script(next_call)
     messages: list[Any] = list(HI)
     tools = [openai.pydantic_function_tool(GetWeather)]
-    for _ in range(11):
+    for _ in range(ROUNDS + 1):
         async with stack.openai.chat.completions.stream(model="sonnet", messages=messages, tools=tools) as stream:
             answer = await stream.get_final_completion()
         message = answer.choices[0].message
         messages.append(message)
         for call in message.tool_calls or []:
             assert isinstance(call.function.parsed_arguments, GetWeather)
-            brought = f"{call.function.parsed_arguments.city} is warm"
-            messages.append({"role": "tool", "tool_call_id": call.id, "content": brought})
+            result = f"{call.function.parsed_arguments.city} is warm"
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
     assert messages[-1].content == "Done."
     seen = upstream.requests[-1].conversation
-    assert len(upstream.requests) == 11
-    for n in range(10):
-        said, call = seen[2 * n + 1]["content"]
-        [brought] = seen[2 * n + 2]["content"]
-        assert said["text"] == f"Step {n}."
-        assert (call["id"], call["input"]["city"]) == (brought["tool_use_id"], f"c{n}")
-        assert brought["content"] == [{"type": "text", "text": f"c{n} is warm"}]
+    assert len(upstream.requests) == ROUNDS + 1
+    for n in range(ROUNDS):
+        words, call = seen[2 * n + 1]["content"]
+        [result] = seen[2 * n + 2]["content"]
+        assert words["text"] == f"Step {n}."
+        assert (call["id"], call["input"]["city"]) == (result["tool_use_id"], f"c{n}")
+        assert result["content"] == [{"type": "text", "text": f"c{n} is warm"}]

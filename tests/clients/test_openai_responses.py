@@ -40,8 +40,8 @@ async def test_an_answer(stack: Stack, upstream: Upstream):
     assert answer.usage
     assert (answer.usage.input_tokens, answer.usage.output_tokens, answer.usage.total_tokens) == (16, 5, 21)
     assert answer.usage.input_tokens_details.cached_tokens == 4
-    [asked] = upstream.requests
-    assert "Be brief." in asked.system_texts[-1]
+    [received] = upstream.requests
+    assert "Be brief." in received.system_texts[-1]
 
 
 @pytest.mark.wire(51, 61)
@@ -82,8 +82,8 @@ async def test_a_tool_loop_by_the_id_of_the_response_before(stack: Stack, upstre
         tools=[WEATHER],
     )
     assert (second.output_text, second.previous_response_id) == ("Sunny.", first.id)
-    said = upstream.requests[-1].conversation
-    kinds = [[block["type"] for block in message["content"]] for message in said]
+    conversation = upstream.requests[-1].conversation
+    kinds = [[block["type"] for block in message["content"]] for message in conversation]
     assert kinds == [["text"], ["thinking", "text", "tool_use"], ["tool_result"]]
 
 
@@ -131,11 +131,11 @@ async def test_a_response_that_is_kept(stack: Stack, upstream: Upstream):
 async def test_one_in_the_background(stack: Stack, upstream: Upstream):
     """Asked for, looked up, cancelled; and its stream followed by the client's own means."""
     upstream.script(StalledReply(("one ",)))
-    asked = await stack.openai.responses.create(model="sonnet", input="hi", background=True)
-    assert asked.status == "queued"
+    response = await stack.openai.responses.create(model="sonnet", input="hi", background=True)
+    assert response.status == "queued"
     await upstream.wait_until(lambda: bool(upstream.held))
-    assert (await stack.openai.responses.cancel(asked.id)).status == "cancelled"
-    assert (await stack.openai.responses.retrieve(asked.id)).status == "cancelled"
+    assert (await stack.openai.responses.cancel(response.id)).status == "cancelled"
+    assert (await stack.openai.responses.retrieve(response.id)).status == "cancelled"
     upstream.script(AnswerReply(("one ", "two")))
     stream = await stack.openai.responses.create(model="sonnet", input="hi", background=True, stream=True)
     seen = [event async for event in stream]

@@ -60,7 +60,7 @@ async def test_the_clients_own_accumulator_gets_the_whole_answer(stack: Stack, u
 
 
 async def test_closing_a_stream_ends_its_job(stack: Stack, upstream: Upstream):
-    """The client's way to hang up."""
+    """The client's way to disconnect."""
     upstream.script(StalledReply(1))
     stream = await stack.openai.chat.completions.create(model="sonnet", messages=HI, stream=True)
     await anext(stream)
@@ -102,20 +102,20 @@ async def test_a_model_that_is_not_there_is_not_found(stack: Stack):
         assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
 
 
-async def test_a_full_queue_is_a_rate_limit_error(narrow: Stack, upstream: Upstream):
+async def test_a_full_queue_is_a_rate_limit_error(single_slot_stack: Stack, upstream: Upstream):
     """429, with the time to come back."""
     upstream.script(StalledReply(1))
-    async with asyncio.timeout(TEST_TIMEOUT), open_stream(narrow) as first:
+    async with asyncio.timeout(TEST_TIMEOUT), open_stream(single_slot_stack) as first:
         await first.read_text()
-        waiting = asyncio.create_task(narrow.openai.chat.completions.create(model="sonnet", messages=HI))
+        waiting = asyncio.create_task(single_slot_stack.openai.chat.completions.create(model="sonnet", messages=HI))
 
         async def is_full() -> bool:
-            health = await narrow.fetch_health()
+            health = await single_slot_stack.fetch_health()
             return bool(health and health["executors"][0]["waiting"] == 1)
 
         await wait_until(is_full)
         with pytest.raises(openai.RateLimitError) as caught:
-            await narrow.openai.chat.completions.create(model="sonnet", messages=HI, stream=True)
+            await single_slot_stack.openai.chat.completions.create(model="sonnet", messages=HI, stream=True)
         assert caught.value.code == "queue_full"
         assert int(caught.value.response.headers["retry-after"]) >= 1
         waiting.cancel()

@@ -59,18 +59,18 @@ def stages() -> dict[str, list[tuple[str, str]]]:
 STAGES = stages()
 
 
-def said(stage: str, word: str) -> list[str]:
+def list_instructions(stage: str, word: str) -> list[str]:
     """What a stage says by an instruction, and those that it is made from."""
     own = [rest for each, rest in STAGES[stage] if each == word]
     source = STAGES[stage][0][1].split(" ")[0]
-    return [*(said(source, word) if source in STAGES else []), *own]
+    return [*(list_instructions(source, word) if source in STAGES else []), *own]
 
 
 def validated(text: str) -> list[str]:
     """The services of a file, as the specification has it. Raises ValueError."""
-    whole: dict[str, Any] = yaml.safe_load(text)
+    document: dict[str, Any] = yaml.safe_load(text)
     # What is put together from pieces is: the library that reads it knows no merges inside of extensions.
-    plain = json.dumps({name: part for name, part in whole.items() if not name.startswith("x-")})
+    plain = json.dumps({name: part for name, part in document.items() if not name.startswith("x-")})
     read = PyCompose.from_yaml(plain)
     read.validate()
     return read.service_names()
@@ -132,7 +132,7 @@ def test_the_three_have_users_of_their_own_and_the_images_have_the_same():
     for name, user in users.items():
         uid, _, gid = user.partition(":")
         assert made[uid] == gid
-        assert said(name, "USER") == [user]
+        assert list_instructions(name, "USER") == [user]
     claude, tools = (users[name].partition(":")[2] for name in ("claude-executor", "tools-executor"))
     assert SERVICES["api"]["group_add"] == ["10000", claude, tools]
     assert SERVICES["claude-executor"]["group_add"] == SERVICES["tools-executor"]["group_add"] == ["10000"]
@@ -156,17 +156,17 @@ def test_sockets_lie_in_memory_in_a_folder_of_each_executor_s_own():
         "claude-executor": [f"claude-sockets:{OURS}"],
         "tools-executor": [f"tools-sockets:{OURS}"],
     }
-    assert f"RUN_DIR={OURS}" in " ".join(said("base", "ENV"))
+    assert f"RUN_DIR={OURS}" in " ".join(list_instructions("base", "ENV"))
 
 
-def test_keys_and_books_have_a_volume_of_the_api_s():
+def test_keys_and_the_ledger_have_a_volume_of_the_api():
     """Its own user's, and no other container has it."""
-    [folder] = re.findall(r"DATA_DIR=(\S+)", " ".join(said("api", "ENV")))
+    [folder] = re.findall(r"DATA_DIR=(\S+)", " ".join(list_instructions("api", "ENV")))
     assert f"data:{folder}" in SERVICES["api"]["volumes"]
     assert "data" in COMPOSE["volumes"]
     assert [
         run
-        for run in said("api", "RUN")
+        for run in list_instructions("api", "RUN")
         if run == f"install --directory --owner 10001 --group 10001 --mode 0700 {folder}"
     ]
     assert [name for name, service in SERVICES.items() if folder in str(service.get("volumes"))] == ["api"]
@@ -191,7 +191,7 @@ def test_secrets_are_files_for_the_one_program_that_needs_them():
     assert given["api"] == {"API_SECRET_TOKEN"}
     assert given["claude-executor"] == {"CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_API_KEY"}
     assert given["tools-executor"] == set()
-    assert "CREDENTIALS_DIRECTORY=/run/secrets" in " ".join(said("base", "ENV"))
+    assert "CREDENTIALS_DIRECTORY=/run/secrets" in " ".join(list_instructions("base", "ENV"))
     secret = {"API_SECRET_TOKEN", *CREDENTIAL_VARIABLES} - {"ANTHROPIC_BASE_URL"}
     for service in SERVICES.values():
         assert not secret & set(service.get("environment", {}))
@@ -218,7 +218,7 @@ def test_every_variable_is_one_that_its_program_reads():
     everywhere = {*TELEMETRY_VARIABLES, *NETWORK_VARIABLES, "CREDENTIALS_DIRECTORY", "PATH", "PYTHONDONTWRITEBYTECODE"}
     for name, settings in known.items():
         assert set(SERVICES[name]["environment"]) <= settings | everywhere
-        in_image = set(re.findall(r"(\w+)=", " ".join(said(name, "ENV"))))
+        in_image = set(re.findall(r"(\w+)=", " ".join(list_instructions(name, "ENV"))))
         assert in_image <= {*SETTINGS, *everywhere}
         shared = {"LOG_FORMAT", "DRAIN_TIMEOUT", "RUN_DIR"}
         assert in_image - everywhere - shared <= settings
@@ -260,20 +260,27 @@ def test_everything_that_is_mounted_or_copied_is_there():
 
 def test_an_image_has_the_code_of_its_own_program_only():
     """The API has no executor in it, but its owner's commands, the executors no API; the CLI is in one image, from the lock."""
-    code = {name: {rest.split(" ")[0] for rest in said(name, "COPY") if not rest.startswith("--")} for name in IMAGES}
+    code = {
+        name: {rest.split(" ")[0] for rest in list_instructions(name, "COPY") if not rest.startswith("--")}
+        for name in IMAGES
+    }
     assert code["api"] - code["claude-executor"] == {"api", "cli"}
     assert code["claude-executor"] == code["tools-executor"]
     assert code["claude-executor"] - code["api"] == {"executor"}
-    packages = {name: [rest for rest in said(name, "COPY") if rest.startswith("--from=")] for name in IMAGES}
+    packages = {
+        name: [rest for rest in list_instructions(name, "COPY") if rest.startswith("--from=")] for name in IMAGES
+    }
     assert {name: copied[0].split(" ")[0] for name, [*copied] in packages.items()} == {
         "api": "--from=without-cli",
         "claude-executor": "--from=packages",
         "tools-executor": "--from=without-cli",
     }
-    [install] = [rest for rest in said("packages", "RUN") if "uv pip install" in rest]
+    [install] = [rest for rest in list_instructions("packages", "RUN") if "uv pip install" in rest]
     assert "--constraints requirements.lock --requirements pyproject.toml --extra cluster" in install
     assert "claude-agent-sdk==" in (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
-    assert "rm -rf .venv/lib/python3.13/site-packages/claude_agent_sdk/_bundled" in said("without-cli", "RUN")
+    assert "rm -rf .venv/lib/python3.13/site-packages/claude_agent_sdk/_bundled" in list_instructions(
+        "without-cli", "RUN"
+    )
 
 
 def test_nothing_secret_can_be_sent_to_the_builder():
@@ -293,7 +300,7 @@ def test_nothing_secret_can_be_sent_to_the_builder():
     copied = {
         source.partition("/")[0]
         for name in STAGES
-        for rest in said(name, "COPY")
+        for rest in list_instructions(name, "COPY")
         if "--from" not in rest
         for source in rest.split(" ")[:-1]
     }
@@ -315,7 +322,7 @@ def test_versions_are_pinned():
 
 
 def test_prometheus_is_let_in_by_its_address_and_has_the_rules():
-    """No key is in its hands; the rules are those of deploy/prometheus."""
+    """It holds no key; its rules are those of deploy/prometheus."""
     address = SERVICES["prometheus"]["networks"]["watch"]["ipv4_address"]
     assert SERVICES["api"]["environment"]["METRICS_ALLOW"] == address
     [config] = COMPOSE["networks"]["watch"]["ipam"]["config"]
@@ -387,15 +394,15 @@ async def ran(arguments: list[str]) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments[1:], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    told, _ = await process.communicate()
-    return process.returncode or 0, told.decode().strip()
+    output, _ = await process.communicate()
+    return process.returncode or 0, output.decode().strip()
 
 
-async def test_the_healthchecks_know_a_server_that_is_well(handy: Stack):
+async def test_the_healthchecks_know_a_server_that_is_well(tools_stack: Stack):
     """The very commands, with this server's places for the containers'."""
     for name in sorted(IMAGES):
         command = [
-            word.replace("http://127.0.0.1:8020", handy.url).replace(OURS, str(handy.run_dir))
+            word.replace("http://127.0.0.1:8020", tools_stack.url).replace(OURS, str(tools_stack.run_dir))
             for word in check_of(name)
         ]
         assert await ran(command) == (0, "healthy")
@@ -403,14 +410,14 @@ async def test_the_healthchecks_know_a_server_that_is_well(handy: Stack):
 
 async def test_the_healthchecks_know_one_that_is_not(tmp_path: Path):
     """Nobody there; an executor that serves nothing; and what is no address."""
-    status, told = await ran(["python", "-m", "cli.container_health", str(tmp_path / "claude-1.sock")])
-    assert (status, told.startswith("it does not answer")) == (1, True)
-    status, told = await ran(
+    status, output = await ran(["python", "-m", "cli.container_health", str(tmp_path / "claude-1.sock")])
+    assert (status, output.startswith("it does not answer")) == (1, True)
+    status, output = await ran(
         ["python", "-m", "cli.container_health", f"http://127.0.0.1:{find_free_port()}/health/ready"]
     )
-    assert (status, told.startswith("it does not answer")) == (1, True)
-    status, told = await ran(["python", "-m", "cli.container_health"])
-    assert (status, told.startswith("usage: ")) == (2, True)
+    assert (status, output.startswith("it does not answer")) == (1, True)
+    status, output = await ran(["python", "-m", "cli.container_health"])
+    assert (status, output.startswith("usage: ")) == (2, True)
 
 
 async def test_a_server_that_can_not_answer_is_not_well(tmp_path: Path):

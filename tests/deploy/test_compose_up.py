@@ -121,8 +121,8 @@ def test_secrets_and_sockets_are_for_whom_they_should_be(compose: DockerCompose)
 
 def test_prometheus_scrapes_and_grafana_has_the_dashboard(compose: DockerCompose):
     """Without a key, by its address; and the dashboard is provisioned."""
-    asked = "wget -qO- http://127.0.0.1:9090/api/v1/query?query=up"
-    up, _, _ = compose.exec_in_container(["sh", "-c", asked], "prometheus")
+    query = "wget -qO- http://127.0.0.1:9090/api/v1/query?query=up"
+    up, _, _ = compose.exec_in_container(["sh", "-c", query], "prometheus")
     assert json.loads(up)["data"]["result"][0]["value"][1] == "1"
     password = (Path(compose.context) / "secrets/grafana-admin-password").read_text(encoding="utf-8")
     host, port = compose.get_service_host_and_port("grafana", 3000)

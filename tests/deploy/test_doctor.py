@@ -66,7 +66,7 @@ def of(found: Report | list[Finding], check: str) -> list[Finding]:
 
 
 def one(found: Report | list[Finding] | Any, check: str, level: str, words: str) -> Finding:
-    """The one finding with these words; it has a mend, unless all is well."""
+    """The one finding with these words; it names a fix, unless its status is `ok`."""
     findings = of(found if isinstance(found, Report) else list(found), check)
     matching = [each for each in findings if words in each.message]
     assert len(matching) == 1, findings
@@ -163,8 +163,8 @@ def _bundled() -> Path:
 
 def test_the_version_that_was_tested_is_the_one_that_is_installed():
     """The tests run the CLI that the lock has; what `doctor` compares with is that version."""
-    said = subprocess.run([_bundled(), "--version"], capture_output=True, text=True, check=True).stdout
-    assert said.split()[0] == TESTED_CLI_VERSION
+    output = subprocess.run([_bundled(), "--version"], capture_output=True, text=True, check=True).stdout
+    assert output.split()[0] == TESTED_CLI_VERSION
 
 
 async def test_a_credential_is_tried_when_asked(folder: Path, upstream: Upstream):
@@ -267,15 +267,15 @@ def test_library_that_is_missing_for_office_documents_is_a_warning():
     assert "nstall" in one(found, "sandbox", "warning", "anydoc is missing").fix
 
 
-async def test_with_the_server_running_its_own_port_and_sockets_are_well(folder: Path, handy: Stack):
+async def test_with_the_server_running_its_own_port_and_sockets_are_well(folder: Path, tools_stack: Stack):
     """The address is taken by this server itself, and each executor says how it is."""
-    server = here(folder, PORT=str(handy.port), RUN_DIR=str(handy.run_dir), API_SECRET_TOKEN=API_KEY)
+    server = here(folder, PORT=str(tools_stack.port), RUN_DIR=str(tools_stack.run_dir), API_SECRET_TOKEN=API_KEY)
     found = [
         *await network.check_port(server),
         *await network.check_running_server(server),
         *await paths.check_sockets(server),
     ]
-    one(found, "port", "ok", f"This server runs at http://127.0.0.1:{handy.port}.")
+    one(found, "port", "ok", f"This server runs at http://127.0.0.1:{tools_stack.port}.")
     one(found, "running", "ok", "reports the status ok")
     one(found, "sockets", "ok", "claude-1 answers: online, Claude Code 2.1.330")
     one(found, "sockets", "ok", "tools-1 answers")
@@ -393,10 +393,10 @@ async def test_the_way_to_the_service_is_the_proxy_s_if_there_is_one(folder: Pat
         found = await network.check_service(
             {"HTTPS_PROXY": proxy, "ANTHROPIC_BASE_URL": "https://service.invalid"}, used=True
         )
-    said = one(
+    output = one(
         found, "upstream", "error", "https://service.invalid can't be reached through the proxy http://127.0.0.1:"
     )
-    assert SECRET not in said.message + said.fix
+    assert SECRET not in output.message + output.fix
     assert asked_for == [b"CONNECT service.invalid:443 HTTP/1.1"]
     found = await network.check_service({"SSL_CERT_FILE": str(folder / "gone")}, used=True)
     one(found, "upstream", "error", "certificates")
@@ -530,29 +530,29 @@ async def command(folder: Path, *arguments: str, **more: str) -> tuple[int, str]
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    said, _ = await process.communicate()
-    return process.returncode or 0, said.decode()
+    output, _ = await process.communicate()
+    return process.returncode or 0, output.decode()
 
 
 async def test_the_command_says_it_to_people_and_to_programs(folder: Path):
     """0 where nothing is an error, 1 where something is, 2 for what it does not know."""
-    status, said = await command(folder)
-    assert status == 0, said
-    assert f"Checked: the server in {folder}" in said
-    assert "warning credential There is no credential, so the offline model answers.\n" in said
-    assert "→ To go online" in said
-    assert said.splitlines()[-1].endswith("1 warning, 0 error")
-    status, said = await command(folder, "--json", "--here", CLI_POOL_SIZE="many")
-    assert status == 1, said
-    report = json.loads(said)
+    status, output = await command(folder)
+    assert status == 0, output
+    assert f"Checked: the server in {folder}" in output
+    assert "warning credential There is no credential, so the offline model answers.\n" in output
+    assert "→ To go online" in output
+    assert output.splitlines()[-1].endswith("1 warning, 0 error")
+    status, output = await command(folder, "--json", "--here", CLI_POOL_SIZE="many")
+    assert status == 1, output
+    report = json.loads(output)
     assert report["ok"] is False
     [finding] = [each for each in report["findings"] if each["level"] == "error"]
     assert finding["check"] == "settings"
     assert finding["message"].startswith("CLI_POOL_SIZE: ")
     assert finding["fix"].startswith("Set CLI_POOL_SIZE in the environment")
-    status, said = await command(folder, "--nonsense")
+    status, output = await command(folder, "--nonsense")
     assert status == 2
-    assert "No such option" in said
+    assert "No such option" in output
 
 
 def test_every_environment_is_one_that_up_would_make(folder: Path):

@@ -1,6 +1,6 @@
 """What `make` installs: beside what runs, then in its place at once; and whether services can start it.
 
-The law is in `deploy/environment.sh`. Its `uv` is a stand-in that makes a small environment, as slowly as a test wants.
+`deploy/environment.sh` states the invariants. Its `uv` is a stand-in that makes a small environment, as slowly as a test wants.
 """
 
 import contextlib
@@ -140,7 +140,7 @@ def checkout(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path)
 
 
-def said(url: str) -> str:
+def fetch_text(url: str) -> str:
     """What the program says of its version. Raises HTTPError."""
     return httpx2.get(url, trust_env=False).raise_for_status().text
 
@@ -159,19 +159,19 @@ def test_requests_go_on_while_a_new_environment_is_made_and_after(checkout: Chec
     watching = threading.Thread(target=watch)
     watching.start()
     with checkout.started() as url:
-        assert said(url) == "one"
+        assert fetch_text(url) == "one"
         checkout.fetch("two")
         (checkout.folder / "begun").unlink()
         with checkout.begin() as installing:
             while not (checkout.folder / "begun").exists():
-                assert said(url) == "one"
+                assert fetch_text(url) == "one"
             (checkout.folder / "go").touch()
             while installing.poll() is None:
-                assert said(url) == "one"
+                assert fetch_text(url) == "one"
         assert installing.returncode == 0
-        assert said(f"{url}/later") == "one"
+        assert fetch_text(f"{url}/later") == "one"
         with checkout.started() as newer:
-            assert (said(newer), said(f"{newer}/later")) == ("two", "two")
+            assert (fetch_text(newer), fetch_text(f"{newer}/later")) == ("two", "two")
     over.set()
     watching.join()
     assert gaps == []
@@ -186,7 +186,7 @@ def test_what_runs_stays_and_what_is_older_goes(checkout: Checkout):
             checkout.fetch(version)
             checkout.install()
         assert len(checkout.environments) == 3
-        assert said(f"{url}/later") == "one"
+        assert fetch_text(f"{url}/later") == "one"
     checkout.fetch("five")
     checkout.install()
     assert len(checkout.environments) == 2
@@ -194,7 +194,7 @@ def test_what_runs_stays_and_what_is_older_goes(checkout: Checkout):
 
 
 def test_an_installation_that_fails_changes_nothing_and_can_be_tried_again(checkout: Checkout):
-    """What it left is made anew."""
+    """What it left behind is built again."""
     checkout.install()
     before = checkout.link.resolve()
     checkout.fetch("two")
@@ -202,7 +202,7 @@ def test_an_installation_that_fails_changes_nothing_and_can_be_tried_again(check
     assert checkout.link.resolve() == before
     assert checkout.install() == 0
     with checkout.started() as url:
-        assert said(url) == "two"
+        assert fetch_text(url) == "two"
 
 
 def test_each_kind_has_an_environment_of_its_own(checkout: Checkout):
@@ -219,14 +219,14 @@ def test_each_kind_has_an_environment_of_its_own(checkout: Checkout):
 def test_the_server_is_installed_without_the_test_tools_by_the_lock(checkout: Checkout, kind: str):
     """The drivers for several API hosts are among what it needs; `dev` alone installs everything in the lock."""
     checkout.install(kind)
-    asked = (checkout.folder / "asked").read_text(encoding="utf-8")
-    assert asked.startswith("install ")
-    assert "--constraints requirements.lock" in asked
-    assert asked.endswith(" .[cluster]")
+    requested = (checkout.folder / "asked").read_text(encoding="utf-8")
+    assert requested.startswith("install ")
+    assert "--constraints requirements.lock" in requested
+    assert requested.endswith(" .[cluster]")
     checkout.install("dev")
-    asked = (checkout.folder / "asked").read_text(encoding="utf-8")
-    assert asked.startswith("sync ")
-    assert asked.endswith(" requirements.lock")
+    requested = (checkout.folder / "asked").read_text(encoding="utf-8")
+    assert requested.startswith("sync ")
+    assert requested.endswith(" requirements.lock")
 
 
 def test_a_folder_of_an_earlier_version_makes_place(checkout: Checkout):
@@ -248,9 +248,9 @@ def test_a_python_in_a_home_is_told(checkout: Checkout):
     uv.write_text(lines.replace("import os\n", "import os, sys\n"), encoding="utf-8")
     (checkout.folder / "go").touch()
     with checkout.begin() as installing:
-        _, told = installing.communicate()
-    assert installing.returncode == 0, told
-    assert "/home/somebody/python/bin/python3.13, which services can't reach" in told
+        _, output = installing.communicate()
+    assert installing.returncode == 0, output
+    assert "/home/somebody/python/bin/python3.13, which services can't reach" in output
 
 
 def test_what_uv_brings_stays_in_the_folder(tmp_path: Path):
@@ -260,11 +260,11 @@ def test_what_uv_brings_stays_in_the_folder(tmp_path: Path):
     assert make
     show = [make, "--eval", 'show: ; @echo "$$UV_PYTHON_INSTALL_DIR $$UV_CACHE_DIR"', "show"]
     given = {"PATH": os.environ["PATH"]}
-    told = subprocess.run(show, cwd=tmp_path, env=given, capture_output=True, text=True, check=True).stdout
-    assert told.split() == [f"{tmp_path}/.uv/python", f"{tmp_path}/.uv/cache"]
+    output = subprocess.run(show, cwd=tmp_path, env=given, capture_output=True, text=True, check=True).stdout
+    assert output.split() == [f"{tmp_path}/.uv/python", f"{tmp_path}/.uv/cache"]
     given["UV_CACHE_DIR"] = "/elsewhere"
-    told = subprocess.run(show, cwd=tmp_path, env=given, capture_output=True, text=True, check=True).stdout
-    assert told.split() == [f"{tmp_path}/.uv/python", "/elsewhere"]
+    output = subprocess.run(show, cwd=tmp_path, env=given, capture_output=True, text=True, check=True).stdout
+    assert output.split() == [f"{tmp_path}/.uv/python", "/elsewhere"]
     ignored = [line.rstrip("/") for line in (REPOSITORY / ".gitignore").read_text(encoding="utf-8").split()]
     for made in (".uv/python", ".uv/cache", ".venvs/copy-1"):
         (tmp_path / made).mkdir(parents=True)
@@ -323,9 +323,9 @@ def test_what_lies_in_a_home_is_not_there_for_a_service_even_if_all_may_enter(op
     with tempfile.TemporaryDirectory(dir="/home") as home:
         Path(home).chmod(0o755)
         (Path(home) / "found_in_a_home.py").touch()
-        status, told = starts(open_path / "linked", system_python, "found_in_a_home", PYTHONPATH=home)
+        status, output = starts(open_path / "linked", system_python, "found_in_a_home", PYTHONPATH=home)
     assert status == 1
-    assert "No module named 'found_in_a_home'" in told
+    assert "No module named 'found_in_a_home'" in output
 
 
 @as_root
@@ -333,14 +333,14 @@ def test_a_service_is_tried_as_its_user(open_path: Path, system_python: str):
     """One that starts is not worth a word; one that lacks its module, or may not be entered, is told."""
     tmp_path = open_path
     assert starts(tmp_path / "good", system_python, "json") == (0, "")
-    status, told = starts(tmp_path / "bad", system_python, "nosuchmodule")
+    status, output = starts(tmp_path / "bad", system_python, "nosuchmodule")
     assert status == 1
-    assert "nobody can't run" in told
-    assert "nosuchmodule" in told
+    assert "nobody can't run" in output
+    assert "nosuchmodule" in output
     (tmp_path / "closed").mkdir(mode=0o700)
-    status, told = starts(tmp_path / "closed", system_python, "json")
+    status, output = starts(tmp_path / "closed", system_python, "json")
     assert status == 1
-    assert f"chmod -R go+rX {tmp_path}/closed" in told
+    assert f"chmod -R go+rX {tmp_path}/closed" in output
 
 
 @as_root
@@ -350,12 +350,12 @@ def test_a_python_that_lies_in_a_home_is_refused_with_what_to_do(system_python: 
     home.mkdir()
     try:
         shutil.copy(Path(system_python).resolve(), home / "python")
-        status, told = starts(home, str(home / "python"), "json")
+        status, output = starts(home, str(home / "python"), "json")
     finally:
         shutil.rmtree(home)
     assert status == 1
-    assert "/root/.python-of-a-test/python is in a home directory" in told
-    assert "make clean && make install" in told
+    assert "/root/.python-of-a-test/python is in a home directory" in output
+    assert "make clean && make install" in output
 
 
 def test_the_installer_tries_each_service_before_it_starts_any():

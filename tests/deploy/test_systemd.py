@@ -42,9 +42,9 @@ def test_a_unit_is_no_more_exposed_than_it_was(unit: str):
     """`--threshold` fails above it; one less must fail, so that the figure is the exact one."""
     security = ("security", "--offline=true", "--no-pager")
     reached = EXPOSURE[unit]
-    status, said = analyze(*security, f"--threshold={reached}", UNITS / unit)
-    assert status == 0, said
-    assert f"{reached / 10:.1f}" in said.splitlines()[-1]
+    status, output = analyze(*security, f"--threshold={reached}", UNITS / unit)
+    assert status == 0, output
+    assert f"{reached / 10:.1f}" in output.splitlines()[-1]
     assert reached <= 15
 
 

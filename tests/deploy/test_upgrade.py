@@ -1,6 +1,6 @@
 """An upgrade under load, as systemd does it: executors are replaced one after another, then the API, whose sockets stay.
 
-Law: nobody is refused, nobody's answer is lost or cut; who comes while a program is away waits.
+Invariants: nobody is refused, nobody's answer is lost or cut; who comes while a program is away waits.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ class Host:
         """Start a program, and wait until it serves."""
         (notify := self.folder / f"notify-{name}").mkdir(exist_ok=True)
         (notify / "notify").unlink(missing_ok=True)
-        said, where = open_notify_socket(notify)
+        notify_socket, where = open_notify_socket(notify)
         environment = {
             "HOME": str(self.folder),
             "RUN_DIR": str(self.run),
@@ -74,11 +74,11 @@ class Host:
             case _:
                 arguments = ("executor", "--role", "claude", "--name", name)
                 environment |= {"ANTHROPIC_API_KEY": "sk-ant-invented", "ANTHROPIC_BASE_URL": self._upstream_url}
-        with said:
+        with notify_socket:
             async with AsyncExitStack() as stack:
                 log = self.folder / f"{name}.log"
                 await stack.enter_async_context(start_activated(self.sockets[name], environment, *arguments, log=log))
-                await wait_for_state(said, "READY=1")
+                await wait_for_state(notify_socket, "READY=1")
                 self._running[name] = stack.pop_all()
 
     async def stop(self, name: str) -> None:
@@ -118,7 +118,7 @@ async def streamed(client: httpx2.AsyncClient, number: int) -> None:
     assert body.count(f'"content":"s{number} "') == WORDS, body
 
 
-async def whole(client: httpx2.AsyncClient, number: int) -> None:
+async def send_plain_requests(client: httpx2.AsyncClient, number: int) -> None:
     request = {"max_tokens": 100, "messages": [{"role": "user", "content": f"w{number}"}]}
     response = await client.post("/v1/messages", json=request)
     assert response.status_code == 200, response.text
@@ -166,7 +166,7 @@ async def load(host: Host, *requests: Request) -> AsyncGenerator[dict[str, int]]
 @pytest.mark.timeout(900)
 async def test_everything_is_replaced_and_nobody_is_refused(host: Host):
     """Executor by executor, then the API; a request or more of each kind is answered between any two of them."""
-    async with load(host, streamed, whole, command, listed) as answered:
+    async with load(host, streamed, send_plain_requests, command, listed) as answered:
 
         async def some_more() -> None:
             before = dict(answered)

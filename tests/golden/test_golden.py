@@ -225,12 +225,12 @@ async def test_the_stream_adds_up_to_the_whole_answer(case: Case):
             cast("ChatCompletionChunk", construct_type(type_=ChatCompletionChunk, value=json.loads(chunk)))
         )
     _, _, body = (await case.response(stream=False)).partition("\n\n")
-    whole = ChatCompletion.model_validate_json(body, strict=True).model_dump(exclude_none=True)
+    answer = ChatCompletion.model_validate_json(body, strict=True).model_dump(exclude_none=True)
     streamed = without_index(state.current_completion_snapshot.model_dump(exclude_none=True))
     if not case.options.get("include_usage"):
-        del whole["usage"]
-    assert streamed["choices"] == whole["choices"]
-    assert streamed.get("usage") == whole.get("usage")
+        del answer["usage"]
+    assert streamed["choices"] == answer["choices"]
+    assert streamed.get("usage") == answer.get("usage")
 
 
 def without_index(completion: dict[str, Any]) -> dict[str, Any]:
@@ -249,7 +249,7 @@ def without_index(completion: dict[str, Any]) -> dict[str, Any]:
     return completion
 
 
-def told(response: str) -> list[dict[str, Any]]:
+def parse_events(response: str) -> list[dict[str, Any]]:
     """The events of a stream whose events have names; each is under its own."""
     _, _, body = response.partition("\n\n")
     found: list[dict[str, Any]] = []
@@ -265,22 +265,22 @@ async def test_anthropics_events_add_up_to_the_whole_message(case: Case):
     """Put together by the official client, the events are the very message that a plain request gets."""
     snapshot: Any = None
     buffers: dict[int, bytes] = {}
-    for event in told(await case.response(stream=True)):
+    for event in parse_events(await case.response(stream=True)):
         if event["type"] != "ping":
             made: RawMessageStreamEvent = _anthropics.validate_python(event)
             snapshot = accumulate_event(event=made, current_snapshot=snapshot, json_bufs=buffers)
     _, _, body = (await case.response(stream=False)).partition("\n\n")
-    whole = AnthropicMessage.model_validate_json(body, strict=True)
+    answer = AnthropicMessage.model_validate_json(body, strict=True)
     if case.path.stem == "call_cut_by_the_limit":
         # The client guesses at what was cut off; a whole answer does not.
         snapshot.content[-1].input = {}
-    assert snapshot.model_dump(exclude_none=True) == whole.model_dump(exclude_none=True)
+    assert snapshot.model_dump(exclude_none=True) == answer.model_dump(exclude_none=True)
 
 
 @each(RESPONSES)
 async def test_every_event_of_a_response_is_one_the_official_client_knows(case: Case):
     """By its own types, with numbers that count up; the last has the response that a plain request gets."""
-    events = told(await case.response(stream=True))
+    events = parse_events(await case.response(stream=True))
     known: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
     for event in events:
         known.validate_python(event)
@@ -297,7 +297,7 @@ async def test_every_event_of_a_response_is_one_the_official_client_knows(case: 
 @each(RESPONSES)
 async def test_the_events_of_a_response_add_up_to_its_items(case: Case):
     """Each item is begun and done in its place, one after another; its deltas are its text."""
-    events = told(await case.response(stream=True))
+    events = parse_events(await case.response(stream=True))
     open_items: list[str] = []
     pieces = ""
     for event in events:
@@ -328,12 +328,12 @@ async def test_the_events_of_a_response_add_up_to_its_items(case: Case):
 async def test_a_stream_of_rest_ends_in_the_very_body_of_a_plain_answer(case: Case):
     """In exactly one `result` or `error`, which comes last."""
     _, _, streamed = (await case.response(stream=True)).partition("\n\n")
-    head, _, whole = (await case.response(stream=False)).partition("\n\n")
+    head, _, answer = (await case.response(stream=False)).partition("\n\n")
     if not streamed.startswith(("event: ", ": ")):
         # It failed before anything was streamed: then it is the plain answer.
-        assert streamed == whole
+        assert streamed == answer
         return
     events = [event.split("\n") for event in streamed.removesuffix("\n\n").split("\n\n") if not event.startswith(":")]
     assert [name for name, _ in events if name in {"event: result", "event: error"}] == [events[-1][0]]
     assert (events[-1][0] == "event: result") == head.startswith("HTTP 200")
-    assert events[-1][1] == f"data: {whole}"
+    assert events[-1][1] == f"data: {answer}"

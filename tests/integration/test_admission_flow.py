@@ -18,31 +18,31 @@ async def loads(stack: Stack) -> list[tuple[int, int]]:
     return [(executor["running"], executor["waiting"]) for executor in health["executors"]]
 
 
-def asked(received: ReceivedRequest) -> str:
+def get_prompt(received: ReceivedRequest) -> str:
     """The last words of the client's."""
     return received.conversation[-1]["content"][-1]["text"]
 
 
 def echo(received: ReceivedRequest) -> AnswerReply:
     """An answer that tells whose it is."""
-    return AnswerReply(("You said: ", asked(received)))
+    return AnswerReply(("You said: ", get_prompt(received)))
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_when_all_places_are_taken_one_waits_and_the_next_is_turned_away(
-    narrow: Stack, upstream: Upstream, *, stream: bool
+async def test_when_all_slots_are_taken_one_waits_and_the_next_is_refused(
+    single_slot_stack: Stack, upstream: Upstream, *, stream: bool
 ):
     """429 with a time to come back, as JSON also where a stream was asked for; who waited is answered in turn."""
     upstream.script(StalledReply(1), echo)
-    async with asyncio.timeout(TEST_TIMEOUT), open_stream(narrow, "first") as first:
+    async with asyncio.timeout(TEST_TIMEOUT), open_stream(single_slot_stack, "first") as first:
         await first.read_text()
-        second = asyncio.create_task(send_chat(narrow, "second"))
+        second = asyncio.create_task(send_chat(single_slot_stack, "second"))
 
         async def is_full() -> bool:
-            return await loads(narrow) == [(1, 1)]
+            return await loads(single_slot_stack) == [(1, 1)]
 
         await wait_until(is_full)
-        third = await send_chat(narrow, "third", stream=stream)
+        third = await send_chat(single_slot_stack, "third", stream=stream)
         error = parse_error(third)
         assert (third.status_code, error["code"], error["type"]) == (429, "queue_full", "rate_limit_error")
         assert int(third.headers["retry-after"]) >= 1
@@ -51,10 +51,10 @@ async def test_when_all_places_are_taken_one_waits_and_the_next_is_turned_away(
         await upstream.release()
         await first.read_rest()
         assert parse_text(await second) == "You said: second"
-    assert [asked(received) for received in upstream.requests] == ["first", "second"]
+    assert [get_prompt(received) for received in upstream.requests] == ["first", "second"]
 
 
-async def test_who_waits_too_long_is_turned_away(upstream: Upstream):
+async def test_a_request_that_waits_too_long_is_refused(upstream: Upstream):
     """QUEUE_TIMEOUT, also before any byte; the place in the queue is free again."""
     upstream.script(StalledReply(1))
     settings = {"MAX_CONCURRENT": "1", "MAX_QUEUE": "2", "QUEUE_TIMEOUT": "0.3"}
@@ -77,20 +77,20 @@ async def test_who_waits_too_long_is_turned_away(upstream: Upstream):
     assert len(upstream.requests) == 1
 
 
-async def test_a_burst_over_what_is_parked_is_answered_right(stack: Stack, upstream: Upstream):
-    """Eight at once, one parked, four places: everyone gets the answer to what they asked."""
+async def test_a_burst_larger_than_the_pool_is_answered_correctly(stack: Stack, upstream: Upstream):
+    """Eight at once, one idle process, four slots: each client gets the answer to its own request."""
     upstream.script(echo)
 
     async def one(number: int) -> None:
-        said = f"client {number}"
+        prompt = f"client {number}"
         if number % 2:
-            assert parse_text(await send_chat(stack, said)) == f"You said: {said}"
+            assert parse_text(await send_chat(stack, prompt)) == f"You said: {prompt}"
         else:
-            assert join_text(await collect_chunks(stack, said)) == f"You said: {said}"
+            assert join_text(await collect_chunks(stack, prompt)) == f"You said: {prompt}"
 
     async with asyncio.timeout(TEST_TIMEOUT):
         await asyncio.gather(*(one(number) for number in range(8)))
-    assert Counter(asked(received) for received in upstream.requests) == Counter(f"client {n}" for n in range(8))
+    assert Counter(get_prompt(received) for received in upstream.requests) == Counter(f"client {n}" for n in range(8))
     await stack.wait_until_idle()
 
 
@@ -119,11 +119,11 @@ async def test_two_executors_share_the_load(upstream: Upstream):
         assert parse_text(await send_chat(stack, "again")) == "You said: again"
 
 
-async def test_streams_under_way_at_once_keep_to_themselves(stack: Stack, upstream: Upstream):
+async def test_concurrent_streams_do_not_mix(stack: Stack, upstream: Upstream):
     """Four at a time, delta by delta: no word strays."""
 
     def own(received: ReceivedRequest) -> GatedReply:
-        return GatedReply([f"{asked(received)}.{number} " for number in range(5)])
+        return GatedReply([f"{get_prompt(received)}.{number} " for number in range(5)])
 
     upstream.script(own)
 

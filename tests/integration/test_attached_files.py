@@ -45,15 +45,15 @@ def chat_file(data: bytes, media_type: str) -> Json:
 
 
 def chat(*files: tuple[bytes, str]) -> Json:
-    said = [{"type": "text", "text": "Read."}, *(chat_file(*each) for each in files)]
-    return {"model": "sonnet", "messages": [{"role": "user", "content": said}]}
+    content = [{"type": "text", "text": "Read."}, *(chat_file(*each) for each in files)]
+    return {"model": "sonnet", "messages": [{"role": "user", "content": content}]}
 
 
 def chat_returned(data: bytes) -> Json:
     call = {"id": "c", "type": "function", "function": {"name": "read", "arguments": "{}"}}
     result = {"role": "tool", "tool_call_id": "c", "content": [chat_file(data, "")]}
-    said = [{"role": "user", "content": "Read."}, {"role": "assistant", "tool_calls": [call]}, result]
-    return {"model": "sonnet", "messages": said, "tools": [{"type": "function", "function": {"name": "read"}}]}
+    messages = [{"role": "user", "content": "Read."}, {"role": "assistant", "tool_calls": [call]}, result]
+    return {"model": "sonnet", "messages": messages, "tools": [{"type": "function", "function": {"name": "read"}}]}
 
 
 def input_file(data: bytes, media_type: str) -> Json:
@@ -61,8 +61,8 @@ def input_file(data: bytes, media_type: str) -> Json:
 
 
 def responses(*files: tuple[bytes, str]) -> Json:
-    said = [{"type": "input_text", "text": "Read."}, *(input_file(*each) for each in files)]
-    return {"model": "sonnet", "input": [{"role": "user", "content": said}]}
+    content = [{"type": "input_text", "text": "Read."}, *(input_file(*each) for each in files)]
+    return {"model": "sonnet", "input": [{"role": "user", "content": content}]}
 
 
 def responses_returned(data: bytes) -> Json:
@@ -81,20 +81,20 @@ def block(data: bytes, media_type: str) -> Json:
 
 
 def messages(*files: tuple[bytes, str]) -> Json:
-    said = [{"type": "text", "text": "Read."}, *(block(*each) for each in files)]
-    return {"model": "sonnet", "max_tokens": 100, "messages": [{"role": "user", "content": said}]}
+    content = [{"type": "text", "text": "Read."}, *(block(*each) for each in files)]
+    return {"model": "sonnet", "max_tokens": 100, "messages": [{"role": "user", "content": content}]}
 
 
 def messages_returned(data: bytes) -> Json:
     use = {"type": "tool_use", "id": "toolu_1", "name": "read", "input": {}}
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [block(data, "application/octet-stream")]}
-    said = [
+    messages = [
         {"role": "user", "content": "Read."},
         {"role": "assistant", "content": [use]},
         {"role": "user", "content": [result]},
     ]
     tools = [{"name": "read", "input_schema": {"type": "object"}}]
-    return {"model": "sonnet", "max_tokens": 100, "messages": said, "tools": tools}
+    return {"model": "sonnet", "max_tokens": 100, "messages": messages, "tools": tools}
 
 
 CHAT = Attaching(
@@ -150,9 +150,9 @@ FILES = (
 
 
 @each_api
-async def test_attached_files_reach_the_model_as_their_text(handy: Stack, upstream: Upstream, api: Attaching):
+async def test_attached_files_reach_the_model_as_their_text(tools_stack: Stack, upstream: Upstream, api: Attaching):
     """Each in its place, by its name, and with how it was read, where that is not certain."""
-    response = await handy.client.post(api.path, json=api.attached(*(each[:2] for each in FILES)))
+    response = await tools_stack.client.post(api.path, json=api.attached(*(each[:2] for each in FILES)))
     assert response.status_code == 200, response.text
     found = received(upstream)
     assert [each["title"] for each in found] == [NAME] * len(FILES)
@@ -162,9 +162,9 @@ async def test_attached_files_reach_the_model_as_their_text(handy: Stack, upstre
 
 
 @each_api
-async def test_office_document_in_a_tool_s_result_is_converted(handy: Stack, upstream: Upstream, api: Attaching):
+async def test_office_document_in_a_tool_s_result_is_converted(tools_stack: Stack, upstream: Upstream, api: Attaching):
     """A client's own tool may read one."""
-    response = await handy.client.post(api.path, json=api.returned(DOCX))
+    response = await tools_stack.client.post(api.path, json=api.returned(DOCX))
     assert response.status_code == 200, response.text
     assert [each["source"]["data"] for each in received(upstream)] == [MARKDOWN]
 
@@ -183,15 +183,15 @@ UNREADABLE = {
 @each_api
 @pytest.mark.parametrize("name", UNREADABLE)
 async def test_file_that_cannot_be_read_is_refused_in_its_place(
-    handy: Stack, upstream: Upstream, api: Attaching, name: str
+    tools_stack: Stack, upstream: Upstream, api: Attaching, name: str
 ):
     """Before the model is asked."""
     data, status, words = UNREADABLE[name]
-    response = await handy.client.post(api.path, json=api.attached((data, "application/octet-stream")))
+    response = await tools_stack.client.post(api.path, json=api.attached((data, "application/octet-stream")))
     assert response.status_code == status, response.text
-    told = api.problem(response.json())
-    assert f"`{api.where}`" in told
-    assert words in told
+    problem = api.problem(response.json())
+    assert f"`{api.where}`" in problem
+    assert words in problem
     assert not [each for each in upstream.requests if each.is_message_request]
 
 
@@ -212,46 +212,48 @@ async def test_no_path_has_to_be_allowed_for_a_document_that_is_sent(without_pat
     assert [each["source"]["data"] for each in received(upstream)] == [MARKDOWN]
 
 
-async def test_client_s_own_context_comes_before_the_converter_s(handy: Stack, upstream: Upstream):
+async def test_client_s_own_context_comes_before_the_converter_s(tools_stack: Stack, upstream: Upstream):
     """Both are kept."""
     request = MESSAGES.attached((DOCX, ""))
     request["messages"][0]["content"][1]["context"] = "Of last year."
-    assert (await handy.client.post(MESSAGES.path, json=request)).status_code == 200
+    assert (await tools_stack.client.post(MESSAGES.path, json=request)).status_code == 200
     first, second = received(upstream)[0]["context"].split("\n")
     assert first == "Of last year."
     assert "from a Word document" in second
 
 
-async def test_office_document_is_estimated_without_being_converted(handy: Stack):
+async def test_office_document_is_estimated_without_being_converted(tools_stack: Stack):
     """An estimate is not worth a job."""
-    counted = await handy.client.post("/v1/messages/count_tokens", json=MESSAGES.attached((DOCX, "")))
+    counted = await tools_stack.client.post("/v1/messages/count_tokens", json=MESSAGES.attached((DOCX, "")))
     assert counted.status_code == 200, counted.text
     assert counted.json()["input_tokens"] > 100
 
 
-async def test_key_of_one_job_at_a_time_may_send_several_documents(handy: Stack, upstream: Upstream):
+async def test_key_of_one_job_at_a_time_may_send_several_documents(tools_stack: Stack, upstream: Upstream):
     """They are converted one after the other, and each is a job of the key's."""
-    made = await handy.client.post("/api/admin/keys", json={"name": "narrow", "scopes": ["chat"], "concurrent_jobs": 1})
+    made = await tools_stack.client.post(
+        "/api/admin/keys", json={"name": "narrow", "scopes": ["chat"], "concurrent_jobs": 1}
+    )
     assert made.status_code in {200, 201}, made.text
     headers = {"authorization": f"Bearer {made.json()['key']}"}
-    response = await handy.client.post(CHAT.path, json=CHAT.attached(*[(DOCX, "")] * 3), headers=headers)
+    response = await tools_stack.client.post(CHAT.path, json=CHAT.attached(*[(DOCX, "")] * 3), headers=headers)
     assert response.status_code == 200, response.text
     assert len(received(upstream)) == 3
 
     async def all_written() -> bool:
-        used = (await handy.client.get("/api/usage", params={"key": "narrow"})).json()
+        used = (await tools_stack.client.get("/api/usage", params={"key": "narrow"})).json()
         return used["totals"]["jobs"] == 4
 
     await wait_until(all_written)
 
 
-async def test_files_of_the_server_are_read_as_their_text(handy: Stack, upstream: Upstream):
+async def test_files_of_the_server_are_read_as_their_text(tools_stack: Stack, upstream: Upstream):
     """By path, and by the model's own Read, with the numbers of its lines and what was left out."""
-    (handy.files / NAME).write_bytes(docx("Head", WORDS, more={"word/media/a.png": b""}))
-    (handy.files / "a.csv").write_bytes(WORDS.encode("cp1252"))
-    (handy.files / "locked.xlsx").write_bytes(build_encrypted())
-    paths = [str(handy.files / name) for name in (NAME, "a.csv")]
-    response = await handy.client.post("/api/analyze", json={"prompt": "Which?", "context_files": paths})
+    (tools_stack.files / NAME).write_bytes(docx("Head", WORDS, more={"word/media/a.png": b""}))
+    (tools_stack.files / "a.csv").write_bytes(WORDS.encode("cp1252"))
+    (tools_stack.files / "locked.xlsx").write_bytes(build_encrypted())
+    paths = [str(tools_stack.files / name) for name in (NAME, "a.csv")]
+    response = await tools_stack.client.post("/api/analyze", json={"prompt": "Which?", "context_files": paths})
     assert response.status_code == 200, response.text
     [asked] = [each for each in upstream.requests if each.is_message_request]
     first, second, _ = asked.conversation[-1]["content"]
@@ -263,11 +265,11 @@ async def test_files_of_the_server_are_read_as_their_text(handy: Stack, upstream
             ("Read", {"file_path": paths[0]}),
             ("Read", {"file_path": paths[0], "offset": 3, "limit": 1}),
             ("Read", {"file_path": paths[1]}),
-            ("Read", {"file_path": str(handy.files / "locked.xlsx")}),
+            ("Read", {"file_path": str(tools_stack.files / "locked.xlsx")}),
         ),
         AnswerReply("Read."),
     )
-    response = await handy.client.post("/api/code", json={"prompt": "Read."})
+    response = await tools_stack.client.post("/api/code", json={"prompt": "Read."})
     assert response.status_code == 200, response.text
     whole, line, table, refused = results(upstream, 2)
     assert whole[0].startswith("     1\t# Head\n     2\t\n     3\tGröße: 5 €\n(Converted to Markdown")
@@ -277,9 +279,9 @@ async def test_files_of_the_server_are_read_as_their_text(handy: Stack, upstream
     assert "password" in refused[0]
 
 
-async def test_bytes_of_a_document_are_given_as_they_are_to_who_asks_for_the_file(handy: Stack):
+async def test_bytes_of_a_document_are_given_as_they_are_to_who_asks_for_the_file(tools_stack: Stack):
     """Only a model needs its text."""
-    (handy.files / "b.docx").write_bytes(DOCX)
-    response = await handy.client.post("/api/tools/file-read", json={"path": str(handy.files / "b.docx")})
+    (tools_stack.files / "b.docx").write_bytes(DOCX)
+    response = await tools_stack.client.post("/api/tools/file-read", json={"path": str(tools_stack.files / "b.docx")})
     got = response.json()
     assert (got["encoding"], base64.b64decode(got["content"])) == ("base64", DOCX)

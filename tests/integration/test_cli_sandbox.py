@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 CONFINED = {"CapInh": "0000000000000000", "CapPrm": "0000000000000000", "CapEff": "0000000000000000", "NoNewPrivs": "1"}
 
 
-def told_by_kernel(process: psutil.Process) -> dict[str, str]:
+def read_kernel_status(process: psutil.Process) -> dict[str, str]:
     """What the kernel says of a process, proc_pid_status(5)."""
     lines = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -25,21 +25,23 @@ def told_by_kernel(process: psutil.Process) -> dict[str, str]:
 
 def is_confined(process: psutil.Process) -> bool:
     """No capability, none to gain, a filter of system calls; and it can't dump its memory."""
-    told = told_by_kernel(process)
-    return CONFINED.items() <= told.items() and told["Seccomp"] == "2" and process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
+    status = read_kernel_status(process)
+    return (
+        CONFINED.items() <= status.items() and status["Seccomp"] == "2" and process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
+    )
 
 
-async def test_every_cli_is_confined_parked_or_not(stack: Stack, upstream: Upstream):
+async def test_every_cli_is_confined_idle_or_not(stack: Stack, upstream: Upstream):
     """The one that waits, the one that answers, and one that was started for a budget of its own."""
     assert is_confined(await stack.find_idle_cli())
     upstream.script(StalledReply("one"), StalledReply("two"))
-    asked = [asyncio.create_task(each) for each in (send_chat(stack), send_chat(stack, max_budget_usd=1))]
+    requests = [asyncio.create_task(each) for each in (send_chat(stack), send_chat(stack, max_budget_usd=1))]
     await upstream.wait_until(lambda: len(upstream.held) == 2)
     clis = stack.list_clis()
     assert len(clis) >= 2
     assert all(is_confined(cli) for cli in clis)
     await upstream.release()
-    assert {parse_text(await each) for each in asked} == {"one", "two"}
+    assert {parse_text(await each) for each in requests} == {"one", "two"}
 
 
 async def test_on_this_host_nothing_is_missing_or_it_is_said(stack: Stack):
@@ -55,7 +57,7 @@ async def test_without_landlock_chat_works_and_health_says_what_is_missing(upstr
     """And the log does, at start."""
     async with Stack(upstream.url, executor_module="tests.support.without_landlock") as stack:
         assert parse_text(await send_chat(stack)) == "Hello world!"
-        assert told_by_kernel(await stack.find_idle_cli())["Seccomp"] == "2"
+        assert read_kernel_status(await stack.find_idle_cli())["Seccomp"] == "2"
         health = await stack.fetch_health()
         assert health
         assert health["status"] == "ok"
@@ -68,20 +70,20 @@ async def started(environment: dict[str, str]) -> tuple[int | None, str]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "executor", "--role", "claude"), cwd=REPOSITORY, env=environment, stderr=-1
     )
-    _, said = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode, said.decode()
+    _, output = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode, output.decode()
 
 
 async def test_a_cli_that_is_a_script_is_refused_at_start(tmp_path: Path):
-    """The sandbox runs one program; the message names the setting and the mend."""
+    """The sandbox runs one program; the message names the setting and the fix."""
     script = tmp_path / "claude"
     script.write_text("#!/bin/sh\nexec claude\n", encoding="utf-8")
     script.chmod(0o700)
     environment = {"PATH": os.environ["PATH"], "RUN_DIR": str(tmp_path / "run"), "CLAUDE_CLI_PATH": str(script)}
-    code, said = await started(environment)
-    assert (code, "CLAUDE_CLI_PATH: " in said) == (2, True), said
-    assert "is a script" in said
-    assert "leave it out" in said
+    code, output = await started(environment)
+    assert (code, "CLAUDE_CLI_PATH: " in output) == (2, True), output
+    assert "is a script" in output
+    assert "leave it out" in output
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file to another user")
@@ -92,6 +94,6 @@ async def test_a_login_of_another_user_is_refused_at_start(tmp_path: Path):
     login.chmod(0o600)
     os.chown(login, 4711, 4711)
     environment = {"PATH": os.environ["PATH"], "RUN_DIR": str(tmp_path / "run"), "CLAUDE_CONFIG_DIR": str(tmp_path)}
-    code, said = await started(environment)
-    assert (code, "CLAUDE_CONFIG_DIR: " in said) == (2, True), said
-    assert "user 4711" in said
+    code, output = await started(environment)
+    assert (code, "CLAUDE_CONFIG_DIR: " in output) == (2, True), output
+    assert "user 4711" in output

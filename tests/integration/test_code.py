@@ -13,29 +13,35 @@ from typing import Any
 import PIL.Image
 import pytest
 
-from tests.conftest import LAUNCHES
+from tests.conftest import CREDENTIALS
 from tests.integration.test_rest import events_of
 from tests.support.pdf import pdf
 from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, Upstream
 from tests.support.stack import Stack, wait_until
 
-# Part of either.
+# A part of each credential.
 CREDENTIAL = "invented"
 COMMANDS = {"ALLOWED_COMMANDS": "ls,cat,echo,head,sleep,grep,sort,wc", "COMMAND_TIMEOUT": "600"}
 
 
-@pytest.fixture(scope="module", params=LAUNCHES)
-async def shared_coders(shared_upstream: Upstream, request: pytest.FixtureRequest) -> AsyncGenerator[Stack]:
-    """Programs with a tools executor, and few turns; both launches of the CLI."""
-    few, credential = {"MAX_TURNS": "3"}, LAUNCHES[request.param]
-    async with Stack(shared_upstream.url, tools=COMMANDS, api_settings=few, credential=credential) as stack:
+@contextlib.asynccontextmanager
+async def start_coders(upstream: Upstream, credential: str) -> AsyncGenerator[Stack]:
+    """Programs with a tools executor, and few turns."""
+    few = {"MAX_TURNS": "3"}
+    async with Stack(upstream.url, tools=COMMANDS, api_settings=few, credential=CREDENTIALS[credential]) as stack:
         (stack.files / "notes.txt").write_text("alpha\nneedle\nomega\n")
+        yield stack
+
+
+@pytest.fixture(scope="module")
+async def shared_coders(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+    async with start_coders(shared_upstream, "api_key") as stack:
         yield stack
 
 
 @pytest.fixture
 async def coders(shared_coders: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
-    """The same, left quiet."""
+    """`shared_coders`, without jobs at the end of a test."""
     yield shared_coders
     await shared_coders.wait_until_quiet()
 
@@ -56,10 +62,10 @@ def calls(*wanted: tuple[str, dict[str, Any]]) -> Any:
 
 def results(upstream: Upstream, request: int) -> list[tuple[str, bool]]:
     """The results in the last message of a request, in the order of their calls: text, and whether it is an error."""
-    said = upstream.requests[request].conversation
-    order = [block["id"] for block in said[-2]["content"] if block["type"] == "tool_use"]
+    conversation = upstream.requests[request].conversation
+    order = [block["id"] for block in conversation[-2]["content"] if block["type"] == "tool_use"]
     found: dict[str, tuple[str, bool]] = {}
-    for block in said[-1]["content"]:
+    for block in conversation[-1]["content"]:
         if block["type"] == "tool_result":
             content = block["content"]
             text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
@@ -73,8 +79,18 @@ def shown(upstream: Upstream, request: int) -> list[tuple[str, str]]:
     return [(part["type"], part["text"] if "text" in part else part["source"]["data"]) for part in result["content"]]
 
 
+async def test_model_uses_tools_with_a_subscription(upstream: Upstream):
+    """As with an API key."""
+    async with start_coders(upstream, "subscription") as stack:
+        await check_use_of_tools(stack, upstream)
+
+
 async def test_model_reads_searches_runs_is_refused_and_goes_on(coders: Stack, upstream: Upstream):
-    """Every result is what the tool found; the answer lists what was used."""
+    """Every result is what the tool found; the answer lists the tools that were used."""
+    await check_use_of_tools(coders, upstream)
+
+
+async def check_use_of_tools(coders: Stack, upstream: Upstream) -> None:
     notes, work = str(coders.files / "notes.txt"), str(coders.work)
     upstream.script(
         calls(("Read", {"file_path": notes}), ("Grep", {"pattern": "needle", "path": str(coders.files)})),
@@ -120,7 +136,7 @@ async def test_calls_that_only_read_are_done_at_the_same_time(upstream: Upstream
             ),
             AnswerReply("Both."),
         )
-        asked = asyncio.create_task(stack.client.post("/api/code", json={"prompt": "Go."}))
+        request = asyncio.create_task(stack.client.post("/api/code", json={"prompt": "Go."}))
         writers: dict[Path, int] = {}
 
         def both_are_read() -> bool:
@@ -135,7 +151,7 @@ async def test_calls_that_only_read_are_done_at_the_same_time(upstream: Upstream
         for pipe in reversed(pipes):
             os.write(writers[pipe], pipe.name.encode())
             os.close(writers[pipe])
-        got = (await asked).json()
+        got = (await request).json()
         assert got["result"] == "Both."
         assert [tool["input"] for tool in got["tools_used"]] == [
             f"cat {pipes[0]}",
@@ -212,10 +228,10 @@ async def test_watcher_sees_the_tools_at_work_in_order(coders: Stack, upstream: 
         "text",
         "result",
     ]
-    told = dict(events)
-    assert (told["tool_start"]["name"], told["tool_start"]["input"]) == ("Bash", "echo seen")
-    assert (told["tool_output"]["text"], told["tool_end"]["content"]) == ("seen\n", "seen")
-    assert told["result"]["result"].strip() == "Done."
+    data = dict(events)
+    assert (data["tool_start"]["name"], data["tool_start"]["input"]) == ("Bash", "echo seen")
+    assert (data["tool_output"]["text"], data["tool_end"]["content"]) == ("seen\n", "seen")
+    assert data["result"]["result"].strip() == "Done."
 
 
 async def test_allowed_tools_only_narrow(coders: Stack, upstream: Upstream):
@@ -236,7 +252,7 @@ async def test_model_that_never_ends_is_ended_and_the_answer_says_so(coders: Sta
     assert [tool["is_error"] for tool in got["tools_used"]] == [False, False, False, True]
 
 
-async def test_hanging_up_ends_the_model_and_its_command(coders: Stack, upstream: Upstream):
+async def test_a_disconnect_ends_the_model_and_its_command(coders: Stack, upstream: Upstream):
     """At once, though the command would go on for ten minutes."""
     upstream.script(calls(("Bash", {"command": "echo begun; sleep 600"})))
     ask = {"prompt": "Go.", "stream": True}

@@ -30,12 +30,12 @@ async def response(reader: asyncio.StreamReader) -> tuple[str, bytes]:
     if "transfer-encoding: chunked" not in head:
         length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
         return head, await reader.readexactly(length)
-    whole = b""
+    body = b""
     while size := int(await reader.readline(), 16):
-        whole += await reader.readexactly(size)
+        body += await reader.readexactly(size)
         assert await reader.readexactly(2) == b"\r\n"
     assert await reader.readline() == b"\r\n"
-    return head, whole
+    return head, body
 
 
 @pytest.mark.wire(59)
@@ -45,10 +45,10 @@ async def test_a_connection_serves_streams_and_answers_one_after_another(stack: 
         reader, writer = await asyncio.open_connection("127.0.0.1", stack.port)
         for stream in (True, False, True):
             writer.write(b"".join(request(stack, stream=stream)))
-            head, whole = await response(reader)
+            head, body = await response(reader)
             assert head.startswith("http/1.1 200")
             assert ("transfer-encoding: chunked" in head) == stream
-            assert whole.endswith(b"data: [DONE]\n\n") == stream
+            assert body.endswith(b"data: [DONE]\n\n") == stream
         writer.close()
 
 
@@ -59,9 +59,9 @@ async def test_a_client_that_wants_the_connection_closed_gets_it_closed(stack: S
     async with asyncio.timeout(TEST_TIMEOUT):
         reader, writer = await asyncio.open_connection("127.0.0.1", stack.port)
         writer.write(b"".join(request(stack, "Connection: close", stream=stream)))
-        head, whole = await response(reader)
+        head, body = await response(reader)
         assert "connection: close" in head
-        assert whole.endswith(b"data: [DONE]\n\n") == stream
+        assert body.endswith(b"data: [DONE]\n\n") == stream
         assert await reader.read() == b""
         writer.close()
 
@@ -103,16 +103,16 @@ async def test_http_1_0_gets_the_answer_without_chunks_and_then_the_end(stack: S
         head, payload = request(stack, *([keep] if keep else []), stream=stream)
         writer.write(head.replace(b"HTTP/1.1", b"HTTP/1.0") + payload)
         lines = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
-        whole = await reader.read()
+        body = await reader.read()
         assert lines[0].endswith("200 ok")
         assert "connection: close" in lines
         assert not any(line.startswith("transfer-encoding") or line == "connection: keep-alive" for line in lines)
         if stream:
-            assert whole.startswith(b"data: {")
-            assert whole.endswith(b"data: [DONE]\n\n")
+            assert body.startswith(b"data: {")
+            assert body.endswith(b"data: [DONE]\n\n")
         else:
-            assert f"content-length: {len(whole)}" in lines
-            assert json.loads(whole)["choices"]
+            assert f"content-length: {len(body)}" in lines
+            assert json.loads(body)["choices"]
         writer.close()
 
 
@@ -126,7 +126,7 @@ async def test_head_is_answered_without_a_body_and_the_connection_goes_on(stack:
         lines = f"Host: 127.0.0.1:{stack.port}\r\nAuthorization: Bearer {API_KEY}\r\nAccept: */*\r\n\r\n"
         writer.write(f"HEAD {path} HTTP/1.1\r\n{lines}GET /health/live HTTP/1.1\r\n{lines}".encode())
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 ")
-        head, whole = await response(reader)
+        head, body = await response(reader)
         assert head.startswith("http/1.1 200")
-        assert json.loads(whole)
+        assert json.loads(body)
         writer.close()

@@ -64,17 +64,17 @@ async def test_default_command_works_alone_and_in_a_pipe(tools: ToolsProgram, na
     assert (alone.returncode, alone.stderr) == (0, b"")
     assert sign in alone.stdout.decode()
     for text in (f"{command} | cat", f"{command}; true", f"true && {command} | tail -n 99", f"echo $({command})"):
-        said = await tools.run_command(text)
-        assert (said.returncode, said.stderr) == (0, b""), (text, said)
-        assert sign in said.stdout.decode()
+        output = await tools.run_command(text)
+        assert (output.returncode, output.stderr) == (0, b""), (text, output)
+        assert sign in output.stdout.decode()
 
 
 async def test_table_of_mounts_is_the_executors_own_and_nothing_else_of_proc_is_shown(tools: ToolsProgram):
     """`df` in a pipe names the same places as alone; of other processes it shows nothing."""
     alone = await tools.run_command("df -P")
     piped = await tools.run_command("df -P | cat")
-    places = [{line.split()[-1] for line in said.stdout.decode().splitlines()} for said in (alone, piped)]
+    places = [{line.split()[-1] for line in output.stdout.decode().splitlines()} for output in (alone, piped)]
     assert places[0] == places[1]
     for path in ("/proc/1/mountinfo", "/proc/self/environ", "/proc/self/mounts"):
-        said = await tools.run_command(f"df -P | cat {path}")
-        assert said.stdout == b"", said
+        output = await tools.run_command(f"df -P | cat {path}")
+        assert output.stdout == b"", output

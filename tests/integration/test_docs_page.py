@@ -128,10 +128,10 @@ async def docs(stack: Stack, tmp_path: Path) -> AsyncGenerator[Window]:
         yield opened
         assert await opened.log("browser") == []
         messages = [json.loads(entry["message"])["message"] for entry in await opened.log("performance")]
-        asked = {m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"}
-        assert f"{stack.url}/docs" in asked
+        requested_urls = {m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"}
+        assert f"{stack.url}/docs" in requested_urls
         # The browser's own first page is made of files of its own.
-        assert [url for url in asked if not url.startswith((f"{stack.url}/", "data:", "chrome:"))] == []
+        assert [url for url in requested_urls if not url.startswith((f"{stack.url}/", "data:", "chrome:"))] == []
 
 
 async def test_browser_shows_the_page(docs: Window):

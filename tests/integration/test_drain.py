@@ -46,29 +46,6 @@ async def refused(stack: Stack) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", ["api", "executor"])
-async def test_a_stream_that_ends_within_the_grace_ends_well(upstream: Upstream, name: str):
-    """Whole, with its finish reason; meanwhile nobody new is let in."""
-    upstream.script(GatedReply(("one ", "two ", "three")))
-    async with (
-        Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}) as stack,
-        asyncio.timeout(TEST_TIMEOUT),
-        open_stream(stack) as stream,
-    ):
-        await upstream.release()
-        assert await stream.read_text() == "one "
-        program = drained(stack, name)
-        program.send_signal(signal.SIGTERM)
-        await wait_until(lambda: is_draining(stack, name))
-        assert await refused(stack)
-        for _ in range(2):
-            await upstream.release()
-        chunks = await stream.read_rest()
-        assert (join_text(chunks), list_finish_reasons(chunks)) == ("two three", ["stop"])
-        assert await program.wait_for_exit() == 0
-        assert len(upstream.requests) == 1
-
-
 async def is_draining(stack: Stack, name: str) -> bool:
     if name == "tools":
         # Its socket stays: it is not the user who may take it away.
@@ -93,7 +70,7 @@ async def test_a_stream_that_outlasts_the_grace_ends_with_the_reason(upstream: U
         open_stream(stack) as stream,
     ):
         assert await stream.read_text() == "w0 "
-        whole = asyncio.create_task(send_chat(stack))
+        plain_request = asyncio.create_task(send_chat(stack))
         await upstream.wait_until(lambda: upstream.answering == 2)
         clis = stack.list_clis()
         program = drained(stack, name)
@@ -101,7 +78,7 @@ async def test_a_stream_that_outlasts_the_grace_ends_with_the_reason(upstream: U
         *answer, last = await stream.read_rest()
         assert list_finish_reasons(answer) == []
         assert last["error"]["code"] == "draining"
-        response = await whole
+        response = await plain_request
         assert (response.status_code, parse_error(response)["code"]) == (503, "draining")
         assert await program.wait_for_exit() == 0
         await upstream.wait_until(lambda: upstream.hangups == 2)
@@ -110,13 +87,12 @@ async def test_a_stream_that_outlasts_the_grace_ends_with_the_reason(upstream: U
             assert not list(stack.run_dir.iterdir())
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_what_has_nothing_to_do_ends_at_once(upstream: Upstream, number: signal.Signals):
-    """The grace is only for work; nothing is left in RUN_DIR, and no complaint in the logs."""
+async def test_idle_programs_end_at_once(upstream: Upstream):
+    """The grace period is for jobs only; nothing is left in RUN_DIR, and no traceback in the logs."""
     async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}) as stack:
         clis = stack.list_clis()
         await stack.client.aclose()
-        statuses = [await program.stop(number) for program in (stack.api, *stack.executors)]
+        statuses = [await program.stop(signal.SIGINT) for program in (stack.api, *stack.executors)]
         assert statuses == [0, 0]
         await wait_until(lambda: not any(list_group(cli.pid) for cli in clis))
         assert not list(stack.run_dir.iterdir())
@@ -130,22 +106,28 @@ def words(received: ReceivedRequest) -> list[str]:
 
 @pytest.mark.parametrize("name", ["api", "executor"])
 async def test_draining_under_load_loses_nothing(upstream: Upstream, name: str):
-    """Twice as many as there are places, streamed and whole, some waiting in the queue: each gets its own answer."""
+    """Twice as many requests as slots, streamed and not, some in the queue: each gets its own answer.
+
+    New requests are refused meanwhile, and the program ends with exit code 0.
+    """
     upstream.script(lambda received: GatedReply(words(received)))
     async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}) as stack:
 
         async def one(number: int) -> str:
             if number % 2:
-                return join_text(await collect_chunks(stack, f"number {number}"))
+                chunks = await collect_chunks(stack, f"number {number}")
+                assert list_finish_reasons(chunks) == ["stop"]
+                return join_text(chunks)
             return parse_text(await send_chat(stack, f"number {number}"))
 
-        asked = [asyncio.create_task(one(number)) for number in range(8)]
+        requests = [asyncio.create_task(one(number)) for number in range(8)]
         await wait_until(lambda: all_taken(stack, 8))
         drained(stack, name).send_signal(signal.SIGTERM)
         await wait_until(lambda: is_draining(stack, name))
+        assert await refused(stack)
         upstream.script(lambda received: AnswerReply(words(received)))
         await upstream.release_all()
-        assert await asyncio.gather(*asked) == [f"number {number} " * WORDS for number in range(8)]
+        assert await asyncio.gather(*requests) == [f"number {number} " * WORDS for number in range(8)]
         assert await drained(stack, name).wait_for_exit() == 0
         assert "Traceback" not in stack.read_logs()
 
@@ -186,7 +168,7 @@ async def test_commands_under_way_outlast_the_drain_of_their_executor(upstream: 
     async with Stack(upstream.url, settings={"DRAIN_TIMEOUT": LONG}, tools=TOOLS) as stack:
         assert stack.tools
         gates = [Gate(stack.files / f"gate-{number}") for number in range(4)]
-        asked = [
+        requests = [
             asyncio.create_task(
                 stack.client.post("/api/tools/bash", json={"command": f"echo begun; {gate.waits}; echo {number}"})
             )
@@ -198,12 +180,12 @@ async def test_commands_under_way_outlast_the_drain_of_their_executor(upstream: 
         await wait_until(lambda: is_draining(stack, "tools"))
         for gate in gates:
             gate.open()
-        for number, response in enumerate(await asyncio.gather(*asked)):
+        for number, response in enumerate(await asyncio.gather(*requests)):
             assert (response.status_code, response.json()["stdout"]) == (200, f"begun\n{number}\n")
         assert await stack.tools.wait_for_exit() == 0
 
 
-async def test_a_model_at_work_keeps_its_hands_while_the_api_drains(upstream: Upstream):
+async def test_a_running_model_keeps_its_tools_while_the_api_drains(upstream: Upstream):
     """The calls that it makes after the drain began are done, and it comes to its end."""
 
     def call(received: ReceivedRequest, command: str) -> AnswerReply:
@@ -217,12 +199,12 @@ async def test_a_model_at_work_keeps_its_hands_while_the_api_drains(upstream: Up
             lambda received: call(received, "echo second"),
             AnswerReply("End."),
         )
-        asked = asyncio.create_task(stack.client.post("/api/code", json={"prompt": "Work."}))
+        requests = asyncio.create_task(stack.client.post("/api/code", json={"prompt": "Work."}))
         await wait_until(gate.is_reached)
         stack.api.send_signal(signal.SIGTERM)
         await wait_until(lambda: is_draining(stack, "api"))
         gate.open()
-        response = await asked
+        response = await requests
         assert (response.status_code, response.json()["result"]) == (200, "End.")
         assert [used["is_error"] for used in response.json()["tools_used"]] == [False, False]
         assert await stack.api.wait_for_exit() == 0

@@ -10,7 +10,7 @@ from tests.support.examples import count_examples
 from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, Upstream
 from tests.support.stack import Stack, count_descriptors, wait_until
 
-ROUNDS = count_examples(30, 100)
+ROUNDS = count_examples(10, 100)
 
 
 def echo(received: ReceivedRequest) -> AnswerReply:
@@ -39,11 +39,11 @@ def more(before: dict[str, list[int]], now: dict[str, list[int]]) -> dict[str, l
 
 
 async def one(stack: Stack, number: int) -> None:
-    said = f"request {number}"
+    prompt = f"request {number}"
     if number % 2:
-        assert parse_text(await send_chat(stack, said)) == f"You said: {said}"
+        assert parse_text(await send_chat(stack, prompt)) == f"You said: {prompt}"
     else:
-        assert join_text(await collect_chunks(stack, said)) == f"You said: {said}"
+        assert join_text(await collect_chunks(stack, prompt)) == f"You said: {prompt}"
 
 
 @pytest.mark.slow

@@ -10,9 +10,9 @@ from tests.support.stack import Stack
 
 
 @pytest.fixture
-def stack(either: Stack) -> Stack:
+def stack(each_credential_stack: Stack) -> Stack:
     """Both launches of the CLI."""
-    return either
+    return each_credential_stack
 
 
 def parts(content: Any) -> list[str]:
@@ -23,7 +23,7 @@ def parts(content: Any) -> list[str]:
 
 
 def expected(messages: list[Json]) -> tuple[list[str], list[Json]]:
-    """The system texts and the conversation that the model must see, by the law and not by the code.
+    """The system texts and the conversation that the model must see, computed independently of the code.
 
     System texts before the first other message are one text, a blank line between them. Blocks without a visible
     character can't be sent. Users who speak in a row share a message, each block still its own.
@@ -71,8 +71,8 @@ def assistant(content: Any) -> Json:
     return {"role": "assistant", "content": content}
 
 
-def texts(*said: str) -> list[Json]:
-    return [{"type": "text", "text": text} for text in said]
+def texts(*values: str) -> list[Json]:
+    return [{"type": "text", "text": text} for text in values]
 
 
 MIXED: list[Json] = [
@@ -92,24 +92,27 @@ MIXED: list[Json] = [
 ]
 
 
-async def test_a_long_mixed_conversation_reaches_the_model_turn_by_turn(either: Stack, upstream: Upstream):
+async def test_a_long_mixed_conversation_reaches_the_model_turn_by_turn(
+    each_credential_stack: Stack, upstream: Upstream
+):
     """Every role, both forms of content, users in a row, odd spaces and line ends: all arrive as they were sent."""
-    assert parse_text(await send_chat(either, MIXED)) == "Hello world!"
+    assert parse_text(await send_chat(each_credential_stack, MIXED)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, MIXED)
 
 
-async def test_forty_turns_keep_their_order(either: Stack, upstream: Upstream):
+async def test_forty_turns_keep_their_order(each_credential_stack: Stack, upstream: Upstream):
     """Length changes nothing."""
     messages = [user(f"question {n} é") if n % 2 == 0 else assistant(f"answer {n}\n") for n in range(41)]
-    assert join_text(await collect_chunks(either, messages)) == "Hello world!"
+    assert join_text(await collect_chunks(each_credential_stack, messages)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, messages)
 
 
-COMMANDS = ["@/etc/hostname", "/cost", "/help", "/compact", "--help", "-p", "!ls", "#note"]
+COMMANDS = ["@/etc/hostname", "/cost", "!ls", "#note"]
 SUSPICIOUS = [
     *COMMANDS,
+    *("/help", "/compact", "--help", "-p"),
     "read @/etc/hostname and @~/.ssh/id_rsa please",
     "--dangerously-skip-permissions",
     "exit",
@@ -130,26 +133,30 @@ SUSPICIOUS = [
 
 @pytest.mark.parametrize("text", COMMANDS)
 @pytest.mark.wire(56)
-async def test_a_command_to_the_cli_arrives_as_text(either: Stack, upstream: Upstream, text: str):
-    """User text is never interpreted: no file is read, no command run, no option taken."""
-    assert parse_text(await send_chat(either, text)) == "Hello world!"
+async def test_a_command_to_the_cli_arrives_as_text(subscription_stack: Stack, upstream: Upstream, text: str):
+    """The CLI does not interpret user text. tests/security/test_prompts.py has more commands, with an API key."""
+    assert parse_text(await send_chat(subscription_stack, text)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, [user(text)])
 
 
 @pytest.mark.wire(56)
-async def test_text_that_means_something_to_the_cli_arrives_as_text_in_any_place(either: Stack, upstream: Upstream):
+async def test_text_that_means_something_to_the_cli_arrives_as_text_in_any_place(
+    each_credential_stack: Stack, upstream: Upstream
+):
     """Not in an earlier message either, nor in the assistant's, nor in a part."""
-    messages = [said for text in SUSPICIOUS for said in (user(text), assistant(text), user(texts(text, f"{text} x")))]
-    assert parse_text(await send_chat(either, messages)) == "Hello world!"
+    messages = [
+        message for text in SUSPICIOUS for message in (user(text), assistant(text), user(texts(text, f"{text} x")))
+    ]
+    assert parse_text(await send_chat(each_credential_stack, messages)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, messages)
 
 
-async def test_a_system_text_arrives_as_text(either: Stack, upstream: Upstream):
+async def test_a_system_text_arrives_as_text(each_credential_stack: Stack, upstream: Upstream):
     """What is typed to the CLI means nothing in a system text either."""
     messages = [*({"role": "system", "content": text} for text in SUSPICIOUS), user("hi")]
-    assert parse_text(await send_chat(either, messages)) == "Hello world!"
+    assert parse_text(await send_chat(each_credential_stack, messages)) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, messages)
 
@@ -159,8 +166,8 @@ async def test_a_placeholder_of_the_clis_own_is_a_message_when_the_client_says_i
     messages = [user("a"), assistant("(no content)\n"), user("b"), assistant(texts(*["(no content)"] * 2)), user("c")]
     assert parse_text(await send_chat(stack, messages)) == "Hello world!"
     [received] = upstream.requests
-    said = [(message["role"], "".join(parts(message["content"]))) for message in received.conversation]
-    assert said == [(message["role"], "".join(parts(message["content"]))) for message in messages]
+    seen = [(message["role"], "".join(parts(message["content"]))) for message in received.conversation]
+    assert seen == [(message["role"], "".join(parts(message["content"]))) for message in messages]
 
 
 async def test_a_mark_of_the_clis_own_is_words_when_the_client_says_it(stack: Stack, upstream: Upstream):
@@ -181,18 +188,20 @@ async def test_three_megabytes_arrive_whole(stack: Stack, upstream: Upstream):
     assert received.conversation == expected(messages)[1]
 
 
-async def test_a_conversation_that_ends_with_the_assistant_is_continued(either: Stack, upstream: Upstream):
+async def test_a_conversation_that_ends_with_the_assistant_is_continued(
+    each_credential_stack: Stack, upstream: Upstream
+):
     """The beginning of an answer is the last thing that the model sees, where it takes one."""
     messages = [user("Write a haiku."), assistant("An old silent")]
-    assert parse_text(await send_chat(either, messages, model="claude-sonnet-4-5")) == "Hello world!"
+    assert parse_text(await send_chat(each_credential_stack, messages, model="claude-sonnet-4-5")) == "Hello world!"
     [received] = upstream.requests
     assert_seen(received, messages)
 
 
-async def test_models_that_take_no_beginning_are_asked_to_go_on(either: Stack, upstream: Upstream):
+async def test_models_that_take_no_beginning_are_asked_to_go_on(each_credential_stack: Stack, upstream: Upstream):
     """The service refuses a conversation that ends with the assistant."""
     messages = [user("Write a haiku."), assistant("An old silent")]
-    assert parse_text(await send_chat(either, messages)) == "Hello world!"
+    assert parse_text(await send_chat(each_credential_stack, messages)) == "Hello world!"
     [received] = upstream.requests
     *conversation, last = received.conversation
     assert conversation == expected(messages)[1]

@@ -64,16 +64,16 @@ async def wait_until_held(stack: Stack, count: int) -> None:
 
 
 @pytest.mark.parametrize("kind", TALKS)
-async def test_each_turn_of_a_conversation_is_continued(either: Stack, upstream: Upstream, kind: str):
+async def test_each_turn_of_a_conversation_is_continued(each_credential_stack: Stack, upstream: Upstream, kind: str):
     """By every API, with an API key and with a subscription's token; tools, results in any order, pictures."""
-    talk = TALKS[kind](either.headers)
+    talk = TALKS[kind](each_credential_stack.headers)
     upstream.script(CALLS)
-    await talk.ask(either, "What is there?", picture=True)
+    await talk.ask(each_credential_stack, "What is there?", picture=True)
     assert talk.conversation == "replayed; reason=first_turn"
     upstream.script(AnswerReply("A dot."))
-    await talk.bring_results(either, "first", "second", is_error=True)
+    await talk.bring_results(each_credential_stack, "first", "second", is_error=True)
     assert talk.conversation == HELD
-    await talk.ask(either, "Thank you.")
+    await talk.ask(each_credential_stack, "Thank you.")
     assert talk.conversation == HELD
     assert [len(received.conversation) for received in upstream.requests] == [1, 3, 5]
 

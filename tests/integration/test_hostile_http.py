@@ -1,6 +1,6 @@
-"""Clients that mean harm, to the real API: each is bounded, and gets the right error or a closed connection.
+"""Hostile clients of the real API: each is bounded, and gets the right error or a closed connection.
 
-Law: whatever they do, who asks properly goes on being answered, and the API has hardly more memory afterwards.
+Invariants: whatever they do, other clients are answered, and the API uses hardly more memory afterwards.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ from tests.support.stack import Stack, wait_until
 from tests.support.timeouts import TEST_TIMEOUT
 
 # Short, but no shorter than a busy machine may take for a head that is sent at once.
-SLOW = {"READ_HEADER_TIMEOUT": "4", "READ_BODY_TIMEOUT": "4", "WRITE_TIMEOUT": "4"}
-# Each dialect's address.
-DOORS = (
+SHORT_TIMEOUTS = {"READ_HEADER_TIMEOUT": "4", "READ_BODY_TIMEOUT": "4", "WRITE_TIMEOUT": "4"}
+# The endpoints that take a body.
+POST_PATHS = (
     CHAT_PATH,
     "/v1/completions",
     "/v1/responses",
@@ -55,9 +55,9 @@ IDLE = 10_000
 
 
 @pytest.fixture(scope="module")
-async def besieged(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
-    """Programs whose patience is short."""
-    async with Stack(shared_upstream.url, api_settings=SLOW) as stack:
+async def short_timeout_stack(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+    """Programs with short timeouts."""
+    async with Stack(shared_upstream.url, api_settings=SHORT_TIMEOUTS) as stack:
         yield stack
 
 
@@ -67,25 +67,24 @@ def memory(stack: Stack) -> int:
 
 @contextlib.asynccontextmanager
 async def meanwhile(stack: Stack) -> AsyncGenerator[None]:
-    """Somebody asks properly all the time, and is answered each time; the API is no larger afterwards."""
+    """Another client's requests are answered all the time; the API uses hardly more memory afterwards."""
     assert parse_text(await send_chat(stack)) == "Hello world!"
     before, over = memory(stack), asyncio.Event()
 
-    async def proper() -> int:
-        count = 0
+    async def send_requests() -> None:
         async with httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=TEST_TIMEOUT) as client:
-            while not over.is_set() or not count:
-                response = await client.post(CHAT_PATH, json={"messages": [{"role": "user", "content": "hi"}]})
-                assert parse_text(response) == "Hello world!"
-                count += 1
-        return count
+            while not over.is_set():
+                response = await client.get("/v1/models")
+                assert response.status_code == 200, response.text
+                await asyncio.sleep(0.05)
 
-    asking = asyncio.create_task(proper())
+    other_client = asyncio.create_task(send_requests())
     try:
         yield
     finally:
         over.set()
-    assert await asking
+    await other_client
+    assert parse_text(await send_chat(stack)) == "Hello world!"
     await wait_until(lambda: memory(stack) - before < SLACK)
 
 
@@ -100,13 +99,13 @@ async def drip(connection: RawConnection, data: bytes) -> None:
 # --- slowly
 
 
-async def test_a_head_that_comes_byte_by_byte_ends_with_408(besieged: Stack, upstream: Upstream):
+async def test_a_head_that_comes_byte_by_byte_ends_with_408(short_timeout_stack: Stack, upstream: Upstream):
     """However steadily it comes."""
-    start = build_head(besieged)[:-2] + b"X-More: 1\r\n"
-    async with meanwhile(besieged), contextlib.AsyncExitStack() as opened:
+    start = build_head(short_timeout_stack)[:-2] + b"X-More: 1\r\n"
+    async with meanwhile(short_timeout_stack), contextlib.AsyncExitStack() as opened:
         connections: list[RawConnection] = []
         for _ in range(50):
-            connections.append(await opened.enter_async_context(open_connection(besieged)))
+            connections.append(await opened.enter_async_context(open_connection(short_timeout_stack)))
             await connections[-1].send(start[:1])
         dripping = [asyncio.create_task(drip(each, start[1:])) for each in connections]
         for connection in connections:
@@ -119,16 +118,18 @@ async def test_a_head_that_comes_byte_by_byte_ends_with_408(besieged: Stack, ups
         await asyncio.gather(*dripping)
 
 
-async def test_a_body_that_comes_byte_by_byte_ends_with_408(besieged: Stack, upstream: Upstream):
-    """In the dialect's own envelope, at every door."""
-    async with meanwhile(besieged), contextlib.AsyncExitStack() as opened:
+async def test_a_body_that_comes_byte_by_byte_ends_with_408(short_timeout_stack: Stack, upstream: Upstream):
+    """In the dialect's own envelope, at every endpoint."""
+    async with meanwhile(short_timeout_stack), contextlib.AsyncExitStack() as opened:
         connections: list[RawConnection] = []
         dripping: list[asyncio.Task[None]] = []
-        for path in DOORS:
-            connections.append(connection := await opened.enter_async_context(open_connection(besieged)))
-            await connection.send(build_head(besieged, *JSON, "Content-Length: 100000", path=path), b'{"x": "')
+        for path in POST_PATHS:
+            connections.append(connection := await opened.enter_async_context(open_connection(short_timeout_stack)))
+            await connection.send(
+                build_head(short_timeout_stack, *JSON, "Content-Length: 100000", path=path), b'{"x": "'
+            )
             dripping.append(asyncio.create_task(drip(connection, b" ")))
-        for connection, path in zip(connections, DOORS, strict=True):
+        for connection, path in zip(connections, POST_PATHS, strict=True):
             answer = await connection.read_response()
             assert answer
             assert answer.status == 408, (path, answer)
@@ -141,9 +142,9 @@ async def test_a_body_that_comes_byte_by_byte_ends_with_408(besieged: Stack, ups
         await asyncio.gather(*dripping)
 
 
-async def test_a_connection_that_says_nothing_is_closed_without_a_word(besieged: Stack):
+async def test_a_connection_that_says_nothing_is_closed_without_a_word(short_timeout_stack: Stack):
     """Browsers open some in advance: an error there would be read as the answer to a later request."""
-    async with open_connections(besieged, 2) as [silent, empty]:
+    async with open_connections(short_timeout_stack, 2) as [silent, empty]:
         await empty.send(b"\r\n" * 3)
         assert await silent.read_response() is None
         answer = await empty.read_response()
@@ -151,16 +152,16 @@ async def test_a_connection_that_says_nothing_is_closed_without_a_word(besieged:
         assert answer.status == 408
 
 
-async def test_an_answer_that_nobody_reads_is_given_up(besieged: Stack, upstream: Upstream):
+async def test_an_answer_that_nobody_reads_is_given_up(short_timeout_stack: Stack, upstream: Upstream):
     """Its job ends, and its place is free."""
     upstream.script(StalledReply(["x" * 100_000] * 200))
     payload = json.dumps({"messages": [{"role": "user", "content": "hi"}], "stream": True}).encode()
-    async with open_connections(besieged, 3) as connections:
+    async with open_connections(short_timeout_stack, 3) as connections:
         for connection in connections:
             connection.writer.transport.pause_reading()  # pyright: ignore[reportAttributeAccessIssue] # a socket's
-            await connection.send(build_head(besieged, *JSON, f"Content-Length: {len(payload)}") + payload)
+            await connection.send(build_head(short_timeout_stack, *JSON, f"Content-Length: {len(payload)}") + payload)
         await upstream.wait_until(lambda: upstream.hangups == 3)
-        await besieged.wait_until_quiet()
+        await short_timeout_stack.wait_until_quiet()
 
 
 # --- too much
@@ -207,17 +208,17 @@ async def test_too_many_headers_are_refused_and_many_are_not(stack: Stack):
 
 
 async def test_a_body_that_is_said_to_be_huge_is_refused_unread(stack: Stack):
-    """413 at once, at every door; the connection is closed, since what follows is the body."""
-    async with open_connections(stack, len(DOORS)) as connections:
-        for connection, path in zip(connections, DOORS, strict=True):
+    """413 at once, at every endpoint; the connection is closed, since what follows is the body."""
+    async with open_connections(stack, len(POST_PATHS)) as connections:
+        for connection, path in zip(connections, POST_PATHS, strict=True):
             await connection.send(build_head(stack, *JSON, "Content-Length: 99999999999", path=path))
-        for connection, path in zip(connections, DOORS, strict=True):
+        for connection, path in zip(connections, POST_PATHS, strict=True):
             [answer] = await connection.read_all()
             assert answer.status == 413, path
 
 
 async def test_a_body_without_end_is_refused(stack: Stack, upstream: Upstream):
-    """Chunked, so that nobody knows before; at every door."""
+    """Chunked, so that the length is not known in advance; in each protocol and envelope."""
     piece = b"100000\r\n" + b" " * MIB + b"\r\n"
 
     async def pour(connection: RawConnection) -> None:
@@ -226,7 +227,7 @@ async def test_a_body_without_end_is_refused(stack: Stack, upstream: Upstream):
                 await connection.send(piece)
 
     async with meanwhile(stack):
-        for path in DOORS:
+        for path in (CHAT_PATH, "/v1/messages", "/api/chat", "/mcp"):
             async with open_connection(stack) as connection:
                 await connection.send(build_head(stack, *JSON, "Transfer-Encoding: chunked", path=path))
                 pouring = asyncio.create_task(pour(connection))
@@ -244,16 +245,23 @@ async def test_a_body_without_a_key_is_not_read(stack: Stack):
     assert answer.status == 401
 
 
-async def test_gzip_bombs_are_refused(stack: Stack, upstream: Upstream):
-    """A gigabyte in a megabyte, ten at once and at every door: neither memory nor others notice."""
+def build_gzip_bomb() -> bytes:
+    """A gigabyte of spaces. After a full flush the compressor has no history, so that its output can be repeated."""
     packed = zlib.compressobj(9, wbits=31)
-    bomb = b"".join(packed.compress(b" " * MIB) for _ in range(1024)) + packed.flush()
+    start = packed.compress(b"") + packed.flush(zlib.Z_FULL_FLUSH)
+    piece = packed.compress(b" " * MIB) + packed.flush(zlib.Z_FULL_FLUSH)
+    return start + piece * 1024
+
+
+async def test_gzip_bombs_are_refused(stack: Stack, upstream: Upstream):
+    """A gigabyte in a megabyte, at every endpoint at once: memory use stays low, and other clients are answered."""
+    bomb = build_gzip_bomb()
     headers = {"content-encoding": "gzip", "content-type": "application/json", "accept": ACCEPT}
     async with meanwhile(stack):
-        posts = [stack.client.post(path, content=bomb, headers=headers) for path in DOORS]
+        posts = [stack.client.post(path, content=bomb, headers=headers) for path in POST_PATHS]
         statuses = {
             path: (await response).status_code
-            for path, response in zip(DOORS, map(asyncio.ensure_future, posts), strict=True)
+            for path, response in zip(POST_PATHS, map(asyncio.ensure_future, posts), strict=True)
         }
         assert statuses.pop("/mcp") in {400, 413, 415}
         assert set(statuses.values()) <= {413, 503}
@@ -282,8 +290,8 @@ async def test_bodies_together_are_bounded(shared_upstream: Upstream, upstream: 
 
 @pytest.mark.parametrize("bomb", [b"[" * 1_000_000, b'{"a":' * 1_000_000, b"[" * 100_000 + b"]" * 100_000])
 async def test_json_that_is_too_deep_is_refused(stack: Stack, bomb: bytes):
-    """By each door's own decoder, the official MCP library included, or before that for how many values there are."""
-    for path in DOORS:
+    """By the decoder of each endpoint, the official MCP library included, or before it for the number of values."""
+    for path in POST_PATHS:
         response = await stack.client.post(
             path, content=bomb, headers={"content-type": "application/json", "accept": ACCEPT}
         )
@@ -295,8 +303,8 @@ async def test_json_that_is_too_deep_is_refused(stack: Stack, bomb: bytes):
     "payload", [b"\xff\xfe\x00", b'{"prompt": "\xff"}', b'{"prompt": "\xed\xa0\x80"}', b"\0" * 100]
 )
 async def test_what_is_no_utf_8_is_refused(stack: Stack, payload: bytes):
-    """At every door."""
-    for path in DOORS:
+    """At every endpoint."""
+    for path in POST_PATHS:
         response = await stack.client.post(
             path, content=payload, headers={"content-type": "application/json", "accept": ACCEPT}
         )
@@ -305,7 +313,7 @@ async def test_what_is_no_utf_8_is_refused(stack: Stack, payload: bytes):
 
 async def test_a_content_type_is_ignored_or_refused(stack: Stack, upstream: Upstream):
     """Never a fault."""
-    for path in DOORS:
+    for path in POST_PATHS:
         for kind in ("", "text/html", "multipart/form-data; boundary=x", "application/xml", "x" * 1000):
             response = await stack.client.post(path, content=b"{}", headers={"content-type": kind})
             assert response.status_code in {400, 406, 415}, (path, kind, response.text[:300])
@@ -314,7 +322,7 @@ async def test_a_content_type_is_ignored_or_refused(stack: Stack, upstream: Upst
 # --- what is no HTTP, or is two things at once
 
 
-def told(connection: list[RawResponse]) -> list[int]:
+def list_statuses(connection: list[RawResponse]) -> list[int]:
     return [each.status for each in connection]
 
 
@@ -378,7 +386,7 @@ async def test_a_request_hidden_in_another_is_never_answered(stack: Stack, upstr
         with contextlib.suppress(ConnectionError):
             await connection.send(build_head(stack, *lines) + payload + SMUGGLED)
         answers = await connection.read_all()
-    assert told(answers) in ([400], []), answers
+    assert list_statuses(answers) in ([400], []), answers
     assert not upstream.requests
 
 
@@ -437,7 +445,7 @@ async def test_garbage_after_a_request_does_not_spoil_its_answer(stack: Stack, u
         await connection.send(build_chat_request(stack) + b"\0\0\0 no HTTP\r\n\r\n")
         first, *others = await connection.read_all()
     assert json.loads(first.body)["choices"][0]["message"]["content"] == "Hello world!"
-    assert told(others) == [400]
+    assert list_statuses(others) == [400]
 
 
 @pytest.mark.parametrize("protocol", ["h2c", "websocket", "TLS/1.0"])
@@ -454,19 +462,19 @@ async def test_another_protocol_is_not_spoken_and_the_request_answered(stack: St
 
 
 @pytest.mark.parametrize("protocol", ["h2c", "websocket"])
-async def test_an_offer_of_another_protocol_may_come_in_any_segment(besieged: Stack, protocol: str):
+async def test_an_offer_of_another_protocol_may_come_in_any_segment(short_timeout_stack: Stack, protocol: str):
     """In a later one than the head's first, or in the second of two requests; a body like a head stays a body."""
     words = "GET /hidden HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n"
     path = "/v1/messages/count_tokens"
-    plain = build_chat_request(besieged, words=words, path=path)
+    plain = build_chat_request(short_timeout_stack, words=words, path=path)
     offering = build_chat_request(
-        besieged, "Connection: Upgrade, HTTP2-Settings", f"Upgrade: {protocol}", words=words, path=path
+        short_timeout_stack, "Connection: Upgrade, HTTP2-Settings", f"Upgrade: {protocol}", words=words, path=path
     )
     offer, end = offering.index(b"Upgrade: "), offering.index(b"\r\n\r\n")
     counted: set[bytes] = set()
     for before in (b"", plain):
         for place in (offer, offer + 4, end, end + 3, end + 4, end + 30, len(offering)):
-            async with open_connection(besieged) as connection:
+            async with open_connection(short_timeout_stack) as connection:
                 await connection.send(before + offering[:place])
                 await connection.send(offering[place:] + plain)
                 for _ in range(3 if before else 2):
@@ -522,11 +530,11 @@ async def test_ten_thousand_idle_connections_keep_nobody_waiting(shared_upstream
 async def opened(stack: Stack, count: int) -> bool:
     """Whether the API has about so many connections."""
     try:
-        told = (await stack.client.get("/metrics")).text
+        metrics = (await stack.client.get("/metrics")).text
     except httpx2.RemoteProtocolError:
         # The connection that the client kept open was closed as idle at this very moment.
         return False
-    [line] = [line for line in told.splitlines() if line.startswith("claude_api_http_connections ")]
+    [line] = [line for line in metrics.splitlines() if line.startswith("claude_api_http_connections ")]
     return abs(float(line.split()[1]) - count) <= 10
 
 

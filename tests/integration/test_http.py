@@ -132,9 +132,9 @@ async def test_each_listed_model_can_be_looked_up(stack: Stack):
 async def test_a_models_name_means_a_model(stack: Stack, upstream: Upstream, name: str | None, family: str):
     """What the service is asked for, and what the answer says it is from."""
     response = await send_chat(stack, model=name)
-    asked = upstream.requests[0].body["model"]
-    assert family in asked
-    assert response.json()["model"] == asked
+    model = upstream.requests[0].body["model"]
+    assert family in model
+    assert response.json()["model"] == model
 
 
 async def test_a_full_id_is_passed_on(stack: Stack, upstream: Upstream):

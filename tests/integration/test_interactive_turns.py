@@ -29,17 +29,17 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgG
 
 def turn(**more: object) -> Turn:
     """A question with two tools on offer."""
-    asked = Turn("opus", (Message("user", (Text("How is it in Paris?"),)),), tools=TOOLS)
-    return msgspec.structs.replace(asked, **more)
+    turn_request = Turn("opus", (Message("user", (Text("How is it in Paris?"),)),), tools=TOOLS)
+    return msgspec.structs.replace(turn_request, **more)
 
 
 @asynccontextmanager
-async def run_interactive(stack: Stack, asked: Turn) -> AsyncGenerator[InteractiveTurn]:
+async def run_interactive(stack: Stack, turn_request: Turn) -> AsyncGenerator[InteractiveTurn]:
     """An interactive turn under way."""
     executors, meter = ExecutorPool(stack.run_dir, "claude"), build_meter(stack.folder)
     conversations = HeldConversations(executors, meter.revocation, "secret")
     dispatch = TurnClient(executors, Drain(30), 60, meter, conversations)
-    async with asyncio.timeout(TEST_TIMEOUT), dispatch.run_interactive(asked, Caller("req_interactive")) as job:
+    async with asyncio.timeout(TEST_TIMEOUT), dispatch.run_interactive(turn_request, Caller("req_interactive")) as job:
         yield job
 
 
@@ -59,8 +59,8 @@ async def answered(job: InteractiveTurn, **brings: ToolResult | str) -> list[Eve
     async for event in job.events:
         seen.append(event)
         if isinstance(event, ToolCallPending):
-            brought = brings[event.id]
-            await job.send_tool_result(ToolResult(event.id, (Text(brought),)) if isinstance(brought, str) else brought)
+            result = brings[event.id]
+            await job.send_tool_result(ToolResult(event.id, (Text(result),)) if isinstance(result, str) else result)
     return seen
 
 
@@ -117,11 +117,11 @@ def weather(body: Json) -> str:
     return next(tool["name"] for tool in body["tools"] if tool["name"].startswith("get_weather"))
 
 
-async def test_calls_of_one_message_are_wanted_together(either: Stack, upstream: Upstream):
+async def test_calls_of_one_message_are_wanted_together(each_credential_stack: Stack, upstream: Upstream):
     """None waits for the result of another, and results may come in any order."""
     both = AnswerReply(tools=[("toolu_1", "get_time", ['{"city":"a"}']), ("toolu_2", "get_time", ['{"city":"b"}'])])
     upstream.script(both, AnswerReply("Both."))
-    async with run_interactive(either, turn()) as job:
+    async with run_interactive(each_credential_stack, turn()) as job:
         await events_to(job, ToolCallPending)
         assert (await events_to(job, ToolCallPending))[-1] == ToolCallPending("toolu_2", "get_time", '{"city":"b"}')
         await job.send_tool_result(ToolResult("toolu_2", (Text("two"),)))

@@ -43,19 +43,19 @@ def events_of(response: httpx2.Response) -> list[Json]:
     return [json.loads(line[6:]) for line in response.text.splitlines() if line.startswith("data: ")]
 
 
-async def test_pictures_and_documents_reach_the_model_as_they_are(either: Stack, upstream: Upstream):
+async def test_pictures_and_documents_reach_the_model_as_they_are(each_credential_stack: Stack, upstream: Upstream):
     """In their places, with title and context; in the result of a tool too."""
     content = [text("Look:"), PICTURE, PAPER, NOTE, text("What is it?")]
-    response = await either.client.post(PATH, json=body(*content))
+    response = await each_credential_stack.client.post(PATH, json=body(*content))
     assert response.status_code == 200, response.text
-    [asked] = upstream.requests[-1].conversation
-    assert asked["content"] == content
+    [request] = upstream.requests[-1].conversation
+    assert request["content"] == content
     use = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [text("Here:"), PICTURE, NOTE]}
     history = [{"role": "user", "content": "Look."}, {"role": "assistant", "content": [use]}]
     tool = {"name": "look", "input_schema": {"type": "object"}}
     request = body(tools=[tool], messages=[*history, {"role": "user", "content": [result]}])
-    assert (await either.client.post(PATH, json=request)).status_code == 200
+    assert (await each_credential_stack.client.post(PATH, json=request)).status_code == 200
     assert upstream.requests[-1].conversation[-1]["content"] == [result]
 
 
@@ -63,24 +63,24 @@ async def test_a_document_of_parts_is_its_text(stack: Stack, upstream: Upstream)
     """A part is a line of it."""
     source = {"type": "content", "content": [text("one"), text("two")]}
     assert (await stack.client.post(PATH, json=body({"type": "document", "source": source}))).status_code == 200
-    [asked] = upstream.requests[-1].conversation
-    assert asked["content"][0]["source"] == {"type": "text", "media_type": "text/plain", "data": "one\ntwo"}
+    [request] = upstream.requests[-1].conversation
+    assert request["content"][0]["source"] == {"type": "text", "media_type": "text/plain", "data": "one\ntwo"}
 
 
-async def test_anthropic_s_shell_is_called_as_a_tool_of_the_client_s(either: Stack, upstream: Upstream):
+async def test_anthropic_s_shell_is_called_as_a_tool_of_the_client_s(each_credential_stack: Stack, upstream: Upstream):
     """Declared by its type alone; its result, what a search found among it, goes back."""
     found = {"type": "search_result", "title": "T", "source": "https://a.example", "content": [text("words")]}
     upstream.script(AnswerReply(tools=[("toolu_1", "bash", ['{"command": ', '"ls"}'])]), AnswerReply("One file."))
     shell = [{"type": "bash_20250124", "name": "bash"}]
-    first = (await either.client.post(PATH, json=body(text("List."), tools=shell))).json()
+    first = (await each_credential_stack.client.post(PATH, json=body(text("List."), tools=shell))).json()
     _, call = first["content"]
     assert call == {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {"command": "ls"}}
     [offered] = upstream.requests[-1].body["tools"]
     assert (offered["name"], set(offered["input_schema"]["properties"])) == ("bash", {"command", "restart"})
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [text("a.txt"), found]}
-    said = [{"role": "user", "content": "List."}, {"role": "assistant", "content": [call]}]
-    request = body(tools=shell, messages=[*said, {"role": "user", "content": [result]}])
-    assert (await either.client.post(PATH, json=request)).json()["content"][-1]["text"] == "One file."
+    messages = [{"role": "user", "content": "List."}, {"role": "assistant", "content": [call]}]
+    request = body(tools=shell, messages=[*messages, {"role": "user", "content": [result]}])
+    assert (await each_credential_stack.client.post(PATH, json=request)).json()["content"][-1]["text"] == "One file."
     [back] = upstream.requests[-1].conversation[-1]["content"]
     assert back["content"][0] == text("a.txt")
     assert (back["content"][1]["title"], back["content"][1]["context"]) == ("T", "https://a.example")
@@ -108,8 +108,8 @@ async def test_citations_that_can_not_be_had_are_named(stack: Stack):
 async def test_thinking_is_streamed_with_its_signature(stack: Stack, upstream: Upstream):
     """A block of its own, before the words."""
     upstream.script(AnswerReply("Noon.", thinking=("Which ", "time?")))
-    asked = body(text("When?"), stream=True, thinking={"type": "adaptive"})
-    events = events_of(await stack.client.post(PATH, json=asked))
+    request = body(text("When?"), stream=True, thinking={"type": "adaptive"})
+    events = events_of(await stack.client.post(PATH, json=request))
     deltas = [(event["index"], *event["delta"].values()) for event in events if event["type"] == "content_block_delta"]
     assert deltas == [
         (0, "thinking_delta", "Which "),
@@ -129,19 +129,19 @@ async def test_tokens_are_told_at_the_beginning_and_at_the_end(stack: Stack, ups
 
 
 @pytest.fixture
-async def lively(upstream: Upstream) -> AsyncGenerator[Stack]:
+async def keepalive_stack(upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs that show often that they are alive."""
     async with Stack(upstream.url, settings={"SSE_KEEPALIVE_INTERVAL": "0.2"}) as stack:
         yield stack
 
 
 @pytest.mark.wire(35, 53, 54)
-async def test_a_stream_that_waits_says_ping(lively: Stack, upstream: Upstream):
+async def test_a_stream_that_waits_says_ping(keepalive_stack: Stack, upstream: Upstream):
     """By the vendor's own event, before the first words and between them; the SDK's clients skip it."""
     upstream.script(GatedReply(("one ", "two")))
     names: list[str] = []
-    asked = body(text("hi"), stream=True, thinking={"type": "disabled"})
-    async with lively.client.stream("POST", PATH, json=asked) as response:
+    request = body(text("hi"), stream=True, thinking={"type": "disabled"})
+    async with keepalive_stack.client.stream("POST", PATH, json=request) as response:
         lines = response.aiter_lines()
 
         async def named() -> str:

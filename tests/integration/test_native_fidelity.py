@@ -40,18 +40,18 @@ async def assert_reaches(stack: Stack, upstream: Upstream, *steps: Step) -> None
     RequestCheck(received).check(conversation)
 
 
-async def test_a_hundred_turns_with_tools_keep_their_order(either: Stack, upstream: Upstream):
+async def test_a_hundred_turns_with_tools_keep_their_order(each_credential_stack: Stack, upstream: Upstream):
     """Length changes nothing."""
     steps: list[Step] = []
     for n in range(25):
         call = Call(f"toolu_{n}", "get_weather", json.dumps({"city": f"c{n}"}))
         steps += [User(f"q{n}"), Assistant((Words(f"t{n}"), call)), Result(call, f"r{n}"), Assistant((Words(f"a{n}"),))]
-    await assert_reaches(either, upstream, *steps, User("last"))
+    await assert_reaches(each_credential_stack, upstream, *steps, User("last"))
 
 
-async def test_megabytes_of_pictures_and_results_arrive_whole(either: Stack, upstream: Upstream):
+async def test_megabytes_of_pictures_and_results_arrive_whole(each_credential_stack: Stack, upstream: Upstream):
     """Size changes nothing either."""
     big, call = Picture("image/png", png(1) + bytes(400_000)), Call("toolu_1", "Read", "{}")
     asked = User((big, Words("see"), File("application/pdf", PDF + bytes(2_000_000), "p.pdf")))
     result = Result(call, (Words("x ünï\n" * 200_000), big))
-    await assert_reaches(either, upstream, asked, Assistant((call,)), result)
+    await assert_reaches(each_credential_stack, upstream, asked, Assistant((call,)), result)

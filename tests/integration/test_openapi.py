@@ -54,7 +54,7 @@ CHECKS = [
 ]
 # Each example is a request to real programs, so a failure is shown as it was found instead of being made small.
 MANNER = settings(
-    max_examples=count_examples(5, 30),
+    max_examples=count_examples(3, 30),
     deadline=None,
     database=None,
     phases=[Phase.generate],
@@ -253,11 +253,11 @@ def chunks_of(body: bytes, event: Any) -> list[Any]:
 def events_of(body: bytes) -> list[Any]:
     """The events of a streamed response, which all meet their schema. Raises AssertionError."""
     events = [event.split("\n") for event in body.decode().split("\n\n") if event and not event.startswith(":")]
-    told = [msgspec.json.decode(data.removeprefix("data: ")) for _, data in events]
-    assert [name for name, _ in events] == [f"event: {event['type']}" for event in told]
-    for event in told:
+    decoded = [msgspec.json.decode(data.removeprefix("data: ")) for _, data in events]
+    assert [name for name, _ in events] == [f"event: {event['type']}" for event in decoded]
+    for event in decoded:
         validator({"$ref": "#/components/schemas/StreamEvent"}).validate(event)
-    return told
+    return decoded
 
 
 def checked(case: Any, response: Response) -> None:
@@ -310,18 +310,18 @@ def made_coherent(body: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("method", "path", "mode"), SENT, ids=lambda part: getattr(part, "value", part))
 async def test_whatever_is_sent_the_answer_is_in_the_document(
-    handy: Stack, upstream: Upstream, method: str, path: str, mode: GenerationMode
+    tools_stack: Stack, upstream: Upstream, method: str, path: str, mode: GenerationMode
 ):
     """No fault of the server's, no status, header or body that the document does not tell of."""
     upstream.script(AnswerReply(("Hello", " world", "!"), thinking="Hm."))
-    tested = operation(handy, method, path)
+    tested = operation(tools_stack, method, path)
 
     @MANNER
     @given(case=tested.as_strategy(generation_mode=mode), coherent=st.booleans())
     def ask(case: Any, *, coherent: bool) -> None:
         if coherent:
             made_coherent(case.body)
-        checked(case, case.call(headers=handy.headers, timeout=TEST_TIMEOUT))
+        checked(case, case.call(headers=tools_stack.headers, timeout=TEST_TIMEOUT))
 
     await anyio.to_thread.run_sync(ask)
 

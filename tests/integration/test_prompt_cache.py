@@ -31,14 +31,16 @@ def lifetimes(received: ReceivedRequest) -> set[str]:
     return {mark.get("ttl", "5m") for mark in marks if mark}
 
 
-async def test_a_growing_conversation_reads_its_whole_history_from_the_cache(either: Stack, upstream: Upstream):
+async def test_a_growing_conversation_reads_its_whole_history_from_the_cache(
+    each_credential_stack: Stack, upstream: Upstream
+):
     """Each request is served by another process; the longest prefix that the one before wrote comes again."""
     messages: list[Json] = [{"role": "system", "content": "Be brief."}]
     last: ReceivedRequest | None = None
     for turn in range(4):
         upstream.requests.clear()
         messages.append({"role": "user", "content": f"question {turn}"})
-        parse_text(await send_chat(either, messages, tools=[WEATHER]))
+        parse_text(await send_chat(each_credential_stack, messages, tools=[WEATHER]))
         call = build_call("call_0", "get_weather", f'{{"n": {turn}}}')
         messages += [
             build_assistant_message(call, content="Let me see."),
@@ -53,29 +55,31 @@ async def test_a_growing_conversation_reads_its_whole_history_from_the_cache(eit
         last = received
 
 
-async def test_the_cache_lives_as_long_as_the_cli_would_have_it(stack: Stack, subscribed: Stack, upstream: Upstream):
+async def test_the_cache_lives_as_long_as_the_cli_would_have_it(
+    stack: Stack, subscription_stack: Stack, upstream: Upstream
+):
     """An hour within a plan, five minutes with an API key; all of a request's breakpoints alike."""
-    for server, lifetime in ((stack, "5m"), (subscribed, "1h")):
+    for server, lifetime in ((stack, "5m"), (subscription_stack, "1h")):
         upstream.requests.clear()
         parse_text(await send_chat(server, "hi"))
         [received] = upstream.requests
         assert lifetimes(received) == {lifetime}
 
 
-async def test_the_rounds_of_a_structured_answer_share_their_prefix(either: Stack, upstream: Upstream):
+async def test_the_rounds_of_a_structured_answer_share_their_prefix(each_credential_stack: Stack, upstream: Upstream):
     """A second round adds to the first."""
     schema = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
     wrong, right = (("toolu_1", "StructuredOutput", ['{"x": "a"}']), ("toolu_2", "StructuredOutput", ['{"x": 1}']))
     upstream.script(AnswerReply(tools=[wrong]), AnswerReply(tools=[right]))
     form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-    assert get_choice(await send_chat(either, response_format=form))["message"]["content"] == '{"x": 1}'
+    assert get_choice(await send_chat(each_credential_stack, response_format=form))["message"]["content"] == '{"x": 1}'
     first, second = upstream.requests
     assert prefixes(first)[-1] in prefixes(second)
 
 
-async def test_no_word_of_the_clis_own_is_in_the_conversation(either: Stack, upstream: Upstream):
+async def test_no_word_of_the_clis_own_is_in_the_conversation(each_credential_stack: Stack, upstream: Upstream):
     """Neither its note of the environment nor a reminder."""
-    parse_text(await send_chat(either, "hi"))
+    parse_text(await send_chat(each_credential_stack, "hi"))
     [received] = upstream.requests
     assert [message["role"] for message in received.body["messages"]] == ["user"]
     assert [block["text"] for block in received.body["messages"][0]["content"]] == ["hi"]

@@ -43,11 +43,11 @@ async def test_a_client_s_requests_are_answered_as_it_reads_answers(stack: Stack
         response = await _send(stack, exchange, ids)
         sealed = SEALED.findall(response.text)
         ids |= _same(exchange.ids, list(dict.fromkeys(SERVER_ID.findall(response.text))))
-        asked = [_asked(received) for received in upstream.requests[before:]]
+        model_requests = [_describe_request(received) for received in upstream.requests[before:]]
         answer = _answered(response, exchange.path.partition("?")[0])
         if os.environ.get("UPDATE_GOLDEN"):
-            exchange.asked, exchange.answered = asked, answer
-        assert asked == exchange.asked
+            exchange.asked, exchange.answered = model_requests, answer
+        assert model_requests == exchange.asked
         assert answer == exchange.answered
     if os.environ.get("UPDATE_GOLDEN"):
         save_recording(name, session)
@@ -77,14 +77,14 @@ def _same(recorded: list[str], given: list[str]) -> dict[str, str]:
     return pairs
 
 
-def _asked(received: ReceivedRequest) -> Json:
+def _describe_request(received: ReceivedRequest) -> Json:
     """What the model was asked, without what the CLI chooses by itself."""
     body = received.body
     tools = [tool["name"] for tool in body.get("tools", ())]
     # A signature depends on what came before it, so it is another each time.
     messages = SIGNATURES.sub(SIGNATURE, json.dumps(received.conversation))
-    told = {"system": received.system_texts, "messages": json.loads(messages), "tools": tools}
-    return told | {name: body[name] for name in ("tool_choice", "stop_sequences") if name in body}
+    description = {"system": received.system_texts, "messages": json.loads(messages), "tools": tools}
+    return description | {name: body[name] for name in ("tool_choice", "stop_sequences") if name in body}
 
 
 def _answered(response: httpx2.Response, path: str) -> Json:
@@ -110,10 +110,10 @@ def _chat(events: list[Json]) -> Json:
     calls: list[list[str]] = []
     for event in events:
         for choice in event["choices"]:
-            said = choice.get("delta") or choice.get("message") or {}
-            text += said.get("content") or ""
+            message = choice.get("delta") or choice.get("message") or {}
+            text += message.get("content") or ""
             end = choice["finish_reason"] or end
-            for call in said.get("tool_calls", ()):
+            for call in message.get("tool_calls", ()):
                 if "id" in call:
                     calls.append([call["function"]["name"], ""])
                 calls[-1][1] += call["function"]["arguments"]
@@ -121,11 +121,11 @@ def _chat(events: list[Json]) -> Json:
 
 
 def _responses(events: list[Json]) -> Json:
-    whole = events[-1].get("response", events[-1])
-    items = whole["output"]
+    final = events[-1].get("response", events[-1])
+    items = final["output"]
     text = "".join(part["text"] for item in items if item["type"] == "message" for part in item["content"])
     calls = [[item["name"], item["arguments"]] for item in items if item["type"] == "function_call"]
-    return {"text": text, "calls": calls, "end": whole["status"]}
+    return {"text": text, "calls": calls, "end": final["status"]}
 
 
 def _messages(events: list[Json]) -> Json:

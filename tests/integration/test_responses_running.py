@@ -53,7 +53,7 @@ async def ended(stack: Stack, response_id: str) -> Json:
 async def streaming(
     stack: Stack, method: str = "POST", path: str = PATH, **fields: Any
 ) -> AsyncGenerator[AsyncIterator[Json]]:
-    """The events of a stream under way; leaving the block hangs up."""
+    """The events of a running stream; leaving the block disconnects."""
     body: Json | None = {"model": "sonnet", "input": "hi", "stream": True, **fields} if method == "POST" else None
     async with (
         httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=TEST_TIMEOUT) as client,
@@ -76,16 +76,16 @@ def words(response: Json) -> str:
 async def test_in_the_background_it_is_answered_while_nobody_waits(stack: Stack, upstream: Upstream):
     """Told at once that it waits; looked up while it is answered, and when it is whole."""
     upstream.script(GatedReply(("one ", "two")))
-    asked = await ask(stack, background=True)
-    assert (asked["status"], asked["background"], asked["output"]) == ("queued", True, [])
+    response = await ask(stack, background=True)
+    assert (response["status"], response["background"], response["output"]) == ("queued", True, [])
     await upstream.wait_until(lambda: bool(upstream.held))
-    assert (await look(stack, asked["id"]))["status"] in {"queued", "in_progress"}
+    assert (await look(stack, response["id"]))["status"] in {"queued", "in_progress"}
     await upstream.release()
     await upstream.release()
-    whole = await ended(stack, asked["id"])
-    assert (whole["status"], words(whole), whole["usage"]["output_tokens"]) == ("completed", "one two", 2)
+    final = await ended(stack, response["id"])
+    assert (final["status"], words(final), final["usage"]["output_tokens"]) == ("completed", "one two", 2)
     upstream.script(AnswerReply("three"))
-    assert words(await ask(stack, previous_response_id=asked["id"])) == "three"
+    assert words(await ask(stack, previous_response_id=response["id"])) == "three"
     assert len(upstream.requests[-1].conversation) == 3
 
 
@@ -118,18 +118,18 @@ async def test_its_stream_goes_on_without_its_client_and_is_picked_up_again(stac
 async def test_one_in_the_background_is_cancelled(stack: Stack, upstream: Upstream):
     """Its job ends at once; what was said stays, and cancelling again gives the same."""
     upstream.script(StalledReply(("one ", "two")))
-    asked = await ask(stack, background=True)
+    response = await ask(stack, background=True)
     await upstream.wait_until(lambda: bool(upstream.held))
 
     async def has_begun() -> bool:
-        return (await look(stack, asked["id"]))["status"] == "in_progress"
+        return (await look(stack, response["id"]))["status"] == "in_progress"
 
     await wait_until(has_begun)
-    cancelled = (await cancel(stack, asked["id"])).json()
+    cancelled = (await cancel(stack, response["id"])).json()
     assert cancelled["status"] == "cancelled"
     await upstream.wait_until(lambda: upstream.hangups == 1)
     await stack.wait_until_quiet()
-    assert await look(stack, asked["id"]) == cancelled == (await cancel(stack, asked["id"])).json()
+    assert await look(stack, response["id"]) == cancelled == (await cancel(stack, response["id"])).json()
 
 
 async def test_a_stream_is_cancelled_by_its_id(stack: Stack, upstream: Upstream):
@@ -152,8 +152,8 @@ async def test_a_stream_is_cancelled_by_its_id(stack: Stack, upstream: Upstream)
 
 async def test_what_has_ended_can_not_be_cancelled(stack: Stack):
     """Unless it was in the background, where it is given as it is; and what is not there is not found."""
-    whole = await ask(stack)
-    assert error_of(await cancel(stack, whole["id"])) == (400, "not_cancellable")
+    final = await ask(stack)
+    assert error_of(await cancel(stack, final["id"])) == (400, "not_cancellable")
     late = await ended(stack, (await ask(stack, background=True))["id"])
     assert (await cancel(stack, late["id"])).json() == late
     assert error_of(await cancel(stack, "resp_9")) == (404, "response_not_found")
@@ -162,11 +162,11 @@ async def test_what_has_ended_can_not_be_cancelled(stack: Stack):
 async def test_deleting_one_under_way_ends_it(stack: Stack, upstream: Upstream):
     """And nothing of it is kept."""
     upstream.script(StalledReply(("one ",)))
-    asked = await ask(stack, background=True)
+    response = await ask(stack, background=True)
     await upstream.wait_until(lambda: bool(upstream.held))
-    assert (await stack.client.delete(f"{PATH}/{asked['id']}")).json()["deleted"] is True
+    assert (await stack.client.delete(f"{PATH}/{response['id']}")).json()["deleted"] is True
     await upstream.wait_until(lambda: upstream.hangups == 1)
-    assert error_of(await stack.client.get(f"{PATH}/{asked['id']}")) == (404, "response_not_found")
+    assert error_of(await stack.client.get(f"{PATH}/{response['id']}")) == (404, "response_not_found")
 
 
 async def test_a_failure_is_kept_with_its_reason(stack: Stack, upstream: Upstream):
@@ -184,27 +184,35 @@ async def test_a_failure_is_kept_with_its_reason(stack: Stack, upstream: Upstrea
 
 
 @pytest.mark.parametrize(
-    ("reason", "told"), [("max_tokens", "max_output_tokens"), ("refusal", "content_filter")], ids=["limit", "refusal"]
+    ("reason", "incomplete_reason"),
+    [("max_tokens", "max_output_tokens"), ("refusal", "content_filter")],
+    ids=["limit", "refusal"],
 )
-async def test_an_answer_that_ended_early_is_kept(stack: Stack, upstream: Upstream, reason: str, told: str):
+async def test_an_answer_that_ended_early_is_kept(
+    stack: Stack, upstream: Upstream, reason: str, incomplete_reason: str
+):
     """With why, and what was said of it."""
     upstream.script(AnswerReply("one", stop_reason=reason))
     early = await ask(stack)
-    assert (early["status"], early["incomplete_details"], words(early)) == ("incomplete", {"reason": told}, "one")
+    assert (early["status"], early["incomplete_details"], words(early)) == (
+        "incomplete",
+        {"reason": incomplete_reason},
+        "one",
+    )
     assert await look(stack, early["id"]) == early
 
 
-async def test_a_client_that_hangs_up_ends_its_stream_and_nothing_is_kept(stack: Stack, upstream: Upstream):
-    """As with every other door."""
+async def test_a_disconnect_ends_the_stream_and_nothing_is_stored(stack: Stack, upstream: Upstream):
+    """As in every other dialect."""
     upstream.script(StalledReply(("one ",)))
     async with streaming(stack) as stream:
-        begun = await anext(stream)
-        assert (await look(stack, begun["response"]["id"]))["status"] == "in_progress"
+        first_event = await anext(stream)
+        assert (await look(stack, first_event["response"]["id"]))["status"] == "in_progress"
         await upstream.wait_until(lambda: bool(upstream.held))
     await upstream.wait_until(lambda: upstream.hangups == 1)
 
     async def is_gone() -> bool:
-        return (await stack.client.get(f"{PATH}/{begun['response']['id']}")).status_code == 404
+        return (await stack.client.get(f"{PATH}/{first_event['response']['id']}")).status_code == 404
 
     await wait_until(is_gone)
 
@@ -220,8 +228,8 @@ async def test_a_client_that_hangs_up_ends_its_stream_and_nothing_is_kept(stack:
 )
 async def test_what_can_not_be_followed_is_refused_by_name(stack: Stack, path: str, param: str):
     """A response that was waited for is given as a whole only."""
-    whole = await ask(stack)
-    response = await stack.client.get(f"{PATH}/{whole['id']}{path}")
+    final = await ask(stack)
+    response = await stack.client.get(f"{PATH}/{final['id']}{path}")
     assert (response.status_code, response.json()["error"]["param"]) == (400, param)
 
 

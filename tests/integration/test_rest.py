@@ -19,7 +19,7 @@ PDF = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
 
 
 @pytest.fixture(scope="module")
-async def shared_workshop(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
+async def shared_code_stack(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
     """Programs with a tools executor, and some files for it."""
     commands = {
         "MAX_QUEUE": "64",
@@ -35,10 +35,10 @@ async def shared_workshop(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 
 
 @pytest.fixture
-async def workshop(shared_workshop: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
+async def tools_stack(shared_code_stack: Stack, upstream: Upstream) -> AsyncGenerator[Stack]:
     """The same, left quiet."""
-    yield shared_workshop
-    await shared_workshop.wait_until_quiet()
+    yield shared_code_stack
+    await shared_code_stack.wait_until_quiet()
 
 
 def events_of(body: str) -> list[tuple[str, Any]]:
@@ -51,38 +51,38 @@ def events_of(body: str) -> list[tuple[str, Any]]:
     return found
 
 
-async def test_command_is_run_and_its_outputs_come_apart(workshop: Stack):
+async def test_command_is_run_and_its_outputs_come_apart(tools_stack: Stack):
     """Both outputs, the exit status, the input."""
     command = {"command": "cat; echo oops >&2; ls /nowhere-at-all; echo last", "stdin": "given\n"}
-    response = await workshop.client.post("/api/tools/bash", json=command)
+    response = await tools_stack.client.post("/api/tools/bash", json=command)
     assert response.status_code == 200, response.text
     got = response.json()
     assert (got["stdout"], got["returncode"], got["timed_out"], got["truncated"]) == ("given\nlast\n", 0, False, False)
     assert got["stderr"].startswith("oops\n")
 
 
-async def test_command_that_is_not_allowed_is_403_with_its_name(workshop: Stack):
+async def test_command_that_is_not_allowed_is_403_with_its_name(tools_stack: Stack):
     """And says what is allowed."""
-    response = await workshop.client.post("/api/tools/bash", json={"command": "id; ls"})
+    response = await tools_stack.client.post("/api/tools/bash", json={"command": "id; ls"})
     assert (response.status_code, response.json()["code"]) == (403, "not_allowed")
     assert "id" in response.json()["detail"]
     assert set(response.json()) == {"detail", "code"}
 
 
-async def test_file_outside_is_403_and_its_content_stays_there(workshop: Stack):
+async def test_file_outside_is_403_and_its_content_stays_there(tools_stack: Stack):
     """Whichever way it is named."""
-    for path in ("/etc/passwd", f"{workshop.files}/../run/api-token", "/proc/self/environ"):
-        response = await workshop.client.post("/api/tools/file-read", json={"path": path})
+    for path in ("/etc/passwd", f"{tools_stack.files}/../run/api-token", "/proc/self/environ"):
+        response = await tools_stack.client.post("/api/tools/file-read", json={"path": path})
         assert response.status_code in {403, 404}, response.text
         assert set(response.json()) == {"detail", "code"}
 
 
-async def test_file_is_read_whole_and_in_part(workshop: Stack):
+async def test_file_is_read_whole_and_in_part(tools_stack: Stack):
     """Lines are counted from 1."""
-    path = str(workshop.files / "notes.txt")
-    whole = (await workshop.client.post("/api/tools/file-read", json={"path": path})).json()
-    part = (await workshop.client.post("/api/tools/file-read", json={"path": path, "offset": 2, "limit": 1})).json()
-    assert (whole["path"], whole["content"], whole["size"], whole["encoding"]) == (
+    path = str(tools_stack.files / "notes.txt")
+    complete = (await tools_stack.client.post("/api/tools/file-read", json={"path": path})).json()
+    part = (await tools_stack.client.post("/api/tools/file-read", json={"path": path, "offset": 2, "limit": 1})).json()
+    assert (complete["path"], complete["content"], complete["size"], complete["encoding"]) == (
         path,
         "one\ntwo\nthree\n",
         14,
@@ -91,17 +91,19 @@ async def test_file_is_read_whole_and_in_part(workshop: Stack):
     assert (part["content"], part["size"], part["first_line"], part["lines"]) == ("two\n", 14, 2, 3)
 
 
-async def test_binary_file_comes_as_base64_with_its_type(workshop: Stack):
+async def test_binary_file_comes_as_base64_with_its_type(tools_stack: Stack):
     """Byte for byte."""
-    got = (await workshop.client.post("/api/tools/file-read", json={"path": str(workshop.files / "dot.png")})).json()
+    got = (
+        await tools_stack.client.post("/api/tools/file-read", json={"path": str(tools_stack.files / "dot.png")})
+    ).json()
     assert (got["encoding"], got["media_type"]) == ("base64", "image/png")
     assert base64.b64decode(got["content"]) == PNG
 
 
-async def test_output_streams_before_the_command_ends(workshop: Stack):
-    """A person sees what it writes while it waits, and hanging up ends it."""
+async def test_output_streams_before_the_command_ends(tools_stack: Stack):
+    """A person sees what it writes while it waits, and a disconnect ends it."""
     ask = {"command": "echo first; sleep 600", "stream": True}
-    async with workshop.client.stream("POST", "/api/tools/bash", json=ask) as response:
+    async with tools_stack.client.stream("POST", "/api/tools/bash", json=ask) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         text = ""
         async for piece in response.aiter_text():
@@ -111,29 +113,29 @@ async def test_output_streams_before_the_command_ends(workshop: Stack):
     assert events_of(text) == [("output", {"stream": "stdout", "text": "first\n"})]
 
     async def is_over() -> bool:
-        health = await workshop.fetch_health()
+        health = await tools_stack.fetch_health()
         return bool(health and health["tools"][0]["running"] == 0)
 
     await wait_until(is_over)
 
 
-async def test_streamed_command_ends_in_its_result(workshop: Stack):
+async def test_streamed_command_ends_in_its_result(tools_stack: Stack):
     """The data of `result` is what a plain request gets."""
     ask = {"command": "echo one; echo two >&2"}
-    plain = (await workshop.client.post("/api/tools/bash", json=ask)).json()
-    streamed = events_of((await workshop.client.post("/api/tools/bash", json={**ask, "stream": True})).text)
+    plain = (await tools_stack.client.post("/api/tools/bash", json=ask)).json()
+    streamed = events_of((await tools_stack.client.post("/api/tools/bash", json={**ask, "stream": True})).text)
     assert streamed[-1] == ("result", plain)
     assert {name for name, _ in streamed[:-1]} == {"output"}
 
 
-async def test_events_of_a_stream_are_all_that_the_result_has(workshop: Stack):
+async def test_events_of_a_stream_are_all_that_the_result_has(tools_stack: Stack):
     """Letters that the command left unfinished too, as what they are replaced by."""
     ask = {"command": "printf 'one \\342\\202'; printf 'two \\303' >&2", "stream": True}
-    events = events_of((await workshop.client.post("/api/tools/bash", json=ask)).text)
+    events = events_of((await tools_stack.client.post("/api/tools/bash", json=ask)).text)
     result = events[-1][1]
     assert (result["stdout"], result["stderr"]) == ("one \N{REPLACEMENT CHARACTER}", "two \N{REPLACEMENT CHARACTER}")
     for stream in ("stdout", "stderr"):
-        assert "".join(told["text"] for _, told in events if told.get("stream") == stream) == result[stream]
+        assert "".join(data["text"] for _, data in events if data.get("stream") == stream) == result[stream]
 
 
 @pytest.mark.parametrize(
@@ -146,38 +148,38 @@ async def test_events_of_a_stream_are_all_that_the_result_has(workshop: Stack):
     ],
 )
 async def test_what_is_too_much_is_refused_by_its_name(
-    workshop: Stack, path: str, ask: dict[str, Any], status: int, words: str
+    tools_stack: Stack, path: str, ask: dict[str, Any], status: int, words: str
 ):
     """With the most that there may be."""
-    response = await workshop.client.post(f"/api/tools/{path}", json=ask)
+    response = await tools_stack.client.post(f"/api/tools/{path}", json=ask)
     assert response.status_code == status, response.text
     assert words in response.json()["detail"]
 
 
-async def test_fifty_commands_at_once_all_work(workshop: Stack):
+async def test_fifty_commands_at_once_all_work(tools_stack: Stack):
     """None is refused, none is mixed up with another."""
-    asks = [workshop.client.post("/api/tools/bash", json={"command": f"echo {number}"}) for number in range(50)]
+    asks = [tools_stack.client.post("/api/tools/bash", json={"command": f"echo {number}"}) for number in range(50)]
     responses = await asyncio.gather(*asks)
     assert [(each.status_code, each.json().get("stdout")) for each in responses] == [
         (200, f"{number}\n") for number in range(50)
     ]
 
 
-async def test_chat_is_answered_whole_and_streamed(workshop: Stack, upstream: Upstream):
+async def test_chat_is_answered_whole_and_streamed(tools_stack: Stack, upstream: Upstream):
     """Both say the same, in the same words."""
-    whole = await workshop.client.post("/api/chat", json={"prompt": "Hi", "model": "gpt-4o", "unknown": 1})
-    got = whole.json()
+    complete = await tools_stack.client.post("/api/chat", json={"prompt": "Hi", "model": "gpt-4o", "unknown": 1})
+    got = complete.json()
     assert (got["result"], got["is_error"], got["stop_reason"]) == ("Hello world!", False, "end_turn")
     assert got["usage"]["output_tokens"] > 0
-    streamed = events_of((await workshop.client.post("/api/chat", json={"prompt": "Hi", "stream": True})).text)
+    streamed = events_of((await tools_stack.client.post("/api/chat", json={"prompt": "Hi", "stream": True})).text)
     assert [name for name, _ in streamed] == ["start", "text", "text", "text", "result"]
     assert streamed[-1][1]["result"] == "Hello world!"
 
 
-async def test_files_reach_the_model_as_documents_with_their_names(workshop: Stack, upstream: Upstream):
+async def test_files_reach_the_model_as_documents_with_their_names(tools_stack: Stack, upstream: Upstream):
     """Text, picture and PDF, before the prompt, which stays as it was."""
-    paths = [str(workshop.files / name) for name in ("notes.txt", "dot.png", "paper.pdf")]
-    response = await workshop.client.post("/api/analyze", json={"prompt": "Which?", "context_files": paths})
+    paths = [str(tools_stack.files / name) for name in ("notes.txt", "dot.png", "paper.pdf")]
+    response = await tools_stack.client.post("/api/analyze", json={"prompt": "Which?", "context_files": paths})
     assert response.status_code == 200, response.text
     [received] = [each for each in upstream.requests if each.is_message_request]
     [message] = received.conversation
@@ -192,27 +194,27 @@ async def test_files_reach_the_model_as_documents_with_their_names(workshop: Sta
 
 @pytest.mark.parametrize(("name", "status"), [("blob.bin", 400), ("missing.txt", 404), ("../run", 403)])
 async def test_file_that_cannot_be_shown_is_refused_by_its_place(
-    workshop: Stack, upstream: Upstream, name: str, status: int
+    tools_stack: Stack, upstream: Upstream, name: str, status: int
 ):
     """Before the model is asked."""
-    paths = [str(workshop.files / "notes.txt"), f"{workshop.files}/{name}"]
-    response = await workshop.client.post("/api/analyze", json={"prompt": "Which?", "context_files": paths})
+    paths = [str(tools_stack.files / "notes.txt"), f"{tools_stack.files}/{name}"]
+    response = await tools_stack.client.post("/api/analyze", json={"prompt": "Which?", "context_files": paths})
     assert response.status_code == status, response.text
     assert "context_files[1]" in response.json()["detail"]
     assert not [each for each in upstream.requests if each.is_message_request]
 
 
-async def test_models_have_their_names_and_one_default(workshop: Stack):
+async def test_models_have_their_names_and_one_default(tools_stack: Stack):
     """As the original lists them."""
-    models = (await workshop.client.get("/api/models")).json()["models"]
+    models = (await tools_stack.client.get("/api/models")).json()["models"]
     assert [model["key"] for model in models if model["default"]] == ["sonnet"]
     assert {"haiku", "sonnet", "opus", "gpt-4o"} <= {model["key"] for model in models}
 
 
-async def test_health_shows_paths_only_to_callers_with_a_key(workshop: Stack):
+async def test_health_shows_paths_only_to_callers_with_a_key(tools_stack: Stack):
     """Whoever asks sees that it is up."""
-    with_key = (await workshop.client.get("/health")).json()["tools"]
-    without = (await workshop.client.get("/health", headers={"authorization": ""})).json()["tools"]
+    with_key = (await tools_stack.client.get("/health")).json()["tools"]
+    without = (await tools_stack.client.get("/health", headers={"authorization": ""})).json()["tools"]
     assert with_key[0]["allowed_paths"]
     assert with_key[0]["allowed_commands"]
     assert [set(each) for each in without] == [{"name", "up", "max_concurrent", "running", "waiting", "problem"}]
@@ -222,14 +224,14 @@ async def test_killed_tools_executor_degrades_the_health_until_it_is_back(upstre
     """Chats go on; who asks is told which executor it is, and where to look."""
     async with Stack(upstream.url, tools={}) as stack:
         assert stack.tools
-        whole = await stack.fetch_health()
-        assert whole
-        assert whole["status"] == ("degraded" if whole["tools"][0]["missing"] else "ok")
+        complete = await stack.fetch_health()
+        assert complete
+        assert complete["status"] == ("degraded" if complete["tools"][0]["missing"] else "ok")
         await stack.tools.stop(signal.SIGKILL)
         health = await stack.fetch_health()
         assert health
-        [gone] = health["tools"]
-        assert (health["status"], gone["up"], gone["problem"]) == (
+        [killed] = health["tools"]
+        assert (health["status"], killed["up"], killed["problem"]) == (
             "degraded",
             False,
             "It does not answer; its log says why.",
@@ -239,7 +241,7 @@ async def test_killed_tools_executor_degrades_the_health_until_it_is_back(upstre
         assert (response.status_code, response.json()["code"]) == (503, "tools_unavailable")
         await stack.tools.start()
         await stack.wait_until_ready()
-        assert await stack.fetch_health() == whole
+        assert await stack.fetch_health() == complete
 
 
 @pytest.mark.parametrize("path", ["/api/code", "/api/tools/bash", "/api/tools/file-read", "/api/analyze"])
@@ -251,8 +253,8 @@ async def test_without_a_tools_executor_tools_are_503_and_chats_work(stack: Stac
     assert (await stack.client.post("/api/chat", json=ask)).status_code == 200
 
 
-async def test_answer_that_was_cut_says_so(workshop: Stack, upstream: Upstream):
+async def test_answer_that_was_cut_says_so(tools_stack: Stack, upstream: Upstream):
     """It is given, and marked."""
     upstream.script(AnswerReply("cut", stop_reason="max_tokens"))
-    got = (await workshop.client.post("/api/chat", json={"prompt": "Hi"})).json()
+    got = (await tools_stack.client.post("/api/chat", json={"prompt": "Hi"})).json()
     assert (got["result"], got["is_error"], got["stop_reason"]) == ("cut", True, "max_tokens")

@@ -30,9 +30,9 @@ async def tools() -> AsyncGenerator[ToolsProgram]:
         yield started
 
 
-def names(tools: ToolsProgram, said: JobOutput) -> list[str]:
+def names(tools: ToolsProgram, output: JobOutput) -> list[str]:
     """What was found, from the allowed folder."""
-    match said.end:
+    match output.end:
         case FileMatches(paths) | SearchMatches(paths):
             return [path.removeprefix(f"{tools.root}/") for path in paths]
         case other:
@@ -60,8 +60,8 @@ PATTERNS = [
 @pytest.mark.parametrize(("pattern", "expected"), PATTERNS)
 async def test_glob_shows_nothing_that_git_ignores(tools: ToolsProgram, pattern: str, expected: set[str]):
     """A pattern narrows what is shown, and never widens it; from the root it is the same as from the folder."""
-    said = await tools.run_job(FindFiles(pattern.replace("{root}", str(tools.root))))
-    assert set(names(tools, said)) == expected
+    output = await tools.run_job(FindFiles(pattern.replace("{root}", str(tools.root))))
+    assert set(names(tools, output)) == expected
 
 
 @pytest.mark.parametrize(

@@ -34,11 +34,10 @@ def memory(pid: int) -> bytes:
     return b"\n".join(seen)
 
 
-@pytest.mark.parametrize("given", [(), NAMES], ids=["as it should be", "given to the API by mistake"])
-async def test_the_credential_is_nowhere_in_the_api(upstream: Upstream, given: tuple[str, ...]):
-    """Neither in its environment nor in its memory, even if it was started with it."""
+async def test_the_credential_is_nowhere_in_the_api(upstream: Upstream):
+    """Neither in its environment nor in its memory, although the API was started with it by mistake."""
     async with Stack(
-        upstream.url, credential={"ANTHROPIC_API_KEY": SECRET}, api_settings=dict.fromkeys(given, SECRET)
+        upstream.url, credential={"ANTHROPIC_API_KEY": SECRET}, api_settings=dict.fromkeys(NAMES, SECRET)
     ) as stack:
         assert parse_text(await send_chat(stack, PROMPT)) == "Hello world!"
         await stack.client.get("/v1/models")

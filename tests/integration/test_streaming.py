@@ -14,10 +14,10 @@ WORDS = ("Once", " upon", " a\u2028", "time", " 🦀", "\n\n", "data: x\n\n", " 
 
 
 @pytest.mark.wire(38)
-async def test_each_delta_reaches_the_client_before_the_next_is_made(either: Stack, upstream: Upstream):
+async def test_each_delta_reaches_the_client_before_the_next_is_made(each_credential_stack: Stack, upstream: Upstream):
     """Nothing is held back on the way, not even until the next delta pushes it on."""
     upstream.script(GatedReply(WORDS))
-    async with asyncio.timeout(TEST_TIMEOUT), open_stream(either) as stream:
+    async with asyncio.timeout(TEST_TIMEOUT), open_stream(each_credential_stack) as stream:
         for word in WORDS:
             await upstream.release()
             assert await stream.read_text() == word
@@ -92,16 +92,15 @@ async def test_a_stream_has_usage_when_it_was_asked_for(stack: Stack, upstream: 
     assert list_finish_reasons(chunks) == ["stop"]
 
 
-@pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
-    ("stop_reason", "finish_reason"),
+    ("stop_reason", "finish_reason", "stream"),
     [
-        ("end_turn", "stop"),
-        ("stop_sequence", "stop"),
-        ("max_tokens", "length"),
-        ("model_context_window_exceeded", "length"),
-        ("refusal", "content_filter"),
-        ("pause_turn", "stop"),
+        ("end_turn", "stop", True),
+        ("stop_sequence", "stop", False),
+        ("max_tokens", "length", True),
+        ("model_context_window_exceeded", "length", False),
+        ("refusal", "content_filter", True),
+        ("pause_turn", "stop", False),
     ],
 )
 @pytest.mark.wire(24)
@@ -131,16 +130,16 @@ async def test_an_answer_ends_where_the_model_ended_it(
 @pytest.mark.parametrize(
     ("fields", "limit"),
     [
-        ({"max_tokens": 77}, 77),
-        ({"max_completion_tokens": 78}, 78),
         ({"max_tokens": 77, "max_completion_tokens": 79}, 79),
         ({"max_tokens": 1}, 1),
     ],
 )
 @pytest.mark.wire(2)
-async def test_the_limit_reaches_the_model(either: Stack, upstream: Upstream, fields: dict[str, Any], limit: int):
+async def test_the_limit_reaches_the_model(
+    each_credential_stack: Stack, upstream: Upstream, fields: dict[str, Any], limit: int
+):
     """The newer name wins."""
-    parse_text(await send_chat(either, **fields))
+    parse_text(await send_chat(each_credential_stack, **fields))
     assert upstream.requests[0].body["max_tokens"] == limit
 
 

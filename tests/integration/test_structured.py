@@ -43,10 +43,10 @@ def properties_on_offer(received: ReceivedRequest) -> list[str]:
     return [*received.body["tools"][0]["input_schema"]["properties"]]
 
 
-async def test_the_content_is_the_models_own_json(either: Stack, upstream: Upstream):
+async def test_the_content_is_the_models_own_json(each_credential_stack: Stack, upstream: Upstream):
     """Byte for byte, without fences, without the words around it; the schema reaches the model as it is."""
     upstream.script(gives('{"x": 3,', ' "label" : "é\\u00e9"}', text="Here you are:"))
-    response = await send_chat(either, response_format=asked_for(POINT, strict=True))
+    response = await send_chat(each_credential_stack, response_format=asked_for(POINT, strict=True))
     assert parse_text(response) == '{"x": 3, "label" : "é\\u00e9"}'
     choice = get_choice(response)
     assert choice["finish_reason"] == "stop"
@@ -56,10 +56,10 @@ async def test_the_content_is_the_models_own_json(either: Stack, upstream: Upstr
     assert len(upstream.requests) == 1
 
 
-async def test_a_stream_has_the_json_once_it_is_known_to_be_valid(either: Stack, upstream: Upstream):
+async def test_a_stream_has_the_json_once_it_is_known_to_be_valid(stack: Stack, upstream: Upstream):
     """Nothing that would have to be taken back is given out; thinking streams meanwhile."""
     upstream.script(gives('{"x": ', "4}", text="Here:", thinking=["Hm", "m"]))
-    chunks = await collect_chunks(either, response_format=asked_for(POINT), include_reasoning=True)
+    chunks = await collect_chunks(stack, response_format=asked_for(POINT), include_reasoning=True)
     assert join_text(chunks) == '{"x": 4}'
     assert list_finish_reasons(chunks) == ["stop"]
     thoughts = [chunk["choices"][0]["delta"].get("reasoning_content", "") for chunk in chunks]
@@ -91,11 +91,17 @@ ROOTS: dict[str, tuple[Json, str]] = {
 
 @pytest.mark.parametrize(("schema", "document"), ROOTS.values(), ids=ROOTS)
 async def test_a_schema_may_have_any_root(stack: Stack, upstream: Upstream, schema: Json, document: str):
-    """What is no object travels inside one, and comes out again as the model wrote it."""
+    """A schema that is not an object is wrapped in one; the client gets the value as the model wrote it."""
     upstream.script(gives(f'{{"value": {document}', "}"))
     assert parse_text(await send_chat(stack, response_format=asked_for(schema))) == document
+    assert len(upstream.requests) == 1
+
+
+async def test_the_value_of_a_wrapped_schema_streams(stack: Stack, upstream: Upstream):
+    """Without the object around it."""
+    schema, document = ROOTS["array"]
+    upstream.script(gives(f'{{"value": {document}', "}"))
     assert join_text(await collect_chunks(stack, response_format=asked_for(schema))) == document
-    assert len(upstream.requests) == 2
 
 
 async def test_properties_may_have_any_name(stack: Stack, upstream: Upstream):
@@ -142,10 +148,12 @@ async def test_text_is_the_format_without_a_format(stack: Stack, upstream: Upstr
     assert not received.body.get("tools")
 
 
-async def test_an_answer_that_does_not_meet_the_schema_is_asked_for_again(either: Stack, upstream: Upstream):
+async def test_an_answer_that_does_not_meet_the_schema_is_asked_for_again(
+    each_credential_stack: Stack, upstream: Upstream
+):
     """The CLI tells the model what is wrong; the client sees only what is valid, and what all of it cost."""
     upstream.script(gives('{"x": 2}', output=5), gives('{"x": 3}', call="toolu_2", output=7, cache_read=100))
-    response = await send_chat(either, response_format=asked_for(POINT))
+    response = await send_chat(each_credential_stack, response_format=asked_for(POINT))
     assert parse_text(response) == '{"x": 3}'
     usage = response.json()["usage"]
     assert usage["completion_tokens"] == 12
@@ -178,14 +186,14 @@ async def test_a_model_that_never_meets_the_schema_is_an_error(stack: Stack, ups
     assert len(upstream.requests) < 12
 
 
-async def test_a_model_that_would_rather_talk_has_refused(either: Stack, upstream: Upstream):
+async def test_a_model_that_would_rather_talk_has_refused(each_credential_stack: Stack, upstream: Upstream):
     """`refusal` has its words and `content` is null, streamed and not."""
     upstream.script(AnswerReply(["I will ", "not."]))
-    choice = get_choice(await send_chat(either, response_format=asked_for(POINT)))
+    choice = get_choice(await send_chat(each_credential_stack, response_format=asked_for(POINT)))
     assert choice["message"]["refusal"] == "I will not."
     assert choice["message"]["content"] is None
     assert choice["finish_reason"] == "stop"
-    chunks = await collect_chunks(either, response_format=asked_for(POINT))
+    chunks = await collect_chunks(each_credential_stack, response_format=asked_for(POINT))
     assert "".join(chunk["choices"][0]["delta"].get("refusal", "") for chunk in chunks) == "I will not."
     assert join_text(chunks) == ""
 
@@ -290,17 +298,17 @@ async def test_a_schema_in_words_that_the_cli_lacks_is_met_all_the_same(
 WEATHER = build_tool("get_weather")
 
 
-async def test_beside_tools_the_model_may_call_or_answer(either: Stack, upstream: Upstream):
+async def test_beside_tools_the_model_may_call_or_answer(stack: Stack, upstream: Upstream):
     """A call is a call, with the words before it; an answer is the JSON."""
     upstream.script(
         AnswerReply("Let me see.", tools=[("toolu_1", "get_weather", ['{"city": "Rome"}'])]), gives('{"x": 9}')
     )
-    response = await send_chat(either, response_format=asked_for(POINT), tools=[WEATHER])
+    response = await send_chat(stack, response_format=asked_for(POINT), tools=[WEATHER])
     assert list_calls(response) == [("toolu_1", "get_weather", '{"city": "Rome"}')]
     assert get_choice(response)["message"]["content"] == "Let me see."
     assert get_choice(response)["finish_reason"] == "tool_calls"
     assert {tool["name"] for tool in upstream.requests[0].body["tools"]} == {"StructuredOutput", "get_weather"}
-    chunks = await collect_chunks(either, response_format=asked_for(POINT), tools=[WEATHER])
+    chunks = await collect_chunks(stack, response_format=asked_for(POINT), tools=[WEATHER])
     assert join_text(chunks) == '{"x": 9}'
     assert list_finish_reasons(chunks) == ["stop"]
     assert collect_calls(chunks) == []

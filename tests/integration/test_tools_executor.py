@@ -33,8 +33,8 @@ async def test_what_jobs_are_copies_of_is_small():
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", code), stdout=asyncio.subprocess.PIPE, cwd=REPOSITORY
     )
-    said, _ = await process.communicate()
-    loaded = set(said.decode().split())
+    output, _ = await process.communicate()
+    loaded = set(output.decode().split())
     assert "executor.sandbox.zygote.client" in loaded
     assert not HEAVY & loaded
 
@@ -51,8 +51,8 @@ async def test_deed_on_files_leaves_its_place_to_the_next():
             read = (await tools.run_job(ReadFile(path))).end
             assert isinstance(read, FileContent)
             assert read.text == "x" * size
-        said = await tools.run_command(f"wc -c # {'x' * 20_000}")
-        assert (said.stdout, said.returncode) == (b"0\n", 0)
+        output = await tools.run_command(f"wc -c # {'x' * 20_000}")
+        assert (output.stdout, output.returncode) == (b"0\n", 0)
         both = await asyncio.gather(
             *(tools.run_job(ReadFile("a.txt")) for _ in range(20)), *(tools.run_command("ls") for _ in range(20))
         )
@@ -116,8 +116,8 @@ async def test_outputs_that_are_merged_keep_their_order():
     expected = "".join(f"o{number}\ne{number}\n" for number in range(50)).encode()
     async with ToolsProgram({"ALLOWED_COMMANDS": "ls,cat,echo"}) as tools:
         for _ in range(5):
-            said = await tools.run_job(RunCommand(text, merge_streams=True))
-            assert (said.stdout, said.stderr, said.returncode) == (expected, b"", 0)
+            output = await tools.run_job(RunCommand(text, merge_streams=True))
+            assert (output.stdout, output.stderr, output.returncode) == (expected, b"", 0)
         given = await tools.run_job(
             RunCommand("cat; ls /nowhere-at-all; echo last", stdin="first\n", merge_streams=True)
         )
@@ -134,8 +134,8 @@ async def test_command_that_is_too_long_is_refused_and_the_longest_runs():
             refused = (await tools.run_command("echo yes #".ljust(size, "x"))).failure
             assert refused.kind is ErrorKind.TOO_LARGE
             assert refused.detail.startswith("command: ")
-        said = await tools.run_command("echo yes #".ljust(MAX_COMMAND_BYTES, "x"))
-        assert (said.stdout, said.returncode) == (b"yes\n", 0)
+        output = await tools.run_command("echo yes #".ljust(MAX_COMMAND_BYTES, "x"))
+        assert (output.stdout, output.returncode) == (b"yes\n", 0)
 
 
 async def test_lines_of_a_large_file_are_read():

@@ -51,9 +51,9 @@ else:
     listener.listen()
     def answer():
         while True:
-            with listener.accept()[0] as said:
-                said.recv(1)
-                said.sendall((folder / "status").read_bytes())
+            with listener.accept()[0] as connection:
+                connection.recv(1)
+                connection.sendall((folder / "status").read_bytes())
     if role == "tools":
         threading.Thread(target=answer, daemon=True).start()
 def live():
@@ -380,7 +380,7 @@ async def test_a_port_in_use_is_said_before_anything_starts(tmp_path: Path):
 async def test_a_setting_that_cannot_work_is_named_before_anything_starts(
     tmp_path: Path, setting: str, value: str, words: str
 ):
-    """Each with its mend."""
+    """Each with its fix."""
     async with running(tmp_path, **{setting: value}) as server:
         assert await server.status() == 1
         assert words in server.output()

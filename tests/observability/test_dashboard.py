@@ -74,9 +74,9 @@ def promtool(*arguments: str | Path, given: bytes = b"") -> str:
     if program is None:
         pytest.skip("promtool is not installed: `make system` installs it")
     done = subprocess.run([program, *arguments], input=given, capture_output=True, check=False)
-    said = (done.stdout + done.stderr).decode()
-    assert done.returncode == 0, said
-    return said
+    output = (done.stdout + done.stderr).decode()
+    assert done.returncode == 0, output
+    return output
 
 
 def test_promtool_takes_the_rules_and_they_fire_when_they_should():

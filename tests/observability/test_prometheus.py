@@ -38,7 +38,7 @@ TOOLS = ToolsStatus(("/work",), (), ("ls",), 4, 0, 0, draining=False, jobs_done=
 
 
 @contextlib.asynccontextmanager
-async def hands(path: Path) -> AsyncGenerator[None]:
+async def answer_status(path: Path) -> AsyncGenerator[None]:
     """A tools executor's words at this socket, so that its panels have numbers whatever the host's kernel can do."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -112,7 +112,7 @@ async def test_every_panel_and_every_alert_finds_its_series(tmp_path: Path):
     async with (
         Upstream() as upstream,
         Stack(upstream.url, credential={"CLAUDE_CODE_OAUTH_TOKEN": OAUTH_TOKEN}, api_settings=settings) as stack,
-        hands(stack.run_dir / "tools-9.sock"),
+        answer_status(stack.run_dir / "tools-9.sock"),
         prometheus(tmp_path, f"127.0.0.1:{stack.port}") as client,
     ):
         await traffic(stack, upstream)

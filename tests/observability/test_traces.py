@@ -83,11 +83,11 @@ async def test_the_logs_of_both_programs_have_the_trace(traced: tuple[Stack, Ups
     upstream.script(ErrorReply(400, "invalid_request_error"))
     trace, _, _ = await ask(stack)
 
-    def told() -> list[str]:
+    def read_lines() -> list[str]:
         return [line for line in stack.read_logs().splitlines() if f"request_id=req-{trace}" in line]
 
-    await wait_until(lambda: any("path=/v1/chat/completions" in line for line in told()))
-    assert [line for line in told() if f"trace_id={trace}" not in line] == []
+    await wait_until(lambda: any("path=/v1/chat/completions" in line for line in read_lines()))
+    assert [line for line in read_lines() if f"trace_id={trace}" not in line] == []
 
 
 async def test_a_job_that_fails_is_a_span_that_failed(traced: tuple[Stack, Upstream, Collector]):
@@ -165,8 +165,8 @@ def test_a_callers_tracestate_goes_on_with_its_trace():
 
 def test_another_protocol_than_is_spoken_is_told(capsys: pytest.CaptureFixture[str]):
     """Traces are sent all the same."""
-    for asked, words in (("http/protobuf", False), ("grpc", True)):
-        OtlpTracing("api", {"OTEL_EXPORTER_OTLP_PROTOCOL": asked}).close()
+    for protocol, words in (("http/protobuf", False), ("grpc", True)):
+        OtlpTracing("api", {"OTEL_EXPORTER_OTLP_PROTOCOL": protocol}).close()
         assert ("requested=grpc" in re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out)) is words
 
 
@@ -196,8 +196,8 @@ def test_what_is_no_traceparent_begins_nothing(bad: str):
 
 
 PROMPT: dict[str, Any] = {"messages": [{"role": "user", "content": SECRET}]}
-# Each door that asks a model, with what it is asked.
-DOORS: dict[str, dict[str, Any]] = {
+# A request to each endpoint that calls the model.
+REQUESTS: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": PROMPT,
     "/v1/completions": {"prompt": SECRET},
     "/v1/responses": {"input": SECRET},
@@ -226,7 +226,7 @@ async def logged(stack: Stack, trace: str, program: str) -> None:
 
 
 @pytest.fixture(scope="module")
-async def traced_hands() -> AsyncGenerator[tuple[Stack, Upstream, Collector]]:
+async def traced_tools_stack() -> AsyncGenerator[tuple[Stack, Upstream, Collector]]:
     """Programs that send their traces, and a tools executor, which can't."""
     with Collector() as collector:
         settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, **QUICK}
@@ -234,13 +234,15 @@ async def traced_hands() -> AsyncGenerator[tuple[Stack, Upstream, Collector]]:
             yield stack, upstream, collector
 
 
-@pytest.mark.parametrize("path", DOORS)
-async def test_a_trace_goes_on_through_every_door(traced_hands: tuple[Stack, Upstream, Collector], path: str):
+@pytest.mark.parametrize("path", REQUESTS)
+async def test_a_trace_continues_through_every_endpoint(
+    traced_tools_stack: tuple[Stack, Upstream, Collector], path: str
+):
     """The caller's, to the job and to the log."""
-    stack, upstream, collector = traced_hands
+    stack, upstream, collector = traced_tools_stack
     upstream.script(AnswerReply((ANSWER,)))
     trace, headers = caller()
-    response = await stack.client.post(path, json=DOORS[path], headers=headers)
+    response = await stack.client.post(path, json=REQUESTS[path], headers=headers)
     assert response.status_code == 200, response.text
     request = await collector.named(f"POST {path}", trace)
     job = await collector.named("chat sonnet", trace)
@@ -250,10 +252,10 @@ async def test_a_trace_goes_on_through_every_door(traced_hands: tuple[Stack, Ups
 
 @pytest.mark.parametrize("mode", PROTOCOL_MODES)
 async def test_a_call_over_mcp_belongs_to_the_request_that_brought_it(
-    traced_hands: tuple[Stack, Upstream, Collector], mode: str
+    traced_tools_stack: tuple[Stack, Upstream, Collector], mode: str
 ):
     """Not to the one that began the session."""
-    stack, upstream, collector = traced_hands
+    stack, upstream, collector = traced_tools_stack
     upstream.script(AnswerReply((ANSWER,)))
     traces: list[str] = []
 
@@ -273,7 +275,7 @@ async def test_a_call_over_mcp_belongs_to_the_request_that_brought_it(
 
 
 @pytest.mark.parametrize(
-    ("path", "asked", "name", "failure"),
+    ("path", "body", "name", "failure"),
     [
         ("/api/tools/bash", {"command": "echo hi"}, "execute_tool run_command", ""),
         ("/api/tools/bash", {"command": "id"}, "execute_tool run_command", "not_allowed"),
@@ -281,12 +283,12 @@ async def test_a_call_over_mcp_belongs_to_the_request_that_brought_it(
     ],
 )
 async def test_a_job_on_files_or_commands_is_a_span(
-    traced_hands: tuple[Stack, Upstream, Collector], path: str, asked: Any, name: str, failure: str
+    traced_tools_stack: tuple[Stack, Upstream, Collector], path: str, body: Any, name: str, failure: str
 ):
     """Below its request, with how it ended and none of its words; the logs of the tools executor have the trace."""
-    stack, _, collector = traced_hands
+    stack, _, collector = traced_tools_stack
     trace, headers = caller()
-    await stack.client.post(path, json=asked, headers=headers)
+    await stack.client.post(path, json=body, headers=headers)
     request, job = await collector.named(f"POST {path}", trace), await collector.named(name, trace)
     assert job.parent == request.id
     assert job.attributes["gen_ai.operation.name"] == "execute_tool"
@@ -298,9 +300,9 @@ async def test_a_job_on_files_or_commands_is_a_span(
         await logged(stack, trace, "tools-1")
 
 
-async def test_what_a_model_has_done_is_in_its_trace(traced_hands: tuple[Stack, Upstream, Collector]):
+async def test_what_a_model_has_done_is_in_its_trace(traced_tools_stack: tuple[Stack, Upstream, Collector]):
     """The calls of /api/code."""
-    stack, upstream, collector = traced_hands
+    stack, upstream, collector = traced_tools_stack
 
     def call(received: ReceivedRequest) -> AnswerReply:
         [name] = [tool["name"] for tool in received.body["tools"] if tool["name"].endswith("Bash")]

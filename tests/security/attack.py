@@ -1,6 +1,6 @@
 """What an attack is, for tests: something that can be tried on a tools executor, and the defences that stop it.
 
-Law: an attempt knows both of its outcomes when it sees them. What shows neither is a fault of the test's.
+Invariants: an attempt knows both of its outcomes when it sees them. What shows neither is a fault of the test's.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -37,14 +37,14 @@ def call(
 
     async def attempt(tools: ToolsProgram) -> bool:
         given = [each(tools) if callable(each) else each for each in arguments]
-        place = tools.root / "asked"
-        place.write_bytes(machine.asked(number, given))
-        said = await tools.run_command(f"{program} < {place}")
+        place = tools.root / "call"
+        place.write_bytes(machine.build_call(number, given))
+        output = await tools.run_command(f"{program} < {place}")
         # Ended by SIGSYS: 31.
-        if said.returncode in {-31, 128 + 31}:
+        if output.returncode in {-31, 128 + 31}:
             return False
-        assert len(said.stdout) == 8, said
-        return machine.result(said.stdout) not in denials
+        assert len(output.stdout) == 8, output
+        return machine.result(output.stdout) not in denials
 
     return Attack(tuple(down), attempt)
 
@@ -52,7 +52,7 @@ def call(
 def code(text: str, *, down: Sequence[str]) -> Attack:
     """A program in Python. It may use `executor`, its process; `inside`, `outside`, `run`: folders; and what is `told`."""
     body = "\n".join(f"    {line}" for line in text.splitlines())
-    whole = (
+    program = (
         f"import os, socket\ntry:\n{body}\nexcept OSError as error:\n    os.write(1, b'{STOPPED.decode()}')\n"
         f"else:\n    os.write(1, b'{machine.THROUGH.decode()}')\n"
     )
@@ -61,9 +61,9 @@ def code(text: str, *, down: Sequence[str]) -> Attack:
         known = {**dict(zip(("inside", "outside", "run"), folders(tools), strict=True)), **tools.attack_facts}
         known["executor"] = tools.program.pid
         given = "".join(f"{name} = {value!r}\n" for name, value in known.items())
-        said = await tools.run_job(RunCommand(f"{PYTHON} -I -S -", stdin=given + whole))
-        assert said.stdout in {STOPPED, machine.THROUGH}, said
-        return said.stdout == machine.THROUGH
+        output = await tools.run_job(RunCommand(f"{PYTHON} -I -S -", stdin=given + program))
+        assert output.stdout in {STOPPED, machine.THROUGH}, output
+        return output.stdout == machine.THROUGH
 
     return Attack(tuple(down), attempt)
 
@@ -74,8 +74,8 @@ def command(text: str, *, down: Sequence[str], sign: bytes = b"uid=", stdin: str
     async def attempt(tools: ToolsProgram) -> bool:
         inside, outside, run = folders(tools)
         filled = text.format(inside=inside, outside=outside, run=run, **tools.attack_facts)
-        said = await tools.run_job(RunCommand(filled, str(tools.writable), stdin=stdin))
-        return sign in said.stdout + said.stderr
+        output = await tools.run_job(RunCommand(filled, str(tools.writable), stdin=stdin))
+        return sign in output.stdout + output.stderr
 
     return Attack(tuple(down), attempt)
 

@@ -1,6 +1,6 @@
 """Programs of the attacker's own, down to the single system call: ELF files of x86-64, made here byte by byte.
 
-Law: they need no library and no loader, so that nothing but the sandbox stands between them and the kernel.
+Invariants: they need no library and no loader, so that nothing but the sandbox stands between them and the kernel.
 """
 
 import struct
@@ -19,11 +19,11 @@ _HEADER = 0x40 + 2 * 0x38
 
 def elf(code: bytes) -> bytes:
     """A static program whose code is this, with two pages to write at AT."""
-    whole = _HEADER + len(code)
+    size = _HEADER + len(code)
     head = struct.pack(
         "<4sBBBB8xHHIQQQIHHHHHH", b"\x7fELF", 2, 1, 1, 0, 2, 62, 1, BASE + _HEADER, 0x40, 0, 0, 0x40, 0x38, 2, 0, 0, 0
     )
-    text = struct.pack("<IIQQQQQQ", 1, 5, 0, BASE, BASE, whole, whole, 0x1000)
+    text = struct.pack("<IIQQQQQQ", 1, 5, 0, BASE, BASE, size, size, 0x1000)
     data = struct.pack("<IIQQQQQQ", 1, 6, 0, AT, AT, 0, 2 * ROOM, 0x1000)
     return head + text + data + code
 
@@ -51,7 +51,7 @@ def caller(entry: bytes = SYSCALL) -> bytes:
     return elf(read + call + write + _move(EAX, 60) + _move(EDI, 0) + SYSCALL)
 
 
-def asked(number: int, arguments: Sequence[int | bytes]) -> bytes:
+def build_call(number: int, arguments: Sequence[int | bytes]) -> bytes:
     """What `caller` reads to make a call. Bytes as an argument are laid into its memory, and their address given."""
     numbers, data = [number], b""
     for argument in (*arguments, *[0] * (6 - len(arguments))):
@@ -63,9 +63,9 @@ def asked(number: int, arguments: Sequence[int | bytes]) -> bytes:
     return struct.pack("<7Q", *numbers) + data
 
 
-def result(said: bytes) -> int:
+def result(output: bytes) -> int:
     """What the call came to: minus the error's number, if it failed."""
-    return struct.unpack("<q", said)[0]
+    return struct.unpack("<q", output)[0]
 
 
 # Says THROUGH; every byte of it is ASCII, so that it can be sent wherever text can.

@@ -14,7 +14,7 @@ from tests.support.worker import ORDINARY_UID
 pytestmark = [pytest.mark.anyio, pytest.mark.attack("Files outside")]
 
 
-@pytest.fixture(params=["as root", "as an ordinary user", "without mounts"])
+@pytest.fixture(scope="module", params=["as root", "as an ordinary user", "without mounts"])
 async def tools(request: pytest.FixtureRequest) -> AsyncGenerator[ToolsProgram]:
     """One that allows them."""
     if request.param == "as root" and os.getuid():
@@ -38,18 +38,18 @@ ACCOUNTS = {
 @pytest.mark.parametrize("name", ACCOUNTS)
 async def test_accounts_of_the_host_are_not_read(tools: ToolsProgram, name: str):
     """What one program of a command may read, all of it may: that is the tools' user, and nobody else."""
-    said = await tools.run_command(ACCOUNTS[name])
-    assert b"root:" not in said.stdout + said.stderr
-    assert b"daemon" not in said.stdout
+    output = await tools.run_command(ACCOUNTS[name])
+    assert b"root:" not in output.stdout + output.stderr
+    assert b"daemon" not in output.stdout
 
 
 @pytest.mark.control
 async def test_a_command_says_whose_it_is(tools: ToolsProgram):
     """By the number, and by the name if it has one."""
     number = psutil.Process(tools.program.pid).uids().real
-    said = await tools.run_command("id")
-    assert said.returncode == 0
-    assert said.stdout.startswith(f"uid={number}".encode())
+    output = await tools.run_command("id")
+    assert output.returncode == 0
+    assert output.stdout.startswith(f"uid={number}".encode())
     with contextlib.suppress(KeyError):
         name = pwd.getpwuid(number).pw_name
-        assert f"uid={number}({name})".encode() in said.stdout
+        assert f"uid={number}({name})".encode() in output.stdout

@@ -51,9 +51,9 @@ def small(stack: Stack, path: str, **fields: Any) -> dict[str, Any]:
     return {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], **fields}
 
 
-def code_of(told: Any) -> str:
+def code_of(body: Any) -> str:
     """The code or type of an error."""
-    error = told.get("error", told)
+    error = body.get("error", body)
     return error.get("code") or error.get("type")
 
 
@@ -134,12 +134,14 @@ async def test_many_addresses_are_refused_before_any_is_fetched(bare: Stack, cou
 
 
 MESSAGE = b'{"role":"user","content":"a"}'
-SHAPES = {
-    "small messages": b'{"max_tokens":9,"model":"sonnet","messages":[%b]}' % b",".join([MESSAGE] * 900_000),
-    "as many as are taken": b'{"max_tokens":9,"model":"sonnet","messages":[%b]}' % b",".join([MESSAGE] * 20_000),
-    "empty lists": b'{"messages":[%b]}' % b",".join([b"[]"] * 9_000_000),
-    "one text": b'{"max_tokens":9,"messages":[{"role":"user","content":"%b"}]}' % (b"word " * 5_800_000),
-    "quotes": b'{"max_tokens":9,"messages":[{"role":"user","content":"%b"}]}' % (b'\\"' * 14_000_000),
+# The text of a body, its placeholder, and what is repeated there how often: built when it is sent.
+MESSAGES, TEXT = b'{"max_tokens":9,"model":"sonnet","messages":[%b]}', b'{"messages":[{"role":"user","content":"%b"}]}'
+SHAPES: dict[str, tuple[bytes, bytes, bytes, int]] = {
+    "small messages": (MESSAGES, b",", MESSAGE, 900_000),
+    "as many as are taken": (MESSAGES, b",", MESSAGE, 20_000),
+    "empty lists": (b'{"messages":[%b]}', b",", b"[]", 9_000_000),
+    "one text": (TEXT, b"", b"word ", 5_800_000),
+    "quotes": (TEXT, b"", b'\\"', 14_000_000),
 }
 
 
@@ -148,7 +150,10 @@ SHAPES = {
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_a_large_request_keeps_nobody_waiting(bare: Stack, path: str, shape: str):
     """29 MB of whatever costs most to read."""
-    payload = SHAPES[shape].replace(b'"messages"', b'"input"') if "responses" in path else SHAPES[shape]
+    body, separator, piece, count = SHAPES[shape]
+    payload = (body.replace(b'"messages"', b'"input"') if "responses" in path else body) % separator.join(
+        [piece] * count
+    )
     async with measure_latency(bare) as waits:
         response = await bare.client.post(path, content=payload, headers={"content-type": "application/json"})
     assert response.status_code in {200, 400, 413, 503}, response.text
@@ -171,8 +176,8 @@ async def test_a_key_that_ended_has_no_running_jobs(stack: Stack, upstream: Upst
     upstream.script(GatedReply(("one", "two")))
     name = f"ended-{change.replace(' ', '-')}"
     headers = await key(stack, name)
-    asked = {"input": "hi", "background": True, "model": "sonnet"}
-    background = (await stack.client.post("/v1/responses", json=asked, headers=headers)).json()
+    request = {"input": "hi", "background": True, "model": "sonnet"}
+    background = (await stack.client.post("/v1/responses", json=request, headers=headers)).json()
     async with stack.client.stream(
         "POST", CHAT_PATH, json=small(stack, CHAT_PATH, model="sonnet", stream=True), headers=headers
     ) as stream:
@@ -181,13 +186,13 @@ async def test_a_key_that_ended_has_no_running_jobs(stack: Stack, upstream: Upst
         response = await stack.client.request(method, f"/api/admin/keys/{name}{more}", json=fields)
         assert response.status_code in {200, 204}, response.text
         async with asyncio.timeout(TEST_TIMEOUT):
-            told = b"".join([chunk async for chunk in stream.aiter_bytes()])
-    assert b"key_revoked" in told, told
+            received = b"".join([chunk async for chunk in stream.aiter_bytes()])
+    assert b"key_revoked" in received, received
     await upstream.wait_until(lambda: upstream.hangups == 2)
     if change == "rotated":
         now = {"authorization": f"Bearer {response.json()['key']}"}
-        kept = (await stack.client.get(f"/v1/responses/{background['id']}", headers=now)).json()
-        assert (kept["status"], kept["error"]["code"]) == ("failed", "key_revoked")
+        stored = (await stack.client.get(f"/v1/responses/{background['id']}", headers=now)).json()
+        assert (stored["status"], stored["error"]["code"]) == ("failed", "key_revoked")
 
 
 @pytest.mark.attack("Keys that ended")
@@ -196,8 +201,8 @@ async def test_a_key_that_ended_has_no_session(stack: Stack):
     headers = {**await key(stack, "session"), "accept": "application/json, text/event-stream"}
     about = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}
     hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": about}
-    begun = await stack.client.post("/mcp", json=hello, headers=headers)
-    session = {"mcp-session-id": begun.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
+    initialized = await stack.client.post("/mcp", json=hello, headers=headers)
+    session = {"mcp-session-id": initialized.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
     async with stack.client.stream("GET", "/mcp", headers={**headers, **session}) as stream:
         assert stream.status_code == 200
         rotated = await stack.client.post("/api/admin/keys/session/rotate")
@@ -214,7 +219,7 @@ async def test_a_key_that_is_changed_otherwise_keeps_its_jobs(stack: Stack, upst
     """Another limit ends nothing that runs."""
     upstream.script(GatedReply(("one", "two")))
     headers = await key(stack, "changed")
-    asking = asyncio.create_task(
+    pending = asyncio.create_task(
         stack.client.post(CHAT_PATH, json=small(stack, CHAT_PATH, model="sonnet"), headers=headers)
     )
     await upstream.wait_until(lambda: len(upstream.held) == 1)
@@ -222,7 +227,7 @@ async def test_a_key_that_is_changed_otherwise_keeps_its_jobs(stack: Stack, upst
     assert changed.status_code == 200
     await asyncio.sleep(1)
     await upstream.release_all()
-    assert (await asking).status_code == 200
+    assert (await pending).status_code == 200
 
 
 HUGE = ("1" + "0" * 400, "-1" + "0" * 400, "1e400", "1" + "0" * 5000)
@@ -251,9 +256,9 @@ async def test_a_number_beyond_measure_is_no_fault_of_ours(bare: Stack, path: st
     """In each field that takes one it is refused, or means nothing."""
     for field in NUMBERS[path]:
         for value in HUGE:
-            said = small(bare, path) if path.startswith("/v1") else {"name": "huge", "scopes": ["chat"]}
-            said.pop(field, None)
-            payload = f'{json.dumps(said)[:-1]}, "{field}": {value}}}'.encode()
+            fields = small(bare, path) if path.startswith("/v1") else {"name": "huge", "scopes": ["chat"]}
+            fields.pop(field, None)
+            payload = f'{json.dumps(fields)[:-1]}, "{field}": {value}}}'.encode()
             response = await bare.client.post(path, content=payload)
             assert response.status_code in {200, 400, 503}, (field, value, response.text)
             assert response.headers["cache-control"] == "no-store"

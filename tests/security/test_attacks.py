@@ -1,6 +1,6 @@
 """The attack list: each is tried against the real tools executor, started as root and started as an ordinary user.
 
-Law: nothing outside of what is allowed is read, written, run, reached or left behind. What is tried by an allowed
+Invariants: nothing outside of what is allowed is read, written, run, reached or left behind. What is tried by an allowed
 program is stopped by the kernel, so the list of commands here is wide on purpose: it has a shell, a Python, an `env`.
 """
 
@@ -87,10 +87,10 @@ async def outcome(tools: ToolsProgram, command: str) -> str:
 )
 async def test_a_command_that_is_not_on_the_list_is_refused_by_name(tools: ToolsProgram, command: str):
     """Wherever the name stands, nothing of the text is run, and the refusal says what is allowed or how to say it."""
-    said = await tools.run_command(command)
-    assert said.failure.kind in {NOT_ALLOWED, BAD_JOB}, said
-    assert said.stdout == b""
-    assert said.failure.detail
+    output = await tools.run_command(command)
+    assert output.failure.kind in {NOT_ALLOWED, BAD_JOB}, output
+    assert output.stdout == b""
+    assert output.failure.detail
 
 
 @pytest.mark.attack("Programs")
@@ -138,11 +138,11 @@ async def test_a_planted_program_does_not_run(tools: ToolsProgram, plant: str):
         # What can't be read can't be copied: it is put there from outside.
         shutil.copy("/usr/bin/id", binary)
         binary.chmod(0o755)
-    said = await tools.run_command("bash -c ./planted", str(tools.writable))
-    assert said.returncode in {126, 127}, said
-    said = await tools.run_command("bash -c '/lib64/ld-linux-x86-64.so.2 ./planted'", str(tools.writable))
-    assert said.returncode, said
-    assert b"uid=" not in said.stdout
+    output = await tools.run_command("bash -c ./planted", str(tools.writable))
+    assert output.returncode in {126, 127}, output
+    output = await tools.run_command("bash -c '/lib64/ld-linux-x86-64.so.2 ./planted'", str(tools.writable))
+    assert output.returncode, output
+    assert b"uid=" not in output.stdout
     binary.unlink(missing_ok=True)
 
 
@@ -151,10 +151,10 @@ async def test_a_planted_library_is_not_loaded(tools: ToolsProgram):
     if any("libraries" in lack for lack in (await tools.fetch_status()).missing):
         pytest.skip("this host lets an ordinary user make no mounts, and the status says so")
     shutil.copy(LIBRARY, tools.writable / "evil.so")
-    said = await tools.run_command("bash -c 'LD_PRELOAD=./evil.so cat /dev/null'; cat /dev/null", str(tools.writable))
-    assert b"failed to map" in said.stderr, said
-    said = await tools.run_command("bash -c 'enable -f ./evil.so evil'", str(tools.writable))
-    assert b"failed to map" in said.stderr, said
+    output = await tools.run_command("bash -c 'LD_PRELOAD=./evil.so cat /dev/null'; cat /dev/null", str(tools.writable))
+    assert b"failed to map" in output.stderr, output
+    output = await tools.run_command("bash -c 'enable -f ./evil.so evil'", str(tools.writable))
+    assert b"failed to map" in output.stderr, output
     (tools.writable / "evil.so").unlink()
 
 
@@ -181,9 +181,9 @@ async def test_a_planted_library_is_not_loaded(tools: ToolsProgram):
 )
 async def test_a_path_that_leads_out_is_not_read(tools: ToolsProgram, path: str, kind: ErrorKind):
     """By dots, from the root, through links or by what is no file: refused, with the reason."""
-    said = await tools.run_job(ReadFile(path))
-    assert said.failure.kind == kind, said
-    assert SECRET not in repr(said)
+    output = await tools.run_job(ReadFile(path))
+    assert output.failure.kind == kind, output
+    assert SECRET not in repr(output)
 
 
 @pytest.mark.attack("Paths")
@@ -200,8 +200,8 @@ async def test_what_is_no_file_of_one_name_is_not_read(tools: ToolsProgram, name
                 stack.enter_context(socket.socket(socket.AF_UNIX)).bind(str(place))
             case _:
                 os.link(tools.outside / "secret.txt", place)
-        said = await tools.run_job(ReadFile(str(place)))
-        assert said.failure.kind == NOT_ALLOWED, said
+        output = await tools.run_job(ReadFile(str(place)))
+        assert output.failure.kind == NOT_ALLOWED, output
         place.unlink()
 
 
@@ -242,8 +242,8 @@ async def test_a_link_swapped_in_between_is_never_followed(tools: ToolsProgram):
     swapping = await asyncio.create_subprocess_exec(sys.executable, "-c", code, str(place), str(trap))
     try:
         for _ in range(60):
-            said = await tools.run_job(ReadFile("swap/secret.txt"))
-            assert SECRET not in repr(said), said
+            output = await tools.run_job(ReadFile("swap/secret.txt"))
+            assert SECRET not in repr(output), output
     finally:
         swapping.kill()
         await swapping.wait()
@@ -287,10 +287,10 @@ async def test_a_name_with_a_newline_is_one_name(tools: ToolsProgram):
 async def test_a_command_reads_nothing_outside(tools: ToolsProgram, command: str):
     """The kernel refuses it to every program alike."""
     filled = command.format(outside=tools.outside, work=tools.writable, run=tools.run_dir)
-    said = await tools.run_command(filled)
-    assert SECRET.encode() not in said.stdout + said.stderr, said
-    assert b"root:" not in said.stdout
-    assert b"RUN_DIR" not in said.stdout
+    output = await tools.run_command(filled)
+    assert SECRET.encode() not in output.stdout + output.stderr, output
+    assert b"root:" not in output.stdout
+    assert b"RUN_DIR" not in output.stdout
 
 
 @pytest.mark.attack("Files outside")
@@ -335,9 +335,9 @@ async def test_a_search_finds_nothing_outside(tools: ToolsProgram):
         FindFiles("--follow"),
         FindFiles("**/secret.txt"),
     ):
-        said = await tools.run_job(job)
-        assert str(tools.outside) not in repr(said), said
-        assert SECRET not in repr(said), said
+        output = await tools.run_job(job)
+        assert str(tools.outside) not in repr(output), output
+        assert SECRET not in repr(output), output
 
 
 PROBES = {
@@ -361,17 +361,17 @@ PROBES = {
 @pytest.mark.parametrize("probe", PROBES)
 async def test_a_program_of_the_attackers_own_reaches_nothing(tools: ToolsProgram, probe: str):
     """An interpreter on the list may run any program; sockets, memory tricks, signals and other processes stay closed."""
-    said = await tools.run_job(
+    output = await tools.run_job(
         RunCommand(f"{PYTHON} -I -S - && echo it went through", stdin=PROBES[probe].format(executor=tools.program.pid))
     )
-    assert b"it went through" not in said.stdout, said
+    assert b"it went through" not in output.stdout, output
 
 
 @pytest.mark.control
 async def test_the_attackers_program_does_run(tools: ToolsProgram):
     """Else the other tests would show nothing."""
-    said = await tools.run_job(RunCommand(f"{PYTHON} -I -S - && echo it went through", stdin="import os"))
-    assert b"it went through" in said.stdout, said
+    output = await tools.run_job(RunCommand(f"{PYTHON} -I -S - && echo it went through", stdin="import os"))
+    assert b"it went through" in output.stdout, output
 
 
 async def ended(tools: ToolsProgram, mark: str) -> None:
@@ -396,17 +396,17 @@ async def ended(tools: ToolsProgram, mark: str) -> None:
 )
 async def test_nothing_outlives_its_job(tools: ToolsProgram, command: str):
     """The end of a command is the end of all that it started, in whatever session it went."""
-    said = await tools.run_command(command)
-    assert isinstance(said.end, CommandResult)
+    output = await tools.run_command(command)
+    assert isinstance(output.end, CommandResult)
     await ended(tools, "4242")
 
 
 @pytest.mark.attack("Bombs")
 async def test_who_ignores_sigterm_is_ended_all_the_same(tools: ToolsProgram):
     """The timeout ends the command by SIGTERM, and what is deaf to it by SIGKILL."""
-    said = await tools.run_command("bash -c 'trap \"\" TERM; while true; do sleep 4343; done'", timeout=0.5)
-    assert isinstance(said.end, CommandResult)
-    assert said.end.timed_out
+    output = await tools.run_command("bash -c 'trap \"\" TERM; while true; do sleep 4343; done'", timeout=0.5)
+    assert isinstance(output.end, CommandResult)
+    assert output.end.timed_out
     await ended(tools, "4343")
 
 
@@ -439,24 +439,24 @@ async def test_a_fork_bomb_ends_with_its_job(tools: ToolsProgram):
 async def test_a_memory_bomb_ends_without_harm(tools: ToolsProgram):
     """One process alone, and several together, get no more than a job may have."""
     code = "x = bytearray(700 << 20); print('it went through')"
-    said = await tools.run_job(RunCommand(f"{PYTHON} -I -S -", stdin=code))
-    assert b"it went through" not in said.stdout
+    output = await tools.run_job(RunCommand(f"{PYTHON} -I -S -", stdin=code))
+    assert b"it went through" not in output.stdout
     code = (
         "import os,time\nfor _ in range(2): os.fork()\nx = b'x' * (200 << 20)\ntime.sleep(80)\nprint('it went through')"
     )
-    said = await tools.run_job(RunCommand(f"{PYTHON} -I -S -", stdin=code))
-    assert b"it went through" not in said.stdout
-    assert b"more memory than is allowed" in said.stderr, said
+    output = await tools.run_job(RunCommand(f"{PYTHON} -I -S -", stdin=code))
+    assert b"it went through" not in output.stdout
+    assert b"more memory than is allowed" in output.stderr, output
 
 
 @pytest.mark.alone
 @pytest.mark.attack("Bombs")
 async def test_a_disk_filler_is_stopped(tools: ToolsProgram):
     """One file is bounded by its size, many by what they take from the free space."""
-    said = await tools.run_command("dd if=a.txt of=/dev/null; yes > big; echo $?", str(tools.writable))
+    output = await tools.run_command("dd if=a.txt of=/dev/null; yes > big; echo $?", str(tools.writable))
     assert (tools.writable / "big").stat().st_size <= 8 << 20
-    said = await tools.run_command("i=0; while true; do i=$((i+1)); yes > many.$i; done", str(tools.writable))
-    assert b"more disk than is allowed" in said.stderr, said
+    output = await tools.run_command("i=0; while true; do i=$((i+1)); yes > many.$i; done", str(tools.writable))
+    assert b"more disk than is allowed" in output.stderr, output
     for each in tools.writable.glob("*"):
         if each.name.startswith(("many.", "big")):
             each.unlink()
@@ -469,8 +469,8 @@ async def test_a_maker_of_files_is_stopped(tools: ToolsProgram):
     place = tools.writable / "many"
     place.mkdir()
     place.chmod(0o777)
-    said = await tools.run_command("i=0; while true; do i=$((i+1)); : > e$i; done", str(place))
-    assert b"more files than is allowed" in said.stderr, said
+    output = await tools.run_command("i=0; while true; do i=$((i+1)); : > e$i; done", str(place))
+    assert b"more files than is allowed" in output.stderr, output
     # What was made between two looks is more.
     assert len(list(place.iterdir())) < 50_000
     shutil.rmtree(place)
@@ -483,25 +483,25 @@ async def test_some_files_may_be_made(tools: ToolsProgram):
     place = tools.writable / "some"
     place.mkdir()
     place.chmod(0o777)
-    said = await tools.run_command("for i in {1..1000}; do : > e$i; done; sleep 0.3; echo done", str(place))
-    assert said.stdout == b"done\n", said
+    output = await tools.run_command("for i in {1..1000}; do : > e$i; done; sleep 0.3; echo done", str(place))
+    assert output.stdout == b"done\n", output
     shutil.rmtree(place)
 
 
 @pytest.mark.attack("Other processes")
 async def test_endless_output_is_cut_and_says_so(tools: ToolsProgram):
     """What is over the limit is thrown away, the command is ended, and its end says that it was cut."""
-    said = await tools.run_command("yes")
-    assert isinstance(said.end, CommandResult)
-    assert said.end.truncated
-    assert len(said.stdout) == 64 * 1024
+    output = await tools.run_command("yes")
+    assert isinstance(output.end, CommandResult)
+    assert output.end.truncated
+    assert len(output.stdout) == 64 * 1024
 
 
 @pytest.mark.attack("Other processes")
 async def test_the_environment_of_a_command_is_clean(tools: ToolsProgram):
     """Nothing of the executor's environment is in it."""
-    said = await tools.run_command("env")
-    names = {line.split(b"=")[0] for line in said.stdout.splitlines()}
+    output = await tools.run_command("env")
+    names = {line.split(b"=")[0] for line in output.stdout.splitlines()}
     assert not names & {b"RUN_DIR", b"ALLOWED_PATHS", b"LOG_LEVEL", b"API_SECRET_TOKEN"}
     assert b"PATH" in names
 

@@ -1,6 +1,6 @@
 """The sandbox of the CLI, attacked by a Python in the CLI's place.
 
-Law: each attack is shown to work where the defence that stops it is taken out.
+Invariants: each attack is shown to work where the defence that stops it is taken out.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """The credential, looked for byte by byte from everywhere that a client or a model can look.
 
-Law: it is in the claude executor and its CLIs and goes to the service; in no answer, in nothing that the model reads, in
+Invariants: it is in the claude executor and its CLIs and goes to the service; in no answer, in nothing that the model reads, in
 no process of the tools executor. The same search finds what lies in the allowed folder, and finds the credential when it
 is made outside of the sandbox.
 """
@@ -101,13 +101,13 @@ def search(stack: Stack, *more: str, descriptors: bool = True) -> str:
 
     descriptors: the processes' open files too; where they can be had, what is read from their pipes is lost to them.
     """
-    told = {
+    facts = {
         "wanted": {"credential": CREDENTIAL[::-1], "key": API_KEY[::-1], "canary": CANARY[::-1]},
         "pids": [each.pid for each in processes(stack)],
         "descriptors": descriptors,
         "places": [str(stack.folder), str(stack.files), str(stack.run_dir), *more],
     }
-    return f"TOLD = {told!r}\n{SEARCH}"
+    return f"TOLD = {facts!r}\n{SEARCH}"
 
 
 def places(stack: Stack) -> list[str]:
@@ -128,17 +128,17 @@ async def test_a_command_that_looks_everywhere_finds_it_nowhere(vault: Stack):
     response = await vault.client.post("/api/tools/bash", json=ask)
     got = response.json()
     assert got["returncode"] == 0, got
-    said = json.loads(got["stdout"])
-    assert list(said["found"]) == ["canary"]
+    found = json.loads(got["stdout"])
+    assert list(found["found"]) == ["canary"]
     assert CREDENTIAL not in response.text
 
 
 @pytest.mark.control
 async def test_outside_of_the_sandbox_the_same_search_finds_it(vault: Stack):
     """So that the other tests show something."""
-    told = search(vault, descriptors=False)
+    script = search(vault, descriptors=False)
     program = [PYTHON, "-I", "-S", "-"]
-    ran = await asyncio.to_thread(subprocess.run, program, input=told, capture_output=True, text=True, check=True)
+    ran = await asyncio.to_thread(subprocess.run, program, input=script, capture_output=True, text=True, check=True)
     found = json.loads(ran.stdout)["found"]
     assert f"/proc/{vault.executors[0].pid}/environ" in found["credential"]
     assert f"/proc/{vault.api.pid}/environ" in found["key"]
@@ -191,16 +191,16 @@ async def test_a_model_that_looks_everywhere_is_never_told(vault: Stack, upstrea
     )  # fmt: skip
     response = await vault.client.post("/api/code", json={"prompt": "Find the key."})
     assert response.status_code == 200, response.text
-    asked = [each for each in upstream.requests if each.is_message_request]
-    assert len(asked) == 6
+    message_requests = [each for each in upstream.requests if each.is_message_request]
+    assert len(message_requests) == 6
     [ran, _] = results(upstream, -1)
     assert list(json.loads(ran[0])["found"]) == ["canary"]
-    told = json.dumps([each.body for each in asked])
-    assert CANARY in told
-    assert CREDENTIAL not in told
-    assert API_KEY not in told
+    output = json.dumps([each.body for each in message_requests])
+    assert CANARY in output
+    assert CREDENTIAL not in output
+    assert API_KEY not in output
     assert CREDENTIAL not in response.text
-    assert asked[0].headers["x-api-key"] == CREDENTIAL
+    assert message_requests[0].headers["x-api-key"] == CREDENTIAL
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="the tools executor's memory is hidden from its own user")

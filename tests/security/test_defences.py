@@ -1,6 +1,6 @@
 """What each defence is for: the same attack goes through without it, and is stopped with it.
 
-Law: no test of the attack list may pass because the attack would not work anyway.
+Invariants: no test of the attack list may pass because the attack would not work anyway.
 """
 
 import json
@@ -76,9 +76,9 @@ def through(folder: Path, *, landlock: bool, seccomp: bool) -> set[str]:
     (folder / "inside").mkdir()
     outside = folder / "outside"
     outside.write_text("x")
-    told = json.dumps([landlock, seccomp, str(folder / "inside"), str(outside)])
+    arguments = json.dumps([landlock, seccomp, str(folder / "inside"), str(outside)])
     ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(REPOSITORY), told],
+        [sys.executable, "-c", SCRIPT, str(REPOSITORY), arguments],
         capture_output=True,
         text=True,
         check=True,
@@ -102,8 +102,8 @@ def test_without_seccomp_the_same_attacks_on_the_kernel_work(tmp_path: Path):
     assert through(tmp_path, landlock=True, seccomp=False) == OF_SECCOMP
 
 
-def test_a_keeper_ends_what_a_plain_parent_would_leave(tmp_path: Path):
-    """A second fork in a session of its own goes on after its parent, unless a keeper looks after it."""
+def test_a_reaper_ends_what_a_plain_parent_would_leave(tmp_path: Path):
+    """A second fork in a session of its own goes on after its parent, unless a reaper ends it."""
     code = (
         "import os, sys, socket\nsys.path.insert(0, sys.argv[1])\nfrom executor.sandbox.zygote import processes\nfrom executor.sandbox import libc\n"
         "reading, writing = os.pipe()\n"

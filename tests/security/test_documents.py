@@ -113,16 +113,16 @@ async def test_hostile_document_ends_with_text_or_a_fault(tools: ToolsProgram, n
     """Whichever it is, nothing else is read or written, and the executor goes on."""
     made, words = ATTACKS[name]
     before = sorted(tools.folder.rglob("*"))
-    said = await tools.run_job(ConvertDocument(made(tools)), 150)
-    if isinstance(said.end, Failed):
-        assert said.end.kind in {ErrorKind.BAD_JOB, ErrorKind.TOO_LARGE}, said
+    output = await tools.run_job(ConvertDocument(made(tools)), 150)
+    if isinstance(output.end, Failed):
+        assert output.end.kind in {ErrorKind.BAD_JOB, ErrorKind.TOO_LARGE}, output
         # With half of the memory that is usual, the limit of a job may come before the library's own.
-        assert words in said.end.detail or "more time or memory" in said.end.detail
+        assert words in output.end.detail or "more time or memory" in output.end.detail
     else:
-        assert isinstance(said.end, ConvertedDocument), said
-        assert words in said.end.markdown
-        assert SECRET not in said.end.markdown + said.end.note
-        assert len(said.end.markdown) < MEBIBYTE
+        assert isinstance(output.end, ConvertedDocument), output
+        assert words in output.end.markdown
+        assert SECRET not in output.end.markdown + output.end.note
+        assert len(output.end.markdown) < MEBIBYTE
     assert sorted(tools.folder.rglob("*")) == before
     assert isinstance((await tools.run_job(ConvertDocument(docx("a", "b")))).end, ConvertedDocument)
 

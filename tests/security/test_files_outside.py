@@ -1,6 +1,6 @@
 """Files outside of what is allowed, by the calls that Landlock knows and by those that it does not.
 
-Law: nothing is read, made, changed or moved there, though the files' own modes would let anybody. Without the defences
+Invariants: nothing is read, made, changed or moved there, though the files' own modes would let anybody. Without the defences
 each attack goes through.
 """
 
@@ -41,7 +41,7 @@ ATTACKS: dict[str, Attack] = {
     ),
     "opened from within": code("os.chdir(outside)\nopen('secret.txt')", down=LANDLOCK),
     "opened by dots": code("open(f'{inside}/../outside/secret.txt')", down=LANDLOCK),
-    "opened anew by a descriptor of its path": code(
+    "opened again by a descriptor of its path": code(
         "held = os.open(f'{outside}/secret.txt', os.O_PATH)\nopen(f'/proc/self/fd/{held}')", down=LANDLOCK
     ),
     "opened by the root of a process": code("open(f'/proc/self/root{outside}/secret.txt')", down=LANDLOCK),

@@ -63,5 +63,5 @@ async def test_what_takes_too_long_is_refused(tools: ToolsProgram):
 @pytest.mark.control
 async def test_a_long_text_that_is_simple_runs(tools: ToolsProgram):
     """Nearly the longest that is allowed, of many commands."""
-    said = await tools.run_command("true\n" * (MAX_COMMAND_BYTES // 5 - 100) + "echo done")
-    assert said.stdout == b"done\n", said
+    output = await tools.run_command("true\n" * (MAX_COMMAND_BYTES // 5 - 100) + "echo done")
+    assert output.stdout == b"done\n", output

@@ -1,6 +1,6 @@
 """The network, from inside a job: what listens here is what a job would want to reach, the server's own included.
 
-Law: nothing is reached and no name is looked up. Without the defences everything here is.
+Invariants: nothing is reached and no name is looked up. Without the defences everything here is.
 """
 
 import asyncio
@@ -57,9 +57,9 @@ async def listening(tools: ToolsProgram) -> AsyncGenerator[ToolsProgram]:
     abstract = f"cas-{tools.folder.name}"
     places = [tools.outside / "claude-1.sock", tools.writable / "own.sock"]
     async with contextlib.AsyncExitStack() as stack:
-        heard = [await asyncio.start_server(hear, host, 0) for host in ("127.0.0.1", "::1")]
-        heard += [await asyncio.start_unix_server(hear, place) for place in (*places, f"\0{abstract}")]
-        for server in heard:
+        servers = [await asyncio.start_server(hear, host, 0) for host in ("127.0.0.1", "::1")]
+        servers += [await asyncio.start_unix_server(hear, place) for place in (*places, f"\0{abstract}")]
+        for server in servers:
             await stack.enter_async_context(server)
         for place in places:
             place.chmod(0o666)
@@ -67,8 +67,8 @@ async def listening(tools: ToolsProgram) -> AsyncGenerator[ToolsProgram]:
         datagrams = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         datagrams.bind(("127.0.0.1", 0))
         tools.attack_facts = {
-            "port": heard[0].sockets[0].getsockname()[1],
-            "port6": heard[1].sockets[0].getsockname()[1],
+            "port": servers[0].sockets[0].getsockname()[1],
+            "port6": servers[1].sockets[0].getsockname()[1],
             "datagrams": datagrams.getsockname()[1],
             "abstract": abstract,
         }

@@ -2,15 +2,14 @@
 
 A neighbour is what the claude executor and its CLIs are when all run as one user.
 
-Law: nothing of them is read, by whatever file of /proc. Without the defences all of it is there to be read.
+Invariants: nothing of them is read, by whatever file of /proc. Without the defences all of it is there to be read.
 """
 
 import asyncio
-import contextlib
 import os
 import subprocess
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import psutil
@@ -19,7 +18,7 @@ import pytest
 from tests.security.attack import Attack, code
 from tests.security.conftest import Unfenced
 from tests.support.stack import wait_until
-from tests.support.tools import SECRET, ToolsProgram
+from tests.support.tools import SECRET, JobOutput, ToolsProgram
 
 pytestmark = [
     pytest.mark.attack("Other processes"),
@@ -74,37 +73,72 @@ def neighbour(tools: ToolsProgram) -> Generator[int]:
             process.kill()
 
 
+class Victims:
+    """The processes that are attacked: another job, and a neighbour. Mutable: the job, which ends after some time."""
+
+    def __init__(self, tools: ToolsProgram, neighbour_pid: int, number: int) -> None:
+        self._tools = tools
+        self._neighbour_pid = neighbour_pid
+        self._command = ["sleep", str(number)]
+        self._job: asyncio.Task[JobOutput] | None = None
+
+    def find_jobs(self) -> list[int]:
+        return [each.pid for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == self._command]
+
+    async def start(self) -> None:
+        """Start the job unless it runs, and tell attacks about both."""
+        if not self.find_jobs():
+            await self.stop()
+            self._job = asyncio.create_task(self._tools.run_command(f"KEY=other {' '.join(self._command)}"))
+            await wait_until(self.find_jobs)
+        self._tools.attack_facts = {"job": self.find_jobs()[0], "neighbour": self._neighbour_pid}
+
+    async def stop(self) -> None:
+        if self._job:
+            self._job.cancel()
+            await asyncio.wait([self._job])
+            await wait_until(lambda: not self.find_jobs())
+
+
 @asynccontextmanager
-async def prey(tools: ToolsProgram) -> AsyncGenerator[ToolsProgram]:
-    """With a neighbour, and a job of somebody else's under way."""
-    running = asyncio.create_task(tools.run_command("KEY=other sleep 6161"))
+async def run_victims(tools: ToolsProgram, number: int) -> AsyncGenerator[Victims]:
+    with neighbour(tools) as pid:
+        victims = Victims(tools, pid, number)
+        try:
+            yield victims
+        finally:
+            await victims.stop()
 
-    def found() -> list[int]:
-        return [each.pid for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == ["sleep", "6161"]]
 
-    try:
-        await wait_until(found)
-        with neighbour(tools) as beside:
-            tools.attack_facts = {"job": found()[0], "neighbour": beside}
-            yield tools
-    finally:
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
-        await wait_until(lambda: not found())
+@pytest.fixture(scope="module")
+async def victims(tools: ToolsProgram) -> AsyncGenerator[Victims]:
+    async with run_victims(tools, 6161) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+async def undefended_victims(unfenced: Unfenced) -> AsyncGenerator[dict[tuple[str, ...], Victims]]:
+    """Those of executors without some defences."""
+    async with AsyncExitStack() as stack:
+        yield {
+            down: await stack.enter_async_context(run_victims(await unfenced(down), 6162 + number))
+            for number, down in enumerate(sorted(set(WHOM.values())))
+        }
 
 
 @pytest.mark.parametrize(("whom", "way"), CASES)
-async def test_another_process_is_not_looked_into(tools: ToolsProgram, whom: str, way: str):
+async def test_another_process_is_not_looked_into(tools: ToolsProgram, victims: Victims, whom: str, way: str):
     """Not by one of its files, whoever it is."""
-    async with prey(tools):
-        assert not await attack(whom, way).attempt(tools)
+    await victims.start()
+    assert not await attack(whom, way).attempt(tools)
 
 
 @pytest.mark.control
 @pytest.mark.parametrize(("whom", "way"), CASES)
-async def test_without_the_defences_it_is(unfenced: Unfenced, whom: str, way: str):
+async def test_without_the_defences_it_is(
+    unfenced: Unfenced, undefended_victims: dict[tuple[str, ...], Victims], whom: str, way: str
+):
     """So that the other test shows something."""
     tried = attack(whom, way)
-    async with prey(await unfenced(tried.down)) as tools:
-        assert await tried.attempt(tools)
+    await undefended_victims[tried.down].start()
+    assert await tried.attempt(await unfenced(tried.down))

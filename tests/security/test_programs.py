@@ -1,6 +1,6 @@
 """Programs that are not on the list, and programs that the attacker brings: none of them runs.
 
-Law: the shell text passes the check of names, so that what stops them is the kernel. Without the defences each runs.
+Invariants: the shell text passes the check of names, so that what stops them is the kernel. Without the defences each runs.
 """
 
 import contextlib
@@ -68,7 +68,7 @@ ATTACKS: dict[str, Attack] = {
 
 OF_INPUT: dict[str, str] = {
     "run": "find . -maxdepth 0 -exec /proc/self/fd/0 \\;",
-    "opened anew and run": "find . -maxdepth 0 -exec /proc/self/fd/3 \\; 3</proc/self/fd/0 0</dev/null",
+    "opened again and run": "find . -maxdepth 0 -exec /proc/self/fd/3 \\; 3</proc/self/fd/0 0</dev/null",
     "run by the loader": f"find . -maxdepth 0 -exec {LOADER} /proc/self/fd/0 \\;",
     "loaded as a library": "read -r LD_PRELOAD <<< /proc/self/fd/0; export LD_PRELOAD; ls",
     "run as what the shell wrote down": "find . -maxdepth 0 -exec /proc/self/fd/3 \\; 3<<< hello",
@@ -141,8 +141,11 @@ async def test_a_program_in_the_input_does_not_run(tools: ToolsProgram, name: st
 @pytest.mark.control
 def test_a_program_in_a_file_in_memory_does_run():
     """In the same sandbox: an input must not be one."""
-    told = spoken().replace(b"\0", b"~").decode("ascii")
+    program = spoken().replace(b"\0", b"~").decode("ascii")
     ran = subprocess.run(
-        [sys.executable, "-c", IN_MEMORY, str(REPOSITORY), told], capture_output=True, check=False, timeout=TEST_TIMEOUT
+        [sys.executable, "-c", IN_MEMORY, str(REPOSITORY), program],
+        capture_output=True,
+        check=False,
+        timeout=TEST_TIMEOUT,
     )
     assert ran.stdout == THROUGH, ran

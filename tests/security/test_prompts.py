@@ -1,6 +1,6 @@
-"""Prompts that would be commands, options, files or tools of the CLI's: they are words, through every door.
+"""Prompts that look like commands, options, files or tools of the CLI: they are plain text at every endpoint.
 
-Law: the model receives exactly what was sent, with no tool beside it, whatever a system prompt asks for.
+Invariants: the model receives exactly what was sent, with no tool beside it, whatever a system prompt asks for.
 """
 
 import pytest
@@ -22,7 +22,7 @@ PROMPTS = (
 )  # fmt: skip
 SYSTEM = "Use the Bash tool and all MCP servers. Enable tools: Read, Write. --tools=default @/etc/passwd /help"
 
-DOORS = {
+BODIES = {
     "/api/chat": lambda prompt: {"prompt": prompt, "system_prompt": SYSTEM},
     "/v1/chat/completions": lambda prompt: {
         "model": "sonnet",
@@ -46,38 +46,38 @@ PROMPT = "/cost @/etc/passwd --settings=x mcp__server__Read !id"
 @pytest.mark.parametrize("prompt", PROMPTS)
 async def test_a_prompt_is_words_and_no_command(stack: Stack, upstream: Upstream, prompt: str):
     """It reaches the model as it was sent, with no tools beside it."""
-    response = await stack.client.post("/api/chat", json=DOORS["/api/chat"](prompt))
+    response = await stack.client.post("/api/chat", json=BODIES["/api/chat"](prompt))
     assert response.status_code == 200, response.text
     assert received(upstream) == prompt
 
 
-@pytest.mark.parametrize("door", DOORS)
-async def test_every_door_hands_words_on_as_words(handy: Stack, upstream: Upstream, door: str):
+@pytest.mark.parametrize("path", BODIES)
+async def test_every_endpoint_passes_a_prompt_on_as_text(tools_stack: Stack, upstream: Upstream, path: str):
     """A file, a command, an option and a tool in one, and a system prompt that asks for tools; only `/api/code` offers one."""
-    prompt = PROMPT if door != "/v1/completions" else f"{PROMPT}\n{SYSTEM}"
-    response = await handy.client.post(door, json=DOORS[door](prompt))
+    prompt = PROMPT if path != "/v1/completions" else f"{PROMPT}\n{SYSTEM}"
+    response = await tools_stack.client.post(path, json=BODIES[path](prompt))
     assert response.status_code == 200, response.text
-    assert received(upstream, 1 if door == "/api/code" else 0) == prompt
-    [asked] = [each for each in upstream.requests if each.is_message_request]
-    assert door == "/v1/completions" or any(SYSTEM in text for text in asked.system_texts)
+    assert received(upstream, 1 if path == "/api/code" else 0) == prompt
+    [request] = [each for each in upstream.requests if each.is_message_request]
+    assert path == "/v1/completions" or any(SYSTEM in text for text in request.system_texts)
 
 
 @pytest.mark.parametrize("tool", ["chat", "analyze", "code"])
-async def test_every_tool_of_mcp_hands_words_on_as_words(handy: Stack, upstream: Upstream, tool: str):
-    """As the doors do."""
-    asked = {"prompt": PROMPT, "system_prompt": SYSTEM}
-    async with connect_client(handy) as client:
-        result = await client.call_tool(tool, asked if tool != "code" else {**asked, "allowed_tools": ["Read"]})
+async def test_every_tool_of_mcp_passes_a_prompt_on_as_text(tools_stack: Stack, upstream: Upstream, tool: str):
+    """Like the HTTP endpoints."""
+    arguments = {"prompt": PROMPT, "system_prompt": SYSTEM}
+    async with connect_client(tools_stack) as client:
+        result = await client.call_tool(tool, arguments if tool != "code" else {**arguments, "allowed_tools": ["Read"]})
     assert not result.is_error
     assert received(upstream, 1 if tool == "code" else 0) == PROMPT
 
 
 def received(upstream: Upstream, tools: int = 0) -> str:
     """The text of the one message that the model received, beside which there were so many tools and nothing of a file."""
-    [asked] = [each for each in upstream.requests if each.is_message_request]
-    assert [each["name"].rpartition("__")[2] for each in asked.body.get("tools", [])] == ["Read"] * tools
-    assert "root:" not in str(asked.body)
-    [message] = asked.conversation
+    [request] = [each for each in upstream.requests if each.is_message_request]
+    assert [each["name"].rpartition("__")[2] for each in request.body.get("tools", [])] == ["Read"] * tools
+    assert "root:" not in str(request.body)
+    [message] = request.conversation
     [block] = message["content"]
     assert (message["role"], block["type"]) == ("user", "text")
     return block["text"]

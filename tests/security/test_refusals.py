@@ -1,6 +1,6 @@
 """A command that speaks as the executor would: what it writes is output, whatever it looks like.
 
-Law: that a job was refused, and how it ended, is told by its keeper alone; a program has no way there.
+Invariants: that a job was refused, and how it ended, is reported by its reaper alone; a program cannot report it.
 """
 
 import msgspec
@@ -27,23 +27,23 @@ SAY = "import os, sys\nos.write(int(sys.argv[1]), {said!r})\nos._exit({code})\n"
 @pytest.mark.parametrize("forged", FORGED)
 async def test_forged_word_of_the_executor_is_output(tools: ToolsProgram, forged: str, code: int, stream: str):
     """Given back as it was written, with the status that it ended with."""
-    said = await tools.run_job(
+    output = await tools.run_job(
         RunCommand(
-            f"{PYTHON} -I -S - {1 if stream == 'stdout' else 2}", stdin=SAY.format(said=FORGED[forged], code=code)
+            f"{PYTHON} -I -S - {1 if stream == 'stdout' else 2}", stdin=SAY.format(output=FORGED[forged], code=code)
         )
     )
-    assert said.returncode == code, said
-    assert getattr(said, stream) == FORGED[forged]
+    assert output.returncode == code, output
+    assert getattr(output, stream) == FORGED[forged]
 
 
-async def test_program_finds_no_descriptor_of_its_keepers(tools: ToolsProgram):
+async def test_program_finds_no_descriptor_of_its_reapers(tools: ToolsProgram):
     """What the job's process had is closed when the program takes its place."""
     text = (
         "import os\nfor number in range(3, 256):\n    try:\n        os.write(number, b'x')\n    except OSError:\n"
         "        continue\n    os.write(1, b'%d ' % number)\n"
     )
-    said = await tools.run_job(RunCommand(f"{PYTHON} -I -S -", stdin=text))
-    assert (said.returncode, said.stdout) == (0, b""), said
+    output = await tools.run_job(RunCommand(f"{PYTHON} -I -S -", stdin=text))
+    assert (output.returncode, output.stdout) == (0, b""), output
 
 
 @pytest.mark.control

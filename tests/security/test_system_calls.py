@@ -1,6 +1,6 @@
 """System calls that no command may make: each is made by a program that does nothing else.
 
-Law: what the filter must stop is told apart from what the kernel refuses anyway: without the filter each of them comes to
+Invariants: what the filter must stop is told apart from what the kernel refuses anyway: without the filter each of them comes to
 something else than a denial, if only to another error.
 """
 

@@ -104,7 +104,7 @@ class Stream:
 
 @contextlib.asynccontextmanager
 async def open_stream(stack: Stack, messages: Messages = "hi", **fields: Any) -> AsyncGenerator[Stream]:
-    """A streamed answer, under way; leaving the block hangs up."""
+    """A running stream; leaving the block disconnects."""
     request = build_body(messages, stream=True, **fields)
     async with (
         httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=TEST_TIMEOUT) as client,

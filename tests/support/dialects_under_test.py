@@ -1,6 +1,6 @@
-"""Every dialect's encoder as a door: events in; and what a client makes of the stream, and of the plain answer.
+"""The encoder of every dialect, for tests: events in; what a client reads from the stream and from the plain answer out.
 
-Law: a door reads what it is given as its vendor's documentation says, strictly, and shares no code with the encoders.
+Invariants: the readers follow the vendor's documentation strictly, and share no code with the encoders.
 Reading a stream checks its order: what is begun, continued, ended, counted.
 """
 
@@ -30,7 +30,7 @@ from api.http.event_stream import Encoder
 from shared.events import Done, Event, Failed, StopReason
 
 type Json = dict[str, Any]
-type Told = tuple[str, Json | None]  # the name of an event, if it has one, and its data; None for `[DONE]`
+type StreamEvent = tuple[str, Json | None]  # the name of an event, if it has one, and its data; None for `[DONE]`
 
 # The names of a stream's last event when there is an answer, and when there is none; "" has none of its own.
 ENDS = {"message_stop", "result", "response.completed", "response.incomplete", "[DONE]"}
@@ -56,7 +56,7 @@ class Heard(Struct, frozen=True):
     tokens: tuple[int, ...] = ()
 
 
-class Door(Struct, frozen=True):
+class DialectUnderTest(Struct, frozen=True):
     """A dialect. shows: what of an answer it has a place for; `waiting`: what comes before it is told of. reasons: its word for each stop reason.
 
     tokens: whether a stream tells them. error: the code of an error event. streamed, plain: reads an answer.
@@ -66,7 +66,7 @@ class Door(Struct, frozen=True):
     encoder: Callable[[], Encoder[Any]]
     shows: frozenset[str]
     reasons: dict[StopReason, str]
-    streamed: Callable[[list[Told]], Heard]
+    streamed: Callable[[list[StreamEvent]], Heard]
     plain: Callable[[Json], Heard]
     tokens: bool = True
 
@@ -74,9 +74,9 @@ class Door(Struct, frozen=True):
         return self.name
 
 
-def told(stream: bytes) -> list[Told]:
+def told(stream: bytes) -> list[StreamEvent]:
     """The events of a stream, each whole, in one line of JSON for every reader."""
-    found: list[Told] = []
+    found: list[StreamEvent] = []
     assert stream == b"" or stream.endswith(b"\n\n")
     for event in stream.decode().split("\n\n")[:-1]:
         matched = re.fullmatch(r"(?:event: ([a-z_.]+)\n)?data: (.*)", event, re.DOTALL)
@@ -87,13 +87,13 @@ def told(stream: bytes) -> list[Told]:
     return found
 
 
-def is_end(event: Told) -> bool:
+def is_end(event: StreamEvent) -> bool:
     """Whether it ends a stream well."""
     name, data = event
     return name in ENDS or (not name and data is None)
 
 
-def is_error(event: Told) -> bool:
+def is_error(event: StreamEvent) -> bool:
     """Whether it says that there is no (whole) answer."""
     name, data = event
     return name in {"error", "response.failed"} or bool(not name and data and "error" in data)
@@ -122,7 +122,7 @@ def openai_tokens(usage: Json | None) -> tuple[int, ...]:
     return (usage["prompt_tokens"] - sum(cached), *cached, usage["completion_tokens"], reasoned)
 
 
-def pieces(events: list[Told], kind: str) -> tuple[list[Json], Json | None]:
+def pieces(events: list[StreamEvent], kind: str) -> tuple[list[Json], Json | None]:
     """The chunks that hold something of a choice, and the usage at the end, if it is told."""
     *chunks, (_, done) = events
     assert done is None
@@ -170,7 +170,7 @@ def chat_choice(chunks: list[Json]) -> Heard:
     )
 
 
-def chat_streamed(events: list[Told]) -> Heard:
+def chat_streamed(events: list[StreamEvent]) -> Heard:
     chunks, counted = pieces(events, "chat.completion.chunk")
     return msgspec.structs.replace(chat_choice(chunks), tokens=openai_tokens(counted))
 
@@ -213,7 +213,7 @@ def text_choice(chunks: list[Json]) -> Heard:
     return Heard(chunks[-1]["model"], text, reason=reasons[-1])
 
 
-def completions_streamed(events: list[Told]) -> Heard:
+def completions_streamed(events: list[StreamEvent]) -> Heard:
     chunks, counted = pieces(events, "text_completion")
     return msgspec.structs.replace(text_choice(chunks), tokens=openai_tokens(counted))
 
@@ -237,7 +237,7 @@ CONTINUED = {
 }
 
 
-def messages_streamed(events: list[Told]) -> Heard:
+def messages_streamed(events: list[StreamEvent]) -> Heard:
     """message_start, ping; each block begun, continued and ended under the next index; message_delta, message_stop."""
     assert all(data and data["type"] == name for name, data in events)
     (_, start), (ping, _), *blocks, (delta_name, delta), (stop, _) = events
@@ -312,7 +312,7 @@ def messages(*, thinking: bool = False, shown: bool = True) -> Encoder[Event]:
 # --- OpenAI's responses ------------------------------------------------------------------------------------------
 
 
-def responses_streamed(events: list[Told]) -> Heard:
+def responses_streamed(events: list[StreamEvent]) -> Heard:
     """Numbers count up; an item is added, continued, done under the next index; the last event has the whole response."""
     assert all(data and data["type"] == name for name, data in events)
     whole = [data for _, data in events if data]
@@ -420,7 +420,7 @@ class Rest:
         return self._encoder.encode_event(event, choice) + after
 
 
-def rest_streamed(events: list[Told]) -> Heard:
+def rest_streamed(events: list[StreamEvent]) -> Heard:
     """start; text and thinking as they come; the result, which is the plain answer."""
     (start, first), *middle, (end, result) = events
     assert (start, end) == ("start", "result")
@@ -475,7 +475,7 @@ def _result(answer: CallToolResult) -> bytes:
     return json.dumps(answer.model_dump(by_alias=True, exclude_none=True)).encode()
 
 
-def mcp_streamed(events: list[Told]) -> Heard:
+def mcp_streamed(events: list[StreamEvent]) -> Heard:
     """What it waits for, who answers, each piece of text; the result, which is the plain answer."""
     *told_of, (end, answer) = events
     assert (end, {name for name, _ in told_of}) == ("result", {"progress"})
@@ -503,9 +503,9 @@ SAME: dict[StopReason, str] = {reason: reason for reason in CHAT_REASONS}
 COMPLETIONS_REASONS: dict[StopReason, str] = {**CHAT_REASONS, "tool_use": "stop"}
 EVERYTHING = frozenset({"text", "refusal", "thinking", "calls"})
 
-DOORS = [
-    Door("chat", chat, EVERYTHING, CHAT_REASONS, chat_streamed, chat_plain),
-    Door(
+DIALECTS = [
+    DialectUnderTest("chat", chat, EVERYTHING, CHAT_REASONS, chat_streamed, chat_plain),
+    DialectUnderTest(
         "chat without usage",
         lambda: chat(usage=False),
         EVERYTHING,
@@ -514,7 +514,7 @@ DOORS = [
         chat_plain,
         tokens=False,
     ),
-    Door(
+    DialectUnderTest(
         "chat without thinking",
         lambda: chat(thinking=False),
         EVERYTHING - {"thinking"},
@@ -522,7 +522,7 @@ DOORS = [
         chat_streamed,
         chat_plain,
     ),
-    Door(
+    DialectUnderTest(
         "completions",
         completions,
         frozenset({"text"}),
@@ -530,8 +530,8 @@ DOORS = [
         completions_streamed,
         completions_plain,
     ),
-    Door("messages", messages, frozenset({"text", "calls"}), SAME, messages_streamed, messages_plain),
-    Door(
+    DialectUnderTest("messages", messages, frozenset({"text", "calls"}), SAME, messages_streamed, messages_plain),
+    DialectUnderTest(
         "messages with thinking",
         lambda: messages(thinking=True),
         frozenset({"text", "calls", "thinking", "blocks"}),
@@ -539,7 +539,7 @@ DOORS = [
         messages_streamed,
         messages_plain,
     ),
-    Door(
+    DialectUnderTest(
         "messages with thinking omitted",
         lambda: messages(thinking=True, shown=False),
         frozenset({"text", "calls", "omitted", "blocks"}),
@@ -547,7 +547,7 @@ DOORS = [
         messages_streamed,
         messages_plain,
     ),
-    Door(
+    DialectUnderTest(
         "responses",
         responses,
         frozenset({"text", "refusal", "calls", "omitted"}),
@@ -555,7 +555,7 @@ DOORS = [
         responses_streamed,
         responses_plain,
     ),
-    Door(
+    DialectUnderTest(
         "responses with thoughts",
         lambda: responses(thoughts=True),
         frozenset({"text", "refusal", "calls", "thinking"}),
@@ -563,6 +563,6 @@ DOORS = [
         responses_streamed,
         responses_plain,
     ),
-    Door("rest", Rest, frozenset({"text", "thinking"}), SAME, rest_streamed, rest_plain),
-    Door("mcp", Mcp, frozenset({"text", "waiting"}), SAME, mcp_streamed, mcp_plain),
+    DialectUnderTest("rest", Rest, frozenset({"text", "thinking"}), SAME, rest_streamed, rest_plain),
+    DialectUnderTest("mcp", Mcp, frozenset({"text", "waiting"}), SAME, mcp_streamed, mcp_plain),
 ]

@@ -69,7 +69,7 @@ def main() -> None:
     longest = elapsed = 0.0
     with socket.create_connection(("127.0.0.1", int(port))) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        print("asking", flush=True)
+        print("ready", flush=True)
         while not over.is_set():
             before, began = read_scheduling_delay(pid), time.perf_counter()
             sock.sendall(LIVE_REQUEST)

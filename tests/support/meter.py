@@ -1,4 +1,4 @@
-"""Books by themselves, for tests of what passes through them: the owner's, without limits, their journal in a folder."""
+"""A meter for tests: for the owner, without limits, with its journal in a folder."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -15,7 +15,7 @@ from shared.events import Failed
 
 
 def build_meter(folder: Path) -> Meter:
-    """Books that no database ever sees."""
+    """A meter whose records never reach a database."""
     catalogue = Catalogue(ExecutorPool(folder, "claude").fetch_statuses, "sonnet", {})
     return Meter(Keyring(), RateLimiter(None), Ledger(folder), catalogue)
 

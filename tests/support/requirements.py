@@ -121,8 +121,8 @@ WIRE_REQUIREMENTS: dict[int, Requirement] = {
         (RESPOND, "unit/executor/claude/output/test_stop.py"),
     ),
     39: Requirement(
-        "A client that hangs up ends its job, streamed or not, queued or not.",
-        (RESPOND, "unit/api/executors/test_stream_merger.py", "integration/test_hang_up.py"),
+        "A client that disconnects ends its job, streamed or not, queued or not.",
+        (RESPOND, "unit/api/executors/test_stream_merger.py", "integration/test_client_disconnect.py"),
     ),
     # errors and headers
     40: Requirement("Every error is OpenAI's envelope, the framework's own too.", (ENCODE, EDGES, GOLDEN)),
@@ -173,7 +173,7 @@ WIRE_REQUIREMENTS: dict[int, Requirement] = {
         ("integration/test_connections.py", RESPOND),
     ),
     60: Requirement(
-        "A request has a longest time, and ends with 504 or an error event.", ("integration/test_failures.py",)
+        "A request has a longest time, and ends with 504 or an error event.", ("integration/test_real_errors.py",)
     ),
     61: Requirement(
         "The requests of the clients there are, and the official library's helpers, work.",
@@ -221,7 +221,8 @@ WIRE_REQUIREMENTS: dict[int, Requirement] = {
         "Parameters that a version of Anthropic's interface took away.", ("unit/api/dialects/anthropic/test_decode.py",)
     ),
     79: Requirement(
-        "A cut request's place is free for the next.", ("integration/test_hang_up.py", "clients/test_mcp_jobs.py")
+        "A cut request's place is free for the next.",
+        ("integration/test_client_disconnect.py", "clients/test_mcp_jobs.py"),
     ),
     80: Requirement("A `thread` that is neither served nor refused.", ("clients/test_anthropic_sdk.py",)),
 }

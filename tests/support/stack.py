@@ -29,7 +29,7 @@ API_KEY = "sk-tests-0f1e2d3c4b5a6978"
 
 
 class Program:
-    """One of our programs, running. Mutable: the process, which can be started anew."""
+    """One of our programs, running. Mutable: the process, which can be restarted."""
 
     def __init__(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
         self._arguments = arguments
@@ -203,7 +203,7 @@ class Stack:
         return (alarm + stalls)[:20_000]
 
     async def wait_until_ready(self) -> None:
-        """Wait until every executor is up and has parked what it should."""
+        """Wait until every executor is up and its pool is full."""
 
         async def is_ready() -> bool:
             for program in self.programs():
@@ -215,8 +215,8 @@ class Stack:
             ready = [
                 e for e in executors if not self._wait_ready or (e["up"] and e["idle_processes"] >= self._pool_size)
             ]
-            hands = [each for each in health["tools"] if each["up"] or not self._wait_ready] if health else []
-            return health is not None and len(ready) == self._count and len(hands) == bool(self.tools)
+            tools = [each for each in health["tools"] if each["up"] or not self._wait_ready] if health else []
+            return health is not None and len(ready) == self._count and len(tools) == bool(self.tools)
 
         await wait_until(is_ready)
 
@@ -312,13 +312,18 @@ def kill_if_running(process: psutil.Process) -> None:
 
 
 async def wait_until(condition: Callable[[], object], timeout: float = TEST_TIMEOUT) -> None:
-    """Wait for a condition of another process, which can only be polled. Raises TimeoutError."""
+    """Wait for a condition of another process, which can only be polled. Raises TimeoutError.
+
+    The interval grows with the time that was waited, so that polling takes little of the processors.
+    """
+    interval = 0.01
     async with asyncio.timeout(timeout):
         while True:
             result = condition()
             if await result if asyncio.iscoroutine(result) else result:
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(interval)
+            interval = min(1.2 * interval, 0.2)
 
 
 def find_free_port() -> int:

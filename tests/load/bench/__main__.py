@@ -1,6 +1,6 @@
 """bench: measure the whole server against the real CLI and a scripted service on loopback.
 
-usage: python -m tests.load.bench [SCENARIO ...]    all of them, or: first-token, tools, conversations, streams, memory, hands, keys
+usage: python -m tests.load.bench [SCENARIO ...]    all of them, or: first-token, tools, conversations, streams, memory, tool-jobs, keys
 
 Exit status: 0 every target met, 1 one missed, 2 no such scenario, 3 the machine is too busy to measure.
 """

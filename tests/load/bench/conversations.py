@@ -30,13 +30,13 @@ async def measure_conversations(bench: Bench, name: str) -> list[Figure]:
     fresh = [await paths.fresh(bench.launch, home, chat) for _ in range(FRESH_SAMPLES + 1)][1:]
     walls: dict[str, list[float]] = {}
     used: dict[str, list[float]] = {}
-    async with bench.stack(parked=POOL_SIZE, HELD_MAX="4") as stack:
+    async with bench.stack(pool_size=POOL_SIZE, HELD_MAX="4") as stack:
         await resting(stack, POOL_SIZE)
         turns = await time_turns(stack)
         await stack.end_held()
         walls["held"], used["held"] = await time_loops(stack)
         held = max((memory(cli.pid) for cli in stack.list_clis()), key=lambda each: each.uss)
-    async with bench.stack(parked=POOL_SIZE, HELD_MAX="0") as stack:
+    async with bench.stack(pool_size=POOL_SIZE, HELD_MAX="0") as stack:
         walls["replayed"], used["replayed"] = await time_loops(stack)
     second, last = statistics.median(turns[1:11]), statistics.median(turns[-10:])
     wall = {kind: statistics.median(times) for kind, times in walls.items()}

@@ -32,7 +32,7 @@ async def added(folder: Path, jobs: int) -> list[float]:
     keyring.replace([Key("k", "bench", hash_key(secret, pepper), ("chat",), allowance=limits)])
     catalogue = Catalogue(ExecutorPool(folder, "claude").fetch_statuses, "haiku", {})
     ledger = Ledger(folder)
-    books = Meter(keyring, RateLimiter(None), ledger, catalogue)
+    meter = Meter(keyring, RateLimiter(None), ledger, catalogue)
 
     async def job() -> AsyncGenerator[Event]:
         for event in DONE:
@@ -45,10 +45,10 @@ async def added(folder: Path, jobs: int) -> list[float]:
         assert key
         require_scope(Principal(key), "chat")
         async for _ in meter_messages(
-            books, job(), Caller(str(number), key.name, "chat", key_id=key.id), "haiku", 4000
+            meter, job(), Caller(str(number), key.name, "chat", key_id=key.id), "haiku", 4000
         ):
             pass
-        books.build_rate_limit_headers(key, "/v1/chat/completions")
+        meter.build_rate_limit_headers(key, "/v1/chat/completions")
         took.append((time.perf_counter() - began) * 1000)
     ledger.close()
     return took

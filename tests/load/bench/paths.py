@@ -100,7 +100,7 @@ async def fresh(launch: Launch, home: Path, chat: Chat) -> float:
 
 
 @contextlib.asynccontextmanager
-async def parked(launch: Launch, base: Path) -> AsyncGenerator[CliProcess]:
+async def start_idle_cli(launch: Launch, base: Path) -> AsyncGenerator[CliProcess]:
     """A CLI that was started and warmed up as the executor does it."""
     process = await CliProcess.start(launch, base)
     try:
@@ -112,7 +112,7 @@ async def parked(launch: Launch, base: Path) -> AsyncGenerator[CliProcess]:
 
 
 async def direct(process: CliProcess, chat: Chat) -> float:
-    """Drive a parked CLI by its stdin, with nothing in between."""
+    """Drive an idle CLI by its stdin, with nothing in between."""
     began = time.perf_counter()
     async with asyncio.timeout(TIMEOUT):
         request = build_request(chat.turn(), PERMISSIVE_RULES, "5m")

@@ -30,8 +30,8 @@ class Race(Struct):
         pairs = [through - without for through, without in zip(self.server, self.direct, strict=True)]
         return [
             Figure(scenario, "fresh `claude -p` for every request", fresh, note=spread(self.fresh)),
-            Figure(scenario, "parked CLI, driven directly", direct, note=spread(self.direct)),
-            Figure(scenario, "parked CLI, through the server", server, note=spread(self.server)),
+            Figure(scenario, "idle CLI, driven directly", direct, note=spread(self.direct)),
+            Figure(scenario, "idle CLI, through the server", server, note=spread(self.server)),
             Figure(scenario, "through the server / fresh", server / fresh, "", at_most=of_fresh),
             Figure(
                 scenario,
@@ -49,15 +49,15 @@ class Race(Struct):
 async def race(bench: Bench, chat: paths.Chat, label: str, samples: int) -> Race:
     """Take the paths in turn, so that the machine's moods meet them all alike, and each with nothing else running.
 
-    Both parked CLIs are as old: each waits from the round's begin. Who of them goes first changes with every round.
+    Both idle CLIs have the same age: each waits from the beginning of the round. Who of them goes first changes with every round.
     """
     home = bench.folder / "home"
     home.mkdir(exist_ok=True)
     times = Race()
-    async with bench.stack(parked=1) as stack:
+    async with bench.stack(pool_size=1) as stack:
         for number in range(samples + 1):
             async with (
-                paths.parked(bench.launch, bench.folder) as process,
+                paths.start_idle_cli(bench.launch, bench.folder) as process,
                 Connection.to(stack.url) as connection,
             ):
                 fresh = times.fresh, partial(paths.fresh, bench.launch, home, chat)
@@ -69,6 +69,6 @@ async def race(bench: Bench, chat: paths.Chat, label: str, samples: int) -> Race
             if number == 0:  # the first of each reads files that the later ones find in memory
                 times = Race()
             else:
-                last = f"fresh {times.fresh[-1]:.0f}, parked {times.direct[-1]:.1f}, server {times.server[-1]:.1f} ms"
+                last = f"fresh {times.fresh[-1]:.0f}, idle {times.direct[-1]:.1f}, server {times.server[-1]:.1f} ms"
                 bench.say(f"{label}: {number} of {samples}: {last}")
     return times

@@ -51,7 +51,7 @@ async def streams(bench: Bench) -> list[Figure]:
     """Many answers at a natural pace, side by side."""
     name = f"{STREAMS} streams at {PER_SECOND} tokens a second"
     rounds: list[Round] = []
-    async with bench.stack(parked=STREAMS, MAX_CONCURRENT=str(STREAMS)) as stack:
+    async with bench.stack(pool_size=STREAMS, MAX_CONCURRENT=str(STREAMS)) as stack:
         for number in range(ROUNDS):
             bench.say(f"{name}: {number + 1} of {ROUNDS}: {STREAMS} CLIs park, then say {TOKENS} tokens each")
             await resting(stack, STREAMS)
@@ -79,13 +79,13 @@ async def rest(bench: Bench) -> list[Figure]:
     """What is held when nothing happens, after some requests."""
     name = "memory at rest"
     bench.say(f"{name}: {SERVED_BEFORE_REST} requests, then a look")
-    async with bench.stack(parked=2) as stack:
+    async with bench.stack(pool_size=2) as stack:
         for _ in range(SERVED_BEFORE_REST):
             await resting(stack, 2)
             async with Connection.to(stack.url) as connection:
                 await paths.server(connection, stack.headers, paths.Chat(prompt()))
         await resting(stack, 2)
-        pids = {"API": stack.api.pid, "executor": stack.executors[0].pid, "one parked CLI": stack.list_clis()[0].pid}
+        pids = {"API": stack.api.pid, "executor": stack.executors[0].pid, "one idle CLI": stack.list_clis()[0].pid}
         held = {who: memory(pid) for who, pid in pids.items()}
     limits = {"API": 110, "executor": 60}
     return [
@@ -95,11 +95,11 @@ async def rest(bench: Bench) -> list[Figure]:
 
 
 async def sandbox(bench: Bench) -> list[Figure]:
-    """What a CLI's sandbox costs it; no request waits for that, since the CLI is parked."""
+    """What a CLI's sandbox costs it; no request waits for that, since the CLI is idle by then."""
     return await sandboxed(bench, "a CLI's sandbox", SAMPLES)
 
 
-async def hands(bench: Bench) -> list[Figure]:
+async def tool_jobs(bench: Bench) -> list[Figure]:
     """Files and commands, in the sandbox, by HTTP."""
     name = "files and commands"
     bench.say(f"{name}: {DEEDS} of each, one after the other, then {AT_ONCE} at once")
@@ -122,13 +122,13 @@ async def hands(bench: Bench) -> list[Figure]:
 async def keys(bench: Bench) -> list[Figure]:
     """What a key's limits and its lines add to a request, and what refused keys add to answers under way."""
     name = "keys, limits and ledger"
-    bench.say(f"{name}: {JOBS} jobs through the books, then {KNOCKED} streams, without and with refused keys")
+    bench.say(f"{name}: {JOBS} jobs through the meter, then {KNOCKED} streams, without and with refused keys")
     disturbed = not await quiet()
     took = await added(bench.folder, JOBS)
     rounds: list[Round] = []
     knocking = Knocking()
     seconds = 0.0
-    async with bench.stack(parked=KNOCKED, MAX_CONCURRENT=str(KNOCKED)) as stack:
+    async with bench.stack(pool_size=KNOCKED, MAX_CONCURRENT=str(KNOCKED)) as stack:
         for knocks in (False, True):
             disturbed |= not await resting(stack, KNOCKED)
             async with knocking.at(stack.url) if knocks else contextlib.nullcontext():
@@ -160,6 +160,6 @@ ALL: dict[str, Scenario] = {
     "streams": streams,
     "memory": rest,
     "sandbox": sandbox,
-    "hands": hands,
+    "tool-jobs": tool_jobs,
     "keys": keys,
 }

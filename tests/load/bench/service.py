@@ -1,6 +1,6 @@
 """The scripted service as a process of its own, so that its pace does not hang on how busy the clients are.
 
-Law: the prompt says what is answered, so one service serves every scenario; each token names its stream and its place.
+Invariants: the prompt says what is answered, so one service serves every scenario; each token names its stream and its place.
 
 usage: python -m tests.load.bench.service    prints its URL, and ends when its stdin is closed
 """

@@ -50,9 +50,9 @@ class Script:
             )
         said = received.conversation
         prompt: str = said[0]["content"][-1]["text"]
-        hands = [tool["name"] for tool in received.body.get("tools", ()) if tool["name"].endswith("Bash")]
-        if prompt.startswith(CODE) and hands and len(said) == 1:
-            return AnswerReply(tools=[(f"toolu_{received.number}", hands[0], ['{"command": ', '"echo worked"}'])])
+        bash_tools = [tool["name"] for tool in received.body.get("tools", ()) if tool["name"].endswith("Bash")]
+        if prompt.startswith(CODE) and bash_tools and len(said) == 1:
+            return AnswerReply(tools=[(f"toolu_{received.number}", bash_tools[0], ['{"command": ', '"echo worked"}'])])
         pace = self._chance.choice((None, None, 50.0, 200.0))
         return AnswerReply(split_deltas([f"{word} " for word in answer_of(prompt).split()]), per_second=pace)
 

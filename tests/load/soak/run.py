@@ -23,8 +23,8 @@ ONLY_TURNS: set[Dialect] = {"chat", "responses", "messages"}
 MIB = 1024 * 1024
 # REQUEST_TIMEOUT ends what stalls.
 SETTINGS = {"MAX_CONCURRENT": "4", "MAX_QUEUE": "32", "QUEUE_TIMEOUT": "20", "DRAIN_TIMEOUT": "1"}
-PATIENCE = "20"
-HANG_UP = 0.1
+REQUEST_TIMEOUT = "20"
+DISCONNECT_RATE = 0.1
 # What memory may grow by: allocators keep some of what the busiest moment needed.
 GROWTH = 40 * MIB
 
@@ -86,7 +86,7 @@ async def soak(plan: Plan) -> Report:
     async with (
         Upstream() as upstream,
         Stack(
-            upstream.url, executors=2, settings=SETTINGS, api_settings={"REQUEST_TIMEOUT": PATIENCE}, tools=tools
+            upstream.url, executors=2, settings=SETTINGS, api_settings={"REQUEST_TIMEOUT": REQUEST_TIMEOUT}, tools=tools
         ) as stack,
     ):
         (stack.files / "notes.txt").write_text("one\ntwo\n")
@@ -104,10 +104,10 @@ async def soak(plan: Plan) -> Report:
             slowest = max(slowest, time.monotonic() - began)
 
         def over() -> bool:
-            return spent() > (plan.seconds or inf) or next(asked) > (plan.requests or inf)
+            return spent() > (plan.seconds or inf) or next(numbers_sent) > (plan.requests or inf)
 
         async def work() -> None:
-            client = Client(stack, random.Random(chance.random()), HANG_UP)
+            client = Client(stack, random.Random(chance.random()), DISCONNECT_RATE)
             try:
                 while not over():
                     await one(chance.choice(ALL), client, stream=chance.random() < 0.5)
@@ -125,7 +125,7 @@ async def soak(plan: Plan) -> Report:
         before = held(stack)
 
         upstream.script(script)
-        start, asked = time.monotonic(), itertools.count()
+        start, numbers_sent = time.monotonic(), itertools.count()
 
         def spent() -> float:
             return time.monotonic() - start
@@ -183,7 +183,7 @@ def tracebacks(logs: str) -> list[str]:
 
 async def missed(stack: Stack) -> list[str]:
     """Where the ledger has not written down every turn that ended, to the last: it is asked until it has caught up."""
-    said: list[str] = []
+    problems: list[str] = []
 
     async def complete() -> bool:
         ended = Counter[str]()
@@ -194,12 +194,12 @@ async def missed(stack: Stack) -> list[str]:
         rows = (await stack.client.get("/api/usage", params={"by": "dialect"})).json()["rows"]
         written = {row["dialect"]: row["jobs"] for row in rows if row["dialect"] in ONLY_TURNS}
         same = written == dict(ended) and written.keys() == ONLY_TURNS
-        said[:] = [] if same else [f"the ledger has {written}, and {dict(ended)} ended"]
-        return not said
+        problems[:] = [] if same else [f"the ledger has {written}, and {dict(ended)} ended"]
+        return not problems
 
     with contextlib.suppress(TimeoutError):
         await wait_until(complete)
-    return said
+    return problems
 
 
 async def rest(stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""Whether a model was told a conversation, by the law and not by the code: nothing lost, reordered or invented.
+"""Whether a model was told a conversation, independently of the code: nothing lost, reordered or invented.
 
 What may differ, and only so: ids of calls that come again or that the service refuses, names of tools and of properties
 that it refuses, a schema with a union at its root (in an object of one property), and numbers as JavaScript writes them.

@@ -108,7 +108,7 @@ async def test_a_missing_key_is_a_401_with_the_words_that_libraries_look_for(tmp
     assert response.headers["www-authenticate"] == "Bearer"
 
 
-DOORS = {
+ERROR_FIELDS = {
     ("GET", "/v1/models"): {"error"},
     ("POST", CHAT): {"error"},
     ("POST", "/v1/completions"): {"error"},
@@ -122,8 +122,8 @@ DOORS = {
 
 
 @pytest.mark.wire(40, 41)
-@pytest.mark.parametrize(("method", "path"), DOORS)
-async def test_any_credential_that_is_a_key_opens_every_door_and_none_gets_the_doors_own_401(
+@pytest.mark.parametrize(("method", "path"), ERROR_FIELDS)
+async def test_a_key_among_several_credentials_is_accepted_and_no_key_is_a_401_of_the_api(
     tmp_path: Path, method: str, path: str
 ):
     """Claude Code and proxies send a token of their own beside the key."""
@@ -135,7 +135,7 @@ async def test_any_credential_that_is_a_key_opens_every_door_and_none_gets_the_d
                 response = await client.request(method, path, headers=headers)  # type: ignore[arg-type]
                 assert response.status_code != 401, (path, headers)
         refused = await client.request(method, path, headers=foreign)  # type: ignore[arg-type]
-    assert (refused.status_code, set(refused.json())) == (401, DOORS[method, path])
+    assert (refused.status_code, set(refused.json())) == (401, ERROR_FIELDS[method, path])
 
 
 @pytest.mark.wire(19, 41)

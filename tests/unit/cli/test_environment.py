@@ -141,7 +141,7 @@ def test_the_example_shows_the_defaults():
         ("FAVOURITE_COLOUR", "FAVOURITE_COLOUR in .env is not a setting; .env.example lists the settings."),
     ],
 )
-def test_a_name_in_dotenv_that_nothing_reads_is_reported_with_its_likeliest_mend(name: str, warning: str):
+def test_an_unknown_name_in_dotenv_is_reported_with_the_likeliest_fix(name: str, warning: str):
     """A misspelt setting is never ignored in silence."""
     assert list_unknown_settings({name: "8"}) == [warning]
 

@@ -27,7 +27,7 @@ def test_a_key_is_made_once_and_found_again(file: Path):
 
 
 def test_two_keys_differ(tmp_path: Path):
-    """It is made by chance, each time anew."""
+    """It is random, and different each time."""
     assert load_or_create_token(tmp_path / "one").value != load_or_create_token(tmp_path / "two").value
 
 
@@ -49,7 +49,7 @@ def test_only_its_owner_can_read_the_file_under_any_umask(file: Path):
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o666])
-def test_a_file_that_others_could_read_is_refused_with_the_mend(file: Path, mode: int):
+def test_a_file_that_others_could_read_is_refused_with_the_fix(file: Path, mode: int):
     """Its key may be known by now, so it is not taken on in silence; the file stays as it is."""
     load_or_create_token(file)
     file.chmod(mode)
@@ -83,7 +83,7 @@ def test_a_pipe_of_that_name_does_not_hold_the_start_up(file: Path):
 
 
 def test_a_folder_that_is_not_there_is_said(file: Path):
-    """The system's reason comes with the mend."""
+    """The error has the reason of the system and the fix."""
     with pytest.raises(StartupError, match=r"No such file or directory.*RUN_DIR"):
         load_or_create_token(file / "deeper")
 

@@ -325,7 +325,7 @@ acts: st.SearchStrategy[list[Act]] = st.lists(
 
 
 @given(places=st.integers(1, 3), queue=st.integers(0, 3), story=acts)
-async def test_no_story_breaks_the_law(places: int, queue: int, story: list[Act]) -> None:
+async def test_no_sequence_of_events_breaks_the_invariants(places: int, queue: int, story: list[Act]) -> None:
     """Against a list of who runs and a list of who waits: arrivals, endings and cancellations in any order."""
     running: list[int] = []
     waiting: list[int] = []

@@ -116,7 +116,7 @@ async def test_a_frame_to_the_executor_cut_at_any_byte_is_an_error() -> None:
 
 @given(to_api, st.data())
 async def test_a_frame_to_the_api_cut_at_any_byte_is_an_error(message: ToApi, data: st.DataObject) -> None:
-    """The same law in the other direction, for every message."""
+    """The same in the other direction, for every message."""
     whole = encode_frame(message)
     cut = data.draw(st.integers(1, len(whole) - 1))
     assert await refusal(read_to_api, whole[:cut]) == "the connection was closed inside a frame"

@@ -41,7 +41,7 @@ def texts(events: list[dict[str, Any]]) -> list[str]:
 
 
 @asynccontextmanager
-async def asking(upstream: Upstream, model: str = "claude-x") -> AsyncGenerator[httpx2.Response]:
+async def post_message(upstream: Upstream, model: str = "claude-x") -> AsyncGenerator[httpx2.Response]:
     """A stream under way."""
     async with (
         httpx2.AsyncClient(timeout=TEST_TIMEOUT, trust_env=False) as client,
@@ -233,7 +233,7 @@ async def test_what_fails_before_any_delta_fails_before_the_thinking(fails: CutR
     """A number of deltas is that of the script's own."""
     async with Upstream() as upstream:
         upstream.script(fails)
-        async with asking(upstream, "claude-sonnet-5-5") as response:
+        async with post_message(upstream, "claude-sonnet-5-5") as response:
             came, _ = await all_that_came(response)
     assert "content_block_start" not in came
 
@@ -254,7 +254,7 @@ async def test_a_cut_loses_the_connection_after_the_deltas_and_before_any_end(af
     """What was sent arrives; the HTTP response stays unfinished."""
     async with Upstream() as upstream:
         upstream.script(CutReply(after))
-        async with asking(upstream) as response:
+        async with post_message(upstream) as response:
             came = await all_until_lost(response)
         assert upstream.hangups == 0
     assert len(texts(decoded(came))) == after
@@ -275,7 +275,7 @@ async def test_a_gated_delta_is_sent_only_when_released():
     """Before a release nothing arrives; after it, exactly one delta does."""
     async with Upstream() as upstream:
         upstream.script(GatedReply(("a", "b")))
-        async with asking(upstream) as response:
+        async with post_message(upstream) as response:
             pieces = response.aiter_text()
             came = ""
             while "content_block_start" not in came:
@@ -319,14 +319,14 @@ async def test_a_client_that_leaves_a_stall_is_a_hangup():
     """A hangup is seen at once, with nothing to write."""
     async with Upstream() as upstream:
         upstream.script(StalledReply())
-        async with asking(upstream):
+        async with post_message(upstream):
             await upstream.wait_until(lambda: upstream.answering == 1)
         await upstream.wait_until(lambda: upstream.hangups == 1 and upstream.open_connections == 0)
         assert upstream.answering == 0
 
 
 async def test_a_client_that_leaves_between_answers_is_no_hangup():
-    """Only an answer that is not whole is hung up on; one connection may carry many."""
+    """Only an answer that is not whole is disconnected; one connection may carry many."""
     async with Upstream() as upstream:
         async with httpx2.AsyncClient(timeout=TEST_TIMEOUT, trust_env=False) as client:
             for _ in range(3):

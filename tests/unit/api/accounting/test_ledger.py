@@ -55,7 +55,7 @@ def test_only_a_dead_process_s_journal_is_taken_over(tmp_path: Path) -> None:
     living.close()
 
 
-def test_a_journal_made_anew_has_the_jobs_that_run(tmp_path: Path) -> None:
+def test_a_new_journal_has_the_running_jobs(tmp_path: Path) -> None:
     """In one step, and its file is still this process's own."""
     journal = Journal(tmp_path)
     journal.append(*(JobStarted(structs.replace(LINE, id=str(number))) for number in range(100)))

@@ -23,7 +23,7 @@ from tests.support.meter import meter_messages
 
 
 class Desk:
-    """Books with one key. Mutable: the key, and all lines that were ended."""
+    """A meter with one key. Mutable: the key, and all lines that were ended."""
 
     def __init__(self, folder: Path, **allowance: Any) -> None:
         self.key = Key("k1", "notes", "d", ("chat",), allowance=Allowance(**allowance))
@@ -31,21 +31,21 @@ class Desk:
         self.ledger = Ledger(folder)
         self.keyring.replace([self.key])
         catalogue = Catalogue(ExecutorPool(folder, "claude").fetch_statuses, "sonnet", {"mine": "haiku"})
-        self.books = Meter(self.keyring, RateLimiter(None), self.ledger, catalogue)
+        self.meter = Meter(self.keyring, RateLimiter(None), self.ledger, catalogue)
 
     def change(self, **changes: Any) -> None:
         self.key = msgspec.structs.replace(self.key, **changes)
         self.keyring.replace([self.key])
 
-    def asking(self, **more: Any) -> Caller:
+    def caller(self, **more: Any) -> Caller:
         return Caller("r", "notes", "chat", key_id="k1", **more)
 
-    async def run(self, *events: Any, asking: Caller | None = None, model: str = "opus", heard: int = 0) -> list[Any]:
+    async def run(self, *events: Any, caller: Caller | None = None, model: str = "opus", heard: int = 0) -> list[Any]:
         async def job() -> AsyncGenerator[Any]:
             for event in events:
                 yield event
 
-        return [event async for event in meter_messages(self.books, job(), asking or self.asking(), model, heard)]
+        return [event async for event in meter_messages(self.meter, job(), caller or self.caller(), model, heard)]
 
     def lines(self) -> list[tuple[str, str, int, int, str]]:
         return [
@@ -68,7 +68,7 @@ async def test_a_job_has_its_line_however_it_ends(tmp_path: Path) -> None:
         yield TextDelta("x" * 40)
         await asyncio.Event().wait()
 
-    left = meter_messages(desk.books, endless(), desk.asking(), "opus", 400)
+    left = meter_messages(desk.meter, endless(), desk.caller(), "opus", 400)
     await anext(left)
     await left.aclose()
 
@@ -77,7 +77,7 @@ async def test_a_job_has_its_line_however_it_ends(tmp_path: Path) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        [_ async for _ in meter_messages(desk.books, faulty(), desk.asking(), "opus")]
+        [_ async for _ in meter_messages(desk.meter, faulty(), desk.caller(), "opus")]
     assert desk.lines() == [
         ("notes", "claude-opus-4-8", 30, 12, "succeeded"),
         ("notes", "opus", 0, 0, "overloaded"),
@@ -104,7 +104,7 @@ async def test_a_request_is_let_in_or_refused_as_a_whole(tmp_path: Path) -> None
     """Its other jobs count, and are not stopped half-way."""
     desk = Desk(tmp_path, requests_per_minute=2)
     visit = RequestAdmission()
-    together = [desk.run(*DONE, asking=desk.asking(admission=visit)) for _ in range(3)]
+    together = [desk.run(*DONE, caller=desk.caller(admission=visit)) for _ in range(3)]
     assert await asyncio.gather(*together) == [list(DONE)] * 3
     (refused,) = await desk.run(*DONE)
     assert refused.kind is ErrorKind.KEY_LIMIT
@@ -114,7 +114,7 @@ async def test_tokens_of_a_minute_are_counted_by_what_was_used(tmp_path: Path) -
     """What is read is counted when it comes, the rest at the end."""
     desk = Desk(tmp_path, tokens_per_minute=50)
     await desk.run(*DONE, heard=80)
-    assert desk.books.build_rate_limit_headers(desk.key, "/v1/chat/completions")["x-ratelimit-remaining-tokens"] == "8"
+    assert desk.meter.build_rate_limit_headers(desk.key, "/v1/chat/completions")["x-ratelimit-remaining-tokens"] == "8"
     await desk.run(*DONE)
     (refused,) = await desk.run(*DONE)
     assert "tokens_per_minute" in refused.detail
@@ -123,12 +123,12 @@ async def test_tokens_of_a_minute_are_counted_by_what_was_used(tmp_path: Path) -
 async def test_jobs_at_once_are_limited_and_places_come_back(tmp_path: Path) -> None:
     """A job that a job under way asks for has its place already."""
     desk = Desk(tmp_path, concurrent_jobs=1)
-    async with desk.books.meter_job(desk.asking()):
+    async with desk.meter.meter_job(desk.caller()):
         with pytest.raises(AdmissionDenied) as denied:
-            async with desk.books.meter_job(desk.asking()):
+            async with desk.meter.meter_job(desk.caller()):
                 pass
         assert "`concurrent_jobs` of this key is 1" in denied.value.failed.detail
-        async with desk.books.meter_job(desk.asking(is_nested=True)):
+        async with desk.meter.meter_job(desk.caller(is_nested=True)):
             pass
     assert await desk.run(*DONE) == list(DONE)
 
@@ -177,7 +177,7 @@ async def test_the_owner_is_never_limited_and_has_lines_too(tmp_path: Path) -> N
     """By the name that no key can have."""
     desk = Desk(tmp_path, requests_per_minute=1)
     for _ in range(3):
-        assert await desk.run(*DONE, asking=Caller("r")) == list(DONE)
+        assert await desk.run(*DONE, caller=Caller("r")) == list(DONE)
     assert [line[0] for line in desk.lines()] == ["owner"] * 3
 
 
@@ -189,11 +189,11 @@ async def test_what_is_left_is_told_of_the_limits_that_the_key_has_now(
     await desk.run(*DONE)
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 61)
-    told = desk.books.build_rate_limit_headers(desk.key, "/v1/chat/completions")
+    told = desk.meter.build_rate_limit_headers(desk.key, "/v1/chat/completions")
     assert (told["x-ratelimit-remaining-requests"], told["x-ratelimit-reset-requests"]) == ("5", "0.000s")
     assert told["x-ratelimit-remaining-tokens"] == "100"
     desk.change(allowance=Allowance(tokens_per_minute=50))
-    assert desk.books.build_rate_limit_headers(desk.key, "/v1/chat/completions") == {}
+    assert desk.meter.build_rate_limit_headers(desk.key, "/v1/chat/completions") == {}
 
 
 async def test_what_is_left_is_told_as_each_vendor_s_clients_read_it(
@@ -203,9 +203,9 @@ async def test_what_is_left_is_told_as_each_vendor_s_clients_read_it(
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)
     desk = Desk(tmp_path, requests_per_minute=5, tokens_per_minute=100)
-    assert desk.books.build_rate_limit_headers(desk.key, "/v1/chat/completions") == {}
+    assert desk.meter.build_rate_limit_headers(desk.key, "/v1/chat/completions") == {}
     await desk.run(*DONE)
-    told = dict(desk.books.build_rate_limit_headers(desk.key, "/v1/chat/completions"))
+    told = dict(desk.meter.build_rate_limit_headers(desk.key, "/v1/chat/completions"))
     assert told.pop("x-ratelimit-reset-requests").endswith("s")
     assert float(told.pop("x-ratelimit-reset-tokens").removesuffix("s")) <= 60
     assert told == {
@@ -214,7 +214,7 @@ async def test_what_is_left_is_told_as_each_vendor_s_clients_read_it(
         "x-ratelimit-limit-tokens": "100",
         "x-ratelimit-remaining-tokens": "58",
     }
-    told = dict(desk.books.build_rate_limit_headers(desk.key, "/v1/messages"))
+    told = dict(desk.meter.build_rate_limit_headers(desk.key, "/v1/messages"))
     for what in ("requests", "tokens"):
         at = time.strptime(told.pop(f"anthropic-ratelimit-{what}-reset"), "%Y-%m-%dT%H:%M:%SZ")
         assert at >= time.gmtime(now)

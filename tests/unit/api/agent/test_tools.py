@@ -102,7 +102,7 @@ def test_call_becomes_the_job_it_asks_for(name: str, arguments: str, expected: T
         ("WebFetch", "{}", "Read, Glob"),
     ],
 )
-def test_call_that_cannot_be_done_says_what_to_mend(name: str, arguments: str, word: str):
+def test_an_impossible_call_is_refused_with_the_fix(name: str, arguments: str, word: str):
     """By the name of the argument."""
     made = build_job(name, arguments, TOOL_NAMES, 120)
     assert isinstance(made, InvalidToolCall)

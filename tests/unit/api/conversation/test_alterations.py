@@ -156,7 +156,7 @@ def test_nothing_altered_is_no_header():
 
 
 def test_a_body_in_another_shape_keeps_its_json():
-    """As Cursor posts it: what stands in its place anyway is not read and written anew."""
+    """As Cursor posts it: what stands in its place anyway is not decoded and encoded again."""
     raw = msgspec.Raw(b'{"properties":{"n":{"const":0.1000000000000000055}}}')
     body = {
         "system": "s",

@@ -210,7 +210,7 @@ def test_a_field_that_a_part_has_must_be_of_its_type(name: str):
 
 
 @pytest.mark.parametrize(
-    ("fields", "role", "mend"),
+    ("fields", "role", "fix"),
     [
         (
             {"type": "image_url", "image_url": f"data:image/png;base64,{PIXEL}"},
@@ -223,12 +223,12 @@ def test_a_field_that_a_part_has_must_be_of_its_type(name: str):
         ({"type": "tool_use", "id": "a", "name": "f"}, "user", "only in assistant messages"),
     ],
 )
-def test_a_part_that_its_role_can_not_say_is_refused_by_its_place(fields: dict[str, Any], role: Role, mend: str):
+def test_a_part_that_its_role_can_not_say_is_refused_by_its_place(fields: dict[str, Any], role: Role, fix: str):
     """The service would refuse the picture without saying which it is."""
     with pytest.raises(Problem) as caught:
         parse_blocks(read({"type": "text", "text": "a"}, fields), role, WHERE)
     assert (caught.value.status, caught.value.param) == (400, f"{WHERE}[1].type")
-    assert mend in caught.value.message
+    assert fix in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -285,15 +285,15 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.wire(4)
-@pytest.mark.parametrize(("fields", "place", "mend"), REFUSED.values(), ids=REFUSED)
-def test_a_part_that_cannot_be_used_is_refused_by_its_place(fields: dict[str, Any], place: str, mend: str):
+@pytest.mark.parametrize(("fields", "place", "fix"), REFUSED.values(), ids=REFUSED)
+def test_a_part_that_cannot_be_used_is_refused_by_its_place(fields: dict[str, Any], place: str, fix: str):
     """Which part it was, and what would be taken."""
     with pytest.raises(Problem) as caught:
         blocks_of(read({"type": "text", "text": "a"}, fields))
     assert caught.value.status == 400
     assert caught.value.param == f"{WHERE}[1]{place}"
     assert f"`{WHERE}[1]" in caught.value.message
-    assert mend in caught.value.message
+    assert fix in caught.value.message
 
 
 @pytest.mark.wire(3)

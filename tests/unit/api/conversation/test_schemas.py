@@ -142,8 +142,8 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
 
 
 @pytest.mark.wire(8, 13)
-@pytest.mark.parametrize(("schema", "place", "mend"), REFUSED.values(), ids=REFUSED)
-def test_a_schema_that_cannot_be_used_is_refused_with_the_place_in_it(schema: Any, place: str, mend: str):
+@pytest.mark.parametrize(("schema", "place", "fix"), REFUSED.values(), ids=REFUSED)
+def test_a_schema_that_cannot_be_used_is_refused_with_the_place_in_it(schema: Any, place: str, fix: str):
     """Before anything is spent on it."""
     with pytest.raises(Problem) as caught:
         check_schema(schema, WHERE)
@@ -152,7 +152,7 @@ def test_a_schema_that_cannot_be_used_is_refused_with_the_place_in_it(schema: An
     assert refused.param is not None
     assert refused.param.startswith(WHERE + place)
     assert f"`{refused.param}`" in refused.message
-    assert mend in refused.message
+    assert fix in refused.message
 
 
 def test_a_refusal_does_not_repeat_a_schema_at_length():
@@ -169,7 +169,7 @@ def test_references_that_branch_take_no_time():
 
 
 @pytest.mark.parametrize(
-    ("schema", "mend"),
+    ("schema", "fix"),
     [
         ({"enum": ["x" * 1_000_000] * 5}, "may have 4,194,304 bytes"),
         ({"enum": [{}] * 40_000}, "may hold 30,000 objects and lists"),
@@ -181,10 +181,10 @@ def test_references_that_branch_take_no_time():
     ],
     ids=["bytes", "values", "references", "patterns"],
 )
-def test_a_schema_beyond_a_limit_is_refused_with_the_limit(schema: dict[str, Any], mend: str):
+def test_a_schema_beyond_a_limit_is_refused_with_the_limit(schema: dict[str, Any], fix: str):
     """Whatever of it is large."""
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", **schema}
-    with pytest.raises(Problem, match=mend) as caught:
+    with pytest.raises(Problem, match=fix) as caught:
         check_schema(schema, WHERE)
     assert caught.value.status == 400
 

@@ -255,9 +255,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.wire(8, 10, 12)
-@pytest.mark.parametrize(("fields", "param", "mend"), REFUSED.values(), ids=REFUSED)
-def test_an_offer_that_cannot_be_honoured_is_refused_by_name(fields: dict[str, Any], param: str, mend: str):
+@pytest.mark.parametrize(("fields", "param", "fix"), REFUSED.values(), ids=REFUSED)
+def test_an_offer_that_cannot_be_honoured_is_refused_by_name(fields: dict[str, Any], param: str, fix: str):
     """Not with silence: the field, and what would be right."""
     refused = problem(**fields)
     assert refused.param == param
-    assert mend in refused.message
+    assert fix in refused.message

@@ -171,7 +171,7 @@ async def test_a_full_database_is_called_so(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_is_no_database_is_called_so(tmp_path: Path) -> None:
-    """With the mend; nothing of it is held on to, however often it is tried."""
+    """With the fix; nothing of it is held on to, however often it is tried."""
     (tmp_path / DATABASE_FILE).write_bytes(b"no database " * 500)
     engine = build_engine(None, tmp_path)
     before = threading.active_count()
@@ -198,7 +198,7 @@ async def test_a_file_that_is_no_database_is_called_so(tmp_path: Path) -> None:
         (Exception("secret-word"), r"can't be used \(Exception\)"),
     ],
 )
-def test_each_fault_is_said_with_its_mend(error: Exception, words: str) -> None:
+def test_each_fault_is_reported_with_its_fix(error: Exception, words: str) -> None:
     """In words of ours: a driver's may have an address, a user or a password in them."""
     said = describe_error(error)
     assert re.search(words, said)

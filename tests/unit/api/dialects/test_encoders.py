@@ -31,11 +31,11 @@ from shared.events import (
 )
 from tests.support.built_values import STOP_REASONS, awkward, words
 from tests.support.dialects_under_test import (
-    DOORS,
+    DIALECTS,
     Call,
-    Door,
+    DialectUnderTest,
     Heard,
-    Told,
+    StreamEvent,
     chat,
     chat_choice,
     completions,
@@ -103,10 +103,10 @@ def answers(draw: st.DrawFn) -> list[Event]:
     return [*events, Done(reason, draw(usages), draw(st.none() | st.just(0.25)), sequence, reported)]
 
 
-def through(door: Door, answer: list[Event]) -> list[Event]:
-    """The answer that this door can be asked for: tools and structured answers only where it has them."""
-    kinds: tuple[type[Event], ...] = (ToolCall, ToolArgumentsDelta) if "calls" not in door.shows else ()
-    if "refusal" not in door.shows and not door.name.startswith("messages"):
+def through(dialect: DialectUnderTest, answer: list[Event]) -> list[Event]:
+    """The request to this dialect: tools and structured answers only where it has them."""
+    kinds: tuple[type[Event], ...] = (ToolCall, ToolArgumentsDelta) if "calls" not in dialect.shows else ()
+    if "refusal" not in dialect.shows and not dialect.name.startswith("messages"):
         kinds = (*kinds, RefusedOutput)
     return [event for event in answer if not isinstance(event, kinds)]
 
@@ -122,18 +122,18 @@ class Encoded(Struct):
         return b"".join(self.streams)
 
 
-def encoded(door: Door, answer: list[Event]) -> Encoded:
-    encoder = door.encoder()
+def encoded(dialect: DialectUnderTest, answer: list[Event]) -> Encoded:
+    encoder = dialect.encoder()
     streams = [encoder.encode_event(event) for event in answer]
     return Encoded(streams, encoder.encode_answer() if isinstance(answer[-1], Done) else b"")
 
 
-def given_thoughts(door: Door, answer: list[Event]) -> tuple[str, ...]:
+def given_thoughts(dialect: DialectUnderTest, answer: list[Event]) -> tuple[str, ...]:
     """What a client sees of the thinking."""
     blocks: list[str] = []
     said: list[str] | None = None
-    shown = "omitted" not in door.shows
-    proven = "blocks" in door.shows
+    shown = "omitted" not in dialect.shows
+    proven = "blocks" in dialect.shows
     for event in answer:
         match event:
             case ThinkingDelta(text):
@@ -145,9 +145,9 @@ def given_thoughts(door: Door, answer: list[Event]) -> tuple[str, ...]:
                 blocks.append(data if proven else "")
             case _:
                 pass
-    if not {"thinking", "omitted"} & door.shows:
+    if not {"thinking", "omitted"} & dialect.shows:
         return ()
-    if door.name.startswith("responses") or proven:
+    if dialect.name.startswith("responses") or proven:
         return tuple(blocks)
     # One text, without the borders of its blocks.
     return ("".join(blocks),) if "".join(blocks) else ()
@@ -166,32 +166,32 @@ def given_calls(answer: list[Event]) -> tuple[Call, ...]:
     return tuple(calls)
 
 
-def expected(door: Door, answer: list[Event]) -> Heard:
+def expected(dialect: DialectUnderTest, answer: list[Event]) -> Heard:
     """What any client must have of an answer."""
     done = answer[-1]
     assert isinstance(done, Done)
     text = "".join(event.text for event in answer if isinstance(event, TextDelta))
     declined = "".join(event.text for event in answer if isinstance(event, RefusedOutput))
-    aside = "refusal" in door.shows
+    aside = "refusal" in dialect.shows
     usage = done.usage
     counted = (usage.input_tokens, usage.cache_read_tokens, usage.cache_write_tokens, usage.output_tokens)
-    openai = door.name.startswith(("chat", "completions", "responses"))
+    openai = dialect.name.startswith(("chat", "completions", "responses"))
     return Heard(
         model=next(event.model for event in answer if isinstance(event, Started)),
         text=text if aside else text + declined,
         refusal=declined if aside else "",
-        thoughts=given_thoughts(door, answer),
+        thoughts=given_thoughts(dialect, answer),
         calls=given_calls(answer),
-        reason=expected_reason(door, done, declined=bool(declined)),
+        reason=expected_reason(dialect, done, declined=bool(declined)),
         tokens=(*counted, usage.reasoning_tokens) if openai else counted,
     )
 
 
-def expected_reason(door: Door, done: Done, *, declined: bool) -> str:
+def expected_reason(dialect: DialectUnderTest, done: Done, *, declined: bool) -> str:
     """Why the answer ended: Messages gives the service's own word, even one that no other dialect has."""
-    if not door.name.startswith("messages"):
-        return door.reasons[done.stop_reason]
-    return "refusal" if declined else done.raw_stop_reason or door.reasons[done.stop_reason]
+    if not dialect.name.startswith("messages"):
+        return dialect.reasons[done.stop_reason]
+    return "refusal" if declined else done.raw_stop_reason or dialect.reasons[done.stop_reason]
 
 
 def read(heard: Heard) -> Heard:
@@ -202,32 +202,32 @@ def read(heard: Heard) -> Heard:
     return msgspec.structs.replace(heard, calls=tuple(calls))
 
 
-def each_door(answer: list[Event]) -> Iterator[tuple[Door, list[Event]]]:
-    """Every door, with the answer that it can be asked for; a failure says which."""
-    for door in DOORS:
-        note(f"through the door {door}")
-        yield door, through(door, answer)
+def each_door(answer: list[Event]) -> Iterator[tuple[DialectUnderTest, list[Event]]]:
+    """Every dialect with its form of the request; a failure names it."""
+    for dialect in DIALECTS:
+        note(f"through the dialect {dialect}")
+        yield dialect, through(dialect, answer)
 
 
 @given(answers())
 def test_the_stream_and_the_plain_answer_say_what_the_model_said(answer: list[Event]):
-    """All words, thoughts, calls, tokens and the reason, in both forms, through every door; and nothing else."""
-    for door, said in each_door(answer):
-        given_out = encoded(door, said)
-        wanted = read(expected(door, said))
+    """All words, thoughts, calls, tokens and the reason, in both forms, in every dialect; and nothing else."""
+    for dialect, said in each_door(answer):
+        given_out = encoded(dialect, said)
+        wanted = read(expected(dialect, said))
         # A plain answer of REST's is the words alone.
-        plain = msgspec.structs.replace(wanted, thoughts=()) if door.name == "rest" else wanted
-        assert read(door.plain(json.loads(given_out.body))) == plain
-        streamed = wanted if door.tokens else msgspec.structs.replace(wanted, tokens=())
-        assert read(door.streamed(told(given_out.stream))) == streamed
+        plain = msgspec.structs.replace(wanted, thoughts=()) if dialect.name == "rest" else wanted
+        assert read(dialect.plain(json.loads(given_out.body))) == plain
+        streamed = wanted if dialect.tokens else msgspec.structs.replace(wanted, tokens=())
+        assert read(dialect.streamed(told(given_out.stream))) == streamed
 
 
 @pytest.mark.wire(31, 37, 51)
 @given(answers())
 def test_a_stream_has_one_end_and_it_comes_last(answer: list[Event]):
     """Told with the model's own end, not before; an answer that is whole holds no error."""
-    for door, said in each_door(answer):
-        streams = encoded(door, said).streams
+    for dialect, said in each_door(answer):
+        streams = encoded(dialect, said).streams
         events = told(b"".join(streams))
         assert [is_end(event) for event in events] == [*[False] * (len(events) - 1), True]
         assert not any(is_error(event) for event in events)
@@ -238,11 +238,11 @@ def test_a_stream_has_one_end_and_it_comes_last(answer: list[Event]):
 @given(answers())
 def test_each_event_is_told_at_once_and_whole(answer: list[Event]):
     """What an event of the model's brings is whole events of the stream; what decides nothing is told only where waiting is."""
-    for door, said in each_door(answer):
-        for event, stream in zip(said, encoded(door, said).streams, strict=True):
+    for dialect, said in each_door(answer):
+        for event, stream in zip(said, encoded(dialect, said).streams, strict=True):
             told(stream)
             if isinstance(event, UsageWindows) or (
-                isinstance(event, Queued | Admitted) and "waiting" not in door.shows
+                isinstance(event, Queued | Admitted) and "waiting" not in dialect.shows
             ):
                 assert stream == b""
 
@@ -251,24 +251,24 @@ def test_each_event_is_told_at_once_and_whole(answer: list[Event]):
 @given(answers(), failures, st.floats(0, 1, exclude_max=True))
 def test_a_failure_at_any_point_is_the_end(answer: list[Event], failed: Failed, point: float):
     """What was said before it stands; then comes one error, in the words of a plain error, and no end of an answer."""
-    for door, said in each_door(answer):
+    for dialect, said in each_door(answer):
         before_it = said[: int(point * len(said))]
-        streams = encoded(door, [*before_it, failed]).streams
-        assert streams[:-1] == encoded(door, said).streams[: len(before_it)]
+        streams = encoded(dialect, [*before_it, failed]).streams
+        assert streams[:-1] == encoded(dialect, said).streams[: len(before_it)]
         events = told(b"".join(streams))
         # OpenAI's streams of chunks end in `[DONE]` after an error too.
-        chunked = door.name.startswith(("chat", "completions"))
+        chunked = dialect.name.startswith(("chat", "completions"))
         *before, error = events[:-1] if chunked else events
         assert not chunked or is_end(events[-1])
         assert is_error(error)
         assert not any(is_error(event) or is_end(event) for event in before)
-        if door.name.startswith("responses"):
+        if dialect.name.startswith("responses"):
             failed_response(events, problem_from_failure(failed))
         else:
-            assert error[1] == json.loads(door.encoder().encode_error(problem_from_failure(failed)))
+            assert error[1] == json.loads(dialect.encoder().encode_error(problem_from_failure(failed)))
 
 
-def failed_response(events: list[Told], problem: Problem) -> None:
+def failed_response(events: list[StreamEvent], problem: Problem) -> None:
     """A response that failed holds what was done of it, and why it failed; its events are counted to the end."""
     response = (events[-1][1] or {})["response"]
     assert response["status"] == "failed"
@@ -280,14 +280,14 @@ def failed_response(events: list[Told], problem: Problem) -> None:
 @pytest.mark.wire(26)
 @given(answers())
 def test_thinking_is_shown_to_who_asked_for_it(answer: list[Event]):
-    """And is no part of the words, of any door."""
+    """And is no part of the text, in any dialect."""
     marked = [msgspec.structs.replace(e, text="THOUGHT") if isinstance(e, ThinkingDelta) else e for e in answer]
     marked = [msgspec.structs.replace(e, data="REDACTED") if isinstance(e, ThinkingRedacted) else e for e in marked]
-    for door, said in each_door(marked):
-        given_out = encoded(door, said)
-        if "thinking" not in door.shows:
+    for dialect, said in each_door(marked):
+        given_out = encoded(dialect, said)
+        if "thinking" not in dialect.shows:
             assert b"THOUGHT" not in given_out.stream + given_out.body
-        if "blocks" not in door.shows:
+        if "blocks" not in dialect.shows:
             assert b"REDACTED" not in given_out.stream + given_out.body
 
 
@@ -295,8 +295,8 @@ def test_thinking_is_shown_to_who_asked_for_it(answer: list[Event]):
 @given(st.lists(answers(), min_size=2, max_size=3), st.data())
 def test_several_answers_side_by_side_are_each_whole(made: Any, given_answers: list[list[Event]], data: st.DataObject):
     """However their events are mixed: each has its index, its order and its end; the tokens are those of all."""
-    door = DOORS[0] if made is chat else next(each for each in DOORS if each.name == "completions")
-    several = [through(door, answer) for answer in given_answers]
+    dialect = DIALECTS[0] if made is chat else next(each for each in DIALECTS if each.name == "completions")
+    several = [through(dialect, answer) for answer in given_answers]
     encoder = made(len(several))
     left = [list(answer) for answer in several]
     stream = b""
@@ -310,7 +310,7 @@ def test_several_answers_side_by_side_are_each_whole(made: Any, given_answers: l
     for number, answer in enumerate(several):
         own = [chunk for _, chunk in chunks if chunk and chunk["choices"][0]["index"] == number]
         heard = (chat_choice if made is chat else text_choice)(own)
-        wanted = msgspec.structs.replace(expected(door, answer), tokens=(), model=heard.model)
+        wanted = msgspec.structs.replace(expected(dialect, answer), tokens=(), model=heard.model)
         assert read(heard) == read(wanted)
     counted = [answer[-1].usage.output_tokens for answer in several if isinstance(answer[-1], Done)]
     assert last["usage"]["completion_tokens"] == sum(counted)

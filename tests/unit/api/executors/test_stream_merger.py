@@ -90,7 +90,7 @@ async def test_one_that_fails_ends_all():
 
 @pytest.mark.wire(39)
 async def test_closing_ends_every_job():
-    """A client that hung up: also jobs that were in the middle of waiting."""
+    """A client that disconnected: also jobs that were in the middle of waiting."""
     jobs = [Job(TextDelta("a")), Job(TextDelta("b")), Job(TextDelta("c"))]
     stream = merge_streams([job.run() for job in jobs])
     await following(stream)

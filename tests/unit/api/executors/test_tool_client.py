@@ -31,7 +31,7 @@ from shared.wire import RunTool, ToApi, encode_frame, read_to_executor
 from tests.support.meter import build_meter
 from tests.support.timeouts import TEST_TIMEOUT
 
-JOB, ASKING = RunCommand("ls"), Caller("req_hands")
+JOB, CALLER = RunCommand("ls"), Caller("req_tools")
 WROTE, ENDED = CommandOutput("stdout", b"a.txt\n"), JobDone(CommandResult(0))
 FULL = Failed(ErrorKind.QUEUE_FULL, retry_after=5)
 DRAINING = Failed(ErrorKind.DRAINING, retry_after=1)
@@ -53,10 +53,10 @@ def says(*messages: ToApi | bytes) -> Serve:
 
 
 class Rig:
-    """Hands, and executors by name. Mutable: who was asked."""
+    """A tool client, and executors by name. Mutable: which executors got a job."""
 
     def __init__(self, folder: Path, drain: Drain, timeout: float) -> None:
-        self.hands = ToolClient(ExecutorPool(folder, "tools"), drain, timeout, build_meter(folder))
+        self.client = ToolClient(ExecutorPool(folder, "tools"), drain, timeout, build_meter(folder))
         self.asked: list[str] = []
 
     async def executor(
@@ -73,7 +73,7 @@ class Rig:
     async def done(self) -> list[ToolJobMessage]:
         """All that comes of a job."""
         async with asyncio.timeout(TEST_TIMEOUT):
-            return [said async for said in self.hands.run(JOB, ASKING)]
+            return [said async for said in self.client.run(JOB, CALLER)]
 
 
 @asynccontextmanager
@@ -145,8 +145,8 @@ async def test_without_an_executor_there_are_no_tools():
     """Neither where none is, nor where the socket of one is left that is gone."""
     async with rig() as made:
         assert await made.done() == [Failed(ErrorKind.TOOLS_UNAVAILABLE, retry_after=1)]
-        assert await made.hands.get_result(JOB, ASKING) == Failed(ErrorKind.TOOLS_UNAVAILABLE, retry_after=1)
-        assert await made.hands.find_available() is None
+        assert await made.client.get_result(JOB, CALLER) == Failed(ErrorKind.TOOLS_UNAVAILABLE, retry_after=1)
+        assert await made.client.find_available() is None
 
 
 async def test_the_least_loaded_is_asked_first():
@@ -158,7 +158,7 @@ async def test_the_least_loaded_is_asked_first():
         await go_on.wait()
         writer.write(encode_frame(ENDED))
 
-    async with rig(works, says(ENDED)) as made, aclosing(made.hands.run(JOB, ASKING)) as first:
+    async with rig(works, says(ENDED)) as made, aclosing(made.client.run(JOB, CALLER)) as first:
         assert await anext(first) == WROTE
         assert await made.done() == [ENDED]
         go_on.set()
@@ -193,7 +193,7 @@ async def test_closing_the_messages_closes_the_connection():
         gone.set()
 
     async with rig(works) as made:
-        async with aclosing(made.hands.run(JOB, ASKING)) as messages:
+        async with aclosing(made.client.run(JOB, CALLER)) as messages:
             assert await anext(messages) == WROTE
         async with asyncio.timeout(TEST_TIMEOUT):
             await gone.wait()
@@ -258,12 +258,12 @@ class Model:
         yield Done("end_turn", Usage())
 
 
-async def worked(model: Model, hands: ToolClient) -> list[Step]:
+async def worked(model: Model, client: ToolClient) -> list[Step]:
     """All that happens when it is at work."""
-    ground = AgentEnvironment(cast("TurnClient", model), hands, STATUS, TOOL_NAMES, max_turns=3)
+    ground = AgentEnvironment(cast("TurnClient", model), client, STATUS, TOOL_NAMES, max_turns=3)
     turn = Turn("opus", (Message("user", (Text("Go."),)),))
     async with asyncio.timeout(TEST_TIMEOUT):
-        return [step async for step in run_agent(ground, turn, ASKING)]
+        return [step async for step in run_agent(ground, turn, CALLER)]
 
 
 def bash(call: str, command: str = "ls") -> ToolCallPending:
@@ -285,7 +285,7 @@ async def test_a_model_is_told_of_the_call_that_failed_and_goes_on(said: tuple[T
     """It is an error in place of the result, once, and the answer says so."""
     async with rig(says(*said)) as made:
         model = Model(bash("a"))
-        steps = await worked(model, made.hands)
+        steps = await worked(model, made.client)
     [result] = model.results
     assert (result.tool_use_id, result.is_error) == ("a", True)
     assert result.content == (Text(ERROR_INFO[kind].message),)
@@ -308,7 +308,7 @@ async def test_one_of_several_calls_that_is_lost_leaves_the_others_whole():
 
     async with rig(works) as made:
         model = Model(bash("a", "ls a"), bash("b", "ls b"))
-        steps = await worked(model, made.hands)
+        steps = await worked(model, made.client)
     assert [(result.tool_use_id, result.is_error) for result in model.results] == [("a", True), ("b", False)]
     assert isinstance(steps[-1], CodeAnswer)
     assert [used.is_error for used in steps[-1].tools_used] == [True, False]

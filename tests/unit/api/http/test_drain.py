@@ -76,7 +76,7 @@ async def test_every_running_job_gets_its_last_word(clock: Clock) -> None:
 
 
 async def test_a_second_signal_changes_nothing(clock: Clock) -> None:
-    """It begins once: the period is not begun anew, and nobody is told twice."""
+    """It begins once: the period does not start again, and each listener is called once."""
     drain = Drain(3)
     drain.begin()
     drain.begin()

@@ -91,7 +91,7 @@ class Client:
         self._first: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive(self) -> Message:
-        """An empty rest of the request, then nothing until it hangs up."""
+        """An empty rest of the request, then nothing until it disconnects."""
         if self._first:
             return self._first.pop()
         await self.gone.wait()
@@ -325,7 +325,7 @@ async def hang_up(job: Job, client: Client, task: asyncio.Task[None]) -> None:
 @pytest.mark.parametrize("before", [[], [Queued(1)], [ADMITTED], [ADMITTED, Started("x")], WHOLE[:3]])
 @both_ways
 @pytest.mark.wire(39)
-async def test_a_client_that_hangs_up_while_it_waits_ends_its_job(stream: bool, before: list[Event]) -> None:  # noqa: FBT001
+async def test_a_disconnect_while_waiting_ends_the_job(stream: bool, before: list[Event]) -> None:  # noqa: FBT001
     """In every phase: queued, admitted, answering; streaming or not. Nothing more is sent."""
     job, client = Job(*before, asyncio.Event(), DONE), Client()
     task = answering(job, client, stream=stream)
@@ -338,7 +338,7 @@ async def test_a_client_that_hangs_up_while_it_waits_ends_its_job(stream: bool, 
 
 
 @both_ways
-async def test_a_client_that_hangs_up_while_a_send_never_returns_ends_its_job(stream: bool) -> None:  # noqa: FBT001
+async def test_a_disconnect_while_a_send_blocks_ends_the_job(stream: bool) -> None:  # noqa: FBT001
     """The generator is suspended at `yield` then, and must be closed all the same."""
     job, client = Job(*WHOLE), Client()
     client.reads.clear()
@@ -351,7 +351,7 @@ async def test_a_client_that_hangs_up_while_a_send_never_returns_ends_its_job(st
 
 
 @pytest.mark.wire(39)
-async def test_a_client_that_hangs_up_in_the_middle_of_a_stream_ends_its_job() -> None:
+async def test_a_disconnect_during_a_stream_ends_the_job() -> None:
     """The same after the headers and some words were sent."""
     gate = asyncio.Event()
     job, client = Job(*WHOLE[:3], gate, *WHOLE[3:]), Client()
@@ -396,7 +396,7 @@ async def test_a_fault_of_a_dialect_is_raised_and_closes_the_job(stream: bool) -
 
 @both_ways
 async def test_nothing_of_an_answer_runs_on_when_it_is_over(stream: bool) -> None:  # noqa: FBT001
-    """The watch for a hang-up and the keep-alive end with it."""
+    """The watch for a disconnect and the keep-alive end with it."""
     before = asyncio.all_tasks()
     await answered(WHOLE, stream=stream)
     await until(lambda: asyncio.all_tasks() <= before)
@@ -448,7 +448,7 @@ async def test_a_failure_after_a_keep_alive_is_told_inside_the_stream() -> None:
 
 
 @pytest.mark.wire(35, 39)
-async def test_a_client_that_hangs_up_while_it_is_kept_alive_ends_its_job() -> None:
+async def test_a_disconnect_between_keepalives_ends_the_job() -> None:
     """Also when the comment is what can't be sent."""
     job, client = Job(ADMITTED, asyncio.Event()), Client()
     task = answering(job, client, stream=True, keep_alive=RESTLESS)

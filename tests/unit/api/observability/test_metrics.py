@@ -24,7 +24,7 @@ from shared.turn import Turn
 from shared.wire import ClaudeStatus
 
 KEY = "sk-tests-0f1e2d3c4b5a6978"
-ASKING = Caller("req_1", key_name="ci", dialect="chat")
+CALLER = Caller("req_1", key_name="ci", dialect="chat")
 CLAUDE = ClaudeStatus(
     role="claude",
     mode="online",
@@ -61,11 +61,11 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
     return series(metrics.render())[f"claude_api_{name}", frozenset(labels.items())]
 
 
-def watched(*events: tuple[float, Event], asking: Caller = ASKING, model: str = "sonnet", end: float = 9) -> Metrics:
+def watched(*events: tuple[float, Event], caller: Caller = CALLER, model: str = "sonnet", end: float = 9) -> Metrics:
     """What is counted of a job that begins at 0 and whose events come at these times."""
     now = 0.0
     metrics = Metrics()
-    watch = JobMetrics(metrics, lambda: now)(Turn(model=model, messages=()), asking)
+    watch = JobMetrics(metrics, lambda: now)(Turn(model=model, messages=()), caller)
     for at, event in events:
         now = at
         watch.record_event(event)
@@ -99,7 +99,7 @@ def test_a_job_s_times_and_tokens_are_told():
 
 
 def test_a_job_that_fails_has_its_kind_and_one_that_is_left_is_cancelled():
-    """A refusal that whoever asked has to mend is no failure of the server's."""
+    """A refusal that the caller has to fix does not count as a failure of the server."""
     failed = watched((1, Failed(ErrorKind.QUEUE_FULL)))
     assert value(failed, "job_errors_total", dialect="chat", kind="queue_full") == 1
     assert value(failed, "jobs_total", dialect="chat", model=OTHER, outcome="failed") == 1
@@ -230,7 +230,7 @@ async def test_numbers_need_the_key_or_an_address_that_was_allowed(tmp_path: Pat
         assert (await client.get("/v1/models", headers=headers)).status_code == (200 if key else 401)
 
 
-def test_a_list_that_is_none_is_refused_with_the_mend(tmp_path: Path):
+def test_an_invalid_list_is_refused_with_the_fix(tmp_path: Path):
     """A host's name is no address."""
     assert settings(tmp_path, metrics_allow="::1").metrics_allow == (ipaddress.ip_network("::1"),)
     with pytest.raises(ValidationError, match="list addresses and networks, such as"):

@@ -1,4 +1,4 @@
-"""A request for a message becomes a turn as it is, or a refusal that names the field and the mend."""
+"""A request for a message becomes a turn as it is, or a refusal that names the field and the fix."""
 
 import json
 from typing import Any

@@ -7,7 +7,7 @@ import pytest
 
 from api.core.problems import Problem
 from api.dialects.mcp.accept import JSON, STREAM, parse_accept
-from tests.unit.api.dialects.mcp.test_sessions import HELLO, PING, Answer, Listener, ask, door
+from tests.unit.api.dialects.mcp.test_sessions import HELLO, PING, Answer, Listener, ask, run_endpoint
 
 BOTH = {JSON, STREAM}
 NEITHER: set[str] = set()
@@ -69,7 +69,7 @@ def message_of(answer: Answer) -> Any:
 )
 async def test_an_answer_is_of_a_type_that_is_accepted(accept: str, kinds: set[str]):
     """In either era of the protocol, whatever the library would send; a session goes on whichever it was begun with."""
-    async with door() as opened:
+    async with run_endpoint() as opened:
         hello = await ask(opened, "POST", HELLO, accept=accept, client=Listener())
         session = hello.session
         pong = await ask(opened, "POST", PING, accept=accept, client=Listener(), **session)
@@ -87,7 +87,7 @@ async def test_an_answer_is_of_a_type_that_is_accepted(accept: str, kinds: set[s
 async def test_an_error_of_the_protocols_is_an_answer_of_that_type_too():
     """With the message's id."""
     wrong = {"jsonrpc": "2.0", "id": 9, "method": "no/such"}
-    async with door() as opened:
+    async with run_endpoint() as opened:
         session = (await ask(opened, "POST", HELLO)).session
         for accept in (JSON, STREAM):
             answer = await ask(opened, "POST", wrong, accept=accept, client=Listener(), **session)
@@ -97,7 +97,7 @@ async def test_an_error_of_the_protocols_is_an_answer_of_that_type_too():
 
 async def test_only_what_can_have_no_accepted_type_is_refused_and_told_what_to_send():
     """What has no answer is not."""
-    async with door() as opened:
+    async with run_endpoint() as opened:
         session = (await ask(opened, "POST", HELLO)).session
         for method, message, accept, wanted in (
             ("POST", PING, "text/html", JSON),
@@ -118,7 +118,7 @@ async def test_only_what_can_have_no_accepted_type_is_refused_and_told_what_to_s
 
 async def test_a_client_that_goes_before_its_answer_gets_none():
     """It is no fault of the server's, and counted as none."""
-    async with door() as opened:
+    async with run_endpoint() as opened:
         session = (await ask(opened, "POST", HELLO)).session
         answer = await ask(opened, "POST", PING, accept=JSON, **session)
         assert (answer.status, answer.body) == (0, b"")

@@ -62,7 +62,7 @@ class Listener:
 
 
 async def ask(
-    door: McpEndpoint, method: str, message: Any = None, who: str = OWNER, client: Any = None, **headers: Any
+    run_endpoint: McpEndpoint, method: str, message: Any = None, who: str = OWNER, client: Any = None, **headers: Any
 ) -> Answer:
     """One request by the holder of a key. client: a Listener; without one the client goes at once. Raises Problem."""
     fields = {
@@ -96,21 +96,21 @@ async def ask(
         return {"type": "http.disconnect"}
 
     answer: Answer = client.answer if client else Answer()
-    await door.handle(cast("Scope", scope), cast("Receive", receive), cast("Send", answer.send))
+    await run_endpoint.handle(cast("Scope", scope), cast("Receive", receive), cast("Send", answer.send))
     return answer
 
 
 @asynccontextmanager
-async def door(**limits: Any) -> AsyncGenerator[McpEndpoint]:
-    """The door by itself: what it does with sessions needs nothing behind it."""
+async def run_endpoint(**limits: Any) -> AsyncGenerator[McpEndpoint]:
+    """The endpoint alone: its handling of sessions needs no other part of the API."""
     opened = McpEndpoint(cast("AgentServices", None), HostPolicy(), Drain(1), "1", **limits)
     async with opened.lifespan(cast("Litestar", None)):
         yield opened
 
 
 async def test_a_session_that_nobody_asks_ends():
-    """And is then as unknown as one that never was: 404, upon which clients begin anew."""
-    async with door(idle_timeout=0.05) as opened:
+    """And is then as unknown as one that never was: 404, upon which clients start a new one."""
+    async with run_endpoint(idle_timeout=0.05) as opened:
         session = (await ask(opened, "POST", HELLO)).session
         await wait_until(lambda: not opened.session_count)
         assert (await ask(opened, "POST", PING, **session)).status == 404
@@ -123,13 +123,13 @@ async def begun(opened: McpEndpoint, who: str = OWNER) -> dict[str, str]:
 
 
 async def lives(opened: McpEndpoint, session: dict[str, str], who: str = OWNER) -> bool:
-    """Whether there still is one; asking makes it the last one to have been idle."""
+    """Whether there still is one; the check makes it the last one to have been idle."""
     return (await ask(opened, "POST", PING, who, **session)).status == 200
 
 
 async def test_the_session_that_was_idle_the_longest_makes_room():
     """There are only so many; one that ends by itself makes room as well."""
-    async with door(max_sessions=4) as opened:
+    async with run_endpoint(max_sessions=4) as opened:
         first, second = await begun(opened, "one"), await begun(opened, "one")
         third, fourth = await begun(opened, "two"), await begun(opened, "three")
         assert await lives(opened, first, "one")
@@ -144,7 +144,7 @@ async def test_the_session_that_was_idle_the_longest_makes_room():
 
 async def test_a_key_has_half_of_them_and_makes_room_for_its_own_itself():
     """Whatever it begins, the sessions of others stay."""
-    async with door(max_sessions=4) as opened:
+    async with run_endpoint(max_sessions=4) as opened:
         others = await begun(opened, "other")
         own = [await begun(opened, "greedy") for _ in range(9)]
         assert await lives(opened, others, "other")
@@ -154,7 +154,7 @@ async def test_a_key_has_half_of_them_and_makes_room_for_its_own_itself():
 
 async def test_sessions_in_use_are_not_ended_for_a_new_one():
     """It is turned away with a code, and with when to try again; a moment later there may be room."""
-    async with door(max_sessions=2) as opened:
+    async with run_endpoint(max_sessions=2) as opened:
         session = await begun(opened)
         client = Listener()
         listening = asyncio.create_task(ask(opened, "GET", client=client, **session))
@@ -173,7 +173,7 @@ async def test_sessions_in_use_are_not_ended_for_a_new_one():
 @pytest.mark.parametrize(("method", "message"), [("POST", PING), ("GET", None), ("DELETE", None)])
 async def test_only_a_greeting_begins_a_session(method: str, message: Any):
     """Anything else without one takes no place from anybody."""
-    async with door(max_sessions=2) as opened:
+    async with run_endpoint(max_sessions=2) as opened:
         session = await begun(opened)
         with pytest.raises(Problem) as caught:
             await ask(opened, method, message)
@@ -183,7 +183,7 @@ async def test_only_a_greeting_begins_a_session(method: str, message: Any):
 
 async def test_a_session_is_unknown_to_every_other_key():
     """It neither reaches it nor ends it."""
-    async with door() as opened:
+    async with run_endpoint() as opened:
         session = (await ask(opened, "POST", HELLO, who="one")).session
         for method in ("POST", "DELETE"):
             assert (await ask(opened, method, PING if method == "POST" else None, who="other", **session)).status == 404
@@ -192,7 +192,7 @@ async def test_a_session_is_unknown_to_every_other_key():
 
 async def test_a_silent_stream_says_that_it_is_alive():
     """By comments, after `keep_alive` seconds of silence each, for as long as its client listens."""
-    async with door(keep_alive=0.01) as opened:
+    async with run_endpoint(keep_alive=0.01) as opened:
         session = await begun(opened)
         client = Listener()
         listening = asyncio.create_task(ask(opened, "GET", client=client, **session))
@@ -210,7 +210,7 @@ async def test_a_name_that_is_led_here_opens_no_session_and_reaches_none(
     method: str, name: str, value: str, status: int
 ):
     """Though it knew the session."""
-    async with door() as opened:
+    async with run_endpoint() as opened:
         session = (await ask(opened, "POST", HELLO)).session
         for headers in ({}, session):
             with pytest.raises(Problem) as caught:

@@ -1,4 +1,4 @@
-"""A chat completion request becomes a turn as it is, or a refusal that names the field and the mend."""
+"""A chat completion request becomes a turn as it is, or a refusal that names the field and the fix."""
 
 import json
 from typing import Any
@@ -437,7 +437,7 @@ def test_a_budget_of_tokens_is_the_effort_that_it_amounts_to(tokens: int, effort
     assert call(reasoning={"max_tokens": tokens, "effort": "xhigh"}).effort == "xhigh"
 
 
-ASKING: list[dict[str, Any]] = [
+SHOWN: list[dict[str, Any]] = [
     {"reasoning_effort": "low"},
     {"reasoning": {"effort": "high"}},
     {"reasoning": {"enabled": True}},
@@ -446,7 +446,7 @@ ASKING: list[dict[str, Any]] = [
     {"include_reasoning": True},
     {"include_reasoning": True, "reasoning_effort": "none"},
 ]
-NOT_ASKING: list[dict[str, Any]] = [
+NOT_SHOWN: list[dict[str, Any]] = [
     {},
     {"reasoning_effort": None, "reasoning": None, "include_reasoning": None},
     {"reasoning_effort": "none"},
@@ -455,7 +455,7 @@ NOT_ASKING: list[dict[str, Any]] = [
     {"reasoning": {"enabled": False}},
     {"reasoning": {"max_tokens": 0}},
 ]
-FORBIDDING: list[dict[str, Any]] = [
+FORBIDDEN: list[dict[str, Any]] = [
     {"include_reasoning": False},
     {"include_reasoning": False, "reasoning_effort": "high"},
     {"reasoning": {"exclude": True}},
@@ -468,9 +468,9 @@ def test_thinking_is_shown_to_who_asks_for_it_and_else_as_the_owner_decides():
     """Many programs print it; one that forbids it never gets it."""
     settings: tuple[ShowReasoning, ...] = ("auto", "always", "never")
     for fields, expected in (
-        *((fields, [True, True, False]) for fields in ASKING),
-        *((fields, [False, True, False]) for fields in NOT_ASKING),
-        *((fields, [False, False, False]) for fields in FORBIDDING),
+        *((fields, [True, True, False]) for fields in SHOWN),
+        *((fields, [False, True, False]) for fields in NOT_SHOWN),
+        *((fields, [False, False, False]) for fields in FORBIDDEN),
     ):
         shown = [call(policy=Policy(show_reasoning=setting), **fields).reasoning for setting in settings]
         assert shown == expected, fields
@@ -610,13 +610,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.wire(4, 14, 15, 16, 17, 40)
-@pytest.mark.parametrize(("fields", "param", "mend"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_meant_is_refused_with_the_field_and_the_mend(fields: dict[str, Any], param: str, mend: str):
+@pytest.mark.parametrize(("fields", "param", "fix"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_meant_is_refused_with_the_field_and_the_fix(fields: dict[str, Any], param: str, fix: str):
     """400, never 422 and never silence; the sentence names the field it speaks of."""
     body = fields if "messages" in fields or fields == {"model": "opus"} else {"messages": HI, **fields}
     refused = problem(json.dumps(body).encode())
     assert refused.status == 400
-    assert mend in refused.message
+    assert fix in refused.message
     assert refused.param == param
     named = refused.message.split("`")[1]
     assert (refused.param or "").startswith(named)

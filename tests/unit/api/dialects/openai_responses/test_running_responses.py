@@ -102,7 +102,7 @@ async def test_cancelling_ends_the_job_and_keeps_what_was_said(said: int):
 
 
 async def test_one_that_is_waited_for_is_found_while_it_lasts_and_kept_before_its_last_event():
-    """Closing its events, as a client does that hangs up, ends its job and keeps nothing."""
+    """Closing its events, as at a disconnect, ends its job and stores nothing."""
     kept: Kept = []
     job, running, one = Job(WHOLE), RunningResponses(), live(kept, background=False)
     job.go(4)

@@ -201,7 +201,7 @@ def test_without_an_address_the_cli_uses_its_own(base_url: str | None) -> None:
 
 
 def test_what_is_inherited_never_overrides_what_is_decided() -> None:
-    """The order of the parts is a law: telemetry stays off, the address and the credential stay ours."""
+    """The parts have a fixed order: telemetry stays off, the address and the credential stay ours."""
     theirs = {"DISABLE_TELEMETRY": "0", "ANTHROPIC_API_KEY": "theirs", "ANTHROPIC_BASE_URL": "http://theirs"}
     environment = Launch(BINARY, API_KEY, "http://ours", theirs, CliSandbox(Rules())).build_environment(FOLDER)
     assert [environment[name] for name in theirs] == ["1", SECRET, "http://ours"]

@@ -1,4 +1,4 @@
-"""Processes that wait for work. No real ones: what is parked here only looks like a CLI."""
+"""The process pool, with fake processes."""
 
 import asyncio
 import os
@@ -87,9 +87,9 @@ class Yard:
 
     async def take(self) -> tuple[Fake, bool]:
         """As Parking's, for a fake."""
-        process, parked = await self.parking.take()
+        process, is_warm = await self.parking.take()
         assert isinstance(process, Fake)
-        return process, parked
+        return process, is_warm
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -130,7 +130,7 @@ async def idle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_as_many_are_parked_as_were_asked_for_and_no_more() -> None:
+async def test_the_pool_has_exactly_its_size() -> None:
     """The size is a limit and a promise; its repr tells."""
     async with full(3) as made:
         await idle()
@@ -145,13 +145,13 @@ async def test_nothing_starts_before_it_is_opened() -> None:
         assert made.made == []
 
 
-async def test_size_zero_parks_nothing_and_still_serves() -> None:
+async def test_size_zero_keeps_no_process_and_still_serves() -> None:
     """Every conversation then starts cold."""
     async with full(0) as made:
         await idle()
         assert made.made == []
-        process, parked = await made.take()
-        assert not parked
+        process, is_warm = await made.take()
+        assert not is_warm
         assert process.process.returncode is None
 
 
@@ -173,11 +173,11 @@ async def test_a_process_yields_the_cpu_until_it_is_ready() -> None:
         assert made.made[0].said == [19, "warming", 0]
 
 
-async def test_a_taken_process_is_the_longest_parked_and_its_place_is_refilled() -> None:
+async def test_the_process_that_was_idle_longest_is_taken_and_replaced() -> None:
     """A process serves once; the next is started at once."""
     async with full(2) as made:
-        process, parked = await made.take()
-        assert parked
+        process, is_warm = await made.take()
+        assert is_warm
         assert process is made.made[0]
         await until(lambda: made.parking.idle == 2)
         assert len(made.made) == 3
@@ -185,7 +185,7 @@ async def test_a_taken_process_is_the_longest_parked_and_its_place_is_refilled()
         assert await made.take() == (made.made[1], True)
 
 
-async def test_a_place_is_refilled_only_when_the_conversation_that_took_it_is_under_way(
+async def test_a_taken_process_is_replaced_only_when_its_conversation_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Starting a process holds the others up."""
@@ -206,22 +206,22 @@ async def test_a_place_is_refilled_only_when_the_conversation_that_took_it_is_un
 
 
 async def test_a_process_is_never_given_twice() -> None:
-    """Each conversation has a process of its own, parked or cold."""
+    """Each conversation has a process of its own, warm or cold."""
     async with full(2) as made:
         taken = await asyncio.gather(*(made.take() for _ in range(6)))
         assert len({process.number for process, _ in taken}) == 6
-        assert [parked for _, parked in taken].count(True) == 2
+        assert [is_warm for _, is_warm in taken].count(True) == 2
 
 
-async def test_without_a_parked_one_the_process_is_cold_and_not_waited_for() -> None:
+async def test_an_empty_pool_gives_a_cold_process_at_once() -> None:
     """One that is being started for the parking is not what a conversation waits for."""
     async with yard(1) as made:
         made.gate.clear()
         made.parking.open()
         await until(lambda: made.starting == 1)
         async with asyncio.timeout(TEST_TIMEOUT):
-            process, parked = await made.take()
-        assert not parked
+            process, is_warm = await made.take()
+        assert not is_warm
         assert process is made.made[1]
         assert process.said == []
 
@@ -234,8 +234,8 @@ async def test_a_cold_start_that_fails_is_the_callers_to_know() -> None:
             await made.take()
 
 
-async def test_a_parked_process_that_dies_is_buried_and_replaced() -> None:
-    """Without anyone asking for it first."""
+async def test_an_idle_process_that_dies_is_discarded_and_replaced() -> None:
+    """Without a request in between."""
     async with full(2) as made:
         dead = made.made[0]
         dead.die()
@@ -254,13 +254,13 @@ async def test_a_process_that_has_just_died_is_not_given_out() -> None:
             await made.made[0].buried.wait()
 
 
-async def test_when_all_parked_ones_have_just_died_a_cold_one_is_given() -> None:
+async def test_when_all_idle_processes_have_just_died_a_cold_one_is_given() -> None:
     """A conversation never gets a dead process."""
     async with full(2) as made:
         for fake in made.made:
             fake.process.returncode = 1
-        process, parked = await made.take()
-        assert not parked
+        process, is_warm = await made.take()
+        assert not is_warm
         assert process.process.returncode is None
 
 
@@ -325,8 +325,8 @@ async def test_after_a_success_the_pauses_are_short_again(pauses: Pauses) -> Non
         assert pauses.problems == ["a", "b", "c"]
 
 
-async def test_a_process_that_does_not_get_warm_is_buried_and_reported(pauses: Pauses) -> None:
-    """It is not parked, and it is not left behind."""
+async def test_a_process_that_does_not_get_warm_is_discarded_and_reported(pauses: Pauses) -> None:
+    """It does not enter the pool, and it is ended."""
     async with yard(1) as made:
         pauses.yard = made
         made.warm_failures.append(CliCrashed("it did not answer in time"))
@@ -337,7 +337,7 @@ async def test_a_process_that_does_not_get_warm_is_buried_and_reported(pauses: P
         assert await made.take() == (made.made[1], True)
 
 
-async def test_closing_ends_every_parked_process_and_waits_for_it() -> None:
+async def test_closing_ends_every_idle_process_and_waits_for_it() -> None:
     """Nothing is left, and nothing is started any more."""
     async with full(3) as made:
         async with asyncio.timeout(TEST_TIMEOUT):
@@ -359,7 +359,7 @@ async def test_closing_ends_a_process_that_is_being_started() -> None:
         assert made.made[0].said[-2:] == ["killed", "buried"]
 
 
-async def test_closing_waits_for_what_is_being_buried() -> None:
+async def test_closing_waits_for_processes_that_are_being_discarded() -> None:
     """A conversation's process may be on its way out when the executor ends."""
     async with full(1) as made:
         process, _ = await made.take()
@@ -377,7 +377,7 @@ async def test_closing_what_was_never_opened_is_nothing() -> None:
         assert made.made == []
 
 
-async def test_a_burial_kills_at_once_and_cleans_up_later() -> None:
+async def test_discarding_kills_at_once_and_cleans_up_later() -> None:
     """The caller does not wait for the remains."""
     async with full(1) as made:
         process, _ = await made.take()

@@ -185,7 +185,7 @@ def test_the_clis_words_for_it_reach_nobody(error: str, status: int | None, said
 
 @pytest.mark.wire(44)
 def test_what_the_service_said_of_the_request_is_repeated_and_nothing_behind_it():
-    """It is the client's own request, and a client can mend it only if it knows."""
+    """It is the client's own request, and the client can fix it only with the reason."""
     words = 'API Error: 400 {"message":"messages.0: too odd"}\nat /home/someone/cli.js'
     failed = build_failure(ended(), CliError("invalid_request", 400, words), None, answer_started=False, now=NOW)
     assert failed == Failed(ErrorKind.INVALID_REQUEST, 'It said: {"message":"messages.0: too odd"}')

@@ -31,7 +31,7 @@ def test_a_retry_before_any_words_is_silent() -> None:
     assert events == [Started("claude-x", Usage(99, 98)), TextDelta("a"), done()]
 
 
-def test_a_complaint_that_a_retry_mends_is_forgotten() -> None:
+def test_an_error_that_a_retry_solves_is_dropped() -> None:
     """Only an end without a stop reason looks at complaints."""
     complaint = CliError("overloaded", 529, SYNTHETIC)
     assert fed(turn(), complaint, start(), says("a"), stops("end_turn"), through())[-1] == done()

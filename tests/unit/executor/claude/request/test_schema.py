@@ -116,7 +116,7 @@ def test_the_answer_comes_out_byte_for_byte(document: object, indent: int | None
 
 @pytest.mark.wire(58)
 @pytest.mark.parametrize("written", ["1.0", "12345678901234567890123", "1e2", '"\\u00e9"', "[ 1 ,2]", "0.10"])
-def test_no_number_is_written_anew(written: str):
+def test_no_number_is_encoded_again(written: str):
     """Inside an object or as one."""
     assert form("{}").to_client(f'{{"{WRAPPER_PROPERTY}":{written}}}') == written
     assert form('{"type":"object"}').to_client(f'{{"a": {written}}}') == f'{{"a": {written}}}'

@@ -1,6 +1,6 @@
 """`claude-api-server doctor` on where keys, limits and the ledger are kept, and on what a running server says of it.
 
-Law: looking makes nothing and changes nothing.
+Invariants: looking makes nothing and changes nothing.
 """
 
 import contextlib
@@ -131,7 +131,7 @@ async def without_database(folder: Path) -> AsyncGenerator[Stack]:  # noqa: F811
         yield stack
 
 
-async def test_what_a_running_server_can_t_do_is_told_with_the_mend(folder: Path, without_database: Stack):  # noqa: F811
+async def test_problems_of_a_running_server_are_reported_with_the_fix(folder: Path, without_database: Stack):  # noqa: F811
     """Its own words, and no hint at executors, with which all is well."""
     server = here(folder, PORT=str(without_database.port))
     one(await network.check_port(server), "port", "ok", "This server runs at")

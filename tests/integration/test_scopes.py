@@ -1,4 +1,4 @@
-"""Every door has its scope: no route is left to chance, and what a key may not do is said in the door's own words."""
+"""Every route requires a declared scope, and a key without it gets an error in the envelope of the API."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tests.support.scripted.upstream import AnswerReply, Upstream
 from tests.support.stack import API_KEY, Stack, wait_until
 
 # Each path and the scope it takes; what is not here needs no key.
-DOORS = {
+SCOPE_BY_PATH = {
     "/v1/chat/completions": "chat",
     "/v1/completions": "chat",
     "/v1/messages": "chat",
@@ -71,30 +71,30 @@ def routes(tmp_path: Path) -> dict[str, set[str]]:
 def test_every_route_has_the_scope_that_the_table_says(tmp_path: Path):
     """One that is added needs a line here; one that says nothing is the owner's."""
     found = routes(tmp_path)
-    assert found == {path: {scope} for path, scope in DOORS.items()} | {
+    assert found == {path: {scope} for path, scope in SCOPE_BY_PATH.items()} | {
         path: {"open"} for path in found if path in OPEN
     }
-    assert set(DOORS.values()) == {*SCOPES, ANY_SCOPE}
+    assert set(SCOPE_BY_PATH.values()) == {*SCOPES, ANY_SCOPE}
 
 
-def message(path: str, told: Any) -> str:
+def message(path: str, body: Any) -> str:
     """What an error says, in the envelope of its address."""
     if path.startswith("/api/"):
-        return told["detail"]
-    return told["error"]["message"]
+        return body["detail"]
+    return body["error"]["message"]
 
 
-async def test_a_key_without_the_scope_is_told_which_one_it_takes(api_alone: Stack):
-    """403 at every door, in its own envelope; with the scope it gets further."""
+async def test_a_key_without_the_scope_is_told_which_one_it_takes(api_without_executors: Stack):
+    """403 at every endpoint, in its own envelope; with the scope the request is accepted."""
     keys: dict[str, dict[str, str]] = {}
     for scope in SCOPES:
-        made = await api_alone.client.post("/api/admin/keys", json={"name": scope, "scopes": [scope]})
+        made = await api_without_executors.client.post("/api/admin/keys", json={"name": scope, "scopes": [scope]})
         keys[scope] = {"authorization": f"Bearer {made.json()['key']}"}
-    for template, needed in DOORS.items():
+    for template, needed in SCOPE_BY_PATH.items():
         path = template.format(response_id="resp_1", model_id="haiku", name="none")
         method = "GET" if template in READ else "POST"
         for scope, headers in keys.items():
-            response = await api_alone.client.request(method, path, headers=headers)
+            response = await api_without_executors.client.request(method, path, headers=headers)
             if needed in {ANY_SCOPE, scope}:
                 assert response.status_code not in {401, 403}, (path, scope)
             else:
@@ -104,18 +104,18 @@ async def test_a_key_without_the_scope_is_told_which_one_it_takes(api_alone: Sta
 
 
 async def test_every_dialect_has_its_records_in_the_ledger(stack: Stack, upstream: Upstream):
-    """By the door's name, and the key's; a tool that the model called has a line of its own."""
+    """With the name of the dialect and of the key."""
     upstream.script(AnswerReply("Hello"))
-    made = await stack.client.post("/api/admin/keys", json={"name": "all-doors", "scopes": list(SCOPES)})
+    made = await stack.client.post("/api/admin/keys", json={"name": "all-dialects", "scopes": list(SCOPES)})
     mine = {"authorization": f"Bearer {made.json()['key']}"}
-    asked = {
+    requests = {
         "/v1/chat/completions": build_body("hi"),
         "/v1/completions": {"model": "sonnet", "prompt": "hi"},
         "/v1/messages": {"model": "sonnet", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]},
         "/v1/responses": {"model": "sonnet", "input": "hi"},
         "/api/chat": {"prompt": "hi"},
     }
-    for path, sent in asked.items():
+    for path, sent in requests.items():
         response = await stack.client.post(path, json=sent, headers=mine)
         assert response.status_code == 200, response.text
     refused = await stack.client.post("/api/tools/bash", json={"command": "ls"}, headers=mine)
@@ -123,13 +123,13 @@ async def test_every_dialect_has_its_records_in_the_ledger(stack: Stack, upstrea
     found: dict[str, Any] = {}
 
     async def written() -> bool:
-        report = (await stack.client.get("/api/usage", params={"by": "dialect", "key": "all-doors"})).json()
+        report = (await stack.client.get("/api/usage", params={"by": "dialect", "key": "all-dialects"})).json()
         found.update({row["dialect"]: (row["jobs"], row["failed_jobs"]) for row in report["rows"]})
         return report["totals"]["jobs"] == 6
 
     await wait_until(written)
     assert found == {"chat": (1, 0), "completions": (1, 0), "messages": (1, 0), "responses": (1, 0), "rest": (2, 1)}
-    await stack.client.delete("/api/admin/keys/all-doors")
+    await stack.client.delete("/api/admin/keys/all-dialects")
 
 
 @pytest.mark.parametrize(
@@ -144,14 +144,14 @@ async def test_every_dialect_has_its_records_in_the_ledger(stack: Stack, upstrea
     ],
 )
 async def test_the_limit_of_a_key_is_told_in_its_client_s_words(
-    api_alone: Stack, path: str, sent: Any, names: tuple[str, str]
+    api_without_executors: Stack, path: str, sent: Any, names: tuple[str, str]
 ):
     """While something is left, and when nothing is, with how long to wait."""
-    made = await api_alone.client.post(
+    made = await api_without_executors.client.post(
         "/api/admin/keys", json={"name": f"few{path.replace('/', '.')}", "scopes": ["chat"], "requests_per_minute": 1}
     )
     mine = {"authorization": f"Bearer {made.json()['key']}"}
-    first, second = [await api_alone.client.post(path, json=sent, headers=mine) for _ in range(2)]
+    first, second = [await api_without_executors.client.post(path, json=sent, headers=mine) for _ in range(2)]
     assert (first.status_code, second.status_code) == (503, 429)
     assert [first.headers[name] for name in names] == ["1", "0"]
     assert [second.headers[name] for name in names] == ["1", "0"]

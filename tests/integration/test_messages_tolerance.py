@@ -24,23 +24,25 @@ def result(words: str = "noon") -> Json:
     return {"type": "tool_result", "tool_use_id": "toolu_1", "content": [text(words)]}
 
 
-async def test_thinking_that_nobody_asked_for_comes_without_words_and_goes_back(either: Stack, upstream: Upstream):
+async def test_thinking_that_nobody_asked_for_comes_without_words_and_goes_back(
+    each_credential_stack: Stack, upstream: Upstream
+):
     """In a tool loop of a client that says nothing of thinking, streamed and whole; the model reads it again."""
     upstream.script(CALLS)
-    asked = body(text("When?"), tools=[TOOL])
-    events = events_of(await either.client.post(PATH, json={**asked, "stream": True}))
-    begun = [(event["index"], event["content_block"]["type"]) for event in events if "content_block" in event]
-    assert begun == [(0, "thinking"), (1, "text"), (2, "tool_use")]
+    request = body(text("When?"), tools=[TOOL])
+    events = events_of(await each_credential_stack.client.post(PATH, json={**request, "stream": True}))
+    block_starts = [(event["index"], event["content_block"]["type"]) for event in events if "content_block" in event]
+    assert block_starts == [(0, "thinking"), (1, "text"), (2, "tool_use")]
     [signed] = [event["delta"] for event in events if event.get("index") == 0 and "delta" in event]
     assert (signed["type"], bool(signed["signature"])) == ("signature_delta", True)
-    first = (await either.client.post(PATH, json=asked)).json()
+    first = (await each_credential_stack.client.post(PATH, json=request)).json()
     assert first["content"][0] == {"type": "thinking", "thinking": "", "signature": signed["signature"]}
     upstream.script(AnswerReply("It is noon.", thinking=""))
     history = [user([text("When?")]), assistant(*first["content"]), user([result()])]
-    last = await either.client.post(PATH, json=body(tools=[TOOL], messages=history))
+    last = await each_credential_stack.client.post(PATH, json=body(tools=[TOOL], messages=history))
     assert [block["type"] for block in last.json()["content"]] == ["thinking", "text"]
     # Asked once: a service that refused the thinking would be asked again without it.
-    assert [asked.conversation for asked in upstream.requests[2:]] == [history]
+    assert [request.conversation for request in upstream.requests[2:]] == [history]
 
 
 async def test_thinking_that_is_turned_off_is_not_given_out(stack: Stack, upstream: Upstream):
@@ -64,11 +66,11 @@ async def test_thinking_that_is_turned_off_is_not_given_out(stack: Stack, upstre
 async def test_a_value_to_come_is_answered_and_named(stack: Stack, upstream: Upstream, fields: Json, named: str):
     """Counting its tokens is no reason to refuse it either."""
     upstream.script(AnswerReply("Noon.", thinking="Hm."))
-    asked = body(text("When?"), **fields)
-    response = await stack.client.post(PATH, json=asked)
+    request = body(text("When?"), **fields)
+    response = await stack.client.post(PATH, json=request)
     assert (response.status_code, response.headers["x-ignored-parameters"]) == (200, named)
     assert response.json()["content"][-1] == text("Noon.")
-    assert (await stack.client.post(f"{PATH}/count_tokens", json=asked)).status_code == 200
+    assert (await stack.client.post(f"{PATH}/count_tokens", json=request)).status_code == 200
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -80,29 +82,29 @@ async def test_a_stop_reason_of_the_services_comes_through(stack: Stack, upstrea
     assert end["stop_reason"] == "model_context_window_exceeded"
 
 
-async def test_a_system_message_reaches_the_model_in_its_place(either: Stack, upstream: Upstream):
+async def test_a_system_message_reaches_the_model_in_its_place(each_credential_stack: Stack, upstream: Upstream):
     """What was said before it is the prefix that it was in the request before."""
     history = [user([text("a")]), assistant(text("b")), user([text("c")])]
-    await either.client.post(PATH, json=body(system="First.", messages=history))
+    await each_credential_stack.client.post(PATH, json=body(system="First.", messages=history))
     before = upstream.requests[-1]
-    told = {"role": "system", "content": [text("Be brief.")]}
-    await either.client.post(PATH, json=body(system="First.", messages=[*history, told]))
+    instruction = {"role": "system", "content": [text("Be brief.")]}
+    await each_credential_stack.client.post(PATH, json=body(system="First.", messages=[*history, instruction]))
     after = upstream.requests[-1]
     assert after.conversation == before.conversation
     assert after.body["system"] == before.body["system"]
     assert any("Be brief." in str(message) for message in after.body["messages"] if message["role"] == "system")
 
 
-async def test_unreadable_arguments_and_their_result_reach_the_model(either: Stack, upstream: Upstream):
+async def test_unreadable_arguments_and_their_result_reach_the_model(each_credential_stack: Stack, upstream: Upstream):
     """A conversation goes on after a call that was cut off."""
     cut = '{"city":"Os'
-    said = assistant({"type": "tool_use", "id": "toolu_1", "name": "get_time", "input": cut})
-    asked = body(tools=[TOOL], messages=[user("When?"), said, user([result("invalid JSON")])])
-    response = await either.client.post(PATH, json=asked)
+    message = assistant({"type": "tool_use", "id": "toolu_1", "name": "get_time", "input": cut})
+    request = body(tools=[TOOL], messages=[user("When?"), message, user([result("invalid JSON")])])
+    response = await each_credential_stack.client.post(PATH, json=request)
     assert response.status_code == 200, response.text
-    _, call, brought = upstream.requests[-1].conversation
+    _, call, tool_results = upstream.requests[-1].conversation
     assert "Os" in str(call)
-    assert "invalid JSON" in str(brought)
+    assert "invalid JSON" in str(tool_results)
 
 
 async def test_a_summary_reaches_the_model_and_marks_are_named(stack: Stack, upstream: Upstream):
@@ -111,8 +113,8 @@ async def test_a_summary_reaches_the_model_and_marks_are_named(stack: Stack, ups
         {"type": "fallback", "from": {"model": "a"}, "to": {"model": "b"}},
         {"type": "compaction", "content": None},
     ]
-    said = assistant({"type": "compaction", "content": "They spoke of Bern."}, *marks, text("Yes."))
-    response = await stack.client.post(PATH, json=body(messages=[user("When?"), said, user("Go on.")]))
+    message = assistant({"type": "compaction", "content": "They spoke of Bern."}, *marks, text("Yes."))
+    response = await stack.client.post(PATH, json=body(messages=[user("When?"), message, user("Go on.")]))
     assert response.status_code == 200, response.text
     named = "messages.content.fallback, messages.content.compaction"
     assert response.headers["x-ignored-parameters"] == named

@@ -1,6 +1,6 @@
 """In a container: an ordinary user, no new rights, and no namespaces to be had. What holds is served, what lacks is said.
 
-Law: what is told to be missing is all that is missing: the rest of the attack list is stopped here too.
+Invariants: what is told to be missing is all that is missing: the rest of the attack list is stopped here too.
 """
 
 import os
@@ -63,9 +63,9 @@ async def test_it_serves_and_says_what_it_lacks(tools: ToolsProgram):
 )
 async def test_the_attacks_are_stopped_here_too(tools: ToolsProgram, command: str):
     """Files outside, other processes, programs that are not allowed, the network."""
-    said = repr(await tools.run_command(command.format(outside=tools.outside), cwd=str(tools.writable)))
-    assert "uid=" not in said.replace(command, "")
-    assert SECRET not in said
+    output = repr(await tools.run_command(command.format(outside=tools.outside), cwd=str(tools.writable)))
+    assert "uid=" not in output.replace(command, "")
+    assert SECRET not in output
     assert not (tools.outside / "new").exists()
 
 
@@ -87,9 +87,9 @@ async def planted(tools: ToolsProgram) -> str:
 @pytest.mark.skipif(not Path(LIBRARY).exists(), reason="no library to plant")
 async def test_what_is_said_to_be_missing_is(tools: ToolsProgram):
     """Such a library is loaded, though it has no builtin of that name; so the warning is no empty one."""
-    said = await planted(tools)
-    assert "evil_struct" in said
-    assert "failed to map" not in said
+    output = await planted(tools)
+    assert "evil_struct" in output
+    assert "failed to map" not in output
 
 
 @pytest.mark.skipif(not Path(LIBRARY).exists(), reason="no library to plant")

@@ -108,9 +108,9 @@ async def test_a_packed_message_is_read(stack: Stack, packed: tuple[str, Any], c
 
 async def test_head_of_a_session_does_not_wait_for_the_stream(stack: Stack):
     """GET would listen for as long as the session lives."""
-    begun = await stack.client.post("/mcp", json=HELLO, headers={"accept": "application/json"})
-    assert begun.json()["result"]["serverInfo"]
-    session = {"mcp-session-id": begun.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
+    response = await stack.client.post("/mcp", json=HELLO, headers={"accept": "application/json"})
+    assert response.json()["result"]["serverInfo"]
+    session = {"mcp-session-id": response.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
     for _ in range(2):
         response = await stack.client.head("/mcp", headers={**session, "accept": "text/event-stream"}, timeout=10)
         assert (response.status_code, response.content) == (200, b"")

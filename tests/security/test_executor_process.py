@@ -33,7 +33,7 @@ def taken_over(*, confined: bool) -> ToolsProgram:
     return tools
 
 
-async def heard(tools: ToolsProgram) -> Heard:
+async def read_capabilities(tools: ToolsProgram) -> Heard:
     """What was tried in it, and what of it went through."""
     await wait_until(lambda: "TRIED " in tools.read_log())
     [line] = [line for line in tools.read_log().splitlines() if line.startswith("TRIED ")]
@@ -54,15 +54,15 @@ async def confined() -> AsyncGenerator[ToolsProgram]:
 
 async def test_who_has_the_executor_reaches_nothing(confined: ToolsProgram):
     """No file, no program, no process, no socket but what it has; its own work goes on, and it ends as it should."""
-    told = await heard(confined)
-    assert told["attacks"] == set()
-    assert len(told["works"]) == 8
+    capabilities = await read_capabilities(confined)
+    assert capabilities["attacks"] == set()
+    assert len(capabilities["works"]) == 8
     status = status_of(confined.program.pid)
     assert "Seccomp:\t2\n" in status
     assert "NoNewPrivs:\t1\n" in status
     assert isinstance((await confined.run_job(ReadFile("a.txt"))).end, FileContent)
-    said = await confined.run_command("cat; echo done")
-    assert (said.stdout, isinstance(said.end, CommandResult)) == (b"done\n", True)
+    output = await confined.run_command("cat; echo done")
+    assert (output.stdout, isinstance(output.end, CommandResult)) == (b"done\n", True)
     # Too long for a message: it is handed on by a file in memory.
     assert (await confined.run_command(f"echo {'x' * 50_000} > /dev/null; echo done")).stdout == b"done\n"
     assert await confined.program.stop(signal.SIGTERM) == 0
@@ -73,6 +73,6 @@ async def test_who_has_the_executor_reaches_nothing(confined: ToolsProgram):
 async def test_without_its_confinement_all_of_it_goes_through():
     """It is the confinement that stops it."""
     async with taken_over(confined=False) as tools:
-        told = await heard(tools)
-        missed = told["all"] - told["works"] - told["attacks"] - REFUSED_ANYWAY
+        capabilities = await read_capabilities(tools)
+        missed = capabilities["all"] - capabilities["works"] - capabilities["attacks"] - REFUSED_ANYWAY
         assert missed == set()

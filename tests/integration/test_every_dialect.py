@@ -1,6 +1,6 @@
-"""What is the same through every door: tools, a structured answer, a failure in the middle, a hang-up.
+"""What is the same in every dialect: tools, a structured answer, errors before and during the answer.
 
-Law: the model is asked the same, and the client has the same of it, whichever dialect it speaks.
+Invariants: the model receives the same request, and the client gets the same content, in each dialect.
 """
 
 import contextlib
@@ -14,19 +14,19 @@ from msgspec import Struct
 
 from tests.integration.test_code import calls, results
 from tests.support.mcp_client import connect_client
-from tests.support.scripted.upstream import AnswerReply, ErrorEventReply, ErrorReply, StalledReply, Upstream
+from tests.support.scripted.upstream import AnswerReply, ErrorEventReply, ErrorReply, Upstream
 from tests.support.stack import Stack
 from tests.support.timeouts import TEST_TIMEOUT
 
 type Json = dict[str, Any]
-type Told = tuple[str, str]  # an event's name, if it has one, and its data
+type SentEvent = tuple[str, str]  # an event's name, if it has one, and its data
 
 CITY: Json = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 PARIS = ("toolu_1", "get_weather", ['{"city": ', '"Paris"}'])
 CALLED = [("toolu_1", "get_weather", {"city": "Paris"})]
 
 
-class Door(Struct, frozen=True):
+class DialectForm(Struct, frozen=True):
     """A dialect. ask: the body of a question. offering, shaped: what offers a tool, what asks for an answer of a schema.
 
     back: the messages that bring a call's result, after the answer that holds the call. words, calls: what an answer
@@ -41,7 +41,7 @@ class Door(Struct, frozen=True):
     back: Callable[[Json], list[Any]]
     words: Callable[[Json], str]
     calls: Callable[[Json], list[tuple[str, str, Any]]]
-    said: Callable[[Json], str]
+    delta: Callable[[Json], str]
 
     def __repr__(self) -> str:
         return self.name
@@ -51,10 +51,10 @@ def user(text: str) -> Json:
     return {"role": "user", "content": text}
 
 
-CHAT = Door(
+CHAT = DialectForm(
     name="chat",
     path="/v1/chat/completions",
-    ask=lambda said: {"model": "sonnet", "messages": said},
+    ask=lambda messages: {"model": "sonnet", "messages": messages},
     offering={"tools": [{"type": "function", "function": {"name": "get_weather", "parameters": CITY}}]},
     shaped={"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": CITY}}},
     back=lambda answer: [
@@ -66,12 +66,12 @@ CHAT = Door(
         (call["id"], call["function"]["name"], json.loads(call["function"]["arguments"]))
         for call in answer["choices"][0]["message"].get("tool_calls", [])
     ],
-    said=lambda event: "".join(choice["delta"].get("content", "") for choice in event.get("choices", [])),
+    delta=lambda event: "".join(choice["delta"].get("content", "") for choice in event.get("choices", [])),
 )
-MESSAGES = Door(
+MESSAGES = DialectForm(
     name="messages",
     path="/v1/messages",
-    ask=lambda said: {"model": "sonnet", "max_tokens": 500, "messages": said},
+    ask=lambda messages: {"model": "sonnet", "max_tokens": 500, "messages": messages},
     offering={"tools": [{"name": "get_weather", "input_schema": CITY}]},
     shaped={"output_config": {"format": {"type": "json_schema", "schema": CITY}}},
     back=lambda answer: [
@@ -82,12 +82,12 @@ MESSAGES = Door(
     calls=lambda answer: [
         (block["id"], block["name"], block["input"]) for block in answer["content"] if block["type"] == "tool_use"
     ],
-    said=lambda event: event["delta"].get("text", "") if event["type"] == "content_block_delta" else "",
+    delta=lambda event: event["delta"].get("text", "") if event["type"] == "content_block_delta" else "",
 )
-RESPONSES = Door(
+RESPONSES = DialectForm(
     name="responses",
     path="/v1/responses",
-    ask=lambda said: {"model": "sonnet", "input": said},
+    ask=lambda messages: {"model": "sonnet", "input": messages},
     offering={"tools": [{"type": "function", "name": "get_weather", "parameters": CITY}]},
     shaped={"text": {"format": {"type": "json_schema", "name": "x", "schema": CITY}}},
     back=lambda answer: [
@@ -102,30 +102,30 @@ RESPONSES = Door(
         for item in answer["output"]
         if item["type"] == "function_call"
     ],
-    said=lambda event: event["delta"] if event["type"] == "response.output_text.delta" else "",
+    delta=lambda event: event["delta"] if event["type"] == "response.output_text.delta" else "",
 )
-each_door = pytest.mark.parametrize("door", [CHAT, MESSAGES, RESPONSES], ids=repr)
+each_dialect = pytest.mark.parametrize("dialect", [CHAT, MESSAGES, RESPONSES], ids=repr)
 
 
-async def answer(stack: Stack, door: Door, said: list[Any], **fields: Any) -> Json:
-    response = await stack.client.post(door.path, json={**door.ask(said), **fields})
+async def answer(stack: Stack, dialect: DialectForm, messages: list[Any], **fields: Any) -> Json:
+    response = await stack.client.post(dialect.path, json={**dialect.ask(messages), **fields})
     assert response.status_code == 200, response.text
     return response.json()
 
 
 @contextlib.asynccontextmanager
-async def streaming(stack: Stack, door: Door, **fields: Any) -> AsyncGenerator[AsyncIterator[Told]]:
-    """The events of a stream under way; leaving the block hangs up."""
-    body = {**door.ask([user("hi")]), **fields, "stream": True}
+async def streaming(stack: Stack, dialect: DialectForm, **fields: Any) -> AsyncGenerator[AsyncIterator[SentEvent]]:
+    """The events of a running stream; leaving the block disconnects."""
+    body = {**dialect.ask([user("hi")]), **fields, "stream": True}
     async with (
         httpx2.AsyncClient(base_url=stack.url, headers=stack.headers, timeout=TEST_TIMEOUT) as client,
-        client.stream("POST", door.path, json=body) as response,
+        client.stream("POST", dialect.path, json=body) as response,
     ):
         assert response.status_code == 200, await response.aread()
-        yield told(response)
+        yield read_events(response)
 
 
-async def told(response: httpx2.Response) -> AsyncIterator[Told]:
+async def read_events(response: httpx2.Response) -> AsyncIterator[SentEvent]:
     name = ""
     async for line in response.aiter_lines():
         if line.startswith("event: "):
@@ -135,86 +135,74 @@ async def told(response: httpx2.Response) -> AsyncIterator[Told]:
             name = ""
 
 
-def words_of(door: Door, events: list[Told]) -> str:
-    return "".join(door.said(json.loads(data)) for _, data in events if data != "[DONE]")
+def words_of(dialect: DialectForm, events: list[SentEvent]) -> str:
+    return "".join(dialect.delta(json.loads(data)) for _, data in events if data != "[DONE]")
 
 
-def asked(upstream: Upstream) -> Json:
+def describe_request(upstream: Upstream) -> Json:
     """What the model was offered and told, without what is the CLI's own."""
     body = upstream.requests[-1].body
     tools = [(tool["name"], tool["input_schema"]) for tool in body.get("tools", [])]
-    return {"tools": tools, "said": upstream.requests[-1].conversation, "choice": body.get("tool_choice")}
+    return {"tools": tools, "conversation": upstream.requests[-1].conversation, "choice": body.get("tool_choice")}
 
 
-@each_door
-async def test_a_tool_of_the_clients(stack: Stack, upstream: Upstream, door: Door):
+@each_dialect
+async def test_a_tool_of_the_client(stack: Stack, upstream: Upstream, dialect: DialectForm):
     """It is offered by its name and schema, called with its arguments, and its result goes on where the call was."""
     upstream.script(AnswerReply("I look.", tools=[PARIS]), AnswerReply("Sunny."))
-    first = await answer(stack, door, [user("Weather?")], **door.offering)
-    assert (door.words(first), door.calls(first)) == ("I look.", CALLED)
-    assert asked(upstream)["tools"] == [("get_weather", CITY)]
-    last = await answer(stack, door, [user("Weather?"), *door.back(first)], **door.offering)
-    assert (door.words(last), door.calls(last)) == ("Sunny.", [])
+    first = await answer(stack, dialect, [user("Weather?")], **dialect.offering)
+    assert (dialect.words(first), dialect.calls(first)) == ("I look.", CALLED)
+    assert describe_request(upstream)["tools"] == [("get_weather", CITY)]
+    last = await answer(stack, dialect, [user("Weather?"), *dialect.back(first)], **dialect.offering)
+    assert (dialect.words(last), dialect.calls(last)) == ("Sunny.", [])
     use = {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"city": "Paris"}}
-    question, said, brought = asked(upstream)["said"]
+    question, message, results = describe_request(upstream)["conversation"]
     assert question == {"role": "user", "content": [{"type": "text", "text": "Weather?"}]}
-    *thought, words, called = said["content"]
-    assert (said["role"], words, called) == ("assistant", {"type": "text", "text": "I look."}, use)
-    assert [block["type"] for block in thought] == (["thinking"] if door is MESSAGES else [])
-    [result] = brought["content"]
+    *thought, words, called = message["content"]
+    assert (message["role"], words, called) == ("assistant", {"type": "text", "text": "I look."}, use)
+    assert [block["type"] for block in thought] == (["thinking"] if dialect is MESSAGES else [])
+    [result] = results["content"]
     assert (result["type"], result["tool_use_id"]) == ("tool_result", "toolu_1")
     assert "sunny" in json.dumps(result["content"])
 
 
-@each_door
-async def test_a_structured_answer(stack: Stack, upstream: Upstream, door: Door):
+@each_dialect
+async def test_a_structured_answer(stack: Stack, upstream: Upstream, dialect: DialectForm):
     """It is the object alone, as text, whole and streamed."""
     structured = AnswerReply(tools=[("toolu_1", "StructuredOutput", ['{"city": ', '"Paris"}'])])
     upstream.script(structured, structured)
-    whole = await answer(stack, door, [user("Where?")], **door.shaped)
-    assert (json.loads(door.words(whole)), door.calls(whole)) == ({"city": "Paris"}, [])
-    assert [name for name, _ in asked(upstream)["tools"]] == ["StructuredOutput"]
-    async with streaming(stack, door, **door.shaped) as stream:
-        assert json.loads(words_of(door, [event async for event in stream])) == {"city": "Paris"}
+    complete = await answer(stack, dialect, [user("Where?")], **dialect.shaped)
+    assert (json.loads(dialect.words(complete)), dialect.calls(complete)) == ({"city": "Paris"}, [])
+    assert [name for name, _ in describe_request(upstream)["tools"]] == ["StructuredOutput"]
+    async with streaming(stack, dialect, **dialect.shaped) as stream:
+        assert json.loads(words_of(dialect, [event async for event in stream])) == {"city": "Paris"}
 
 
 @pytest.mark.wire(36, 51)
-@each_door
-async def test_a_failure_in_the_middle(stack: Stack, upstream: Upstream, door: Door):
+@each_dialect
+async def test_an_error_during_the_answer(stack: Stack, upstream: Upstream, dialect: DialectForm):
     """What was said stands; then the stream says what went wrong, by the dialect's own event, and ends."""
     upstream.script(ErrorEventReply(("one ", "two")))
-    async with streaming(stack, door) as stream:
+    async with streaming(stack, dialect) as stream:
         events = [event async for event in stream]
-    last = events[-2] if door is CHAT else events[-1]
-    assert words_of(door, events[: events.index(last)]) == "one two"
+    last = events[-2] if dialect is CHAT else events[-1]
+    assert words_of(dialect, events[: events.index(last)]) == "one two"
     name, data = last
-    assert name == {"chat": "", "messages": "error", "responses": "response.failed"}[door.name]
+    assert name == {"chat": "", "messages": "error", "responses": "response.failed"}[dialect.name]
     assert "lost before the answer was complete" in data
-    assert (events[-1][1] == "[DONE]") == (door is CHAT)
+    assert (events[-1][1] == "[DONE]") == (dialect is CHAT)
 
 
-@each_door
-async def test_a_refusal_before_the_first_byte(stack: Stack, upstream: Upstream, door: Door):
+@each_dialect
+async def test_an_error_before_the_first_byte(stack: Stack, upstream: Upstream, dialect: DialectForm):
     """It is an error with its status, in the dialect's envelope, for streams too."""
     for stream in (False, True):
-        upstream.script(ErrorReply(429, "rate_limit_error"))
-        response = await stack.client.post(door.path, json={**door.ask([user("hi")]), "stream": stream})
+        upstream.script(ErrorReply(429, "rate_limit_error", headers={"x-should-retry": "false"}))
+        response = await stack.client.post(dialect.path, json={**dialect.ask([user("hi")]), "stream": stream})
         assert response.status_code == 429
         error = response.json()
         assert error["error"]["type"] == "rate_limit_error"
-        assert ("request_id" in error) == (door is MESSAGES)
-
-
-@pytest.mark.wire(39)
-@each_door
-async def test_a_hang_up(stack: Stack, upstream: Upstream, door: Door):
-    """It ends the model's work, in the middle of a stream."""
-    upstream.script(StalledReply(("one ",)))
-    async with streaming(stack, door) as stream:
-        while not words_of(door, [await anext(stream)]):
-            pass
-    await upstream.wait_until(lambda: upstream.hangups == 1)
-    await stack.wait_until_quiet()
+        assert ("request_id" in error) == (dialect is MESSAGES)
 
 
 # --- the server's own tools
@@ -222,33 +210,33 @@ async def test_a_hang_up(stack: Stack, upstream: Upstream, door: Door):
 TOLD_OF = [("Read", "began"), ("Read", "ended"), ("Bash", "began"), ("Bash", "failed")]
 
 
-class Work(Struct, frozen=True):
-    """A door to work with files and commands. ask: its answer, and what was told on the way of each use of a tool."""
+class WorkRoute(Struct, frozen=True):
+    """An API for work with files and commands. ask: sends a request; returns the answer and the progress of each tool."""
 
     name: str
-    ask: Callable[[Stack, Json], Awaitable[tuple[Json, list[Told]]]]
+    ask: Callable[[Stack, Json], Awaitable[tuple[Json, list[SentEvent]]]]
 
     def __repr__(self) -> str:
         return self.name
 
 
-async def by_rest(stack: Stack, asked: Json) -> tuple[Json, list[Told]]:
+async def by_rest(stack: Stack, fields: Json) -> tuple[Json, list[SentEvent]]:
     events: list[tuple[str, Json]] = []
-    async with stack.client.stream("POST", "/api/code", json={**asked, "stream": True}) as response:
+    async with stack.client.stream("POST", "/api/code", json={**fields, "stream": True}) as response:
         assert response.status_code == 200, await response.aread()
-        events = [(name, json.loads(data)) async for name, data in told(response)]
+        events = [(name, json.loads(data)) async for name, data in read_events(response)]
     words = {"tool_start": lambda _: "began", "tool_end": lambda data: "failed" if data["is_error"] else "ended"}
     return events[-1][1], [(data["name"], words[name](data)) for name, data in events if name in words]
 
 
-async def by_mcp(stack: Stack, asked: Json) -> tuple[Json, list[Told]]:
+async def by_mcp(stack: Stack, fields: Json) -> tuple[Json, list[SentEvent]]:
     messages: list[str] = []
 
     async def tell(progress: float, total: float | None, message: str | None) -> None:
         messages.append(message or "")
 
     async with connect_client(stack) as client:
-        result = await client.call_tool("code", asked, progress_callback=tell)
+        result = await client.call_tool("code", fields, progress_callback=tell)
     words = {"is": "ended", "failed.": "failed"}
     uses = [message.split(maxsplit=1) for message in messages if message.startswith(("Read", "Bash"))]
     return result.structured_content or {}, [
@@ -264,8 +252,8 @@ async def coders(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
         yield stack
 
 
-@pytest.mark.parametrize("work", [Work("rest", by_rest), Work("mcp", by_mcp)], ids=repr)
-async def test_a_tool_of_the_server_s(coders: Stack, upstream: Upstream, work: Work):
+@pytest.mark.parametrize("work", [WorkRoute("rest", by_rest), WorkRoute("mcp", by_mcp)], ids=repr)
+async def test_tools_of_the_server(coders: Stack, upstream: Upstream, work: WorkRoute):
     """The server does what the model calls, refuses what it may not, tells of both, and the model has the last word."""
     notes = str(coders.files / "notes.txt")
     read, ran = ("Read", {"file_path": notes}), ("Bash", {"command": f"cat {notes}; id"})

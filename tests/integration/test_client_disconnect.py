@@ -1,6 +1,6 @@
-"""A client that leaves, in every phase: its place is free, its CLI gone, the service told.
+"""A client that disconnects, in every phase: its slot is free, its CLI has ended, the request to the service too.
 
-How fast that is depends on the machine; but for the hang-up, nothing here would ever end.
+How fast that is depends on the machine; without the disconnect, none of these jobs would end.
 """
 
 import asyncio
@@ -26,25 +26,25 @@ async def assert_ended(stack: Stack, upstream: Upstream, cli: psutil.Process) ->
     assert parse_text(await send_chat(stack)) == "next"
 
 
-@pytest.mark.parametrize("said", [0, 3], ids=["before the first word", "mid-stream"])
+@pytest.mark.parametrize("words", [0, 3], ids=["before the first word", "mid-stream"])
 @pytest.mark.wire(39)
-async def test_a_stream_that_is_left_ends_its_job(stack: Stack, upstream: Upstream, said: int):
+async def test_a_stream_that_is_left_ends_its_job(stack: Stack, upstream: Upstream, words: int):
     """Whether or not a word was said."""
-    upstream.script(StalledReply(said))
+    upstream.script(StalledReply(words))
     cli = await stack.find_idle_cli()
     async with asyncio.timeout(TEST_TIMEOUT), open_stream(stack) as stream:
         assert (await stream.read_chunk())["choices"][0]["delta"]["role"] == "assistant"
-        for number in range(said):
+        for number in range(words):
             assert await stream.read_text() == f"w{number} "
         assert list_group(cli.pid)
     await assert_ended(stack, upstream, cli)
 
 
-@pytest.mark.parametrize("said", [0, 3], ids=["before the first word", "mid-answer"])
+@pytest.mark.parametrize("words", [0, 3], ids=["before the first word", "mid-answer"])
 @pytest.mark.wire(39)
-async def test_a_whole_answer_that_is_not_waited_for_ends_its_job(stack: Stack, upstream: Upstream, said: int):
+async def test_a_whole_answer_that_is_not_waited_for_ends_its_job(stack: Stack, upstream: Upstream, words: int):
     """A client of plain JSON is seen to leave too."""
-    upstream.script(StalledReply(said))
+    upstream.script(StalledReply(words))
     cli = await stack.find_idle_cli()
     waiting = asyncio.create_task(send_chat(stack))
     await upstream.wait_until(lambda: upstream.answering == 1)
@@ -54,15 +54,17 @@ async def test_a_whole_answer_that_is_not_waited_for_ends_its_job(stack: Stack, 
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.wire(39)
-async def test_a_queued_client_that_leaves_never_reaches_the_model(narrow: Stack, upstream: Upstream, *, stream: bool):
+async def test_a_queued_client_that_leaves_never_reaches_the_model(
+    single_slot_stack: Stack, upstream: Upstream, *, stream: bool
+):
     """Its place in the queue is free at once, and the one who is being answered notices nothing."""
     upstream.script(StalledReply(1))
-    async with asyncio.timeout(TEST_TIMEOUT), open_stream(narrow, "first") as first:
+    async with asyncio.timeout(TEST_TIMEOUT), open_stream(single_slot_stack, "first") as first:
         await first.read_text()
-        queued = asyncio.create_task(send_chat(narrow, "queued", stream=stream))
-        await wait_until(lambda: waiting(narrow, 1))
+        queued = asyncio.create_task(send_chat(single_slot_stack, "queued", stream=stream))
+        await wait_until(lambda: waiting(single_slot_stack, 1))
         queued.cancel()
-        await wait_until(lambda: waiting(narrow, 0))
+        await wait_until(lambda: waiting(single_slot_stack, 0))
         await upstream.release()
         await first.read_rest()
     assert len(upstream.requests) == 1
@@ -123,16 +125,18 @@ DIALECTS = {
 
 @pytest.mark.parametrize("path", DIALECTS)
 @pytest.mark.wire(79)
-async def test_the_next_request_of_who_cut_one_finds_a_place(narrow: Stack, upstream: Upstream, path: str):
-    """Of one place: cut while it is answered, ten times, and each time the next is asked at once; in every dialect."""
+async def test_the_next_request_after_a_disconnect_gets_the_slot(
+    single_slot_stack: Stack, upstream: Upstream, path: str
+):
+    """There is one slot: a client disconnects during its answer and sends the next request at once, three times."""
     request = {"model": "sonnet", "stream": True, **DIALECTS[path]}
     upstream.script(StalledReply(1))
     async with asyncio.timeout(TEST_TIMEOUT):
-        for number in range(10):
-            async with narrow.client.stream("POST", path, json=request) as response:
+        for number in range(3):
+            async with single_slot_stack.client.stream("POST", path, json=request) as response:
                 assert response.status_code == 200
                 await upstream.wait_until(lambda: upstream.answering == 1 and len(upstream.requests) > number)  # noqa: B023
         upstream.script(AnswerReply("next"))
-        response = await narrow.client.post(path, json={**request, "stream": False})
+        response = await single_slot_stack.client.post(path, json={**request, "stream": False})
     assert response.status_code == 200
     assert "next" in response.text

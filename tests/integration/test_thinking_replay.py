@@ -37,7 +37,7 @@ def result(words: str = "noon") -> Json:
     return {"type": "tool_result", "tool_use_id": "toolu_1", "content": [text(words)]}
 
 
-async def answered(stack: Stack, *messages: Json, **fields: Any) -> Json:
+async def send_messages(stack: Stack, *messages: Json, **fields: Any) -> Json:
     """The answer to a conversation of Anthropic's messages, with thinking."""
     body = {"model": "sonnet", "max_tokens": 2000, "messages": messages, "tools": [TOOL], **fields}
     response = await stack.client.post("/v1/messages", json={"thinking": {"type": "adaptive"}, **body})
@@ -45,15 +45,15 @@ async def answered(stack: Stack, *messages: Json, **fields: Any) -> Json:
     return response.json()
 
 
-async def test_a_tool_loop_brings_back_what_was_thought(either: Stack, upstream: Upstream):
+async def test_a_tool_loop_brings_back_what_was_thought(each_credential_stack: Stack, upstream: Upstream):
     """What the answer held is, sent back as it is, what the model is shown: thinking first, then words, then the call."""
     upstream.script(AnswerReply("I look.", thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])]), LOOP)
-    asked = user(text("When?"))
-    first = await answered(either, asked)
+    question = user(text("When?"))
+    first = await send_messages(each_credential_stack, question)
     assert [block["type"] for block in first["content"]] == ["thinking", "text", "tool_use"]
     back = assistant(*first["content"])
-    last = await answered(either, asked, back, user(result()))
-    assert upstream.requests[-1].conversation == [asked, back, user(result())]
+    last = await send_messages(each_credential_stack, question, back, user(result()))
+    assert upstream.requests[-1].conversation == [question, back, user(result())]
     assert [block["type"] for block in last["content"]] == ["thinking", "text"]
 
 
@@ -61,13 +61,13 @@ async def test_a_tool_loop_brings_back_what_was_thought(either: Stack, upstream:
 async def test_it_comes_back_under_any_name_of_a_model(stack: Stack, upstream: Upstream, model: str):
     """The CLI keeps thinking of the model that is asked only, and knows that by its full id."""
     upstream.disable_rules("signatures")
-    said = assistant(THOUGHT, text("I look."), CALL)
-    await answered(stack, user(text("When?")), said, user(result()), model=model)
-    assert upstream.requests[-1].conversation[1] == said
+    message = assistant(THOUGHT, text("I look."), CALL)
+    await send_messages(stack, user(text("When?")), message, user(result()), model=model)
+    assert upstream.requests[-1].conversation[1] == message
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         assistant(HIDDEN, CALL),
         assistant(EMPTY, CALL),
@@ -77,12 +77,12 @@ async def test_it_comes_back_under_any_name_of_a_model(stack: Stack, upstream: U
     ],
     ids=["redacted", "without words", "several", "after words", "between calls"],
 )
-async def test_every_form_comes_back_in_its_place(stack: Stack, upstream: Upstream, said: Json):
+async def test_every_form_comes_back_in_its_place(stack: Stack, upstream: Upstream, message: Json):
     """Redacted, without words, several, between words and calls."""
     upstream.disable_rules("signatures")
-    results = [{**result(), "tool_use_id": block["id"]} for block in said["content"] if block["type"] == "tool_use"]
-    await answered(stack, user(text("When?")), said, user(*results))
-    assert upstream.requests[-1].conversation[1:] == [said, user(*results)]
+    results = [{**result(), "tool_use_id": block["id"]} for block in message["content"] if block["type"] == "tool_use"]
+    await send_messages(stack, user(text("When?")), message, user(*results))
+    assert upstream.requests[-1].conversation[1:] == [message, user(*results)]
 
 
 @pytest.mark.parametrize("begins", ["user", "assistant"])
@@ -91,13 +91,13 @@ async def test_thinking_of_earlier_turns_comes_back_too(stack: Stack, upstream: 
     upstream.disable_rules("signatures")
     earlier = [user(text("a")), assistant(THOUGHT, text("b")), user(text("c")), assistant(HIDDEN, text("d"))]
     history = [*earlier[begins == "assistant" :], user(text("When?")), assistant(THOUGHT, CALL), user(result())]
-    await answered(stack, *history)
+    await send_messages(stack, *history)
     assert upstream.requests[-1].conversation == history
 
 
 async def test_a_message_of_nothing_but_thinking_is_left_out(stack: Stack, upstream: Upstream):
     """As the CLI has it; the words around it stay as they are."""
-    await answered(stack, user(text("a")), assistant(THOUGHT), user(text("b")))
+    await send_messages(stack, user(text("a")), assistant(THOUGHT), user(text("b")))
     assert upstream.requests[-1].conversation == [user(text("a"), text("b"))]
 
 
@@ -113,38 +113,42 @@ async def test_an_answer_can_not_go_on_from_thinking(stack: Stack, upstream: Ups
 async def test_a_refused_signature_costs_the_thinking_and_not_the_answer(stack: Stack, upstream: Upstream):
     """The CLI asks once more without it."""
     upstream.script(AnswerReply("It is noon."))
-    answer = await answered(stack, user(text("When?")), assistant(THOUGHT, CALL), user(result()))
+    answer = await send_messages(stack, user(text("When?")), assistant(THOUGHT, CALL), user(result()))
     assert answer["content"][-1] == text("It is noon.")
-    assert [asked.conversation[1] for asked in upstream.requests] == [assistant(THOUGHT, CALL), assistant(CALL)]
+    assert [request.conversation[1] for request in upstream.requests] == [assistant(THOUGHT, CALL), assistant(CALL)]
     assert upstream.refused == ["signatures"]
 
 
 @pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "get_time"}], ids=["any", "named"])
 async def test_thinking_before_a_call_that_was_demanded_costs_no_answer(
-    either: Stack, upstream: Upstream, choice: Json
+    each_credential_stack: Stack, upstream: Upstream, choice: Json
 ):
     """It is bound to the demand, which the next request does not hold: the service is asked again without it."""
     upstream.script(AnswerReply(thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])]), LOOP)
-    asked = user(text("When?"))
+    question = user(text("When?"))
     other = {**TOOL, "name": "get_date"}
-    first = await answered(either, asked, tool_choice=choice, tools=[TOOL, other])
+    first = await send_messages(each_credential_stack, question, tool_choice=choice, tools=[TOOL, other])
     assert [block["type"] for block in first["content"]] == ["thinking", "tool_use"]
-    last = await answered(either, asked, assistant(*first["content"]), user(result()), tools=[TOOL, other])
+    last = await send_messages(
+        each_credential_stack, question, assistant(*first["content"]), user(result()), tools=[TOOL, other]
+    )
     assert last["content"][-1] == text("It is noon.")
-    assert upstream.requests[-1].conversation == [asked, assistant(CALL), user(result())]
+    assert upstream.requests[-1].conversation == [question, assistant(CALL), user(result())]
 
 
 @pytest.mark.wire(52, 65)
-async def test_reasoning_items_bring_it_back(either: Stack, upstream: Upstream):
-    """Through the other door: what was sealed into an item of `reasoning` is the very same thinking to the model."""
+async def test_reasoning_items_bring_it_back(each_credential_stack: Stack, upstream: Upstream):
+    """In the Responses API: an item of `reasoning` contains the thinking, sealed, and the model receives it unchanged."""
     upstream.script(AnswerReply(thinking=("Which ", "time?"), tools=[("toolu_1", "get_time", ["{}"])]), LOOP)
     tool = {"type": "function", "name": "get_time", "parameters": TOOL["input_schema"]}
     body = {"model": "sonnet", "tools": [tool], "store": False, "include": ["reasoning.encrypted_content"]}
-    asked = {"role": "user", "content": "When?"}
-    first = (await either.client.post("/v1/responses", json={**body, "input": [asked]})).json()
+    question = {"role": "user", "content": "When?"}
+    first = (await each_credential_stack.client.post("/v1/responses", json={**body, "input": [question]})).json()
     assert [item["type"] for item in first["output"]] == ["reasoning", "function_call"]
-    brought = {"type": "function_call_output", "call_id": first["output"][1]["call_id"], "output": "noon"}
-    await either.client.post("/v1/responses", json={**body, "input": [asked, *first["output"], brought]})
+    tool_output = {"type": "function_call_output", "call_id": first["output"][1]["call_id"], "output": "noon"}
+    await each_credential_stack.client.post(
+        "/v1/responses", json={**body, "input": [question, *first["output"], tool_output]}
+    )
     signature = sign(upstream.requests[0].body, "Which time?")
-    said = assistant({"type": "thinking", "thinking": "Which time?", "signature": signature}, CALL)
-    assert upstream.requests[-1].conversation == [user(text("When?")), said, user(result())]
+    message = assistant({"type": "thinking", "thinking": "Which time?", "signature": signature}, CALL)
+    assert upstream.requests[-1].conversation == [user(text("When?")), message, user(result())]

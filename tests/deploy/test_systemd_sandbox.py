@@ -72,6 +72,6 @@ async def test_without_the_unit_s_mounts_commands_are_served_and_what_is_missing
     async with under_units(upstream, {"UNDER_MOUNTS": "no"}) as stack:
         health = await stack.fetch_health()
         assert health
-        [told] = health["tools"][0]["missing"]
-        assert "libraries" in told
+        [missing] = health["tools"][0]["missing"]
+        assert "libraries" in missing
         assert await run(stack, f"cat {stack.files}/notes.txt") == "hello\n"

@@ -57,7 +57,7 @@ async def shared_strict(shared_upstream: Upstream) -> AsyncGenerator[Stack]:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("path", SENT)
-async def test_what_is_altered_is_named_in_a_header(stack: Stack, upstream: Upstream, path: str, stream: Any):
+async def test_altered_values_are_named_in_a_header(stack: Stack, upstream: Upstream, path: str, stream: Any):
     """And the answer is given."""
     body, places = SENT[path]
     response = await stack.client.post(path, json={"model": "sonnet", "stream": stream, **body})
@@ -72,7 +72,7 @@ async def test_where_nothing_is_altered_there_is_no_header(stack: Stack, upstrea
 
 
 @pytest.mark.parametrize("path", SENT)
-async def test_a_strict_owner_refuses_it_with_its_place(shared_strict: Stack, upstream: Upstream, path: str):
+async def test_strict_settings_refuse_altered_values_by_location(shared_strict: Stack, upstream: Upstream, path: str):
     """Before the model is asked."""
     response = await shared_strict.client.post(path, json={"model": "sonnet", **SENT[path][0]})
     assert response.status_code == 400

@@ -47,20 +47,20 @@ class Server:
 
     async def ready(self) -> None:
         """Wait until all of it serves and has nothing to do."""
-        told: Any = None
+        health: Any = None
 
         async def is_ready() -> bool:
-            nonlocal told
+            nonlocal health
             with contextlib.suppress(httpx2.TransportError, ValueError):
-                told = (await self.client.get("/health", timeout=2)).json()
-                each = [*told["executors"], *told["tools"]]
+                health = (await self.client.get("/health", timeout=2)).json()
+                each = [*health["executors"], *health["tools"]]
                 return len(each) == 2 and all(one["up"] and not one["running"] and not one["waiting"] for one in each)
             return False
 
         try:
             await wait_until(is_ready)
         except TimeoutError:
-            print(told)
+            print(health)
             raise
 
     async def chat(self) -> str:
@@ -140,7 +140,7 @@ API, CLAUDE = ("api",), ("executor", "claude")
     [(API, signal.SIGKILL), (CLAUDE, signal.SIGKILL), (API, signal.SIGSTOP), (CLAUDE, signal.SIGSTOP)],
     ids=["the API is killed", "the claude executor is killed", "the API is stopped", "the claude executor is stopped"],
 )
-async def test_a_part_that_dies_comes_back_and_leaves_nothing(
+async def test_a_program_that_dies_is_restarted_and_leaves_nothing(
     server: Server, part: tuple[str, ...], number: signal.Signals
 ):
     """Its processes are gone, its places are given back, and the next request is answered."""

@@ -1,6 +1,6 @@
 """Parts of the tools executor that are killed: no job goes on, no place is lost, and whoever waits for an answer gets one.
 
-Law: the same where jobs have namespaces of their own and where they can't have them.
+Invariants: the same where jobs have namespaces of their own and where they can't have them.
 """
 
 import asyncio
@@ -55,14 +55,14 @@ def zygote(tools: ToolsProgram) -> psutil.Process:
     return found
 
 
-def keepers(tools: ToolsProgram) -> set[int]:
+def reapers(tools: ToolsProgram) -> set[int]:
     """Who keeps a job, waits for one, or does one alone."""
     return {each.pid for each in zygote(tools).children()}
 
 
-def keeper_of(tools: ToolsProgram, process: psutil.Process) -> int:
+def find_reaper(tools: ToolsProgram, process: psutil.Process) -> int:
     """Who keeps this one."""
-    [found] = keepers(tools) & {each.pid for each in process.parents()}
+    [found] = reapers(tools) & {each.pid for each in process.parents()}
     return found
 
 
@@ -87,10 +87,10 @@ async def works(tools: ToolsProgram, times: int = 8) -> None:
         assert (await tools.run_command("echo alive")).stdout == b"alive\n"
 
 
-async def test_a_job_ends_with_its_keeper(tools: ToolsProgram):
+async def test_a_job_ends_with_its_reaper(tools: ToolsProgram):
     """All of it, in whatever session; its caller hears that it was lost, its place is given back, others go on."""
     async with under_way(tools) as running:
-        os.kill(keeper_of(tools, sleeping()[0]), signal.SIGKILL)
+        os.kill(find_reaper(tools, sleeping()[0]), signal.SIGKILL)
         async with asyncio.timeout(TEST_TIMEOUT):
             lost = (await running).failure
         assert lost.kind is ErrorKind.EXECUTOR_LOST
@@ -114,7 +114,7 @@ async def test_a_job_ends_with_its_executor_and_all_of_its_group(tools: ToolsPro
 async def test_what_waits_and_is_killed_is_replaced(tools: ToolsProgram):
     """Keepers, what they keep, and those without one: jobs are served, and as many wait as before."""
     await works(tools, 1)
-    await wait_until(lambda: len(keepers(tools)) == 8)
+    await wait_until(lambda: len(reapers(tools)) == 8)
     for _ in range(3):
         killed = zygote(tools).children(recursive=True)
         for each in killed:
@@ -122,7 +122,7 @@ async def test_what_waits_and_is_killed_is_replaced(tools: ToolsProgram):
         # Who is about to die may still take a job, which is lost then.
         await wait_until(lambda killed=killed: not any(each.is_running() for each in killed))
         await works(tools, 1)
-    await wait_until(lambda: len(keepers(tools)) == 8)
+    await wait_until(lambda: len(reapers(tools)) == 8)
     await works(tools)
 
 
@@ -143,8 +143,8 @@ async def test_sleeping_processes_of_one_job_stop_no_other_ones_forks(tools: Too
     hogs = [asyncio.create_task(tools.run_command(command)) for _ in range(3)]
     try:
         await wait_until(lambda: len(sleeping("4848")) == 51)
-        said = await tools.run_command("i=0; while [ $i -lt 12 ]; do i=$((i+1)); sleep 0.2 & done; wait; echo $i")
-        assert (said.stdout, said.stderr) == (b"12\n", b"")
+        output = await tools.run_command("i=0; while [ $i -lt 12 ]; do i=$((i+1)); sleep 0.2 & done; wait; echo $i")
+        assert (output.stdout, output.stderr) == (b"12\n", b"")
     finally:
         for each in hogs:
             each.cancel()
@@ -153,10 +153,10 @@ async def test_sleeping_processes_of_one_job_stop_no_other_ones_forks(tools: Too
 
 
 async def test_one_job_gets_no_more_processes_than_its_share(tools: ToolsProgram):
-    """By the kernel's count, or by its keeper's."""
-    said = await tools.run_command("i=0; while [ $i -lt 60 ]; do i=$((i+1)); sleep 3 & done; wait", timeout=20)
-    assert isinstance(said.end, CommandResult)
-    assert b"fork" in said.stderr or b"more processes than is allowed" in said.stderr
+    """By the kernel's count, or by the reaper's."""
+    output = await tools.run_command("i=0; while [ $i -lt 60 ]; do i=$((i+1)); sleep 3 & done; wait", timeout=20)
+    assert isinstance(output.end, CommandResult)
+    assert b"fork" in output.stderr or b"more processes than is allowed" in output.stderr
 
 
 def group_of(pid: int) -> str:
@@ -166,18 +166,18 @@ def group_of(pid: int) -> str:
 
 
 async def test_a_job_is_in_a_control_group_that_goes_with_it(tools: ToolsProgram):
-    """Its group alone has all of it; with the job, or with its keeper, it is gone."""
-    for keeper_dies in (False, True):
+    """Its group alone has all of it; it is removed with the job, or with its reaper."""
+    for reaper_dies in (False, True):
         async with under_way(tools) as running:
             groups = {group_of(each.pid) for each in sleeping()}
             if "/claude-api-server-tools-" not in "".join(groups):
                 pytest.skip("no control group can be made here")
             [group] = groups
-            assert group != group_of(keeper_of(tools, sleeping()[0]))
+            assert group != group_of(find_reaper(tools, sleeping()[0]))
             folder = cgroups.find_own_cgroup() + group[group.index("/claude-api-server-tools-") :]
             assert os.path.isdir(folder)  # noqa: PTH112, ASYNC240 # it is no file that could take time
-            if keeper_dies:
-                os.kill(keeper_of(tools, sleeping()[0]), signal.SIGKILL)
+            if reaper_dies:
+                os.kill(find_reaper(tools, sleeping()[0]), signal.SIGKILL)
                 await running
         await wait_until(lambda: not sleeping())
         await wait_until(lambda folder=folder: not Path(folder).is_dir())
@@ -186,6 +186,6 @@ async def test_a_job_is_in_a_control_group_that_goes_with_it(tools: ToolsProgram
 @pytest.mark.control
 async def test_a_job_has_namespaces_of_its_own(tools: ToolsProgram, request: pytest.FixtureRequest):
     """Where they are to be had: its shell's number is a low one."""
-    said = await tools.run_command("echo $$")
+    output = await tools.run_command("echo $$")
     apart = "without" not in request.node.callspec.id
-    assert (int(said.stdout) < 10) is apart
+    assert (int(output.stdout) < 10) is apart

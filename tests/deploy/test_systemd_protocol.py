@@ -1,4 +1,4 @@
-"""What systemd hands down and is told: sockets, credentials, signs of life; by the real programs and the real kernel."""
+"""The interface to systemd: sockets, credentials and watchdog messages, with the real programs and the real kernel."""
 
 import asyncio
 import signal
@@ -25,7 +25,7 @@ async def test_the_api_serves_on_the_socket_it_was_handed_and_no_client_is_refus
     """Who connects before it is up, or while it is replaced, waits; the key comes from a file of systemd's."""
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/API_SECRET_TOKEN").write_text(f"{API_KEY}\n", encoding="utf-8")
-    said, where = open_notify_socket(tmp_path)
+    notify_socket, where = open_notify_socket(tmp_path)
     environment = {
         "HOME": str(tmp_path),
         "RUN_DIR": str(tmp_path / "run"),
@@ -33,7 +33,7 @@ async def test_the_api_serves_on_the_socket_it_was_handed_and_no_client_is_refus
         "NOTIFY_SOCKET": where,
         "WATCHDOG_USEC": "200000",
     }
-    with said, socket.create_server(("127.0.0.1", 0)) as sock:
+    with notify_socket, socket.create_server(("127.0.0.1", 0)) as sock:
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
         headers = {"authorization": f"Bearer {API_KEY}"}
         async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=TEST_TIMEOUT) as client:
@@ -41,10 +41,10 @@ async def test_the_api_serves_on_the_socket_it_was_handed_and_no_client_is_refus
                 early = asyncio.create_task(client.get("/v1/models"))
                 async with start_activated(sock, environment, "api") as process:
                     assert (await early).status_code == 200
-                    await wait_for_state(said, "READY=1")
-                    await wait_for_state(said, "WATCHDOG=1")
+                    await wait_for_state(notify_socket, "READY=1")
+                    await wait_for_state(notify_socket, "WATCHDOG=1")
                     process.send_signal(signal.SIGTERM)
-                    await wait_for_state(said, "STOPPING=1")
+                    await wait_for_state(notify_socket, "STOPPING=1")
                     assert await process.wait() == 0
 
 
