@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.conftest import CREDENTIALS
 from tests.integration.test_held_conversations import TALKS, add_key
 from tests.support.chat import CHAT_PATH, Stream, build_body
 from tests.support.scripted.upstream import AnswerReply, ReceivedRequest, Reply, StalledReply, Upstream
@@ -100,15 +101,18 @@ class Simulation:
             await self._stack.end_held()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_holding_changes_nothing_but_the_time(upstream: Upstream, seed: int):
+@pytest.mark.parametrize(("seed", "credential"), [(1, "api_key"), (2, "subscription")])
+async def test_holding_changes_nothing_but_the_time(upstream: Upstream, seed: int, credential: str):
     """And no request of one key has a word of another's."""
     upstream.script(answer)
     received: list[Counter[str]] = []
     runs: list[Simulation] = []
     for held_max in ("4", "0"):
         upstream.requests.clear()
-        async with asyncio.timeout(4 * TEST_TIMEOUT), Stack(upstream.url, settings={"HELD_MAX": held_max}) as stack:
+        async with (
+            asyncio.timeout(4 * TEST_TIMEOUT),
+            Stack(upstream.url, settings={"HELD_MAX": held_max}, credential=CREDENTIALS[credential]) as stack,
+        ):
             runs.append(Simulation(stack, upstream, seed))
             await runs[-1].run()
         received.append(Counter(map(describe, upstream.requests)))

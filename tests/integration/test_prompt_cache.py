@@ -34,7 +34,7 @@ def lifetimes(received: ReceivedRequest) -> set[str]:
 async def test_a_growing_conversation_reads_its_whole_history_from_the_cache(
     each_credential_stack: Stack, upstream: Upstream
 ):
-    """Each request is served by another process; the longest prefix that the one before wrote comes again."""
+    """From a held process or another one: the longest prefix that the request before wrote comes again."""
     messages: list[Json] = [{"role": "system", "content": "Be brief."}]
     last: ReceivedRequest | None = None
     for turn in range(4):
