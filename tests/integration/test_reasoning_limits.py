@@ -128,7 +128,7 @@ async def test_an_answer_without_thinking_does_not_speak_of_it(stack: Stack, ups
 
 @pytest.mark.wire(14)
 @pytest.mark.parametrize(
-    ("pieces", "stop", "said"),
+    ("pieces", "stop", "expected"),
     [
         (["one ST", "O", "P two"], "STOP", "one "),
         (["one  ", " two"], "   ", "one"),
@@ -197,10 +197,10 @@ async def test_an_answer_cut_by_the_token_limit_ends_there(each_credential_stack
 
 
 @pytest.mark.wire(57)
-@pytest.mark.parametrize("said", [AnswerReply(" \n"), AnswerReply("", thinking="hm")], ids=["blank", "thought"])
-async def test_an_answer_of_no_words_is_one(stack: Stack, upstream: Upstream, expected: AnswerReply):
+@pytest.mark.parametrize("reply", [AnswerReply(" \n"), AnswerReply("", thinking="hm")], ids=["blank", "thought"])
+async def test_an_answer_of_no_words_is_one(stack: Stack, upstream: Upstream, reply: AnswerReply):
     """The CLI would ask the model for some; nobody asked for that, and no sentence stands in for it."""
-    upstream.script(expected, NEVER)
+    upstream.script(reply, NEVER)
     choice = get_choice(await send_chat(stack))
     assert (choice["message"]["content"].strip(), choice["finish_reason"]) == ("", "stop")
     await stack.wait_until_idle()
@@ -266,8 +266,8 @@ async def test_several_whole_answers_come_in_order(stack: Stack, upstream: Upstr
 @pytest.mark.wire(15)
 async def test_more_answers_than_the_owner_allows_are_refused(stack: Stack, strict: Stack, upstream: Upstream):
     """`MAX_CHOICES` is the owner's."""
-    for fields, most in ((stack, 5), (strict, 3)):
-        response = await send_chat(fields, n=most)
+    for server, most in ((stack, 5), (strict, 3)):
+        response = await send_chat(server, n=most)
         assert response.status_code == 400
         assert parse_error(response)["param"] == "n"
         assert "MAX_CHOICES" in parse_error(response)["message"]
@@ -334,8 +334,8 @@ UNKNOWN: Json = {
 async def test_unknown_and_empty_fields_change_nothing(stack: Stack, strict: Stack, upstream: Upstream):
     """At every level; not even where the owner is strict, and nothing is said to be ignored."""
     messages = [{"role": "user", "content": [{"type": "text", "text": "hi", "x": 1}], "extra": {}}]
-    for fields in (stack, strict):
-        response = await send_chat(fields, messages, **UNKNOWN)
+    for server in (stack, strict):
+        response = await send_chat(server, messages, **UNKNOWN)
         assert parse_text(response) == "Hello world!"
         assert "x-ignored-parameters" not in response.headers
 

@@ -19,7 +19,7 @@ FORGED = {
     "garbage": b"\0refused\0garbage",
     "a refusal": b"\0refused\0" + encode(Failed(ErrorKind.TOOLS_UNAVAILABLE, "start it again")),
 }
-SAY = "import os, sys\nos.write(int(sys.argv[1]), {said!r})\nos._exit({code})\n"
+SAY = "import os, sys\nos.write(int(sys.argv[1]), {output!r})\nos._exit({code})\n"
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
