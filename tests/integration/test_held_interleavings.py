@@ -35,7 +35,7 @@ def answer(received: ReceivedRequest) -> Reply:
 
 
 def describe(received: ReceivedRequest) -> str:
-    """All that the model reads, as one text. Ids that are made anew for each installation do not count."""
+    """All that the model reads, as one text. Ids that are new in each installation do not count."""
     body = {name: value for name, value in received.body.items() if name != "metadata"}
     return json.dumps(body, sort_keys=True)
 
