@@ -8,24 +8,24 @@ Invariants: text that is not JSON is not changed, and nothing is found in it. Th
 """
 
 import json
+import math
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import NoReturn, cast
-
-from msgspec import Struct
 
 from shared.text.json_path import Step, render_path
 
 MAX_PLACES = 8
-# The search ends after so many tokens and reports the rest as `$`.
-MAX_JSON_TOKENS = 200_000
+# The search ends after so many values and reports the rest as `$`.
+MAX_JSON_VALUES = 100_000
 MAX_PLACE_DEPTH = 32
 # Every double holds so many decimal digits, whatever its exponent.
 SAFE_DIGITS = 15
-# So many digits identify any double.
-MAX_DOUBLE_DIGITS = 17
-MAX_EXPONENT_DIGITS = 6
 MAX_ARRAY_INDEX = 2**32 - 2
+# Stands for a place that is altered whatever its value is.
+_ALTERED = object()
 
 _STRING = r'"(?:[^"\\]++|\\[\s\S])*+"'
 _INDEX = r"(?:0|[1-9][0-9]{0,9})"
@@ -40,8 +40,8 @@ _SAME_FRACTION = (
 )
 # Values that are serialized unchanged, apart from the order of properties and repeated names.
 _UNCHANGED = re.compile(rf'(?:[^"0-9-]++|(?!"{_INDEX}"[ \t\r\n]*+:){_STRING}|{_SAME_INTEGER}|{_SAME_FRACTION})*+')
-_NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*+)(?:\.([0-9]++))?(?:[eE]([+-]?[0-9]++))?")
-_TOKEN = re.compile(rf"[ \t\r\n]*+({_STRING}|[\[\]{{}},:]|[^\s\[\]{{}},:\"]++)")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
+_NONZERO = re.compile(r"-?[0.]*+[1-9]")
 
 
 def quote_inexact_numbers(text: str) -> str:
@@ -56,18 +56,13 @@ def quote_inexact_numbers(text: str) -> str:
         number = _NUMBER.match(text, position)
         if number is None:
             return text
-        if not _Decimal.parse(number).is_exact():
+        if not _is_exact(number[0]):
             written += [text[done:position], f'"{number[0]}"']
             done = number.end()
         position = number.end()
-    if not written or _repeats_names(text) is None:
+    if not written or _parse(text) is None:
         return text
     return "".join([*written, text[done:]])
-
-
-def may_alter(text: str) -> bool:
-    """Returns whether a JavaScript parser might change a text; False is certain, and fast."""
-    return _skip(_UNCHANGED, text, 0) < len(text) or _repeats_names(text) is True
 
 
 def find_alterations(text: str) -> tuple[str, ...]:
@@ -75,10 +70,14 @@ def find_alterations(text: str) -> tuple[str, ...]:
 
     These are numbers whose value or form changes, objects whose properties are reordered, and repeated properties.
     """
-    repeats = _repeats_names(text)
-    if repeats is None or (not repeats and _skip(_UNCHANGED, text, 0) == len(text)):
+    parsed = _parse(text)
+    if parsed is None:
         return ()
-    return _AlterationSearch(text).run()
+    value, repeats = parsed
+    if not repeats and _skip(_UNCHANGED, text, 0) == len(text):
+        return ()
+    places = dict.fromkeys(render_path("$", path) for path in islice(_list_alterations(value), MAX_PLACES))
+    return tuple(places)
 
 
 def _skip(pattern: re.Pattern[str], text: str, position: int) -> int:
@@ -86,161 +85,95 @@ def _skip(pattern: re.Pattern[str], text: str, position: int) -> int:
     return found.end() if found else position
 
 
-def _repeats_names(text: str) -> bool | None:
-    """Returns whether an object has a name twice, or is too deep to check; None for text that is not JSON."""
+def _parse(text: str) -> tuple[object, bool] | None:
+    """Returns the value, and whether an object has a name twice or is too deep to check; None for text that is not JSON.
 
-    def check(pairs: list[tuple[str, object]]) -> None:
+    An object is a tuple of pairs, and a number is the bytes of its text.
+    """
+
+    def read_object(pairs: list[tuple[str, object]]) -> object:
         if len(pairs) > 1 and len(dict(pairs)) < len(pairs):
             nonlocal repeats
             repeats = True
+        return tuple(pairs)
 
     repeats = False
     try:
-        json.loads(text, object_pairs_hook=check, parse_int=str, parse_float=str, parse_constant=_reject_constant)
+        value: object = json.loads(
+            text,
+            object_pairs_hook=read_object,
+            parse_int=str.encode,
+            parse_float=str.encode,
+            parse_constant=_reject_constant,
+        )
     except RecursionError:
-        return True
+        return _ALTERED, True
     except ValueError:
         return None
-    return repeats
+    return value, repeats
 
 
 def _reject_constant(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
-class _Decimal(Struct, frozen=True):
-    """A number in JSON. digits: without zeros at either end; the value is 0.digits, times 10 ** exponent."""
-
-    text: str
-    negative: bool
-    digits: str
-    exponent: int | None
-
-    @classmethod
-    def parse(cls, number: re.Match[str]) -> "_Decimal":
-        """Returns a match of `_NUMBER` as a number. exponent: None if it is beyond any double."""
-        sign, whole, fraction, power = number.groups(default="")
-        figures = whole + fraction
-        digits = figures.lstrip("0")
-        exponent = len(whole) - (len(figures) - len(digits))
-        small = len(power.lstrip("+-0")) <= MAX_EXPONENT_DIGITS
-        return cls(number[0], sign == "-", digits.rstrip("0"), exponent + int(power or "0") if small else None)
-
-    def is_exact(self) -> bool:
-        """Returns whether a double has the same digits."""
-        if not self.digits:
-            return True
-        if len(self.digits) > MAX_DOUBLE_DIGITS or self.exponent is None:
-            return False
-        plain = f"0.{self.digits}e{self.exponent}"
-        value = float(plain)
-        return value not in {0.0, float("inf")} and Decimal(repr(value)) == Decimal(plain)
-
-    def is_unchanged(self) -> bool:
-        """Returns whether JavaScript serializes it unchanged."""
-        return self.is_exact() and self.text == self._rewrite()
-
-    def _rewrite(self) -> str:
-        """Returns the number as JavaScript serializes it."""
-        if not self.digits or self.exponent is None:
-            return "0"
-        size, point = len(self.digits), self.exponent
-        if size <= point <= 21:
-            text = self.digits + "0" * (point - size)
-        elif 0 < point <= 21:
-            text = f"{self.digits[:point]}.{self.digits[point:]}"
-        elif -6 < point <= 0:
-            text = f"0.{'0' * -point}{self.digits}"
-        else:
-            fraction = f".{self.digits[1:]}" if size > 1 else ""
-            text = f"{self.digits[0]}{fraction}e{point - 1:+d}"
-        return f"-{text}" if self.negative else text
+def _is_exact(number: str) -> bool:
+    """Returns whether a double has the same digits."""
+    value = float(number)
+    if not value:
+        return not _NONZERO.match(number)
+    return math.isfinite(value) and Decimal(repr(value)) == Decimal(number)
 
 
-class _OpenContainer:
-    """An open object or list. Mutable: the position of the search in it, and the names so far."""
-
-    __slots__ = ("at", "highest", "names", "sorted")
-
-    def __init__(self, at: Step) -> None:
-        self.at = at
-        self.names: set[str] = set()
-        # JavaScript puts index names first, in ascending order. -1: no index yet; None: no index may follow.
-        self.highest: int | None = -1
-        self.sorted = True
-
-    def pass_comma(self) -> bool:
-        """Passes a comma; returns whether a value comes next, not a name."""
-        if isinstance(self.at, int):
-            self.at += 1
-        return isinstance(self.at, int)
-
-    def add_name(self, name: str) -> bool:
-        """Adds a property's name; returns whether it is new."""
-        self.at = name
-        if name in self.names:
-            return False
-        self.names.add(name)
-        number = int(name) if re.fullmatch(_INDEX, name) else None
-        if number is None or number > MAX_ARRAY_INDEX:
-            self.highest = None
-        elif self.highest is None or number < self.highest:
-            self.sorted = False
-        else:
-            self.highest = number
-        return True
+def _is_unchanged(number: str) -> bool:
+    """Returns whether JavaScript serializes a number unchanged."""
+    value = float(number)
+    if not value or math.isinf(value):
+        return number == "0"
+    if 1e-6 <= abs(value) < 1e21:
+        return number == f"{Decimal(repr(value)):f}".removesuffix(".0")
+    digits, _, exponent = repr(value).partition("e")
+    return number == f"{digits}e{int(exponent):+d}"
 
 
-class _AlterationSearch:
-    """A search through a JSON text. Mutable: the position, and the places found."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._frames: list[_OpenContainer] = []
-        self._found: dict[str, None] = {}
-        # Whether the next string is a value, not a name.
-        self._expects_value = False
-
-    def run(self) -> tuple[str, ...]:
-        """Returns the places."""
-        position = count = 0
-        while len(self._found) < MAX_PLACES and (found := _TOKEN.match(self._text, position)):
-            position = found.end()
-            count += 1
-            if count > MAX_JSON_TOKENS:
-                self._found.setdefault("$")
-                break
-            self._read_token(found[1])
-        return tuple(self._found)
-
-    def _read_token(self, part: str) -> None:
-        match part[0]:
-            case "{" | "[":
-                self._frames.append(_OpenContainer(0 if part == "[" else ""))
-                self._expects_value = part == "["
-            case "}" | "]":
-                closed = self._frames.pop()
-                if not closed.sorted:
-                    self._record_place()
-                self._expects_value = True
-            case "," | ":":
-                self._expects_value = self._frames[-1].pass_comma() if part == "," else True
-            case '"':
-                self._read_string(part)
-            case "t" | "f" | "n":
-                pass
-            case _:
-                number = _NUMBER.fullmatch(part)
-                if number is not None and not _Decimal.parse(number).is_unchanged():
-                    self._record_place()
-
-    def _read_string(self, part: str) -> None:
-        if self._expects_value or not self._frames:
+def _list_alterations(root: object) -> Iterator[tuple[Step, ...]]:
+    """Yields the paths of what is altered, in the order of the text; the root's after too many values."""
+    pending: list[tuple[tuple[Step, ...], object]] = [((), root)]
+    for _ in range(MAX_JSON_VALUES):
+        if not pending:
             return
-        name = cast("str", json.loads(part)) if "\\" in part else part[1:-1]
-        if not self._frames[-1].add_name(name):
-            self._record_place()
+        path, value = pending.pop()
+        if value is _ALTERED or (isinstance(value, bytes) and not _is_unchanged(value.decode())):
+            yield path
+            continue
+        parts: Iterable[tuple[Step, object]] = ()
+        if isinstance(value, tuple):
+            pairs = cast("Sequence[tuple[str, object]]", value)
+            if _is_reordered(list(dict(pairs))):
+                pending.append((path, _ALTERED))
+            parts = _list_properties(pairs)
+        elif isinstance(value, list):
+            parts = enumerate(cast("list[object]", value))
+        inner = [((*path, step)[:MAX_PLACE_DEPTH], part) for step, part in islice(parts, MAX_JSON_VALUES)]
+        pending += reversed(inner)
+    yield ()
 
-    def _record_place(self) -> None:
-        """Adds the current value to the places."""
-        self._found.setdefault(render_path("$", [frame.at for frame in self._frames[:MAX_PLACE_DEPTH]]))
+
+def _list_properties(pairs: Sequence[tuple[str, object]]) -> Iterator[tuple[str, object]]:
+    """Yields the properties of an object; a repeated one is altered."""
+    names: set[str] = set()
+    for name, value in pairs:
+        if name in names:
+            yield name, _ALTERED
+        names.add(name)
+        yield name, value
+
+
+def _is_reordered(names: list[str]) -> bool:
+    """Returns whether JavaScript changes the order of these properties: it puts index names first, in ascending order."""
+
+    def get_rank(name: str) -> int:
+        number = int(name) if re.fullmatch(_INDEX, name) else MAX_ARRAY_INDEX + 1
+        return min(number, MAX_ARRAY_INDEX + 1)
+
+    return sorted(names, key=get_rank) != names
