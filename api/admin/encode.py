@@ -11,9 +11,10 @@ from msgspec import UNSET, UnsetType, convert, structs
 
 from api.accounting.calendar import next_day, next_month
 from api.accounting.rate_limits import RateLimitStatus
-from api.admin.decode import format_day, format_hour, format_time
+from api.admin.decode import format_time
 from api.admin.models import KeyLimit, KeyRecord, OwnUsage, UsageReport, UsageRow
 from api.core.keys import Key, Principal
+from api.database.ledger_record import DAY, HOUR
 from api.database.usage import TOKEN_COLUMNS, UsageQuery
 
 FORMULA_PREFIXES = ("=", "+", "-", "@", "\N{MINUS SIGN}")
@@ -46,8 +47,11 @@ def build_report(query: UsageQuery, rows: Sequence[Mapping[str, Any]]) -> UsageR
 
 
 def _build_row(row: Mapping[str, Any]) -> UsageRow:
-    written = {"day": format_day, "hour": format_hour}
-    groups = {name: written.get(name, str)(row[name]) for name in row if name not in SUM_COLUMNS}
+    groups = {name: row[name] for name in row if name not in SUM_COLUMNS}
+    if "day" in groups:
+        groups["day"] = format_time(groups["day"] * DAY)[:10]
+    if "hour" in groups:
+        groups["hour"] = format_time(groups["hour"] * HOUR)
     counts = {name: int(row[name] or 0) for name in SUM_COLUMNS[:-2]}
     sums = {"cost_usd": round(float(row["cost_usd"] or 0), 6), "seconds": round(float(row["seconds"] or 0), 3)}
     return convert({**groups, **counts, **sums}, UsageRow)

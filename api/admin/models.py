@@ -2,9 +2,21 @@
 
 from typing import Annotated
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, defstruct
 
+from api.core.keys import Allowance
 from api.core.schema import doc
+from api.core.scopes import KeyScope
+
+MAX_LIMIT = 2**53
+MAX_MODELS = 100
+
+type ModelName = Annotated[str, Meta(min_length=1, max_length=128)]
+type ModelNames = Annotated[list[ModelName], Meta(min_length=1, max_length=MAX_MODELS)]
+# A limit of each minute, or of the running jobs, that were 0 would be a disabled key.
+type PositiveCount = Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
+type Count = Annotated[int, Meta(ge=0, le=MAX_LIMIT)]
+type Dollars = Annotated[float, Meta(ge=0, le=MAX_LIMIT)]
 
 
 class KeyRecord(Struct, frozen=True):
@@ -18,24 +30,26 @@ class KeyRecord(Struct, frozen=True):
         ),
     ]
     scopes: Annotated[
-        list[str], doc("The permissions of the key: `chat`, `code`, `files`, `bash`, `mcp`, `metrics`, `admin`.")
+        list[KeyScope],
+        Meta(min_length=1),
+        doc("The permissions of the key: `chat`, `code`, `files`, `bash`, `mcp`, `metrics`, `admin`."),
     ]
     models: Annotated[
-        list[str] | None, doc("The models that the key may use, by any of their names; null: all models.")
+        ModelNames | None, doc("The models that the key may use, by any of their names; null: all models.")
     ]
     created_at: Annotated[str, doc("When the key was created.")]
     expires_at: Annotated[str | None, doc("When the key expires; null: never.")]
     disabled: Annotated[bool, doc("Whether the key is disabled.")]
     requests_per_minute: Annotated[
-        int | None,
+        PositiveCount | None,
         doc("The most jobs that the key may start per minute; null, here and in the other limits: no limit."),
     ]
-    tokens_per_minute: Annotated[int | None, doc("The most tokens that the key may use per minute.")]
-    concurrent_jobs: Annotated[int | None, doc("The most jobs that the key may run at the same time.")]
-    usd_per_day: Annotated[float | None, doc("The most US dollars that the key may use per day (UTC).")]
-    usd_per_month: Annotated[float | None, doc("The most US dollars that the key may use per month (UTC).")]
-    tokens_per_day: Annotated[int | None, doc("The most tokens that the key may use per day (UTC).")]
-    tokens_per_month: Annotated[int | None, doc("The most tokens that the key may use per month (UTC).")]
+    tokens_per_minute: Annotated[PositiveCount | None, doc("The most tokens that the key may use per minute.")]
+    concurrent_jobs: Annotated[PositiveCount | None, doc("The most jobs that the key may run at the same time.")]
+    usd_per_day: Annotated[Dollars | None, doc("The most US dollars that the key may use per day (UTC).")]
+    usd_per_month: Annotated[Dollars | None, doc("The most US dollars that the key may use per month (UTC).")]
+    tokens_per_day: Annotated[Count | None, doc("The most tokens that the key may use per day (UTC).")]
+    tokens_per_month: Annotated[Count | None, doc("The most tokens that the key may use per month (UTC).")]
     key: Annotated[str | UnsetType, doc("The key itself; only in the response that creates or rotates it.")] = UNSET
 
 
@@ -45,46 +59,15 @@ class KeyList(Struct, frozen=True):
     data: Annotated[list[KeyRecord], doc("The keys, by name.")]
 
 
-class KeyFields(Struct, frozen=True):
-    """The fields of a key that can be set; `name` only for a new key."""
-
-    name: Annotated[
-        str | UnsetType,
-        doc(
-            "The name of the key, also in the ledger: 1 to 64 letters, digits, `.`, `_` or `-`; the first is a letter or a digit."
-        ),
-    ] = UNSET
-    scopes: Annotated[
-        list[str] | UnsetType,
-        doc("The permissions of the key: `chat`, `code`, `files`, `bash`, `mcp`, `metrics`, `admin`."),
-    ] = UNSET
-    models: Annotated[
-        list[str] | UnsetType | None, doc("The models that the key may use, by any of their names; null: all models.")
-    ] = UNSET
-    expires_at: Annotated[str | UnsetType | None, doc("When the key expires; null: never.")] = UNSET
-    disabled: Annotated[bool | UnsetType, doc("Whether the key is disabled.")] = UNSET
-    requests_per_minute: Annotated[
-        int | UnsetType | None,
-        doc("The most jobs that the key may start per minute; null, here and in the other limits: no limit."),
-    ] = UNSET
-    tokens_per_minute: Annotated[int | UnsetType | None, doc("The most tokens that the key may use per minute.")] = (
-        UNSET
-    )
-    concurrent_jobs: Annotated[int | UnsetType | None, doc("The most jobs that the key may run at the same time.")] = (
-        UNSET
-    )
-    usd_per_day: Annotated[float | UnsetType | None, doc("The most US dollars that the key may use per day (UTC).")] = (
-        UNSET
-    )
-    usd_per_month: Annotated[
-        float | UnsetType | None, doc("The most US dollars that the key may use per month (UTC).")
-    ] = UNSET
-    tokens_per_day: Annotated[int | UnsetType | None, doc("The most tokens that the key may use per day (UTC).")] = (
-        UNSET
-    )
-    tokens_per_month: Annotated[
-        int | UnsetType | None, doc("The most tokens that the key may use per month (UTC).")
-    ] = UNSET
+KeyFields = defstruct(
+    "KeyFields",
+    [
+        (name, KeyRecord.__annotations__[name] | UnsetType, UNSET)
+        for name in ("name", "scopes", "models", "expires_at", "disabled", *Allowance.__struct_fields__)
+    ],
+    namespace={"__doc__": "The fields of a key that can be set; `name` only for a new key."},
+    frozen=True,
+)
 
 
 class UsageRow(Struct, frozen=True):
@@ -137,7 +120,7 @@ class OwnUsage(Struct, frozen=True):
     """The caller's key: its permissions, its limits and the remaining amounts."""
 
     key: Annotated[str, doc("The name.")]
-    scopes: Annotated[list[str], doc("The permissions of the key.")]
+    scopes: Annotated[list[KeyScope], doc("The permissions of the key.")]
     models: Annotated[list[str] | None, doc("The models that the key may use; null: all models.")]
     expires_at: Annotated[str | None, doc("When the key expires; null: never.")]
     limits: Annotated[list[KeyLimit], doc("The limits of the key.")]

@@ -139,7 +139,7 @@ def test_under_systemd_root_s_key_is_that_of_the_units(tmp_path: Path):
 
 
 REFUSED = (
-    (("add", "x", "--scope", "fly"), "unknown scope `fly`"),
+    (("add", "x", "--scope", "fly"), "`scopes` must be"),
     (("add", "x", "--scope", "chat", "--limit", "speed=1"), "unknown limit 'speed'"),
     (("add", "x", "--scope", "chat", "--limit", "usd_per_day=nan"), "usd_per_day needs a number"),
     (("add", "taken", "--scope", "chat"), "There is a key `taken` already"),
