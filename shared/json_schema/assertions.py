@@ -4,13 +4,24 @@ Each function returns the fault of the value, as a sentence, or None.
 (https://json-schema.org/draft/2020-12/json-schema-validation)
 """
 
-from collections.abc import Collection, Mapping
+import operator
+from collections.abc import Callable, Collection, Mapping
 from typing import cast
 
 from shared.json_schema.keywords import Draft, JsonObject
 from shared.json_schema.values import Number, describe, freeze, is_integer, is_multiple, is_number
 
 PYTHON_TYPES: dict[str, type] = {"string": str, "boolean": bool, "object": dict, "array": list, "null": type(None)}
+# The limits of a number: the keyword, when a number is beyond it, and how the sentence goes on.
+NUMBER_LIMITS: tuple[tuple[str, Callable[[Number, Number], bool], str], ...] = (
+    ("minimum", operator.lt, "is less than the minimum of"),
+    ("maximum", operator.gt, "is greater than the maximum of"),
+    ("exclusiveMinimum", operator.le, "is not greater than"),
+    ("exclusiveMaximum", operator.ge, "is not less than"),
+)
+# In draft 4 these are booleans that make the others exclusive.
+DRAFT_4_LIMITS = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
+MAX_LISTED_VALUES = 5
 
 
 def check_value(schema: JsonObject, value: object, draft: Draft) -> str | None:
@@ -49,21 +60,13 @@ def _is_kind(value: object, kind: str) -> bool:
 
 def check_number(schema: JsonObject, value: Number, draft: Draft) -> str | None:
     """Checks the limits of a number, and `multipleOf`."""
-    limits = cast("Mapping[str, Number]", schema)
-    least, most = limits.get("minimum"), limits.get("maximum")
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    if draft == 4:
-        # In draft 4 these two are booleans that make `minimum` and `maximum` exclusive.
-        above, below = (least if above is True else None), (most if below is True else None)
-    if least is not None and value < least:
-        return f"{describe(value)} is less than the minimum of {describe(least)}"
-    if most is not None and value > most:
-        return f"{describe(value)} is greater than the maximum of {describe(most)}"
-    if above is not None and value <= cast("Number", above):
-        return f"{describe(value)} is not greater than {describe(above)}"
-    if below is not None and value >= cast("Number", below):
-        return f"{describe(value)} is not less than {describe(below)}"
-    divisor = limits.get("multipleOf")
+    for keyword, is_beyond, words in NUMBER_LIMITS:
+        limit = cast("Number | None", schema.get(keyword))
+        if draft == 4 and keyword in DRAFT_4_LIMITS:
+            limit = cast("Number | None", schema.get(DRAFT_4_LIMITS[keyword])) if limit is True else None
+        if limit is not None and is_beyond(value, limit):
+            return f"{describe(value)} {words} {describe(limit)}"
+    divisor = cast("Number | None", schema.get("multipleOf"))
     if divisor is not None and not is_multiple(value, divisor):
         return f"{describe(value)} is not a multiple of {describe(divisor)}"
     return None
@@ -109,3 +112,12 @@ def check_object(schema: JsonObject, fields: JsonObject, draft: Draft) -> str | 
                 if other not in fields:
                     return f"{describe(other)} is a required property because {describe(name)} is present"
     return None
+
+
+def describe_allowed(schema: JsonObject, draft: Draft) -> str:
+    """Returns the values that `const` or `enum` allow, for a sentence."""
+    if "const" in schema and draft > 4:
+        return describe(schema["const"])
+    values = cast("list[object]", schema["enum"])
+    others = ", …" if len(values) > MAX_LISTED_VALUES else ""
+    return f"one of {', '.join(map(describe, values[:MAX_LISTED_VALUES]))}{others}"

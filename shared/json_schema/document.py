@@ -1,7 +1,9 @@
-"""The values of a document under evaluation, and the steps that its evaluation may take."""
+"""The values of a document under evaluation, the steps that its evaluation may take, and the result for a value."""
 
 from collections.abc import Iterable, Mapping
 from typing import cast
+
+from msgspec import Struct
 
 from shared.text.json_path import Step
 
@@ -64,3 +66,23 @@ class Document:
         self._steps -= steps
         if self._steps < 0:
             raise EvaluationLimitExceeded(f"checking it against its schema takes more than {MAX_STEPS:,} steps")
+
+
+class Fault(Struct, frozen=True):
+    """A fault of a document. node: the value with the fault."""
+
+    node: Node
+    message: str
+
+
+class Outcome(Struct, frozen=True):
+    """The result for a value.
+
+    fault: None if the value is valid. applied: the names or indexes of its children that a schema was applied to.
+    """
+
+    fault: Fault | None = None
+    applied: frozenset[Step] = frozenset()
+
+
+VALID = Outcome()

@@ -9,15 +9,26 @@ no verdict. So the time is bounded for every schema and every document, branchin
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from shared.json_schema.assertions import check_value
-from shared.json_schema.document import VALUES_PER_STEP, Document, EvaluationLimitExceeded, Node
-from shared.json_schema.keywords import REFERENCE_KEYWORDS, Draft, JsonObject
-from shared.json_schema.outcomes import VALID, Fault, Outcome, describe_allowed, reject_property
+from shared.json_schema.assertions import check_value, describe_allowed
+from shared.json_schema.document import (
+    VALID,
+    VALUES_PER_STEP,
+    Document,
+    EvaluationLimitExceeded,
+    Fault,
+    Node,
+    Outcome,
+)
+from shared.json_schema.keywords import IN_PLACE_KEYWORDS, REFERENCE_KEYWORDS, Draft, JsonObject
 from shared.json_schema.patterns.matching import UnmatchablePattern
-from shared.json_schema.plans import CompiledSchema, EvaluationPlan
+from shared.json_schema.plans import UNEVALUATED_KEYWORDS, CompiledSchema, EvaluationPlan
 from shared.json_schema.structure import Scope, Target
 from shared.json_schema.values import count_values, describe, freeze
 from shared.text.json_path import Step
+
+PROPERTY_KEYWORDS = frozenset(("properties", "patternProperties", "additionalProperties", "propertyNames"))
+ITEM_KEYWORDS = frozenset(("prefixItems", "items", "additionalItems", "contains"))
+SAME_VALUE_KEYWORDS = IN_PLACE_KEYWORDS.union(REFERENCE_KEYWORDS)
 
 
 def evaluate(compiled: CompiledSchema, value: object) -> Fault | None:
@@ -65,12 +76,12 @@ class _Evaluation:
         return outcome if outcome.fault else VALID
 
     def _evaluate(self, schema: JsonObject, plan: EvaluationPlan, node: Node, scope: Scope) -> Outcome:
-        if plan.reference:
-            return self.apply(self._structure.targets[id(schema), "$ref"], node, scope)
-        if wrong := self._check_value(schema, plan, node.value):
+        if self._draft <= 7 and (target := self._structure.targets.get((id(schema), "$ref"))) is not None:
+            return self.apply(target, node, scope)
+        if wrong := self._check_value(schema, plan.constants, node.value):
             return Outcome(Fault(node, wrong))
         applied: set[Step] = set()
-        for outcome in self._list_outcomes(schema, plan, node, scope, applied):
+        for outcome in self._list_outcomes(schema, node, scope, applied):
             if outcome.fault:
                 return outcome
             if self._schema.annotates:
@@ -78,15 +89,16 @@ class _Evaluation:
                 applied |= outcome.applied
         return Outcome(None, frozenset(applied)) if self._schema.annotates else VALID
 
-    def _check_value(self, schema: JsonObject, plan: EvaluationPlan, value: object) -> str | None:
-        if plan.unique or plan.constants is not None:
+    def _check_value(self, schema: JsonObject, constants: frozenset[object] | None, value: object) -> str | None:
+        if constants is not None or schema.get("uniqueItems") is True:
             self._spend(count_values(value) // VALUES_PER_STEP)
-        if plan.asserts and (wrong := check_value(schema, value, self._draft)):
+        if wrong := check_value(schema, value, self._draft):
             return wrong
-        if plan.constants is not None and freeze(value) not in plan.constants:
+        if constants is not None and freeze(value) not in constants:
             return f"{describe(value)} is not {describe_allowed(schema, self._draft)}"
-        if plan.pattern is not None and isinstance(value, str) and not self._matches(plan.pattern, value):
-            return f"{describe(value)} does not match {describe(plan.pattern)}"
+        pattern = schema.get("pattern")
+        if isinstance(pattern, str) and isinstance(value, str) and not self._matches(pattern, value):
+            return f"{describe(value)} does not match {describe(pattern)}"
         return None
 
     def _matches(self, pattern: str, text: str) -> bool:
@@ -99,17 +111,15 @@ class _Evaluation:
                 f"the pattern {describe(pattern)} takes too long on {describe(text)}"
             ) from error
 
-    def _list_outcomes(
-        self, schema: JsonObject, plan: EvaluationPlan, node: Node, scope: Scope, applied: set[Step]
-    ) -> Iterator[Outcome]:
+    def _list_outcomes(self, schema: JsonObject, node: Node, scope: Scope, applied: set[Step]) -> Iterator[Outcome]:
         """Yields the outcomes of the schemas in a schema. Adds the children that they were applied to."""
-        if plan.properties and isinstance(node.value, dict):
+        if isinstance(node.value, dict) and not PROPERTY_KEYWORDS.isdisjoint(schema):
             yield from self._apply_properties(schema, node, scope, applied)
-        elif plan.items and isinstance(node.value, list):
+        elif isinstance(node.value, list) and not ITEM_KEYWORDS.isdisjoint(schema):
             yield from self._apply_items(schema, node, scope, applied)
-        if plan.in_place:
+        if not SAME_VALUE_KEYWORDS.isdisjoint(schema):
             yield from self._apply_in_place(schema, node, scope)
-        if plan.unevaluated and isinstance(node.value, dict | list):
+        if self._schema.annotates and not UNEVALUATED_KEYWORDS.isdisjoint(schema):
             yield from self._apply_unevaluated(schema, node, scope, applied)
 
     def _apply_properties(self, schema: JsonObject, node: Node, scope: Scope, applied: set[Step]) -> Iterator[Outcome]:
@@ -128,7 +138,7 @@ class _Evaluation:
             inners += [each for pattern, each in patterns.items() if self._matches(pattern, name)]
             if not inners and others is not None:
                 if others is False:
-                    yield reject_property(node, name)
+                    yield _reject_property(node, name)
                 inners = [others]
             for inner in inners:
                 applied.add(name)
@@ -160,12 +170,12 @@ class _Evaluation:
     def _apply_unevaluated(self, schema: JsonObject, node: Node, scope: Scope, applied: set[Step]) -> Iterator[Outcome]:
         keyword = "unevaluatedProperties" if isinstance(node.value, dict) else "unevaluatedItems"
         others = cast("Target | None", schema.get(keyword))
-        if others is None:
+        if others is None or not isinstance(node.value, dict | list):
             return
         for child in self._document.list_children(node):
             if child.key not in applied:
                 if others is False and isinstance(node.value, dict):
-                    yield reject_property(node, child.key)
+                    yield _reject_property(node, child.key)
                 applied.add(child.key)
                 yield self._apply_to_child(others, child, scope)
 
@@ -219,3 +229,7 @@ class _Evaluation:
                 self._spend(1)
                 if not isinstance(inner, list) and name in cast("JsonObject", node.value):
                     yield self.apply(cast("Target", inner), node, scope)
+
+
+def _reject_property(node: Node, name: Step) -> Outcome:
+    return Outcome(Fault(node, f"{describe(name)} is not a property that is allowed"))

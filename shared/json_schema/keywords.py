@@ -25,15 +25,12 @@ META_SCHEMA_URIS: dict[Draft, str] = {
 _DIALECT = re.compile(r"https?://json-schema\.org/(?:draft-0(4|6|7)|draft/(2019|2020)-[0-9]{2})/schema#?")
 
 # The first and the last draft that know each keyword. In other drafts its value is data.
-SINGLE_SCHEMA_KEYWORDS: dict[str, tuple[int, int]] = {
-    **dict.fromkeys(("not", "additionalProperties"), (4, 2020)),
+SCHEMA_KEYWORDS: dict[str, tuple[int, int]] = {
+    **dict.fromkeys(("not", "additionalProperties", "items", "allOf", "anyOf", "oneOf"), (4, 2020)),
     **dict.fromkeys(("contains", "propertyNames"), (6, 2020)),
     **dict.fromkeys(("if", "then", "else"), (7, 2020)),
     **dict.fromkeys(("unevaluatedItems", "unevaluatedProperties", "contentSchema"), (2019, 2020)),
     "additionalItems": (4, 2019),
-}
-SCHEMA_LIST_KEYWORDS: dict[str, tuple[int, int]] = {
-    **dict.fromkeys(("allOf", "anyOf", "oneOf"), (4, 2020)),
     "prefixItems": (2020, 2020),
 }
 SCHEMA_MAP_KEYWORDS: dict[str, tuple[int, int]] = {
@@ -44,7 +41,7 @@ SCHEMA_MAP_KEYWORDS: dict[str, tuple[int, int]] = {
 IN_PLACE_KEYWORDS = frozenset(
     ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies")
 )
-REFERENCE_KEYWORDS = ("$ref", "$dynamicRef", "$recursiveRef")
+REFERENCE_KEYWORDS = {"$ref": (4, 2020), "$dynamicRef": (2020, 2020), "$recursiveRef": (2019, 2019)}
 
 
 def find_draft(schema: JsonObject) -> Draft:
@@ -56,13 +53,11 @@ def find_draft(schema: JsonObject) -> Draft:
 def list_subschemas(schema: JsonObject, draft: Draft) -> Iterator[tuple[str, tuple[Step, ...], object]]:
     """Yields each schema directly in a schema, with its keyword and the path to it."""
     for keyword, value in schema.items():
-        if keyword == "items" or _is_known(SCHEMA_LIST_KEYWORDS, keyword, draft):
+        if _is_known(SCHEMA_KEYWORDS, keyword, draft):
             if isinstance(value, list):
                 yield from ((keyword, (keyword, at), item) for at, item in enumerate(cast("list[object]", value)))
             else:
                 yield keyword, (keyword,), value
-        elif _is_known(SINGLE_SCHEMA_KEYWORDS, keyword, draft):
-            yield keyword, (keyword,), value
         elif _is_known(SCHEMA_MAP_KEYWORDS, keyword, draft):
             for name, inner in cast("JsonObject", value).items():
                 # A dependency may also be a list of property names.
@@ -77,10 +72,5 @@ def _is_known(table: dict[str, tuple[int, int]], keyword: str, draft: Draft) -> 
 def list_references(schema: JsonObject, draft: Draft) -> Iterator[tuple[str, str]]:
     """Yields the references of a schema, with their keywords."""
     for keyword in REFERENCE_KEYWORDS:
-        known = (
-            keyword == "$ref"
-            or (keyword == "$dynamicRef" and draft >= 2020)
-            or (keyword == "$recursiveRef" and draft == 2019)
-        )
-        if known and isinstance(reference := schema.get(keyword), str):
+        if _is_known(REFERENCE_KEYWORDS, keyword, draft) and isinstance(reference := schema.get(keyword), str):
             yield keyword, reference

@@ -7,45 +7,27 @@ from msgspec import Struct
 
 from shared.json_schema.document import VALUES_PER_STEP
 from shared.json_schema.faults import SchemaFault
-from shared.json_schema.keywords import IN_PLACE_KEYWORDS, REFERENCE_KEYWORDS, Draft, JsonObject
+from shared.json_schema.keywords import Draft, JsonObject
 from shared.json_schema.patterns.matching import Matcher, UnmatchablePattern, compile_matcher
 from shared.json_schema.structure import SchemaStructure
 from shared.json_schema.values import count_values, freeze
 
 # The size of all patterns of a schema with their repetitions written out.
 MAX_PATTERN_WEIGHT = 100_000
-ASSERTION_KEYWORDS = frozenset(
-    (
-        *("type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems"),
-        *("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
-        *("required", "dependencies", "dependentRequired"),
-    )
-)
-PROPERTY_KEYWORDS = frozenset(("properties", "patternProperties", "additionalProperties", "propertyNames"))
-ITEM_KEYWORDS = frozenset(("prefixItems", "items", "additionalItems", "contains"))
-SAME_VALUE_KEYWORDS = IN_PLACE_KEYWORDS.union(REFERENCE_KEYWORDS)
 UNEVALUATED_KEYWORDS = frozenset(("unevaluatedProperties", "unevaluatedItems"))
 SIZED_KEYWORDS = ("required", "dependencies", "dependentRequired", "dependentSchemas")
 
 
 class EvaluationPlan(Struct, frozen=True):
-    """The checks for one part of a schema.
+    """What is known of one part of a schema before its use.
 
     cost: its steps, without those of its parts. constants: the values that `const` and `enum` allow. shared: several parts
-    may apply it to the same value. reference: the part is only a reference. The rest: whether it has such keywords.
+    may apply it to the same value.
     """
 
     cost: int
-    shared: bool
-    reference: bool
-    asserts: bool
-    unique: bool
-    properties: bool
-    items: bool
-    in_place: bool
-    unevaluated: bool
     constants: frozenset[object] | None
-    pattern: str | None
+    shared: bool
 
 
 class CompiledSchema(Struct, frozen=True):
@@ -73,28 +55,19 @@ def compile_schema(root: JsonObject, structure: SchemaStructure) -> CompiledSche
         root=root,
         structure=structure,
         matchers=build_matchers(structure),
-        plans={number: build_plan(part, draft, shared=number in targets) for number, part in structure.parts.items()},
+        plans={
+            number: EvaluationPlan(compute_cost(part), find_constants(part, draft), shared=number in targets)
+            for number, part in structure.parts.items()
+        },
         annotates=draft >= 2019 and any(UNEVALUATED_KEYWORDS & part.keys() for part in structure.parts.values()),
         dynamic=any(keyword != "$ref" for _, keyword in structure.targets),
     )
 
 
-def build_plan(part: JsonObject, draft: Draft, *, shared: bool) -> EvaluationPlan:
-    """Returns the checks for a part of a schema."""
+def compute_cost(part: JsonObject) -> int:
+    """Returns the steps of a part of a schema."""
     listed = sum(count_values(part[keyword]) for keyword in SIZED_KEYWORDS if keyword in part)
-    return EvaluationPlan(
-        cost=1 + (len(part) + listed) // VALUES_PER_STEP,
-        shared=shared,
-        reference=draft <= 7 and isinstance(part.get("$ref"), str),
-        asserts=bool(ASSERTION_KEYWORDS & part.keys()),
-        unique=part.get("uniqueItems") is True,
-        properties=bool(PROPERTY_KEYWORDS & part.keys()),
-        items=bool(ITEM_KEYWORDS & part.keys()),
-        in_place=bool(SAME_VALUE_KEYWORDS & part.keys()),
-        unevaluated=draft >= 2019 and bool(UNEVALUATED_KEYWORDS & part.keys()),
-        constants=find_constants(part, draft),
-        pattern=pattern if isinstance(pattern := part.get("pattern"), str) else None,
-    )
+    return 1 + (len(part) + listed) // VALUES_PER_STEP
 
 
 def find_constants(part: JsonObject, draft: Draft) -> frozenset[object] | None:
