@@ -1,5 +1,7 @@
 """The application: builds its services, its routes and its middleware from the settings."""
 
+from functools import partial
+
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
@@ -130,7 +132,7 @@ def build_services(settings: Settings, drain: Drain, tracing: Tracing, metrics: 
     storage = build_storage_config(settings)
     ledger = Ledger(storage.folder / JOURNAL_FOLDER)
     meter = Meter(keyring, limiter, ledger, catalogue)
-    timeout, observers = settings.request_timeout, (JobMetrics(metrics),)
+    timeout, observers = settings.request_timeout, (partial(JobMetrics, metrics),)
     held = HeldConversations(claude_executors, meter.revocation, settings.api_secret_token.get_secret_value())
     turn_client = TurnClient(claude_executors, drain, timeout, meter, held, observers=observers, tracing=tracing)
     tool_client = ToolClient(tools_executors, drain, timeout, meter, tracing)

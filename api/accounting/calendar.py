@@ -11,13 +11,10 @@ def get_today_and_month_start(now: float) -> tuple[int, int]:
     return today, today - time.gmtime(now).tm_mday + 1
 
 
-def next_day(now: float) -> float:
-    """Returns when the next day begins."""
-    return (int(now // DAY) + 1) * DAY
-
-
-def next_month(now: float) -> float:
-    """Returns when the next month begins."""
+def find_reset(limit: str, now: float) -> float:
+    """Returns when a limit of a day or of a month, by its name, starts again."""
+    if limit.endswith("day"):
+        return (int(now // DAY) + 1) * DAY
     _, first = get_today_and_month_start(now)
     _, following = get_today_and_month_start((first + 31) * DAY)
     return following * DAY

@@ -12,13 +12,13 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 
-from msgspec import Struct, structs
+from msgspec import structs
 
-from api.accounting.calendar import next_day, next_month
+from api.accounting.calendar import find_reset
 from api.accounting.job_usage import CHARACTERS_PER_TOKEN, JobUsage
 from api.accounting.ledger import Ledger
 from api.accounting.rate_limits import RateLimiter, RateLimitStatus
-from api.auth.revocation import GiveUp, KeyRevoked, Revocation
+from api.auth.revocation import AdmissionDenied, GiveUp, Revocation
 from api.core.caller import Caller, RequestAdmission
 from api.core.keys import Key, Keyring
 from api.models.access import is_model_allowed
@@ -30,32 +30,21 @@ CONCURRENCY_RETRY_AFTER = 1.0
 ANTHROPIC_PATH = "/v1/messages"
 
 
-class AdmissionDenied(KeyRevoked):
-    """The key may not run this job now."""
-
-
-class _LastCounts(Struct):
-    """The last counts of a key. Mutable."""
-
-    requests: RateLimitStatus | None = None
-    tokens: RateLimitStatus | None = None
-
-
 class Meter:
-    """Mutable: the last counts of each key, by the key's id."""
+    """Mutable: the last counts of each limit, by the key's id and the limit's name."""
 
     def __init__(self, keyring: Keyring, limiter: RateLimiter, ledger: Ledger, catalogue: Catalogue) -> None:
         self._keyring = keyring
         self._limiter = limiter
         self._ledger = ledger
         self._catalogue = catalogue
-        self._last_counts: dict[str, _LastCounts] = {}
+        self._last_counts: dict[tuple[str, str], RateLimitStatus] = {}
         self.revocation = Revocation(keyring, lambda key, model: is_model_allowed(key, model, catalogue.list_names))
 
     @asynccontextmanager
     async def admit_request(self, caller: Caller) -> AsyncGenerator[None]:
         """Admits a request before any work is done for it; its jobs use its lease. Raises AdmissionDenied."""
-        key, admission = self._find_key(caller), caller.admission
+        key, admission = self.revocation.find_key(caller), caller.admission
         if key:
             self._check_budget(key)
             if (limit := key.allowance.concurrent_jobs) is not None:
@@ -71,7 +60,7 @@ class Meter:
 
     async def check_model(self, caller: Caller, model: str) -> None:
         """Raises AdmissionDenied if the key may not use the model."""
-        if key := self._find_key(caller):
+        if key := self.revocation.find_key(caller):
             await self._check_model_allowed(key, model)
 
     def bind_revocation(
@@ -83,7 +72,7 @@ class Meter:
     @asynccontextmanager
     async def meter_job(self, caller: Caller, model: str = "", input_characters: int = 0) -> AsyncGenerator[JobUsage]:
         """Admits a job and yields the usage that its messages are recorded in. Raises AdmissionDenied."""
-        key = self._find_key(caller)
+        key = self.revocation.find_key(caller)
         usage = JobUsage(model)
         async with contextlib.AsyncExitStack() as stack:
             if key:
@@ -130,43 +119,27 @@ class Meter:
 
     async def get_remaining(self, key: Key) -> dict[str, RateLimitStatus]:
         """Returns what a key has left of this minute."""
-        allowance = key.allowance
-        found: dict[str, RateLimitStatus] = {}
-        for name, limit in (("requests", allowance.requests_per_minute), ("tokens", allowance.tokens_per_minute)):
-            if limit is not None:
-                found[name] = await self._limiter.count(name, key.id, limit, 0)
-        return found
+        return {name: await self._count(name, key, limit, 0) for name, limit in _list_limits(key)}
 
     def build_rate_limit_headers(self, key: Key, path: str) -> Mapping[str, str]:
         """Returns the headers with a key's last counts, in the form that the vendors' SDKs read."""
         headers: dict[str, str] = {}
         for name, left in self._list_last_counts(key):
+            values = {"limit": str(left.limit), "remaining": str(left.remaining)}
             if path.startswith(ANTHROPIC_PATH):
-                at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(left.reset))
-                values = {"limit": str(left.limit), "remaining": str(left.remaining), "reset": at}
+                values["reset"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(left.reset))
                 headers |= {f"anthropic-ratelimit-{name}-{what}": value for what, value in values.items()}
             else:
-                reset = max(0.0, left.reset - time.time())
-                values = {"limit": str(left.limit), "remaining": str(left.remaining), "reset": f"{reset:.3f}s"}
+                values["reset"] = f"{max(0.0, left.reset - time.time()):.3f}s"
                 headers |= {f"x-ratelimit-{what}-{name}": value for what, value in values.items()}
         return headers
 
     def _list_last_counts(self, key: Key) -> Iterator[tuple[str, RateLimitStatus]]:
         """Yields the last counts of the key's current limits; when their minute has ended, the whole limit remains."""
-        seen, allowance = self._last_counts.get(key.id, _LastCounts()), key.allowance
-        for name, left, limit in (
-            ("requests", seen.requests, allowance.requests_per_minute),
-            ("tokens", seen.tokens, allowance.tokens_per_minute),
-        ):
+        for name, limit in _list_limits(key):
+            left = self._last_counts.get((key.id, name))
             if left is not None and left.limit == limit:
                 yield name, left if left.reset > time.time() else structs.replace(left, remaining=left.limit)
-
-    def _find_key(self, caller: Caller) -> Key | None:
-        """Returns the caller's current key; None for the owner. Raises AdmissionDenied."""
-        try:
-            return self.revocation.find_key(caller)
-        except KeyRevoked as revoked:
-            raise AdmissionDenied(revoked.failed) from None
 
     async def _check_model_allowed(self, key: Key, model: str) -> None:
         if not model or key.models is None:
@@ -187,7 +160,7 @@ class Meter:
             limit: float | None = getattr(key.allowance, name)
             if limit is not None and used >= limit:
                 now = time.time()
-                wait = (next_day(now) if name.endswith("day") else next_month(now)) - now
+                wait = find_reset(name, now) - now
                 detail = f"`{name}` of this key is {limit:.12g}, and {used:.12g} is used; GET /api/usage/me tells more."
                 raise AdmissionDenied(Failed(ErrorKind.KEY_BUDGET, detail, retry_after=wait))
 
@@ -221,29 +194,35 @@ class Meter:
             await self._limiter.release_job(lease)
 
     async def _check_rate_limits(self, key: Key, caller: Caller, tokens: int) -> None:
-        allowance = key.allowance
-        seen = self._last_counts.setdefault(key.id, _LastCounts())
-        async with caller.admission.lock:
-            admitted, counted = caller.admission.is_admitted, caller.admission.is_counted
-            caller.admission.is_counted = False
+        allowance, admission = key.allowance, caller.admission
+        async with admission.lock:
+            admitted, counted = admission.is_admitted, admission.is_counted
+            admission.is_counted = False
             if (limit := allowance.tokens_per_minute) is not None and not admitted:
-                seen.tokens = await self._limiter.count("tokens", key.id, limit, 0)
-                if not seen.tokens.remaining:
-                    raise AdmissionDenied(_build_limit_failure("tokens_per_minute", seen.tokens))
+                left = await self._count("tokens", key, limit, 0)
+                if not left.remaining:
+                    raise AdmissionDenied(_build_limit_failure("tokens_per_minute", left))
             if (limit := allowance.requests_per_minute) is not None:
-                seen.requests = await self._limiter.count("requests", key.id, limit, 0 if counted else 1)
-                if not (seen.requests.is_within or admitted):
-                    raise AdmissionDenied(_build_limit_failure("requests_per_minute", seen.requests))
-            caller.admission.is_admitted = True
-        if (limit := allowance.tokens_per_minute) is not None and tokens:
-            seen.tokens = await self._limiter.count("tokens", key.id, limit, tokens)
+                left = await self._count("requests", key, limit, 0 if counted else 1)
+                if not (left.is_within or admitted):
+                    raise AdmissionDenied(_build_limit_failure("requests_per_minute", left))
+            admission.is_admitted = True
+        await self._count_tokens(key, tokens)
 
     async def _count_tokens(self, key: Key, tokens: int) -> None:
-        """Count the tokens that were not counted at admission."""
         limit = key.allowance.tokens_per_minute
         if limit is not None and tokens > 0:
-            seen = self._last_counts.setdefault(key.id, _LastCounts())
-            seen.tokens = await self._limiter.count("tokens", key.id, limit, tokens)
+            await self._count("tokens", key, limit, tokens)
+
+    async def _count(self, name: str, key: Key, limit: int, cost: int) -> RateLimitStatus:
+        left = self._last_counts[key.id, name] = await self._limiter.count(name, key.id, limit, cost)
+        return left
+
+
+def _list_limits(key: Key) -> list[tuple[str, int]]:
+    """Returns the key's limits of a minute, by the names of what they count."""
+    limits = {"requests": key.allowance.requests_per_minute, "tokens": key.allowance.tokens_per_minute}
+    return [(name, limit) for name, limit in limits.items() if limit is not None]
 
 
 def _build_limit_failure(name: str, left: RateLimitStatus) -> Failed:

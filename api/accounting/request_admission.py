@@ -11,7 +11,8 @@ from litestar import post
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from api.accounting.meter import AdmissionDenied, Meter
+from api.accounting.meter import Meter
+from api.auth.revocation import AdmissionDenied
 from api.core.caller import RequestAdmission, get_caller_from_scope
 from api.core.endpoint import ENDPOINT, Endpoint
 from api.core.problems import problem_from_failure

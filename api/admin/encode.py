@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType, convert, structs
 
-from api.accounting.calendar import next_day, next_month
+from api.accounting.calendar import find_reset
 from api.accounting.rate_limits import RateLimitStatus
 from api.admin.decode import format_time
 from api.admin.models import KeyLimit, KeyRecord, OwnUsage, UsageReport, UsageRow
@@ -94,7 +94,7 @@ def build_own_usage(
         if limit is None:
             continue
         if name in used:
-            ends = next_day(now) if name.endswith("day") else next_month(now)
+            ends = find_reset(name, now)
             spent = round(used[name], 6)
             limits.append(KeyLimit(name, limit, spent, round(max(0, limit - spent), 6), format_time(ends)))
         elif what := remaining.get(name.split("_")[0]):

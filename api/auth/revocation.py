@@ -18,6 +18,14 @@ type GiveUp = Callable[[Failed], None]
 type Allows = Callable[[Key, str], bool]
 
 
+class AdmissionDenied(Exception):
+    """The key may not run this job now. failed: how the job ends."""
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(failed.kind)
+        self.failed = failed
+
+
 class _RunningJob(Struct, frozen=True):
     """models: the models that the key allowed at the start."""
 
@@ -37,16 +45,16 @@ class Revocation:
         self._resources: dict[tuple[str, str | None, str], tuple[Caller, Callable[[], None]]] = {}
 
     def find_key(self, caller: Caller) -> Key | None:
-        """Returns the caller's key as it is now; None for the owner. Raises KeyRevoked."""
+        """Returns the caller's key as it is now; None for the owner. Raises AdmissionDenied."""
         if caller.key_id == OWNER:
             return None
         key = self._keyring.find_by_id(caller.key_id)
         if key is None or find_key_problem(key):
-            raise KeyRevoked(Failed(ErrorKind.KEY_REVOKED))
+            raise AdmissionDenied(Failed(ErrorKind.KEY_REVOKED))
         if caller.key_digest not in {None, key.digest}:
-            raise KeyRevoked(Failed(ErrorKind.KEY_REVOKED, "Another key was put in its place."))
+            raise AdmissionDenied(Failed(ErrorKind.KEY_REVOKED, "Another key was put in its place."))
         if missing := [scope for scope in caller.required_scopes if scope not in key.scopes]:
-            raise KeyRevoked(Failed(ErrorKind.KEY_REVOKED, f"It no longer has the scope `{missing[0]}`."))
+            raise AdmissionDenied(Failed(ErrorKind.KEY_REVOKED, f"It no longer has the scope `{missing[0]}`."))
         return key
 
     @contextmanager
@@ -73,23 +81,15 @@ class Revocation:
         for resource, (caller, end) in tuple(self._resources.items()):
             try:
                 self.find_key(caller)
-            except KeyRevoked:
+            except AdmissionDenied:
                 del self._resources[resource]
                 end()
         for job in tuple(self._jobs.values()):
             try:
                 key = self.find_key(job.caller)
-            except KeyRevoked as revoked:
-                job.give_up(revoked.failed)
+            except AdmissionDenied as denied:
+                job.give_up(denied.failed)
                 continue
             # The meaning of a model name changes with the executors; only a changed key ends a job.
             if key and job.model and key.models != job.models and not self._allows(key, job.model):
                 job.give_up(Failed(ErrorKind.KEY_REVOKED, f"It may no longer use `{job.model}`."))
-
-
-class KeyRevoked(Exception):
-    """The key may not run this job. failed: how the job ends."""
-
-    def __init__(self, failed: Failed) -> None:
-        super().__init__(failed.kind)
-        self.failed = failed

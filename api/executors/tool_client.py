@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 
-from api.accounting.meter import AdmissionDenied, Meter
+from api.accounting.meter import Meter
+from api.auth.revocation import AdmissionDenied
 from api.conversation.messages import DocumentConverter
 from api.core.caller import Caller
 from api.executors.client import ExecutorClient

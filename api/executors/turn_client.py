@@ -10,7 +10,8 @@ from contextlib import aclosing, asynccontextmanager
 
 from msgspec import structs
 
-from api.accounting.meter import AdmissionDenied, Meter
+from api.accounting.meter import Meter
+from api.auth.revocation import AdmissionDenied
 from api.core.caller import Caller
 from api.core.problems import problem_from_failure
 from api.executors.client import ExecutorClient, ExecutorConnection

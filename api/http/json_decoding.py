@@ -5,8 +5,8 @@ and `DECODER_THREADS` in all. A body has at most `MAX_JSON_VALUES` JSON values, 
 objects take a hundred times the memory of their text.
 """
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 from anyio import CapacityLimiter, Lock, to_thread
 
@@ -24,33 +24,20 @@ class BodyDecoder:
 
     def __init__(self, threads: int = DECODER_THREADS) -> None:
         self._threads = CapacityLimiter(threads)
-        self._key_locks: dict[str, tuple[Lock, int]] = {}
+        # A lock is forgotten when nobody holds it or waits for it.
+        self._key_locks = WeakValueDictionary[str, Lock]()
 
     async def decode[T](self, owner: str, body: bytes, read: Callable[[bytes], T], most: int = MAX_JSON_VALUES) -> T:
         """Returns `read(body)`. owner: the id of its key. Raises Problem (413), and what `read` raises."""
         if len(body) <= MAX_INLINE_BYTES:
             return read(body)
-        async with self._hold_key_lock(owner):
+        async with self._key_locks.setdefault(owner, Lock()):
             return await to_thread.run_sync(_decode, body, read, most, limiter=self._threads)
 
     async def run_in_thread[T](self, owner: str, work: Callable[[], T]) -> T:
         """Returns `work()`, called in a thread. owner: as for `decode`. Raises what `work` raises."""
-        async with self._hold_key_lock(owner):
+        async with self._key_locks.setdefault(owner, Lock()):
             return await to_thread.run_sync(work, limiter=self._threads)
-
-    @asynccontextmanager
-    async def _hold_key_lock(self, owner: str) -> AsyncGenerator[None]:
-        lock, users = self._key_locks.get(owner, (Lock(), 0))
-        self._key_locks[owner] = lock, users + 1
-        try:
-            async with lock:
-                yield
-        finally:
-            _, users = self._key_locks[owner]
-            if users == 1:
-                del self._key_locks[owner]
-            else:
-                self._key_locks[owner] = lock, users - 1
 
 
 def _decode[T](body: bytes, read: Callable[[bytes], T], most: int) -> T:

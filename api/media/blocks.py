@@ -5,6 +5,7 @@ raises a Problem that names the part and the accepted types.
 """
 
 import base64
+from typing import ClassVar
 from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct, structs
@@ -23,7 +24,14 @@ FILE_FORMATS = f"PDF, text, Word, Excel, PowerPoint, OpenDocument, RTF, EPUB, {I
 
 
 class RemoteMedia(Struct, frozen=True):
-    """An image that is still to be fetched. where: the part of the request that names it."""
+    """An image that is still to be fetched. where: the part of the request that names it.
+
+    KIND, NOUN, FORM: what it is called in error codes and in sentences, and what to send instead of a URL.
+    """
+
+    KIND: ClassVar[str] = "image"
+    NOUN: ClassVar[str] = "image"
+    FORM: ClassVar[str] = "a data URL"
 
     url: str
     where: str
@@ -31,6 +39,10 @@ class RemoteMedia(Struct, frozen=True):
 
 class RemoteDocument(RemoteMedia, frozen=True):
     """A document that is still to be fetched, with the client's title and context."""
+
+    KIND = "file"
+    NOUN = "document"
+    FORM = "base64"
 
     title: str | None = None
     context: str | None = None

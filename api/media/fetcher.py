@@ -9,15 +9,17 @@ The message does not say why a host was rejected: an unknown name and one with a
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from ipaddress import ip_address
+from weakref import WeakValueDictionary
 
 import httpx2
+from anyio import Semaphore
 
 from api.core.problems import Problem
 from api.media import blocks
-from api.media.blocks import MAX_FILE_BYTES, MAX_IMAGE_BYTES, RemoteDocument, RemoteMedia
-from api.media.fetch_queue import FetchQueue
+from api.media.blocks import MAX_FILE_BYTES, MAX_IMAGE_BYTES, RemoteDocument, RemoteMedia, media_problem
 from api.media.public_addresses import Address, is_public
 from shared.turn import Document, Image
 
@@ -27,6 +29,7 @@ type Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 DEFAULT_PORTS = {"http": 80, "https": 443}
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 MAX_FETCHES = 32
+MAX_FETCHES_PER_KEY = 4
 # Limits of one request: its documents stay in memory until all have arrived.
 MAX_DOCUMENTS_PER_REQUEST = 8
 MAX_FETCHES_PER_REQUEST = 100
@@ -48,10 +51,7 @@ async def resolve_host(host: str, port: int) -> Sequence[Address]:
 
 
 class Fetcher:
-    """Fetches images and documents. Mutable: its transport's open connections, none of which outlives its fetch.
-
-    queue: the running fetches, by key.
-    """
+    """Fetches images and documents. Mutable: its transport's open connections, none of which outlives its fetch."""
 
     def __init__(
         self,
@@ -74,7 +74,9 @@ class Fetcher:
         self._transport: httpx2.AsyncBaseTransport | None = (
             httpx2.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits) if enabled else None
         )
-        self.queue = FetchQueue(MAX_FETCHES)
+        self._slots = Semaphore(MAX_FETCHES)
+        # A key's semaphore is forgotten when no fetch of the key holds it or waits for it.
+        self._key_slots = WeakValueDictionary[str, Semaphore]()
         self._may_connect = may_connect
         self._resolve = resolve
         self._ports = ports
@@ -84,17 +86,11 @@ class Fetcher:
         self._max_document_bytes = max_document_bytes
         self._max_redirects = max_redirects
 
-    async def fetch_part(self, remote: RemoteMedia) -> Image | Document | blocks.OfficeDocument:
-        """Returns an image or document. Raises Problem."""
-        return await (self.fetch_document(remote) if isinstance(remote, RemoteDocument) else self.fetch_image(remote))
-
-    async def fetch_image(self, remote: RemoteMedia) -> Image:
-        """Returns an image. Raises Problem."""
-        return blocks.build_image(await self.fetch_bytes(remote), remote.where)
-
-    async def fetch_document(self, remote: RemoteDocument) -> Image | Document | blocks.OfficeDocument:
-        """Returns a document, or an image if the URL holds one. Raises Problem."""
-        return to_part(remote, await self.fetch_bytes(remote))
+    @asynccontextmanager
+    async def take_slot(self, key: str) -> AsyncGenerator[None]:
+        """Waits until the key may start another fetch; the fetch ends with the block."""
+        async with self._key_slots.setdefault(key, Semaphore(MAX_FETCHES_PER_KEY)), self._slots:
+            yield
 
     async def fetch_bytes(self, remote: RemoteMedia, on_bytes: OnBytes = lambda _size: None) -> bytes:
         """Returns the bytes at a URL. on_bytes: is called with each chunk's size, and may raise. Raises Problem."""
@@ -181,7 +177,8 @@ class Fetcher:
                     break
             else:
                 return bytes(data)
-        raise media_too_large_problem(limit, remote)
+        sentence = f"the {remote.NOUN} is larger than {limit} bytes. Send a smaller one."
+        raise media_problem(f"{remote.KIND}_too_large", sentence, remote.where, 413)
 
 
 def to_part(remote: RemoteMedia, data: bytes) -> Image | Document | blocks.OfficeDocument:
@@ -201,27 +198,11 @@ def parse_url(base: httpx2.URL | None, url: str, remote: RemoteMedia) -> httpx2.
 
 def fetch_refused_problem(sentence: str, remote: RemoteMedia) -> Problem:
     """Builds the problem of a URL that must not be fetched."""
-    sentence = f"`{remote.where}`: this URL can't be fetched: {sentence}"
-    if isinstance(remote, RemoteDocument):
-        return Problem(400, "file_fetch_refused", f"{sentence} Send the file as base64.", param=remote.where)
-    return Problem(400, "image_fetch_refused", f"{sentence} Send the image as a data URL.", param=remote.where)
+    sentence = f"this URL can't be fetched: {sentence} Send the {remote.KIND} as {remote.FORM}."
+    return media_problem(f"{remote.KIND}_fetch_refused", sentence, remote.where)
 
 
 def fetch_failed_problem(sentence: str, remote: RemoteMedia) -> Problem:
     """Builds the problem of a failed fetch."""
-    text = f"`{remote.where}`: the {_name_media(remote)} could not be fetched: {sentence}"
-    if isinstance(remote, RemoteDocument):
-        return Problem(400, "file_fetch_failed", f"{text} Send it as base64.", param=remote.where)
-    return Problem(400, "image_fetch_failed", f"{text} Send it as a data URL.", param=remote.where)
-
-
-def media_too_large_problem(limit: int, remote: RemoteMedia) -> Problem:
-    """Builds the problem of media over the size limit."""
-    sentence = f"`{remote.where}`: the {_name_media(remote)} is larger than {limit} bytes. Send a smaller one."
-    if isinstance(remote, RemoteDocument):
-        return Problem(413, "file_too_large", sentence, param=remote.where)
-    return Problem(413, "image_too_large", sentence, param=remote.where)
-
-
-def _name_media(remote: RemoteMedia) -> str:
-    return "document" if isinstance(remote, RemoteDocument) else "image"
+    sentence = f"the {remote.NOUN} could not be fetched: {sentence} Send it as {remote.FORM}."
+    return media_problem(f"{remote.KIND}_fetch_failed", sentence, remote.where)

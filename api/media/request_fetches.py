@@ -31,7 +31,7 @@ class RequestFetches:
         labels = (remote.title, remote.context) if isinstance(remote, RemoteDocument) else (None, None)
         async with self._locks[place]:
             if place not in self._fetched:
-                async with self._fetcher.queue.acquire(self._key):
+                async with self._fetcher.take_slot(self._key):
                     self._fetched[place] = await self._fetcher.fetch_bytes(remote, self._count_bytes)
             if (place, *labels) not in self._parts:
                 # Base64 is a third longer.

@@ -6,7 +6,7 @@ Invariants: no response names an account or a prompt. Only callers with a key fo
 import asyncio
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, Router, get
 from litestar.datastructures import State
@@ -33,6 +33,9 @@ UNTRUSTED_SOCKET = "An executor's socket can't be trusted, and is not used: ask 
 PATH_SCOPES = ("code", "files", "bash", "admin")
 
 type Mode = Literal["online", "offline", "unknown"]
+type HiddenNames = tuple[str, ...] | UnsetType
+
+TO_TOOL_KEYS = "only for callers with a key for files or commands."
 
 
 class ExecutorHealth(Struct, frozen=True):
@@ -49,8 +52,7 @@ class ExecutorHealth(Struct, frozen=True):
     held_processes: Annotated[int, doc("The number of CLI processes that hold a conversation.")] = 0
     max_held: Annotated[int, doc("The most CLI processes that hold a conversation.")] = 0
     missing: Annotated[
-        tuple[str, ...] | UnsetType,
-        doc("Features that the CLI's sandbox lacks on this host; only for callers with a key."),
+        HiddenNames, doc("Features that the CLI's sandbox lacks on this host; only for callers with a key.")
     ] = UNSET
 
 
@@ -66,22 +68,10 @@ class ToolsHealth(Struct, frozen=True):
         str,
         doc("Why the executor accepts no jobs, and the fix; for callers without a key, only that there is a problem."),
     ] = ""
-    missing: Annotated[
-        tuple[str, ...] | UnsetType,
-        doc("Features that the sandbox lacks on this host; only for callers with a key for files or commands."),
-    ] = UNSET
-    allowed_paths: Annotated[
-        tuple[str, ...] | UnsetType,
-        doc("The paths that jobs may read; only for callers with a key for files or commands."),
-    ] = UNSET
-    writable_paths: Annotated[
-        tuple[str, ...] | UnsetType,
-        doc("The paths that jobs may write; only for callers with a key for files or commands."),
-    ] = UNSET
-    allowed_commands: Annotated[
-        tuple[str, ...] | UnsetType,
-        doc("The commands that jobs may run; only for callers with a key for files or commands."),
-    ] = UNSET
+    missing: Annotated[HiddenNames, doc(f"Features that the sandbox lacks on this host; {TO_TOOL_KEYS}")] = UNSET
+    allowed_paths: Annotated[HiddenNames, doc(f"The paths that jobs may read; {TO_TOOL_KEYS}")] = UNSET
+    writable_paths: Annotated[HiddenNames, doc(f"The paths that jobs may write; {TO_TOOL_KEYS}")] = UNSET
+    allowed_commands: Annotated[HiddenNames, doc(f"The commands that jobs may run; {TO_TOOL_KEYS}")] = UNSET
 
 
 class Health(Struct, frozen=True):
@@ -130,15 +120,11 @@ def build_executor_health(name: str, status: ClaudeStatus | None, *, has_key: bo
     """Returns the health of one executor, from its status."""
     if status is None:
         return ExecutorHealth(name, up=False, problem=NO_ANSWER)
+    shown = _copy_fields(status, "problem", "max_concurrent", "running", "max_queue", "waiting", "idle_processes")
     return ExecutorHealth(
         name,
         up=bool(status.cli_version) and not status.draining,
-        problem=status.problem,
-        max_concurrent=status.max_concurrent,
-        running=status.running,
-        max_queue=status.max_queue,
-        waiting=status.waiting,
-        idle_processes=status.idle_processes,
+        **shown,
         held_processes=status.conversations.held,
         max_held=status.conversations.max_held,
         missing=status.missing if has_key else UNSET,
@@ -149,18 +135,17 @@ def build_tools_health(name: str, status: ToolsStatus | None, *, has_key: bool) 
     """Returns the health of one tools executor, from its status."""
     if status is None:
         return ToolsHealth(name, up=False, problem=NO_ANSWER)
-    known = ToolsHealth(name, is_available(status), status.max_concurrent, status.running, status.waiting)
-    if not has_key:
+    shown = _copy_fields(status, "max_concurrent", "running", "waiting")
+    if has_key:
+        shown |= _copy_fields(status, "problem", "missing", "allowed_paths", "writable_paths", "allowed_commands")
+    elif status.problem or status.missing:
         # The problem may name a path.
-        return structs.replace(known, problem=DETAILS_WITHHELD if status.problem or status.missing else "")
-    return structs.replace(
-        known,
-        problem=status.problem,
-        missing=status.missing,
-        allowed_paths=status.allowed_paths,
-        writable_paths=status.writable_paths,
-        allowed_commands=status.allowed_commands,
-    )
+        shown["problem"] = DETAILS_WITHHELD
+    return ToolsHealth(name, is_available(status), **shown)
+
+
+def _copy_fields(status: ClaudeStatus | ToolsStatus, *names: str) -> dict[str, Any]:
+    return {name: getattr(status, name) for name in names}
 
 
 def build_health(

@@ -48,4 +48,4 @@ class HttpMetricsMiddleware:
         dialect = find_dialect(route)
         counted = method if method in METHODS else OTHER
         self._metrics.count("http_requests_total", counted, route, dialect, str(status))
-        self._metrics.get_histogram("http_request_seconds", route, dialect).observe(seconds)
+        self._metrics.observe("http_request_seconds", seconds, route, dialect)

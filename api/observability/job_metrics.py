@@ -3,12 +3,11 @@
 import time
 from collections.abc import Callable
 
-from prometheus_client import Histogram
+from msgspec import structs
 
 from api.core.caller import Caller
 from api.core.dialect_names import NO_DIALECT
 from api.core.problems import CLIENT_ERROR_KINDS
-from api.executors.observer import JobObserver
 from api.observability.metrics import Metrics
 from shared.events import (
     Admitted,
@@ -26,29 +25,19 @@ from shared.turn import Turn
 
 
 class JobMetrics:
-    """Builds the observer of each job."""
+    """The observer of one job. Mutable: its state."""
 
-    def __init__(self, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
-        self._metrics = metrics
-        self._clock = clock
-
-    def __call__(self, turn: Turn, caller: Caller) -> JobObserver:
-        return JobMetricsObserver(self._metrics, self._clock, turn.model, caller)
-
-
-class JobMetricsObserver:
-    """Mutable: the state of one job."""
-
-    def __init__(self, metrics: Metrics, clock: Callable[[], float], model: str, caller: Caller) -> None:
+    def __init__(
+        self, metrics: Metrics, turn: Turn, caller: Caller, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._metrics = metrics
         self._clock = clock
         self._started_at = clock()
-        self._model = metrics.find_label("model", model)
+        self._model = metrics.find_label("model", turn.model)
         self._dialect = metrics.limit_label("dialect", caller.dialect or NO_DIALECT)
         self._key = metrics.limit_label("key", caller.key_name)
         self._outcome = "client_disconnected"
         self._last_piece: float | None = None
-        self._gaps: Histogram | None = None
         metrics.adjust("jobs_in_progress", 1, self._dialect)
 
     def record_event(self, event: Event) -> None:
@@ -57,9 +46,7 @@ class JobMetricsObserver:
             case TextDelta() | ThinkingDelta() | ToolCall() | ToolArgumentsDelta():
                 self._record_piece()
             case Admitted():
-                self._metrics.get_histogram("job_queue_seconds", self._dialect).observe(
-                    self._clock() - self._started_at
-                )
+                self._metrics.observe("job_queue_seconds", self._clock() - self._started_at, self._dialect)
                 self._metrics.count("jobs_admitted_total", "yes" if event.pooled else "no")
             case Started():
                 self._model = self._metrics.limit_label("model", event.model)
@@ -78,26 +65,17 @@ class JobMetricsObserver:
         """Count the finished job."""
         self._metrics.adjust("jobs_in_progress", -1, self._dialect)
         self._metrics.count("jobs_total", self._dialect, self._model, self._outcome)
-        self._metrics.get_histogram("job_seconds", self._dialect, self._model).observe(self._clock() - self._started_at)
+        self._metrics.observe("job_seconds", self._clock() - self._started_at, self._dialect, self._model)
 
     def _record_piece(self) -> None:
         now = self._clock()
         if self._last_piece is None:
-            first = self._metrics.get_histogram("job_first_token_seconds", self._dialect, self._model)
-            first.observe(now - self._started_at)
-            self._gaps = self._metrics.get_histogram("job_between_tokens_seconds", self._model)
-        elif self._gaps:
-            self._gaps.observe(now - self._last_piece)
+            self._metrics.observe("job_first_token_seconds", now - self._started_at, self._dialect, self._model)
+        else:
+            self._metrics.observe("job_between_tokens_seconds", now - self._last_piece, self._model)
         self._last_piece = now
 
     def _count_tokens(self, usage: Usage) -> None:
-        kinds = {
-            "input": usage.input_tokens,
-            "output": usage.output_tokens,
-            "cache_read": usage.cache_read_tokens,
-            "cache_write": usage.cache_write_tokens,
-            "reasoning": usage.reasoning_tokens,
-        }
-        for kind, tokens in kinds.items():
+        for name, tokens in structs.asdict(usage).items():
             if tokens:
-                self._metrics.count("tokens_total", self._model, self._key, kind, by=tokens)
+                self._metrics.count("tokens_total", self._model, self._key, name.removesuffix("_tokens"), by=tokens)

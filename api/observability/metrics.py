@@ -5,8 +5,8 @@ that have answered, keys have names, and each label has at most `MAX_LABEL_VALUE
 hold no text of a conversation, no key and no path.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, cast
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -24,6 +24,13 @@ LONG_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 GAP_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 type Kind = Literal["counter", "gauge", "histogram"]
+
+
+METRIC_CLASSES: dict[Kind, Callable[..., Counter | Gauge | Histogram]] = {
+    "counter": Counter,
+    "gauge": Gauge,
+    "histogram": Histogram,
+}
 
 
 class MetricFamily(Struct, frozen=True):
@@ -146,25 +153,15 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._counters: dict[str, Counter] = {}
-        self._gauges: dict[str, Gauge] = {}
-        self._histograms: dict[str, Histogram] = {}
+        self._metrics: dict[str, Counter | Gauge | Histogram] = {}
         self._label_values: dict[str, set[str]] = {}
         ProcessCollector(registry=self._registry)
         for name, family in FAMILIES.items():
             if not family.from_executor:
-                self._register(name, family)
-
-    def _register(self, name: str, family: MetricFamily) -> None:
-        labels, registry = family.labels, self._registry
-        match family.kind:
-            case "counter":
-                self._counters[name] = Counter(family.exposed_name, family.help, labels, registry=registry)
-            case "gauge":
-                self._gauges[name] = Gauge(family.exposed_name, family.help, labels, registry=registry)
-            case "histogram":
-                made = Histogram(family.exposed_name, family.help, labels, registry=registry, buckets=family.buckets)
-                self._histograms[name] = made
+                options = {"buckets": family.buckets} if family.kind == "histogram" else {}
+                self._metrics[name] = METRIC_CLASSES[family.kind](
+                    family.exposed_name, family.help, family.labels, registry=self._registry, **options
+                )
 
     def limit_label(self, label: str, value: str) -> str:
         """Returns the value, or `other` if the label has too many values."""
@@ -180,24 +177,21 @@ class Metrics:
         return value if value in self._label_values.get(label, ()) else OTHER
 
     def count(self, name: str, *labels: str, by: float = 1) -> None:
-        """Add to a counter."""
-        counter = self._counters[name]
-        (counter.labels(*labels) if labels else counter).inc(by)
+        """Add to a counter or a gauge."""
+        metric = cast("Counter | Gauge", self._metrics[name])
+        (metric.labels(*labels) if labels else metric).inc(by)
 
     def adjust(self, name: str, by: int, *labels: str) -> None:
-        """Add to a gauge."""
-        gauge = self._gauges[name]
-        (gauge.labels(*labels) if labels else gauge).inc(by)
+        """Add to a gauge, as a callback that is called with the change alone."""
+        self.count(name, *labels, by=by)
 
-    def get_histogram(self, name: str, *labels: str) -> Histogram:
-        """Returns a histogram's series."""
-        return self._histograms[name].labels(*labels)
+    def observe(self, name: str, value: float, *labels: str) -> None:
+        """Add a value to a histogram."""
+        cast("Histogram", self._metrics[name]).labels(*labels).observe(value)
 
     def render(self, executor_metrics: Iterable[Metric] = ()) -> bytes:
         """Returns everything in Prometheus' text format. executor_metrics: from the executors' current statuses."""
-        registry = CollectorRegistry()
-        registry.register(_StaticCollector((*_drop_created(self._registry.collect()), *executor_metrics)))
-        return generate_latest(registry)
+        return generate_latest(_StaticCollector((*_drop_created(self._registry.collect()), *executor_metrics)))
 
 
 class _StaticCollector(Collector):

@@ -5,6 +5,7 @@ import ast
 from litestar.exceptions import HTTPException
 
 from api.core.problems import problem_from_http_exception
+from api.media.blocks import RemoteDocument, RemoteMedia
 from tests.docs.test_names import parse_sources
 from tests.support.manual import find_section, parse_rows
 
@@ -30,6 +31,10 @@ def find_problems() -> set[tuple[str, int]]:
                     found.add(("invalid_value", 400))
                 case "media_problem", [ast.Constant(value=str(code)), _, _, *status] if path.parent.name == "media":
                     found.add((code, int(ast.unparse(status[0])) if status else 400))
+                case "media_problem", [ast.JoinedStr(values=[_, ast.Constant(value=str(fault))]), _, _, *status]:
+                    # The code begins with the kind of the media.
+                    for media in (RemoteMedia, RemoteDocument):
+                        found.add((media.KIND + fault, int(ast.unparse(status[0])) if status else 400))
                 case _:
                     pass
     return found

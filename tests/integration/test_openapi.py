@@ -23,6 +23,7 @@ from api.core.problems import STATUS_AND_CODE
 from api.dialects.openai_chat.decode import decode
 from api.dialects.openai_completions.decode import decode as read_completion
 from api.dialects.openai_parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETERS
+from api.media.blocks import RemoteDocument, RemoteMedia
 from api.openapi.document import list_handlers
 from api.openapi.example_requests import COMPLETIONS
 from api.openapi.replies import AT_THE_EDGE, CHAT_ERRORS, OF_TOOLS
@@ -224,7 +225,7 @@ def test_every_code_of_an_error_is_in_the_document():
 
 
 def written_codes() -> Iterator[str]:
-    place = {"Problem": 1, "invalid_problem": 2, "refused": 0}
+    place = {"Problem": 1, "invalid_problem": 2, "media_problem": 0}
     for path in REPOSITORY.joinpath("api").rglob("*.py"):
         if path.parent.name in {"mcp", "admin"} or path.name == "host_check.py":
             # Their errors are in another protocol, or in REST's envelope.
@@ -235,6 +236,9 @@ def written_codes() -> Iterator[str]:
                 code = node.args[at] if len(node.args) > at else None
                 if isinstance(code, ast.Constant) and str(code.value).isidentifier():
                     yield str(code.value)
+                elif isinstance(code, ast.JoinedStr) and isinstance(fault := code.values[-1], ast.Constant):
+                    # The code begins with the kind of the media.
+                    yield from (f"{media.KIND}{fault.value}" for media in (RemoteMedia, RemoteDocument))
                 elif node.func.id == "invalid_problem" and code is None:
                     yield "invalid_value"
 

@@ -5,8 +5,9 @@ from contextlib import aclosing
 from pathlib import Path
 
 from api.accounting.ledger import Ledger
-from api.accounting.meter import AdmissionDenied, Meter
+from api.accounting.meter import Meter
 from api.accounting.rate_limits import RateLimiter
+from api.auth.revocation import AdmissionDenied
 from api.core.caller import Caller
 from api.core.keys import Keyring
 from api.executors.pool import ExecutorPool

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from api.accounting.ledger import Ledger
-from api.accounting.meter import AdmissionDenied, Meter
+from api.accounting.meter import Meter
 from api.accounting.rate_limits import RateLimiter
+from api.auth.revocation import AdmissionDenied
 from api.core.caller import Caller, RequestAdmission
 from api.core.keys import Allowance, Key, Keyring
 from api.executors.pool import ExecutorPool

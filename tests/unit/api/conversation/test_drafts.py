@@ -12,6 +12,7 @@ from api.conversation.messages import build_messages
 from api.core.problems import Problem
 from api.media.blocks import RemoteMedia
 from api.media.fetcher import Fetcher
+from api.media.request_fetches import RequestFetches
 from shared.turn import Image, Message, RedactedThinking, Role, Text, Thinking, ToolResult, ToolUse
 from tests.support.timeouts import TEST_TIMEOUT
 
@@ -202,17 +203,16 @@ def test_a_conversation_of_blanks_says_nothing():
     assert has_content([draft("user", Image("image/png", ""))])
 
 
-class Slow(Fetcher):
+class Slow:
     """Fetches nothing: each picture is its address, but for those that fail. Mutable: what was asked for."""
 
     def __init__(self, failing: str = "") -> None:
-        super().__init__(enabled=False)
         self.asked: list[str] = []
         self.cancelled: list[str] = []
         self.all_asked = asyncio.Event()
         self._failing = failing
 
-    async def fetch_image(self, remote: RemoteMedia) -> Image:
+    async def fetch_part(self, remote: RemoteMedia) -> Image:
         self.asked.append(remote.url)
         if len(self.asked) == 3:
             self.all_asked.set()
@@ -259,7 +259,9 @@ async def test_a_picture_that_does_not_come_refuses_the_request_and_ends_the_oth
 async def test_with_fetching_turned_off_an_address_is_refused_and_says_what_to_do():
     """The owner's choice; data URLs go on working."""
     with pytest.raises(Problem) as caught:
-        await build_messages(PICTURED[:1], Fetcher(enabled=False))
+        await build_messages(PICTURED[:1], RequestFetches(Fetcher(enabled=False), "k"))
     assert (caught.value.status, caught.value.code) == (400, "image_fetch_refused")
     assert "data URL" in caught.value.message
-    assert await build_messages((said(),), Fetcher(enabled=False)) == (Message("user", (Text("a"),)),)
+    assert await build_messages((said(),), RequestFetches(Fetcher(enabled=False), "k")) == (
+        Message("user", (Text("a"),)),
+    )

@@ -16,6 +16,7 @@ from api.conversation.messages import build_messages
 from api.conversation.parameters import Policy
 from api.dialects.openai_chat.decode import decode
 from api.media.fetcher import Fetcher
+from api.media.request_fetches import RequestFetches
 from shared.turn import Turn
 from tests.support.stack import REPOSITORY
 
@@ -39,7 +40,9 @@ class Understood(Struct, frozen=True):
 def understood(body: bytes) -> Understood:
     """A request, read as the route reads it; nothing is fetched."""
     call = decode(body, Policy())
-    turn = call.build_turn(call.model or "", asyncio.run(build_messages(call.drafts, Fetcher(enabled=False))))
+    turn = call.build_turn(
+        call.model or "", asyncio.run(build_messages(call.drafts, RequestFetches(Fetcher(enabled=False), "k")))
+    )
     return Understood(
         turn,
         call.stream,

@@ -8,6 +8,7 @@ from api.core.problems import Problem
 from api.media.blocks import OfficeDocument
 from api.media.conversions import convert_document
 from api.media.fetcher import Fetcher
+from api.media.request_fetches import RequestFetches
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.tool_jobs import ConvertDocument, ConvertedDocument, FileMatches, JobResult
@@ -79,7 +80,7 @@ async def test_documents_are_converted_in_their_places_one_after_the_other():
         Draft("assistant", (ToolUse("c", "f", "{}"),), "messages[1]"),
         Draft("user", (DraftResult("c", (OfficeDocument(b"a", None, "y"),)),), "messages[2]"),
     )
-    assert await build_messages(drafts, Fetcher(enabled=False), converted) == (
+    assert await build_messages(drafts, RequestFetches(Fetcher(enabled=False), "k"), converted) == (
         Message("user", (Text("1"), Document("text/plain", "x"), Text("2"))),
         Message("assistant", (ToolUse("c", "f", "{}"),)),
         Message("user", (ToolResult("c", (Document("text/plain", "y"),)),)),
@@ -89,5 +90,5 @@ async def test_documents_are_converted_in_their_places_one_after_the_other():
 async def test_where_nothing_converts_the_part_is_named():
     """And what to send."""
     with pytest.raises(Problem) as caught:
-        await build_messages((Draft("user", (SENT,), "messages[0]"),), Fetcher(enabled=False))
+        await build_messages((Draft("user", (SENT,), "messages[0]"),), RequestFetches(Fetcher(enabled=False), "k"))
     assert (caught.value.status, caught.value.code, caught.value.param) == (503, "tools_unavailable", SENT.where)

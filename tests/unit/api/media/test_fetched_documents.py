@@ -12,10 +12,11 @@ from api.conversation.messages import build_messages
 from api.core.problems import Problem
 from api.media.blocks import RemoteDocument, RemoteMedia
 from api.media.fetcher import MAX_DOCUMENTS_PER_REQUEST, Fetcher
+from api.media.request_fetches import RequestFetches
 from shared.turn import Document, Image, Text, ToolResult
 from tests.support.timeouts import TEST_TIMEOUT
 from tests.unit.api.media.test_blocks import png
-from tests.unit.api.media.test_fetcher import NAME, Answer, Names, answer, fetching, serving, to
+from tests.unit.api.media.test_fetcher import NAME, Answer, Names, answer, fetch, fetching, serving, to
 
 WHERE = "messages[0].content[0].source"
 PDF = b"%PDF-1.4\n%%EOF\n"
@@ -29,7 +30,7 @@ async def refusal(fetcher: Fetcher, url: str) -> Problem:
     """Why it is not fetched; always with the place and what to do."""
     with pytest.raises(Problem) as caught:
         async with asyncio.timeout(TEST_TIMEOUT):
-            await fetcher.fetch_part(remote(url))
+            await fetch(fetcher, remote(url))
     assert caught.value.param == WHERE
     assert f"`{WHERE}`" in caught.value.message
     assert "picture" not in caught.value.message
@@ -49,7 +50,7 @@ async def test_a_document_comes_as_what_its_bytes_are(body: bytes, found: Docume
     """Whatever its Content-Type says, over a redirect, with the title and context of the request."""
     answers: dict[str, Answer] = {"/a": to("/b"), "/b": answer(body, content_type="image/png")}
     async with serving(answers) as site, fetching() as fetcher:
-        assert await fetcher.fetch_part(remote(f"http://{NAME}:{site.port}/a")) == found
+        assert await fetch(fetcher, remote(f"http://{NAME}:{site.port}/a")) == found
     assert all("\r\nAccept: application/pdf" in head for head in site.heads)
 
 
@@ -58,7 +59,7 @@ async def test_bytes_of_no_known_kind_are_refused(body: bytes):
     """As those that are sent are."""
     async with serving({"/": answer(body)}) as site, fetching() as fetcher:
         with pytest.raises(Problem) as caught:
-            await fetcher.fetch_part(remote(f"http://{NAME}:{site.port}/"))
+            await fetch(fetcher, remote(f"http://{NAME}:{site.port}/"))
     assert (caught.value.status, caught.value.code, caught.value.param) == (400, "invalid_file", WHERE)
 
 
@@ -72,9 +73,9 @@ async def test_a_document_over_the_limit_is_refused_while_it_comes(sent: bytes):
     async with serving({"/": sent}) as site:
         url = f"http://{NAME}:{site.port}/"
         async with fetching(max_bytes=10, max_document_bytes=5000) as fetcher:
-            assert isinstance(await fetcher.fetch_part(remote(url)), Document)
+            assert isinstance(await fetch(fetcher, remote(url)), Document)
             with pytest.raises(Problem) as caught:
-                await fetcher.fetch_part(RemoteMedia(url, WHERE))
+                await fetch(fetcher, RemoteMedia(url, WHERE))
             assert caught.value.code == "image_too_large"
         async with fetching(max_document_bytes=4000) as fetcher:
             problem = await refusal(fetcher, url)
@@ -117,7 +118,7 @@ async def test_fetched_documents_stand_in_their_places():
             RemoteDocument(f"http://{NAME}:{site.port}/{name}", f"{WHERE}.{name}", None, None) for name in "ab"
         )
         drafts = [Draft("user", (Text("x"), first, DraftResult("t", (second,))), "messages[0]")]
-        [message] = await build_messages(drafts, fetcher)
+        [message] = await build_messages(drafts, RequestFetches(fetcher, "k"))
     one, two = Document("text/plain", "one"), Document("text/plain", "two")
     assert message.content == (Text("x"), one, ToolResult("t", (two,)))
 
@@ -128,5 +129,5 @@ async def test_more_documents_than_are_fetched_are_refused_before_any_is():
         RemoteDocument("http://x.test/", f"at[{number}]") for number in range(MAX_DOCUMENTS_PER_REQUEST + 1)
     ]
     with pytest.raises(Problem) as caught:
-        await build_messages([Draft("user", tuple(many), "messages[0]")], Fetcher(enabled=False))
+        await build_messages([Draft("user", tuple(many), "messages[0]")], RequestFetches(Fetcher(enabled=False), "k"))
     assert caught.value.param == f"at[{MAX_DOCUMENTS_PER_REQUEST}]"

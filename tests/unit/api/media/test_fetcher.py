@@ -22,10 +22,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.core.problems import Problem
-from api.media.blocks import RemoteMedia, build_image
-from api.media.fetcher import Fetcher
+from api.media.blocks import OfficeDocument, RemoteMedia, build_image
+from api.media.fetcher import Fetcher, to_part
 from api.media.public_addresses import Address, is_public
-from shared.turn import Image
+from shared.turn import Document, Image
 from tests.support.timeouts import TEST_TIMEOUT
 from tests.unit.api.media.test_blocks import png
 
@@ -34,6 +34,10 @@ NAME = "pictures.test"
 
 # What a test's server does with a request: bytes are the answer; a function talks for itself.
 type Answer = bytes | Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def fetch(fetcher: Fetcher, remote: RemoteMedia) -> Image | Document | OfficeDocument:
+    return to_part(remote, await fetcher.fetch_bytes(remote))
 
 
 def answer(body: bytes = b"", status: str = "200 OK", **headers: str) -> bytes:
@@ -132,7 +136,7 @@ async def problem_of(fetcher: Fetcher, url: str) -> Problem:
     """Why it is not fetched; always with the part and what to do."""
     with pytest.raises(Problem) as caught:
         async with asyncio.timeout(TEST_TIMEOUT):
-            await fetcher.fetch_image(RemoteMedia(url, WHERE))
+            await fetch(fetcher, RemoteMedia(url, WHERE))
     assert caught.value.param == WHERE
     assert f"`{WHERE}`" in caught.value.message
     return caught.value
@@ -149,7 +153,7 @@ async def until_left(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
 async def test_a_picture_comes_with_its_bytes():
     """A 200 with a picture is that picture, whatever its Content-Type says."""
     async with serving({"/a.png": answer(png(), content_type="text/html")}) as site, fetching() as fetcher:
-        found = await fetcher.fetch_image(RemoteMedia(f"http://{NAME}:{site.port}/a.png", WHERE))
+        found = await fetch(fetcher, RemoteMedia(f"http://{NAME}:{site.port}/a.png", WHERE))
     assert found == build_image(png(), WHERE)
     assert isinstance(found, Image)
 
@@ -163,7 +167,7 @@ async def test_the_request_holds_nothing_that_is_not_needed(monkeypatch: pytest.
         "/c": answer(png()),
     }
     async with serving(answers) as site, fetching() as fetcher:
-        await fetcher.fetch_image(RemoteMedia(f"http://{NAME}:{site.port}/a?b=%2F#f", WHERE))
+        await fetch(fetcher, RemoteMedia(f"http://{NAME}:{site.port}/a?b=%2F#f", WHERE))
     same = (
         f"Host: {NAME}:{site.port}\r\n"
         "Accept: image/png, image/jpeg, image/gif, image/webp\r\n"
@@ -179,7 +183,7 @@ async def test_names_of_one_address_do_not_share_a_connection():
     names = Names(pictures_test=["127.0.0.1"], other_test=["127.0.0.1"])
     async with serving({"/": answer(png())}) as site, fetching(names) as fetcher:
         for name in (NAME, "other.test", NAME):
-            await fetcher.fetch_image(RemoteMedia(f"http://{name}:{site.port}/", WHERE))
+            await fetch(fetcher, RemoteMedia(f"http://{name}:{site.port}/", WHERE))
     assert site.connections == 3
 
 
@@ -190,7 +194,7 @@ async def test_an_address_that_can_t_be_reached_leaves_the_next_one():
         serving({"/": answer(png())}) as site,
         fetching(names, may_connect=only("127.0.0.1", "127.0.0.3")) as fetcher,
     ):
-        await fetcher.fetch_image(RemoteMedia(f"http://{NAME}:{site.port}/", WHERE))
+        await fetch(fetcher, RemoteMedia(f"http://{NAME}:{site.port}/", WHERE))
         assert site.connections == 1
         nobody = Names(pictures_test=["127.0.0.3"])
         async with fetching(nobody, may_connect=only("127.0.0.3")) as other:
@@ -232,9 +236,7 @@ async def test_tls_is_with_the_name_not_with_the_address_it_was_found_at(tmp_pat
     server.sni_callback = lambda _socket, name, _context: heard.append(name)
     names = Names(pictures_test=["127.0.0.1"], other_test=["127.0.0.1"])
     async with serving({"/": answer(png())}, ssl=server) as site, fetching(names, verify=trusting) as fetcher:
-        assert await fetcher.fetch_image(RemoteMedia(f"https://{NAME}:{site.port}/", WHERE)) == build_image(
-            png(), WHERE
-        )
+        assert await fetch(fetcher, RemoteMedia(f"https://{NAME}:{site.port}/", WHERE)) == build_image(png(), WHERE)
         problem = await problem_of(fetcher, f"https://other.test:{site.port}/")
     assert (problem.status, problem.code) == (400, "image_fetch_failed")
     assert heard == [NAME, "other.test"]
@@ -284,7 +286,7 @@ async def test_no_form_of_loopback_is_connected_to(host: str):
         assert site.connections == 0
         if host in LOOPBACK or socket.has_dualstack_ipv6():
             careless = Fetcher(True, ports=None, may_connect=lambda _: True)
-            assert await careless.fetch_image(RemoteMedia(url, WHERE)) == build_image(png(), WHERE)
+            assert await fetch(careless, RemoteMedia(url, WHERE)) == build_image(png(), WHERE)
             await careless.close()
 
 
@@ -319,7 +321,7 @@ async def test_what_is_public_is_asked(host: str):
     """So that the refusals prove something."""
     fetcher = Fetcher(True)
     asked = untouched(fetcher)
-    assert await fetcher.fetch_image(RemoteMedia(f"http://{host}/", WHERE)) == build_image(png(), WHERE)
+    assert await fetch(fetcher, RemoteMedia(f"http://{host}/", WHERE)) == build_image(png(), WHERE)
     assert [ip_address(address) for address in asked] == [ip_address(host.strip("[]"))]
 
 
@@ -340,7 +342,7 @@ async def test_a_name_that_changes_its_mind_does_not_win():
         serving({"/": answer(png())}, host="127.0.0.2", port=public.port) as inside,
         fetching(names) as fetcher,
     ):
-        await fetcher.fetch_image(RemoteMedia(f"http://{NAME}:{public.port}/", WHERE))
+        await fetch(fetcher, RemoteMedia(f"http://{NAME}:{public.port}/", WHERE))
         assert (names.asked[NAME], public.connections, inside.connections) == (1, 1, 0)
         names.answers[NAME] = ["127.0.0.1", "127.0.0.2"]
         problem = await problem_of(fetcher, f"http://{NAME}:{public.port}/again")
@@ -406,7 +408,7 @@ async def test_a_redirect_to_a_public_address_is_followed(status: str):
     answers: dict[str, Answer] = {"/1": to("2", status), "/3": answer(png())}
     async with serving(answers) as site, fetching(names) as fetcher:
         answers["/2"] = to(f"//other.test:{site.port}/3", status)
-        found = await fetcher.fetch_image(RemoteMedia(f"http://{NAME}:{site.port}/1", WHERE))
+        found = await fetch(fetcher, RemoteMedia(f"http://{NAME}:{site.port}/1", WHERE))
     assert found == build_image(png(), WHERE)
     assert [head.split("\r\n")[1] for head in site.heads] == [
         f"Host: {NAME}:{site.port}",
@@ -451,9 +453,7 @@ async def test_redirects_end_after_three():
     """The fourth is a failure, and a loop ends."""
     answers: dict[str, Answer] = {"/0": answer(png()), **{f"/{left}": to(f"/{left - 1}") for left in range(1, 5)}}
     async with serving(answers | {"/loop": to("/loop")}) as site, fetching() as fetcher:
-        assert await fetcher.fetch_image(RemoteMedia(f"http://{NAME}:{site.port}/3", WHERE)) == build_image(
-            png(), WHERE
-        )
+        assert await fetch(fetcher, RemoteMedia(f"http://{NAME}:{site.port}/3", WHERE)) == build_image(png(), WHERE)
         for path in ("4", "loop"):
             before = site.connections
             problem = await problem_of(fetcher, f"http://{NAME}:{site.port}/{path}")
@@ -501,7 +501,7 @@ async def test_a_body_of_exactly_the_limit_is_taken():
     """The limit is the last size that is right."""
     data = png().ljust(10000, b"\0")
     async with serving({"/": answer(data)}) as site, fetching(max_bytes=10000) as fetcher:
-        assert await fetcher.fetch_image(RemoteMedia(f"http://{NAME}:{site.port}/", WHERE)) == build_image(data, WHERE)
+        assert await fetch(fetcher, RemoteMedia(f"http://{NAME}:{site.port}/", WHERE)) == build_image(data, WHERE)
 
 
 async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -560,7 +560,7 @@ async def test_many_that_are_given_up_leave_room_for_the_next():
             gone = await asyncio.gather(*(problem_of(fetcher, f"http://{NAME}:{site.port}/") for _ in range(70)))
         assert {problem.code for problem in gone} == {"image_fetch_failed"}
         async with fetching() as fetcher:
-            many = [fetcher.fetch_image(RemoteMedia(f"http://{NAME}:{site.port}/a", WHERE)) for _ in range(70)]
+            many = [fetch(fetcher, RemoteMedia(f"http://{NAME}:{site.port}/a", WHERE)) for _ in range(70)]
             assert await asyncio.gather(*many) == [build_image(png(), WHERE)] * 70
 
 

@@ -10,8 +10,7 @@ from api.core.problems import Problem
 from api.http.body_limits import BodyDeadline
 from api.http.inflight_bodies import MAX_BODY_BYTES, BodyReservation, InflightBodies
 from api.media.blocks import RemoteDocument, RemoteMedia
-from api.media.fetch_queue import MAX_FETCHES_PER_KEY
-from api.media.fetcher import MAX_FETCHES_PER_REQUEST
+from api.media.fetcher import MAX_FETCHES_PER_KEY, MAX_FETCHES_PER_REQUEST
 from api.media.request_fetches import RequestFetches
 from shared.turn import Image
 from tests.support.stack import wait_until

@@ -65,7 +65,7 @@ def watched(*events: tuple[float, Event], caller: Caller = CALLER, model: str = 
     """What is counted of a job that begins at 0 and whose events come at these times."""
     now = 0.0
     metrics = Metrics()
-    watch = JobMetrics(metrics, lambda: now)(Turn(model=model, messages=()), caller)
+    watch = JobMetrics(metrics, Turn(model=model, messages=()), caller, lambda: now)
     for at, event in events:
         now = at
         watch.record_event(event)
