@@ -7,7 +7,7 @@ from msgspec import Struct
 from api.auth.failed_keys import wrong_keys_problem
 from api.auth.middleware import unknown_host_problem
 from api.core.endpoint import Endpoint
-from api.core.problems import STATUS_AND_CODE, Problem, invalid_problem, problem_from_failure, too_large_problem
+from api.core.problems import STATUS_AND_CODE, Problem, problem_from_failure, too_large_problem
 from api.core.schema import Json, ref
 from api.dialects.anthropic.models import ErrorMessage
 from api.dialects.openai_common import ErrorEnvelope, to_error_type
@@ -17,36 +17,19 @@ from api.http.inflight_bodies import capacity_problem
 from shared.errors import ErrorKind
 from shared.events import Failed
 
-WINDOWS = ("five-hour", "seven-day")
-
 
 def _header(description: str, schema: Json, *, always: bool = False) -> Json:
     return {"description": description, "schema": schema, **({"required": True} if always else {})}
 
 
-_OF_KEYS: dict[str, Json] = {
-    name: header
-    for what in ("requests", "tokens")
-    for name, header in {
-        f"x-ratelimit-limit-{what}": _header(f"The limit of {what} per minute of the key.", {"type": "integer"}),
-        f"x-ratelimit-remaining-{what}": _header(
-            f"The remaining {what} of the key in this minute.", {"type": "integer", "minimum": 0}
-        ),
-        f"x-ratelimit-reset-{what}": _header(
-            f"The time until the limit of {what} resets, in seconds, such as `12.500s`.",
-            {"type": "string", "pattern": "^[0-9.]+s$"},
-        ),
-        f"anthropic-ratelimit-{what}-limit": _header(
-            f"The limit of {what} per minute of the key.", {"type": "integer"}
-        ),
-        f"anthropic-ratelimit-{what}-remaining": _header(
-            f"The remaining {what} of the key in this minute.", {"type": "integer"}
-        ),
-        f"anthropic-ratelimit-{what}-reset": _header(
-            f"When the limit of {what} resets (RFC 3339).", {"type": "string", "format": "date-time"}
-        ),
-    }.items()
-}
+def _describe_each(names: Iterable[str], *headers: tuple[str, str, Json]) -> dict[str, Json]:
+    """Returns headers whose names and descriptions contain what they count."""
+    return {
+        template.format(name): _header(description.format(name), schema)
+        for name in names
+        for template, description, schema in headers
+    }
+
 
 HEADERS: dict[str, Json] = {
     "x-request-id": _header(
@@ -90,19 +73,32 @@ HEADERS: dict[str, Json] = {
     "x-token-count": _header(
         "Always `estimate`: the server estimates the number of tokens.", {"const": "estimate"}, always=True
     ),
-    **{
-        f"x-ratelimit-{name}-{what}": _header(words.format(name), schema)
-        for name in WINDOWS
-        for what, words, schema in (
-            (
-                "utilization",
-                "The used fraction of the subscription's {} window, from 0 to 1, as last reported.",
-                {"type": "number", "minimum": 0},
-            ),
-            ("reset", "Seconds until the {} window resets.", {"type": "integer", "minimum": 0}),
-        )
-    },
-    **_OF_KEYS,
+    **_describe_each(
+        ("five-hour", "seven-day"),
+        (
+            "x-ratelimit-{}-utilization",
+            "The used fraction of the subscription's {} window, from 0 to 1, as last reported.",
+            {"type": "number", "minimum": 0},
+        ),
+        ("x-ratelimit-{}-reset", "Seconds until the {} window resets.", {"type": "integer", "minimum": 0}),
+    ),
+    **_describe_each(
+        ("requests", "tokens"),
+        ("x-ratelimit-limit-{}", "The limit of {} per minute of the key.", {"type": "integer"}),
+        ("x-ratelimit-remaining-{}", "The remaining {} of the key in this minute.", {"type": "integer", "minimum": 0}),
+        (
+            "x-ratelimit-reset-{}",
+            "The time until the limit of {} resets, in seconds, such as `12.500s`.",
+            {"type": "string", "pattern": "^[0-9.]+s$"},
+        ),
+        ("anthropic-ratelimit-{}-limit", "The limit of {} per minute of the key.", {"type": "integer"}),
+        ("anthropic-ratelimit-{}-remaining", "The remaining {} of the key in this minute.", {"type": "integer"}),
+        (
+            "anthropic-ratelimit-{}-reset",
+            "When the limit of {} resets (RFC 3339).",
+            {"type": "string", "format": "date-time"},
+        ),
+    ),
 }
 
 ALWAYS = ("x-request-id", "openai-processing-ms")
@@ -132,81 +128,55 @@ TITLES = {
     529: "The model's service is overloaded",
 }
 
-_where = "messages[0].content[1]"
-OWN: tuple[Problem, ...] = (
-    MALFORMED_REQUEST,
-    HEAD_TOO_LARGE,
-    HEAD_TIMED_OUT,
-    TOO_MANY_CONNECTIONS,
-    capacity_problem(),
-    Problem(400, "invalid_json", "The body is not valid JSON in UTF-8."),
-    invalid_problem("`messages[0].role` is missing.", "messages[0].role"),
-    invalid_problem(
-        "`logit_bias` is not supported: the service has no such parameter.", "logit_bias", "unsupported_parameter"
+_part = "messages[0].content[1]"
+_schema = "response_format.json_schema.schema.type"
+_unfetched = "this URL can't be fetched: it is not a valid URL."
+# Errors with a status, a code, the parameter and the message.
+_EXAMPLES: tuple[tuple[int, str, str | None, str], ...] = (
+    (400, "invalid_json", None, "The body is not valid JSON in UTF-8."),
+    (400, "invalid_value", "messages[0].role", "`messages[0].role` is missing."),
+    (400, "unsupported_parameter", "logit_bias", "`logit_bias` is not supported: the service has no such parameter."),
+    (400, "invalid_schema", _schema, f"`{_schema}` is not valid JSON Schema: 'objet' is not valid."),
+    (400, "invalid_tool_results", "messages[1]", "The tool calls `call_1` have no result; send one for each."),
+    (400, "invalid_image", _part, f"`{_part}`: the image is empty. Send PNG, JPEG, GIF or WebP."),
+    (400, "invalid_file", _part, f"`{_part}`: the data is neither a valid data URL nor valid base64."),
+    (400, "image_fetch_refused", _part, f"`{_part}`: {_unfetched} Send the image as a data URL."),
+    (400, "image_fetch_failed", _part, f"`{_part}`: the image could not be fetched."),
+    (400, "file_fetch_refused", _part, f"`{_part}`: {_unfetched} Send the file as base64."),
+    (400, "file_fetch_failed", _part, f"`{_part}`: the document could not be fetched."),
+    (400, "invalid_encoding", None, "The body does not match its Content-Encoding."),
+    (401, "invalid_api_key", None, "Incorrect API key provided. Send the server's key as `Authorization: Bearer KEY`."),
+    (404, "not_supported", None, "This server has no `/v1/embeddings`. Use an embedding model of another service."),
+    (
+        *(400, "previous_response_not_found", "previous_response_id"),
+        "Previous response with id 'resp_1' not found: it was not stored, or it has expired. Send its conversation as `input`.",
     ),
-    invalid_problem(
-        "`response_format.json_schema.schema.type` is not valid JSON Schema: 'objet' is not valid.",
-        "response_format.json_schema.schema.type",
-        "invalid_schema",
-    ),
-    invalid_problem(
-        "The tool calls `call_1` have no result; send one for each.", "messages[1]", "invalid_tool_results"
-    ),
-    invalid_problem(f"`{_where}`: the image is empty. Send PNG, JPEG, GIF or WebP.", _where, "invalid_image"),
-    invalid_problem(f"`{_where}`: the data is neither a valid data URL nor valid base64.", _where, "invalid_file"),
-    invalid_problem(
-        f"`{_where}`: this URL can't be fetched: it is not a valid URL. Send the image as a data URL.",
-        _where,
-        "image_fetch_refused",
-    ),
-    invalid_problem(f"`{_where}`: the image could not be fetched.", _where, "image_fetch_failed"),
-    invalid_problem(
-        f"`{_where}`: this URL can't be fetched: it is not a valid URL. Send the file as base64.",
-        _where,
-        "file_fetch_refused",
-    ),
-    invalid_problem(f"`{_where}`: the document could not be fetched.", _where, "file_fetch_failed"),
-    Problem(400, "invalid_encoding", "The body does not match its Content-Encoding."),
-    Problem(
-        401, "invalid_api_key", "Incorrect API key provided. Send the server's key as `Authorization: Bearer KEY`."
-    ),
-    Problem(404, "not_supported", "This server has no `/v1/embeddings`. Use an embedding model of another service."),
-    Problem(
-        400,
-        "previous_response_not_found",
-        "Previous response with id 'resp_1' not found: it was not stored, or it has expired. Send its conversation as "
-        "`input`.",
-        param="previous_response_id",
-    ),
-    invalid_problem(
-        "`input[1]`: no item with id `msg_1` is stored; send the item itself.", "input[1].id", "item_not_found"
-    ),
-    invalid_problem(
+    (400, "item_not_found", "input[1].id", "`input[1]`: no item with id `msg_1` is stored; send the item itself."),
+    (
+        *(400, "not_cancellable", "response_id"),
         "This response has ended. Only a response in progress can be cancelled.",
-        "response_id",
-        "not_cancellable",
     ),
-    Problem(
-        404,
-        "response_not_found",
+    (
+        *(404, "response_not_found", "response_id"),
         "Response with id 'resp_1' not found: it was not stored, or it has expired.",
-        param="response_id",
     ),
-    Problem(405, "method_not_allowed", "This address does not support this method."),
-    Problem(426, "upgrade_required", "WebSockets are not supported. Use POST with `stream: true`."),
-    unknown_host_problem(),
-    wrong_keys_problem(60.0),
-    Problem(401, "key_disabled", "This key is disabled; the server's owner can enable it again."),
-    Problem(401, "key_expired", "This key has expired; ask the server's owner for another one."),
-    Problem(403, "missing_scope", "This key does not have the scope `admin`, which this needs; it has: chat."),
+    (405, "method_not_allowed", None, "This address does not support this method."),
+    (426, "upgrade_required", None, "WebSockets are not supported. Use POST with `stream: true`."),
+    (401, "key_disabled", None, "This key is disabled; the server's owner can enable it again."),
+    (401, "key_expired", None, "This key has expired; ask the server's owner for another one."),
+    (403, "missing_scope", None, "This key does not have the scope `admin`, which this needs; it has: chat."),
+    (413, "image_too_large", _part, f"`{_part}`: the image is larger than 5 MiB."),
+    (413, "file_too_large", _part, f"`{_part}`: the file is larger than 20 MiB."),
+    (415, "unsupported_encoding", None, "Send the body without Content-Encoding, or with Content-Encoding: gzip."),
+)
+OWN: tuple[Problem, ...] = (
+    *(MALFORMED_REQUEST, HEAD_TOO_LARGE, HEAD_TIMED_OUT, TOO_MANY_CONNECTIONS),
+    *(capacity_problem(), unknown_host_problem(), wrong_keys_problem(60.0), too_large_problem()),
     Problem(503, "database_unavailable", "The database does not answer.", retryable=True),
-    too_large_problem(),
-    Problem(413, "image_too_large", f"`{_where}`: the image is larger than 5 MiB.", param=_where),
-    Problem(413, "file_too_large", f"`{_where}`: the file is larger than 20 MiB.", param=_where),
-    Problem(415, "unsupported_encoding", "Send the body without Content-Encoding, or with Content-Encoding: gzip."),
+    *(Problem(status, code, message, param=param) for status, code, param, message in _EXAMPLES),
 )
 # Only jobs on files and commands fail with these.
-OF_TOOLS = (*(ErrorKind.NOT_ALLOWED, ErrorKind.NOT_FOUND, ErrorKind.BAD_JOB, ErrorKind.TOO_LARGE),)
+OF_TOOLS = (ErrorKind.NOT_ALLOWED, ErrorKind.NOT_FOUND, ErrorKind.BAD_JOB, ErrorKind.TOO_LARGE)
 CHAT_PROBLEMS = (*OWN, *(problem_from_failure(Failed(kind)) for kind in STATUS_AND_CODE if kind not in OF_TOOLS))
 
 
