@@ -14,7 +14,7 @@ from api.accounting.ledger import Ledger
 from api.accounting.meter import Meter
 from api.accounting.rate_limits import RateLimiter
 from api.accounting.request_admission import AdmissionMiddleware
-from api.accounting.storage_sync import StorageConfig, StorageSync
+from api.accounting.storage_sync import StorageSync
 from api.admin import routes as admin
 from api.agent.checks import AgentLimits
 from api.agent.services import AgentServices
@@ -129,8 +129,7 @@ def build_services(settings: Settings, drain: Drain, tracing: Tracing, metrics: 
     catalogue = Catalogue(claude_executors.fetch_statuses, settings.default_model, settings.model_aliases)
     keyring = Keyring()
     limiter = RateLimiter(settings.rate_limit_url.get_secret_value() if settings.rate_limit_url else None)
-    storage = build_storage_config(settings)
-    ledger = Ledger(storage.folder / JOURNAL_FOLDER)
+    ledger = Ledger(settings.data_dir.absolute() / JOURNAL_FOLDER)
     meter = Meter(keyring, limiter, ledger, catalogue)
     timeout, observers = settings.request_timeout, (partial(JobMetrics, metrics),)
     held = HeldConversations(claude_executors, meter.revocation, settings.api_secret_token.get_secret_value())
@@ -138,7 +137,12 @@ def build_services(settings: Settings, drain: Drain, tracing: Tracing, metrics: 
     tool_client = ToolClient(tools_executors, drain, timeout, meter, tracing)
     agent_limits = AgentLimits(settings.max_prompt, settings.max_turns)
     agent_services = AgentServices(turn_client, tool_client, catalogue, agent_limits)
-    policy = build_policy(settings)
+    policy = Policy(
+        settings.reject_unsupported_params,
+        settings.max_choices,
+        settings.sse_keepalive_interval,
+        settings.show_reasoning,
+    )
     body_decoder = BodyDecoder()
     fetcher = Fetcher(settings.fetch_images)
     return Services(
@@ -152,7 +156,7 @@ def build_services(settings: Settings, drain: Drain, tracing: Tracing, metrics: 
         agent_services=agent_services,
         drain=drain,
         keyring=keyring,
-        storage_sync=StorageSync(storage, keyring, limiter, ledger, meter.revocation.check),
+        storage_sync=StorageSync(settings, keyring, limiter, ledger, meter.revocation.check),
         meter=meter,
         body_decoder=body_decoder,
         fetcher=fetcher,
@@ -206,22 +210,6 @@ def wrap_with_middleware(app: ASGIApp, settings: Settings, tracing: Tracing, met
     app = HttpTraceMiddleware(app, tracing)
     app = RequestContextMiddleware(app)
     return ClientAddressMiddleware(app, settings.trusted_proxies)
-
-
-def build_policy(settings: Settings) -> Policy:
-    """Returns how requests' parameters are treated."""
-    return Policy(
-        settings.reject_unsupported_params,
-        settings.max_choices,
-        settings.sse_keepalive_interval,
-        settings.show_reasoning,
-    )
-
-
-def build_storage_config(settings: Settings) -> StorageConfig:
-    """Returns where keys and ledger are stored."""
-    folder = settings.data_dir.absolute()
-    return StorageConfig(folder, settings.database_url, settings.key_pepper, settings.usage_retention_days)
 
 
 def build_host_policy(settings: Settings) -> HostPolicy:

@@ -7,6 +7,7 @@ service is among them.
 import importlib.util
 import ipaddress
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -46,24 +47,8 @@ def check_token_strength(token: SecretStr) -> SecretStr:
     return token
 
 
-def check_optional_token_strength(token: SecretStr | None) -> SecretStr | None:
-    """As `check_token_strength`. Raises ValueError."""
-    return token and check_token_strength(token)
-
-
-def check_database_url(url: SecretStr | None) -> SecretStr | None:
-    """Returns DATABASE_URL. Raises ValueError for an invalid one."""
-    return _check_url(url, ("postgresql", "postgres"), "postgresql://USER:PASSWORD@HOST:5432/DATABASE", "asyncpg")
-
-
-def check_rate_limit_url(url: SecretStr | None) -> SecretStr | None:
-    """Returns RATE_LIMIT_URL. Raises ValueError for an invalid one."""
-    return _check_url(url, ("redis", "rediss", "valkey", "valkeys"), "redis://HOST:6379/0", "redis")
-
-
-def _check_url(url: SecretStr | None, schemes: tuple[str, ...], example: str, driver: str) -> SecretStr | None:
-    if url is None:
-        return None
+def check_url(url: SecretStr, schemes: tuple[str, ...], example: str, driver: str) -> SecretStr:
+    """Returns the address of a database. Raises ValueError for an invalid one."""
     try:
         parts = urlsplit(url.get_secret_value())
         good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
@@ -102,6 +87,17 @@ def parse_networks(value: object) -> object:
         return tuple(ipaddress.ip_network(item.strip()) for item in value.split(",") if item.strip())
     except ValueError as error:
         raise ValueError(f"{error}; list addresses and networks, such as 127.0.0.1,10.1.0.0/16") from error
+
+
+check_database_url = partial(
+    check_url,
+    schemes=("postgresql", "postgres"),
+    example="postgresql://USER:PASSWORD@HOST:5432/DATABASE",
+    driver="asyncpg",
+)
+check_rate_limit_url = partial(
+    check_url, schemes=("redis", "rediss", "valkey", "valkeys"), example="redis://HOST:6379/0", driver="redis"
+)
 
 
 class Settings(BaseSettings):
@@ -180,11 +176,11 @@ class Settings(BaseSettings):
     """
     data_dir: Path = Path(".data")
     """The folder of keys, ledger and pepper, for the server's user only. Back it up completely."""
-    database_url: Annotated[SecretStr | None, AfterValidator(check_database_url)] = None
+    database_url: Annotated[SecretStr, AfterValidator(check_database_url)] | None = None
     """A PostgreSQL database for keys and ledger, instead of a file in `DATA_DIR`: `postgresql://…`."""
-    rate_limit_url: Annotated[SecretStr | None, AfterValidator(check_rate_limit_url)] = None
+    rate_limit_url: Annotated[SecretStr, AfterValidator(check_rate_limit_url)] | None = None
     """A Redis or Valkey that counts rate limits for several API hosts: `redis://…` or `valkey://…`."""
-    key_pepper: Annotated[SecretStr | None, AfterValidator(check_optional_token_strength)] = None
+    key_pepper: Annotated[SecretStr, AfterValidator(check_token_strength)] | None = None
     """The secret that protects stored keys, the same on all hosts. Without one, the server generates it in
     `DATA_DIR/pepper`. Same rules as `API_SECRET_TOKEN`.
     """

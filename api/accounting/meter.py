@@ -21,8 +21,7 @@ from api.accounting.rate_limits import RateLimiter, RateLimitStatus
 from api.auth.revocation import AdmissionDenied, GiveUp, Revocation
 from api.core.caller import Caller, RequestAdmission
 from api.core.keys import Key, Keyring
-from api.models.access import is_model_allowed
-from api.models.catalogue import Catalogue
+from api.models.catalogue import Catalogue, is_model_allowed
 from shared.errors import ErrorKind
 from shared.events import Failed
 

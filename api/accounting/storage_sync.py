@@ -8,11 +8,8 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import structlog
-from msgspec import Struct
-from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.accounting.ledger import Ledger
@@ -23,6 +20,7 @@ from api.database import keys as stored
 from api.database import usage
 from api.database.engine import DATABASE_FILE, DatabaseUnavailable, build_engine, upgrade
 from api.database.folder import load_pepper, prepare_folder
+from api.settings import Settings
 
 # Less than half of the second within which a change takes effect.
 KEYS_POLL_INTERVAL = 0.4
@@ -42,27 +40,19 @@ PEPPER_MISMATCH = (
 log = structlog.get_logger()
 
 
-class StorageConfig(Struct, frozen=True):
-    """Where data is stored. url: a database server; None means a file in the folder. pepper: None means a file there too."""
-
-    folder: Path
-    url: SecretStr | None
-    pepper: SecretStr | None
-    retention_days: int
-
-
 class StorageSync:
     """Mutable: the engine once it is open, the tasks, and the problems. revoke: is called after the keys were read."""
 
     def __init__(
         self,
-        config: StorageConfig,
+        settings: Settings,
         keyring: Keyring,
         limiter: RateLimiter,
         ledger: Ledger,
         revoke: Callable[[], None] = lambda: None,
     ) -> None:
-        self._config = config
+        self._settings = settings
+        self._folder = settings.data_dir.absolute()
         self._keyring = keyring
         self._limiter = limiter
         self._ledger = ledger
@@ -167,17 +157,17 @@ class StorageSync:
 
     def _inode(self) -> int | None:
         with contextlib.suppress(OSError):
-            return (self._config.folder / DATABASE_FILE).stat().st_ino
+            return (self._folder / DATABASE_FILE).stat().st_ino
         return None
 
     async def _open_engine(self) -> AsyncEngine:
         """Returns the database, upgraded and checked. Raises DatabaseUnavailable."""
-        config = self._config
-        prepare_folder(config.folder)
-        pepper = config.pepper.get_secret_value().encode() if config.pepper else load_pepper(config.folder)
-        engine = build_engine(config.url.get_secret_value() if config.url else None, config.folder)
+        folder, url, secret = self._folder, self._settings.database_url, self._settings.key_pepper
+        prepare_folder(folder)
+        pepper = secret.get_secret_value().encode() if secret else load_pepper(folder)
+        engine = build_engine(url.get_secret_value() if url else None, folder)
         try:
-            before = await upgrade(engine, config.folder)
+            before = await upgrade(engine, folder)
             if not await stored.match_pepper(engine, hash_pepper(pepper)):
                 raise DatabaseUnavailable(PEPPER_MISMATCH)
             recovered = await self._ledger.recover_orphans(engine)
@@ -185,7 +175,7 @@ class StorageSync:
             await engine.dispose()
             raise
         self._keyring.pepper = pepper
-        self._file_inode = None if config.url else self._inode()
+        self._file_inode = None if url else self._inode()
         self._keys_version = ""
         log.info("the database is open", version_before=before, recovered_records=recovered)
         return engine
@@ -196,7 +186,7 @@ class StorageSync:
 
     async def _delete_expired(self) -> None:
         if self._engine is not None:
-            await usage.delete_expired(self._engine, time.time(), self._config.retention_days)
+            await usage.delete_expired(self._engine, time.time(), self._settings.usage_retention_days)
 
 
 def unavailable_problem(sentence: str) -> Problem:

@@ -37,8 +37,9 @@ async def run_check(settings: Settings) -> ApiCheck:
     url = settings.database_url.get_secret_value() if settings.database_url else None
     limits = settings.rate_limit_url.get_secret_value() if settings.rate_limit_url else None
     # A problem of the folder is a problem of the file in it.
-    check = _skip_database() if data and url is None else _check_database(url, folder)
-    (found, database), unshared = await asyncio.gather(check, _check_limits(limits))
+    checked = asyncio.create_task(_check_limits(limits))
+    found, database = ("", "") if data and url is None else await _check_database(url, folder)
+    unshared = await checked
     return ApiCheck(
         data_problem=data,
         data_dir_exists=folder.is_dir(),
@@ -48,10 +49,6 @@ async def run_check(settings: Settings) -> ApiCheck:
         has_rate_limit_url=limits is not None,
         rate_limit_problem=unshared,
     )
-
-
-async def _skip_database() -> tuple[str, str]:
-    return "", ""
 
 
 async def _check_database(url: str | None, folder: Path) -> tuple[str, str]:

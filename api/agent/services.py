@@ -32,8 +32,7 @@ from api.core.model_names import exclude_default
 from api.core.problems import Problem, invalid_problem, problem_from_failure
 from api.executors.tool_client import ToolClient
 from api.executors.turn_client import TurnClient
-from api.models.access import list_allowed_models
-from api.models.catalogue import Catalogue, build_model_list
+from api.models.catalogue import Catalogue, build_model_list, list_allowed_models
 from shared.errors import ErrorKind
 from shared.events import Done, Failed
 from shared.tool_jobs import CommandOutput, CommandResult, FileContent, JobDone, JobResult, ReadFile, RunCommand

@@ -27,14 +27,9 @@ class DuplicateKeyName(Exception):
 
 def _to_row(key: Key) -> dict[str, object]:
     return {
-        "id": key.id,
-        "name": key.name,
-        "digest": key.digest,
+        **msgspec.structs.asdict(key),
         "scopes": " ".join(key.scopes),
         "models": None if key.models is None else msgspec.json.encode(key.models).decode(),
-        "created": key.created,
-        "expires": key.expires,
-        "disabled": key.disabled,
         "allowance": msgspec.json.encode(key.allowance).decode(),
     }
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import ColumnElement, case, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -46,25 +46,16 @@ class UsageQuery(Struct, frozen=True):
 
 
 def _to_row(record: LedgerRecord) -> dict[str, Any]:
-    counts = {name: getattr(record.usage, name) for name in TOKEN_COLUMNS}
+    fields = structs.asdict(record)
     return {
-        "id": record.id,
-        "at": record.at,
+        **structs.asdict(fields.pop("usage")),
+        **fields,
         "day": int(record.at // DAY),
         "hour": int(record.at // HOUR),
-        "key": record.key,
         "dialect": record.dialect[:32],
-        "model": _clean(record.model)[:128],
-        **counts,
-        "cost_usd": record.cost_usd,
-        "seconds": record.seconds,
-        "outcome": record.outcome,
+        # Some databases reject certain characters of clients' texts.
+        "model": record.model.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:128],
     }
-
-
-def _clean(text: str) -> str:
-    """Returns a text that every database accepts: some reject certain characters of clients' texts."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 async def write_records(engine: AsyncEngine, records: Sequence[LedgerRecord]) -> int:
@@ -135,8 +126,7 @@ async def read_spending(
     engine: AsyncEngine, names: Iterable[str], since: int
 ) -> dict[str, dict[int, tuple[float, int]]]:
     """Returns the dollars and tokens of these keys for each day from `since` on. Raises DatabaseUnavailable."""
-    table = spendings
-    statement = select(table).where(table.c.day >= since, table.c.key.in_(list(names)))
+    statement = select(spendings).where(spendings.c.day >= since, spendings.c.key.in_(list(names)))
     async with transaction(engine) as connection:
         rows = (await connection.execute(statement)).all()
     found: defaultdict[str, dict[int, tuple[float, int]]] = defaultdict(dict)

@@ -63,7 +63,7 @@ class EventStreamResponse[E]:
         keepalive: bytes = KEEPALIVE_COMMENT,
         status: Callable[[Problem], int] = lambda problem: problem.status,
     ) -> None:
-        self._events = events
+        self._events = failures_as_events(events)
         self._encoder = encoder
         self._stream = stream
         self._keepalive_interval = keepalive_interval
@@ -117,12 +117,8 @@ class EventStreamResponse[E]:
             keepalives.cancel()
 
     async def _receive_event(self) -> tuple[int, E | Failed] | None:
-        """Returns the next event, None after the last. A fault in this program ends the answer as any failure does."""
-        try:
-            numbered = await anext(self._events, None)
-        except Exception:
-            log.exception("a job failed")
-            numbered = 0, Failed(ErrorKind.INTERNAL)
+        """Returns the next event, None after the last."""
+        numbered = await anext(self._events, None)
         if numbered:
             self._record_event(numbered[1])
         return numbered

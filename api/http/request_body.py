@@ -67,11 +67,6 @@ async def _decode_content(body: bytes, scope: Scope) -> bytes:
             raise Problem(415, "unsupported_encoding", message)
 
 
-def decompress(body: bytes) -> bytes:
-    """Returns a compressed body, decompressed. Raises Problem."""
-    return b"".join(iter_decompressed(body))
-
-
 def iter_decompressed(body: bytes) -> Iterator[bytes]:
     """Yields a compressed body, decompressed, in pieces. Raises Problem."""
     inflate, size = zlib.decompressobj(GZIP_OR_ZLIB_WBITS), 0

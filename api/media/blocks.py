@@ -5,6 +5,9 @@ raises a Problem that names the part and the accepted types.
 """
 
 import base64
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import partial
 from typing import ClassVar
 from urllib.parse import unquote_to_bytes
 
@@ -84,22 +87,14 @@ def build_image(data: bytes, where: str) -> Image:
 
 def read_data_url(url: str, where: str) -> Image | Document | OfficeDocument:
     """Returns the content of a data URL. Raises Problem."""
-    try:
+    with _decode_image(where):
         return to_image_block(parse_data_url(url), where)
-    except ValueError as error:
-        raise _undecodable_image_problem(where) from error
 
 
 def read_base64_image(data: str, media_type: str, where: str) -> Image | Document | OfficeDocument:
     """Returns the content of an image part in base64. Raises Problem."""
-    try:
+    with _decode_image(where):
         return to_image_block(_parse_media(media_type, data), where)
-    except ValueError as error:
-        raise _undecodable_image_problem(where) from error
-
-
-def _undecodable_image_problem(where: str) -> Problem:
-    return media_problem("invalid_image", f"the data can't be decoded. Send {IMAGE_FORMATS} in base64.", where)
 
 
 def to_image_block(sent: MediaData, where: str) -> Image | Document | OfficeDocument:
@@ -122,26 +117,17 @@ def to_image_block(sent: MediaData, where: str) -> Image | Document | OfficeDocu
 
 def read_file_data(file_data: str, filename: str | None, where: str) -> Document | Image | OfficeDocument:
     """Returns the content of a `file` part: a data URL, or base64 alone. Raises Problem."""
-    try:
+    with _decode_file(where):
         sent = parse_data_url(file_data) if file_data[:5].lower() == "data:" else MediaData(decode_base64(file_data))
-    except ValueError as error:
-        raise _undecodable_file_problem(where) from error
-    return to_file_block(sent, filename or None, where)
+        return to_file_block(sent, filename or None, where)
 
 
 def read_base64_file(
     data: str, media_type: str, title: str | None, where: str, *, context: str | None = None
 ) -> Document | Image | OfficeDocument:
     """Returns the content of a document part in base64. Raises Problem."""
-    try:
-        sent = _parse_media(media_type, data)
-    except ValueError as error:
-        raise _undecodable_file_problem(where) from error
-    return to_file_block(sent, title or None, where, context=context)
-
-
-def _undecodable_file_problem(where: str) -> Problem:
-    return media_problem("invalid_file", "the data is neither a valid data URL nor valid base64.", where)
+    with _decode_file(where):
+        return to_file_block(_parse_media(media_type, data), title or None, where, context=context)
 
 
 def to_file_block(
@@ -230,3 +216,17 @@ def add_context[T: Document | OfficeDocument](document: T, context: str | None) 
 def media_problem(code: str, sentence: str, where: str, status: int = 400) -> Problem:
     """Builds the problem of an unusable image or file."""
     return Problem(status, code, f"`{where}`: {sentence}", param=where)
+
+
+@contextmanager
+def _reject_undecodable(code: str, sentence: str, where: str) -> Generator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise media_problem(code, sentence, where) from error
+
+
+_decode_image = partial(
+    _reject_undecodable, "invalid_image", f"the data can't be decoded. Send {IMAGE_FORMATS} in base64."
+)
+_decode_file = partial(_reject_undecodable, "invalid_file", "the data is neither a valid data URL nor valid base64.")

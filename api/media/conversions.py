@@ -12,6 +12,7 @@ from shared.events import Failed
 from shared.tool_jobs import ConvertDocument, ConvertedDocument, JobResult
 from shared.turn import Document
 
+NO_CONVERTER = "no tools executor is available to convert office documents."
 NO_CONVERTER_HINT = "Send the document as PDF or text, or ask the server's owner to run a tools executor."
 
 type RunJob = Callable[[ConvertDocument], Awaitable[JobResult | Failed]]
@@ -36,18 +37,9 @@ def conversion_problem(failed: Failed, where: str) -> Problem:
             return media_problem("invalid_file", failed.detail, where)
         case ErrorKind.TOO_LARGE:
             return media_problem("file_too_large", failed.detail, where, 413)
-        case ErrorKind.TOOLS_UNAVAILABLE:
-            known = problem_from_failure(failed)
-            message = " ".join(
-                filter(
-                    None,
-                    ("no tools executor is available to convert office documents.", failed.detail, NO_CONVERTER_HINT),
-                )
-            )
-            problem = media_problem(known.code, message, where, known.status)
-            problem.retryable, problem.retry_after = known.retryable, known.retry_after
-            return problem
         case _:
             problem = problem_from_failure(failed)
-            problem.param, problem.message = where, f"`{where}`: {problem.message}"
-            return problem
+    if failed.kind is ErrorKind.TOOLS_UNAVAILABLE:
+        problem.message = " ".join(filter(None, (NO_CONVERTER, failed.detail, NO_CONVERTER_HINT)))
+    problem.param, problem.message = where, f"`{where}`: {problem.message}"
+    return problem

@@ -1,10 +1,11 @@
-"""The catalogue: the models that exist, and the names that clients may use for them."""
+"""The catalogue: the models that exist, the names that clients may use for them, and the models that a key may use."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
 from msgspec import Struct
 
+from api.core.keys import Key
 from api.core.model_names import CLI_ALIASES, MODEL_ID, VENDOR_ALIASES, exclude_default, resolve_model
 from api.core.problems import Problem
 from shared.wire import ClaudeStatus, CliModel
@@ -13,6 +14,7 @@ MODELS_TTL = 60.0
 # The CLI accepts this suffix after an id, for longer conversations.
 LONG_CONTEXT_SUFFIX = "[1m]"
 
+type NameLookup = Callable[[str], Collection[str]]
 type StatusFetcher = Callable[[], Awaitable[Mapping[str, ClaudeStatus | None]]]
 
 
@@ -49,6 +51,19 @@ def find_model(name: str, listed: list[ListedModel]) -> ListedModel | None:
     ):
         return ListedModel(lowered, lowered, is_alias=False)
     return None
+
+
+def is_model_allowed(key: Key, model: str, list_names: NameLookup) -> bool:
+    """Whether a key may use a model, by any of the model's names."""
+    if key.models is None:
+        return True
+    wanted = set(list_names(model))
+    return any(not wanted.isdisjoint(list_names(name)) for name in key.models)
+
+
+def list_allowed_models(key: Key | None, models: Iterable[ListedModel], list_names: NameLookup) -> list[ListedModel]:
+    """Returns the models that a key may use. key: None for the owner."""
+    return [model for model in models if key is None or is_model_allowed(key, model.id, list_names)]
 
 
 class Catalogue:

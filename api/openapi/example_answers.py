@@ -1,7 +1,6 @@
 """Example answers and streams, written by the encoders of the real answers. Pure."""
 
 from collections.abc import Iterable
-from typing import Protocol
 
 import msgspec
 
@@ -14,6 +13,7 @@ from api.dialects.openai_responses.encode import ResponsesEncoder
 from api.dialects.openai_responses.output_items import ResponsesOutputOptions
 from api.dialects.openai_responses.store import ResponseStore
 from api.dialects.openai_responses.view import build_response
+from api.http.event_stream import Encoder
 from api.openapi.example_requests import CALL, RESPONSES
 from shared.events import (
     Done,
@@ -31,18 +31,6 @@ MODEL = "claude-sonnet-4-6"
 CREATED = 1767225600
 
 
-class Encoder(Protocol):
-    """Writes the answer of one dialect."""
-
-    def encode_event(self, event: Event) -> bytes:
-        """Returns the bytes of an event in a stream."""
-        ...
-
-    def encode_answer(self) -> bytes:
-        """Returns the complete answer."""
-        ...
-
-
 def _events(*events: Event, reason: StopReason = "end_turn") -> tuple[Event, ...]:
     return (Started(MODEL), *events, Done(reason, Usage(14, 23, cache_read_tokens=1180), 0.00084))
 
@@ -55,27 +43,27 @@ CALLED = _events(
 FILLED = _events(TextDelta("    return "), TextDelta("a + b"))
 
 
-def _chat() -> Encoder:
+def _chat() -> Encoder[Event]:
     return ChatEncoder("chatcmpl-5d3f0c2a9b7e4f1c", CREATED, MODEL, ChatOutputOptions(include_usage=True))
 
 
-def _completion() -> Encoder:
+def _completion() -> Encoder[Event]:
     return CompletionEncoder("cmpl-0b1c2d3e4f5a", CREATED, MODEL, [""])
 
 
-def _response() -> Encoder:
+def _response() -> Encoder[Event]:
     call = decode(msgspec.json.encode(RESPONSES["hello"]["value"]), Policy(), ResponseStore(0, 0, 1).for_key("owner"))
     response = build_response("resp_5d3f0c2a9b7e4f1c", CREATED, MODEL, call)
     return ResponsesEncoder(response, ResponsesOutputOptions(), lambda: CREATED + 2)
 
 
-def _answer(summary: str, encoder: Encoder, events: Iterable[Event]) -> Json:
+def _answer(summary: str, encoder: Encoder[Event], events: Iterable[Event]) -> Json:
     for event in events:
         encoder.encode_event(event)
     return {"summary": summary, "value": msgspec.json.decode(encoder.encode_answer())}
 
 
-def _stream(encoder: Encoder, events: Iterable[Event]) -> dict[str, Json]:
+def _stream(encoder: Encoder[Event], events: Iterable[Event]) -> dict[str, Json]:
     text = b"".join(encoder.encode_event(event) for event in events).decode()
     return {"stream": {"summary": "A stream", "value": text}}
 

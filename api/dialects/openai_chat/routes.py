@@ -23,8 +23,7 @@ from api.dialects.openai_chat.models import ChatCompletionRequest
 from api.dialects.openai_chat.output import ChatCompletion, ChatCompletionChunk, ModelList, ModelObject
 from api.dialects.openai_common import CHUNKS
 from api.dialects.turn_preparation import TurnPreparation
-from api.models.access import list_allowed_models
-from api.models.catalogue import Catalogue, ListedModel, build_model_list, find_model
+from api.models.catalogue import Catalogue, ListedModel, build_model_list, find_model, list_allowed_models
 
 
 @post_job(

@@ -13,9 +13,9 @@ from api.app import create_app
 from api.core.caller import Caller
 from api.core.dialect_names import find_dialect
 from api.http.drain import Drain
-from api.observability.executor_metrics import build_executor_metrics
 from api.observability.job_metrics import JobMetrics
 from api.observability.metrics import FAMILIES, MAX_LABEL_VALUES, OTHER, Metrics
+from api.observability.scrape import build_executor_metrics
 from api.settings import Settings
 from shared.errors import ErrorKind
 from shared.events import Admitted, Done, Event, Failed, Started, TextDelta, Usage, UsageWindow, UsageWindows
