@@ -82,7 +82,9 @@ class Ledger:
         names = list(budgeted)
         while self._pending or self._has_unqueued_records:
             if not self._pending:
-                self._requeue_from_journal()
+                self._has_unqueued_records = False
+                for record in self._journal.read_records():
+                    self._enqueue(record)
                 continue
             batch = [self._pending[at] for at in range(min(WRITE_BATCH_SIZE, len(self._pending)))]
             self.lost_records += await usage.write_records(engine, batch)
@@ -148,11 +150,6 @@ class Ledger:
             return False
         self.problem = ""
         return True
-
-    def _requeue_from_journal(self) -> None:
-        self._has_unqueued_records = False
-        for record in self._journal.read_records():
-            self._enqueue(record)
 
     def _compact_journal(self) -> None:
         """Remove the records from the journal that the database has."""

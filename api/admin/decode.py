@@ -71,7 +71,10 @@ def apply_changes(key: Key, values: Mapping[str, Any], now: float) -> Key:
     if "models" in values:
         changes["models"] = values["models"] and tuple(dict.fromkeys(values["models"]))
     if "expires_at" in values:
-        changes["expires"] = None if values["expires_at"] is None else _parse_future_time(values["expires_at"], now)
+        at = None if values["expires_at"] is None else parse_time(values["expires_at"], "expires_at")
+        changes["expires"] = at
+        if at is not None and at <= now:
+            raise invalid_problem("`expires_at` is in the past; give a future time, or null for never.", "expires_at")
     limits = {name: values[name] for name in Allowance.__struct_fields__ if name in values}
     return structs.replace(key, **changes, allowance=structs.replace(key.allowance, **limits))
 
@@ -91,13 +94,6 @@ def _check_new_name(name: str) -> None:
         raise invalid_problem(
             f"`name` can't be `{OWNER}`, in capitals or not: the ledger calls API_SECRET_TOKEN so.", "name"
         )
-
-
-def _parse_future_time(value: str, now: float) -> float:
-    at = parse_time(value, "expires_at")
-    if at <= now:
-        raise invalid_problem("`expires_at` is in the past; give a future time, or null for never.", "expires_at")
-    return at
 
 
 def parse_time(value: str, name: str) -> float:

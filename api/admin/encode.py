@@ -15,7 +15,8 @@ from api.admin.decode import format_time
 from api.admin.models import KeyLimit, KeyRecord, OwnUsage, UsageReport, UsageRow
 from api.core.keys import Key, Principal
 from api.database.ledger_record import DAY, HOUR
-from api.database.usage import TOKEN_COLUMNS, UsageQuery
+from api.database.tables import TOKEN_COLUMNS
+from api.database.usage import UsageQuery
 
 FORMULA_PREFIXES = ("=", "+", "-", "@", "\N{MINUS SIGN}")
 # Some programs skip these before a formula: white space, controls, zero-width characters.

@@ -106,11 +106,10 @@ class AuthMiddleware:
             if not credential.startswith(KEY_PREFIX):
                 continue
             key = self._keyring.find(credential)
-            problem = (
-                keys_unavailable_problem()
-                if key is None and not self._keyring.is_loaded
-                else key and find_key_problem(key)
-            )
+            problem = find_key_problem(key) if key else None
+            if key is None and not self._keyring.is_loaded:
+                message = "The server's keys can't be read now. GET /health says why."
+                problem = Problem(503, "database_unavailable", message, retryable=True, retry_after=1)
             if key and not problem:
                 return Principal(key), None
             refusal = refusal or problem
@@ -143,12 +142,6 @@ def unknown_host_problem() -> Problem:
     """Returns the error for a Host header that names another server (RFC 9110 §15.5.20)."""
     message = "Unknown host name. The server's owner can allow it with ALLOWED_HOSTS."
     return Problem(421, "host_not_allowed", message)
-
-
-def keys_unavailable_problem() -> Problem:
-    """Returns the error for a key that cannot be checked, because the keys were never read."""
-    message = "The server's keys can't be read now. GET /health says why."
-    return Problem(503, "database_unavailable", message, retryable=True, retry_after=1)
 
 
 def find_key_problem(key: Key) -> Problem | None:

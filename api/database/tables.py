@@ -2,7 +2,10 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
+from shared.events import Usage
+
 SCHEMA_VERSION = "0001"
+TOKEN_COLUMNS = Usage.__struct_fields__
 
 metadata = MetaData()
 # Alembic's table with the version.
@@ -40,11 +43,7 @@ ledger = Table(
     Column("key", String(64), nullable=False),
     Column("dialect", String(32), nullable=False),
     Column("model", String(128), nullable=False),
-    Column("input_tokens", BigInteger, nullable=False),
-    Column("output_tokens", BigInteger, nullable=False),
-    Column("cache_read_tokens", BigInteger, nullable=False),
-    Column("cache_write_tokens", BigInteger, nullable=False),
-    Column("reasoning_tokens", BigInteger, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in TOKEN_COLUMNS),
     Column("cost_usd", Float(53)),
     Column("seconds", Float(53), nullable=False),
     Column("outcome", String(32), nullable=False),

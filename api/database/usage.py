@@ -16,15 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.database.engine import RowRejected, transaction
 from api.database.ledger_record import DAY, HOUR, LedgerRecord
+from api.database.tables import TOKEN_COLUMNS, ledger
 from api.database.tables import daily_spending as spendings
-from api.database.tables import ledger
 
 type GroupBy = Literal["key", "model", "dialect", "day", "hour"]
 
 log = structlog.get_logger()
 
 MAX_DAYS_PER_MONTH = 31
-TOKEN_COLUMNS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
 class Spending(Struct, frozen=True):

@@ -16,25 +16,16 @@ SMALL_BODY_RESERVE_DIVISOR = 8
 MIN_SMALL_BODY_QUOTA = 1024 * 1024
 
 
-def capacity_problem() -> Problem:
+def capacity_problem(
+    limit: str = "The requests in progress have reached the limit of this server (MAX_INFLIGHT_BODY_BYTES).",
+) -> Problem:
     """Returns the error for full memory. A new one each time: a stored exception keeps the bodies in its frames alive."""
-    return _overload_problem(
-        "The requests in progress have reached the limit of this server (MAX_INFLIGHT_BODY_BYTES)."
-    )
-
-
-def share_problem() -> Problem:
-    """Returns the error for a key that has used its share."""
-    return _overload_problem("This key's requests in progress have reached the key's share of MAX_INFLIGHT_BODY_BYTES.")
+    return Problem(503, "server_overloaded", f"{limit} Try again in a moment.", retry_after=1, retryable=True)
 
 
 def body_timeout_problem() -> Problem:
     """Returns the error for a body that did not arrive in time."""
     return Problem(408, "request_too_slow", "The body of the request did not come in time.", retryable=True)
-
-
-def _overload_problem(sentence: str) -> Problem:
-    return Problem(503, "server_overloaded", f"{sentence} Try again in a moment.", retry_after=1, retryable=True)
 
 
 class InflightBodies:
@@ -63,7 +54,9 @@ class InflightBodies:
             - (before if self._usage_by_size(before) is self._usage_by_size(after) else 0)
         )
         if own > max(left, MIN_SMALL_BODY_QUOTA if small else MAX_BODY_BYTES):
-            raise share_problem()
+            raise capacity_problem(
+                "This key's requests in progress have reached the key's share of MAX_INFLIGHT_BODY_BYTES."
+            )
         self._add_usage(owner, -before)
         self._add_usage(owner, after)
 

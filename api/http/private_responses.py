@@ -18,7 +18,8 @@ class PrivateResponsesMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def filtered(message: Message) -> None:
-            if message["type"] == "http.response.start" and _is_private(scope):
+            path = str(scope.get("path_template") or scope.get("path", ""))
+            if message["type"] == "http.response.start" and path.startswith(PRIVATE_PATHS):
                 headers = [
                     header for header in message["headers"] if not header[0].lower().startswith(CORS_HEADER_PREFIX)
                 ]
@@ -26,7 +27,3 @@ class PrivateResponsesMiddleware:
             await send(message)
 
         await self._app(scope, receive, filtered)
-
-
-def _is_private(scope: Scope) -> bool:
-    return str(scope.get("path_template") or scope.get("path", "")).startswith(PRIVATE_PATHS)

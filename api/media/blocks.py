@@ -135,18 +135,17 @@ def to_file_block(
 ) -> Document | Image | OfficeDocument:
     """Returns the block of a file. Raises Problem."""
     if document := to_document(sent, title, where):
-        return add_context(document, context)
+        # The client's context stands before the server's own note.
+        return structs.replace(document, context="\n".join(filter(None, (context, document.context))) or None)
     if detect_image_type(sent.data):
         return build_image(sent.data, where)
-    fault = f"{describe_undecodable(sent)}." if sent.data else "the file is empty."
+    if not sent.data:
+        fault = "the file is empty."
+    elif charsets.find_codec(sent.charset):
+        fault = f"the file has an unknown type, and is not text in its declared encoding `{sent.charset}`."
+    else:
+        fault = "the file has an unknown type, and is not text in an encoding that can be detected."
     raise media_problem("invalid_file", f"{fault} Send {FILE_FORMATS}.", where)
-
-
-def describe_undecodable(sent: MediaData) -> str:
-    """Describes why bytes of no other type are not text either."""
-    if charsets.find_codec(sent.charset):
-        return f"the file has an unknown type, and is not text in its declared encoding `{sent.charset}`"
-    return "the file has an unknown type, and is not text in an encoding that can be detected"
 
 
 def parse_data_url(url: str) -> MediaData:
@@ -206,11 +205,6 @@ def _to_document(sent: MediaData, title: str | None, where: str) -> Document | O
 def to_text_document(decoded: charsets.DecodedText, title: str | None) -> Document | None:
     """Returns a text document; None if the text is empty."""
     return Document("text/plain", decoded.text, title, decoded.note or None) if decoded.text else None
-
-
-def add_context[T: Document | OfficeDocument](document: T, context: str | None) -> T:
-    """Returns a document with the client's context before the server's own note."""
-    return structs.replace(document, context="\n".join(filter(None, (context, document.context))) or None)
 
 
 def media_problem(code: str, sentence: str, where: str, status: int = 400) -> Problem:

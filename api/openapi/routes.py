@@ -50,22 +50,7 @@ ASSETS = {
     "swagger-ui.css": "text/css",
     "swagger-initializer.js": "text/javascript",
 }
-HTML = f"""\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{TITLE}</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="/docs/swagger-ui.css">
-<script src="/docs/swagger-ui-bundle.js" defer></script>
-<script src="/docs/swagger-initializer.js" defer></script>
-</head>
-<body><div id="swagger-ui"></div><noscript>This page needs JavaScript; <a href="/openapi.json">openapi.json</a> does
-not.</noscript></body>
-</html>
-"""
+PAGE = (FOLDER / "index.html").read_bytes()
 
 
 class SwaggerPage(SwaggerRenderPlugin):
@@ -73,7 +58,7 @@ class SwaggerPage(SwaggerRenderPlugin):
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002
         """Returns the page; its script fetches /openapi.json."""
-        return HTML.encode()
+        return PAGE
 
     def receive_router(self, router: Router) -> None:
         """Registers the page's files."""

@@ -23,14 +23,11 @@ from shared.json_schema.keywords import (
 from shared.json_schema.limits import SchemaBudget
 from shared.json_schema.patterns.atoms import PatternFault
 from shared.json_schema.patterns.parser import Pattern, parse_pattern
-from shared.json_schema.references import References, Resolver, UnresolvedReference
-from shared.text.json_path import Step
+from shared.json_schema.references import References, Resolver, SchemaPath, Target
 
 # A longer chain would not fit into one evaluation.
 MAX_REFERENCE_CHAIN = 100
 
-type SchemaPath = tuple[Step, ...]
-type Target = JsonObject | bool
 # The documents that the references led through, the outermost first.
 type Scope = tuple[int, ...]
 
@@ -104,7 +101,7 @@ class _Inspection:
         self._references = References(root, draft)
         self._paths: dict[int, SchemaPath] = {}
         self._same_value: dict[int, list[int]] = {}
-        self._resolved: dict[tuple[int, str], tuple[object, Resolver]] = {}
+        self._resolved: dict[tuple[int, str], tuple[Target, Resolver]] = {}
         self._resolvers: list[Resolver] = []
         self.structure = SchemaStructure(draft, {}, {}, {}, {}, {})
 
@@ -128,8 +125,8 @@ class _Inspection:
             if not isinstance(part, dict) or id(schema) in self._paths:
                 continue
             self._paths[id(schema)] = path
-            if not entered:
-                resolver, resource = self._enter(schema, path, resolver, resource)
+            if not entered and self._references.starts_resource(schema):
+                resolver, resource = self._references.enter(schema, resolver, path), id(schema)
             self._record(schema, path, resource)
             for keyword, reference in list_references(schema, self.structure.draft):
                 target, there = self._follow(keyword, reference, path, resolver)
@@ -141,14 +138,6 @@ class _Inspection:
                 (inner, (*path, *steps), resolver, resource, False)
                 for _, steps, inner in list_subschemas(schema, self.structure.draft)
             ]
-
-    def _enter(self, schema: JsonObject, path: SchemaPath, resolver: Resolver, resource: int) -> tuple[Resolver, int]:
-        if not self._references.starts_resource(schema):
-            return resolver, resource
-        try:
-            return self._references.enter(schema, resolver), id(schema)
-        except UnresolvedReference as error:
-            raise SchemaFault((*path, "$id"), str(error)) from error
 
     def _record(self, schema: JsonObject, path: SchemaPath, resource: int) -> None:
         structure = self.structure
@@ -187,13 +176,8 @@ class _Inspection:
         if key not in self._resolved:
             self._budget.charge_reference((*path, keyword))
             self._resolvers.append(resolver)
-            try:
-                self._resolved[key] = self._references.follow(reference, resolver)
-            except UnresolvedReference as error:
-                message = f"is `{shorten(reference)}`, which {error}"
-                raise SchemaFault((*path, keyword), message) from error
-        found, there = self._resolved[key]
-        return cast("Target", found), there
+            self._resolved[key] = self._references.follow(reference, resolver, (*path, keyword))
+        return self._resolved[key]
 
     def check_chains(self) -> None:
         """Checks that chains of parts for the same value are short and have no loop. Raises SchemaFault."""

@@ -51,14 +51,14 @@ class Exchange:
     def _build_start(self, message: Any, version: str) -> Message:
         if self._cycle.waiting_for_100_continue:
             self._cycle.keep_alive = False
-        headers = [header for header in message.get("headers", ()) if not _is_keep_alive(*header)]
+        # Whether the connection stays open is not for an application to say.
+        headers = [
+            (name, value)
+            for name, value in message.get("headers", ())
+            if (name.lower(), value.lower()) != (b"connection", b"keep-alive")
+        ]
         if version == HTTP_1_0 and not any(name.lower() == b"content-length" for name, _ in headers):
             self._ends_with_connection = True
             self._cycle.chunked_encoding = False
         changed: Any = {**message, "headers": headers}
         return changed
-
-
-def _is_keep_alive(name: bytes, value: bytes) -> bool:
-    """Whether a header keeps the connection, which is not for an application to say."""
-    return name.lower() == b"connection" and value.lower() == b"keep-alive"
