@@ -8,7 +8,7 @@ import contextlib
 import fcntl
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 import msgspec
@@ -71,40 +71,22 @@ class Journal:
             self._file = -1
 
 
-class OrphanJournal:
-    """The locked file of a dead process."""
+@contextlib.contextmanager
+def open_orphan(path: Path) -> Generator[list[LedgerRecord]]:
+    """Locks the file of a dead process and yields its records; removes it unless the block raises.
 
-    def __init__(self, path: Path, file: int) -> None:
-        self._path = path
-        self._file = file
-        self.records = parse_records(path.read_bytes(), include_crashed=True)
-
-    def remove(self) -> None:
-        """Remove the file, once its records are in the database."""
-        self._path.unlink(missing_ok=True)
-        self.close()
-
-    def close(self) -> None:
-        """Close the file, to be recovered later."""
-        os.close(self._file)
-
-
-def find_orphans(folder: Path) -> list[OrphanJournal]:
-    """Returns and locks the files of dead processes. Raises OSError."""
-    found: list[OrphanJournal] = []
-    for path in sorted(folder.glob(f"*{JOURNAL_SUFFIX}")):
-        with contextlib.suppress(BlockingIOError, FileNotFoundError):
-            file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # It may have been replaced or removed since it was opened.
-                if os.fstat(file).st_ino != path.stat().st_ino:
-                    raise FileNotFoundError(path)
-            except BaseException:
-                os.close(file)
-                raise
-            found.append(OrphanJournal(path, file))
-    return found
+    Raises BlockingIOError if the process lives, FileNotFoundError if another one has recovered the file, OSError.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # It may have been replaced or removed since it was opened.
+        if os.fstat(file).st_ino != path.stat().st_ino:
+            raise FileNotFoundError(path)
+        yield parse_records(path.read_bytes(), include_crashed=True)
+        path.unlink(missing_ok=True)
+    finally:
+        os.close(file)
 
 
 def parse_records(data: bytes, *, include_crashed: bool) -> list[LedgerRecord]:

@@ -4,6 +4,7 @@ Invariants: the start and the end of a job are in the journal before anything el
 no request waits for the database. A journal that cannot be written is reported (`problem`) and never stops a job.
 """
 
+import contextlib
 import time
 import uuid
 from collections import defaultdict, deque
@@ -14,7 +15,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.accounting.calendar import get_today_and_month_start
-from api.accounting.journal import Journal, OrphanJournal, find_orphans
+from api.accounting.journal import JOURNAL_SUFFIX, Journal, open_orphan
 from api.database import usage
 from api.database.ledger_record import DAY, JobFinished, JobStarted, LedgerRecord
 from api.database.usage import Spending
@@ -102,22 +103,16 @@ class Ledger:
 
     async def recover_orphans(self, engine: AsyncEngine) -> int:
         """Write the records of dead processes; returns their number. Raises DatabaseUnavailable."""
-        try:
-            found = find_orphans(self._folder)
-        except OSError as error:
-            log.error("a journal can't be read", reason=str(error))
-            return 0
-        return sum([await self._write_orphan(engine, orphan) for orphan in found])
-
-    async def _write_orphan(self, engine: AsyncEngine, orphan: OrphanJournal) -> int:
-        try:
-            for at in range(0, len(orphan.records), WRITE_BATCH_SIZE):
-                self.lost_records += await usage.write_records(engine, orphan.records[at : at + WRITE_BATCH_SIZE])
-        except BaseException:
-            orphan.close()
-            raise
-        orphan.remove()
-        return len(orphan.records)
+        count = 0
+        for path in sorted(self._folder.glob(f"*{JOURNAL_SUFFIX}")):
+            try:
+                with contextlib.suppress(BlockingIOError, FileNotFoundError), open_orphan(path) as records:
+                    for at in range(0, len(records), WRITE_BATCH_SIZE):
+                        self.lost_records += await usage.write_records(engine, records[at : at + WRITE_BATCH_SIZE])
+                    count += len(records)
+            except OSError as error:
+                log.error("a journal can't be read", reason=str(error))
+        return count
 
     def close(self) -> None:
         """Close the journal, which keeps the records that the database does not have."""

@@ -21,6 +21,19 @@ from api.database.tables import SCHEMA_VERSION, VERSION_TABLE, metadata
 DATABASE_TIMEOUT = 5.0
 DATABASE_FILE = "server.db"
 DATABASE_DAMAGED = "The database's file is damaged or not a database. Put a backup in its place, or move it away."
+# Parts of drivers' messages, in the order in which they count, with what they mean.
+KNOWN_ERRORS = (
+    (("locked",), "The database is locked by another program. End that program; the server retries."),
+    (("is full", "no space", "disk_full"), "The disk of the database is full. Free disk space; the server retries."),
+    (("readonly",), "The database can't be written. Give the server's user the right to write DATA_DIR."),
+    (("unable to open",), "The database's file can't be opened. Give the server's user the right to write DATA_DIR."),
+    (("permission",), "The database refuses this user. Fix its rights, or DATABASE_URL."),
+    (("not a database",), DATABASE_DAMAGED),
+    (("malformed",), "The database's file is damaged. Put a backup in its place, or move it away."),
+    (("relation", "no such table"), "The database lacks its tables. Run `claude-api-server db upgrade`."),
+    (("does not exist",), "There is no such database or role. Create it (`createdb`), or fix DATABASE_URL."),
+    (("password",), "The database refuses the password. Fix DATABASE_URL."),
+)
 # A random number, for pg_advisory_xact_lock during upgrades.
 UPGRADE_LOCK_ID = 7_406_113_902_551
 
@@ -88,23 +101,8 @@ def describe_error(error: BaseException) -> str:
     """Returns the database's problem and its fix."""
     original = error.orig if isinstance(error, DBAPIError) and error.orig else error
     words = str(original).lower()
-    known = (
-        ("locked", "The database is locked by another program. End that program; the server retries."),
-        ("is full", "The disk of the database is full. Free disk space; the server retries."),
-        ("no space", "The disk of the database is full. Free disk space; the server retries."),
-        ("disk_full", "The disk of the database is full. Free disk space; the server retries."),
-        ("readonly", "The database can't be written. Give the server's user the right to write DATA_DIR."),
-        ("unable to open", "The database's file can't be opened. Give the server's user the right to write DATA_DIR."),
-        ("permission", "The database refuses this user. Fix its rights, or DATABASE_URL."),
-        ("not a database", DATABASE_DAMAGED),
-        ("malformed", "The database's file is damaged. Put a backup in its place, or move it away."),
-        ("relation", "The database lacks its tables. Run `claude-api-server db upgrade`."),
-        ("does not exist", "There is no such database or role. Create it (`createdb`), or fix DATABASE_URL."),
-        ("password", "The database refuses the password. Fix DATABASE_URL."),
-        ("no such table", "The database lacks its tables. Run `claude-api-server db upgrade`."),
-    )
-    for sign, meaning in known:
-        if sign in words:
+    for signs, meaning in KNOWN_ERRORS:
+        if any(sign in words for sign in signs):
             return meaning
     if isinstance(original, OSError | TimeoutError):
         return "The database does not answer. Start it, or fix DATABASE_URL; the server retries."

@@ -182,29 +182,24 @@ def decode_base64(text: str) -> bytes:
 
 def to_document(sent: MediaData, title: str | None, where: str) -> Document | OfficeDocument | None:
     """Returns a PDF, text or office document; None if the bytes are none of them. Raises Problem."""
-    document = _to_document(sent, title, where)
+    document: Document | OfficeDocument | None = None
+    if sent.data.startswith(PDF):
+        document = Document("application/pdf", base64.b64encode(sent.data).decode(), title)
+    # RTF is ASCII: a client that declares it as text wants its source read.
+    elif is_office_document(sent.data) and not (sent.media_type == "text/plain" and sent.data.startswith(RTF)):
+        document = OfficeDocument(sent.data, title, where)
+    elif (decoded := _decode_text(sent)) and decoded.text:
+        document = Document("text/plain", decoded.text, title, decoded.note or None)
     if document and len(sent.data) > MAX_FILE_BYTES:
         raise media_problem("file_too_large", "the file is larger than 20 MiB.", where, 413)
     return document
 
 
-def _to_document(sent: MediaData, title: str | None, where: str) -> Document | OfficeDocument | None:
-    if sent.data.startswith(PDF):
-        return Document("application/pdf", base64.b64encode(sent.data).decode(), title)
-    # RTF is ASCII: a client that declares it as text wants its source read.
-    if is_office_document(sent.data) and not (sent.media_type == "text/plain" and sent.data.startswith(RTF)):
-        return OfficeDocument(sent.data, title, where)
+def _decode_text(sent: MediaData) -> charsets.DecodedText | None:
     # No image is UTF-8 without NUL; in other encodings most bytes are letters.
     if not charsets.find_codec(sent.charset) and (certain := charsets.decode_utf8(sent.data)):
-        return to_text_document(certain, title)
-    if detect_image_type(sent.data) or not (decoded := charsets.decode(sent.data, sent.charset)):
-        return None
-    return to_text_document(decoded, title)
-
-
-def to_text_document(decoded: charsets.DecodedText, title: str | None) -> Document | None:
-    """Returns a text document; None if the text is empty."""
-    return Document("text/plain", decoded.text, title, decoded.note or None) if decoded.text else None
+        return certain
+    return None if detect_image_type(sent.data) else charsets.decode(sent.data, sent.charset)
 
 
 def media_problem(code: str, sentence: str, where: str, status: int = 400) -> Problem:

@@ -4,7 +4,7 @@ Invariants: the document is generated from the code that it describes (routes, s
 """
 
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -16,20 +16,32 @@ from msgspec import Struct
 from api.accounting.request_admission import REQUIRES_ADMISSION
 from api.agent.checks import AgentLimits
 from api.auth.middleware import PUBLIC
-from api.conversation.parameters import Policy
+from api.conversation.parameters import Parameter, Policy
+from api.conversation.parts import Item, Part, ToolDefinition
 from api.core.endpoint import ENDPOINT, Endpoint
-from api.core.schema import Json, ref
-from api.dialects.anthropic.models import ErrorMessage
+from api.core.schema import Json, ref, schemas_of
+from api.dialects.anthropic.blocks import BLOCKS, SOURCES
+from api.dialects.anthropic.models import ErrorMessage, InputTool
+from api.dialects.anthropic.parameters import MESSAGES_PARAMETERS
+from api.dialects.openai_chat.models import ChatMessage, ToolCallIn
 from api.dialects.openai_common import ErrorEnvelope
+from api.dialects.openai_parameters import CHAT_PARAMETERS, COMPLETIONS_PARAMETERS, RESPONSES_PARAMETERS
 from api.dialects.rest.encode import RestError
 from api.openapi.example_answers import ANSWERS, STREAMS
 from api.openapi.example_requests import REQUESTS
-from api.openapi.parameters import PATH_PARAMETERS, QUERY_PARAMETERS, REQUEST_ID
+from api.openapi.parameters import PATH_PARAMETERS, QUERY_PARAMETERS, REQUEST_ID, with_parameters
 from api.openapi.replies import ANSWERED, HEADERS, build_error_responses, list_error_statuses, list_errors, with_headers
-from api.openapi.schemas import build_schemas
 
 JSON = "application/json"
 DONE = "[DONE]"
+# Structs that requests contain as undecoded JSON.
+UNDECODED = (ChatMessage, ToolCallIn, Part, ToolDefinition, Item, InputTool, *BLOCKS, *SOURCES)
+PARAMETERS: dict[str, Mapping[str, Parameter]] = {
+    "ChatCompletionRequest": CHAT_PARAMETERS,
+    "CompletionRequest": COMPLETIONS_PARAMETERS,
+    "ResponsesRequest": RESPONSES_PARAMETERS,
+    "MessagesRequest": MESSAGES_PARAMETERS,
+}
 
 
 class Documentation:
@@ -122,6 +134,33 @@ def _describe_events(endpoint: Endpoint) -> Json:
         values.append({"const": DONE})
     data: Json = {"type": "string", "description": "The data of the event.", "anyOf": values}
     return {"type": "object", "description": endpoint.events, "properties": {"data": data}, "required": ["data"]}
+
+
+def build_schemas(
+    requests: Iterable[type[Struct]], answers: Iterable[type[Struct]], policy: Policy, limits: AgentLimits
+) -> dict[str, Json]:
+    """Returns all schemas by name, for the server's settings."""
+    schemas = schemas_of(*requests, *UNDECODED)
+    for name, table in PARAMETERS.items():
+        with_parameters(schemas[name], table, policy)
+    schemas["ChatCompletionRequest"]["required"] = ["messages"]
+    schemas["ChatMessage"]["required"] = ["role"]
+    for name in ("ChatRequest", "CodeRequest", "AnalyzeRequest"):
+        schemas[name]["properties"]["prompt"]["maxLength"] = limits.max_prompt
+    written = schemas_of(*answers)
+    for schema in written.values():
+        _require_written_fields(schema)
+    return schemas | written
+
+
+def _require_written_fields(schema: Json) -> None:
+    """Marks every field that is always written as required; a field that can be absent has no default in the schema."""
+    properties = schema["properties"]
+    schema["required"] = [
+        name for name, field in properties.items() if name in schema["required"] or "default" in field
+    ]
+    for field in properties.values():
+        field.pop("default", None)
 
 
 def version() -> str:

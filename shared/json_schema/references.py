@@ -7,25 +7,18 @@ import re
 from typing import Any, cast
 from urllib.parse import unquote
 
-from referencing import Registry, Resource, Specification
+from referencing import Registry, Resource
 from referencing.exceptions import InvalidAnchor, NoSuchAnchor, PointerToNowhere, Unresolvable
-from referencing.jsonschema import DRAFT4, DRAFT6, DRAFT7, DRAFT201909, DRAFT202012
+from referencing.jsonschema import specification_with
 
 from shared.json_schema.faults import SchemaFault, shorten
-from shared.json_schema.keywords import Draft, JsonObject
+from shared.json_schema.keywords import META_SCHEMA_URIS, Draft, JsonObject
 from shared.text.json_path import Step
 
 type Resolver = Any
 type SchemaPath = tuple[Step, ...]
 type Target = JsonObject | bool
 
-SPECIFICATIONS: dict[Draft, Specification[Any]] = {
-    4: DRAFT4,
-    6: DRAFT6,
-    7: DRAFT7,
-    2019: DRAFT201909,
-    2020: DRAFT202012,
-}
 _INDEX = re.compile("0|[1-9][0-9]{0,8}")
 OTHER_DOCUMENT = "is another document; other documents are never fetched: copy its target into this schema's `$defs`"
 
@@ -34,7 +27,7 @@ class References:
     """The references of one document."""
 
     def __init__(self, schema: JsonObject, draft: Draft) -> None:
-        self._specification = SPECIFICATIONS[draft]
+        self._specification = specification_with(META_SCHEMA_URIS[draft])
         registry: Registry[Any] = Registry()
         self.root: Resolver = registry.resolver_with_root(self._specification.create_resource(schema))
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from api.accounting.journal import Journal, find_orphans, parse_records
+from api.accounting.journal import Journal, open_orphan, parse_records
 from api.accounting.ledger import Ledger
 from api.database import usage
 from api.database.engine import build_engine, upgrade
@@ -47,11 +47,13 @@ def test_only_a_dead_process_s_journal_is_taken_over(tmp_path: Path) -> None:
         "Journal(Path(sys.argv[1])).append(JobStarted(LedgerRecord('9', 1.0, 'k', 'chat'))); import os; os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
-    (orphan,) = find_orphans(tmp_path)
-    assert [line.id for line in orphan.records] == ["9"]
-    assert find_orphans(tmp_path) == []
-    orphan.remove()
-    assert len(list(tmp_path.iterdir())) == 1
+    (dead,) = set(tmp_path.iterdir()) - {living._path}
+    with open_orphan(dead) as records:
+        assert [line.id for line in records] == ["9"]
+        for path in (dead, living._path):
+            with pytest.raises(BlockingIOError), open_orphan(path):
+                pass
+    assert list(tmp_path.iterdir()) == [living._path]
     living.close()
 
 
@@ -62,7 +64,8 @@ def test_a_new_journal_has_the_running_jobs(tmp_path: Path) -> None:
     before = journal.size
     journal.compact([LINE])
     assert 0 < journal.size < before
-    assert find_orphans(tmp_path) == []
+    with pytest.raises(BlockingIOError), open_orphan(journal._path):
+        pass
     journal.append(JobFinished(LINE))
     assert journal.read_records() == [LINE]
     journal.compact([])
