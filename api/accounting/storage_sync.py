@@ -83,14 +83,13 @@ class StorageSync:
         await self._attempt("database", self.reload_keys)
         await self._limiter.open()
         self._tasks = [
-            asyncio.create_task(self._run_periodically("database", KEYS_POLL_INTERVAL, self.reload_keys)),
-            asyncio.create_task(self._run_periodically("ledger", LEDGER_FLUSH_INTERVAL, self._flush_ledger)),
-            asyncio.create_task(self._run_periodically("limits", PROBE_INTERVAL, self._limiter.probe)),
-            asyncio.create_task(
-                self._run_periodically(
-                    "retention", RETENTION_INTERVAL, self._delete_expired, first=LEDGER_FLUSH_INTERVAL
-                )
-            ),
+            asyncio.create_task(self._run_periodically(what, pause, work))
+            for what, pause, work in (
+                ("database", KEYS_POLL_INTERVAL, self.reload_keys),
+                ("ledger", LEDGER_FLUSH_INTERVAL, self._flush_ledger),
+                ("limits", PROBE_INTERVAL, self._limiter.probe),
+                ("retention", RETENTION_INTERVAL, self._delete_expired),
+            )
         ]
 
     async def close(self) -> None:
@@ -120,10 +119,8 @@ class StorageSync:
             # A key expires whether or not the database can be used.
             self._revoke()
 
-    async def _run_periodically(
-        self, what: str, pause: float, work: Callable[[], Awaitable[None]], *, first: float | None = None
-    ) -> None:
-        await asyncio.sleep(pause if first is None else first)
+    async def _run_periodically(self, what: str, pause: float, work: Callable[[], Awaitable[None]]) -> None:
+        await asyncio.sleep(min(pause, LEDGER_FLUSH_INTERVAL))
         while True:
             done = await self._attempt(what, work)
             # A failed task is retried soon, however long its interval.

@@ -5,6 +5,7 @@ passed the check never fails later. (The library `jsonschema_rs` checks the keyw
 it fetches documents, and its time doubles with each branching reference.)
 """
 
+from graphlib import CycleError, TopologicalSorter
 from typing import cast
 
 import jsonschema_rs
@@ -182,23 +183,15 @@ class _Inspection:
     def check_chains(self) -> None:
         """Checks that chains of parts for the same value are short and have no loop. Raises SchemaFault."""
         lengths: dict[int, int] = {}
-        for start in self._same_value:
-            open_parts: set[int] = set()
-            steps = [(start, False)]
-            while steps:
-                part, left = steps.pop()
-                if left:
-                    open_parts.remove(part)
-                    lengths[part] = 1 + max((lengths.get(inner, 0) for inner in self._same_value[part]), default=0)
-                    if lengths[part] > MAX_REFERENCE_CHAIN:
-                        message = f"leads through more than {MAX_REFERENCE_CHAIN} schemas for the same value; shorten the chain"
-                        raise SchemaFault(self._paths[part], message)
-                elif part in open_parts:
+        try:
+            for part in TopologicalSorter(self._same_value).static_order():
+                lengths[part] = 1 + max((lengths[inner] for inner in self._same_value[part]), default=0)
+                if lengths[part] > MAX_REFERENCE_CHAIN:
                     message = (
-                        "leads back to itself for the same value; only a part of the value can have the same schema"
+                        f"leads through more than {MAX_REFERENCE_CHAIN} schemas for the same value; shorten the chain"
                     )
                     raise SchemaFault(self._paths[part], message)
-                elif part not in lengths:
-                    open_parts.add(part)
-                    steps.append((part, True))
-                    steps += [(inner, False) for inner in self._same_value[part]]
+        except CycleError as error:
+            _, (part, *_) = error.args
+            message = "leads back to itself for the same value; only a part of the value can have the same schema"
+            raise SchemaFault(self._paths[part], message) from error
