@@ -12,6 +12,7 @@ from time import monotonic
 import structlog
 
 from api.core.problems import Problem
+from api.http.client_address import parse_address
 
 # For each address and minute.
 MAX_FAILURES = 120
@@ -50,13 +51,10 @@ class FailedKeys:
 
 def to_network(client: str) -> str:
     """Returns an IPv4 address, or the network of an IPv6 one, since one host has a whole network."""
-    try:
-        address = ipaddress.ip_address(client)
-    except ValueError:
-        return client
+    address = parse_address(client)
     if isinstance(address, ipaddress.IPv6Address):
-        return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address), IPV6_PREFIX_LENGTH), strict=False))
-    return str(address)
+        return str(ipaddress.IPv6Network((int(address), IPV6_PREFIX_LENGTH), strict=False))
+    return client if address is None else str(address)
 
 
 def wrong_keys_problem(wait: float) -> Problem:

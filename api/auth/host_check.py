@@ -4,13 +4,13 @@ Invariants: a name that others could point at this server (one with a dot that i
 nobody can redirect an address or a name without a dot. (https://en.wikipedia.org/wiki/DNS_rebinding)
 """
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from api.auth.middleware import unknown_host_problem
 from api.core.problems import Problem
+from api.http.client_address import parse_address
 
 # Multicast DNS (RFC 6762 §3).
 MDNS_SUFFIX = ".local"
@@ -39,9 +39,10 @@ class HostPolicy(Struct, frozen=True):
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
         except ValueError:
             return False
-        return bool(name) and (
-            "*" in self.names or name in self.names or name.endswith(".localhost") or is_address_or_single_label(name)
-        )
+        if not name:
+            return False
+        is_allowed = "*" in self.names or name in self.names or name.endswith(".localhost")
+        return is_allowed or "." not in name or parse_address(name) is not None
 
     def is_known_or_local(self, host: str) -> bool:
         """Whether a Host header names this server, or a machine of the local network, whose names no public DNS has."""
@@ -52,12 +53,3 @@ class HostPolicy(Struct, frozen=True):
     def _is_own_origin(self, origin: str) -> bool:
         scheme, _, host = origin.partition("://")
         return scheme in {"http", "https"} and "*" not in self.names and self.is_known(host)
-
-
-def is_address_or_single_label(name: str) -> bool:
-    """Whether a name is an address, or has no dot."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return "." not in name
-    return True
