@@ -11,8 +11,9 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
+from shared.claude_status import ClaudeStatus
 from shared.tool_jobs import ToolsStatus
-from shared.wire import ClaudeStatus, WireError, fetch_status
+from shared.wire import WireError, fetch_status
 
 HEALTH_TIMEOUT = 4.0
 

@@ -21,6 +21,7 @@ from api.agent.tool_definitions import (
     ReadCall,
     WriteCall,
 )
+from api.conversation.fields import validation_problem
 from shared.tool_jobs import (
     MAX_PDF_PAGES,
     EditFile,
@@ -49,9 +50,13 @@ def build_job(name: str, arguments: str, tool_names: tuple[str, ...], max_second
     try:
         # Not strict: models sometimes write numbers and booleans as strings.
         call = msgspec.json.decode(arguments or "{}", type=CALL_TYPES[name], strict=False)
+    except msgspec.ValidationError as error:
+        fault = validation_problem(error).message
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return InvalidToolCall(f"The arguments of `{name}` can't be used: {error}. Fix them and call it again.")
-    return check_call(call) or _to_job(call, max_seconds)
+        fault = f"{error}."
+    else:
+        return check_call(call) or _to_job(call, max_seconds)
+    return InvalidToolCall(f"The arguments of `{name}` can't be used: {fault} Fix them and call it again.")
 
 
 def check_call(call: Call) -> InvalidToolCall | None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from api.core.problems import Problem
-from shared.wire import CliModel
+from shared.claude_status import CliModel
 
 CLI_ALIASES = ("haiku", "sonnet", "opus")
 VENDOR_ALIASES = {"gpt-4o": "opus", "gpt-4o-mini": "sonnet", "gpt-3.5-turbo": "haiku"}

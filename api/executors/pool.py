@@ -15,11 +15,12 @@ import structlog
 from msgspec import Struct
 
 from shared import wire
+from shared.claude_status import ClaudeStatus
 from shared.errors import ErrorKind
 from shared.events import Failed
 from shared.process import peers
 from shared.tool_jobs import ToolsStatus
-from shared.wire import ClaudeStatus, WireError
+from shared.wire import WireError
 
 STATUS_TIMEOUT = 1.0
 # An executor that accepts a connection and stays silent (a CLI starts faster) is restarting; systemd holds its socket.

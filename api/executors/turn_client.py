@@ -20,12 +20,13 @@ from api.executors.job_trace import TurnTrace
 from api.executors.observer import JobObserverFactory
 from api.executors.pool import ExecutorPool
 from api.http.drain import Drain
+from shared.claude_status import ClaudeStatus
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed, UsageWindows
 from shared.tool_jobs import CommandOutput, JobDone, ToolsStatus
 from shared.tracing import Tracing
 from shared.turn import Text, ToolResult, Turn
-from shared.wire import ClaudeStatus, DeliverToolResult, EncodedTurn, HeldEnded, Submit, ToApi
+from shared.wire import DeliverToolResult, EncodedTurn, HeldEnded, Submit, ToApi
 
 
 class TurnClient:

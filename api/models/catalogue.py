@@ -8,7 +8,7 @@ from msgspec import Struct
 from api.core.keys import Key
 from api.core.model_names import CLI_ALIASES, MODEL_ID, VENDOR_ALIASES, exclude_default, resolve_model
 from api.core.problems import Problem
-from shared.wire import ClaudeStatus, CliModel
+from shared.claude_status import ClaudeStatus, CliModel
 
 MODELS_TTL = 60.0
 # The CLI accepts this suffix after an id, for longer conversations.

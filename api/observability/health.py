@@ -22,9 +22,9 @@ from api.executors.pool import ExecutorPool
 from api.executors.tool_client import ToolClient, is_available
 from api.http.drain import Drain
 from api.models.catalogue import Catalogue
+from shared.claude_status import ClaudeStatus
 from shared.events import UsageWindows
 from shared.tool_jobs import ToolsStatus
-from shared.wire import ClaudeStatus
 
 NO_ANSWER = "It does not answer; its log says why."
 DETAILS_WITHHELD = "Something is wrong with it, or missing in its sandbox: ask with a key, or look into its log."

@@ -16,8 +16,8 @@ from api.core.endpoint import ENDPOINT, Endpoint
 from api.core.scopes import REQUIRED_SCOPE
 from api.executors.pool import ExecutorPool
 from api.observability.metrics import CONTENT_TYPE, FAMILIES, MAX_LABEL_VALUES, OTHER, Metrics
+from shared.claude_status import ClaudeStatus, HeldStatus
 from shared.tool_jobs import ToolsStatus
-from shared.wire import ClaudeStatus, HeldStatus
 
 type ExecutorStatus = ClaudeStatus | ToolsStatus | None
 type Sample = tuple[str, tuple[str, ...], float]

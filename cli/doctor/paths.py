@@ -9,11 +9,12 @@ from pathlib import Path
 from cli.doctor import Finding, error, ok, to_finding, warning
 from cli.doctor.install import Installation
 from cli.up.preflight import CLAUDE_SOCKET, MAX_SOCKET_PATH_BYTES
+from shared.claude_status import ClaudeStatus
 from shared.events import Failed
 from shared.process.peers import UntrustedSocketError, find_folder_problem
 from shared.process.strict_modes import user_name
 from shared.tool_jobs import ToolsStatus
-from shared.wire import PROTOCOL_VERSION, ClaudeStatus, WireError, fetch_status
+from shared.wire import PROTOCOL_VERSION, WireError, fetch_status
 
 STATUS_TIMEOUT = 3.0
 SOCKET_MODE = 0o660

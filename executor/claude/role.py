@@ -20,11 +20,12 @@ from executor.claude.request.body import ModelRequest, build_request
 from executor.claude.request.model_rules import PERMISSIVE_RULES, find_rules
 from executor.claude.session import CliSession, Emit
 from executor.claude.tool_results import ToolResultRouter
+from shared.claude_status import ClaudeStatus, CliModel
 from shared.errors import ErrorKind
 from shared.events import Admitted, Event, Failed, Queued, UsageWindows
 from shared.json_schema.validator import InvalidSchema
 from shared.turn import Turn
-from shared.wire import ClaudeStatus, CliModel, Submit
+from shared.wire import Submit
 
 # Messages of the CLI may contain paths of this host: they go to the log, not into the status.
 CLI_START_FAILED = "the Claude Code CLI does not start; see the executor's log"

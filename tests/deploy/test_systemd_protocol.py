@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from shared.claude_status import ClaudeStatus
 from shared.process.systemd import (
     notify,
     notify_watchdog,
@@ -15,7 +16,7 @@ from shared.process.systemd import (
     read_credentials,
     take_listen_sockets,
 )
-from shared.wire import ClaudeStatus, GetStatus, encode_frame, read_to_api
+from shared.wire import GetStatus, encode_frame, read_to_api
 from tests.support.socket_activation import open_notify_socket, start_activated, wait_for_state
 from tests.support.stack import API_KEY
 from tests.support.timeouts import TEST_TIMEOUT

@@ -5,7 +5,7 @@ from typing import get_args
 
 import msgspec
 
-from shared import turn, wire
+from shared import claude_status, turn, wire
 from tests.support.manual import parse_rows, read_page
 
 PAGE = read_page("socket-protocol")
@@ -14,7 +14,7 @@ PAGE = read_page("socket-protocol")
 def test_each_message_and_field_is_described():
     """Messages and blocks have rows with their fields; the structs of a turn are in its example."""
     table = [(row[0], row[1]) for row in parse_rows(PAGE)]
-    messages = [*get_args(wire.ToExecutor.__value__), wire.ClaudeStatus, *get_args(wire.Event.__value__)]
+    messages = [*get_args(wire.ToExecutor.__value__), claude_status.ClaudeStatus, *get_args(wire.Event.__value__)]
     for struct in (*messages, *get_args(turn.Block.__value__)):
         tag = str(struct.__struct_config__.tag)
         described = " ".join(fields for name, fields in table if name == tag)

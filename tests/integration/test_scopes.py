@@ -30,6 +30,7 @@ SCOPE_BY_PATH = {
     "/v1/models/{model_id}": ANY_SCOPE,
     "/api/models": ANY_SCOPE,
     "/api/usage/me": ANY_SCOPE,
+    "/api/held": ANY_SCOPE,
     "/api/chat": "chat",
     "/api/code": "code",
     "/api/analyze": "code",

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
+from shared.claude_status import ClaudeStatus, CliModel, HeldStatus
 from shared.errors import ErrorKind
 from shared.events import (
     Admitted,
@@ -50,19 +51,7 @@ from shared.tool_jobs import (
     WriteResult,
 )
 from shared.turn import Message, Role, Text, ToolResult, Turn
-from shared.wire import (
-    ClaudeStatus,
-    CliModel,
-    DeliverToolResult,
-    EndHeld,
-    GetStatus,
-    HeldEnded,
-    HeldStatus,
-    RunTool,
-    Submit,
-    ToApi,
-    ToExecutor,
-)
+from shared.wire import DeliverToolResult, EndHeld, GetStatus, HeldEnded, RunTool, Submit, ToApi, ToExecutor
 
 STOP_REASONS: tuple[StopReason, ...] = (
     *("end_turn", "max_tokens", "stop_sequence"),

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from executor.claude.cli.process import CliProcess
 from executor.claude.held.limits import HeldLimits, read_private_memory
+from shared.claude_status import HeldStatus
 from shared.conversation import Conversation
-from shared.wire import HeldStatus
 
 # For how many conversations that are no longer held the reason is known.
 MAX_REASONS = 1000

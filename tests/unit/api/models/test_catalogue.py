@@ -12,7 +12,7 @@ from api.core.model_names import CLI_ALIASES, VENDOR_ALIASES, resolve_model
 from api.core.problems import Problem
 from api.executors.pool import ExecutorPool
 from api.models.catalogue import Catalogue, ListedModel, build_model_list, find_model
-from shared.wire import ClaudeStatus, CliModel
+from shared.claude_status import ClaudeStatus, CliModel
 
 OFFERED = (
     CliModel("default", "claude-opus-5-5", "Default"),

@@ -22,8 +22,8 @@ from api.observability.health import (
     get_ready,
     router,
 )
+from shared.claude_status import ClaudeStatus
 from shared.tool_jobs import ToolsStatus
-from shared.wire import ClaudeStatus
 from tests.support.meter import build_meter
 
 NO_HANDS = ToolClient(ExecutorPool(Path("/nonexistent"), "tools"), Drain(0), 1, build_meter(Path("/nonexistent")))

@@ -17,11 +17,11 @@ from api.observability.job_metrics import JobMetrics
 from api.observability.metrics import FAMILIES, MAX_LABEL_VALUES, OTHER, Metrics
 from api.observability.scrape import build_executor_metrics
 from api.settings import Settings
+from shared.claude_status import ClaudeStatus
 from shared.errors import ErrorKind
 from shared.events import Admitted, Done, Event, Failed, Started, TextDelta, Usage, UsageWindow, UsageWindows
 from shared.tool_jobs import ToolsStatus
 from shared.turn import Turn
-from shared.wire import ClaudeStatus
 
 KEY = "sk-tests-0f1e2d3c4b5a6978"
 CALLER = Caller("req_1", key_name="ci", dialect="chat")
