@@ -95,7 +95,6 @@ async def test_a_stream_has_usage_when_it_was_asked_for(stack: Stack, upstream: 
 @pytest.mark.parametrize(
     ("stop_reason", "finish_reason", "stream"),
     [
-        ("end_turn", "stop", True),
         ("stop_sequence", "stop", False),
         ("max_tokens", "length", True),
         ("model_context_window_exceeded", "length", False),
