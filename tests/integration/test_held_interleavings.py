@@ -20,7 +20,7 @@ from tests.support.talks import Talk
 from tests.support.timeouts import TEST_TIMEOUT
 
 KEYS = ("ada", "bob", "eve")
-STEPS = 25 if os.environ.get("THOROUGH") is None else 250
+STEPS = 20 if os.environ.get("THOROUGH") is None else 250
 LEAVES = "I leave before the answer ends."
 
 
@@ -101,6 +101,7 @@ class Simulation:
             await self._stack.end_held()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "credential"), [(1, "api_key"), (2, "subscription")])
 async def test_holding_changes_nothing_but_the_time(upstream: Upstream, seed: int, credential: str):
     """And no request of one key has a word of another's."""
