@@ -1,20 +1,17 @@
 """The Claude Code CLI itself, as a client of this server: its own tools run at its side."""
 
 import asyncio
-import os
 import shutil
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
-import claude_agent_sdk
 import pytest
 
+from tests.support.client_programs import CLAUDE_CODE, build_claude_environment
 from tests.support.scripted.upstream import AnswerReply, Upstream
-from tests.support.stack import API_KEY, Stack
+from tests.support.stack import Stack
 from tests.support.timeouts import TEST_TIMEOUT
-
-BINARY = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
 
 
 @pytest.fixture
@@ -34,20 +31,9 @@ async def test_claude_code_runs_a_tool_and_answers(stack: Stack, upstream: Upstr
         ),
         AnswerReply("All done."),
     )
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "CLAUDE_CONFIG_DIR": str(home / "config"),
-        "TMPDIR": str(home),
-        "ANTHROPIC_BASE_URL": stack.url,
-        "ANTHROPIC_API_KEY": API_KEY,
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        "DISABLE_TELEMETRY": "1",
-        "DISABLE_ERROR_REPORTING": "1",
-        "DISABLE_AUTOUPDATER": "1",
-    }
+    environment = build_claude_environment(stack, home)
     process = await asyncio.create_subprocess_exec(
-        *(BINARY, "-p", "say it", "--model", "sonnet", "--allowedTools", "Bash"),
+        *(CLAUDE_CODE, "-p", "say it", "--model", "sonnet", "--allowedTools", "Bash"),
         cwd=home,
         env=environment,
         stdin=asyncio.subprocess.DEVNULL,
