@@ -103,8 +103,13 @@ def create_app(
     app = Litestar(
         route_handlers=build_routes(mcp),
         dependencies={name: _provide(getattr(services, name)) for name in Services.__struct_fields__},
-        on_startup=[services.storage_sync.start],
-        on_shutdown=[services.running_responses.close, services.fetcher.close, services.storage_sync.close],
+        on_startup=[services.storage_sync.start, services.held_conversations.start],
+        on_shutdown=[
+            services.running_responses.close,
+            services.held_conversations.close,
+            services.fetcher.close,
+            services.storage_sync.close,
+        ],
         middleware=build_route_middleware(settings, services, hosts),
         lifespan=[mcp.lifespan],
         exception_handlers={

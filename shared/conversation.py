@@ -15,7 +15,8 @@ from msgspec import Struct, structs
 
 from shared.turn import Block, Message, RedactedThinking, Text, Thinking, ToolResult, ToolUse, Turn
 
-DIGEST_BYTES = 16
+# In hexadecimal digits.
+DIGEST_LENGTH = 32
 THINKING_BLOCKS = Thinking | RedactedThinking
 
 _encoder = msgspec.msgpack.Encoder()
@@ -100,11 +101,11 @@ def _digest_messages(messages: Iterable[Message], before: str = "") -> str:
     digest = before
     for role, row in groupby(visible, lambda item: item[0]):
         blocks = (block for _, block in row)
-        hashed = hashlib.blake2b(digest.encode(), digest_size=DIGEST_BYTES)
+        hashed = hashlib.sha256(digest.encode())
         hashed.update(role.encode())
         for block in _join_texts(blocks) if role == "assistant" else blocks:
             hashed.update(_encoder.encode(_normalize(block)))
-        digest = hashed.hexdigest()
+        digest = hashed.hexdigest()[:DIGEST_LENGTH]
     return digest
 
 
@@ -120,10 +121,16 @@ def _normalize(block: Block) -> Block:
     if not isinstance(block, ToolUse):
         return block
     try:
-        arguments = json.dumps(json.loads(block.arguments or "{}"), sort_keys=True)
+        # Numbers stay text: long ones would take the time of their square.
+        value = json.loads(block.arguments or "{}", parse_int=_tag_number, parse_float=_tag_number)
+        arguments = json.dumps(value, sort_keys=True)
     except (ValueError, RecursionError):
         arguments = block.arguments
     return ToolUse(block.id, block.name, arguments)
+
+
+def _tag_number(text: str) -> dict[str, str]:
+    return {"number": text}
 
 
 def _is_blank(block: Block) -> bool:
@@ -131,4 +138,4 @@ def _is_blank(block: Block) -> bool:
 
 
 def _digest(value: object) -> str:
-    return hashlib.blake2b(_encoder.encode(value), digest_size=DIGEST_BYTES).hexdigest()
+    return hashlib.sha256(_encoder.encode(value)).hexdigest()[:DIGEST_LENGTH]

@@ -5,11 +5,12 @@ of their key. The API knows digests of conversations and none of their content.
 """
 
 import asyncio
-import contextlib
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+
+import structlog
 
 from api.auth.revocation import Revocation
 from api.core.caller import Caller
@@ -23,7 +24,10 @@ from shared.wire import EndHeld, HeldEnded, Submit, WireError, exchange
 # The APIs whose clients send a conversation again with each request.
 CONTINUED_DIALECTS: tuple[Dialect, ...] = ("chat", "responses", "messages")
 MAX_ROUTES = 10_000
+END_ATTEMPTS = 30
 DIGEST_BYTES = 16
+
+log = structlog.get_logger()
 
 
 class ConversationRoute:
@@ -48,56 +52,85 @@ class HeldConversations:
     """Mutable: the executors by the handles of conversations, and the requests to executors in progress."""
 
     def __init__(self, executors: ExecutorPool, revocation: Revocation, secret: str) -> None:
-        """secret: a value that only this server knows, so that conversation keys of different servers differ."""
+        """secret: API_SECRET_TOKEN; after a change of it no conversation is continued."""
         self._executors = executors
         self._revocation = revocation
         self._secret = hashlib.sha256(secret.encode()).digest()
         self._routes: OrderedDict[str, str] = OrderedDict()
-        self._tasks: set[asyncio.Task[int]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def build_key(self, caller: Caller) -> str:
         """Returns the conversation key of a caller; empty for a caller that does not continue conversations."""
         return self._build_key(caller) if caller.dialect in CONTINUED_DIALECTS else ""
 
-    def find_route(self, submit: Submit) -> ConversationRoute:
-        """Finds the executor that holds the conversation of a turn."""
-        if not self._routes or not submit.conversation_key or len(self._executors.list_sockets()) <= 1:
+    async def start(self) -> None:
+        """Ends what is held for an earlier process of the API: a key may have ended since."""
+        self._end_soon(None)
+
+    async def close(self) -> None:
+        """Waits until no process is left to end, for a short time."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STATUS_TIMEOUT)
+
+    def track_key(self, caller: Caller, conversation_key: str) -> None:
+        """Ends the held processes of a caller's key when that key ends. Called before the job starts."""
+        if conversation_key:
+            self._revocation.track_resource(caller, "held", lambda: self._end_soon(conversation_key))
+
+    def find_route(self, submit: Submit, *, is_single: bool) -> ConversationRoute:
+        """Finds the executor that holds the conversation of a turn. is_single: False for one of several jobs of a turn."""
+        if not is_single or not self._routes or not submit.conversation_key or len(self._executors.list_sockets()) <= 1:
             return ConversationRoute(submit.conversation_key, "")
         handle = identify(submit.turn, submit.conversation_key).handle
         return ConversationRoute(submit.conversation_key, self._routes.get(handle, ""))
 
-    def record(self, route: ConversationRoute, handles: tuple[str, ...], caller: Caller) -> None:
+    def record(self, route: ConversationRoute, handles: tuple[str, ...]) -> None:
         """Records the executor that holds a conversation after an answer."""
         for handle in handles:
             self._routes[handle] = route.executor
             self._routes.move_to_end(handle)
         while len(self._routes) > MAX_ROUTES:
             self._routes.popitem(last=False)
-        self._revocation.track_resource(caller, "held", lambda: self._end_soon(route.conversation_key))
 
     async def end(self, caller: Caller | None) -> int:
         """Ends the held processes of a caller's key; None: of every key. Returns how many."""
-        return await self._end(self._build_key(caller) if caller else None)
+        message = EndHeld(self._build_key(caller) if caller else None)
+        counts = await asyncio.gather(*(_end_at(message, path) for path in self._executors.list_sockets()))
+        return sum(count or 0 for count in counts)
 
     def _build_key(self, caller: Caller) -> str:
         identity = f"{caller.key_id}\0{caller.key_digest or ''}"
         return hashlib.blake2b(identity.encode(), key=self._secret, digest_size=DIGEST_BYTES).hexdigest()
 
-    def _end_soon(self, conversation_key: str) -> None:
+    def _end_soon(self, conversation_key: str | None) -> None:
         task = asyncio.create_task(self._end(conversation_key))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _end(self, conversation_key: str | None) -> int:
-        message = EndHeld(conversation_key)
-        counts = await asyncio.gather(*(_end_at(message, path) for path in self._executors.list_sockets()))
-        return sum(counts)
+    async def _end(self, conversation_key: str | None) -> None:
+        """Ends processes at every executor, and asks those again that do not answer."""
+        message, pending = EndHeld(conversation_key), set(self._executors.list_sockets())
+        for _ in range(END_ATTEMPTS):
+            paths = sorted(pending)
+            counts = await asyncio.gather(*(_end_at(message, path) for path in paths))
+            pending = {path for path, count in zip(paths, counts, strict=True) if count is None}
+            pending &= set(self._executors.list_sockets())
+            if not pending:
+                return
+            await asyncio.sleep(STATUS_TIMEOUT)
+        log.error("held CLI processes could not be ended", executors=[path.stem for path in pending])
 
 
-async def _end_at(message: EndHeld, path: Path) -> int:
-    """Ends processes of one executor; one that does not answer, or is of another version, counts none."""
-    with contextlib.suppress(OSError, UntrustedSocketError, WireError, TimeoutError):
+async def _end_at(message: EndHeld, path: Path) -> int | None:
+    """Ends processes of one executor. Returns how many; None if it does not answer.
+
+    An executor that does not listen, or is of another version, holds none for this API.
+    """
+    try:
         async with asyncio.timeout(STATUS_TIMEOUT):
             answer = await exchange(path, message)
-            return answer.count if isinstance(answer, HeldEnded) else 0
-    return 0
+    except (TimeoutError, WireError):
+        return None
+    except (OSError, UntrustedSocketError):
+        return 0
+    return answer.count if isinstance(answer, HeldEnded) else 0

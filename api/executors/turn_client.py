@@ -115,7 +115,7 @@ class TurnClient:
             key_expires_at=self._meter.get_expiry(caller),
         )
         guard = self._meter.bind_revocation(caller, turn.model)
-        route = self._held.find_route(submit)
+        route = self._held.find_route(submit, is_single=encoded is None)
         messages = self._client.stream_messages(
             submit, _to_event, route.wrap(on_accepted), guard=guard, encoded=encoded, preferred=route.preferred
         )
@@ -125,12 +125,13 @@ class TurnClient:
                 aclosing(messages) as events,
                 self._meter.meter_job(caller, turn.model, count_characters(turn)) as usage,
             ):
+                self._held.track_key(caller, submit.conversation_key)
                 async for event in events:
                     usage.record(event)
                     if isinstance(event, UsageWindows):
                         self._windows = event
                     elif isinstance(event, Done) and event.held:
-                        self._held.record(route, event.held, caller)
+                        self._held.record(route, event.held)
                     for observer in observers:
                         observer.record_event(event)
                     yield event

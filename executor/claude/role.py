@@ -177,7 +177,7 @@ class ClaudeRole:
             await session.continue_turn(held.process, held.cost_usd)
         except (CliCrashed, TurnRefused) as lost:
             log.warning("a held CLI process failed", reason=str(lost))
-            holding.reason = "process_ended"
+            holding.replay("process_ended")
             return None
         return held.process
 
@@ -198,13 +198,16 @@ class ClaudeRole:
         return process
 
     async def _take_process(self) -> tuple[CliProcess, bool]:
-        """Returns a process, and whether it was idle. If none can be started, held ones make room. Raises CliCrashed."""
-        while True:
-            try:
-                return await self._pool.take()
-            except CliCrashed:
-                if not self.held.end_least_valuable("process_needed"):
-                    raise
+        """Returns a process, and whether it was idle. If none can be started, a held one makes room. Raises CliCrashed."""
+        try:
+            return await self._pool.take()
+        except CliCrashed:
+            ended = self.held.end_least_valuable("process_needed")
+            if ended is None:
+                raise
+        # Only when the kernel has freed what it used is there room.
+        await asyncio.shield(ended.exited)
+        return await self._pool.take()
 
     def _build_request(self, turn: Turn) -> ModelRequest:
         """Builds the request by the rules of its model, with the cache lifetime that the CLI uses for this credential."""

@@ -46,7 +46,11 @@ log = structlog.get_logger()
 
 
 class CliSession:
-    """One turn. Mutable: the conversation so far, the parser of the answer, and the cost of the turn's earlier processes."""
+    """One turn. Mutable: the conversation so far, the parser of the answer, and the costs.
+
+    The CLI reports the cost of its whole life. `_cost_before` is that of the current process before this turn;
+    `_earlier_cost` is what this turn cost in processes that were replaced.
+    """
 
     def __init__(
         self,
@@ -67,11 +71,12 @@ class CliSession:
         self._answer = AnswerRecorder()
         self._parser = OutputParser(request, has_thinking=has_thinking(request.messages))
         self._earlier_cost = 0.0
+        self._cost_before = 0.0
 
     async def continue_turn(self, process: CliProcess, cost_so_far: float) -> None:
         """Sends the turn to a process that holds the conversation before it. Raises CliCrashed, TurnRefused."""
         await self._continue_with(process)
-        self._earlier_cost = -cost_so_far
+        self._cost_before = cost_so_far
 
     async def send_turn(self, process: CliProcess) -> None:
         """Sends the whole turn to a new process. Raises CliCrashed, TurnRefused."""
@@ -147,19 +152,26 @@ class CliSession:
             handles = self._keep_process(process, done.cost_usd, self._answer.build_content())
         if not handles:
             process.kill()
-        cost = None if done.cost_usd is None else max(0.0, done.cost_usd + self._earlier_cost)
+        cost = None if done.cost_usd is None else self._compute_turn_cost(done.cost_usd)
         return structs.replace(done, cost_usd=cost, held=handles)
+
+    def _compute_turn_cost(self, process_cost: float | None) -> float:
+        """Returns the cost of this turn. process_cost: of the current process, as last reported; None if it was not."""
+        return self._earlier_cost + (0.0 if process_cost is None else max(0.0, process_cost - self._cost_before))
 
     async def _await_result_line(self, process: CliProcess, done: Done, emit: Emit) -> None:
         """Waits for the result line, which has the cost; without it the answer ends without the cost."""
+        events: list[Event] = []
         try:
             async with asyncio.timeout(RESULT_LINE_TIMEOUT):
                 while not self._parser.is_finished:
-                    await self._stream_line(process, emit)
+                    events += await self._read_events(process)
         except (TimeoutError, CliCrashed):
             process.kill()
-            if not self._parser.is_finished:
-                await emit(done)
+            events.append(done)
+        # Not within the time limit: a process that is kept by now may already answer another request.
+        for event in events:
+            await emit(event)
 
     async def _start_next_round(self, process: CliProcess, emit: Emit) -> CliProcess:
         """Answers the model's message and asks the model again. Returns the process of the round.
@@ -175,7 +187,7 @@ class CliSession:
             needs_process = parser.message.is_empty
             await self._append_follow_up(process, emit)
         budget = self._request.turn.max_budget_usd
-        if budget is not None and self._earlier_cost + (parser.cost_usd or 0.0) >= budget:
+        if budget is not None and self._compute_turn_cost(parser.cost_usd) >= budget:
             raise TurnRefused(ErrorKind.BUDGET)
         parser.start_next_round()
         return await self._replace_process() if needs_process else await self._continue_with(process)
@@ -201,7 +213,8 @@ class CliSession:
 
     async def _replace_process(self) -> CliProcess:
         """Sends the round to another process. Raises CliCrashed, TurnRefused."""
-        self._earlier_cost += self._parser.cost_usd or 0.0
+        self._earlier_cost = self._compute_turn_cost(self._parser.cost_usd)
+        self._cost_before, self._parser.cost_usd = 0.0, None
         process = await self._take_process()
         await self.send_turn(process)
         return process

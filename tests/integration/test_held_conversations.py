@@ -102,7 +102,7 @@ async def test_after_an_answer_that_is_not_complete_nothing_is_held(
 
 
 async def test_after_a_client_disconnect_nothing_is_held(stack: Stack, upstream: Upstream):
-    """The rest of the answer is nobody's."""
+    """The process is ended with the job."""
     await stack.end_held()
     upstream.script(StalledReply(2))
     async with asyncio.timeout(TEST_TIMEOUT), open_stream(stack) as answer:
@@ -152,7 +152,7 @@ async def test_terms_that_change_are_named(stack: Stack, upstream: Upstream):
 
 
 async def test_no_process_continues_the_conversation_of_another_key(own: Stack, upstream: Upstream):
-    """Not even the same words; the owner's neither."""
+    """A request with the same words is replayed, also a request of the owner."""
     ada, bob = await add_key(own, "ada"), await add_key(own, "bob")
     talk = ChatTalk(ada)
     await talk.ask(own, "hi")

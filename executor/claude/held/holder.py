@@ -1,5 +1,6 @@
 """Ties one turn to the held processes: the process that continues its conversation, and the one that is kept after it."""
 
+import asyncio
 import time
 
 from executor.claude.cli.process import CliProcess
@@ -12,19 +13,25 @@ HELD = "held"
 
 
 class ConversationHolder:
-    """Mutable: why the turn is replayed, the process that was taken, and the one that is kept.
+    """Mutable: why the turn is replayed, and the process that is kept after it.
 
     reason: empty while nothing is known, and for turns that no process can continue.
     """
 
     def __init__(self, store: HeldProcesses, submit: Submit) -> None:
         self.reason = ""
-        self.kept_process: CliProcess | None = None
+        self._kept: HeldProcess | None = None
+        self._started_at = asyncio.get_running_loop().time()
         self._store = store
         self._submit = submit
         is_off = not (store.limits.max_processes and submit.conversation_key)
         self._conversation = None if is_off else identify(submit.turn, submit.conversation_key)
         self._turns = 0
+
+    @property
+    def kept_process(self) -> CliProcess | None:
+        """The process that is held after the turn."""
+        return self._kept.process if self._kept else None
 
     def take(self) -> HeldProcess | None:
         """Returns the process that holds the conversation of the turn, or None."""
@@ -39,17 +46,26 @@ class ConversationHolder:
 
     def keep_process(self, process: CliProcess, cost_usd: float, answer: tuple[Block, ...]) -> tuple[str, ...]:
         """Holds the process that gave the answer. Returns the handles of the conversation; none if it is not held."""
+        key = self._submit.conversation_key
         if self._conversation is None or self._conversation.problem == "ends_with_answer":
+            return ()
+        if not self._store.may_hold(key, self._started_at):
             return ()
         conversations = identify_next(self._conversation, answer)
         expires_at = self._submit.key_expires_at
         ttl = self._store.limits.ttl if expires_at is None else expires_at - time.time()
-        if not self._store.hold(process, conversations, cost_usd, self._turns + 1, ttl):
+        self._kept = self._store.hold(process, conversations, cost_usd, self._turns + 1, ttl)
+        if self._kept is None:
             return ()
-        self.kept_process = process
         return tuple(conversation.handle for conversation in conversations)
+
+    def replay(self, reason: str) -> None:
+        """Records that the process that was taken failed, so that another one gets the turn."""
+        self.reason = reason
+        self._turns = 0
+        self._store.record_failed_hit(reason)
 
     def forget_process(self) -> None:
         """Ends the kept process, because the turn did not end as it should."""
-        if self.kept_process:
-            self._store.end_process(self.kept_process, "client_disconnected")
+        if self._kept:
+            self._store.end(self._kept, "client_disconnected")

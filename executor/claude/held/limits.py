@@ -1,5 +1,6 @@
 """How many CLI processes may be held, and how much memory they may use on this host."""
 
+import os
 from pathlib import Path
 
 from msgspec import Struct
@@ -10,7 +11,7 @@ PROCESS_BYTES = 120 * 1024 * 1024
 MEMORY_SHARE = 0.25
 # For each conversation that may run at the same time.
 PROCESSES_PER_SLOT = 4
-PAGE_BYTES = 4096
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 MEMINFO = Path("/proc/meminfo")
 OWN_CGROUP = Path("/proc/self/cgroup")

@@ -26,6 +26,7 @@ class HeldProcess(Struct, frozen=True, eq=False):
     """A held process. conversations: the one that it continues, in each form in which clients send it back.
 
     cost_usd: the cost of the process so far, as the CLI reported it. turns: its answers so far. held_at: in the loop's time.
+    release: removes the timer and the callback that end it.
     """
 
     process: CliProcess
@@ -33,7 +34,7 @@ class HeldProcess(Struct, frozen=True, eq=False):
     cost_usd: float
     turns: int
     held_at: float
-    timer: asyncio.TimerHandle
+    release: Callable[[], None]
 
     @property
     def key(self) -> str:
@@ -64,6 +65,8 @@ class HeldProcesses:
         self._read_memory = read_memory
         self._by_handle: dict[str, HeldProcess] = {}
         self._reasons: OrderedDict[str, str] = OrderedDict()
+        # When the processes of a key were last ended, in the loop's time; "" stands for those of all keys.
+        self._ended_at: OrderedDict[str, float] = OrderedDict()
         self._is_closed = False
 
     def __repr__(self) -> str:
@@ -99,54 +102,76 @@ class HeldProcesses:
             self.hit_seconds += asyncio.get_running_loop().time() - held.held_at
             return held
         if held:
-            self._end(held, "process_ended")
+            self.end(held, "process_ended")
         reason = conversation.problem or self._reasons.get(conversation.handle) or self._compare(conversation)
         self.replays[reason] += 1
         return reason
 
+    def record_failed_hit(self, reason: str) -> None:
+        """Counts a hit as a replay, because the process that was taken failed before it had the request."""
+        self.hits -= 1
+        self.replays[reason] += 1
+        self.ends[reason] += 1
+
+    def may_hold(self, key: str, started_at: float) -> bool:
+        """Whether a process may be held for a job of this key. started_at: when the job started, in the loop's time."""
+        ended_at = max(self._ended_at.get(key, 0.0), self._ended_at.get("", 0.0))
+        return not self._is_closed and self.limits.max_processes > 0 and ended_at < started_at
+
     def hold(
         self, process: CliProcess, conversations: tuple[Conversation, ...], cost_usd: float, turns: int, ttl: float
-    ) -> bool:
-        """Holds a process that has answered, for at most `ttl` seconds. Returns whether it is held."""
-        ttl = min(ttl, self.limits.ttl)
-        if self._is_closed or not self.limits.max_processes or ttl <= 0:
-            return False
+    ) -> HeldProcess | None:
+        """Holds a process that has answered, for at most `ttl` seconds. Returns it, or None if it is not held."""
+        ttl, own_bytes = min(ttl, self.limits.ttl), self._read_memory(process.process.pid)
+        if ttl <= 0 or own_bytes > self.limits.max_bytes:
+            return None
         for conversation in conversations:
             if other := self._by_handle.get(conversation.handle):
-                # The same request was answered twice in the same words; the later process has the fresher cache.
-                self._end(other, "replaced")
+                # The same request was answered twice in the same words.
+                self.end(other, "replaced")
         while len(self) >= self.limits.max_processes:
             self.end_least_valuable("max_processes")
+        while self.memory_bytes + own_bytes > self.limits.max_bytes and len(self):
+            self.end_least_valuable("memory")
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(ttl, lambda: self._end(held, "expired"))
-        held = HeldProcess(process, conversations, cost_usd, turns, loop.time(), timer)
+        timer = loop.call_later(ttl, lambda: self.end(held, "expired"))
+
+        def on_exit(_exited: object) -> None:
+            self.end(held, "process_ended")
+
+        def release() -> None:
+            timer.cancel()
+            process.exited.remove_done_callback(on_exit)
+
+        process.exited.add_done_callback(on_exit)
+        held = HeldProcess(process, conversations, cost_usd, turns, loop.time(), release)
         for conversation in conversations:
             self._by_handle[conversation.handle] = held
             self._reasons.pop(conversation.handle, None)
-        process.exited.add_done_callback(lambda _exited: self._end(held, "process_ended"))
-        while self.memory_bytes > self.limits.max_bytes and self._list():
-            self.end_least_valuable("memory")
-        return self._by_handle.get(conversations[0].handle) is held
+        return held
 
-    def end_least_valuable(self, reason: str) -> bool:
-        """Ends one process: the one that was held longest for each of its turns. Returns whether there was one."""
-        now = asyncio.get_running_loop().time()
-        held = max(self._list(), key=lambda held: (now - held.held_at) / held.turns, default=None)
-        if held:
-            self._end(held, reason)
-        return held is not None
+    def end_least_valuable(self, reason: str) -> CliProcess | None:
+        """Ends one process and returns it; None if there is none.
 
-    def end_process(self, process: CliProcess, reason: str) -> None:
-        """Ends the given process, if it is held."""
-        for held in self._list():
-            if held.process is process:
-                self._end(held, reason)
+        It is a process of the key that holds most. Among those, one that gave a single answer goes before the others, and
+        one that was held for longer before the later ones.
+        """
+        counts = Counter(held.key for held in self._list())
+        held = max(self._list(), key=lambda held: (counts[held.key], held.turns == 1, -held.held_at), default=None)
+        if held is None:
+            return None
+        self.end(held, reason)
+        return held.process
 
     def end_key(self, key: str | None, reason: str) -> int:
-        """Ends the processes of a key; None: of every key. Returns how many."""
+        """Ends the processes of a key; None: of every key. Jobs that run now hold none either. Returns how many."""
+        self._ended_at[key or ""] = asyncio.get_running_loop().time()
+        self._ended_at.move_to_end(key or "")
+        while len(self._ended_at) > MAX_REASONS:
+            self._ended_at.popitem(last=False)
         ending = [held for held in self._list() if key is None or held.key == key]
         for held in ending:
-            self._end(held, reason)
+            self.end(held, reason)
         return len(ending)
 
     def close(self) -> None:
@@ -157,14 +182,15 @@ class HeldProcesses:
     def _list(self) -> list[HeldProcess]:
         return list(dict.fromkeys(self._by_handle.values()))
 
-    def _end(self, held: HeldProcess, reason: str) -> None:
+    def end(self, held: HeldProcess, reason: str) -> None:
+        """Ends a process, unless it is no longer held."""
         if self._by_handle.get(held.conversations[0].handle) is held:
             self._remove(held, reason)
             self.ends[reason] += 1
             self._discard(held.process)
 
     def _remove(self, held: HeldProcess, reason: str) -> None:
-        held.timer.cancel()
+        held.release()
         for conversation in held.conversations:
             del self._by_handle[conversation.handle]
             self._reasons[conversation.handle] = reason

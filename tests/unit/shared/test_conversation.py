@@ -111,6 +111,16 @@ def test_what_stands_in_the_tool_choice_is_not_a_term():
     assert is_hit(continue_with(BACK, RESULTS, tool_choice="tool", forced_tool="go", parallel_tools=False, stop=("x",)))
 
 
+def test_long_numbers_are_compared_as_text():
+    """Parsing them would take the square of their length."""
+    long = ToolUse("a", "look", f'{{"x": {"7" * 100_000}, "y": 1.50}}')
+    [held] = identify_next(identify(FIRST, KEY), (long,))
+    other = ToolUse("a", "look", f'{{"y":1.50,"x":{"7" * 99_999}8}}')
+    for call, is_same in ((ToolUse("a", "look", f'{{"y":1.50,"x":{"7" * 100_000}}}'), True), (other, False)):
+        turn = continue_with(Message("assistant", (call,)), Message("user", (ToolResult("a", ()),)))
+        assert (identify(turn, KEY).handle == held.handle) is is_same
+
+
 def test_deeply_nested_arguments_are_compared_as_text():
     """They can't be parsed, and are no reason to fail."""
     deep = ToolUse("a", "look", "[" * 100_000)

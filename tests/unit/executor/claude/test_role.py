@@ -21,12 +21,17 @@ TURN = Turn("sonnet", (Message("user", (Text("hi"),)),))
 
 
 async def test_a_held_process_makes_room_when_no_other_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """One after the other, and only then the request fails."""
+    """One is ended, and the start is tried again when its end is complete."""
     role = ClaudeRole(
         None, Admission(1, 1, 1), 0, tmp_path, "sonnet", offline=False, held_limits=HeldLimits(4, 60, 2**30)
     )
-    discarded: list[Any] = []
-    monkeypatch.setattr(role.held, "_discard", discarded.append)
+    discarded: list[FakeProcess] = []
+
+    def discard(process: FakeProcess) -> None:
+        discarded.append(process)
+        process.exit()
+
+    monkeypatch.setattr(role.held, "_discard", discard)
     for number in range(2):
         process = cast("Any", FakeProcess(number))
         role.held.hold(process, identify_next(identify(TURN, str(number)), (Text("a"),)), 0.0, 1, 60)
@@ -43,5 +48,5 @@ async def test_a_held_process_makes_room_when_no_other_can_be_started(tmp_path: 
         events.append(event)
 
     await role.run(Submit(TURN, "req_1"), ToolResultRouter(), emit)
-    assert (attempts, len(discarded)) == ([2, 1, 0], 2)
+    assert (attempts, len(discarded)) == ([2, 1], 1)
     assert events == [Failed(ErrorKind.CLI_FAILED)]

@@ -30,7 +30,7 @@ class FakeProcess:
         self.exited.set_result(1)
 
 
-class Rig:
+class StoreFixture:
     """A store. Mutable: the pids that were discarded, and the memory of each process."""
 
     def __init__(self, max_processes: int = 3, ttl: float = 600, max_mb: int = 1000) -> None:
@@ -70,10 +70,10 @@ def build_next(number: int, key: str, answer: str = "answer", **changes: Any) ->
 
 async def test_a_process_is_given_out_once():
     """The second request with the same beginning is a branch; nothing is ended."""
-    rig = Rig()
-    rig.hold(1)
-    assert [rig.take(1), rig.take(1)] == [1, "branch"]
-    assert (rig.discarded, rig.store.hits, rig.store.replays) == ([], 1, {"branch": 1})
+    fixture = StoreFixture()
+    fixture.hold(1)
+    assert [fixture.take(1), fixture.take(1)] == [1, "branch"]
+    assert (fixture.discarded, fixture.store.hits, fixture.store.replays) == ([], 1, {"branch": 1})
 
 
 @pytest.mark.parametrize(
@@ -87,102 +87,142 @@ async def test_a_process_is_given_out_once():
 )
 async def test_a_difference_is_named(changes: dict[str, Any], reason: str):
     """The process stays held, for the request that fits."""
-    rig = Rig()
-    rig.hold(1)
-    assert [rig.take(1, **changes), rig.take(1)] == [reason, 1]
+    fixture = StoreFixture()
+    fixture.hold(1)
+    assert [fixture.take(1, **changes), fixture.take(1)] == [reason, 1]
 
 
-async def test_another_key_learns_nothing():
-    """Neither the process nor that there is one."""
-    rig = Rig()
-    rig.hold(1)
-    assert [rig.take(1, "other"), rig.take(1, "other", model="opus")] == ["not_held", "not_held"]
+async def test_another_key_gets_nothing():
+    """It gets neither the process nor a reason that tells of it."""
+    fixture = StoreFixture()
+    fixture.hold(1)
+    assert [fixture.take(1, "other"), fixture.take(1, "other", model="opus")] == ["not_held", "not_held"]
 
 
 async def test_at_most_so_many_are_held_and_the_least_valuable_goes_first():
-    """A question that was asked once goes before a conversation of ten turns."""
-    rig = Rig(2)
-    rig.hold(1, turns=10)
-    await asyncio.sleep(0.01)
-    rig.hold(2)
-    await asyncio.sleep(0.01)
-    rig.hold(3)
-    assert rig.discarded == [2]
-    assert [rig.take(number) for number in (1, 2, 3)] == [1, "max_processes", 3]
-    assert rig.store.ends == {"max_processes": 1}
+    """A question that was asked once goes before a conversation of two turns, the oldest first."""
+    fixture = StoreFixture(2)
+    fixture.hold(1, turns=2)
+    fixture.hold(2)
+    fixture.hold(3)
+    assert fixture.discarded == [2]
+    assert [fixture.take(number) for number in (1, 2, 3)] == [1, "max_processes", 3]
+    assert fixture.store.ends == {"max_processes": 1}
+
+
+async def test_a_key_makes_room_for_its_own():
+    """A batch of one key ends no conversation of another."""
+    fixture = StoreFixture(3)
+    fixture.hold(1, "agent")
+    for number in (2, 3, 4, 5):
+        fixture.hold(number, "batch", turns=9)
+    assert (fixture.discarded, fixture.take(1, "agent")) == ([2, 3], 1)
 
 
 async def test_memory_is_bounded():
-    """A process that is over the limit by itself is not held at all."""
-    rig = Rig(max_mb=100)
-    rig.memory = {1: 60, 2: 60, 3: 500}
-    rig.hold(1)
+    """A process that is over the limit by itself is not held, and ends no other."""
+    fixture = StoreFixture(max_mb=100)
+    fixture.memory = {1: 60, 2: 60, 3: 500}
+    fixture.hold(1)
+    fixture.hold(2)
+    assert (fixture.discarded, fixture.store.memory_bytes) == ([1], 60 * MB)
+    fixture.hold(3)
+    assert (fixture.discarded, fixture.take(2)) == ([1], 2)
+
+
+async def test_a_job_that_ran_when_its_key_ended_holds_nothing():
+    """Its key may be used again later: a job that starts then holds its process."""
+    fixture = StoreFixture()
+    started_at = asyncio.get_running_loop().time()
+    fixture.store.end_key("k", "requested")
+    assert (fixture.store.may_hold("k", started_at), fixture.store.may_hold("other", started_at)) == (False, True)
     await asyncio.sleep(0.01)
-    rig.hold(2)
-    assert (rig.discarded, rig.store.memory_bytes) == ([1], 60 * MB)
-    rig.hold(3)
-    assert (rig.discarded, len(rig.store)) == ([1, 2, 3], 0)
+    assert fixture.store.may_hold("k", asyncio.get_running_loop().time())
+    fixture.store.end_key(None, "requested")
+    assert not fixture.store.may_hold("other", started_at)
+
+
+async def test_a_hit_that_failed_is_a_replay():
+    """The counts are those of the header."""
+    fixture = StoreFixture()
+    fixture.hold(1)
+    fixture.take(1)
+    fixture.store.record_failed_hit("process_ended")
+    assert (fixture.store.hits, fixture.store.replays, fixture.store.ends) == (
+        0,
+        {"process_ended": 1},
+        {"process_ended": 1},
+    )
+
+
+async def test_a_process_that_is_held_again_keeps_no_trace_of_its_earlier_turns():
+    """A conversation may have thousands."""
+    fixture = StoreFixture()
+    process = FakeProcess(1)
+    for _ in range(5):
+        fixture.store.hold(cast("Any", process), build_held(1, "k"), 0.5, 1, 600)
+        fixture.take(1)
+    assert not process.exited._callbacks
 
 
 async def test_the_time_of_the_store_or_of_the_key_ends_it():
     """Whichever comes first; a key that has expired by now holds nothing."""
-    rig = Rig(ttl=0.01)
-    rig.hold(1)
-    await wait_until(lambda: rig.discarded == [1])
-    assert rig.take(1) == "expired"
-    rig = Rig()
-    rig.hold(2, ttl=0.01)
-    await wait_until(lambda: rig.discarded == [2])
-    rig.hold(3, ttl=-1)
-    assert (len(rig.store), rig.store.ends) == (0, {"expired": 1})
+    fixture = StoreFixture(ttl=0.01)
+    fixture.hold(1)
+    await wait_until(lambda: fixture.discarded == [1])
+    assert fixture.take(1) == "expired"
+    fixture = StoreFixture()
+    fixture.hold(2, ttl=0.01)
+    await wait_until(lambda: fixture.discarded == [2])
+    fixture.hold(3, ttl=-1)
+    assert (len(fixture.store), fixture.store.ends) == (0, {"expired": 1})
 
 
 async def test_a_process_that_ends_by_itself_is_forgotten():
     """Before and after its end is noticed."""
-    rig = Rig()
-    rig.hold(1).exit()
-    await wait_until(lambda: not len(rig.store))
-    assert rig.take(1) == "process_ended"
-    rig.hold(2).process.returncode = 1
-    assert rig.take(2) == "process_ended"
-    assert rig.discarded == [1, 2]
+    fixture = StoreFixture()
+    fixture.hold(1).exit()
+    await wait_until(lambda: not len(fixture.store))
+    assert fixture.take(1) == "process_ended"
+    fixture.hold(2).process.returncode = 1
+    assert fixture.take(2) == "process_ended"
+    assert fixture.discarded == [1, 2]
 
 
 async def test_a_key_ends_its_own_and_the_administrator_all():
     """The counts are those of the answer to the request."""
-    rig = Rig()
-    rig.hold(1, "a")
-    rig.hold(2, "a")
-    rig.hold(3, "b")
-    assert (rig.store.end_key("a", "requested"), rig.discarded) == (2, [1, 2])
-    assert (rig.store.end_key(None, "requested"), rig.discarded) == (1, [1, 2, 3])
-    assert rig.take(1, "a") == "requested"
+    fixture = StoreFixture()
+    fixture.hold(1, "a")
+    fixture.hold(2, "a")
+    fixture.hold(3, "b")
+    assert (fixture.store.end_key("a", "requested"), fixture.discarded) == (2, [1, 2])
+    assert (fixture.store.end_key(None, "requested"), fixture.discarded) == (1, [1, 2, 3])
+    assert fixture.take(1, "a") == "requested"
 
 
 async def test_after_the_close_nothing_is_held():
     """An answer that ends while the executor drains."""
-    rig = Rig()
-    rig.hold(1)
-    rig.store.close()
-    rig.hold(2)
-    assert (rig.discarded, len(rig.store)) == ([1], 0)
+    fixture = StoreFixture()
+    fixture.hold(1)
+    fixture.store.close()
+    assert (fixture.discarded, fixture.store.may_hold("k", asyncio.get_running_loop().time() + 1)) == ([1], False)
 
 
 async def test_the_same_answer_to_the_same_request_is_held_once():
     """The earlier process is ended."""
-    rig = Rig()
-    rig.hold(1)
+    fixture = StoreFixture()
+    fixture.hold(1)
     other = FakeProcess(9)
-    rig.store.hold(cast("Any", other), build_held(1, "k"), 0.5, 1, 600)
-    assert (rig.discarded, rig.take(1)) == ([1], 9)
+    fixture.store.hold(cast("Any", other), build_held(1, "k"), 0.5, 1, 600)
+    assert (fixture.discarded, fixture.take(1)) == ([1], 9)
 
 
 async def test_room_is_made_for_a_process_that_is_needed():
     """Until there is none left to end."""
-    rig = Rig()
-    rig.hold(1)
-    assert [rig.store.end_least_valuable("process_needed") for _ in range(2)] == [True, False]
-    assert rig.take(1) == "process_needed"
+    fixture = StoreFixture()
+    fixture.hold(1)
+    assert [bool(fixture.store.end_least_valuable("process_needed")) for _ in range(2)] == [True, False]
+    assert fixture.take(1) == "process_needed"
 
 
 @pytest.mark.parametrize(
