@@ -14,7 +14,7 @@ from tests.load.bench.service import CALL_PROMPT, prompt
 from tests.support.chat import CHAT_PATH, Json
 from tests.support.stack import Stack
 
-TURNS = 100
+TURNS, SAMPLE = 100, 30
 LOOPS, STEPS = 5, 10
 FRESH_SAMPLES = 10
 POOL_SIZE = 2
@@ -38,13 +38,20 @@ async def measure_conversations(bench: Bench, name: str) -> list[Figure]:
         held = max((memory(cli.pid) for cli in stack.list_clis()), key=lambda each: each.uss)
     async with bench.stack(pool_size=POOL_SIZE, HELD_MAX="0") as stack:
         walls["replayed"], used["replayed"] = await time_loops(stack)
-    second, last = statistics.median(turns[1:11]), statistics.median(turns[-10:])
+    second, last = statistics.median(turns[1 : 1 + SAMPLE]), statistics.median(turns[-SAMPLE:])
     wall = {kind: statistics.median(times) for kind, times in walls.items()}
     cpu = {kind: statistics.median(times) for kind, times in used.items()}
     return [
         Figure(name, "first token of a next turn, held", second, note=spread(turns[1:])),
         Figure(name, "held / fresh", second / statistics.median(fresh), "", 0.10, f"fresh {spread(fresh)}"),
-        Figure(name, f"first token, turn {TURNS} / turn 2", last / second, "", 1.2, "medians of ten turns each"),
+        Figure(
+            name,
+            f"first token, turn {TURNS} / turn 2",
+            last / second,
+            "",
+            1.2,
+            f"medians of the first and the last {SAMPLE}",
+        ),
         Figure(name, f"tool loop of {STEPS} steps, held", wall["held"], note=spread(walls["held"])),
         Figure(name, "tool loop, held / replayed", wall["held"] / wall["replayed"], "", 0.35),
         Figure(
