@@ -120,7 +120,10 @@ async def test_two_executors_share_the_load(upstream: Upstream):
 
 
 async def test_concurrent_streams_do_not_mix(stack: Stack, upstream: Upstream):
-    """Four at a time, delta by delta: no word strays."""
+    """Three at a time, delta by delta: each client gets its own words.
+
+    The fourth slot is reserved for another key as soon as a test has added one to the shared programs.
+    """
 
     def own(received: ReceivedRequest) -> GatedReply:
         return GatedReply([f"{get_prompt(received)}.{number} " for number in range(5)])
@@ -132,10 +135,10 @@ async def test_concurrent_streams_do_not_mix(stack: Stack, upstream: Upstream):
 
     # A group: a request that fails ends the test at once with its reason, and none goes on after it.
     async with asyncio.timeout(TEST_TIMEOUT), asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(name)) for name in "abcd"]
-        await upstream.wait_until(lambda: upstream.answering == 4)
+        tasks = [group.create_task(one(name)) for name in "abc"]
+        await upstream.wait_until(lambda: upstream.answering == 3)
         for _ in range(5):
-            await upstream.wait_until(lambda: len(upstream.held) == 4)
+            await upstream.wait_until(lambda: len(upstream.held) == 3)
             await upstream.release()
     texts = [join_text(task.result()) for task in tasks]
-    assert texts == ["".join(f"{name}.{number} " for number in range(5)) for name in "abcd"]
+    assert texts == ["".join(f"{name}.{number} " for number in range(5)) for name in "abc"]

@@ -104,7 +104,7 @@ async def test_twenty_clients_that_leave_at_once_leave_nothing(stack: Stack, ups
     """Running and queued, streamed and not."""
     upstream.script(StalledReply(1))
     clients = [asyncio.create_task(send_chat(stack, stream=number % 2 == 0)) for number in range(20)]
-    await upstream.wait_until(lambda: upstream.answering == 4)
+    await upstream.wait_until(lambda: upstream.answering >= 3)
     for client in clients:
         client.cancel()
     # One that waits may be given the place of one that left just before it is seen to leave as well.
