@@ -111,19 +111,19 @@ class ExecutorClient:
         nested: bool = False,
         guard: Guard = lambda _give_up: nullcontext(),
         encoded: EncodedTurn | None = None,
-        preferred: str = "",
+        find_preferred: Callable[[], str] = lambda: "",
     ) -> AsyncGenerator[T | Failed]:
         """Yields the messages of a job, up to the terminal one.
 
         convert: maps a message to this role's type; one that does not belong to the role maps to a lost executor.
         on_accepted: is called with the connection before the first message. nested: the job is part of running work, so
         it is accepted while draining. guard: is entered with the function that ends the job, while it runs. encoded: as
-        for `ExecutorConnection.send`. preferred: the executor to ask first.
+        for `ExecutorConnection.send`. find_preferred: returns the executor to ask first.
         """
         if self._drain.is_refusing and not nested:
             yield Failed(ErrorKind.DRAINING, retry_after=1)
             return
-        candidates = self._executors.list_candidates(Failed(self._unavailable_kind, retry_after=1), preferred)
+        candidates = self._executors.list_candidates(Failed(self._unavailable_kind, retry_after=1), find_preferred)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._request_timeout
         for candidate in candidates:

@@ -31,11 +31,13 @@ log = structlog.get_logger()
 
 
 class ConversationRoute:
-    """Where one job ran. Mutable: the executor that accepted it. preferred: the executor that holds its conversation."""
+    """Where one job runs. Mutable: the executor that accepted it.
 
-    def __init__(self, conversation_key: str, preferred: str) -> None:
-        self.conversation_key = conversation_key
-        self.preferred = preferred
+    find_preferred: returns the executor that holds its conversation, or an empty text; called only where there are several.
+    """
+
+    def __init__(self, find_preferred: Callable[[], str]) -> None:
+        self.find_preferred = find_preferred
         self.executor = ""
 
     def wrap(self, on_accepted: Callable[[ExecutorConnection], None]) -> Callable[[ExecutorConnection], None]:
@@ -77,12 +79,15 @@ class HeldConversations:
         if conversation_key:
             self._revocation.track_resource(caller, "held", lambda: self._end_soon(conversation_key))
 
-    def find_route(self, submit: Submit, *, is_single: bool) -> ConversationRoute:
-        """Finds the executor that holds the conversation of a turn. is_single: False for one of several jobs of a turn."""
-        if not is_single or not self._routes or not submit.conversation_key or len(self._executors.list_sockets()) <= 1:
-            return ConversationRoute(submit.conversation_key, "")
-        handle = identify(submit.turn, submit.conversation_key).handle
-        return ConversationRoute(submit.conversation_key, self._routes.get(handle, ""))
+    def build_route(self, submit: Submit, *, is_single: bool) -> ConversationRoute:
+        """Builds the route of a job. is_single: False for one of several jobs of a turn, which run anywhere."""
+
+        def find_preferred() -> str:
+            if not is_single or not self._routes or not submit.conversation_key:
+                return ""
+            return self._routes.get(identify(submit.turn, submit.conversation_key).handle, "")
+
+        return ConversationRoute(find_preferred)
 
     def record(self, route: ConversationRoute, handles: tuple[str, ...]) -> None:
         """Records the executor that holds a conversation after an answer."""

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import structlog
@@ -85,12 +85,12 @@ class ExecutorPool:
         """Returns the sockets, least loaded first."""
         return sorted(self.list_sockets(), key=lambda path: (self._jobs[path.stem], self._served[path.stem]))
 
-    def list_candidates(self, refusal: Failed, preferred: str = "") -> "ExecutorCandidates":
+    def list_candidates(self, refusal: Failed, find_preferred: Callable[[], str]) -> "ExecutorCandidates":
         """Returns the executors to try for a job. refusal: the job's outcome if there is none.
 
-        preferred: the name of the executor to try first, where the job does not wait.
+        find_preferred: returns the name of the executor to try first, where the job does not wait.
         """
-        return ExecutorCandidates(self, refusal, preferred)
+        return ExecutorCandidates(self, refusal, find_preferred)
 
     @contextlib.contextmanager
     def count_job(self, path: Path) -> Generator[None]:
@@ -136,9 +136,9 @@ class Candidate(Struct, frozen=True):
 class ExecutorCandidates:
     """The executors to try for a job, least loaded first. Mutable: refusal, why none of them accepted it."""
 
-    def __init__(self, executors: ExecutorPool, refusal: Failed, preferred: str) -> None:
+    def __init__(self, executors: ExecutorPool, refusal: Failed, find_preferred: Callable[[], str]) -> None:
         self._executors = executors
-        self._preferred = preferred
+        self._find_preferred = find_preferred
         self.refusal = refusal
 
     def __iter__(self) -> Iterator[Candidate]:
@@ -149,7 +149,8 @@ class ExecutorCandidates:
         paths = self._executors.list_by_load()
         timeout = FIRST_MESSAGE_TIMEOUT if len(paths) > 1 else None
         if len(paths) > 1:
-            yield from (Candidate(path, timeout, may_queue=False) for path in paths if path.stem == self._preferred)
+            preferred = self._find_preferred()
+            yield from (Candidate(path, timeout, may_queue=False) for path in paths if path.stem == preferred)
         yield from (Candidate(path, timeout) for path in paths)
         if self.refusal.kind is ErrorKind.DRAINING:
             yield from (Candidate(path, None) for path in self._executors.list_by_load())

@@ -115,9 +115,14 @@ class TurnClient:
             key_expires_at=self._meter.get_expiry(caller),
         )
         guard = self._meter.bind_revocation(caller, turn.model)
-        route = self._held.find_route(submit, is_single=encoded is None)
+        route = self._held.build_route(submit, is_single=encoded is None)
         messages = self._client.stream_messages(
-            submit, _to_event, route.wrap(on_accepted), guard=guard, encoded=encoded, preferred=route.preferred
+            submit,
+            _to_event,
+            route.wrap(on_accepted),
+            guard=guard,
+            encoded=encoded,
+            find_preferred=route.find_preferred,
         )
         denial: Failed | None = None
         try:

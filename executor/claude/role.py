@@ -146,7 +146,7 @@ class ClaudeRole:
             used.append(process)
             return process
 
-        session = CliSession(request, results, take_process, holding.keep_process)
+        session = CliSession(request, results, take_process, holding.keep_process if holding.can_keep else None)
         try:
             process = await self._continue_held(session, holding, used)
             if process is None:

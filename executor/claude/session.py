@@ -133,8 +133,9 @@ class CliSession:
             process.kill()
             raise CliCrashed(f"it offers its own tools to the model: {', '.join(line.tools)}")
         events = parser.feed(line)
-        for event in events:
-            self._answer.record(event)
+        if self._keep_process:
+            for event in events:
+                self._answer.record(event)
         if not parser.is_finished:
             return events
         *events, last = events

@@ -74,7 +74,7 @@ class DialectUnderTest(Struct, frozen=True):
         return self.name
 
 
-def told(stream: bytes) -> list[StreamEvent]:
+def parse_events(stream: bytes) -> list[StreamEvent]:
     """The events of a stream, each whole, in one line of JSON for every reader."""
     found: list[StreamEvent] = []
     assert stream == b"" or stream.endswith(b"\n\n")

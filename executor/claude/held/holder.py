@@ -29,6 +29,11 @@ class ConversationHolder:
         self._turns = 0
 
     @property
+    def can_keep(self) -> bool:
+        """Whether a process may be held after the turn, if it ends as it should."""
+        return self._conversation is not None and self._conversation.problem != "ends_with_answer"
+
+    @property
     def kept_process(self) -> CliProcess | None:
         """The process that is held after the turn."""
         return self._kept.process if self._kept else None
@@ -46,10 +51,7 @@ class ConversationHolder:
 
     def keep_process(self, process: CliProcess, cost_usd: float, answer: tuple[Block, ...]) -> tuple[str, ...]:
         """Holds the process that gave the answer. Returns the handles of the conversation; none if it is not held."""
-        key = self._submit.conversation_key
-        if self._conversation is None or self._conversation.problem == "ends_with_answer":
-            return ()
-        if not self._store.may_hold(key, self._started_at):
+        if self._conversation is None or not self._store.may_hold(self._conversation.key, self._started_at):
             return ()
         conversations = identify_next(self._conversation, answer)
         expires_at = self._submit.key_expires_at

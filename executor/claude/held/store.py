@@ -8,7 +8,6 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 
-import structlog
 from msgspec import Struct
 
 from executor.claude.cli.process import CliProcess
@@ -18,8 +17,6 @@ from shared.conversation import Conversation
 
 # For how many conversations that are no longer held the reason is known.
 MAX_REASONS = 1000
-
-log = structlog.get_logger()
 
 
 class HeldProcess(Struct, frozen=True, eq=False):
@@ -116,7 +113,7 @@ class HeldProcesses:
     def may_hold(self, key: str, started_at: float) -> bool:
         """Whether a process may be held for a job of this key. started_at: when the job started, in the loop's time."""
         ended_at = max(self._ended_at.get(key, 0.0), self._ended_at.get("", 0.0))
-        return not self._is_closed and self.limits.max_processes > 0 and ended_at < started_at
+        return not self._is_closed and ended_at < started_at
 
     def hold(
         self, process: CliProcess, conversations: tuple[Conversation, ...], cost_usd: float, turns: int, ttl: float

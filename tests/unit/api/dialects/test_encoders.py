@@ -41,8 +41,8 @@ from tests.support.dialects_under_test import (
     completions,
     is_end,
     is_error,
+    parse_events,
     text_choice,
-    told,
 )
 
 small = st.integers(0, 2**40)
@@ -219,7 +219,7 @@ def test_the_stream_and_the_plain_answer_say_what_the_model_said(answer: list[Ev
         plain = msgspec.structs.replace(wanted, thoughts=()) if dialect.name == "rest" else wanted
         assert read(dialect.plain(json.loads(given_out.body))) == plain
         streamed = wanted if dialect.tokens else msgspec.structs.replace(wanted, tokens=())
-        assert read(dialect.streamed(told(given_out.stream))) == streamed
+        assert read(dialect.streamed(parse_events(given_out.stream))) == streamed
 
 
 @pytest.mark.wire(31, 37, 51)
@@ -228,10 +228,10 @@ def test_a_stream_has_one_end_and_it_comes_last(answer: list[Event]):
     """Told with the model's own end, not before; an answer that is whole holds no error."""
     for dialect, said in each_door(answer):
         streams = encoded(dialect, said).streams
-        events = told(b"".join(streams))
+        events = parse_events(b"".join(streams))
         assert [is_end(event) for event in events] == [*[False] * (len(events) - 1), True]
         assert not any(is_error(event) for event in events)
-        assert not any(is_end(event) for event in told(b"".join(streams[:-1])))
+        assert not any(is_end(event) for event in parse_events(b"".join(streams[:-1])))
 
 
 @pytest.mark.wire(38)
@@ -240,7 +240,7 @@ def test_each_event_is_told_at_once_and_whole(answer: list[Event]):
     """What an event of the model's brings is whole events of the stream; what decides nothing is told only where waiting is."""
     for dialect, said in each_door(answer):
         for event, stream in zip(said, encoded(dialect, said).streams, strict=True):
-            told(stream)
+            parse_events(stream)
             if isinstance(event, UsageWindows) or (
                 isinstance(event, Queued | Admitted) and "waiting" not in dialect.shows
             ):
@@ -255,7 +255,7 @@ def test_a_failure_at_any_point_is_the_end(answer: list[Event], failed: Failed, 
         before_it = said[: int(point * len(said))]
         streams = encoded(dialect, [*before_it, failed]).streams
         assert streams[:-1] == encoded(dialect, said).streams[: len(before_it)]
-        events = told(b"".join(streams))
+        events = parse_events(b"".join(streams))
         # OpenAI's streams of chunks end in `[DONE]` after an error too.
         chunked = dialect.name.startswith(("chat", "completions"))
         *before, error = events[:-1] if chunked else events
@@ -303,7 +303,7 @@ def test_several_answers_side_by_side_are_each_whole(made: Any, given_answers: l
     while any(left):
         number = data.draw(st.sampled_from([number for number, events in enumerate(left) if events]))
         stream += encoder.encode_event(left[number].pop(0), number)
-    *chunks, (_, last), (_, done) = told(stream)
+    *chunks, (_, last), (_, done) = parse_events(stream)
     assert done is None
     assert last
     assert last["choices"] == []

@@ -21,7 +21,7 @@ from api.dialects.openai_responses.store import ResponseStore
 from api.dialects.openai_responses.view import build_response
 from shared.errors import ErrorKind
 from shared.events import Done, Event, Failed, Started, TextDelta, Usage
-from tests.support.dialects_under_test import told
+from tests.support.dialects_under_test import parse_events
 
 type Kept = list[tuple[FinishedResponse, tuple[bytes, ...]]]
 
@@ -75,7 +75,9 @@ async def test_whoever_follows_is_told_everything_from_where_they_were():
     job.go(4)
     await one.ended.wait()
     everything = await early
-    assert [(data or {})["sequence_number"] for _, data in told(b"".join(everything))] == list(range(len(everything)))
+    assert [(data or {})["sequence_number"] for _, data in parse_events(b"".join(everything))] == list(
+        range(len(everything))
+    )
     assert await every(one.follow(2)) == everything[3:]
     [(finished, events)] = kept
     assert list(events) == everything == await every(replay_events(events, -1))
@@ -98,7 +100,7 @@ async def test_cancelling_ends_the_job_and_keeps_what_was_said(said: int):
     [(finished, events)] = kept
     assert finished.response.status == "cancelled"
     assert json.loads(one.encoder.encode_answer())["status"] == "cancelled"
-    assert told(events[-1])[0][0] == "response.incomplete"
+    assert parse_events(events[-1])[0][0] == "response.incomplete"
 
 
 async def test_one_that_is_waited_for_is_found_while_it_lasts_and_kept_before_its_last_event():
